@@ -1,0 +1,140 @@
+"""Typed configuration: nested frozen dataclasses from and to plain dicts, TOML and `a.b=c` overrides.
+
+An unknown key is an error that names the near ones.  Supported field types: bool, int, float, str,
+None, Literal, tuples of these, dicts of str, nested dataclasses and optional forms of all of them.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from wordsight.base.errors import ConfigError, NotFound
+
+T = TypeVar("T")
+
+
+def from_dict(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
+    """Build dataclass `kind` from nested dicts; unknown keys and wrong types raise `ConfigError`."""
+    hints = get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in names:
+            raise _unknown_key(f"{where}{key}", key, names)
+    missing = [
+        f.name
+        for f in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where or kind.__name__ + ': '}missing {', '.join(missing)}", cure="give them a value")
+    return kind(**{key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()})
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Turn a nested dataclass into plain dicts and lists, leaving out what is None."""
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return to_dict(value)
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        return str(value) if isinstance(value, Path) else value
+
+    pairs = {f.name: plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {key: value for key, value in pairs.items() if value is not None}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file into nested dicts."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(f"no file {path}", cure="check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", cure="mend the line named") from None
+
+
+def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of nested dicts with `a.b=c` assignments applied; `c` is read as TOML if it can be, else as text."""
+    result = _copy(values)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path.strip():
+            raise ConfigError(f"{assignment!r} is not of the form a.b=c", cure="write for example optimiser.lr=0.001")
+        *parents, last = path.strip().split(".")
+        place = result
+        for name in parents:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{path}: {name} is a value, not a group", cure="shorten the path")
+        place[last] = _parse(text.strip())
+    return result
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _copy(value: Any) -> Any:
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _unknown_key(path: str, key: str, names: list[str]) -> ConfigError:
+    near = difflib.get_close_matches(key, names, n=3, cutoff=0.5)
+    cure = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(names)}"
+    return ConfigError(f"unknown key {path}", cure=cure)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(hint, value, where)
+    if origin is Literal:
+        if value in get_args(hint):
+            return value
+        raise ConfigError(f"{where} = {value!r}", cure=f"use one of {', '.join(map(repr, get_args(hint)))}")
+    if origin is tuple and isinstance(value, list | tuple):
+        inner = get_args(hint)
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        if len(kinds) != len(value):
+            raise ConfigError(f"{where} has {len(value)} items", cure=f"give {len(kinds)}")
+        return tuple(_convert(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    if origin is dict and isinstance(value, dict):
+        kind = get_args(hint)[1]
+        return {k: _convert(kind, v, f"{where}.{k}") for k, v in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return from_dict(hint, value, where=f"{where}.")  # type: ignore[arg-type]
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    name = getattr(hint, "__name__", str(hint))
+    raise ConfigError(f"{where} = {value!r} is {type(value).__name__}", cure=f"give {name}")
+
+
+def _convert_union(hint: Any, value: Any, where: str) -> Any:
+    kinds = get_args(hint)
+    if value is None and type(None) in kinds:
+        return None
+    failures = []
+    for kind in kinds:
+        if kind is type(None):
+            continue
+        try:
+            return _convert(kind, value, where)
+        except ConfigError as error:
+            failures.append(error)
+    raise failures[0]

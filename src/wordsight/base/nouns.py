@@ -1,0 +1,58 @@
+"""Two of the six nouns: what comes in (`Sample`) and what comes out (`Result`).
+
+The others live where they are made: `Source` in data, `ModelSpec` in towers, `Engine` in engines,
+`Index` in index.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture with what is known of it.
+
+    `image` is the encoded file (bytes) or its path; `texts` are its captions, exactly as the source
+    gives them; `label` is a class name; `meta` holds the remaining columns.
+    """
+
+    key: str
+    image: bytes | Path | None = None
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+    meta: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One measured value: a JSON line.
+
+    `name` is a path such as "flickr8k/text_to_image/R@10"; `value` is a share in 0..1 unless the name
+    says otherwise; `interval` is the 95 % bootstrap interval; `count` is the number of things averaged
+    over (queries, pictures); `setting` holds what else is needed to read the value (gallery size,
+    chance); `fingerprint` names the model; `environment` the machine and versions.
+    """
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None = None
+    count: int = 0
+    fingerprint: str = ""
+    setting: Mapping[str, Value] = field(default_factory=dict)
+    environment: Mapping[str, Value] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return the result as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, line: str) -> "Result":
+        """Read back what `to_json` wrote."""
+        fields = json.loads(line)
+        if fields["interval"] is not None:
+            fields["interval"] = tuple(fields["interval"])
+        return cls(**fields)

@@ -1,0 +1,38 @@
+"""Progress bars and one-line notices, always on standard error."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_state = {"quiet": False}
+_said: set[str] = set()
+
+
+def set_quiet(quiet: bool) -> None:
+    """Silence (or restore) notices and bars for the whole process."""
+    _state["quiet"] = quiet
+
+
+def notice(text: str, *, once: bool = False) -> None:
+    """Print one line on standard error; with `once`, not again in this process."""
+    if _state["quiet"] or (once and text in _said):
+        return
+    _said.add(text)
+    print(text, file=sys.stderr, flush=True)
+
+
+def bar(total: int | None = None, *, unit: str = "it", desc: str = "") -> Any:
+    """Return a tqdm bar (use as a context manager, call `.update(n)`); hidden when quiet or not on a terminal."""
+    from tqdm import tqdm
+
+    hidden = _state["quiet"] or not sys.stderr.isatty()
+    return tqdm(total=total, unit=unit, desc=desc, file=sys.stderr, disable=hidden, dynamic_ncols=True)
+
+
+def track(items: Iterable[T], total: int | None = None, *, unit: str = "it", desc: str = "") -> Iterator[T]:
+    """Yield the items, moving a bar by one for each."""
+    with bar(total, unit=unit, desc=desc) as progress:
+        for item in items:
+            yield item
+            progress.update(1)

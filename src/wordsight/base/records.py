@@ -1,0 +1,56 @@
+"""Run records: JSON lines that are appended as things happen, and the environment they happened in."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.files import storage_errors
+
+_PACKAGES = ("wordsight", "numpy", "pillow", "onnxruntime", "torch")
+
+
+def environment() -> dict[str, str | int]:
+    """Return the machine and the versions a figure was measured with."""
+    facts: dict[str, str | int] = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": os.cpu_count() or 0,
+        "processor": _processor(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    for name in _PACKAGES:
+        try:
+            facts[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return facts
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor()
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+    return names[0].partition(":")[2].strip() if names else platform.processor()
+
+
+def append_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Append one JSON line to `path`, made with its folders if absent."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a JSON-lines file; a last line cut short by a killed process is passed over."""
+    with open(path, encoding="utf-8") as handle:
+        for line in handle:
+            if line.endswith("\n"):
+                yield json.loads(line)

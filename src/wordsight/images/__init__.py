@@ -1,0 +1,1 @@
+"""Pictures: decoding, the evaluation transform, training augmentation.  Free of PyTorch."""

@@ -1,0 +1,1 @@
+"""Words: cleaning, byte-pair encoding, vocabularies, prompt templates.  Free of PyTorch."""
