@@ -1,0 +1,1 @@
+"""Weights on disk: our model folder, and where public formats will be read.  Knows the towers."""
