@@ -61,8 +61,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """Return a copy of nested dicts with `a.b=c` assignments applied; `c` is read as TOML if it can be, else as text."""
-    result = _copy(values)
+    """Return a copy of nested dicts with `a.b=c` assignments applied; `c` is read as TOML if possible, else as text."""
+    result: dict[str, Any] = _copy(values)
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or not path.strip():

@@ -1,0 +1,158 @@
+"""What the documents promise must be there: rooms, verbs, options, files, links, and nobody's private paths.
+
+    python scripts/check_docs.py
+
+Prints each broken promise and exits with 1 if there is one.
+"""
+
+import ast
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+
+from wordsight.cli.main import EVERYWHERE, VERBS, take_apart, verb_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = sorted(path.parent.name for path in (ROOT / "src" / "wordsight").glob("*/__init__.py"))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PRIVATE_PATH = re.compile(r"(?<![\w.:/$}])/(?:home|root|Users|mnt|media|tmp|work)/\w|\.\./shared")
+UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|TBD)\b")
+TEXT_SUFFIXES = (".md", ".py", ".toml", ".json", ".jsonl", ".txt", ".cfg", ".yml", ".sh", "")
+
+
+def main() -> int:
+    """Run every rule."""
+    rules = (room_pages, verbs_described, links_resolve, shell_blocks, python_blocks, clean_texts)
+    found = [line for rule in rules for line in rule()]
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
+
+
+def room_pages() -> Iterator[str]:
+    """Each room has its page under docs/ and its line in the map of the README and of the architecture."""
+    maps = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/architecture.md")}
+    for room in ROOMS:
+        if not (ROOT / "docs" / f"{room}.md").exists():
+            yield f"docs/{room}.md: the room has no page"
+        yield from (f"{name}: does not name the room {room}" for name, text in maps.items() if f"`{room}`" not in text)
+
+
+def verbs_described() -> Iterator[str]:
+    """docs/cli.md has a section for each verb that names all its options, and no section for others."""
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## `wordsight (\w+)[^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    yield from (f"docs/cli.md: describes {verb}, which is no verb" for verb in sections if verb not in VERBS)
+    for verb in VERBS:
+        if verb not in sections:
+            yield f"docs/cli.md: no section for {verb}"
+            continue
+        common = {option.name for option in EVERYWHERE} | {"--help", "-h"}
+        for option in sorted(_options(verb_parser(verb)) - common):
+            if not re.search(rf"`{re.escape(option)}\b", sections[verb]):
+                yield f"docs/cli.md: {verb} does not describe {option}"
+
+
+def links_resolve() -> Iterator[str]:
+    """Relative links lead to files of the project."""
+    for page in _tracked(".md"):
+        for target in LINK.findall(_without_code(page.read_text(encoding="utf-8"))):
+            if re.match(r"[a-z]+:|#", target):
+                continue
+            place = (page.parent / target.partition("#")[0]).resolve()
+            if not place.exists() or not place.is_relative_to(ROOT):
+                yield f"{page.relative_to(ROOT)}: link to {target} leads nowhere"
+
+
+def shell_blocks() -> Iterator[str]:
+    """Commands shown use verbs and options that exist, and files that exist."""
+    for page, language, block in _blocks():
+        if language not in ("sh", "bash", "console"):
+            continue
+        for line in block.replace("\\\n", " ").splitlines():
+            for command in re.split(r"&&|\|\||[|;]", line.removeprefix("$ ")):
+                yield from (f"{page}: {command.strip()}: {what}" for what in _command(command))
+
+
+def python_blocks() -> Iterator[str]:
+    """Python shown compiles, and what it imports from the package is there."""
+    for page, language, block in _blocks():
+        if language != "python":
+            continue
+        try:
+            tree = ast.parse(block)
+        except SyntaxError as error:
+            yield f"{page}: a Python block does not compile: {error}"
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "wordsight":
+                module = importlib.import_module(node.module or "")
+                names = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                yield from (f"{page}: {node.module} has no {name}" for name in names)
+
+
+def clean_texts() -> Iterator[str]:
+    """No file speaks of somebody's machine or leaves a promise to itself."""
+    for path in _tracked(*TEXT_SUFFIXES):
+        if path == Path(__file__).resolve():
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if PRIVATE_PATH.search(line):
+                yield f"{path.relative_to(ROOT)}:{number}: a path of one machine"
+            if UNFINISHED.search(line):
+                yield f"{path.relative_to(ROOT)}:{number}: an unfinished note"
+
+
+def _command(command: str) -> Iterator[str]:
+    words = shlex.split(command, comments=True)
+    if not words:
+        return
+    if words[0].startswith("scripts/") and not (ROOT / words[0]).exists():
+        yield "no such script"
+    if words[0] == "python" and len(words) > 1 and words[1].endswith(".py") and not (ROOT / words[1]).exists():
+        yield "no such file"
+    if words[0] != "wordsight" or len(words) == 1:
+        return
+    call = take_apart(words[1:])
+    if call.verb and call.verb not in VERBS:
+        yield "no such verb"
+    elif call.verb:
+        known = _options(verb_parser(call.verb))
+        used = {word.partition("=")[0] for word in call.arguments if re.match(r"--?[a-z]", word)}
+        yield from (f"no option {option}" for option in sorted(used - known))
+
+
+def _options(parser: ArgumentParser) -> set[str]:
+    found: set[str] = set()
+    for action in parser._actions:
+        found.update(action.option_strings)
+        if isinstance(action.choices, dict):  # the verbs below this verb
+            found.update(*(_options(below) for below in action.choices.values()))
+    return found
+
+
+def _blocks() -> Iterator[tuple[str, str, str]]:
+    for page in _tracked(".md"):
+        for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+            yield str(page.relative_to(ROOT)), language, block
+
+
+def _without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+
+
+def _tracked(*suffixes: str) -> list[Path]:
+    """Return the project's own files; in a checkout those that git knows or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    paths = [ROOT / name for name in listed if name and Path(name).suffix in suffixes]
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The light install must work without PyTorch: every module outside the border is imported while it cannot be.
+
+    python scripts/check_torch_free.py
+
+Prints each module that fails and exits with 1 if there is one.
+"""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+import wordsight
+
+EXTRAS = ("torch", "torchvision", "onnx", "onnxscript", "pyarrow", "tensorboard")  # not in the light install
+BORDER = (  # what may import them when it is itself imported
+    "wordsight.towers",
+    "wordsight.losses",
+    "wordsight.train",
+    "wordsight.data.loader",
+    "wordsight.engines.torch_engine",
+    "wordsight.engines.export",
+)
+INSIDE = ("wordsight.towers", "wordsight.towers.spec", "wordsight.towers.catalogue")  # light although below the border
+
+
+class Absent:
+    """An import hook for which the extras are not installed."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Refuse the extras, leave the rest to the others."""
+        if name.partition(".")[0] in EXTRAS:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None
+
+
+def light_modules() -> list[str]:
+    """Return the names of all modules that must be importable without the extras."""
+    names = [module.name for module in pkgutil.walk_packages(wordsight.__path__, "wordsight.")]
+    return [name for name in names if name != "wordsight.__main__" and not _beyond(name)]
+
+
+def _beyond(name: str) -> bool:
+    return name not in INSIDE and any(f"{name}.".startswith(f"{place}.") for place in BORDER)
+
+
+def main() -> int:
+    """Import them all and tell which failed."""
+    sys.meta_path.insert(0, Absent())
+    failed = 0
+    for name in light_modules():
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(f"{name}: {error}")
+            failed += 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
