@@ -7,9 +7,9 @@ Prints each broken promise and exits with 1 if there is one.
 
 import ast
 import importlib
+import os
 import re
 import shlex
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def verbs_described() -> Iterator[str]:
 
 def links_resolve() -> Iterator[str]:
     """Relative links lead to files of the project."""
-    for page in _tracked(".md"):
+    for page in _texts(".md"):
         for target in LINK.findall(_without_code(page.read_text(encoding="utf-8"))):
             if re.match(r"[a-z]+:|#", target):
                 continue
@@ -98,7 +98,7 @@ def python_blocks() -> Iterator[str]:
 
 def clean_texts() -> Iterator[str]:
     """No file speaks of somebody's machine or leaves a promise to itself."""
-    for path in _tracked(*TEXT_SUFFIXES):
+    for path in _texts(*TEXT_SUFFIXES):
         if path == Path(__file__).resolve():
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -137,7 +137,7 @@ def _options(parser: ArgumentParser) -> set[str]:
 
 
 def _blocks() -> Iterator[tuple[str, str, str]]:
-    for page in _tracked(".md"):
+    for page in _texts(".md"):
         for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
             yield str(page.relative_to(ROOT)), language, block
 
@@ -146,12 +146,14 @@ def _without_code(text: str) -> str:
     return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
 
 
-def _tracked(*suffixes: str) -> list[Path]:
-    """Return the project's own files; in a checkout those that git knows or would add."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    paths = [ROOT / name for name in listed if name and Path(name).suffix in suffixes]
-    return [path for path in paths if path.is_file() and not path.is_symlink()]
+def _texts(*suffixes: str) -> list[Path]:
+    """Return the project's own texts: no build outputs, caches or environments."""
+    skipped = {"build", "dist", "runs", "__pycache__"}
+    found = []
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [name for name in below if name not in skipped and (name == ".ci" or not name.startswith("."))]
+        found += [Path(folder) / name for name in names if Path(name).suffix in suffixes]
+    return sorted(found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,21 @@
+"""What all tests share: one thread a process, nobody's own model or library leaks in, progress says nothing."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reached for the network would fail here, not hang
+os.environ.pop("WORDSIGHT_MODEL", None)
+
+
+@pytest.fixture(autouse=True)
+def _speaking() -> Iterator[None]:
+    """Undo `--quiet` and what was said once, so that tests do not hear each other."""
+    from wordsight.base import progress
+
+    yield
+    progress.set_quiet(False)
+    progress._said.clear()
