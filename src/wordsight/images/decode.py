@@ -1,0 +1,216 @@
+"""From a file, bytes, a Pillow picture or an array to upright RGB pixels.
+
+    pixels = decode("photo.jpg")            # uint8 (H, W, 3)
+    pixels = decode(data, name="row 17")    # bytes; the name appears in errors
+
+Reads JPEG, PNG, WebP, GIF (first frame), BMP and TIFF.  Turns by the EXIF orientation, lays
+transparency onto white, converts palette, grey, CMYK and 16-bit pictures.  The size is read from the
+header and checked before anything is decoded.  Whatever is wrong with a picture is a `BrokenImage` or
+`TooManyPixels` that names it.  Does not know what size a tower wants.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import BrokenImage, TooManyPixels, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = NDArray[np.uint8]
+Item = Any  # path | bytes | PIL.Image.Image | uint8 array (H, W, 3)
+
+DEFAULT_MAX_PIXELS = 89_478_485  # Pillow's own first limit: a quarter of a GiB at three bytes a pixel
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # JPEG includes MPO, the files of some cameras
+_ORIENTATION = 0x0112
+# What Pillow's readers raise on hostile bytes, as seen when fuzzing them.
+_READER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+
+def decode(
+    item: Item,
+    *,
+    name: str = "",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    at_least: int | None = None,
+) -> Pixels:
+    """Return the upright RGB pixels of `item`: uint8 (H, W, 3).
+
+    `item` is a path, the bytes of a file, a Pillow picture or a uint8 array (H, W, 3), which is returned
+    as it is.  `name` is how errors call it when it is not a path.  `at_least` allows JPEG to be decoded
+    at a half, quarter or eighth of its size as long as both sides keep that many pixels: faster, but
+    visibly different from a full decode, so only on request.
+
+    Raises `BrokenImage` (cannot be read, missing file included), `TooManyPixels` (the header declares
+    more than `max_pixels`) and `UsageError` (not one of the four kinds of item).
+    """
+    if isinstance(item, np.ndarray):
+        return _checked_array(item)
+    picture = open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least)
+    with reading(name or _name(item)):
+        return np.asarray(picture)
+
+
+def open_picture(
+    item: Item,
+    *,
+    name: str = "",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    at_least: int | None = None,
+) -> "Image":
+    """Return `item` (a path, bytes or a Pillow picture) as an upright, loaded Pillow picture in RGB."""
+    from PIL import Image
+
+    name = name or _name(item)
+    if isinstance(item, Image.Image):
+        return _upright_rgb(item, name, max_pixels, at_least)
+    if isinstance(item, bytes | bytearray | memoryview):
+        return _read(BytesIO(item), name, max_pixels, at_least)
+    if not isinstance(item, str | PathLike):
+        kinds = "a path, bytes, a Pillow picture or a uint8 array (H, W, 3)"
+        raise UsageError(f"a picture cannot be made of {type(item).__name__}", cure=f"give {kinds}")
+    try:
+        with open(item, "rb") as handle:
+            return _read(handle, name, max_pixels, at_least)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BrokenImage(f"{name} cannot be opened: {reason}", cure="check the path") from error
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what Pillow raises while reading the picture `name` into `BrokenImage` or `TooManyPixels`."""
+    from PIL import Image
+
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixels(f"{name}: {error}", cure="make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
+    except _READER_ERRORS as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise BrokenImage(f"{name} cannot be decoded: {reason}", cure="replace the file or leave it out") from error
+
+
+def _name(item: Item) -> str:
+    if isinstance(item, str | PathLike):
+        return str(fspath(item))
+    if isinstance(item, bytes | bytearray | memoryview):
+        return f"a picture of {len(item)} bytes"
+    return str(getattr(item, "filename", "") or "a picture in memory")
+
+
+def _read(handle: Any, name: str, max_pixels: int, at_least: int | None) -> "Image":
+    from PIL import Image, UnidentifiedImageError
+
+    with reading(name):
+        try:
+            picture = Image.open(handle, formats=_FORMATS)
+        except UnidentifiedImageError as error:
+            raise BrokenImage(
+                f"{name} is not a JPEG, PNG, WebP, GIF, BMP or TIFF picture",
+                cure="convert it to one of these or leave it out",
+            ) from error
+        return _upright_rgb(picture, name, max_pixels, at_least)
+
+
+def _upright_rgb(picture: "Image", name: str, max_pixels: int, at_least: int | None) -> "Image":
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise TooManyPixels(
+            f"{name} declares {width} x {height} pixels, more than {max_pixels:,}",
+            cure="make it smaller or raise max_pixels",
+        )
+    if width == 0 or height == 0:
+        raise BrokenImage(f"{name} has no pixels ({width} x {height})", cure="replace the file or leave it out")
+    if at_least is not None:
+        picture.draft("RGB", (at_least, at_least))
+    with reading(name):
+        picture.load()
+        return _turned(to_rgb(picture, name))
+
+
+def to_rgb(picture: "Image", name: str = "the picture") -> "Image":
+    """Return a loaded Pillow picture in mode RGB: transparency onto white, 16-bit samples by their high byte."""
+    from PIL import Image
+
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode.startswith("I"):
+        upright = _grey_of_integers(picture, name)
+        upright.info = {key: value for key, value in picture.info.items() if key != "transparency"}
+        return upright
+    if picture.mode == "F":
+        raise BrokenImage(f"{name} holds floating-point samples without a known range", cure="convert it to 8 bits")
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        result = Image.alpha_composite(white, layer).convert("RGB")
+        result.info = dict(picture.info)
+        return result
+    return picture.convert("RGB")
+
+
+def _grey_of_integers(picture: "Image", name: str) -> "Image":
+    from PIL import Image
+
+    values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise BrokenImage(f"{name} holds samples of more than 16 bits", cure="convert it to 8 or 16 bits")
+    grey = (values >> 8).astype(np.uint8)
+    clear = picture.info.get("transparency")
+    if isinstance(clear, int):
+        grey[values == clear] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _turned(picture: "Image") -> "Image":
+    from PIL import Image
+
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    turn = turns.get(_orientation(picture))
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _orientation(picture: "Image") -> int:
+    """Return EXIF's orientation, 1..8; a picture whose EXIF block is damaged is taken as upright."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except _READER_ERRORS:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _checked_array(array: NDArray[Any]) -> Pixels:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise UsageError(f"an array of {array.dtype} {array.shape} is not a picture", cure="give uint8 (H, W, 3)")
+    return array

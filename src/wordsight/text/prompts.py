@@ -1,0 +1,66 @@
+"""Prompt templates: sentences around a class name.
+
+    templates("clip")                                   # 80 templates
+    fill(templates("photo"), "tabby cat")               # ["a photo of a tabby cat."]
+    clean_class_name("brown bear, bruin, Ursus arctos") # ["brown bear", "bruin", "Ursus arctos"]
+
+Named lists are text files in `templates/`, one template a line, `{}` or `{c}` where the name goes, `#` before a
+remark.  Does not know towers: averaging over prompts happens where the embeddings are.
+"""
+
+import difflib
+import re
+from importlib import resources
+from pathlib import Path
+
+from wordsight.base.errors import FormatError, UsageError
+
+_SLOT = re.compile(r"\{c?\}")
+
+
+def template_names() -> list[str]:
+    """Return the names of the lists that ship with the package."""
+    folder = resources.files("wordsight.text").joinpath("templates")
+    return sorted(entry.name.removesuffix(".txt") for entry in folder.iterdir() if entry.name.endswith(".txt"))
+
+
+def templates(name_or_file: str | Path) -> list[str]:
+    """Return the templates of a named list ("none", "photo", "clip", "product") or of a text file."""
+    names = template_names()
+    if str(name_or_file) in names:
+        text = resources.files("wordsight.text").joinpath("templates", f"{name_or_file}.txt").read_text("utf-8")
+        return _parse(text, str(name_or_file))
+    path = Path(name_or_file)
+    if not path.is_file():
+        near = difflib.get_close_matches(str(name_or_file), names, n=2, cutoff=0.5)
+        cure = f"did you mean {' or '.join(near)}?" if near else f"give a file or one of {', '.join(names)}"
+        raise UsageError(f"no templates named {name_or_file} and no such file", cure=cure)
+    try:
+        return _parse(path.read_text("utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} is not text: {error}", cure="give a text file in UTF-8") from None
+
+
+def fill(templates: list[str], class_name: str) -> list[str]:
+    """Return every template with the class name in its slot."""
+    return [_SLOT.sub(lambda _: class_name, template) for template in templates]
+
+
+def clean_class_name(name: str) -> list[str]:
+    """Return the names of a class, best first: synonyms apart, underscores and runs of white space as one space."""
+    parts = (" ".join(part.replace("_", " ").split()) for part in name.split(","))
+    names = list(dict.fromkeys(part for part in parts if part))
+    if not names:
+        raise UsageError(f"the class name {name!r} is empty", cure="give every class a name")
+    return names
+
+
+def _parse(text: str, where: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    found = [line for line in lines if line and not line.startswith("#")]
+    for line in found:
+        if not _SLOT.search(line):
+            raise FormatError(f"{where}: no slot in {line!r}", cure="write {} where the class name goes")
+    if not found:
+        raise FormatError(f"{where} holds no template", cure="write one template a line, {} where the class name goes")
+    return found
