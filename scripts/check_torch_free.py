@@ -20,6 +20,7 @@ BORDER = (  # what may import them when it is itself imported
     "wordsight.losses",
     "wordsight.train",
     "wordsight.data.loader",
+    "wordsight.data.augment_torch",
     "wordsight.weights.tensors",
     "wordsight.engines.torch_engine",
     "wordsight.engines.export",
