@@ -1,0 +1,183 @@
+"""Pictures decoded once and kept on disk, so that a processor learns instead of decoding.
+
+    cache = build_cache(open_source("flickr8k", split="train"), size=112)
+    cache.array[17]                   # uint8 (112, 112, 3), memory-mapped
+    cache.texts[17], cache.labels[17], cache.keys[17]
+
+One folder a source, size and way of resizing, by default below `~/.cache/wordsight/pictures` (XDG_CACHE_HOME is
+honoured, WORDSIGHT_CACHE sets another place): `pixels.npy`, `words.jsonl` and `cache.json`.  It is built beside and renamed,
+so it is whole or not there; a source whose files change gets another folder.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from numpy.lib import format as npy
+
+from wordsight.base.errors import FormatError, InputError
+from wordsight.base.files import read_json, sha256_bytes, storage_errors, write_json
+from wordsight.base.nouns import Sample
+from wordsight.base.progress import bar, notice
+from wordsight.data.labels import Prompter
+from wordsight.data.parallel import ordered_map
+from wordsight.data.pictures import Pixels, Rows, Wording, Words
+from wordsight.data.source import Source
+from wordsight.images.spec import PreprocessSpec
+from wordsight.images.transform import load_pixels
+
+VERSION = 1
+Resize = Literal["shortest", "squash"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCard:
+    """What a cache holds: written last into `cache.json`."""
+
+    version: int
+    source: str
+    fingerprint: str
+    size: int
+    resize: Resize
+    count: int
+    failures: tuple[str, ...]
+
+
+class PictureCache:
+    """Decoded pictures with their words, by row."""
+
+    def __init__(self, folder: Path) -> None:
+        card = read_json(folder / "cache.json")
+        self.folder = folder
+        self.name: str = card["source"]
+        self.size: int = card["size"]
+        self.failures: list[str] = card["failures"]
+        self.array: Pixels = np.load(folder / "pixels.npy", mmap_mode="r")  # (N, S, S, 3)
+        with open(folder / "words.jsonl", encoding="utf-8") as handle:
+            records = [json.loads(line) for line in handle]
+        self.keys: list[str] = [record["key"] for record in records]
+        self.texts: list[tuple[str, ...]] = [tuple(record["texts"]) for record in records]
+        self.labels: list[str | None] = [record["label"] for record in records]
+        if not len(self.keys) == len(self.array) == card["count"]:
+            raise FormatError(f"{folder} is damaged: {len(self.keys)} texts, {len(self.array)} pictures", cure="delete it")
+        self._prompter = Prompter()
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def blocks(self) -> list[Rows]:
+        """Return the rows that have captions or a class, in one block."""
+        words = [bool(texts or label) for texts, label in zip(self.texts, self.labels, strict=True)]
+        return [np.flatnonzero(words)]
+
+    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
+        """Return uint8 (len(rows), S, S, 3) and no errors: broken pictures are not in the cache."""
+        return self.array[rows], {}
+
+    def words(self, row: int) -> Words:
+        """Return the captions and class name of a row."""
+        return Words(self.texts[row], self.labels[row])
+
+    def draw(self, row: int, chance: float) -> Wording:
+        """Return one of the captions; without captions the class name."""
+        return self._prompter.draw(self.words(row), chance)
+
+
+def default_folder() -> Path:
+    """Return where caches lie unless told otherwise."""
+    if "WORDSIGHT_CACHE" in os.environ:
+        return Path(os.environ["WORDSIGHT_CACHE"]) / "pictures"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wordsight" / "pictures"
+
+
+def build_cache(
+    source: Source,
+    *,
+    size: int,
+    resize: Resize = "shortest",
+    folder: Path | None = None,
+    workers: int | None = None,
+) -> PictureCache:
+    """Decode every picture of the source to (size, size, 3), or open what was decoded before.
+
+    `folder` is where caches lie (each in a folder of its own below).  Broken pictures are left out, counted and
+    listed in `failures`.  Raises `FormatError` when no picture could be read, `StorageError` when the disk is full.
+    """
+    fingerprint = source.fingerprint()
+    identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
+    place = (folder or default_folder()) / f"{_plain(source.name)}-{size}-{identity}"
+    if (place / "cache.json").exists():
+        return PictureCache(place)
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
+    with storage_errors(place):
+        try:
+            temporary.mkdir(parents=True)
+            failures = _write(source, temporary, PreprocessSpec(size=size, resize=resize), workers)
+            count = len(np.load(temporary / "pixels.npy", mmap_mode="r"))
+            card = CacheCard(VERSION, source.name, fingerprint, size, resize, count, tuple(failures))
+            write_json(temporary / "cache.json", asdict(card))
+            if not (place / "cache.json").exists():  # another process may have been quicker
+                shutil.rmtree(place, ignore_errors=True)
+                os.replace(temporary, place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    if failures:
+        notice(f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {place}/cache.json")
+    return PictureCache(place)
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in name)[:60].strip(".") or "source"
+
+
+def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | None) -> list[str]:
+    walk = source.samples()
+    failures = []
+    count = 0
+    with open(folder / "pixels.npy", "wb") as pixels, open(folder / "words.jsonl", "w", encoding="utf-8") as words:
+        _write_header(pixels, count, spec.size)
+        for sample, decoded in _decoded(walk, source, spec, workers):
+            if isinstance(decoded, InputError):
+                failures.append(str(decoded))
+                continue
+            pixels.write(decoded.tobytes())
+            record = {"key": sample.key, "texts": sample.texts, "label": sample.label}
+            words.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+        pixels.seek(0)
+        _write_header(pixels, count, spec.size)
+    failures = [str(failure) for failure in walk.failures] + failures
+    if not count:
+        first = f": {failures[0]}" if failures else ""
+        raise FormatError(f"no picture of {source.name} could be read{first}", cure="check the source with 'wordsight data check'")
+    return failures
+
+
+def _write_header(handle: IO[bytes], count: int, size: int) -> None:
+    # NumPy pads the header for growth along the first axis, so it has the same length for every count.
+    npy.write_array_header_1_0(handle, {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)})
+
+
+def _decoded(
+    walk: Iterator[Sample], source: Source, spec: PreprocessSpec, workers: int | None
+) -> Iterator[tuple[Sample, Pixels | InputError]]:
+    def decode(sample: Sample) -> tuple[Sample, Pixels | InputError]:
+        return sample, read_pixels(sample, spec)
+
+    with bar(source.count(), unit="img", desc=f"decoding {source.name}") as progress:
+        for pair in ordered_map(decode, walk, workers=workers):
+            yield pair
+            progress.update(1)
+
+
+def read_pixels(sample: Sample, spec: PreprocessSpec) -> Pixels | InputError:
+    """Return the picture of a sample as uint8 (S, S, 3), or the error that says why not."""
+    try:
+        return load_pixels(sample.image, spec, name=sample.key)
+    except InputError as error:
+        return error

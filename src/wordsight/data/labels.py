@@ -1,0 +1,75 @@
+"""Label sets become pairs: the class name, put into a prompt template, is the text.
+
+    pictures = LabelTexts(cache, ["a photo of a {}."])
+    pictures.draw(0, 0.4)        # Wording("a photo of a bruin.", "label brown bear, bruin, Ursus arctos")
+
+All prompts of one label count as the same text.  The synonyms in a class name are drawn like templates.
+"""
+
+from collections.abc import Sequence
+
+from wordsight.base.errors import InputError, UsageError
+from wordsight.data.pictures import Pixels, Rows, WordedSet, Wording, Words
+from wordsight.text.prompts import clean_class_name, fill
+
+
+class Prompter:
+    """Chooses one text for a picture: a caption, or a prompt made of its class name.
+
+    `share` is the probability of a prompt where captions are there too; without captions it is always a prompt.
+    """
+
+    def __init__(self, templates: Sequence[str] = ("{}",), *, share: float = 0.0) -> None:
+        if not templates:
+            raise UsageError("no prompt templates", cure="give at least one, for example 'a photo of a {}.'")
+        if not 0 <= share <= 1:
+            raise UsageError(f"share = {share}", cure="give a number between 0 and 1")
+        self._templates = tuple(templates)
+        self._share = share
+        self._prompts: dict[str, tuple[str, ...]] = {}
+
+    def draw(self, words: Words, chance: float) -> Wording:
+        """Return the text that a number in [0, 1) stands for; the same number gives the same text."""
+        share = 0.0 if words.label is None else self._share if words.captions else 1.0
+        if words.label is not None and chance < share:
+            prompts = self._prompts_of(words.label)
+            return Wording(_one_of(prompts, chance / share), f"label {words.label}")
+        if not words.captions:
+            raise InputError("a picture without caption and class", cure="leave it out")
+        text = _one_of(words.captions, (chance - share) / (1 - share))
+        return Wording(text, f"text {text}")
+
+    def _prompts_of(self, label: str) -> tuple[str, ...]:
+        if label not in self._prompts:
+            texts = (text for name in clean_class_name(label) for text in fill(list(self._templates), name))
+            self._prompts[label] = tuple(dict.fromkeys(texts))
+        return self._prompts[label]
+
+
+def _one_of(texts: tuple[str, ...], chance: float) -> str:
+    return texts[min(int(chance * len(texts)), len(texts) - 1)]  # rescaled chances may round up to 1.0
+
+
+class LabelTexts:
+    """A picture set whose texts are, with probability `share`, prompts made of the class name; see `Prompter`."""
+
+    def __init__(self, pictures: WordedSet, templates: Sequence[str], *, share: float = 1.0) -> None:
+        self.name = pictures.name
+        self.size = pictures.size
+        self._pictures = pictures
+        self._prompter = Prompter(templates, share=share)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def blocks(self) -> list[Rows]:
+        """Return the rows that have words, as the set beneath gives them."""
+        return self._pictures.blocks()
+
+    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
+        """Return uint8 (len(rows), S, S, 3) and the errors, as the set beneath gives them."""
+        return self._pictures.pixels(rows)
+
+    def draw(self, row: int, chance: float) -> Wording:
+        """Return a prompt or a caption."""
+        return self._prompter.draw(self._pictures.words(row), chance)

@@ -1,0 +1,208 @@
+"""Batches for the trainer: pixels on the device, tokens, and what tells pairs from negatives.
+
+    loader = Loader([cache, labelled], spec=LoaderSpec(batch=256, size=96), tokenizer=tokenizer, weights=[2, 1])
+    batch = loader.batch(1000)              # the same batch whenever and wherever it is asked for
+    for batch in loader.stream(1000): ...   # prepared ahead by a background thread
+
+A batch is a pure function of the spec and the step: order, text and augmentation come from generators seeded with
+both.  A training run that knows its step knows its position in the data.
+"""
+
+import contextlib
+import hashlib
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.data.augment import Changes, draw_changes
+from wordsight.data.augment_torch import apply
+from wordsight.data.mix import Mixture
+from wordsight.data.order import Order
+from wordsight.data.pictures import PictureSet, Pixels, Wording
+from wordsight.data.spec import LoaderSpec
+
+_REPLACEMENTS = 100  # rows tried in place of one that failed
+_TOKENS_KEPT = 1_000_000  # texts whose tokens are remembered; of 32 tokens each about 300 MB
+
+
+class Tokens(Protocol):
+    """The part of the tokenizer that is needed here."""
+
+    def batch(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Return int32 (B, L)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B pairs.  `pixels` uint8 (B, S, S, 3) and `tokens` int32 (B, L) lie on the loader's device, the ids too.
+
+    `picture_ids` and `text_ids` int64 (B,): equal numbers are the same picture, or texts that mean the same.
+    """
+
+    step: int
+    pixels: Tensor
+    tokens: Tensor
+    picture_ids: Tensor
+    text_ids: Tensor
+    texts: tuple[str, ...]
+
+
+class Loader:
+    """Draws batches from picture sets mixed by weight (by size when no weights are given)."""
+
+    def __init__(
+        self,
+        pictures: Sequence[PictureSet],
+        *,
+        spec: LoaderSpec,
+        tokenizer: Tokens,
+        weights: Sequence[float] | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if not pictures or (weights is not None and len(weights) != len(pictures)):
+            given = "no" if weights is None else len(weights)
+            raise UsageError(f"{len(pictures)} picture sets, {given} weights", cure="give a weight for each set")
+        self._pictures = list(pictures)
+        self._spec = spec
+        self._tokenizer = tokenizer
+        self._device = torch.device(device)
+        self._orders = [Order(one.blocks(), seed=[spec.seed, number]) for number, one in enumerate(pictures)]
+        for one, order in zip(pictures, self._orders, strict=True):
+            if not order.count:
+                raise FormatError(f"{one.name} has no picture with words", cure="give captions or class names")
+        counts = [order.count for order in self._orders]
+        self._mixture = Mixture([float(count) for count in counts] if weights is None else weights)
+        self._first_ids = np.cumsum([0, *(len(one) for one in pictures)])
+        self._known_tokens: dict[str, NDArray[np.int32]] = {}
+        self.count = sum(counts)
+        self.failures: dict[str, None] = {}  # in order of appearance, each once
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step, the same at every call."""
+        spec = self._spec
+        places = np.arange(step * spec.batch, (step + 1) * spec.batch, dtype=np.int64)
+        sets, numbers = self._mixture.at(places)
+        generator = np.random.default_rng([spec.seed, step])
+        chances = generator.random(spec.batch)
+        rows = np.empty(spec.batch, dtype=np.int64)
+        wordings = [Wording("", "")] * spec.batch
+        sources: dict[int, tuple[NDArray[np.int64], Pixels]] = {}
+        for number in np.unique(sets):
+            here = np.flatnonzero(sets == number)
+            drawn = self._draw(int(number), numbers[here], chances[here])
+            rows[here] = self._first_ids[number] + drawn.rows
+            for place, wording in zip(here, drawn.wordings, strict=True):
+                wordings[place] = wording
+            sources[int(number)] = (here, drawn.pixels)
+        texts = tuple(wording.text for wording in wordings)
+        changes = draw_changes(spec.augment, texts, generator)
+        return Batch(
+            step=step,
+            pixels=self._changed(sources, changes),
+            tokens=self._put(self._tokens(texts)),
+            picture_ids=self._put(rows),
+            text_ids=self._put(np.array([_stable_id(wording.same_as) for wording in wordings], dtype=np.int64)),
+            texts=texts,
+        )
+
+    def _draw(self, number: int, items: NDArray[np.int64], chances: NDArray[np.float64]) -> "_Drawn":
+        """Read items of one set; one that fails is replaced by the next item that does not, and listed."""
+        pictures = self._pictures[number]
+        rows = self._orders[number].rows(items)
+        pixels, failed = pictures.pixels(rows)
+        wordings = [Wording("", "")] * len(rows)
+        for place, row in enumerate(rows):
+            try:
+                wordings[place] = pictures.draw(int(row), chances[place])
+            except InputError as error:
+                failed[place] = error
+        if failed:
+            pixels = pixels.copy()
+        for place, error in failed.items():
+            self.failures[str(error)] = None
+            rows[place], pixels[place], wordings[place] = self._replace(number, int(items[place]), chances[place])
+        return _Drawn(rows, pixels, wordings)
+
+    def _replace(self, number: int, item: int, chance: float) -> tuple[int, Pixels, Wording]:
+        pictures = self._pictures[number]
+        for shift in range(1, _REPLACEMENTS + 1):
+            rows = self._orders[number].rows(np.array([item + shift], dtype=np.int64))
+            pixels, failed = pictures.pixels(rows)
+            try:
+                for error in failed.values():
+                    raise error
+                return int(rows[0]), pixels[0], pictures.draw(int(rows[0]), chance)
+            except InputError as error:
+                self.failures[str(error)] = None
+        last = next(reversed(self.failures))
+        raise FormatError(f"{pictures.name}: {_REPLACEMENTS} inputs in a row failed: {last}", cure="check the data")
+
+    def _changed(self, sources: dict[int, tuple[NDArray[np.int64], Pixels]], changes: Changes) -> Tensor:
+        """Return the augmented pictures uint8 (B, T, T, 3) in the order of the batch; sets may differ in size."""
+        parts = [apply(self._put(pixels), changes.of(here), self._spec.size) for here, pixels in sources.values()]
+        if len(parts) == 1:
+            return parts[0]
+        order = np.argsort(np.concatenate([here for here, _ in sources.values()]))
+        return torch.cat(parts)[self._put(order)]
+
+    def _put(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._device, non_blocking=True)
+
+    def _tokens(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        known = self._known_tokens
+        if len(known) > _TOKENS_KEPT:
+            known.clear()
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing:
+            known.update(zip(missing, self._tokenizer.batch(missing), strict=True))
+        return np.stack([known[text] for text in texts])
+
+    def stream(self, first_step: int = 0, *, ahead: int = 2) -> Iterator[Batch]:
+        """Yield the batches from `first_step` on, without end; a background thread keeps `ahead` of them ready.
+
+        Closing the generator stops the thread.  An error met in the thread is raised here.
+        """
+        ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=ahead)
+        stop = threading.Event()
+        thread = threading.Thread(target=self._fill, args=(ready, stop, first_step), daemon=True, name="wordsight-loader")
+        thread.start()
+        try:
+            while True:
+                met = ready.get()
+                if isinstance(met, BaseException):
+                    raise met
+                yield met
+        finally:
+            stop.set()
+            while thread.is_alive():
+                with contextlib.suppress(queue.Empty):  # makes room for a thread that waits to put
+                    ready.get(timeout=0.05)
+
+    def _fill(self, ready: "queue.Queue[Batch | BaseException]", stop: threading.Event, step: int) -> None:
+        while not stop.is_set():
+            try:
+                met: Batch | BaseException = self.batch(step)
+            except BaseException as error:  # handed to the thread that consumes, where it is raised
+                met = error
+            ready.put(met)
+            if isinstance(met, BaseException):
+                return
+            step += 1
+
+
+class _Drawn(NamedTuple):
+    rows: NDArray[np.int64]
+    pixels: Pixels
+    wordings: list[Wording]
+
+
+def _stable_id(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

@@ -1,0 +1,44 @@
+"""In which order the rows of a set come: another permutation every epoch, a pure function of seed and number.
+
+    order = Order(pictures.blocks(), seed=[7, 0])
+    order.rows(np.array([0, 1, 2]))      # rows of the first three items
+    order.rows(np.array([10**6]))        # any later item, without those before it
+
+Blocks (shards) are shuffled, and rows within a window of a few blocks, so that a set read from shards stays on a few
+open files at a time; a set of one block is shuffled as a whole.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.data.pictures import Rows
+
+WINDOW = 8  # blocks that are mixed with one another
+
+
+class Order:
+    """The endless row of the items of one set."""
+
+    def __init__(self, blocks: Sequence[Rows], *, seed: Sequence[int]) -> None:
+        self._blocks = list(blocks)
+        self._seed = list(seed)
+        self.count = sum(len(block) for block in blocks)
+        self._epoch = lru_cache(maxsize=2)(self._shuffle)
+
+    def rows(self, numbers: NDArray[np.int64]) -> Rows:
+        """Return the rows of the items with these numbers, counted from 0 over all epochs."""
+        epochs, inside = np.divmod(numbers, self.count)
+        rows = np.empty(len(numbers), dtype=np.int64)
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            rows[here] = self._epoch(int(epoch))[inside[here]]
+        return rows
+
+    def _shuffle(self, epoch: int) -> Rows:
+        generator = np.random.default_rng([*self._seed, epoch])
+        blocks = [self._blocks[i] for i in generator.permutation(len(self._blocks))]
+        windows = [np.concatenate(blocks[i : i + WINDOW]) for i in range(0, len(blocks), WINDOW)]
+        return np.concatenate([generator.permutation(window) for window in windows])

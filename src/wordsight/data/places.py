@@ -1,0 +1,134 @@
+"""What lies at a place: patterns expanded, the kind recognised, the split picked.  Opens no picture and no table."""
+
+import difflib
+import glob
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from wordsight.base.errors import FormatError, NotFound, UsageError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SHARD_SUFFIX = ".tar"
+_NUMBERED = re.compile(r"[-_.]?\d+(-of-\d+)?$")  # "train-0003", "train-00000-of-00002"
+_BRACES = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a place turned out to be: its kind, a name for messages, its folder or files in order."""
+
+    kind: str
+    name: str
+    paths: tuple[Path, ...]
+
+
+def expand(pattern: str) -> list[Path]:
+    """Return the paths a pattern stands for: braces (`{000..007}`, `{a,b}`), then `*` and `?`; only existing ones for globs.
+
+    Brace ranges name files that should be there, so each is returned even when absent (its loss is reported when read).
+    """
+    if Path(pattern).exists():
+        return [Path(pattern)]
+    paths: list[Path] = []
+    for text in _braces(pattern):
+        if re.search(r"[*?\[]", text):
+            paths.extend(Path(match) for match in sorted(glob.glob(text)))
+        elif Path(text).exists() or text != pattern:
+            paths.append(Path(text))
+    return paths if any(path.exists() for path in paths) else []
+
+
+def _braces(pattern: str) -> list[str]:
+    pieces = _BRACES.split(pattern)  # text, inside, text, inside, ... text
+    choices = [[piece] if i % 2 == 0 else _choices(piece) for i, piece in enumerate(pieces)]
+    return ["".join(parts) for parts in product(*choices)]
+
+
+def _choices(inside: str) -> list[str]:
+    low, dots, high = inside.partition("..")
+    if dots and low.isdigit() and high.isdigit():
+        return [str(n).zfill(len(low)) for n in range(int(low), int(high) + 1)]
+    return inside.split(",")
+
+
+def find(paths: list[Path], *, split: str | None, kind: str) -> Found:
+    """Say what the paths hold; see `open_source`."""
+    if len(paths) == 1 and paths[0].is_dir():
+        return _find_in_folder(paths[0], split=split, kind=kind)
+    return _files(paths, paths[0].parent.name or str(paths[0]), split=split, kind=kind)
+
+
+def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> Found:
+    if split and split != "all" and (folder / split).is_dir():
+        return _find_in_folder(folder / split, split=None, kind=kind)
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    shards = [path for path in files if path.suffix.lower() == SHARD_SUFFIX]
+    tables = [path for path in files if path.suffix.lower() in TABLE_SUFFIXES]
+    if shards and kind in ("auto", "shards"):
+        return _files(shards, folder.name, split=_named_split(shards, split), kind="shards")
+    if tables and kind in ("auto", "table"):
+        return _files(tables, folder.name, split=_named_split(tables, split), kind="table")
+    if kind in ("auto", "folder"):
+        if split and split != "all":
+            raise NotFound(f"no split {split} in {folder}", cure=f"it needs a folder {folder / split}")
+        return Found("folder", folder.name, (folder,))
+    raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
+
+
+def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> Found:
+    kinds = {path: _kind_of(path) for path in paths}
+    first = kinds[paths[0]]
+    strange = [path for path in paths if kinds[path] != first]
+    if strange:
+        raise FormatError(f"{strange[0]} is not of one kind with {paths[0].name}", cure="open them one by one and mix them")
+    if kind not in ("auto", first):
+        raise UsageError(f"{paths[0]} was to be read as {kind}", cure=f"it is a {first}: leave out kind={kind}")
+    chosen = _pick_split(paths, split) if split else paths
+    label = f"{name}/{split}" if split else (name if len(paths) > 1 else str(paths[0].name))
+    return Found(first, label, tuple(chosen))
+
+
+def _kind_of(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix == SHARD_SUFFIX:
+        return "shards"
+    if suffix in TABLE_SUFFIXES:
+        return "table"
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder among others", cure="open folders one by one and mix them")
+    cure = "unpack it first" if path.name.endswith((".gz", ".zip", ".xz", ".zst", ".bz2")) else "readable are folders, "
+    cure += "" if cure.startswith("unpack") else f"{SHARD_SUFFIX}, {', '.join(TABLE_SUFFIXES)}"
+    raise FormatError(f"{path} is of no known form", cure=cure)
+
+
+def _splits(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(_NUMBERED.sub("", path.stem), []).append(path)
+    return groups
+
+
+def _named_split(paths: list[Path], split: str | None) -> str | None:
+    groups = _splits(paths)
+    if split is None and len(groups) > 1:
+        names = ", ".join(sorted(groups))
+        raise UsageError(
+            f"several splits lie in {paths[0].parent}: {names}",
+            cure="name one with --split (or split=), or all of them with --split all",
+        )
+    return split
+
+
+def _pick_split(paths: list[Path], split: str) -> list[Path]:
+    if split == "all":
+        return paths
+    groups = _splits(paths)
+    for name in split.split("+"):
+        if name not in groups:
+            near = difflib.get_close_matches(name, groups, n=2, cutoff=0.5)
+            cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(groups))}"
+            raise NotFound(f"no split {name} in {paths[0].parent}", cure=cure)
+    return [path for name in split.split("+") for path in groups[name]]

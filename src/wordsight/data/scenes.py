@@ -1,0 +1,197 @@
+"""Drawn scenes with captions: a small world in which everything is known, for demonstrations and tests.
+
+    for drawn in scenes(3000, pairs=seen_pairs(), seed=0): ...
+    write_scenes(folder, "train", scenes(...))      # folder/train/00000.png ... and folder/train.jsonl
+
+A scene holds one to four objects of one kind: a shape, a colour, a texture, and (for a single object) a place.
+Some pairs of colour and shape are held out: no training scene shows them and no training caption names them, so
+that naming them later means having learned what a colour is and what a shape is.  Scene number i of a seed is a
+pure function of (seed, i).  Free of PyTorch.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from wordsight.base.files import storage_errors
+from wordsight.base.records import append_line
+from wordsight.data.drawing import COLOURS, SHAPES, TEXTURES, Picture, Spot, paint
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The centre of a single object, as shares of the picture's side, and how it is said."""
+
+    x: float
+    y: float
+    said: str
+
+
+COUNTS = {1: "one", 2: "two", 3: "three", 4: "four"}
+PLACES = {
+    "left": Place(0.25, 0.5, "on the left"),
+    "right": Place(0.75, 0.5, "on the right"),
+    "top": Place(0.5, 0.25, "at the top"),
+    "bottom": Place(0.5, 0.75, "at the bottom"),
+    "middle": Place(0.5, 0.5, "in the middle"),
+}
+_RADII = {1: (0.17, 0.24), 2: (0.15, 0.20), 3: (0.14, 0.18), 4: (0.13, 0.165)}  # shares of the side, least and most
+_PLURALS = {"cross": "crosses"}
+_OPENINGS = ("", "a picture of ", "a drawing of ")
+_OF_ONE = (  # "A " becomes "a " or "an "
+    "A {thing}",
+    "A {textured}",
+    "A {textured} {where}",
+    "{where} there is A {thing}",
+    "one {shape} {where}, {texture} and {colour}",
+)
+_OF_MANY = (
+    "{number} {thing}",
+    "{number} {textured}",
+    "there are {number} {textured}",
+    "{thing}, {number} of them",
+    "{number} {shape}, {texture} and {colour}",
+)
+HELD_OUT_STEPS = (2, 5)  # colour i is never seen with the shapes i+2 and i+5: each colour and each shape loses two
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is to be seen.  `place` is "" when there are several objects: they lie anywhere."""
+
+    colour: str
+    shape: str
+    texture: str
+    count: int
+    place: str
+
+    @property
+    def pair(self) -> Pair:
+        """The colour and the shape."""
+        return self.colour, self.shape
+
+    @property
+    def name(self) -> str:
+        """Colour and shape in words: "red circle"."""
+        return f"{self.colour} {self.shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A scene with its picture, uint8 (S, S, 3), and true captions of it in several phrasings."""
+
+    scene: Scene
+    picture: Picture
+    captions: tuple[str, ...]
+
+
+def all_pairs() -> list[Pair]:
+    """Return every (colour, shape), 64 of them."""
+    return [(colour, shape) for colour in COLOURS for shape in SHAPES]
+
+
+def held_out_pairs() -> list[Pair]:
+    """Return the 16 (colour, shape) that training never shows: two of each colour and two of each shape."""
+    shapes = list(SHAPES)
+    return [(c, shapes[(i + step) % len(shapes)]) for i, c in enumerate(COLOURS) for step in HELD_OUT_STEPS]
+
+
+def seen_pairs() -> list[Pair]:
+    """Return the 48 (colour, shape) that training shows."""
+    hidden = set(held_out_pairs())
+    return [pair for pair in all_pairs() if pair not in hidden]
+
+
+def scenes(count: int, *, pairs: Sequence[Pair], seed: int = 0) -> Iterator[Drawn]:
+    """Draw `count` scenes whose (colour, shape) are the given pairs in turn, everything else at random.
+
+    Scene i depends on (seed, i) and `pairs` only.
+    """
+    for i in range(count):
+        rng = np.random.default_rng([seed, i])
+        yield draw(_imagine(pairs[i % len(pairs)], rng), rng)
+
+
+def draw(scene: Scene, rng: np.random.Generator) -> Drawn:
+    """Draw one scene and describe it."""
+    spots = _spots(scene, rng)
+    picture = paint(scene.shape, scene.colour, scene.texture, spots=spots, rng=rng)
+    return Drawn(scene, picture, captions(scene, rng))
+
+
+def write_scenes(folder: Path, name: str, drawn: Iterable[Drawn]) -> Path:
+    """Write pictures to `folder/name/` and `folder/name.jsonl` beside it: image, captions, class and what is known.
+
+    The table is written anew and can be opened with `open_source`.  Returns its path.
+    """
+    table = folder / f"{name}.jsonl"
+    with storage_errors(table):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        table.unlink(missing_ok=True)
+    for i, one in enumerate(drawn):
+        path = folder / name / f"{i:05d}.png"
+        with storage_errors(path):
+            Image.fromarray(one.picture).save(path, compress_level=1)
+        facts = asdict(one.scene)
+        row = {"image": f"{name}/{path.name}", "captions": list(one.captions), "class": one.scene.name, **facts}
+        append_line(table, row)
+    return table
+
+
+def captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return true captions of a scene: the same thing said at different length and in different order, none twice."""
+    shape = scene.shape if scene.count == 1 else _PLURALS.get(scene.shape, f"{scene.shape}s")
+    words = {
+        "thing": f"{scene.colour} {shape}",
+        "textured": f"{scene.texture} {scene.colour} {shape}",
+        "shape": shape,
+        "colour": scene.colour,
+        "texture": scene.texture,
+        "number": COUNTS[scene.count],
+        "where": PLACES[scene.place].said if scene.place else "",
+    }
+    phrasings = _OF_ONE if scene.count == 1 else _OF_MANY
+    said = [_with_article(phrase.format(**words)) for phrase in phrasings]
+    said[0] = f"{rng.choice(_OPENINGS)}{said[0]}"
+    return tuple(dict.fromkeys(said))
+
+
+def _with_article(text: str) -> str:
+    """Turn the placeholder "A " into "a " or "an "."""
+    return re.sub(r"\bA (?=[aeiou])", "an ", text).replace("A ", "a ")
+
+
+def _imagine(pair: Pair, rng: np.random.Generator) -> Scene:
+    count = int(rng.choice((1, 1, 2, 3, 4)))
+    place = str(rng.choice(list(PLACES))) if count == 1 else ""
+    return Scene(*pair, texture=str(rng.choice(TEXTURES)), count=count, place=place)
+
+
+def _spots(scene: Scene, rng: np.random.Generator) -> list[Spot]:
+    """Return where the objects lie: near the named place, or anywhere without touching each other."""
+    low, high = _RADII[scene.count]
+    if scene.count == 1:
+        place = PLACES[scene.place]
+        dx, dy = rng.uniform(-0.06, 0.06, size=2)
+        return [Spot(place.x + dx, place.y + dy, float(rng.uniform(low, high)))]
+    while True:
+        spots = [_anywhere(float(rng.uniform(low, high)), rng) for _ in range(scene.count)]
+        if all(_apart(a, b) for a, b in combinations(spots, 2)):
+            return spots
+
+
+def _anywhere(radius: float, rng: np.random.Generator) -> Spot:
+    x, y = rng.uniform(radius + 0.02, 0.98 - radius, size=2)
+    return Spot(float(x), float(y), radius)
+
+
+def _apart(a: Spot, b: Spot) -> bool:
+    return math.hypot(a.x - b.x, a.y - b.y) > 1.1 * (a.radius + b.radius)

@@ -1,0 +1,162 @@
+"""Webdataset tar shards as a source: KEY.jpg with KEY.json and/or KEY.txt beside it in the same tar.
+
+    shards = open_source("set/train-{0000..0007}.tar")
+    shards.read(part, entry)         # any sample, without reading those before it
+
+`.txt` holds captions, one a line.  `.json` holds captions, class and further columns under the names in `fields`.
+Where a `manifest.json` of `pack` lies beside the tars, the number of samples of each is checked against it.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.errors import InputError
+from wordsight.base.files import sha256_bytes
+from wordsight.base.nouns import Sample
+from wordsight.data import fields
+from wordsight.data.folder import stamp
+from wordsight.data.manifest import Manifest, read_manifest
+from wordsight.data.places import Found
+from wordsight.data.source import START, Columns, Position, Step, Walk
+from wordsight.data.tarindex import Member, TarIndex, read_index
+from wordsight.images.files import IMAGE_SUFFIXES
+
+_OPEN_SHARDS = 64  # indexes kept in memory; one of 10,000 samples takes about 6 MB
+_FIRST = ("jpg", "jpeg", "png", "webp")  # when a sample has several pictures
+_SUFFIXES = (*_FIRST, *sorted({suffix.lstrip(".") for suffix in IMAGE_SUFFIXES} - set(_FIRST)))
+
+
+class ShardSource:
+    """The samples of one or several tars, in the order of the files.  A part is a tar."""
+
+    def __init__(self, found: Found, columns: Columns) -> None:
+        self.name = found.name
+        self.paths = found.paths
+        self._columns = columns
+        self._manifests: dict[Path, Manifest | None] = {
+            folder: read_manifest(folder) for folder in {path.parent for path in self.paths}
+        }
+        self._read_index = lru_cache(maxsize=_OPEN_SHARDS)(_keyed_index)
+        self._lock = threading.Lock()  # threads that meet a new shard together read its headers once
+
+    def _index(self, part: int) -> tuple[list[str], TarIndex]:
+        with self._lock:
+            return self._read_index(self.paths[part])
+
+    def samples(self, start: Position = START) -> Walk:
+        """Walk over the samples from `start` on, shard after shard."""
+        return Walk(self._steps(start), start)
+
+    def _steps(self, start: Position) -> Iterator[Step]:
+        for part in range(start.part, len(self.paths)):
+            first = start.entry if part == start.part else 0
+            try:
+                keys, index = self._index(part)
+            except InputError as error:
+                yield error, Position(part + 1, 0)
+                continue
+            if first == 0:
+                yield from ((problem, Position(part, 0)) for problem in self._problems(part, index))
+            for entry in range(first, len(keys)):
+                yield self._try(part, entry), Position(part, entry + 1)
+
+    def _problems(self, part: int, index: TarIndex) -> Iterator[InputError]:
+        path = self.paths[part]
+        for problem in index.problems:
+            yield InputError(f"{path}: {problem}", cure="make the shard again; what is whole is used")
+        said = self._said_count(part)
+        if said is not None and said != len(index.samples):
+            yield InputError(f"{path} holds {len(index.samples)} samples, its manifest says {said}", cure="make it again")
+
+    def _said_count(self, part: int) -> int | None:
+        manifest = self._manifests[self.paths[part].parent]
+        return manifest.count_of(self.paths[part].name) if manifest else None
+
+    def _try(self, part: int, entry: int) -> Sample | InputError:
+        try:
+            return self.read(part, entry)
+        except InputError as error:
+            return error
+
+    def read(self, part: int, entry: int) -> Sample:
+        """Return one sample; raises `InputError` when its picture is missing or its words cannot be read."""
+        path = self.paths[part]
+        keys, index = self._index(part)
+        if entry >= len(keys):
+            raise InputError(f"{path} has no sample {entry + 1}: it holds {len(keys)}", cure="make the shard again")
+        members = index.samples[keys[entry]]
+        where = f"{path}: {keys[entry]}"
+        image = next((members[suffix] for suffix in _SUFFIXES if suffix in members), None)
+        if image is None:
+            raise InputError(f"{where} has no picture", cure=f"it has {', '.join(members) or 'nothing'}")
+        with open(path, "rb") as handle:
+            values = _json(_bytes(handle.fileno(), members.get("json")), where)
+            chosen = fields.choose(list(values), self._columns, where=where, need_image=False)
+            texts = fields.captions(values.get(chosen.get("captions", "")), where=where)
+            texts += fields.lines(_text(_bytes(handle.fileno(), members.get("txt")), where))
+            return Sample(
+                key=str(values.get(chosen.get("key", ""), keys[entry])),
+                image=_bytes(handle.fileno(), image),
+                texts=tuple(dict.fromkeys(texts)),
+                label=fields.label(values, chosen),
+                meta=fields.meta(values, chosen),
+            )
+
+    def parts(self) -> int:
+        """Return the number of tars."""
+        return len(self.paths)
+
+    def sizes(self) -> list[int]:
+        """Return the number of samples of each tar: from the manifest, else by reading its headers; 0 if unreadable."""
+        return [self._size(part) for part in range(len(self.paths))]
+
+    def _size(self, part: int) -> int:
+        said = self._said_count(part)
+        if said is not None:
+            return said
+        try:
+            return len(self._index(part)[0])
+        except InputError:
+            return 0  # walking over the source reports it
+
+    def count(self) -> int:
+        """Return the number of samples."""
+        return sum(self.sizes())
+
+    def fingerprint(self) -> str:
+        """Return a hash of the names, sizes and times of the tars, and of the columns asked for."""
+        facts = [stamp(path, path.parent) for path in self.paths if path.exists()]
+        return sha256_bytes("\n".join(["shards", repr(self._columns), *facts]).encode())[:16]
+
+
+def _keyed_index(path: Path) -> tuple[list[str], TarIndex]:
+    index = read_index(path)
+    return list(index.samples), index
+
+
+def _bytes(descriptor: int, member: Member | None) -> bytes:
+    return os.pread(descriptor, member.size, member.offset) if member else b""
+
+
+def _json(raw: bytes, where: str) -> dict[str, Any]:
+    if not raw:
+        return {}
+    try:
+        values = json.loads(raw)
+    except ValueError as error:
+        raise InputError(f"{where}.json is not JSON: {error}", cure="make the shard again") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{where}.json is a {type(values).__name__}", cure="it has to be an object with captions or class")
+    return values
+
+
+def _text(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{where}.txt is not UTF-8", cure="make the shard again with UTF-8 captions") from None

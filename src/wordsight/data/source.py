@@ -1,0 +1,124 @@
+"""Where samples come from: the `Source` protocol and `open_source`, which recognises what a place holds.
+
+    source = open_source("photos")                 # class folders, or pictures with .txt beside them
+    source = open_source("products.csv")           # also tsv, jsonl, parquet
+    source = open_source("flickr8k", split="train")  # train-0000.tar, train-0001.tar ...
+    walk = source.samples()
+    for sample in walk: ...
+    walk.position, walk.failures                   # go on from here another day; what could not be read
+
+A source yields encoded pictures: it does not decode, so a picture that is broken inside is met by whoever
+decodes it.  What each form looks like on disk is the business of `folder`, `table` and `shards`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from wordsight.base.errors import InputError, NotFound, UsageError
+from wordsight.base.nouns import Sample
+from wordsight.base.optional import resolve
+from wordsight.data.places import expand, find
+
+Kind = Literal["auto", "folder", "table", "shards"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place between two samples: `part` counts files (tables, shards), `entry` the entries already passed in it."""
+
+    part: int = 0
+    entry: int = 0
+
+
+START = Position()
+Step = tuple[Sample | InputError, Position]  # what was met, and the position behind it
+
+
+class Walk(Iterator[Sample]):
+    """An iterator over samples that knows where it is and what it could not read.
+
+    `position` lies behind the sample given last; `failures` holds one `InputError` for each broken row,
+    shard or picture met so far.
+    """
+
+    def __init__(self, steps: Iterator[Step], start: Position) -> None:
+        self._steps = steps
+        self.position = start
+        self.failures: list[InputError] = []
+
+    def __next__(self) -> Sample:
+        for met, position in self._steps:
+            self.position = position
+            if isinstance(met, Sample):
+                return met
+            self.failures.append(met)
+        raise StopIteration
+
+
+class Source(Protocol):
+    """Samples in a fixed order.  `name` says what was opened, for messages."""
+
+    name: str
+
+    def samples(self, start: Position = START) -> Walk:
+        """Walk over the samples from `start` on; the same start gives the same samples."""
+
+    def parts(self) -> int:
+        """Return how many files (shards, tables) the source has."""
+
+    def count(self) -> int | None:
+        """Return the number of entries, broken ones included, or None where finding out means reading everything."""
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change when the files of the source or the way of reading them change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names of the columns (or JSON keys) to read; None takes the first of the known names that is there."""
+
+    image: str | None = None
+    captions: str | None = None
+    label: str | None = None
+    key: str | None = None
+
+
+# kind -> "module:class"; each is called with (found, columns)
+OPENERS = {
+    "folder": "wordsight.data.folder:FolderSource",
+    "table": "wordsight.data.table:TableSource",
+    "shards": "wordsight.data.shards:ShardSource",
+}
+
+
+def open_source(
+    place: str | Path | Sequence[str | Path],
+    *,
+    split: str | None = None,
+    kind: Kind = "auto",
+    columns: Columns | None = None,
+) -> Source:
+    """Open a folder, a table, a tar shard or a set of them (folder, list, glob or brace pattern `x-{000..007}.tar`).
+
+    `split` picks `train-*.tar`, `train.parquet` or the folder `train/`; "train+extra" takes two, "all" every one.
+    Raises `NotFound` for a place that is not there, `FormatError` for one that holds nothing readable.
+    """
+    found = find(_paths(place), split=split, kind=kind)
+    source: Source = resolve(OPENERS[found.kind])(found, columns or Columns())
+    return source
+
+
+def _paths(place: str | Path | Sequence[str | Path]) -> list[Path]:
+    places = [place] if isinstance(place, str | Path) else list(place)
+    if not places:
+        raise UsageError("an empty list of places", cure="name at least one folder, table or shard")
+    paths = []
+    for one in places:
+        matches = expand(str(one))
+        if not matches:
+            raise NotFound(f"nothing at {one}", cure="check the path")
+        paths.extend(matches)
+    return paths
+

@@ -1,0 +1,82 @@
+"""Sets too large to keep decoded: samples of tar shards, read and decoded when they are drawn.
+
+    pictures = ShardStream(open_source("big/{00000..00999}.tar"), size=112)
+
+Any sample is reached through the index of its tar, so the order stays a pure function of the step as for a cache;
+blocks are shards, and the loader's order keeps to a few of them at a time.
+"""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from wordsight.base.errors import InputError, UsageError
+from wordsight.base.nouns import Sample
+from wordsight.data.cache import Resize, read_pixels
+from wordsight.data.labels import Prompter
+from wordsight.data.parallel import ordered_map
+from wordsight.data.pictures import Pixels, Rows, Wording, Words
+from wordsight.data.shards import ShardSource
+from wordsight.data.source import Source
+from wordsight.images.spec import PreprocessSpec
+
+_WORDS_KEPT = 65_536  # rows whose words are remembered between reading the picture and drawing the text
+
+
+class ShardStream:
+    """Pictures of tar shards by row; rows are counted over all shards in order."""
+
+    def __init__(self, source: Source, *, size: int, resize: Resize = "shortest", workers: int | None = None) -> None:
+        if not isinstance(source, ShardSource):
+            raise UsageError(f"{source.name} is no tar shards", cure="write shards with 'wordsight data pack' first")
+        self.name = source.name
+        self.size = size
+        self._source = source
+        self._spec = PreprocessSpec(size=size, resize=resize)
+        self._workers = workers
+        self._starts = np.cumsum([0, *source.sizes()])
+        self._words: OrderedDict[int, Words] = OrderedDict()
+        self._prompter = Prompter()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def blocks(self) -> list[Rows]:
+        """Return the rows of each shard."""
+        pairs = zip(self._starts[:-1], self._starts[1:], strict=True)
+        return [np.arange(first, stop) for first, stop in pairs if stop > first]
+
+    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
+        """Return uint8 (len(rows), S, S, 3), decoded now in several threads, and the errors of those that are broken."""
+        pixels = np.zeros((len(rows), self.size, self.size, 3), dtype=np.uint8)
+        failed = {}
+        for place, decoded in enumerate(ordered_map(self._decode, map(int, rows), workers=self._workers)):
+            if isinstance(decoded, InputError):
+                failed[place] = decoded
+            else:
+                pixels[place] = decoded
+        return pixels, failed
+
+    def _decode(self, row: int) -> Pixels | InputError:
+        try:
+            return read_pixels(self._sample(row), self._spec)
+        except InputError as error:
+            return error
+
+    def _sample(self, row: int) -> Sample:
+        part = int(np.searchsorted(self._starts, row, side="right")) - 1
+        sample = self._source.read(part, row - int(self._starts[part]))
+        self._words[row] = Words(sample.texts, sample.label)
+        while len(self._words) > _WORDS_KEPT:
+            self._words.popitem(last=False)
+        return sample
+
+    def words(self, row: int) -> Words:
+        """Return the captions and class name of a row."""
+        if row not in self._words:
+            self._sample(row)
+        return self._words[row]
+
+    def draw(self, row: int, chance: float) -> Wording:
+        """Return one of the captions; without captions the class name."""
+        return self._prompter.draw(self.words(row), chance)
