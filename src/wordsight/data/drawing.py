@@ -199,7 +199,9 @@ def _heart() -> list[tuple[float, float]]:
 
 def _moon() -> list[tuple[float, float]]:
     outer = [(math.cos(a), math.sin(a)) for a in np.linspace(math.radians(40), math.radians(320), 40)]
-    inner = [(0.35 + 0.77 * math.cos(a), 0.77 * math.sin(a)) for a in np.linspace(math.radians(303), math.radians(57), 40)]
+    inner = [
+        (0.35 + 0.77 * math.cos(a), 0.77 * math.sin(a)) for a in np.linspace(math.radians(303), math.radians(57), 40)
+    ]
     return outer + inner
 
 
