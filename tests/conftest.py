@@ -1,14 +1,18 @@
-"""What all tests share: one thread a process, nobody's own model or library leaks in, progress says nothing."""
+"""What all tests share: one thread a process, the same generated cases everywhere,
+nobody's own model or library leaks in, progress says nothing."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reached for the network would fail here, not hang
 os.environ.pop("WORDSIGHT_MODEL", None)
+settings.register_profile("same", derandomize=True, deadline=None, database=None)  # the same cases on every machine
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,130 @@
+"""Typed configuration: what goes through, what is refused and how that is said."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wordsight.base.config import from_dict, override, read_toml, to_dict
+from wordsight.base.errors import ConfigError, NotFound
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    lr: float = 1e-3
+    betas: tuple[float, ...] = (0.9, 0.98)
+    kind: Literal["adamw", "sgd"] = "adamw"
+
+
+@dataclass(frozen=True)
+class Run:
+    name: str
+    steps: int = 10
+    budget: str | int | None = None
+    ema: bool = False
+    size: tuple[int, int] = (8, 8)
+    place: Path = Path("runs")
+    weights: dict[str, float] = field(default_factory=dict)
+    optimiser: Optimiser = Optimiser()
+
+
+def test_nested_values() -> None:
+    values = {
+        "name": "a",
+        "optimiser": {"lr": 1, "betas": [0.8, 0.9]},
+        "weights": {"x": 2},
+        "place": "there",
+        "size": [4, 6],
+    }
+    run = from_dict(Run, values)
+    assert run == Run("a", optimiser=Optimiser(1.0, (0.8, 0.9)), weights={"x": 2.0}, place=Path("there"), size=(4, 6))
+    assert isinstance(run.optimiser.lr, float)
+
+
+@given(
+    st.builds(
+        Run,
+        name=st.text(),
+        steps=st.integers(),
+        budget=st.none() | st.integers() | st.text(),
+        ema=st.booleans(),
+        weights=st.dictionaries(st.text(), st.floats(allow_nan=False)),
+        optimiser=st.builds(
+            Optimiser, lr=st.floats(allow_nan=False), betas=st.tuples(st.floats(0, 1), st.floats(0, 1))
+        ),
+    )
+)
+def test_there_and_back(run: Run) -> None:
+    assert from_dict(Run, to_dict(run)) == run
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "a", "stpes": 3}, "unknown key stpes; did you mean steps?"),
+        ({"name": "a", "optimiser": {"lrr": 3}}, "unknown key optimiser.lrr; did you mean lr?"),
+        ({"name": "a", "zzz": 1}, "unknown key zzz; known here: name, steps"),
+        ({}, "Run: missing name; give them a value"),
+        ({"name": 3}, "name = 3 is int; give str"),
+        ({"name": "a", "steps": "3"}, "steps = '3' is str; give int"),
+        ({"name": "a", "steps": True}, "steps = True is bool; give int"),
+        ({"name": "a", "steps": 3.0}, "steps = 3.0 is float; give int"),
+        ({"name": "a", "ema": 1}, "ema = 1 is int; give bool"),
+        ({"name": "a", "size": [1]}, "size has 1 items; give 2"),
+        ({"name": "a", "optimiser": {"betas": [0.9, "x"]}}, "optimiser.betas[1] = 'x' is str; give float"),
+        ({"name": "a", "optimiser": {"kind": "adam"}}, "optimiser.kind = 'adam'; use one of 'adamw', 'sgd'"),
+        ({"name": "a", "optimiser": 3}, "optimiser = 3 is int; give Optimiser"),
+        ({"name": "a", "weights": {"x": "y"}}, "weights.x = 'y' is str; give float"),
+        ({"name": "a", "budget": []}, "budget = [] is list; give str"),
+    ],
+)
+def test_refused(values: dict, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_dict(Run, values)
+    assert str(caught.value).startswith(said)
+
+
+def test_override_reads_toml_values_and_leaves_the_original() -> None:
+    values = {"optimiser": {"lr": 0.1}}
+    changed = override(
+        values, ["optimiser.lr=0.5", "name=a run", "ema = true", 'budget="20"', "weights.x=1", "size=[1, 2]"]
+    )
+    assert values == {"optimiser": {"lr": 0.1}}
+    assert changed == {
+        "optimiser": {"lr": 0.5},
+        "name": "a run",
+        "ema": True,
+        "budget": "20",
+        "weights": {"x": 1},
+        "size": [1, 2],
+    }
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("lr", "'lr' is not of the form a.b=c"),
+        ("=3", "'=3' is not of the form"),
+        ("lr.x=3", "lr.x: lr is a value, not a group"),
+    ],
+)
+def test_override_refused(assignment: str, said: str) -> None:
+    with pytest.raises(ConfigError, match="^" + said):
+        override({"lr": 0.1}, [assignment])
+
+
+def test_toml_files(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('name = "é"\n[optimiser]\nlr = 0.5\n', encoding="utf-8")
+    assert read_toml(path) == {"name": "é", "optimiser": {"lr": 0.5}}
+    with pytest.raises(NotFound, match="no file .*absent.toml; check the path"):
+        read_toml(tmp_path / "absent.toml")
+    path.write_text("name = ")
+    with pytest.raises(ConfigError, match="run.toml is not TOML: "):
+        read_toml(path)
+    path.write_bytes(b'name = "\xff"')
+    with pytest.raises(ConfigError, match="is not TOML"):
+        read_toml(path)
