@@ -14,6 +14,7 @@ from wordsight.base.errors import FormatError, NotFound, StorageError
 _STORAGE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the largest size of a file is reached",
     errno.EROFS: "the disk is read-only",
 }
 

@@ -1,0 +1,90 @@
+"""The SQLite file of an index: its schema, its connection, and its errors in our words.
+
+Opened for reading it changes nothing on the disk, so a library on a read-only disk can be searched.  Knows no rows
+and no pictures.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from wordsight.base.errors import FormatError, NotFound, StorageError
+from wordsight.base.files import storage_errors
+from wordsight.index.sql import add_functions
+
+NAME = "library.db"
+FORMAT = "1"
+PATIENCE = 30.0  # seconds to wait for another process to finish a save, which takes milliseconds
+_SCHEMA = """
+create table fact (name text primary key, value text not null) without rowid;
+create table entry (slot integer primary key, key unique not null);
+create table dead (slot integer primary key);
+create table meta_column (name text primary key, place text not null, numbers int not null, texts int not null);
+create table file (
+    path primary key, size int not null, mtime_ns int not null, sha256 text not null, error text not null
+) without rowid;
+create index file_content on file (sha256);
+"""
+
+
+@contextlib.contextmanager
+def database_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors at `path` into ours: full or read-only disk, busy, damaged."""
+    try:
+        with storage_errors(path):
+            yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        problem = f"{path}: {error}"
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StorageError(f"{path} is in use by another process", cure="try again when it is done") from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise FormatError(problem, cure=f"delete {path.parent} and index again") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StorageError(problem, cure="free room; what was finished before is kept") from error
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
+            raise StorageError(
+                problem, cure="choose a place you may write to; what was finished before is kept"
+            ) from error
+        raise
+
+
+def connect(folder: Path, *, writable: bool) -> sqlite3.Connection:
+    """Open the database in `folder`; `writable` makes it if absent, otherwise a missing one raises `NotFound`."""
+    path = folder / NAME
+    if not writable and not path.is_file():
+        raise NotFound(f"no library in {folder}", cure="make it with wordsight index")
+    with database_errors(path):
+        if writable:
+            folder.mkdir(parents=True, exist_ok=True)
+        mode = "rwc" if writable else "ro"
+        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            add_functions(connection)
+            _prepare(connection, path, writable=writable)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+    names = {name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")}
+    if not names and writable:
+        connection.executescript(f"begin immediate; {_SCHEMA} insert into fact values ('format', '{FORMAT}'); commit;")
+        return
+    if not names:  # killed before its first save
+        raise NotFound(f"no library in {path.parent}", cure="make it with wordsight index")
+    found = read_facts(connection).get("format") if "fact" in names else None
+    if found != FORMAT:
+        raise FormatError(
+            f"{path} has library format {found}, this program reads {FORMAT}",
+            cure=f"delete {path.parent} and index again, or update wordsight",
+        )
+
+
+def read_facts(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the facts about the library: format, fingerprint, width, generation of the rows file and so on."""
+    return dict(connection.execute("select name, value from fact"))

@@ -1,0 +1,378 @@
+"""The small language of `--where`: conditions on metadata columns.
+
+    price < 50 and colour in ('red', 'dark red') and not name contains 'kids'
+
+Comparisons `= != < <= > >=`, `in (…)`, `contains`, `like` (`%` any text, `_` one letter), `is null`, `and`, `or`,
+`not`, parentheses.  Numbers, `true`, `false`, text in single or double quotes (a quote inside is doubled); a bare
+word or date is text too.  A column with an odd name stands in square brackets or backticks: `[base colour] = red`.
+A comparison with a missing value is false, so `not price < 50` also keeps entries without a price, while
+`price >= 50` does not.  Numbers and text never equal each other.  `contains` and `like` ignore case.
+
+`parse` gives a tree, `check` compares it with the columns there are, `matches` is what it means, in Python; `sql`
+says the same to SQLite.  Knows no store.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from wordsight.base.errors import UsageError
+from wordsight.base.nouns import Value
+
+Literal = str | int | float
+_TOKENS = re.compile(
+    r"""\s*(?:
+    (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:-]))
+  | (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
+  | (?P<quoted>`[^`]+`|\[[^\]]+\])
+  | (?P<sign><=|>=|!=|<>|==|=|<|>|\(|\)|,)
+  | (?P<word>[^\W\d][\w.-]*)
+  | (?P<bare>\d[\w.:-]*)
+    )""",
+    re.VERBOSE,
+)
+_COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_WORDS = {"and", "or", "not", "in", "contains", "like", "is", "null", "true", "false"}
+_MOST_DEPTH = 100  # parentheses and nots inside each other: far above use, far below Python's own limit
+
+
+class WhereError(UsageError):
+    """A condition that cannot be understood; `position` counts letters from 1."""
+
+    def __init__(self, problem: str, *, cure: str = "", position: int) -> None:
+        super().__init__(f"--where: {problem} at letter {position}", cure=cure)
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A column against one value; `operator` is = != < <= > >= contains or like."""
+
+    column: str
+    operator: str
+    value: Literal
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A column against several values."""
+
+    column: str
+    values: tuple[Literal, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The column has no value."""
+
+    column: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: "Tree"
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """All parts hold."""
+
+    parts: tuple["Tree", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """At least one part holds."""
+
+    parts: tuple["Tree", ...]
+
+
+Tree = Compare | Among | Missing | Not | Both | Either
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A metadata column: its name and which kinds of values it has held."""
+
+    name: str
+    numbers: bool
+    texts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    position: int  # from 1
+
+
+def parse(expression: str) -> Tree:
+    """Return the tree of a condition; raises `WhereError` that points at the place that is wrong."""
+    return _Parser(list(_tokens(expression))).whole()
+
+
+def columns_of(tree: Tree) -> Iterator[Compare | Among | Missing]:
+    """Yield the leaves of a tree from left to right."""
+    if isinstance(tree, Not):
+        yield from columns_of(tree.part)
+    elif isinstance(tree, Both | Either):
+        for part in tree.parts:
+            yield from columns_of(part)
+    else:
+        yield tree
+
+
+def check(tree: Tree, columns: Mapping[str, Column]) -> None:
+    """Raise `WhereError` for a column that is not there, or a value of a kind that the column never holds."""
+    for leaf in columns_of(tree):
+        if leaf.column not in columns:
+            raise _unknown_column(leaf, columns)
+        for value in _values(leaf):
+            _check_kind(leaf, columns[leaf.column], value)
+
+
+def matches(tree: Tree, meta: Mapping[str, Value]) -> bool:
+    """Say whether an entry with this metadata satisfies the condition: the meaning that other forms are held to."""
+    if isinstance(tree, Not):
+        return not matches(tree.part, meta)
+    if isinstance(tree, Both):
+        return all(matches(part, meta) for part in tree.parts)
+    if isinstance(tree, Either):
+        return any(matches(part, meta) for part in tree.parts)
+    value = meta.get(tree.column)
+    if isinstance(tree, Missing):
+        return value is None
+    if value is None:
+        return False
+    if isinstance(tree, Among):
+        return any(_compare("=", value, one) for one in tree.values)
+    return _compare(tree.operator, value, tree.value)
+
+
+def holds_text(text: str, part: str) -> bool:
+    """Say whether `part` is in `text`, whatever the case."""
+    return part.casefold() in text.casefold()
+
+
+def is_like(text: str, pattern: str) -> bool:
+    """Say whether all of `text` fits a pattern: `%` is any text, `_` one letter, whatever the case."""
+    return _pattern(pattern).fullmatch(text.casefold()) is not None
+
+
+@lru_cache(maxsize=64)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    signs = {"%": ".*", "_": "."}
+    return re.compile("".join(signs.get(sign) or re.escape(sign) for sign in pattern.casefold()), re.DOTALL)
+
+
+def _compare(operator: str, value: Value, wanted: Literal) -> bool:
+    if isinstance(value, str) != isinstance(wanted, str):
+        return operator == "!="
+    if operator == "=":
+        return value == wanted
+    if operator == "!=":
+        return value != wanted
+    if isinstance(value, str) and isinstance(wanted, str):
+        return _compare_texts(operator, value, wanted)
+    assert isinstance(value, int | float)
+    assert isinstance(wanted, int | float)
+    return {"<": value < wanted, "<=": value <= wanted, ">": value > wanted, ">=": value >= wanted}[operator]
+
+
+def _compare_texts(operator: str, value: str, wanted: str) -> bool:
+    if operator == "contains":
+        return holds_text(value, wanted)
+    if operator == "like":
+        return is_like(value, wanted)
+    return {"<": value < wanted, "<=": value <= wanted, ">": value > wanted, ">=": value >= wanted}[operator]
+
+
+def _values(leaf: Compare | Among | Missing) -> tuple[Literal, ...]:
+    if isinstance(leaf, Among):
+        return leaf.values
+    return (leaf.value,) if isinstance(leaf, Compare) else ()
+
+
+def _check_kind(leaf: Compare | Among | Missing, column: Column, value: Literal) -> None:
+    if isinstance(value, str) and column.numbers and not column.texts:
+        raise WhereError(
+            f"column {column.name} holds numbers, {value!r} is text",
+            cure=f"compare it with a number, for example {column.name} < 10",
+            position=leaf.position,
+        )
+    if not isinstance(value, str) and column.texts and not column.numbers:
+        raise WhereError(
+            f"column {column.name} holds text, {value} is a number",
+            cure=f"put it in quotes: '{value}'",
+            position=leaf.position,
+        )
+
+
+def _unknown_column(leaf: Compare | Among | Missing, columns: Mapping[str, Column]) -> WhereError:
+    near = difflib.get_close_matches(leaf.column, columns, n=3, cutoff=0.5)
+    near += [name for name in columns if name.lower() == leaf.column.lower() and name not in near]
+    known = ", ".join(columns) or "none"
+    cure = f"did you mean {' or '.join(near)}? columns: {known}" if near else f"columns: {known}"
+    return WhereError(f"no column {leaf.column}", cure=cure, position=leaf.position)
+
+
+def _tokens(expression: str) -> Iterator[_Token]:
+    place = 0
+    while place < len(expression.rstrip()):
+        match = _TOKENS.match(expression, place)
+        if match is None:
+            raise _strange(expression, place)
+        kind = match.lastgroup or ""
+        text = match.group(kind)
+        if kind == "word" and text.lower() in _WORDS:
+            kind, text = "sign", text.lower()
+        yield _Token(kind, text, match.start(match.lastgroup or 0) + 1)
+        place = match.end()
+    yield _Token("end", "the end", len(expression) + 1)
+
+
+def _strange(expression: str, place: int) -> WhereError:
+    place += len(expression[place:]) - len(expression[place:].lstrip())
+    sign = expression[place]
+    if sign in "'\"`[":
+        return WhereError(
+            f"{sign} is never closed", cure=f"close it, or double a {sign} that is meant", position=place + 1
+        )
+    return WhereError(f"{expression[place:].split()[0]!r} is not understood", cure=_FORM, position=place + 1)
+
+
+_FORM = "write for example: price < 50 and colour = 'red'"
+
+
+class _Parser:
+    """Recursive descent over the tokens; every method leaves `_at` behind what it read."""
+
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._depth = 0
+
+    def whole(self) -> Tree:
+        tree = self._either()
+        if self._next.kind != "end":
+            raise self._wrong("and, or, or the end")
+        return tree
+
+    @property
+    def _next(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _take(self, *signs: str) -> bool:
+        if self._next.kind == "sign" and self._next.text in signs:
+            self._at += 1
+            return True
+        return False
+
+    def _wrong(self, wanted: str) -> WhereError:
+        found = self._next
+        return WhereError(f"{found.text!r} where {wanted} should stand", cure=_FORM, position=found.position)
+
+    def _either(self) -> Tree:
+        parts = [self._both()]
+        while self._take("or"):
+            parts.append(self._both())
+        return Either(tuple(parts)) if len(parts) > 1 else parts[0]
+
+    def _both(self) -> Tree:
+        parts = [self._single()]
+        while self._take("and"):
+            parts.append(self._single())
+        return Both(tuple(parts)) if len(parts) > 1 else parts[0]
+
+    def _single(self) -> Tree:
+        self._depth += 1
+        if self._depth > _MOST_DEPTH:
+            raise WhereError("too many parts inside each other", cure="make it simpler", position=self._next.position)
+        if self._take("not"):
+            tree: Tree = Not(self._single())
+        elif self._take("("):
+            tree = self._either()
+            if not self._take(")"):
+                raise self._wrong("a closing parenthesis")
+        else:
+            tree = self._condition()
+        self._depth -= 1
+        return tree
+
+    def _condition(self) -> Tree:
+        column = self._next
+        if column.kind not in ("word", "quoted"):
+            raise self._wrong("a column")
+        self._at += 1
+        name = column.text[1:-1] if column.kind == "quoted" else column.text
+        negated = self._take("not")
+        if self._take("in"):
+            tree: Tree = Among(name, self._list(), column.position)
+        elif self._next.text in ("contains", "like") and self._next.kind == "sign":
+            operator = self._next.text
+            self._at += 1
+            tree = Compare(name, operator, self._text_value(operator), column.position)
+        elif negated:
+            raise self._wrong("in, contains or like")
+        elif self._take("is"):
+            negated = self._take("not")
+            if not self._take("null"):
+                raise self._wrong("null")
+            tree = Missing(name, column.position)
+        else:
+            tree = self._comparison(name, column.position)
+        return Not(tree) if negated else tree
+
+    def _comparison(self, name: str, position: int) -> Tree:
+        operator = _COMPARISONS.get(self._next.text) if self._next.kind == "sign" else None
+        if operator is None:
+            raise self._wrong("a comparison (= != < <= > >= in contains like is)")
+        self._at += 1
+        return Compare(name, operator, self._value(), position)
+
+    def _list(self) -> tuple[Literal, ...]:
+        if not self._take("("):
+            raise self._wrong("an opening parenthesis")
+        values = [self._value()]
+        while self._take(","):
+            values.append(self._value())
+        if not self._take(")"):
+            raise self._wrong("a comma or a closing parenthesis")
+        return tuple(values)
+
+    def _text_value(self, operator: str) -> str:
+        token = self._next
+        value = self._value()
+        if not isinstance(value, str):
+            cure = f"put it in quotes: {operator} '{token.text}'"
+            raise WhereError(f"{operator} needs text, {token.text} is a number", cure=cure, position=token.position)
+        return value
+
+    def _value(self) -> Literal:
+        token = self._next
+        if token.kind == "number":
+            value: Literal = _number(token)
+        elif token.kind == "text":
+            quote = token.text[0]
+            value = token.text[1:-1].replace(quote * 2, quote)
+        elif token.kind in ("word", "bare"):
+            value = token.text
+        elif token.kind == "sign" and token.text in ("true", "false"):
+            value = int(token.text == "true")
+        else:
+            raise self._wrong("a value")
+        self._at += 1
+        return value
+
+
+def _number(token: _Token) -> int | float:
+    if re.fullmatch(r"[+-]?\d{1,18}", token.text):
+        return int(token.text)
+    return float(token.text)

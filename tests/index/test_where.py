@@ -1,0 +1,166 @@
+"""The small language: what it means, where it points when it is wrong, and that SQLite agrees with Python."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wordsight.index.exact import ExactIndex
+from wordsight.index.memory import MemoryIndex
+from wordsight.index.where import WhereError, check, columns_of, matches, parse
+
+SHOE = {"price": 49.5, "colour": "Dark Red", "base colour": "red", "size": 42, "sold": 1, "day": "2025-03-01"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("price < 50", True),
+        ("price<50", True),
+        ("price >= 49.5 and price <= 49.5", True),
+        ("price = 49.5", True),
+        ("price == 49.5", True),
+        ("price != 49.5", False),
+        ("price <> 1e3", True),
+        ("price > -3", True),
+        ("colour = 'Dark Red'", True),
+        ("colour = 'dark red'", False),
+        ("colour like 'dark%'", True),
+        ("colour like '%RE_'", True),
+        ("colour like 'dark'", False),
+        ("colour contains 'K R'", True),
+        ("colour not contains red", False),
+        ("[base colour] = red", True),
+        ("`base colour` != red", False),
+        ("size in (41, 42, 43)", True),
+        ("size not in (41, 42)", False),
+        ("colour in ('a', 'Dark Red')", True),
+        ("weight is null", True),
+        ("weight is not null", False),
+        ("size is not null", True),
+        ("weight < 5", False),
+        ("not weight < 5", True),
+        ("weight != 5", False),
+        ("sold = true", True),
+        ("sold = false", False),
+        ("day >= 2025-02-28 and day < '2026'", True),
+        ("price > 100 or size = 42 and colour contains red", True),
+        ("(price > 100 or size = 42) and colour contains blue", False),
+        ("NOT (price > 100) AND size IN (42)", True),
+        ("colour != 5", True),
+        ("colour < 5", False),
+        ("colour = 'it''s'", False),
+    ],
+)
+def test_meaning(condition, expected):
+    assert matches(parse(condition), SHOE) is expected
+
+
+def test_doubled_quotes_stand_for_one():
+    assert matches(parse("name = 'it''s'"), {"name": "it's"})
+    assert matches(parse('name = "a ""b"""'), {"name": 'a "b"'})
+
+
+@pytest.mark.parametrize(
+    ("condition", "position", "word"),
+    [
+        ("", 1, "column"),
+        ("price", 6, "comparison"),
+        ("price <", 8, "value"),
+        ("price < 50 colour", 12, "'colour'"),
+        ("price < 50 and", 15, "column"),
+        ("(price < 50", 12, "parenthesis"),
+        ("price in 5", 10, "parenthesis"),
+        ("price in ()", 11, "value"),
+        ("price in (5", 12, "comma"),
+        ("colour = 'red", 10, "closed"),
+        ("price ~ 5", 7, "understood"),
+        ("price is 5", 10, "null"),
+        ("price not = 5", 11, "in, contains"),
+        ("colour contains 5", 17, "quotes"),
+        ("= 5", 1, "column"),
+        ("(" * 200 + "a = 1" + ")" * 200, 101, "inside"),
+    ],
+)
+def test_mistakes_are_pointed_at(condition, position, word):
+    with pytest.raises(WhereError) as caught:
+        parse(condition)
+    assert caught.value.position == position
+    assert word in str(caught.value)
+
+
+def test_unknown_column_names_near_and_known_ones():
+    index = MemoryIndex(2)
+    index.add(["a"], np.eye(2, dtype=np.float32)[:1], [{"price": 5, "colour": "red"}])
+    with pytest.raises(WhereError, match=r"no column prise at letter 15; did you mean price\? columns: price, colour"):
+        index.search(np.eye(2, dtype=np.float32)[:1], 1, "colour = r or prise < 5")
+
+
+@pytest.mark.parametrize(("condition", "word"), [("price = cheap", "holds numbers"), ("colour = 5", "holds text")])
+def test_values_of_the_wrong_kind_are_refused(condition, word):
+    index = MemoryIndex(2)
+    index.add(["a"], np.eye(2, dtype=np.float32)[:1], [{"price": 5, "colour": "red"}])
+    with pytest.raises(WhereError, match=word):
+        index.search(np.eye(2, dtype=np.float32)[:1], 1, condition)
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=4) | st.sampled_from(["red", "Red", "ß", "SS", "a%b", "İ", "\0"])
+NUMBERS = st.integers(-3, 3) | st.floats(-3, 3, allow_nan=False) | st.sampled_from([2**62, 1e300, 10**18])
+METAS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "number": NUMBERS,
+            "text": TEXTS,
+            "mixed": NUMBERS | TEXTS | st.booleans() | st.none(),
+        },
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def quoted(value):
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
+@st.composite
+def conditions(draw, depth=2):
+    if depth and draw(st.booleans()):
+        left, right = draw(conditions(depth - 1)), draw(conditions(depth - 1))
+        return draw(st.sampled_from([f"({left}) and {right}", f"{left} or {right}", f"not ({left})", f"not {left}"]))
+    column = draw(st.sampled_from(["number", "text", "mixed"]))
+    values = {"number": NUMBERS, "text": TEXTS, "mixed": NUMBERS | TEXTS}[column]
+    form = draw(st.sampled_from(["compare", "in", "null", "contains"]))
+    if form == "compare":
+        return f"{column} {draw(st.sampled_from(['=', '!=', '<', '<=', '>', '>=']))} {quoted(draw(values))}"
+    if form == "in":
+        return f"{column} in ({', '.join(map(quoted, draw(st.lists(values, min_size=1, max_size=3))))})"
+    if form == "null" or column == "number":
+        return f"{column} is {draw(st.sampled_from(['', 'not ']))}null"
+    return f"{column} {draw(st.sampled_from(['contains', 'like', 'not like']))} {quoted(draw(TEXTS))}"
+
+
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory):
+    with ExactIndex.open(tmp_path_factory.mktemp("index"), fingerprint="f", width=1, writable=True) as index:
+        yield index
+
+
+@settings(max_examples=100)
+@given(metas=METAS, condition=conditions())
+def test_sqlite_says_the_same_as_python(on_disk, metas, condition):
+    metas = [{"number": 0, "text": "", "mixed": 0}, {"mixed": "x"}, *metas]
+    keys = [str(i) for i in range(len(metas))]
+    rows = np.ones((len(metas), 1), np.float32)
+    on_disk.remove(list(on_disk.keys()))
+    on_disk.add(keys, rows, metas)
+    hits = on_disk.search(rows[:1], len(metas), condition)[0]
+    assert [hit.key for hit in hits] == [k for k, m in zip(keys, metas, strict=True) if matches(parse(condition), m)]
+
+
+def test_leaves_are_given_from_left_to_right():
+    tree = parse("a = 1 and (not b in (2) or c is null)")
+    assert [leaf.column for leaf in columns_of(tree)] == ["a", "b", "c"]
+    with pytest.raises(WhereError):
+        check(tree, {})
