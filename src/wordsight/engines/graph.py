@@ -1,0 +1,175 @@
+"""An ONNX graph under construction: the operators that our towers are made of, in two precisions.
+
+    graph = Graph("fp32")
+    y = graph.linear(graph.input("x", FLOAT, ["batch", 8]), weight, bias)
+    graph.output(y, "rows", ["batch", 4]); graph.model(metadata={})
+
+"fp32" graphs hold standard ONNX operators only and run anywhere.  "int8" graphs are for ONNX Runtime on
+processors: weights are stored as 8-bit integers with one scale for each output channel, activations are
+quantised while running (one scale a batch), products are summed in integers; norms, softmax and the
+residual stream stay in float32.  Names are numbered in order of creation, so the same weights give the
+same bytes.  Free of PyTorch; knows nothing of towers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from wordsight.engines.onnx_engine import Precision
+
+Array = NDArray[Any]
+
+OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
+IR_VERSION = 9  # of the same time
+CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
+EPSILON = 1e-5  # of torch.nn.LayerNorm, GroupNorm and BatchNorm2d
+
+
+class Graph:
+    """Nodes and constants; every method that adds one returns the name of its result."""
+
+    def __init__(self, precision: Precision) -> None:
+        self.precision = precision
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._count = 0
+
+    def input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
+        """Declare an input; names in `shape` are dynamic axes."""
+        self._inputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
+        return name
+
+    def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
+        """Declare float32 `value` an output under `name`."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(shape)))
+
+    def model(self, metadata: Mapping[str, str]) -> bytes:
+        """Return the finished model, serialised."""
+        graph = helper.make_graph(self._nodes, "tower", self._inputs, self._outputs, self._constants)
+        opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain == CONTRIB for node in self._nodes):
+            opsets.append(helper.make_opsetid(CONTRIB, 1))
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="wordsight")
+        helper.set_model_props(model, dict(metadata))
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
+
+    def constant(self, value: Array | Sequence[int] | float) -> str:
+        """Add a constant; floats become float32, sequences of int int64."""
+        array = np.ascontiguousarray(value).reshape(np.shape(value))
+        if array.dtype == np.float64:
+            array = array.astype(np.float32)
+        name = self._name("constant")
+        self._constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add an operator with one result."""
+        return self.nodes(operator, *inputs, count=1, domain=domain, **attributes)[0]
+
+    def nodes(self, operator: str, *inputs: str, count: int, domain: str = "", **attributes: Any) -> list[str]:
+        """Add an operator with `count` results."""
+        names = [self._name(operator) for _ in range(count)]
+        self._nodes.append(helper.make_node(operator, list(inputs), names, domain=domain, **attributes))
+        return names
+
+    def reshape(self, x: str, shape: Sequence[int]) -> str:
+        """Reshape; 0 keeps an axis, -1 is inferred."""
+        return self.node("Reshape", x, self.constant(list(shape)))
+
+    def linear(self, x: str, weight: Array, bias: Array) -> str:
+        """Return x (..., K) @ weight (K, N) + bias (N,)."""
+        if self.precision == "fp32":
+            return self.node("Add", self.node("MatMul", x, self.constant(weight)), self.constant(bias))
+        whole, scale = quantise(weight, axis=1)
+        constants = (self.constant(whole), self.constant(scale), "", self.constant(bias))
+        return self.node("DynamicQuantizeMatMul", x, *constants, domain=CONTRIB)
+
+    def byte_linear(self, x: str, weight: Array, centre: Array) -> str:
+        """Return (x - centre) @ weight for uint8 x (..., K), weight (K, N), centre (K,): the first layer on pixels.
+
+        In int8 nothing is lost on the pixels' side: they are bytes already.
+        """
+        if self.precision == "fp32":
+            product = self.node("MatMul", self.node("Cast", x, to=onnx.TensorProto.FLOAT), self.constant(weight))
+            return self.node("Sub", product, self.constant(centre @ weight))
+        whole, scale = quantise(weight, axis=1)
+        zero = np.uint8(np.round(centre.mean()))
+        bias = (float(zero) - centre) @ (whole * scale)
+        constants = [self.constant(part) for part in (whole, np.float32(1), scale, zero, bias)]
+        matrix, one, scales, zero_point, offset = constants
+        return self.node("MatMulIntegerToFloat", x, matrix, one, scales, zero_point, "", offset, domain=CONTRIB)
+
+    def weight(self, value: Array, *, axis: int) -> str:
+        """Add a float32 weight; in int8 it is stored as integers with a scale along `axis` and widened on loading."""
+        if self.precision == "fp32":
+            return self.constant(value)
+        whole, scale = quantise(value, axis=axis)
+        shape = [-1 if place == axis else 1 for place in range(value.ndim)]
+        wide = self.node("Cast", self.constant(whole), to=onnx.TensorProto.FLOAT)
+        return self.node("Mul", wide, self.constant(scale.reshape(shape)))
+
+    def lookup(self, table: Array, rows: str) -> str:
+        """Return the rows (..., D) of `table` (V, D) that the int32 indices `rows` (...) name."""
+        if self.precision == "fp32":
+            return self.node("Gather", self.constant(table), rows, axis=0)
+        whole, scale = quantise(table, axis=0)
+        found = self.node("Cast", self.node("Gather", self.constant(whole), rows, axis=0), to=onnx.TensorProto.FLOAT)
+        return self.node("Mul", found, self.node("Gather", self.constant(scale[:, None]), rows, axis=0))
+
+    def layer_norm(self, x: str, weight: Array, bias: Array) -> str:
+        """Normalise the last axis."""
+        return self.node(
+            "LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=EPSILON
+        )
+
+    def activation(self, x: str, name: str) -> str:
+        """Apply "gelu" or "quick_gelu"."""
+        if name == "gelu":
+            return self.node("Gelu", x)
+        assert name == "quick_gelu", name
+        if self.precision == "int8":
+            return self.node("QuickGelu", x, domain=CONTRIB, alpha=1.702)
+        return self.node("Mul", x, self.node("Sigmoid", self.node("Mul", x, self.constant(1.702))))
+
+    def attention(self, query: str, key: str, value: str, *, heads: int, width: int, bias: str = "") -> str:
+        """Return softmax(query keyᵀ / sqrt(width / heads) + bias) value for each head: (B, Q, D).
+
+        query (B, Q, D), key and value (B, T, D); `bias` broadcasts to (B, H, Q, T).
+        """
+        if self.precision == "int8":
+            mask = ("", "", bias) if bias else ()
+            return self.node("MultiHeadAttention", query, key, value, *mask, domain=CONTRIB, num_heads=heads)
+        scaled = self.node("Mul", self._split(query, heads, width, [0, 2, 1, 3]), self.constant((width / heads) ** -0.5))
+        scores = self.node("MatMul", scaled, self._split(key, heads, width, [0, 2, 3, 1]))  # (B, H, Q, T)
+        scores = self.node("Add", scores, bias) if bias else scores
+        mixed = self.node("MatMul", self.node("Softmax", scores, axis=-1), self._split(value, heads, width, [0, 2, 1, 3]))
+        return self.reshape(self.node("Transpose", mixed, perm=[0, 2, 1, 3]), [0, 0, width])
+
+    def unit(self, x: str) -> str:
+        """Scale the last axis to length 1."""
+        return self.node("LpNormalization", x, axis=-1, p=2)
+
+    def _split(self, x: str, heads: int, width: int, order: list[int]) -> str:
+        """Take the heads apart, (B, T, H, D/H), and permute."""
+        return self.node("Transpose", self.reshape(x, [0, 0, heads, width // heads]), perm=order)
+
+    def _name(self, kind: str) -> str:
+        self._count += 1
+        return f"{kind}_{self._count}"
+
+
+def quantise(weight: Array, *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return the weight as integers in -127..127 and the float32 scale of each index of `axis`; symmetric."""
+    others = tuple(place for place in range(weight.ndim) if place != axis)
+    largest = np.abs(weight).max(axis=others, keepdims=True)
+    scale = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
+    whole = np.round(weight / scale).astype(np.int8)
+    return whole, scale.reshape(-1)

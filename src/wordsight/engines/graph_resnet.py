@@ -1,0 +1,69 @@
+"""CLIP's modified ResNet as ONNX: pixels uint8 (B, S, S, 3) to unit rows (B, E), normalisation inside.
+
+Batch norms are folded into the convolutions before them.  In int8 the convolutions' weights are stored
+as integers and computed in float32; the attention pooling is computed in integers.  Free of PyTorch.
+"""
+
+import numpy as np
+from onnx import TensorProto
+
+from wordsight.engines.graph import EPSILON, Array, Graph
+from wordsight.engines.graph_transformer import Weights, linear
+from wordsight.engines.graph_vit import normalised
+from wordsight.towers.spec import ModelSpec
+
+
+def resnet_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
+    """Add the image tower with input "pixels" and output "rows"."""
+    image = spec.image
+    pixels = graph.input("pixels", TensorProto.UINT8, ["batch", image.size, image.size, 3])
+    x = normalised(graph, pixels, spec.preprocess)
+    for number in (1, 2, 3):
+        names = f"visual.conv{number}", f"visual.bn{number}"
+        x = graph.node("Relu", _conv(graph, weights, x, *names, stride=2 if number == 1 else 1))
+    x = _pool(graph, x, 2)
+    for stage, blocks in enumerate(image.stages, start=1):
+        for number in range(blocks):
+            stride = 2 if number == 0 and stage > 1 else 1
+            x = _bottleneck(graph, weights, x, f"visual.layer{stage}.{number}.", stride=stride, first=number == 0)
+    rows = _attention_pool(graph, weights, x, spec)
+    graph.output(graph.unit(rows), "rows", ["batch", spec.width])
+
+
+def _bottleneck(graph: Graph, weights: Weights, x: str, name: str, *, stride: int, first: bool) -> str:
+    y = graph.node("Relu", _conv(graph, weights, x, f"{name}conv1", f"{name}bn1"))
+    y = graph.node("Relu", _conv(graph, weights, y, f"{name}conv2", f"{name}bn2"))
+    y = _conv(graph, weights, _pool(graph, y, stride), f"{name}conv3", f"{name}bn3")
+    if first:  # only a stage's first block changes its channels
+        x = _conv(graph, weights, _pool(graph, x, stride), f"{name}downsample.0", f"{name}downsample.1")
+    return graph.node("Relu", graph.node("Add", y, x))
+
+
+def _conv(graph: Graph, weights: Weights, x: str, conv: str, norm: str, *, stride: int = 1) -> str:
+    """Add a convolution without bias that keeps the size (before its stride), with the batch norm after it."""
+    kernel = weights.take(f"{conv}.weight")
+    deviation = np.sqrt(weights.take(f"{norm}.running_var") + EPSILON)
+    factor = weights.take(f"{norm}.weight") / deviation  # (C,)
+    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean") * factor
+    weights.take(f"{norm}.num_batches_tracked")
+    pad = kernel.shape[-1] // 2
+    folded = graph.weight(kernel * factor[:, None, None, None], axis=0)
+    return graph.node("Conv", x, folded, graph.constant(bias), strides=[stride] * 2, pads=[pad] * 4)
+
+
+def _pool(graph: Graph, x: str, stride: int) -> str:
+    return x if stride == 1 else graph.node("AveragePool", x, kernel_shape=[stride] * 2, strides=[stride] * 2)
+
+
+def _attention_pool(graph: Graph, weights: Weights, x: str, spec: ModelSpec) -> str:
+    """Attend from the mean cell to the mean and all cells: (B, C, G, G) to (B, E)."""
+    channels, pool = spec.image.width * 32, "visual.attnpool."
+    cells = graph.node("Transpose", graph.reshape(x, [0, channels, -1]), perm=[0, 2, 1])  # (B, G*G, C)
+    mean = graph.node("ReduceMean", cells, graph.constant([1]), keepdims=1)
+    places: Array = weights.take(f"{pool}positional_embedding")
+    mean = graph.node("Add", mean, graph.constant(places[:1]))  # (B, 1, C)
+    tokens = graph.node("Concat", mean, graph.node("Add", cells, graph.constant(places[1:])), axis=1)
+    query = linear(graph, weights, mean, f"{pool}q_proj")
+    key, value = (linear(graph, weights, tokens, f"{pool}{part}_proj") for part in "kv")
+    mixed = graph.attention(query, key, value, heads=spec.image.heads, width=channels)  # (B, 1, C)
+    return linear(graph, weights, graph.reshape(mixed, [-1, channels]), f"{pool}c_proj")
