@@ -1,1 +1,4 @@
-"""Pictures with words, from whatever they lie in: sources, shards, caches, batches.  Free of PyTorch but for the loader."""
+"""Pictures with words, from whatever they lie in: sources, shards, caches, batches.
+
+Free of PyTorch but for `loader` and `augment_torch`.
+"""

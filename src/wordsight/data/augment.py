@@ -25,7 +25,7 @@ _SIDED = re.compile(
 
 
 def may_flip(text: str) -> bool:
-    """Say whether a picture with this text may be mirrored: not when it speaks of sides, of writing, or holds digits."""
+    """Say whether a picture with this text may be mirrored: not when it speaks of sides or writing or holds digits."""
     return _SIDED.search(text) is None
 
 
@@ -52,7 +52,7 @@ def draw_changes(spec: AugmentSpec | None, texts: Sequence[str], generator: np.r
     """
     count = len(texts)
     if spec is None:
-        return Changes(np.tile(np.float32([0, 0, 1, 1]), (count, 1)), np.ones((count, 3), np.float32))
+        return Changes(np.tile(np.array([0, 0, 1, 1], dtype=np.float32), (count, 1)), np.ones((count, 3), np.float32))
     numbers = generator.random((9, count))
     area = spec.scale[0] + (spec.scale[1] - spec.scale[0]) * numbers[0]
     low, high = np.log(spec.ratio)

@@ -2,20 +2,29 @@
 
 Shapes: B pictures, S side of the source, T side of the result.
 Resizing is separable, so it is two matrix products with weights of a triangle filter that widens when the
-picture shrinks (antialiased bilinear, as in Pillow).  Brightness, contrast and saturation are affine in the colour, so all three
-are one product with a 3x3 matrix.  Knows nothing of random numbers: see `augment`.
+picture shrinks (antialiased bilinear, as in Pillow).  Brightness, contrast and saturation are affine in the
+colour, so all three are one product with a 3x3 matrix.  Knows nothing of random numbers: see `augment`.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from wordsight.data.augment import Changes
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+CHUNK = 32  # pictures at a time on a CPU: the fastest of 8 to 512 measured for 112 -> 96 pixels (cache size)
 
 
 def apply(pixels: Tensor, changes: Changes, size: int) -> Tensor:
     """Return uint8 (B, T, T, 3) from uint8 (B, S, S, 3); T is `size`."""
+    if pixels.device.type != "cpu" or len(pixels) <= CHUNK:
+        return _apply(pixels, changes, size)
+    places = [np.arange(i, min(i + CHUNK, len(pixels))) for i in range(0, len(pixels), CHUNK)]
+    return torch.cat([_apply(pixels[here[0] : here[-1] + 1], changes.of(here), size) for here in places])
+
+
+def _apply(pixels: Tensor, changes: Changes, size: int) -> Tensor:
     count, side = pixels.shape[:2]
     boxes = torch.from_numpy(changes.boxes).to(pixels.device)
     across = _weights(boxes[:, 0], boxes[:, 2], side, size)  # (B, T, S)

@@ -5,8 +5,8 @@
     cache.texts[17], cache.labels[17], cache.keys[17]
 
 One folder a source, size and way of resizing, by default below `~/.cache/wordsight/pictures` (XDG_CACHE_HOME is
-honoured, WORDSIGHT_CACHE sets another place): `pixels.npy`, `words.jsonl` and `cache.json`.  It is built beside and renamed,
-so it is whole or not there; a source whose files change gets another folder.
+honoured, WORDSIGHT_CACHE sets another place): `pixels.npy`, `words.jsonl` and `cache.json`.  It is built beside
+and renamed, so it is whole or not there; a source whose files change gets another folder.
 """
 
 import json
@@ -64,7 +64,9 @@ class PictureCache:
         self.texts: list[tuple[str, ...]] = [tuple(record["texts"]) for record in records]
         self.labels: list[str | None] = [record["label"] for record in records]
         if not len(self.keys) == len(self.array) == card["count"]:
-            raise FormatError(f"{folder} is damaged: {len(self.keys)} texts, {len(self.array)} pictures", cure="delete it")
+            raise FormatError(
+                f"{folder} is damaged: {len(self.keys)} texts, {len(self.array)} pictures", cure="delete it"
+            )
         self._prompter = Prompter()
 
     def __len__(self) -> int:
@@ -132,7 +134,9 @@ def build_cache(
 
 
 def _plain(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in name)[:60].strip(".") or "source"
+    return (
+        "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in name)[:60].strip(".") or "source"
+    )
 
 
 def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | None) -> list[str]:
@@ -154,7 +158,9 @@ def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | No
     failures = [str(failure) for failure in walk.failures] + failures
     if not count:
         first = f": {failures[0]}" if failures else ""
-        raise FormatError(f"no picture of {source.name} could be read{first}", cure="check the source with 'wordsight data check'")
+        raise FormatError(
+            f"no picture of {source.name} could be read{first}", cure="check the source with 'wordsight data check'"
+        )
     return failures
 
 

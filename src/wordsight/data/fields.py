@@ -39,7 +39,9 @@ def choose(names: Sequence[str], columns: Columns, *, where: str, need_image: bo
 
 def _image_cure(names: Sequence[str]) -> str:
     near = [name for name in names if difflib.get_close_matches(name.lower(), KNOWN["image"], n=1, cutoff=0.6)]
-    near = near or [name for name in names if any(word in name.lower() for word in ("image", "img", "file", "pic", "photo"))]
+    near = near or [
+        name for name in names if any(word in name.lower() for word in ("image", "img", "file", "pic", "photo"))
+    ]
     hint = f"; perhaps {' or '.join(near)}" if near else ""
     return f"there are: {', '.join(names)}{hint}; name it with --image (or columns=Columns(image=...))"
 
@@ -80,4 +82,6 @@ def label(values: Mapping[str, Any], chosen: Mapping[str, str]) -> str | None:
 def meta(values: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Value]:
     """Return the plain values of the columns that play no role; lists and groups are left out."""
     taken = set(chosen.values())
-    return {k: v for k, v in values.items() if k not in taken and (v is None or isinstance(v, str | int | float | bool))}
+    return {
+        k: v for k, v in values.items() if k not in taken and (v is None or isinstance(v, str | int | float | bool))
+    }

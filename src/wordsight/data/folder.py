@@ -56,11 +56,8 @@ class FolderSource:
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the pictures and captions."""
-        facts = []
-        for path in self._paths:
-            for file in (path, path.with_suffix(".txt")):
-                if file.exists():
-                    facts.append(stamp(file, self.root))
+        files = (file for path in self._paths for file in (path, path.with_suffix(".txt")))
+        facts = [stamp(file, self.root) for file in files if file.exists()]
         return sha256_bytes("\n".join(["folder", *facts]).encode())[:16]
 
 

@@ -8,10 +8,8 @@ A batch is a pure function of the spec and the step: order, text and augmentatio
 both.  A training run that knows its step knows its position in the data.
 """
 
-import contextlib
 import hashlib
-import queue
-import threading
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -26,6 +24,7 @@ from wordsight.data.augment import Changes, draw_changes
 from wordsight.data.augment_torch import apply
 from wordsight.data.mix import Mixture
 from wordsight.data.order import Order
+from wordsight.data.parallel import ordered_map
 from wordsight.data.pictures import PictureSet, Pixels, Wording
 from wordsight.data.spec import LoaderSpec
 
@@ -126,8 +125,8 @@ class Loader:
                 failed[place] = error
         if failed:
             pixels = pixels.copy()
-        for place, error in failed.items():
-            self.failures[str(error)] = None
+        for place, failure in failed.items():
+            self.failures[str(failure)] = None
             rows[place], pixels[place], wordings[place] = self._replace(number, int(items[place]), chances[place])
         return _Drawn(rows, pixels, wordings)
 
@@ -136,9 +135,10 @@ class Loader:
         for shift in range(1, _REPLACEMENTS + 1):
             rows = self._orders[number].rows(np.array([item + shift], dtype=np.int64))
             pixels, failed = pictures.pixels(rows)
+            if failed:
+                self.failures[str(failed[0])] = None
+                continue
             try:
-                for error in failed.values():
-                    raise error
                 return int(rows[0]), pixels[0], pictures.draw(int(rows[0]), chance)
             except InputError as error:
                 self.failures[str(error)] = None
@@ -170,32 +170,7 @@ class Loader:
 
         Closing the generator stops the thread.  An error met in the thread is raised here.
         """
-        ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=ahead)
-        stop = threading.Event()
-        thread = threading.Thread(target=self._fill, args=(ready, stop, first_step), daemon=True, name="wordsight-loader")
-        thread.start()
-        try:
-            while True:
-                met = ready.get()
-                if isinstance(met, BaseException):
-                    raise met
-                yield met
-        finally:
-            stop.set()
-            while thread.is_alive():
-                with contextlib.suppress(queue.Empty):  # makes room for a thread that waits to put
-                    ready.get(timeout=0.05)
-
-    def _fill(self, ready: "queue.Queue[Batch | BaseException]", stop: threading.Event, step: int) -> None:
-        while not stop.is_set():
-            try:
-                met: Batch | BaseException = self.batch(step)
-            except BaseException as error:  # handed to the thread that consumes, where it is raised
-                met = error
-            ready.put(met)
-            if isinstance(met, BaseException):
-                return
-            step += 1
+        return ordered_map(self.batch, itertools.count(first_step), workers=1, ahead=ahead + 1)
 
 
 class _Drawn(NamedTuple):

@@ -41,7 +41,7 @@ class Mixture:
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.int64]:
     """Round weights to places of a cycle: largest remainders, at least one each."""
     exact = weights / weights.sum() * (CYCLE - len(weights))
-    shares = np.floor(exact).astype(np.int64) + 1
+    shares: NDArray[np.int64] = np.floor(exact).astype(np.int64) + 1
     order = np.argsort(np.floor(exact) - exact, kind="stable")
     shares[order[: CYCLE - shares.sum()]] += 1
     return shares

@@ -15,20 +15,25 @@ R = TypeVar("R")
 _AHEAD = 8  # items under way for each worker
 
 
-def workers_or_cores(workers: int | None) -> int:
-    """Return the number asked for, else the number of cores this process may use."""
-    return workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
-    """Yield `function(item)` for each item in order; an exception of the function is raised where its result is due."""
-    number = workers_or_cores(workers)
+def ordered_map(
+    function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None, ahead: int | None = None
+) -> Iterator[R]:
+    """Yield `function(item)` for each item in order, in as many threads as cores, working on `ahead` items at most.
+
+    An exception of the function is raised where its result is due.  Items may be endless; closing the iterator stops.
+    """
+    number = workers or cores()
     pending: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(number, thread_name_prefix="wordsight-data")
     try:
         for item in items:
             pending.append(pool.submit(function, item))
-            if len(pending) >= number * _AHEAD:
+            if len(pending) >= (ahead or number * _AHEAD):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -4,7 +4,7 @@ import difflib
 import glob
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -18,17 +18,22 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a place turned out to be: its kind, a name for messages, its folder or files in order."""
+    """What a place turned out to be: its kind, a name for messages, its folder or files in order.
+
+    `whole` says that every file of a folder is meant, so that one that is missing there is missing here.
+    """
 
     kind: str
     name: str
     paths: tuple[Path, ...]
+    whole: bool = False
 
 
 def expand(pattern: str) -> list[Path]:
-    """Return the paths a pattern stands for: braces (`{000..007}`, `{a,b}`), then `*` and `?`; only existing ones for globs.
+    """Return the paths a pattern stands for: braces (`{000..007}`, `{a,b}`), then `*` and `?`.
 
-    Brace ranges name files that should be there, so each is returned even when absent (its loss is reported when read).
+    Braces name files that should be there, so each is returned even when absent (its loss is reported when read);
+    nothing is returned when none is there.
     """
     if Path(pattern).exists():
         return [Path(pattern)]
@@ -68,7 +73,8 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> Found:
     shards = [path for path in files if path.suffix.lower() == SHARD_SUFFIX]
     tables = [path for path in files if path.suffix.lower() in TABLE_SUFFIXES]
     if shards and kind in ("auto", "shards"):
-        return _files(shards, folder.name, split=_named_split(shards, split), kind="shards")
+        found = _files(shards, folder.name, split=_named_split(shards, split), kind="shards")
+        return replace(found, whole=len(found.paths) == len(shards))
     if tables and kind in ("auto", "table"):
         return _files(tables, folder.name, split=_named_split(tables, split), kind="table")
     if kind in ("auto", "folder"):
@@ -83,7 +89,9 @@ def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> Fou
     first = kinds[paths[0]]
     strange = [path for path in paths if kinds[path] != first]
     if strange:
-        raise FormatError(f"{strange[0]} is not of one kind with {paths[0].name}", cure="open them one by one and mix them")
+        raise FormatError(
+            f"{strange[0]} is not of one kind with {paths[0].name}", cure="open them one by one and mix them"
+        )
     if kind not in ("auto", first):
         raise UsageError(f"{paths[0]} was to be read as {kind}", cure=f"it is a {first}: leave out kind={kind}")
     chosen = _pick_split(paths, split) if split else paths

@@ -15,12 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import InputError
+from wordsight.base.errors import InputError, UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
+from wordsight.base.progress import notice
 from wordsight.data import fields
 from wordsight.data.folder import stamp
-from wordsight.data.manifest import Manifest, read_manifest
+from wordsight.data.manifest import Manifest, different, read_manifest
 from wordsight.data.places import Found
 from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.tarindex import Member, TarIndex, read_index
@@ -37,6 +38,7 @@ class ShardSource:
     def __init__(self, found: Found, columns: Columns) -> None:
         self.name = found.name
         self.paths = found.paths
+        self._whole = found.whole
         self._columns = columns
         self._manifests: dict[Path, Manifest | None] = {
             folder: read_manifest(folder) for folder in {path.parent for path in self.paths}
@@ -53,6 +55,8 @@ class ShardSource:
         return Walk(self._steps(start), start)
 
     def _steps(self, start: Position) -> Iterator[Step]:
+        if start == START:
+            yield from ((problem, start) for problem in self._missing())
         for part in range(start.part, len(self.paths)):
             first = start.entry if part == start.part else 0
             try:
@@ -65,13 +69,24 @@ class ShardSource:
             for entry in range(first, len(keys)):
                 yield self._try(part, entry), Position(part, entry + 1)
 
+    def _missing(self) -> Iterator[InputError]:
+        here = {path.name for path in self.paths}
+        for folder, manifest in self._manifests.items():
+            if manifest and not manifest.complete:
+                notice(f"{folder} holds the shards of an unfinished 'data pack'", once=True)
+            for shard in manifest.shards if manifest and self._whole else ():
+                if shard.name not in here:
+                    yield InputError(f"no shard {folder / shard.name}", cure="make it again: the manifest lists it")
+
     def _problems(self, part: int, index: TarIndex) -> Iterator[InputError]:
         path = self.paths[part]
         for problem in index.problems:
             yield InputError(f"{path}: {problem}", cure="make the shard again; what is whole is used")
         said = self._said_count(part)
         if said is not None and said != len(index.samples):
-            yield InputError(f"{path} holds {len(index.samples)} samples, its manifest says {said}", cure="make it again")
+            yield InputError(
+                f"{path} holds {len(index.samples)} samples, its manifest says {said}", cure="make it again"
+            )
 
     def _said_count(self, part: int) -> int | None:
         manifest = self._manifests[self.paths[part].parent]
@@ -128,6 +143,18 @@ class ShardSource:
         """Return the number of samples."""
         return sum(self.sizes())
 
+    def verify(self) -> list[InputError]:
+        """Compare the shards with the sizes and hashes of their manifest; return one error for each that differs."""
+        problems = []
+        for folder, manifest in self._manifests.items():
+            if manifest is None:
+                raise UsageError(
+                    f"{folder} has no manifest", cure="only shards of 'wordsight data pack' can be verified"
+                )
+            mine = [shard for shard in manifest.shards if folder / shard.name in self.paths]
+            problems.extend(different(folder, mine))
+        return problems
+
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tars, and of the columns asked for."""
         facts = [stamp(path, path.parent) for path in self.paths if path.exists()]
@@ -151,7 +178,9 @@ def _json(raw: bytes, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{where}.json is not JSON: {error}", cure="make the shard again") from None
     if not isinstance(values, dict):
-        raise InputError(f"{where}.json is a {type(values).__name__}", cure="it has to be an object with captions or class")
+        raise InputError(
+            f"{where}.json is a {type(values).__name__}", cure="it has to be an object with captions or class"
+        )
     return values
 
 

@@ -9,7 +9,8 @@ class AugmentSpec:
 
     `scale` is the share of the area that is kept, `ratio` its aspect (width / height).  `flip` is the probability of
     mirroring, except for pictures whose text says left or right or what is written (see `augment.may_flip`).
-    `brightness`, `contrast`, `saturation` are the largest relative changes; `grey` the probability of losing all colour.
+    `brightness`, `contrast`, `saturation` are the largest relative changes; `grey` the probability of
+    losing all colour.
     """
 
     scale: tuple[float, float] = (0.5, 1.0)

@@ -47,7 +47,7 @@ class ShardStream:
         return [np.arange(first, stop) for first, stop in pairs if stop > first]
 
     def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
-        """Return uint8 (len(rows), S, S, 3), decoded now in several threads, and the errors of those that are broken."""
+        """Return uint8 (len(rows), S, S, 3), decoded now in several threads, and the errors of the broken ones."""
         pixels = np.zeros((len(rows), self.size, self.size, 3), dtype=np.uint8)
         failed = {}
         for place, decoded in enumerate(ordered_map(self._decode, map(int, rows), workers=self._workers)):

@@ -1,7 +1,8 @@
 """Tables as a source: csv, tsv, jsonl and parquet, one row a picture.
 
-The image column holds a path (relative to the table's folder) or, in parquet, the encoded bytes; `{"bytes": ..., "path": ...}`
-is read too.  Captions may be a list, a JSON list as text, or one text.  Further plain columns become metadata.
+The image column holds a path (relative to the table's folder) or, in parquet, the encoded bytes; a group
+`{"bytes": ..., "path": ...}` is read too.  Captions may be a list, a JSON list as text, or one text.  Further plain
+columns become metadata.
 Parquet needs the package pyarrow; the other forms need nothing.
 """
 
@@ -39,8 +40,13 @@ class TableSource:
 
     def _check_columns(self) -> None:
         for path in self.paths:
-            if path.exists() and path.suffix.lower() != ".jsonl":  # in jsonl each line has its own keys
-                fields.choose(_header(path), self._columns, where=str(path), need_image=True)
+            if not path.exists() or path.suffix.lower() == ".jsonl":  # in jsonl each line has its own keys
+                continue
+            try:
+                names = _header(path)
+            except InputError:
+                continue  # walking over the source reports it
+            fields.choose(names, self._columns, where=str(path), need_image=True)
 
     def _steps(self, start: Position) -> Iterator[Step]:
         for part in range(start.part, len(self.paths)):
@@ -82,7 +88,7 @@ class TableSource:
         """Return the number of rows of parquet files; None for text tables."""
         if any(path.suffix.lower() != ".parquet" or not path.exists() for path in self.paths):
             return None
-        return sum(_parquet(path).metadata.num_rows for path in self.paths)
+        return sum(_rows_said(path) for path in self.paths)
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tables, and of the columns asked for."""
@@ -101,6 +107,13 @@ def _image(value: Any, folder: Path, where: str) -> bytes | Path:
             raise InputError(f"{where}: no file {path}", cure="paths are relative to the table")
         return path
     raise InputError(f"{where}: no picture", cure="the image column has to hold a path or the encoded bytes")
+
+
+def _rows_said(path: Path) -> int:
+    try:
+        return int(_parquet(path).metadata.num_rows)
+    except InputError:
+        return 0  # walking over the source reports it
 
 
 def _header(path: Path) -> list[str]:

@@ -41,7 +41,9 @@ def read_index(path: Path) -> TarIndex:
     except tarfile.TarError as error:
         raise InputError(f"{path} is not a tar file: {error}", cure="make the shard again") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", cure="check the disk and the permissions") from None
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", cure="check the disk and the permissions"
+        ) from None
     return index
 
 

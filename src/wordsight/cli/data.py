@@ -1,0 +1,84 @@
+"""`wordsight data pack|check|stats SOURCE`: shards from any source, the audit of a data set, its figures."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wordsight.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from wordsight.data.source import Source
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the three actions."""
+    actions = parser.add_subparsers(dest="action", metavar="pack|check|stats", required=True)
+    pack = actions.add_parser("pack", help="write webdataset shards with a manifest; goes on where it was stopped")
+    _add_source(pack)
+    pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
+    pack.add_argument("--shard-size", type=int, default=1000, metavar="N", help="samples a shard (default: 1000)")
+    pack.add_argument(
+        "--resize", type=int, metavar="PIXELS", help="scale the shorter side down to this (default: keep)"
+    )
+    pack.add_argument("--quality", type=int, default=90, metavar="Q", help="of resized JPEGs (default: 90)")
+    check = actions.add_parser("check", help="broken, double, tiny, captionless, too long, lopsided, stretched")
+    _add_source(check)
+    check.add_argument("--json", action="store_true", help="everything as one JSON object")
+    check.add_argument("--verify", action="store_true", help="compare packed shards with the hashes of their manifest")
+    stats = actions.add_parser("stats", help="counts, sizes, caption lengths, words, classes")
+    _add_source(stats)
+    stats.add_argument("--json", action="store_true", help="everything as one JSON object")
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", nargs="+", help="a folder, table, shards (x-{000..007}.tar)")
+    parser.add_argument("--split", metavar="NAME", help="train, val, train+extra ... or all")
+    parser.add_argument("--kind", choices=("auto", "folder", "table", "shards"), default="auto", help="what SOURCE is")
+    for role in ("image", "captions", "label", "key"):
+        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"the column (or JSON key) of the {role}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the action; exit status 1 if some inputs failed."""
+    from wordsight.data.source import Columns, open_source
+
+    columns = Columns(image=args.image, captions=args.captions, label=args.label, key=args.key)
+    source = open_source(args.source, split=args.split, kind=args.kind, columns=columns)
+    return {"pack": _pack, "check": _check, "stats": _stats}[args.action](source, args)
+
+
+def _pack(source: "Source", args: argparse.Namespace) -> int:
+    from wordsight.base.progress import notice
+    from wordsight.data.pack import PackOptions, pack
+
+    options = PackOptions(shard_size=args.shard_size, resize=args.resize, quality=args.quality)
+    manifest = pack(source, args.out, options)
+    size = sum(shard.bytes for shard in manifest.shards) / 1e6
+    print(f"{manifest.count} samples in {len(manifest.shards)} shards, {size:.1f} MB: {args.out}")
+    for failure in manifest.failures:
+        notice(f"failed: {failure}")
+    return 1 if manifest.failures else 0
+
+
+def _check(source: "Source", args: argparse.Namespace) -> int:
+    from wordsight.data.check import check
+    from wordsight.data.shards import ShardSource
+
+    differing = []
+    if args.verify:
+        if not isinstance(source, ShardSource):
+            raise UsageError(f"{source.name} is no shards", cure="leave out --verify")
+        differing = source.verify()
+    report = check(source)
+    report.broken[:0] = map(str, differing)
+    print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if args.json else report.text())
+    return 1 if report.broken else 0
+
+
+def _stats(source: "Source", args: argparse.Namespace) -> int:
+    from wordsight.data.stats import stats
+
+    figures = stats(source)
+    print(json.dumps(figures.as_dict(), ensure_ascii=False, indent=2) if args.json else figures.text())
+    return 1 if figures.failures else 0

@@ -1,0 +1,162 @@
+"""The audit of a source: what is broken, doubled, tiny, without words, too long, lopsided, stretched.
+
+    report = check(open_source("photos"))
+    print(report.text())          # counts and the list;  report.as_dict() for JSON
+
+Every picture is decoded once.  Only what cannot be read (`broken`) is a failure; the rest is for the owner to judge.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from wordsight.base.errors import InputError
+from wordsight.base.nouns import Sample
+from wordsight.base.progress import bar
+from wordsight.data.parallel import ordered_map
+from wordsight.data.source import Source, encoded
+from wordsight.data.twins import Look, equal_groups, look, near_groups
+from wordsight.images.decode import decode
+from wordsight.text.spec import TokenizerSpec
+from wordsight.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on something is listed.
+
+    `side`: shorter side in pixels below which a picture is tiny; `aspect`: longer over shorter side;
+    `tokens`: of a caption, start and end included (CLIP's context); `skew`: largest class over smallest.
+    """
+
+    side: int = 32
+    aspect: float = 4.0
+    tokens: int = 77
+    skew: float = 10.0
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """Counts and lists.  `broken` holds messages, the duplicates groups of keys, the others keys or classes."""
+
+    source: str
+    pictures: int = 0
+    broken: list[str] = field(default_factory=list)
+    duplicates: list[list[str]] = field(default_factory=list)
+    near_duplicates: list[list[str]] = field(default_factory=list)
+    tiny: list[str] = field(default_factory=list)
+    stretched: list[str] = field(default_factory=list)
+    without_words: list[str] = field(default_factory=list)
+    long_captions: list[str] = field(default_factory=list)
+    skewed_classes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return counts first, then the lists."""
+        return {"source": self.source, "pictures": self.pictures, "counts": self.counts(), **self._lists()}
+
+    def counts(self) -> dict[str, int]:
+        """Return how many there are of each finding (groups for duplicates)."""
+        return {name: len(found) for name, found in self._lists().items()}
+
+    def _lists(self) -> dict[str, list[Any]]:
+        return {name: getattr(self, name) for name in FINDINGS}
+
+    def text(self, *, most: int = 20) -> str:
+        """Return the report as lines; of each finding at most `most` are listed."""
+        lines = [f"{self.source}: {self.pictures} pictures"]
+        for name, found in self._lists().items():
+            lines.append(f"{len(found):8}  {FINDINGS[name]}")
+            lines.extend(f"          {_one_line(item)}" for item in found[:most])
+            if len(found) > most:
+                lines.append(f"          ... and {len(found) - most} more (--json lists all)")
+        return "\n".join(lines)
+
+
+FINDINGS = {
+    "broken": "broken",
+    "duplicates": "groups of the same file",
+    "near_duplicates": "groups of nearly the same picture",
+    "tiny": "tiny",
+    "stretched": "of extreme aspect",
+    "without_words": "without caption and class",
+    "long_captions": "with a caption longer than a text tower reads",
+    "skewed_classes": "classes far smaller than the largest",
+}
+
+
+def _one_line(item: str | list[str]) -> str:
+    return item if isinstance(item, str) else "  =  ".join(item)
+
+
+class _Seen(NamedTuple):
+    sample: Sample
+    digest: str
+    sides: tuple[int, int]
+    look: Look
+
+
+def check(source: Source, *, limits: Limits = Limits(), workers: int | None = None) -> CheckReport:
+    """Read the whole source and report what is wrong or strange in it."""
+    report = CheckReport(source.name)
+    tokenizer = Tokenizer.from_spec(TokenizerSpec(context_length=limits.tokens), None)
+    keys, digests, looks = [], [], []
+    classes: Counter[str] = Counter()
+    walk = source.samples()
+    with bar(source.count(), unit="img", desc=f"checking {source.name}") as progress:
+        for seen in ordered_map(_see, walk, workers=workers):
+            progress.update(1)
+            if isinstance(seen, InputError):
+                report.broken.append(str(seen))
+                continue
+            keys.append(seen.sample.key)
+            digests.append(seen.digest)
+            looks.append(seen.look)
+            classes.update([seen.sample.label] if seen.sample.label else [])
+            _note(report, seen, limits, tokenizer)
+    report.pictures = len(keys)
+    report.broken[:0] = [str(failure) for failure in walk.failures]
+    report.duplicates = equal_groups(keys, digests)
+    copies = {key for group in report.duplicates for key in group[1:]}
+    fresh = [place for place, key in enumerate(keys) if key not in copies]
+    report.near_duplicates = near_groups([keys[place] for place in fresh], [looks[place] for place in fresh])
+    report.skewed_classes = _skewed(classes, limits.skew)
+    return report
+
+
+def _see(sample: Sample) -> _Seen | InputError:
+    try:
+        image = encoded(sample)
+        pixels = decode(image, name=sample.key)
+    except InputError as error:
+        return error
+    height, width = pixels.shape[:2]
+    digest = hashlib.sha256(image).hexdigest()
+    return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, (height, width), look(pixels))
+
+
+def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: Tokenizer) -> None:
+    sample = seen.sample
+    short, long = sorted(seen.sides)
+    if short < limits.side:
+        report.tiny.append(f"{sample.key} ({seen.sides[1]} x {seen.sides[0]})")
+    if long > limits.aspect * short:
+        report.stretched.append(f"{sample.key} ({seen.sides[1]} x {seen.sides[0]})")
+    if not sample.texts and sample.label is None:
+        report.without_words.append(sample.key)
+    # A token is at least one byte, so most captions need not be tokenised to know that they are short enough.
+    doubtful = [text for text in sample.texts if len(text.encode()) > limits.tokens - 2]
+    longest = max((len(tokenizer.encode(text)) + 2 for text in doubtful), default=0)
+    if longest > limits.tokens:
+        report.long_captions.append(f"{sample.key} ({longest} tokens)")
+
+
+def _skewed(classes: Counter[str], skew: float) -> list[str]:
+    if not classes:
+        return []
+    largest = max(classes.values())
+    return [
+        f"{name} ({number}, the largest has {largest})"
+        for name, number in sorted(classes.items(), key=lambda pair: (pair[1], pair[0]))
+        if largest > skew * number
+    ]

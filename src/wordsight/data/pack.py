@@ -1,0 +1,210 @@
+"""Writing shards: any source becomes webdataset tars with a manifest.
+
+    manifest = pack(open_source("photos"), Path("shards"), PackOptions(resize=256))
+
+Each sample is NAME.jpg (or the suffix its bytes have) and NAME.json with `key`, `captions`, `class` and metadata.
+Shards are written one after the other, each whole or not there, and the manifest after each: a stopped run goes on
+behind the last finished shard, a finished one is left as it is.  The same input gives the same bytes.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from wordsight import __version__
+from wordsight.base.config import to_dict
+from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.base.files import atomic_write, sha256_file, storage_errors
+from wordsight.base.nouns import Sample
+from wordsight.base.progress import bar, notice
+from wordsight.data.manifest import VERSION, Manifest, Shard, read_manifest, write_manifest
+from wordsight.data.parallel import ordered_map
+from wordsight.data.source import Position, Source, encoded
+from wordsight.images.decode import open_picture
+from wordsight.images.files import is_image_name
+
+# The first bytes of each format, and the suffix its members get.
+_MAGIC = {
+    b"\xff\xd8": "jpg",
+    b"\x89PNG": "png",
+    b"RIFF": "webp",
+    b"GIF8": "gif",
+    b"BM": "bmp",
+    b"II*\0": "tif",
+    b"MM\0*": "tif",
+}
+_NAME_LENGTH = 80  # characters; longer member names need extension headers
+
+
+@dataclass(frozen=True, slots=True)
+class PackOptions:
+    """`shard_size` samples a tar; `resize` scales the shorter side down to that many pixels (None: bytes as they are).
+
+    `quality` is that of the JPEG written when a picture is resized.
+    """
+
+    shard_size: int = 1000
+    resize: int | None = None
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        if self.shard_size < 1 or (self.resize is not None and self.resize < 1) or not 1 <= self.quality <= 100:
+            raise UsageError(f"{self}", cure="shard size and resize are at least 1, quality 1 to 100")
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A sample ready to be written (None: only failures), the position behind it, what failed on the way."""
+
+    sample: Sample | None
+    position: Position
+    failures: tuple[str, ...]
+    image: bytes = b""
+
+
+def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | None = None) -> Manifest:
+    """Write the source as shards into `folder`; return the manifest, whose `failures` list what could not be read.
+
+    Raises `UsageError` when the folder holds shards of another source or other options, `StorageError` when the disk
+    is full (finished shards stay, and the next call goes on behind them).
+    """
+    manifest = _begin(source, folder, options)
+    if manifest.complete:
+        notice(f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shards")
+        return manifest
+    packed = ordered_map(partial(_prepare, options=options), _read(source, manifest.next), workers=workers)
+    with bar(source.count(), unit="img", desc=f"packing {source.name}") as progress:
+        progress.update(manifest.count + len(manifest.failures))
+        for group in _groups(packed, options.shard_size):
+            manifest = _write_group(folder, manifest, group)
+            progress.update(len(group))
+    if not manifest.count:
+        first = manifest.failures[0] if manifest.failures else "it is empty"
+        raise FormatError(f"no picture of {source.name} could be read: {first}", cure="see 'wordsight data check'")
+    manifest = replace(manifest, complete=True)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _begin(source: Source, folder: Path, options: PackOptions) -> Manifest:
+    facts = {"name": source.name, "fingerprint": source.fingerprint()}
+    manifest = read_manifest(folder)
+    if manifest is None:
+        if any(folder.glob("*.tar")):
+            raise UsageError(f"{folder} holds shards without a manifest of ours", cure="choose another folder")
+        return Manifest(VERSION, __version__, facts, to_dict(options))
+    if manifest.source["fingerprint"] != facts["fingerprint"] or manifest.options != to_dict(options):
+        raise UsageError(
+            f"{folder} holds shards of {manifest.source['name']} with options {manifest.options}",
+            cure="choose another folder, or delete it to write it anew",
+        )
+    return manifest
+
+
+def _read(source: Source, start: Position) -> Iterator[_Packed]:
+    walk = source.samples(start)
+    for sample in walk:
+        yield _Packed(sample, walk.position, _drained(walk.failures))
+    if walk.failures:
+        yield _Packed(None, walk.position, _drained(walk.failures))
+
+
+def _drained(failures: list[InputError]) -> tuple[str, ...]:
+    texts = tuple(str(failure) for failure in failures)
+    failures.clear()
+    return texts
+
+
+def _prepare(item: _Packed, *, options: PackOptions) -> _Packed:
+    """Decode the picture (so that no broken one is written) and make it smaller if asked to."""
+    if item.sample is None:
+        return item
+    try:
+        return replace(item, image=_encoded(item.sample, options))
+    except InputError as error:
+        return replace(item, sample=None, failures=(*item.failures, str(error)))
+
+
+def _encoded(sample: Sample, options: PackOptions) -> bytes:
+    image = encoded(sample)
+    picture = open_picture(image, name=sample.key)
+    if options.resize is None or min(picture.size) <= options.resize:
+        return image
+    from PIL import Image
+
+    share = options.resize / min(picture.size)
+    width, height = (max(options.resize, round(side * share)) for side in picture.size)
+    buffer = io.BytesIO()
+    picture.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=options.quality)
+    return buffer.getvalue()
+
+
+def _groups(items: Iterator[_Packed], shard_size: int) -> Iterator[list[_Packed]]:
+    """Yield runs of items with `shard_size` good ones each; the last may have fewer."""
+    group: list[_Packed] = []
+    good = 0
+    for item in items:
+        group.append(item)
+        good += item.sample is not None
+        if good == shard_size:
+            yield group
+            group, good = [], 0
+    if group:
+        yield group
+
+
+def _write_group(folder: Path, manifest: Manifest, group: Sequence[_Packed]) -> Manifest:
+    failures = tuple(failure for item in group for failure in item.failures)
+    shards = manifest.shards
+    good = [(item.sample, item.image) for item in group if item.sample is not None]
+    if good:
+        shards = (*shards, _write_shard(folder / f"{len(shards):06d}.tar", good))
+    manifest = replace(
+        manifest,
+        shards=shards,
+        count=manifest.count + len(good),
+        failures=(*manifest.failures, *failures),
+        next=group[-1].position,
+    )
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _write_shard(path: Path, samples: Sequence[tuple[Sample, bytes]]) -> Shard:
+    names: set[str] = set()
+    with atomic_write(path) as handle, tarfile.open(fileobj=handle, mode="w") as tar:
+        for sample, image in samples:
+            name = _member_name(sample.key, names)
+            suffix = next((end for start, end in _MAGIC.items() if image.startswith(start)), "jpg")
+            _add(tar, f"{name}.{suffix}", image)
+            _add(tar, f"{name}.json", json.dumps(_words(sample), ensure_ascii=False).encode())
+    return Shard(path.name, len(samples), path.stat().st_size, sha256_file(path))
+
+
+def _words(sample: Sample) -> dict[str, Any]:
+    return {**sample.meta, "key": sample.key, "captions": list(sample.texts), "class": sample.label}
+
+
+def _member_name(key: str, taken: set[str]) -> str:
+    """Return a member name without dots and slashes, different from those taken, and take it."""
+    stem = key.rpartition(".")[0] if is_image_name(key) else key
+    plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in stem)[-_NAME_LENGTH:] or "_"
+    name, number = plain, 1
+    while name in taken:
+        number += 1
+        name = f"{plain}-{number}"
+    taken.add(name)
+    return name
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)  # time 0 and no owner, so that equal input gives equal bytes
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))

@@ -1,0 +1,95 @@
+"""Pictures that are the same, or nearly: files with equal bytes, and pictures that look alike when very small.
+
+A picture is described by its difference hash (64 bits: is each of 8 x 8 fields brighter than its right neighbour?) and
+a grey thumbnail of 16 x 16.  Two are near twins when their hashes differ in at most 3 bits and their thumbnails by
+at most 4 of 255 levels on average; hashes alone call all product shots on white the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.data.pictures import Pixels
+
+HASH_BITS_APART = 3  # so that of 4 bands of 16 bits one is equal
+LEVELS_APART = 4.0
+_THUMB = 16
+_LARGE_BUCKET = 2000  # pictures that share a band; above it (blank pictures) only equal hashes are compared
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture looks when very small: `bits` (64-bit hash) and `thumb`, uint8 (256,)."""
+
+    bits: int
+    thumb: NDArray[np.uint8]
+
+
+def look(pixels: Pixels) -> Look:
+    """Describe decoded pixels (H, W, 3)."""
+    from PIL import Image
+
+    grey = Image.fromarray(pixels).convert("L")
+    fields = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    thumb = np.asarray(grey.resize((_THUMB, _THUMB), Image.Resampling.BOX)).reshape(-1)
+    bits = np.packbits(fields[:, 1:] > fields[:, :-1]).tobytes()
+    return Look(int.from_bytes(bits, "big"), thumb)
+
+
+def equal_groups(names: Sequence[str], marks: Sequence[str]) -> list[list[str]]:
+    """Return the groups of two and more names whose marks (file hashes) are equal, in order of appearance."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, mark in zip(names, marks, strict=True):
+        groups[mark].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def near_groups(names: Sequence[str], looks: Sequence[Look]) -> list[list[str]]:
+    """Return the groups of names whose pictures are near twins, linked through one another."""
+    if not looks:
+        return []
+    bits = np.array([one.bits for one in looks], dtype=np.uint64)
+    thumbs = np.stack([one.thumb for one in looks]).astype(np.int16)
+    parents = list(range(len(looks)))
+    for rows in _buckets(bits):
+        for place, row in enumerate(rows[:-1]):
+            others = rows[place + 1 :]
+            near = others[_bits_set(bits[others] ^ bits[row]) <= HASH_BITS_APART]
+            for other in near[np.abs(thumbs[near] - thumbs[row]).mean(axis=1) <= LEVELS_APART]:
+                parents[_root(parents, int(other))] = _root(parents, int(row))
+    groups: dict[int, list[str]] = defaultdict(list)
+    for row, name in enumerate(names):
+        groups[_root(parents, row)].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _buckets(bits: NDArray[np.uint64]) -> Iterable[NDArray[np.int64]]:
+    """Yield rows that agree in one of four bands of the hash."""
+    for band in range(4):
+        part = (bits >> np.uint64(16 * band)) & np.uint64(0xFFFF)
+        for rows in _runs(part):
+            if len(rows) <= _LARGE_BUCKET:
+                yield rows
+            else:
+                yield from (rows[same][:_LARGE_BUCKET] for same in _runs(bits[rows]))
+
+
+def _runs(values: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
+    order = np.argsort(values, kind="stable")
+    cuts = np.flatnonzero(np.diff(values[order])) + 1
+    return [rows for rows in np.split(order, cuts) if len(rows) > 1]
+
+
+def _bits_set(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+    counts: NDArray[np.int64] = np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
+    return counts
+
+
+def _root(parents: list[int], row: int) -> int:
+    while parents[row] != row:
+        parents[row] = parents[parents[row]]
+        row = parents[row]
+    return row
