@@ -7,10 +7,14 @@
 is the same within 2 of 255 levels, faster.  Does not know engines; pixels cross their border as uint8.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode
+from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, open_picture
+from wordsight.images.geometry import crop_corner, resized
+from wordsight.images.resize import resize_crop
 from wordsight.images.spec import PreprocessSpec
 
 
@@ -27,23 +31,6 @@ def transform(image: Pixels, spec: PreprocessSpec) -> Pixels:
     return np.asarray(picture)[top : top + spec.size, left : left + spec.size]
 
 
-def resized(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
-    """Return the (height, width) a picture is scaled to before the crop.
-
-    "shortest": the longer side is rounded down, as in torchvision's Resize.
-    """
-    if spec.resize == "squash":
-        return spec.size, spec.size
-    if height <= width:
-        return spec.size, int(spec.size * width / height)
-    return int(spec.size * height / width), spec.size
-
-
-def crop_corner(height: int, width: int, size: int) -> tuple[int, int]:
-    """Return (top, left) of the centre crop; halves go to the even number, as in torchvision's CenterCrop."""
-    return round((height - size) / 2), round((width - size) / 2)
-
-
 def load_pixels(
     item: Item,
     spec: PreprocessSpec,
@@ -57,8 +44,11 @@ def load_pixels(
     Within 2 levels of `transform(decode(item), spec)`.  `scaled_decode` lets large JPEGs be decoded at a
     fraction of their size: faster still, but far from the reference.  Errors are those of `decode`.
     """
+    if isinstance(item, np.ndarray):
+        return resize_crop(decode(item), spec)
     at_least = 2 * spec.size if scaled_decode else None
-    return transform(decode(item, name=name, max_pixels=max_pixels, at_least=at_least), spec)
+    picture = open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least)
+    return resize_crop(_samples(picture), spec)
 
 
 def normalise(batch: Pixels, spec: PreprocessSpec) -> NDArray[np.float32]:
@@ -69,3 +59,9 @@ def normalise(batch: Pixels, spec: PreprocessSpec) -> NDArray[np.float32]:
     result *= scale[:, None, None]
     result += shift[:, None, None]
     return result
+
+
+def _samples(picture: Any) -> Pixels:
+    """Return a view (H, W, 3) of an RGB picture as Pillow holds it, four bytes a pixel: no repacking."""
+    width, height = picture.size
+    return np.frombuffer(picture.tobytes("raw", "RGBX"), dtype=np.uint8).reshape(height, width, 4)[:, :, :3]

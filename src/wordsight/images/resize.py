@@ -1,0 +1,131 @@
+"""Resize and centre crop as matrix products: what Pillow computes, several times faster.
+
+    pixels = resize_crop(photo, spec)        # uint8 (H, W, 3) -> uint8 (size, size, 3)
+
+Pillow's filters are linear: every column of the result is a weighted sum of a few neighbouring columns, then every
+row of rows.  The weights of 16 neighbouring outputs lie close together, so each pass is a row of small dense
+products (banded matrix times picture), and only pixels that reach the crop are touched.  Between the passes values
+are clipped to 0..255 as Pillow does but not rounded: at most 1 or 2 levels away from it.  Does not know files.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.images.decode import Pixels
+from wordsight.images.geometry import crop_corner, resized
+from wordsight.images.spec import PreprocessSpec
+
+Floats = NDArray[np.float32]
+Filter = Literal["bicubic", "bilinear"]
+
+_BAND = 16  # outputs a product: 8 to 32 measured alike, 16 best
+_CHUNK = 1 << 18  # input samples that are turned into floats at a time: 1 MiB, what a core's cache holds
+_SUPPORT = {"bicubic": 2.0, "bilinear": 1.0}  # in output pixels; Pillow, src/libImaging/Resample.c
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """Outputs `start`..`stop` are the product of the inputs `first`..`last` with `weights` (last-first, stop-start)."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+    weights: Floats
+
+
+def resize_crop(pixels: Pixels, spec: PreprocessSpec) -> Pixels:
+    """Return uint8 (H, W, 3) resized and centre cropped to uint8 (size, size, 3), within 2 levels of Pillow."""
+    height, width, _ = pixels.shape
+    new_height, new_width = resized(height, width, spec)
+    top, left = crop_corner(new_height, new_width, spec.size)
+    if (new_height, new_width) == (height, width):
+        return np.ascontiguousarray(pixels[top : top + spec.size, left : left + spec.size])
+    rows = _bands(height, new_height, top, spec.size, spec.interpolation)
+    columns = _bands(width, new_width, left, spec.size, spec.interpolation)
+    return _vertical(_horizontal(pixels, columns, rows[0].first, rows[-1].last, spec.size), rows, spec.size)
+
+
+def _horizontal(pixels: Pixels, columns: tuple[_Band, ...], first: int, last: int, size: int) -> Floats:
+    """Return the rows first..last with their columns resized: float32 (3, last - first, size) in 0..255."""
+    left, right = columns[0].first, columns[-1].last
+    step = max(1, _CHUNK // (3 * (right - left)))
+    result = _room("half", 3 * (last - first) * size).reshape(3, last - first, size)
+    for start in range(first, last, step):
+        count = min(step, last - start)
+        chunk = _room("chunk", 3 * count * (right - left)).reshape(3, count, right - left)
+        np.copyto(chunk, pixels[start : start + count, left:right].transpose(2, 0, 1))
+        flat = chunk.reshape(3 * count, right - left)
+        done = _room("done", 3 * count * size).reshape(3 * count, size)
+        for band in columns:
+            part = flat[:, band.first - left : band.last - left]
+            np.matmul(part, band.weights, out=done[:, band.start : band.stop])
+        np.clip(done.reshape(3, count, size), 0, 255, out=result[:, start - first : start - first + count])
+    return result
+
+
+def _vertical(half: Floats, rows: tuple[_Band, ...], size: int) -> Pixels:
+    """Resize the rows of `half` (3, H', size) and round: uint8 (size, size, 3)."""
+    origin = rows[0].first
+    result = _room("result", 3 * size * size).reshape(3, size, size)
+    for band in rows:
+        part = half[:, band.first - origin : band.last - origin]
+        np.matmul(band.weights.T, part, out=result[:, band.start : band.stop])
+    result += 0.5
+    np.clip(result, 0, 255, out=result)
+    pixels = np.empty((size, size, 3), dtype=np.uint8)
+    for channel in range(3):
+        pixels[:, :, channel] = result[channel]
+    return pixels
+
+
+_rooms = threading.local()
+
+
+def _room(name: str, count: int) -> Floats:
+    """Return `count` floats of this thread's scratch memory: fresh pages for every picture would double the time."""
+    held: Floats | None = getattr(_rooms, name, None)
+    if held is None or held.size < count:
+        held = np.empty(count, dtype=np.float32)
+        setattr(_rooms, name, held)
+    return held[:count]
+
+
+@lru_cache(maxsize=256)
+def _bands(old: int, new: int, corner: int, size: int, kind: Filter) -> tuple[_Band, ...]:
+    """Return the bands that make the outputs corner..corner+size of `old` samples resized to `new`."""
+    scale = old / new
+    stretch = max(scale, 1.0)
+    support = _SUPPORT[kind] * stretch
+    centre = (np.arange(corner, corner + size) + 0.5) * scale
+    first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + support + 0.5).astype(np.int64), old)
+    place = first[:, None] + np.arange((last - first).max())  # (size, taps)
+    weight = _filtered((place - centre[:, None] + 0.5) / stretch, kind)
+    weight[place >= last[:, None]] = 0
+    weight /= weight.sum(axis=1, keepdims=True)
+    bands = []
+    for start in range(0, size, _BAND):
+        stop = min(start + _BAND, size)
+        low, high = int(first[start]), int(last[stop - 1])
+        inside = place[start:stop] < high
+        dense = np.zeros((high - low, stop - start), dtype=np.float32)
+        output = np.broadcast_to(np.arange(stop - start)[:, None], inside.shape)
+        dense[place[start:stop][inside] - low, output[inside]] = weight[start:stop][inside]
+        bands.append(_Band(start, stop, low, high, dense))
+    return tuple(bands)
+
+
+def _filtered(distance: NDArray[np.float64], kind: Filter) -> NDArray[np.float64]:
+    x = np.abs(distance)
+    if kind == "bilinear":
+        return np.maximum(1 - x, 0)
+    near = (1.5 * x - 2.5) * x * x + 1  # Keys' cubic with a = -0.5
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    weight: NDArray[np.float64] = np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    return weight
