@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -16,16 +17,17 @@ import wordsight
 
 EXTRAS = ("torch", "torchvision", "onnx", "onnxscript", "pyarrow", "tensorboard")  # not in the light install
 BORDER = (  # what may import them when it is itself imported
-    "wordsight.towers",
-    "wordsight.losses",
-    "wordsight.train",
+    "wordsight.towers.*",
+    "wordsight.losses.*",
+    "wordsight.train.*",
     "wordsight.data.loader",
     "wordsight.data.augment_torch",
     "wordsight.weights.tensors",
     "wordsight.engines.torch_engine",
     "wordsight.engines.export",
+    "wordsight.engines.graph*",
 )
-INSIDE = ("wordsight.towers", "wordsight.towers.spec", "wordsight.towers.catalogue")  # light although below the border
+INSIDE = ("wordsight.towers.spec", "wordsight.towers.check", "wordsight.towers.catalogue", "wordsight.train.config")
 
 
 class Absent:
@@ -45,7 +47,7 @@ def light_modules() -> list[str]:
 
 
 def _beyond(name: str) -> bool:
-    return name not in INSIDE and any(f"{name}.".startswith(f"{place}.") for place in BORDER)
+    return name not in INSIDE and any(fnmatchcase(name, place) for place in BORDER)
 
 
 def main() -> int:
