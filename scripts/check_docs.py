@@ -23,12 +23,13 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PRIVATE_PATH = re.compile(r"(?<![\w.:/$}])/(?:home|root|Users|mnt|media|tmp|work)/\w|\.\./shared")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|TBD)\b")
+VERB_NAMED = re.compile(r"[`(]wordsight ([a-z]+)\b")
 TEXT_SUFFIXES = (".md", ".py", ".toml", ".json", ".jsonl", ".txt", ".cfg", ".yml", ".sh", "")
 
 
 def main() -> int:
     """Run every rule."""
-    rules = (room_pages, verbs_described, links_resolve, shell_blocks, python_blocks, clean_texts)
+    rules = (room_pages, verbs_described, links_resolve, shell_blocks, python_blocks, verbs_named, clean_texts)
     found = [line for rule in rules for line in rule()]
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
@@ -96,6 +97,14 @@ def python_blocks() -> Iterator[str]:
                 module = importlib.import_module(node.module or "")
                 names = [alias.name for alias in node.names if not hasattr(module, alias.name)]
                 yield from (f"{page}: {node.module} has no {name}" for name in names)
+
+
+def verbs_named() -> Iterator[str]:
+    """Messages, docstrings and pages that name a command name one that exists."""
+    for path in _texts(".py", ".md"):
+        if not path.is_relative_to(ROOT / "tests"):
+            named = set(VERB_NAMED.findall(path.read_text(encoding="utf-8"))) - set(VERBS)
+            yield from (f"{path.relative_to(ROOT)}: names wordsight {verb}, which is no verb" for verb in sorted(named))
 
 
 def clean_texts() -> Iterator[str]:

@@ -2,7 +2,7 @@
 
     python scripts/check_sizes.py
 
-Prints every place that is over and exits with 1 if there is one.  Parameters of tests are not counted: they are fixtures.
+Prints every place that is over and exits with 1 if there is one.  A test's parameters are fixtures: not counted.
 """
 
 import ast
