@@ -1,0 +1,258 @@
+"""The bulk job: a whole source embedded into a store, going on where it was stopped.
+
+    report = embed_source(model, open_source("photos"), Path("out"), BulkOptions(what="both"))
+
+Reading, decoding, encoding and writing overlap: one thread reads, several decode, the engine encodes in the calling
+thread, one thread writes.  A part is the unit of resuming: after `kill -9` at any time the finished parts count and
+the rest is done again.  A sample whose picture cannot be read is listed and the others go on.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.base.files import storage_errors
+from wordsight.base.nouns import Sample
+from wordsight.base.progress import bar
+from wordsight.data.source import Position, Source
+from wordsight.embeddings import store
+from wordsight.embeddings.model import Model
+from wordsight.embeddings.pipeline import Clock, Encoded, Picture, ahead, encode_pictures
+from wordsight.embeddings.store import Block, Layout, Manifest, PartNote
+from wordsight.engines.engine import Rows
+
+What = Literal["image", "text", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkOptions:
+    """What to embed, how to write it, and how many samples a part holds (what is lost at most when stopped)."""
+
+    what: What = "image"
+    layout: Layout = "npy"
+    part_size: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class BulkReport:
+    """The manifest of the finished store, how many of its parts were there before, and the seconds of this run."""
+
+    manifest: Manifest
+    resumed_parts: int
+    wall_seconds: float
+    failures: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the source gave: a sample (or none at its end), the position behind it, what failed just before it."""
+
+    sample: Sample | None
+    position: Position
+    failures: tuple[InputError, ...]
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part that is being filled."""
+
+    read: int = 0
+    rows: list[Rows] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    texts: list[dict[str, str]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    position: Position = field(default_factory=Position)
+
+
+def embed_source(model: Model, source: Source, out: Path, options: BulkOptions) -> BulkReport:
+    """Embed all of `source` into the store `out` and return what came of it.
+
+    Goes on with an unfinished store of the same source, model and options; a different one is refused.
+    """
+    started = time.perf_counter()
+    manifest = _begin(model, source, out, options)
+    resumed = store.finished_parts(out)
+    if not manifest.complete:
+        rest = _run(model, source, out, options, resumed)
+        manifest = _finish(out, manifest, rest)
+    notes = [store.read_note(out, number) for number in range(manifest.parts)]
+    failures = tuple(failure for note in notes for failure in note.failures)
+    return BulkReport(manifest, min(resumed, manifest.parts), time.perf_counter() - started, failures)
+
+
+def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Manifest:
+    """Write the manifest of a new store, or read that of one to go on with."""
+    fresh = Manifest(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        width=model.spec.width,
+        source=source.name,
+        source_fingerprint=source.fingerprint(),
+        what=options.what,
+        layout=options.layout,
+        part_size=options.part_size,
+    )
+    if options.part_size < 1:
+        raise UsageError(f"a part of {options.part_size} samples", cure="give at least 1")
+    if not (out / store.MANIFEST).is_file():
+        if out.is_dir() and any(out.iterdir()):
+            raise UsageError(f"{out} holds other files", cure="give a new or empty folder")
+        store.write_manifest(out, fresh)
+        return fresh
+    found = store.read_manifest(out)
+    store.require_same_model(out, found, model.fingerprint)
+    for name in ("source_fingerprint", "what", "layout", "part_size"):
+        if getattr(found, name) != getattr(fresh, name):
+            raise UsageError(
+                f"{out} was begun with another {name.replace('_', ' ')} "
+                f"({getattr(found, name)}, now {getattr(fresh, name)})",
+                cure="go on with the same source and options, or give another --out",
+            )
+    for left in out.glob(".*.part"):  # of a process that was killed while writing
+        left.unlink()
+    return found
+
+
+def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: int) -> dict[str, float]:
+    """Read, decode, encode and write all parts from number `first` on; return seconds not noted in a part."""
+    clock = Clock()
+    start = Position()
+    if first:
+        note = store.read_note(out, first - 1)
+        start = Position(note.next_part, note.next_entry)
+    reads = ahead(_read(source, start), 64, clock, "read")
+    encoded = encode_pictures(reads, _loader(model, options, clock), model.engine.embed_images, clock=clock)
+    writer = ThreadPoolExecutor(1, thread_name_prefix="write")
+    try:
+        written: Future[None] | None = None
+        for number, part in enumerate(_parts(encoded, options, source.count()), start=first):
+            blocks = _blocks(model, part, options, clock)
+            if written is not None:
+                written.result()
+            written = writer.submit(_write, out, number, blocks, part, options, clock)
+        if written is not None:
+            written.result()
+    finally:
+        encoded.close()  # type: ignore[attr-defined]  # a generator; ends the decoding threads
+        reads.close()  # type: ignore[attr-defined]
+        writer.shutdown(wait=True)
+    return clock.take()
+
+
+def _read(source: Source, start: Position) -> Iterator[_Read]:
+    walk = source.samples(start)
+    told = 0
+    for sample in walk:
+        yield _Read(sample, walk.position, tuple(walk.failures[told:]))
+        told = len(walk.failures)
+    if walk.failures[told:]:
+        yield _Read(None, walk.position, tuple(walk.failures[told:]))
+
+
+def _loader(model: Model, options: BulkOptions, clock: Clock) -> Any:
+    def load(read: _Read) -> Picture | None:
+        if read.sample is None or options.what == "text":
+            return None
+        key, image = read.sample.key, read.sample.image
+        if image is None:
+            raise InputError(f"{key} has no picture", cure="give it one, or embed texts only")
+        if isinstance(image, Path):
+            key = str(image)
+            try:
+                with clock.stage("read"):
+                    image = image.read_bytes()
+            except OSError as error:
+                raise InputError(f"{key} cannot be opened: {error.strerror}", cure="check the path") from error
+        with clock.stage("decode"):
+            return model.load_pixels(image, name=key)
+
+    return load
+
+
+def _parts(encoded: Iterator[Encoded[_Read]], options: BulkOptions, total: int | None) -> Iterator[_Part]:
+    """Collect what comes out of the engine into parts."""
+    part = _Part()
+    with bar(total, unit="sample", desc="embedding") as progress:
+        for one in encoded:
+            progress.update(_collect(part, one, options))
+            if part.read >= options.part_size:
+                yield part
+                part = _Part()
+    if part.read:
+        yield part
+
+
+def _collect(part: _Part, one: Encoded[_Read], options: BulkOptions) -> int:
+    """Put one sample into the part and return how many things were read."""
+    read = one.item
+    part.position = read.position
+    part.failures += [{"key": "", "error": str(error)} for error in read.failures]
+    before = part.read
+    part.read += len(read.failures) + (read.sample is not None)
+    if read.sample is not None:
+        if one.error is not None:
+            part.failures.append({"key": read.sample.key, "error": str(one.error)})
+        if one.row is not None:
+            part.rows.append(one.row)
+            part.keys.append(read.sample.key)
+        if options.what != "image":
+            part.texts += [{"key": read.sample.key, "text": text} for text in read.sample.texts]
+    return part.read - before
+
+
+def _blocks(model: Model, part: _Part, options: BulkOptions, clock: Clock) -> list[Block]:
+    blocks = []
+    if options.what != "text":
+        rows = np.array(part.rows, np.float32).reshape(len(part.rows), model.spec.width)
+        blocks.append(Block("image", rows, [{"key": key} for key in part.keys]))
+    if options.what != "image":
+        with clock.stage("encode"):
+            rows = model.embed_texts([record["text"] for record in part.texts])
+        blocks.append(Block("text", rows, part.texts))
+    return blocks
+
+
+def _write(out: Path, number: int, blocks: list[Block], part: _Part, options: BulkOptions, clock: Clock) -> None:
+    with clock.stage("write"), storage_errors(out):
+        note = PartNote(
+            read=part.read,
+            images=sum(len(block.rows) for block in blocks if block.kind == "image"),
+            texts=sum(len(block.rows) for block in blocks if block.kind == "text"),
+            failures=tuple(part.failures),
+            next_part=part.position.part,
+            next_entry=part.position.entry,
+            seconds=clock.take(),
+        )
+        store.write_part(out, number, blocks, note, options.layout)
+
+
+def _finish(out: Path, manifest: Manifest, rest: dict[str, float]) -> Manifest:
+    """Add up the parts, see that the counts agree, and write the finished manifest."""
+    parts = store.finished_parts(out)
+    notes = [store.read_note(out, number) for number in range(parts)]
+    failures = [failure for note in notes for failure in note.failures]
+    timed = [*(note.seconds for note in notes), rest]
+    finished = replace(
+        manifest,
+        parts=parts,
+        complete=True,
+        read=sum(note.read for note in notes),
+        images=sum(note.images for note in notes),
+        texts=sum(note.texts for note in notes),
+        failures=len(failures),
+        seconds={s: round(sum(t.get(s, 0.0) for t in timed), 3) for s in sorted({s for t in timed for s in t})},
+    )
+    if finished.what != "text" and finished.images + finished.failures != finished.read:
+        raise FormatError(
+            f"{out}: {finished.read} read, but {finished.images} rows and {finished.failures} failures",
+            cure="embed again into another folder, and report this",
+        )
+    store.write_failures(out, failures)
+    store.write_manifest(out, finished)
+    return finished

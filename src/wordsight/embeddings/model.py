@@ -1,0 +1,181 @@
+"""A model ready for use: pictures and words in, unit rows, probabilities and cosines out.
+
+    model = load("folder of a model")           # or load() for the bundled one
+    model.embed_images(["a.jpg", "b.png"])      # float32 (2, width)
+    model.classify(["a.jpg"], ["cat", "dog"])   # float32 (1, 2), rows sum to 1
+
+Nothing is opened before it is needed: not the tokenizer, and neither tower, until words or pictures come.  Does not
+know where rows are kept.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import UsageError
+from wordsight.engines.engine import Engine, Rows
+from wordsight.towers.spec import ModelSpec
+
+Scores = NDArray[np.float32]
+TEXTS_AT_ONCE = 1024  # tokenised at once; the engine sorts them by length and cuts them into batches
+DEFAULT_TEMPLATES = "photo"
+
+
+class Model:
+    """An engine with the tokenizer and the preprocessing that belong to it."""
+
+    def __init__(self, engine: Engine, *, folder: Path | None = None) -> None:
+        self.engine = engine
+        self.folder = folder
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self.engine.spec
+
+    @property
+    def name(self) -> str:
+        """The model's name, for messages."""
+        return self.spec.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what made the rows: 16 hexadecimal digits over weights, preprocessing and tokenizer."""
+        return self.engine.fingerprint
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied by before they become probabilities."""
+        return self.engine.scale
+
+    @property
+    def bias(self) -> float | None:
+        """What is added to scaled cosines, for models learned with the sigmoid loss."""
+        return self.engine.bias
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The `wordsight.text.tokenizer.Tokenizer` of the model."""
+        from wordsight.text.tokenizer import Tokenizer
+
+        return Tokenizer.from_spec(self.spec.tokenizer, self.folder)
+
+    def load_pixels(self, item: Any, *, name: str = "") -> NDArray[np.uint8]:
+        """Return what the image tower sees of a picture: uint8 (S, S, 3)."""
+        from wordsight.images.transform import load_pixels
+
+        return load_pixels(item, self.spec.preprocess, name=name)
+
+    def embed_images(self, items: Iterable[Any]) -> Rows:
+        """Return unit rows (n, width) of paths, bytes, Pillow pictures or uint8 (H, W, 3) arrays.
+
+        The first picture that cannot be read raises `BrokenImage` or `TooManyPixels`, which name it.
+        """
+        from wordsight.embeddings.pipeline import encode_pictures
+
+        _need_list(items, (str, bytes, Path), "picture")
+        named = ((item, f"picture {i + 1}" if _is_nameless(item) else "") for i, item in enumerate(items))
+        rows = []
+        for encoded in encode_pictures(
+            named, lambda pair: self.load_pixels(pair[0], name=pair[1]), self.engine.embed_images
+        ):
+            if encoded.error is not None:
+                raise encoded.error
+            rows.append(encoded.row)
+        return np.array(rows, np.float32).reshape(len(rows), self.spec.width)
+
+    def embed_texts(self, texts: Sequence[str]) -> Rows:
+        """Return unit rows (n, width) of texts; what is longer than the context is cut, which is said once."""
+        _need_list(texts, (str, bytes), "text")
+        texts = list(texts)
+        for text in texts:
+            if not isinstance(text, str):
+                raise UsageError(f"a text cannot be made of {type(text).__name__}", cure="give a list of str")
+        rows = np.empty((len(texts), self.spec.width), np.float32)
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            part = texts[start : start + TEXTS_AT_ONCE]
+            rows[start : start + len(part)] = self.engine.embed_texts(self.tokenizer.batch(part, pad_to="longest"))
+        return rows
+
+    def embed_classes(self, classes: Sequence[str], templates: str | Path | Sequence[str] | None = None) -> Rows:
+        """Return one unit row (len(classes), width) for each class: the mean of its prompts, made of unit length again.
+
+        `templates`: None is "photo", a name ("none", "photo", "clip", "product"), a file, or a list of texts with
+        `{}` where the class goes.  Synonyms in a class name ("brown bear, bruin") are separate prompts.
+        """
+        from wordsight.text import prompts
+
+        _need_list(classes, (str, bytes), "class")
+        if not len(classes):
+            raise UsageError("no classes", cure="give at least one, for example cat,dog")
+        if templates is None or isinstance(templates, str | Path):
+            templates = prompts.templates(templates or DEFAULT_TEMPLATES)
+        written = [
+            [text for name in prompts.clean_class_name(one) for text in prompts.fill(list(templates), name)]
+            for one in classes
+        ]
+        rows = self.embed_texts([text for texts in written for text in texts])
+        starts = np.cumsum([0, *(len(texts) for texts in written[:-1])])
+        return unit(np.add.reduceat(rows, starts, axis=0))
+
+    def classify(
+        self, items: Iterable[Any], classes: Sequence[str], templates: str | Path | Sequence[str] | None = None
+    ) -> Scores:
+        """Return the probability of each class for each picture: float32 (n, len(classes)), rows sum to 1.
+
+        Softmax over scale times cosine; for a model learned with the sigmoid loss, its independent probabilities
+        divided by their sum.
+        """
+        class_rows = self.embed_classes(classes, templates)
+        return self.probabilities(self.embed_images(items) @ class_rows.T)
+
+    def probabilities(self, cosines: Scores) -> Scores:
+        """Return cosines (n, classes) as probabilities whose rows sum to 1; see `classify`."""
+        logits = cosines.astype(np.float64) * self.scale
+        if self.bias is not None:
+            logits = -np.logaddexp(0, -(logits + self.bias))  # the logarithm of the sigmoid
+        logits -= logits.max(axis=1, keepdims=True)
+        shares = np.exp(logits)
+        shares /= shares.sum(axis=1, keepdims=True)
+        result: Scores = shares.astype(np.float32)
+        return result
+
+    def score(self, items: Iterable[Any], texts: Sequence[str]) -> Scores:
+        """Return the cosine of every picture with every text: float32 (n, m)."""
+        scores: Scores = self.embed_images(items) @ self.embed_texts(texts).T
+        return scores
+
+
+def load(
+    name: str | Path | None = None, *, engine: str = "auto", device: str = "auto", precision: str = "auto"
+) -> Model:
+    """Return a model by name or folder; None is $WORDSIGHT_MODEL, else the bundled model.
+
+    `engine`: auto, onnx, torch (or fake, which needs no model).  `device`: auto, cpu, cuda…  `precision`: auto, int8,
+    fp32.  Raises `UnknownModel` with near names and the cure.
+    """
+    from wordsight.engines.open import open_engine
+    from wordsight.weights.find import find_model
+
+    folder = None if engine == "fake" else find_model(name)
+    opened = open_engine(folder or Path(), engine=engine, device=device, precision=precision)
+    return Model(opened, folder=folder)
+
+
+def unit(rows: Rows) -> Rows:
+    """Return rows (n, width) with length 1."""
+    result: Rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return result
+
+
+def _need_list(items: Any, single: tuple[type, ...], noun: str) -> None:
+    if isinstance(items, single):
+        raise UsageError(f"a single {noun} was given where a list is needed", cure=f"write [{noun}]")
+
+
+def _is_nameless(item: Any) -> bool:
+    return isinstance(item, bytes | bytearray | memoryview)

@@ -1,0 +1,165 @@
+"""Decoding and encoding at the same time: threads decode ahead while the engine encodes, order is kept.
+
+Pillow and the engines leave Python's lock while they compute, so threads are enough.  A picture that cannot be
+decoded comes out with its error instead of a row, and the others go on.  Knows neither sources nor stores.
+"""
+
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import InputError
+from wordsight.engines.engine import Pixels, Rows
+
+T = TypeVar("T")
+Picture = NDArray[np.uint8]  # (S, S, 3)
+BATCH = 16  # pictures handed to the engine at once: 8 to 32 are equally fast on a processor (docs/engines.md)
+AHEAD = 4  # batches decoded ahead of the engine
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Generic[T]):
+    """An item with its unit row (E,), or with the reason why there is none; neither when `load` gave None."""
+
+    item: T
+    row: Rows | None = None
+    error: InputError | None = None
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds spent in each stage, summed over threads: stages overlap, so they add up to more than the wall time."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the stage `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def take(self) -> dict[str, float]:
+        """Return the seconds so far and begin again at zero."""
+        with self._lock:
+            taken, self.seconds = self.seconds, {}
+        return taken
+
+
+def decode_threads() -> int:
+    """Return how many threads decode: one for each processor this process may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, 8)
+
+
+def encode_pictures(
+    items: Iterable[T],
+    load: Callable[[T], Picture | None],
+    embed: Callable[[Pixels], Rows],
+    *,
+    batch: int = BATCH,
+    clock: Clock | None = None,
+) -> Iterator[Encoded[T]]:
+    """Yield every item in order with the row of the picture that `load` returns for it.
+
+    `load` runs in several threads; an `InputError` it raises comes out with the item, None means that the item needs
+    no encoding, and any other exception ends the run.  `embed` is called here, with up to `batch` pictures.
+    """
+    clock = clock or Clock()
+    source = iter(items)
+    waiting: deque[tuple[T, Future[Picture | None]]] = deque()
+    pool = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
+    try:
+        while True:
+            while len(waiting) < batch * AHEAD:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                waiting.append((item, pool.submit(load, item)))
+            if not waiting:
+                return
+            yield from _encode([waiting.popleft() for _ in range(min(batch, len(waiting)))], embed, clock)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _encode(
+    batch: list[tuple[T, Future[Picture | None]]], embed: Callable[[Pixels], Rows], clock: Clock
+) -> list[Encoded[T]]:
+    loaded: list[Picture | InputError | None] = []
+    for _, future in batch:
+        try:
+            loaded.append(future.result())
+        except InputError as error:
+            loaded.append(error)
+    pictures = [one for one in loaded if isinstance(one, np.ndarray)]
+    with clock.stage("encode"):
+        rows: Iterator[Rows] = iter(embed(np.stack(pictures)) if pictures else ())
+    return [
+        Encoded(item, row=next(rows) if isinstance(one, np.ndarray) else None)
+        if not isinstance(one, InputError)
+        else Encoded(item, error=one)
+        for (item, _), one in zip(batch, loaded, strict=True)
+    ]
+
+
+_END = object()
+
+
+def ahead(items: Iterator[T], depth: int, clock: Clock, stage: str) -> Iterator[T]:
+    """Yield the items, taking up to `depth` of them beforehand in a thread of its own, timed as `stage`.
+
+    An exception of the iterator comes out in its place.  Closing the generator ends the thread.
+    """
+    channel: queue.Queue[object] = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def put(value: object) -> bool:
+        while not stopped.is_set():
+            try:
+                channel.put(value, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def run() -> None:
+        try:
+            while True:
+                with clock.stage(stage):
+                    value = next(items, _END)
+                if not put(value) or value is _END:
+                    return
+        except BaseException as error:  # noqa: BLE001  (raised again where the items are taken)
+            put(_Raised(error))
+
+    thread = threading.Thread(target=run, name=stage, daemon=True)
+    thread.start()
+    try:
+        while (value := channel.get()) is not _END:
+            if isinstance(value, _Raised):
+                raise value.error
+            yield value  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException

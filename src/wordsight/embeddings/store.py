@@ -1,0 +1,219 @@
+"""Embeddings on disk: numbered parts, each whole or not there, with a manifest that says what made them.
+
+    store = open_store("embeddings", fingerprint=model.fingerprint)
+    store.rows("image"), store.keys("image")      # float32 (n, width); row i belongs to key i
+
+The format is specified in docs/embeddings.md.  Reads npy stores; parquet ones are for other programs to read.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from wordsight.base.config import from_dict, to_dict
+from wordsight.base.errors import ConfigError, FingerprintMismatch, FormatError, NotFound, UsageError
+from wordsight.base.files import atomic_write, read_json, write_json
+from wordsight.base.optional import require
+from wordsight.engines.engine import Rows
+
+T = TypeVar("T")
+Kind = Literal["image", "text"]
+Layout = Literal["npy", "parquet"]
+FORMAT = "wordsight-embeddings"
+VERSION = 1
+MANIFEST = "manifest.json"
+FAILURES = "failures.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a store holds.
+
+    `read` counts what the source gave, `images` and `texts` the rows, `failures` what has no picture row; all are of
+    the finished parts.  `seconds` are summed by stage over threads and runs.
+    """
+
+    model: str
+    fingerprint: str
+    width: int
+    source: str
+    source_fingerprint: str
+    what: Literal["image", "text", "both"]
+    layout: Layout
+    part_size: int
+    parts: int = 0
+    complete: bool = False
+    read: int = 0
+    images: int = 0
+    texts: int = 0
+    failures: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartNote:
+    """What is noted of one finished part; `next_part` and `next_entry` are the position in the source behind it."""
+
+    read: int
+    images: int
+    texts: int
+    failures: tuple[dict[str, str], ...]
+    next_part: int
+    next_entry: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The rows (n, width) of one kind in one part, with a record {"key": …} or {"key": …, "text": …} for each."""
+
+    kind: Kind
+    rows: Rows
+    records: Sequence[Mapping[str, str]]
+
+
+class Store:
+    """An npy store, opened for reading.  Only finished parts are looked at."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.parts = finished_parts(folder)
+
+    def rows(self, kind: Kind) -> Rows:
+        """Return all rows of a kind: float32 (n, width)."""
+        parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in self._paths(kind, ".npy")]
+        rows: Rows = np.concatenate([np.empty((0, self.manifest.width), np.float32), *parts])
+        return rows
+
+    def records(self, kind: Kind) -> Iterator[dict[str, str]]:
+        """Yield the record of each row: its key, and for texts the text."""
+        for path in self._paths(kind, ".jsonl"):
+            with path.open(encoding="utf-8") as handle:
+                yield from map(json.loads, handle)
+
+    def keys(self, kind: Kind) -> list[str]:
+        """Return the key of each row; texts of one sample share its key."""
+        return [record["key"] for record in self.records(kind)]
+
+    def failures(self) -> list[dict[str, str]]:
+        """Return what could not be embedded: {"key": …, "error": …}."""
+        notes = (read_note(self.folder, number) for number in range(self.parts))
+        return [failure for note in notes for failure in note.failures]
+
+    def _paths(self, kind: Kind, suffix: str) -> list[Path]:
+        return [self.folder / part_name(kind, number, suffix) for number in range(self.parts)]
+
+
+def open_store(folder: str | Path, *, fingerprint: str | None = None) -> Store:
+    """Open a finished or unfinished npy store; one made by another model than `fingerprint` is refused."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if fingerprint is not None:
+        require_same_model(folder, manifest, fingerprint)
+    if manifest.layout != "npy":
+        raise UsageError(f"{folder} holds {manifest.layout} files", cure="read them with a parquet reader")
+    return Store(folder, manifest)
+
+
+def require_same_model(folder: Path, manifest: Manifest, fingerprint: str) -> None:
+    """Raise `FingerprintMismatch` when the store was made by another model."""
+    if manifest.fingerprint != fingerprint:
+        raise FingerprintMismatch(
+            f"the embeddings in {folder} were made by model {manifest.fingerprint} ({manifest.model}), "
+            f"the model in use is {fingerprint}",
+            cure="use that model (--model), or embed again into another folder",
+        )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a store; raises `NotFound` or `FormatError`."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise NotFound(f"no embeddings in {folder}", cure="make them with wordsight embed SOURCE --out DIR")
+    values = read_json(path)
+    if not isinstance(values, dict) or (values.pop("format", 0), values.pop("version", 0)) != (FORMAT, VERSION):
+        raise FormatError(f"{path} is no manifest of embeddings that this program reads", cure="update wordsight")
+    return _dataclass(Manifest, values, path)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, atomically."""
+    write_json(folder / MANIFEST, {"format": FORMAT, "version": VERSION, **to_dict(manifest)})
+
+
+def part_name(kind: str, number: int, suffix: str) -> str:
+    """Return the file name of one kind in one part: image-00000.npy."""
+    return f"{kind}-{number:05d}{suffix}"
+
+
+def read_note(folder: Path, number: int) -> PartNote:
+    """Return what is noted of a finished part."""
+    path = folder / part_name("part", number, ".json")
+    return _dataclass(PartNote, read_json(path), path)
+
+
+def finished_parts(folder: Path) -> int:
+    """Return how many parts from the first on are finished."""
+    number = 0
+    while (folder / part_name("part", number, ".json")).is_file():
+        number += 1
+    return number
+
+
+def write_part(folder: Path, number: int, blocks: Sequence[Block], note: PartNote, layout: Layout) -> None:
+    """Write the files of one part, its note last: a part without note counts as absent and is written again."""
+    for block in blocks:
+        assert len(block.rows) == len(block.records)
+        if layout == "npy":
+            _write_npy(folder, number, block)
+        else:
+            _write_parquet(folder, number, block)
+    write_json(folder / part_name("part", number, ".json"), to_dict(note))
+
+
+def write_failures(folder: Path, failures: Sequence[Mapping[str, str]]) -> None:
+    """Write the list of what could not be embedded, one JSON object a line."""
+    with atomic_write(folder / FAILURES, "w") as handle:
+        handle.writelines(json.dumps(failure, ensure_ascii=True) + "\n" for failure in failures)
+
+
+def _write_npy(folder: Path, number: int, block: Block) -> None:
+    packed = io.BytesIO()  # numpy's own writing to a file hides that the disk is full
+    np.save(packed, np.ascontiguousarray(block.rows, "<f4"), allow_pickle=False)
+    with atomic_write(folder / part_name(block.kind, number, ".npy")) as handle:
+        handle.write(packed.getbuffer())
+    with atomic_write(folder / part_name(block.kind, number, ".jsonl"), "w") as handle:
+        handle.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in block.records)
+
+
+def _write_parquet(folder: Path, number: int, block: Block) -> None:
+    pyarrow = require("pyarrow", extra="data")
+    parquet = require("pyarrow.parquet", extra="data")
+    columns = {"key": [_unicode(record["key"]) for record in block.records]}
+    if block.kind == "text":
+        columns["text"] = [_unicode(record["text"]) for record in block.records]
+    width = block.rows.shape[1]
+    flat = pyarrow.array(np.ascontiguousarray(block.rows).reshape(-1), type=pyarrow.float32())
+    table = pyarrow.table({**columns, "embedding": pyarrow.FixedSizeListArray.from_arrays(flat, width)})
+    packed = pyarrow.BufferOutputStream()
+    parquet.write_table(table, packed)
+    with atomic_write(folder / part_name(block.kind, number, ".parquet")) as handle:
+        handle.write(packed.getvalue())
+
+
+def _unicode(text: str) -> str:
+    """Return a key as valid Unicode: parquet knows no other text."""
+    return text.encode("utf-8", errors="backslashreplace").decode()
+
+
+def _dataclass(kind: type[T], values: dict[str, Any], path: Path) -> T:
+    try:
+        return from_dict(kind, values)
+    except ConfigError as error:
+        raise FormatError(f"{path}: {error}", cure="embed again into another folder") from None
