@@ -1,0 +1,29 @@
+"""`wordsight train RECIPE [--set a.b=c]… [--resume]`: learn two towers from pictures with captions."""
+
+from argparse import ArgumentParser, Namespace
+
+from wordsight.base.optional import resolve
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a .toml file, a .py file with recipe(), or a packaged recipe")
+    parser.add_argument(
+        "--set",
+        metavar="A.B=C",
+        action="append",
+        default=[],
+        dest="changes",
+        help="change a value of the recipe, for example optimiser.lr=0.001 or budget=20m (repeatable)",
+    )
+    parser.add_argument("--resume", action="store_true", help="continue the run in its folder from the last checkpoint")
+
+
+def run(args: Namespace) -> int:
+    """Train, then print the model's folder and its results."""
+    config = resolve("wordsight.train.recipe:read_recipe")(args.recipe, args.changes)
+    done = resolve("wordsight.train.loop:train", extra="train")(config, device=args.device, resume=args.resume)
+    print(done.model)
+    for result in done.results:
+        print(f"{result.name}\t{result.value:.4f}")
+    return 0

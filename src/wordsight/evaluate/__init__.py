@@ -1,0 +1,1 @@
+"""How good is a model: metrics with intervals, zero-shot classification and retrieval.  Free of PyTorch."""

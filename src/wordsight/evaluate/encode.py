@@ -1,0 +1,48 @@
+"""What an evaluation needs of a model, and the way its pictures and texts go through it.
+
+Anything with the two methods and the fingerprint of `Encoder` can be measured: `wordsight.load(...)`, or
+the trainer's towers while they learn.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.progress import track
+
+Rows = NDArray[np.float32]
+BLOCK = 256  # pictures or texts given to the model at a time
+
+
+class Encoder(Protocol):
+    """Pictures and texts to float32 unit rows, and what made them."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the model."""
+
+    def embed_images(self, items: Sequence[Any]) -> Rows:
+        """Return unit rows (n, D) for paths, bytes, PIL images or uint8 (H, W, 3) arrays."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Rows:
+        """Return unit rows (n, D)."""
+
+
+def image_rows(encoder: Encoder, items: Sequence[Any], *, name: str) -> Rows:
+    """Return the rows of many pictures, (n, D), with a progress bar called `name`."""
+    blocks = [items[start : start + BLOCK] for start in range(0, len(items), BLOCK)]
+    return np.concatenate([encoder.embed_images(block) for block in track(blocks, len(blocks), desc=name)])
+
+
+def text_rows(encoder: Encoder, texts: Sequence[str]) -> Rows:
+    """Return the rows of many texts, (n, D); those of about one length go together, which is faster."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = [
+        encoder.embed_texts([texts[i] for i in order[start : start + BLOCK]]) for start in range(0, len(order), BLOCK)
+    ]
+    sorted_rows = np.concatenate(parts)
+    rows = np.empty_like(sorted_rows)
+    rows[order] = sorted_rows
+    return rows

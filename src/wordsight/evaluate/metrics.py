@@ -1,0 +1,115 @@
+"""The numbers of an evaluation, from plain arrays: ranks, recall, accuracy, chance, bootstrap intervals.
+
+Ties are counted against the model: something wrong that scores exactly as high as the right answer
+stands before it.  So an encoder that gives everything the same row scores 0, not 1.
+Shapes: Q queries, G gallery entries, N pictures, C classes.  Knows nothing of models or data sets.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import UsageError
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.integer]
+
+DRAWS = 1000  # resamplings of a bootstrap: the ends of a 95 % interval are then the 25th values
+BLOCK = 1024  # queries compared at a time: with a gallery of 100,000 that is 400 MB of float32
+
+
+def best_ranks(queries: Floats, gallery: Floats, *, query_owners: Ints, gallery_owners: Ints) -> NDArray[np.int64]:
+    """Return for each query how many wrong gallery entries stand before its best right one, (Q,); 0 is best.
+
+    `queries` (Q, D) and `gallery` (G, D) are unit rows; a gallery entry is right when its owner is the
+    query's.  A query without a right entry raises `UsageError`.
+    """
+    ranks = np.empty(len(queries), dtype=np.int64)
+    for start in range(0, len(queries), BLOCK):
+        rows = slice(start, start + BLOCK)
+        right = query_owners[rows, None] == gallery_owners[None, :]
+        ranks[rows] = ranks_in(queries[rows] @ gallery.T, right)
+    return ranks
+
+
+def ranks_in(scores: Floats, right: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the rank (from 0) of the best right entry of each row; `scores` and `right` are (Q, G)."""
+    lost = np.flatnonzero(~right.any(axis=1))
+    if lost.size:
+        raise UsageError(f"query {lost[0]} has nothing right in the gallery", cure="leave such queries out")
+    best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
+    before: NDArray[np.int64] = ((scores >= best) & ~right).sum(axis=1)
+    return before
+
+
+def recall_at_k(scores: Floats, right: NDArray[np.bool_], k: int) -> float:
+    """Return the share of rows of `scores` (Q, G) with a right entry among the first `k`."""
+    return float((ranks_in(scores, right) < k).mean())
+
+
+def label_ranks(scores: Floats, labels: Ints) -> NDArray[np.int64]:
+    """Return how many wrong classes stand before the right one, (N,), for `scores` (N, C) and `labels` (N,)."""
+    right = labels[:, None] == np.arange(scores.shape[1])[None, :]
+    return ranks_in(scores, right)
+
+
+def accuracy(scores: Floats, labels: Ints, k: int = 1) -> float:
+    """Return the share of pictures whose class is among the `k` best, for `scores` (N, C) and `labels` (N,)."""
+    return float((label_ranks(scores, labels) < k).mean())
+
+
+def mean_per_class(hits: NDArray[np.generic], labels: Ints) -> float:
+    """Return the mean over the classes that occur of the mean of `hits` (N,) within each: rare ones count alike."""
+    return float(np.mean([hits[labels == label].mean() for label in np.unique(labels)]))
+
+
+def bootstrap_interval(
+    values: NDArray[np.generic], *, clusters: Ints | None = None, strata: Ints | None = None, seed: int = 0
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of a mean of `values` (N,), by resampling them with replacement.
+
+    `clusters` (N,) are drawn whole: the five captions of one picture are not five independent answers.
+    With `strata` (N,) the mean is the mean of the strata's means, each resampled within itself
+    (the interval of `mean_per_class`).  The same input gives the same interval.
+    """
+    if len(values) == 0:
+        raise UsageError("an interval of no values", cure="give at least one")
+    generator = np.random.default_rng(seed)
+    if strata is not None:
+        means = np.mean([_means(values[strata == s], generator) for s in np.unique(strata)], axis=0)
+    elif clusters is not None:
+        means = _cluster_means(values, clusters, generator)
+    else:
+        means = _means(values, generator)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _means(values: NDArray[np.generic], generator: np.random.Generator) -> Floats:
+    plain = values.astype(np.float64)
+    return np.array([plain[generator.integers(len(plain), size=len(plain))].mean() for _ in range(DRAWS)])
+
+
+def _cluster_means(values: NDArray[np.generic], clusters: Ints, generator: np.random.Generator) -> Floats:
+    _, codes = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(codes, weights=values.astype(np.float64))
+    counts = np.bincount(codes)
+    means = np.empty(DRAWS)
+    for draw in range(DRAWS):
+        chosen = generator.integers(len(sums), size=len(sums))
+        means[draw] = sums[chosen].sum() / counts[chosen].sum()
+    return means
+
+
+def chance_of_recall(right_counts: Sequence[int] | Ints, gallery: int, k: int) -> float:
+    """Return the recall at `k` of a random order: `right_counts` (Q,) are the right entries of each query.
+
+    One minus the probability that all `k` first entries are wrong, C(G - m, k) / C(G, k), averaged.
+    """
+    taken = min(k, gallery)
+    ways = math.comb(gallery, taken)
+    counts, times = np.unique(np.asarray(right_counts), return_counts=True)
+    misses = [math.comb(gallery - int(m), taken) / ways for m in counts]
+    return 1.0 - float(np.average(misses, weights=times))

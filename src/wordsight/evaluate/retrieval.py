@@ -1,0 +1,70 @@
+"""Retrieval: find a picture by its caption among all pictures, and the captions by the picture.
+
+Results: NAME/text_to_image/R@1, R@5, R@10 and NAME/image_to_text/R@1, R@5, R@10.  A picture is a hit when
+any one of its captions is among the first k.  Only a picture's own captions count as right, also where
+another picture has the same words.  Intervals draw whole pictures with their captions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import FormatError
+from wordsight.base.nouns import Result, Sample
+from wordsight.evaluate.encode import Encoder, image_rows, text_rows
+from wordsight.evaluate.metrics import best_ranks, bootstrap_interval, chance_of_recall
+from wordsight.evaluate.tasks import TaskSpec
+
+DEPTHS = (1, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalTask:
+    """`images` (N) as their source gives them; `texts` (T); `owners` (T,) is the number of each text's picture."""
+
+    spec: TaskSpec
+    images: Sequence[Any]
+    texts: tuple[str, ...]
+    owners: NDArray[np.int64]
+
+
+def build(spec: TaskSpec, samples: Sequence[Sample]) -> RetrievalTask:
+    """Return the task of the pictures that have captions; none with any raises `FormatError`."""
+    captioned = [sample for sample in samples if sample.texts and sample.image is not None]
+    if not captioned:
+        raise FormatError(f"{spec.name} has no captions", cure="use it for zero-shot, or name its caption column")
+    texts = tuple(text for sample in captioned for text in sample.texts)
+    owners = np.repeat(np.arange(len(captioned)), [len(sample.texts) for sample in captioned])
+    return RetrievalTask(spec, [sample.image for sample in captioned], texts, owners)
+
+
+def run(encoder: Encoder, task: RetrievalTask) -> list[Result]:
+    """Return recall at 1, 5 and 10, both ways."""
+    images = image_rows(encoder, task.images, name=task.spec.name)
+    texts = text_rows(encoder, task.texts)
+    pictures = np.arange(len(images))
+    found = best_ranks(texts, images, query_owners=task.owners, gallery_owners=pictures)
+    named = best_ranks(images, texts, query_owners=pictures, gallery_owners=task.owners)
+    per_picture = np.bincount(task.owners)
+    ways = (
+        ("text_to_image", found, task.owners, np.ones(len(texts), dtype=np.int64), len(images)),
+        ("image_to_text", named, pictures, per_picture, len(texts)),
+    )
+    results = []
+    for way, ranks, clusters, rights, gallery in ways:
+        for k in DEPTHS:
+            hits = ranks < k
+            results.append(
+                Result(
+                    name=f"{task.spec.name}/{way}/R@{k}",
+                    value=float(hits.mean()),
+                    interval=bootstrap_interval(hits, clusters=clusters),
+                    count=len(hits),
+                    fingerprint=encoder.fingerprint,
+                    setting={"gallery": gallery, "chance": chance_of_recall(rights, gallery, k)},
+                )
+            )
+    return results

@@ -1,0 +1,1 @@
+"""Learning two towers: typed recipes, the loop, checkpoints that continue bit for bit.  Needs the extra "train"."""

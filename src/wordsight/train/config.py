@@ -1,0 +1,199 @@
+"""A training run as typed values: what a recipe is.  Free of PyTorch; every key is explained here.
+
+Read from TOML, Python files and `a.b=c` by `wordsight.train.recipe`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from wordsight.base.errors import ConfigError
+from wordsight.data.spec import AugmentSpec
+from wordsight.evaluate.tasks import TaskSpec
+from wordsight.towers.spec import ModelSpec
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One source of pairs: `place` below `data.root`, `split` and `kind` as `open_source` takes them.
+
+    `weight` is its share of the pairs drawn, beside those of the other sources; None: its number of
+    pictures.  `templates` (a named list or a file) makes texts of class names; `share` is how often such a
+    text is taken for a picture that has captions too.
+    """
+
+    place: str
+    split: str | None = None
+    kind: Literal["auto", "folder", "table", "shards"] = "auto"
+    weight: float | None = None
+    templates: str | None = None
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where pairs come from.
+
+    `sources` are named freely, so that `data.sources.NAME.weight=2` can change one.  `pictures`: "cached"
+    decodes each picture once and keeps it `side` pixels wide, "stream" decodes at every use (for sets too
+    large to keep).  `resize` is that of `PreprocessSpec`.
+    """
+
+    sources: dict[str, SourceConfig]
+    root: str = "."
+    pictures: Literal["cached", "stream"] = "cached"
+    side: int = 112
+    resize: Literal["shortest", "squash"] = "shortest"
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """The contrastive loss is the one named in the model's spec.
+
+    `words` is the weight of an auxiliary loss: name the caption's words from the mean of the image tower's
+    tokens (`wordsight.train.words`).  0 leaves it out.
+    """
+
+    words: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserConfig:
+    """AdamW.  `decay` is left off gains, biases, scale and positions; `clip` limits the gradient's norm (0: no limit)."""
+
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-6
+    decay: float = 0.2
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """How long, and the learning rate on the way.
+
+    The length is one of `steps`, `samples` (pairs seen) or `budget` (a time: 90, "90s", "20m", "1.5h",
+    counted from the first step, validation included); a budget overrules the others.  `kind`: "cosine" falls to 0 along
+    half a cosine; "wsd" stays, and falls linearly to 0 in the last `cooldown` share.  `warmup` is in steps.
+    """
+
+    kind: Literal["cosine", "wsd"] = "wsd"
+    steps: int | None = None
+    samples: int | None = None
+    budget: str | float | None = None
+    warmup: int = 100
+    cooldown: float = 0.25
+
+    @property
+    def seconds(self) -> float | None:
+        """The time budget in seconds, or None."""
+        return None if self.budget is None else duration(self.budget)
+
+    def length(self, batch: int) -> int | None:
+        """Return the number of steps, or None when a time budget decides."""
+        if self.budget is not None:
+            return None
+        if self.steps is not None:
+            return self.steps
+        assert self.samples is not None
+        return max(1, round(self.samples / batch))
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationConfig:
+    """Tasks measured every `every` steps (0: only at the end) with the averaged weights, each a `TaskSpec` below `data.root`."""
+
+    every: int = 500
+    tasks: dict[str, TaskSpec] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointConfig:
+    """A checkpoint every `steps` steps (0: not by steps) and every `seconds` seconds (0: not by time); the last `keep` stay."""
+
+    steps: int = 0
+    seconds: float = 300.0
+    keep: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExportConfig:
+    """The ONNX graphs made at the end, the preferred precision first; none for none."""
+
+    precisions: tuple[Literal["int8", "fp32"], ...] = ("int8", "fp32")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole run.
+
+    `out` is its folder.  `precision`: "auto" is bf16 autocast where the hardware computes in it.  `average` is
+    the decay of the moving average of the weights (0: none); the average is what is validated and saved.
+    `log` is the number of steps between lines of metrics.jsonl; `card` is text for the model's card.
+    """
+
+    data: DataConfig
+    model: ModelSpec
+    name: str = "run"
+    out: str = ""
+    seed: int = 0
+    batch: int = 256
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    average: float = 0.999
+    log: int = 10
+    card: str = ""
+    loss: LossConfig = field(default_factory=LossConfig)
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+
+
+def duration(value: str | float) -> float:
+    """Return seconds for a number, "90s", "20m" or "1.5h"; anything else, and 0, raises `ConfigError`."""
+    match = _DURATION.fullmatch(str(value).strip())
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise ConfigError(f"budget = {value!r}", cure='write for example "90s", "20m" or "1.5h"')
+    return seconds
+
+
+def check_config(config: Config) -> None:
+    """Raise `ConfigError` for values that no run can have."""
+    schedule, batch = config.schedule, config.batch
+    lengths = [schedule.steps, schedule.samples, schedule.budget]
+    if all(length is None for length in lengths):
+        raise ConfigError("the run has no length", cure="set schedule.steps, schedule.samples or schedule.budget")
+    if schedule.seconds is None and schedule.steps is not None and schedule.samples is not None:
+        raise ConfigError("schedule.steps and schedule.samples are both set", cure="leave one out")
+    if not config.data.sources:
+        raise ConfigError("data.sources is empty", cure="name at least one source of pairs")
+    _within("batch", batch, 2, None)
+    _within("schedule.steps", schedule.steps, 1, None)
+    _within("schedule.samples", schedule.samples, 1, None)
+    _within("schedule.warmup", schedule.warmup, 0, None)
+    _within("schedule.cooldown", schedule.cooldown, 0, 1)
+    _within("average", config.average, 0, 0.99999)
+    _within("log", config.log, 1, None)
+    _within("loss.words", config.loss.words, 0, None)
+    _within("optimiser.lr", config.optimiser.lr, 0, None)
+    _within("optimiser.decay", config.optimiser.decay, 0, None)
+    _within("optimiser.clip", config.optimiser.clip, 0, None)
+    _within("checkpoint.keep", config.checkpoint.keep, 1, None)
+    _within("checkpoint.steps", config.checkpoint.steps, 0, None)
+    _within("validation.every", config.validation.every, 0, None)
+    for name, source in config.data.sources.items():
+        _within(f"data.sources.{name}.weight", source.weight, 0, None)
+        _within(f"data.sources.{name}.share", source.share, 0, 1)
+
+
+def _within(name: str, value: float | None, low: float, high: float | None) -> None:
+    if value is None or (value >= low and (high is None or value <= high)):
+        return
+    limits = f"{low} or more" if high is None else f"{low} to {high}"
+    raise ConfigError(f"{name} = {value}", cure=f"give {limits}")

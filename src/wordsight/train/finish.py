@@ -1,0 +1,84 @@
+"""The end of a run: the averaged weights as a model folder with its card, the ONNX graphs, the results."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from wordsight.base.errors import WordsightError
+from wordsight.base.files import atomic_write
+from wordsight.base.nouns import Result
+from wordsight.base.optional import resolve
+from wordsight.base.progress import notice
+from wordsight.base.records import environment
+from wordsight.towers.two import TwoTowers
+from wordsight.train.config import Config
+from wordsight.train.pictures import MERGES, Pairs
+from wordsight.weights.folder import save_model
+
+EXPORT = "wordsight.engines.export:export"
+
+
+class ExportFailed(WordsightError):
+    """The towers were saved, but not as ONNX graphs."""
+
+    exit_status = 1
+
+
+def finish(
+    config: Config, towers: TwoTowers, run: Path, *, results: Sequence[Result], sets: Pairs, steps: int
+) -> Path:
+    """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
+    folder = run / "model"
+    own = towers.spec.tokenizer.vocabulary == "own"
+    merges = (run / MERGES).read_text(encoding="utf-8") if own else None
+    card = model_card(config, towers, results=results, sets=sets, steps=steps)
+    manifest = save_model(towers, folder, merges=merges, card=card)
+    facts = environment()
+    with atomic_write(run / "results.jsonl", "w") as handle:
+        for result in results:
+            handle.write(replace(result, fingerprint=manifest.fingerprint, environment=facts).to_json() + "\n")
+    notice(f"saved {folder}, fingerprint {manifest.fingerprint}")
+    if config.export.precisions:
+        _export(folder, config.export.precisions)
+    return folder
+
+
+def _export(folder: Path, precisions: tuple[str, ...]) -> None:
+    export = resolve(EXPORT, extra="train")
+    try:
+        export(folder, precisions=precisions)
+    except WordsightError as error:
+        raise ExportFailed(f"the model is saved in {folder}, but not its ONNX graphs: {error.problem}", cure=error.cure) from error
+
+
+def model_card(config: Config, towers: TwoTowers, *, results: Sequence[Result], sets: Pairs, steps: int) -> str:
+    """Return the model's README: what it is, what it has seen, what it reaches."""
+    spec = towers.spec
+    count = sum(parameter.numel() for parameter in towers.parameters())
+    weights = sum(sets.weights)
+    lines = [
+        f"# {config.name}",
+        "",
+        f"Two towers ({spec.name}: {count / 1e6:.1f} million parameters, pictures of {spec.image.size} pixels, "
+        f"texts of {spec.text.context_length} tokens) in a space of {spec.width} dimensions, trained by `wordsight train`.",
+        "",
+        "## Learned from",
+        "",
+        "| source | place | pictures | share of the pairs |",
+        "|---|---|---|---|",
+    ]
+    for name, pictures, weight in zip(sets.names, sets.sets, sets.weights, strict=True):
+        place = config.data.sources[name].place
+        lines.append(f"| {name} | {place} | {len(pictures):,} | {weight / weights:.0%} |")
+    lines += ["", f"{steps:,} steps of {config.batch} pairs ({steps * config.batch:,} pairs), seed {config.seed}.", ""]
+    if results:
+        lines += ["## Results", "", "| measure | value | 95 % interval | chance |", "|---|---|---|---|"]
+        lines += [_row(result) for result in results]
+        lines.append("")
+    return "\n".join(lines) + (f"\n{config.card.strip()}\n" if config.card else "")
+
+
+def _row(result: Result) -> str:
+    low, high = result.interval or (result.value, result.value)
+    chance = float(result.setting.get("chance") or 0.0)
+    return f"| {result.name} | {result.value:.1%} | {low:.1%} to {high:.1%} | {chance:.1%} |"

@@ -1,0 +1,54 @@
+"""What a step minimises: from a batch to the loss, and the few numbers that are recorded of it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wordsight.images.spec import PreprocessSpec
+from wordsight.losses.positives import same_pairs
+from wordsight.losses.sigmoid import sigmoid_loss
+from wordsight.losses.softmax import softmax_loss
+from wordsight.towers.two import TwoTowers
+from wordsight.train.words import WordsHead
+
+MEASURED = ("loss", "contrastive", "words")  # the order of what `Objective` measures
+
+
+class Objective:
+    """Called with a batch, returns the loss, and detached (loss, contrastive, words) for the record."""
+
+    def __init__(self, towers: TwoTowers, *, head: WordsHead | None, words: float, device: torch.device) -> None:
+        self.towers = towers
+        self.head = head
+        self.words = words
+        self.mean, self.std = _statistics(towers.spec.preprocess, device)
+
+    def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return the loss, a scalar, and what `MEASURED` names, (3,) float64."""
+        pixels = normalise(batch.pixels, self.mean, self.std)
+        image, text = self.towers(pixels, batch.tokens)
+        positives = same_pairs(batch.picture_ids, batch.text_ids)
+        scale, bias = self.towers.scale, self.towers.logit_bias
+        if bias is None:
+            contrastive = softmax_loss(image, text, scale, positives=positives)
+        else:
+            contrastive = sigmoid_loss(image, text, scale, bias, positives=positives)
+        if self.head is None:
+            named = contrastive.new_zeros(())
+            loss = contrastive
+        else:
+            named = self.head(batch.tokens)
+            loss = contrastive + self.words * named
+        return loss, torch.stack([loss, contrastive, named]).detach().double()
+
+
+def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return uint8 (B, S, S, 3) as float (B, 3, S, S), in memory still channels last."""
+    return pixels.permute(0, 3, 1, 2).float().sub(mean).div_(std)
+
+
+def _statistics(spec: PreprocessSpec, device: torch.device) -> tuple[Tensor, Tensor]:
+    mean = torch.tensor(spec.mean, device=device).mul(255).view(1, 3, 1, 1)
+    std = torch.tensor(spec.std, device=device).mul(255).view(1, 3, 1, 1)
+    return mean, std

@@ -1,0 +1,105 @@
+"""From what is typed after `wordsight train` to a `Config`: a TOML file, a Python file, or a packaged name, with changes.
+
+    config = read_recipe("recipes/small_real.toml", ["budget=20m", "model.image.layers=6"])
+
+In TOML, `model.architecture` names an architecture; other keys below `model` change it.  A Python recipe is
+a file with `recipe() -> Config`; it is run, so run only those you trust.  Free of PyTorch.
+"""
+
+import difflib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.config import from_dict, override, read_toml, to_dict
+from wordsight.base.errors import ConfigError, NotFound
+from wordsight.towers.catalogue import architecture
+from wordsight.towers.check import check_spec
+from wordsight.train.config import Config, check_config
+
+FOLDER = Path(__file__).parent / "recipes"  # the recipes that come with the package
+SHORT = {  # what may be typed instead of the full path
+    "budget": "schedule.budget",
+    "steps": "schedule.steps",
+    "samples": "schedule.samples",
+    "lr": "optimiser.lr",
+    "root": "data.root",
+}
+NAMED = "model.architecture"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> Config:
+    """Return the checked config of a recipe with `a.b=c` changes applied."""
+    path = _find(name_or_path)
+    changes = [_long(assignment) for assignment in assignments]
+    values = to_dict(_run(path)) if path.suffix == ".py" else {"name": path.stem, **read_toml(path)}
+    for change in changes:
+        if change.partition("=")[0].strip() == NAMED:  # another architecture: nothing of the recipe's own is left
+            values["model"] = {"architecture": change.partition("=")[2].strip().strip("\"'")}
+    values["model"] = _model(values.get("model", {}))
+    values = override(values, [change for change in changes if change.partition("=")[0].strip() != NAMED])
+    config = from_dict(Config, values)
+    config = replace(config, out=config.out or f"runs/{config.name}")
+    check_spec(config.model)
+    check_config(config)
+    return config
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in (".toml", ".py"):
+        if not path.is_file():
+            raise NotFound(f"no recipe {path}", cure="check the path")
+        return path
+    if name_or_path in recipe_names():
+        return FOLDER / f"{name_or_path}.toml"
+    near = difflib.get_close_matches(name_or_path, recipe_names(), n=2, cutoff=0.5)
+    known = f"known: {', '.join(recipe_names())}, or a .toml or .py file"
+    raise NotFound(f"no recipe {name_or_path!r}", cure=f"did you mean {' or '.join(near)}?" if near else known)
+
+
+def _long(assignment: str) -> str:
+    key, equals, value = assignment.partition("=")
+    return f"{SHORT.get(key.strip(), key)}{equals}{value}"
+
+
+def _model(values: dict[str, Any]) -> dict[str, Any]:
+    """Lay the keys of a recipe's model over those of the architecture it names."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"model = {values!r}", cure='write model.architecture = "NAME"')
+    if "architecture" not in values:
+        return values
+    base = to_dict(architecture(str(values["architecture"])))
+    return _merge(base, {key: value for key, value in values.items() if key != "architecture"})
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _run(path: Path) -> Config:
+    spec = importlib.util.spec_from_file_location(f"wordsight_recipe_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    function = getattr(module, "recipe", None)
+    if not callable(function):
+        raise ConfigError(f"{path} has no function recipe()", cure="define recipe() -> Config")
+    config = function()
+    if not isinstance(config, Config):
+        raise ConfigError(f"recipe() of {path} returned {type(config).__name__}", cure="return a Config")
+    return config

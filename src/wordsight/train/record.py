@@ -1,0 +1,92 @@
+"""What is said and kept of a run while it goes on: metrics.jsonl, TensorBoard, the progress bar.
+
+A line of metrics.jsonl holds nothing that depends on the clock, so a resumed run writes the same lines;
+the times are in clock.jsonl.
+"""
+
+import importlib.util
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.files import atomic_write
+from wordsight.base.progress import bar, notice
+from wordsight.base.records import append_line, read_lines
+
+METRICS = "metrics.jsonl"
+SPOKEN = 30.0  # seconds between lines where there is no terminal for a bar
+
+
+class Record:
+    """Writes the metrics of a run that stands at `step`; lines of later steps, from before a crash, are dropped."""
+
+    def __init__(self, run: Path, *, step: int) -> None:
+        self._path = run / METRICS
+        if self._path.exists():
+            kept = [line for line in read_lines(self._path) if line["step"] <= step]
+            with atomic_write(self._path, "w") as handle:
+                handle.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+        self._board = _open_board(run / "tensorboard", step)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Add one line of values after `step` steps."""
+        append_line(self._path, {"step": step, **values})
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _open_board(folder: Path, step: int) -> Any:
+    if importlib.util.find_spec("tensorboard") is None:
+        notice("no TensorBoard log: pip install tensorboard", once=True)
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+class Progress:
+    """The bar: loss, pairs a second, time left.  Without a terminal, a line every half minute."""
+
+    def __init__(self, *, length: int | None, seconds: float | None, batch: int) -> None:
+        self._length = length
+        self._seconds = seconds
+        self._batch = batch
+        self._bar = bar(100, unit="%", desc="learning")
+        self._bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| {postfix}"
+        self._first: tuple[int, float] | None = None
+        self._spoken = time.monotonic()
+        self.loss = float("nan")
+
+    def show(self, step: int, elapsed: float) -> None:
+        """Say where the run is: `step` steps are done, `elapsed` seconds were counted."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (step, now)
+            return
+        speed = (step - self._first[0]) / max(now - self._first[1], 1e-9)  # steps a second
+        left = self._seconds - elapsed if self._seconds else ((self._length or 0) - step) / speed
+        done = elapsed / self._seconds if self._seconds else step / max(self._length or 1, 1)
+        text = f"step {step} · loss {self.loss:.3f} · {speed * self._batch:.0f} pairs/s · {_clock(left)} left"
+        self._bar.n = min(100, 100 * done)
+        self._bar.set_postfix_str(text)
+        if self._bar.disable and now - self._spoken >= SPOKEN:
+            self._spoken = now
+            notice(text)
+
+    def close(self) -> None:
+        """Leave the bar."""
+        self._bar.close()
+
+
+def _clock(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{whole % 60:02d}s"

@@ -1,0 +1,74 @@
+"""The learning rate on the way, and the clock that a time budget is read from.
+
+With a budget the rate depends on the time that has passed, so the time read at each step is recorded;
+a resumed run reads the recorded times of the steps it repeats and therefore repeats them exactly.
+Time in which the program did not run is not counted.  Free of PyTorch.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from wordsight.base.files import storage_errors
+from wordsight.base.records import read_lines
+from wordsight.train.config import ScheduleConfig
+
+
+def rate(schedule: ScheduleConfig, *, step: int, progress: float) -> float:
+    """Return the factor of the learning rate, 0 to 1, at `step` (from 0) when the share `progress` of the run is over."""
+    warm = min(1.0, (step + 1) / schedule.warmup) if schedule.warmup else 1.0
+    return warm * SHAPES[schedule.kind](min(max(progress, 0.0), 1.0), schedule.cooldown)
+
+
+def _cosine(progress: float, cooldown: float) -> float:
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def _wsd(progress: float, cooldown: float) -> float:
+    return 1.0 if progress <= 1.0 - cooldown else (1.0 - progress) / cooldown
+
+
+SHAPES: dict[str, Callable[[float, float], float]] = {"cosine": _cosine, "wsd": _wsd}
+
+
+class Clock:
+    """Seconds of training at the beginning of each step, appended to a file of JSON lines.
+
+    A step recorded before has the same time again; the clock of a resumed run goes on from the last record.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
+        self._known = {line["step"]: line["seconds"] for line in read_lines(path)} if path.exists() else {}
+        self._past: float = max(self._known.values(), default=0.0)
+        self._now = now
+        self._started: float | None = None
+        with storage_errors(path):
+            _cut_half_line(path)
+            self._file = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 - lives as long as the run
+        self._path = path
+
+    def at(self, step: int) -> float:
+        """Return the seconds at `step`, from the record or now (and then recorded)."""
+        if step in self._known:
+            return self._known[step]
+        if self._started is None:
+            self._started = self._now()
+        seconds = self._past + self._now() - self._started
+        with storage_errors(self._path):
+            self._file.write(f'{{"step": {step}, "seconds": {seconds!r}}}\n')
+        self._known[step] = seconds
+        return seconds
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _cut_half_line(path: Path) -> None:
+    """Drop what a killed process left of its last line."""
+    if not path.exists():
+        return
+    with open(path, "rb+") as handle:
+        content = handle.read()
+        handle.truncate(content.rfind(b"\n") + 1)
