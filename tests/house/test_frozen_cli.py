@@ -1,0 +1,53 @@
+"""The command line is a promise: every verb and option, in one table.  Names may be added here, none renamed."""
+
+from argparse import ArgumentParser
+
+import pytest
+
+from wordsight.cli.main import EVERYWHERE, VERBS, verb_parser
+
+GLOBAL = {"--model", "--device", "--engine", "--offline", "--quiet"}
+FROZEN = {
+    "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",
+    "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
+    "data stats": "SOURCE --split --kind --image --captions --label --key --json",
+    "train": "RECIPE --set --resume",
+    "evaluate": "MODEL --tasks --out --precision",
+    "convert": "IN OUT --to --precision --half",
+}
+
+
+def named(parser: ArgumentParser, name: str) -> dict[str, set[str]]:
+    """Return what each command of a parser takes: positional names and options, the global ones left out."""
+    own: set[str] = set()
+    found: dict[str, set[str]] = {}
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            for verb, below in action.choices.items():
+                found |= named(below, f"{name} {verb}")
+        elif action.option_strings:
+            own |= set(action.option_strings) - GLOBAL - {"-h", "--help"}
+        else:
+            own.add(str(action.metavar or action.dest))
+    return found or {name: own}
+
+
+def test_global_options() -> None:
+    assert {option.name for option in EVERYWHERE} == GLOBAL
+
+
+def test_verbs() -> None:
+    assert list(dict.fromkeys(command.split()[0] for command in FROZEN)) == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verb_takes_what_was_promised(verb: str) -> None:
+    promised = {command: set(names.split()) for command, names in FROZEN.items() if command.split()[0] == verb}
+    assert named(verb_parser(verb), verb) == promised
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verb_has_a_file_and_every_argument_a_line_of_help(verb: str) -> None:
+    assert VERBS[verb][0] == f"wordsight.cli.{verb}"
+    for action in verb_parser(verb)._actions:
+        assert action.help or isinstance(action.choices, dict), action.dest

@@ -1,0 +1,113 @@
+"""The whole way with the real program: draw, check, learn, measure, embed, index, search, classify."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import wordsight
+from wordsight.data.scenes import scenes, seen_pairs, write_scenes
+
+RECIPE = """
+name = "story"
+out = "run"
+batch = 24
+log = 5
+
+[model]
+architecture = "nano-64"
+
+[data]
+side = 64
+[data.sources.scenes]
+place = "scenes/train.jsonl"
+
+[schedule]
+steps = 40
+warmup = 4
+
+[validation]
+every = 0
+
+[export]
+precisions = ["int8"]
+"""
+SOURCE = Path(wordsight.__file__).parents[1]
+PICTURES = 48
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with drawn scenes and a recipe."""
+    folder = tmp_path_factory.mktemp("story")
+    write_scenes(folder / "scenes", "train", scenes(PICTURES, pairs=seen_pairs(), seed=0))
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def program(place: Path) -> Callable[..., list[str]]:
+    """Return a function that runs the program in the folder and returns the lines it printed."""
+
+    def run(*arguments: str, status: int = 0) -> list[str]:
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE), "WORDSIGHT_CACHE": str(place / "cache")}
+        command = [sys.executable, "-m", "wordsight", *arguments]
+        done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(program: Callable[..., list[str]], place: Path) -> str:
+    """Learn for forty steps; return the model's folder."""
+    folder = program("train", "recipe.toml")[0]
+    assert (place / folder / "model.json").is_file()
+    return folder
+
+
+def test_the_data_is_sound(program: Callable[..., list[str]]) -> None:
+    program("data", "check", "scenes/train.jsonl", "--json")
+    assert json.loads("\n".join(program("data", "stats", "scenes/train.jsonl", "--json")))["pictures"] == PICTURES
+
+
+def test_it_has_learned(program: Callable[..., list[str]], model: str, place: Path) -> None:
+    lines = program("evaluate", model, "--tasks", "retrieval:scenes/train.jsonl", "--out", "results")
+    results = {result["name"].partition("/")[2]: result for result in map(json.loads, lines)}
+    found = results["text_to_image/R@10"]
+    assert found["setting"]["gallery"] == PICTURES
+    assert found["value"] > 2 * found["setting"]["chance"]
+    assert (place / "results" / "results.jsonl").read_text().splitlines() == lines
+
+
+def test_embeddings_in_bulk(program: Callable[..., list[str]], model: str, place: Path) -> None:
+    program("embed", "scenes/train", "--out", "embeddings", "--model", model)
+    rows = np.concatenate([np.load(path) for path in sorted((place / "embeddings").rglob("*.npy"))])
+    assert rows.shape == (PICTURES, 128)
+    assert np.allclose(np.linalg.norm(rows.astype(np.float32), axis=1), 1, atol=1e-3)
+
+
+def test_search_finds_what_was_learned(program: Callable[..., list[str]], model: str, place: Path) -> None:
+    table = [json.loads(line) for line in (place / "scenes" / "train.jsonl").read_text().splitlines()]
+    program("index", "scenes/train", "--model", model)
+    found = program("search", "red circle", "--in", "scenes/train", "-k", "5", "--paths-only", "--model", model)
+    assert len(found) == 5
+    known = {Path(row["image"]).name: row["colour"] for row in table}
+    assert [known[Path(path).name] for path in found].count("red") >= 2  # of 48 pictures 6 are red
+
+
+def test_another_model_is_refused_with_the_cure(program: Callable[..., list[str]], model: str, place: Path) -> None:
+    program("index", "scenes/train", "--model", model)
+    program("search", "red", "--in", "scenes/train", "--engine", "fake", status=2)
+
+
+def test_classes_are_told_apart(program: Callable[..., list[str]], model: str, place: Path) -> None:
+    lines = program("classify", "scenes/train", "--classes", "red,green,blue", "--json", "--model", model)
+    assert len(lines) == PICTURES
+    assert "00000.png" in lines[0]
