@@ -19,12 +19,12 @@ from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
 from wordsight.engines.engine import Engine
-from wordsight.engines.graph import Graph, Precision
+from wordsight.engines.graph import Graph
 from wordsight.engines.graph_resnet import resnet_graph
 from wordsight.engines.graph_text import text_graph
 from wordsight.engines.graph_transformer import Weights
 from wordsight.engines.graph_vit import vit_graph
-from wordsight.engines.onnx_engine import PRECISIONS, OnnxEngine, graph_path
+from wordsight.engines.onnx_engine import PRECISIONS, OnnxEngine, Precision, graph_path
 from wordsight.engines.parity import (
     FP32_DIFFERENCE,
     INT8_COSINE,
@@ -101,9 +101,7 @@ def build_graph(towers: TwoTowers, tower: str, precision: Precision, fingerprint
     return graph.model({"fingerprint": fingerprint, "tower": tower, "precision": precision, "model": spec.name})
 
 
-def compare(
-    folder: Path, towers: TwoTowers, *, precisions: Sequence[str], threads: int | None = None
-) -> ParityReport:
+def compare(folder: Path, towers: TwoTowers, *, precisions: Sequence[str], threads: int | None = None) -> ParityReport:
     """Run the graphs in `folder` and the towers on the same generated inputs."""
     fingerprint = read_fingerprint(folder)
     reference: Engine = TorchEngine.of(towers, fingerprint=fingerprint)

@@ -61,7 +61,7 @@ class Graph:
         content: bytes = model.SerializeToString(deterministic=True)
         return content
 
-    def constant(self, value: Array | Sequence[int] | float) -> str:
+    def constant(self, value: Array | np.generic | Sequence[int] | float) -> str:
         """Add a constant; floats become float32, sequences of int int64."""
         array = np.ascontiguousarray(value).reshape(np.shape(value))
         if array.dtype == np.float64:
@@ -103,9 +103,9 @@ class Graph:
         whole, scale = quantise(weight, axis=1)
         zero = np.uint8(np.round(centre.mean()))
         bias = (float(zero) - centre) @ (whole * scale)
-        constants = [self.constant(part) for part in (whole, np.float32(1), scale, zero, bias)]
-        matrix, one, scales, zero_point, offset = constants
-        return self.node("MatMulIntegerToFloat", x, matrix, one, scales, zero_point, "", offset, domain=CONTRIB)
+        one = self.constant(np.float32(1))
+        inputs = x, self.constant(whole), one, self.constant(scale), self.constant(zero), "", self.constant(bias)
+        return self.node("MatMulIntegerToFloat", *inputs, domain=CONTRIB)
 
     def weight(self, value: Array, *, axis: int) -> str:
         """Add a float32 weight; in int8 it is stored as integers with a scale along `axis` and widened on loading."""
@@ -126,9 +126,7 @@ class Graph:
 
     def layer_norm(self, x: str, weight: Array, bias: Array) -> str:
         """Normalise the last axis."""
-        return self.node(
-            "LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=EPSILON
-        )
+        return self.node("LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=EPSILON)
 
     def activation(self, x: str, name: str) -> str:
         """Apply "gelu" or "quick_gelu"."""
@@ -147,10 +145,14 @@ class Graph:
         if self.precision == "int8":
             mask = ("", "", bias) if bias else ()
             return self.node("MultiHeadAttention", query, key, value, *mask, domain=CONTRIB, num_heads=heads)
-        scaled = self.node("Mul", self._split(query, heads, width, [0, 2, 1, 3]), self.constant((width / heads) ** -0.5))
+        scaled = self.node(
+            "Mul", self._split(query, heads, width, [0, 2, 1, 3]), self.constant((width / heads) ** -0.5)
+        )
         scores = self.node("MatMul", scaled, self._split(key, heads, width, [0, 2, 3, 1]))  # (B, H, Q, T)
         scores = self.node("Add", scores, bias) if bias else scores
-        mixed = self.node("MatMul", self.node("Softmax", scores, axis=-1), self._split(value, heads, width, [0, 2, 1, 3]))
+        mixed = self.node(
+            "MatMul", self.node("Softmax", scores, axis=-1), self._split(value, heads, width, [0, 2, 1, 3])
+        )
         return self.reshape(self.node("Transpose", mixed, perm=[0, 2, 1, 3]), [0, 0, width])
 
     def unit(self, x: str) -> str:

@@ -94,7 +94,7 @@ def layer_norm(graph: Graph, weights: Weights, x: str, name: str) -> str:
 
 
 def project(graph: Graph, weights: Weights, x: str, name: str) -> str:
-    """Multiply the picked rows x (B, D) with the projection (D, E), to unit rows; always in float32, it costs little."""
+    """Multiply x (B, D) with the projection (D, E) and scale to unit rows; always in float32, it costs little."""
     return graph.unit(graph.node("MatMul", x, graph.constant(weights.take(name))))
 
 

@@ -102,8 +102,16 @@ def open_session(path: Path, *, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to decoding
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (state.InvalidProtobuf, state.InvalidGraph, state.Fail, state.InvalidArgument, state.NotImplemented) as error:
-        raise FormatError(f"{path} is no graph that can be run: {error}", cure="export or fetch the model again") from None
+    except (
+        state.InvalidProtobuf,
+        state.InvalidGraph,
+        state.Fail,
+        state.InvalidArgument,
+        state.NotImplemented,
+    ) as error:
+        raise FormatError(
+            f"{path} is no graph that can be run: {error}", cure="export or fetch the model again"
+        ) from None
 
 
 def _choose(folder: Path, precision: str) -> str:

@@ -77,7 +77,7 @@ def agreement(tower: str, precision: str, rows: Rows, reference: Rows) -> Agreem
 
 
 def some_pictures(spec: ModelSpec, count: int, *, seed: int = 0) -> Pixels:
-    """Return uint8 (N, S, S, 3): coloured noise from coarse to fine over a colour gradient, like no photograph but varied."""
+    """Return uint8 (N, S, S, 3): coloured noise from coarse to fine over a gradient, no photographs but varied."""
     random = np.random.default_rng(seed)
     size = spec.preprocess.size
     pictures = np.empty((count, size, size, 3), dtype=np.uint8)

@@ -25,21 +25,26 @@ class TorchEngine:
 
     def __init__(self, folder: Path, *, device: str = "auto", precision: str = "auto") -> None:
         place = choose_device(device)
-        kind = choose_precision(precision, place)
-        self._set(load_towers(folder).to(place, PRECISIONS[kind]), read_fingerprint(folder))
+        kind = PRECISIONS[choose_precision(precision, place)]
+        towers = load_towers(folder)
+        self._describe(towers, read_fingerprint(folder))  # before bf16 rounds the scale
+        self._take(towers.to(place, kind))
 
     @classmethod
     def of(cls, towers: TwoTowers, *, fingerprint: str) -> "TorchEngine":
         """Wrap towers in memory, on their device and in their precision; they are put into evaluation mode."""
         engine = cls.__new__(cls)
-        engine._set(towers, fingerprint)
+        engine._describe(towers, fingerprint)
+        engine._take(towers)
         return engine
 
-    def _set(self, towers: TwoTowers, fingerprint: str) -> None:
+    def _describe(self, towers: TwoTowers, fingerprint: str) -> None:
         self.spec = towers.spec
         self.fingerprint = fingerprint
         self.scale = float(towers.scale.item())
         self.bias = None if towers.logit_bias is None else float(towers.logit_bias.item())
+
+    def _take(self, towers: TwoTowers) -> None:
         self._towers = towers.eval()
         self._device = towers.logit_scale.device
         self._batch = BATCH.get(self._device.type, BATCH["cpu"])
@@ -72,7 +77,7 @@ class TorchEngine:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name, "auto" being a GPU when there is one; one that is not there raises `UsageError`."""
+    """Return the device of that name, "auto" a GPU when there is one; what is not there raises `UsageError`."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -1,0 +1,54 @@
+"""A tiny saved model, with and without graphs."""
+
+import shutil
+
+import pytest
+import torch
+
+from wordsight.engines.export import export
+from wordsight.images.spec import PreprocessSpec
+from wordsight.text.spec import TokenizerSpec
+from wordsight.towers.build import build
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.weights.folder import save_model
+
+SPEC = ModelSpec(
+    "tiny",
+    width=24,
+    image=ImageTowerSpec(size=16, width=32, layers=2, heads=2, patch=8),
+    text=TextTowerSpec(context_length=10, vocabulary_size=600, width=32, layers=2, heads=2),
+    preprocess=PreprocessSpec(size=16),
+    tokenizer=TokenizerSpec(vocabulary="own", vocabulary_size=600, context_length=10),
+)
+MERGES = "".join(f"a b{number}\n" for number in range(600 - 514))
+
+
+@pytest.fixture
+def towers():
+    torch.manual_seed(0)
+    return build(SPEC).eval()
+
+
+@pytest.fixture(scope="session")
+def _exported(tmp_path_factory):
+    torch.manual_seed(0)
+    place = tmp_path_factory.mktemp("models") / "tiny"
+    save_model(build(SPEC).eval(), place, merges=MERGES, card="# Tiny\n")
+    export(place)
+    return place
+
+
+@pytest.fixture
+def exported(_exported, tmp_path):
+    """A folder with weights and graphs in both precisions, the test's own."""
+    return shutil.copytree(_exported, tmp_path / "exported")
+
+
+@pytest.fixture
+def plain(exported):
+    """A folder with weights only."""
+    from wordsight.weights.folder import record_precisions
+
+    shutil.rmtree(exported / "onnx")
+    record_precisions(exported, ())
+    return exported.rename(exported.with_name("plain"))
