@@ -77,6 +77,11 @@ def test_rows_have_unit_length_unless_asked_otherwise(towers):
     assert (raw.norm(dim=1) - 1).abs().min() > 1e-3
 
 
+def test_nothing_gives_no_rows(towers):
+    assert towers.encode_text(torch.zeros(0, 20, dtype=torch.int32)).shape == (0, 32)
+    assert towers.encode_image(torch.zeros(0, 3, 32, 32)).shape == (0, 32)
+
+
 def test_the_embedding_of_a_picture_does_not_depend_on_its_batch(towers):
     pixels = torch.randn(4, 3, 32, 32)
     towers.train()

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -159,6 +160,12 @@ def test_the_fingerprint_changes_with_all_that_makes_an_embedding_and_nothing_el
         towers.text_projection[0, 0] += 1e-6
     other.append(towers_fingerprint(towers, merges=MERGES))
     assert len({base, *other}) == 5
+
+
+def test_whole_numbers_in_a_spec_do_not_change_the_fingerprint(tmp_path, towers):
+    twin = _with_spec(towers, preprocess=PreprocessSpec(size=32, mean=(0, 0, 0), std=(1, 1, 1)))
+    save_model(twin, tmp_path / "m", merges=MERGES)
+    verify(tmp_path / "m")
 
 
 def _with_spec(towers, **changes):
@@ -330,6 +337,16 @@ def test_ctrl_c_while_saving_leaves_the_old_model_whole(folder, towers, monkeypa
     monkeypatch.setattr(folder_module, "write_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_model(towers, folder, merges=MERGES)
+    verify(folder)
+    assert sorted(folder.parent.iterdir()) == [folder]
+
+
+def test_what_a_killed_process_left_is_no_hindrance(folder, towers):
+    for kind in ("part", "old"):
+        left = folder.with_name(f".model.{os.getpid()}.{kind}")
+        left.mkdir()
+        (left / "weights.safetensors").write_bytes(b"half")
+    save_model(towers, folder, merges=MERGES)
     verify(folder)
     assert sorted(folder.parent.iterdir()) == [folder]
 

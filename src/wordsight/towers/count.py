@@ -16,48 +16,67 @@ from torch.utils.flop_counter import FlopCounterMode
 from wordsight.towers.build import build
 from wordsight.towers.catalogue import architecture, names
 from wordsight.towers.spec import ModelSpec
+from wordsight.towers.two import TwoTowers
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Parameters, and floating-point operations of one forward pass of one picture and of one text."""
+    """Numbers of parameters; scale and bias count with the text."""
 
-    image_parameters: int
-    text_parameters: int
-    image_flops: int
-    text_flops: int
+    image: int
+    text: int
 
 
-def size(spec: ModelSpec) -> Size:
-    """Return the size of the towers of `spec`."""
-    with torch.device("meta"):
-        towers = build(spec)
-    towers = towers.to("meta").eval()
-    side = spec.image.size
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Floating-point operations of one forward pass of one picture and of one text."""
+
+    image: int
+    text: int
+
+
+def parameters(spec: ModelSpec) -> Size:
+    """Return the number of parameters of the towers of `spec`."""
+    towers = _shapes(spec)
+    image = sum(p.numel() for p in towers.visual.parameters())
+    return Size(image=image, text=sum(p.numel() for p in towers.parameters()) - image)
+
+
+def operations(spec: ModelSpec) -> Work:
+    """Return the floating-point operations of the towers of `spec`."""
+    towers, side = _shapes(spec), spec.image.size
     pixels = torch.empty(1, 3, side, side, device="meta")
     tokens = torch.zeros(1, spec.text.context_length, dtype=torch.int32, device="meta")
-    image_parameters = sum(p.numel() for p in towers.visual.parameters())
-    return Size(
-        image_parameters=image_parameters,
-        text_parameters=sum(p.numel() for p in towers.parameters()) - image_parameters,
-        image_flops=_flops(lambda: towers.encode_image(pixels)),
-        text_flops=_flops(lambda: towers.encode_text(tokens, trim=False)),
+    return Work(
+        image=_flops(lambda: towers.encode_image(pixels)),
+        text=_flops(lambda: towers.encode_text(tokens, trim=False)),
     )
 
 
 def table() -> str:
     """Return all architectures as a Markdown table: parameters in millions, operations in 10^9."""
     head = "| architecture | picture | parameters (M): image | text | both | GFLOPs: a picture | a text |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *(_row(name) for name in names())])
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *(f"{shape(n)} {work(n)}" for n in names())])
 
 
-def _row(name: str) -> str:
+def shape(name: str) -> str:
+    """Return the first cells of an architecture's row: name, picture, parameters.  Takes a moment."""
     spec = architecture(name)
-    found = size(spec)
-    image, text = found.image_parameters / 1e6, found.text_parameters / 1e6
-    side = spec.image.size
-    work = f"{found.image_flops / 1e9:.2f} | {found.text_flops / 1e9:.2f}"
-    return f"| {name} | {side}×{side} | {image:.2f} | {text:.2f} | {image + text:.2f} | {work} |"
+    size, side = parameters(spec), spec.image.size
+    image, text = size.image / 1e6, size.text / 1e6
+    return f"| {name} | {side}×{side} | {image:.2f} | {text:.2f} | {image + text:.2f} |"
+
+
+def work(name: str) -> str:
+    """Return the last cells of an architecture's row: operations.  Takes some seconds for large towers."""
+    found = operations(architecture(name))
+    return f"{found.image / 1e9:.2f} | {found.text / 1e9:.2f} |"
+
+
+def _shapes(spec: ModelSpec) -> TwoTowers:
+    with torch.device("meta"):
+        towers = build(spec)
+    return towers.to("meta").eval()
 
 
 def _flops(call: Callable[[], Tensor]) -> int:

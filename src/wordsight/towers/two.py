@@ -93,7 +93,7 @@ class TwoTowers(nn.Module):
         `trim=False` where the tokens are already cut, or for tracing.
         """
         ends = tokens.argmax(dim=-1)  # (B,)
-        if trim:
+        if trim and len(tokens) > 0:
             tokens = tokens[:, : int(ends.max()) + 1]
         length, limit = tokens.shape[1], self.spec.text.context_length
         if length > limit:

@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from wordsight.base.config import to_dict
+from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.towers.spec import ModelSpec
 
@@ -37,7 +37,8 @@ def fingerprint(spec: ModelSpec, tensors: Iterable[RawTensor], merges: str = "")
     digest = hashlib.sha256()
     for name in sorted(parts):
         digest.update(parts[name])
-    for value in (to_dict(spec.preprocess), to_dict(spec.tokenizer), merges):
+    read_back = from_dict(ModelSpec, to_dict(spec))  # what is read from model.json: a mean of 0 is 0.0 there
+    for value in (to_dict(read_back.preprocess), to_dict(read_back.tokenizer), merges):
         digest.update(_canonical(value))
     return digest.hexdigest()[:DIGITS]
 

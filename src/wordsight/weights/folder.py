@@ -147,6 +147,7 @@ def save_model(
     _check_place(folder)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     with storage_errors(folder):
+        _remove(fresh)  # left by a process of the same number that was killed while saving
         fresh.mkdir(parents=True)
         try:
             manifest = _fill(towers, fresh, merges, card, dtype)
@@ -190,9 +191,15 @@ def _replace(folder: Path, fresh: Path) -> None:
         fresh.rename(folder)
         return
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    _remove(old)
     folder.rename(old)
     fresh.rename(folder)
     for entry in old.iterdir():
         if entry.name not in (MANIFEST, WEIGHTS, MERGES, CARD, ENGINES):
             entry.rename(folder / entry.name)
-    shutil.rmtree(old)
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
