@@ -19,7 +19,9 @@ from wordsight.base.errors import UsageError
 
 SIDE = 96  # pixels; objects stay clear at the 64 that small towers look at
 FINER = 4  # masks are drawn this many times larger and then averaged
-LIGHT = 0.8  # how far the second tone of a texture lies from the colour, towards white
+LIGHT = 0.62  # how far the second tone of a texture lies from the colour, towards white
+EDGE = 0.45  # the outline's tone: this share of the colour
+INNER = 0.86  # what lies within the outline, as a share of the radius
 
 # hue in degrees, saturation, value; neighbours lie far enough apart that the jitter below cannot swap them
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -53,10 +55,12 @@ def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: 
     picture = _backdrop(rng)  # (S, S, 3) float in 0..255
     for spot in spots:
         window = _window(spot)
-        mask = _mask(shape, window, turn=float(rng.uniform(-0.2, 0.2)))  # (W, W, 1)
+        turn = float(rng.uniform(-0.2, 0.2))
+        ink = _ink(colour, rng)
         part = picture[window.top : window.top + window.side, window.left : window.left + window.side]
-        skin = _skin(_ink(colour, rng), texture, window=window, rng=rng)
-        part[:] = part * (1 - mask) + skin * mask
+        for skin, reach in ((ink * EDGE, 1.0), (_skin(ink, texture, window=window, rng=rng), INNER)):
+            mask = _mask(shape, window, turn=turn, reach=reach)  # (W, W, 1)
+            part[:] = part * (1 - mask) + skin * mask
     return np.round(picture).astype(np.uint8)
 
 
@@ -152,22 +156,23 @@ PATTERNS: dict[str, Callable[[Floats, Floats, float], Floats]] = {
 }
 
 
-def _mask(shape: str, window: Window, *, turn: float) -> Floats:
-    """Return how much of each pixel of the window the object covers, (W, W, 1) in 0..1."""
+def _mask(shape: str, window: Window, *, turn: float, reach: float) -> Floats:
+    """Return how much of each pixel of the window the object at `reach` of its size covers, (W, W, 1) in 0..1."""
     if shape not in SHAPES:
         raise UsageError(f"no shape {shape!r}", cure=f"known: {', '.join(SHAPES)}")
     canvas = Image.new("L", (window.side * FINER, window.side * FINER))
     pencil = ImageDraw.Draw(canvas)
     for points, covered in SHAPES[shape]:
-        pencil.polygon(_placed(points, window, turn), fill=255 if covered else 0)
+        size = window.radius * (reach if covered else 2 - reach)  # a hole grows as the object shrinks
+        pencil.polygon(_placed(points, window, turn=turn, size=size), fill=255 if covered else 0)
     return np.asarray(canvas.reduce(FINER), dtype=np.float64)[..., None] / 255
 
 
-def _placed(points: Points, window: Window, turn: float) -> list[tuple[float, float]]:
+def _placed(points: Points, window: Window, *, turn: float, size: float) -> list[tuple[float, float]]:
     """Turn, enlarge and move points of the unit circle onto the fine canvas of a window."""
-    cos, sin, radius = math.cos(turn), math.sin(turn), window.radius
+    cos, sin = math.cos(turn), math.sin(turn)
     return [
-        ((window.x + radius * (x * cos - y * sin)) * FINER, (window.y + radius * (x * sin + y * cos)) * FINER)
+        ((window.x + size * (x * cos - y * sin)) * FINER, (window.y + size * (x * sin + y * cos)) * FINER)
         for x, y in points
     ]
 
@@ -213,6 +218,6 @@ SHAPES: dict[str, list[tuple[Points, bool]]] = {
     "star": [(_polar(10, (1.1, 0.46)), True)],
     "cross": [(_cross(), True)],
     "heart": [(_heart(), True)],
-    "ring": [(_polar(72), True), (_polar(72, (0.52,)), False)],
+    "ring": [(_polar(72), True), (_polar(72, (0.44,)), False)],
     "moon": [(_moon(), True)],
 }

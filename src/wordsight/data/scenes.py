@@ -1,7 +1,7 @@
 """Drawn scenes with captions: a small world in which everything is known, for demonstrations and tests.
 
     for drawn in scenes(3000, pairs=seen_pairs(), seed=0): ...
-    write_scenes(folder, "train", scenes(...))      # folder/train/00000.png ... and folder/train.jsonl
+    write_scenes(folder, scenes(...))               # folder/00000.png ... and folder/metadata.csv
 
 A scene holds one to four objects of one kind: a shape, a colour, a texture, and (for a single object) a place.
 Some pairs of colour and shape are held out: no training scene shows them and no training caption names them, so
@@ -9,6 +9,8 @@ that naming them later means having learned what a colour is and what a shape is
 pure function of (seed, i).  Free of PyTorch.
 """
 
+import csv
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wordsight.base.files import storage_errors
-from wordsight.base.records import append_line
+from wordsight.base.files import atomic_write, storage_errors
 from wordsight.data.drawing import COLOURS, SHAPES, TEXTURES, Picture, Spot, paint
 
 
@@ -35,16 +36,17 @@ class Place:
 
 COUNTS = {1: "one", 2: "two", 3: "three", 4: "four"}
 PLACES = {
-    "left": Place(0.25, 0.5, "on the left"),
-    "right": Place(0.75, 0.5, "on the right"),
-    "top": Place(0.5, 0.25, "at the top"),
-    "bottom": Place(0.5, 0.75, "at the bottom"),
+    "left": Place(0.28, 0.5, "on the left"),
+    "right": Place(0.72, 0.5, "on the right"),
+    "top": Place(0.5, 0.28, "at the top"),
+    "bottom": Place(0.5, 0.72, "at the bottom"),
     "middle": Place(0.5, 0.5, "in the middle"),
 }
-_RADII = {1: (0.17, 0.24), 2: (0.15, 0.20), 3: (0.14, 0.18), 4: (0.13, 0.165)}  # shares of the side, least and most
+_RADII = {1: (0.18, 0.25), 2: (0.17, 0.22), 3: (0.15, 0.19), 4: (0.14, 0.17)}  # shares of the side, least and most
 _PLURALS = {"cross": "crosses"}
 _OPENINGS = ("", "a picture of ", "a drawing of ")
 _OF_ONE = (  # "A " becomes "a " or "an "
+    "{thing}",
     "A {thing}",
     "A {textured}",
     "A {textured} {where}",
@@ -52,12 +54,14 @@ _OF_ONE = (  # "A " becomes "a " or "an "
     "one {shape} {where}, {texture} and {colour}",
 )
 _OF_MANY = (
+    "{thing}",
     "{number} {thing}",
     "{number} {textured}",
     "there are {number} {textured}",
     "{thing}, {number} of them",
     "{number} {shape}, {texture} and {colour}",
 )
+TABLE = "metadata.csv"
 HELD_OUT_STEPS = (2, 5)  # colour i is never seen with the shapes i+2 and i+5: each colour and each shape loses two
 
 Pair = tuple[str, str]
@@ -127,23 +131,25 @@ def draw(scene: Scene, rng: np.random.Generator) -> Drawn:
     return Drawn(scene, picture, captions(scene, rng))
 
 
-def write_scenes(folder: Path, name: str, drawn: Iterable[Drawn]) -> Path:
-    """Write pictures to `folder/name/` and `folder/name.jsonl` beside it: image, captions, class and what is known.
+def write_scenes(folder: Path, drawn: Iterable[Drawn]) -> Path:
+    """Write pictures into `folder`, and beside them `metadata.csv`: file, captions, class and all that is known.
 
-    The table is written anew and can be opened with `open_source`.  Returns its path.
+    `open_source(folder)` reads them for training and measuring, `open_library(folder)` for searching.  A folder that
+    is there already is written over, not emptied.  Returns the folder.
     """
-    table = folder / f"{name}.jsonl"
-    with storage_errors(table):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        table.unlink(missing_ok=True)
-    for i, one in enumerate(drawn):
-        path = folder / name / f"{i:05d}.png"
-        with storage_errors(path):
-            Image.fromarray(one.picture).save(path, compress_level=1)
-        facts = asdict(one.scene)
-        row = {"image": f"{name}/{path.name}", "captions": list(one.captions), "class": one.scene.name, **facts}
-        append_line(table, row)
-    return table
+    rows = []
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, one in enumerate(drawn):
+            name = f"{i:05d}.png"
+            Image.fromarray(one.picture).save(folder / name, compress_level=1)
+            said = json.dumps(one.captions)
+            rows.append({"file": name, "captions": said, "class": one.scene.name, **asdict(one.scene)})
+    with atomic_write(folder / TABLE, "w") as handle:
+        table = csv.DictWriter(handle, rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    return folder
 
 
 def captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
@@ -160,7 +166,7 @@ def captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
     }
     phrasings = _OF_ONE if scene.count == 1 else _OF_MANY
     said = [_with_article(phrase.format(**words)) for phrase in phrasings]
-    said[0] = f"{rng.choice(_OPENINGS)}{said[0]}"
+    said[1] = f"{rng.choice(_OPENINGS)}{said[1]}"
     return tuple(dict.fromkeys(said))
 
 
@@ -180,7 +186,7 @@ def _spots(scene: Scene, rng: np.random.Generator) -> list[Spot]:
     low, high = _RADII[scene.count]
     if scene.count == 1:
         place = PLACES[scene.place]
-        dx, dy = rng.uniform(-0.06, 0.06, size=2)
+        dx, dy = rng.uniform(-0.04, 0.04, size=2)
         return [Spot(place.x + dx, place.y + dy, float(rng.uniform(low, high)))]
     while True:
         spots = [_anywhere(float(rng.uniform(low, high)), rng) for _ in range(scene.count)]
@@ -194,4 +200,4 @@ def _anywhere(radius: float, rng: np.random.Generator) -> Spot:
 
 
 def _apart(a: Spot, b: Spot) -> bool:
-    return math.hypot(a.x - b.x, a.y - b.y) > 1.1 * (a.radius + b.radius)
+    return math.hypot(a.x - b.x, a.y - b.y) > 1.06 * (a.radius + b.radius)

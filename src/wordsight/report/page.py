@@ -1,0 +1,83 @@
+"""The frame of a page: one self-contained HTML file, with the style inside and every picture as a data address.
+
+    text = page("Title", lead="...", blocks=[section("Curves", figure), ...])
+
+Every function returns HTML; text that comes from outside is escaped here, so callers hand in plain text where the
+parameter is called `text` or `words`, and HTML where it is called `block`.  Nothing is loaded from anywhere.
+"""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from wordsight.base.errors import FormatError, NotFound
+
+_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
+_STYLE = Path(__file__).parent / "page.css"
+
+
+def page(title: str, *, lead: str, blocks: Sequence[str], foot: str = "") -> str:
+    """Return a whole HTML document; `lead` and `foot` are plain text."""
+    inside = "\n".join(block for block in blocks if block)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
+        f'<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n{inside}\n'
+        f"<footer>{escape(foot)}</footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def section(heading: str, *blocks: str, text: str = "") -> str:
+    """Return a headed part of the page, or nothing when all its blocks are empty."""
+    if not any(blocks):
+        return ""
+    said = f"<p>{escape(text)}</p>" if text else ""
+    return f"<section><h2>{escape(heading)}</h2>{said}{''.join(blocks)}</section>"
+
+
+def box(block: str) -> str:
+    """Return a card around a block, or nothing around nothing."""
+    return f'<div class="box">{block}</div>' if block else ""
+
+
+def note(text: str) -> str:
+    """Return a small grey paragraph."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return the figures that head a page: (figure, what it is)."""
+    cards = "".join(
+        f'<div class="fact"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in pairs
+    )
+    return f'<div class="facts">{cards}</div>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; cells that begin with a digit or a sign are set to the right."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(text: str) -> str:
+    kind = ' class="number"' if text[:1].isdigit() or text[:1] in "+-−" else ""
+    return f"<td{kind}>{escape(text)}</td>"
+
+
+def image(path: Path, words: str) -> str:
+    """Return an `<img>` with the file inside it; `words` say what it shows."""
+    return f'<img src="{address(path)}" alt="{escape(words)}" loading="lazy">'
+
+
+def address(path: Path) -> str:
+    """Return the file as a data address."""
+    if path.suffix.lower() not in _TYPES:
+        raise FormatError(f"{path} cannot be put into a page", cure=f"record pictures as {', '.join(_TYPES)}")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"the record names {path}, which is not there", cure="make the record anew") from None
+    return f"data:{_TYPES[path.suffix.lower()]};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,119 @@
+"""The page of training runs and evaluations: their curves over one another, their results beside each other.
+
+write_run_page([Path("runs/a"), Path("runs/b")], Path("report.html"))
+
+Reads metrics.jsonl, results.jsonl and config.json of each folder; any of them may be missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.files import atomic_write, read_json
+from wordsight.base.nouns import Result
+from wordsight.report.figures import Curve, line_chart
+from wordsight.report.page import box, note, page, section, table
+from wordsight.report.runs import CONFIG, RESULTS, check_runs, read_metrics, read_results
+
+LOSS = "loss"
+Lines = Sequence[Mapping[str, Any]]
+
+
+def write_run_page(runs: Sequence[Path], out: Path) -> Path:
+    """Write one page about one or several runs to `out`; return it."""
+    check_runs(runs)
+    metrics = {_name(run): read_metrics(run) for run in runs}
+    results = {_name(run): read_results(run / RESULTS) for run in runs}
+    blocks = [
+        section("Results", _results(results)),
+        section("Curves", _all_curves(metrics)),
+        *(_configuration(run) for run in runs),
+    ]
+    title = " and ".join(metrics) if len(runs) <= 2 else f"{len(runs)} runs"
+    with atomic_write(out, "w") as handle:
+        handle.write(page(title, lead="What was recorded, as it was recorded.", blocks=blocks, foot=_foot(results)))
+    return out
+
+
+def learning_curves(lines: Lines, *, accuracies: Mapping[str, str], chance: float | None = None) -> str:
+    """Return the charts of one run: the loss, and accuracies (metric name -> what it is called) over the steps."""
+    loss = line_chart([Curve("loss", points(lines, LOSS))], x_label="step", title="loss over steps")
+    curves = [Curve(label, points(lines, name)) for name, label in accuracies.items() if points(lines, name)]
+    right = (
+        line_chart(curves, x_label="step", title="accuracy over steps", percent=True, chance=chance) if curves else ""
+    )
+    if not loss:
+        return ""
+    return f'<div class="row">{box(loss)}{box(right)}</div>'
+
+
+def points(lines: Lines, name: str) -> list[tuple[float, float]]:
+    """Return (step, value) of one metric."""
+    return [(float(line["step"]), float(line[name])) for line in lines if line.get(name) is not None]
+
+
+def _all_curves(metrics: Mapping[str, Lines]) -> str:
+    names = dict.fromkeys(name for lines in metrics.values() for line in lines for name in line if name != "step")
+    charts = []
+    for name in names:
+        curves = [Curve(run, points(lines, name)) for run, lines in metrics.items() if points(lines, name)]
+        share = "/" in name and all(0 <= y <= 1 for curve in curves for _, y in curve.points)
+        charts.append(f"<div><h3>{name}</h3>{box(line_chart(curves, x_label='step', title=name, percent=share))}</div>")
+    return f'<div class="row">{"".join(charts)}</div>' if charts else ""
+
+
+def _results(results: Mapping[str, Sequence[Result]]) -> str:
+    by_name = {run: {result.name: result for result in found} for run, found in results.items()}
+    names = dict.fromkeys(name for found in by_name.values() for name in found)
+    if not names:
+        return note("No results are recorded yet.")
+    rows = [[name, _chance(name, by_name), *(_value(found.get(name)) for found in by_name.values())] for name in names]
+    return box(table(["measure", "chance", *by_name], rows)) + note(
+        "With the 95 % bootstrap interval and the number averaged over."
+    )
+
+
+def _chance(name: str, by_name: Mapping[str, Mapping[str, Result]]) -> str:
+    chance = next((found[name].setting.get("chance") for found in by_name.values() if name in found), None)
+    return "" if chance is None else f"{100 * float(chance):.1f} %"
+
+
+def _value(result: Result | None) -> str:
+    if result is None:
+        return "–"
+    low, high = result.interval or (result.value, result.value)
+    return f"{100 * result.value:.1f} % ({100 * low:.1f} to {100 * high:.1f}; {result.count:,})"
+
+
+def _configuration(run: Path) -> str:
+    path = run / CONFIG
+    if not path.exists():
+        return ""
+    rows = [[key, value] for key, value in flat(read_json(path))]
+    block = f"<details><summary>every setting of the run</summary>{box(table(['setting', 'value'], rows))}</details>"
+    return section(f"Settings of {_name(run)}", block)
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Return nested settings as ("a.b", "value") in order."""
+    found: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += flat(value, f"{above}{key}.")
+        else:
+            found.append((f"{above}{key}", str(value)))
+    return found
+
+
+def _name(run: Path) -> str:
+    return run.resolve().name
+
+
+def _foot(results: Mapping[str, Sequence[Result]]) -> str:
+    versions = {
+        f"wordsight {r.environment['wordsight']}"
+        for found in results.values()
+        for r in found
+        if "wordsight" in r.environment
+    }
+    return f"Measured with {', '.join(sorted(versions))}." if versions else ""
