@@ -13,6 +13,7 @@ FROZEN = {
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
     "train": "RECIPE --set --resume",
     "evaluate": "MODEL --tasks --out --precision",
+    "report": "RUN --out",
     "convert": "IN OUT --to --precision --half",
 }
 

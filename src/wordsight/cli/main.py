@@ -33,6 +33,7 @@ VERBS = {  # verb: (module, what it does)
     "data": ("wordsight.cli.data", "pack, check or count a data set"),
     "train": ("wordsight.cli.train", "learn two towers from pictures with captions"),
     "evaluate": ("wordsight.cli.evaluate", "measure a model: zero-shot classification and retrieval"),
+    "report": ("wordsight.cli.report", "pages and figures from recorded results"),
     "convert": ("wordsight.cli.convert", "write a model in another form, such as ONNX graphs"),
     "models": ("wordsight.cli.models", "what can be loaded, and its card"),
 }
