@@ -177,7 +177,7 @@ class Sync:
         return known.row
 
     def _keep(self, pictures: list[Picture], before: Mapping[str, FileState]) -> None:
-        """Keep the rows of entries about to be replaced by another content, or removed: others may have that content."""
+        """Keep the rows of entries about to be replaced by another content, or removed: others may have it."""
         for picture in pictures:
             state = before.get(picture.key)
             if state is None or state.sha256 == picture.sha256 or self._owners.get(state.sha256) != picture.key:

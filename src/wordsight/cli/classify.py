@@ -1,0 +1,113 @@
+"""`wordsight classify`: which of the given classes each picture shows."""
+
+import glob
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.progress import notice, track
+
+if TYPE_CHECKING:
+    from wordsight.embeddings.model import Model
+    from wordsight.embeddings.pipeline import Encoded
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("pictures", nargs="+", metavar="PICTURES", help="files, folders (with all below) or globs")
+    classes = parser.add_mutually_exclusive_group(required=True)
+    classes.add_argument("--classes", metavar="A,B,…", help='class names, for example "cat,dog"')
+    classes.add_argument(
+        "--classes-file", type=Path, metavar="FILE", help="one class a line; synonyms on a line, separated by commas"
+    )
+    parser.add_argument("--templates", metavar="NAME|FILE", help="none, photo (default), clip, product, or a text file")
+    parser.add_argument("--top", type=int, default=1, metavar="N", help="how many classes of each picture (default: 1)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line: path and probabilities")
+
+
+def run(args: Namespace) -> int:
+    """Classify; 1 when pictures failed."""
+    from wordsight.embeddings.model import load
+
+    if args.top < 1:
+        raise UsageError(f"--top {args.top}", cure="ask for at least one class")
+    classes = _classes(args)
+    pictures = _find(args.pictures)
+    model = load(args.model, engine=args.engine, device=args.device)
+    class_rows = model.embed_classes(classes, args.templates)
+    failures = 0
+    for encoded in track(_encode(model, pictures), len(pictures), unit="picture", desc="classifying"):
+        if encoded.error is not None or encoded.row is None:
+            notice(f"failed: {encoded.error}")
+            failures += 1
+            continue
+        shares = model.probabilities(encoded.row[None] @ class_rows.T)[0]
+        best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[: args.top]
+        _print(encoded.item, best, as_json=args.json)
+    if failures:
+        notice(f"{failures} of {len(pictures)} pictures failed")
+    return 1 if failures else 0
+
+
+def _classes(args: Namespace) -> list[str]:
+    if args.classes is not None:
+        names = [name.strip() for name in args.classes.split(",")]
+    else:
+        try:
+            lines = args.classes_file.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise NotFound(f"{args.classes_file} cannot be read: {error.strerror}", cure="check the path") from None
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{args.classes_file} is not text: {error}", cure="save it as UTF-8") from None
+        names = [line.strip() for line in lines if line.strip()]
+    if not names or not all(names):
+        raise UsageError("an empty class name", cure="give names with commas between, for example --classes cat,dog")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"the class {twice[0]} is given twice", cure="give every class once")
+    return names
+
+
+def _find(places: Iterable[str]) -> list[Path]:
+    """Return the pictures that files, folders and globs stand for, in order and each once."""
+    found: dict[Path, None] = {}
+    for place in places:
+        paths = list(_expand(place))
+        if not paths:
+            raise NotFound(f"no pictures at {place}", cure="check the path; a glob has to match files")
+        found.update(dict.fromkeys(paths))
+    return list(found)
+
+
+def _expand(place: str) -> Iterator[Path]:
+    from wordsight.images.files import find_images, is_image_name
+
+    path = Path(place)
+    if path.is_dir():
+        yield from find_images(path)
+    elif path.is_file():
+        yield path
+    else:
+        for match in map(Path, sorted(glob.glob(place, recursive=True))):
+            if match.is_dir():
+                yield from find_images(match)
+            elif is_image_name(match):
+                yield match
+
+
+def _encode(model: "Model", pictures: Iterable[Path]) -> "Iterator[Encoded[Path]]":
+    from wordsight.embeddings.pipeline import encode_pictures
+
+    return encode_pictures(pictures, model.load_pixels, model.engine.embed_images)
+
+
+def _print(path: Path, best: list[tuple[float, str]], *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        shares = {name: round(share, 6) for share, name in best}
+        print(json.dumps({"path": str(path), "probabilities": shares}, ensure_ascii=True))
+    else:
+        print(f"{path}  " + "  ".join(f"{name} {share:.3f}" for share, name in best))

@@ -1,0 +1,58 @@
+"""`wordsight embed`: the embeddings of a whole source, written to a folder."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wordsight.base.progress import notice
+
+if TYPE_CHECKING:
+    from wordsight.embeddings.bulk import BulkReport
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("source", metavar="SOURCE", help="a folder, a table (csv, tsv, jsonl, parquet) or tar shards")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where to; an unfinished one is gone on with"
+    )
+    parser.add_argument("--format", choices=("npy", "parquet"), default="npy", help="default: npy")
+    parser.add_argument("--what", choices=("image", "text", "both"), default="image", help="default: image")
+    parser.add_argument("--split", metavar="NAME", help="which split of SOURCE, where it has several")
+    parser.add_argument(
+        "--part-size",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="samples in one file: what is lost at most when stopped",
+    )
+
+
+def run(args: Namespace) -> int:
+    """Embed; 1 when samples failed."""
+    from wordsight.data.source import open_source
+    from wordsight.embeddings.bulk import BulkOptions, embed_source
+    from wordsight.embeddings.model import load
+
+    model = load(args.model, engine=args.engine, device=args.device)
+    source = open_source(args.source, split=args.split)
+    options = BulkOptions(what=args.what, layout=args.format, part_size=args.part_size)
+    report = embed_source(model, source, args.out, options)
+    _tell(report, args.out)
+    return 1 if report.failures else 0
+
+
+def _tell(report: "BulkReport", out: Path) -> None:
+    manifest = report.manifest
+    for failure in report.failures:
+        notice(f"failed: {failure['error']}")
+    if report.resumed_parts:
+        notice(f"{report.resumed_parts} of {manifest.parts} parts were there already")
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in manifest.seconds.items())
+    notice(f"{report.wall_seconds:.1f} s in this run; in all runs and threads: {stages}")
+    print(
+        f"{manifest.read} read: {manifest.images} pictures, {manifest.texts} texts, "
+        f"{manifest.failures} failed (listed in {out / 'failures.jsonl'})"
+        if manifest.failures
+        else f"{manifest.read} read: {manifest.images} pictures, {manifest.texts} texts"
+    )

@@ -1,0 +1,62 @@
+"""`wordsight index`: the library of a place, made or brought up to date."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wordsight.base.progress import notice
+
+if TYPE_CHECKING:
+    from wordsight.search.library import Library
+    from wordsight.search.sync import SyncReport
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("place", type=Path, metavar="PLACE", help="a folder of pictures, tar shards, or a table")
+    parser.add_argument(
+        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
+    )
+    parser.add_argument("--rebuild", action="store_true", help="make the library anew, for another model too")
+    parser.add_argument("--failed", action="store_true", help="list the pictures that are known to be broken, and stop")
+
+
+def run(args: Namespace) -> int:
+    """Sync the library and say what was done; 1 when pictures failed in this run."""
+    from wordsight.embeddings.model import load
+    from wordsight.search.library import open_library
+
+    model = load(args.model, engine=args.engine, device=args.device)
+    with open_library(args.place, model=model, library_dir=args.library) as library:
+        if args.failed:
+            failures = library.failures()
+            for reason in failures.values():
+                print(reason)
+            return 1 if failures else 0
+        if args.rebuild:
+            library.forget()
+        report = library.sync()
+        tell(report, library)
+        print(f"{len(library)} pictures in {library.folder}: {summary(report)}")
+    return 1 if report.failed else 0
+
+
+def tell(report: "SyncReport", library: "Library") -> None:
+    """Say on standard error what a sync did, with every failure, and nothing when it did nothing."""
+    if not report:
+        return
+    for _, reason in report.failed:
+        notice(f"failed: {reason}")
+    notice(f"{library.place}: {summary(report)}")
+
+
+def summary(report: "SyncReport") -> str:
+    """Return what a sync did in a few words."""
+    counts = {
+        "added": len(report.added),
+        "changed": len(report.changed),
+        "moved": len(report.moved),
+        "removed": len(report.removed),
+        "failed": len(report.failed),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing new"
