@@ -201,14 +201,12 @@ def test_drop_path_leaves_out_whole_branches_only_while_training():
     torch.manual_seed(0)
     image = dataclasses.replace(SMALL.image, drop_path=0.5, layers=4)
     towers = build(dataclasses.replace(SMALL, image=image))
-    assert [block.leave[1].rate for block in towers.visual.transformer.resblocks] == pytest.approx(
-        [0, 1 / 6, 1 / 3, 1 / 2]
-    )
+    assert [block.drop.rate for block in towers.visual.transformer.resblocks] == pytest.approx([0, 1 / 6, 1 / 3, 1 / 2])
     pixels = torch.randn(2, 3, 32, 32)
     assert not torch.equal(towers.encode_image(pixels), towers.encode_image(pixels))
     towers.eval()
     assert torch.equal(towers.encode_image(pixels), towers.encode_image(pixels))
-    dropped = towers.visual.transformer.resblocks[3].leave.train()(torch.ones(400, 2, 3))
+    dropped = towers.visual.transformer.resblocks[3].drop.train()(torch.ones(400, 2, 3))
     kinds = dropped.flatten(1).unique(dim=0)
     assert kinds.tolist() == [[0.0] * 6, [2.0] * 6]
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.15)

@@ -6,7 +6,7 @@ Knows nothing of pictures, words or pooling.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -109,28 +109,31 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm residual block: attention, then MLP."""
+    """Pre-norm residual block: attention, then MLP; `drop` acts on both branches while training."""
 
-    def __init__(self, attn: Attention, mlp: Mlp, *, width: int, drop_path: float, dropout: float) -> None:
+    def __init__(self, attn: Attention, mlp: Mlp, drop: nn.Module, *, width: int) -> None:
         super().__init__()
         self.ln_1 = LayerNorm(width)
         self.attn = attn
         self.ln_2 = LayerNorm(width)
         self.mlp = mlp
-        self.leave = nn.Sequential(nn.Dropout(dropout), DropPath(drop_path))
+        self.drop = drop
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, T, D) for (B, T, D)."""
-        x = x + self.leave(self.attn(self.ln_1(x)))
-        out: Tensor = x + self.leave(self.mlp(self.ln_2(x)))
+        x = x + self.drop(self.attn(self.ln_1(x)))
+        out: Tensor = x + self.drop(self.mlp(self.ln_2(x)))
         return out
 
 
 class Transformer(nn.Module):
-    """A stack of blocks; `drop_path` grows linearly from 0 at the first block to its value at the last."""
+    """A stack of blocks, one for each of `drops`; `mlp` makes the MLP of each."""
 
-    def __init__(self, blocks: list[Block]) -> None:
+    def __init__(
+        self, width: int, *, heads: int, mlp: Callable[[], Mlp], drops: Sequence[nn.Module], causal: bool = False
+    ) -> None:
         super().__init__()
+        blocks = [Block(Attention(width, heads, causal=causal), mlp(), drop, width=width) for drop in drops]
         self.resblocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -138,26 +141,6 @@ class Transformer(nn.Module):
         for block in self.resblocks:
             x = block(x)
         return x
-
-
-def transformer(
-    width: int,
-    *,
-    layers: int,
-    heads: int,
-    mlp: Callable[[], Mlp],
-    causal: bool = False,
-    drop_path: float = 0.0,
-    dropout: float = 0.0,
-) -> Transformer:
-    """Build a stack of `layers` blocks; `mlp` makes the MLP of each."""
-    rates = [drop_path * i / max(layers - 1, 1) for i in range(layers)]
-    return Transformer(
-        [
-            Block(Attention(width, heads, causal=causal), mlp(), width=width, drop_path=rate, dropout=dropout)
-            for rate in rates
-        ]
-    )
 
 
 def init_like_clip(stack: Transformer, width: int) -> None:

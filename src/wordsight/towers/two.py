@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.parts import LayerNorm, Mlp, init_like_clip, transformer, wide
+from wordsight.towers.parts import LayerNorm, Mlp, Transformer, init_like_clip, wide
 from wordsight.towers.spec import ModelSpec
 
 MAX_LOG_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5: logits are never scaled by more than 100
@@ -33,13 +33,12 @@ class TwoTowers(nn.Module):
         self.token_embedding = nn.Embedding(text.vocabulary_size, text.width)
         self.positional_embedding = nn.Parameter(torch.empty(text.context_length, text.width))
         self.dropout = nn.Dropout(text.dropout)
-        self.transformer = transformer(
+        self.transformer = Transformer(
             text.width,
-            layers=text.layers,
             heads=text.heads,
             mlp=lambda: Mlp(text.width, int(text.width * text.mlp_ratio), text.activation),
+            drops=[nn.Dropout(text.dropout) for _ in range(text.layers)],
             causal=True,
-            dropout=text.dropout,
         )
         self.ln_final = LayerNorm(text.width)
         self.text_projection = nn.Parameter(torch.empty(text.width, spec.width))

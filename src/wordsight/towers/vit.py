@@ -8,7 +8,7 @@ with a class token), D width of the tower, E width of the shared space.  The opt
 import torch
 from torch import Tensor, nn
 
-from wordsight.towers.parts import LayerNorm, Mlp, grid_positions, transformer
+from wordsight.towers.parts import DropPath, LayerNorm, Mlp, Transformer, grid_positions
 from wordsight.towers.spec import ImageTowerSpec
 
 
@@ -28,12 +28,11 @@ class VisionTransformer(nn.Module):
             self.class_embedding = nn.Parameter(scale * torch.randn(width))
         self._add_positions(side, scale)
         self.ln_pre = LayerNorm(width)
-        self.transformer = transformer(
+        self.transformer = Transformer(
             width,
-            layers=spec.layers,
             heads=spec.heads,
             mlp=lambda: Mlp(width, int(width * spec.mlp_ratio), spec.activation),
-            drop_path=spec.drop_path,
+            drops=[DropPath(spec.drop_path * i / max(spec.layers - 1, 1)) for i in range(spec.layers)],
         )
         self.ln_post = LayerNorm(width)
         self.proj = nn.Parameter(scale * torch.randn(width, out_width))
