@@ -32,6 +32,9 @@ def storage_errors(path: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, PermissionError):
             raise StorageError(f"no permission to write {path}", cure="choose a place you may write to") from error
+        if isinstance(error, NotADirectoryError | FileExistsError):
+            place = error.filename or path
+            raise StorageError(f"{place} is a file, not a folder", cure="choose another place") from error
         raise
 
 

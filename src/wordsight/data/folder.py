@@ -75,3 +75,5 @@ def _captions_beside(path: Path) -> tuple[str, ...]:
         return fields.lines(beside.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{beside} is not UTF-8", cure="save the captions as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{beside} cannot be read: {error.strerror}", cure="check the permissions") from None

@@ -28,7 +28,7 @@ from wordsight.data.parallel import ordered_map
 from wordsight.data.pictures import PictureSet, Pixels, Wording
 from wordsight.data.spec import LoaderSpec
 
-_REPLACEMENTS = 100  # rows tried in place of one that failed
+_REPLACEMENTS = 32  # rows tried in place of one that failed
 _TOKENS_KEPT = 1_000_000  # texts whose tokens are remembered; of 32 tokens each about 300 MB
 
 

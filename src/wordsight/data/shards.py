@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.files import sha256_bytes
@@ -109,7 +109,7 @@ class ShardSource:
         image = next((members[suffix] for suffix in _SUFFIXES if suffix in members), None)
         if image is None:
             raise InputError(f"{where} has no picture", cure=f"it has {', '.join(members) or 'nothing'}")
-        with open(path, "rb") as handle:
+        with _opened(path) as handle:
             values = _json(_bytes(handle.fileno(), members.get("json")), where)
             chosen = fields.choose(list(values), self._columns, where=where, need_image=False)
             texts = fields.captions(values.get(chosen.get("captions", "")), where=where)
@@ -164,6 +164,15 @@ class ShardSource:
 def _keyed_index(path: Path) -> tuple[list[str], TarIndex]:
     index = read_index(path)
     return list(index.samples), index
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", cure="check the disk and the permissions"
+        ) from None
 
 
 def _bytes(descriptor: int, member: Member | None) -> bytes:

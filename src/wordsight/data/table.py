@@ -44,7 +44,7 @@ class TableSource:
                 continue
             try:
                 names = _header(path)
-            except InputError:
+            except (InputError, OSError):
                 continue  # walking over the source reports it
             fields.choose(names, self._columns, where=str(path), need_image=True)
 
@@ -57,6 +57,11 @@ class TableSource:
                     yield self._sample(row, path, entry), Position(part, entry + 1)
             except InputError as error:
                 yield error, Position(part + 1, 0)
+            except OSError as error:
+                yield (
+                    InputError(f"{path} cannot be read: {error.strerror}", cure="check the file"),
+                    Position(part + 1, 0),
+                )
 
     def _sample(self, row: Row, path: Path, entry: int) -> Sample | InputError:
         if isinstance(row, InputError):

@@ -36,6 +36,7 @@ def read_index(path: Path) -> TarIndex:
         with tarfile.open(path, "r:") as tar:
             _read_members(tar, index, size)
             _check_end(tar, index, path, size)
+        _drop_half(index)
     except FileNotFoundError:
         raise InputError(f"no shard {path}", cure="check the path") from None
     except tarfile.TarError as error:
@@ -80,6 +81,15 @@ def _check_end(tar: tarfile.TarFile, index: TarIndex, path: Path, size: int) -> 
         index.problems.append(f"cut short after {size} bytes: the end mark is missing")
     elif any(block):
         index.problems.append(f"damaged at byte {tar.offset}: what follows is lost")
+
+
+def _drop_half(index: TarIndex) -> None:
+    """Leave out the last sample of a tar that was cut short, unless it has as many files as the one before."""
+    if not index.problems or not index.problems[-1].startswith("cut short") or not index.samples:
+        return
+    *before, last = list(index.samples)[-2:]
+    if not before or len(index.samples[last]) < len(index.samples[before[0]]):
+        del index.samples[last]
 
 
 def split_name(name: str) -> tuple[str, str]:

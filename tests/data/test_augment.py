@@ -1,0 +1,122 @@
+"""Augmentation against Pillow and against plain statements of each change."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wordsight.data.augment import Changes, draw_changes, may_flip
+from wordsight.data.augment_torch import CHUNK, GREY, apply
+from wordsight.data.spec import AugmentSpec
+
+PLAIN = np.ones((1, 3), np.float32)
+
+
+def _picture(side=28, number=0):
+    small = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _apply(picture, box, size, colours=PLAIN):
+    changes = Changes(np.array([box], dtype=np.float32), np.array(colours, dtype=np.float32))
+    return apply(torch.from_numpy(picture.copy())[None], changes, size)[0].numpy()
+
+
+@pytest.mark.parametrize("size", [7, 20, 28, 50])
+@pytest.mark.parametrize("box", [(0, 0, 1, 1), (0.25, 0.1, 0.9, 0.6)])
+def test_crops_are_those_of_pillow(size, box):
+    picture = _picture()
+    edges = tuple(28 * edge for edge in box)
+    expected = Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR, box=edges)
+    # Pillow does not look beyond the box, so only the inside is compared when it is smaller than the picture.
+    inside = slice(None) if box == (0, 0, 1, 1) else slice(size // 5, -(size // 5))
+    difference = _apply(picture, box, size).astype(int) - np.asarray(expected, dtype=int)
+    assert np.abs(difference[inside, inside]).max() <= 1
+
+
+def test_nothing_changes_without_change():
+    assert np.array_equal(_apply(_picture(), (0, 0, 1, 1), 28), _picture())
+
+
+def test_a_box_from_right_to_left_mirrors():
+    straight, mirrored = (_apply(_picture(), box, 20) for box in [(0.1, 0, 0.8, 1), (0.8, 0, 0.1, 1)])
+    assert np.abs(mirrored[:, ::-1].astype(int) - straight).max() <= 1
+
+
+def test_colours_are_changed_one_after_the_other():
+    picture = 60 + _picture() * 0.4  # far from the limits, so that nothing is clipped
+    picture = picture.astype(np.uint8)
+    bright = picture * 1.1
+    mean = (bright @ np.array(GREY)).mean()
+    contrasted = mean + (bright - mean) * 0.8
+    grey = (contrasted @ np.array(GREY))[..., None]
+    expected = grey + (contrasted - grey) * 1.3
+    got = _apply(picture, (0, 0, 1, 1), 28, [[1.1, 0.8, 1.3]])
+    assert np.abs(got - expected).max() <= 1
+
+
+def test_without_saturation_pictures_are_grey():
+    got = _apply(_picture(), (0, 0, 1, 1), 28, [[1, 1, 0]]).astype(int)
+    assert (got.max(axis=2) - got.min(axis=2)).max() <= 1
+
+
+def test_pictures_of_a_batch_do_not_touch_each_other():
+    number = CHUNK + 5
+    pictures = torch.from_numpy(np.stack([_picture(number=n) for n in range(number)]))
+    changes = draw_changes(AugmentSpec(), ["a dog"] * number, np.random.default_rng(3))
+    together = apply(pictures, changes, 24)
+    for place in (0, CHUNK - 1, CHUNK, number - 1):
+        here = np.array([place])
+        alone = apply(pictures[place : place + 1], changes.of(here), 24)[0]
+        assert (together[place].int() - alone.int()).abs().max() <= 1
+
+
+def test_drawn_changes_keep_to_the_spec():
+    spec = AugmentSpec(
+        scale=(0.4, 0.9), ratio=(0.8, 1.25), flip=0.5, brightness=0.1, contrast=0.2, saturation=0.3, grey=0.1
+    )
+    changes = draw_changes(spec, ["a dog"] * 5000, np.random.default_rng(0))
+    left, top, right, bottom = changes.boxes.T
+    flipped = left > right
+    width, height = np.abs(right - left), bottom - top
+    assert min(left.min(), right.min(), top.min()) >= 0 and max(left.max(), right.max(), bottom.max()) <= 1 + 1e-6
+    assert 0.45 < flipped.mean() < 0.55
+    free = (width < 1) & (height < 1)
+    area, ratio = (width * height)[free], (width / height)[free]
+    assert (
+        area.min() >= 0.4 - 1e-4
+        and area.max() <= 0.9 + 1e-4
+        and ratio.min() >= 0.8 - 1e-4
+        and ratio.max() <= 1.25 + 1e-4
+    )
+    grey = changes.colours[:, 2] == 0
+    assert 0.07 < grey.mean() < 0.13
+    assert (
+        np.abs(changes.colours[:, 0] - 1).max() <= 0.1 + 1e-6
+        and np.abs(changes.colours[~grey, 2] - 1).max() <= 0.3 + 1e-6
+    )
+
+
+def test_the_same_numbers_are_drawn_whatever_the_texts_are():
+    one, other = (draw_changes(AugmentSpec(), [text] * 50, np.random.default_rng(1)) for text in ("a dog", "turn left"))
+    assert np.array_equal(np.sort(one.boxes[:, ::2]), np.sort(other.boxes[:, ::2]))
+    assert (other.boxes[:, 0] < other.boxes[:, 2]).all() and (one.boxes[:, 0] > one.boxes[:, 2]).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("a brown dog runs .", True),
+        ("a dog that has left the house", False),
+        ("To the RIGHT of a tree", False),
+        ("player number ten", False),
+        ("a shirt with 3 stripes", False),
+        ("a stop sign", False),
+        ("Nike t-shirt with printed logo", False),
+        ("brightness and leftovers, a wordless signal", True),
+        ("một người đứng bên trái", False),
+        ("một con chó", True),
+    ],
+)
+def test_what_may_be_mirrored(text, allowed):
+    assert may_flip(text) is allowed

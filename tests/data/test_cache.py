@@ -1,0 +1,81 @@
+"""The picture cache: the same pixels as decoding, built once, whole or not there."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from wordsight.base.errors import FormatError, StorageError
+from wordsight.data import cache as cache_module
+from wordsight.data.cache import build_cache, default_folder
+from wordsight.data.fake import FakeSource
+from wordsight.data.source import open_source
+from wordsight.images.spec import PreprocessSpec
+from wordsight.images.transform import load_pixels
+
+
+def test_rows_are_what_decoding_gives(tmp_path, folder):
+    source = open_source(folder)
+    cache = build_cache(source, size=24, folder=tmp_path, workers=2)
+    samples = list(source.samples())
+    assert cache.array.shape == (6, 24, 24, 3) and cache.array.dtype == np.uint8
+    for row, sample in enumerate(samples):
+        assert np.array_equal(cache.array[row], load_pixels(sample.image, PreprocessSpec(size=24)))
+    assert cache.keys == [sample.key for sample in samples]
+    assert cache.labels == [sample.label for sample in samples]
+
+
+def test_resize_is_part_of_what_is_kept(tmp_path, folder):
+    crop = build_cache(open_source(folder), size=24, folder=tmp_path)
+    squash = build_cache(open_source(folder), size=24, resize="squash", folder=tmp_path)
+    assert crop.folder != squash.folder and not np.array_equal(crop.array, squash.array)
+
+
+def test_it_is_built_once_and_anew_when_the_source_changes(tmp_path, folder, picture, monkeypatch):
+    first = build_cache(open_source(folder), size=16, folder=tmp_path / "c")
+    with monkeypatch.context() as context:
+        context.setattr(cache_module, "load_pixels", None)
+        again = build_cache(open_source(folder), size=16, folder=tmp_path / "c")
+    assert again.folder == first.folder and np.array_equal(again.array, first.array)
+    (folder / "class0" / "new.png").write_bytes(picture(50))
+    assert len(build_cache(open_source(folder), size=16, folder=tmp_path / "c")) == 7
+
+
+def test_broken_pictures_are_left_out_and_listed(tmp_path, folder):
+    (folder / "class1" / "x.png").write_bytes(b"no picture")
+    cache = build_cache(open_source(folder), size=16, folder=tmp_path)
+    assert len(cache) == 6 and len(cache.failures) == 1 and "x.png" in cache.failures[0]
+    fake = build_cache(FakeSource(9, broken=(4,)), size=16, folder=tmp_path)
+    assert len(fake) == 8 and "square 4" in fake.failures[0]
+
+
+def test_a_source_of_broken_pictures_only(tmp_path):
+    with pytest.raises(FormatError, match="square 0 is broken"):
+        build_cache(FakeSource(2, broken=(0, 1)), size=16, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache_module, "_write_header", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        build_cache(FakeSource(4), size=16, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_cache_says_so(tmp_path):
+    cache = build_cache(FakeSource(4), size=16, folder=tmp_path)
+    words = cache.folder / "words.jsonl"
+    words.write_text(words.read_text().split("\n", 1)[1])
+    with pytest.raises(FormatError, match="3 texts, 4 pictures; delete it"):
+        build_cache(FakeSource(4), size=16, folder=tmp_path)
+
+
+def test_where_caches_lie(monkeypatch, tmp_path):
+    monkeypatch.delenv("WORDSIGHT_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_folder() == tmp_path / "wordsight" / "pictures"
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "w"))
+    assert default_folder() == tmp_path / "w" / "pictures"

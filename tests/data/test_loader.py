@@ -1,0 +1,163 @@
+"""Batches: a pure function of the step, whatever the sets are made of."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.nouns import Sample
+from wordsight.data.cache import build_cache
+from wordsight.data.fake import FakeSource
+from wordsight.data.labels import LabelTexts
+from wordsight.data.loader import Loader
+from wordsight.data.pack import PackOptions, pack
+from wordsight.data.source import open_source
+from wordsight.data.spec import AugmentSpec, LoaderSpec
+from wordsight.data.stream import ShardStream
+
+PLAIN = AugmentSpec()
+
+
+class Letters:
+    """A tokenizer whose tokens are the first letters."""
+
+    def batch(self, texts):
+        rows = [[ord(letter) for letter in text[:8].ljust(8)] for text in texts]
+        return np.array(rows, dtype=np.int32)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return build_cache(FakeSource(12, side=20), size=20, folder=tmp_path / "cache")
+
+
+@pytest.fixture
+def stream(tmp_path):
+    pack(FakeSource(30, side=24), tmp_path / "shards", PackOptions(shard_size=4))
+    return ShardStream(open_source(tmp_path / "shards"), size=24, workers=2)
+
+
+def _loader(*sets, batch=8, seed=0, augment: AugmentSpec | None = PLAIN, weights=None):
+    return Loader(sets, spec=LoaderSpec(batch, 16, seed, augment), tokenizer=Letters(), weights=weights)
+
+
+def _equal(one, other):
+    same = (one.step, one.texts) == (other.step, other.texts)
+    names = ("pixels", "tokens", "picture_ids", "text_ids")
+    return same and all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_shapes_and_kinds(cache, stream):
+    batch = _loader(cache, LabelTexts(stream, ["a {}"]), weights=[1, 3]).batch(0)
+    assert batch.pixels.shape == (8, 16, 16, 3) and batch.pixels.dtype == torch.uint8
+    assert batch.tokens.shape == (8, 8) and batch.tokens.dtype == torch.int32
+    assert batch.picture_ids.dtype == batch.text_ids.dtype == torch.int64
+    assert int((batch.picture_ids < len(cache)).sum()) == 2
+
+
+def test_a_batch_follows_from_spec_and_step_alone(cache, stream):
+    one, other = (_loader(cache, stream) for _ in range(2))
+    for step in range(12):
+        one.batch(step)
+    for step in (11, 2, 700):
+        assert _equal(one.batch(step), other.batch(step))
+    assert not _equal(one.batch(3), _loader(cache, stream, seed=1).batch(3))
+    assert one.batch(3).texts != one.batch(4).texts
+
+
+def test_the_stream_gives_the_same_batches_from_any_step(cache, stream):
+    loader = _loader(cache, stream)
+    batches = loader.stream(5)
+    for step in range(5, 10):
+        assert _equal(next(batches), loader.batch(step))
+    batches.close()
+
+
+def test_an_error_in_the_background_is_raised_in_front(cache):
+    loader = _loader(cache)
+    loader._tokenizer = None
+    with pytest.raises(AttributeError):
+        next(loader.stream(0))
+
+
+def test_a_stream_of_shards_draws_what_a_cache_draws(tmp_path, stream):
+    cached = build_cache(open_source(tmp_path / "shards"), size=24, folder=tmp_path / "c")
+    rows = np.array([29, 0, 13, 13])
+    assert np.array_equal(stream.pixels(rows)[0], cached.pixels(rows)[0])
+    assert [stream.draw(int(row), 0.7) for row in rows] == [cached.draw(int(row), 0.7) for row in rows]
+    assert len(stream) == len(cached) == 30 and sorted(np.concatenate(stream.blocks())) == list(range(30))
+
+
+def test_an_epoch_has_every_picture_once(cache):
+    loader = _loader(cache, batch=4)
+    seen = [int(number) for step in range(3) for number in loader.batch(step).picture_ids]
+    assert sorted(seen) == list(range(12)) and loader.count == 12
+
+
+def test_pictures_and_texts_belong_together(cache, stream):
+    colours = {"black": (0, 0, 0), "white": (255, 255, 255), "red": (220, 30, 30), "blue": (40, 70, 210)}
+    batch = _loader(cache, stream, batch=64, augment=None).batch(1)
+    found = 0
+    for pixels, text, tokens in zip(batch.pixels, batch.texts, batch.tokens, strict=True):
+        assert tokens.tolist() == [ord(letter) for letter in text[:8].ljust(8)]
+        for name, colour in colours.items():
+            if name in text:
+                found += 1
+                assert (pixels.reshape(-1, 3).float().mean(0) - torch.tensor(colour)).abs().max() <= 1
+    assert found > 20
+
+
+def test_ids_tell_what_is_the_same(cache):
+    batch = _loader(LabelTexts(cache, ["a {}", "the {}"]), batch=24).batch(0)
+    for (a, text), (b, other) in itertools.combinations(zip(batch.text_ids.tolist(), batch.texts, strict=True), 2):
+        assert (a == b) == (text.split()[1] == other.split()[1])
+    assert sorted(batch.picture_ids.tolist()) == sorted([*range(12), *range(12)])
+
+
+def _damaged_shards(folder, write_tar, share):
+    samples = FakeSource(12).samples()
+    members = {}
+    for number, sample in enumerate(samples):
+        members[f"{number:02d}.png"] = b"no picture" if number % 3 < share else sample.image
+        members[f"{number:02d}.txt"] = sample.texts[0].encode()
+    return ShardStream(open_source(write_tar(folder / "x.tar", members)), size=16, workers=1)
+
+
+def test_a_picture_that_fails_is_replaced_and_listed(tmp_path, write_tar):
+    loader = _loader(_damaged_shards(tmp_path, write_tar, 1), batch=12)
+    batch = loader.batch(0)
+    assert all(number % 3 for number in batch.picture_ids.tolist())
+    assert len(loader.failures) == 4 and all("cannot" in text or "not a" in text for text in loader.failures)
+    assert _equal(batch, loader.batch(0))
+
+
+def test_when_everything_fails_the_loader_says_so(tmp_path, write_tar):
+    with pytest.raises(FormatError, match="in a row failed"):
+        _loader(_damaged_shards(tmp_path, write_tar, 3)).batch(0)
+
+
+class Silent(FakeSource):
+    """Pictures without words."""
+
+    def _make(self, entry):
+        sample = super()._make(entry)
+        return Sample(sample.key, sample.image) if entry > 2 else sample
+
+    def fingerprint(self):
+        return "5" * 16
+
+
+def test_rows_without_words_are_not_drawn(tmp_path):
+    cache = build_cache(Silent(6), size=16, folder=tmp_path)
+    assert sorted(_loader(cache, batch=3).batch(0).picture_ids.tolist()) == [0, 1, 2]
+
+
+def test_sets_and_weights_must_agree(cache, tmp_path):
+    with pytest.raises(UsageError, match="weights"):
+        _loader(cache, weights=[1, 2])
+    with pytest.raises(UsageError):
+        _loader()
+    with pytest.raises(UsageError, match="data pack"):
+        ShardStream(FakeSource(3), size=16)
