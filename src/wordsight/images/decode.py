@@ -10,9 +10,11 @@ header and checked before anything is decoded.  Whatever is wrong with a picture
 """
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -121,9 +123,19 @@ def _name(item: Item) -> str:
     return str(getattr(item, "filename", "") or "a picture in memory")
 
 
+@cache
+def _silence_pillow() -> None:
+    """Keep Pillow's remarks about damaged files off the terminal: they do not name the file, our errors do.
+
+    For the whole process and once: `warnings.catch_warnings` must not be used where several threads decode.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
 def _read(handle: Any, name: str, max_pixels: int, at_least: int | None) -> "Image":
     from PIL import Image, UnidentifiedImageError
 
+    _silence_pillow()
     with reading(name):
         try:
             picture = Image.open(handle, formats=_FORMATS)

@@ -122,7 +122,7 @@ def _bands(old: int, new: int, corner: int, size: int, kind: Filter) -> tuple[_B
 
 
 def _filtered(distance: NDArray[np.float64], kind: Filter) -> NDArray[np.float64]:
-    x = np.abs(distance)
+    x: NDArray[np.float64] = np.abs(distance)
     if kind == "bilinear":
         return np.maximum(1 - x, 0)
     near = (1.5 * x - 2.5) * x * x + 1  # Keys' cubic with a = -0.5

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, open_picture
-from wordsight.images.geometry import crop_corner, resized
+from wordsight.images.geometry import columns_first, crop_corner, resized
 from wordsight.images.resize import resize_crop
 from wordsight.images.spec import PreprocessSpec
 
@@ -45,10 +45,14 @@ def load_pixels(
     fraction of their size: faster still, but far from the reference.  Errors are those of `decode`.
     """
     if isinstance(item, np.ndarray):
-        return resize_crop(decode(item), spec)
-    at_least = 2 * spec.size if scaled_decode else None
-    picture = open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least)
-    return resize_crop(_samples(picture), spec)
+        pixels = decode(item)
+    else:
+        at_least = 2 * spec.size if scaled_decode else None
+        pixels = _samples(open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least))
+    height, width, _ = pixels.shape
+    if columns_first((height, width), resized(height, width, spec)):
+        return resize_crop(pixels, spec)
+    return transform(np.ascontiguousarray(pixels), spec)  # tall pictures, where Pillow's order depends on its version
 
 
 def normalise(batch: Pixels, spec: PreprocessSpec) -> NDArray[np.float32]:
