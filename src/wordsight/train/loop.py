@@ -12,7 +12,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.data.loader import Loader
 from wordsight.data.spec import LoaderSpec
+from wordsight.evaluate.encode import Encoder
 from wordsight.towers.build import build
 from wordsight.train.average import Average
 from wordsight.train.checkpoint import State, list_checkpoints, read_checkpoint, write_checkpoint
@@ -41,6 +42,7 @@ from wordsight.train.schedule import Clock, rate
 from wordsight.train.validate import TowersEncoder, Validation
 from wordsight.train.words import WordsHead, rarity_of
 
+Watch = Callable[[int, Encoder], None]  # called with the steps done and the averaged towers as they are then
 FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
 
 
@@ -58,8 +60,8 @@ class Run:
     steps: int
 
 
-def train(config: Config, *, device: str = "auto", resume: bool = False) -> Run:
-    """Learn two towers and save them.
+def train(config: Config, *, device: str = "auto", resume: bool = False, watch: Watch | None = None) -> Run:
+    """Learn two towers and save them; `watch` is called before the first step and after every one.
 
     With `resume` the run in `config.out` goes on from its last checkpoint (or begins, if there is none);
     without, a folder that holds a run already raises `UsageError`.
@@ -70,7 +72,7 @@ def train(config: Config, *, device: str = "auto", resume: bool = False) -> Run:
         learning = Learning(config, folder, chosen)
         if resume and list_checkpoints(folder):
             learning.restore(list_checkpoints(folder)[-1])
-        learning.run()
+        learning.run(watch or _nobody)
         results = learning.validation.run()
         model = finish(
             config, learning.average.towers, folder, results=results, sets=learning.pairs, steps=learning.step
@@ -103,9 +105,9 @@ class Learning:
             weights=self.pairs.weights,
             device=device,
         )
-        encoder = TowersEncoder(self.average.towers, tokenizer, device=device, precision=config.precision)
+        self.encoder = TowersEncoder(self.average.towers, tokenizer, device=device, precision=config.precision)
         self.validation = Validation(
-            config.validation, root=Path(config.data.root), encoder=encoder, spec=spec.preprocess
+            config.validation, root=Path(config.data.root), encoder=self.encoder, spec=spec.preprocess
         )
         self.length = config.schedule.length(config.batch)
         self.step = 0
@@ -120,18 +122,20 @@ class Learning:
         self.step = facts["step"]
         notice(f"going on after step {self.step}")
 
-    def run(self) -> None:
+    def run(self, watch: Watch) -> None:
         """Learn until the length or the budget is reached; Ctrl-C ends after the step, with a checkpoint."""
         config = self.config
         record, clock = Record(self.folder, step=self.step), Clock(self.folder / "clock.jsonl")
         progress = Progress(length=self.length, seconds=config.schedule.seconds, batch=config.batch)
         batches = self.loader.stream(self.step)
         self.towers.train()
+        watch(self.step, self.encoder)
         try:
             with _stop_signal() as stopped:
                 while not self._over(clock):
                     lr = self._learn(next(batches), clock)
                     self._record(record, progress, lr)
+                    watch(self.step, self.encoder)
                     progress.show(self.step, clock.at(self.step))
                     if stopped.is_set() or self._checkpoint_due():
                         self.save()
@@ -206,6 +210,10 @@ class Learning:
                 f"the loss is not a number any more (within {self.config.log} steps before step {self.step})",
                 cure="lower optimiser.lr or lengthen schedule.warmup, then start anew or --resume",
             )
+
+
+def _nobody(step: int, encoder: Encoder) -> None:
+    """Watch nothing."""
 
 
 def seed_everything(seed: int, step: int) -> None:
