@@ -78,8 +78,8 @@ def shell_blocks() -> Iterator[str]:
         if language not in ("sh", "bash", "console"):
             continue
         for line in block.replace("\\\n", " ").splitlines():
-            for command in re.split(r"&&|\|\||[|;]", line.removeprefix("$ ")):
-                yield from (f"{page}: {command.strip()}: {what}" for what in _command(command))
+            for words in _commands(line.removeprefix("$ ")):
+                yield from (f"{page}: {' '.join(words)}: {what}" for what in _command(words))
 
 
 def python_blocks() -> Iterator[str]:
@@ -119,10 +119,20 @@ def clean_texts() -> Iterator[str]:
                 yield f"{path.relative_to(ROOT)}:{number}: an unfinished note"
 
 
-def _command(command: str) -> Iterator[str]:
-    words = shlex.split(command, comments=True)
-    if not words:
-        return
+def _commands(line: str) -> list[list[str]]:
+    """Return the words of each command of a shell line."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;")
+    lexer.whitespace_split = True
+    found: list[list[str]] = [[]]
+    for word in lexer:
+        if set(word) <= set("&|;"):
+            found.append([])
+        else:
+            found[-1].append(word)
+    return [words for words in found if words]
+
+
+def _command(words: list[str]) -> Iterator[str]:
     if words[0].startswith("scripts/") and not (ROOT / words[0]).exists():
         yield "no such script"
     if words[0] == "python" and len(words) > 1 and words[1].endswith(".py") and not (ROOT / words[1]).exists():

@@ -8,6 +8,11 @@ from wordsight.cli.main import EVERYWHERE, VERBS, verb_parser
 
 GLOBAL = {"--model", "--device", "--engine", "--offline", "--quiet"}
 FROZEN = {
+    "demo": "DIR",
+    "search": "QUERY --in --library -k --where --without --min-match --no-sync --json --paths-only -0 --null",
+    "index": "PLACE --library --rebuild --failed",
+    "classify": "PICTURES --classes --classes-file --templates --top --json",
+    "embed": "SOURCE --out --format --what --split --part-size",
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
@@ -15,6 +20,7 @@ FROZEN = {
     "evaluate": "MODEL --tasks --out --precision",
     "report": "RUN --out",
     "convert": "IN OUT --to --precision --half",
+    "models": "list|show|fetch NAME",
 }
 
 
@@ -29,7 +35,7 @@ def named(parser: ArgumentParser, name: str) -> dict[str, set[str]]:
         elif action.option_strings:
             own |= set(action.option_strings) - GLOBAL - {"-h", "--help"}
         else:
-            own.add(str(action.metavar or action.dest))
+            own.add(str(action.metavar or "|".join(action.choices or [action.dest])))
     return found or {name: own}
 
 
