@@ -161,3 +161,12 @@ def test_sets_and_weights_must_agree(cache, tmp_path):
         _loader()
     with pytest.raises(UsageError, match="data pack"):
         ShardStream(FakeSource(3), size=16)
+
+
+def test_a_run_of_pairs_comes_from_one_set_and_no_pair_is_lost(cache, tmp_path):
+    other = build_cache(FakeSource(12, side=24), size=24, folder=tmp_path / "other")
+    loader = Loader([cache, other], spec=LoaderSpec(8, 16, 0, PLAIN, run=4), tokenizer=Letters(), weights=[1, 1])
+    rows = torch.cat([loader.batch(step).picture_ids for step in range(3)])
+    for start in range(0, 24, 4):
+        assert len({int(row) // len(cache) for row in rows[start : start + 4]}) == 1
+    assert sorted(rows.tolist()) == list(range(24))

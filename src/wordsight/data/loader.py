@@ -12,6 +12,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -88,7 +89,9 @@ class Loader:
         """Return the batch of a step, the same at every call."""
         spec = self._spec
         places = np.arange(step * spec.batch, (step + 1) * spec.batch, dtype=np.int64)
-        sets, numbers = self._mixture.at(places)
+        runs, inside = np.divmod(places, spec.run)
+        sets, numbers = self._mixture.at(runs)
+        numbers = numbers * spec.run + inside
         generator = np.random.default_rng([spec.seed, step])
         chances = generator.random(spec.batch)
         rows = np.empty(spec.batch, dtype=np.int64)
@@ -179,5 +182,6 @@ class _Drawn(NamedTuple):
     wordings: list[Wording]
 
 
+@lru_cache(maxsize=1 << 18)
 def _stable_id(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

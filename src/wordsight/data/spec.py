@@ -24,9 +24,15 @@ class AugmentSpec:
 
 @dataclass(frozen=True, slots=True)
 class LoaderSpec:
-    """A batch: `batch` pairs of pictures (size, size, 3) and texts.  `seed` settles order, texts and augmentation."""
+    """A batch: `batch` pairs of pictures (size, size, 3) and texts.  `seed` settles order, texts and augmentation.
+
+    Of several sets mixed by weight, `run` pairs come from the same set one after the other: 1 mixes as finely
+    as can be; a larger run gives each pair more negatives of its own kind, which cannot be told apart by the
+    look of their source alone; `run` = `batch` makes every batch from one set.
+    """
 
     batch: int = 256
     size: int = 96
     seed: int = 0
     augment: AugmentSpec | None = field(default_factory=AugmentSpec)
+    run: int = 1

@@ -39,7 +39,8 @@ class DataConfig:
 
     `sources` are named freely, so that `data.sources.NAME.weight=2` can change one.  `pictures`: "cached"
     decodes each picture once and keeps it `side` pixels wide, "stream" decodes at every use (for sets too
-    large to keep).  `resize` is that of `PreprocessSpec`.
+    large to keep).  `resize` is that of `PreprocessSpec`.  `run` is the number of pairs taken from one source
+    before the next one's turn comes (see `LoaderSpec`).
     """
 
     sources: dict[str, SourceConfig]
@@ -47,6 +48,7 @@ class DataConfig:
     pictures: Literal["cached", "stream"] = "cached"
     side: int = 112
     resize: Literal["shortest", "squash"] = "shortest"
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ def check_config(config: Config) -> None:
     _within("schedule.warmup", schedule.warmup, 0, None)
     _within("schedule.cooldown", schedule.cooldown, 0, 1)
     _within("average", config.average, 0, 0.99999)
+    _within("data.run", config.data.run, 1, None)
     _within("log", config.log, 1, None)
     _within("loss.words", config.loss.words, 0, None)
     _within("optimiser.lr", config.optimiser.lr, 0, None)

@@ -100,7 +100,7 @@ class Learning:
         self.state = State(self.parts, self.average.towers, self.optimiser, self.sums)
         self.loader = Loader(
             self.pairs.sets,
-            spec=LoaderSpec(batch=config.batch, size=spec.image.size, seed=config.seed, augment=config.augment),
+            spec=LoaderSpec(config.batch, spec.image.size, config.seed, config.augment, config.data.run),
             tokenizer=tokenizer,
             weights=self.pairs.weights,
             device=device,
