@@ -8,7 +8,7 @@ from wordsight.cli.main import EVERYWHERE, VERBS, verb_parser
 
 GLOBAL = {"--model", "--device", "--engine", "--offline", "--quiet"}
 FROZEN = {
-    "demo": "DIR",
+    "demo": "DIR --seed --scenes --set --fresh",
     "search": "QUERY --in --library -k --where --without --min-match --no-sync --json --paths-only -0 --null",
     "index": "PLACE --library --rebuild --failed",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
