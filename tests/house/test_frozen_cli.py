@@ -12,7 +12,7 @@ FROZEN = {
     "search": "QUERY --in --library -k --where --without --min-match --no-sync --json --paths-only -0 --null",
     "index": "PLACE --library --rebuild --failed",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
-    "embed": "SOURCE --out --format --what --split --part-size",
+    "embed": "SOURCE --out --format --what --kind --split --part-size",
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
