@@ -1,0 +1,54 @@
+"""Prompt lists, their slots, and class names as data sets give them."""
+
+from pathlib import Path
+
+import pytest
+
+from wordsight.base.errors import FormatError, UsageError
+from wordsight.text.prompts import clean_class_name, fill, template_names, templates
+
+
+def test_named_lists() -> None:
+    assert template_names() == ["clip", "none", "photo", "product"]
+    assert templates("none") == ["{}"]
+    assert templates("photo") == ["a photo of a {}."]
+    assert len(templates("clip")) == len(set(templates("clip"))) == 80
+    assert templates("clip")[0] == "a bad photo of a {}."
+    for name in template_names():
+        assert all("cat" in prompt and "{" not in prompt for prompt in fill(templates(name), "cat"))
+
+
+def test_both_spellings_of_the_slot_and_braces_in_names() -> None:
+    assert fill(["a {} here", "{c}, {c}!"], r"x\1{}") == [r"a x\1{} here", r"x\1{}, x\1{}!"]
+
+
+def test_a_file_of_templates(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("# remark\n\n  a drawing of {c} \nein Bild von {}\n", encoding="utf-8")
+    assert templates(path) == templates(str(path)) == ["a drawing of {c}", "ein Bild von {}"]
+
+
+def test_files_that_are_no_templates_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("a photo\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"mine\.txt: no slot in 'a photo'"):
+        templates(path)
+    path.write_text("# nothing\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="no template"):
+        templates(path)
+    path.write_bytes(b"\xff\xfe{}")
+    with pytest.raises(FormatError, match="not text"):
+        templates(path)
+    with pytest.raises(UsageError, match=r"photos.*did you mean photo"):
+        templates("photos")
+    with pytest.raises(UsageError, match="clip, none, photo, product"):
+        templates("zzz")
+
+
+def test_class_names() -> None:
+    assert clean_class_name("brown bear, bruin, Ursus arctos") == ["brown bear", "bruin", "Ursus arctos"]
+    assert clean_class_name("  T-shirt/top ") == ["T-shirt/top"]
+    assert clean_class_name("German_shepherd,  dog ,,dog") == ["German shepherd", "dog"]
+    for empty in ("", " , _ "):
+        with pytest.raises(UsageError, match="empty"):
+            clean_class_name(empty)
