@@ -10,7 +10,7 @@ both.  A training run that knows its step knows its position in the data.
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -168,7 +168,7 @@ class Loader:
             known.update(zip(missing, self._tokenizer.batch(missing), strict=True))
         return np.stack([known[text] for text in texts])
 
-    def stream(self, first_step: int = 0, *, ahead: int = 2) -> Iterator[Batch]:
+    def stream(self, first_step: int = 0, *, ahead: int = 2) -> Generator[Batch, None, None]:
         """Yield the batches from `first_step` on, without end; a background thread keeps `ahead` of them ready.
 
         Closing the generator stops the thread.  An error met in the thread is raised here.

@@ -6,7 +6,7 @@ between processes.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ def cores() -> int:
 
 def ordered_map(
     function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None, ahead: int | None = None
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield `function(item)` for each item in order, in as many threads as cores, working on `ahead` items at most.
 
     An exception of the function is raised where its result is due.  Items may be endless; closing the iterator stops.

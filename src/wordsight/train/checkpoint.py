@@ -29,7 +29,7 @@ FACTS = "state.json"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The parts of a running training.  `learned` are the modules that the optimiser changes, `sums` the open window."""
+    """The parts of a running training.  `learned` are what the optimiser changes, `sums` the open window."""
 
     learned: dict[str, nn.Module]
     average: nn.Module
@@ -48,7 +48,7 @@ class State:
 
     def restore(self, tensors: Mapping[str, Tensor], where: Path) -> None:
         """Put every tensor back into its place; a missing or left-over one raises `FormatError`."""
-        for name, parameter in named_parameters(self.learned).items():
+        for parameter in named_parameters(self.learned).values():
             self.optimiser.state[parameter] = {
                 "step": torch.zeros((), device=parameter.device),
                 "exp_avg": torch.zeros_like(parameter),
@@ -58,7 +58,7 @@ class State:
         different = sorted(set(places) ^ set(tensors))
         wrong = different or [name for name in places if places[name].shape != tensors[name].shape]
         if wrong:
-            raise FormatError(f"{where} does not fit this recipe: {wrong[0]}", cure="resume with the recipe it was made by")
+            raise FormatError(f"{where} does not fit this recipe: {wrong[0]}", cure="resume with its own recipe")
         with torch.no_grad():
             for name, place in places.items():
                 place.copy_(tensors[name])

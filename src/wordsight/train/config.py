@@ -64,7 +64,7 @@ class LossConfig:
 
 @dataclass(frozen=True, slots=True)
 class OptimiserConfig:
-    """AdamW.  `decay` is left off gains, biases, scale and positions; `clip` limits the gradient's norm (0: no limit)."""
+    """AdamW.  `decay` is left off gains, biases, scale and embeddings; `clip` limits the gradient's norm (0: not)."""
 
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.98)
@@ -106,7 +106,7 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class ValidationConfig:
-    """Tasks measured every `every` steps (0: only at the end) with the averaged weights, each a `TaskSpec` below `data.root`."""
+    """Tasks measured every `every` steps (0: only at the end) with the averaged weights, places below `data.root`."""
 
     every: int = 500
     tasks: dict[str, TaskSpec] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class ValidationConfig:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointConfig:
-    """A checkpoint every `steps` steps (0: not by steps) and every `seconds` seconds (0: not by time); the last `keep` stay."""
+    """Checkpoints every `steps` steps and every `seconds` seconds (0: not by these); the last `keep` stay."""
 
     steps: int = 0
     seconds: float = 300.0

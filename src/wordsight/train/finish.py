@@ -24,9 +24,7 @@ class ExportFailed(WordsightError):
     exit_status = 1
 
 
-def finish(
-    config: Config, towers: TwoTowers, run: Path, *, results: Sequence[Result], sets: Pairs, steps: int
-) -> Path:
+def finish(config: Config, towers: TwoTowers, run: Path, *, results: Sequence[Result], sets: Pairs, steps: int) -> Path:
     """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
     folder = run / "model"
     own = towers.spec.tokenizer.vocabulary == "own"
@@ -48,7 +46,8 @@ def _export(folder: Path, precisions: tuple[str, ...]) -> None:
     try:
         export(folder, precisions=precisions)
     except WordsightError as error:
-        raise ExportFailed(f"the model is saved in {folder}, but not its ONNX graphs: {error.problem}", cure=error.cure) from error
+        problem = f"the model is saved in {folder}, but not its ONNX graphs: {error.problem}"
+        raise ExportFailed(problem, cure=error.cure) from error
 
 
 def model_card(config: Config, towers: TwoTowers, *, results: Sequence[Result], sets: Pairs, steps: int) -> str:
@@ -60,7 +59,7 @@ def model_card(config: Config, towers: TwoTowers, *, results: Sequence[Result], 
         f"# {config.name}",
         "",
         f"Two towers ({spec.name}: {count / 1e6:.1f} million parameters, pictures of {spec.image.size} pixels, "
-        f"texts of {spec.text.context_length} tokens) in a space of {spec.width} dimensions, trained by `wordsight train`.",
+        f"texts of {spec.text.context_length} tokens) in a space of {spec.width} dimensions.",
         "",
         "## Learned from",
         "",

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from wordsight.base.config import to_dict
 from wordsight.base.errors import UsageError, WordsightError
@@ -89,11 +90,12 @@ class Learning:
         spec, tokenizer = open_tokenizer(config.model, self.pairs, folder)
         seed_everything(config.seed, -1)
         self.towers = build(spec).to(device)
+        self.towers.visual.to(memory_format=torch.channels_last)  # convolutions: 112 for 78 pairs/s (tiny-rn-96, CPU)
+        self.average = Average(self.towers, config.average)
         self.head = None
         if config.loss.words:
             self.head = WordsHead(self.towers, rarity_of(all_texts(self.pairs), tokenizer)).to(device)
-        self.parts = {"towers": self.towers} | ({"words": self.head} if self.head else {})
-        self.average = Average(self.towers, config.average)
+        self.parts: dict[str, nn.Module] = {"towers": self.towers} | ({"words": self.head} if self.head else {})
         self.optimiser = make_optimiser(self.parts, config.optimiser)
         self.objective = Objective(self.towers, head=self.head, words=config.loss.words, device=device)
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
@@ -173,7 +175,7 @@ class Learning:
         with autocast(self.device, config.precision):
             loss, measured = self.objective(batch)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if config.optimiser.clip:
             parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, config.optimiser.clip)
@@ -188,11 +190,13 @@ class Learning:
         config = self.config
         if self.step % config.log == 0:
             self._check_finite(self.sums)
-            means = (self.sums / config.log).tolist()
+            means = dict(zip(MEASURED, (self.sums / config.log).tolist(), strict=True))
             self.sums.zero_()
-            progress.loss = means[0]
+            progress.loss = means["loss"]
+            if self.head is None:  # then the contrastive loss is the whole
+                means = {name: means[name] for name in ("loss", "accuracy")}
             scale = float(self.towers.scale.detach())
-            record.write(self.step, {**dict(zip(MEASURED, means, strict=True)), "lr": lr, "scale": scale})
+            record.write(self.step, {"samples": self.step * config.batch, **means, "lr": lr, "scale": scale})
         if config.validation.every and self.step % config.validation.every == 0:
             results = self.validation.run()
             if results:
@@ -255,7 +259,7 @@ def _deterministic(device: torch.device) -> Iterator[torch.device]:
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C (or SIGTERM) into a flag, so that the step under way is finished; the second acts at once."""
+    """Turn the first Ctrl-C or SIGTERM into a flag, so that the step under way is finished; the next acts at once."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped

@@ -12,11 +12,11 @@ from wordsight.losses.softmax import softmax_loss
 from wordsight.towers.two import TwoTowers
 from wordsight.train.words import WordsHead
 
-MEASURED = ("loss", "contrastive", "words")  # the order of what `Objective` measures
+MEASURED = ("loss", "contrastive", "words", "accuracy")  # the order of what `Objective` measures
 
 
 class Objective:
-    """Called with a batch, returns the loss, and detached (loss, contrastive, words) for the record."""
+    """Called with a batch, returns the loss, and detached numbers for the record."""
 
     def __init__(self, towers: TwoTowers, *, head: WordsHead | None, words: float, device: torch.device) -> None:
         self.towers = towers
@@ -25,7 +25,7 @@ class Objective:
         self.mean, self.std = _statistics(towers.spec.preprocess, device)
 
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Return the loss, a scalar, and what `MEASURED` names, (3,) float64."""
+        """Return the loss, a scalar, and what `MEASURED` names, (4,) float64."""
         pixels = normalise(batch.pixels, self.mean, self.std)
         image, text = self.towers(pixels, batch.tokens)
         positives = same_pairs(batch.picture_ids, batch.text_ids)
@@ -40,7 +40,14 @@ class Objective:
         else:
             named = self.head(batch.tokens)
             loss = contrastive + self.words * named
-        return loss, torch.stack([loss, contrastive, named]).detach().double()
+        right = accuracy(image.detach(), text.detach(), positives)
+        return loss, torch.stack([loss, contrastive, named, right]).detach().double()
+
+
+def accuracy(image: Tensor, text: Tensor, positives: Tensor) -> Tensor:
+    """Return the share of pictures (B, E) whose nearest text (B, E) in the batch is one of their own, a scalar."""
+    nearest = (image @ text.T).argmax(dim=1, keepdim=True)  # (B, 1)
+    return positives.gather(1, nearest).float().mean()
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:

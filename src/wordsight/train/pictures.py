@@ -23,7 +23,7 @@ MERGES = "merges.txt"
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What a run learns from.  `sets` are what the loader takes, `weights` their shares; `facts` go into records and cards."""
+    """What a run learns from.  `sets` are what the loader takes, `weights` their shares."""
 
     names: tuple[str, ...]
     sources: tuple[Source, ...]

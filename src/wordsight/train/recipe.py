@@ -1,4 +1,4 @@
-"""From what is typed after `wordsight train` to a `Config`: a TOML file, a Python file, or a packaged name, with changes.
+"""From what is typed after `wordsight train` to a `Config`: a TOML or Python file or a packaged name, and changes.
 
     config = read_recipe("recipes/small_real.toml", ["budget=20m", "model.image.layers=6"])
 

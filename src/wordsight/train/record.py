@@ -7,6 +7,7 @@ the times are in clock.jsonl.
 import importlib.util
 import json
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from wordsight.base.progress import bar, notice
 from wordsight.base.records import append_line, read_lines
 
 METRICS = "metrics.jsonl"
+WINDOW = 100  # the speed shown is that of the last so many steps
 SPOKEN = 30.0  # seconds between lines where there is no terminal for a bar
 
 
@@ -61,20 +63,21 @@ class Progress:
         self._batch = batch
         self._bar = bar(100, unit="%", desc="learning")
         self._bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| {postfix}"
-        self._first: tuple[int, float] | None = None
+        self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW)
         self._spoken = time.monotonic()
-        self.loss = float("nan")
+        self.loss: float | None = None
 
     def show(self, step: int, elapsed: float) -> None:
         """Say where the run is: `step` steps are done, `elapsed` seconds were counted."""
         now = time.monotonic()
-        if self._first is None:
-            self._first = (step, now)
+        self._seen.append((step, now))
+        if len(self._seen) == 1:
             return
-        speed = (step - self._first[0]) / max(now - self._first[1], 1e-9)  # steps a second
+        speed = (step - self._seen[0][0]) / max(now - self._seen[0][1], 1e-9)  # steps a second
         left = self._seconds - elapsed if self._seconds else ((self._length or 0) - step) / speed
         done = elapsed / self._seconds if self._seconds else step / max(self._length or 1, 1)
-        text = f"step {step} · loss {self.loss:.3f} · {speed * self._batch:.0f} pairs/s · {_clock(left)} left"
+        loss = "" if self.loss is None else f"loss {self.loss:.3f} · "
+        text = f"step {step} · {loss}{speed * self._batch:.0f} pairs/s · {_clock(left)} left"
         self._bar.n = min(100, 100 * done)
         self._bar.set_postfix_str(text)
         if self._bar.disable and now - self._spoken >= SPOKEN:

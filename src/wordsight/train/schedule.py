@@ -16,7 +16,7 @@ from wordsight.train.config import ScheduleConfig
 
 
 def rate(schedule: ScheduleConfig, *, step: int, progress: float) -> float:
-    """Return the factor of the learning rate, 0 to 1, at `step` (from 0) when the share `progress` of the run is over."""
+    """Return the factor of the learning rate, 0 to 1, at `step` (from 0), a share `progress` into the run."""
     warm = min(1.0, (step + 1) / schedule.warmup) if schedule.warmup else 1.0
     return warm * SHAPES[schedule.kind](min(max(progress, 0.0), 1.0), schedule.cooldown)
 
@@ -39,7 +39,9 @@ class Clock:
     """
 
     def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
-        self._known = {line["step"]: line["seconds"] for line in read_lines(path)} if path.exists() else {}
+        self._known: dict[int, float] = (
+            {line["step"]: line["seconds"] for line in read_lines(path)} if path.exists() else {}
+        )
         self._past: float = max(self._known.values(), default=0.0)
         self._now = now
         self._started: float | None = None

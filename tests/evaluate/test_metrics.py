@@ -1,0 +1,99 @@
+import math
+
+import numpy as np
+import pytest
+
+from wordsight.base.errors import UsageError
+from wordsight.evaluate import metrics
+
+# Three queries, four entries, worked by hand: the right entry of query 0 is first, of query 1 third, of query 2 last.
+SCORES = np.array([[0.9, 0.1, 0.2, 0.3], [0.5, 0.4, 0.3, 0.9], [0.1, 0.2, 0.0, 0.3]])
+RIGHT = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=bool)
+
+
+def test_hand_worked_ranks_and_recall():
+    assert metrics.ranks_in(SCORES, RIGHT).tolist() == [0, 2, 3]
+    assert metrics.recall_at_k(SCORES, RIGHT, 1) == pytest.approx(1 / 3)
+    assert metrics.recall_at_k(SCORES, RIGHT, 3) == pytest.approx(2 / 3)
+    assert metrics.recall_at_k(SCORES, RIGHT, 4) == 1.0
+
+
+def test_the_best_of_several_right_entries_counts():
+    right = np.array([[0, 1, 0, 1]], dtype=bool)
+    assert metrics.ranks_in(np.array([[0.9, 0.1, 0.5, 0.8]]), right).tolist() == [1]
+
+
+def test_ties_count_against_the_model():
+    same = np.ones((4, 4))
+    assert metrics.recall_at_k(same, np.eye(4, dtype=bool), 3) == 0.0
+    assert metrics.accuracy(same, np.arange(4)) == 0.0
+    assert metrics.ranks_in(np.array([[0.5, 0.5, 0.1]]), np.array([[True, True, False]])).tolist() == [0]
+
+
+def test_a_query_without_a_right_entry_is_refused():
+    with pytest.raises(UsageError, match="query 1"):
+        metrics.ranks_in(np.zeros((2, 2)), np.array([[True, False], [False, False]]))
+
+
+def _brute_rank(scores, right):
+    order = sorted(range(len(scores)), key=lambda j: (-scores[j], right[j]))  # wrong ones first among equals
+    return next(place for place, j in enumerate(order) if right[j])
+
+
+@pytest.mark.parametrize("block", [1, 7, 1024])
+def test_ranks_equal_sorting_everything(block, monkeypatch):
+    monkeypatch.setattr(metrics, "BLOCK", block)
+    rng = np.random.default_rng(0)
+    gallery = rng.integers(-2, 3, (40, 3)).astype(np.float32)  # few distinct values: many ties, exact sums
+    queries = rng.integers(-2, 3, (23, 3)).astype(np.float32)
+    owners = rng.integers(0, 6, 40)
+    owners[:6] = np.arange(6)
+    wanted = rng.integers(0, 6, 23)
+    ranks = metrics.best_ranks(queries, gallery, query_owners=wanted, gallery_owners=owners)
+    scores = queries @ gallery.T
+    # With several right ones equal to the best, those wrong and as high stand before it: sort wrong first.
+    assert ranks.tolist() == [_brute_rank(scores[i], owners == wanted[i]) for i in range(23)]
+
+
+def test_accuracy_and_mean_per_class_by_hand():
+    scores = np.array([[3, 2, 1], [1, 2, 3], [1, 3, 2], [0, 1, 9]])
+    labels = np.array([0, 1, 1, 2])
+    assert metrics.accuracy(scores, labels) == 0.75
+    assert metrics.accuracy(scores, labels, 2) == 1.0
+    hits = metrics.label_ranks(scores, labels) < 1
+    assert metrics.mean_per_class(hits, labels) == pytest.approx((1 + 0.5 + 1) / 3)
+
+
+def test_chance_equals_a_random_order():
+    assert metrics.chance_of_recall([1, 1], 1000, 10) == pytest.approx(0.01)
+    assert metrics.chance_of_recall([5], 5000, 1) == pytest.approx(0.001)
+    assert metrics.chance_of_recall([2], 4, 2) == pytest.approx(1 - (2 * 1) / (4 * 3))
+    assert metrics.chance_of_recall([1], 3, 10) == 1.0
+
+
+def test_interval_of_a_mean_has_the_width_of_theory():
+    hits = np.arange(400) < 100  # 25 %
+    low, high = metrics.bootstrap_interval(hits)
+    half = 1.96 * math.sqrt(0.25 * 0.75 / 400)
+    assert low == pytest.approx(0.25 - half, abs=0.01)
+    assert high == pytest.approx(0.25 + half, abs=0.01)
+    assert metrics.bootstrap_interval(hits) == (low, high)
+
+
+def test_clusters_are_drawn_whole():
+    hits = np.repeat(np.arange(80) < 20, 5)  # five equal answers a picture hold no more than one
+    clusters = np.repeat(np.arange(80), 5)
+    low, high = metrics.bootstrap_interval(hits, clusters=clusters)
+    naive_low, naive_high = metrics.bootstrap_interval(hits)
+    assert (high - low) / (naive_high - naive_low) == pytest.approx(math.sqrt(5), rel=0.15)
+
+
+def test_strata_are_resampled_within_themselves():
+    values = np.array([1.0] * 50 + [0.0] * 5)
+    strata = np.array([0] * 50 + [1] * 5)
+    assert metrics.bootstrap_interval(values, strata=strata) == (0.5, 0.5)
+
+
+def test_no_values_have_no_interval():
+    with pytest.raises(UsageError, match="no values"):
+        metrics.bootstrap_interval(np.zeros(0))

@@ -1,0 +1,105 @@
+"""Optimiser groups, the average, precision, the auxiliary words."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from wordsight.base.errors import UsageError
+from wordsight.towers.build import build
+from wordsight.towers.catalogue import architecture
+from wordsight.train.average import Average
+from wordsight.train.config import OptimiserConfig
+from wordsight.train.optimiser import make_optimiser, named_parameters
+from wordsight.train.precision import autocast, pick_device
+from wordsight.train.words import WordsHead, rarity_of, word_targets
+
+
+def test_decay_is_left_off_gains_biases_scale_and_embeddings():
+    towers = build(architecture("nano-64"))
+    decayed, still = make_optimiser({"towers": towers}, OptimiserConfig(decay=0.3)).param_groups
+    names = {id(parameter): name for name, parameter in named_parameters({"towers": towers}).items()}
+    with_decay, without = (
+        {names[id(p)].removeprefix("towers.") for p in group["params"]} for group in (decayed, still)
+    )
+    assert (decayed["weight_decay"], still["weight_decay"]) == (0.3, 0.0)
+    assert with_decay | without == {name for name, _ in towers.named_parameters()}
+    assert {"logit_scale", "positional_embedding", "token_embedding.weight", "ln_final.weight"} <= without
+    assert not [name for name in with_decay if name.endswith("bias") or ".ln_" in name]
+    assert {"visual.proj", "text_projection", "transformer.resblocks.0.attn.in_proj_weight"} <= with_decay
+
+
+def test_the_average_by_hand():
+    module = torch.nn.BatchNorm1d(1)
+    average = Average(module, 0.9)
+    expected = 1.0
+    for step in range(60):
+        with torch.no_grad():
+            module.weight.fill_(step)
+            module.running_mean.fill_(step)
+        average.update(module, step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert average.towers.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert average.towers.running_mean.item() == 59
+    assert not average.towers.training
+    assert module.weight.item() == 59
+
+
+def test_no_average_is_the_weights_themselves():
+    module = torch.nn.Linear(2, 2)
+    average = Average(module, 0.0)
+    with torch.no_grad():
+        module.weight.add_(1.0)
+    average.update(module, 0)
+    assert torch.equal(average.towers.weight, module.weight)
+
+
+def test_autocast_is_what_was_asked_for():
+    cpu = torch.device("cpu")
+    a = torch.ones(2, 2)
+    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with autocast(cpu, precision):
+            assert (a @ a).dtype == dtype
+
+
+def test_an_unknown_device_is_refused():
+    with pytest.raises(UsageError, match="warp"):
+        pick_device("warp")
+    assert pick_device("cpu").type == "cpu"
+
+
+def test_word_targets_are_spread_by_rarity():
+    rarity = torch.tensor([0.0, 1.0, 3.0, 2.0, 0.0])
+    tokens = torch.tensor([[4, 1, 2, 1, 0], [4, 3, 0, 0, 0]])
+    assert word_targets(tokens, rarity).tolist() == [[0, 0.25, 0.75, 0, 0], [0, 0, 0, 1, 0]]
+
+
+class Letters:
+    """A tokenizer of three letters, start 3 and end 4."""
+
+    size, start_id, end_id = 6, 4, 5
+
+    def encode(self, text):
+        return ["-abc".index(letter) for letter in text]
+
+
+def test_rarity_by_hand():
+    rarity = rarity_of(["aab", "a", "bc"], Letters())
+    expected = [0, math.log(4 / 3), math.log(4 / 3), math.log(4 / 2), 0, 0]
+    assert rarity.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["nano-64", "tiny-rn-96"])
+def test_the_words_head_reaches_the_image_tower_only(name):
+    spec = architecture(name)
+    if name == "tiny-rn-96":
+        spec = dataclasses.replace(spec, image=dataclasses.replace(spec.image, width=8, stages=(1, 1, 1, 1), heads=4))
+    towers = build(spec)
+    head = WordsHead(towers, torch.ones(spec.text.vocabulary_size))
+    tokens = torch.randint(1, 500, (2, 8))
+    towers.encode_image(torch.randn(2, 3, spec.image.size, spec.image.size))
+    head(tokens).backward()
+    assert sum(p.grad.abs().sum() for p in towers.visual.parameters() if p.grad is not None) > 0
+    assert towers.token_embedding.weight.grad is None

@@ -1,0 +1,107 @@
+"""Recipes: what can be written, changed and is refused."""
+
+import pytest
+
+from wordsight.base.config import from_dict, to_dict
+from wordsight.base.errors import ConfigError, NotFound, WordsightError
+from wordsight.towers.catalogue import architecture
+from wordsight.train.config import Config, duration
+from wordsight.train.recipe import read_recipe, recipe_names
+
+PYTHON = """
+from wordsight.towers.catalogue import architecture
+from wordsight.train.config import Config, DataConfig, ScheduleConfig, SourceConfig
+
+def recipe():
+    data = DataConfig(sources={"one": SourceConfig("there")})
+    return Config(data=data, model=architecture("nano-64"), schedule=ScheduleConfig(steps=7))
+"""
+
+
+def test_a_toml_recipe_names_an_architecture_and_changes_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[model]\narchitecture = "tiny-96"\nimage = {layers = 3}\n[data.sources.one]\nplace = "x"\n[schedule]\nsteps = 9\n'
+    )
+    config = read_recipe(str(path), ["model.image.drop_path=0.1"])
+    plain = architecture("tiny-96")
+    assert (config.model.image.layers, config.model.image.drop_path) == (3, 0.1)
+    assert (config.model.text, config.model.image.width) == (plain.text, plain.image.width)
+    assert (config.name, config.out) == ("mine", "runs/mine")
+    other = read_recipe(str(path), ["model.architecture=nano-64"])
+    assert other.model == architecture("nano-64")
+
+
+def test_a_python_recipe_can_be_changed_like_any_other(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(PYTHON)
+    config = read_recipe(str(path), ["lr=0.5", "data.sources.one.weight=2", "model.architecture=tiny-96"])
+    assert config.model == architecture("tiny-96")
+    assert (config.optimiser.lr, config.data.sources["one"].weight, config.schedule.steps) == (0.5, 2.0, 7)
+
+
+def test_a_config_survives_being_written(recipe):
+    config = read_recipe(str(recipe))
+    assert from_dict(Config, to_dict(config)) == config
+
+
+def test_the_short_budget(recipe):
+    config = read_recipe(str(recipe), ["budget=20m"])
+    assert config.schedule.seconds == 1200.0
+    assert config.schedule.length(8) is None
+    assert read_recipe(str(recipe), ["budget=90"]).schedule.seconds == 90.0
+
+
+def test_samples_are_steps_of_a_batch(recipe):
+    text = recipe.read_text().replace("steps = 16", "samples = 100")
+    recipe.write_text(text)
+    assert read_recipe(str(recipe)).schedule.length(8) == 12
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("1.5h", 5400), (" 2 m", 120), (30, 30)])
+def test_durations(text, seconds):
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-3m", "0", "20 minutes"])
+def test_wrong_durations(text):
+    with pytest.raises(ConfigError, match="20m"):
+        duration(text)
+
+
+def test_packaged_recipes_are_whole():
+    assert set(recipe_names()) >= {"pairs", "scenes"}
+    for name in recipe_names():
+        assert read_recipe(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("optimiser.learning_rate=1", "optimiser.learning_rate"),
+        ("model.image.depth=3", "model.image.depth"),
+        ("schedule.kind=linear", "cosine"),
+        ("schedule.cooldown=1.5", "0 to 1"),
+        ("batch=1", "batch = 1"),
+        ("batch=many", "batch"),
+        ("samples=100", "leave one out"),
+        ("model.architecture=tiny-95", "tiny-96"),
+        ("data.sources.scenes.weight=-1", "weight = -1"),
+        ("budget=later", "budget"),
+        ("model.preprocess.size=64", "preprocess.size"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(recipe, change, says):
+    with pytest.raises(WordsightError, match=says):
+        config = read_recipe(str(recipe), [change])
+        assert config.schedule.seconds
+
+
+def test_unknown_recipes_name_the_near_ones(tmp_path):
+    with pytest.raises(NotFound, match="pairs"):
+        read_recipe("pair")
+    with pytest.raises(NotFound, match="lost"):
+        read_recipe(str(tmp_path / "lost.toml"))
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(ConfigError, match="recipe"):
+        read_recipe(str(tmp_path / "empty.py"))
