@@ -33,7 +33,7 @@ def test_decay_is_left_off_gains_biases_scale_and_embeddings():
 def test_the_average_by_hand():
     module = torch.nn.BatchNorm1d(1)
     average = Average(module, 0.9)
-    expected = 1.0
+    expected, expected_mean = 1.0, 0.0
     for step in range(60):
         with torch.no_grad():
             module.weight.fill_(step)
@@ -41,8 +41,9 @@ def test_the_average_by_hand():
         average.update(module, step)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
+        expected_mean = decay * expected_mean + (1 - decay) * step
     assert average.towers.weight.item() == pytest.approx(expected, rel=1e-5)
-    assert average.towers.running_mean.item() == 59
+    assert average.towers.running_mean.item() == pytest.approx(expected_mean, rel=1e-5)
     assert not average.towers.training
     assert module.weight.item() == 59
 
