@@ -3,7 +3,8 @@ import pytest
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json, write_json
-from wordsight.engines.onnx_engine import OnnxEngine
+from wordsight.engines import onnx_engine
+from wordsight.engines.onnx_engine import OnnxEngine, products_may_overflow
 from wordsight.engines.parity import some_pictures, some_texts
 from wordsight.weights.folder import read_manifest
 
@@ -68,3 +69,20 @@ def test_texts_of_all_lengths_come_back_in_order(exported):
 def test_it_is_for_processors(exported):
     with pytest.raises(UsageError, match="'cuda' with the ONNX engine; use cpu, or --engine torch"):
         OnnxEngine(exported, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "overflow"),
+    [
+        ("x86_64", "flags : sse avx2 avx512_vnni", False),
+        ("x86_64", "flags : sse avx2 avx_vnni", False),
+        ("x86_64", "flags : sse avx2", True),
+        ("AMD64", None, True),
+        ("aarch64", None, False),
+    ],
+)
+def test_slow_exact_products_only_where_they_are_needed(tmp_path, monkeypatch, machine, flags, overflow):
+    monkeypatch.setattr(onnx_engine.platform, "machine", lambda: machine)
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(flags)
+    assert products_may_overflow(tmp_path / "cpuinfo") is overflow

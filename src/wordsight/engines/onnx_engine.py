@@ -7,6 +7,7 @@ The two graphs are opened when first used, each on its own: a text query never l
 """
 
 import os
+import platform
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ class OnnxEngine:
         self.scale = manifest.scale
         self.bias = manifest.bias
         self.precision = _choose(folder, precision)
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or processors()
         self._folder = folder
         self._sessions: dict[str, Any] = {}
 
@@ -97,8 +98,8 @@ def open_session(path: Path, *, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only; they are raised
-    # Where the processor lacks VNNI, products of 8-bit integers would overflow: take the slower exact ones.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if products_may_overflow():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to decoding
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -112,6 +113,22 @@ def open_session(path: Path, *, threads: int) -> Any:
         raise FormatError(
             f"{path} is no graph that can be run: {error}", cure="export or fetch the model again"
         ) from None
+
+
+def products_may_overflow(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Does this processor sum 8-bit products in 16 bits, as x86 without VNNI does?
+
+    ONNX Runtime then has exact kernels, which are twice as slow where VNNI is there; where the processor's
+    features cannot be read they are assumed to be missing.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    return not cpuinfo.is_file() or "vnni" not in cpuinfo.read_text(encoding="utf-8")
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _choose(folder: Path, precision: str) -> str:
