@@ -52,6 +52,13 @@ def test_the_short_budget(recipe):
     assert read_recipe(str(recipe), ["budget=90"]).schedule.seconds == 90.0
 
 
+def test_a_length_that_is_typed_replaces_the_recipes(recipe):
+    assert read_recipe(str(recipe), ["samples=80"]).schedule.length(8) == 10
+    assert read_recipe("pairs", ["steps=5"]).schedule.length(8) == 5
+    with pytest.raises(ConfigError, match="leave one out"):
+        read_recipe(str(recipe), ["samples=80", "steps=5"])
+
+
 def test_samples_are_steps_of_a_batch(recipe):
     text = recipe.read_text().replace("steps = 16", "samples = 100")
     recipe.write_text(text)
@@ -84,7 +91,6 @@ def test_packaged_recipes_are_whole():
         ("schedule.cooldown=1.5", "0 to 1"),
         ("batch=1", "batch = 1"),
         ("batch=many", "batch"),
-        ("samples=100", "leave one out"),
         ("model.architecture=tiny-95", "tiny-96"),
         ("data.sources.scenes.weight=-1", "weight = -1"),
         ("budget=later", "budget"),

@@ -29,6 +29,7 @@ SHORT = {  # what may be typed instead of the full path
     "root": "data.root",
 }
 NAMED = "model.architecture"
+LENGTHS = ("steps", "samples", "budget")
 
 
 def recipe_names() -> list[str]:
@@ -45,6 +46,9 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> Config:
         if change.partition("=")[0].strip() == NAMED:  # another architecture: nothing of the recipe's own is left
             values["model"] = {"architecture": change.partition("=")[2].strip().strip("\"'")}
     values["model"] = _model(values.get("model", {}))
+    if any(change.startswith(f"schedule.{name}=") for name in LENGTHS for change in changes):
+        # the length that was typed replaces the recipe's, also one of another kind
+        values["schedule"] = {k: v for k, v in values.get("schedule", {}).items() if k not in LENGTHS}
     values = override(values, [change for change in changes if change.partition("=")[0].strip() != NAMED])
     config = from_dict(Config, values)
     config = replace(config, out=config.out or f"runs/{config.name}")
@@ -68,7 +72,7 @@ def _find(name_or_path: str) -> Path:
 
 def _long(assignment: str) -> str:
     key, equals, value = assignment.partition("=")
-    return f"{SHORT.get(key.strip(), key)}{equals}{value}"
+    return f"{SHORT.get(key.strip(), key.strip())}{equals}{value}"
 
 
 def _model(values: dict[str, Any]) -> dict[str, Any]:
