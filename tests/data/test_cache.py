@@ -1,6 +1,8 @@
 """The picture cache: the same pixels as decoding, built once, whole or not there."""
 
 import errno
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -63,6 +65,17 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match="disk is full"):
         build_cache(FakeSource(4), size=16, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path):
+    place = build_cache(FakeSource(4), size=16, folder=tmp_path).folder
+    shutil.rmtree(place)
+    old, young = (tmp_path / f".{place.name}.{number}.part" for number in (1, 2))
+    old.mkdir()
+    young.mkdir()
+    os.utime(old, (0, 0))
+    build_cache(FakeSource(4), size=16, folder=tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([young, place])
 
 
 def test_a_damaged_cache_says_so(tmp_path):

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ _SIDED = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 18)
 def may_flip(text: str) -> bool:
     """Say whether a picture with this text may be mirrored: not when it speaks of sides or writing or holds digits."""
     return _SIDED.search(text) is None

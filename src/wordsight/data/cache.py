@@ -12,6 +12,7 @@ and renamed, so it is whole or not there; a source whose files change gets anoth
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -118,6 +119,7 @@ def build_cache(
     temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
     with storage_errors(place):
         try:
+            _sweep(place)
             temporary.mkdir(parents=True)
             failures = _write(source, temporary, PreprocessSpec(size=size, resize=resize), workers)
             count = len(np.load(temporary / "pixels.npy", mmap_mode="r"))
@@ -131,6 +133,13 @@ def build_cache(
     if failures:
         notice(f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {place}/cache.json")
     return PictureCache(place)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what killed processes left of this cache more than a day ago (younger ones may be at work)."""
+    for part in place.parent.glob(f".{place.name}.*.part"):
+        if time.time() - part.stat().st_mtime > 86_400:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _plain(name: str) -> str:

@@ -74,6 +74,8 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
     is full (finished shards stay, and the next call goes on behind them).
     """
     manifest = _begin(source, folder, options)
+    for part in folder.glob(".*.part"):  # what a killed run was writing
+        part.unlink()
     if manifest.complete:
         notice(f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shards")
         return manifest
