@@ -18,6 +18,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=("npy", "parquet"), default="npy", help="default: npy")
     parser.add_argument("--what", choices=("image", "text", "both"), default="image", help="default: image")
+    parser.add_argument(
+        "--kind",
+        choices=("auto", "folder", "table", "shards"),
+        default="auto",
+        help="what SOURCE is (default: auto)",
+    )
     parser.add_argument("--split", metavar="NAME", help="which split of SOURCE, where it has several")
     parser.add_argument(
         "--part-size",
@@ -35,7 +41,7 @@ def run(args: Namespace) -> int:
     from wordsight.embeddings.model import load
 
     model = load(args.model, engine=args.engine, device=args.device)
-    source = open_source(args.source, split=args.split)
+    source = open_source(args.source, split=args.split, kind=args.kind)
     options = BulkOptions(what=args.what, layout=args.format, part_size=args.part_size)
     report = embed_source(model, source, args.out, options)
     _tell(report, args.out)

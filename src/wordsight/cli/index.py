@@ -8,7 +8,7 @@ from wordsight.base.progress import notice
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
-    from wordsight.search.sync import SyncReport
+    from wordsight.search.report import SyncReport
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -51,9 +51,8 @@ def run(args: Namespace) -> int:
     if args.min_match is not None and not -1 <= args.min_match <= 1:
         raise UsageError(f"--min-match {args.min_match}", cure="give a cosine from -1 to 1")
     query = join_words(args.query)
-    if not query:
-        raise UsageError("an empty query", cure="wordsight search WORDS, or the path of a picture")
     with _open(args) as library:
+        library.read(query, where=args.where, without=args.without)
         if not args.no_sync:
             _bring_up_to_date(library)
         hits = library.search(query, k=args.k, where=args.where, without=args.without, min_match=args.min_match)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import storage_errors
-from wordsight.index.sql import add_functions
 
 NAME = "library.db"
 FORMAT = "1"
@@ -62,7 +61,6 @@ def connect(folder: Path, *, writable: bool) -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
-            add_functions(connection)
             _prepare(connection, path, writable=writable)
         except BaseException:
             connection.close()

@@ -13,6 +13,7 @@ of the rows are marked, `save` writes the others to a file of the next generatio
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,12 @@ from wordsight.index.database import NAME, connect, database_errors, read_facts
 from wordsight.index.files import FileTable
 from wordsight.index.index import Hit, Rows
 from wordsight.index.rows import RowFile, drop_other_generations
-from wordsight.index.sql import clause, restored, stored
 from wordsight.index.topk import top_k
-from wordsight.index.where import Column, check, parse
+from wordsight.index.values import restored, stored
+
+if TYPE_CHECKING:
+    from wordsight.index.sql import Clause
+    from wordsight.index.where import Column
 
 DEAD_SHARE = 0.25  # of the rows; beyond it save() compacts
 DEAD_LEAST = 1000  # fewer are not worth a new file
@@ -97,8 +101,10 @@ class ExactIndex:
             (count,) = self._connection.execute("select count(*) from entry").fetchone()
         return int(count)
 
-    def columns(self) -> dict[str, Column]:
+    def columns(self) -> "dict[str, Column]":
         """Return the metadata columns."""
+        from wordsight.index.where import Column
+
         rows = self._connection.execute("select name, numbers, texts from meta_column order by rowid")
         return {name: Column(name, bool(numbers), bool(texts)) for name, numbers, texts in rows}
 
@@ -227,13 +233,19 @@ class ExactIndex:
                 return None
             found = self._connection.execute("select slot from entry order by slot")
         else:
-            tree = parse(where)
-            check(tree, self.columns())
-            places = dict(self._connection.execute("select name, place from meta_column"))
-            condition = clause(tree, places)
+            condition = self._condition(where)
             statement = f"select slot from entry where {condition.text} order by slot"
             found = self._connection.execute(statement, condition.values)
         return np.fromiter((slot for (slot,) in found), np.int64)
+
+    def _condition(self, where: str) -> "Clause":
+        from wordsight.index.sql import add_functions, clause
+        from wordsight.index.where import check, parse
+
+        tree = parse(where)
+        check(tree, self.columns())
+        add_functions(self._connection)
+        return clause(tree, dict(self._connection.execute("select name, place from meta_column")))
 
     def _entries(self, slots: Sequence[int]) -> dict[int, tuple[str, dict[str, Value]]]:
         """Return slot -> key and metadata, of these slots only."""

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from wordsight.index.sql import restored, stored
+from wordsight.index.values import restored, stored
 
 _AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 
@@ -31,7 +31,10 @@ class FileTable:
     def stamps(self) -> dict[str, tuple[int, int]]:
         """Return size and time of change of every file: what a quick look compares."""
         rows = self._connection.execute("select path, size, mtime_ns from file")
-        return {str(restored(path)): (size, mtime_ns) for path, size, mtime_ns in rows}
+        # Written out, for it is done for every file at every search.
+        return {
+            path if isinstance(path, str) else str(restored(path)): (size, mtime_ns) for path, size, mtime_ns in rows
+        }
 
     def states(self, paths: Iterable[str]) -> dict[str, FileState]:
         """Return what is known of these files; unknown ones are left out."""

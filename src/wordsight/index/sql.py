@@ -4,15 +4,13 @@ Each condition is 0 or 1 and never NULL, so that `not` works as in `where`.  Kno
 SQL column holds which metadata column.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from wordsight.base.nouns import Value
+from wordsight.index.values import Stored, restored, stored
 from wordsight.index.where import Among, Both, Compare, Either, Literal, Missing, Not, Tree, holds_text, is_like
 
-Stored = str | int | float | bytes | None
 _KIND = {True: "in ('text', 'blob')", False: "in ('integer', 'real')"}  # is the value text?
 
 
@@ -22,22 +20,6 @@ class Clause:
 
     text: str
     values: tuple[Stored, ...]
-
-
-def stored(value: Value) -> Stored:
-    """Return a metadata value as SQLite keeps it: text that is no valid Unicode (odd file names) as bytes."""
-    if not isinstance(value, str):
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(value)
-    return value
-
-
-def restored(value: Stored) -> Value:
-    """Return what `stored` was given (booleans come back as 0 and 1)."""
-    return os.fsdecode(value) if isinstance(value, bytes) else value
 
 
 def clause(tree: Tree, places: Mapping[str, str]) -> Clause:

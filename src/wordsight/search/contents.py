@@ -5,9 +5,9 @@ Knows no index and no model.
 """
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -80,8 +80,11 @@ class FolderContents:
                 f"no pictures in {self.place}",
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
+        beside = tables.stamp(self.place)
+        if found == known:
+            return Look([], set(), beside)
         candidates = [key for key, stamp in found.items() if known.get(key) != stamp]
-        return Look(sorted(candidates), known.keys() - found.keys(), tables.stamp(self.place))
+        return Look(sorted(candidates), known.keys() - found.keys(), beside)
 
     def pictures(self, look: Look) -> Iterator[Picture | InputError]:
         """See `Contents`."""
@@ -183,4 +186,4 @@ def _holds_source(folder: Path) -> bool:
 
 
 def _moment(mtime_ns: int) -> str:
-    return datetime.fromtimestamp(mtime_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime_ns // 10**9))

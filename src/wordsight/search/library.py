@@ -10,7 +10,6 @@ It lies in PLACE/.wordsight (FILE.wordsight beside a table or shard) unless told
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,14 +21,10 @@ from wordsight.index import index as index_nouns
 from wordsight.index.database import NAME
 from wordsight.index.exact import ExactIndex
 from wordsight.index.lock import LibraryBusy, writing
-from wordsight.index.where import parse
 from wordsight.search.contents import Contents, library_folder, open_contents
 from wordsight.search.query import Part, part_row, query_row, read_query
+from wordsight.search.report import SIGNATURE, SyncReport
 
-if TYPE_CHECKING:
-    from wordsight.search.sync import SyncReport
-
-SIGNATURE = "signature"  # the fact that says how the place looked when the library was last in step
 CANDIDATES = 10  # times k: how many of the best are weighed against `without`
 LEAST_CANDIDATES = 200
 
@@ -71,21 +66,22 @@ class Library:
     def in_step(self) -> bool:
         """Say, from names, sizes and times alone, whether the library is up to date with its place."""
         if not self.exists():
+            self.contents.look({}, None)  # a place without pictures is told before a library is made
             return False
         index = self._reading()
         signature = index.facts().get(SIGNATURE)
         return self.contents.look(index.files.stamps(), signature).nothing_new(signature)
 
-    def sync(self) -> "SyncReport":
+    def sync(self) -> SyncReport:
         """Bring the library up to date and say what was done; makes it if it is not there.
 
         Raises `LibraryBusy` when another process is at it, `FingerprintMismatch` for a library of another model,
         `StorageError` for a place that cannot be written.
         """
-        from wordsight.search.sync import Sync, SyncReport
-
         if self.in_step():
             return SyncReport()
+        from wordsight.search.sync import Sync
+
         contents = self.contents
         self.close()
         self._make_folder()
@@ -120,16 +116,24 @@ class Library:
         With `without`, the best max(10 k, 200) pictures for the query are weighed: each loses, for every unwanted
         query, weight times what its cosine with that query is above the mean over these pictures.
         """
-        wanted = read_query(query, place=self.place)
-        unwanted = [part for text in without for part in read_query(text, place=self.place)]
-        if where is not None:
-            parse(where)
+        wanted, unwanted = self.read(query, where=where, without=without)
         if k < 1:
             raise UsageError(f"k = {k}", cure="ask for at least one hit")
         index = self._reading()
         row = query_row(wanted, self.model)
         found = self._weigh(index, row, unwanted, k, where) if unwanted else index.search(row[None], k, where)[0]
         return [self._hit(hit) for hit in found if min_match is None or hit.score >= min_match]
+
+    def read(
+        self, query: str | Sequence[str], *, where: str | None = None, without: Sequence[str] = ()
+    ) -> tuple[list[Part], list[Part]]:
+        """Return the parts of a query and those to stay away from; whatever is wrong is told before any work."""
+        if where is not None:
+            from wordsight.index.where import parse
+
+            parse(where)
+        unwanted = [part for text in without for part in read_query(text, place=self.place)]
+        return read_query(query, place=self.place), unwanted
 
     @property
     def contents(self) -> Contents:

@@ -6,6 +6,7 @@ as text below the folder: ten thousand files take some tens of milliseconds.
 
 import os
 from pathlib import Path
+from stat import S_ISREG
 
 from wordsight.base.errors import NotFound
 from wordsight.images.files import IMAGE_SUFFIXES
@@ -30,9 +31,9 @@ def scan(folder: Path) -> dict[str, Stamp]:
             continue
         for entry in entries:
             name = entry.name
-            if name.startswith("."):
+            if name[0] == ".":
                 continue
-            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
+            if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
                 _add_file(found, entry, prefix + name)
             if entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, f"{prefix}{name}/"))
@@ -41,8 +42,8 @@ def scan(folder: Path) -> dict[str, Stamp]:
 
 def _add_file(found: dict[str, Stamp], entry: "os.DirEntry[str]", path: str) -> None:
     try:
-        if entry.is_file():
-            facts = entry.stat()
+        facts = entry.stat()
+        if S_ISREG(facts.st_mode):
             found[path] = (facts.st_size, facts.st_mtime_ns)
     except OSError:  # a link to nowhere, or gone since the folder was listed
         return

@@ -7,7 +7,7 @@ and not tried again until it changes.  Knows the index, the model and the conten
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,29 +25,11 @@ from wordsight.images.decode import decode
 from wordsight.index.exact import ExactIndex
 from wordsight.index.files import FileState
 from wordsight.search.contents import MEASURED, Contents, Look, Picture
+from wordsight.search.report import SIGNATURE, SyncReport
 from wordsight.search.scan import Stamp
 
 SAVE_SECONDS = 5.0  # between saves: what a killed process has to do again at most
 GROUP = 256  # pictures handed to the index at once
-SIGNATURE = "signature"
-
-
-@dataclass(slots=True)
-class SyncReport:
-    """Keys that were added, changed and removed; moved ones as (old, new); failed ones as (key, reason).
-
-    The key of a failure is "" when a row or shard could not be read at all; the reason names it.
-    """
-
-    added: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    moved: list[tuple[str, str]] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        """Say whether anything was done."""
-        return bool(self.added or self.changed or self.moved or self.removed or self.failed)
 
 
 class Unreadable(InputError):

@@ -7,7 +7,6 @@
 brought up to date and has changed.  Knows no index.
 """
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,8 @@ def stamp(folder: Path) -> str:
 
 def read_beside(folder: Path) -> dict[str, dict[str, Value]]:
     """Return path below the folder -> further columns; empty when there is no table."""
+    import csv
+
     path = folder / NAME
     if not path.is_file():
         return {}

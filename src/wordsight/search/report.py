@@ -1,0 +1,23 @@
+"""What bringing a library up to date did."""
+
+from dataclasses import dataclass, field
+
+SIGNATURE = "signature"  # the fact that says how the place looked when the library was last in step
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """Keys that were added, changed and removed; moved ones as (old, new); failed ones as (key, reason).
+
+    The key of a failure is "" when a row or shard could not be read at all; the reason names it.
+    """
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    moved: list[tuple[str, str]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Say whether anything was done."""
+        return bool(self.added or self.changed or self.moved or self.removed or self.failed)
