@@ -245,7 +245,7 @@ class ExactIndex:
         tree = parse(where)
         check(tree, self.columns())
         add_functions(self._connection)
-        return clause(tree, dict(self._connection.execute("select name, place from meta_column")))
+        return clause(tree, self._column_places())
 
     def _entries(self, slots: Sequence[int]) -> dict[int, tuple[str, dict[str, Value]]]:
         """Return slot -> key and metadata, of these slots only."""
@@ -295,19 +295,21 @@ class ExactIndex:
             for name, value in values.items():
                 if value is not None:
                     kinds.setdefault(name, set()).add(isinstance(value, str))
-        known = self.columns()
+        places = self._column_places()
         for name in kinds:
-            if name not in known:
-                place = f"m{len(known)}"
+            if name not in places:
+                place = places[name] = f"m{len(places)}"
                 self._connection.execute(f"alter table entry add column {place}")
                 self._connection.execute("insert into meta_column values (?, ?, 0, 0)", (name, place))
-                known[name] = Column(name, numbers=False, texts=False)
         widened = [(False in kind, True in kind, name) for name, kind in kinds.items()]
         self._connection.executemany(
             "update meta_column set numbers = numbers or ?, texts = texts or ? where name = ?", widened
         )
-        places = dict(self._connection.execute("select name, place from meta_column"))
         return {name: places[name] for name in kinds}
+
+    def _column_places(self) -> dict[str, str]:
+        """Return metadata column -> SQL column."""
+        return dict(self._connection.execute("select name, place from meta_column"))
 
     def _compact(self, facts: Mapping[str, str]) -> None:
         """Write the living rows to the next generation and number the entries anew."""
