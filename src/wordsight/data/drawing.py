@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from wordsight.base.errors import UsageError
 
 SIDE = 96  # pixels; objects stay clear at the 64 that small towers look at
-FINER = 4  # masks are drawn this many times larger and then averaged
+FINER = 3  # masks are drawn this many times larger and then averaged
 LIGHT = 0.62  # how far the second tone of a texture lies from the colour, towards white
 EDGE = 0.45  # the outline's tone: this share of the colour
 INNER = 0.86  # what lies within the outline, as a share of the radius
@@ -38,7 +38,7 @@ TEXTURES = ("plain", "striped", "dotted", "checked")
 
 Points = Sequence[tuple[float, float]]
 Picture = NDArray[np.uint8]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: 
         for skin, reach in ((ink * EDGE, 1.0), (_skin(ink, texture, window=window, rng=rng), INNER)):
             mask = _mask(shape, window, turn=turn, reach=reach)  # (W, W, 1)
             part[:] = part * (1 - mask) + skin * mask
-    return np.round(picture).astype(np.uint8)
+    return (picture + 0.5).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,12 @@ def nearest_colour(rgb: Sequence[float]) -> str:
 def _backdrop(rng: np.random.Generator) -> Floats:
     """Return a soft gradient between two nearly grey tones, (S, S, 3)."""
     base = rng.uniform(0.12, 0.97)
-    ends = [np.array(colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0, 0.10), _shade(base, rng))) for _ in range(2)]
+    ends = [colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0, 0.10), _shade(base, rng)) for _ in range(2)]
+    first, last = 255 * np.array(ends, dtype=np.float32)
     angle = rng.uniform(0, 2 * math.pi)
-    rows, columns = np.mgrid[0:SIDE, 0:SIDE] / (SIDE - 1) - 0.5
-    along = np.clip(columns * math.cos(angle) + rows * math.sin(angle) + 0.5, 0, 1)[..., None]  # (S, S, 1)
-    return np.asarray(255 * (ends[0] * (1 - along) + ends[1] * along))
+    side = np.linspace(-0.5, 0.5, SIDE, dtype=np.float32)
+    along = np.clip(side * np.float32(math.cos(angle)) + side[:, None] * np.float32(math.sin(angle)) + 0.5, 0, 1)
+    return np.asarray(first + along[..., None] * (last - first))
 
 
 def _shade(base: float, rng: np.random.Generator) -> float:
@@ -109,7 +110,8 @@ def _ink(colour: str, rng: np.random.Generator) -> Floats:
     hue, saturation, value = COLOURS[colour]
     shifted = ((hue + rng.uniform(-5, 5)) % 360) / 360
     strong = min(1.0, saturation * rng.uniform(0.92, 1.06))
-    return 255 * np.array(colorsys.hsv_to_rgb(shifted, strong, min(1.0, value * rng.uniform(0.9, 1.05))))
+    red_green_blue = colorsys.hsv_to_rgb(shifted, strong, min(1.0, value * rng.uniform(0.9, 1.05)))
+    return 255 * np.array(red_green_blue, dtype=np.float32)
 
 
 def _skin(ink: Floats, texture: str, *, window: Window, rng: np.random.Generator) -> Floats:
@@ -165,7 +167,7 @@ def _mask(shape: str, window: Window, *, turn: float, reach: float) -> Floats:
     for points, covered in SHAPES[shape]:
         size = window.radius * (reach if covered else 2 - reach)  # a hole grows as the object shrinks
         pencil.polygon(_placed(points, window, turn=turn, size=size), fill=255 if covered else 0)
-    return np.asarray(canvas.reduce(FINER), dtype=np.float64)[..., None] / 255
+    return np.asarray(canvas.reduce(FINER), dtype=np.float32)[..., None] / 255
 
 
 def _placed(points: Points, window: Window, *, turn: float, size: float) -> list[tuple[float, float]]:
@@ -183,14 +185,10 @@ def _polar(count: int, radii: Sequence[float] = (1.0,), first: float = -90.0) ->
     return [(radii[i % len(radii)] * math.cos(a), radii[i % len(radii)] * math.sin(a)) for i, a in enumerate(angles)]
 
 
-def _cross() -> list[tuple[float, float]]:
-    arm, half = 0.95, 0.32
-    quarter = [(-half, -arm), (half, -arm), (half, -half)]
-    points = []
-    for _ in range(4):
-        points += quarter
-        quarter = [(-y, x) for x, y in quarter]
-    return points
+def _arrow() -> list[tuple[float, float]]:
+    """Upwards, with a broad head."""
+    right = [(0.95, 0.05), (0.42, 0.05), (0.42, 1.0)]
+    return [(0.0, -1.0), *right, *((-x, y) for x, y in reversed(right))]
 
 
 def _heart() -> list[tuple[float, float]]:
@@ -216,7 +214,7 @@ SHAPES: dict[str, list[tuple[Points, bool]]] = {
     "square": [(_polar(4, (1.1,), first=45), True)],
     "triangle": [(_polar(3, (1.1,)), True)],
     "star": [(_polar(10, (1.1, 0.46)), True)],
-    "cross": [(_cross(), True)],
+    "arrow": [(_arrow(), True)],
     "heart": [(_heart(), True)],
     "ring": [(_polar(72), True), (_polar(72, (0.44,)), False)],
     "moon": [(_moon(), True)],

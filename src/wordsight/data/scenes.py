@@ -11,11 +11,9 @@ pure function of (seed, i).  Free of PyTorch.
 
 import csv
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +40,10 @@ PLACES = {
     "bottom": Place(0.5, 0.72, "at the bottom"),
     "middle": Place(0.5, 0.5, "in the middle"),
 }
-_RADII = {1: (0.18, 0.25), 2: (0.17, 0.22), 3: (0.15, 0.19), 4: (0.14, 0.17)}  # shares of the side, least and most
-_PLURALS = {"cross": "crosses"}
+JITTER = 0.04  # how far a centre lies from where it should, a share of the side
+_QUARTERS = ((0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73))
+_RADII_OF_ONE = (0.18, 0.25)  # shares of the side, least and most
+_RADII_OF_MANY = (0.15, 0.185)  # two neighbours never touch
 _OPENINGS = ("", "a picture of ", "a drawing of ")
 _OF_ONE = (  # "A " becomes "a " or "an "
     "{thing}",
@@ -69,7 +69,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is to be seen.  `place` is "" when there are several objects: they lie anywhere."""
+    """What is to be seen.  `place` is "" when there are several objects: they lie in any quarters."""
 
     colour: str
     shape: str
@@ -152,9 +152,33 @@ def write_scenes(folder: Path, drawn: Iterable[Drawn]) -> Path:
     return folder
 
 
+def read_scenes(folder: Path) -> list[tuple[Path, Scene]]:
+    """Return the pictures that `write_scenes` wrote into a folder, each with its scene."""
+    with open(folder / TABLE, newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    return [(folder / row["file"], _read_scene(row)) for row in rows]
+
+
+def _read_scene(row: Mapping[str, str]) -> Scene:
+    return Scene(row["colour"], row["shape"], row["texture"], int(row["count"]), row["place"])
+
+
 def captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
     """Return true captions of a scene: the same thing said at different length and in different order, none twice."""
-    shape = scene.shape if scene.count == 1 else _PLURALS.get(scene.shape, f"{scene.shape}s")
+    said = [_fill(phrase, scene) for phrase in (_OF_ONE if scene.count == 1 else _OF_MANY)]
+    said[1] = f"{rng.choice(_OPENINGS)}{said[1]}"
+    return tuple(dict.fromkeys(said))
+
+
+def describe(scene: Scene, *, with_place: bool = False) -> str:
+    """Return one caption with number, texture, colour and shape, and with the place of a single object if asked."""
+    if scene.count > 1:
+        return _fill("{number} {textured}", scene)
+    return _fill("A {textured} {where}" if with_place else "A {textured}", scene)
+
+
+def _fill(phrase: str, scene: Scene) -> str:
+    shape = scene.shape if scene.count == 1 else f"{scene.shape}s"
     words = {
         "thing": f"{scene.colour} {shape}",
         "textured": f"{scene.texture} {scene.colour} {shape}",
@@ -164,10 +188,7 @@ def captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
         "number": COUNTS[scene.count],
         "where": PLACES[scene.place].said if scene.place else "",
     }
-    phrasings = _OF_ONE if scene.count == 1 else _OF_MANY
-    said = [_with_article(phrase.format(**words)) for phrase in phrasings]
-    said[1] = f"{rng.choice(_OPENINGS)}{said[1]}"
-    return tuple(dict.fromkeys(said))
+    return _with_article(phrase.format(**words))
 
 
 def _with_article(text: str) -> str:
@@ -182,22 +203,14 @@ def _imagine(pair: Pair, rng: np.random.Generator) -> Scene:
 
 
 def _spots(scene: Scene, rng: np.random.Generator) -> list[Spot]:
-    """Return where the objects lie: near the named place, or anywhere without touching each other."""
-    low, high = _RADII[scene.count]
+    """Return where the objects lie: near the named place, or one in each of some quarters of the picture."""
+    shift = rng.uniform(-JITTER, JITTER, size=(scene.count, 2))
+    radii = rng.uniform(*(_RADII_OF_ONE if scene.count == 1 else _RADII_OF_MANY), size=scene.count)
     if scene.count == 1:
-        place = PLACES[scene.place]
-        dx, dy = rng.uniform(-0.04, 0.04, size=2)
-        return [Spot(place.x + dx, place.y + dy, float(rng.uniform(low, high)))]
-    while True:
-        spots = [_anywhere(float(rng.uniform(low, high)), rng) for _ in range(scene.count)]
-        if all(_apart(a, b) for a, b in combinations(spots, 2)):
-            return spots
-
-
-def _anywhere(radius: float, rng: np.random.Generator) -> Spot:
-    x, y = rng.uniform(radius + 0.02, 0.98 - radius, size=2)
-    return Spot(float(x), float(y), radius)
-
-
-def _apart(a: Spot, b: Spot) -> bool:
-    return math.hypot(a.x - b.x, a.y - b.y) > 1.06 * (a.radius + b.radius)
+        centres = [(PLACES[scene.place].x, PLACES[scene.place].y)]
+    else:
+        centres = [_QUARTERS[i] for i in rng.permutation(len(_QUARTERS))[: scene.count]]
+    return [
+        Spot(x + float(dx), y + float(dy), float(radius))
+        for (x, y), (dx, dy), radius in zip(centres, shift, radii, strict=True)
+    ]

@@ -81,7 +81,7 @@ def searches(folder: Path, answers: Answers, kind: str) -> str:
     """Return the queries of a kind, each with the pictures that were found."""
     wide = " wide" if kind == "photos" else ""
     return "".join(
-        f'<div class="query">{escape(answer["query"])}</div>'
+        f'<div class="query"><q>{escape(answer["query"])}</q> <span>{escape(answer.get("aside", ""))}</span></div>'
         f'<div class="hits{wide}">{"".join(_hit(folder, hit) for hit in answer["hits"])}</div>'
         for answer in answers
         if answer["kind"] == kind

@@ -52,8 +52,8 @@ def write_demo_page(folder: Path) -> Path:
         lead=f"{story['scenes']['train']:,} drawn scenes with captions, two encoders that knew nothing, one space. "
         "Every figure on this page was recorded while this machine did it.",
         blocks=blocks,
-        foot=f"Written by wordsight {machine.get('wordsight', '')} on {machine.get('time', '')} from the records in its "
-        "folder. The page loads nothing from anywhere.",
+        foot=f"Written by wordsight {machine.get('wordsight', '')}, {machine.get('time', '')}, from the records beside it. "
+        "The page loads nothing from anywhere.",
     )
     path = folder / "report.html"
     with atomic_write(path, "w") as handle:
@@ -129,8 +129,11 @@ def _unseen(story: Story, results: Results) -> str:
 
 
 def _photos(folder: Path, story: Story) -> str:
-    found = searches(folder, answers=lines_of(folder / "answers.jsonl"), kind="photos")
-    return section("Real photos", found or note(story["photos"]), text=_PHOTOS) if "photos" in story or found else ""
+    if "photos" not in story:
+        return ""
+    found = searches(folder, lines_of(folder / "answers.jsonl"), "photos")
+    said = story["photos"][:1].upper() + story["photos"][1:]
+    return section("Real photos", note(f"{said}."), found, text=_PHOTOS)
 
 
 def _settings(story: Story) -> str:
