@@ -40,7 +40,7 @@ from wordsight.towers.spec import ModelSpec
 from wordsight.weights.folder import save_model
 from wordsight.weights.tensors import fit
 
-SAMPLES = 64  # pictures and captions that cosines are taken over
+SAMPLES = 32  # pictures and captions that cosines are taken over
 REFERENCE = "open_clip fp32"
 WHO = "a the one two old young small red green happy".split()
 WHAT = "dog child woman bird car house tree boat table horse".split()
@@ -243,6 +243,8 @@ def main() -> None:
     pictures = some_pictures(spec, SAMPLES)
     if args.pictures:
         found = list(find_images(args.pictures))[:SAMPLES]
+        if len(found) < max(args.batch):
+            raise SystemExit(f"{args.pictures} has {len(found)} pictures; give a folder of {max(args.batch)} or more")
         pictures = np.stack([load_pixels(path, spec.preprocess) for path in found])
     samples = {"image": pictures, "text": Tokenizer.from_spec(spec.tokenizer).batch(captions(SAMPLES))}
     with tempfile.TemporaryDirectory() as place:

@@ -1,14 +1,15 @@
 """CLIP's modified ResNet as ONNX: pixels uint8 (B, S, S, 3) to unit rows (B, E), normalisation inside.
 
-Batch norms are folded into the convolutions before them.  In int8 the convolutions' weights are stored
-as integers and computed in float32; the attention pooling is computed in integers.  Free of PyTorch.
+Batch norms are folded into the convolutions before them.  In int8 the weights are stored as integers and
+computed with in float32: ONNX Runtime's integer convolutions are slower than its float ones, and one scale
+for all channels of a feature map, which no layer norm has levelled, would cost precision.  Free of PyTorch.
 """
 
 import numpy as np
 from onnx import TensorProto
 
 from wordsight.engines.graph import EPSILON, Array, Graph
-from wordsight.engines.graph_transformer import Weights, linear
+from wordsight.engines.graph_transformer import Weights
 from wordsight.engines.graph_vit import normalised
 from wordsight.towers.spec import ModelSpec
 
@@ -63,7 +64,12 @@ def _attention_pool(graph: Graph, weights: Weights, x: str, spec: ModelSpec) -> 
     places: Array = weights.take(f"{pool}positional_embedding")
     mean = graph.node("Add", mean, graph.constant(places[:1]))  # (B, 1, C)
     tokens = graph.node("Concat", mean, graph.node("Add", cells, graph.constant(places[1:])), axis=1)
-    query = linear(graph, weights, mean, f"{pool}q_proj")
-    key, value = (linear(graph, weights, tokens, f"{pool}{part}_proj") for part in "kv")
+    query = _linear(graph, weights, mean, f"{pool}q_proj")
+    key, value = (_linear(graph, weights, tokens, f"{pool}{part}_proj") for part in "kv")
     mixed = graph.attention(query, key, value, heads=spec.image.heads, width=channels)  # (B, 1, C)
-    return linear(graph, weights, graph.reshape(mixed, [-1, channels]), f"{pool}c_proj")
+    return _linear(graph, weights, graph.reshape(mixed, [-1, channels]), f"{pool}c_proj")
+
+
+def _linear(graph: Graph, weights: Weights, x: str, name: str) -> str:
+    product = graph.node("MatMul", x, graph.weight(weights.matrix(f"{name}.weight"), axis=1))
+    return graph.node("Add", product, graph.constant(weights.take(f"{name}.bias")))
