@@ -194,7 +194,8 @@ def markdown(result: dict[str, Any], sizes: list[int]) -> str:
         f"`{result['command']}` at commit {result['commit']}, {facts['processor']}, one core, one thread, "
         f"{result['rounds']} rounds, Python {facts['python']}, PyTorch {facts['torch']}, "
         f"ONNX Runtime {facts['onnxruntime']}, open_clip {result['open_clip']}; {result['architecture']} with random "
-        f"weights; {result['pictures']}; captions of ten words; {result['clock']} time. Load average at the start {result['load']:.1f}.",
+        f"weights; {result['pictures']}; captions of ten words; "
+        f"{result['clock']} time. Load average at the start {result['load']:.1f}.",
         "",
         "Rates are those of the best round (median round in brackets); × is against open_clip fp32, best and the "
         "median of paired rounds. Cosines are to open_clip fp32: mean / worst, then with the mean row subtracted.",
