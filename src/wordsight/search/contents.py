@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -71,10 +70,12 @@ class FolderContents:
     def __init__(self, place: Path) -> None:
         self.place = place
         self._stamps: dict[str, Stamp] = {}
+        self._beside: dict[str, dict[str, Value]] | None = None
 
     def look(self, known: Mapping[str, Stamp], signature: str | None) -> Look:
         """See `Contents`.  A folder without any picture raises `NotFound`."""
         self._stamps = found = scan(self.place)
+        self._beside = None  # read again when needed
         if not found:
             raise NotFound(
                 f"no pictures in {self.place}",
@@ -94,6 +95,8 @@ class FolderContents:
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
         """Return path, name and folder, the columns of the table beside, then what is measured of the file."""
+        if self._beside is None:
+            self._beside = tables.read_beside(self.place)
         folder, _, name = key.rpartition("/")
         own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
         return {"path": key, "name": name, "folder": folder, **self._beside.get(key, {}), **own}
@@ -101,10 +104,6 @@ class FolderContents:
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
         """Return the picture's file."""
         return self.place / key
-
-    @cached_property
-    def _beside(self) -> dict[str, dict[str, Value]]:
-        return tables.read_beside(self.place)
 
 
 class SourceContents:

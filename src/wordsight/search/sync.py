@@ -131,7 +131,7 @@ class Sync:
                 rows.append(row)
                 meta.append(picture.meta)
             states[picture.key] = state
-        self._index.add(keys, np.array(rows, np.float32).reshape(len(rows), -1), meta)
+        self._index.add(keys, np.array(rows, np.float32).reshape(len(rows), self._model.spec.width), meta)
         self._index.files.record(states)
         for key, state in states.items():
             if not state.error:

@@ -1,0 +1,245 @@
+"""The verbs as they are typed: search, index, classify, embed, models."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from wordsight.cli.main import main
+from wordsight.engines.fake import COLOURS
+
+FAKE = ["--engine", "fake"]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    for name in ("red", "sub/blue", "sub/green"):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 10), COLOURS[path.stem]).save(path)
+    return folder
+
+
+def say(capsys, *arguments):
+    """Run the program and return its status, output and notices."""
+    status = main([*map(str, arguments), *FAKE])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_search_indexes_first_and_stays_in_step(photos, capsys, monkeypatch):
+    monkeypatch.chdir(photos)
+    status, out, err = say(capsys, "search", "blue")
+    assert status == 0
+    assert out.splitlines()[0].endswith("  sub/blue.png")
+    assert "3 added" in err
+    status, out, err = say(capsys, "search", "a", "blue", "thing", "-k", 1)
+    assert (len(out.splitlines()), err) == (1, "")
+    (photos / "sub").rename(photos / "other")
+    status, out, err = say(capsys, "search", "blue", "--no-sync", "-k", 1)
+    assert out.endswith("  sub/blue.png\n")
+    status, out, err = say(capsys, "search", "blue", "-k", 1)
+    assert out.endswith("  other/blue.png\n")
+    assert "2 moved" in err
+
+
+def test_forms_of_output(photos, capsys):
+    status, out, _ = say(capsys, "search", "red", "--in", photos, "--json", "-k", 2)
+    first, second = map(json.loads, out.splitlines())
+    assert status == 0
+    assert first["key"] == "red.png"
+    assert first["path"] == str(photos / "red.png")
+    assert first["score"] > second["score"]
+    assert first["meta"]["width"] == 20
+    _, out, err = say(capsys, "search", "red", "--in", photos, "--paths-only", "-k", 1)
+    assert (out, err) == (f"{photos / 'red.png'}\n", "")
+    _, out, _ = say(capsys, "search", "red", "--in", photos, "-0", "-k", 1)
+    assert out == f"{photos / 'red.png'}\0"
+
+
+def test_search_with_everything(photos, capsys):
+    arguments = ("search", "2:red", photos / "sub" / "green.png", "--in", photos)
+    _, out, _ = say(capsys, *arguments, "--without", "0.5:green", "--where", "width = 20 and not folder is null")
+    assert out.splitlines()[0].endswith("red.png")
+    status, out, err = say(capsys, *arguments, "--where", "height > 100")
+    assert (status, out) == (1, "")
+    assert "nothing in" in err
+    assert say(capsys, "search", "red", "--in", photos, "--min-match", "0.999")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["search"], "empty query"),
+        (["search", ""], "empty query"),
+        (["search", "none.jpg"], "no picture none.jpg"),
+        (["search", "red", "--where", "width <"], "letter 8"),
+        (["search", "red", "--where", "prize < 1"], "no column prize"),
+        (["search", "red", "--min-match", "7"], "cosine"),
+        (["search", "red", "-k", "0"], "k = 0"),
+        (["search", "red", "--in", "nowhere"], "nothing at nowhere"),
+        (["search", "red", "--in", "empty"], "no pictures in empty"),
+        (["index", "nowhere"], "nothing at nowhere"),
+        (["classify", "nowhere", "--classes", "a,b"], "no pictures at nowhere"),
+        (["classify", "red.png", "--classes", "a,,b"], "empty class"),
+        (["classify", "red.png", "--classes", "a,b,a"], "a is given twice"),
+        (["classify", "red.png", "--classes", "a", "--top", "0"], "--top 0"),
+        (["classify", "red.png", "--classes-file", "none.txt"], "none.txt"),
+        (["classify", "red.png", "--classes", "a", "--templates", "fotos"], "photo"),
+        (["embed", "nowhere", "--out", "out"], "nothing at nowhere"),
+        (["embed", ".", "--out", "sub"], "holds other files"),
+        (["models", "fetch", "x"], "not part of this version"),
+    ],
+)
+def test_wrong_calls_are_one_line_with_the_cure(photos, capsys, monkeypatch, arguments, word):
+    monkeypatch.chdir(photos)
+    (photos / "empty").mkdir()
+    status, out, err = say(capsys, *arguments)
+    assert (status, out) == (2, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("wordsight: ")
+    assert word in last
+    assert ";" in last
+
+
+def test_index_tells_and_fails_once(photos, capsys, tmp_path):
+    (photos / "bad.jpg").write_bytes(b"x")
+    status, out, err = say(capsys, "index", photos, "--library", tmp_path / "library")
+    assert status == 1
+    assert "3 added, 1 failed" in out
+    assert "bad.jpg" in err
+    status, out, err = say(capsys, "index", photos, "--library", tmp_path / "library")
+    assert (status, err) == (0, "")
+    assert "nothing new" in out
+    status, out, _ = say(capsys, "index", photos, "--library", tmp_path / "library", "--failed")
+    assert status == 1
+    assert "bad.jpg" in out
+    status, out, _ = say(capsys, "index", photos, "--library", tmp_path / "library", "--rebuild")
+    assert "3 added, 1 failed" in out
+
+
+def test_a_library_that_cannot_be_written_still_answers(photos, capsys):
+    from wordsight.index.lock import writing
+
+    say(capsys, "index", photos)
+    Image.new("RGB", (9, 9), COLOURS["pink"]).save(photos / "pink.png")
+    with writing(photos / ".wordsight"):
+        status, out, err = say(capsys, "search", "red", "--in", photos, "-k", 1)
+        assert say(capsys, "index", photos)[0] == 1
+    assert (status, out.endswith("red.png\n")) == (0, True)
+    assert "answering from the library as it is" in err
+
+
+def test_another_models_library_is_refused(photos, capsys, monkeypatch):
+    say(capsys, "index", photos)
+    monkeypatch.setitem(COLOURS, "red", (1, 2, 3))  # changes the fingerprint
+    status, _, err = say(capsys, "search", "red", "--in", photos)
+    assert status == 2
+    assert "--rebuild" in err
+    assert say(capsys, "index", photos, "--rebuild")[0] == 0
+
+
+def test_classify_files_folders_and_globs(photos, capsys, tmp_path):
+    status, out, _ = say(capsys, "classify", photos / "red.png", photos / "sub", "--classes", "red,green,blue")
+    assert status == 0
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        [str(photos / "red.png"), "red"],
+        [str(photos / "sub" / "blue.png"), "blue"],
+        [str(photos / "sub" / "green.png"), "green"],
+    ]
+    classes = tmp_path / "classes.txt"
+    classes.write_text("red\nblue, navy\n\n")
+    arguments = (
+        "classify",
+        f"{photos}/**/*.png",
+        "--classes-file",
+        classes,
+        "--json",
+        "--top",
+        9,
+        "--templates",
+        "none",
+    )
+    status, out, _ = say(capsys, *arguments)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert len(records) == 3
+    assert all(sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-5) for record in records)
+    assert list(records[1]["probabilities"]) == ["blue, navy", "red"]
+
+
+def test_classify_lists_what_fails_and_goes_on(photos, capsys):
+    (photos / "bad.jpg").write_bytes(b"x")
+    status, out, err = say(capsys, "classify", photos, "--classes", "red,blue")
+    assert status == 1
+    assert len(out.splitlines()) == 3
+    assert "bad.jpg" in err
+
+
+def test_embed_writes_goes_on_and_reports(photos, capsys, tmp_path):
+    (photos / "bad.jpg").write_bytes(b"x")
+    status, out, err = say(capsys, "embed", photos, "--out", tmp_path / "out", "--what", "both", "--part-size", 2)
+    assert status == 1
+    assert out.startswith("4 read: 3 pictures, 0 texts, 1 failed")
+    assert "bad.jpg" in err
+    status, _, err = say(capsys, "embed", photos, "--out", tmp_path / "out", "--what", "both", "--part-size", 2)
+    assert "2 of 2 parts were there already" in err
+
+
+def test_models_lists_and_shows(capsys, tmp_path):
+    status, out, _ = say(capsys, "models")
+    assert status == 0
+    assert "ViT-B-32" in out
+    assert say(capsys, "models", "show", tmp_path)[0] == 2
+
+
+SLOWLY = """
+import sys, time
+from wordsight.cli.main import main
+from wordsight.engines.fake import FakeEngine
+from wordsight.search import sync
+sync.SAVE_SECONDS, sync.GROUP = 0.0, 4
+embed = FakeEngine.embed_images
+def slowly(self, pixels):
+    time.sleep(0.2)
+    return embed(self, pixels)
+FakeEngine.embed_images = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_ends_with_130_and_leaves_a_usable_library(tmp_path, capsys):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(200):
+        Image.new("RGB", (10 + i, 10), (255, 0, 0)).save(folder / f"{i}.png")
+    command = [sys.executable, "-c", SLOWLY, "index", folder, *FAKE]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    rows = folder / ".wordsight" / "rows-0.f32"
+    while not (rows.exists() and rows.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err == "wordsight: stopped; what was finished before is kept\n"
+    status, out, _ = say(capsys, "search", "red", "--in", folder, "--no-sync", "-k", 1000)
+    assert 0 <= status <= 1
+    assert len(out.splitlines()) < 200
+    assert say(capsys, "index", folder)[1].startswith("200 pictures")
+
+
+def test_search_imports_neither_pictures_nor_tables_nor_torch(photos, capsys):
+    say(capsys, "index", photos)
+    code = (
+        "import sys; from wordsight.cli.main import main; "
+        f"status = main(['search', 'red', '--in', {str(photos)!r}, '--engine', 'fake']); "
+        "print(sorted({'torch', 'PIL', 'pyarrow', 'ftfy', 'onnxruntime', 'tqdm', 'csv', 'concurrent.futures'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
+    assert run.stdout.splitlines()[-1] == "[]"

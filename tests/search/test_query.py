@@ -1,0 +1,132 @@
+"""Queries: words, pictures, mixtures, what to stay away from, the least match."""
+
+import numpy as np
+import pytest
+
+from wordsight.base.errors import NotFound, UsageError
+from wordsight.search.query import join_words, query_row, read_query
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["red", "shoes"], ["red shoes"]),
+        (["2:red", "shoes", "1:grass"], ["2:red shoes", "1:grass"]),
+        (["a.jpg", "on", "grass", "2:b.png", "at", "night"], ["a.jpg", "on grass", "2:b.png", "at night"]),
+        (["red shoes"], ["red shoes"]),
+        ([], []),
+    ],
+)
+def test_words_on_a_command_line_are_one_phrase(arguments, parts):
+    assert join_words(arguments) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "weight", "words"),
+    [
+        ("red", 1, "red"),
+        ("2:red", 2, "red"),
+        (".5:red", 0.5, "red"),
+        ("1:9:30 train", 1, "9:30 train"),
+        ("a:b", 1, "a:b"),
+    ],
+)
+def test_weights(text, weight, words):
+    (part,) = read_query(text)
+    assert (part.weight, part.words, part.picture) == (weight, words, None)
+
+
+@pytest.mark.parametrize("query", ["", "  ", "2: ", [], ["red", ""], "0:red", "https://example.org/a.jpg"])
+def test_queries_that_cannot_be_used(query):
+    with pytest.raises(UsageError):
+        read_query(query)
+
+
+def test_a_picture_is_found_here_or_at_the_place(photos, monkeypatch, tmp_path):
+    (part,) = read_query("2:a/red.png", place=photos)
+    assert (part.weight, part.picture) == (2, photos / "a" / "red.png")
+    monkeypatch.chdir(photos / "a")
+    assert read_query("red.png")[0].picture.resolve() == photos / "a" / "red.png"
+    with pytest.raises(NotFound, match=r"no picture none\.jpg"):
+        read_query("none.jpg", place=photos)
+
+
+def test_a_mixture_is_the_weighted_sum_of_unit_rows(model, photos):
+    parts = read_query(["2:red", f"0.5:{photos / 'top.png'}"])
+    text, picture = model.embed_texts(["red"])[0], model.embed_images([photos / "top.png"])[0]
+    expected = 2 * text + 0.5 * picture
+    np.testing.assert_allclose(query_row(parts, model), expected / np.linalg.norm(expected), atol=1e-6)
+
+
+def test_words_pictures_and_mixtures_find_what_they_should(opened, photos):
+    library = opened(photos)
+    library.sync()
+    assert library.search("green", k=1)[0].key == "b/green.png"
+    by_picture = library.search(str(photos / "b" / "green.png"), k=2)
+    assert by_picture[0].key == "b/green.png"
+    assert by_picture[0].score == pytest.approx(1, abs=1e-5)
+    assert by_picture[0].path == photos / "b" / "green.png"
+    assert {hit.key for hit in library.search(["red", "blue"], k=2)} == {"a/red.png", "a/blue.png"}
+    assert library.search(["5:red", "blue"], k=1)[0].key == "a/red.png"
+    scores = [hit.score for hit in library.search("red")]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_without_takes_off_what_is_above_the_mean(opened, photos, model):
+    library = opened(photos)
+    library.sync()
+    plain = {hit.key: hit.score for hit in library.search(["red", "blue"])}
+    rows = {key: model.embed_images([photos / key])[0] for key in plain}
+    unwanted = model.embed_texts(["blue"])[0]
+    mean = np.mean([row @ unwanted for row in rows.values()])
+    for weight, text in ((1, "blue"), (0.25, "0.25:blue")):
+        expected = {key: plain[key] - weight * max(0, rows[key] @ unwanted - mean) for key in plain}
+        found = {hit.key: hit.score for hit in library.search(["red", "blue"], without=[text])}
+        assert found == pytest.approx(expected, abs=1e-5)
+    assert library.search(["red", "blue"], without=["blue"])[0].key == "a/red.png"
+
+
+def test_the_least_match_and_filters(opened, photos):
+    library = opened(photos)
+    library.sync()
+    assert [hit.key for hit in library.search("red", min_match=0.5)] == ["a/red.png"]
+    assert library.search("red", min_match=0.9999) == []
+    assert [hit.key for hit in library.search("red", k=1, where="folder = b and name contains GREEN")] == [
+        "b/green.png"
+    ]
+    assert library.search("red", where="width > 1000") == []
+    assert library.search("red", where="width > 1000", without=["blue"]) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"k": 0},
+        {"where": "prize < 5"},
+        {"where": "width <"},
+        {"without": [""]},
+    ],
+)
+def test_wrong_calls(opened, photos, call):
+    library = opened(photos)
+    library.sync()
+    with pytest.raises(UsageError):
+        library.search("red", **call)
+
+
+def test_no_library_yet(opened, photos):
+    with pytest.raises(NotFound, match="wordsight index"):
+        opened(photos).search("red")
+    assert not (photos / ".wordsight").exists()
+
+
+def test_only_the_metadata_of_hits_is_read(opened, photos):
+    library = opened(photos)
+    library.sync()
+    library.search("red", k=2)
+    statements = []
+    library._index._connection.set_trace_callback(statements.append)
+    library.search("red", k=2)
+    read = [statement for statement in statements if "from entry" in statement]
+    assert len(read) == 1
+    assert "where slot in (" in read[0]
