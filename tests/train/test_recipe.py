@@ -1,5 +1,7 @@
 """Recipes: what can be written, changed and is refused."""
 
+from pathlib import Path
+
 import pytest
 
 from wordsight.base.config import from_dict, to_dict
@@ -80,6 +82,13 @@ def test_packaged_recipes_are_whole():
     assert set(recipe_names()) >= {"pairs", "scenes"}
     for name in recipe_names():
         assert read_recipe(name).name == name
+
+
+def test_the_recipes_beside_the_package_are_whole():
+    paths = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.*"))
+    assert paths
+    for path in paths:
+        assert read_recipe(str(path)).out == f"runs/{path.stem}"
 
 
 @pytest.mark.parametrize(
