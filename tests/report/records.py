@@ -34,7 +34,9 @@ def write_demo_records(folder: Path) -> None:
     for result in results:
         append_line(folder / "results.jsonl", json.loads(result.to_json()))
     for step in range(10, 101, 10):
-        append_line(folder / "run" / "metrics.jsonl", {"step": step, "loss": 4.85 * 0.9 ** (step / 10), "lr": 1e-3})
+        append_line(
+            folder / "run" / "metrics.jsonl", {"step": step, "contrastive": 4.85 * 0.9 ** (step / 10), "words": 0.0}
+        )
     for step in (50, 100):
         append_line(folder / "run" / "metrics.jsonl", {"step": step, MAIN: step / 120})
     _write_matrices(folder)

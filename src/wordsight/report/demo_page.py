@@ -52,8 +52,8 @@ def write_demo_page(folder: Path) -> Path:
         lead=f"{story['scenes']['train']:,} drawn scenes with captions, two encoders that knew nothing, one space. "
         "Every figure on this page was recorded while this machine did it.",
         blocks=blocks,
-        foot=f"Written by wordsight {machine.get('wordsight', '')}, {machine.get('time', '')}, from the records beside it. "
-        "The page loads nothing from anywhere.",
+        foot=f"Written by wordsight {machine.get('wordsight', '')}, {machine.get('time', '')}, from the records beside "
+        "it. The page loads nothing from anywhere.",
     )
     path = folder / "report.html"
     with atomic_write(path, "w") as handle:

@@ -15,7 +15,7 @@ from wordsight.report.figures import Curve, line_chart
 from wordsight.report.page import box, note, page, section, table
 from wordsight.report.runs import CONFIG, RESULTS, check_runs, read_metrics, read_results
 
-LOSS = "loss"
+LOSSES = {"contrastive": "contrastive loss", "words": "word loss"}  # metric: what it is called
 Lines = Sequence[Mapping[str, Any]]
 
 
@@ -37,7 +37,9 @@ def write_run_page(runs: Sequence[Path], out: Path) -> Path:
 
 def learning_curves(lines: Lines, *, accuracies: Mapping[str, str], chance: float | None = None) -> str:
     """Return the charts of one run: the loss, and accuracies (metric name -> what it is called) over the steps."""
-    loss = line_chart([Curve("loss", points(lines, LOSS))], x_label="step", title="loss over steps")
+    found = {label: points(lines, name) for name, label in LOSSES.items()}
+    losses = [Curve(label, values) for label, values in found.items() if any(y for _, y in values)]  # 0: not used
+    loss = line_chart(losses, x_label="step", title="loss over steps")
     curves = [Curve(label, points(lines, name)) for name, label in accuracies.items() if points(lines, name)]
     right = (
         line_chart(curves, x_label="step", title="accuracy over steps", percent=True, chance=chance) if curves else ""
