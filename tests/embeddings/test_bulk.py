@@ -174,6 +174,27 @@ def test_killed_and_gone_on_equals_never_stopped(tmp_path):
     assert stopped.failures() == straight.failures()
 
 
+LIMITED = """
+import resource, sys
+from wordsight.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_disk_that_fills_up_is_one_line_and_the_rest_is_done_later(model, photos, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["embed", photos, "--out", out, "--engine", "fake", "--part-size", "10", "--quiet"]
+    command = [sys.executable, "-c", LIMITED, "1000", *arguments]  # a manifest fits, rows do not
+    full = subprocess.run(command, capture_output=True, text=True)
+    assert (full.returncode, full.stdout) == (1, "")
+    assert len(full.stderr.splitlines()) == 1
+    assert full.stderr.startswith("wordsight: the largest size of a file is reached while writing")
+    assert [path.name for path in out.iterdir()] == ["manifest.json"]
+    report = embed_source(model, open_source(photos), out, BulkOptions(part_size=10))
+    assert (report.manifest.read, report.manifest.images) == (23, 20)
+
+
 def test_reading_ahead_raises_in_place_and_stops_when_left():
     def items():
         yield from range(5)
@@ -182,7 +203,7 @@ def test_reading_ahead_raises_in_place_and_stops_when_left():
     taken = []
     with pytest.raises(ValueError, match="in the middle"):
         for item in ahead(items(), 2, Clock(), "read"):
-            taken.append(item)  # noqa: PERF402
+            taken.append(item)
     assert taken == [0, 1, 2, 3, 4]
     endless = ahead(iter(os.getpid, None), 2, Clock(), "read")
     assert next(endless) == os.getpid()

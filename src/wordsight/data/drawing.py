@@ -148,7 +148,8 @@ def _checks(u: Floats, v: Floats, period: float) -> Floats:
 
 def _step(distance: Floats) -> Floats:
     """Return 0 where the distance (pixels) is well below zero, 1 where well above, smooth over one pixel."""
-    return np.clip(distance + 0.5, 0, 1)
+    stepped: Floats = np.clip(distance + 0.5, 0, 1)
+    return stepped
 
 
 PATTERNS: dict[str, Callable[[Floats, Floats, float], Floats]] = {

@@ -229,7 +229,7 @@ def _write(out: Path, number: int, blocks: list[Block], part: _Part, options: Bu
             next_entry=part.position.entry,
             seconds=clock.take(),
         )
-        store.write_part(out, number, blocks, note, options.layout)
+        store.write_part(out, number, blocks, note=note, layout=options.layout)
 
 
 def _finish(out: Path, manifest: Manifest, rest: dict[str, float]) -> Manifest:

@@ -166,7 +166,7 @@ def finished_parts(folder: Path) -> int:
     return number
 
 
-def write_part(folder: Path, number: int, blocks: Sequence[Block], note: PartNote, layout: Layout) -> None:
+def write_part(folder: Path, number: int, blocks: Sequence[Block], *, note: PartNote, layout: Layout) -> None:
     """Write the files of one part, its note last: a part without note counts as absent and is written again."""
     for block in blocks:
         assert len(block.rows) == len(block.records)
