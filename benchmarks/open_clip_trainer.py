@@ -6,9 +6,9 @@
 
 `prepare` writes every picture of the recipe's sources once and a table with a row for each of its captions (a
 class name becomes "a photo of a NAME."); `train` calls `open_clip_train.main` on it, with the model
-configuration written from the recipe's towers: the same width, layers, heads, patch, picture size and context
-length, but its own patch stem, class token, learned positions and 49,408-entry vocabulary, since its native
-towers have no others.  Needs open_clip_torch, pandas and a torchvision, in an environment of their own.
+configuration written from the recipe's towers.  A modified ResNet is the same module on both sides; of a
+Vision Transformer width, layers, heads, patch and picture size are the same, but patch stem, class token and
+positions are open_clip's own.  Its text tower has the same shape and its own 49,408-entry vocabulary.  Needs open_clip_torch, pandas and a torchvision, in an environment of their own.
 """
 
 import argparse
@@ -65,15 +65,14 @@ def prepare(config: Config, work: Path) -> None:
 def model_config(config: Config) -> dict[str, Any]:
     """Return open_clip's model configuration of the recipe's towers."""
     image, text = config.model.image, config.model.text
+    shape: dict[str, Any] = {"image_size": image.size, "width": image.width}
+    if image.kind == "resnet":
+        shape |= {"layers": list(image.stages), "head_width": image.width * 32 // image.heads, "patch_size": None}
+    else:
+        shape |= {"layers": image.layers, "head_width": image.width // image.heads, "patch_size": image.patch}
     return {
         "embed_dim": config.model.width,
-        "vision_cfg": {
-            "image_size": image.size,
-            "layers": image.layers,
-            "width": image.width,
-            "head_width": image.width // image.heads,
-            "patch_size": image.patch,
-        },
+        "vision_cfg": shape,
         "text_cfg": {
             "context_length": text.context_length,
             "vocab_size": 49408,
