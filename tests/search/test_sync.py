@@ -165,7 +165,7 @@ def test_a_table_with_pictures_is_a_library_too(opened, photos, model, monkeypat
     library = opened(table)
     assert sorted(library.sync().added) == ["1", "2"]
     assert library.folder == tmp_path / "t.csv.wordsight"
-    hit = library.search("red", where="price < 10 and label = x")[0]
+    hit = library.search("red", where="price < 10 and class = x")[0]
     assert (hit.key, hit.meta["text"], hit.path.name) == ("1", "a red one", "red.png")
     assert not library.sync()
     counted = encoded(model, monkeypatch)

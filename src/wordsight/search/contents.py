@@ -145,7 +145,7 @@ class SourceContents:
     def _picture(self, sample: Sample) -> Picture:
         meta = {name: self._value(value) for name, value in sample.meta.items()}
         if sample.label is not None:
-            meta["label"] = sample.label
+            meta["class"] = sample.label
         if sample.texts:
             meta["text"] = "\n".join(sample.texts)
         stamp = (0, 0)
