@@ -20,6 +20,8 @@ from wordsight.cli.main import EVERYWHERE, VERBS, take_apart, verb_parser
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = sorted(path.parent.name for path in (ROOT / "src" / "wordsight").glob("*/__init__.py"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE_NAMED = re.compile(r"`([\w./-]+\.(?:py|toml|md|txt))`")
+HOUSE_PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/tour.md", "docs/cli.md")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PRIVATE_PATH = re.compile(r"(?<![\w.:/$}])/(?:home|root|Users|mnt|media|tmp|work)/\w|\.\./shared")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|TBD)\b")
@@ -29,7 +31,16 @@ TEXT_SUFFIXES = (".md", ".py", ".toml", ".json", ".jsonl", ".txt", ".cfg", ".yml
 
 def main() -> int:
     """Run every rule."""
-    rules = (room_pages, verbs_described, links_resolve, shell_blocks, python_blocks, verbs_named, clean_texts)
+    rules = (
+        room_pages,
+        verbs_described,
+        links_resolve,
+        files_named,
+        shell_blocks,
+        python_blocks,
+        verbs_named,
+        clean_texts,
+    )
     found = [line for rule in rules for line in rule()]
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
@@ -70,6 +81,15 @@ def links_resolve() -> Iterator[str]:
             place = (page.parent / target.partition("#")[0]).resolve()
             if not place.exists() or not place.is_relative_to(ROOT):
                 yield f"{page.relative_to(ROOT)}: link to {target} leads nowhere"
+
+
+def files_named() -> Iterator[str]:
+    """Files that the pages of the house name with their folder exist."""
+    for page in HOUSE_PAGES:
+        for name in FILE_NAMED.findall((ROOT / page).read_text(encoding="utf-8")):
+            places = (ROOT / name, ROOT / "src" / "wordsight" / name)
+            if "/" in name and not any(place.exists() for place in places):
+                yield f"{page}: names {name}, which is not there"
 
 
 def shell_blocks() -> Iterator[str]:
