@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.progress import track
+from wordsight.base.progress import bar
 
 Rows = NDArray[np.float32]
 BLOCK = 256  # pictures or texts given to the model at a time
@@ -32,8 +32,13 @@ class Encoder(Protocol):
 
 def image_rows(encoder: Encoder, items: Sequence[Any], *, name: str) -> Rows:
     """Return the rows of many pictures, (n, D), with a progress bar called `name`."""
-    blocks = [items[start : start + BLOCK] for start in range(0, len(items), BLOCK)]
-    return np.concatenate([encoder.embed_images(block) for block in track(blocks, len(blocks), desc=name)])
+    parts = []
+    with bar(len(items), unit="img", desc=name) as progress:
+        progress.leave = False  # a validation every few minutes should not fill the terminal
+        for start in range(0, len(items), BLOCK):
+            parts.append(encoder.embed_images(items[start : start + BLOCK]))
+            progress.update(len(parts[-1]))
+    return np.concatenate(parts)
 
 
 def text_rows(encoder: Encoder, texts: Sequence[str]) -> Rows:

@@ -18,6 +18,7 @@ from wordsight.base.records import append_line, read_lines
 
 METRICS = "metrics.jsonl"
 WINDOW = 100  # the speed shown is that of the last so many steps
+DRAWN = 0.1  # seconds between two states of the bar
 SPOKEN = 30.0  # seconds between lines where there is no terminal for a bar
 
 
@@ -62,7 +63,7 @@ class Progress:
         self._seconds = seconds
         self._batch = batch
         self._bar = bar(100, unit="%", desc="learning")
-        self._bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| {postfix}"
+        self._bar.bar_format = "{percentage:3.0f}%|{bar}| {desc}"
         self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW)
         self._spoken = time.monotonic()
         self.loss: float | None = None
@@ -78,11 +79,13 @@ class Progress:
         done = elapsed / self._seconds if self._seconds else step / max(self._length or 1, 1)
         loss = "" if self.loss is None else f"loss {self.loss:.3f} · "
         text = f"step {step} · {loss}{speed * self._batch:.0f} pairs/s · {_clock(left)} left"
-        self._bar.n = min(100, 100 * done)
-        self._bar.set_postfix_str(text)
         if self._bar.disable and now - self._spoken >= SPOKEN:
             self._spoken = now
             notice(text)
+        elif not self._bar.disable and now - self._spoken >= DRAWN:
+            self._spoken = now
+            self._bar.n = min(100, 100 * done)
+            self._bar.set_description_str(text)
 
     def close(self) -> None:
         """Leave the bar."""
