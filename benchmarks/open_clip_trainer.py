@@ -8,7 +8,8 @@
 class name becomes "a photo of a NAME."); `train` calls `open_clip_train.main` on it, with the model
 configuration written from the recipe's towers.  A modified ResNet is the same module on both sides; of a
 Vision Transformer width, layers, heads, patch and picture size are the same, but patch stem, class token and
-positions are open_clip's own.  Its text tower has the same shape and its own 49,408-entry vocabulary.  Needs open_clip_torch, pandas and a torchvision, in an environment of their own.
+positions are open_clip's own.  Its text tower has the same shape and its own 49,408-entry vocabulary.  Needs
+open_clip_torch, pandas and a torchvision, in an environment of their own.
 """
 
 import argparse
@@ -157,7 +158,7 @@ def main() -> None:
     if args.step == "train":
         train(args.work, args.epochs, arguments[cut + 1 :])
         return
-    config = read_recipe(args.recipe, getattr(args, "set"))
+    config = read_recipe(args.recipe, args.set)
     if args.step == "prepare":
         prepare(config, args.work)
     else:
