@@ -1,0 +1,118 @@
+"""`wordsight demo`: the whole story in miniature, a second call, a stop on the way, and folders it must not touch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from wordsight.base.records import read_lines
+from wordsight.cli.main import main
+from wordsight.report.runs import read_results
+
+SMALL = ["--scenes", "64", "--set", "batch=16", "--set", "validation.every=0"]
+
+
+def command(folder, *arguments):
+    return [sys.executable, "-m", "wordsight", "demo", str(folder), *SMALL, *arguments]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "story"
+    done = subprocess.run(command(folder, "--set", "steps=9"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{folder / 'report.html'}\n"
+    return folder
+
+
+def test_the_page_and_all_records_are_there(told):
+    page = (told / "report.html").read_text()
+    assert "Two towers learn to see" in page
+    story = json.loads((told / "demo.json").read_text())
+    assert story["scenes"] == {"train": 64, "unseen": 64, "seen": 64, "gallery": 64}
+    assert story["pairs_seen"] == 9 * 16
+    assert {stage["name"] for stage in story["stages"]} >= {"drawing scenes", "learning", "measuring"}
+    assert story["photos"]
+
+
+def test_the_matrix_is_recorded_before_during_and_after(told):
+    lines = list(read_lines(told / "matrices" / "steps.jsonl"))
+    assert [line["step"] for line in lines] == [0, 8, 9]
+    for line in lines:
+        matrix = np.load(told / "matrices" / line["matrix"])
+        assert matrix.shape == (16, 16)
+        assert np.abs(matrix).max() <= 1.001
+
+
+def test_results_say_how_many_chose_among_how_many(told):
+    results = {result.name: result for result in read_results(told / "results.jsonl")}
+    main_one = results["unseen/zero-shot/top-1"]
+    assert main_one.setting["classes"] == 64
+    assert main_one.setting["chance"] == 1 / 64
+    assert main_one.count == 64
+    assert results["unseen/choice/place"].setting["chance"] == 0.2
+    per_pair = [result for name, result in results.items() if name.startswith("unseen/pair/")]
+    assert len(per_pair) == 16
+    assert sum(r.value * r.count for r in per_pair) == pytest.approx(main_one.value * main_one.count)
+
+
+def test_answers_are_judged_by_what_was_drawn(told):
+    answers = list(read_lines(told / "answers.jsonl"))
+    searches = [answer for answer in answers if answer["kind"] == "scenes"]
+    assert len(searches) == 7
+    hearts = next(answer for answer in searches if answer["query"] == "red hearts")
+    for hit in hearts["hits"]:
+        assert hit["right"] == ("red heart" in hit["said"])
+        assert (told / hit["image"]).exists()
+    fours = next(answer for answer in searches if "count = 4" in answer["query"])
+    assert fours["hits"]
+    assert all(hit["said"].startswith("four ") for hit in fours["hits"])
+    assert sum(answer["kind"] == "classify" for answer in answers) == 9
+
+
+def test_a_second_call_goes_on_without_learning_again(told):
+    weights = told / "run" / "model" / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    done = subprocess.run(command(told, "--set", "steps=9"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "going on with what lies in" in done.stderr
+    assert "learning ..." not in done.stderr
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_other_settings_are_refused_where_a_demo_lies(told, capsys):
+    assert main(["demo", str(told), *SMALL, "--set", "steps=9", "--seed", "5"]) == 2
+    assert "seed 0, not 5; add --fresh" in capsys.readouterr().err
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert main(["demo", str(tmp_path), *SMALL, "--fresh"]) == 2
+    assert "holds other things" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("wrong", [["--scenes", "3"], ["--seed", "-1"]])
+def test_numbers_out_of_range_are_refused_before_anything_is_made(tmp_path, wrong):
+    assert main(["demo", str(tmp_path / "new"), *wrong]) == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_ctrl_c_leaves_what_was_finished_and_a_page_of_it(tmp_path):
+    folder = tmp_path / "stopped"
+    arguments = command(folder, "--set", "steps=100000", "--set", "log=1")
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        metrics = folder / "run" / "metrics.jsonl"
+        while process.poll() is None and not metrics.exists():
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130, errors.decode()
+    assert b"what was finished before is kept" in errors
+    assert "The matrix sharpens" in (folder / "report.html").read_text()
+    assert list((folder / "run" / "checkpoints").iterdir())
