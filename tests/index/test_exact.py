@@ -52,6 +52,31 @@ def test_comes_back_as_it_was_saved(opened, tmp_path):
     assert again.keys() == {"a", "b"}
 
 
+SPILLING = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from wordsight.index.exact import ExactIndex
+index = ExactIndex.open(Path(sys.argv[1]), fingerprint="f", width=4, writable=True)
+index._connection.execute("pragma cache_size = 1")
+index.remove(["a"])
+index.add([str(i) for i in range(5000)], np.ones((5000, 4), np.float32), [{"i": i} for i in range(5000)])
+assert Path(sys.argv[1], "library.db-journal").stat().st_size > 4096
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_killed_in_the_middle_of_writing_the_database(opened, tmp_path):
+    index = opened(tmp_path)
+    index.add(["a"], unit(1), [{"x": 1}])
+    index.save()
+    index.close()
+    subprocess.run([sys.executable, "-c", SPILLING, tmp_path])
+    reader = opened(tmp_path, writable=False)
+    assert [hit.key for hit in reader.search(unit(1), 9)[0]] == ["a"]
+    assert list(reader.columns()) == ["x"]
+
+
 def test_what_was_not_saved_is_dropped(opened, tmp_path):
     index = opened(tmp_path)
     index.add(["a"], unit(1), [{}])

@@ -1,7 +1,7 @@
 """The SQLite file of an index: its schema, its connection, and its errors in our words.
 
-Opened for reading it changes nothing on the disk, so a library on a read-only disk can be searched.  Knows no rows
-and no pictures.
+Opened for reading it makes nothing and a library on a read-only disk can be searched; but what a killed process left
+half written is undone, for which SQLite opens the file for writing where it may.  Knows no rows and no pictures.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def connect(folder: Path, *, writable: bool) -> sqlite3.Connection:
     with database_errors(path):
         if writable:
             folder.mkdir(parents=True, exist_ok=True)
-        mode = "rwc" if writable else "ro"
+        mode = "rwc" if writable else "rw"  # "rw" falls back to reading where writing is not allowed
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:

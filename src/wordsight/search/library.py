@@ -95,7 +95,8 @@ class Library:
         if not self.exists():
             return
         with writing(self.folder):
-            for path in [self.folder / NAME, *self.folder.glob("rows-*.f32"), *self.folder.glob(f"{NAME}-journal")]:
+            # The journal first: left alone beside a new database it would spoil it.
+            for path in [self.folder / f"{NAME}-journal", self.folder / NAME, *self.folder.glob("rows-*.f32")]:
                 path.unlink(missing_ok=True)
 
     def search(
