@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 Filter = Literal["bicubic", "bilinear"]
 
 _BAND = 16  # outputs a product: 8 to 32 measured alike, 16 best
-_CHUNK = 1 << 18  # input samples that are turned into floats at a time: 1 MiB, what a core's cache holds
+_CHUNK = 1 << 19  # input samples turned into floats at a time: 2 MiB, measured best of 0.25 to 4
 _SUPPORT = {"bicubic": 2.0, "bilinear": 1.0}  # in output pixels; Pillow, src/libImaging/Resample.c
 
 
