@@ -145,7 +145,7 @@ def main() -> None:
     """Read the command line and do one of the three steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("prepare", "train", "evaluate"))
-    parser.add_argument("recipe", nargs="?", default="small_real")
+    parser.add_argument("recipe", nargs="?", default="wordsight-small")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=c")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=1)

@@ -1,6 +1,6 @@
 """From what is typed after `wordsight train` to a `Config`: a TOML or Python file or a packaged name, and changes.
 
-    config = read_recipe("recipes/small_real.toml", ["budget=20m", "model.image.layers=6"])
+    config = read_recipe("recipes/wordsight-small.toml", ["budget=20m", "model.image.layers=6"])
 
 In TOML, `model.architecture` names an architecture; other keys below `model` change it.  A Python recipe is
 a file with `recipe() -> Config`; it is run, so run only those you trust.  Free of PyTorch.
