@@ -10,7 +10,6 @@ remark.  Does not know towers: averaging over prompts happens where the embeddin
 
 import difflib
 import re
-from importlib import resources
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, UsageError
@@ -20,7 +19,7 @@ _SLOT = re.compile(r"\{c?\}")
 
 def template_names() -> list[str]:
     """Return the names of the lists that ship with the package."""
-    folder = resources.files("wordsight.text").joinpath("templates")
+    folder = Path(__file__).parent / "templates"
     return sorted(entry.name.removesuffix(".txt") for entry in folder.iterdir() if entry.name.endswith(".txt"))
 
 
@@ -28,7 +27,7 @@ def templates(name_or_file: str | Path) -> list[str]:
     """Return the templates of a named list ("none", "photo", "clip", "product") or of a text file."""
     names = template_names()
     if str(name_or_file) in names:
-        text = resources.files("wordsight.text").joinpath("templates", f"{name_or_file}.txt").read_text("utf-8")
+        text = (Path(__file__).parent / "templates" / f"{name_or_file}.txt").read_text("utf-8")
         return _parse(text, str(name_or_file))
     path = Path(name_or_file)
     if not path.is_file():

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import resources
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound
@@ -42,7 +41,7 @@ class Vocabulary:
 @lru_cache(maxsize=1)
 def published_vocabulary() -> Vocabulary:
     """Return CLIP's vocabulary: the pairs as little-endian uint16 ids, packed by zlib in `tables/clip-pairs.bin.z`."""
-    packed = resources.files("wordsight.text").joinpath("tables", "clip-pairs.bin.z").read_bytes()
+    packed = (Path(__file__).parent / "tables" / "clip-pairs.bin.z").read_bytes()
     return Vocabulary(list(struct.iter_unpack("<HH", zlib.decompress(packed))))
 
 
