@@ -9,9 +9,12 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from wordsight.base.records import read_lines
 from wordsight.cli.main import main
+from wordsight.cli.story import photos
+from wordsight.cli.story.notebook import open_notebook
 from wordsight.report.runs import read_results
 
 SMALL = ["--scenes", "64", "--set", "batch=16", "--set", "validation.every=0"]
@@ -116,3 +119,45 @@ def test_ctrl_c_leaves_what_was_finished_and_a_page_of_it(tmp_path):
     assert b"what was finished before is kept" in errors
     assert "The matrix sharpens" in (folder / "report.html").read_text()
     assert list((folder / "run" / "checkpoints").iterdir())
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed package that brings two photos, a sign and a broken file."""
+    place = tmp_path / "site" / "snapshots" / "data"
+    place.mkdir(parents=True)
+    (place.parent / "__init__.py").write_text("")
+    for name, size in (("chelsea", (600, 300)), ("pond", (200, 200)), ("sign", (40, 40))):
+        Image.new("RGB", size, "orange").save(place / f"{name}.png")
+    (place / "torn.jpg").write_bytes(b"not a picture")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setattr(photos, "SOURCES", {"snapshots": "data", "not_installed": "data"})
+    monkeypatch.setattr(photos, "QUESTIONS", {"a cat": ("snapshots-chelsea",), "a rocket": ("snapshots-rocket",)})
+    return place
+
+
+def test_photos_of_an_installed_package_are_copied_small_and_searched(told, tmp_path, package, capsys):
+    notebook = open_notebook(tmp_path / "album", {}, fresh=False)
+    answers = photos.search_photos(notebook, str(told / "run" / "model"))
+    assert [answer["query"] for answer in answers] == ["a cat"]  # nobody has a rocket
+    assert {hit["image"] for hit in answers[0]["hits"]} == {"photos/snapshots-chelsea.jpg", "photos/snapshots-pond.jpg"}
+    assert {hit["image"] for hit in answers[0]["hits"] if hit["right"]} == {"photos/snapshots-chelsea.jpg"}
+    with Image.open(tmp_path / "album" / "photos" / "snapshots-chelsea.jpg") as copy:
+        assert copy.size == (480, 240)
+    assert notebook["photos"].startswith("2 photos, model ")
+    assert "torn.jpg" in capsys.readouterr().err
+
+
+def test_without_a_model_the_photos_step_says_so_in_one_line(tmp_path, package, capsys):
+    notebook = open_notebook(tmp_path / "album", {}, fresh=False)
+    assert photos.search_photos(notebook, str(tmp_path / "no-model")) == []
+    assert notebook["photos"].startswith("2 photos lie in photos/, but nothing to search them: ")
+    assert "\n" not in notebook["photos"]
+    assert notebook["photos"] in capsys.readouterr().err
+
+
+def test_without_photos_the_step_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "SOURCES", {"not_installed": "data"})
+    notebook = open_notebook(tmp_path / "album", {}, fresh=False)
+    assert photos.search_photos(notebook, None) == []
+    assert "no photos to search" in notebook["photos"]
