@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the three actions."""
     actions = parser.add_subparsers(dest="action", metavar="pack|check|stats", required=True)
-    pack = actions.add_parser("pack", help="write webdataset shards with a manifest; goes on where it was stopped")
+    pack = actions.add_parser(
+        "pack", allow_abbrev=False, help="write webdataset shards with a manifest; goes on where it was stopped"
+    )
     _add_source(pack)
     pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
     pack.add_argument("--shard-size", type=int, default=1000, metavar="N", help="samples a shard (default: 1000)")
@@ -22,11 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resize", type=int, metavar="PIXELS", help="scale the shorter side down to this (default: keep)"
     )
     pack.add_argument("--quality", type=int, default=90, metavar="Q", help="of resized JPEGs (default: 90)")
-    check = actions.add_parser("check", help="broken, double, tiny, captionless, too long, lopsided, stretched")
+    check = actions.add_parser(
+        "check", allow_abbrev=False, help="broken, double, tiny, captionless, too long, lopsided, stretched"
+    )
     _add_source(check)
     check.add_argument("--json", action="store_true", help="everything as one JSON object")
     check.add_argument("--verify", action="store_true", help="compare packed shards with the hashes of their manifest")
-    stats = actions.add_parser("stats", help="counts, sizes, caption lengths, words, classes")
+    stats = actions.add_parser("stats", allow_abbrev=False, help="counts, sizes, caption lengths, words, classes")
     _add_source(stats)
     stats.add_argument("--json", action="store_true", help="everything as one JSON object")
 
