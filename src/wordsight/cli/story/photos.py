@@ -48,7 +48,7 @@ def search_photos(notebook: Notebook, name: str | None) -> list[dict[str, Any]]:
         if not names:
             packages = " nor ".join(SOURCES)
             return _nothing(
-                notebook, f"no photos to search: neither {packages} is installed (pip install scikit-image)"
+                notebook, f"no photos to search: neither {packages} is installed (pip install 'wordsight[demo]')"
             )
         try:
             model = load(name)
