@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wordsight.cli.story.notebook import Notebook
 
 FOLDER = "wordsight-demo"
-SCENES = 4000
+SCENES = 6000
 LEAST_SCENES = 64  # each pair of colour and shape at least once
 
 
