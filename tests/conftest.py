@@ -2,6 +2,7 @@
 nobody's own model or library leaks in, progress says nothing."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reached for the network would fail here, not hang
 os.environ.pop("WORDSIGHT_MODEL", None)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored, and children inherit that
 settings.register_profile("same", derandomize=True, deadline=None, database=None)  # the same cases on every machine
 settings.load_profile("same")
 
