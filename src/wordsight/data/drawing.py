@@ -19,7 +19,7 @@ from wordsight.base.errors import UsageError
 
 SIDE = 96  # pixels; objects stay clear at the 64 that small towers look at
 FINER = 3  # masks are drawn this many times larger and then averaged
-LIGHT = 0.62  # how far the second tone of a texture lies from the colour, towards white
+LIGHT = 0.75  # how far the second tone of a texture lies from the colour, towards white
 EDGE = 0.45  # the outline's tone: this share of the colour
 INNER = 0.86  # what lies within the outline, as a share of the radius
 
@@ -121,7 +121,7 @@ def _skin(ink: Floats, texture: str, *, window: Window, rng: np.random.Generator
     if texture not in PATTERNS:
         raise UsageError(f"no texture {texture!r}", cure=f"known: {', '.join(TEXTURES)}")
     light = ink + (255 - ink) * LIGHT
-    period = max(6.5, 0.62 * window.radius) * rng.uniform(0.9, 1.1)  # pixels: a small object has its pattern too
+    period = max(8.0, 0.8 * window.radius) * rng.uniform(0.9, 1.1)  # pixels: a small object has its pattern too
     turn = rng.uniform(-0.35, 0.35) + (rng.choice((0.0, math.pi / 2, math.pi / 4)) if texture == "striped" else 0.0)
     rows, columns = np.mgrid[0 : window.side, 0 : window.side]
     rows, columns = rows - window.y, columns - window.x

@@ -56,15 +56,10 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; cells that begin with a digit or a sign are set to the right."""
+    """Return a table of plain texts."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(text: str) -> str:
-    kind = ' class="number"' if text[:1].isdigit() or text[:1] in "+-−" else ""
-    return f"<td{kind}>{escape(text)}</td>"
 
 
 def image(path: Path, words: str) -> str:

@@ -1,7 +1,7 @@
 """Use the learned towers as one uses any model: classify pictures, index a folder, search by words and by picture."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ class Question:
     words: str
     wanted: Mapping[str, Value]
     where: str | None = None
-    without: tuple[str, ...] = field(default=())
 
 
 QUESTIONS = (
@@ -34,7 +33,7 @@ QUESTIONS = (
     Question("three green moons", {"colour": "green", "shape": "moon", "count": 3}),
     Question("a purple arrow on the left", {"colour": "purple", "shape": "arrow", "place": "left"}),
     Question("yellow circles", {"colour": "yellow", "shape": "circle", "count": 4}, where="count = 4"),
-    Question("pink rings", {"colour": "pink", "shape": "ring"}, without=("plain pink rings",)),
+    Question("dotted pink rings", {"colour": "pink", "shape": "ring", "texture": "dotted"}),
 )
 
 
@@ -66,13 +65,11 @@ def search(notebook: Notebook, model: Model) -> list[dict[str, Any]]:
 
 
 def _ask(library: Library, question: Question, drawn: Mapping[str, Scene], folder: Path) -> dict[str, Any]:
-    hits = library.search(question.words, k=HITS, where=question.where, without=question.without)
+    hits = library.search(question.words, k=HITS, where=question.where)
     shown = [_shown(hit, question.wanted, drawn, folder) for hit in hits]
     there = sum(_shows(scene, question.wanted) for scene in drawn.values())
     found = sum(hit["right"] for hit in shown)
-    query = question.words
-    query += f' --where "{question.where}"' if question.where else ""
-    query += "".join(f' --without "{words}"' for words in question.without)
+    query = question.words + (f' --where "{question.where}"' if question.where else "")
     aside = f"{there} of {len(drawn):,} pictures show it; {found} among the first {len(shown)}"
     return {"kind": "scenes", "query": query, "aside": aside, "hits": shown}
 
