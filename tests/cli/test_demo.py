@@ -14,8 +14,11 @@ from PIL import Image
 from wordsight.base.records import read_lines
 from wordsight.cli.main import main
 from wordsight.cli.story import photos
+from wordsight.cli.story.measure import names
 from wordsight.cli.story.notebook import open_notebook
+from wordsight.data.scenes import all_pairs
 from wordsight.report.runs import read_results
+from wordsight.train.recipe import read_recipe
 
 SMALL = ["--scenes", "64", "--set", "batch=16", "--set", "validation.every=0"]
 
@@ -86,6 +89,13 @@ def test_a_second_call_goes_on_without_learning_again(told):
     assert "going on with what lies in" in done.stderr
     assert "learning ..." not in done.stderr
     assert weights.stat().st_mtime_ns == before
+
+
+def test_the_recipe_measures_on_all_pairs():
+    config = read_recipe("scenes", ["root=here", "out=there"])
+    for task in config.validation.tasks.values():
+        assert task.classes == names(all_pairs())
+    assert config.schedule.steps % config.validation.every == 0  # so that the curve ends with the last step
 
 
 def test_other_settings_are_refused_where_a_demo_lies(told, capsys):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wordsight.search.library import Library
 
 SOURCES = {"skimage": "data", "sklearn": "datasets/images"}  # package: where its pictures lie
+SUFFIXES = (".jpg", ".jpeg", ".png")  # what photos come as; other files there are for tests of readers
 SIDE = 480  # pixels of the longer side of a copy
 LEAST = 128  # pixels; what is smaller is a sign, not a picture
 HITS = 4
@@ -91,7 +92,8 @@ def _copy(place: Path, folder: Path, package: str) -> list[str]:
     from wordsight.images.files import find_images
 
     names = []
-    for path in find_images(place) if place.is_dir() else ():
+    found = find_images(place) if place.is_dir() else ()
+    for path in (path for path in found if path.suffix.lower() in SUFFIXES):
         try:
             picture = Image.fromarray(decode(path))
         except InputError as error:
