@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from wordsight.report.figures import Bar, Curve, Frame, heatmap, interval_bars, line_chart, shade, ticks
+from wordsight.report.figures import Bar, Curve, Frame, heatmap, interval_bars, line_chart, shade, short, ticks
 
 
 def opacity(style):
@@ -58,3 +58,7 @@ def test_bars_are_as_long_as_their_values_and_tell_chance():
     full = [float(bar.get("width")) for bar in svg.findall("rect") if bar.get("class") == "full"]
     assert full[0] == pytest.approx(full[1] / 2)
     assert "40.0 to 60.0, chance 25.0 %" in text
+
+
+def test_numbers_beside_the_axis_are_short():
+    assert [short(v) for v in (0.0, 0.0005, 0.25, 2.0, 150_000.0)] == ["0", "5e-4", "0.25", "2", "150k"]

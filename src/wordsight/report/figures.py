@@ -91,7 +91,7 @@ def _grid(frame: Frame, *, percent: bool) -> str:
     for y in ticks(*frame.y, 5):
         x0, height = frame.at(frame.x[0], y)
         x1, _ = frame.at(frame.x[1], y)
-        said = f"{100 * y:.0f} %" if percent else f"{y:g}"
+        said = f"{100 * y:.0f} %" if percent else short(y)
         parts.append(f'<path class="rule" d="M{x0} {height}H{x1}"/>')
         parts.append(f'<text x="{x0 - 6}" y="{height + 4}" class="end soft">{said}</text>')
     for x in ticks(*frame.x, 6):
@@ -112,6 +112,15 @@ def _legend(frame: Frame, curves: Sequence[Curve]) -> str:
         parts.append(f'<text x="{x + 17}" y="18">{escape(curve.name)}</text>')
         x += 30 + round(6.4 * len(curve.name))
     return "".join(parts)
+
+
+def short(value: float) -> str:
+    """Return a number in a few letters: 0.0005 as 5e-4, 150000 as 150k."""
+    if abs(value) >= 10_000:
+        return f"{value / 1000:g}k"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return f"{value:g}"
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
