@@ -50,8 +50,8 @@ def draw(answers: list[tuple[str, list[Hit]]], pictures: dict[str, Image.Image],
 
 
 def describe(hit: Hit) -> str:
-    """Return the score and what the place itself says of the picture."""
-    words = hit.meta.get("text") or hit.meta.get("class") or hit.key
+    """Return the score and the kind of the picture, or its name."""
+    words = hit.meta.get("class") or hit.key
     return f"{hit.score:.2f} {str(words).splitlines()[0][:90]}"
 
 
