@@ -142,7 +142,7 @@ def package(tmp_path, monkeypatch):
     (place / "torn.jpg").write_bytes(b"not a picture")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setattr(photos, "SOURCES", {"snapshots": "data", "not_installed": "data"})
-    monkeypatch.setattr(photos, "QUESTIONS", {"a cat": ("snapshots-chelsea",), "a rocket": ("snapshots-rocket",)})
+    monkeypatch.setattr(photos, "QUESTIONS", {"a cat": "snapshots-chelsea", "a rocket": "snapshots-rocket"})
     return place
 
 
@@ -155,6 +155,8 @@ def test_photos_of_an_installed_package_are_copied_small_and_searched(told, tmp_
     with Image.open(tmp_path / "album" / "photos" / "snapshots-chelsea.jpg") as copy:
         assert copy.size == (480, 240)
     assert notebook["photos"].startswith("2 photos, model ")
+    assert "of 1 queries" in notebook["photos"]
+    assert "among the first 2 for 1 (by chance: 0.5 and 1.0)" in notebook["photos"]
     assert "torn.jpg" in capsys.readouterr().err
 
 
