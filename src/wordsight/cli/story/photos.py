@@ -73,8 +73,8 @@ def _judge(answers: Sequence[dict[str, Any]], count: int, model: str) -> str:
     shown = min(HITS, count)
     chance = f"{len(answers) / count:.1f} and {shown * len(answers) / count:.1f}"
     return (
-        f"{count} photos, model {model}: of {len(answers)} queries the right one comes first for {first} and is among the "
-        f"first {shown} for {among} (by chance: {chance})"
+        f"{count} photos, model {model}: of {len(answers)} queries the right one comes first for {first} and is "
+        f"among the first {shown} for {among} (by chance: {chance})"
     )
 
 
