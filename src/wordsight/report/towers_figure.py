@@ -11,7 +11,7 @@ CELL = 62
 LEFT, TOP = 330, 250  # where the matrix begins
 TOWER = 84  # thickness of a tower
 ROOM = 130  # to the right, for the last caption
-STRONG = 0.55  # cosines above it are written in the paper's colour
+STRONG = 0.7  # cosines above it are written in the paper's colour
 
 
 def towers_figure(matrix: Matrix, *, pictures: Sequence[Path], captions: Sequence[str]) -> str:
