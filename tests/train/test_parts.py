@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from wordsight.base.errors import UsageError
+from wordsight.engines.torch_engine import choose_device
 from wordsight.towers.build import build
 from wordsight.towers.catalogue import architecture
 from wordsight.train.average import Average
 from wordsight.train.config import OptimiserConfig
 from wordsight.train.optimiser import make_optimiser, named_parameters
-from wordsight.train.precision import autocast, pick_device
+from wordsight.train.precision import autocast
 from wordsight.train.words import WordsHead, rarity_of, word_targets
 
 
@@ -67,8 +68,8 @@ def test_autocast_is_what_was_asked_for():
 
 def test_an_unknown_device_is_refused():
     with pytest.raises(UsageError, match="warp"):
-        pick_device("warp")
-    assert pick_device("cpu").type == "cpu"
+        choose_device("warp")
+    assert choose_device("cpu").type == "cpu"
 
 
 def test_word_targets_are_spread_by_rarity():

@@ -28,6 +28,7 @@ from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.data.loader import Loader
 from wordsight.data.spec import LoaderSpec
+from wordsight.engines.torch_engine import choose_device
 from wordsight.evaluate.encode import Encoder
 from wordsight.towers.build import build
 from wordsight.train.average import Average
@@ -37,7 +38,7 @@ from wordsight.train.finish import finish
 from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
 from wordsight.train.pictures import Pairs, all_texts, open_pairs, open_tokenizer
-from wordsight.train.precision import autocast, pick_device
+from wordsight.train.precision import autocast
 from wordsight.train.record import Progress, Record
 from wordsight.train.schedule import Clock, rate
 from wordsight.train.validate import TowersEncoder, Validation
@@ -69,7 +70,7 @@ def train(config: Config, *, device: str = "auto", resume: bool = False, watch: 
     """
     folder = Path(config.out)
     _claim(folder, config, resume=resume)
-    with _deterministic(pick_device(device)) as chosen:
+    with _deterministic(choose_device(device)) as chosen:
         learning = Learning(config, folder, chosen)
         if resume and list_checkpoints(folder):
             learning.restore(list_checkpoints(folder)[-1])

@@ -1,26 +1,11 @@
-"""Which device a run uses, and whether it computes in bfloat16."""
+"""Whether a run computes in bfloat16."""
 
 import contextlib
 from pathlib import Path
 
 import torch
 
-from wordsight.base.errors import UsageError
-
 CPU_FLAGS = ("avx512_bf16", "amx_bf16")  # as /proc/cpuinfo spells them
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device for "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1" or "mps"."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = str(error).splitlines()[0]
-        raise UsageError(f"device {name!r} cannot be used: {first}", cure="use auto or cpu") from None
-    return device
 
 
 def has_bf16(device: torch.device) -> bool:
