@@ -6,12 +6,14 @@ half written is undone, for which SQLite opens the file for writing where it may
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import storage_errors
 
+_AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 NAME = "library.db"
 FORMAT = "1"
 PATIENCE = 30.0  # seconds to wait for another process to finish a save, which takes milliseconds
@@ -86,3 +88,11 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, writable: bool) -> N
 def read_facts(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the facts about the library: format, fingerprint, width, generation of the rows file and so on."""
     return dict(connection.execute("select name, value from fact"))
+
+
+def select_in(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of `statement`, which ends in "where column in", for these values, however many."""
+    for start in range(0, len(values), _AT_ONCE):
+        part = values[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(part))
+        yield from connection.execute(f"{statement} ({marks})", part)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, UsageError
 from wordsight.base.nouns import Value
-from wordsight.index.database import NAME, connect, database_errors, read_facts
+from wordsight.index.database import NAME, connect, database_errors, read_facts, select_in
 from wordsight.index.files import FileTable
 from wordsight.index.index import Hit, Rows
 from wordsight.index.rows import RowFile, drop_other_generations
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 DEAD_SHARE = 0.25  # of the rows; beyond it save() compacts
 DEAD_LEAST = 1000  # fewer are not worth a new file
-_AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 
 
 class ExactIndex:
@@ -252,26 +251,17 @@ class ExactIndex:
         columns = self._connection.execute("select name, place from meta_column order by rowid").fetchall()
         wanted = ", ".join(["slot", "key", *(place for _, place in columns)])
         found = {}
-        for start in range(0, len(slots), _AT_ONCE):
-            part = slots[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            statement = f"select {wanted} from entry where slot in ({marks})"
-            for slot, key, *values in self._connection.execute(statement, part):
-                pairs = zip(columns, values, strict=True)
-                meta = {name: restored(value) for (name, _), value in pairs if value is not None}
-                found[slot] = (str(restored(key)), meta)
+        for slot, key, *values in select_in(self._connection, f"select {wanted} from entry where slot in", slots):
+            pairs = zip(columns, values, strict=True)
+            meta = {name: restored(value) for (name, _), value in pairs if value is not None}
+            found[slot] = (str(restored(key)), meta)
         return found
 
     def _slots(self, keys: Sequence[str]) -> dict[str, int]:
         """Return key -> slot of the keys that are there."""
-        found = {}
         wanted = [stored(key) for key in keys]
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            rows = self._connection.execute(f"select key, slot from entry where key in ({marks})", part)
-            found.update({str(restored(key)): slot for key, slot in rows})
-        return found
+        rows = select_in(self._connection, "select key, slot from entry where key in", wanted)
+        return {str(restored(key)): slot for key, slot in rows}
 
     def _bury(self, keys: Sequence[str]) -> None:
         slots = [(slot,) for slot in self._slots(keys).values()]

@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from wordsight.index.database import select_in
 from wordsight.index.values import restored, stored
-
-_AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,9 @@ class FileTable:
 
     def states(self, paths: Iterable[str]) -> dict[str, FileState]:
         """Return what is known of these files; unknown ones are left out."""
-        found = {}
         wanted = [stored(path) for path in paths]
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            rows = self._connection.execute(f"select * from file where path in ({marks})", part)
-            found.update({str(restored(path)): FileState(*state) for path, *state in rows})
-        return found
+        rows = select_in(self._connection, "select * from file where path in", wanted)
+        return {str(restored(path)): FileState(*state) for path, *state in rows}
 
     def contents(self) -> dict[str, str]:
         """Return SHA-256 -> path for every file that has a row."""
