@@ -7,17 +7,29 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # openai/CLIP, clip/clip.py
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
+HALF = (0.5, 0.5, 0.5)  # SigLIP, ALIGN, Perception Encoder: values from -1 to 1
+
+
 @dataclass(frozen=True, slots=True)
 class PreprocessSpec:
     """Resize, crop and normalisation.
 
-    `size` is the side of the square in pixels. `resize`: "shortest" scales the shorter side to `size`
-    and crops the centre; "squash" scales both sides to `size`. `mean` and `std` are per RGB channel on
-    values in 0..1.
+    `size` is the side of the square in pixels that the tower sees. `resize`: "shortest" scales the shorter
+    side to `scale_to` (0 means `size`) and crops the centre; "squash" scales both sides; "longest" scales the
+    longer side to `size` and fills the rest with `fill`; "patches" keeps the shape of the picture within
+    `max_patches` patches of side `patch` (NaFlex). `interpolation` is Pillow's, with `antialias` unless said
+    otherwise. `rgb`: colours become RGB "before" or "after" the resize (which differs for palettes and
+    transparency). `mean` and `std` are per RGB channel on values in 0..1.
     """
 
     size: int = 224
-    resize: Literal["shortest", "squash"] = "shortest"
-    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    resize: Literal["shortest", "squash", "longest", "patches"] = "shortest"
+    scale_to: int = 0
+    interpolation: Literal["bicubic", "bilinear", "lanczos", "nearest"] = "bicubic"
+    antialias: bool = True
+    rgb: Literal["before", "after"] = "before"
+    fill: int = 0
+    patch: int = 0
+    max_patches: int = 0
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD

@@ -1,0 +1,36 @@
+"""Two sets of rows side by side, and the table of docs/parity.md made from what was measured.
+
+    record("openclip ViT", "open_clip_torch", ours, theirs)
+
+asserts that the largest difference is at most 1e-5 and, where $PARITY_TABLE names a file, adds one JSON line to it.
+"""
+
+import importlib.metadata
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+LIMIT = 1e-5  # between numbers of unit rows, fp32
+
+
+def unit(rows) -> np.ndarray:
+    rows = np.asarray(rows, np.float64)
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def record(row: str, neighbour: str, ours, theirs, *, limit: float = LIMIT) -> float:
+    """Assert that unit rows agree within `limit`; `neighbour` is the name of its distribution."""
+    ours, theirs = unit(ours), unit(theirs)
+    assert ours.shape == theirs.shape, (row, ours.shape, theirs.shape)
+    worst = float(np.abs(ours - theirs).max())
+    spread = float(np.abs(theirs - theirs.mean(axis=0)).max())
+    assert spread > 10 * limit, f"{row}: all reference rows are alike ({spread:.1e}), nothing would be shown"
+    assert worst <= limit, f"{row}: differs from {neighbour} by {worst:.2e}, allowed {limit:.0e}"
+    table = os.environ.get("PARITY_TABLE")
+    if table:
+        line = {"row": row, "neighbour": f"{neighbour} {importlib.metadata.version(neighbour)}", "worst": worst}
+        with Path(table).open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
+    return worst
