@@ -59,10 +59,10 @@ class Model:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The `wordsight.text.tokenizer.Tokenizer` of the model."""
-        from wordsight.text.tokenizer import Tokenizer
+        """The model's tokenizer: a `wordsight.text.open.AnyTokenizer`."""
+        from wordsight.text.open import open_tokenizer
 
-        return Tokenizer.from_spec(self.spec.tokenizer, self.folder)
+        return open_tokenizer(self.spec.tokenizer, self.folder)
 
     def load_pixels(self, item: Any, *, name: str = "") -> NDArray[np.uint8]:
         """Return what the image tower sees of a picture: uint8 (S, S, 3)."""

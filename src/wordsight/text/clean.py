@@ -1,22 +1,36 @@
-"""Cleaning and splitting text as CLIP does, before any byte pair is looked at.
+"""Cleaning text before it is cut, in each family's own way, and CLIP's way to cut it into words.
 
-    words("A red &amp; white  DOG's")   # ["a", "red", "&", "white", "dog", "'s"]
+    clean("A red &amp; white  DOG's", "canonical")   # "a red white dogs"
+    words("A red &amp; white  DOG's")                # ["a", "red", "&", "white", "dog", "'s"]
 
-Broken encodings mended (ftfy), HTML entities resolved twice, white space collapsed, lower case; then letters in
-one piece, digits one by one, other signs together.  Plain ASCII text without `&` and control characters cannot
-be changed by ftfy or HTML, so it takes a way that imports neither ftfy nor regex.
+| cleaning | does |
+|---|---|
+| clip | broken encodings mended (ftfy), HTML entities resolved twice, white space collapsed, lower case |
+| whitespace | the same with the case kept |
+| canonical | the same with `_` as a space and ASCII punctuation dropped (open_clip's SigLIP) |
+| siglip | lower case, ASCII punctuation (with `_`) dropped, white space collapsed (transformers' SigLIP) |
+| nfc | Unicode's composed form, white space as spaces, lower case letter by letter (transformers' CLIP) |
+| lower, lower-ascii | lower case; that of ASCII letters only (big_vision) |
+| none | nothing |
+
+Plain ASCII text without `&` and control characters cannot be changed by ftfy, HTML or Unicode's forms, so it takes
+a way that imports neither ftfy nor regex.
 """
 
 import re
+import string
+from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+from wordsight.text.spec import Cleaning
 
 START_WORD = "<start_of_text>"
 END_WORD = "<end_of_text>"
 
-_CONTRACTIONS = f"{START_WORD}|{END_WORD}|'s|'t|'re|'ve|'m|'ll|'d"
+_CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
 _PLAIN = re.compile(r"[ -%'-~\t\n\r]*")
-_PLAIN_WORD = re.compile(_CONTRACTIONS + r"|[a-z]+|[0-9]|[^\sa-z0-9]+")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def is_plain(text: str) -> bool:
@@ -24,26 +38,77 @@ def is_plain(text: str) -> bool:
     return _PLAIN.fullmatch(text) is not None
 
 
-def clean(text: str) -> str:
-    """Return the text mended, with entities resolved, white space collapsed, in lower case."""
+def clean(text: str, cleaning: Cleaning = "clip") -> str:
+    """Return the text cleaned; see the table above."""
+    return _CLEANERS[cleaning](text)
+
+
+def words(text: str, cleaning: Cleaning = "clip") -> list[str]:
+    """Return the cleaned text cut into the pieces within which CLIP's byte pairs are joined.
+
+    Special tokens written out are pieces of their own.
+    """
+    plain = is_plain(text)
+    text = text.lower() if plain and cleaning in ("clip", "nfc") else clean(text, cleaning)
+    return _word(cleaning, plain).findall(text)  # type: ignore[no-any-return]
+
+
+def special_words(cleaning: Cleaning) -> tuple[str, str]:
+    """Return how CLIP's start and end tokens are written in a text: transformers' spelling or open_clip's."""
+    return ("<|startoftext|>", "<|endoftext|>") if cleaning == "nfc" else (START_WORD, END_WORD)
+
+
+@cache
+def _word(cleaning: Cleaning, plain: bool) -> Any:
+    fixed = "|".join([*map(re.escape, special_words(cleaning)), _CONTRACTIONS])
+    if plain:
+        flags = re.IGNORECASE if cleaning in ("whitespace", "none") else re.NOFLAG
+        return re.compile(fixed + r"|[a-z]+|[0-9]|[^\sa-z0-9]+", flags)
+    import regex
+
+    flags = 0 if cleaning == "nfc" else regex.IGNORECASE
+    return regex.compile(fixed + r"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", flags)
+
+
+def _mended(text: str) -> str:
+    """ftfy, entities, white space collapsed."""
     if not is_plain(text):
         import html
 
         import ftfy
 
         text = html.unescape(html.unescape(ftfy.fix_text(text))).strip()
-    return " ".join(text.split()).lower()
+    return " ".join(text.split())
 
 
-def words(text: str) -> list[str]:
-    """Return the cleaned text cut into the pieces within which bytes are paired."""
-    if is_plain(text):
-        return _PLAIN_WORD.findall(text.lower())
-    return _any_word().findall(clean(text))  # type: ignore[no-any-return]
+def _canonical(text: str) -> str:
+    text = _mended(text).replace("_", " ").translate(_NO_PUNCTUATION).lower()
+    return " ".join(text.split())
 
 
-@cache
-def _any_word() -> Any:
-    import regex
+def _siglip(text: str) -> str:
+    return re.sub(r"\s+", " ", text.lower().translate(_NO_PUNCTUATION)).strip()
 
-    return regex.compile(_CONTRACTIONS + r"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
+
+def _nfc(text: str) -> str:
+    import unicodedata
+
+    text = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
+    return "".join(map(str.lower, text))  # by itself, a letter's lower case does not depend on its neighbours
+
+
+def _lower_ascii(text: str) -> str:
+    return text.translate(_ASCII_LOWER)
+
+
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_CLEANERS: dict[Cleaning, Callable[[str], str]] = {
+    "clip": lambda text: _mended(text).lower(),
+    "whitespace": _mended,
+    "canonical": _canonical,
+    "siglip": _siglip,
+    "nfc": _nfc,
+    "lower": str.lower,
+    "lower-ascii": _lower_ascii,
+    "none": str,
+}

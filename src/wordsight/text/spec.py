@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-
-Cleaning = Literal["clip", "canonical", "lower", "whitespace", "none"]
+Cleaning = Literal["clip", "nfc", "canonical", "siglip", "whitespace", "lower", "lower-ascii", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +14,17 @@ class TokenizerSpec:
     ships with the package, "own" is `merges.txt` in the model's folder; start and end tokens are the two
     largest ids. "tokenizers": the file `tokenizer.json` in the model's folder, read by the package
     `tokenizers`. "sentencepiece": the file `spiece.model` there, read by the package `sentencepiece`.
-    `cleaning` is done before: "clip" (ftfy, entities, white space, lower case), "canonical" (lower case,
-    punctuation dropped; SigLIP), "lower", "whitespace" or "none". `context_length` counts every token,
-    start and end included. `start_id` and `end_id`: put before and after the words when not None (for
-    "clip-bpe" they are always there, for "tokenizers" the file itself may say more). `pad_id` fills up;
-    `padding` "full" always fills to the context length because the tower reads there, "longest" only as far
-    as the batch needs. `keep_end`: a text that is cut still ends with `end_id`.
+
+    `cleaning` is done before (`wordsight.text.clean` says what each does): "clip" as OpenAI and open_clip,
+    "nfc" as transformers' CLIP, "canonical" as open_clip's SigLIP, "siglip" as transformers' SigLIP,
+    "whitespace" as open_clip's Hugging Face tokenizers, "lower", "lower-ascii" as big_vision, or "none".
+
+    `context_length` counts every token, start and end included. `start_id` and `end_id` are put before and
+    after the words. None for both: "clip-bpe" takes its own two, "tokenizers" does what the file itself
+    says, "sentencepiece" puts none. `keep_end`: a text that is cut still ends with what ends a whole one.
+    `pad_id` fills up; `padding` "full" always fills to the context length because the tower reads there,
+    "longest" only as far as the batch needs. `last_id`: fills the last column of every row, after the
+    padding (CLIPS). `blank_id`: the tokens of this id become 0 in the end (CLIPA's separator).
     """
 
     kind: Literal["clip-bpe", "tokenizers", "sentencepiece"] = "clip-bpe"
@@ -33,3 +37,5 @@ class TokenizerSpec:
     pad_id: int = 0
     padding: Literal["longest", "full"] = "longest"
     keep_end: bool = True
+    last_id: int | None = None
+    blank_id: int | None = None

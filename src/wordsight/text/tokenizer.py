@@ -1,6 +1,6 @@
 """CLIP's byte-level BPE: from sentences to token ids.
 
-    tokenizer = Tokenizer.from_spec(spec.tokenizer, model_folder)
+    tokenizer = Tokenizer.from_spec(spec.tokenizer, model_folder)   # or open_tokenizer, for any kind
     tokenizer.batch(["a dog", "two cats"], pad_to="longest")   # int32 (2, L)
 
 Equals OpenAI's and open_clip's tokenizers token for token.  Words already seen are kept in a bounded cache.  Does
@@ -10,15 +10,11 @@ not know models; which vocabulary belongs to which weights is said by the `Token
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.progress import notice
+from wordsight.text import rows
 from wordsight.text.bytepairs import BYTE_OF_ID, FIRST_MERGE, letters_of, merge
-from wordsight.text.clean import END_WORD, START_WORD, words
+from wordsight.text.clean import special_words, words
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.vocabulary import Vocabulary, own_vocabulary, published_vocabulary
 
@@ -28,12 +24,14 @@ _CACHED_WORDS = 1 << 16
 class Tokenizer:
     """Words to token ids and back, with one vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary, context_length: int = 77) -> None:
+    def __init__(self, vocabulary: Vocabulary, context_length: int = 77, *, spec: TokenizerSpec | None = None) -> None:
         self.vocabulary = vocabulary
-        self.context_length = context_length
+        self.spec = spec or TokenizerSpec(context_length=context_length)
+        self.context_length = self.spec.context_length
         self.size = FIRST_MERGE + vocabulary.merge_count + 2
-        self.start_id = self.size - 2
-        self.end_id = self.size - 1
+        self.start_id = self.size - 2 if self.spec.start_id is None else self.spec.start_id
+        self.end_id = self.size - 1 if self.spec.end_id is None else self.spec.end_id
+        self._around = rows.Surround((self.start_id,), (self.end_id,))
         self._known = self._specials()
 
     @classmethod
@@ -45,7 +43,7 @@ class Tokenizer:
             raise UsageError("this model has a vocabulary of its own", cure="give the folder that holds merges.txt")
         else:
             vocabulary = own_vocabulary(folder / "merges.txt")
-        tokenizer = cls(vocabulary, spec.context_length)
+        tokenizer = cls(vocabulary, spec=spec)
         if tokenizer.size != spec.vocabulary_size:
             raise FormatError(
                 f"the vocabulary {'' if folder is None else f'of {folder} '}has {tokenizer.size} entries, "
@@ -58,27 +56,18 @@ class Tokenizer:
         """Return the token ids of a text, without start and end, however long."""
         known = self._known
         ids: list[int] = []
-        for word in words(text):
+        for word in words(text, self.spec.cleaning):
             ids += known[word] if word in known else self._learn(word)
         return ids
 
-    def batch(self, texts: Sequence[str], *, pad_to: Literal["longest"] | int | None = None) -> NDArray[np.int32]:
-        """Return int32 (B, L): start token, words, end token, zeros.
+    def batch(self, texts: Sequence[str], *, pad_to: rows.PadTo = None) -> rows.Tokens:
+        """Return int32 (B, L): start token, words, end token, padding.
 
         `pad_to`: a number of columns; "longest" for as many as the longest row needs; None for the context length.
         Text that does not fit is cut and still ends with the end token; that is said once.
         """
-        if isinstance(texts, str):
-            raise UsageError("a single text was given where a list is needed", cure="write [text]")
-        limit = pad_to if isinstance(pad_to, int) else self.context_length
-        if limit < 2:
-            raise UsageError(f"pad_to = {limit} leaves no room for the start and end tokens", cure="give 2 or more")
-        rows = [self._row(text, limit) for text in texts]
-        length = max(map(len, rows), default=2) if pad_to == "longest" else limit
-        batch = np.zeros((len(rows), length), dtype=np.int32)
-        for place, row in zip(batch, rows, strict=True):
-            place[: len(row)] = row
-        return batch
+        rows.need_list(texts)
+        return rows.batch([self.encode(text) for text in texts], self._around, self.spec, pad_to)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids (one row of a batch, or what `encode` gave): up to the end token, if any.
@@ -96,13 +85,6 @@ class Tokenizer:
             data += self._bytes_of_id[token]
         return data.decode("utf-8", errors="replace").strip()
 
-    def _row(self, text: str, limit: int) -> list[int]:
-        ids = self.encode(text)
-        if len(ids) > limit - 2:
-            notice(f"texts of more than {limit - 2} tokens are cut", once=True)
-            ids = ids[: limit - 2]
-        return [self.start_id, *ids, self.end_id]
-
     def _learn(self, word: str) -> list[int]:
         if len(self._known) >= _CACHED_WORDS:
             self._known = self._specials()
@@ -110,7 +92,7 @@ class Tokenizer:
         return ids
 
     def _specials(self) -> dict[str, list[int]]:
-        return {START_WORD: [self.start_id], END_WORD: [self.end_id]}
+        return dict(zip(special_words(self.spec.cleaning), ([self.size - 2], [self.size - 1]), strict=True))
 
     @cached_property
     def _bytes_of_id(self) -> list[bytes]:

@@ -1,0 +1,70 @@
+"""From the token ids of texts to a rectangle: start, words, end, padding.
+
+    batch([[320, 2368], []], Surround((49406,), (49407,)), spec, "longest")   # int32 (2, 4)
+
+Does not know vocabularies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import UsageError
+from wordsight.base.progress import notice
+from wordsight.text.spec import TokenizerSpec
+
+PadTo = Literal["longest"] | int | None
+Tokens = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Surround:
+    """What stands before and after the words of a row."""
+
+    start: tuple[int, ...] = ()
+    end: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.start) + len(self.end)
+
+
+def batch(words: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec, pad_to: PadTo) -> Tokens:
+    """Return int32 (B, L) of the ids of the words of each text.
+
+    `pad_to`: a number of columns; "longest" for as many as the longest row needs, where the spec allows it; None
+    for the context length.  What does not fit is cut; that is said once.
+    """
+    limit = pad_to if isinstance(pad_to, int) else spec.context_length
+    fixed = len(around) + (spec.last_id is not None)
+    room = limit - fixed
+    if room < 0:
+        raise UsageError(f"pad_to = {limit} leaves no room for the start and end tokens", cure=f"give {fixed} or more")
+    rows = [_row(ids, around, spec, room) for ids in words]
+    longest = max(map(len, rows), default=len(around)) + fixed - len(around)
+    length = longest if pad_to == "longest" and spec.padding == "longest" else limit
+    result: Tokens = np.full((len(rows), length), spec.pad_id, dtype=np.int32)
+    for place, row in zip(result, rows, strict=True):
+        place[: len(row)] = row
+    if spec.last_id is not None:
+        result[:, -1] = spec.last_id
+    if spec.blank_id is not None:
+        result[result == spec.blank_id] = 0
+    return result
+
+
+def _row(words: Sequence[int], around: Surround, spec: TokenizerSpec, room: int) -> list[int]:
+    if len(words) > room:
+        notice(f"texts of more than {room} tokens are cut", once=True)
+        if not spec.keep_end:
+            return [*around.start, *words][: room + len(around)]
+        words = words[:room]
+    return [*around.start, *words, *around.end]
+
+
+def need_list(texts: object) -> None:
+    """Raise `UsageError` for a single text where a list is needed."""
+    if isinstance(texts, str):
+        raise UsageError("a single text was given where a list is needed", cure="write [text]")
