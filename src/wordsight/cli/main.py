@@ -151,6 +151,8 @@ def _run(argv: list[str]) -> int:
     except SystemExit as exit:  # argparse has said why: --help is 0, a wrong argument 2
         return int(exit.code or 0)
     set_quiet(args.quiet)
+    if args.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
     status: int = args.run(args)
     return status
 
