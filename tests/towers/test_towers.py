@@ -232,7 +232,8 @@ def test_pixels_of_another_size_and_too_long_texts_are_refused(towers):
     ("part", "changes", "said"),
     [
         ("image", {"heads": 3}, "image.width = 64 .*image.heads"),
-        ("image", {"patch": 7}, "image.size = 32 .*image.patch"),
+        ("image", {"patch": 7}, "image.patch = 7 with a conv stem"),
+        ("image", {"patch": 64, "stem": "patch"}, "image.size = 32 with image.patch = 64"),
         ("image", {"size": 48, "patch": 12}, "image.patch = 12 with a conv stem"),
         ("image", {"size": 64}, "preprocess.size = 32 but image.size = 64"),
         ("image", {"kind": "resnet"}, "four stages"),

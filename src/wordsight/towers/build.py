@@ -1,26 +1,45 @@
 """From a `ModelSpec` to towers that can be trained: `build(architecture("ViT-B-32"))`.
 
 Weights are random, drawn from PyTorch's global generator (`torch.manual_seed` makes them the same again).
-A new image tower is one file and one row of `IMAGE_TOWERS`.  Knows nothing of files or checkpoints.
+A new image or text tower is one file and one row here.  Knows nothing of files or checkpoints.
 """
-
-from collections.abc import Callable
 
 from torch import nn
 
+from wordsight.base.errors import ConfigError
+from wordsight.base.optional import resolve
 from wordsight.towers.check import check_spec
-from wordsight.towers.resnet import ModifiedResNet
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
-from wordsight.towers.vit import VisionTransformer
 
-IMAGE_TOWERS: dict[str, Callable[[ImageTowerSpec, int], nn.Module]] = {
-    "vit": VisionTransformer,
-    "resnet": ModifiedResNet,
+# kind: (module:attribute, extra).  An image tower is made from (ImageTowerSpec, E) and turns pixels
+# (B, 3, S, S) into (B, E); a text tower from (TextTowerSpec, E) and turns token ids (B, L) into (B, E)
+IMAGE_TOWERS = {
+    "vit": ("wordsight.towers.vit:VisionTransformer", "train"),
+    "resnet": ("wordsight.towers.resnet:ModifiedResNet", "train"),
+    "eva": ("wordsight.towers.eva:EvaTransformer", "train"),
+    "timm": ("wordsight.towers.external:TimmImageTower", "timm"),
+    "transformers": ("wordsight.towers.external:TransformersImageTower", "transformers"),
+}
+TEXT_TOWERS = {  # beside "clip", which lies at the root of `TwoTowers`
+    "transformers": ("wordsight.towers.external:TransformersTextTower", "transformers"),
 }
 
 
 def build(spec: ModelSpec) -> TwoTowers:
-    """Return towers with random weights in training mode; parts that do not fit together raise `ConfigError`."""
+    """Return towers with random weights in training mode; parts that do not fit together raise `ConfigError`.
+
+    A tower that needs an absent package raises `MissingExtra`.
+    """
     check_spec(spec)
-    return TwoTowers(spec, IMAGE_TOWERS[spec.image.kind](spec.image, spec.width))
+    image = _tower(IMAGE_TOWERS, spec.image.kind)(spec.image, spec.width)
+    text = None if spec.text.kind == "clip" else _tower(TEXT_TOWERS, spec.text.kind)(spec.text, spec.width)
+    return TwoTowers(spec, image, text)
+
+
+def _tower(table: dict[str, tuple[str, str]], kind: str) -> type[nn.Module]:
+    if kind not in table:
+        raise ConfigError(f'a tower of kind "{kind}" has no weights to build', cure="it is run as it is, by the engine")
+    target, extra = table[kind]
+    made: type[nn.Module] = resolve(target, extra=extra)
+    return made

@@ -7,6 +7,7 @@ Knows nothing of pictures, words or pooling.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -42,42 +43,67 @@ class LayerNorm(nn.LayerNorm):
         return normed.to(x.dtype)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, *, causal: bool) -> Tensor:
-    """Return softmax(query key^T / sqrt(D/H)) value, (B, H, T, D/H), for three of that shape.
+def attend(query: Tensor, key: Tensor, value: Tensor, *, causal: bool, mask: Tensor | None = None) -> Tensor:
+    """Return softmax(query key^T / sqrt(D/H)) value, (B, H, T, D/H).
 
+    `query` is (B, H, T, D/H), the others (B, H, S, D/H). `causal` hides later tokens (then S = T); `mask`,
+    true where a token is seen, broadcasts to (B, H, T, S).
     On the CPU in bfloat16 the products are written out: the backward pass of PyTorch's fused kernel
     takes five times as long there (157 against 28 ms for 256 x 4 heads of 16 tokens, PyTorch 2.13).
     """
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, H, T, T)
-    if causal:
+    written_out = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    if causal and (written_out or mask is not None):
         length = query.shape[-2]
-        later = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
-        scores = scores.masked_fill(later, float("-inf"))
+        earlier = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
+        mask = earlier if mask is None else earlier & mask
+    if not written_out:
+        return F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal and mask is None)
+    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, H, T, S)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
     return wide(scores).softmax(dim=-1).to(value.dtype) @ value
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention with one fused input projection; `causal` hides later tokens."""
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The shape of a stack of residual blocks: what every block of it has in common."""
 
-    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+    width: int
+    layers: int
+    heads: int
+    hidden: int  # width of the MLP
+    activation: Activation = "gelu"
+    epsilon: float = 1e-5
+    layer_scale: bool = False
+    causal: bool = False
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one fused input projection; `causal` hides later tokens.
+
+    `rotary` turns queries and keys, each (B, H, T, D/H), by their place.
+    """
+
+    def __init__(self, width: int, heads: int, *, causal: bool, rotary: nn.Module | None = None) -> None:
         super().__init__()
         self.heads = heads
         self.causal = causal
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
+        self.rotary = rotary
         nn.init.xavier_uniform_(self.in_proj_weight)  # as torch.nn.MultiheadAttention, which the originals use
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, T, D) for (B, T, D)."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, T, D) for (B, T, D); `mask` as in `attend`."""
         batch, length, width = x.shape
         packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)  # (B, T, 3D)
         split = packed.view(batch, length, 3, self.heads, width // self.heads)  # (B, T, 3, H, D/H)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, D/H)
-        mixed = attend(query, key, value, causal=self.causal)
+        if self.rotary is not None:
+            query, key = self.rotary(query), self.rotary(key)
+        mixed = attend(query, key, value, causal=self.causal, mask=mask)
         out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))  # (B, T, D)
         return out
 
@@ -95,6 +121,20 @@ class Mlp(nn.Module):
         """Return (B, T, D) for (B, T, D)."""
         out: Tensor = self.c_proj(self.activation(self.c_fc(x)))
         return out
+
+
+class LayerScale(nn.Module):
+    """A learned factor for each channel of a residual branch (Touvron et al. 2021, "Going deeper")."""
+
+    START = 1e-5  # the paper's for deep towers
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((width,), self.START))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, T, D) for (B, T, D)."""
+        return x * self.gamma
 
 
 class DropPath(nn.Module):
@@ -116,36 +156,43 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """Pre-norm residual block: attention, then MLP; `drop` acts on both branches while training."""
 
-    def __init__(self, attn: Attention, mlp: Mlp, drop: nn.Module, *, width: int) -> None:
+    def __init__(self, stack: Stack, drop: nn.Module, rotary: nn.Module | None = None) -> None:
         super().__init__()
-        self.ln_1 = LayerNorm(width)
-        self.attn = attn
-        self.ln_2 = LayerNorm(width)
-        self.mlp = mlp
+        width = stack.width
+        self.ln_1 = LayerNorm(width, stack.epsilon)
+        self.attn = Attention(width, stack.heads, causal=stack.causal, rotary=rotary)
+        self.ln_2 = LayerNorm(width, stack.epsilon)
+        self.mlp = Mlp(width, stack.hidden, stack.activation)
+        self.ls_1 = LayerScale(width) if stack.layer_scale else nn.Identity()
+        self.ls_2 = LayerScale(width) if stack.layer_scale else nn.Identity()
         self.drop = drop
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, T, D) for (B, T, D)."""
-        x = x + self.drop(self.attn(self.ln_1(x)))
-        out: Tensor = x + self.drop(self.mlp(self.ln_2(x)))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, T, D) for (B, T, D); `mask` as in `attend`."""
+        x = x + self.drop(self.ls_1(self.attn(self.ln_1(x), mask)))
+        out: Tensor = x + self.drop(self.ls_2(self.mlp(self.ln_2(x))))
         return out
 
 
 class Transformer(nn.Module):
-    """A stack of blocks, one for each of `drops`; `mlp` makes the MLP of each."""
+    """A stack of blocks, one for each of `drops`, which act on the residual branches while training."""
 
-    def __init__(
-        self, width: int, *, heads: int, mlp: Callable[[], Mlp], drops: Sequence[nn.Module], causal: bool = False
-    ) -> None:
+    def __init__(self, stack: Stack, drops: Sequence[nn.Module], rotary: nn.Module | None = None) -> None:
         super().__init__()
-        blocks = [Block(Attention(width, heads, causal=causal), mlp(), drop, width=width) for drop in drops]
-        self.resblocks = nn.ModuleList(blocks)
+        self.resblocks = nn.ModuleList([Block(stack, drop, rotary) for drop in drops])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, T, D) for (B, T, D)."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, T, D) for (B, T, D); `mask` as in `attend`."""
         for block in self.resblocks:
-            x = block(x)
+            x = block(x, mask)
         return x
+
+    def states(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """Return what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
+        states = [x]
+        for block in self.resblocks:
+            states.append(block(states[-1], mask))
+        return states
 
 
 def init_like_clip(stack: Transformer, width: int) -> None:

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.parts import LayerNorm, Mlp, Transformer, init_like_clip, wide
-from wordsight.towers.spec import ModelSpec
+from wordsight.towers.parts import LayerNorm, Stack, Transformer, init_like_clip, wide
+from wordsight.towers.reading import cut, pick, seen
+from wordsight.towers.spec import ModelSpec, hidden_width
 
 MAX_LOG_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5: logits are never scaled by more than 100
 
@@ -22,36 +23,61 @@ class TwoTowers(nn.Module):
     """An image tower (`visual`), a text tower, and the learned log scale (and bias) of their cosines.
 
     `logit_scale` is the logarithm of the scale; read the scale through `scale`, which is clamped.
-    `logit_bias` is None unless the spec has a bias.  Made by `wordsight.towers.build.build`.
+    `logit_bias` is None unless the spec has a bias.  The own text tower's parameters lie at the root; another
+    one is the module `text`, token ids (B, L) to (B, E).  Made by `wordsight.towers.build.build`.
     """
 
-    def __init__(self, spec: ModelSpec, visual: nn.Module) -> None:
+    text_projection: nn.Parameter | nn.Linear
+
+    def __init__(self, spec: ModelSpec, visual: nn.Module, text: nn.Module | None = None) -> None:
         super().__init__()
-        text = spec.text
         self.spec = spec
         self.visual = visual
-        self.token_embedding = nn.Embedding(text.vocabulary_size, text.width)
-        self.positional_embedding = nn.Parameter(torch.empty(text.context_length, text.width))
-        self.dropout = nn.Dropout(text.dropout)
-        self.transformer = Transformer(
-            text.width,
-            heads=text.heads,
-            mlp=lambda: Mlp(text.width, int(text.width * text.mlp_ratio), text.activation),
-            drops=[nn.Dropout(text.dropout) for _ in range(text.layers)],
-            causal=True,
-        )
-        self.ln_final = LayerNorm(text.width)
-        self.text_projection = nn.Parameter(torch.empty(text.width, spec.width))
+        self.text = text
+        if text is None:
+            self._add_text()
         self.logit_scale = nn.Parameter(torch.tensor(math.log(spec.scale)))
         self.logit_bias = None if spec.bias is None else nn.Parameter(torch.tensor(spec.bias))
-        self._init_text()
+        if text is None:
+            self._init_text()
+
+    def _add_text(self) -> None:
+        text = self.spec.text
+        behind = int(text.pool == "class")
+        self.token_embedding = nn.Embedding(text.vocabulary_size, text.width)
+        if behind:
+            self.cls_emb = nn.Parameter(torch.empty(text.width))
+        self.positional_embedding = nn.Parameter(torch.empty(text.context_length + behind, text.width))
+        self.dropout = nn.Dropout(text.dropout)
+        stack = Stack(
+            text.width,
+            layers=text.layers,
+            heads=text.heads,
+            hidden=hidden_width(text.width, text.mlp_ratio),
+            activation=text.activation,
+            epsilon=text.epsilon,
+            layer_scale=text.layer_scale,
+            causal=text.mask == "causal",
+        )
+        self.transformer = Transformer(stack, [nn.Dropout(text.dropout) for _ in range(text.layers)])
+        self.ln_final = LayerNorm(text.width, text.epsilon)
+        if text.projection == "matrix":
+            self.text_projection = nn.Parameter(torch.empty(text.width, self.spec.width))
+        elif text.projection == "linear":
+            self.text_projection = nn.Linear(text.width, self.spec.width)
 
     def _init_text(self) -> None:
-        """Standard deviations of openai/CLIP `model.py`."""
+        """Standard deviations of openai/CLIP `model.py`; of OpenCLIP's `transformer.py` where CLIP has no such part."""
         width = self.spec.text.width
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         nn.init.normal_(self.positional_embedding, std=0.01)
-        nn.init.normal_(self.text_projection, std=width**-0.5)
+        if self.spec.text.pool == "class":
+            nn.init.normal_(self.cls_emb, std=0.01)
+        if self.spec.text.projection != "none":
+            layer = self.text_projection
+            nn.init.normal_(layer.weight if isinstance(layer, nn.Linear) else layer, std=width**-0.5)
+            if isinstance(layer, nn.Linear):
+                nn.init.zeros_(layer.bias)
         init_like_clip(self.transformer, width)
 
     @property
@@ -73,35 +99,81 @@ class TwoTowers(nn.Module):
     def encode_image(self, pixels: Tensor, *, normalize: bool = True) -> Tensor:
         """Return one row for each picture: normalised pixels (B, 3, S, S) to (B, E), float32 unit rows.
 
-        With `normalize=False` the projection's output as it is.  Pixels of another size raise `UsageError`.
+        Towers that keep the shape of a picture (`preprocess.resize` "patches") take (B, 3, H, W), both sides
+        multiples of the patch.  With `normalize=False` the projection's output as it is.  Pixels of another
+        size raise `UsageError`.
         """
-        size = self.spec.image.size
-        if pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, size, size):
-            raise UsageError(
-                f"pixels of shape {tuple(pixels.shape)}", cure=f"{self.spec.name} wants (B, 3, {size}, {size})"
-            )
-        rows: Tensor = self.visual(pixels.to(self.text_projection.dtype))
+        self.check_pixels(pixels)
+        rows: Tensor = self.visual(pixels.to(self.logit_scale.dtype))
+        return F.normalize(wide(rows), dim=-1) if normalize else rows
+
+    def check_pixels(self, pixels: Tensor) -> None:
+        """Raise `UsageError` unless the image tower can read pixels of this shape."""
+        size, patch = self.spec.image.size, self.spec.image.patch
+        if self.spec.preprocess.resize == "patches":
+            sides = pixels.shape[2:]
+            fits = pixels.ndim == 4 and pixels.shape[1] == 3 and all(s > 0 and s % patch == 0 for s in sides)
+            wanted = f"(B, 3, H, W), H and W multiples of {patch}"
+        else:
+            fits = pixels.ndim == 4 and tuple(pixels.shape[1:]) == (3, size, size)
+            wanted = f"(B, 3, {size}, {size})"
+        if not fits:
+            raise UsageError(f"pixels of shape {tuple(pixels.shape)}", cure=f"{self.spec.name} wants {wanted}")
+
+    def encode_patches(self, patches: Tensor, mask: Tensor, shapes: Tensor, *, normalize: bool = True) -> Tensor:
+        """Return one row for each picture of several shapes, cut into normalised patches: (B, N, P*P*3) to (B, E).
+
+        `mask` (B, N) is true where there is a patch, `shapes` (B, 2) are rows and columns of each grid.  Only for
+        towers whose `preprocess.resize` is "patches"; with others it is a `UsageError`.
+        """
+        if self.spec.preprocess.resize != "patches":
+            raise UsageError("patches of several shapes", cure=f"{self.spec.name} reads squares; use encode_image")
+        rows: Tensor = self.visual.patches(patches.to(self.logit_scale.dtype), mask, shapes)  # type: ignore[operator]
         return F.normalize(wide(rows), dim=-1) if normalize else rows
 
     def encode_text(self, tokens: Tensor, *, normalize: bool = True, trim: bool = True) -> Tensor:
         """Return one row for each text: token ids (B, L) to (B, E), float32 unit rows.
 
-        The end token has the largest id; each text is read up to its first one and what follows is never
-        looked at (attention is causal).  So with `trim` only the positions up to the batch's last end
-        token are computed, which changes nothing but the time (and waits for the device once).  Give
-        `trim=False` where the tokens are already cut, or for tracing.
+        Where attention is causal and the end token is read, what follows it is never looked at.  So with
+        `trim` only the positions up to the batch's last end token are computed, which changes nothing but
+        the time (and waits for the device once).  Give `trim=False` where the tokens are already cut, or
+        for tracing.  Other towers compute all that is given.
         """
-        ends = tokens.argmax(dim=-1)  # (B,)
-        if trim and len(tokens) > 0:
-            tokens = tokens[:, : int(ends.max()) + 1]
+        if self.text is not None:
+            rows: Tensor = self.text(tokens)
+        else:
+            if trim:
+                tokens = cut(tokens, self.spec.text)
+            x = self.transformer(self.embed_text(tokens), seen(tokens, self.spec.text))
+            rows = self.project_text(self.pool_text(x, tokens))
+        return F.normalize(wide(rows), dim=-1) if normalize else rows
+
+    def embed_text(self, tokens: Tensor) -> Tensor:
+        """Return what enters the first block of the own text tower, (B, L, D); too long texts raise `UsageError`."""
         length, limit = tokens.shape[1], self.spec.text.context_length
         if length > limit:
             raise UsageError(f"texts of {length} tokens", cure=f"{self.spec.name} reads at most {limit}")
-        x = self.token_embedding(tokens) + self.positional_embedding[:length]  # (B, L, D)
-        x = self.transformer(self.dropout(x))
-        x = x[torch.arange(x.shape[0], device=x.device), ends]  # (B, D)
-        rows: Tensor = self.ln_final(x) @ self.text_projection
-        return F.normalize(wide(rows), dim=-1) if normalize else rows
+        x = self.token_embedding(tokens)  # (B, L, D)
+        if self.spec.text.pool == "class":
+            behind = self.cls_emb.to(x.dtype).expand(len(x), 1, -1)  # (B, 1, D)
+            x = torch.cat([x, behind], dim=1)
+        out: Tensor = self.dropout(x + self.positional_embedding[: x.shape[1]])
+        return out
+
+    def pool_text(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """Return the normed row that is read from the states after the last block: (B, L, D) to (B, D)."""
+        if self.spec.text.pool == "mean":
+            return pick(self.ln_final(x), tokens, self.spec.text)
+        out: Tensor = self.ln_final(pick(x, tokens, self.spec.text))
+        return out
+
+    def project_text(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for pooled rows (B, D)."""
+        if self.spec.text.projection == "none":
+            return pooled
+        layer = self.text_projection
+        out: Tensor = layer(pooled) if isinstance(layer, nn.Linear) else pooled @ layer
+        return out
 
     def forward(self, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return the unit rows of pictures and texts, each (B, E)."""

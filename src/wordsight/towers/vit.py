@@ -1,15 +1,19 @@
-"""The Vision Transformer image tower.
+"""The Vision Transformer image tower: CLIP's, SigLIP's, CoCa's, Perception Encoder's.
 
-Shapes: B batch, S side of the picture in pixels, G side of the patch grid, T tokens (G*G, and one more
-with a class token), D width of the tower, E width of the shared space.  The options are those of
-`ImageTowerSpec` and no others.  Knows nothing of text.
+Shapes: B batch, S side of the picture in pixels, P side of a patch, G side of the patch grid, T tokens (G*G,
+and one more with a class token), D width of the tower, E width of the shared space.  The options are those
+of `ImageTowerSpec` and no others.  Knows nothing of text.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.parts import DropPath, LayerNorm, Mlp, Transformer, grid_positions
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.angles import rotary_angles
+from wordsight.towers.parts import DropPath, LayerNorm, Stack, Transformer, grid_positions, wide
+from wordsight.towers.pool import ProbePool, QueryPool
+from wordsight.towers.rotary import Rotary
+from wordsight.towers.spec import ImageTowerSpec, hidden_width
 
 
 class VisionTransformer(nn.Module):
@@ -17,52 +21,124 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, spec: ImageTowerSpec, out_width: int) -> None:
         super().__init__()
-        width, side = spec.width, spec.size // spec.patch
+        width, self.side = spec.width, spec.size // spec.patch
         self.spec = spec
+        self.extra = int(spec.has_class_token)  # tokens before those of the patches
         scale = width**-0.5
         if spec.stem == "patch":
-            self.conv1 = nn.Conv2d(3, width, spec.patch, stride=spec.patch, bias=False)
+            self.conv1 = nn.Conv2d(3, width, spec.patch, stride=spec.patch, bias=spec.patch_bias)
         else:
             self.stem = conv_stem(width, spec.patch)
-        if spec.pool == "class":
+        if spec.has_class_token:
             self.class_embedding = nn.Parameter(scale * torch.randn(width))
-        self._add_positions(side, scale)
-        self.ln_pre = LayerNorm(width)
-        self.transformer = Transformer(
-            width,
-            heads=spec.heads,
-            mlp=lambda: Mlp(width, int(width * spec.mlp_ratio), spec.activation),
-            drops=[DropPath(spec.drop_path * i / max(spec.layers - 1, 1)) for i in range(spec.layers)],
-        )
-        self.ln_post = LayerNorm(width)
-        self.proj = nn.Parameter(scale * torch.randn(width, out_width))
+        self._add_positions(scale)
+        self.ln_pre = LayerNorm(width, spec.epsilon) if spec.pre_norm else nn.Identity()
+        self._add_blocks()
+        pooled = width
+        if spec.pool == "attention":
+            self.attn_pool: nn.Module = ProbePool(spec)
+        elif spec.pool == "queries":
+            self.attn_pool, pooled = QueryPool(spec, out_width), out_width
+        self.ln_post = LayerNorm(pooled, spec.epsilon)
+        if spec.projection == "matrix":
+            self.proj = nn.Parameter(scale * torch.randn(pooled, out_width))
+        elif spec.projection == "linear":
+            self.head = nn.Linear(pooled, out_width)
 
-    def _add_positions(self, side: int, scale: float) -> None:
-        extra = 1 if self.spec.pool == "class" else 0
+    def _add_positions(self, scale: float) -> None:
         if self.spec.positions == "learned":
-            table = scale * torch.randn(side * side + extra, self.spec.width)
+            table = scale * torch.randn(self.side * self.side + self.extra, self.spec.width)
             self.positional_embedding = nn.Parameter(table)
         else:
-            fixed = grid_positions(side, self.spec.width)
-            fixed = torch.cat([fixed.new_zeros(extra, self.spec.width), fixed])  # the class token has no place
+            fixed = grid_positions(self.side, self.spec.width)
+            fixed = torch.cat([fixed.new_zeros(self.extra, self.spec.width), fixed])  # the class token has no place
             self.register_buffer("positional_embedding", fixed, persistent=False)
+
+    def _add_blocks(self) -> None:
+        spec, last = self.spec, max(self.spec.layers - 1, 1)
+        stack = Stack(
+            spec.width,
+            layers=spec.layers,
+            heads=spec.heads,
+            hidden=hidden_width(spec.width, spec.mlp_ratio),
+            activation=spec.activation,
+            epsilon=spec.epsilon,
+            layer_scale=spec.layer_scale,
+        )
+        rotary = None if spec.rotary == "none" else Rotary(torch.from_numpy(rotary_angles(spec)))
+        drops = [DropPath(spec.drop_path * i / last) for i in range(spec.layers)]
+        self.transformer = Transformer(stack, drops, rotary)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the embedding of each picture, (B, E), not normalised."""
-        tokens = self.tokens(pixels)
-        pooled = tokens[:, 0] if self.spec.pool == "class" else tokens.mean(dim=1)
-        out: Tensor = self.ln_post(pooled) @ self.proj
-        return out
+        return self.project(self.pool(self.tokens(pixels)))
 
     def tokens(self, pixels: Tensor) -> Tensor:
         """Return the tokens after the last block, (B, T, D); the class token, where there is one, is the first."""
+        out: Tensor = self.transformer(self.embed(pixels))
+        return out
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Return what enters the first block, (B, T, D)."""
         grid: Tensor = self.conv1(pixels) if self.spec.stem == "patch" else self.stem(pixels)  # (B, D, G, G)
         x = grid.flatten(2).transpose(1, 2)  # (B, G*G, D)
-        if self.spec.pool == "class":
+        if self.spec.has_class_token:
             first = self.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1)  # (B, 1, D)
             x = torch.cat([first, x], dim=1)
-        out: Tensor = self.transformer(self.ln_pre(x + self.positional_embedding))
+        out: Tensor = self.ln_pre(x + self._positions(grid.shape[2], grid.shape[3]))
         return out
+
+    def pool(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return one normed row for the tokens after the last block (B, T, D); `mask` as in `attend`, (B, 1, 1, T)."""
+        normed_first = self.spec.final_norm == "tokens"
+        x = self.ln_post(tokens) if normed_first else tokens
+        if self.spec.pool in ("attention", "queries"):
+            pooled = self.attn_pool(x, mask)
+        elif self.spec.pool == "class":
+            pooled = x[:, 0]
+        elif mask is None:
+            pooled = x[:, self.extra :].mean(dim=1)
+        else:
+            seen = mask[:, 0, 0, self.extra :, None].to(x.dtype)  # (B, N, 1)
+            pooled = (x[:, self.extra :] * seen).sum(dim=1) / seen.sum(dim=1)
+        out: Tensor = pooled if normed_first else self.ln_post(pooled)
+        return out
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for pooled rows."""
+        if self.spec.projection == "matrix":
+            return pooled @ self.proj
+        return self.head(pooled) if self.spec.projection == "linear" else pooled
+
+    def patches(self, patches: Tensor, mask: Tensor, shapes: Tensor) -> Tensor:
+        """Return the embedding (B, E) of pictures of several shapes, cut into patches.
+
+        `patches` (B, N, P*P*3): the grid row by row, filled up to N; inside a patch row, column, channel.
+        `mask` (B, N) is true where there is a patch, `shapes` (B, 2) are rows and columns of each grid.
+        Only without a class token.
+        """
+        weight = self.conv1.weight.permute(0, 2, 3, 1).flatten(1)  # (D, P*P*3)
+        x = F.linear(patches, weight, self.conv1.bias)  # (B, N, D)
+        x = torch.stack(
+            [
+                row + F.pad(self._positions(height, width), (0, 0, 0, len(row) - height * width))
+                for row, (height, width) in zip(x, shapes.tolist(), strict=True)
+            ]
+        )
+        seen = mask.bool()[:, None, None]  # (B, 1, 1, N)
+        return self.project(self.pool(self.transformer(self.ln_pre(x), seen), seen))
+
+    def _positions(self, height: int, width: int) -> Tensor:
+        """Return the positions of a grid, ([1 +] height * width, D); another shape than the square is interpolated.
+
+        As the towers that read every shape of picture were trained: bilinear, with antialias, from G x G.
+        """
+        table = self.positional_embedding
+        if (height, width) == (self.side, self.side):
+            return table
+        grid = wide(table).view(1, self.side, self.side, -1).permute(0, 3, 1, 2)  # (1, D, G, G)
+        grid = F.interpolate(grid, (height, width), mode="bilinear", align_corners=False, antialias=True)
+        return grid.flatten(2)[0].T.to(table.dtype)  # (height * width, D)
 
 
 def conv_stem(width: int, patch: int) -> nn.Sequential:

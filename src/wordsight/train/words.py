@@ -33,7 +33,7 @@ class WordsHead(nn.Module):
         self._features: Tensor | None = None
         watched = towers.visual.transformer if towers.spec.image.kind == "vit" else towers.visual.layer4
         assert isinstance(watched, nn.Module)
-        self._first = 1 if towers.spec.image.kind == "vit" and towers.spec.image.pool == "class" else 0
+        self._first = 1 if towers.spec.image.kind == "vit" and towers.spec.image.has_class_token else 0
         watched.register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
