@@ -8,6 +8,7 @@ Weights are numpy arrays in the type they were stored in (bfloat16 is widened to
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ class Checkpoint:
 
     `state` has the parameter names of `wordsight.towers` (`logit_scale` is the logarithm of the scale).
     `vocabulary` holds the tokenizer's files by the name they have in a model folder ("merges.txt",
-    "tokenizer.json", "spiece.model"). `assumed` are sentences on what the file does not determine, each
+    "tokenizer.json", "spiece.model"). `graphs` holds the files of finished ONNX graphs ("image", "text") where
+    there are no weights. `assumed` are sentences on what the file does not determine, each
     with the way to say otherwise. `origin` says where it came from ("format", "file", "revision"...).
     """
 
@@ -35,6 +37,7 @@ class Checkpoint:
     assumed: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
     card: str = ""
+    graphs: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Keys(Mapping[str, Array]):

@@ -22,6 +22,7 @@ from wordsight.weights.found import Found
 
 # asked in this order: the first that recognises a place reads it
 FORMATS = {
+    "onnx-folder": "wordsight.weights.formats.onnxfolder",
     "huggingface": "wordsight.weights.formats.huggingface",
     "openclip": "wordsight.weights.formats.openclip",
     "openai": "wordsight.weights.formats.openai",
