@@ -1,7 +1,8 @@
-"""`wordsight models`: what can be loaded, where it lies, and its card."""
+"""`wordsight models`: what can be loaded, where it lies, and everything that is known about it."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from wordsight.base.errors import UnknownModel, UsageError
 
@@ -9,33 +10,40 @@ from wordsight.base.errors import UnknownModel, UsageError
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("action", nargs="?", choices=("list", "show", "fetch"), default="list", help="default: list")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="for show: a folder (default: the model in use)")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="a name, file or folder (show: default the model in use)"
+    )
 
 
 def run(args: Namespace) -> int:
-    """List the models, or show one."""
+    """List the models, show one, or fetch one."""
     if args.action == "list":
         return _list(args.model)
     if args.action == "show":
         return _show(args.name or args.model)
-    raise UsageError(
-        f"fetching public models{f' ({args.name})' if args.name else ''} is not part of this version",
-        cure="use the bundled model, or give the folder of one trained with wordsight train as --model",
-    )
+    if args.name is None:
+        raise UsageError("fetch which model?", cure="name it, for example ViT-B-32/laion2b_s34b_b79k")
+    return _fetch(args.name)
 
 
 def _list(name: str | None) -> int:
     from wordsight.towers import catalogue
     from wordsight.weights.find import BUNDLED, VARIABLE, find_model
+    from wordsight.weights.names import catalogue as public
 
     for title, wanted in (("in use", name), ("bundled", str(BUNDLED))):
         try:
             print(f"{title:14}{_line(find_model(wanted))}")
         except UnknownModel as error:
             print(f"{title:14}none: {error.problem}")
-    print(f"{'other models':14}give a folder as --model, or set {VARIABLE}")
+    print(f"{'other models':14}give a folder, a file or a name as --model, or set {VARIABLE}")
     print(f"{'architectures':14}{', '.join(catalogue.names())}")
     print(f"{'':14}(shapes to train; they come without weights)")
+    print(f"\n{'public models':48}{'width':>6}{'pixels':>7}{'ImageNet':>9}  licence")
+    for model in public():
+        accuracy = "" if model.imagenet is None else f"{model.imagenet:.1f}"
+        print(f"{model.name:48}{model.width:6}{model.size:7}{accuracy:>9}  {model.licence}")
+    print("(ImageNet: published zero-shot top-1 in %; `models show NAME` gives source and address)")
     return 0
 
 
@@ -47,17 +55,83 @@ def _line(folder: Path) -> str:
 
 
 def _show(name: str | None) -> int:
-    from wordsight.base.config import to_dict
+    """Print the catalogue's row, and all that the model itself says once it is here."""
     from wordsight.weights.find import find_model
+
+    if name is None or Path(name).expanduser().exists():
+        _show_folder(find_model(name))
+        return 0
+    known = _row(name)
+    try:
+        folder = find_model(name, fetch=False)
+    except UnknownModel as error:
+        if known is None:
+            raise
+        print(f"\n{error.problem}; {error.cure}")
+        return 0
+    _show_folder(folder)
+    return 0
+
+
+def _row(name: str) -> Any:
+    """Print what the catalogue knows of a name, and return the row."""
+    from wordsight.weights.names import address, catalogue
+
+    place = address(name)
+    row = next((row for row in catalogue() if place is not None and row.name == place.name), None)
+    if row is not None:
+        accuracy = "not published" if row.imagenet is None else f"{row.imagenet} % zero-shot top-1 ({row.source})"
+        size = "" if row.parameters is None else f", {row.parameters:g} million parameters"
+        print(f"{'name':20}{row.name}\n{'hub':20}{place}\n{'licence':20}{row.licence}")
+        print(f"{'ImageNet':20}{accuracy}\n{'towers':20}pictures of {row.size} pixels, width {row.width}{size}")
+    return row
+
+
+def _show_folder(folder: Path) -> None:
+    from wordsight.base.config import to_dict
     from wordsight.weights.folder import CARD, read_manifest
 
-    folder = find_model(name)
     manifest = read_manifest(folder)
-    print(f"folder       {folder}")
+    print(f"{'folder':20}{folder}")
     for key, value in to_dict(manifest).items():
-        for field, inner in value.items() if isinstance(value, dict) else [(key, value)]:
-            print(f"{field:13}{inner}")
+        if key == "assumed":
+            continue
+        if key in ("spec", "origin"):
+            _show_values("", value)
+        else:
+            print(f"{key:20}{_plain(value)}")
+    for sentence in manifest.assumed:
+        print(f"{'assumed':20}{sentence}")
     card = folder / CARD
     if card.is_file():
         print(f"\n{card.read_text(encoding='utf-8').rstrip()}")
+
+
+def _show_values(prefix: str, values: dict[str, Any]) -> None:
+    """Print nested values one a line as `image.activation  gelu`; what is empty does not apply and is left out."""
+    for key, value in values.items():
+        if isinstance(value, dict) and key != "options":
+            _show_values(f"{key}.", value)
+        elif value not in ("", 0, [], {}) or value is False:
+            print(f"{prefix + key:28}{_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _fetch(name: str) -> int:
+    """Fetch a public model, or look whether there is a newer one, and convert it; print where it lies."""
+    from wordsight.weights.find import find_model
+    from wordsight.weights.hub import fetch
+    from wordsight.weights.names import address, near
+
+    place = address(name)
+    if place is None:
+        close = near(name)
+        raise UnknownModel(
+            f"no public model {name!r}", cure=f"did you mean {' or '.join(close)}?" if close else "see wordsight models"
+        )
+    fetch(place, refresh=True)
+    print(_line(find_model(name)))
     return 0

@@ -45,7 +45,7 @@ def run_foreign(session: Any, spec: ModelSpec, tower: str, batch: NDArray[Any]) 
 
 
 def _parts(batch: NDArray[Any], *, fixed: Any) -> Iterator[NDArray[Any]]:
-    """Yield the batch as the graph wants it: whole, or in pieces of its fixed size (the last one filled up by index)."""
+    """Yield the batch as the graph wants it: whole, or one by one where its batch is fixed at one."""
     if not isinstance(fixed, int) or fixed == len(batch):
         yield batch
         return
@@ -71,7 +71,8 @@ def _mask(tokens: NDArray[Any], spec: ModelSpec) -> NDArray[Any]:
     """Return 1 for words and 0 for the padding that follows the last of them."""
     words = tokens != spec.tokenizer.pad_id
     count = tokens.shape[1] - np.argmax(words[:, ::-1], axis=1)  # (B,): what precedes the trailing padding
-    return np.arange(tokens.shape[1]) < count[:, None]
+    mask: NDArray[Any] = np.arange(tokens.shape[1]) < count[:, None]
+    return mask
 
 
 def _output(session: Any) -> str:

@@ -47,8 +47,8 @@ def read(found: Found) -> Checkpoint:
         bias=bias,
     )
     assumed = (
-        f"scores: the graphs hold no temperature, so scale = {SCALE:g}{'' if bias is None else f' and bias = {bias:g}'}; "
-        "rows and rankings do not depend on it, say otherwise with --set scale=...",
+        f"the graphs hold no temperature: scores are made with scale = {SCALE:g}"
+        f"{'' if bias is None else f' and bias = {bias:g}'}; rows and rankings do not depend on it",
     )
     folder = found.folder
     return Checkpoint(
@@ -105,7 +105,7 @@ def _tokenizer(found: Found, config: dict[str, Any], *, context: int, size: int)
 
 
 def _pad_id(path: Path, config: dict[str, Any]) -> int:
-    """Look the padding token up in tokenizer.json: among the added tokens, else in the vocabulary; 0 when none is named."""
+    """Look the padding token up in tokenizer.json, added tokens first; 0 when the configuration names none."""
     token = config.get("pad_token")
     name = token.get("content") if isinstance(token, dict) else token
     if name is None:
