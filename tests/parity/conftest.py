@@ -1,7 +1,12 @@
 """What the parity tests share: neighbours that can be imported, and their warnings left to them."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `compare`
 
 # the CPU build of PyTorch has no compiled torchvision operators; open_clip and timm only need them to be registered
 _OPERATORS = torch.library.Library("torchvision", "DEF")

@@ -43,8 +43,9 @@ class Listing:
 def fetch(address: Address, *, refresh: bool = False, offline: bool = False) -> Path:
     """Return the folder of a public model in the hub's cache, fetching what is missing.
 
-    With `offline`, or HF_HUB_OFFLINE set, the network is never used.  Raises `UnknownModel` when there is no such model, or it may not
-    be read, or it is not in the cache and the network is missing; `FormatError` when a file is not what the hub says.
+    With `offline`, or HF_HUB_OFFLINE set, the network is never used.  Raises `UnknownModel` when there is no such
+    model, or it may not be read, or it is not in the cache and the network is missing; `FormatError` when a file is
+    not what the hub says.
     """
     known = None if refresh else _fetched(address)
     if known is not None:

@@ -1,0 +1,113 @@
+"""Folders of ONNX graphs as photo applications publish them: exported from open_clip, run by us without PyTorch's help."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import open_clip
+import pytest
+import torch
+from compare import record
+from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from wordsight.engines.foreign import run_foreign
+from wordsight.images.transform import load_pixels
+from wordsight.text.open import open_tokenizer
+from wordsight.weights.formats.onnxfolder import IMAGE, TEXT, read, recognise
+from wordsight.weights.found import Found
+
+CONTEXT = 12
+WORDS = ["a", "photo", "of", "red", "green", "dog", "cat", "shoe", "two", "on", "grass"]
+TEXTS = ["a photo of a dog", "two red cats on green grass", "", "shoe " * 40, "unknown wörds"]
+
+
+def tokenizer():
+    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", *WORDS, "[S]", "[E]"])}
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    ends = [("[S]", vocabulary["[S]"]), ("[E]", vocabulary["[E]"])]
+    made.post_processor = processors.TemplateProcessing(single="[S] $A [E]", special_tokens=ends)
+    return made, len(vocabulary)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny model of open_clip's, exported the way such folders are: one graph a tower, batch free for words only."""
+    place = tmp_path_factory.mktemp("ViT-T-8__made")
+    words, size = tokenizer()
+    torch.manual_seed(0)
+    vision = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8}
+    text = {"context_length": CONTEXT, "vocab_size": size, "width": 32, "heads": 2, "layers": 2}
+    model = open_clip.CLIP(24, vision, text).eval()
+    config = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
+    cfg = {"size": [32, 32], "mode": "RGB", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
+    cfg |= {"interpolation": "bicubic", "resize_mode": "shortest", "fill_color": 0}
+    for name in ("visual", "textual"):
+        (place / name).mkdir()
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "visual" / "preprocess_cfg.json").write_text(json.dumps(cfg))
+    words.save(str(place / "textual" / "tokenizer.json"))
+    (place / "textual" / "tokenizer_config.json").write_text(json.dumps({"pad_token": "[PAD]"}))
+    model.forward = model.encode_image
+    export(model, torch.rand(1, 3, 32, 32), place / IMAGE, "image")
+    model.forward = model.encode_text
+    export(model, torch.ones(1, CONTEXT, dtype=torch.int32), place / TEXT, "text")
+    return place, model, cfg
+
+
+def export(model, example, path, name):
+    torch.onnx.export(
+        model, (example,), path, input_names=[name], output_names=["embedding"], dynamo=True, verbose=False
+    )
+
+
+def session(path):
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def test_pictures(folder):
+    place, model, cfg = folder
+    checkpoint = read(Found(place))
+    random = np.random.default_rng(0)
+    pictures = [
+        Image.fromarray(random.integers(0, 255, (h, w, 3), dtype=np.uint8)) for h, w in [(40, 61), (33, 32), (90, 31)]
+    ]
+    pictures += [pictures[0].convert("L"), pictures[1].convert("P")]
+    preprocess = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**cfg), is_train=False)
+    with torch.no_grad():
+        theirs = model.encode_image(torch.stack([preprocess(p) for p in pictures])).numpy()
+    pixels = np.stack([load_pixels(p, checkpoint.spec.preprocess, quality="exact") for p in pictures])
+    record(
+        "ONNX folder, images",
+        "open_clip_torch",
+        run_foreign(session(place / IMAGE), checkpoint.spec, "image", pixels),
+        theirs,
+    )
+
+
+def test_texts(folder):
+    place, model, _ = folder
+    checkpoint = read(Found(place))
+    words, _ = tokenizer()
+    words.enable_padding(length=CONTEXT, pad_token="[PAD]", pad_id=0)
+    words.enable_truncation(max_length=CONTEXT)
+    with torch.no_grad():
+        theirs = model.encode_text(torch.tensor([e.ids for e in words.encode_batch(TEXTS)])).numpy()
+    own = tmp_tokenizer(checkpoint, place)
+    rows = run_foreign(session(place / TEXT), checkpoint.spec, "text", own.batch(TEXTS, pad_to="longest"))
+    record("ONNX folder, texts", "open_clip_torch", rows, theirs)
+
+
+def tmp_tokenizer(checkpoint, place):
+    for name, content in checkpoint.vocabulary.items():
+        (place / name).write_bytes(content)
+    return open_tokenizer(checkpoint.spec.tokenizer, place)
+
+
+def test_what_is_recognised(folder, tmp_path):
+    place, _, _ = folder
+    assert recognise(Found(place))
+    assert not recognise(Found(tmp_path))
+    assert "no temperature" in read(Found(place)).assumed[0]
