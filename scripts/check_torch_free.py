@@ -27,7 +27,16 @@ BORDER = (  # what may import them when it is itself imported
     "wordsight.engines.export",
     "wordsight.engines.graph*",
 )
-INSIDE = ("wordsight.towers.spec", "wordsight.towers.check", "wordsight.towers.catalogue", "wordsight.train.config")
+INSIDE = (
+    "wordsight.towers.angles",
+    "wordsight.towers.catalogue",
+    "wordsight.towers.check",
+    "wordsight.towers.eva_shapes",
+    "wordsight.towers.positions",
+    "wordsight.towers.shapes",
+    "wordsight.towers.spec",
+    "wordsight.train.config",
+)
 
 
 class Absent:

@@ -1,7 +1,7 @@
 """Is a `ModelSpec` one that can be built?  Free of PyTorch, so that a wrong recipe is refused before anything heavy."""
 
 from wordsight.base.errors import ConfigError
-from wordsight.base.optional import resolve
+from wordsight.towers.eva_shapes import check_eva
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 
 RESNET_STAGES = 4
@@ -39,15 +39,15 @@ def _text(spec: ModelSpec) -> None:
     _multiple("text.width", text.width, "text.heads", text.heads)
     if text.projection == "none":
         _same("text.width", text.width, "width (text.projection is none)", spec.width)
-    if spec.tokenizer.padding != "full" and _reads_padding(text):
+    if spec.tokenizer.padding != "full" and reads_padding(text):
         raise ConfigError(
             f'tokenizer.padding = "{spec.tokenizer.padding}" with text.mask = "{text.mask}", text.pool = "{text.pool}"',
             cure='this tower reads the padding too: set tokenizer.padding = "full"',
         )
 
 
-def _reads_padding(text: TextTowerSpec) -> bool:
-    """Whether a text's row depends on how far it is filled up."""
+def reads_padding(text: TextTowerSpec) -> bool:
+    """Return whether a text's row depends on how far it is filled up."""
     if text.mask == "causal":
         return text.pool not in ("end", "first")
     return text.mask == "none" or text.pool not in ("end", "first", "mean")
@@ -72,7 +72,7 @@ def _image(image: ImageTowerSpec) -> None:
         if image.kind == "vit":
             _vit(image)
         else:
-            resolve("wordsight.towers.eva_shapes:check_eva")(image)
+            check_eva(image)
 
 
 def _resnet(image: ImageTowerSpec) -> None:
