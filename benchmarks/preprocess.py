@@ -29,7 +29,7 @@ from PIL import Image
 from wordsight.base.records import append_line, environment
 from wordsight.images.decode import Pixels, decode, open_picture
 from wordsight.images.files import find_images
-from wordsight.images.geometry import crop_corner, resized
+from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels, normalise, transform
 
@@ -58,7 +58,7 @@ def our_ways() -> dict[str, Way]:
     def box(data: bytes) -> Pixels:
         picture = open_picture(data)
         height, width = resized(picture.height, picture.width, SPEC)
-        top, left = crop_corner(height, width, SPEC.size)
+        top, left = corner(height, SPEC), corner(width, SPEC)
         x, y = picture.width / width, picture.height / height
         edges = (left * x, top * y, (left + SPEC.size) * x, (top + SPEC.size) * y)
         return np.asarray(picture.resize((SPEC.size, SPEC.size), Image.Resampling.BICUBIC, box=edges))
@@ -83,7 +83,7 @@ def torch_ways() -> dict[str, Way]:
     def interpolated(data: bytes) -> Pixels:
         pixels = decode(data)
         height, width = resized(pixels.shape[0], pixels.shape[1], SPEC)
-        top, left = crop_corner(height, width, SPEC.size)
+        top, left = corner(height, SPEC), corner(width, SPEC)
         planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
         result = torch.nn.functional.interpolate(planes, (height, width), mode="bicubic", antialias=True)[0]
         crop: Pixels = result[:, top : top + SPEC.size, left : left + SPEC.size].permute(1, 2, 0).numpy()

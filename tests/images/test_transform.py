@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wordsight.images.decode import Pixels, decode
-from wordsight.images.geometry import crop_corner, resized
+from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels, normalise, transform
 
@@ -52,8 +52,10 @@ def test_rounding_of_sizes_and_corners() -> None:
     assert resized(375, 500, spec) == (224, 298)  # 298.67 is cut, not rounded
     assert resized(500, 375, spec) == (298, 224)
     assert resized(1, 1, spec) == (224, 224)
-    assert crop_corner(224, 225, 224) == (0, 0)  # a half goes to the even number
-    assert crop_corner(224, 227, 224) == (0, 2)
+    assert (corner(225, spec), corner(227, spec)) == (0, 2)  # a half goes to the even number
+    floor = PreprocessSpec(size=224, crop="floor")
+    assert (corner(225, floor), corner(227, floor)) == (0, 1)
+    assert [(corner(side, spec), corner(side, floor)) for side in (223, 222, 221)] == [(0, -1), (-1, -1), (-1, -2)]
     assert resized(100, 300, PreprocessSpec(size=50, resize="squash")) == (50, 50)
 
 

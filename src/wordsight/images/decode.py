@@ -7,6 +7,9 @@ Reads JPEG, PNG, WebP, GIF (first frame), BMP and TIFF.  Turns by the EXIF orien
 transparency onto white, converts palette, grey, CMYK and 16-bit pictures.  The size is read from the
 header and checked before anything is decoded.  Whatever is wrong with a picture is a `BrokenImage` or
 `TooManyPixels` that names it.  Does not know what size a tower wants.
+
+`open_picture(item, colours="kept")` leaves palette, transparency and CMYK as they are, for towers that were taught
+with conversion to RGB after the resize.
 """
 
 import struct
@@ -14,10 +17,11 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +33,12 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 Item = Any  # path | bytes | PIL.Image.Image | uint8 array (H, W, 3)
+Colours = Literal["rgb", "kept"]
 
 DEFAULT_MAX_PIXELS = 89_478_485  # Pillow's own first limit: a quarter of a GiB at three bytes a pixel
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # JPEG includes MPO, the files of some cameras
 _ORIENTATION = 0x0112
+_ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow finds an orientation
 # What Pillow's readers raise on hostile bytes, as seen when fuzzing them.
 _READER_ERRORS = (
     OSError,
@@ -81,21 +87,26 @@ def open_picture(
     name: str = "",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     at_least: int | None = None,
+    colours: Colours = "rgb",
 ) -> "Image":
-    """Return `item` (a path, bytes or a Pillow picture) as an upright, loaded Pillow picture in RGB."""
+    """Return `item` (a path, bytes or a Pillow picture) as an upright, loaded Pillow picture.
+
+    It is in RGB, or with `colours` "kept" in the mode it has; only samples of more than 8 bits become RGB always.
+    """
     from PIL import Image
 
     name = name or _name(item)
+    wanted = _Wanted(max_pixels, at_least, colours)
     if isinstance(item, Image.Image):
-        return _upright_rgb(item, name, max_pixels, at_least)
+        return _upright(item, name, wanted)
     if isinstance(item, bytes | bytearray | memoryview):
-        return _read(BytesIO(item), name, max_pixels, at_least)
+        return _read(BytesIO(item), name, wanted)
     if not isinstance(item, str | PathLike):
         kinds = "a path, bytes, a Pillow picture or a uint8 array (H, W, 3)"
         raise UsageError(f"a picture cannot be made of {type(item).__name__}", cure=f"give {kinds}")
     try:
         with open(item, "rb") as handle:
-            return _read(handle, name, max_pixels, at_least)
+            return _read(handle, name, wanted)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise BrokenImage(f"{name} cannot be opened: {reason}", cure="check the path") from error
@@ -132,7 +143,16 @@ def _silence_pillow() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def _read(handle: Any, name: str, max_pixels: int, at_least: int | None) -> "Image":
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The arguments of `open_picture` that its parts need."""
+
+    max_pixels: int
+    at_least: int | None
+    colours: Colours
+
+
+def _read(handle: Any, name: str, wanted: _Wanted) -> "Image":
     from PIL import Image, UnidentifiedImageError
 
     _silence_pillow()
@@ -144,23 +164,24 @@ def _read(handle: Any, name: str, max_pixels: int, at_least: int | None) -> "Ima
                 f"{name} is not a JPEG, PNG, WebP, GIF, BMP or TIFF picture",
                 cure="convert it to one of these or leave it out",
             ) from error
-        return _upright_rgb(picture, name, max_pixels, at_least)
+        return _upright(picture, name, wanted)
 
 
-def _upright_rgb(picture: "Image", name: str, max_pixels: int, at_least: int | None) -> "Image":
+def _upright(picture: "Image", name: str, wanted: _Wanted) -> "Image":
     width, height = picture.size
-    if width * height > max_pixels:
+    if width * height > wanted.max_pixels:
         raise TooManyPixels(
-            f"{name} declares {width} x {height} pixels, more than {max_pixels:,}",
+            f"{name} declares {width} x {height} pixels, more than {wanted.max_pixels:,}",
             cure="make it smaller or raise max_pixels",
         )
     if width == 0 or height == 0:
         raise BrokenImage(f"{name} has no pixels ({width} x {height})", cure="replace the file or leave it out")
-    if at_least is not None:
-        picture.draft("RGB", (at_least, at_least))
+    if wanted.at_least is not None:
+        picture.draft("RGB", (wanted.at_least, wanted.at_least))
     with reading(name):
         picture.load()
-        return _turned(to_rgb(picture, name))
+        deep = picture.mode.startswith("I") or picture.mode == "F"  # Pillow would cut these at 255
+        return _turned(to_rgb(picture, name) if deep or wanted.colours == "rgb" else picture)
 
 
 def to_rgb(picture: "Image", name: str = "the picture") -> "Image":
@@ -210,7 +231,12 @@ def _turned(picture: "Image") -> "Image":
         8: Image.Transpose.ROTATE_90,
     }
     turn = turns.get(_orientation(picture))
-    return picture if turn is None else picture.transpose(turn)
+    if turn is None:
+        return picture
+    turned = picture.transpose(turn)
+    for key in _ORIENTED:  # so that a picture which is opened again is not turned again
+        turned.info.pop(key, None)
+    return turned
 
 
 def _orientation(picture: "Image") -> int:

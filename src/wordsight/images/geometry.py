@@ -1,21 +1,92 @@
-"""Sizes and corners: how large a picture is scaled and where its centre is cut out.
+"""Sizes and corners: how large a picture is scaled and what is cut out of it.
 
-Both round as torchvision does, which the published preprocessing uses.  Does not know pixels.
+    frame = framed(375, 500, spec)     # scaled to 224 x 298, cut at (0, 37), 224 x 224 remain
+
+Rounds as torchvision, open_clip and transformers do, which the published preprocessing uses.  Does not know pixels.
 """
 
+import math
+from dataclasses import dataclass
+
+from wordsight.base.errors import ConfigError
 from wordsight.images.spec import PreprocessSpec
 
 
-def resized(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
-    """Return the (height, width) a picture is scaled to before the crop.
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture is scaled to `height` x `width`; from the corner (`top`, `left`) on, `rows` x `columns` are cut out.
 
-    "shortest": the longer side is rounded down, as in torchvision's Resize.
+    A negative corner, or a cut that is larger than the picture, shows what lies outside.
+    """
+
+    height: int
+    width: int
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+    @property
+    def inside(self) -> bool:
+        """Nothing has to be filled."""
+        fits = self.top + self.rows <= self.height and self.left + self.columns <= self.width
+        return fits and min(self.top, self.left) >= 0
+
+    @property
+    def whole(self) -> bool:
+        """Nothing has to be cut or filled."""
+        return (self.top, self.left, self.rows, self.columns) == (0, 0, self.height, self.width)
+
+
+def framed(height: int, width: int, spec: PreprocessSpec) -> Frame:
+    """Return what is done to a picture of this size."""
+    new_height, new_width = resized(height, width, spec)
+    if spec.resize == "patches":
+        return Frame(new_height, new_width, 0, 0, new_height, new_width)
+    top, left = (corner(side, spec) for side in (new_height, new_width))
+    return Frame(new_height, new_width, top, left, spec.size, spec.size)
+
+
+def resized(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
+    """Return the (height, width) a picture is scaled to before the cut.
+
+    "shortest": the longer side is rounded down, as in torchvision's Resize; "longest": the shorter side is rounded,
+    halves to the even number, as in open_clip, and is never less than one pixel.
     """
     if spec.resize == "squash":
         return spec.size, spec.size
+    if spec.resize == "patches":
+        return patched(height, width, spec)
+    if spec.resize == "longest":
+        ratio = max(height / spec.size, width / spec.size)
+        return max(1, round(height / ratio)), max(1, round(width / ratio))
+    side = spec.scale_to or spec.size
     if height <= width:
-        return spec.size, int(spec.size * width / height)
-    return int(spec.size * height / width), spec.size
+        return side, int(side * width / height)
+    return int(side * height / width), side
+
+
+def patched(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
+    """Return the largest (height, width) in whole patches that keeps the shape and has at most `max_patches`.
+
+    Both sides are rounded up to whole patches; the scale is found by halving 0.000001..100 until 0.00001 remains, as
+    SigLIP 2 was taught (transformers, image_processing_siglip2.py).
+    """
+    if spec.patch < 1 or spec.max_patches < 1:
+        raise ConfigError('resize = "patches" without patch and max_patches', cure="give both in [preprocess]")
+    low, high = 1e-6, 100.0
+    while high - low >= 1e-5:
+        middle = (low + high) / 2
+        sides = [_in_patches(side, middle, spec.patch) for side in (height, width)]
+        if sides[0] * sides[1] <= spec.max_patches:
+            low = middle
+        else:
+            high = middle
+    return _in_patches(height, low, spec.patch) * spec.patch, _in_patches(width, low, spec.patch) * spec.patch
+
+
+def _in_patches(side: int, scale: float, patch: int) -> int:
+    return max(1, math.ceil(side * scale / patch))
 
 
 def columns_first(old: tuple[int, int], new: tuple[int, int]) -> bool:
@@ -28,6 +99,8 @@ def columns_first(old: tuple[int, int], new: tuple[int, int]) -> bool:
     return old[0] <= new[0] or old[0] - new[0] <= 2 * (old[1] - new[1])
 
 
-def crop_corner(height: int, width: int, size: int) -> tuple[int, int]:
-    """Return (top, left) of the centre crop; halves go to the even number, as in torchvision's CenterCrop."""
-    return round((height - size) / 2), round((width - size) / 2)
+def corner(side: int, spec: PreprocessSpec) -> int:
+    """Return where the centre begins on a side; negative where the picture is smaller than the cut."""
+    if spec.crop == "floor":
+        return (side - spec.size) // 2
+    return round((side - spec.size) / 2) if side >= spec.size else -((spec.size - side) // 2)

@@ -1,6 +1,6 @@
 """Resize and centre crop as matrix products: what Pillow computes, several times faster.
 
-    pixels = resize_crop(photo, spec)        # uint8 (H, W, 3) -> uint8 (size, size, 3)
+    pixels = resize_crop(photo, framed(*photo.shape[:2], spec), "bicubic")   # uint8 (H, W, 3) -> (rows, columns, 3)
 
 Pillow's filters are linear: every column of the result is a weighted sum of a few neighbouring columns, then every
 row of rows.  The weights of 16 neighbouring outputs lie close together, so each pass is a row of small dense
@@ -17,15 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.images.decode import Pixels
-from wordsight.images.geometry import crop_corner, resized
-from wordsight.images.spec import PreprocessSpec
+from wordsight.images.geometry import Frame
 
 Floats = NDArray[np.float32]
-Filter = Literal["bicubic", "bilinear"]
+Filter = Literal["bicubic", "bilinear", "lanczos"]
 
 _BAND = 16  # outputs a product: 8 to 32 measured alike, 16 best
 _CHUNK = 1 << 19  # input samples turned into floats at a time: 2 MiB, measured best of 0.25 to 4
-_SUPPORT = {"bicubic": 2.0, "bilinear": 1.0}  # in output pixels; Pillow, src/libImaging/Resample.c
+_SUPPORT = {"bicubic": 2.0, "bilinear": 1.0, "lanczos": 3.0}  # in output pixels; Pillow, src/libImaging/Resample.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,20 @@ class _Band:
     weights: Floats
 
 
-def resize_crop(pixels: Pixels, spec: PreprocessSpec) -> Pixels:
-    """Return uint8 (H, W, 3) resized and centre cropped to uint8 (size, size, 3), within 2 levels of Pillow."""
+def resize_crop(pixels: Pixels, frame: Frame, kind: Filter) -> Pixels:
+    """Return uint8 (H, W, 3) resized and cut to uint8 (rows, columns, 3), within 2 levels of Pillow.
+
+    The cut must lie inside the scaled picture.
+    """
+    assert frame.inside
     height, width, _ = pixels.shape
-    new_height, new_width = resized(height, width, spec)
-    top, left = crop_corner(new_height, new_width, spec.size)
-    if (new_height, new_width) == (height, width):
-        return np.ascontiguousarray(pixels[top : top + spec.size, left : left + spec.size])
-    rows = _bands(height, new_height, top, spec.size, spec.interpolation)
-    columns = _bands(width, new_width, left, spec.size, spec.interpolation)
-    return _vertical(_horizontal(pixels, columns, rows[0].first, rows[-1].last, spec.size), rows, spec.size)
+    bottom, right = frame.top + frame.rows, frame.left + frame.columns
+    if (frame.height, frame.width) == (height, width):
+        return np.ascontiguousarray(pixels[frame.top : bottom, frame.left : right])
+    rows = _bands(height, frame.height, frame.top, frame.rows, kind)
+    columns = _bands(width, frame.width, frame.left, frame.columns, kind)
+    half = _horizontal(pixels, columns, rows[0].first, rows[-1].last, frame.columns)
+    return _vertical(half, rows, frame.rows)
 
 
 def _horizontal(pixels: Pixels, columns: tuple[_Band, ...], first: int, last: int, size: int) -> Floats:
@@ -70,15 +73,15 @@ def _horizontal(pixels: Pixels, columns: tuple[_Band, ...], first: int, last: in
 
 
 def _vertical(half: Floats, rows: tuple[_Band, ...], size: int) -> Pixels:
-    """Resize the rows of `half` (3, H', size) and round: uint8 (size, size, 3)."""
-    origin = rows[0].first
-    result = _room("result", 3 * size * size).reshape(3, size, size)
+    """Resize the rows of `half` (3, H', W') to `size` of them and round: uint8 (size, W', 3)."""
+    origin, width = rows[0].first, half.shape[2]
+    result = _room("result", 3 * size * width).reshape(3, size, width)
     for band in rows:
         part = half[:, band.first - origin : band.last - origin]
         np.matmul(band.weights.T, part, out=result[:, band.start : band.stop])
     result += 0.5
     np.clip(result, 0, 255, out=result)
-    pixels = np.empty((size, size, 3), dtype=np.uint8)
+    pixels = np.empty((size, width, 3), dtype=np.uint8)
     for channel in range(3):
         pixels[:, :, channel] = result[channel]
     return pixels
@@ -125,6 +128,8 @@ def _filtered(distance: NDArray[np.float64], kind: Filter) -> NDArray[np.float64
     x: NDArray[np.float64] = np.abs(distance)
     if kind == "bilinear":
         return np.maximum(1 - x, 0)
+    if kind == "lanczos":
+        return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
     near = (1.5 * x - 2.5) * x * x + 1  # Keys' cubic with a = -0.5
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     weight: NDArray[np.float64] = np.where(x < 1, near, np.where(x < 2, far, 0.0))

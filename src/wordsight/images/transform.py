@@ -1,34 +1,49 @@
-"""What a tower sees of a picture: resize, centre crop, normalise.
+"""What a tower sees of a picture: resize, cut, normalise.
 
-    pixels = load_pixels("photo.jpg", spec)          # decode + transform: uint8 (S, S, 3)
-    batch = normalise(np.stack([pixels]), spec)      # float32 (1, 3, S, S)
+    pixels = load_pixels("photo.jpg", spec)                    # decode + transform: uint8 (S, S, 3)
+    pixels = load_pixels("photo.jpg", spec, quality="exact")   # pixel for pixel the published preprocessing
+    batch = normalise(np.stack([pixels]), spec)                # float32 (1, 3, S, S)
 
-`transform` is the published CLIP preprocessing on Pillow, pixel for pixel: the reference.  `load_pixels`
-is the same within 2 of 255 levels, faster.  Does not know engines; pixels cross their border as uint8.
+`transform` is the published preprocessing on Pillow, pixel for pixel: the reference.  `load_pixels` is the same
+within 2 of 255 levels, faster, unless `quality` is "exact".  Does not know engines; pixels cross their border as
+uint8.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, open_picture
-from wordsight.images.geometry import columns_first, crop_corner, resized
-from wordsight.images.resize import resize_crop
+from wordsight.base.errors import ConfigError
+from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, open_picture, reading, to_rgb
+from wordsight.images.geometry import Frame, columns_first, framed
+from wordsight.images.resize import Filter, resize_crop
+from wordsight.images.sampling import Plain, sampled
 from wordsight.images.spec import PreprocessSpec
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
-def transform(image: Pixels, spec: PreprocessSpec) -> Pixels:
-    """Return `image` (H, W, 3) resized and cropped: uint8 (size, size, 3).  The reference, on Pillow."""
+Quality = Literal["fast", "exact"]
+_LARGEST = 1 << 27  # pixels of a scaled picture that the reference may make: half a GiB
+
+
+def transform(image: "Pixels | Image", spec: PreprocessSpec) -> Pixels:
+    """Return a picture resized and cut: uint8 (size, size, 3), or whole patches.  The reference, on Pillow.
+
+    `image` is uint8 (H, W, 3), or an upright Pillow picture of any mode of 8 bits.
+    """
     from PIL import Image
 
-    filters = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-    height, width = resized(image.shape[0], image.shape[1], spec)
-    picture = Image.fromarray(image)
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), filters[spec.interpolation])
-    top, left = crop_corner(height, width, spec.size)
-    return np.asarray(picture)[top : top + spec.size, left : left + spec.size]
+    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    frame = framed(picture.height, picture.width, spec)
+    if not spec.antialias:
+        return _sampled(picture, frame, spec)
+    if spec.rgb == "before":
+        picture = to_rgb(picture)
+    if picture.size != (frame.width, frame.height):
+        picture = picture.resize((frame.width, frame.height), Image.Resampling[spec.interpolation.upper()])
+    return np.asarray(_cut(picture, frame, spec.fill).convert("RGB"))
 
 
 def load_pixels(
@@ -38,21 +53,70 @@ def load_pixels(
     name: str = "",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     scaled_decode: bool = False,
+    quality: Quality = "fast",
 ) -> Pixels:
     """Return what a tower sees of a path, bytes, a Pillow picture or an array: uint8 (size, size, 3).
 
-    Within 2 levels of `transform(decode(item), spec)`.  `scaled_decode` lets large JPEGs be decoded at a
-    fraction of their size: faster still, but far from the reference.  Errors are those of `decode`.
+    `quality` "exact": what `transform` makes of the picture; "fast": within 2 levels of it.  `scaled_decode` lets
+    large JPEGs be decoded at a fraction of their size: faster still, but far from the reference.  Errors are
+    those of `decode`.
     """
     if isinstance(item, np.ndarray):
         pixels = decode(item)
-    else:
-        at_least = 2 * spec.size if scaled_decode else None
-        pixels = _samples(open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least))
-    height, width, _ = pixels.shape
-    if columns_first((height, width), resized(height, width, spec)):
-        return resize_crop(pixels, spec)
-    return transform(np.ascontiguousarray(pixels), spec)  # tall pictures, where Pillow's order depends on its version
+        frame = framed(pixels.shape[0], pixels.shape[1], spec)
+        if not _takes_fast(frame, (pixels.shape[0], pixels.shape[1]), spec, quality):
+            return transform(np.ascontiguousarray(pixels), spec)
+        return resize_crop(pixels, frame, cast(Filter, spec.interpolation))
+    at_least = 2 * spec.size if scaled_decode else None
+    colours: Literal["rgb", "kept"] = "rgb" if spec.rgb == "before" else "kept"
+    picture = open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least, colours=colours)
+    frame = framed(picture.height, picture.width, spec)
+    plain = picture.mode in ("RGB", "L")  # of these it does not matter when they become RGB
+    if plain and _takes_fast(frame, (picture.height, picture.width), spec, quality):
+        return resize_crop(_samples(picture.convert("RGB")), frame, cast(Filter, spec.interpolation))
+    with reading(name or "the picture"):
+        return transform(picture, spec)
+
+
+def _takes_fast(frame: Frame, old: tuple[int, int], spec: PreprocessSpec, quality: Quality) -> bool:
+    """Say whether the fast way serves: not where something is filled, nor where Pillow's order is not known.
+
+    A picture that the reference would make enormous takes it always.
+    """
+    if not spec.antialias or spec.interpolation == "nearest" or not frame.inside:
+        return False
+    if frame.height * frame.width > _LARGEST:
+        return True
+    return quality == "fast" and columns_first(old, (frame.height, frame.width))
+
+
+def _cut(picture: "Image", frame: Frame, fill: int) -> "Image":
+    """Cut the frame out of a scaled picture; outside is `fill` in every band (a palette's first entry for 0)."""
+    from PIL import Image
+
+    if frame.whole:
+        return picture
+    box = (frame.left, frame.top, frame.left + frame.columns, frame.top + frame.rows)
+    if frame.inside or fill == 0:
+        return picture.crop(box)
+    bands = len(picture.getbands())
+    result = Image.new(picture.mode, (frame.columns, frame.rows), fill if bands == 1 else (fill,) * bands)
+    if picture.mode == "P":
+        result.putpalette(picture.getpalette() or [])
+    result.paste(picture, (-frame.left, -frame.top))
+    return result
+
+
+def _sampled(picture: "Image", frame: Frame, spec: PreprocessSpec) -> Pixels:
+    """Return the frame of a picture resized without antialiasing."""
+    kind = spec.interpolation
+    if kind in ("bicubic", "lanczos") or spec.rgb == "after" or not frame.inside:
+        raise ConfigError(
+            f"no antialiasing with {kind}, rgb {spec.rgb} and resize {spec.resize}",
+            cure="it is known for bilinear and nearest, with rgb before and nothing to fill",
+        )
+    pixels = sampled(np.asarray(to_rgb(picture)), frame.height, frame.width, cast(Plain, kind))
+    return pixels[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
 
 
 def normalise(batch: Pixels, spec: PreprocessSpec) -> NDArray[np.float32]:

@@ -62,8 +62,8 @@ def special_words(cleaning: Cleaning) -> tuple[str, str]:
 def _word(cleaning: Cleaning, plain: bool) -> Any:
     fixed = "|".join([*map(re.escape, special_words(cleaning)), _CONTRACTIONS])
     if plain:
-        flags = re.IGNORECASE if cleaning in ("whitespace", "none") else re.NOFLAG
-        return re.compile(fixed + r"|[a-z]+|[0-9]|[^\sa-z0-9]+", flags)
+        case = re.IGNORECASE if cleaning in ("whitespace", "none") else re.NOFLAG
+        return re.compile(fixed + r"|[a-z]+|[0-9]|[^\sa-z0-9]+", case)
     import regex
 
     flags = 0 if cleaning == "nfc" else regex.IGNORECASE

@@ -47,7 +47,7 @@ def batch(words: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec,
     length = longest if pad_to == "longest" and spec.padding == "longest" else limit
     result: Tokens = np.full((len(rows), length), spec.pad_id, dtype=np.int32)
     for place, row in zip(result, rows, strict=True):
-        place[: len(row)] = row
+        place[slice(len(row)) if spec.padding_side == "right" else slice(length - len(row), length)] = row
     if spec.last_id is not None:
         result[:, -1] = spec.last_id
     if spec.blank_id is not None:
