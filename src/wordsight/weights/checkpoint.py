@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wordsight.base.errors import ShapeMismatch
+from wordsight.towers.shapes import own, shapes
 from wordsight.towers.spec import ModelSpec
 
 Array = NDArray[Any]
@@ -86,6 +87,38 @@ class Keys(Mapping[str, Array]):
                 f"{self.where} holds {len(self._left)} weights that have no place: {some(self.left)}",
                 cure="the file is of another kind, or holds more than two towers",
             )
+
+
+def check_state(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> None:
+    """Raise `ShapeMismatch`, listing what is wrong, unless `state` is exactly the weights of `spec`'s towers."""
+    if not own(spec):  # the package that has the tower is asked when it is built
+        return
+    expected = shapes(spec)
+    both = [name for name in expected if name in state]
+    found = {name: (state[name].shape, state[name].dtype) for name in both}
+    sizes = [
+        f"{name} is {found[name][0]}, not {tuple(expected[name])}"
+        for name in both
+        if found[name][0] != tuple(expected[name])
+    ]
+    kinds = [f"{name} is {found[name][1]}" for name in both if found[name][1].kind != _kind(name)]
+    problems = {
+        "missing": [name for name in expected if name not in state],
+        "unknown": [name for name in state if name not in expected],
+        "of another shape": sizes,
+        "of another kind": kinds,
+    }
+    said = [f"{len(names)} {what} ({some(names)})" for what, names in problems.items() if names]
+    if said:
+        raise ShapeMismatch(
+            f"the weights in {where} do not fit their architecture: {'; '.join(said)}",
+            cure="the spec and the weights must come from the same model",
+        )
+
+
+def _kind(name: str) -> str:
+    """Return numpy's letter for the kind of numbers: batch norms count their batches, all else is floating."""
+    return "i" if name.endswith("num_batches_tracked") else "f"
 
 
 def some(names: list[str]) -> str:

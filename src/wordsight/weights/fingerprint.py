@@ -1,36 +1,39 @@
 """The fingerprint of a model: 16 hexadecimal digits that name what made an embedding.
 
 It is the beginning of a SHA-256 over every tensor (by name, with dtype, shape and bytes), the
-preprocessing spec, the tokenizer spec, the merges, and what the towers' specs say that weights do not show
-(activation, pooling...).  The precision an engine computes in is no part of
-it.  Made here from the safetensors file alone, without PyTorch.  The exact bytes are in docs/weights.md.
+preprocessing spec, the tokenizer spec and its files, and what the towers' specs say that weights do not show
+(activation, mask...).  The precision an engine computes in is no part of it.  Made here from the safetensors
+file alone, without PyTorch.  The exact bytes are in docs/weights.md.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from wordsight.base.config import from_dict, to_dict
-from wordsight.base.errors import FormatError, NotFound
-from wordsight.towers.spec import ModelSpec
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.weights.archive.safe import read_header
 
 DIGITS = 16
-# what the specs of the first version held; fields that came later count only where they are not the default, so
-# that models keep the fingerprint they were given
-FIRST = frozenset(
-    "size resize interpolation mean std kind vocabulary vocabulary_size context_length".split(),
-)
-# what the weights themselves show, and what only training uses; the rest of a tower's spec (activation, pooling,
-# mask...) changes embeddings and cannot be seen in the weights
-SEEN = frozenset(
-    "kind size width layers heads patch mlp_ratio stem positions stages drop_path dropout "
-    "context_length vocabulary_size".split(),
-)
+MERGES = "merges.txt"
+# The fields that model.json always states: those of the first version.  Later ones are stated, and count, only
+# where they are not the default, so that files stay short and models keep the fingerprint they were given.
+FIRST = {
+    "image": {
+        *("kind", "size", "width", "layers", "heads", "patch", "mlp_ratio", "activation"),
+        *("stem", "pool", "positions", "stages", "drop_path"),
+    },
+    "text": {"context_length", "vocabulary_size", "width", "layers", "heads", "mlp_ratio", "activation", "dropout"},
+    "preprocess": {"size", "resize", "interpolation", "mean", "std"},
+    "tokenizer": {"kind", "vocabulary", "vocabulary_size", "context_length"},
+}
+# of the towers' first fields, the one that changes embeddings and cannot be seen in the weights
+UNSEEN = "activation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,61 +43,63 @@ class RawTensor:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    data: bytes
+    data: bytes | mmap
 
 
-def fingerprint(spec: ModelSpec, tensors: Iterable[RawTensor], merges: str = "") -> str:
-    """Return the fingerprint; `tensors` in any order, `merges` the text of merges.txt or ""."""
+def stated(spec: ModelSpec) -> dict[str, Any]:
+    """Return a spec as model.json states it: nested, without what came after the first version and is the default."""
+    values = to_dict(from_dict(ModelSpec, to_dict(spec)))  # a mean of 0 is 0.0, as it is when read back
+    for part, first in FIRST.items():
+        default = to_dict(type(getattr(spec, part))())
+        values[part] = {
+            name: value for name, value in values[part].items() if name in first or value != default.get(name)
+        }
+    return values
+
+
+def fingerprint(
+    spec: ModelSpec, tensors: Iterable[RawTensor], vocabulary: Mapping[str, bytes] = MappingProxyType({})
+) -> str:
+    """Return the fingerprint; `tensors` in any order, `vocabulary` the tokenizer's files by name."""
     parts = {t.name: _line(t) for t in tensors}
     digest = hashlib.sha256()
     for name in sorted(parts):
         digest.update(parts[name])
-    read_back = from_dict(ModelSpec, to_dict(spec))  # what is read from model.json: a mean of 0 is 0.0 there
-    for value in (_facts(read_back.preprocess, FIRST), _facts(read_back.tokenizer, FIRST), merges):
+    said = stated(spec)
+    merges = vocabulary.get(MERGES, b"").decode("utf-8", "surrogateescape")
+    for value in (said["preprocess"], said["tokenizer"], merges):
         digest.update(_canonical(value))
-    unseen = {name: _facts(getattr(read_back, name), frozenset(), skip=SEEN) for name in ("image", "text")}
-    if any(unseen.values()):
-        digest.update(_canonical(unseen))
+    unseen = {part: _unseen(part, said[part]) for part in ("image", "text")}
+    files = {name: hashlib.sha256(vocabulary[name]).hexdigest() for name in vocabulary if name != MERGES}
+    for facts in (unseen if any(unseen.values()) else {}, files):
+        if facts:
+            digest.update(_canonical(facts))
     return digest.hexdigest()[:DIGITS]
 
 
 def read_tensors(path: Path) -> Iterator[RawTensor]:
     """Yield the tensors of a safetensors file; a damaged or foreign file raises `FormatError`."""
-    check_safetensors(path)
+    header = read_header(path)
     with path.open("rb") as handle:
-        start = 8 + int.from_bytes(handle.read(8), "little")
-        header: dict[str, Any] = json.loads(handle.read(start - 8))
-        header.pop("__metadata__", None)
-        for name, entry in header.items():
-            begin, end = entry["data_offsets"]
-            handle.seek(start + begin)
-            yield RawTensor(name, entry["dtype"], tuple(entry["shape"]), handle.read(end - begin))
-
-
-def check_safetensors(path: Path) -> None:
-    """Raise `NotFound` or `FormatError` unless `path` is a whole safetensors file (header, sizes, no gaps)."""
-    if not path.is_file():
-        raise NotFound(f"no weights {path}", cure="restore the file, or use the folder with an ONNX engine")
-    try:
-        with safe_open(path, framework="numpy"):
-            pass
-    except SafetensorError as error:
-        raise FormatError(
-            f"{path} is not a whole safetensors file: {error}", cure="fetch or save the model again"
-        ) from None
+        for name, entry in header.tensors.items():
+            handle.seek(header.start + entry.begin)
+            yield RawTensor(name, entry.dtype, entry.shape, handle.read(entry.end - entry.begin))
 
 
 def _line(tensor: RawTensor) -> bytes:
     """One tensor's share: the hash of its head and bytes, so that no more than one is held at a time."""
     head = _canonical([tensor.name, tensor.dtype, list(tensor.shape)])
-    return hashlib.sha256(head + tensor.data).digest()
+    digest = hashlib.sha256(head)
+    digest.update(tensor.data)
+    return digest.digest()
 
 
-def _facts(spec: Any, always: frozenset[str], *, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Return a spec's fields that are in `always` or differ from their default."""
-    default = to_dict(type(spec)())
-    values = {name: value for name, value in to_dict(spec).items() if name not in skip}
-    return {name: value for name, value in values.items() if name in always or value != default.get(name)}
+def _unseen(part: str, said: dict[str, Any]) -> dict[str, Any]:
+    """Return what a tower's spec states that its weights do not show: later fields, and an activation of its own."""
+    usual = (ImageTowerSpec() if part == "image" else TextTowerSpec()).activation
+    return {
+        name: value for name, value in said.items() if name not in FIRST[part] or (name == UNSEEN and value != usual)
+    }
 
 
 def _canonical(value: Any) -> bytes:

@@ -1,40 +1,59 @@
 """Our model folder: one folder holds a model and everything that has to be known to use it.
 
-    save_model(towers, folder, merges=..., card=...)      write
+    save_checkpoint(checkpoint, folder)                   write, without PyTorch
+    save_model(towers, folder, merges=..., card=...)      write towers in memory
     find_model("folder" or None)                          name to folder
-    read_manifest(folder), read_spec(folder)              what it is, without PyTorch
+    read_manifest(folder), read_spec(folder)              what it is
+    read_checkpoint(folder)                               all of it as numpy arrays, without PyTorch
     load_towers("folder")                                 the towers again
 
-model.json (written last), weights.safetensors, merges.txt for an own vocabulary, README.md (the card)
-and onnx/ (made by the export).  The format is specified in docs/weights.md.  Knows nothing of engines.
+model.json (written last), weights.safetensors, the tokenizer's file where it is an own one, README.md (the
+card) and onnx/ (made by the export).  The format is specified in docs/weights.md.  Knows nothing of engines.
 """
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
 from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
 from wordsight.base.optional import resolve
+from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.check import check_spec
 from wordsight.towers.spec import ModelSpec
+from wordsight.weights.archive.safe import read_safetensors, write_safetensors
+from wordsight.weights.checkpoint import Array, Checkpoint, check_state
 from wordsight.weights.find import MANIFEST, find_model
-from wordsight.weights.fingerprint import fingerprint, read_tensors
+from wordsight.weights.fingerprint import MERGES, fingerprint, read_tensors, stated
+from wordsight.weights.graphs import PRECISION, raw_graphs, take_in
 
 if TYPE_CHECKING:
     from wordsight.towers.two import TwoTowers
 
-__all__ = ["find_model", "load_towers", "read_fingerprint", "read_manifest", "read_spec", "save_model"]
+__all__ = [
+    "MERGES",
+    "find_model",
+    "load_towers",
+    "read_checkpoint",
+    "read_fingerprint",
+    "read_manifest",
+    "read_spec",
+    "save_checkpoint",
+    "save_model",
+]
 
 FORMAT = "wordsight-model"
 VERSION = 1
 WEIGHTS = "weights.safetensors"
-MERGES = "merges.txt"
 CARD = "README.md"
 ENGINES = "onnx"
+TOKENIZERS = {"clip-bpe": MERGES, "tokenizers": "tokenizer.json", "sentencepiece": "spiece.model"}
+MAX_SCALE = 100.0  # of softmax towers; Radford et al. 2021, section 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +61,8 @@ class Manifest:
     """What model.json says.
 
     `scale` and `bias` are the learned values (the spec holds the initial ones); `precisions` are those of
-    the ONNX graphs in the folder, the preferred one first.
+    the ONNX graphs in the folder, the preferred one first.  `origin` says of a public checkpoint where it came
+    from, and `assumed` what its file did not say.
     """
 
     spec: ModelSpec
@@ -50,6 +70,8 @@ class Manifest:
     scale: float
     bias: float | None = None
     precisions: tuple[str, ...] = ()
+    origin: dict[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -74,7 +96,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write model.json, atomically."""
-    write_json(folder / MANIFEST, {"format": FORMAT, "version": VERSION, **to_dict(manifest)})
+    values = {"format": FORMAT, "version": VERSION, **to_dict(manifest), "spec": stated(manifest.spec)}
+    for name in ("origin", "assumed"):
+        if not values[name]:
+            del values[name]
+    write_json(folder / MANIFEST, values)
 
 
 def record_precisions(folder: Path, precisions: tuple[str, ...]) -> None:
@@ -92,25 +118,54 @@ def read_fingerprint(folder: Path) -> str:
     return read_manifest(folder).fingerprint
 
 
+def vocabulary_file(spec: TokenizerSpec) -> str | None:
+    """Return the name of the file in a model folder that a tokenizer needs; None for the published vocabulary."""
+    return None if spec.kind == "clip-bpe" and spec.vocabulary == "clip" else TOKENIZERS[spec.kind]
+
+
+def read_vocabulary(folder: Path) -> dict[str, bytes]:
+    """Return the tokenizer's files by name, none for a model with the published vocabulary."""
+    name = vocabulary_file(read_spec(folder).tokenizer)
+    if name is None:
+        return {}
+    if not (folder / name).is_file():
+        raise NotFound(f"no {name} in {folder}, which has a vocabulary of its own", cure="restore the file")
+    return {name: (folder / name).read_bytes()}
+
+
 def read_merges(folder: Path) -> str:
-    """Return the text of merges.txt, or "" for a model with the published vocabulary."""
-    if read_spec(folder).tokenizer.vocabulary == "clip":
-        return ""
-    path = folder / MERGES
-    if not path.is_file():
-        raise NotFound(f"no {MERGES} in {folder}, which has a vocabulary of its own", cure="restore the file")
-    return path.read_text(encoding="utf-8")
+    """Return the text of merges.txt, or "" for a model that has none."""
+    return read_vocabulary(folder).get(MERGES, b"").decode("utf-8")
 
 
 def verify(folder: Path) -> None:
     """Compute the fingerprint from the weights and compare it with the stated one; `FormatError` when they differ."""
     manifest = read_manifest(folder)
-    actual = fingerprint(manifest.spec, read_tensors(folder / WEIGHTS), read_merges(folder))
+    raw = raw_graphs(folder) if manifest.spec.image.kind == "onnx" else read_tensors(folder / WEIGHTS)
+    actual = fingerprint(manifest.spec, raw, read_vocabulary(folder))
     if actual != manifest.fingerprint:
         raise FormatError(
             f"{folder} states fingerprint {manifest.fingerprint} but its files have {actual}",
             cure="a file was changed or exchanged; fetch or save the model again",
         )
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Return all of a model folder: numpy arrays mapped from the file, checked by name and shape."""
+    manifest = read_manifest(folder)
+    if manifest.spec.image.kind == "onnx":
+        raise UsageError(f"{folder} holds finished graphs, no weights", cure="use it as it is; it cannot be converted")
+    state = read_safetensors(folder / WEIGHTS)
+    check_state(manifest.spec, state, where=str(folder / WEIGHTS))
+    card = folder / CARD
+    return Checkpoint(
+        spec=manifest.spec,
+        state=state,
+        vocabulary=read_vocabulary(folder),
+        assumed=manifest.assumed,
+        origin=manifest.origin,
+        card=card.read_text(encoding="utf-8") if card.is_file() else "",
+    )
 
 
 def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
@@ -124,7 +179,7 @@ def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
 def towers_fingerprint(towers: "TwoTowers", *, merges: str = "", dtype: str = "float32") -> str:
     """Return the fingerprint that `save_model` would give these `TwoTowers`."""
     raw = resolve("wordsight.weights.tensors:raw_tensors", extra="train")
-    return fingerprint(towers.spec, raw(towers, dtype), merges)
+    return fingerprint(towers.spec, raw(towers, dtype), {MERGES: merges.encode()} if merges else {})
 
 
 def save_model(
@@ -133,24 +188,31 @@ def save_model(
     """Write `TwoTowers` as a model folder and return its manifest.
 
     `merges` is the text of merges.txt, needed for an own vocabulary.  `dtype` "float16" halves the size.
-    The folder is made whole beside its place and then moved there; an older model in that place, with its
-    exported graphs, is replaced, and files that are not a model's are kept.
     """
-    own = towers.spec.tokenizer.vocabulary == "own"
-    if own != (merges is not None):
-        wanted = (
-            "give merges=, the text of merges.txt" if own else 'leave merges out, or set tokenizer.vocabulary = "own"'
-        )
-        raise UsageError(
-            f"vocabulary {towers.spec.tokenizer.vocabulary!r} and merges {merges and merges[:20]!r}", cure=wanted
-        )
+    state = resolve("wordsight.weights.tensors:stored_state", extra="train")(towers, dtype)
+    vocabulary = {} if merges is None else {MERGES: merges.encode()}
+    return save_checkpoint(Checkpoint(towers.spec, state, vocabulary, card=card), folder)
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Manifest:
+    """Write a checkpoint as a model folder and return its manifest.
+
+    Every weight is there exactly once with its right shape, and the tokenizer's file where there is one, or
+    `ShapeMismatch` or `UsageError` says what is wrong.  Numbers keep their type but for float64, which becomes
+    float32, and scale and bias, which are float32.  The folder is made whole beside its place and then moved
+    there; an older model in that place, with its exported graphs, is replaced, and files that are not a
+    model's are kept.
+    """
+    _check_vocabulary(checkpoint)
+    if not checkpoint.graphs:
+        check_state(checkpoint.spec, checkpoint.state, where=checkpoint.origin.get("file", checkpoint.spec.name))
     _check_place(folder)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     with storage_errors(folder):
         _remove(fresh)  # left by a process of the same number that was killed while saving
         fresh.mkdir(parents=True)
         try:
-            manifest = _fill(towers, fresh, merges, card, dtype)
+            manifest = _fill(checkpoint, fresh)
             _replace(folder, fresh)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -158,24 +220,56 @@ def save_model(
     return manifest
 
 
-def _fill(towers: "TwoTowers", folder: Path, merges: str | None, card: str, dtype: str) -> Manifest:
-    resolve("wordsight.weights.tensors:write_weights", extra="train")(towers, folder / WEIGHTS, dtype)
-    if merges is not None:
-        _write_text(folder / MERGES, merges)
-    _write_text(folder / CARD, card or f"# {towers.spec.name}\n")
+def _check_vocabulary(checkpoint: Checkpoint) -> None:
+    wanted = vocabulary_file(checkpoint.spec.tokenizer)
+    names = {name for name in (wanted,) if name is not None}
+    if set(checkpoint.vocabulary) != names:
+        tokenizer = f"tokenizer {checkpoint.spec.tokenizer.kind!r} ({checkpoint.spec.tokenizer.vocabulary!r})"
+        given = ", ".join(sorted(checkpoint.vocabulary)) or "none"
+        cure = f"give {wanted} and no other" if wanted else 'give none, or set tokenizer.vocabulary = "own"'
+        raise UsageError(f"vocabulary files of {tokenizer}: {given}", cure=cure)
+
+
+def _fill(checkpoint: Checkpoint, folder: Path) -> Manifest:
+    spec = checkpoint.spec
+    for name, content in checkpoint.vocabulary.items():
+        _write_bytes(folder / name, content)
+    _write_bytes(folder / CARD, (checkpoint.card or f"# {spec.name}\n").encode())
+    if checkpoint.graphs:
+        take_in(checkpoint.graphs, folder)
+        raw = raw_graphs(folder)
+    else:
+        write_safetensors(folder / WEIGHTS, checkpoint.state, kind=_stored_kind)
+        raw = read_tensors(folder / WEIGHTS)
     manifest = Manifest(
-        spec=towers.spec,
-        fingerprint=fingerprint(towers.spec, read_tensors(folder / WEIGHTS), merges or ""),
-        scale=towers.scale.item(),
-        bias=None if towers.logit_bias is None else towers.logit_bias.item(),
+        spec=spec,
+        fingerprint=fingerprint(spec, raw, checkpoint.vocabulary),
+        scale=_scale(checkpoint),
+        bias=float(checkpoint.state["logit_bias"]) if "logit_bias" in checkpoint.state else spec.bias,
+        precisions=(PRECISION,) if checkpoint.graphs else (),
+        origin=dict(checkpoint.origin),
+        assumed=tuple(checkpoint.assumed),
     )
     write_manifest(folder, manifest)
     return manifest
 
 
-def _write_text(path: Path, text: str) -> None:
-    with atomic_write(path, "w") as handle:
-        handle.write(text)
+def _scale(checkpoint: Checkpoint) -> float:
+    if "logit_scale" not in checkpoint.state:
+        return checkpoint.spec.scale
+    scale = float(np.exp(np.float32(checkpoint.state["logit_scale"])))
+    return min(scale, MAX_SCALE) if checkpoint.spec.loss == "softmax" else scale
+
+
+def _stored_kind(array: Array) -> np.dtype[np.generic]:
+    """Return the type a weight is stored in: its own, but float32 for scalars and for what is wider."""
+    floating = array.dtype.kind == "f"
+    return np.dtype(np.float32) if floating and (array.ndim == 0 or array.itemsize > 4) else array.dtype
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with atomic_write(path) as handle:
+        handle.write(content)
 
 
 def _check_place(folder: Path) -> None:
@@ -195,7 +289,7 @@ def _replace(folder: Path, fresh: Path) -> None:
     folder.rename(old)
     fresh.rename(folder)
     for entry in old.iterdir():
-        if entry.name not in (MANIFEST, WEIGHTS, MERGES, CARD, ENGINES):
+        if entry.name not in (MANIFEST, WEIGHTS, CARD, ENGINES, *TOKENIZERS.values()):
             entry.rename(folder / entry.name)
     _remove(old)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import read_json
-from wordsight.weights.archive import READERS
+from wordsight.weights.archive.table import SUFFIXES, read_archive
 from wordsight.weights.checkpoint import Array
 
 # in order of preference; the names in use are those of open_clip's and Hugging Face's hubs
@@ -24,8 +24,11 @@ WEIGHT_FILES = (
     "model.safetensors.index.json",
     "model.safetensors",
     "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
     "pytorch_model.bin.index.json",
     "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
 )
 
 
@@ -61,7 +64,7 @@ class Found:
         for name in WEIGHT_FILES:
             if (self.folder / name).is_file():
                 return self.folder / name
-        alone = sorted(path for path in self.folder.iterdir() if path.suffix in READERS)
+        alone = sorted(path for path in self.folder.iterdir() if path.suffix in SUFFIXES)
         if len(alone) == 1:
             return alone[0]
         names = ", ".join(path.name for path in alone) or "none"
@@ -70,9 +73,4 @@ class Found:
     @cached_property
     def tensors(self) -> Mapping[str, Array]:
         """The tensors of the weights file under its own names."""
-        reader = READERS.get(self.weights.suffix)
-        if reader is None:
-            raise FormatError(
-                f"{self.weights} is of no kind that weights are stored in", cure=f"known: {', '.join(READERS)}"
-            )
-        return reader(self.weights)
+        return read_archive(self.weights)

@@ -1,4 +1,4 @@
-"""The half of the model folder that needs PyTorch: state dicts to and from safetensors, strictly.
+"""The half of the model folder that needs PyTorch: towers to numpy arrays and back, strictly.
 
 Used through `wordsight.weights.folder`; `fit` is also where the weights of any other format end, once
 their names are ours.  Nothing is ever unpickled.
@@ -6,26 +6,26 @@ their names are ours.  Nothing is ever unpickled.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
-from wordsight.base.files import atomic_write
+from wordsight.base.errors import UsageError
 from wordsight.towers.build import build
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
-from wordsight.weights.fingerprint import RawTensor, check_safetensors
+from wordsight.weights.archive.safe import NAMES, read_safetensors
+from wordsight.weights.checkpoint import Array, check_state
+from wordsight.weights.fingerprint import RawTensor
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16}
-NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64", torch.float64: "F64"}
-SHOWN = 5  # how many names an error lists
+DRAWS = ("normal_", "uniform_", "kaiming_uniform_")
+DTYPES = {"float32": np.float32, "float16": np.float16}
 
 
-def stored_state(towers: TwoTowers, dtype: str = "float32") -> dict[str, Tensor]:
-    """Return the state dict as it is written: contiguous, on the CPU, floating tensors in `dtype`.
+def stored_state(towers: TwoTowers, dtype: str = "float32") -> dict[str, Array]:
+    """Return the state dict as it is written: numpy arrays of their own, floating ones in `dtype`.
 
     The log scale and the bias stay in float32.
     """
@@ -33,74 +33,46 @@ def stored_state(towers: TwoTowers, dtype: str = "float32") -> dict[str, Tensor]
         raise UsageError(f"dtype {dtype!r}", cure=f"use one of {', '.join(DTYPES)}")
     state = {}
     for name, tensor in towers.state_dict().items():
-        kept = torch.float32 if tensor.ndim == 0 else DTYPES[dtype]
-        wanted = kept if tensor.is_floating_point() else tensor.dtype
-        state[name] = tensor.detach().to("cpu", wanted, copy=True).contiguous()
+        kept = tensor.detach().to("cpu")
+        if kept.is_floating_point():
+            state[name] = kept.float().numpy().astype(np.float32 if kept.ndim == 0 else DTYPES[dtype], copy=True)
+        else:
+            state[name] = kept.numpy().copy()
     return state
 
 
-def write_weights(towers: TwoTowers, path: Path, dtype: str = "float32") -> None:
-    """Write the towers' state as safetensors, atomically."""
-    content = save(stored_state(towers, dtype), metadata={"format": "pt"})
-    with atomic_write(path) as handle:
-        handle.write(content)
-
-
 def raw_tensors(towers: TwoTowers, dtype: str = "float32") -> Iterator[RawTensor]:
-    """Yield what `write_weights` would store, for the fingerprint of towers that are not on disk."""
-    for name, tensor in stored_state(towers, dtype).items():
-        data = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
-        yield RawTensor(name, NAMES[tensor.dtype], tuple(tensor.shape), data)
+    """Yield what `stored_state` holds, for the fingerprint of towers that are not on disk."""
+    for name, array in stored_state(towers, dtype).items():
+        yield RawTensor(name, NAMES[array.dtype], array.shape, array.tobytes())
 
 
 def read_towers(spec: ModelSpec, path: Path) -> TwoTowers:
     """Return towers of `spec` with the weights of a safetensors file, in float32 on the CPU, in evaluation mode."""
-    check_safetensors(path)
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise FormatError(f"{path}: {error}", cure="fetch or save the model again") from None
-    return fit(spec, state, where=str(path))
+    return fit(spec, read_safetensors(path), where=str(path))
 
 
-def fit(spec: ModelSpec, state: Mapping[str, Tensor], *, where: str) -> TwoTowers:
+def fit(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> TwoTowers:
     """Return towers of `spec` holding `state`; every key exactly once, or `ShapeMismatch` listing what is wrong."""
-    with torch.device("meta"):
-        towers = build(spec)
-    expected = towers.state_dict()
-    _compare(expected, state, where)
+    check_state(spec, state, where=where)
     # a copy of each: numbers in a mapped file are not aligned, which changes the last bits of convolutions
-    ready = {
-        name: tensor.to(torch.float32 if expected[name].is_floating_point() else tensor.dtype, copy=True)
-        for name, tensor in state.items()
-    }
+    ready = {name: torch.from_numpy(_own(array)) for name, array in state.items()}
+    with _NoDraws():
+        towers = build(spec)
     towers.load_state_dict(ready, strict=True, assign=True)
     return towers.eval()
 
 
-def _compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
-    both = [name for name in expected if name in found]
-    shapes = [
-        f"{name} is {tuple(found[name].shape)}, not {tuple(expected[name].shape)}"
-        for name in both
-        if found[name].shape != expected[name].shape
-    ]
-    kinds = [
-        f"{name} is {found[name].dtype}"
-        for name in both
-        if found[name].is_floating_point() != expected[name].is_floating_point() or found[name].is_complex()
-    ]
-    problems = {"missing": missing, "unknown": unknown, "of another shape": shapes, "of another kind": kinds}
-    said = [f"{len(names)} {what} ({_some(names)})" for what, names in problems.items() if names]
-    if said:
-        raise ShapeMismatch(
-            f"the weights in {where} do not fit their architecture: {'; '.join(said)}",
-            cure="the spec in model.json and the weights must come from the same model",
-        )
+class _NoDraws(TorchFunctionMode):
+    """Within it modules are made without drawing first numbers: most of the time, and they are replaced at once."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if func.__name__ in DRAWS:
+            return args[0] if args else given["tensor"]
+        return (torch.empty if func == torch.randn else func)(*args, **given)
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def _own(array: Array) -> Array:
+    wanted = np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("=")
+    return np.array(array, wanted, order="C", copy=True)
