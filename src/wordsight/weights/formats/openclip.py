@@ -1,0 +1,193 @@
+"""open_clip's checkpoints: training files, weights alone, and hub folders with `open_clip_config.json`.
+
+    recognise(found), read(found), write(checkpoint, folder)      see `wordsight.weights.formats.table`
+
+The parts: `openclip_config` (what a configuration says), `openclip_guess` (when there is none), `openclip_native`
+(open_clip's own towers), `openclip_timm` (SigLIP's and others of timm that are ours), `openclip_words` (the
+tokenizer).  Towers of other libraries are read by `external`, EVA's and Perception Encoder's by their own files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from wordsight.base.errors import UsageError
+from wordsight.base.files import atomic_write, write_json
+from wordsight.base.optional import resolve
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.weights.checkpoint import Array, Checkpoint, Keys
+from wordsight.weights.formats import openclip_native as native
+from wordsight.weights.formats import openclip_timm as timm
+from wordsight.weights.formats.openclip_config import CONFIG, Config, configured, preprocess_cfg
+from wordsight.weights.formats.openclip_guess import guessed
+from wordsight.weights.formats.openclip_words import read_words, write_words
+from wordsight.weights.found import Found
+
+WEIGHTS = "open_clip_model.safetensors"
+ROOM = "wordsight.weights.formats."
+OPENAI = ("input_resolution", "context_length", "vocab_size")  # which only OpenAI's archives hold
+FOREIGN = ("visual.attn_pool.probe", "visual.cls_token", "visual.patch_embed.proj.weight")  # PE's and EVA's own files
+TEXTS = ("token_embedding.weight", "text.token_embedding.weight")
+
+
+def recognise(found: Found) -> bool:
+    """Say whether the weights have open_clip's names: an image tower of it, or of timm, and a text tower."""
+    keys = found.tensors
+    if any(name in keys for name in (*OPENAI, *FOREIGN)):
+        return False
+    image = ("visual.class_embedding", "visual.layer1.0.conv1.weight")
+    known = any(name in keys for name in image) or any(name.startswith(timm.TRUNK) for name in keys)
+    text = any(name in keys for name in TEXTS) or any(name.startswith("text.transformer.") for name in keys)
+    return known and text
+
+
+def read(found: Found) -> Checkpoint:
+    """Return the model; weights left over, missing or of an unknown tower are errors that list them."""
+    keys = Keys(found.tensors, where=str(found.weights))
+    config = configured(found) or guessed(found, keys)
+    assumed = [*config.assumed, *_drop_decoder(keys)]
+    image, state = _read_image(keys, config)
+    text, words = _read_text(found, keys, config)
+    state |= words
+    state["logit_scale"] = keys.take("logit_scale").reshape(())
+    biased = "logit_bias" in keys or config.model.init_logit_bias is not None
+    if biased:
+        bias = keys.take("logit_bias") if "logit_bias" in keys else np.zeros((), state["logit_scale"].dtype)
+        state["logit_bias"] = bias.reshape(())
+    keys.finish()
+    tokenizer, files = read_words(found, config.model.text_cfg, text)
+    spec = ModelSpec(
+        name=found.path.stem if found.path.is_file() else found.path.resolve().name,
+        width=config.model.embed_dim,
+        image=image,
+        text=text,
+        preprocess=replace(config.preprocess, size=image.size),
+        tokenizer=tokenizer,
+        loss="sigmoid" if biased else "softmax",
+        bias=_initial_bias(config) if biased else None,
+    )
+    origin = {"format": "openclip", "file": found.weights.name}
+    return Checkpoint(spec, state, files, tuple(assumed), origin)
+
+
+def write(checkpoint: Checkpoint, target: Path) -> None:
+    """Write a hub folder that `open_clip.create_model_and_transforms("local-dir:...")` loads strictly."""
+    spec = checkpoint.spec
+    vision, state, custom = _write_image(spec, checkpoint.state)
+    external = spec.text.kind == "transformers"
+    text = _external("text_cfg")(spec.text) if external else native.text_cfg(spec)
+    named, files = write_words(checkpoint)
+    custom = custom or external or spec.text.pool == "class"
+    state |= _write_text(checkpoint.state, custom=custom and not external)
+    model: dict[str, Any] = {"embed_dim": spec.width, "vision_cfg": vision, "text_cfg": {**text, **named}}
+    if custom:
+        model["custom_text"] = True
+    if spec.bias is not None:
+        model["init_logit_bias"] = spec.bias
+    if _quick_gelu(spec, custom_image="timm_model_name" in vision, external=external):
+        model["quick_gelu"] = True
+    values = {"model_cfg": model, "preprocess_cfg": preprocess_cfg(spec.preprocess)}
+    target.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        with atomic_write(target / name) as handle:
+            handle.write(data)
+    content = save({name: np.ascontiguousarray(array) for name, array in state.items()}, metadata={"format": "pt"})
+    with atomic_write(target / WEIGHTS) as handle:
+        handle.write(content)
+    write_json(target / CONFIG, values)
+
+
+def _read_image(keys: Keys, config: Config) -> tuple[ImageTowerSpec, dict[str, Array]]:
+    model = config.model
+    if "visual.class_embedding" in keys:
+        return native.read_vit(keys, model)
+    if "visual.layer1.0.conv1.weight" in keys:
+        return native.read_resnet(keys, model)
+    if timm.is_ours(model.vision_cfg, keys):
+        return timm.read_trunk(keys, model)
+    vision = dict(config.raw.get("vision_cfg", {}))
+    for room in ("perception", "eva"):
+        if resolve(f"{ROOM}{room}:recognise_trunk")(keys, vision):
+            return _tower(resolve(f"{ROOM}{room}:read_trunk")(keys, vision, model.embed_dim))
+    return _tower(_external("read_image")(keys, vision, model.embed_dim))
+
+
+def _read_text(found: Found, keys: Keys, config: Config) -> tuple[TextTowerSpec, dict[str, Array]]:
+    if any(name in keys for name in TEXTS):
+        return native.read_text(keys, config.model)
+    text = dict(config.raw.get("text_cfg", {}))
+    beside = found.json("config.json") or {}
+    if "model_type" in beside:
+        text["hf_config"] = beside
+    spec, state = _external("read_text")(keys, text, config.model.embed_dim)
+    assert isinstance(spec, TextTowerSpec)
+    return spec, state
+
+
+def _tower(read: tuple[Any, dict[str, Array]]) -> tuple[ImageTowerSpec, dict[str, Array]]:
+    spec, state = read
+    assert isinstance(spec, ImageTowerSpec)
+    return spec, state
+
+
+def _drop_decoder(keys: Keys) -> list[str]:
+    """Strike off CoCa's captioning decoder, and say so."""
+    decoder = [name for name in keys.left if name.startswith("text_decoder.")]
+    keys.drop(*decoder)
+    if not decoder:
+        return []
+    return [f"nothing of the decoder that writes captions ({len(decoder)} weights): embeddings do not need it"]
+
+
+def _initial_bias(config: Config) -> float:
+    bias = config.model.init_logit_bias
+    return -10.0 if bias is None else bias  # SigLIP's (Zhai et al. 2023), as every published sigmoid model
+
+
+def _write_image(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Array], bool]:
+    """Return `vision_cfg`, the image tower's weights, and whether open_clip wants the text tower apart."""
+    image = spec.image
+    own = {name: array for name, array in state.items() if name.startswith("visual.")}
+    if image.kind == "resnet":
+        return native.resnet_cfg(spec), own, False
+    if image.kind in ("timm", "transformers", "onnx"):
+        return _external("image_cfg")(image), own, True
+    if image.kind == "eva" or image.rotary != "none":
+        room = "perception" if image.rotary == "perception" else "eva"
+        cfg, trunk = resolve(f"{ROOM}{room}:write_trunk")(spec, state)
+        return cfg, trunk, True
+    bare = image.has_class_token and not image.patch_bias and image.projection == "matrix"
+    if bare and image.pool != "attention":
+        return native.vit_cfg(spec), own, False
+    cfg, trunk = timm.write_trunk(spec, state)
+    return cfg, trunk, True
+
+
+def _write_text(state: Mapping[str, Array], *, custom: bool) -> dict[str, Array]:
+    """Return everything but the image tower; a text tower of its own lies under `text.`."""
+    result = {name: array for name, array in state.items() if not name.startswith("visual.")}
+    if not custom:
+        return result
+    return {name if name.startswith("logit_") else "text." + name: array for name, array in result.items()}
+
+
+def _quick_gelu(spec: ModelSpec, *, custom_image: bool, external: bool) -> bool:
+    """Say whether open_clip's own towers use QuickGELU; it has one switch for both."""
+    used = [] if external else [spec.text.activation]
+    if spec.image.kind == "vit" and not custom_image:
+        used.append(spec.image.activation)
+    quick = "quick_gelu" in used
+    if "silu" in used or (quick and set(used) != {"quick_gelu"}):
+        raise UsageError(
+            f"open_clip has one switch for the activation of both towers, and these have {' and '.join(used)}",
+            cure="choose another format",
+        )
+    return quick
+
+
+def _external(function: str) -> Any:
+    return resolve(f"{ROOM}external:{function}")
