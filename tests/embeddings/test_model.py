@@ -8,6 +8,7 @@ import wordsight
 from wordsight.base.errors import BrokenImage, UnknownModel, UsageError
 from wordsight.embeddings.model import Model, load, unit
 from wordsight.embeddings.pipeline import encode_pictures
+from wordsight.images.transform import transform
 
 SIDE = 40
 
@@ -135,3 +136,34 @@ def test_items_without_a_picture_pass_through():
     assert [one.item for one in found] == list(range(50))
     assert all((one.row is None) == (one.item % 3 == 0) for one in found)
     assert all(one.row is None or one.row[0] == one.item for one in found)
+
+
+def test_exact_pixels_are_those_of_the_reference():
+    noise = np.random.default_rng(0).integers(0, 256, (90, 121, 3), dtype=np.uint8)
+    fast, exact = (load(engine="fake", pixels=pixels) for pixels in ("fast", "exact"))
+    reference = transform(noise, exact.spec.preprocess)
+    assert np.array_equal(exact.load_pixels(noise), reference)
+    assert not np.array_equal(fast.load_pixels(noise), reference)
+    with pytest.raises(UsageError, match="fast or exact"):
+        load(engine="fake", pixels="precise")
+
+
+def test_pictures_of_one_shape_go_to_the_engine_together_and_keep_their_places():
+    shapes = [(2, 3), (3, 2), (2, 2)]
+    seen = []
+
+    def load_one(item):
+        if item == 5:
+            raise BrokenImage("five is broken")
+        return None if item == 6 else np.full((*shapes[item % 3], 3), item, np.uint8)
+
+    def embed(pixels):
+        seen.append(pixels.shape)
+        return pixels[:, 0, 0, :1].astype(np.float32)
+
+    found = list(encode_pictures(range(32), load_one, embed, batch=16))
+    assert [one.item for one in found] == list(range(32))
+    assert all(one.row is None if one.item in (5, 6) else one.row[0] == one.item for one in found)
+    assert isinstance(found[5].error, BrokenImage)
+    assert len(seen) == 6
+    assert sum(shape[0] for shape in seen) == 30

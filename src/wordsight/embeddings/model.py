@@ -11,7 +11,7 @@ know where rows are kept.
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,26 @@ from wordsight.base.errors import UsageError
 from wordsight.engines.engine import Engine, Rows
 from wordsight.towers.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from wordsight.images.transform import Quality
+
 Scores = NDArray[np.float32]
 TEXTS_AT_ONCE = 1024  # tokenised at once; the engine sorts them by length and cuts them into batches
 DEFAULT_TEMPLATES = "photo"
 
 
 class Model:
-    """An engine with the tokenizer and the preprocessing that belong to it."""
+    """An engine with the tokenizer and the preprocessing that belong to it.
 
-    def __init__(self, engine: Engine, *, folder: Path | None = None) -> None:
+    `pixels` "exact": pictures are prepared pixel for pixel as the model's authors do; "fast": within 2 of 255 levels.
+    """
+
+    def __init__(self, engine: Engine, *, folder: Path | None = None, pixels: "Quality" = "fast") -> None:
+        if pixels not in ("fast", "exact"):
+            raise UsageError(f"pixels {pixels!r}", cure="choose fast or exact")
         self.engine = engine
         self.folder = folder
+        self.pixels = pixels
 
     @property
     def spec(self) -> ModelSpec:
@@ -65,10 +74,10 @@ class Model:
         return open_tokenizer(self.spec.tokenizer, self.folder)
 
     def load_pixels(self, item: Any, *, name: str = "") -> NDArray[np.uint8]:
-        """Return what the image tower sees of a picture: uint8 (S, S, 3)."""
+        """Return what the image tower sees of a picture: uint8 (S, S, 3), or (H, W, 3) where it keeps the shape."""
         from wordsight.images.transform import load_pixels
 
-        return load_pixels(item, self.spec.preprocess, name=name)
+        return load_pixels(item, self.spec.preprocess, name=name, quality=self.pixels)
 
     def embed_images(self, items: Iterable[Any]) -> Rows:
         """Return unit rows (n, width) of paths, bytes, Pillow pictures or uint8 (H, W, 3) arrays.
@@ -151,19 +160,25 @@ class Model:
 
 
 def load(
-    name: str | Path | None = None, *, engine: str = "auto", device: str = "auto", precision: str = "auto"
+    name: str | Path | None = None,
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    pixels: "Quality" = "fast",
 ) -> Model:
     """Return a model by name or folder; None is $WORDSIGHT_MODEL, else the bundled model.
 
     `engine`: auto, onnx, torch (or fake, which needs no model).  `device`: auto, cpu, cuda…  `precision`: auto, int8,
-    fp32.  Raises `UnknownModel` with near names and the cure.
+    fp32.  `pixels`: fast, or exact for pictures prepared pixel for pixel as the model's authors do.  Raises
+    `UnknownModel` with near names and the cure.
     """
     from wordsight.engines.open import open_engine
     from wordsight.weights.find import find_model
 
     folder = None if engine == "fake" else find_model(name)
     opened = open_engine(folder or Path(), engine=engine, device=device, precision=precision)
-    return Model(opened, folder=folder)
+    return Model(opened, folder=folder, pixels=pixels)
 
 
 def unit(rows: Rows) -> Rows:

@@ -22,7 +22,7 @@ from wordsight.base.errors import InputError
 from wordsight.engines.engine import Pixels, Rows
 
 T = TypeVar("T")
-Picture = NDArray[np.uint8]  # (S, S, 3)
+Picture = NDArray[np.uint8]  # (S, S, 3), or (H, W, 3) in whole patches
 BATCH = 16  # pictures handed to the engine at once: 8 to 32 are equally fast on a processor (docs/engines.md)
 AHEAD = 4  # batches decoded ahead of the engine
 
@@ -77,7 +77,8 @@ def encode_pictures(
     """Yield every item in order with the row of the picture that `load` returns for it.
 
     `load` runs in several threads; an `InputError` it raises comes out with the item, None means that the item needs
-    no encoding, and any other exception ends the run.  `embed` is called here, with up to `batch` pictures.
+    no encoding, and any other exception ends the run.  `embed` is called here, with up to `batch` pictures, all of
+    one shape: where shapes differ (towers that keep the picture's shape), once for each.
     """
     clock = clock or Clock()
     source = iter(items)
@@ -107,15 +108,25 @@ def _encode(
             loaded.append(future.result())
         except InputError as error:
             loaded.append(error)
-    pictures = [one for one in loaded if isinstance(one, np.ndarray)]
     with clock.stage("encode"):
-        rows: Iterator[Rows] = iter(embed(np.stack(pictures)) if pictures else ())
+        rows = iter(_rows([one for one in loaded if isinstance(one, np.ndarray)], embed))
     return [
         Encoded(item, row=next(rows) if isinstance(one, np.ndarray) else None)
         if not isinstance(one, InputError)
         else Encoded(item, error=one)
         for (item, _), one in zip(batch, loaded, strict=True)
     ]
+
+
+def _rows(pictures: list[Picture], embed: Callable[[Pixels], Rows]) -> list[Rows]:
+    """Return the row of each picture in order; pictures of one shape go to the engine together."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, picture in enumerate(pictures):
+        places.setdefault(picture.shape, []).append(place)
+    rows: dict[int, Rows] = {}
+    for alike in places.values():
+        rows |= zip(alike, embed(np.stack([pictures[place] for place in alike])), strict=True)
+    return [rows[place] for place in range(len(pictures))]
 
 
 _END = object()

@@ -53,14 +53,14 @@ def resized(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
     "shortest": the longer side is rounded down, as in torchvision's Resize; "longest": the shorter side is rounded,
     halves to the even number, as in open_clip, and is never less than one pixel.
     """
+    side = spec.scale_to or spec.size
     if spec.resize == "squash":
-        return spec.size, spec.size
+        return side, side
     if spec.resize == "patches":
         return patched(height, width, spec)
     if spec.resize == "longest":
         ratio = max(height / spec.size, width / spec.size)
         return max(1, round(height / ratio)), max(1, round(width / ratio))
-    side = spec.scale_to or spec.size
     if height <= width:
         return side, int(side * width / height)
     return int(side * height / width), side

@@ -13,9 +13,9 @@ class PreprocessSpec:
     """Resize, crop and normalisation.
 
     `size` is the side of the square in pixels that the tower sees. `resize`: "shortest" scales the shorter
-    side to `scale_to` (0 means `size`) and cuts out the centre; "squash" scales both sides; "longest" scales
-    the longer side to `size` and fills the rest with `fill`; "patches" keeps the shape of the picture within
-    `max_patches` patches of side `patch` (NaFlex). `crop` says how the corner of the cut is rounded: "round"
+    side to `scale_to` (0 means `size`) and cuts out the centre; "squash" does so with both sides; "longest"
+    scales the longer side to `size` and fills the rest with `fill`; "patches" keeps the shape of the picture
+    within `max_patches` patches of side `patch` (NaFlex). `crop` says how the corner of the cut is rounded: "round"
     (halves to the even number: torchvision) or "floor" (transformers); what lies outside the picture is
     `fill`. `interpolation` is Pillow's, with `antialias` unless said otherwise: "bilinear" and "nearest" can
     do without, as TensorFlow does (values are then cut to whole levels, not rounded). `rgb`: colours become

@@ -21,7 +21,7 @@ from wordsight.base.progress import bar
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Clock, Encoded, ahead, encode_pictures
 from wordsight.engines.engine import Rows
-from wordsight.images.decode import decode
+from wordsight.images.decode import open_picture
 from wordsight.index.exact import ExactIndex
 from wordsight.index.files import FileState
 from wordsight.search.contents import MEASURED, Contents, Look, Picture
@@ -103,9 +103,9 @@ class Sync:
         if picture.sha256 in self._owners:
             return None
         name = str(picture.image) if isinstance(picture.image, Path) else picture.key
-        pixels = decode(data, name=name)
-        picture.meta |= {"width": pixels.shape[1], "height": pixels.shape[0]}
-        return self._model.load_pixels(pixels)
+        opened = open_picture(data, name=name, colours="kept")
+        picture.meta |= {"width": opened.width, "height": opened.height}
+        return self._model.load_pixels(opened, name=name)
 
     def _take(self, group: list[Encoded[Picture | InputError]]) -> None:
         """Put a group of pictures into the index."""

@@ -23,8 +23,9 @@ class TokenizerSpec:
     after the words. None for both: "clip-bpe" takes its own two, "tokenizers" does what the file itself
     says, "sentencepiece" puts none. `keep_end`: a text that is cut still ends with what ends a whole one.
     `pad_id` fills up; `padding` "full" always fills to the context length because the tower reads there,
-    "longest" only as far as the batch needs; `padding_side` says where. `last_id`: fills the last column of every row, after the
-    padding (CLIPS). `blank_id`: the tokens of this id become 0 in the end (CLIPA's separator).
+    "longest" only as far as the batch needs; `padding_side` says where. `last_id` fills the last column of
+    every row, after the padding (CLIPS). `blank_id`: the tokens of this id become 0 in the end (CLIPA's
+    separator).
     """
 
     kind: Literal["clip-bpe", "tokenizers", "sentencepiece"] = "clip-bpe"
