@@ -4,6 +4,8 @@ Weights are random, drawn from PyTorch's global generator (`torch.manual_seed` m
 A new image or text tower is one file and one row here.  Knows nothing of files or checkpoints.
 """
 
+from collections.abc import Callable
+
 from torch import nn
 
 from wordsight.base.errors import ConfigError
@@ -18,11 +20,11 @@ IMAGE_TOWERS = {
     "vit": ("wordsight.towers.vit:VisionTransformer", "train"),
     "resnet": ("wordsight.towers.resnet:ModifiedResNet", "train"),
     "eva": ("wordsight.towers.eva:EvaTransformer", "train"),
-    "timm": ("wordsight.towers.external:TimmImageTower", "timm"),
-    "transformers": ("wordsight.towers.external:TransformersImageTower", "transformers"),
+    "timm": ("wordsight.towers.external:image_tower", "timm"),
+    "transformers": ("wordsight.towers.external:image_tower", "transformers"),
 }
 TEXT_TOWERS = {  # beside "clip", which lies at the root of `TwoTowers`
-    "transformers": ("wordsight.towers.external:TransformersTextTower", "transformers"),
+    "transformers": ("wordsight.towers.external:text_tower", "transformers"),
 }
 
 
@@ -37,9 +39,9 @@ def build(spec: ModelSpec) -> TwoTowers:
     return TwoTowers(spec, image, text)
 
 
-def _tower(table: dict[str, tuple[str, str]], kind: str) -> type[nn.Module]:
+def _tower(table: dict[str, tuple[str, str]], kind: str) -> Callable[..., nn.Module]:
     if kind not in table:
         raise ConfigError(f'a tower of kind "{kind}" has no weights to build', cure="it is run as it is, by the engine")
     target, extra = table[kind]
-    made: type[nn.Module] = resolve(target, extra=extra)
+    made: Callable[..., nn.Module] = resolve(target, extra=extra)
     return made

@@ -2,6 +2,7 @@
 
 from wordsight.base.errors import ConfigError
 from wordsight.towers.eva_shapes import check_eva
+from wordsight.towers.external_check import check_external_image, check_external_text
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 
 RESNET_STAGES = 4
@@ -34,6 +35,8 @@ def check_spec(spec: ModelSpec) -> None:
 
 def _text(spec: ModelSpec) -> None:
     text = spec.text
+    if text.kind == "transformers":
+        check_external_text(text)
     if text.kind != "clip":
         return
     _multiple("text.width", text.width, "text.heads", text.heads)
@@ -55,8 +58,7 @@ def reads_padding(text: TextTowerSpec) -> bool:
 
 def _image(image: ImageTowerSpec) -> None:
     if image.kind in ("timm", "transformers"):
-        if not image.trunk:
-            raise ConfigError(f'image.kind = "{image.kind}" without a trunk', cure="name the architecture: image.trunk")
+        check_external_image(image)
     elif image.kind == "resnet":
         _resnet(image)
     elif image.kind in ("vit", "eva"):

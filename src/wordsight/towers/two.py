@@ -104,7 +104,7 @@ class TwoTowers(nn.Module):
         size raise `UsageError`.
         """
         self.check_pixels(pixels)
-        rows: Tensor = self.visual(pixels.to(self.logit_scale.dtype))
+        rows: Tensor = self.visual(pixels.to(next(self.visual.parameters()).dtype))
         return F.normalize(wide(rows), dim=-1) if normalize else rows
 
     def check_pixels(self, pixels: Tensor) -> None:
@@ -128,7 +128,7 @@ class TwoTowers(nn.Module):
         """
         if self.spec.preprocess.resize != "patches":
             raise UsageError("patches of several shapes", cure=f"{self.spec.name} reads squares; use encode_image")
-        rows: Tensor = self.visual.patches(patches.to(self.logit_scale.dtype), mask, shapes)  # type: ignore[operator]
+        rows: Tensor = self.visual.patches(patches.to(next(self.visual.parameters()).dtype), mask, shapes)  # type: ignore[operator]
         return F.normalize(wide(rows), dim=-1) if normalize else rows
 
     def encode_text(self, tokens: Tensor, *, normalize: bool = True, trim: bool = True) -> Tensor:

@@ -1,0 +1,88 @@
+"""A checkpoint for another image size or text length: positions are interpolated as its family does.  Free of PyTorch.
+
+resize_checkpoint(checkpoint, size=336)
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from wordsight.base.errors import ConfigError
+from wordsight.towers.check import RESNET_REDUCTION, check_spec
+from wordsight.towers.positions import RULES, Rule, resize_grid, resize_line
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.weights.checkpoint import Checkpoint
+
+DEFAULT = "openclip"  # the rule of checkpoints whose own family has none
+NAMES = {
+    "vit": "visual.positional_embedding",
+    "eva": "visual.pos_embed",
+    "resnet": "visual.attnpool.positional_embedding",
+}
+
+
+def resize_checkpoint(
+    checkpoint: Checkpoint, *, size: int | None = None, context_length: int | None = None
+) -> Checkpoint:
+    """Return the checkpoint for pictures of `size` pixels and texts of `context_length` tokens (None: as it is).
+
+    The rule is that of the format it was read from.  Towers of other packages, finished graphs and towers
+    that read pictures of any shape raise `ConfigError`.
+    """
+    spec, state = checkpoint.spec, dict(checkpoint.state)
+    if size is not None and size != spec.image.size:
+        spec = _resize_image(spec, state, size, rule_of(checkpoint))
+    if context_length is not None and context_length != spec.text.context_length:
+        spec = _resize_text(spec, state, context_length)
+    check_spec(spec)
+    return replace(checkpoint, spec=spec, state=state)
+
+
+def rule_of(checkpoint: Checkpoint) -> Rule:
+    """Return how the family of a checkpoint resizes positions."""
+    image = checkpoint.spec.image
+    if image.rotary == "perception":
+        return RULES["perception"]
+    return RULES.get(checkpoint.origin.get("format", DEFAULT), RULES[DEFAULT])
+
+
+def _resize_image(spec: ModelSpec, state: dict[str, Any], size: int, rule: Rule) -> ModelSpec:
+    image, before = spec.image, spec.preprocess
+    if image.kind not in NAMES:
+        raise ConfigError(f'image.size = {size} for a tower of kind "{image.kind}"', cure="use it in its own size")
+    if before.resize == "patches":
+        raise ConfigError(
+            f"image.size = {size}: this tower reads pictures of any shape", cure="set preprocess.max_patches"
+        )
+    resized = replace(image, size=size)
+    if image.rotary == "eva":  # angles keep the range that they were trained in
+        resized = replace(resized, rotary_grid=image.rotary_grid or image.size // image.patch)
+    scale_to = round(before.scale_to * size / before.size)  # 0 stays 0
+    spec = replace(spec, image=resized, preprocess=replace(before, size=size, scale_to=scale_to))
+    check_spec(spec)
+    _resize_table(resized, state, rule)
+    return spec
+
+
+def _resize_table(image: ImageTowerSpec, state: dict[str, Any], rule: Rule) -> None:
+    if image.kind == "vit" and image.positions == "sincos":
+        return
+    name = NAMES[image.kind]
+    table = np.asarray(state[name])
+    side = image.size // (RESNET_REDUCTION if image.kind == "resnet" else image.patch)
+    extra = int(image.has_class_token) if image.kind == "vit" else 1
+    resized = resize_grid(table.reshape(-1, table.shape[-1]), side, extra=extra, rule=rule)
+    state[name] = resized.reshape(*table.shape[:-2], *resized.shape)
+
+
+def _resize_text(spec: ModelSpec, state: dict[str, Any], length: int) -> ModelSpec:
+    if spec.text.kind != "clip":
+        raise ConfigError(
+            f'text.context_length = {length} for a tower of kind "{spec.text.kind}"', cure="use it in its own length"
+        )
+    table = np.asarray(state["positional_embedding"])
+    words = spec.text.context_length  # what is behind them is the learned token's
+    state["positional_embedding"] = np.concatenate([resize_line(table[:words], length), table[words:]])
+    text = replace(spec.text, context_length=length)
+    return replace(spec, text=text, tokenizer=replace(spec.tokenizer, context_length=length))
