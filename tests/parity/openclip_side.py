@@ -12,8 +12,8 @@ from PIL import Image
 from wordsight.images.transform import load_pixels, normalise
 from wordsight.text.open import open_tokenizer
 from wordsight.weights.formats import openclip
+from wordsight.weights.folder import load_towers, save_checkpoint
 from wordsight.weights.found import Found
-from wordsight.weights.tensors import fit
 
 TEXTS = [
     "a photo of a dog",
@@ -107,7 +107,7 @@ def theirs(place):
 
 
 def ours(path, folder):
-    """The same from us: (checkpoint, image rows, text rows); `folder` is where tokenizer files may be put."""
+    """The same from us: (checkpoint, image rows, text rows); `folder` becomes our model folder."""
     found = Found(path)
     assert openclip.recognise(found)
     checkpoint = openclip.read(found)
@@ -116,11 +116,8 @@ def ours(path, folder):
 
 def rows(checkpoint, folder):
     spec = checkpoint.spec
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in checkpoint.vocabulary.items():
-        (folder / name).write_bytes(data)
-    state = {name: torch.from_numpy(np.array(array)) for name, array in checkpoint.state.items()}
-    towers = fit(spec, state, where="checkpoint")
+    save_checkpoint(checkpoint, folder)
+    towers = load_towers(folder)
     pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures()])
     tokens = open_tokenizer(spec.tokenizer, folder).batch(TEXTS)
     with torch.no_grad():

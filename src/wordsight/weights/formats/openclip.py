@@ -19,7 +19,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.files import atomic_write, write_json
 from wordsight.base.optional import resolve
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
-from wordsight.weights.checkpoint import Array, Checkpoint, Keys
+from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
 from wordsight.weights.formats import openclip_native as native
 from wordsight.weights.formats import openclip_timm as timm
 from wordsight.weights.formats.openclip_config import CONFIG, Config, configured, preprocess_cfg
@@ -70,6 +70,7 @@ def read(found: Found) -> Checkpoint:
         loss="sigmoid" if biased else "softmax",
         bias=_initial_bias(config) if biased else None,
     )
+    check_state(spec, state, where=str(found.weights))
     origin = {"format": "openclip", "file": found.weights.name}
     return Checkpoint(spec, state, files, tuple(assumed), origin)
 
