@@ -1,0 +1,187 @@
+"""Folders of transformers: CLIPModel, SiglipModel, Siglip2Model; ALIGN and Chinese CLIP through files of their own.
+
+    checkpoint = read(Found(Path("clip-vit-base-patch32")))    # config.json, weights, processor and tokenizer files
+    write(checkpoint, Path("out"))                             # what from_pretrained loads, nothing left over
+
+A bare file of weights with transformers' names is read too; what it does not say is assumed and said.
+Free of PyTorch.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.files import atomic_write
+from wordsight.base.optional import resolve
+from wordsight.towers.spec import ModelSpec
+from wordsight.weights.checkpoint import Array, Checkpoint, Keys
+from wordsight.weights.formats import huggingface_config as configs
+from wordsight.weights.formats import huggingface_layers as layers
+from wordsight.weights.formats.huggingface_bpe import as_bytes
+from wordsight.weights.formats.huggingface_layers import Layout
+from wordsight.weights.formats.huggingface_pixels import read_pixels, write_pixels
+from wordsight.weights.formats.huggingface_words import read_words
+from wordsight.weights.formats.huggingface_words_out import word_files
+from wordsight.weights.found import Found
+
+LAYOUTS: tuple[Layout, ...] = ("clip", "siglip", "siglip2")
+OTHERS = {  # model_type -> the module that reads it
+    "align": "wordsight.weights.formats.external_align",
+    "chinese_clip": "wordsight.weights.formats.external_chineseclip",
+}
+TRUNKS = {"align_text_model": "align", "chinese_clip_text_model": "chinese_clip"}  # text.trunk -> model_type
+MARKS = ("text_model.embeddings.", "vision_model.embeddings.")
+PROCESSORS: dict[Layout, str] = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
+DTYPES = {"float32": "float32", "float16": "float16"}
+
+
+def recognise(found: Found) -> bool:
+    """Whether the weights have transformers' names for two towers."""
+    return all(any(name.startswith(mark) for name in found.tensors) for mark in MARKS)
+
+
+def read(found: Found) -> Checkpoint:
+    """Return the model; every weight is used exactly once, or `ShapeMismatch` lists what is left or missing."""
+    values = found.json("config.json")
+    kind = (values or {}).get("model_type", "")
+    if kind in OTHERS:
+        other: Checkpoint = resolve(f"{OTHERS[kind]}:read")(found)
+        return other
+    keys = Keys(found.tensors, where=str(found.weights))
+    layout = _layout(keys, kind, found)
+    state = layers.take_image(keys, layout) | layers.take_text(keys, layout) | layers.take_scales(keys, layout)
+    keys.drop(*layers.BUFFERS)
+    keys.finish()
+    config = configs.Config.of(layout, values) or configs.Config.guessed(layout, state)
+    spec, vocabulary, assumed = _spec(found, layout, state, config)
+    origin = {"format": "huggingface", "model_type": layout, "file": found.weights.name}
+    return Checkpoint(spec, state, vocabulary, (*config.assumed, *assumed), origin)
+
+
+def write(checkpoint: Checkpoint, target: Path) -> None:
+    """Write a folder for `from_pretrained`; `UsageError` where transformers has no class for such towers."""
+    spec = checkpoint.spec
+    other = TRUNKS.get(spec.text.trunk)
+    if other is not None:
+        resolve(f"{OTHERS[other]}:write")(checkpoint, target)
+        return
+    layout = fitting(spec)
+    state = checkpoint.state
+    tensors = layers.give_image(state, layout) | layers.give_text(state, layout) | layers.give_scales(state, layout)
+    name = PROCESSORS[layout]
+    pixels = write_pixels(spec.preprocess, f"{name}ImageProcessor") | {"processor_class": f"{name}Processor"}
+    files = {
+        "config.json": as_bytes(configs.as_json(spec, layout, _dtype(tensors))),
+        "preprocessor_config.json": as_bytes(pixels),
+        **word_files(spec, checkpoint.vocabulary, layout),
+        "model.safetensors": _safetensors(tensors),
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        with atomic_write(target / file) as handle:
+            handle.write(content)
+
+
+def fitting(spec: ModelSpec) -> Layout:
+    """Return the layout whose towers are those of `spec`; `UsageError` names what has no place in any."""
+    image, text = spec.image, spec.text
+    if text.pool == "last":
+        layout: Layout = "siglip2" if spec.preprocess.resize == "patches" else "siglip"
+    else:
+        layout = "clip"
+    wanted: dict[str, Any] = {
+        "image.kind": "vit",
+        "image.stem": "patch",
+        "image.positions": "learned",
+        "image.rotary": "none",
+        "image.layer_scale": False,
+        "text.kind": "clip",
+        "text.layer_scale": False,
+    }
+    if layout == "clip":
+        wanted |= {
+            "image.patch_bias": False,
+            "image.pre_norm": True,
+            "image.pool": "class",
+            "image.projection": "matrix",
+            "text.mask": "causal",
+            "text.pool": "end",
+            "text.projection": "matrix",
+            "bias": None,
+        }
+    else:
+        wanted |= {
+            "image.patch_bias": True,
+            "image.has_class_token": False,
+            "image.pre_norm": False,
+            "image.pool": "attention",
+            "image.pool_heads": (0, image.heads),
+            "image.pool_mlp_ratio": (0.0, image.mlp_ratio),
+            "image.final_norm": "tokens",
+            "image.projection": "none",
+            "text.mask": "none",
+            "loss": "sigmoid",
+        }
+    parts = {"image": image, "text": text}
+    for name, value in wanted.items():
+        part, _, attribute = name.rpartition(".")
+        actual = getattr(parts.get(part, spec), attribute)
+        if actual not in (value if isinstance(value, tuple) else (value,)):
+            raise UsageError(
+                f"{name} = {actual!r} has no place in transformers' {configs.CLASSES[layout]}",
+                cure="choose another format; openclip holds most towers",
+            )
+    return layout
+
+
+def _layout(keys: Keys, kind: str, found: Found) -> Layout:
+    """Return the layout that `config.json` names, or the one that the names and shapes say."""
+    for layout in LAYOUTS:
+        if kind == layout:
+            return layout
+    if kind:
+        raise FormatError(
+            f"{found.folder} holds a {kind} model", cure=f"two towers are read: {', '.join((*LAYOUTS, *OTHERS))}"
+        )
+    if "visual_projection.weight" in keys:
+        return "clip"
+    return "siglip2" if keys["vision_model.embeddings.patch_embedding.weight"].ndim == 2 else "siglip"
+
+
+def _spec(
+    found: Found, layout: Layout, state: layers.State, config: configs.Config
+) -> tuple[ModelSpec, dict[str, bytes], tuple[str, ...]]:
+    """Return the whole spec, the tokenizer's files, and what was assumed for either."""
+    image = configs.image_tower(state, layout, config.image)
+    text = configs.text_tower(state, layout, config.text)
+    words = read_words(found, layout, text)
+    pixels = read_pixels(found, size=image.size, defaults=layout)
+    text = replace(text, pad_id=words.spec.pad_id)
+    common = ModelSpec(
+        found.folder.resolve().name if found.path.is_dir() else found.path.stem,
+        image=image,
+        text=text,
+        preprocess=pixels.spec,
+        tokenizer=words.spec,
+    )
+    if layout == "clip":
+        spec = replace(common, width=state["visual.proj"].shape[1])
+    else:
+        # initial values of the paper (Zhai et al. 2023, "Sigmoid loss", algorithm 1)
+        spec = replace(common, width=len(state["text_projection.bias"]), loss="sigmoid", scale=10.0, bias=-10.0)
+    return spec, dict(words.vocabulary), (*words.assumed, *pixels.assumed)
+
+
+def _dtype(tensors: dict[str, Array]) -> str:
+    kinds = {str(tensor.dtype) for tensor in tensors.values() if tensor.ndim > 1}
+    return DTYPES.get(kinds.pop(), "float32") if len(kinds) == 1 else "float32"
+
+
+def _safetensors(tensors: dict[str, Array]) -> bytes:
+    from safetensors.numpy import save
+
+    ready = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    return save(ready, metadata={"format": "pt"})

@@ -1,0 +1,61 @@
+"""transformers' CLIPModel, SiglipModel and Siglip2Model: there and back through the folder's own files."""
+
+import pytest
+from huggingface_side import (
+    PROCESSORS,
+    both_ways,
+    clip_tokenizer,
+    gemma_tokenizer,
+    make,
+    saved,
+    siglip_tokenizer,
+    small_merges,
+)
+
+SIDE = {"height": 32, "width": 32}
+CLIP_SIDE = {"size": {"shortest_edge": 32}, "crop_size": SIDE}
+
+CLIP_CASES = {
+    "CLIP": ({}, {}, {}),
+    "CLIP, read at the largest id": ({"eos_token_id": 2}, {}, {}),
+    "CLIP, GELU and other norms": (
+        {"hidden_act": "gelu", "layer_norm_eps": 1e-3},
+        {"hidden_act": "gelu_new", "layer_norm_eps": 1e-4},
+        {"size": {"shortest_edge": 40}, "resample": 2},
+    ),
+    "CLIP, squashed, values as they are": ({}, {}, {"size": SIDE, "do_center_crop": False, "do_normalize": False}),
+    "CLIP, not scaled to 1": ({}, {}, {"do_rescale": False, "image_mean": [120.0, 110.0, 100.0], "image_std": 60.0}),
+}
+
+
+@pytest.mark.parametrize("row", CLIP_CASES)
+def test_clip(row, tmp_path):
+    text, vision, processor = CLIP_CASES[row]
+    tokenizer = clip_tokenizer(small_merges())
+    text = {"vocab_size": len(tokenizer), "eos_token_id": len(tokenizer) - 1} | text
+    folder = saved(
+        tmp_path / "theirs", make("clip", text, vision), tokenizer, PROCESSORS["clip"](**(CLIP_SIDE | processor))
+    )
+    checkpoint = both_ways(row, "clip", folder, tmp_path)
+    assert checkpoint.spec.tokenizer.kind == "clip-bpe"
+
+
+def test_siglip(tmp_path):
+    tokenizer = siglip_tokenizer(tmp_path)
+    folder = saved(tmp_path / "theirs", make("siglip", {"vocab_size": 200}), tokenizer, PROCESSORS["siglip"](size=SIDE))
+    checkpoint = both_ways("SigLIP", "siglip", folder, tmp_path)
+    assert checkpoint.spec.loss == "sigmoid"
+
+
+@pytest.mark.parametrize("row", ["SigLIP 2, square", "SigLIP 2, shapes kept (NaFlex)"])
+def test_siglip2(row, tmp_path):
+    layout = "siglip2" if "NaFlex" in row else "siglip"
+    tokenizer = gemma_tokenizer()
+    options = (
+        {"max_num_patches": 16, "patch_size": 8, "do_convert_rgb": True}
+        if layout == "siglip2"
+        else {"size": SIDE, "resample": 2}
+    )
+    model = make(layout, {"vocab_size": len(tokenizer)})
+    folder = saved(tmp_path / "theirs", model, tokenizer, PROCESSORS[layout](**options))
+    both_ways(row, layout, folder, tmp_path)
