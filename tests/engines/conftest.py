@@ -16,11 +16,12 @@ SPEC = ModelSpec(
     "tiny",
     width=24,
     image=ImageTowerSpec(size=16, width=32, layers=2, heads=2, patch=8),
-    text=TextTowerSpec(context_length=10, vocabulary_size=600, width=32, layers=2, heads=2),
+    text=TextTowerSpec(context_length=40, vocabulary_size=600, width=32, layers=2, heads=2),
     preprocess=PreprocessSpec(size=16),
-    tokenizer=TokenizerSpec(vocabulary="own", vocabulary_size=600, context_length=10),
+    tokenizer=TokenizerSpec(vocabulary="own", vocabulary_size=600, context_length=40),
 )
-MERGES = "".join(f"a b{number}\n" for number in range(600 - 514))
+LETTERS = "etaoinshrdlu"
+MERGES = "".join([f"{first} {second}\n" for first in LETTERS for second in LETTERS][: 600 - 514])
 
 
 @pytest.fixture

@@ -1,3 +1,6 @@
+import importlib.util
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -5,16 +8,24 @@ import torch
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import read_json
-from wordsight.engines.export import build_graph, export
+from wordsight.engines.export import export
 from wordsight.engines.graph import quantise
+from wordsight.engines.graph_mixed import worst_layers
 from wordsight.engines.graph_transformer import Weights
+from wordsight.engines.graphs import Source, build_graph
 from wordsight.engines.onnx_engine import OnnxEngine
-from wordsight.engines.parity import agreement
+from wordsight.engines.parity import agreement, naming, some_pictures
 from wordsight.weights.folder import read_manifest, save_model
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def source_of(towers):
+    return Source(
+        towers.spec, {name: tensor.detach().numpy() for name, tensor in towers.state_dict().items()}, "0" * 16
+    )
 
 
 def with_an_outlier(towers):
@@ -24,6 +35,16 @@ def with_an_outlier(towers):
         block.ln_2.weight[3] *= 1e5
         block.mlp.c_fc.weight[:, 3] *= 1e-5
         block.mlp.c_fc.weight.mul_(4)
+    return towers
+
+
+def with_a_hidden_outlier(towers):
+    """One channel inside two MLPs is huge and then taken back: no norm stands before it that could share its range."""
+    with torch.no_grad():
+        for block in towers.visual.transformer.resblocks:
+            block.mlp.c_fc.bias[5] = 1e5
+            block.mlp.c_proj.weight[:, 5] = 1e-5
+            block.mlp.c_proj.weight.mul_(4)
     return towers
 
 
@@ -69,30 +90,100 @@ def test_another_model_is_not_written_to(plain, tmp_path, towers):
         export(plain, out=other)
 
 
-def test_a_graph_that_disagrees_is_refused_and_nothing_changes(towers, exported):
-    save_model(with_an_outlier(towers), exported, merges=(exported / "merges.txt").read_text())
+def test_a_graph_that_disagrees_is_refused_and_nothing_changes(towers, exported, monkeypatch):
+    save_model(with_a_hidden_outlier(towers), exported, merges=(exported / "merges.txt").read_text())
     export(exported, precisions=["fp32"])
     before = contents(exported)
+    monkeypatch.setattr("wordsight.engines.export.worst_layers", lambda *_: [])
     with pytest.raises(FormatError, match=r"image int8: cosine to PyTorch fp32 mean 0\.\d+.*use another precision"):
         export(exported, precisions=["int8"])
     assert contents(exported) == before
 
 
+def int8_against_fp32(towers, keep=()):
+    pixels = some_pictures(towers.spec, 8)
+    import onnxruntime
+
+    def rows(precision):
+        content = build_graph(source_of(towers), "image", precision, keep=keep if precision == "int8" else ())
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        return session.run(["rows"], {"pixels": pixels})[0]
+
+    return (rows("int8") * rows("fp32")).sum(axis=1)
+
+
+def test_an_outlier_behind_a_norm_is_shared_with_the_matrix_and_does_no_harm(towers):
+    assert int8_against_fp32(with_an_outlier(towers)).min() > 0.99
+
+
+def test_layers_that_integers_would_harm_are_found_and_kept(towers, plain, capsys):
+    save_model(with_a_hidden_outlier(towers), plain, merges=(plain / "merges.txt").read_text())
+    suffering = {f"visual.transformer.resblocks.{number}.mlp.c_proj" for number in (0, 1)}
+    assert int8_against_fp32(towers).mean() < 0.99
+    assert int8_against_fp32(towers, suffering).min() > 0.99
+    report = export(plain, precisions=["int8"])
+    image, text = report.agreements
+    assert set(image.kept) == suffering
+    assert text.kept == ()
+    assert image.sound
+    assert "kept in fp32" in image.line()
+    said = capsys.readouterr().err
+    assert all(name in said for name in suffering)
+    rows = OnnxEngine(plain, precision="int8").embed_images(some_pictures(towers.spec, 4))
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+
+
+def test_layers_are_ranked_by_what_integers_do_to_them(towers):
+    ranked = worst_layers(source_of(with_a_hidden_outlier(towers)), "image", some_pictures(towers.spec, 4))
+    assert len(ranked) == 8
+    assert {name for name, _ in ranked[:2]} == {f"visual.transformer.resblocks.{i}.mlp.c_proj" for i in (0, 1)}
+    assert ranked[1][1] > 10 * ranked[2][1]
+
+
+def test_layers_can_be_kept_by_name(plain):
+    name = "transformer.resblocks.1.mlp.c_fc"
+    report = export(plain, precisions=["int8"], keep=[name])
+    assert [one.kept for one in report.agreements] == [(), (name,)]
+    with pytest.raises(UsageError, match=r"no layer transformer\.resblocks\.7.* its layers are transformer"):
+        export(plain, precisions=["int8"], keep=["transformer.resblocks.7.mlp.c_fc"])
+
+
+def test_an_export_without_pytorch_is_compared_with_its_own_fp32(plain, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    report = export(plain)
+    assert {one.reference for one in report.agreements} == {"ONNX Runtime"}
+    assert all(one.sound for one in report.agreements)
+    assert "cosine to ONNX Runtime fp32" in report.lines()[0]
+    assert not list((plain / "onnx").glob("*/"))
+
+
+def test_names_given_to_pictures_are_compared(plain):
+    report = export(plain, precisions=["int8", "fp32"])
+    assert [(one.precision, one.count, one.classes) for one in report.namings] == [("int8", 16, 20), ("fp32", 16, 20)]
+    assert report.namings[1].share == 1.0
+    assert report.lines()[-1] == "fp32: 100% of 16 pictures get the same of 20 names"
+    own = np.eye(3, dtype=np.float32)
+    other = own[[0, 2, 1]]
+    assert naming("int8", (own, own), (own, other)).share == pytest.approx(1 / 3)
+
+
 def test_unknown_precisions_are_refused(plain):
-    with pytest.raises(UsageError, match="precisions int4; use int8 and fp32"):
+    with pytest.raises(UsageError, match="precisions int4; use int8, fp32, fp16"):
         export(plain, precisions=["int4"])
 
 
 def test_fp32_graphs_hold_standard_operators_only(towers):
     for tower in ("image", "text"):
-        model = onnx.load_from_string(build_graph(towers, tower, "fp32", "0" * 16))
+        model = onnx.load_from_string(build_graph(source_of(towers), tower, "fp32"))
         onnx.checker.check_model(model, full_check=True)
         assert {node.domain for node in model.graph.node} == {""}
 
 
 def test_int8_stores_the_weights_in_a_quarter(towers):
     for tower in ("image", "text"):
-        whole, full = (len(build_graph(towers, tower, precision, "0" * 16)) for precision in ("int8", "fp32"))
+        whole, full = (len(build_graph(source_of(towers), tower, precision)) for precision in ("int8", "fp32"))
         assert whole < 0.5 * full  # these towers are so small that names and norms count
 
 

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
+from wordsight.base import progress
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json, write_json
 from wordsight.engines import onnx_engine
-from wordsight.engines.onnx_engine import OnnxEngine, products_may_overflow
+from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.processor import Processor
 from wordsight.weights.folder import read_manifest
 
 
@@ -31,7 +33,7 @@ def test_auto_precision_is_what_the_folder_has(exported):
 
 
 def test_missing_graphs_name_the_cure(plain):
-    with pytest.raises(NotFound, match=r"no ONNX graphs in int8 or fp32; wordsight convert .* --to onnx"):
+    with pytest.raises(NotFound, match=r"no ONNX graphs in int8 or fp32 or fp16; wordsight convert .* --to onnx"):
         OnnxEngine(plain)
 
 
@@ -71,18 +73,26 @@ def test_it_is_for_processors(exported):
         OnnxEngine(exported, device="cuda")
 
 
-@pytest.mark.parametrize(
-    ("machine", "flags", "overflow"),
-    [
-        ("x86_64", "flags : sse avx2 avx512_vnni", False),
-        ("x86_64", "flags : sse avx2 avx_vnni", False),
-        ("x86_64", "flags : sse avx2", True),
-        ("AMD64", None, True),
-        ("aarch64", None, False),
-    ],
-)
-def test_slow_exact_products_only_where_they_are_needed(tmp_path, monkeypatch, machine, flags, overflow):
-    monkeypatch.setattr(onnx_engine.platform, "machine", lambda: machine)
-    if flags is not None:
-        (tmp_path / "cpuinfo").write_text(flags)
-    assert products_may_overflow(tmp_path / "cpuinfo") is overflow
+def test_a_processor_without_vnni_is_told_of_once(exported, monkeypatch, capsys):
+    old = Processor(int8=False, avx512=False, bf16=False)
+    monkeypatch.setattr(onnx_engine, "processor", lambda: old)
+    monkeypatch.setattr(progress, "_said", set())
+    expected = OnnxEngine(exported, precision="fp32")
+    assert capsys.readouterr().err == ""
+    engine = OnnxEngine(exported)
+    OnnxEngine(exported)
+    assert capsys.readouterr().err == "this processor has no VNNI: int8 is computed exactly, but slower\n"
+    texts = some_texts(engine.spec, 4)
+    assert (engine.embed_texts(texts) * expected.embed_texts(texts)).sum(axis=1).min() > 0.99
+
+
+def test_a_graph_that_was_measured_to_be_unsound_is_refused(exported):
+    path = exported / "onnx" / "parity.json"
+    report = read_json(path)
+    entry = next(one for one in report["agreements"] if (one["tower"], one["precision"]) == ("text", "int8"))
+    entry["mean"] = 0.98
+    write_json(path, report)
+    engine = OnnxEngine(exported)
+    with pytest.raises(FormatError, match="text int8: cosine to PyTorch fp32 mean 0.980000.*export again"):
+        engine.embed_texts(some_texts(engine.spec, 1))
+    assert engine.embed_images(some_pictures(engine.spec, 1)).shape == (1, 24)

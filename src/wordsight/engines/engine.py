@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
+from wordsight.towers.check import reads_padding
 from wordsight.towers.spec import ModelSpec
 
-Pixels = NDArray[np.uint8]  # (B, S, S, 3)
+Pixels = NDArray[np.uint8]  # (B, S, S, 3), or (B, H, W, 3) for models that keep a picture's shape
 Tokens = NDArray[np.int32]  # (B, L)
 Rows = NDArray[np.float32]  # (B, E), unit length
 
@@ -54,26 +55,41 @@ class Engine(Protocol):
         ...
 
     def embed_texts(self, tokens: Tokens) -> Rows:
-        """Return float32 (B, E) unit rows for token ids (B, L), L at most the context length.
+        """Return float32 (B, E) unit rows for token ids (B, L), as the model's tokenizer makes them.
 
-        Each row is read up to its first end token; a row without one raises `UsageError`.
+        L is at most the context length, and that where the tower reads the padding too; other rows raise
+        `UsageError`.
         """
         ...
 
 
 def check_pixels(pixels: NDArray[Any], spec: ModelSpec) -> Pixels:
-    """Return `pixels` if they are uint8 (B, S, S, 3) of the model's size, else raise `UsageError`."""
-    size = spec.preprocess.size
-    if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3) or pixels.dtype != np.uint8:
+    """Return `pixels` if they are uint8 (B, S, S, 3) of the model's size, else raise `UsageError`.
+
+    A model that keeps the shape of a picture takes (B, H, W, 3), both sides multiples of its patch.
+    """
+    size, patch = spec.preprocess.size, spec.image.patch
+    if spec.preprocess.resize == "patches":
+        sides = pixels.shape[1:3]
+        fits = pixels.ndim == 4 and pixels.shape[3] == 3 and all(side > 0 and side % patch == 0 for side in sides)
+        wanted = f"uint8 (B, H, W, 3), H and W multiples of {patch}"
+    else:
+        fits = pixels.ndim == 4 and pixels.shape[1:] == (size, size, 3)
+        wanted = f"uint8 (B, {size}, {size}, 3)"
+    if not fits or pixels.dtype != np.uint8:
         raise UsageError(
             f"pixels of shape {tuple(pixels.shape)} and type {pixels.dtype}",
-            cure=f"{spec.name} wants uint8 (B, {size}, {size}, 3); wordsight.images.transform makes them",
+            cure=f"{spec.name} wants {wanted}; wordsight.images.transform makes them",
         )
     return pixels
 
 
 def check_tokens(tokens: NDArray[Any], spec: ModelSpec) -> Tokens:
-    """Return `tokens` as int32 if they are rows of the model's vocabulary with an end token each, else `UsageError`."""
+    """Return `tokens` as int32 if they are rows that the model's text tower can read, else raise `UsageError`.
+
+    That is ids of its vocabulary, with an end token in each row where the tower reads there and the tokenizer
+    always puts one, and of the full context length where padding changes what is read.
+    """
     size, context = spec.text.vocabulary_size, spec.text.context_length
     if tokens.ndim != 2 or not np.issubdtype(tokens.dtype, np.integer) or not 1 <= tokens.shape[1] <= context:
         raise UsageError(
@@ -85,18 +101,54 @@ def check_tokens(tokens: NDArray[Any], spec: ModelSpec) -> Tokens:
             f"token ids from {tokens.min()} to {tokens.max()}",
             cure=f"{spec.name} has {size} tokens; use the tokenizer that belongs to it",
         )
-    ended = (tokens == size - 1).any(axis=1)
-    if not ended.all():
+    if needs_all(spec) and tokens.shape[1] != context:
         raise UsageError(
-            f"row {int(np.argmin(ended))} of the tokens has no end token", cure=f"end every row with {size - 1}"
+            f"tokens of shape {tuple(tokens.shape)}",
+            cure=f"{spec.name} reads the padding too: give {context} columns, as its tokenizer does",
+        )
+    end = end_token(spec)
+    ended = (tokens == end).any(axis=1)
+    if end is not None and not ended.all():
+        raise UsageError(
+            f"row {int(np.argmin(ended))} of the tokens has no end token", cure=f"end every row with {end}"
         )
     return tokens.astype(np.int32, copy=False)
 
 
+def end_token(spec: ModelSpec) -> int | None:
+    """Return the id that every row must hold because it is read there; None where the tower needs none."""
+    text, tokenizer = spec.text, spec.tokenizer
+    if text.kind != "clip" or text.pool != "end" or not tokenizer.keep_end:
+        return None
+    if text.end_id is not None:
+        return text.end_id
+    return text.vocabulary_size - 1 if tokenizer.kind == "clip-bpe" and tokenizer.end_id is None else tokenizer.end_id
+
+
+def needs_all(spec: ModelSpec) -> bool:
+    """Does a text's row depend on its padding, so that every text has to be computed at the full context length?"""
+    if spec.text.kind == "onnx":
+        return spec.tokenizer.padding == "full"
+    return reads_padding(spec.text)
+
+
 def needed_lengths(tokens: Tokens, spec: ModelSpec) -> NDArray[np.int64]:
-    """Return how many positions of each row matter, (B,): attention is causal, so nothing after the first end token."""
-    lengths: NDArray[np.int64] = (tokens == spec.text.vocabulary_size - 1).argmax(axis=1) + 1
-    return lengths
+    """Return how many positions of each row matter, (B,); what follows them changes nothing.
+
+    Up to the token that is read where attention is causal, up to the last one that is not padding where padding
+    is not seen, all of them otherwise.
+    """
+    text = spec.text
+    count, length = tokens.shape
+    if text.kind == "clip" and text.mask == "causal" and text.pool == "end":
+        ends = tokens if text.end_id is None else tokens == text.end_id
+        first: NDArray[np.int64] = ends.argmax(axis=1) + 1
+        return first
+    if needs_all(spec) or (text.kind == "clip" and text.mask == "causal"):
+        return np.full(count, length)
+    words = tokens != text.pad_id
+    last: NDArray[np.int64] = np.where(words.any(axis=1), length - words[:, ::-1].argmax(axis=1), length)
+    return last
 
 
 def batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

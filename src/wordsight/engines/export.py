@@ -1,165 +1,254 @@
-"""From a model folder's weights to ONNX graphs in its onnx/, each kept only when it gives PyTorch's rows.
+"""From a model folder's weights to ONNX graphs in its onnx/, each kept only when it gives the model's rows.
 
     report = export(folder, precisions=("int8", "fp32"))
 
 Writes onnx/image.int8.onnx, onnx/text.int8.onnx and so on, and onnx/parity.json, and notes the precisions
-in model.json.  Nothing is written when a graph disagrees.  The graphs are built from the weights by
-`graph_*.py`; PyTorch (extra "train") is needed to read the towers and to compare.
+in model.json.  Nothing is written when a graph disagrees.  The towers of this package are written from their
+weights without PyTorch; those of other packages are exported by it.
 """
 
+import importlib.util
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from torch import Tensor
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
-from wordsight.engines.engine import Engine
-from wordsight.engines.graph import Graph
-from wordsight.engines.graph_resnet import resnet_graph
-from wordsight.engines.graph_text import text_graph
-from wordsight.engines.graph_transformer import Weights
-from wordsight.engines.graph_vit import vit_graph
-from wordsight.engines.onnx_engine import PRECISIONS, OnnxEngine, Precision, graph_path
+from wordsight.base.files import read_json, storage_errors, write_json
+from wordsight.base.optional import resolve
+from wordsight.base.progress import notice
+from wordsight.engines.engine import Engine, Pixels, Rows, Tokens, needed_lengths
+from wordsight.engines.graph_mixed import worst_layers
+from wordsight.engines.graphs import TOWERS, Source, write_graph
+from wordsight.engines.onnx_engine import PARITY, PRECISIONS, OnnxEngine, Precision, graph_path
 from wordsight.engines.parity import (
     FP32_DIFFERENCE,
-    INT8_COSINE,
+    LOWEST_MEAN,
     Agreement,
+    Naming,
     ParityReport,
     agreement,
+    naming,
+    prompts,
     some_pictures,
     some_texts,
 )
-from wordsight.engines.torch_engine import TorchEngine
-from wordsight.towers.spec import ModelSpec
-from wordsight.towers.two import TwoTowers
+from wordsight.text.open import open_tokenizer
+from wordsight.towers.shapes import own
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import (
     CARD,
     ENGINES,
-    MERGES,
-    load_towers,
+    read_checkpoint,
     read_fingerprint,
     read_manifest,
+    read_vocabulary,
     write_manifest,
 )
 
-GRAPHS: dict[str, Callable[[Graph, Weights, ModelSpec], None]] = {"vit": vit_graph, "resnet": resnet_graph}
-TOWERS = ("image", "text")
 CHECKED = 16  # inputs each tower is compared on
-PARITY = "parity.json"
 
 
 def export(
-    folder: Path, *, precisions: Sequence[str] = PRECISIONS, out: Path | None = None, threads: int | None = None
+    folder: Path,
+    *,
+    precisions: Sequence[str] = PRECISIONS,
+    out: Path | None = None,
+    threads: int | None = None,
+    keep: Sequence[str] = (),
 ) -> ParityReport:
-    """Write the ONNX graphs of the model in `folder` and return how they agree with PyTorch in fp32.
+    """Write the ONNX graphs of the model in `folder` and return how they agree with its towers in fp32.
 
     With `out` they go there, with the manifest, vocabulary and card beside them: a model folder without
-    weights.  `FormatError` with the figures when fp32 differs by more than 1e-4 anywhere or the mean cosine
-    of int8 is below 0.99; what lay there before is then unchanged.
+    weights.  `keep` names linear layers that int8 graphs compute in fp32; where int8 harms rows, the layers that
+    suffer most are kept so without being named.  `FormatError` with the figures when fp32 differs by more than 1e-4
+    anywhere or the mean cosine of another precision stays below 0.99; what lay there before is then unchanged.
     """
     wanted = _ordered(precisions)
     target = folder if out is None else out
-    towers = load_towers(folder)
     manifest = read_manifest(folder)
+    if manifest.spec.image.kind == "onnx":
+        raise UsageError(f"{folder} holds finished graphs and no weights", cure="use it as it is")
     kept = _kept(target, manifest.fingerprint, wanted)
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target, prefix=".export-") as place:
             draft = Path(place)
             write_manifest(draft, manifest)
-            for precision in wanted:
-                _write_graphs(towers, draft, precision, manifest.fingerprint)
-            report = compare(draft, towers, precisions=wanted, threads=threads)
+            report = _Draft(folder, draft, threads, tuple(keep)).fill(wanted)
             _refuse_bad(report)
             _move_in(draft, target, folder)
-    report = ParityReport(report.fingerprint, (*report.agreements, *kept))
+    report = replace(
+        report, agreements=(*report.agreements, *kept.agreements), namings=(*report.namings, *kept.namings)
+    )
     write_json(target / ENGINES / PARITY, to_dict(report))
     present = tuple(name for name in PRECISIONS if name in {a.precision for a in report.agreements})
     write_manifest(target, replace(manifest, precisions=present))
     return report
 
 
-def build_graph(towers: TwoTowers, tower: str, precision: Precision, fingerprint: str) -> bytes:
-    """Return one serialised graph: tower "image" takes "pixels", tower "text" takes "tokens", both give "rows"."""
-    spec = towers.spec
-    graph = Graph(precision)
-    state = {name: tensor.detach().cpu().numpy() for name, tensor in _named_tensors(towers)}
-    if tower == "image":
-        weights = Weights({name: array for name, array in state.items() if name.startswith("visual.")})
-        GRAPHS[spec.image.kind](graph, weights, spec)
-    else:
-        aside = ("visual.", "logit_")
-        weights = Weights({name: array for name, array in state.items() if not name.startswith(aside)})
-        text_graph(graph, weights, spec)
-    weights.check_all_taken()
-    return graph.model({"fingerprint": fingerprint, "tower": tower, "precision": precision, "model": spec.name})
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What towers are compared on; `classes` are the tokens of the task's prompts."""
+
+    pictures: Pixels
+    texts: Tokens
+    classes: Tokens
 
 
-def compare(folder: Path, towers: TwoTowers, *, precisions: Sequence[str], threads: int | None = None) -> ParityReport:
-    """Run the graphs in `folder` and the towers on the same generated inputs."""
-    fingerprint = read_fingerprint(folder)
-    reference: Engine = TorchEngine.of(towers, fingerprint=fingerprint)
-    pictures, texts = some_pictures(towers.spec, CHECKED), some_texts(towers.spec, CHECKED)
-    true = {"image": reference.embed_images(pictures), "text": reference.embed_texts(texts)}
-    agreements = []
-    for precision in precisions:
-        engine = OnnxEngine(folder, precision=precision, threads=threads)
-        rows = {"image": engine.embed_images(pictures), "text": engine.embed_texts(texts)}
-        agreements += [agreement(tower, precision, rows[tower], true[tower]) for tower in TOWERS]
-    return ParityReport(fingerprint, tuple(agreements))
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    """The rows that one engine gives for them."""
+
+    rows: dict[str, Rows]  # by tower
+    classes: Rows
+
+    @classmethod
+    def by(cls, engine: Engine, inputs: _Inputs) -> "_Embedded":
+        rows = {"image": engine.embed_images(inputs.pictures), "text": engine.embed_texts(inputs.texts)}
+        return cls(rows, engine.embed_texts(inputs.classes))
 
 
-def _named_tensors(towers: TwoTowers) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers, the fixed positions (which no checkpoint holds) among them."""
-    yield from towers.named_parameters()
-    yield from towers.named_buffers()
+class _Draft:
+    """Graphs in the making, in a folder of their own."""
+
+    def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...]) -> None:
+        self.folder, self.draft, self.threads, self.keep = folder, draft, threads, keep
+        manifest = read_manifest(folder)
+        self.spec = manifest.spec
+        self.fingerprint = manifest.fingerprint
+        self.source = Source(self.spec, read_checkpoint(folder).state if own(self.spec) else {}, self.fingerprint)
+        tokenizer = open_tokenizer(self.spec.tokenizer, folder)
+        self.inputs = _Inputs(
+            some_pictures(self.spec, CHECKED),
+            some_texts(self.spec, CHECKED),
+            tokenizer.batch(prompts(), pad_to="longest"),
+        )
+
+    def fill(self, precisions: Sequence[Precision]) -> ParityReport:
+        """Write all graphs and compare them."""
+        true, name = self._reference()
+        agreements: list[Agreement] = []
+        namings: list[Naming] = []
+        for precision in precisions:
+            found = {}
+            for tower in TOWERS:
+                self._write(tower, precision, self._named(tower) if precision == "int8" else ())
+            for tower in TOWERS:
+                one = replace(self._compare(tower, precision, true), kept=self._named(tower), reference=name)
+                if precision == "int8" and not one.sound:
+                    one = self._mend(one, true)
+                found[tower] = one if precision == "int8" else replace(one, kept=())
+            agreements += found.values()
+            given = _Embedded.by(self._engine(precision), self.inputs)
+            namings.append(naming(precision, (given.rows["image"], given.classes), (true.rows["image"], true.classes)))
+        return ParityReport(self.fingerprint, tuple(agreements), tuple(namings))
+
+    def _named(self, tower: str) -> tuple[str, ...]:
+        return tuple(name for name in self.keep if name.startswith("visual.") == (tower == "image"))
+
+    def _reference(self) -> tuple[_Embedded, str]:
+        """The rows of PyTorch, or of fp32 graphs where it is not installed; and the name of what gave them."""
+        if importlib.util.find_spec("torch") is not None:
+            engine: Engine = resolve("wordsight.engines.torch_engine:TorchEngine")(
+                self.folder, device="cpu", precision="fp32"
+            )
+            return _Embedded.by(engine, self.inputs), "PyTorch"
+        with tempfile.TemporaryDirectory(dir=self.draft) as name:
+            place = Path(name)
+            write_manifest(place, read_manifest(self.folder))
+            for tower in TOWERS:
+                self._write(tower, "fp32", (), place=place)
+            return _Embedded.by(OnnxEngine(place, precision="fp32", threads=self.threads), self.inputs), "ONNX Runtime"
+
+    def _engine(self, precision: str) -> OnnxEngine:
+        return OnnxEngine(self.draft, precision=precision, threads=self.threads)
+
+    def _write(self, tower: str, precision: Precision, keep: Collection[str], *, place: Path | None = None) -> None:
+        path = graph_path(place or self.draft, tower, precision)
+        path.parent.mkdir(exist_ok=True)
+        if own(self.spec):
+            write_graph(path, self.source, tower, precision, keep=keep)
+        else:
+            resolve("wordsight.engines.export_external:write_external", extra=self.spec.image.kind)(
+                path, self.folder, tower, precision
+            )
+
+    def _compare(self, tower: str, precision: str, true: _Embedded) -> Agreement:
+        engine = self._engine(precision)
+        given = self.inputs
+        rows = engine.embed_images(given.pictures) if tower == "image" else engine.embed_texts(given.texts)
+        return agreement(tower, precision, rows, true.rows[tower])
+
+    def _mend(self, plain: Agreement, true: _Embedded) -> Agreement:
+        """Keep the layers that suffer most from integers in fp32, twice as many each time, until no row is lost.
+
+        At most half of them; the best that was found stays.
+        """
+        tower = plain.tower
+        if not own(self.spec):
+            return plain
+        ranked = [name for name, _ in worst_layers(self.source, tower, self._few(tower))]
+        best, count = plain, 1
+        while not best.sound and count <= max(len(ranked) // 2, 1):
+            keep = tuple(dict.fromkeys((*self._named(tower), *ranked[:count])))
+            self._write(tower, "int8", keep)
+            found = self._compare(tower, "int8", true)
+            if found.mean > best.mean:
+                best = replace(found, kept=keep, reference=plain.reference)
+            count *= 2
+        self._write(tower, "int8", best.kept)
+        if best.kept:
+            notice(f"{tower} int8: kept in fp32, since integers would harm them: {', '.join(best.kept)}")
+        return best
+
+    def _few(self, tower: str) -> Pixels | Tokens:
+        """Inputs to measure layers on, texts no longer than they need be."""
+        if tower == "image":
+            return self.inputs.pictures[: CHECKED // 2]
+        texts = self.inputs.texts
+        return texts[:, : needed_lengths(texts, self.spec).max()]
 
 
 def _ordered(precisions: Sequence[str]) -> tuple[Precision, ...]:
     unknown = [name for name in precisions if name not in PRECISIONS]
     if unknown or not precisions:
-        raise UsageError(f"precisions {', '.join(precisions) or 'none'}", cure=f"use {' and '.join(PRECISIONS)}")
+        raise UsageError(f"precisions {', '.join(precisions) or 'none'}", cure=f"use {', '.join(PRECISIONS)}")
     return tuple(name for name in PRECISIONS if name in precisions)
-
-
-def _write_graphs(towers: TwoTowers, folder: Path, precision: Precision, fingerprint: str) -> None:
-    for tower in TOWERS:
-        with atomic_write(graph_path(folder, tower, precision)) as handle:
-            handle.write(build_graph(towers, tower, precision, fingerprint))
 
 
 def _refuse_bad(report: ParityReport) -> None:
     bad = [agreement.line() for agreement in report.agreements if not agreement.good]
     if bad:
         raise FormatError(
-            f"the export does not agree with PyTorch: {'; '.join(bad)}",
+            f"the export does not agree with the towers: {'; '.join(bad)}",
             cure="use another precision, or the torch engine; fp32 must stay within "
-            f"{FP32_DIFFERENCE:.0e}, int8 reach a mean cosine of {INT8_COSINE}",
+            f"{FP32_DIFFERENCE:.0e}, others reach a mean cosine of {LOWEST_MEAN}",
         )
 
 
-def _kept(target: Path, fingerprint: str, wanted: Sequence[str]) -> tuple[Agreement, ...]:
+def _kept(target: Path, fingerprint: str, wanted: Sequence[str]) -> ParityReport:
     """The figures of graphs that lie in `target` already, made from the same weights, in other precisions."""
     if not (target / MANIFEST).is_file():
         if target.is_dir() and any(target.iterdir()):
             raise UsageError(f"{target} holds other files and no model", cure="choose an empty or a new folder")
-        return ()
+        return ParityReport(fingerprint, ())
     if read_fingerprint(target) != fingerprint:
         raise UsageError(
             f"{target} holds another model ({read_fingerprint(target)}, not {fingerprint})",
             cure="choose an empty or a new folder",
         )
     path = target / ENGINES / PARITY
-    if not path.is_file():
-        return ()
-    report = from_dict(ParityReport, read_json(path))
-    return tuple(a for a in report.agreements if report.fingerprint == fingerprint and a.precision not in wanted)
+    report = from_dict(ParityReport, read_json(path)) if path.is_file() else ParityReport("", ())
+    if report.fingerprint != fingerprint:
+        return ParityReport(fingerprint, ())
+    return replace(
+        report,
+        agreements=tuple(one for one in report.agreements if one.precision not in wanted),
+        namings=tuple(one for one in report.namings if one.precision not in wanted),
+    )
 
 
 def _move_in(draft: Path, target: Path, source: Path) -> None:
@@ -168,6 +257,6 @@ def _move_in(draft: Path, target: Path, source: Path) -> None:
     for path in sorted((draft / ENGINES).iterdir()):
         path.replace(target / ENGINES / path.name)
     if target != source:
-        for name in (MERGES, CARD):
+        for name in (*read_vocabulary(source), CARD):
             if (source / name).is_file():
                 shutil.copyfile(source / name, target / name)

@@ -1,17 +1,19 @@
-"""An ONNX graph under construction: the operators that our towers are made of, in two precisions.
+"""An ONNX graph under construction: the operators that our towers are made of, in three precisions.
 
     graph = Graph("fp32")
     y = graph.linear(graph.input("x", FLOAT, ["batch", 8]), weight, bias)
     graph.output(y, "rows", ["batch", 4]); graph.model(metadata={})
 
-"fp32" graphs hold standard ONNX operators only and run anywhere.  "int8" graphs are for ONNX Runtime on
+"fp32" graphs hold standard ONNX operators only and run anywhere.  "fp16" graphs are the same with their weights
+stored in 16 bits and widened when the graph is opened: half the file.  "int8" graphs are for ONNX Runtime on
 processors: weights are stored as 8-bit integers with one scale for each output channel, activations are
-quantised while running (one scale a batch), products are summed in integers; norms, softmax and the
-residual stream stay in float32.  Names are numbered in order of creation, so the same weights give the
-same bytes.  Free of PyTorch; knows nothing of towers.
+quantised while running (one scale a batch), products are summed in integers; norms, softmax, the residual
+stream and the layers named in `keep` stay in float32.  Names are numbered in order of creation, so the same
+weights give the same bytes.  Free of PyTorch; knows nothing of towers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from wordsight.base.files import atomic_write
 from wordsight.engines.onnx_engine import Precision
 
 Array = NDArray[Any]
@@ -27,13 +30,21 @@ OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
 IR_VERSION = 9  # of the same time
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
 EPSILON = 1e-5  # of torch.nn.LayerNorm, GroupNorm and BatchNorm2d
+WHOLE = 1_900_000_000  # bytes of constants up to which a graph is one file: protobuf reads no more than 2 GiB
+APART = 1024  # bytes from which a constant of a larger graph lies in the file beside it
 
 
 class Graph:
-    """Nodes and constants; every method that adds one returns the name of its result."""
+    """Nodes and constants; every method that adds one returns the name of its result.
 
-    def __init__(self, precision: Precision) -> None:
+    `keep` names the linear layers that an int8 graph computes in float32.
+    """
+
+    def __init__(self, precision: Precision, *, keep: Collection[str] = ()) -> None:
         self.precision = precision
+        self.keep = frozenset(keep)
+        self.balanced = precision == "int8"  # are ranges shared between norms and the matrices behind them?
+        self.layers: list[str] = []  # the linear layers that can be kept, in order
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -52,14 +63,39 @@ class Graph:
 
     def model(self, metadata: Mapping[str, str]) -> bytes:
         """Return the finished model, serialised."""
+        content: bytes = self._model(metadata).SerializeToString(deterministic=True)
+        return content
+
+    def save(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the finished model; constants too large for one file lie beside it in PATH.data."""
+        if sum(len(constant.raw_data) for constant in self._constants) > WHOLE:
+            self._move_out(path.with_name(f"{path.name}.data"))
+        with atomic_write(path) as handle:
+            handle.write(self.model(metadata))
+
+    def _move_out(self, path: Path) -> None:
+        """Write the large constants to `path` and leave references in their place."""
+        with atomic_write(path) as handle:
+            for constant in self._constants:
+                data = constant.raw_data
+                if len(data) < APART:
+                    continue
+                handle.write(bytes(-handle.tell() % 64))  # aligned
+                place = {"location": path.name, "offset": str(handle.tell()), "length": str(len(data))}
+                handle.write(data)
+                constant.ClearField("raw_data")
+                constant.data_location = onnx.TensorProto.EXTERNAL
+                for key, value in place.items():
+                    constant.external_data.add(key=key, value=value)
+
+    def _model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         graph = helper.make_graph(self._nodes, "tower", self._inputs, self._outputs, self._constants)
         opsets = [helper.make_opsetid("", OPSET)]
         if any(node.domain == CONTRIB for node in self._nodes):
             opsets.append(helper.make_opsetid(CONTRIB, 1))
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="wordsight")
         helper.set_model_props(model, dict(metadata))
-        content: bytes = model.SerializeToString(deterministic=True)
-        return content
+        return model
 
     def constant(self, value: Array | np.generic | Sequence[int] | float) -> str:
         """Add a constant; floats become float32, sequences of int int64."""
@@ -84,33 +120,52 @@ class Graph:
         """Reshape; 0 keeps an axis, -1 is inferred."""
         return self.node("Reshape", x, self.constant(list(shape)))
 
-    def linear(self, x: str, weight: Array, bias: Array) -> str:
-        """Return x (..., K) @ weight (K, N) + bias (N,)."""
-        if self.precision == "fp32":
-            return self.node("Add", self.node("MatMul", x, self.constant(weight)), self.constant(bias))
+    def linear(self, x: str, weight: Array, bias: Array | None, *, name: str = "") -> str:
+        """Return x (..., K) @ weight (K, N) + bias (N,); `name` is what `keep` calls it."""
+        if name:
+            self.layers.append(name)
+        if self.precision != "int8" or name in self.keep:
+            return self.plus(self.node("MatMul", x, self.matrix(weight)), bias)
+        return self.quantised_linear(x, weight, bias)
+
+    def plus(self, x: str, bias: Array | None) -> str:
+        """Add a bias, where there is one."""
+        return x if bias is None else self.node("Add", x, self.constant(bias))
+
+    def quantised_linear(self, x: str, weight: Array, bias: Array | None) -> str:
+        """Return x @ weight + bias in integers; x gets one scale and zero point when it is known."""
         whole, scale = quantise(weight, axis=1)
-        constants = (self.constant(whole), self.constant(scale), "", self.constant(bias))
+        constants = [self.constant(whole), self.constant(scale)]
+        if bias is not None:
+            constants += ["", self.constant(bias)]
         return self.node("DynamicQuantizeMatMul", x, *constants, domain=CONTRIB)
 
-    def byte_linear(self, x: str, weight: Array, centre: Array) -> str:
-        """Return (x - centre) @ weight for uint8 x (..., K), weight (K, N), centre (K,): the first layer on pixels.
+    def byte_linear(self, x: str, weight: Array, centre: Array, bias: Array | None = None) -> str:
+        """Return (x - centre) @ weight + bias for uint8 x (..., K), weight (K, N), centre (K,): the first layer.
 
         In int8 nothing is lost on the pixels' side: they are bytes already.
         """
-        if self.precision == "fp32":
-            product = self.node("MatMul", self.node("Cast", x, to=onnx.TensorProto.FLOAT), self.constant(weight))
-            return self.node("Sub", product, self.constant(centre @ weight))
+        given = np.zeros(weight.shape[1]) if bias is None else bias
+        if self.precision != "int8":
+            product = self.node("MatMul", self.node("Cast", x, to=onnx.TensorProto.FLOAT), self.matrix(weight))
+            return self.node("Add", product, self.constant(given - centre @ weight))
         whole, scale = quantise(weight, axis=1)
         zero = np.uint8(np.round(centre.mean()))
-        bias = (float(zero) - centre) @ (whole * scale)
+        shift = given + (float(zero) - centre) @ (whole * scale)
         one = self.constant(np.float32(1))
-        inputs = x, self.constant(whole), one, self.constant(scale), self.constant(zero), "", self.constant(bias)
+        inputs = x, self.constant(whole), one, self.constant(scale), self.constant(zero), "", self.constant(shift)
         return self.node("MatMulIntegerToFloat", *inputs, domain=CONTRIB)
+
+    def matrix(self, value: Array) -> str:
+        """Add a weight for computing in float32; in fp16 it is stored in 16 bits."""
+        if self.precision != "fp16":
+            return self.constant(value)
+        return self.node("Cast", self.constant(half(value)), to=onnx.TensorProto.FLOAT)
 
     def weight(self, value: Array, *, axis: int) -> str:
         """Add a float32 weight; in int8 it is stored as integers with a scale along `axis` and widened on loading."""
-        if self.precision == "fp32":
-            return self.constant(value)
+        if self.precision != "int8":
+            return self.matrix(value)
         whole, scale = quantise(value, axis=axis)
         shape = [-1 if place == axis else 1 for place in range(value.ndim)]
         wide = self.node("Cast", self.constant(whole), to=onnx.TensorProto.FLOAT)
@@ -120,22 +175,28 @@ class Graph:
         """Return the rows (..., D) of `table` (V, D) that the int32 indices `rows` (...) name."""
         if self.precision == "fp32":
             return self.node("Gather", self.constant(table), rows, axis=0)
+        if self.precision == "fp16":
+            found = self.node("Gather", self.constant(half(table)), rows, axis=0)
+            return self.node("Cast", found, to=onnx.TensorProto.FLOAT)
         whole, scale = quantise(table, axis=0)
         found = self.node("Cast", self.node("Gather", self.constant(whole), rows, axis=0), to=onnx.TensorProto.FLOAT)
         return self.node("Mul", found, self.node("Gather", self.constant(scale[:, None]), rows, axis=0))
 
-    def layer_norm(self, x: str, weight: Array, bias: Array) -> str:
+    def layer_norm(self, x: str, weight: Array, bias: Array, *, epsilon: float = EPSILON) -> str:
         """Normalise the last axis."""
-        return self.node("LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=EPSILON)
+        return self.node("LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=epsilon)
 
     def activation(self, x: str, name: str) -> str:
-        """Apply "gelu" or "quick_gelu"."""
+        """Apply an activation of `wordsight.towers.spec`."""
         if name == "gelu":
             return self.node("Gelu", x)
-        assert name == "quick_gelu", name
+        if name == "gelu_tanh":
+            return self.node("Gelu", x, approximate="tanh")
+        alpha = {"quick_gelu": 1.702, "silu": 1.0}[name]
         if self.precision == "int8":
-            return self.node("QuickGelu", x, domain=CONTRIB, alpha=1.702)
-        return self.node("Mul", x, self.node("Sigmoid", self.node("Mul", x, self.constant(1.702))))
+            return self.node("QuickGelu", x, domain=CONTRIB, alpha=alpha)
+        scaled = x if alpha == 1.0 else self.node("Mul", x, self.constant(alpha))
+        return self.node("Mul", x, self.node("Sigmoid", scaled))
 
     def attention(self, query: str, key: str, value: str, *, heads: int, width: int, bias: str = "") -> str:
         """Return softmax(query keyᵀ / sqrt(width / heads) + bias) value for each head: (B, Q, D).
@@ -159,6 +220,10 @@ class Graph:
         """Scale the last axis to length 1."""
         return self.node("LpNormalization", x, axis=-1, p=2)
 
+    def first(self, x: str, count: int = 1) -> str:
+        """Return the first `count` tokens of x (B, T, D)."""
+        return self.node("Slice", x, self.constant([0]), self.constant([count]), self.constant([1]))
+
     def _split(self, x: str, heads: int, width: int, order: list[int]) -> str:
         """Take the heads apart, (B, T, H, D/H), and permute."""
         return self.node("Transpose", self.reshape(x, [0, 0, heads, width // heads]), perm=order)
@@ -175,3 +240,9 @@ def quantise(weight: Array, *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.
     scale = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
     whole = np.round(weight / scale).astype(np.int8)
     return whole, scale.reshape(-1)
+
+
+def half(value: Array) -> NDArray[np.float16]:
+    """Return a weight in 16 bits; numbers beyond their range become the largest there is."""
+    largest = float(np.finfo(np.float16).max)
+    return np.clip(value, -largest, largest).astype(np.float16)

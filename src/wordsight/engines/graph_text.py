@@ -1,4 +1,4 @@
-"""The text tower as ONNX: token ids int32 (B, L) to unit rows (B, E); L is any length that holds the end tokens.
+"""The text tower as ONNX: token ids int32 (B, L) to unit rows (B, E); L is any length that holds what is read.
 
 Free of PyTorch.
 """
@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from wordsight.engines.graph import Graph
 from wordsight.engines.graph_transformer import Reading, Stack, Weights, layer_norm, project, transformer
-from wordsight.towers.spec import ModelSpec
+from wordsight.towers.spec import ModelSpec, TextTowerSpec
 
 HIDDEN = -1e9  # added to a score before softmax: that token is not seen
 
@@ -17,22 +17,111 @@ def text_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
     """Add the text tower with input "tokens" and output "rows"."""
     text = spec.text
     tokens = graph.input("tokens", TensorProto.INT32, ["batch", "length"])
-    zero, one = graph.constant([0]), graph.constant([1])
-    length = graph.node("Shape", tokens, start=1, end=2)  # (1,)
-    places = graph.constant(weights.take("positional_embedding"))
     x = graph.lookup(weights.take("token_embedding.weight"), tokens)  # (B, L, D)
+    if text.pool == "class":
+        x = _with_class_behind(graph, weights, x, text.width)
+    length = graph.node("Shape", x, start=1, end=2)  # (1,)
+    zero = graph.constant([0])
+    places = graph.constant(weights.take("positional_embedding"))
     x = graph.node("Add", x, graph.node("Slice", places, zero, length, zero))
+    stack = Stack(
+        "transformer.",
+        text.width,
+        text.layers,
+        text.heads,
+        text.activation,
+        epsilon=text.epsilon,
+        layer_scale=text.layer_scale,
+    )
+    hidden = _hidden(graph, tokens, text)
+    later = _later(graph, text, length)
+    everywhere = _everywhere(graph, hidden, later, length, text)
+    if text.pool == "mean":
+        x = transformer(graph, weights, x, stack=stack, bias=everywhere)
+        x = _mean(graph, layer_norm(graph, weights, x, "ln_final", epsilon=text.epsilon), tokens, text)
+    else:
+        reading = _reading(graph, tokens, text, hidden, later)
+        x = transformer(graph, weights, x, stack=stack, bias=everywhere, reading=reading)  # (B, 1, D)
+        x = layer_norm(graph, weights, graph.reshape(x, [-1, text.width]), "ln_final", epsilon=text.epsilon)
+    graph.output(project(graph, weights, x, "text_projection", form=text.projection), "rows", ["batch", spec.width])
 
-    later = np.triu(np.full((text.context_length, text.context_length), HIDDEN, dtype=np.float32), k=1)
-    mask = graph.node("Slice", graph.constant(later), zero, length, zero)
-    mask = graph.node("Slice", mask, zero, length, one)  # (L, L)
-    ends = graph.node("ArgMax", tokens, axis=1, keepdims=0)  # (B,): the end token has the largest id
-    seen = graph.node("Unsqueeze", graph.node("Gather", mask, ends, axis=0), graph.constant([1, 2]))  # (B, 1, 1, L)
-    chosen = graph.node("Unsqueeze", ends, graph.constant([1, 2]))  # (B, 1, 1)
 
-    stack = Stack("transformer.", text.width, text.layers, text.heads, text.activation)
-    reading = Reading(lambda value: graph.node("GatherND", value, chosen, batch_dims=1), seen)
-    everywhere = graph.node("Unsqueeze", mask, graph.constant([0, 1]))  # (1, 1, L, L)
-    x = transformer(graph, weights, x, stack=stack, bias=everywhere, reading=reading)  # (B, 1, D)
-    x = layer_norm(graph, weights, graph.reshape(x, [-1, text.width]), "ln_final")
-    graph.output(project(graph, weights, x, "text_projection"), "rows", ["batch", spec.width])
+def _with_class_behind(graph: Graph, weights: Weights, x: str, width: int) -> str:
+    """Put the learned token behind the text, (B, L + 1, D)."""
+    shape = graph.node("Concat", graph.node("Shape", x, start=0, end=1), graph.constant([1, width]), axis=0)
+    behind = graph.node("Expand", graph.constant(weights.take("cls_emb").reshape(1, 1, width)), shape)
+    return graph.node("Concat", x, behind, axis=1)
+
+
+def _hidden(graph: Graph, tokens: str, text: TextTowerSpec) -> str:
+    """Return what scores get because a token is padding, (B, 1, 1, L), or "" where padding is seen."""
+    if text.pool != "class" and text.mask != "padding":
+        return ""
+    padding = graph.node("Equal", tokens, graph.constant(np.int32(text.pad_id)))
+    scores = graph.node("Mul", graph.node("Cast", padding, to=TensorProto.FLOAT), graph.constant(HIDDEN))
+    if text.pool == "class":
+        sides = [0, 1, 0, 0] if text.class_mask == "shifted" else [0, 0, 0, 1]
+        scores = graph.node("Pad", scores, graph.constant(sides))
+    return graph.node("Unsqueeze", scores, graph.constant([1, 2]))
+
+
+def _later(graph: Graph, text: TextTowerSpec, length: str) -> str:
+    """Return what scores get because a token is a later one, (L, L), or "" where later ones are seen."""
+    if text.mask != "causal":
+        return ""
+    most = text.context_length + int(text.pool == "class")
+    zero, one = graph.constant([0]), graph.constant([1])
+    later = graph.constant(np.triu(np.full((most, most), HIDDEN, dtype=np.float32), k=1))
+    later = graph.node("Slice", later, zero, length, zero)
+    return graph.node("Slice", later, zero, length, one)
+
+
+def _everywhere(graph: Graph, hidden: str, later: str, length: str, text: TextTowerSpec) -> str:
+    """Return what is added to the scores of all tokens, broadcast to (B, H, L, L), or ""."""
+    if later:
+        everywhere = graph.node("Unsqueeze", later, graph.constant([0, 1]))  # (1, 1, L, L)
+        return graph.node("Add", everywhere, hidden) if hidden else everywhere
+    if not hidden:
+        return ""
+    most = text.context_length + int(text.pool == "class")
+    column = graph.constant(np.zeros((1, 1, most, 1), np.float32))
+    column = graph.node("Slice", column, graph.constant([0]), length, graph.constant([2]))
+    return graph.node("Add", hidden, column)  # (B, 1, L, L): attention in integers broadcasts no columns
+
+
+def _reading(graph: Graph, tokens: str, text: TextTowerSpec, hidden: str, later: str) -> Reading:
+    """Return which token is read, and what its scores get, (B, 1, 1, L)."""
+    if text.pool in ("last", "class"):
+        ends = (graph.constant([place]) for place in (-1, np.iinfo(np.int64).max, 1))
+        start, end, axis = ends
+        return Reading(lambda value: graph.node("Slice", value, start, end, axis), hidden)
+    if text.pool == "first":
+        return Reading(graph.first, _of_row(graph, graph.constant([0]), hidden, later))
+    marked = tokens
+    if text.end_id is not None:
+        marked = graph.node("Equal", tokens, graph.constant(np.int32(text.end_id)))
+        marked = graph.node("Cast", marked, to=TensorProto.INT32)
+    ends_at = graph.node("ArgMax", marked, axis=1, keepdims=0)  # (B,): the first one, or the largest id
+    chosen = graph.node("Unsqueeze", ends_at, graph.constant([1, 2]))  # (B, 1, 1)
+    return Reading(
+        lambda value: graph.node("GatherND", value, chosen, batch_dims=1), _of_row(graph, ends_at, hidden, later)
+    )
+
+
+def _of_row(graph: Graph, row: str, hidden: str, later: str) -> str:
+    """Return what the scores of one query get: its row of the causal mask, and the padding."""
+    if not later:
+        return hidden
+    scores = graph.node("Unsqueeze", graph.node("Gather", later, row, axis=0), graph.constant([1, 2]))
+    return graph.node("Add", scores, hidden) if hidden else scores
+
+
+def _mean(graph: Graph, x: str, tokens: str, text: TextTowerSpec) -> str:
+    """Return the mean (B, D) of the tokens of x (B, L, D) that are seen."""
+    if text.mask != "padding":
+        return graph.node("ReduceMean", x, graph.constant([1]), keepdims=0)
+    padding = graph.node("Equal", tokens, graph.constant(np.int32(text.pad_id)))
+    share = graph.node("Cast", graph.node("Not", padding), to=TensorProto.FLOAT)
+    share = graph.node("Unsqueeze", share, graph.constant([2]))  # (B, L, 1)
+    total = graph.node("ReduceSum", graph.node("Mul", x, share), graph.constant([1]), keepdims=0)
+    return graph.node("Div", total, graph.node("ReduceSum", share, graph.constant([1]), keepdims=0))

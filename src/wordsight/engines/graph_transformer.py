@@ -1,4 +1,4 @@
-"""The transformer blocks of both towers as ONNX, and the weights they take.
+"""The transformer blocks of all towers as ONNX, and the weights they take.
 
 The last block of a tower that is read at one token computes its query, its output projection and its MLP
 for that token only: the others' results would be thrown away.  Free of PyTorch.
@@ -10,23 +10,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from wordsight.base.errors import FormatError
-from wordsight.engines.graph import Array, Graph
-from wordsight.towers.spec import Activation
+from wordsight.engines.graph import EPSILON, Array, Graph
+from wordsight.engines.positions import Angles
+from wordsight.towers.spec import Activation, Projection
+
+LARGEST = 4.0  # how many deviations a normed channel is taken to reach, for balancing
 
 
 class Weights:
-    """A state dict that notices what nobody took."""
+    """A state dict in float32 that notices what nobody took."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = arrays
         self._left = set(arrays)
 
     def take(self, name: str) -> Array:
-        """Return a weight; a missing one is a `FormatError`."""
+        """Return a weight, half precision widened; a missing one is a `FormatError`."""
         if name not in self._arrays:
             raise FormatError(f"no weight {name}", cure="export the towers as wordsight built them")
         self._left.discard(name)
-        return self._arrays[name]
+        array = self._arrays[name]
+        return array.astype(np.float32) if array.dtype in (np.float16, np.float64) else array
+
+    def has(self, name: str) -> bool:
+        """Is there a weight of that name?"""
+        return name in self._arrays
 
     def matrix(self, name: str) -> Array:
         """Return a linear layer's weight as (in, out)."""
@@ -50,6 +58,9 @@ class Stack:
     layers: int
     heads: int
     activation: Activation
+    epsilon: float = EPSILON
+    layer_scale: bool = False
+    angles: Angles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,14 @@ class Reading:
     bias: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An attention's fused input projection as (D, 3D) and (3D,), the query's columns first."""
+
+    matrix: Array
+    bias: Array
+
+
 def transformer(
     graph: Graph, weights: Weights, x: str, *, stack: Stack, bias: str = "", reading: Reading | None = None
 ) -> str:
@@ -70,45 +89,124 @@ def transformer(
     for number in range(stack.layers):
         block = f"{stack.prefix}resblocks.{number}."
         last = reading if number == stack.layers - 1 else None
-        y = layer_norm(graph, weights, x, f"{block}ln_1")
+        y, matrix = normed(
+            graph, weights, x, norm=f"{block}ln_1", following=f"{block}attn.in_proj_weight", epsilon=stack.epsilon
+        )
+        packed = _arranged(Packed(matrix, weights.take(f"{block}attn.in_proj_bias")), stack)
+        name = f"{block}attn.in_proj"
         if last is None:
-            mixed = _attend_all(graph, weights, y, name=f"{block}attn.", stack=stack, bias=bias)
+            mixed = _attend_all(graph, y, packed, name=name, stack=stack, bias=bias)
         else:
-            mixed = _attend_one(graph, weights, y, name=f"{block}attn.", stack=stack, reading=last)
+            mixed = _attend_one(graph, y, packed, name=name, stack=stack, reading=last)
             x = last.pick(x)
-        x = graph.node("Add", x, linear(graph, weights, mixed, f"{block}attn.out_proj"))
-        y = linear(graph, weights, layer_norm(graph, weights, x, f"{block}ln_2"), f"{block}mlp.c_fc")
-        y = linear(graph, weights, graph.activation(y, stack.activation), f"{block}mlp.c_proj")
-        x = graph.node("Add", x, y)
+        x = graph.node("Add", x, _branch_end(graph, weights, mixed, f"{block}attn.out_proj", _factor(block, 1, stack)))
+        y, matrix = normed(
+            graph, weights, x, norm=f"{block}ln_2", following=f"{block}mlp.c_fc.weight", epsilon=stack.epsilon
+        )
+        y = graph.linear(y, matrix, weights.take(f"{block}mlp.c_fc.bias"), name=f"{block}mlp.c_fc")
+        y = graph.activation(y, stack.activation)
+        x = graph.node("Add", x, _branch_end(graph, weights, y, f"{block}mlp.c_proj", _factor(block, 2, stack)))
     return x
+
+
+def normed(
+    graph: Graph, weights: Weights, x: str, *, norm: str, following: str, epsilon: float = EPSILON
+) -> tuple[str, Array]:
+    """Add a layer norm; return its result and the matrix (in, out) of the linear layer that follows it.
+
+    Where that layer is computed in integers, each channel's range is shared between the norm and the matrix: what
+    is large in one and small in the other would be lost in the rounding (Xiao et al. 2022, "SmoothQuant", with
+    the norm's own weights in the place of measured activations).
+    """
+    scale, shift, matrix = weights.take(f"{norm}.weight"), weights.take(f"{norm}.bias"), weights.matrix(following)
+    if graph.balanced:
+        share = balance(scale, shift, matrix)
+        scale, shift, matrix = scale / share, shift / share, matrix * share[:, None]
+    return graph.layer_norm(x, scale, shift, epsilon=epsilon), matrix
+
+
+def balance(scale: Array, shift: Array, matrix: Array) -> Array:
+    """Return what to divide each normed channel by, (K,), and to multiply its row of the matrix (K, N) with."""
+    reach = np.abs(shift) + LARGEST * np.abs(scale)
+    weight = np.abs(matrix).max(axis=1)
+    tiny = np.finfo(np.float32).tiny
+    usable = (reach > tiny) & (weight > tiny)
+    share: Array = np.where(usable, np.sqrt(np.where(usable, reach, 1) / np.where(usable, weight, 1)), 1)
+    return share.astype(np.float32)
 
 
 def linear(graph: Graph, weights: Weights, x: str, name: str) -> str:
     """Add the linear layer of that name."""
-    return graph.linear(x, weights.matrix(f"{name}.weight"), weights.take(f"{name}.bias"))
+    return graph.linear(x, weights.matrix(f"{name}.weight"), weights.take(f"{name}.bias"), name=name)
 
 
-def layer_norm(graph: Graph, weights: Weights, x: str, name: str) -> str:
+def layer_norm(graph: Graph, weights: Weights, x: str, name: str, *, epsilon: float = EPSILON) -> str:
     """Add the layer norm of that name."""
-    return graph.layer_norm(x, weights.take(f"{name}.weight"), weights.take(f"{name}.bias"))
+    return graph.layer_norm(x, weights.take(f"{name}.weight"), weights.take(f"{name}.bias"), epsilon=epsilon)
 
 
-def project(graph: Graph, weights: Weights, x: str, name: str) -> str:
-    """Multiply x (B, D) with the projection (D, E) and scale to unit rows; always in float32, it costs little."""
-    return graph.unit(graph.node("MatMul", x, graph.constant(weights.take(name))))
+def project(graph: Graph, weights: Weights, x: str, name: str, *, form: Projection = "matrix") -> str:
+    """Bring x (B, D) into the shared space, (B, E), and scale to unit rows; always in float32, it costs little."""
+    if form == "matrix":
+        x = graph.node("MatMul", x, graph.matrix(weights.take(name)))
+    elif form == "linear":
+        x = graph.node("MatMul", x, graph.matrix(weights.matrix(f"{name}.weight")))
+        x = graph.plus(x, weights.take(f"{name}.bias") if weights.has(f"{name}.bias") else None)
+    return graph.unit(x)
 
 
-def _attend_all(graph: Graph, weights: Weights, y: str, *, name: str, stack: Stack, bias: str) -> str:
-    matrix, offset = weights.matrix(f"{name}in_proj_weight"), weights.take(f"{name}in_proj_bias")
-    packed = graph.linear(y, matrix, offset)  # (B, T, 3D)
-    query, key, value = graph.nodes("Split", packed, count=3, axis=-1, num_outputs=3)
+def _factor(block: str, number: int, stack: Stack) -> str:
+    return f"{block}ls_{number}.gamma" if stack.layer_scale else ""
+
+
+def _branch_end(graph: Graph, weights: Weights, x: str, name: str, factor: str) -> str:
+    """Add the linear layer that ends a residual branch, with the branch's factor in its weights."""
+    if not factor:
+        return linear(graph, weights, x, name)
+    gamma = weights.take(factor)
+    return graph.linear(x, weights.matrix(f"{name}.weight") * gamma, weights.take(f"{name}.bias") * gamma, name=name)
+
+
+def _arranged(packed: Packed, stack: Stack) -> Packed:
+    """Where positions are rotary, put the two channels of each pair half a head apart, for query and key alike."""
+    if stack.angles is None:
+        return packed
+    columns = paired(stack.width, stack.heads)
+    return Packed(np.ascontiguousarray(packed.matrix[:, columns]), packed.bias[columns])
+
+
+def paired(width: int, heads: int) -> Array:
+    """Return the columns of a fused projection (D, 3D) in the order that `turned` wants for query and key."""
+    order = np.arange(width).reshape(heads, width // heads // 2, 2).transpose(0, 2, 1).reshape(-1)
+    columns: Array = np.concatenate([order, width + order, 2 * width + np.arange(width)])
+    return columns
+
+
+def turned(graph: Graph, x: str, *, angles: Angles, heads: int, width: int) -> str:
+    """Turn the pairs of channels of x (B, T, D), which lie half a head apart, by the angles of their token."""
+    apart = graph.reshape(x, [0, 0, heads, width // heads])
+    first, second = graph.nodes("Split", apart, count=2, axis=-1, num_outputs=2)  # (B, T, H, d/2)
+    cos, sin = (graph.constant(table[:, None, :].astype(np.float32)) for table in (angles.cos, angles.sin))
+    left = graph.node("Sub", graph.node("Mul", first, cos), graph.node("Mul", second, sin))
+    right = graph.node("Add", graph.node("Mul", second, cos), graph.node("Mul", first, sin))
+    return graph.reshape(graph.node("Concat", left, right, axis=-1), [0, 0, width])
+
+
+def _attend_all(graph: Graph, y: str, packed: Packed, *, name: str, stack: Stack, bias: str) -> str:
+    fused = graph.linear(y, packed.matrix, packed.bias, name=name)  # (B, T, 3D)
+    query, key, value = graph.nodes("Split", fused, count=3, axis=-1, num_outputs=3)
+    if stack.angles is not None:
+        query, key = (turned(graph, x, angles=stack.angles, heads=stack.heads, width=stack.width) for x in (query, key))
     return graph.attention(query, key, value, heads=stack.heads, width=stack.width, bias=bias)
 
 
-def _attend_one(graph: Graph, weights: Weights, y: str, *, name: str, stack: Stack, reading: Reading) -> str:
+def _attend_one(graph: Graph, y: str, packed: Packed, *, name: str, stack: Stack, reading: Reading) -> str:
     width = stack.width
-    matrix, offset = weights.matrix(f"{name}in_proj_weight"), weights.take(f"{name}in_proj_bias")
-    query = graph.linear(reading.pick(y), np.ascontiguousarray(matrix[:, :width]), offset[:width])  # (B, 1, D)
-    packed = graph.linear(y, np.ascontiguousarray(matrix[:, width:]), offset[width:])  # (B, T, 2D)
-    key, value = graph.nodes("Split", packed, count=2, axis=-1, num_outputs=2)
+    cut = [np.ascontiguousarray(part) for part in (packed.matrix[:, :width], packed.matrix[:, width:])]
+    query = graph.linear(reading.pick(y), cut[0], packed.bias[:width], name=name)  # (B, 1, D)
+    fused = graph.linear(y, cut[1], packed.bias[width:], name=name)  # (B, T, 2D)
+    key, value = graph.nodes("Split", fused, count=2, axis=-1, num_outputs=2)
+    if stack.angles is not None:  # only the first token is ever read, which lies at the origin of its angles
+        query = turned(graph, query, angles=stack.angles.first(), heads=stack.heads, width=width)
+        key = turned(graph, key, angles=stack.angles, heads=stack.heads, width=width)
     return graph.attention(query, key, value, heads=stack.heads, width=width, bias=reading.bias)

@@ -6,21 +6,26 @@
 The two graphs are opened when first used, each on its own: a text query never loads the image tower.
 """
 
-import os
-import platform
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from wordsight.base.config import from_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.files import read_json
+from wordsight.base.progress import notice
 from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
+from wordsight.engines.foreign import run_foreign
+from wordsight.engines.parity import ParityReport
+from wordsight.engines.processor import processor, processors
 from wordsight.weights.folder import ENGINES, read_manifest
 
-Precision = Literal["int8", "fp32"]
-PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")  # the preferred one first
+Precision = Literal["int8", "fp32", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred one first
 IMAGES = 16  # pictures at once: 8 to 32 are equally fast on a processor (docs/engines.md)
 TEXTS = 32  # texts at once
+PARITY = "parity.json"
 
 
 def graph_path(folder: Path, tower: str, precision: str) -> Path:
@@ -31,9 +36,9 @@ def graph_path(folder: Path, tower: str, precision: str) -> Path:
 class OnnxEngine:
     """An `Engine` on ONNX Runtime.
 
-    `precision` "auto" is int8 where the folder has it, else fp32; `threads` None is all processors this
+    `precision` "auto" is int8 where the folder has it, else fp32, else fp16; `threads` None is all processors this
     process may use.  A row may differ in its third digit with the rows beside it when in int8, because
-    activations are quantised batch by batch.
+    activations are quantised batch by batch.  Graphs that somebody else exported are run as they are.
     """
 
     def __init__(
@@ -46,10 +51,15 @@ class OnnxEngine:
         self.fingerprint = manifest.fingerprint
         self.scale = manifest.scale
         self.bias = manifest.bias
-        self.precision = _choose(folder, precision)
+        self._foreign = manifest.spec.image.kind == "onnx"
+        if self._foreign and precision in PRECISIONS:
+            precision = "fp32"  # there is no other
+        self.precision = choose_precision(folder, precision)
         self.threads = threads or processors()
         self._folder = folder
         self._sessions: dict[str, Any] = {}
+        if self.precision == "int8" and processor().lacks:
+            notice(f"this processor has no {processor().lacks}: int8 is computed exactly, but slower", once=True)
 
     def embed_images(self, pixels: Pixels) -> Rows:
         """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
@@ -71,20 +81,39 @@ class OnnxEngine:
     def _run(self, tower: str, inputs: dict[str, Any]) -> Rows:
         if tower not in self._sessions:
             self._sessions[tower] = self._open(tower)
-        rows: Rows = self._sessions[tower].run(["rows"], inputs)[0]
+        session = self._sessions[tower]
+        if self._foreign:
+            return run_foreign(session, self.spec, tower, *inputs.values())
+        rows: Rows = session.run(["rows"], inputs)[0]
         return rows
 
     def _open(self, tower: str) -> Any:
-        """Open a graph and see that it was made from these weights."""
+        """Open a graph and see that it was made from these weights, and gives their rows."""
         path = graph_path(self._folder, tower, self.precision)
         session = open_session(path, threads=self.threads)
+        if self._foreign:
+            return session
         made_from = session.get_modelmeta().custom_metadata_map.get("fingerprint")
         if made_from != self.fingerprint:
             raise FormatError(
                 f"{path} was made from the model {made_from}, but its folder holds {self.fingerprint}",
-                cure=f"export again: {_convert(self._folder)}",
+                cure=f"export again: {convert_command(self._folder)}",
             )
+        refuse_unsound(self._folder, tower, self.precision)
         return session
+
+
+def refuse_unsound(folder: Path, tower: str, precision: str) -> None:
+    """Raise `FormatError` when the folder's parity.json says that a graph does not give the model's rows."""
+    path = folder / ENGINES / PARITY
+    if not path.is_file():
+        return
+    for entry in from_dict(ParityReport, read_json(path)).agreements:
+        if (entry.tower, entry.precision) == (tower, precision) and not entry.good:
+            raise FormatError(
+                f"the graph does not give the model's rows: {entry.line()}",
+                cure=f"export again, which keeps the layers that suffer most in fp32: {convert_command(folder)}",
+            )
 
 
 def open_session(path: Path, *, threads: int) -> Any:
@@ -98,7 +127,7 @@ def open_session(path: Path, *, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only; they are raised
-    if products_may_overflow():
+    if not processor().int8:  # x86 without VNNI would sum 8-bit products in 16 bits
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to decoding
     try:
@@ -115,31 +144,17 @@ def open_session(path: Path, *, threads: int) -> Any:
         ) from None
 
 
-def products_may_overflow(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Does this processor sum 8-bit products in 16 bits, as x86 without VNNI does?
-
-    ONNX Runtime then has exact kernels, which are twice as slow where VNNI is there; where the processor's
-    features cannot be read they are assumed to be missing.
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    return not cpuinfo.is_file() or "vnni" not in cpuinfo.read_text(encoding="utf-8")
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _choose(folder: Path, precision: str) -> str:
+def choose_precision(folder: Path, precision: str) -> str:
+    """Return the precision of the graphs to use: the one asked for, or for "auto" the best one in the folder."""
     if precision != "auto" and precision not in PRECISIONS:
         raise UsageError(f"precision {precision!r} with the ONNX engine", cure=f"use auto, {' or '.join(PRECISIONS)}")
     wanted = PRECISIONS if precision == "auto" else (precision,)
     for name in wanted:
         if all(graph_path(folder, tower, name).is_file() for tower in ("image", "text")):
             return name
-    raise NotFound(f"{folder} has no ONNX graphs in {' or '.join(wanted)}", cure=_convert(folder))
+    raise NotFound(f"{folder} has no ONNX graphs in {' or '.join(wanted)}", cure=convert_command(folder))
 
 
-def _convert(folder: Path) -> str:
-    return f"wordsight convert {folder} {folder} --to onnx (needs pip install 'wordsight[train]')"
+def convert_command(folder: Path) -> str:
+    """Return how the graphs of a folder are made."""
+    return f"wordsight convert {folder} {folder} --to onnx (needs pip install 'wordsight[models]')"

@@ -1,18 +1,25 @@
 """Does one engine give the rows of another?  Generated inputs, the agreement of two sets of rows, and a report.
 
 Cosines are given plain and after subtracting the mean reference row: rows of one model lie in a narrow
-cone, which flatters plain cosines.  Free of PyTorch; knows nothing of how graphs are made.
+cone, which flatters plain cosines.  Beside them stands a task: pictures are named by prompts, and the share that gets
+the same name from both is told.  Free of PyTorch; knows nothing of how graphs are made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from wordsight.engines.engine import Pixels, Rows, Tokens
+from wordsight.engines.engine import Pixels, Rows, Tokens, end_token
 from wordsight.towers.spec import ModelSpec
 
 FP32_DIFFERENCE = 1e-4  # largest allowed difference of any number of a unit row in fp32
-INT8_COSINE = 0.99  # smallest allowed mean cosine in int8
+LOWEST_MEAN = 0.99  # smallest allowed mean cosine in other precisions
+SOUND_MEAN, SOUND_WORST = 0.999, 0.99  # cosines that an export strives for by keeping layers in fp32
+CLASSES = (
+    "dog", "cat", "bird", "horse", "fish", "flower", "tree", "mountain", "beach", "street",
+    "house", "kitchen", "car", "bicycle", "boat", "clock", "red", "green", "blue", "yellow",
+)  # fmt: skip
+PROMPT = "a photo of a {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,7 @@ class Agreement:
 
     `difference` is the largest absolute difference of two numbers; `mean` and `worst` are cosines of the
     rows as they are, `centred_mean` and `centred_worst` with the mean reference row subtracted from both.
+    `kept` are the layers that the graph computes in fp32 because integers would harm them.
     """
 
     tower: str
@@ -31,21 +39,43 @@ class Agreement:
     worst: float
     centred_mean: float
     centred_worst: float
+    kept: tuple[str, ...] = ()
+    reference: str = "PyTorch"
 
     @property
     def good(self) -> bool:
         """Is it close enough to be used in the place of the reference?"""
         if self.precision == "fp32":
             return self.difference <= FP32_DIFFERENCE
-        return self.mean >= INT8_COSINE
+        return self.mean >= LOWEST_MEAN
+
+    @property
+    def sound(self) -> bool:
+        """Is it so close that no row is lost?"""
+        return self.good and self.mean >= SOUND_MEAN and self.worst >= SOUND_WORST
 
     def line(self) -> str:
         """Return the figures as one line."""
+        kept = f"; kept in fp32: {', '.join(self.kept)}" if self.kept else ""
         return (
-            f"{self.tower} {self.precision}: cosine to PyTorch fp32 mean {self.mean:.6f} worst {self.worst:.6f}, "
-            f"mean row subtracted {self.centred_mean:.6f} / {self.centred_worst:.6f}, "
-            f"largest difference {self.difference:.1e}, over {self.count} inputs"
+            f"{self.tower} {self.precision}: cosine to {self.reference} fp32 mean {self.mean:.6f} "
+            f"worst {self.worst:.6f}, mean row subtracted {self.centred_mean:.6f} / {self.centred_worst:.6f}, "
+            f"largest difference {self.difference:.1e}, over {self.count} inputs{kept}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How often two engines give generated pictures the same of some names: `share` of `count` pictures."""
+
+    precision: str
+    count: int
+    classes: int
+    share: float
+
+    def line(self) -> str:
+        """Return the figure as one line."""
+        return f"{self.precision}: {self.share:.0%} of {self.count} pictures get the same of {self.classes} names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +84,22 @@ class ParityReport:
 
     fingerprint: str
     agreements: tuple[Agreement, ...]
+    namings: tuple[Naming, ...] = field(default=())
 
     def lines(self) -> list[str]:
-        """Return one line for each graph."""
-        return [agreement.line() for agreement in self.agreements]
+        """Return one line for each graph, and one for each precision's names."""
+        return [entry.line() for entry in self.agreements] + [entry.line() for entry in self.namings]
+
+
+def naming(precision: str, pair: tuple[Rows, Rows], reference: tuple[Rows, Rows]) -> Naming:
+    """Compare the names that pictures get: a `pair` is the rows of pictures (N, E) and of classes (C, E)."""
+    given, true = ((images @ texts.T).argmax(axis=1) for images, texts in (pair, reference))
+    return Naming(precision, len(given), len(pair[1]), float((given == true).mean()))
+
+
+def prompts() -> list[str]:
+    """Return one prompt for each class of the task."""
+    return [PROMPT.format(name) for name in CLASSES]
 
 
 def agreement(tower: str, precision: str, rows: Rows, reference: Rows) -> Agreement:
@@ -77,31 +119,47 @@ def agreement(tower: str, precision: str, rows: Rows, reference: Rows) -> Agreem
 
 
 def some_pictures(spec: ModelSpec, count: int, *, seed: int = 0) -> Pixels:
-    """Return uint8 (N, S, S, 3): coloured noise from coarse to fine over a gradient, no photographs but varied."""
+    """Return uint8 (N, S, S, 3): coloured noise from coarse to fine over a gradient, no photographs but varied.
+
+    For a model that keeps the shape of a picture they are one patch wider than high.
+    """
     random = np.random.default_rng(seed)
-    size = spec.preprocess.size
-    pictures = np.empty((count, size, size, 3), dtype=np.uint8)
-    ramp = np.linspace(-1, 1, size)[:, None]
+    height = width = spec.preprocess.size
+    if spec.preprocess.resize == "patches":
+        side = max(spec.image.size // spec.image.patch, 2)
+        height, width = (side - 1) * spec.image.patch, side * spec.image.patch
+    pictures = np.empty((count, height, width, 3), dtype=np.uint8)
+    down, across = np.linspace(-1, 1, height)[:, None, None], np.linspace(-1, 1, width)[None, :, None]
     for number in range(count):
         cells = 2 ** (1 + number % 6)
-        place = np.arange(size) * cells // size
-        noise = random.standard_normal((cells, cells, 3))[place][:, place]  # (S, S, 3)
+        noise = random.standard_normal((cells, cells, 3))
+        noise = noise[np.arange(height) * cells // height][:, np.arange(width) * cells // width]  # (H, W, 3)
         slope = random.standard_normal((2, 3))
-        gradient = ramp[:, None] * slope[0] + ramp * slope[1]  # (S, S, 3)
-        pictures[number] = np.clip(128 + 45 * (noise + gradient), 0, 255)
+        pictures[number] = np.clip(128 + 45 * (noise + down * slope[0] + across * slope[1]), 0, 255)
     return pictures
 
 
 def some_texts(spec: ModelSpec, count: int, *, seed: int = 0) -> Tokens:
-    """Return int32 (N, context length): random words of the vocabulary, from one to as many as fit."""
+    """Return int32 (N, context length): random words of the vocabulary, from one to as many as fit.
+
+    With a start and an end token where the model's tokenizer puts them, and its padding.
+    """
     random = np.random.default_rng(seed)
-    size, context = spec.text.vocabulary_size, spec.text.context_length
-    tokens = np.zeros((count, context), dtype=np.int32)
+    text, tokenizer = spec.text, spec.tokenizer
+    size, context = text.vocabulary_size, text.context_length
+    pairs = tokenizer.kind == "clip-bpe"
+    start = size - 2 if pairs and tokenizer.start_id is None else tokenizer.start_id
+    end = tokenizer.end_id if end_token(spec) is None else end_token(spec)
+    head, tail = ([] if token is None else [token] for token in (start, end))
+    special = {*head, *tail, tokenizer.pad_id, text.pad_id, *(range(size - 2, size) if pairs else ())}
+    tokens = np.full((count, context), tokenizer.pad_id, dtype=np.int32)
     for row in tokens:
-        words = int(random.integers(1, context - 1))
-        row[0] = size - 2
-        row[1 : 1 + words] = random.integers(0, size - 2, words)
-        row[1 + words] = size - 1
+        words = int(random.integers(1, context + 1 - len(head) - len(tail)))
+        drawn = random.integers(0, size - 2 if pairs else size, words)
+        drawn[np.isin(drawn, list(special))] = next(token for token in range(size) if token not in special)
+        row[: len(head) + words + len(tail)] = [*head, *drawn, *tail]
+        if tokenizer.last_id is not None:
+            row[-1] = tokenizer.last_id
     return tokens
 
 

@@ -1,0 +1,71 @@
+"""From weights to the graph of a tower: `build_graph(source, "image", "int8")` is a serialised ONNX model.
+
+A new tower is one `graph_*.py` and one row of `IMAGES`.  Free of PyTorch.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wordsight.base.errors import UsageError
+from wordsight.engines.graph import Array, Graph
+from wordsight.engines.graph_eva import eva_graph
+from wordsight.engines.graph_resnet import resnet_graph
+from wordsight.engines.graph_text import text_graph
+from wordsight.engines.graph_transformer import Weights
+from wordsight.engines.graph_vit import vit_graph
+from wordsight.engines.onnx_engine import Precision
+from wordsight.towers.spec import ModelSpec
+
+Write = Callable[[Graph, Weights, ModelSpec], None]
+IMAGES: dict[str, Write] = {"vit": vit_graph, "resnet": resnet_graph, "eva": eva_graph}
+ASIDE = ("visual.", "logit_")  # what is not the text tower's
+TOWERS = ("image", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What graphs are made of: a spec and its weights, and the fingerprint that names them."""
+
+    spec: ModelSpec
+    state: Mapping[str, Array]
+    fingerprint: str = ""
+
+
+def build_graph(source: Source, tower: str, precision: Precision, *, keep: Collection[str] = ()) -> bytes:
+    """Return one serialised graph: tower "image" takes "pixels", tower "text" takes "tokens", both give "rows".
+
+    `keep` names linear layers that stay in float32 in an int8 graph.
+    """
+    graph = fill(Graph(precision, keep=keep), source, tower)
+    return graph.model(_metadata(source, tower, precision))
+
+
+def write_graph(path: Path, source: Source, tower: str, precision: Precision, *, keep: Collection[str] = ()) -> None:
+    """Write one graph to `path`, constants too large for it beside it."""
+    graph = fill(Graph(precision, keep=keep), source, tower)
+    graph.save(path, _metadata(source, tower, precision))
+
+
+def fill(graph: Graph, source: Source, tower: str) -> Graph:
+    """Add a tower to an empty graph; weights that are missing or left over are a `FormatError`."""
+    spec, state = source.spec, source.state
+    if tower == "image":
+        weights = Weights({name: array for name, array in state.items() if name.startswith("visual.")})
+        IMAGES[spec.image.kind](graph, weights, spec)
+    else:
+        weights = Weights({name: array for name, array in state.items() if not name.startswith(ASIDE)})
+        text_graph(graph, weights, spec)
+    weights.check_all_taken()
+    unknown = sorted(graph.keep - set(graph.layers))
+    if unknown:
+        raise UsageError(
+            f"no layer {', '.join(unknown)} in the {tower} tower", cure=f"its layers are {', '.join(graph.layers)}"
+        )
+    return graph
+
+
+def _metadata(source: Source, tower: str, precision: str) -> dict[str, str]:
+    """Return what a graph says of itself."""
+    said = {"tower": tower, "precision": precision, "model": source.spec.name}
+    return {"fingerprint": source.fingerprint, **said}

@@ -1,0 +1,51 @@
+"""What this processor can do, read once at the start: the engines choose their precision by it."""
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+X86 = ("x86_64", "amd64")
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """What matters of a processor; what cannot be read is taken to be missing.
+
+    `int8`: 8-bit products are summed exactly and fast (VNNI on x86, dot products on ARM); `avx512` and `bf16`: it has
+    units for these.
+    """
+
+    int8: bool
+    avx512: bool
+    bf16: bool
+
+    @property
+    def lacks(self) -> str:
+        """What the 8-bit graphs miss here, for a notice; "" when nothing."""
+        return "" if self.int8 else "VNNI"
+
+
+def read_processor(cpuinfo: Path = CPUINFO, machine: str = "") -> Processor:
+    """Return what the processor described by a /proc/cpuinfo can do; `machine` is `platform.machine()` by default."""
+    flags = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.is_file() else set()
+    if (machine or platform.machine()).lower() not in X86:
+        return Processor(int8=True, avx512=False, bf16="bf16" in flags)  # 16-bit sums are a matter of x86
+    return Processor(
+        int8=bool(flags & {"avx512_vnni", "avx_vnni"}),
+        avx512="avx512f" in flags,
+        bf16=bool(flags & {"avx512_bf16", "amx_bf16"}),
+    )
+
+
+@cache
+def processor() -> Processor:
+    """Return what this processor can do."""
+    return read_processor()
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

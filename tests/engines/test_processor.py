@@ -1,0 +1,25 @@
+import pytest
+
+from wordsight.engines.processor import Processor, read_processor
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "expected"),
+    [
+        ("x86_64", "flags : sse avx2 avx512f avx512_vnni avx512_bf16", Processor(int8=True, avx512=True, bf16=True)),
+        ("x86_64", "flags : sse avx2 avx_vnni", Processor(int8=True, avx512=False, bf16=False)),
+        ("x86_64", "flags : sse avx2", Processor(int8=False, avx512=False, bf16=False)),
+        ("AMD64", None, Processor(int8=False, avx512=False, bf16=False)),
+        ("aarch64", "Features : fp asimd bf16", Processor(int8=True, avx512=False, bf16=True)),
+        ("arm64", None, Processor(int8=True, avx512=False, bf16=False)),
+    ],
+)
+def test_what_a_processor_can_do_is_read_from_its_flags(tmp_path, machine, flags, expected):
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(flags)
+    assert read_processor(tmp_path / "cpuinfo", machine) == expected
+
+
+def test_what_is_missing_is_named():
+    assert read_processor(machine="aarch64").lacks == ""
+    assert Processor(int8=False, avx512=True, bf16=True).lacks == "VNNI"
