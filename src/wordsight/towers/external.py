@@ -1,8 +1,7 @@
 """Towers whose trunk is timm's or transformers'.
 
-    TimmImageTower(spec.image, width)
-    TransformersImageTower(spec.image, width)
-    TransformersTextTower(spec.text, width)
+    image_tower(spec.image, width)     # pixels (B, 3, S, S) to (B, E)
+    text_tower(spec.text, width)       # token ids (B, L) to (B, E)
 
 Their parameters are named as open_clip names them: `visual.trunk.*` and `visual.head.*`, `text.transformer.*`
 and `text.proj*`.  The trunk is built from its name and configuration alone: nothing is fetched, no code of a
@@ -137,6 +136,16 @@ class TransformersTextTower(nn.Module):
             pooled: Tensor = states.pooler_output
             return pooled
         return last[:, 0]
+
+
+def image_tower(spec: ImageTowerSpec, width: int) -> nn.Module:
+    """Return an image tower of kind "timm" or "transformers" with `width` outputs."""
+    return TimmImageTower(spec, width) if spec.kind == "timm" else TransformersImageTower(spec, width)
+
+
+def text_tower(spec: TextTowerSpec, width: int) -> nn.Module:
+    """Return a text tower of kind "transformers" with `width` outputs."""
+    return TransformersTextTower(spec, width)
 
 
 def _timm_trunk(timm: Any, name: str, options: TimmOptions, width: int, arguments: dict[str, Any]) -> nn.Module:
