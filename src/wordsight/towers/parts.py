@@ -6,7 +6,7 @@ Knows nothing of pictures, words or pooling.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -187,12 +187,12 @@ class Transformer(nn.Module):
             x = block(x, mask)
         return x
 
-    def states(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
-        """Return what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
-        states = [x]
+    def states(self, x: Tensor, mask: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
+        yield x
         for block in self.resblocks:
-            states.append(block(states[-1], mask))
-        return states
+            x = block(x, mask)
+            yield x
 
 
 def init_like_clip(stack: Transformer, width: int) -> None:

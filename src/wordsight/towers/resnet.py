@@ -8,6 +8,7 @@ the shared space.  Knows nothing of text.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ class Bottleneck(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """One attention layer whose only query is the mean of the grid: (B, C, G, G) to (B, E)."""
+    """One attention layer whose only query is the mean of the grid: (B, C, G, G) to (B, C)."""
 
     def __init__(self, side: int, channels: int, heads: int, out_width: int) -> None:
         super().__init__()
@@ -65,15 +66,14 @@ class AttentionPool(nn.Module):
             nn.init.normal_(layer.weight, std=std)
 
     def forward(self, grid: Tensor) -> Tensor:
-        """Return (B, E) for the grid (B, C, G, G)."""
+        """Return (B, C) for the grid (B, C, G, G); `c_proj` makes (B, E) of it."""
         cells = grid.flatten(2).transpose(1, 2)  # (B, G*G, C)
         tokens = torch.cat([cells.mean(dim=1, keepdim=True), cells], dim=1)  # (B, 1 + G*G, C)
         tokens = tokens + self.positional_embedding
         query = self._split(self.q_proj(tokens[:, :1]))  # (B, H, 1, C/H)
         key, value = self._split(self.k_proj(tokens)), self._split(self.v_proj(tokens))
         mixed = F.scaled_dot_product_attention(query, key, value)  # (B, H, 1, C/H)
-        out: Tensor = self.c_proj(mixed.flatten(1))  # (B, C) to (B, E)
-        return out
+        return mixed.flatten(1)  # (B, C)
 
     def _split(self, x: Tensor) -> Tensor:
         batch, length, channels = x.shape
@@ -103,17 +103,32 @@ class ModifiedResNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the embedding of each picture, (B, E), not normalised."""
-        out: Tensor = self.attnpool(self.grid(pixels))
-        return out
+        return self.project(self.pool(self.grid(pixels)))
 
     def grid(self, pixels: Tensor) -> Tensor:
         """Return the last feature grid, (B, C, G, G)."""
+        *_, last = self.states(pixels)
+        return last
+
+    def states(self, pixels: Tensor) -> Iterator[Tensor]:
+        """Yield the grid after the stem and after each stage, (B, C', G', G'); only the last is what is pooled."""
         x: Tensor = F.relu(self.bn1(self.conv1(pixels)))
         x = F.relu(self.bn2(self.conv2(x)))
         x = self.avgpool(F.relu(self.bn3(self.conv3(x))))
+        yield x
         for name in self.stages:
             x = self.get_submodule(name)(x)
-        return x
+            yield x
+
+    def pool(self, grid: Tensor) -> Tensor:
+        """Return one row for the last grid (B, C, G, G): (B, C)."""
+        out: Tensor = self.attnpool(grid)
+        return out
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for pooled rows."""
+        out: Tensor = self.attnpool.c_proj(pooled)
+        return out
 
 
 def _stage(channels: int, planes: int, blocks: int, *, stride: int) -> nn.Sequential:

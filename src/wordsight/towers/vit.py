@@ -5,6 +5,8 @@ and one more with a class token), D width of the tower, E width of the shared sp
 of `ImageTowerSpec` and no others.  Knows nothing of text.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,6 +79,10 @@ class VisionTransformer(nn.Module):
         """Return the tokens after the last block, (B, T, D); the class token, where there is one, is the first."""
         out: Tensor = self.transformer(self.embed(pixels))
         return out
+
+    def states(self, pixels: Tensor) -> Iterator[Tensor]:
+        """Yield what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
+        return self.transformer.states(self.embed(pixels))
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Return what enters the first block, (B, T, D)."""

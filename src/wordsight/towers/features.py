@@ -1,0 +1,165 @@
+"""What flows through the towers, for systems that read more than the embedding: every layer, the grid, the pooled rows.
+
+    states = image_states(towers, pixels)
+    states.patches(-2)                      # (B, N, D): the last but one layer, patches only
+    states.grid(-1)                         # (B, D, G, G)
+    text = text_states(towers, tokens)
+    text.layer(-2, normed=True)             # (B, L, D): the last but one layer, through the final norm
+
+Layers are counted as everywhere: 0 is what enters the first block, n what leaves the last, -1 the last, -2
+the last but one.  Of a ResNet 0 is the stem and 1 to 4 are the stages.  For the own towers; gradients flow
+unless switched off.
+
+Shapes: B batch, T tokens, N patches, G side of the grid, D width of a tower, L tokens of a text, E width of the
+shared space.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wordsight.base.errors import UsageError
+from wordsight.towers.parts import wide
+from wordsight.towers.reading import seen
+from wordsight.towers.two import TwoTowers
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The kept layers of one tower by number; `last` is the number of the last."""
+
+    kept: Mapping[int, Tensor]
+    last: int
+
+    def at(self, layer: int) -> Tensor:
+        """Return a layer, counted from the front or, negative, from the back; one not kept raises `UsageError`."""
+        number = self.last + 1 + layer if layer < 0 else layer
+        if number not in self.kept:
+            there = ", ".join(str(n) for n in self.kept)
+            raise UsageError(f"layer {layer} was not kept", cure=f"there are {there}; give `layers` to keep others")
+        return self.kept[number]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStates:
+    """What flows through the image tower.
+
+    `last` are the tokens as the pooling reads them (B, T, D) (of a ResNet the last grid), `pooled` is the row
+    before the projection (B, D), `projected` the embedding before normalisation (B, E). `extra` tokens stand
+    before those of the patches; `shape` is the patch grid's.
+    """
+
+    layers: Layers
+    last: Tensor
+    pooled: Tensor
+    projected: Tensor
+    extra: int
+    shape: tuple[int, int]
+
+    @property
+    def rows(self) -> Tensor:
+        """The embeddings: unit rows (B, E), float32."""
+        return F.normalize(wide(self.projected), dim=-1)
+
+    def layer(self, number: int) -> Tensor:
+        """Return all tokens of a layer, (B, T, D), the class token, where there is one, first; of a ResNet its grid."""
+        return self.layers.at(number)
+
+    def patches(self, number: int) -> Tensor:
+        """Return the patches of a layer row by row, without the class token, (B, N, D)."""
+        x = self.layer(number)
+        return x[:, self.extra :] if x.ndim == 3 else x.flatten(2).transpose(1, 2)
+
+    def grid(self, number: int) -> Tensor:
+        """Return the patches of a layer in their places, (B, D, G, G)."""
+        x = self.layer(number)
+        return self.patches(number).transpose(1, 2).unflatten(2, self.shape) if x.ndim == 3 else x  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class TextStates:
+    """What flows through the text tower.
+
+    `last` are the tokens after the final norm (B, L, D), `pooled` is the normed row that is read (B, D),
+    `projected` the embedding before normalisation (B, E).
+    """
+
+    layers: Layers
+    last: Tensor
+    pooled: Tensor
+    projected: Tensor
+    norm: nn.Module
+
+    @property
+    def rows(self) -> Tensor:
+        """The embeddings: unit rows (B, E), float32."""
+        return F.normalize(wide(self.projected), dim=-1)
+
+    def layer(self, number: int, *, normed: bool = False) -> Tensor:
+        """Return the tokens of a layer, (B, L, D); `normed`: after the tower's final norm."""
+        x = self.layers.at(number)
+        out: Tensor = self.norm(x) if normed else x
+        return out
+
+
+def image_states(towers: TwoTowers, pixels: Tensor, *, layers: Collection[int] | None = None) -> ImageStates:
+    """Return what flows through the image tower for normalised pixels (B, 3, S, S).
+
+    `layers` are the numbers to keep (None: all). Towers of another package and pixels of another size raise
+    `UsageError`.
+    """
+    visual, image = towers.visual, towers.spec.image
+    if image.kind not in ("vit", "eva", "resnet"):
+        raise UsageError(f'the layers of a tower of kind "{image.kind}"', cure="they are that package's to give")
+    towers.check_pixels(pixels)
+    pixels = pixels.to(next(visual.parameters()).dtype)
+    count = 1 + (len(image.stages) if image.kind == "resnet" else image.layers)
+    kept, x = _run(visual.states(pixels), count, layers)  # type: ignore[operator]
+    pooled = visual.pool(x)  # type: ignore[operator]
+    return ImageStates(
+        kept,
+        last=visual.ln_post(x) if image.kind == "vit" and image.final_norm == "tokens" else x,  # type: ignore[operator]
+        pooled=pooled,
+        projected=visual.project(pooled),  # type: ignore[operator]
+        extra=0 if image.kind == "resnet" else int(visual.extra),  # type: ignore[arg-type]
+        shape=(pixels.shape[2] // image.patch, pixels.shape[3] // image.patch),
+    )
+
+
+def text_states(
+    towers: TwoTowers, tokens: Tensor, *, layers: Collection[int] | None = None, leave_out: int = 0
+) -> TextStates:
+    """Return what flows through the text tower for token ids (B, L); nothing is trimmed.
+
+    `layers` are the numbers to keep (None: all). `leave_out` last blocks are not computed: the tower is read as
+    if it were that much shallower. A tower of another package raises `UsageError`.
+    """
+    spec = towers.spec.text
+    if towers.text is not None:
+        raise UsageError(f'the layers of a tower of kind "{spec.kind}"', cure="they are that package's to give")
+    if not 0 <= leave_out <= spec.layers:
+        raise UsageError(f"leave_out = {leave_out}", cure=f"this tower has {spec.layers} layers")
+    states = towers.transformer.states(towers.embed_text(tokens), seen(tokens, spec))
+    kept, x = _run(states, spec.layers + 1 - leave_out, layers)
+    pooled = towers.pool_text(x, tokens)
+    return TextStates(
+        kept,
+        last=towers.ln_final(x),
+        pooled=pooled,
+        projected=towers.project_text(pooled),
+        norm=towers.ln_final,
+    )
+
+
+def _run(states: Iterable[Tensor], count: int, layers: Collection[int] | None) -> tuple[Layers, Tensor]:
+    """Return the wanted of the first `count` states, and the last of them."""
+    wanted = set(range(count)) if layers is None else {count + n if n < 0 else n for n in layers}
+    if not wanted <= set(range(count)):
+        raise UsageError(f"layers {sorted(layers or ())}", cure=f"this tower has {-count} to {count - 1}")
+    kept = {}
+    for number, x in zip(range(count), states, strict=False):  # what comes after is not computed
+        if number in wanted:
+            kept[number] = x
+    return Layers(kept, count - 1), x
