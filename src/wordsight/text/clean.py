@@ -10,7 +10,7 @@
 | canonical | the same with `_` as a space and ASCII punctuation dropped (open_clip's SigLIP) |
 | siglip | lower case, ASCII punctuation (with `_`) dropped, white space collapsed (transformers' SigLIP) |
 | nfc | Unicode's composed form, white space as spaces, lower case letter by letter (transformers' CLIP) |
-| lower, lower-ascii | lower case; that of ASCII letters only (big_vision) |
+| lower, lower-ascii | lower case letter by letter (transformers' SigLIP 2); that of ASCII only (big_vision) |
 | none | nothing |
 
 Plain ASCII text without `&` and control characters cannot be changed by ftfy, HTML or Unicode's forms, so it takes
@@ -30,6 +30,9 @@ END_WORD = "<end_of_text>"
 
 _CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
 _PLAIN = re.compile(r"[ -%'-~\t\n\r]*")
+_UNICODE_SPACES = re.compile(
+    "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+)  # Python's \s has four more
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -93,8 +96,12 @@ def _siglip(text: str) -> str:
 def _nfc(text: str) -> str:
     import unicodedata
 
-    text = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
-    return "".join(map(str.lower, text))  # by itself, a letter's lower case does not depend on its neighbours
+    return _lower(_UNICODE_SPACES.sub(" ", unicodedata.normalize("NFC", text)))
+
+
+def _lower(text: str) -> str:
+    """Lower letter by letter, as the package `tokenizers` does: a sigma that ends a word is like any other."""
+    return "".join(map(str.lower, text))
 
 
 def _lower_ascii(text: str) -> str:
@@ -108,7 +115,7 @@ _CLEANERS: dict[Cleaning, Callable[[str], str]] = {
     "canonical": _canonical,
     "siglip": _siglip,
     "nfc": _nfc,
-    "lower": str.lower,
+    "lower": _lower,
     "lower-ascii": _lower_ascii,
     "none": str,
 }

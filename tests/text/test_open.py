@@ -1,0 +1,137 @@
+"""Every kind of tokenizer opens through one door; what surrounds and fills rows is the spec's."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+import tokenizers
+
+from wordsight.base.errors import FormatError, MissingExtra, NotFound, UsageError
+from wordsight.text.clean import clean
+from wordsight.text.open import TOKENIZERS, open_tokenizer
+from wordsight.text.spec import TokenizerSpec
+
+WORDS = ["a", "dog", "cat", "red", "two", "[CLS]", "[SEP]", "[UNK]"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Both files: words by themselves with BERT's surroundings, and a SentencePiece model."""
+    place = tmp_path_factory.mktemp("model")
+    backend = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]")
+    )
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    backend.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 6), ("[CLS]", 5))
+    backend.save(str(place / "tokenizer.json"))
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a red dog and two cats", "two dogs and a cat"] * 20),
+        model_prefix=str(place / "spiece"),
+        vocab_size=32,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    return place
+
+
+def file_rows(folder: Path, texts: list[str], pad_to=None, **spec) -> list[list[int]]:
+    wanted = TokenizerSpec(kind="tokenizers", cleaning="none", vocabulary_size=8, context_length=6, pad_id=7, **spec)
+    return open_tokenizer(wanted, folder).batch(texts, pad_to=pad_to).tolist()
+
+
+LONG = "two red dog cat a a a a"
+
+
+def test_the_file_surrounds_unless_the_spec_does(folder: Path) -> None:
+    assert file_rows(folder, ["a dog", "", LONG]) == [[5, 0, 1, 6, 7, 7], [5, 6, 7, 7, 7, 7], [5, 4, 3, 1, 2, 6]]
+    assert file_rows(folder, ["a dog", LONG], end_id=6) == [[0, 1, 6, 7, 7, 7], [4, 3, 1, 2, 0, 6]]
+    assert file_rows(folder, ["a dog"], start_id=5) == [[5, 0, 1, 7, 7, 7]]
+
+
+def test_how_far_rows_are_filled(folder: Path) -> None:
+    assert file_rows(folder, ["a dog", "a"], "longest") == [[5, 0, 1, 6], [5, 0, 6, 7]]
+    assert file_rows(folder, ["a dog"], "longest", padding="full") == [[5, 0, 1, 6, 7, 7]]
+    assert file_rows(folder, ["a dog", LONG], 4) == [[5, 0, 1, 6], [5, 4, 3, 6]]
+    assert file_rows(folder, ["a dog"], padding_side="left") == [[7, 7, 5, 0, 1, 6]]
+    with pytest.raises(UsageError, match="give 2 or more"):
+        file_rows(folder, ["a dog"], 1)
+    with pytest.raises(UsageError, match="list"):
+        file_rows(folder, "a dog")  # type: ignore[arg-type]
+
+
+def test_the_odd_ends_of_rows(folder: Path) -> None:
+    assert file_rows(folder, [LONG, "a"], keep_end=False) == [[5, 4, 3, 1, 2, 0], [5, 0, 6, 7, 7, 7]]
+    assert file_rows(folder, ["a", LONG], last_id=3) == [[5, 0, 6, 7, 7, 3], [5, 4, 3, 1, 6, 3]]
+    assert file_rows(folder, ["a"], "longest", last_id=3) == [[5, 0, 6, 3]]
+    assert file_rows(folder, ["a dog [SEP]"], blank_id=6) == [[5, 0, 1, 7, 7, 0]]
+
+
+def test_cut_texts_are_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file_rows(folder, [LONG], 5)
+    file_rows(folder, [LONG], 5)
+    assert capsys.readouterr().err == "texts of more than 3 tokens are cut\n"
+
+
+def test_pieces_have_only_what_the_spec_says(folder: Path) -> None:
+    spec = TokenizerSpec(kind="sentencepiece", cleaning="siglip", context_length=12, end_id=2, pad_id=1)
+    tokenizer = open_tokenizer(spec, folder)
+    row = tokenizer.batch(["A red, DOG!"])[0]
+    assert row.dtype == np.int32
+    assert row.tolist() == [*tokenizer.encode("a red dog"), 2, *[1] * (11 - len(tokenizer.encode("a red dog")))]
+    assert tokenizer.decode(tokenizer.encode("a Red dog")) == "a red dog"
+
+
+@pytest.mark.parametrize("kind", list(TOKENIZERS))
+def test_every_kind_has_the_same_face(folder: Path, kind: str) -> None:
+    tokenizer = open_tokenizer(TokenizerSpec(kind=kind, cleaning="none", start_id=1, end_id=2), folder)
+    batch = tokenizer.batch(["a dog", "a"], pad_to="longest")
+    assert batch.shape == (2, 2 + len(tokenizer.encode("a dog")))
+    assert batch[0].tolist() == [1, *tokenizer.encode("a dog"), 2]
+    assert tokenizer.decode(tokenizer.encode("a dog")) == "a dog"
+    assert tokenizer.context_length == 77
+    assert tokenizer.batch([]).shape == (0, 77)
+    assert tokenizer.spec.kind == kind
+    assert max(tokenizer.encode("a dog")) < tokenizer.size
+
+
+@pytest.mark.parametrize(("kind", "file"), [("tokenizers", "tokenizer.json"), ("sentencepiece", "spiece.model")])
+def test_a_file_that_is_not_there_or_something_else_is_named(
+    kind: str, file: str, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = TokenizerSpec(kind=kind)
+    with pytest.raises(UsageError, match=file):
+        open_tokenizer(spec)
+    with pytest.raises(NotFound, match=file):
+        open_tokenizer(spec, tmp_path)
+    (tmp_path / file).write_bytes(b'{"a": 1}')
+    with pytest.raises(FormatError, match=f"{file} is not a"):
+        open_tokenizer(spec, tmp_path)
+    with pytest.raises(FormatError, match=r"card says 3"):
+        open_tokenizer(TokenizerSpec(kind=kind, vocabulary_size=3), folder)
+    monkeypatch.setitem(sys.modules, kind, None)
+    with pytest.raises(MissingExtra, match=r"wordsight\[models\]"):
+        open_tokenizer(spec, folder)
+
+
+@pytest.mark.parametrize(
+    ("cleaning", "cleaned"),
+    [
+        ("clip", "the café_bar & its σ's dog"),
+        ("whitespace", "The CAFÉ_bar & its Σ's DOG"),
+        ("canonical", "the café bar its σs dog"),
+        ("siglip", "the cafe\u0301bar amp its σs dog"),
+        ("nfc", "the café_bar &amp; its σ's dog"),
+        ("lower", "the cafe\u0301_bar &amp;  its σ's dog"),
+        ("lower-ascii", "the cafe\u0301_bar &amp;  its Σ's dog"),
+        ("none", "The CAFE\u0301_bar &amp;  its Σ's DOG"),
+    ],
+)
+def test_cleaning(cleaning, cleaned: str) -> None:
+    assert clean("The CAFE\u0301_bar &amp;  its Σ's DOG", cleaning) == cleaned
+
+
+def test_a_sigma_at_a_words_end() -> None:
+    assert [clean("ΟΔΟΣ", cleaning) for cleaning in ("clip", "siglip")] == ["οδος", "οδος"]
+    assert [clean("ΟΔΟΣ", cleaning) for cleaning in ("nfc", "lower")] == ["οδοσ", "οδοσ"]
