@@ -131,7 +131,7 @@ def pieces(tmp_path_factory) -> Path:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(corpus()),
         model_prefix=str(folder / "spiece"),
-        vocab_size=260,
+        vocab_size=230,
         pad_id=0,
         eos_id=1,
         unk_id=2,
