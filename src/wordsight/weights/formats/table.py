@@ -12,6 +12,7 @@ Every format is a module with three functions:
 A new format is one file and one row.  Free of PyTorch.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,29 @@ FORMATS = {
 }
 
 
-def read_any(path: Path) -> Checkpoint:
-    """Return the model of a public checkpoint; a place of no known format is a `FormatError`."""
-    found = Found(path)
+def read_any(path: Path, *, part: str = "") -> Checkpoint:
+    """Return the model of a public checkpoint; a place of no known format is a `FormatError`.
+
+    `part` names the part of a training checkpoint that is wanted, such as "state_dict_ema".
+    """
+    found = Found(path, part=part)
     for name in FORMATS:
         if _do(name, "recognise")(found):
             checkpoint: Checkpoint = _do(name, "read")(found)
-            return checkpoint
+            return replace(checkpoint, assumed=(*checkpoint.assumed, *_parts(found, checkpoint)))
     raise FormatError(
         f"{found.weights} is of no known format; its weights begin with {some(list(found.tensors))}",
         cure=f"known: {', '.join(FORMATS)}",
+    )
+
+
+def _parts(found: Found, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Say which part of a training checkpoint was taken, where there was a choice that nobody made."""
+    if checkpoint.graphs or found.asked or not found.others:
+        return ()
+    return (
+        f"the weights are those of {found.part}; the file also holds {' and '.join(found.others)} "
+        f"(take them with --part {found.others[0]})",
     )
 
 
