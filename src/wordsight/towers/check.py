@@ -17,6 +17,8 @@ def check_spec(spec: ModelSpec) -> None:
     _image(spec.image)
     if spec.image.projection == "none" and spec.image.kind in ("vit", "eva") and spec.image.pool != "queries":
         _same("image.width", spec.image.width, "width (image.projection is none)", spec.width)
+    if spec.image.kind == "vit" and spec.image.pool == "queries":
+        _multiple("width", spec.width, "image.pool_heads", spec.image.pool_heads or spec.image.heads)
     if spec.preprocess.resize == "patches":
         _patches(spec)
     else:
