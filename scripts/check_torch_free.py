@@ -15,7 +15,7 @@ from types import ModuleType
 
 import wordsight
 
-EXTRAS = ("torch", "torchvision", "onnx", "onnxscript", "pyarrow", "tensorboard")  # not in the light install
+EXTRAS = ("torch", "torchvision", "onnx", "onnxscript", "openvino", "pyarrow", "tensorboard")  # not in the light install
 BORDER = (  # what may import them when it is itself imported
     "wordsight.towers.*",
     "wordsight.losses.*",
@@ -24,7 +24,8 @@ BORDER = (  # what may import them when it is itself imported
     "wordsight.data.augment_torch",
     "wordsight.weights.tensors",
     "wordsight.engines.torch_engine",
-    "wordsight.engines.export",
+    "wordsight.engines.export*",
+    "wordsight.engines.openvino_engine",
     "wordsight.engines.graph*",
 )
 INSIDE = (

@@ -28,11 +28,13 @@ def folder(tmp_path_factory):
     )
     place = tmp_path_factory.mktemp("models") / "tiny"
     save_model(build(spec).eval(), place)
-    export(place)
+    export(place, precisions=["int8", "fp32"])
     return place
 
 
-@pytest.fixture(params=[*((name, "auto") for name in ENGINES), ("onnx", "fp32"), ("torch", "bf16")], ids="-".join)
+@pytest.fixture(
+    params=[*((name, "auto") for name in ENGINES), ("onnx", "fp32"), ("torch", "bf16"), ("torch", "fp16")], ids="-".join
+)
 def engine(request, folder):
     name, precision = request.param
     return open_engine(folder, engine=name, device="cpu", precision=precision)

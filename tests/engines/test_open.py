@@ -1,18 +1,23 @@
 import importlib.util
 import sys
 
+import numpy as np
 import pytest
 
-from wordsight.base.errors import MissingExtra, NotFound, UsageError
+from wordsight.base.errors import FormatError, MissingExtra, NotFound, UsageError
+from wordsight.engines import open as opening
+from wordsight.engines.export import export
 from wordsight.engines.fake import FakeEngine
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.open import open_engine
+from wordsight.engines.parity import some_pictures, some_texts
 from wordsight.engines.torch_engine import TorchEngine
+from wordsight.weights.folder import read_manifest
 
 
-def without_torch(monkeypatch):
+def without(monkeypatch, *names):
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in names else real(name, *rest))
 
 
 def test_auto_takes_the_graphs_when_there_are_some(exported):
@@ -21,14 +26,97 @@ def test_auto_takes_the_graphs_when_there_are_some(exported):
     assert engine.precision == "int8"
 
 
-def test_auto_takes_pytorch_when_there_are_none(plain):
+def test_auto_makes_the_graphs_once_where_there_are_none(plain, monkeypatch, capsys):
+    monkeypatch.setattr(opening, "GPU", plain / "no gpu")
+    engine = open_engine(plain)
+    assert isinstance(engine, OnnxEngine)
+    assert engine.precision == "int8"
+    assert capsys.readouterr().err.count("making the int8 graphs of tiny") == 1
+    assert open_engine(plain).fingerprint == engine.fingerprint
+    assert "making" not in capsys.readouterr().err
+
+
+def test_auto_makes_them_without_pytorch_too(plain, monkeypatch):
+    without(monkeypatch, "torch")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    engine = open_engine(plain)
+    assert isinstance(engine, OnnxEngine)
+    assert engine.embed_texts(some_texts(engine.spec, 2)).shape == (2, 24)
+
+
+def test_the_precision_asked_for_is_the_one_that_is_made(plain):
+    assert open_engine(plain, device="cpu", precision="fp32").precision == "fp32"
+    assert read_manifest(plain).precisions == ("fp32",)
+
+
+def test_where_integers_harm_the_rows_fp32_is_made(plain, monkeypatch, capsys):
+    exporting = export.__globals__
+    monkeypatch.setitem(exporting, "_refuse_bad", refuse_int8)
+    assert open_engine(plain, device="cpu").precision == "fp32"
+    assert "too far off; fp32 is used instead" in capsys.readouterr().err
+    with pytest.raises(FormatError, match="too far off"):
+        open_engine(plain, engine="onnx", precision="int8")
+
+
+def refuse_int8(report):
+    if report.agreements[0].precision == "int8":
+        raise FormatError("too far off", cure="use another")
+
+
+def test_a_gpu_takes_pytorch(plain, exported, monkeypatch):
+    monkeypatch.setattr(opening, "GPU", plain)
+    assert isinstance(open_engine(plain), TorchEngine)
+    assert isinstance(open_engine(plain, device="cpu"), OnnxEngine)
+
+
+def test_bf16_is_pytorch_on_the_processor(exported):
+    engine = open_engine(exported, device="cpu", precision="bf16")
+    assert isinstance(engine, TorchEngine)
+
+
+@pytest.mark.parametrize("absent", ["onnx", "write"])
+def test_auto_takes_pytorch_where_graphs_cannot_be_made(plain, monkeypatch, absent):
+    if absent == "onnx":
+        without(monkeypatch, "onnx")
+    else:
+        monkeypatch.setattr(opening.os, "access", lambda *_: False)
     assert isinstance(open_engine(plain), TorchEngine)
 
 
-def test_auto_without_graphs_and_pytorch_names_both_cures(plain, monkeypatch):
-    without_torch(monkeypatch)
-    with pytest.raises(NotFound, match=r"pip install 'wordsight\[train\]'.*convert"):
+@pytest.mark.parametrize(
+    ("absent", "cure"), [("onnx", r"pip install 'wordsight\[models\]'"), ("write", "right to write in")]
+)
+def test_auto_without_anything_names_the_cure(plain, monkeypatch, absent, cure):
+    without(monkeypatch, "torch", *([absent] if absent == "onnx" else []))
+    if absent == "write":
+        monkeypatch.setattr(opening.os, "access", lambda *_: False)
+    with pytest.raises(NotFound, match=cure):
         open_engine(plain)
+
+
+def test_openvino_reads_the_graphs_it_can(plain):
+    assert open_engine(plain, engine="openvino", precision="fp32").precision == "fp32"
+    assert read_manifest(plain).precisions == ("fp32",)
+    full = OnnxEngine(plain, precision="fp32")
+    engine = open_engine(plain, engine="openvino", precision="fp32")
+    texts, pictures = some_texts(full.spec, 5), some_pictures(full.spec, 5)
+    np.testing.assert_allclose(engine.embed_texts(texts), full.embed_texts(texts), atol=2e-6)
+    np.testing.assert_allclose(engine.embed_images(pictures), full.embed_images(pictures), atol=2e-6)
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "other"])
+def test_openvino_refuses_graphs_that_are_damaged_or_of_other_weights(plain, damage):
+    open_engine(plain, engine="openvino", precision="fp32")
+    path = plain / "onnx" / "text.fp32.onnx"
+    content, mark = path.read_bytes(), read_manifest(plain).fingerprint.encode()
+    path.write_bytes(
+        {"cut": content[:2000], "foreign": b"PK\x03\x04 no graph" + mark, "other": content.replace(mark, b"0" * 16)}[
+            damage
+        ]
+    )
+    engine = open_engine(plain, engine="openvino", precision="fp32")
+    with pytest.raises(FormatError, match=r"text\.fp32\.onnx.*export again"):
+        engine.embed_texts(some_texts(engine.spec, 1))
 
 
 def test_auto_without_graphs_and_weights_says_so(exported):
@@ -46,7 +134,7 @@ def test_pytorch_not_installed_names_the_extra(plain, monkeypatch):
 
 
 def test_an_unknown_engine_names_those_there_are(exported):
-    with pytest.raises(UsageError, match="'jet'; use auto or one of onnx, torch, fake"):
+    with pytest.raises(UsageError, match="'jet'; use auto or one of onnx, openvino, torch, fake"):
         open_engine(exported, engine="jet")
 
 

@@ -34,9 +34,49 @@ def test_dropout_is_off_after_training(towers):
     assert engine.scale == pytest.approx(1 / 0.07)
 
 
-def test_bf16_is_the_choice_of_cuda():
-    assert choose_precision("auto", torch.device("cuda")) == "bf16"
+@pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bf16"), (False, "fp16")])
+def test_half_precision_is_the_choice_of_cuda(monkeypatch, has_bf16, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+    assert choose_precision("auto", torch.device("cuda")) == expected
     assert choose_precision("auto", torch.device("cpu")) == "fp32"
+
+
+def test_towers_are_compiled_for_gpus_only(exported):
+    with pytest.raises(UsageError, match="compiled towers on cpu; use device cuda"):
+        TorchEngine(exported, device="cpu", compiled=True)
+
+
+def test_compiled_towers_get_batches_of_one_size_and_keep_what_they_gave(towers, monkeypatch):
+    seen, place = [], {}
+
+    def compile_(function, **options):
+        assert options == {"mode": "reduce-overhead", "dynamic": False}
+
+        def call(raw):
+            seen.append(len(raw))
+            rows = function(raw)
+            place.setdefault("rows", torch.empty_like(rows)).copy_(rows)  # as a CUDA graph: one place for all results
+            return place["rows"]
+
+        return call
+
+    pixels = some_pictures(towers.spec, 20)
+    expected = TorchEngine.of(towers, fingerprint="f").embed_images(pixels)
+    monkeypatch.setattr(torch, "compile", compile_)
+    engine = TorchEngine.of(towers, fingerprint="f")
+    engine._take(towers, compiled=True)
+    np.testing.assert_allclose(engine.embed_images(pixels), expected, atol=1e-6)
+    assert seen == [16, 16]
+
+
+def test_what_goes_to_a_gpu_goes_from_pinned_memory_without_waiting(towers, monkeypatch):
+    engine = TorchEngine.of(towers, fingerprint="f")
+    engine._device = torch.device("cuda")
+    calls = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: calls.append("pin") or tensor)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *place, **how: calls.append((*place, how)) or tensor)
+    engine._send(some_pictures(towers.spec, 2)[::-1])
+    assert calls == ["pin", (torch.device("cuda"), {"non_blocking": True})]
 
 
 def test_a_device_that_is_not_there_is_named(exported):

@@ -1,50 +1,116 @@
 """From a model's folder to an engine: one table, opened by name when used.
 
-    engine = open_engine(folder)                      # ONNX if exported, else PyTorch if installed
+    engine = open_engine(folder)                      # the fastest sound one for this machine
     engine = open_engine(folder, engine="torch", device="cuda")
 
 A new engine is one file and one row of `ENGINES`; each is called as `factory(folder, device=, precision=)`.
 """
 
 import importlib.util
+import os
 from pathlib import Path
 
-from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.optional import resolve
+from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine
-from wordsight.weights.folder import WEIGHTS, read_manifest
+from wordsight.engines.onnx_engine import PRECISIONS
+from wordsight.towers.shapes import own
+from wordsight.weights.folder import WEIGHTS, Manifest, read_manifest
 
 ENGINES = {
     "onnx": "wordsight.engines.onnx_engine:OnnxEngine",
+    "openvino": "wordsight.engines.openvino_engine:OpenVinoEngine",
     "torch": "wordsight.engines.torch_engine:TorchEngine",
     "fake": "wordsight.engines.fake:FakeEngine",
 }
-EXTRAS = {"torch": "train"}  # the extra that an engine's packages come with
+EXTRAS = {"torch": "train", "openvino": "openvino"}  # the extra that an engine's packages come with
+EXPORT = "wordsight.engines.export:export"
+MADE = {"auto": "int8", "bf16": "fp16"}  # which graphs are made for a precision that is asked for
+READ = {"bf16": {"fp16", "fp32"}}  # which graphs serve a precision, where not its own alone
+GPU = Path("/dev/nvidiactl")  # there where a driver of an NVIDIA GPU runs: a look that costs nothing
 
 
 def open_engine(folder: Path, *, engine: str = "auto", device: str = "auto", precision: str = "auto") -> Engine:
     """Return an engine for the model in `folder`.
 
-    `engine`: "auto" takes the ONNX graphs when the folder has them and no GPU is asked for, else PyTorch
-    when it is installed.  `device`: "auto", "cpu", "cuda", "cuda:1"…  `precision`: "auto", "int8", "fp32"
-    (and "bf16" with PyTorch).  What cannot be had raises an error with the cure.
+    `engine`: "auto" takes the ONNX graphs on a processor, making them once where the folder has weights and none
+    yet, and PyTorch for a GPU, and where graphs cannot be made.  `device`: "auto", "cpu", "cuda", "cuda:1"…
+    `precision`: "auto", "int8", "fp32" (and "bf16", "fp16" with PyTorch, "fp16" with ONNX, "bf16" with OpenVINO).
+    What cannot be had raises an error with the cure.
     """
-    name = _choose(folder, device) if engine == "auto" else engine
-    if name not in ENGINES:
+    if engine == "auto":
+        engine = _choose(folder, device, precision)
+    elif engine in ("onnx", "openvino") and device in ("auto", "cpu"):
+        manifest = read_manifest(folder)
+        wanted = "bf16" if engine == "openvino" and precision == "auto" else precision
+        if not _there(manifest, wanted) and can_make(folder, manifest, wanted):
+            make(folder, manifest, wanted)
+    if engine not in ENGINES:
         raise UsageError(f"no engine {engine!r}", cure=f"use auto or one of {', '.join(ENGINES)}")
-    opened: Engine = resolve(ENGINES[name], extra=EXTRAS.get(name, ""))(folder, device=device, precision=precision)
+    opened: Engine = resolve(ENGINES[engine], extra=EXTRAS.get(engine, ""))(folder, device=device, precision=precision)
     return opened
 
 
-def _choose(folder: Path, device: str) -> str:
+def can_make(folder: Path, manifest: Manifest, precision: str) -> bool:
+    """Can graphs for a precision be made from what lies in `folder`, there, with what is installed, without PyTorch?"""
+    return (
+        MADE.get(precision, precision) in PRECISIONS
+        and own(manifest.spec)
+        and (folder / WEIGHTS).is_file()
+        and os.access(folder, os.W_OK)
+        and importlib.util.find_spec("onnx") is not None
+    )
+
+
+def make(folder: Path, manifest: Manifest, precision: str) -> None:
+    """Make the graphs for a precision, said in a notice; where int8 harms the rows too much, those in fp32."""
+    wanted = MADE.get(precision, precision)
+    notice(f"making the {wanted} graphs of {manifest.spec.name} in {folder}, once ...")
+    export = resolve(EXPORT, extra="models")
+    try:
+        export(folder, precisions=[wanted])
+    except FormatError as error:
+        if precision != "auto":
+            raise
+        notice(f"{error.problem}; fp32 is used instead")
+        export(folder, precisions=["fp32"])
+
+
+def _there(manifest: Manifest, precision: str) -> bool:
+    """Does the folder hold graphs for a precision?"""
+    if precision == "auto":
+        return bool(manifest.precisions)
+    return bool(READ.get(precision, {precision}) & set(manifest.precisions)) or manifest.spec.image.kind == "onnx"
+
+
+def _choose(folder: Path, device: str, precision: str) -> str:
     manifest = read_manifest(folder)
-    if manifest.precisions and device in ("auto", "cpu"):
+    installed = importlib.util.find_spec("torch") is not None
+    if manifest.spec.image.kind == "onnx":
         return "onnx"
-    if importlib.util.find_spec("torch") is None:
+    if device in ("auto", "cpu") and precision != "bf16":
+        if _there(manifest, precision):
+            return "onnx"
+        for_gpu = installed and device == "auto" and GPU.exists()
+        if not for_gpu and can_make(folder, manifest, precision):
+            make(folder, manifest, precision)
+            return "onnx"
+    if not installed:
         raise NotFound(
-            f"{folder} has no ONNX graphs for device {device!r}, and PyTorch is not installed",
-            cure="pip install 'wordsight[train]', then `wordsight convert FOLDER FOLDER --to onnx` to do without it",
+            f"{folder} has no ONNX graphs for device {device!r} and none can be made, and PyTorch is not installed",
+            cure=_cure(folder, manifest, device),
         )
     if not (folder / WEIGHTS).is_file():
         raise NotFound(f"{folder} has no {WEIGHTS} for PyTorch", cure="use --engine onnx --device cpu")
     return "torch"
+
+
+def _cure(folder: Path, manifest: Manifest, device: str) -> str:
+    if device not in ("auto", "cpu") or not own(manifest.spec):
+        return "pip install 'wordsight[train]'"
+    if not (folder / WEIGHTS).is_file():
+        return f"restore {WEIGHTS}, or fetch the model again"
+    if not os.access(folder, os.W_OK):
+        return f"give yourself the right to write in {folder}, or pip install 'wordsight[train]'"
+    return "pip install 'wordsight[models]', which makes them, or 'wordsight[train]' for PyTorch"

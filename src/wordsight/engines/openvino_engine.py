@@ -1,0 +1,101 @@
+"""The engine on OpenVINO: processors whose units for bfloat16 it uses better than others do.
+
+    engine = OpenVinoEngine(folder)              # bf16 where the processor has it, from the fp32 or fp16 graphs
+
+Needs the extra "openvino".
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+
+from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
+from wordsight.engines.onnx_engine import IMAGES, TEXTS, convert_command, graph_path
+from wordsight.engines.processor import processor, processors
+from wordsight.weights.folder import read_manifest
+
+TAIL = 1024  # bytes at the end of a graph, where its metadata stand
+PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
+
+
+class OpenVinoEngine:
+    """An `Engine` on OpenVINO's processor plugin; `precision` "auto" is bf16 where the processor has units for it."""
+
+    def __init__(
+        self, folder: Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None
+    ) -> None:
+        if device not in ("auto", "cpu"):
+            raise UsageError(f"device {device!r} with the OpenVINO engine", cure="use cpu, or --engine torch")
+        if precision == "auto":
+            precision = "bf16" if processor().bf16 else "fp32"
+        if precision not in PRECISIONS:
+            raise UsageError(f"precision {precision!r} with the OpenVINO engine", cure="use auto, bf16 or fp32")
+        manifest = read_manifest(folder)
+        self.spec = manifest.spec
+        self.fingerprint = manifest.fingerprint
+        self.scale = manifest.scale
+        self.bias = manifest.bias
+        self.precision = precision
+        self._folder = folder
+        self._graphs = _graphs(folder, precision)
+        self._requests: dict[str, Any] = {}
+        self._options = {
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            "INFERENCE_NUM_THREADS": threads or processors(),
+            "NUM_STREAMS": 1,
+        }
+
+    def embed_images(self, pixels: Pixels) -> Rows:
+        """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
+        checked = check_pixels(pixels, self.spec)
+        rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
+        for part in batches(np.arange(len(checked)), IMAGES):
+            rows[part] = self._run("image", checked[part])
+        return rows
+
+    def embed_texts(self, tokens: Tokens) -> Rows:
+        """Return unit rows (B, E) for token ids (B, L); texts of like length are computed together, and no further."""
+        checked = check_tokens(tokens, self.spec)
+        lengths = needed_lengths(checked, self.spec)
+        rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
+        for part in batches(np.argsort(lengths, kind="stable"), TEXTS):
+            rows[part] = self._run("text", np.ascontiguousarray(checked[part, : lengths[part[-1]]]))
+        return rows
+
+    def _run(self, tower: str, inputs: Pixels | Tokens) -> Rows:
+        if tower not in self._requests:
+            self._requests[tower] = self._open(graph_path(self._folder, tower, self._graphs))
+        found = self._requests[tower].infer([inputs])
+        rows: Rows = np.array(found[0], dtype=np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
+
+    def _open(self, path: Path) -> Any:
+        """Compile a graph that was made from these weights; another or a damaged one raises `FormatError`."""
+        with path.open("rb") as handle:
+            handle.seek(max(path.stat().st_size - TAIL, 0))
+            tail = handle.read()
+        again = f"export again: {convert_command(self._folder)} --precision {self._graphs}"
+        if self.fingerprint.encode() not in tail:
+            raise FormatError(f"{path} was not made from the model {self.fingerprint} of its folder", cure=again)
+        try:
+            compiled = openvino.Core().compile_model(str(path), "CPU", self._options)
+        except RuntimeError as error:
+            raise FormatError(
+                f"{path} is no graph that can be run: {' '.join(str(error).split())}", cure=again
+            ) from None
+        return compiled.create_infer_request()
+
+
+def _graphs(folder: Path, precision: str) -> str:
+    """Return which of the folder's graphs are read: int8 ones hold operators that are ONNX Runtime's own."""
+    for name in ("fp32", "fp16") if precision == "fp32" else ("fp16", "fp32"):
+        if all(graph_path(folder, tower, name).is_file() for tower in ("image", "text")):
+            return name
+    raise NotFound(
+        f"{folder} has no ONNX graphs in fp32 or fp16 for OpenVINO",
+        cure=f"{convert_command(folder)} --precision fp32",
+    )
