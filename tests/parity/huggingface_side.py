@@ -21,8 +21,8 @@ from transformers import (
     SiglipTokenizer,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from wordsight.images.transform import load_pixels, normalise
 from wordsight.text.open import open_tokenizer
@@ -147,7 +147,7 @@ def siglip_tokenizer(folder, **more):
 def gemma_tokenizer(**more):
     """SigLIP 2's tokenizer class with a small vocabulary."""
     tokens = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *(f"<0x{byte:02X}>" for byte in range(256))]
-    tokens += sorted(set("".join(TEXTS).lower()) - {" "}) + ["▁d", "og", "▁dog"]
+    tokens += [*sorted(set("".join(TEXTS).lower()) - {" "}), "▁d", "og", "▁dog"]
     vocabulary = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
     merges = [("▁", "d"), ("o", "g"), ("▁d", "og")]
     options = {

@@ -32,7 +32,6 @@ OTHERS = {  # model_type -> the module that reads it
     "align": "wordsight.weights.formats.external_align",
     "chinese_clip": "wordsight.weights.formats.external_chineseclip",
 }
-TRUNKS = {"align_text_model": "align", "chinese_clip_text_model": "chinese_clip"}  # text.trunk -> model_type
 MARKS = ("text_model.embeddings.", "vision_model.embeddings.")
 PROCESSORS: dict[Layout, str] = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
 DTYPES = {"float32": "float32", "float16": "float16"}
@@ -64,8 +63,8 @@ def read(found: Found) -> Checkpoint:
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write a folder for `from_pretrained`; `UsageError` where transformers has no class for such towers."""
     spec = checkpoint.spec
-    other = TRUNKS.get(spec.text.trunk)
-    if other is not None:
+    if spec.text.kind == "transformers":
+        other = "align" if spec.image.kind == "transformers" else "chinese_clip"
         resolve(f"{OTHERS[other]}:write")(checkpoint, target)
         return
     layout = fitting(spec)

@@ -7,7 +7,7 @@ Knows the forms, not where the files lie.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wordsight.base.errors import FormatError
@@ -60,9 +60,13 @@ def read_merges_text(data: bytes, *, where: str) -> list[Merge]:
     return merges
 
 
-def clip_file(vocabulary: Mapping[str, int], merges: list[Merge], start: str = START, end: str = END) -> Values:
-    """Return the content of the `tokenizer.json` that transformers' CLIPTokenizer would make."""
-    special = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+def clip_file(vocabulary: Mapping[str, int], merges: list[Merge], *, special: Sequence[str] = (START, END)) -> Values:
+    """Return the content of the `tokenizer.json` that transformers' CLIPTokenizer would make.
+
+    `special` are start, end and whatever else is cut out of a text before anything is done to it.
+    """
+    start, end = special[:2]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     lower: Values = {"type": "Lowercase"}
     spaces: Values = {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}
     words: Values = {"type": "Split", "pattern": {"Regex": _WORD}, "behavior": "Removed", "invert": True}
@@ -72,7 +76,7 @@ def clip_file(vocabulary: Mapping[str, int], merges: list[Merge], start: str = S
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": vocabulary[token], "content": token, **special} for token in (start, end)],
+        "added_tokens": [{"id": vocabulary[token], "content": token, **flags} for token in special],
         "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, spaces, lower]},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [words, letters]},
         "post_processor": around | {"sep": [end, vocabulary[end]], "cls": [start, vocabulary[start]]},

@@ -63,13 +63,13 @@ class Config:
         """Return the configuration that a file's content means; None for None."""
         if values is None:
             return None
-        halves = []
+        halves: list[Values] = []
         for name, defaults in (("text_config", TEXT_DEFAULTS[layout]), ("vision_config", IMAGE_DEFAULTS[layout])):
             half = defaults | _given(values.get(name))
             if values.get(f"{name}_dict") is not None:  # an older place, which goes first, with its defaults
                 half |= defaults | _given(values[f"{name}_dict"])
             halves.append(half)
-        return cls(*halves)
+        return cls(halves[0], halves[1])
 
     @classmethod
     def guessed(cls, layout: Layout, state: Mapping[str, Array]) -> "Config":
@@ -137,7 +137,7 @@ def text_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> Te
 
 def as_json(spec: ModelSpec, layout: Layout, dtype: str) -> Values:
     """Return the content of the `config.json` that says what `spec` says."""
-    image, text = spec.image, spec.text
+    text = spec.text
     text_config: Values = {
         "model_type": f"{layout}_text_model",
         "vocab_size": text.vocabulary_size,
@@ -145,31 +145,38 @@ def as_json(spec: ModelSpec, layout: Layout, dtype: str) -> Values:
         "pad_token_id": spec.tokenizer.pad_id,
         **_layers(text),
     }
-    vision_config: Values = {
-        "model_type": f"{layout}_vision_model",
-        "num_channels": 3,
-        "patch_size": image.patch,
-        **_layers(image),
-    }
     values: Values = {
         "architectures": [CLASSES[layout]],
         "model_type": layout,
         "dtype": dtype,
         "initializer_factor": 1.0,
         "text_config": text_config,
-        "vision_config": vision_config,
+        "vision_config": vision_json(spec.image, layout),
     }
-    if layout == "siglip2":
-        vision_config["num_patches"] = (image.size // image.patch) ** 2
-    else:
-        vision_config["image_size"] = image.size
     if layout == "clip":
         text_config["eos_token_id"] = LEGACY_END if text.end_id is None else text.end_id
-        text_config["projection_dim"] = vision_config["projection_dim"] = values["projection_dim"] = spec.width
         values["logit_scale_init_value"] = math.log(spec.scale)
+        for part in (values, text_config, values["vision_config"]):
+            part["projection_dim"] = spec.width
     else:
         text_config["projection_size"] = spec.width
-        vision_config["vision_use_head"] = True
+    return values
+
+
+def vision_json(image: ImageTowerSpec, layout: Layout) -> Values:
+    """Return the `vision_config` of an image tower, for CLIP's layout without `projection_dim`."""
+    values: Values = {
+        "model_type": f"{layout}_vision_model",
+        "num_channels": 3,
+        "patch_size": image.patch,
+        **_layers(image),
+    }
+    if layout == "siglip2":
+        values["num_patches"] = (image.size // image.patch) ** 2
+    else:
+        values["image_size"] = image.size
+    if layout != "clip":
+        values["vision_use_head"] = True
     return values
 
 

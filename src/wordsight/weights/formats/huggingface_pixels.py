@@ -53,21 +53,23 @@ class Pixels:
     assumed: tuple[str, ...] = ()
 
 
-def read_pixels(found: Found, *, size: int, defaults: str) -> Pixels:
+def read_pixels(found: Found, *, size: int, defaults: str | Values) -> Pixels:
     """Return what the processor files of a folder say; `size` is the side that the tower reads.
 
-    `defaults` names the processor class whose defaults hold where the files are silent.  What cannot be said by
-    a `PreprocessSpec` is a `FormatError`.
+    `defaults` are those of the processor class, or its name in `DEFAULTS`; they hold where the files are silent.
+    What cannot be said by a `PreprocessSpec` is a `FormatError`.
     """
+    usual = DEFAULTS[defaults] if isinstance(defaults, str) else defaults
     values = processor_values(found)
     assumed: list[str] = []
     if values is None:
-        values = {"size": size, "crop_size": size} if defaults == "clip" else {"size": {"height": size, "width": size}}
+        shortest = "shortest_edge" in usual.get("size", {})
+        values = {"size": size, "crop_size": size} if shortest else {"size": {"height": size, "width": size}}
         assumed.append(
-            f"No preprocessor_config.json: that of most {defaults} models is assumed; say otherwise with "
-            "--set preprocess.resize=..., preprocess.interpolation=..., preprocess.mean=..., preprocess.std=..."
+            "No preprocessor_config.json: what most models of this kind do is assumed; say otherwise with "
+            "--set preprocess.resize=... --set preprocess.interpolation=... --set preprocess.mean=..."
         )
-    values = DEFAULTS[defaults] | {key: value for key, value in values.items() if value is not None}
+    values = usual | {key: value for key, value in values.items() if value is not None}
     if values.get("do_pad"):
         raise FormatError("do_pad in preprocessor_config.json", cure="no tower of this kind reads padded pictures")
     if not values["do_resize"]:
@@ -76,7 +78,7 @@ def read_pixels(found: Found, *, size: int, defaults: str) -> Pixels:
         )
     mean, std = _scaled(values)
     common = PreprocessSpec(size=size, interpolation=_interpolation(values["resample"]), mean=mean, std=std)
-    if defaults == "siglip2":
+    if "max_num_patches" in usual:
         return Pixels(
             replace(common, resize="patches", patch=values["patch_size"], max_patches=values["max_num_patches"]),
             tuple(assumed),
@@ -115,48 +117,36 @@ def write_pixels(spec: PreprocessSpec, processor: str) -> Values:
     }
     if spec.resize == "patches":
         return values | {"patch_size": spec.patch, "max_num_patches": spec.max_patches}
-    side = {"height": spec.size, "width": spec.size}
-    if spec.resize == "squash":
-        return values | {"size": side, "do_center_crop": False}
-    shortest = {"shortest_edge": spec.scale_to or spec.size}
-    return values | {"size": shortest, "do_center_crop": True, "crop_size": side}
+    side, first = {"height": spec.size, "width": spec.size}, spec.scale_to or spec.size
+    values["size"] = {"shortest_edge": first} if spec.resize == "shortest" else {"height": first, "width": first}
+    if spec.resize == "squash" and first == spec.size:
+        return values | {"do_center_crop": False}
+    return values | {"do_center_crop": True, "crop_size": side}
 
 
 def _resize(common: PreprocessSpec, values: Values, assumed: list[str]) -> PreprocessSpec:
     """Return `common` with the resize and crop that `values` ask for."""
     height, width, shortest = _size(values["size"])
     size = common.size
-    cropped = size
+    if not shortest and height != width:
+        raise FormatError(f"size {values['size']} in preprocessor_config.json", cure="square pictures are read")
+    scale_to = shortest or height
+    cropped = scale_to
     if values["do_center_crop"]:
         cropped = _square(values["crop_size"], "crop_size")
     elif shortest:
-        assumed.append(
-            "do_center_crop is false, so that the neighbour refuses pictures that are not square: their centre is taken."
-        )
-    if shortest:
-        scale_to = shortest
-    elif height != width:
-        raise FormatError(f"size {values['size']} in preprocessor_config.json", cure="square pictures are read")
-    else:
-        scale_to = height
-    if scale_to < cropped:
-        raise FormatError(
-            f"preprocessor_config.json scales to {scale_to} pixels and then crops {cropped}",
-            cure="what is outside would be black; fetch the model again",
-        )
-    if (cropped if values["do_center_crop"] else scale_to) != size:
+        assumed.append("do_center_crop is false, and the tower reads squares: the centre of other pictures is taken.")
+    if cropped != size:
         assumed.append(
             f"preprocessor_config.json makes pictures of {cropped} pixels, the tower reads {size}: {size} is used."
         )
         scale_to = size
-    if not shortest:
-        if scale_to != size:
-            raise FormatError(
-                f"preprocessor_config.json squashes to {scale_to} pixels and then crops {cropped}",
-                cure="give both the same size",
-            )
-        return replace(common, resize="squash")
-    return replace(common, resize="shortest", scale_to=0 if scale_to == size else scale_to, crop="floor")
+    return replace(
+        common,
+        resize="shortest" if shortest else "squash",
+        scale_to=0 if scale_to == size else scale_to,
+        crop="floor",
+    )
 
 
 def _size(size: Any) -> tuple[int, int, int]:

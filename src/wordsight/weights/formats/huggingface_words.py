@@ -59,7 +59,7 @@ class _Files:
         """Return the ids of `tokenizer.json` (of a BPE's two files where there is none), added tokens included."""
         if self.whole is None:
             return dict(self.pairs[0]) if self.pairs else {}
-        vocabulary = self.whole.get("model", {}).get("vocab", {})
+        vocabulary: Any = self.whole.get("model", {}).get("vocab", {})
         if isinstance(vocabulary, list):  # Unigram: pairs of piece and score
             vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
         return vocabulary | {entry["content"]: entry["id"] for entry in self.whole.get("added_tokens", [])}
@@ -101,10 +101,10 @@ def without_files(text: TextTowerSpec, cleaning: Cleaning) -> Words:
 def _files(found: Found) -> _Files:
     config = (found.json("special_tokens_map.json") or {}) | (found.json("tokenizer_config.json") or {})
     whole = found.json(TOKENIZER)
-    pairs = None
+    pairs: tuple[Mapping[str, int], list[Merge]] | None = None
     model = (whole or {}).get("model", {})
     if model.get("type") == "BPE" and isinstance(model.get("vocab"), dict):
-        merges = [tuple(one.split(" ")) if isinstance(one, str) else tuple(one) for one in model.get("merges", [])]
+        merges = [_pair(one) for one in model.get("merges", [])]
         pairs = model["vocab"], merges
     elif whole is None:
         vocabulary, lines = found.json("vocab.json"), found.file(MERGES)
@@ -114,6 +114,12 @@ def _files(found: Found) -> _Files:
     if pairs is not None and not kind and pairs[0].keys() >= {"<|startoftext|>", "<|endoftext|>"}:
         kind = "CLIPTokenizer"  # older folders do not name it
     return _Files(config, whole, pairs, kind)
+
+
+def _pair(one: Any) -> Merge:
+    """Return a merge written as one text with a space, or as two."""
+    left, right = one.split(" ", 1) if isinstance(one, str) else one
+    return left, right
 
 
 def _clip(files: _Files, vocabulary: Mapping[str, int], merges: list[Merge], text: TextTowerSpec) -> Words:
@@ -132,16 +138,15 @@ def _clip(files: _Files, vocabulary: Mapping[str, int], merges: list[Merge], tex
         padding=_padding(text),
         padding_side=_side(files),
     )
-    if _in_order(ids, merges, start, end) and len(ids) == text.vocabulary_size:
+    own = pad not in (start, end)  # then transformers cuts it out of texts as a special token, which CLIP does not
+    if _in_order(ids, merges, start, end) and len(ids) == text.vocabulary_size and not own:
         if from_merges(merges).pairs == published_vocabulary().pairs:
             return Words(spec)
         return Words(replace(spec, vocabulary="own"), {MERGES: merges_text(merges)})
-    file = clip_file(vocabulary, merges, start, end)
-    added = (files.whole or {}).get("added_tokens")
-    return Words(
-        replace(spec, kind="tokenizers", cleaning="none"),
-        {TOKENIZER: as_bytes(file | ({"added_tokens": added} if added else {}))},
-    )
+    added = [entry["content"] for entry in (files.whole or {}).get("added_tokens", [])]
+    special = list(dict.fromkeys([start, end, *([pad] if own else []), *added]))
+    file = clip_file(ids, merges, special=special)
+    return Words(replace(spec, kind="tokenizers", cleaning="none"), {TOKENIZER: as_bytes(file)})
 
 
 def _in_order(ids: Mapping[str, int], merges: list[Merge], start: str, end: str) -> bool:

@@ -20,6 +20,7 @@ from wordsight.weights.formats.pieces import piece_ids
 
 Values = dict[str, Any]
 
+_SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 _SAME = {  # cleanings that transformers' own class for the kind does too
     "clip-bpe": ("nfc",),
     "tokenizers": ("none", "lower"),
@@ -48,7 +49,7 @@ def word_files(spec: ModelSpec, vocabulary: Mapping[str, bytes], layout: Layout)
     config["padding_side"] = tokens.padding_side
     if layout != "clip":  # no mask, so that padding is seen, as SigLIP was trained
         config["model_input_names"] = ["input_ids"]
-    special = {name: config[name] for name in ("bos_token", "eos_token", "unk_token", "pad_token") if name in config}
+    special: Values = {name: token for name, token in config.items() if name in _SPECIAL}
     return files | {
         "tokenizer_config.json": bpe.as_bytes(config),
         "special_tokens_map.json": bpe.as_bytes(special),
