@@ -11,8 +11,8 @@ from PIL import Image
 
 from wordsight.images.transform import load_pixels, normalise
 from wordsight.text.open import open_tokenizer
-from wordsight.weights.formats import openclip
 from wordsight.weights.folder import load_towers, save_checkpoint
+from wordsight.weights.formats import openclip
 from wordsight.weights.found import Found
 
 TEXTS = [

@@ -2,13 +2,11 @@
 
 import functools
 
-import numpy as np
-import open_clip
 import openclip_words_side as words
 import pytest
 import timm
 import torch
-from openclip_side import TEXT, VISION, both_ways, disturb, folder_of, make, ours, theirs
+from openclip_side import TEXT, VISION, both_ways, folder_of, make, ours
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.weights.formats import openclip, openclip_timm
@@ -54,21 +52,17 @@ def siglip_cfg(name, vocabulary, **text):
         "timm_proj": "none",
     }
     text = {
-        **{
-            "context_length": 12,
-            "vocab_size": vocabulary,
-            "hf_tokenizer_name": "timm/x",
-            "width": 64,
-            "heads": 1,
-            "layers": 2,
-        },
-        **{
-            "tokenizer_kwargs": {"clean": "canonicalize"},
-            "no_causal_mask": True,
-            "proj_bias": True,
-            "pool_type": "last",
-        },
-        **{"norm_kwargs": {"eps": 1e-6}},
+        "context_length": 12,
+        "vocab_size": vocabulary,
+        "hf_tokenizer_name": "timm/x",
+        "width": 64,
+        "heads": 1,
+        "layers": 2,
+        "tokenizer_kwargs": {"clean": "canonicalize"},
+        "no_causal_mask": True,
+        "proj_bias": True,
+        "pool_type": "last",
+        "norm_kwargs": {"eps": 1e-6},
     } | text
     return {"embed_dim": 64, "init_logit_bias": -10, "custom_text": True, "vision_cfg": vision, "text_cfg": text}
 

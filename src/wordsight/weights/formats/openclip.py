@@ -22,6 +22,7 @@ from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
 from wordsight.weights.formats import openclip_native as native
 from wordsight.weights.formats import openclip_timm as timm
+from wordsight.weights.formats.mobileclip_fold import BRANCHED, FOLDED, fold, unfold
 from wordsight.weights.formats.openclip_config import CONFIG, Config, configured, preprocess_cfg
 from wordsight.weights.formats.openclip_guess import guessed
 from wordsight.weights.formats.openclip_words import read_words, write_words
@@ -31,6 +32,8 @@ WEIGHTS = "open_clip_model.safetensors"
 ROOM = "wordsight.weights.formats."
 OPENAI = ("input_resolution", "context_length", "vocab_size")  # which only OpenAI's archives hold
 FOREIGN = ("visual.attn_pool.probe", "visual.cls_token", "visual.patch_embed.proj.weight")  # PE's and EVA's own files
+FOLDING = {"inference_mode": True}  # timm's FastViT with each set of branches as one convolution
+UNSCALED = ("fastvit_mci3", "fastvit_mci4")  # whose stems have no pointwise branch
 TEXTS = ("token_embedding.weight", "text.token_embedding.weight")
 
 
@@ -48,7 +51,11 @@ def recognise(found: Found) -> bool:
 def read(found: Found) -> Checkpoint:
     """Return the model; weights left over, missing or of an unknown tower are errors that list them."""
     keys = Keys(found.tensors, where=str(found.weights))
-    config = configured(found) or guessed(found, keys)
+    return assemble(found, keys, configured(found) or guessed(found, keys), "openclip")
+
+
+def assemble(found: Found, keys: Keys, config: Config, format_name: str) -> Checkpoint:
+    """Return the model of weights under open_clip's names and a configuration; every weight is used once."""
     assumed = [*config.assumed, *_drop_decoder(keys)]
     image, state = _read_image(keys, config)
     text, words = _read_text(found, keys, config)
@@ -71,7 +78,7 @@ def read(found: Found) -> Checkpoint:
         bias=_initial_bias(config) if biased else None,
     )
     check_state(spec, state, where=str(found.weights))
-    origin = {"format": "openclip", "file": found.weights.name}
+    origin = {"format": format_name, "file": found.weights.name}
     return Checkpoint(spec, state, files, tuple(assumed), origin)
 
 
@@ -114,7 +121,12 @@ def _read_image(keys: Keys, config: Config) -> tuple[ImageTowerSpec, dict[str, A
     for room in ("perception", "eva"):
         if resolve(f"{ROOM}{room}:recognise_trunk")(keys, vision):
             return _tower(resolve(f"{ROOM}{room}:read_trunk")(keys, vision, model.embed_dim))
-    return _tower(_external("read_image")(keys, vision, model.embed_dim))
+    spec, state = _tower(_external("read_image")(keys, vision, model.embed_dim))
+    if BRANCHED in state:
+        state = fold(state)
+    if FOLDED in state:
+        spec = replace(spec, options={**spec.options, "arguments": {**spec.options["arguments"], **FOLDING}})
+    return spec, state
 
 
 def _read_text(found: Found, keys: Keys, config: Config) -> tuple[TextTowerSpec, dict[str, Array]]:
@@ -156,6 +168,10 @@ def _write_image(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str,
     if image.kind == "resnet":
         return native.resnet_cfg(spec), own, False
     if image.kind in ("timm", "transformers", "onnx"):
+        if FOLDED in own:
+            own = unfold(own, stem_scale=image.trunk not in UNSCALED)
+            arguments = {name: value for name, value in image.options["arguments"].items() if name not in FOLDING}
+            image = replace(image, options={**image.options, "arguments": arguments})
         return _external("image_cfg")(image), own, True
     if image.kind == "eva" or image.rotary != "none":
         room = "perception" if image.rotary == "perception" else "eva"

@@ -1,0 +1,210 @@
+"""MobileCLIP in Apple's own naming (`image_encoder.model.*`, `text_encoder.*`), S0 to S4 and B, folded or not.
+
+    recognise(found), read(found), write(checkpoint, file)      see `wordsight.weights.formats.table`
+
+The weights are renamed to open_clip's layout and read as that; FastViT's branches become one convolution each
+(`mobileclip_fold`).  Names as in github.com/apple/ml-mobileclip, `mobileclip/`.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wordsight.base.errors import FormatError, UsageError
+from wordsight.weights.checkpoint import Array, Checkpoint, Keys
+from wordsight.weights.formats.mobileclip_fold import FOLDED, TRUNK
+from wordsight.weights.formats.openclip import assemble
+from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
+from wordsight.weights.found import Found
+
+IMAGE, TEXT = "image_encoder.model.", "text_encoder."
+# (blocks of the stages, channels of the stem) -> timm's name of the trunk
+TRUNKS = {
+    ((2, 6, 10, 2), 64): "fastvit_mci0",
+    ((4, 12, 20, 4), 64): "fastvit_mci1",
+    ((4, 12, 24, 4), 80): "fastvit_mci2",
+    ((2, 12, 24, 4, 2), 96): "fastvit_mci3",
+    ((2, 12, 24, 4, 4), 128): "fastvit_mci4",
+}
+VIT = "vit_base_mci_224"
+PREPROCESS = {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear", "resize_mode": "shortest"}
+# Apple's name for a part -> timm's; the first that fits is taken, in this order, at every place
+FASTVIT = (
+    ("patch_embed.", "stem."),
+    ("rbr_conv.", "conv_kxk."),
+    ("rbr_scale.", "conv_scale."),
+    ("rbr_skip.", "identity."),
+    ("conv_exp.", "final_conv."),
+    ("lkb_origin.", "large_conv."),
+    ("lkb_reparam.", "reparam_conv."),
+    ("convffn.", "mlp."),
+    ("se.reduce.", "se.fc1."),
+    ("se.expand.", "se.fc2."),
+)
+BLOCK = (
+    ("pre_norm_mha.0.", "norm1."),
+    ("pre_norm_mha.1.qkv_proj.", "attn.qkv."),
+    ("pre_norm_mha.1.out_proj.", "attn.proj."),
+    ("pre_norm_ffn.0.", "norm2."),
+    ("pre_norm_ffn.1.", "mlp.fc1."),
+    ("pre_norm_ffn.4.", "mlp.fc2."),
+)
+VIT_PARTS = (("block.conv.", "conv."), ("block.norm.", "bn."), ("patch_emb.", "patch_embed.backbone."))
+TEXT_BLOCK = (
+    ("pre_norm_mha.0.", "ln_1."),
+    ("pre_norm_mha.1.qkv_proj.", "attn.in_proj_"),
+    ("pre_norm_mha.1.out_proj.", "attn.out_proj."),
+    ("pre_norm_ffn.0.", "ln_2."),
+    ("pre_norm_ffn.1.", "mlp.c_fc."),
+    ("pre_norm_ffn.4.", "mlp.c_proj."),
+)
+_NETWORK = re.compile(r"network\.(\d+)\.(.+)")
+
+
+def recognise(found: Found) -> bool:
+    """Say whether the weights have Apple's names."""
+    return any(name.startswith(IMAGE) for name in found.tensors) and TEXT + "embedding_layer.weight" in found.tensors
+
+
+def read(found: Found) -> Checkpoint:
+    """Return the model; weights that are left over or missing are errors that list them."""
+    keys = Keys(found.tensors, where=str(found.weights))
+    fast = not any(name.startswith(IMAGE + "patch_emb.") for name in keys)
+    state = _fastvit(keys) if fast else _vit(keys)
+    state |= _text(keys)
+    state["logit_scale"] = keys.take("logit_scale")
+    keys.finish()
+    config = _config(state, fast=fast, where=str(found.weights))
+    return assemble(found, Keys(state, where=str(found.weights)), config, "mobileclip")
+
+
+def write(checkpoint: Checkpoint, target: Path) -> None:
+    """Raise `UsageError`: open_clip's layout is the one in which MobileCLIP is published today."""
+    raise UsageError(
+        f"{target} cannot be written in Apple's naming", cure="write it as openclip, which timm reads, too"
+    )
+
+
+def trunk_name(state: Mapping[str, Array]) -> str | None:
+    """Return timm's name of a FastViT trunk by the shapes of its weights (`visual.trunk.`...), or None."""
+    stem = next((state[name] for name in (TRUNK + "stem.0.conv_kxk.0.conv.weight", FOLDED) if name in state), None)
+    blocks: dict[str, set[str]] = {}
+    for name in state:
+        match = re.match(re.escape(TRUNK) + r"stages\.(\d+)\.blocks\.(\d+)\.", name)
+        if match:
+            blocks.setdefault(match[1], set()).add(match[2])
+    if stem is None:
+        return None
+    return TRUNKS.get((tuple(len(blocks[stage]) for stage in sorted(blocks)), len(stem)))
+
+
+def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> Config:
+    name = trunk_name(state) if fast else VIT
+    if name is None:
+        raise FormatError(f"{where} has an image tower of unknown sizes", cure="known: MobileCLIP S0 to S4 and B")
+    vocabulary, width = state["text.token_embedding.weight"].shape
+    text = {
+        "context_length": len(state["text.positional_embedding"]),
+        "vocab_size": vocabulary,
+        "width": width,
+        "heads": width // 64,
+        "layers": sum(name.endswith(".ln_1.weight") for name in state),
+        "no_causal_mask": fast,
+    }
+    vision = {
+        "timm_model_name": name,
+        "timm_model_pretrained": False,
+        "timm_pool": "avg" if fast else "token",
+        "timm_proj": None,
+        "image_size": 256 if fast else 224,
+    }
+    raw: dict[str, Any] = {"embed_dim": state["text.text_projection"].shape[1], "vision_cfg": vision, "text_cfg": text}
+    assumed = (
+        "how pictures are prepared and how texts are masked, as Apple's configuration of "
+        f"{'the S' if fast else 'the B'} models has it: values 0 to 1, bilinear, "
+        f"{'no' if fast else 'a'} causal mask; to say otherwise: wordsight convert FILE DIR --to wordsight --set "
+        f"text.mask={'causal' if fast else 'none'}",
+    )
+    return Config(typed(raw, where), preprocessing(PREPROCESS, where), raw, assumed)
+
+
+def _fastvit(keys: Keys) -> dict[str, Array]:
+    """Return the image tower under timm's names: the flat list `network` becomes stages."""
+    names = [name.removeprefix(IMAGE) for name in keys.left if name.startswith(IMAGE)]
+    ends = sorted({int(match[1]) for match in map(_NETWORK.fullmatch, names) if match and match[2].startswith("proj.")})
+    state: dict[str, Array] = {}
+    for name in names:
+        value = keys.take(IMAGE + name)
+        if name == "head.proj":
+            state |= _head("head.fc", value)
+            continue
+        state[TRUNK + _parts(_staged(name, ends), FASTVIT)] = value
+    return state
+
+
+def _staged(name: str, ends: list[int]) -> str:
+    """Return a name of `network` under its stage, with layer scales in modules of their own."""
+    name = re.sub(r"layer_scale(_\d)?$", lambda match: match[0] + ".gamma", name)
+    match = _NETWORK.fullmatch(name)
+    if match is None:
+        return name
+    stage, rest = bisect_right(ends, int(match[1])), match[2]
+    if rest.startswith("proj."):
+        return f"stages.{stage}.downsample.{rest}"
+    if rest.startswith("pe."):
+        return f"stages.{stage}.pos_emb.pos_enc.{rest.removeprefix('pe.')}"
+    if rest.startswith("reparam_conv."):
+        return f"stages.{stage}.pos_emb.{rest}"
+    return f"stages.{stage}.blocks.{rest}"
+
+
+def _vit(keys: Keys) -> dict[str, Array]:
+    """Return the image tower of MobileCLIP-B under timm's names."""
+    state: dict[str, Array] = {}
+    for full in [name for name in keys.left if name.startswith(IMAGE)]:
+        value, name = keys.take(full), full.removeprefix(IMAGE)
+        if name == "classifier.proj":
+            state |= _head("head", value)
+        elif name == "pos_embed.pos_embed.pos_embed":
+            state[TRUNK + "pos_embed"] = value.reshape(1, *value.shape[-2:])
+        else:
+            name = name.replace("post_transformer_norm.", "norm.").replace("transformer.", "blocks.", 1)
+            state[TRUNK + _parts(name, (*BLOCK, *VIT_PARTS))] = value
+    return state
+
+
+def _text(keys: Keys) -> dict[str, Array]:
+    """Return the text tower under open_clip's names."""
+    whole = {
+        "embedding_layer.weight": "token_embedding.weight",
+        "positional_embedding.pos_embed.pos_embed": "positional_embedding",
+        "final_layer_norm.weight": "ln_final.weight",
+        "final_layer_norm.bias": "ln_final.bias",
+        "projection_layer": "text_projection",
+    }
+    state: dict[str, Array] = {}
+    for full in [name for name in keys.left if name.startswith(TEXT)]:
+        name = full.removeprefix(TEXT)
+        if name in whole:
+            value = keys.take(full)
+            state["text." + whole[name]] = value.reshape(value.shape[-2:]) if value.ndim == 4 else value
+        elif name.startswith("transformer."):
+            renamed = _parts(name.replace("transformer.", "transformer.resblocks.", 1), TEXT_BLOCK)
+            state["text." + renamed] = keys.take(full)
+    return state
+
+
+def _head(name: str, value: Array) -> dict[str, Array]:
+    """Return Apple's projection (D, E) as timm's linear layer, whose bias is nothing."""
+    bias = np.zeros(value.shape[1], value.dtype)
+    return {f"{TRUNK}{name}.weight": np.ascontiguousarray(value.T), f"{TRUNK}{name}.bias": bias}
+
+
+def _parts(name: str, table: tuple[tuple[str, str], ...]) -> str:
+    for apple, timm in table:
+        name = name.replace(apple, timm)
+    return name
