@@ -1,5 +1,7 @@
 """The public face of a model, on the small true engine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,6 +84,24 @@ def test_probabilities_of_a_sigmoid_model_are_its_own_divided_by_their_sum(model
     cosines = np.array([[0.2, 0.9, -1.0], [-1.0, -1.0, -1.0]], np.float32)
     own = 1 / (1 + np.exp(-(10.0 * cosines.astype(np.float64) - 10.0)))
     np.testing.assert_allclose(Model(Sigmoid()).probabilities(cosines), own / own.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_texts_compete_for_a_picture_in_a_softmax_family(model):
+    items, texts = [solid("red"), solid("blue")], ["red", "blue", "white"]
+    shares = model.match(items, texts)
+    np.testing.assert_allclose(shares, model.probabilities(model.score(items, texts)), atol=1e-6)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+
+
+def test_every_pair_stands_for_itself_in_a_sigmoid_family():
+    class Sigmoid:
+        scale, bias = 10.0, -5.0
+        spec = replace(load(engine="fake").spec, loss="sigmoid", bias=-5.0)
+
+    cosines = np.array([[0.9, 0.9, -1.0], [-1.0, -1.0, -1.0]], np.float32)
+    shares = Model(Sigmoid()).matches(cosines)
+    np.testing.assert_allclose(shares, 1 / (1 + np.exp(-(10.0 * cosines.astype(np.float64) - 5.0))), rtol=1e-5)
+    assert shares[0].sum() > 1 > shares[1].sum()
 
 
 def test_a_class_is_the_mean_of_its_prompts(model):

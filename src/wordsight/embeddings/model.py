@@ -153,6 +153,23 @@ class Model:
         result: Scores = shares.astype(np.float32)
         return result
 
+    def match(self, items: Iterable[Any], texts: Sequence[str]) -> Scores:
+        """Return how well each text fits each picture, as the model's family means it: float32 (n, m).
+
+        Softmax families (CLIP): the probability that of these texts this one belongs to the picture; rows sum to 1.
+        Sigmoid families (SigLIP): the probability that picture and text belong together, each pair for itself; all of
+        a row may be near 0, or near 1.
+        """
+        return self.matches(self.score(items, texts))
+
+    def matches(self, cosines: Scores) -> Scores:
+        """Return cosines (n, m) as `match` does."""
+        if self.spec.loss != "sigmoid":
+            return self.probabilities(cosines)
+        logits = cosines.astype(np.float64) * self.scale + (self.bias or 0.0)
+        shares: Scores = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
+        return shares
+
     def score(self, items: Iterable[Any], texts: Sequence[str]) -> Scores:
         """Return the cosine of every picture with every text: float32 (n, m)."""
         scores: Scores = self.embed_images(items) @ self.embed_texts(texts).T
@@ -169,8 +186,8 @@ def load(
 ) -> Model:
     """Return a model by name or folder; None is $WORDSIGHT_MODEL, else the bundled model.
 
-    `engine`: auto, onnx, torch (or fake, which needs no model).  `device`: auto, cpu, cuda…  `precision`: auto, int8,
-    fp32.  `pixels`: fast, or exact for pictures prepared pixel for pixel as the model's authors do.  Raises
+    `engine`: auto, onnx, openvino, torch (or fake, which needs no model).  `device`: auto, cpu, cuda…  `precision`:
+    auto, int8, fp32, fp16, bf16.  `pixels`: fast, or exact for pictures prepared pixel for pixel as the model's authors do.  Raises
     `UnknownModel` with near names and the cure.
     """
     from wordsight.engines.open import open_engine
