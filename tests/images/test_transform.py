@@ -1,6 +1,7 @@
 """The reference transform is the published preprocessing; the fast one stays within two levels of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from wordsight.images.decode import Pixels, decode
+from wordsight.base.errors import ConfigError
+from wordsight.images.decode import Pixels, decode, open_picture
 from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels, normalise, transform
@@ -140,3 +142,92 @@ def deviation(one: Pixels, other: Pixels) -> int:
     """Return the largest difference in levels; the shapes must agree."""
     assert one.shape == other.shape
     return int(np.abs(one.astype(int) - other).max())
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "lanczos"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        PreprocessSpec(size=60, scale_to=64),
+        PreprocessSpec(size=50, scale_to=57, resize="squash", crop="floor"),
+        PreprocessSpec(resize="patches", patch=7, max_patches=80),
+    ],
+)
+def test_fast_is_within_two_levels_for_every_way_to_cut(photo: Make, spec: PreprocessSpec, interpolation: Any) -> None:
+    spec = replace(spec, interpolation=interpolation)
+    shapes = [(90, 121), (40, 300), (61, 33)]
+    assert 0 < max(deviation(transform(photo(*shape), spec), load_pixels(photo(*shape), spec)) for shape in shapes) <= 2
+
+
+def test_exact_is_the_reference(photo: Make, encoded: Make) -> None:
+    image = photo(90, 121)
+    for item in (image, encoded(image), Image.fromarray(image)):
+        assert deviation(load_pixels(item, SPEC, quality="exact"), transform(image, SPEC)) == 0
+    assert deviation(load_pixels(image, SPEC), transform(image, SPEC)) > 0
+    thin = np.full((1, 2_000_000, 3), 77, dtype=np.uint8)  # the reference would need 24 GiB
+    assert (load_pixels(thin, PreprocessSpec(size=64), quality="exact") == 77).all()
+
+
+def test_what_is_not_there_is_filled() -> None:
+    white = np.full((20, 10, 3), 255, dtype=np.uint8)
+    spec = PreprocessSpec(size=8, resize="longest", fill=9)
+    assert transform(white, spec)[4, :, 0].tolist() == [9, 9, 255, 255, 255, 255, 9, 9]
+    small = PreprocessSpec(size=7, scale_to=4)
+    assert transform(white[:10], small)[3, :, 0].tolist() == [0, 255, 255, 255, 255, 0, 0]
+    floor = PreprocessSpec(size=7, scale_to=4, crop="floor")
+    assert transform(white[:10], floor)[3, :, 0].tolist() == [0, 0, 255, 255, 255, 255, 0]
+
+
+def test_patches_keep_the_shape() -> None:
+    spec = PreprocessSpec(resize="patches", patch=16, max_patches=256)
+    assert resized(480, 640, spec) == (224, 288)
+    assert resized(640, 480, spec) == (288, 224)
+    assert resized(1, 1, spec) == (112, 112)  # no more than a hundred times as large, in whole patches
+    assert resized(5, 4000, spec) == (16, 4096)
+    with pytest.raises(ConfigError, match="max_patches"):
+        resized(5, 5, PreprocessSpec(resize="patches"))
+
+
+def test_colours_before_or_after() -> None:
+    clear_red = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    before, after = (PreprocessSpec(size=8, resize="squash", rgb=rgb) for rgb in ("before", "after"))
+    assert (load_pixels(clear_red, before) == 255).all()  # nothing but the white behind it
+    assert (load_pixels(clear_red, after) == 0).all()  # Pillow resizes what is clear as black
+    assert load_pixels(clear_red, PreprocessSpec(size=40, rgb="after"))[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("rgb", ["before", "after"])
+def test_a_picture_opened_before_comes_out_the_same(rgb: Any, photo: Make, encoded: Make) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    spec = PreprocessSpec(size=16, rgb=rgb)
+    for mode in ("RGB", "RGBA", "P"):
+        data = encoded(Image.fromarray(photo(40, 60)).convert(mode), exif=exif)
+        kept = open_picture(data, colours="kept")
+        assert (kept.size, kept.mode) == ((40, 60), mode)
+        assert deviation(load_pixels(kept, spec), load_pixels(data, spec)) == 0
+
+
+def test_without_antialiasing_every_pixel_sees_its_four_neighbours() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
+    spec = PreprocessSpec(size=16, resize="squash", interpolation="bilinear", antialias=False)
+    found = load_pixels(image, spec)
+    one = np.float32(1)
+    for y, x in [(0, 0), (0, 15), (15, 0), (15, 15), (7, 9), (3, 12)]:
+        row, column = (np.float32((at + 0.5) * (side / 16) - 0.5) for at, side in ((y, 37), (x, 50)))
+        top, left = int(np.floor(row)), int(np.floor(column))
+        share, across = row - np.float32(top), column - np.float32(left)
+        four = image[top : top + 2, left : left + 2].astype(np.float32)
+        lines = four[:, 0] * (one - across) + four[:, 1] * across
+        wanted = lines[0] * (one - share) + lines[1] * share
+        assert np.abs(found[y, x] + 0.5 - wanted).max() <= 0.501  # cut to whole levels, not rounded
+    near = load_pixels(image, PreprocessSpec(size=16, resize="squash", interpolation="nearest", antialias=False))
+    assert near[3, 5].tolist() == image[int(3.5 * 37 / 16), int(5.5 * 50 / 16)].tolist()
+
+
+def test_without_antialiasing_a_picture_that_fits_is_left_alone(photo: Make) -> None:
+    image = photo(16, 16)
+    spec = PreprocessSpec(size=16, resize="squash", interpolation="bilinear", antialias=False)
+    assert deviation(load_pixels(image, spec), image) == 0
+    with pytest.raises(ConfigError, match="bicubic"):
+        load_pixels(image, replace(spec, interpolation="bicubic"))

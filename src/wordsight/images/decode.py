@@ -191,18 +191,20 @@ def to_rgb(picture: "Image", name: str = "the picture") -> "Image":
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
     if picture.mode.startswith("I"):
-        upright = _grey_of_integers(picture, name)
-        upright.info = {key: value for key, value in picture.info.items() if key != "transparency"}
-        return upright
+        return _with_notes(_grey_of_integers(picture, name), picture)
     if picture.mode == "F":
         raise BrokenImage(f"{name} holds floating-point samples without a known range", cure="convert it to 8 bits")
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        result = Image.alpha_composite(white, layer).convert("RGB")
-        result.info = dict(picture.info)
-        return result
+        return _with_notes(Image.alpha_composite(white, layer).convert("RGB"), picture)
     return picture.convert("RGB")
+
+
+def _with_notes(picture: "Image", original: "Image") -> "Image":
+    """Return the picture with what the original says about itself (its orientation above all), transparency apart."""
+    picture.info = {key: value for key, value in original.info.items() if key != "transparency"}
+    return picture
 
 
 def _grey_of_integers(picture: "Image", name: str) -> "Image":
