@@ -8,9 +8,14 @@ import pytest
 import scipy.ndimage
 import torch
 import transformers
+from compare import record
+from huggingface_side import PROCESSORS, clip_tokenizer, make, saved, siglip_tokenizer, small_merges
 from timm.layers import resample_abs_pos_embed
 
 from wordsight.towers.positions import RULES, resize_grid, resize_line
+from wordsight.weights.formats.table import read_any
+from wordsight.weights.resize import resize_checkpoint
+from wordsight.weights.tensors import fit
 
 SIDES = [(7, 10), (10, 7), (16, 24), (14, 9)]
 
@@ -77,3 +82,18 @@ def test_siglip2_naflex(shape):
     resize = transformers.models.siglip2.modeling_siglip2.Siglip2VisionEmbeddings.resize_positional_embeddings
     theirs = resize(torch.from_numpy(given).view(8, 8, -1), torch.tensor([shape]), shape[0] * shape[1])[0]
     close(resize_grid(given, shape[0], extra=0, rule=RULES["naflex"]), theirs)
+
+
+@pytest.mark.parametrize("layout", ["clip", "siglip"])
+def test_a_model_of_another_size_gives_the_rows_of_transformers(layout, tmp_path):
+    words = {"clip": clip_tokenizer(small_merges()), "siglip": siglip_tokenizer(tmp_path)}[layout]
+    model = make(layout, {"vocab_size": 600, "eos_token_id": len(words) - 1})
+    side = {"height": 32, "width": 32}
+    sizes = {"size": side} if layout == "siglip" else {"size": {"shortest_edge": 32}, "crop_size": side}
+    saved(tmp_path / "theirs", model, words, PROCESSORS[layout](**sizes))
+    resized = resize_checkpoint(read_any(tmp_path / "theirs"), size=72)
+    towers = fit(resized.spec, resized.state, where="here")
+    pixels = torch.randn(3, 3, 72, 72, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True).pooler_output
+        record(f"{layout}: another image size", "transformers", towers.encode_image(pixels), theirs)
