@@ -4,22 +4,18 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import open_clip
 import openclip_words_side as words
 import pytest
-import timm
 import torch
 import transformers
 from compare import record
-from openclip_side import TEXT, VISION, both_ways, disturb, folder_of, make, ours
 from open_clip.hf_model import MeanPooler
+from openclip_side import TEXT, VISION, both_ways, disturb, folder_of, make
 
-from wordsight.base.errors import ConfigError, FormatError, ShapeMismatch, UsageError
 from wordsight.towers.external import TransformersTextTower
-from wordsight.towers.external_check import TEXT_FIELDS, TextOptions, full_config, text_options
+from wordsight.towers.external_check import TEXT_FIELDS, full_config, text_options
 from wordsight.weights.checkpoint import Keys
-from wordsight.weights.formats import external, external_known
-from wordsight.weights.found import Found
+from wordsight.weights.formats import external
 
 
 def convnext(**given):
