@@ -9,6 +9,7 @@ tower, H heads, F inner width of the MLP, E width of the shared space.  Knows no
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -62,7 +63,7 @@ class EvaAttention(nn.Module):
         if self.q_bias is not None and self.v_bias is not None:
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])  # (3D,)
         packed = F.linear(x, self.qkv.weight, bias)  # (B, T, 3D)
-        split = packed.unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
+        split = packed.view(*x.shape[:2], 3, self.heads, -1)  # (B, T, 3, H, D/H)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, D/H)
         if self.rotary is not None:
             query, key = self.rotary(query), self.rotary(key)
@@ -164,7 +165,7 @@ class EvaTransformer(nn.Module):
         """As baaivision/EVA, eva_vit_model.py: normal, residual projections scaled down with depth, a small head."""
         for name, weight in self.named_parameters():
             if weight.ndim > 1 and not name.startswith("patch_embed"):
-                nn.init.trunc_normal_(weight, std=STD)
+                nn.init.normal_(weight, std=STD)
             elif name.endswith("bias") and not name.startswith("patch_embed"):
                 nn.init.zeros_(weight)
         with torch.no_grad():
@@ -185,12 +186,13 @@ class EvaTransformer(nn.Module):
             x = block(x)
         return x
 
-    def states(self, pixels: Tensor) -> list[Tensor]:
-        """Return what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
-        states = [self.embed(pixels)]
+    def states(self, pixels: Tensor) -> Iterator[Tensor]:
+        """Yield what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
+        x = self.embed(pixels)
+        yield x
         for block in self.blocks:
-            states.append(block(states[-1]))
-        return states
+            x = block(x)
+            yield x
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Return what enters the first block, (B, T, D)."""
