@@ -187,8 +187,8 @@ def load(
     """Return a model by name or folder; None is $WORDSIGHT_MODEL, else the bundled model.
 
     `engine`: auto, onnx, openvino, torch (or fake, which needs no model).  `device`: auto, cpu, cuda…  `precision`:
-    auto, int8, fp32, fp16, bf16.  `pixels`: fast, or exact for pictures prepared pixel for pixel as the model's authors do.  Raises
-    `UnknownModel` with near names and the cure.
+    auto, int8, fp32, fp16, bf16.  `pixels`: fast, or exact for pictures prepared pixel for pixel as the model's
+    authors do.  Raises `UnknownModel` with near names and the cure.
     """
     from wordsight.engines.open import open_engine
     from wordsight.weights.find import find_model
