@@ -91,9 +91,12 @@ class Keys(Mapping[str, Array]):
 
 def check_state(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> None:
     """Raise `ShapeMismatch`, listing what is wrong, unless `state` is exactly the weights of `spec`'s towers."""
-    if not own(spec):  # the package that has the tower is asked when it is built
-        return
-    expected = shapes(spec)
+    if own(spec):  # other towers' package is asked when they are built
+        check_shapes(shapes(spec), state, where=where)
+
+
+def check_shapes(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Array], *, where: str) -> None:
+    """Raise `ShapeMismatch`, listing what is wrong, unless `state` has exactly these names and shapes."""
     both = [name for name in expected if name in state]
     found = {name: (state[name].shape, state[name].dtype) for name in both}
     sizes = [

@@ -14,10 +14,11 @@ from torch.overrides import TorchFunctionMode
 
 from wordsight.base.errors import UsageError
 from wordsight.towers.build import build
+from wordsight.towers.shapes import own
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.archive.safe import NAMES, read_safetensors
-from wordsight.weights.checkpoint import Array, check_state
+from wordsight.weights.checkpoint import Array, check_shapes, check_state
 from wordsight.weights.fingerprint import RawTensor
 
 DRAWS = ("normal_", "uniform_", "kaiming_uniform_")
@@ -59,6 +60,8 @@ def fit(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> TwoTowers
     ready = {name: torch.from_numpy(_own(array)) for name, array in state.items()}
     with _NoDraws():
         towers = build(spec)
+    if not own(spec):
+        check_shapes({name: tuple(value.shape) for name, value in towers.state_dict().items()}, state, where=where)
     towers.load_state_dict(ready, strict=True, assign=True)
     return towers.eval()
 
