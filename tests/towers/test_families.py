@@ -49,7 +49,7 @@ ACTIVATIONS = {
 }
 
 
-def attention(query, key, value, heads, seen):
+def attention(query, key, value, *, heads, seen):
     """One text or picture: (T, D) each; `seen` (T, S) says which keys a query looks at."""
     size, out = query.shape[-1] // heads, []
     for head in range(heads):
@@ -66,7 +66,7 @@ def turned(x, angles, heads):
     return torch.view_as_real(pairs * phase[:, None]).reshape(x.shape)
 
 
-def blocks(state, prefix, x, tower, seen, angles=None):
+def blocks(state, prefix, x, tower, *, seen, angles=None):
     act, epsilon = ACTIVATIONS[tower.activation], tower.epsilon
     for i in range(tower.layers):
         name = f"{prefix}transformer.resblocks.{i}"
@@ -76,7 +76,7 @@ def blocks(state, prefix, x, tower, seen, angles=None):
         )
         if angles is not None:
             query, key = turned(query, angles, tower.heads), turned(key, angles, tower.heads)
-        y = linear(state, f"{name}.attn.out_proj", attention(query, key, value, tower.heads, seen))
+        y = linear(state, f"{name}.attn.out_proj", attention(query, key, value, heads=tower.heads, seen=seen))
         x = x + y * state.get(f"{name}.ls_1.gamma", 1.0)
         y = act(linear(state, f"{name}.mlp.c_fc", norm(state, f"{name}.ln_2", x, epsilon)))
         x = x + linear(state, f"{name}.mlp.c_proj", y) * state.get(f"{name}.ls_2.gamma", 1.0)
@@ -95,7 +95,7 @@ def plain_text(state, row, tower):
     seen = ~hidden.expand(length, length)
     if tower.mask == "causal":
         seen = seen & torch.ones(length, length).tril().bool()
-    x = norm(state, "ln_final", blocks(state, "", x + state["positional_embedding"], tower, seen), tower.epsilon)
+    x = norm(state, "ln_final", blocks(state, "", x + state["positional_embedding"], tower, seen=seen), tower.epsilon)
     if tower.pool == "mean":
         pooled = x[[not p for p in padding]].mean(0) if tower.mask == "padding" else x.mean(0)
     else:
@@ -159,7 +159,7 @@ def probe_pool(state, name, x, tower):
     probe = state[f"{name}.probe"][0]
     weights, biases = state[f"{name}.attn.in_proj_weight"].chunk(3), state[f"{name}.attn.in_proj_bias"].chunk(3)
     query, key, value = (y @ w.T + b for y, w, b in zip((probe, x, x), weights, biases, strict=True))
-    mixed = attention(query, key, value, tower.pool_heads or tower.heads, torch.ones(1, len(x)).bool())
+    mixed = attention(query, key, value, heads=tower.pool_heads or tower.heads, seen=torch.ones(1, len(x)).bool())
     y = linear(state, f"{name}.attn.out_proj", mixed)
     inner = ACTIVATIONS[tower.activation](
         linear(state, f"{name}.mlp.c_fc", norm(state, f"{name}.ln", y, tower.epsilon))
@@ -176,7 +176,7 @@ def query_pool(state, name, x, tower):
     biases = state[f"{name}.attn.in_proj_bias"].chunk(3)
     query, key, value = (y @ w.T + b for y, w, b in zip((queries, x, x), weights, biases, strict=True))
     seen = torch.ones(len(queries), len(x)).bool()
-    mixed = attention(query, key, value, tower.pool_heads or tower.heads, seen)
+    mixed = attention(query, key, value, heads=tower.pool_heads or tower.heads, seen=seen)
     return linear(state, f"{name}.attn.out_proj", mixed)[0]
 
 
@@ -196,7 +196,7 @@ def plain_image(state, picture, tower):
     if tower.pre_norm:
         x = norm(state, "visual.ln_pre", x, tower.epsilon)
     angles = torch.from_numpy(rotary_angles(tower)).float().double() if tower.rotary != "none" else None
-    x = blocks(state, "visual.", x, tower, torch.ones(len(x), len(x)).bool(), angles)
+    x = blocks(state, "visual.", x, tower, seen=torch.ones(len(x), len(x)).bool(), angles=angles)
     if tower.final_norm == "tokens":
         x = norm(state, "visual.ln_post", x, tower.epsilon)
     pools = {"attention": probe_pool, "queries": query_pool}
