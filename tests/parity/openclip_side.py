@@ -79,7 +79,7 @@ def make(cfg, kind="CLIP", seed=0):
     return disturb(getattr(open_clip, kind)(**values), seed)
 
 
-def folder_of(place, model, cfg, preprocess=None, name="open_clip_model.safetensors"):
+def folder_of(place, model, cfg, preprocess=None, *, name="open_clip_model.safetensors"):
     """Write a hub folder as open_clip's own `save_for_hf` lays it out."""
     from safetensors.torch import save_file
 

@@ -58,6 +58,9 @@ def assemble(found: Found, keys: Keys, config: Config, format_name: str) -> Chec
     """Return the model of weights under open_clip's names and a configuration; every weight is used once."""
     assumed = [*config.assumed, *_drop_decoder(keys)]
     image, state = _read_image(keys, config)
+    if config.assumed and (image.kind == "eva" or image.rotary != "none"):  # there is no configuration
+        room = "perception" if image.rotary == "perception" else "eva"
+        assumed += resolve(f"{ROOM}{room}:assumed_trunk")(image)
     text, words = _read_text(found, keys, config)
     state |= words
     state["logit_scale"] = keys.take("logit_scale").reshape(())
@@ -106,6 +109,8 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     content = save({name: np.ascontiguousarray(array) for name, array in state.items()}, metadata={"format": "pt"})
     with atomic_write(target / WEIGHTS) as handle:
         handle.write(content)
+    if external:
+        write_json(target / "config.json", _external("trunk_config")(spec.text))
     write_json(target / CONFIG, values)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import FormatError
+from wordsight.base.optional import resolve
 from wordsight.weights.checkpoint import Array
 from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
-from wordsight.weights.formats.openclip_timm import guess_name
+from wordsight.weights.formats.openclip_timm import TRUNK, guess_name
 from wordsight.weights.found import Found
 
 HEAD_WIDTH = {1280: 80, 1408: 88, 1664: 104, 1792: 112}  # ViT-H, g, bigG, e; elsewhere 64 (open_clip's configurations)
@@ -33,7 +34,7 @@ def guessed(found: Found, keys: Mapping[str, Array]) -> Config:
     clipa = vision.get("pool_type") == "avg"
     if clipa:
         text |= {"pool_type": "last", "no_causal_mask": True, "tokenizer_kwargs": {"strip_sep_token": True}}
-    siglip = "timm_model_name" in vision
+    siglip = "siglip" in vision.get("timm_model_name", "")
     if siglip:
         text |= {"pool_type": "last", "no_causal_mask": True, "norm_kwargs": {"eps": 1e-6}}
         text |= {"tokenizer_kwargs": {"clean": "canonicalize"}}
@@ -44,11 +45,13 @@ def guessed(found: Found, keys: Mapping[str, Array]) -> Config:
     if text["vocab_size"] != 49408:
         text["hf_tokenizer_name"] = "tokenizer.json"
     raw: dict[str, Any] = {"embed_dim": _width(keys), "vision_cfg": vision, "text_cfg": text}
-    if not siglip and not clipa:
+    if "timm_model_name" not in vision and not clipa:
         raw["quick_gelu"] = _quick_gelu(found, keys, assumed)
     preprocess: dict[str, Any] = {}
     if siglip:
         preprocess = {"mean": HALF, "std": HALF, "resize_mode": "squash"}
+    elif _room(keys) == "perception":
+        preprocess = {"mean": HALF, "std": HALF, "resize_mode": "squash", "interpolation": "bilinear"}
     elif clipa:
         preprocess = {"mean": IMAGENET[0], "std": IMAGENET[1], "resize_mode": "squash", "interpolation": "bilinear"}
     spec = preprocessing(preprocess, str(found.path))
@@ -93,6 +96,8 @@ def _text(keys: Mapping[str, Array]) -> dict[str, Any]:
 def _vision(keys: Mapping[str, Array], assumed: list[str]) -> dict[str, Any]:
     if "visual.layer1.0.conv1.weight" in keys:
         return _resnet(keys)
+    if _room(keys):
+        return {}
     name = guess_name(keys)
     if name is not None:
         assumed.append(
@@ -101,11 +106,18 @@ def _vision(keys: Mapping[str, Array], assumed: list[str]) -> dict[str, Any]:
         )
         size = int(name.rpartition("_")[2])
         return {"timm_model_name": name, "timm_pool": "map", "timm_proj": "none", "image_size": size}
+    if any(name.startswith(TRUNK) for name in keys):
+        cfg: dict[str, Any] = resolve("wordsight.weights.formats.external:guess_image")(keys, _width(keys))
+        assumed.append(
+            f"size and pooling of the image tower as the published {cfg['timm_model_name']} has them; "
+            f"to say otherwise: {SET} image.size=320 --set preprocess.size=320"
+        )
+        return cfg
     if "visual.class_embedding" not in keys or "visual.conv1.weight" not in keys:
         raise FormatError("the image tower is none of open_clip's own", cure="give its open_clip_config.json")
     width, _, patch, _ = keys["visual.conv1.weight"].shape
     side = round((len(keys["visual.positional_embedding"]) - 1) ** 0.5)
-    cfg: dict[str, Any] = {
+    cfg = {
         "image_size": side * patch,
         "patch_size": patch,
         "width": width,
@@ -129,6 +141,12 @@ def _vision(keys: Mapping[str, Array], assumed: list[str]) -> dict[str, Any]:
     return cfg
 
 
+def _room(keys: Mapping[str, Array]) -> str:
+    """Return the format that knows a trunk of Perception Encoder or EVA by its weights alone, or ""."""
+    rooms = ("perception", "eva")
+    return next((r for r in rooms if resolve(f"wordsight.weights.formats.{r}:recognise_trunk")(keys, {})), "")
+
+
 def _resnet(keys: Mapping[str, Array]) -> dict[str, Any]:
     blocks = [
         len({name.split(".")[2] for name in keys if name.startswith(f"visual.layer{stage}.")}) for stage in range(1, 5)
@@ -140,7 +158,7 @@ def _resnet(keys: Mapping[str, Array]) -> dict[str, Any]:
 
 def _quick_gelu(found: Found, keys: Mapping[str, Array], assumed: list[str]) -> bool:
     """Say whether the towers use QuickGELU: from the names, or weights in OpenAI's mixture of 16 and 32 bits."""
-    names = " ".join([found.path.name, str(getattr(found, "facts", {}).get("name", ""))]).lower()
+    names = " ".join([found.path.name, str(found.facts.get("name", ""))]).lower()
     named = any(word in names for word in QUICK)
     first = keys.get("visual.conv1.weight")
     norm = keys.get("ln_final.weight")

@@ -57,6 +57,8 @@ def read_words(found: Found, cfg: Text, text: TextTowerSpec) -> tuple[TokenizerS
     vocabulary = _vocabulary(json.loads(data))
     settings = found.json(SETTINGS) or {}
     pad = vocabulary.get(_word(settings.get("pad_token")) or next((w for w in PADS if w in vocabulary), ""), 0)
+    if text.kind == "transformers":
+        pad = text.pad_id  # by which the tower knows what is no text
     spec = replace(spec, kind="tokenizers", pad_id=pad)
     if strip:
         spec = replace(spec, blank_id=vocabulary.get(_word(settings.get("sep_token")) or "[SEP]"))
@@ -68,7 +70,9 @@ def read_words(found: Found, cfg: Text, text: TextTowerSpec) -> tuple[TokenizerS
 
 def padding(text: TextTowerSpec) -> Any:
     """Return "full" for towers that read what stands behind the text, "longest" for the others."""
-    return "longest" if text.mask == "causal" and text.pool in ("end", "first") else "full"
+    hidden = text.mask == "causal" and text.pool in ("end", "first")
+    hidden = hidden or (text.mask == "padding" and text.pool in ("end", "first", "mean"))
+    return "longest" if hidden else "full"
 
 
 def write_words(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes]]:
