@@ -12,10 +12,14 @@ from compare import record
 from open_clip.hf_model import MeanPooler
 from openclip_side import TEXT, VISION, both_ways, disturb, folder_of, make
 
+from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
 from wordsight.towers.external import TransformersTextTower
-from wordsight.towers.external_check import TEXT_FIELDS, full_config, text_options
+from wordsight.towers.external_check import IMAGE_FIELDS, TEXT_FIELDS, full_config, text_options
+from wordsight.towers.spec import ImageTowerSpec
 from wordsight.weights.checkpoint import Keys
-from wordsight.weights.formats import external
+from wordsight.weights.formats import external, external_known, openclip
+from wordsight.weights.found import Found
+from wordsight.weights.tensors import fit
 
 
 def convnext(**given):
@@ -212,3 +216,120 @@ def test_text_trunks_that_open_clip_does_not_have(case, tmp_path):
         record(f"{kind} text trunk, {pooler}", "transformers", tower(tokens), pooled @ torch.from_numpy(projection).T)
     again = full_config(TEXT_FIELDS, kind, external.trunk_config(spec), "x")
     assert again == text_options(spec).config
+
+
+def convnext_folder(place, monkeypatch, **cfg):
+    """A tiny ConvNeXt model whose shapes are those of a published name."""
+    monkeypatch.setitem(external_known.CONVNEXTS, ((1, 1, 2, 1), 16), "convnext_tiny_test")
+    vision = {"timm_model_name": "convnext_tiny_test", "timm_pool": "", "image_size": 256} | cfg
+    cfg = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": TEXT}
+    return folder_of(place, make(cfg), cfg)
+
+
+@pytest.mark.parametrize("projection", ["linear", "mlp"])
+def test_a_bare_convnext_is_known_by_its_shapes(projection, tmp_path, monkeypatch):
+    place = convnext_folder(tmp_path / "theirs", monkeypatch, timm_proj=projection)
+    tensors = Found(place).tensors
+    assert external.guess_image(tensors, 48) == {
+        "timm_model_name": "convnext_tiny_test",
+        "timm_pool": "",
+        "timm_proj": projection,
+        "image_size": 256,
+    }
+    keys = Keys({name: value for name, value in tensors.items() if name.startswith("visual.")}, where="here")
+    spec, state = external.read_image(keys, {}, 48)
+    keys.finish()
+    assert (spec.trunk, spec.size, len(state)) == ("convnext_tiny_test", 256, len(keys))
+    with pytest.raises(FormatError, match="its weights alone do not name"):
+        external.guess_image({"visual.trunk.stem.0.weight": np.zeros((17, 3, 4, 4))}, 48)
+
+
+def test_the_sizes_of_published_trunks_are_theirs():
+    import timm
+
+    for (depths, width), name in external_known.CONVNEXTS.items():
+        with torch.device("meta"):
+            made = timm.create_model(name, num_classes=0)
+        found = tuple(len(stage.blocks) for stage in made.stages)
+        assert (found, made.stem[0].out_channels) == (depths, width), name
+    for name, (kind, given) in external_known.TRUNKS.items():
+        assert set(given) <= set(TEXT_FIELDS[kind]), name
+    assert external_known.known_trunk("FacebookAI/roberta-base") == external_known.known_trunk("roberta-base")
+
+
+def test_defaults_are_those_of_transformers():
+    for fields in (TEXT_FIELDS, IMAGE_FIELDS):
+        for kind, defaults in fields.items():
+            config = transformers.CONFIG_MAPPING[kind]() if fields is TEXT_FIELDS else transformers.AlignVisionConfig()
+            theirs = full_config(fields, kind, json.loads(config.to_json_string(use_diff=False)), "x")
+            assert theirs == defaults, kind
+
+
+def test_weights_that_do_not_fit_their_trunk_are_listed(tmp_path, monkeypatch):
+    place = convnext_folder(tmp_path / "theirs", monkeypatch)
+    checkpoint = openclip.read(Found(place))
+    state = dict(checkpoint.state)
+    state["visual.trunk.other"] = state.pop("visual.trunk.stem.0.bias")
+    with pytest.raises(
+        ShapeMismatch, match=r"1 missing \(visual\.trunk\.stem\.0\.bias\); 1 unknown \(visual\.trunk\.other"
+    ):
+        fit(checkpoint.spec, state, where="here")
+
+
+def roberta_keys(**more):
+    config = transformers.RobertaConfig(vocab_size=60, **ROBERTA)
+    model = transformers.RobertaModel(config, add_pooling_layer=False)
+    state = {f"text.transformer.{name}": value.numpy() for name, value in model.state_dict().items()}
+    state |= {f"text.proj.{i}.weight": np.zeros((4, 4), np.float32) for i in (0, 2)} | more
+    return Keys(state, where="here"), {"model_type": "roberta", "vocab_size": 60, **ROBERTA}
+
+
+def test_position_tables_of_older_files_are_left_out():
+    keys, config = roberta_keys(**{"text.transformer.embeddings.position_ids": np.arange(40)[None]})
+    _, state = external.read_text(keys, {"hf_config": config}, 24)
+    keys.finish()
+    assert "text.transformer.embeddings.position_ids" not in state
+
+
+@pytest.mark.parametrize(
+    ("cfg", "message"),
+    [
+        ({}, "does not stand in its files"),
+        ({"hf_model_name": "somebody/else"}, "'somebody/else' of here is does not stand in its files"),
+        ({"hf_model_name": "roberta-base"}, "60 words of 48 channels, roberta-base has 50265 of 768"),
+        ({"hf_config": {"model_type": "gpt2"}}, "is a 'gpt2' of transformers"),
+        ({"hf_config": 1, "hf_pooler_type": "odd"}, "hf_pooler_type 'odd'"),
+        ({"hf_config": 1, "hf_proj_type": "odd"}, "hf_proj_type 'odd'"),
+        ({"hf_config": 1, "hf_proj_type": None}, "with 48 features for 24"),
+    ],
+)
+def test_text_trunks_that_are_refused(cfg, message):
+    keys, config = roberta_keys()
+    if cfg.get("hf_config") == 1:
+        cfg = cfg | {"hf_config": config}
+    with pytest.raises(FormatError, match=message):
+        external.read_text(keys, cfg, 24)
+
+
+def test_what_open_clip_has_no_place_for():
+    keys, config = roberta_keys()
+    spec, _ = external.read_text(keys, {"hf_config": config, "hf_model_name": "x/y"}, 24)
+    assert external.text_cfg(spec)["hf_model_name"] == "x/y"
+    for options in ({"pooler": "last"}, {"projection_bias": True}, {"name": ""}, {"pooling_layer": True}):
+        with pytest.raises(UsageError, match="open_clip has no place"):
+            external.text_cfg(replace(spec, options=spec.options | options))
+    image = ImageTowerSpec(kind="timm", trunk="convnext_base", options={"arguments": {"patch_drop_rate": 0.5}})
+    assert external.image_cfg(image)["patch_dropout"] == 0.5
+    with pytest.raises(UsageError, match="cannot be told depths"):
+        external.image_cfg(replace(image, options={"arguments": {"depths": [1, 1, 1, 1]}}))
+    with pytest.raises(UsageError, match="no image tower of kind 'transformers'"):
+        external.image_cfg(ImageTowerSpec(kind="transformers", trunk="align_vision_model"))
+
+
+@pytest.mark.parametrize(
+    ("cfg", "message"),
+    [({"timm_proj": "odd"}, "timm_proj 'odd'"), ({"image_size": [224, 112]}, "no square")],
+)
+def test_image_configurations_that_are_refused(cfg, message):
+    with pytest.raises(FormatError, match=message):
+        external.read_image(Keys({}, where="here"), {"timm_model_name": "convnext_base"} | cfg, 48)
