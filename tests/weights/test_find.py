@@ -1,12 +1,30 @@
 """From a name to a folder, and what is said when there is none."""
 
+import os
+import shutil
 import sys
 
+import numpy as np
 import pytest
 
-from wordsight.base.errors import UnknownModel
-from wordsight.weights import find
+from wordsight.base.errors import FormatError, UnknownModel
+from wordsight.towers.shapes import shapes
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.weights import converted, find
+from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.find import find_model
+from wordsight.weights.folder import load_towers, read_checkpoint, read_manifest, verify
+
+
+def write_openai(path):
+    """A small file of OpenAI's layout, with the published vocabulary."""
+    image = ImageTowerSpec(size=32, width=64, layers=1, heads=1, patch=16)
+    spec = ModelSpec("tiny", 16, image, TextTowerSpec(width=64, layers=1, heads=1))
+    draw = np.random.default_rng(0)
+    state = {name: draw.normal(0, 0.02, shape).astype(np.float16) for name, shape in shapes(spec).items()}
+    extras = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}
+    write_torch(path, {**state, **{name: np.array(value) for name, value in extras.items()}})
+    return path
 
 
 @pytest.fixture
@@ -42,37 +60,96 @@ def test_none_is_the_variable_then_the_bundled_model(model, monkeypatch, tmp_pat
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("ViT-B-32", r"is an architecture \(ViT-B-32\), not weights"),
-        ("vit-b/32", r"is an architecture \(ViT-B-32\), not weights"),
-        ("ViT-B-32/laion2b_s34b_b79k", "names a public checkpoint; reading those is not part of this version"),
-        ("hf-hub:org/name", "names a public checkpoint; reading those is not part of this version"),
-        ("google/siglip-base-patch16-224", "if it is a public model: reading those is not part of this version"),
-        ("ViT-B-23", "near it are the architectures .*ViT-B-32.*no weights"),
-        ("nonsense", "'nonsense': there is no such folder"),
-        ("./nowhere/x", "there is no such folder"),
+        ("ViT-B-32", r"'ViT-B-32' is an architecture, not weights; choose one of .*ViT-B-32/openai"),
+        ("vit-b-32", "is an architecture, not weights; choose one of .*ViT-B-32/openai"),
+        ("tiny-96", r"is an architecture \(tiny-96\), not weights; train one"),
+        ("ViT-B-32/nobody", "no weights 'ViT-B-32/nobody'; choose one of"),
+        ("hf-hub:org/name", "the network is not to be used"),
+        ("google/siglip-nothing", "the network is not to be used"),
+        ("nonsense", "no model 'nonsense'; there is no such folder; train one"),
+        ("./nowhere/x", "there is no such file or folder; train one"),
     ],
 )
 def test_unknown_names_are_answered_truthfully(name, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnknownModel, match=said) as caught:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UnknownModel, match=said):
         find_model(name)
-    assert "wordsight train" in caught.value.cure
 
 
 def test_a_folder_without_a_model_and_a_file_are_answered(model):
     with pytest.raises(UnknownModel, match=r"runs has no model\.json; did you mean .*mine\?"):
         find_model(model.parent)
     (model / "empty").mkdir()
-    with pytest.raises(UnknownModel, match="so it is no model"):
+    with pytest.raises(UnknownModel, match="has no file that models are stored in"):
         find_model(model / "empty")
-    with pytest.raises(UnknownModel, match=f"give its folder, {model}"):
-        find_model(model / "model.json")
-    (model / "ViT-B-32.pt").write_bytes(b"")
-    with pytest.raises(UnknownModel, match="reading public checkpoints is not part of this version"):
-        find_model(model / "ViT-B-32.pt")
+    assert find_model(model / "model.json") == model
     (model / "cat.jpg").write_bytes(b"")
-    with pytest.raises(UnknownModel, match="is a file, not the folder of a model"):
+    with pytest.raises(UnknownModel, match="is a file that models are not stored in; known: .safetensors"):
         find_model(model / "cat.jpg")
+
+
+@pytest.fixture
+def public(tmp_path, monkeypatch):
+    """A file of OpenAI's layout and an empty cache."""
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "files").mkdir()
+    return write_openai(tmp_path / "files" / "tiny.pt")
+
+
+def test_a_public_file_is_converted_once_and_again_when_it_changes(public, tmp_path, capsys):
+    folder = find_model(public)
+    assert folder.parent == tmp_path / "cache" / "models"
+    said = capsys.readouterr().err
+    assert f"{public} is read as openai" in said
+    assert "assumed: that the towers use QuickGELU" in said
+    manifest = read_manifest(folder)
+    assert manifest.origin == {"format": "openai", "file": "tiny.pt", "path": str(public)}
+    verify(folder)
+    assert find_model(str(public)) == folder
+    assert capsys.readouterr().err == ""
+    os.utime(public, ns=(1, 1))
+    again = find_model(public)
+    assert again != folder
+    assert read_manifest(again).fingerprint == manifest.fingerprint
+    (public.parent / "config.json").write_text("{}")  # what lies beside counts, too
+    assert find_model(public) not in (folder, again)
+    (public.parent / "config.json").unlink()
+    assert find_model(public) == again
+
+
+def test_what_two_processes_convert_at_once_is_whole(public, monkeypatch):
+    before = find_model(public)
+    shutil.move(before, before.parent.parent / "aside")
+    read_any = converted.read_any
+
+    def slow(path, **options):
+        shutil.copytree(before.parent.parent / "aside", before)  # another process was quicker
+        return read_any(path, **options)
+
+    monkeypatch.setattr(converted, "read_any", slow)
+    assert find_model(public) == before
+    assert list(before.parent.iterdir()) == [before]
+    verify(before)
+
+
+def test_public_files_are_read_without_torch(public, tmp_path):
+    import subprocess
+
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from wordsight.weights.folder import find_model, read_checkpoint\n"
+        "print(len(read_checkpoint(find_model(sys.argv[1])).state))"
+    )
+    out = subprocess.run([sys.executable, "-c", code, str(public)], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == [str(len(read_checkpoint(find_model(public)).state))]
+
+
+def test_towers_of_a_public_file(public):
+    towers = load_towers(public)
+    assert towers.spec.text.activation == "quick_gelu"
+    assert not towers.training
 
 
 def test_specs_are_read_without_torch(model):

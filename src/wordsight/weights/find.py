@@ -1,87 +1,94 @@
-"""From what a user types after `--model` to the folder of a model.  Free of PyTorch."""
+"""From what a user types after `--model` to the folder of a model.  Free of PyTorch.
 
-import difflib
+    find_model("ViT-B-32/openai"), find_model("model.pt"), find_model("folder"), find_model(None)
+
+A public checkpoint is converted once, into the cache (`weights.converted`); all that comes after sees only folders of
+ours.
+"""
+
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from wordsight.base.errors import UnknownModel
+from wordsight.base.optional import resolve
 from wordsight.towers import catalogue
 
 MANIFEST = "model.json"
 VARIABLE = "WORDSIGHT_MODEL"
 BUNDLED = Path(__file__).parent.parent / "bundled"
-CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors", ".npz", ".onnx", ".ckpt")
-OURS = "train one (wordsight train), or give the folder of a model saved by wordsight"
+OURS = "train one (wordsight train), or give the file or folder of a public checkpoint"
 
 
-def find_model(name_or_path: str | Path | None = None) -> Path:
-    """Return the folder of a model: a path; None is $WORDSIGHT_MODEL, else the model that ships with the package.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model lies: a folder of ours, or a public checkpoint; `name` is what the model is called."""
 
-    Anything else raises `UnknownModel`, which says what the name is, if it is known, and the cure.
+    path: Path
+    name: str = ""
+
+    @property
+    def ours(self) -> bool:
+        """Is it a model folder of ours?"""
+        return (self.path / MANIFEST).is_file()
+
+
+def find_model(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Path:
+    """Return the folder of a model: of a path or name; None is $WORDSIGHT_MODEL, else the bundled model.
+
+    Public checkpoints are fetched (unless `fetch` is False or the network is not to be used) and converted once.
+    What leads to no model raises `UnknownModel`, which says what the name is, if it is known, and the cure.
     """
+    place = locate(name_or_path, fetch=fetch)
+    if place.ours:
+        return place.path
+    folder: Path = resolve("wordsight.weights.converted:converted")(place.path, name=place.name)
+    return folder
+
+
+def locate(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Place:
+    """Return where a model lies, before anything is converted."""
     if name_or_path is not None:
-        return _find(str(name_or_path))
+        return _locate(str(name_or_path), fetch=fetch)
     named = os.environ.get(VARIABLE)
     if named:
         try:
-            return _find(named)
+            return _locate(named, fetch=fetch)
         except UnknownModel as error:
             raise UnknownModel(f"{VARIABLE}: {error.problem}", cure=error.cure) from None
     if not (BUNDLED / MANIFEST).is_file():
-        raise UnknownModel(
-            "no model comes with this installation", cure=f"give --model FOLDER or set {VARIABLE}; {OURS}"
-        )
-    return BUNDLED
+        raise UnknownModel("no model comes with this installation", cure=f"give --model or set {VARIABLE}; {OURS}")
+    return Place(BUNDLED)
 
 
-def _find(name: str) -> Path:
-    folder = Path(name).expanduser()
-    if (folder / MANIFEST).is_file():
-        return folder
-    if folder.is_dir():
-        raise _no_model_in(folder)
-    if folder.is_file():
-        raise UnknownModel(f"{folder} is a file, not the folder of a model", cure=_file_cure(folder))
-    raise _unknown_name(name)
+def _locate(name: str, *, fetch: bool) -> Place:
+    path = Path(name).expanduser()
+    if path.is_file() and (path.parent / MANIFEST).is_file() and path.name in (MANIFEST, "weights.safetensors"):
+        path = path.parent
+    if path.exists():
+        if not (path / MANIFEST).is_file():
+            _require_public(path)
+        return Place(path)
+    return _named(name, fetch=fetch)
 
 
-def _no_model_in(folder: Path) -> UnknownModel:
-    inside = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+def _require_public(path: Path) -> None:
+    inside = sorted(found.parent for found in path.glob(f"*/{MANIFEST}")) if path.is_dir() else []
     if inside:
-        return UnknownModel(f"{folder} has no {MANIFEST}", cure=f"did you mean {' or '.join(map(str, inside[:3]))}?")
-    return UnknownModel(f"{folder} has no {MANIFEST}, so it is no model", cure=OURS)
+        raise UnknownModel(f"{path} has no {MANIFEST}", cure=f"did you mean {' or '.join(map(str, inside[:3]))}?")
+    resolve("wordsight.weights.converted:require_model")(path)
 
 
-def _file_cure(path: Path) -> str:
-    if path.name == "weights.safetensors" or path.name == MANIFEST:
-        return f"give its folder, {path.parent}"
-    if path.suffix in CHECKPOINTS:
-        return f"reading public checkpoints is not part of this version; {OURS}"
-    return OURS
-
-
-def _unknown_name(name: str) -> UnknownModel:
-    shape, _, rest = name.partition("/")
+def _named(name: str, *, fetch: bool) -> Place:
+    if name.startswith((".", "/", "~")):
+        raise UnknownModel(f"no model {name!r}: there is no such file or folder", cure=OURS)
     shapes = {known.lower(): known for known in catalogue.names()}
+    address = resolve("wordsight.weights.names:address")(name)
+    if address is not None:
+        return Place(resolve("wordsight.weights.hub:fetch")(address, offline=not fetch), address.name or str(address))
     if name.replace("/", "-").lower() in shapes:
         known = shapes[name.replace("/", "-").lower()]
-        return UnknownModel(
-            f"{name!r} is an architecture ({known}), not weights", cure=f"wordsight has none for it yet: {OURS}"
-        )
-    if name.startswith(("hf-hub:", "http:", "https:")) or (rest and shape.lower() in shapes):
-        return _public(name)
-    near = difflib.get_close_matches(name, catalogue.names(), n=3, cutoff=0.6)
-    if near:
-        return UnknownModel(
-            f"no model {name!r}",
-            cure=f"near it are the architectures {', '.join(near)}, but they are no weights; {OURS}",
-        )
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return UnknownModel(
-            f"no folder {name!r}", cure=f"if it is a public model: reading those is not part of this version; {OURS}"
-        )
-    return UnknownModel(f"no model {name!r}: there is no such folder", cure=OURS)
-
-
-def _public(name: str) -> UnknownModel:
-    return UnknownModel(f"{name!r} names a public checkpoint; reading those is not part of this version", cure=OURS)
+        raise UnknownModel(f"{name!r} is an architecture ({known}), not weights", cure=OURS)
+    near = resolve("wordsight.weights.names:near")(name)
+    cure = f"did you mean {' or '.join(near)}?" if near else f"there is no such folder; {OURS}"
+    raise UnknownModel(f"no model {name!r}", cure=cure)
