@@ -62,7 +62,8 @@ class _Files:
         vocabulary: Any = self.whole.get("model", {}).get("vocab", {})
         if isinstance(vocabulary, list):  # Unigram: pairs of piece and score
             vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
-        return vocabulary | {entry["content"]: entry["id"] for entry in self.whole.get("added_tokens", [])}
+        vocabulary |= {entry["content"]: entry["id"] for entry in self.whole.get("added_tokens", [])}
+        return dict(vocabulary)
 
 
 def read_words(found: Found, layout: Layout, text: TextTowerSpec) -> Words:
