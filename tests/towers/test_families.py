@@ -337,3 +337,19 @@ def test_text_towers_that_cannot_be():
         refused('tokenizer.padding = "longest"', text=dataclasses.replace(TEXT, **changes), padding="longest")
     for changes in ({}, {"pool": "first"}, {"mask": "padding"}, {"mask": "padding", "pool": "mean"}):
         check_spec(spec_of(text=dataclasses.replace(TEXT, **changes), padding="longest"))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_every_option_works_in_half_precision(dtype):
+    towers = [towers_of(dataclasses.replace(VIT, **changes), width=24).float() for changes in IMAGES.values()]
+    pixels, tokens = torch.randn(3, 3, 18, 18), some_rows()
+    images = [(made, lambda made: made.encode_image(pixels)) for made in towers]
+    towers = [towers_of(text=dataclasses.replace(TEXT, **changes), width=20).float() for changes in TEXTS.values()]
+    texts = [(made, lambda made: made.encode_text(tokens)) for made in towers]
+    for made, encode in images + texts:
+        exact = encode(made)
+        with torch.autocast("cpu", dtype):
+            mixed = encode(made)
+        for rows in (mixed, encode(made.to(dtype))):
+            assert rows.dtype == torch.float32
+            assert (rows * exact).sum(1).min() > 0.98
