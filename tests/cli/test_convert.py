@@ -1,15 +1,19 @@
 from argparse import ArgumentParser
 
+import numpy as np
 import pytest
 import torch
 
-from wordsight.base.errors import UnknownModel, UsageError
+from wordsight.base.errors import ConfigError, NotFound, UnknownModel, UsageError
 from wordsight.cli import convert
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
+from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
-from wordsight.weights.folder import read_manifest, save_model
+from wordsight.weights.archive.torchfile import write_torch
+from wordsight.weights.folder import read_checkpoint, read_manifest, save_model
+from wordsight.weights.found import Found
 
 
 @pytest.fixture
@@ -60,10 +64,84 @@ def test_half_is_half_as_large(model, tmp_path):
     assert sizes[0] < 0.6 * sizes[1]
 
 
-@pytest.mark.parametrize(("name", "why"), [("openclip", "is not part of this version"), ("tape", "is unknown")])
-def test_other_formats_are_named_honestly(model, tmp_path, name, why):
-    with pytest.raises(UsageError, match=f"'{name}' {why}; use --to wordsight or onnx"):
-        convert_with(model, tmp_path / "out", "--to", name)
+def test_an_unknown_format_is_said(model, tmp_path):
+    with pytest.raises(UsageError, match="'tape' is unknown; use --to wordsight or onnx or openai or openclip"):
+        convert_with(model, tmp_path / "out", "--to", "tape")
+
+
+@pytest.fixture
+def public(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    image = ImageTowerSpec(size=32, width=64, layers=1, heads=1, patch=16)
+    spec = ModelSpec("small", 16, image, TextTowerSpec(width=64, layers=1, heads=1))
+    draw = np.random.default_rng(0)
+    state = {name: draw.normal(0, 0.02, shape).astype(np.float16) for name, shape in shapes(spec).items()}
+    extras = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}
+    write_torch(tmp_path / "small.pt", {**state, **{name: np.array(value) for name, value in extras.items()}})
+    return tmp_path / "small.pt"
+
+
+def test_a_public_file_and_back(public, tmp_path, capsys):
+    assert convert_with(public, tmp_path / "ours", "--to", "wordsight") == 0
+    assert "assumed: that the towers use QuickGELU" in capsys.readouterr().err
+    assert convert_with(tmp_path / "ours", tmp_path / "back.pt", "--to", "openai") == 0
+    before, after = Found(public).tensors, Found(tmp_path / "back.pt").tensors
+    assert set(before) == set(after)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert not (tmp_path / "cache").exists()  # only what is used without converting is kept there
+
+
+def test_what_is_set_is_no_longer_assumed(public, tmp_path, capsys):
+    sets = ("--set", "image.activation=gelu", "--set", "text.activation=gelu", "--set", "preprocess.rgb=before")
+    assert convert_with(public, tmp_path / "ours", "--to", "wordsight", *sets) == 0
+    assert "assumed" not in capsys.readouterr().err
+    manifest = read_manifest(tmp_path / "ours")
+    assert manifest.assumed == ()
+    assert (manifest.spec.text.activation, manifest.spec.preprocess.rgb) == ("gelu", "before")
+    with pytest.raises(UsageError, match=r"no place for .*text\.activation = 'gelu'"):
+        convert_with(tmp_path / "ours", tmp_path / "back.pt", "--to", "openai")
+    with pytest.raises(ConfigError, match=r"unknown key image\.activatoin; did you mean activation"):
+        convert_with(public, tmp_path / "x", "--to", "wordsight", "--set", "image.activatoin=gelu")
+    with pytest.raises(ConfigError, match=r"image\.activation = 'swish'; use one of"):
+        convert_with(public, tmp_path / "x", "--to", "wordsight", "--set", "image.activation=swish")
+
+
+def test_another_size_interpolates_positions(public, tmp_path):
+    assert convert_with(public, tmp_path / "large", "--to", "wordsight", "--set", "image.size=64") == 0
+    checkpoint = read_checkpoint(tmp_path / "large")
+    assert checkpoint.spec.image.size == checkpoint.spec.preprocess.size == 64
+    assert checkpoint.state["visual.positional_embedding"].shape == (17, 64)
+    with pytest.raises(UsageError, match=r"image\.size=big; give a whole number"):
+        convert_with(public, tmp_path / "x", "--to", "wordsight", "--set", "image.size=big")
+
+
+def test_a_part_of_a_training_checkpoint(public, tmp_path):
+    state = {name: torch.from_numpy(np.array(array)) for name, array in Found(public).tensors.items()}
+    averaged = {name: value * 2 if value.is_floating_point() else value for name, value in state.items()}
+    torch.save({"epoch": 3, "state_dict": state, "state_dict_ema": averaged}, tmp_path / "epoch_3.pt")
+    assert convert_with(tmp_path / "epoch_3.pt", tmp_path / "plain", "--to", "wordsight") == 0
+    assert any("take them with --part state_dict_ema" in said for said in read_manifest(tmp_path / "plain").assumed)
+    part = ("--part", "state_dict_ema")
+    assert convert_with(tmp_path / "epoch_3.pt", tmp_path / "mean", "--to", "wordsight", *part) == 0
+    plain, mean = (read_checkpoint(tmp_path / name).state["text_projection"] for name in ("plain", "mean"))
+    assert np.array_equal(mean, 2 * plain)
+    with pytest.raises(NotFound, match="has no part nothing; it has epoch, state_dict, state_dict_ema"):
+        convert_with(tmp_path / "epoch_3.pt", tmp_path / "x", "--to", "wordsight", "--part", "nothing")
+
+
+def test_a_vocabulary_where_none_is_needed_is_refused(public, tmp_path):
+    (tmp_path / "merges.txt").write_text("a b\n")
+    with pytest.raises(UsageError, match="comes with the published vocabulary"):
+        convert_with(public, tmp_path / "x", "--to", "wordsight", "--tokenizer", tmp_path / "merges.txt")
+
+
+def test_graphs_of_a_public_file(public, tmp_path):
+    assert convert_with(public, tmp_path / "light", "--to", "onnx", "--precision", "fp32") == 0
+    assert read_manifest(tmp_path / "light").precisions == ("fp32",)
+    quick = read_manifest(tmp_path / "light").fingerprint
+    sets = ("--set", "image.activation=gelu")
+    assert convert_with(public, tmp_path / "plain", "--to", "onnx", "--precision", "fp32", *sets) == 0
+    assert read_manifest(tmp_path / "plain").fingerprint != quick
 
 
 def test_out_must_differ_for_a_model_folder(model):

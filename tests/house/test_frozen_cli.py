@@ -19,7 +19,7 @@ FROZEN = {
     "train": "RECIPE --set --resume",
     "evaluate": "MODEL --tasks --out --precision",
     "report": "RUN --out",
-    "convert": "IN OUT --to --precision --half",
+    "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch NAME",
 }
 

@@ -1,67 +1,140 @@
 """`wordsight convert IN OUT --to FORMAT`: a model in another form.
 
-"onnx" writes the graphs of the light install (into IN itself when OUT is the same folder); "wordsight" a
-fresh model folder.
+IN is anything that leads to a model: a folder of ours, a public checkpoint, a name.  "onnx" writes the graphs of the
+light install (into IN itself when OUT is the same folder), "wordsight" a fresh model folder, every other
+format what the program it is named for loads.
 """
 
+import tempfile
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 
-FORMATS = {"wordsight": "to_wordsight", "onnx": "to_onnx"}
-PLANNED = ("openai", "openclip", "huggingface", "bigvision")
+if TYPE_CHECKING:
+    from wordsight.weights.checkpoint import Checkpoint
+    from wordsight.weights.find import Place
+
+FORMATS = ("wordsight", "onnx", "openai", "openclip", "huggingface", "bigvision", "eva", "mobileclip", "perception")
+RESIZED = {"image.size": "size", "text.context_length": "context_length"}  # for which positions are interpolated
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare IN, OUT, --to and what the formats can be asked for."""
-    parser.add_argument("source", metavar="IN", help="a model: its folder, or a name")
-    parser.add_argument("target", metavar="OUT", type=Path, help="the folder to write; may be IN for --to onnx")
+    parser.add_argument("source", metavar="IN", help="a model: a folder, a file of weights, or a name")
+    parser.add_argument("target", metavar="OUT", type=Path, help="what to write; may be IN for --to onnx")
     parser.add_argument("--to", required=True, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     parser.add_argument(
-        "--precision", action="append", choices=["int8", "fp32"], help="of --to onnx, repeatable (default: int8)"
+        "--set", action="append", default=[], metavar="A.B=C", help="say what the file does not, or another image.size"
     )
-    parser.add_argument("--half", action="store_true", help="of --to wordsight: store the weights in 16 bits")
+    parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="the vocabulary, where IN comes without")
+    parser.add_argument("--part", default="", metavar="NAME", help="which weights of a training checkpoint")
+    parser.add_argument(
+        "--precision",
+        action="append",
+        choices=["int8", "fp16", "fp32"],
+        help="of --to onnx, repeatable (default: int8)",
+    )
+    parser.add_argument("--keep", action="append", default=[], metavar="LAYER", help="of --to onnx: not in int8")
+    parser.add_argument("--half", action="store_true", help="store the weights in 16 bits")
 
 
 def run(args: Namespace) -> int:
     """Convert, say what was written on standard output."""
     if args.to not in FORMATS:
-        known = "is not part of this version" if args.to in PLANNED else "is unknown"
-        raise UsageError(f"format {args.to!r} {known}", cure=f"use --to {' or '.join(FORMATS)}")
-    from wordsight.weights.folder import find_model
+        raise UsageError(f"format {args.to!r} is unknown", cure=f"use --to {' or '.join(FORMATS)}")
+    from wordsight.weights.find import locate
 
-    source = find_model(args.source)
+    place = locate(args.source)
     if args.to == "onnx":
-        return to_onnx(source, args.target, args.precision or ["int8"])
-    return to_wordsight(source, args.target, half=args.half)
+        return to_onnx(place, args)
+    if args.target.resolve() == place.path.resolve():
+        raise UsageError(f"OUT is IN, {args.target}", cure="choose another place")
+    checkpoint = checkpoint_of(place, args)
+    if args.to == "wordsight":
+        from wordsight.weights.folder import save_checkpoint
+
+        manifest = save_checkpoint(checkpoint, args.target)
+        print(f"wrote {args.target}, fingerprint {manifest.fingerprint}")
+    else:
+        from wordsight.weights.formats.table import write_as
+
+        write_as(checkpoint, args.target, args.to)
+        print(f"wrote {args.target}")
+    return 0
 
 
-def to_onnx(source: Path, target: Path, precisions: list[str]) -> int:
-    """Write the graphs and how well they agree with PyTorch."""
-    notice(f"exporting {source} and comparing with PyTorch ...")
-    out = None if target.resolve() == source.resolve() else target
-    report = resolve("wordsight.engines.export:export", extra="train")(source, precisions=precisions, out=out)
+def to_onnx(place: "Place", args: Namespace) -> int:
+    """Write the graphs and how well they agree with the towers."""
+    changed = args.set or args.tokenizer or args.part or args.half
+    with tempfile.TemporaryDirectory() as aside:
+        if changed:
+            from wordsight.weights.folder import save_checkpoint
+
+            source = Path(aside) / "model"
+            save_checkpoint(checkpoint_of(place, args), source)
+        else:
+            from wordsight.weights.find import find_model
+
+            source = find_model(args.source)
+        notice(f"exporting {place.name or place.path} and comparing with the towers ...")
+        out = None if args.target.resolve() == source.resolve() else args.target
+        export = resolve("wordsight.engines.export:export", extra="models")
+        options = {"keep": args.keep} if args.keep else {}
+        report = export(source, precisions=args.precision or ["int8"], out=out, **options)
     print("\n".join(report.lines()))
-    print(f"wrote {target / 'onnx'}")
+    print(f"wrote {args.target / 'onnx'}")
     return 0
 
 
-def to_wordsight(source: Path, target: Path, *, half: bool) -> int:
-    """Write the towers again as a model folder of their own."""
-    from wordsight.weights.folder import CARD, load_towers, read_merges, save_model
+def checkpoint_of(place: "Place", args: Namespace) -> "Checkpoint":
+    """Return the model in memory, with what was said on the command line."""
+    from wordsight.weights.folder import read_checkpoint, vocabulary_file
+    from wordsight.weights.formats.table import read_any
 
-    if target.resolve() == source.resolve():
-        raise UsageError(f"OUT is IN, {target}", cure="choose another folder")
-    card = source / CARD
-    manifest = save_model(
-        load_towers(source),
-        target,
-        merges=read_merges(source) or None,
-        card=card.read_text(encoding="utf-8") if card.is_file() else "",
-        dtype="float16" if half else "float32",
-    )
-    print(f"wrote {target}, fingerprint {manifest.fingerprint}")
-    return 0
+    checkpoint = read_checkpoint(place.path) if place.ours else read_any(place.path, part=args.part)
+    if place.name:
+        checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=place.name))
+    checkpoint = changed(checkpoint, args.set)
+    if args.tokenizer is not None:
+        name = vocabulary_file(checkpoint.spec.tokenizer)
+        if name is None or not args.tokenizer.is_file():
+            why = "comes with the published vocabulary" if name is None else f"needs {name}"
+            raise UsageError(f"--tokenizer {args.tokenizer}: the model {why}", cure="leave it out, or name a file")
+        checkpoint = replace(checkpoint, vocabulary={name: args.tokenizer.read_bytes()})
+    if args.half:
+        halves = {
+            name: array.astype("float16") if array.dtype.kind == "f" and array.ndim else array
+            for name, array in checkpoint.state.items()
+        }
+        checkpoint = replace(checkpoint, state=halves)
+    for sentence in checkpoint.assumed:
+        notice(f"assumed: {sentence}")
+    return checkpoint
+
+
+def changed(checkpoint: "Checkpoint", assignments: Sequence[str]) -> "Checkpoint":
+    """Return a checkpoint with fields of its spec set; sizes by interpolation; what was assumed of them is dropped."""
+    from wordsight.base.config import from_dict, override, to_dict
+    from wordsight.towers.check import check_spec
+    from wordsight.towers.spec import ModelSpec
+
+    sizes = [text for text in assignments if text.partition("=")[0].strip() in RESIZED]
+    for text in sizes:
+        from wordsight.weights.resize import resize_checkpoint
+
+        name, _, value = text.partition("=")
+        if not value.strip().isdecimal():
+            raise UsageError(f"--set {text}", cure="give a whole number")
+        checkpoint = resize_checkpoint(checkpoint, **{RESIZED[name.strip()]: int(value)})
+    others = [text for text in assignments if text not in sizes]
+    spec = from_dict(ModelSpec, override(to_dict(checkpoint.spec), others))
+    check_spec(spec)
+    said = [f"--set {text.partition('=')[0].strip()}=" for text in others]
+    assumed = tuple(sentence for sentence in checkpoint.assumed if not any(name in sentence for name in said))
+    return replace(checkpoint, spec=spec, assumed=assumed)

@@ -90,13 +90,16 @@ class Keys(Mapping[str, Array]):
 
 
 def check_state(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> None:
-    """Raise `ShapeMismatch`, listing what is wrong, unless `state` is exactly the weights of `spec`'s towers."""
-    if own(spec):  # other towers' package is asked when they are built
+    """Raise `ShapeMismatch`, listing what is wrong, unless `state` is exactly the weights of `spec`'s towers.
+
+    Towers of other packages are compared when they are built (`wordsight.weights.tensors.fit`).
+    """
+    if own(spec):
         check_shapes(shapes(spec), state, where=where)
 
 
 def check_shapes(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Array], *, where: str) -> None:
-    """Raise `ShapeMismatch`, listing what is wrong, unless `state` has exactly these names and shapes."""
+    """Raise `ShapeMismatch` unless `state` has exactly these names with these shapes."""
     both = [name for name in expected if name in state]
     found = {name: (state[name].shape, state[name].dtype) for name in both}
     sizes = [
