@@ -139,6 +139,7 @@ TEXTS = {
     "mean of words": replace(TEXT, mask="padding", pool="mean", width=42, projection="none"),
     "mean of all": replace(TEXT, mask="none", pool="mean"),
     "class token behind, shifted": replace(TEXT, pool="class"),
+    "mixers around the blocks": replace(TEXT, mixer=5, mask="none"),
     "class token behind": replace(TEXT, pool="class", class_mask="exact", mask="none"),
 }
 

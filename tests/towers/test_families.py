@@ -83,6 +83,23 @@ def blocks(state, prefix, x, tower, *, seen, angles=None):
     return x
 
 
+def mixed(state, place, x, tower):
+    """The convolutions around the blocks, token by token."""
+    name, reach = f"transformer.mixers.{place}", tower.mixer // 2
+    if not tower.mixer:
+        return x
+
+    def convolved(part, x):
+        padded = torch.cat([x.new_zeros(reach, x.shape[1]), x, x.new_zeros(reach, x.shape[1])])
+        kernel = state[f"{name}.{part}.weight"][:, 0].T  # (K, D)
+        windows = [padded[i : i + tower.mixer] for i in range(len(x))]
+        return torch.stack([(window * kernel).sum(0) for window in windows]) + state[f"{name}.{part}.bias"]
+
+    x = convolved("mix", x)
+    y = ACTIVATIONS[tower.activation](linear(state, f"{name}.mlp.c_fc", convolved("conv", x)))
+    return x + linear(state, f"{name}.mlp.c_proj", y)
+
+
 def plain_text(state, row, tower):
     """One text, a list of ids."""
     x = state["token_embedding.weight"][row]
@@ -95,7 +112,9 @@ def plain_text(state, row, tower):
     seen = ~hidden.expand(length, length)
     if tower.mask == "causal":
         seen = seen & torch.ones(length, length).tril().bool()
-    x = norm(state, "ln_final", blocks(state, "", x + state["positional_embedding"], tower, seen=seen), tower.epsilon)
+    x = mixed(state, 0, x + state["positional_embedding"], tower)
+    x = mixed(state, 1, blocks(state, "", x, tower, seen=seen), tower)
+    x = norm(state, "ln_final", x, tower.epsilon)
     if tower.pool == "mean":
         pooled = x[[not p for p in padding]].mean(0) if tower.mask == "padding" else x.mean(0)
     else:
@@ -128,6 +147,8 @@ TEXTS = {
     "mean, padding hidden": {"mask": "padding", "pool": "mean", "pad_id": PAD},
     "learned token": {"pool": "class"},
     "learned token, exact mask": {"pool": "class", "class_mask": "exact", "layer_scale": True},
+    "mixers, all seen": {"mixer": 5, "mask": "none"},
+    "mixers, causal": {"mixer": 3, "mlp_ratio": 2.0},
     "linear": {"projection": "linear", "activation": "gelu_tanh", "epsilon": 1e-2},
     "no projection": {"projection": "none", "width": 20, "activation": "silu", "mlp_ratio": 50 / 20},
 }
@@ -146,7 +167,7 @@ def test_the_text_tower(name):
 
 
 @pytest.mark.parametrize(
-    ("changes", "computed"), [({"end_id": END}, 7), ({"pool": "last"}, 12), ({"mask": "none"}, 12)]
+    ("changes", "computed"), [({"end_id": END}, 7), ({"pool": "last"}, 12), ({"mask": "none"}, 12), ({"mixer": 3}, 12)]
 )
 def test_texts_are_cut_only_where_it_changes_nothing(changes, computed):
     towers, lengths = towers_of(text=dataclasses.replace(TEXT, **changes)), []

@@ -60,6 +60,7 @@ TEXTS = some_of(
     pool=("end", "last", "first", "mean", "class"),
     projection=("matrix", "linear", "none"),
     layer_scale=(False, True),
+    mixer=(0, 3),
 )
 RESNETS = some_of(kind=("resnet",), width=(8, 16), stages=((1, 1, 1, 1), (2, 1, 3, 1)), size=(32, 96))
 EVAS = some_of(

@@ -7,7 +7,7 @@ import numpy as np
 from onnx import TensorProto
 
 from wordsight.engines.graph import Graph
-from wordsight.engines.graph_transformer import Reading, Stack, Weights, layer_norm, project, transformer
+from wordsight.engines.graph_transformer import Reading, Stack, Weights, layer_norm, linear, project, transformer
 from wordsight.towers.spec import ModelSpec, TextTowerSpec
 
 HIDDEN = -1e9  # added to a score before softmax: that token is not seen
@@ -36,14 +36,34 @@ def text_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
     hidden = _hidden(graph, tokens, text)
     later = _later(graph, text, length)
     everywhere = _everywhere(graph, hidden, later, length, text)
-    if text.pool == "mean":
+    reading = None if text.pool == "mean" else _reading(graph, tokens, text, hidden, later)
+    if text.mixer:
+        x = _mixer(graph, weights, x, "transformer.mixers.0", text)
         x = transformer(graph, weights, x, stack=stack, bias=everywhere)
-        x = _mean(graph, layer_norm(graph, weights, x, "ln_final", epsilon=text.epsilon), tokens, text)
+        x = _mixer(graph, weights, x, "transformer.mixers.1", text)
+        x = x if reading is None else reading.pick(x)
     else:
-        reading = _reading(graph, tokens, text, hidden, later)
-        x = transformer(graph, weights, x, stack=stack, bias=everywhere, reading=reading)  # (B, 1, D)
+        x = transformer(graph, weights, x, stack=stack, bias=everywhere, reading=reading)
+    if reading is None:
+        x = _mean(graph, layer_norm(graph, weights, x, "ln_final", epsilon=text.epsilon), tokens, text)
+    else:  # (B, 1, D)
         x = layer_norm(graph, weights, graph.reshape(x, [-1, text.width]), "ln_final", epsilon=text.epsilon)
     graph.output(project(graph, weights, x, "text_projection", form=text.projection), "rows", ["batch", spec.width])
+
+
+def _mixer(graph: Graph, weights: Weights, x: str, name: str, text: TextTowerSpec) -> str:
+    """Add convolutions over neighbouring tokens, (B, L, D) to (B, L, D); see `wordsight.towers.mixer`."""
+
+    def convolved(value: str, part: str) -> str:
+        kernel, bias = (graph.constant(weights.take(f"{name}.{part}.{end}")) for end in ("weight", "bias"))
+        reach = text.mixer // 2
+        return graph.node("Conv", value, kernel, bias, group=text.width, pads=[reach, reach])
+
+    mixed = convolved(graph.node("Transpose", x, perm=[0, 2, 1]), "mix")  # (B, D, L)
+    y = graph.node("Transpose", convolved(mixed, "conv"), perm=[0, 2, 1])
+    y = graph.activation(linear(graph, weights, y, f"{name}.mlp.c_fc"), text.activation)
+    y = linear(graph, weights, y, f"{name}.mlp.c_proj")
+    return graph.node("Add", graph.node("Transpose", mixed, perm=[0, 2, 1]), y)
 
 
 def _with_class_behind(graph: Graph, weights: Weights, x: str, width: int) -> str:

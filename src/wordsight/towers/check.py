@@ -42,6 +42,10 @@ def _text(spec: ModelSpec) -> None:
     if text.kind != "clip":
         return
     _multiple("text.width", text.width, "text.heads", text.heads)
+    if text.mixer < 0 or (text.mixer and text.mixer % 2 == 0):
+        raise ConfigError(f"text.mixer = {text.mixer}", cure="give an odd number, or 0 for none")
+    if text.mixer and text.pool == "class":
+        raise ConfigError(f'text.mixer = {text.mixer} with text.pool = "class"', cure='set text.pool = "end"')
     if text.projection == "none":
         _same("text.width", text.width, "width (text.projection is none)", spec.width)
     if spec.tokenizer.padding != "full" and reads_padding(text):
@@ -53,6 +57,8 @@ def _text(spec: ModelSpec) -> None:
 
 def reads_padding(text: TextTowerSpec) -> bool:
     """Return whether a text's row depends on how far it is filled up."""
+    if text.mixer:  # which reaches over the end of the text
+        return True
     if text.mask == "causal":
         return text.pool not in ("end", "first")
     return text.mask == "none" or text.pool not in ("end", "first", "mean")

@@ -175,24 +175,40 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks, one for each of `drops`, which act on the residual branches while training."""
+    """A stack of blocks, one for each of `drops`, which act on the residual branches while training.
 
-    def __init__(self, stack: Stack, drops: Sequence[nn.Module], rotary: nn.Module | None = None) -> None:
+    `mixers`: a layer before the first block and one after the last, each (B, T, D) to (B, T, D).
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        drops: Sequence[nn.Module],
+        rotary: nn.Module | None = None,
+        *,
+        mixers: nn.ModuleList | None = None,
+    ) -> None:
         super().__init__()
         self.resblocks = nn.ModuleList([Block(stack, drop, rotary) for drop in drops])
+        self.mixers = mixers
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (B, T, D) for (B, T, D); `mask` as in `attend`."""
+        x = self._mixed(x, 0)
         for block in self.resblocks:
             x = block(x, mask)
-        return x
+        return self._mixed(x, 1)
 
     def states(self, x: Tensor, mask: Tensor | None = None) -> Iterator[Tensor]:
         """Yield what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
+        x = self._mixed(x, 0)
         yield x
-        for block in self.resblocks:
+        for number, block in enumerate(self.resblocks, start=1):
             x = block(x, mask)
-            yield x
+            yield self._mixed(x, 1) if number == len(self.resblocks) else x
+
+    def _mixed(self, x: Tensor, place: int) -> Tensor:
+        return x if self.mixers is None else self.mixers[place](x)
 
 
 def init_like_clip(stack: Transformer, width: int) -> None:

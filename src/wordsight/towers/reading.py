@@ -20,7 +20,7 @@ def ends(tokens: Tensor, spec: TextTowerSpec) -> Tensor:
 
 def cut(tokens: Tensor, spec: TextTowerSpec) -> Tensor:
     """Return the tokens (B, L) up to the batch's last end token, where what follows is never looked at."""
-    if spec.mask != "causal" or spec.pool != "end" or len(tokens) == 0:
+    if spec.mask != "causal" or spec.pool != "end" or spec.mixer or len(tokens) == 0:
         return tokens
     return tokens[:, : int(ends(tokens, spec).max()) + 1]
 

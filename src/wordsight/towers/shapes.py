@@ -85,9 +85,19 @@ def _text_modules(spec: ModelSpec) -> Iterator[Item]:
     hidden = hidden_width(text.width, text.mlp_ratio)
     yield "token_embedding.weight", (text.vocabulary_size, text.width)
     yield from _blocks(text.layers, text.width, hidden, layer_scale=text.layer_scale)
+    for place in range(2 if text.mixer else 0):
+        yield from _mixer(f"transformer.mixers.{place}", text.width, hidden, text.mixer)
     yield from _norm("ln_final", text.width)
     if text.projection == "linear":
         yield from _linear("text_projection", spec.width, text.width)
+
+
+def _mixer(name: str, width: int, hidden: int, kernel: int) -> Iterator[Item]:
+    for part in ("mix", "conv"):
+        yield f"{name}.{part}.weight", (width, 1, kernel)
+        yield f"{name}.{part}.bias", (width,)
+    yield from _linear(f"{name}.mlp.c_fc", hidden, width)
+    yield from _linear(f"{name}.mlp.c_proj", width, hidden)
 
 
 def _vit(image: ImageTowerSpec, out: int) -> Iterator[Item]:

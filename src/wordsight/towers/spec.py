@@ -90,7 +90,8 @@ class TextTowerSpec:
     are seen), or "class": a learned token behind the text, L + 1 positions in all, for which padding is hidden
     whatever `mask` says (CoCa; `class_mask` "shifted": hidden one position too late and the learned token
     itself behind padding, as the published weights were trained). `projection` as in `ImageTowerSpec`, stored
-    as `text_projection`. `layer_scale` as there.
+    as `text_projection`. `layer_scale` as there. `mixer`: convolutions over that many tokens (an odd number)
+    before the first block and after the last; 0 for none.
     kind "transformers": `trunk` is that library's model type, `options` its configuration; it needs that
     package. kind "onnx": a graph from elsewhere.
     """
@@ -111,6 +112,7 @@ class TextTowerSpec:
     pad_id: int = 0
     projection: Projection = "matrix"
     layer_scale: bool = False
+    mixer: int = 0
     dropout: float = 0.0
     trunk: str = ""
     options: dict[str, Any] = field(default_factory=dict)

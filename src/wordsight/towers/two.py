@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.base.errors import UsageError
+from wordsight.towers.mixer import TokenMixer
 from wordsight.towers.parts import LayerNorm, Stack, Transformer, init_like_clip, wide
 from wordsight.towers.reading import cut, pick, seen
 from wordsight.towers.spec import ModelSpec, hidden_width
@@ -59,7 +60,10 @@ class TwoTowers(nn.Module):
             layer_scale=text.layer_scale,
             causal=text.mask == "causal",
         )
-        self.transformer = Transformer(stack, [nn.Dropout(text.dropout) for _ in range(text.layers)])
+        drops = [nn.Dropout(text.dropout) for _ in range(text.layers)]
+        ends = range(2 if text.mixer else 0)
+        mixers = nn.ModuleList(TokenMixer(text.width, text.mixer, stack.hidden, text.activation) for _ in ends)
+        self.transformer = Transformer(stack, drops, mixers=mixers if text.mixer else None)
         self.ln_final = LayerNorm(text.width, text.epsilon)
         if text.projection == "matrix":
             self.text_projection = nn.Parameter(torch.empty(text.width, self.spec.width))
