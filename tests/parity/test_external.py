@@ -13,9 +13,12 @@ from open_clip.hf_model import MeanPooler
 from openclip_side import TEXT, VISION, both_ways, disturb, folder_of, make
 
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
+from wordsight.images.spec import PreprocessSpec
+from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.external import TransformersTextTower
 from wordsight.towers.external_check import IMAGE_FIELDS, TEXT_FIELDS, full_config, text_options
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.shapes import shapes
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 from wordsight.weights.checkpoint import Keys
 from wordsight.weights.formats import external, external_known, openclip
 from wordsight.weights.found import Found
@@ -179,6 +182,20 @@ DIRECT = [
 ]
 
 
+IMAGE = ImageTowerSpec(size=8, patch=8, width=8, layers=0, heads=1)
+IMAGE_STATE = {
+    name: np.zeros(shape, np.float32)
+    for name, shape in shapes(ModelSpec("x", 24, IMAGE)).items()
+    if name.startswith(("visual.", "logit_"))
+}
+
+
+def whole(text):
+    """A spec around a text tower, with next to no image tower."""
+    tokens = TokenizerSpec(kind="tokenizers", vocabulary_size=text.vocabulary_size, context_length=text.context_length)
+    return ModelSpec("x", 24, IMAGE, text, PreprocessSpec(size=8), tokens)
+
+
 @pytest.mark.parametrize("case", DIRECT, ids=lambda case: f"{case[0]} {case[2]}")
 def test_text_trunks_that_open_clip_does_not_have(case, tmp_path):
     kind, given, pooler = case
@@ -214,6 +231,10 @@ def test_text_trunks_that_open_clip_does_not_have(case, tmp_path):
             "last": torch.stack([row[int(n) - 1] for row, n in zip(states, mask.sum(1), strict=True)]),
         }[pooler]
         record(f"{kind} text trunk, {pooler}", "transformers", tower(tokens), pooled @ torch.from_numpy(projection).T)
+    fitted = fit(whole(spec), state | IMAGE_STATE, where="here")  # neither draws first numbers nor keeps any
+    assert not any(value.is_meta for value in (*fitted.parameters(), *fitted.buffers()))
+    with torch.no_grad():
+        assert torch.equal(fitted.encode_text(tokens, normalize=False), tower(tokens))
     again = full_config(TEXT_FIELDS, kind, external.trunk_config(spec), "x")
     assert again == text_options(spec).config
 

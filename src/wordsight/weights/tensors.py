@@ -58,7 +58,7 @@ def fit(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> TwoTowers
     check_state(spec, state, where=where)
     # a copy of each: numbers in a mapped file are not aligned, which changes the last bits of convolutions
     ready = {name: torch.from_numpy(_own(array)) for name, array in state.items()}
-    with _NoDraws():
+    with _NoDraws(zeros=not own(spec)):
         towers = build(spec)
     if not own(spec):
         check_shapes({name: tuple(value.shape) for name, value in towers.state_dict().items()}, state, where=where)
@@ -67,12 +67,24 @@ def fit(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> TwoTowers
 
 
 class _NoDraws(TorchFunctionMode):
-    """Within it modules are made without drawing first numbers: most of the time, and they are replaced at once."""
+    """Within it modules are made without drawing first numbers: most of the time, and they are replaced at once.
+
+    `zeros`: zeros in place of draws, for other packages' modules, some of which draw again until all numbers lie
+    within bounds (`torch.nn.init.trunc_normal_`); else whatever was in memory.
+    """
+
+    def __init__(self, *, zeros: bool = False) -> None:
+        super().__init__()
+        self._zeros = zeros
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         if func.__name__ in DRAWS:
-            return args[0] if args else given["tensor"]
+            tensor = args[0] if args else given["tensor"]
+            if self._zeros:
+                with torch.no_grad():
+                    tensor.zero_()
+            return tensor
         return (torch.empty if func == torch.randn else func)(*args, **given)
 
 
