@@ -1,5 +1,6 @@
 """Every kind of tokenizer opens through one door; what surrounds and fills rows is the spec's."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -135,3 +136,26 @@ def test_cleaning(cleaning, cleaned: str) -> None:
 def test_a_sigma_at_a_words_end() -> None:
     assert [clean("ΟΔΟΣ", cleaning) for cleaning in ("clip", "siglip")] == ["οδος", "οδος"]
     assert [clean("ΟΔΟΣ", cleaning) for cleaning in ("nfc", "lower")] == ["οδοσ", "οδοσ"]
+
+
+@pytest.mark.parametrize("kind", list(TOKENIZERS))
+@pytest.mark.parametrize("cleaning", ["clip", "none", "siglip", "nfc"])
+def test_names_of_files_that_are_no_text_are_read(folder: Path, kind: str, cleaning) -> None:
+    tokenizer = open_tokenizer(TokenizerSpec(kind=kind, cleaning=cleaning), folder)
+    assert tokenizer.encode("a \udcff dog") == tokenizer.encode("a \ufffd dog")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("model", {"type": "WordLevel", "vocab": {}, "unk_token": "[UNK]"}),
+        ("model", {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "[UNK]"}),
+        ("post_processor", {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}),
+        ("normalizer", {"type": "Replace", "pattern": {"Regex": "((("}, "content": ""}),
+    ],
+)
+def test_a_wrong_part_of_a_file_is_no_crash(folder: Path, tmp_path: Path, part: str, value) -> None:
+    whole = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**whole, part: value}), "utf-8")
+    with pytest.raises(FormatError, match=r"tokenizer\.json"):
+        open_tokenizer(TokenizerSpec(kind="tokenizers", cleaning="none"), tmp_path).batch(["a dog"])

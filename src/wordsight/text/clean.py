@@ -33,6 +33,7 @@ _PLAIN = re.compile(r"[ -%'-~\t\n\r]*")
 _UNICODE_SPACES = re.compile(
     "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
 )  # Python's \s has four more
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -42,8 +43,8 @@ def is_plain(text: str) -> bool:
 
 
 def clean(text: str, cleaning: Cleaning = "clip") -> str:
-    """Return the text cleaned; see the table above."""
-    return _CLEANERS[cleaning](text)
+    """Return the text cleaned; see the table above.  Halves of surrogate pairs, which are no text, become U+FFFD."""
+    return _SURROGATES.sub("\ufffd", _CLEANERS[cleaning](text))
 
 
 def words(text: str, cleaning: Cleaning = "clip") -> list[str]:

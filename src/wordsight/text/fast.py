@@ -7,7 +7,8 @@ The file says how text is normalised and cut, and which special tokens surround 
 end ids.  Its own padding and truncation are set aside for the spec's.  Does not know models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,9 @@ class FileTokenizer:
     def from_bytes(cls, data: bytes, spec: TokenizerSpec, *, where: str = FILE) -> "FileTokenizer":
         """Open the contents of a `tokenizer.json`."""
         package = require("tokenizers", extra="models")
-        try:
+        with _trusting(f"{where} is not a tokenizer"):
             backend = package.Tokenizer.from_buffer(data)
-        except Exception as error:  # noqa: BLE001  (the package raises bare Exception)
-            raise FormatError(f"{where} is not a tokenizer: {error}", cure="restore the file") from None
-        tokenizer = cls(backend, spec)
+            tokenizer = cls(backend, spec)
         largest = max(backend.get_vocab(with_added_tokens=False).values(), default=-1)
         if largest >= spec.vocabulary_size:
             raise FormatError(
@@ -71,7 +70,8 @@ class FileTokenizer:
         """
         rows.need_list(texts)
         cleaned = [clean(text, self.spec.cleaning) for text in texts]
-        encodings = self.backend.encode_batch_fast(cleaned, add_special_tokens=False)
+        with _trusting(f"{FILE} cannot cut a text"):
+            encodings = self.backend.encode_batch_fast(cleaned, add_special_tokens=False)
         return rows.batch([encoding.ids for encoding in encodings], self._around, self.spec, pad_to)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -83,10 +83,24 @@ class FileTokenizer:
         spec = self.spec
         if spec.start_id is not None or spec.end_id is not None:
             return rows.Surround(*(() if one is None else (one,) for one in (spec.start_id, spec.end_id)))
-        probe = next(one for text in ("a", *self.backend.get_vocab()) if (one := self._bare(text)).ids)
+        probe = next((one for text in ("a", *self.backend.get_vocab()) if (one := self._bare(text)).ids), None)
+        if probe is None:
+            raise FormatError(f"{FILE} knows no token", cure="restore the file")
         whole = self.backend.post_process(probe, None, True).ids
         before = next(n for n in range(len(whole)) if whole[n : n + len(probe.ids)] == probe.ids)
         return rows.Surround(tuple(whole[:before]), tuple(whole[before + len(probe.ids) :]))
 
     def _bare(self, text: str) -> Any:
-        return self.backend.encode(text, add_special_tokens=False)
+        with _trusting(f"{FILE} cannot cut a text"):
+            return self.backend.encode(text, add_special_tokens=False)
+
+
+@contextmanager
+def _trusting(problem: str) -> Iterator[None]:
+    """Turn what the package raises over a wrong file into `FormatError`: bare `Exception`, and Rust's panics."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, FormatError):
+        raise
+    except BaseException as error:  # noqa: BLE001  (a panic is no Exception)
+        raise FormatError(f"{problem}: {error}", cure="restore the file") from None
