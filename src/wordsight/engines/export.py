@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
@@ -21,7 +22,7 @@ from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine, Pixels, Rows, Tokens, needed_lengths
 from wordsight.engines.graph_mixed import worst_layers
-from wordsight.engines.graphs import TOWERS, Source, write_graph
+from wordsight.engines.graphs import TOWERS, Source, write_graph, writes
 from wordsight.engines.onnx_engine import PARITY, PRECISIONS, OnnxEngine, Precision, graph_path
 from wordsight.engines.parity import (
     FP32_DIFFERENCE,
@@ -36,7 +37,6 @@ from wordsight.engines.parity import (
     some_texts,
 )
 from wordsight.text.open import open_tokenizer
-from wordsight.towers.shapes import own
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import (
     CARD,
@@ -48,6 +48,7 @@ from wordsight.weights.folder import (
     write_manifest,
 )
 
+EXTERNAL = "wordsight.engines.export_external"  # for towers of other packages
 CHECKED = 16  # inputs each tower is compared on
 
 
@@ -117,9 +118,10 @@ class _Draft:
     def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...]) -> None:
         self.folder, self.draft, self.threads, self.keep = folder, draft, threads, keep
         manifest = read_manifest(folder)
+        self.traced: dict[str, Any] = {}  # by tower: graphs of other packages' towers, which take long to make
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint
-        self.source = Source(self.spec, read_checkpoint(folder).state if own(self.spec) else {}, self.fingerprint)
+        self.source = Source(self.spec, read_checkpoint(folder).state, self.fingerprint)
         tokenizer = open_tokenizer(self.spec.tokenizer, folder)
         self.inputs = _Inputs(
             some_pictures(self.spec, CHECKED),
@@ -169,12 +171,12 @@ class _Draft:
     def _write(self, tower: str, precision: Precision, keep: Collection[str], *, place: Path | None = None) -> None:
         path = graph_path(place or self.draft, tower, precision)
         path.parent.mkdir(exist_ok=True)
-        if own(self.spec):
+        if writes(self.spec, tower):
             write_graph(path, self.source, tower, precision, keep=keep)
         else:
-            resolve("wordsight.engines.export_external:write_external", extra=self.spec.image.kind)(
-                path, self.folder, tower, precision
-            )
+            if tower not in self.traced:
+                self.traced[tower] = resolve(f"{EXTERNAL}:trace", extra="timm")(self.folder, tower)
+            resolve(f"{EXTERNAL}:write_traced")(self.traced[tower], path, precision)
 
     def _compare(self, tower: str, precision: str, true: _Embedded) -> Agreement:
         engine = self._engine(precision)
@@ -188,7 +190,7 @@ class _Draft:
         At most half of them; the best that was found stays.
         """
         tower = plain.tower
-        if not own(self.spec):
+        if not writes(self.spec, tower):
             return plain
         ranked = [name for name, _ in worst_layers(self.source, tower, self._few(tower))]
         best, count = plain, 1

@@ -32,6 +32,11 @@ class Source:
     fingerprint: str = ""
 
 
+def writes(spec: ModelSpec, tower: str) -> bool:
+    """Can the graph of a tower be written from its weights?  Those of other packages are traced instead."""
+    return spec.image.kind in IMAGES if tower == "image" else spec.text.kind == "clip"
+
+
 def build_graph(source: Source, tower: str, precision: Precision, *, keep: Collection[str] = ()) -> bytes:
     """Return one serialised graph: tower "image" takes "pixels", tower "text" takes "tokens", both give "rows".
 
