@@ -21,7 +21,10 @@ def unit(rows) -> np.ndarray:
 
 
 def record(row: str, neighbour: str, ours, theirs, *, limit: float = LIMIT) -> float:
-    """Assert that unit rows agree within `limit`; `neighbour` is the name of its distribution."""
+    """Assert that unit rows agree within `limit`.
+
+    `neighbour` is the name of its distribution, or, of one that is none, its name and version ("owner/name 1a2b3c4").
+    """
     ours, theirs = unit(ours), unit(theirs)
     assert ours.shape == theirs.shape, (row, ours.shape, theirs.shape)
     worst = float(np.abs(ours - theirs).max())
@@ -30,7 +33,8 @@ def record(row: str, neighbour: str, ours, theirs, *, limit: float = LIMIT) -> f
     assert worst <= limit, f"{row}: differs from {neighbour} by {worst:.2e}, allowed {limit:.0e}"
     table = os.environ.get("PARITY_TABLE")
     if table:
-        line = {"row": row, "neighbour": f"{neighbour} {importlib.metadata.version(neighbour)}", "worst": worst}
+        named = neighbour if " " in neighbour else f"{neighbour} {importlib.metadata.version(neighbour)}"
+        line = {"row": row, "neighbour": named, "worst": worst}
         with Path(table).open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line) + "\n")
     return worst

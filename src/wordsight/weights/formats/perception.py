@@ -59,13 +59,14 @@ TIMM_BLOCK = {
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """What one of timm's names stands for; pictures are `size` pixels wide."""
+    """What one of timm's names stands for."""
 
     width: int
     layers: int
     hidden: int
     patch: int
     size: int
+    class_token: bool = True
 
 
 # timm 1.0, models/eva.py
@@ -74,7 +75,7 @@ TRUNKS = {
     "vit_pe_core_small_patch16_384": Trunk(384, 12, 1536, 16, 384),
     "vit_pe_core_base_patch16_224": Trunk(768, 12, 3072, 16, 224),
     "vit_pe_core_large_patch14_336": Trunk(1024, 24, 4096, 14, 336),
-    "vit_pe_core_gigantic_patch14_448": Trunk(1536, 50, 8960, 14, 448),
+    "vit_pe_core_gigantic_patch14_448": Trunk(1536, 50, 8960, 14, 448, class_token=False),
 }
 
 
@@ -175,9 +176,10 @@ def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, 
     """Return open_clip's `vision_cfg` and `visual.trunk.` weights; `UsageError` when timm has no such tower."""
     image = spec.image
     _require(image, linear=True)
-    this = Trunk(image.width, image.layers, hidden_width(image.width, image.mlp_ratio), image.patch, image.size)
+    hidden = hidden_width(image.width, image.mlp_ratio)
+    this = Trunk(image.width, image.layers, hidden, image.patch, image.size, image.has_class_token)
     names = [name for name, trunk in TRUNKS.items() if trunk == this]
-    if not names or image.layer_scale or image.has_class_token == (image.width == 1536):
+    if not names or image.layer_scale:
         raise UsageError(
             f"timm, which open_clip takes these towers from, has none of width {image.width}, {image.layers} layers, "
             f"patch {image.patch} and size {image.size} with these options",

@@ -1,0 +1,80 @@
+"""Models of neighbours that are no packages: made from seeds, so that only names, shapes and the rows have to be kept.
+
+    case = cases("eva")["EVA-02"]; weights = drawn(case)
+
+The rows in data/*.json were computed by the neighbours' own code on these weights, pictures and texts:
+`benchmarks/golden_towers.py` makes the files again from a checkout.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from wordsight.images.transform import load_pixels, normalise
+from wordsight.text.open import open_tokenizer
+from wordsight.weights.folder import load_towers, save_checkpoint
+
+DATA = Path(__file__).parent / "data"
+TEXTS = [
+    "a photo of a dog",
+    "Two RED cats, on green_grass!",
+    "",
+    "shoe " * 100,
+    "Ünïcode &amp; naïve — 犬",
+    "1 dog's 22",
+]
+
+
+def cases(family):
+    """The cases of data/FAMILY.json: {row: {"neighbour", "shapes", "tables", "images", "texts"...}}."""
+    return json.loads((DATA / f"{family}.json").read_text(encoding="utf-8"))
+
+
+def drawn(case):
+    """The weights of a case: drawn in the order of the names, nothing at the value where it starts."""
+    draw = np.random.default_rng(7)
+    return {name: _draw(draw, name, case["shapes"][name], case["tables"]) for name in sorted(case["shapes"])}
+
+
+def _draw(draw, name, shape, tables):
+    for end, table in tables.items():
+        if name.endswith(end):  # fixed tables that are stored with the weights
+            return np.array(table, np.float32)
+    noise = draw.standard_normal(shape, dtype=np.float32)
+    if name.endswith("logit_scale"):
+        return np.array(3.1, np.float32)
+    if "gamma" in name or (noise.ndim == 1 and name.endswith("weight")):
+        return 1 + 0.3 * noise
+    if noise.ndim < 2:
+        return 0.2 * noise
+    return noise * np.float32(1.5 / np.sqrt(max(shape[-1] if noise.ndim == 2 else np.prod(shape[1:]), 4)))
+
+
+def pictures():
+    """Odd sizes and every mode that pictures come in, an edge of one pixel among them."""
+    draw = np.random.default_rng(11)
+
+    def grain(height, width, channels):
+        numbers = draw.integers(0, 256, (height, width, channels), dtype=np.uint8)
+        return Image.fromarray(numbers[:, :, 0] if channels == 1 else numbers)
+
+    palette = Image.frombytes("P", (60, 45), draw.integers(0, 17, (45, 60), dtype=np.uint8).tobytes())
+    palette.putpalette(draw.integers(0, 256, 17 * 3, dtype=np.uint8).tobytes())
+    made = [grain(90, 31, 3), grain(33, 120, 3), grain(40, 41, 1), grain(50, 47, 4), palette]
+    return [*made, grain(64, 64, 3).convert("LA"), grain(1, 9, 3), grain(7, 1, 3), grain(32, 32, 3)]
+
+
+def rows(checkpoint, folder):
+    """Our rows of the pictures and texts, through the checkpoint's own preprocessing and tokenizer."""
+    spec = checkpoint.spec
+    save_checkpoint(checkpoint, folder)
+    towers = load_towers(folder)
+    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures()])
+    tokens = open_tokenizer(spec.tokenizer, folder).batch(TEXTS)
+    with torch.no_grad():
+        images = towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess)))
+        texts = towers.encode_text(torch.from_numpy(tokens))
+    return images.numpy(), texts.numpy()
