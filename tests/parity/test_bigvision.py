@@ -20,6 +20,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from wordsight.base.errors import ShapeMismatch, UsageError
+from wordsight.images.spec import PreprocessSpec
+from wordsight.images.transform import load_pixels
 from wordsight.weights.folder import load_towers, save_checkpoint
 from wordsight.weights.formats import bigvision
 from wordsight.weights.formats.table import read_any, write_as
@@ -28,6 +30,7 @@ from wordsight.weights.found import Found
 WIDTH, HEADS, DEPTH, HIDDEN = 48, 3, 2, 80
 VOCABULARY, LENGTH, PATCH, GRID = 200, 12, 8, 4
 GOLDEN = Path(__file__).parent / "data" / "bigvision_tiny.npz"
+NEIGHBOUR = "big_vision 0127fb6"
 
 
 def block(draw):
@@ -260,3 +263,49 @@ def test_towers_that_it_cannot_hold(tmp_path):
 def test_other_files_are_not_taken_for_it(tmp_path):
     np.savez(tmp_path / "vit.npz", **{"embedding/kernel": np.zeros((2, 2, 3, 4), np.float32)})
     assert not bigvision.recognise(Found(tmp_path / "vit.npz"))
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN) as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.mark.parametrize("name", ["flat", "stacked", "naflex"])
+def test_beside_flax(name, golden, tmp_path):
+    mine = {key.removeprefix(f"{name}/"): value for key, value in golden.items() if key.startswith(f"{name}/")}
+    np.savez(tmp_path / "model.npz", **{key: value for key, value in mine.items() if key.startswith("params/")})
+    checkpoint = replace(read_any(tmp_path / "model.npz"), vocabulary={"spiece.model": pieces(60)})
+    save_checkpoint(checkpoint, tmp_path / "ours")
+    towers = load_towers(tmp_path / "ours")
+    with torch.no_grad():
+        texts = towers.encode_text(torch.from_numpy(mine["tokens"]))
+        if name == "naflex":
+            grids = torch.from_numpy(mine["grids"])
+            count = grids.prod(dim=1)
+            patches = torch.from_numpy(mine["patches"])
+            images = towers.encode_patches(patches, torch.arange(patches.shape[1]) < count[:, None], grids)
+        else:
+            images = towers.encode_image(torch.from_numpy(mine["pixels"]).permute(0, 3, 1, 2))
+    record(f"big_vision, its own flax code, {name}: pictures", NEIGHBOUR, images, mine["images"])
+    record(f"big_vision, its own flax code, {name}: texts", NEIGHBOUR, texts, mine["texts"])
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_pictures_are_prepared_as_big_vision_does(number, golden, tmp_path):
+    np.savez(tmp_path / "model.npz", **model())
+    spec = read_any(tmp_path / "model.npz").spec.preprocess
+    picture, expected = golden[f"pictures/{number}"], golden[f"squashed/{number}"]
+    assert np.array_equal(load_pixels(picture, spec, quality="exact"), expected)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_pictures_that_keep_their_shape(number, golden):
+    """big_vision resizes in numbers between levels there; ours are whole levels."""
+    spec = PreprocessSpec(
+        size=32, resize="patches", interpolation="bilinear", patch=8, max_patches=16, mean=(0.5,) * 3, std=(0.5,) * 3
+    )
+    pixels = load_pixels(golden[f"pictures/{number}"], spec, quality="exact")
+    expected = golden[f"patches/{number}"].astype(np.float32)
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels / 127.5 - 1 - expected).max() < 1.2 / 127.5

@@ -151,13 +151,16 @@ def read_any_config(folder, weights):
 
 
 def test_pictures_of_several_shapes_in_one_call(tmp_path):
-    """NaFlex as transformers hands it over: patches, mask and shapes of a whole batch."""
+    """NaFlex as transformers hands it over: patches, mask and shapes of a whole batch.
+
+    No picture is one patch wide: transformers interpolates those with a fault of PyTorch's (see test_bigvision.py).
+    """
     tokenizer = gemma_tokenizer()
     model = make("siglip2", {"vocab_size": len(tokenizer)})
     folder = saved(tmp_path / "theirs", model, tokenizer, PROCESSORS["siglip2"](max_num_patches=30, patch_size=8))
     save_checkpoint(read_any(folder), tmp_path / "ours")
     draw = np.random.default_rng(0)
-    shapes = ((40, 40), (17, 200), (300, 20), (9, 8), (64, 48))
+    shapes = ((40, 40), (17, 200), (200, 20), (9, 8), (64, 48))
     batch = [draw.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
     inputs = Siglip2ImageProcessor(max_num_patches=30, patch_size=8)(images=batch, return_tensors="pt")
     with torch.no_grad():

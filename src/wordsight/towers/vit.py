@@ -142,8 +142,8 @@ class VisionTransformer(nn.Module):
         table = self.positional_embedding
         if (height, width) == (self.side, self.side):
             return table
-        # contiguous, or a target one patch wide comes out wrong (PyTorch 2.13, antialias, channels last)
-        grid = wide(table).view(1, self.side, self.side, -1).permute(0, 3, 1, 2).contiguous()  # (1, D, G, G)
+        # channels last, as the view leaves it: PyTorch 2.13 gives wrong numbers for one column from a contiguous grid
+        grid = wide(table).view(1, self.side, self.side, -1).permute(0, 3, 1, 2)  # (1, D, G, G)
         grid = F.interpolate(grid, (height, width), mode="bilinear", align_corners=False, antialias=True)
         return grid.flatten(2)[0].T.to(table.dtype)  # (height * width, D)
 
