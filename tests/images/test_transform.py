@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wordsight.base.errors import ConfigError
+from wordsight.images.check import check_preprocess
 from wordsight.images.decode import Pixels, decode, open_picture
 from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
@@ -231,3 +232,22 @@ def test_without_antialiasing_a_picture_that_fits_is_left_alone(photo: Make) -> 
     assert deviation(load_pixels(image, spec), image) == 0
     with pytest.raises(ConfigError, match="bicubic"):
         load_pixels(image, replace(spec, interpolation="bicubic"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": 0},
+        {"scale_to": -1},
+        {"resize": "patches", "patch": 16},
+        {"fill": 256},
+        {"std": (0.5, 0.0, 0.5)},
+        {"antialias": False},
+        {"antialias": False, "interpolation": "bilinear", "rgb": "after"},
+        {"antialias": False, "interpolation": "bilinear", "resize": "longest"},
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_any_picture(wrong: dict[str, Any]) -> None:
+    check_preprocess(PreprocessSpec())
+    with pytest.raises(ConfigError):
+        check_preprocess(PreprocessSpec(**wrong))

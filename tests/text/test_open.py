@@ -9,10 +9,12 @@ import pytest
 import sentencepiece
 import tokenizers
 
-from wordsight.base.errors import FormatError, MissingExtra, NotFound, UsageError
+from wordsight.base.errors import ConfigError, FormatError, MissingExtra, NotFound, UsageError
 from wordsight.text.clean import clean
 from wordsight.text.open import TOKENIZERS, open_tokenizer
+from wordsight.text.rows import check_tokenizer
 from wordsight.text.spec import TokenizerSpec
+from wordsight.text.tokenizer import Tokenizer
 
 WORDS = ["a", "dog", "cat", "red", "two", "[CLS]", "[SEP]", "[UNK]"]
 
@@ -159,3 +161,18 @@ def test_a_wrong_part_of_a_file_is_no_crash(folder: Path, tmp_path: Path, part: 
     (tmp_path / "tokenizer.json").write_text(json.dumps({**whole, part: value}), "utf-8")
     with pytest.raises(FormatError, match=r"tokenizer\.json"):
         open_tokenizer(TokenizerSpec(kind="tokenizers", cleaning="none"), tmp_path).batch(["a dog"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"pad_id": -1}, {"end_id": 49408}, {"context_length": 2}, {"kind": "tokenizers", "vocabulary": "own"}],
+)
+def test_rows_that_cannot_be_made_are_refused_before_any_text(wrong: dict) -> None:
+    check_tokenizer(TokenizerSpec())
+    with pytest.raises(ConfigError, match="tokenizer"):
+        check_tokenizer(TokenizerSpec(**wrong))
+
+
+def test_clips_pairs_do_not_stand_in_for_another_kind() -> None:
+    with pytest.raises(UsageError, match="sentencepiece"):
+        Tokenizer.from_spec(TokenizerSpec(kind="sentencepiece"))

@@ -8,7 +8,7 @@ Rounds as torchvision, open_clip and transformers do, which the published prepro
 import math
 from dataclasses import dataclass
 
-from wordsight.base.errors import ConfigError
+from wordsight.images.check import check_preprocess
 from wordsight.images.spec import PreprocessSpec
 
 
@@ -72,8 +72,7 @@ def patched(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
     Both sides are rounded up to whole patches; the scale is found by halving 0.000001..100 until 0.00001 remains, as
     SigLIP 2 was taught (transformers, image_processing_siglip2.py).
     """
-    if spec.patch < 1 or spec.max_patches < 1:
-        raise ConfigError('resize = "patches" without patch and max_patches', cure="give both in [preprocess]")
+    check_preprocess(spec)
     low, high = 1e-6, 100.0
     while high - low >= 1e-5:
         middle = (low + high) / 2

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.errors import ConfigError
+from wordsight.images.check import check_preprocess
 from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, open_picture, reading, to_rgb
 from wordsight.images.geometry import Frame, columns_first, framed
 from wordsight.images.resize import Filter, resize_crop
@@ -109,13 +109,8 @@ def _cut(picture: "Image", frame: Frame, fill: int) -> "Image":
 
 def _sampled(picture: "Image", frame: Frame, spec: PreprocessSpec) -> Pixels:
     """Return the frame of a picture resized without antialiasing."""
-    kind = spec.interpolation
-    if kind in ("bicubic", "lanczos") or spec.rgb == "after" or not frame.inside:
-        raise ConfigError(
-            f"no antialiasing with {kind}, rgb {spec.rgb} and resize {spec.resize}",
-            cure="it is known for bilinear and nearest, with rgb before and nothing to fill",
-        )
-    pixels = sampled(np.asarray(to_rgb(picture)), frame.height, frame.width, cast(Plain, kind))
+    check_preprocess(spec)
+    pixels = sampled(np.asarray(to_rgb(picture)), frame.height, frame.width, cast(Plain, spec.interpolation))
     return pixels[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.errors import UsageError
+from wordsight.base.errors import ConfigError, UsageError
 from wordsight.base.progress import notice
 from wordsight.text.spec import TokenizerSpec
 
@@ -68,3 +68,18 @@ def need_list(texts: object) -> None:
     """Raise `UsageError` for a single text where a list is needed."""
     if isinstance(texts, str):
         raise UsageError("a single text was given where a list is needed", cure="write [text]")
+
+
+def check_tokenizer(spec: TokenizerSpec) -> None:
+    """Raise `ConfigError`, naming the value and the cure, for rows that could not be made."""
+    for name in ("start_id", "end_id", "pad_id", "last_id", "blank_id"):
+        token = getattr(spec, name)
+        if token is not None and not 0 <= token < spec.vocabulary_size:
+            raise ConfigError(f"tokenizer.{name} = {token}", cure=f"give 0 to {spec.vocabulary_size - 1}")
+    if spec.kind != "clip-bpe" and spec.vocabulary == "own":
+        raise ConfigError(
+            f'tokenizer.kind = "{spec.kind}" with vocabulary "own"',
+            cure='only "clip-bpe" has one: leave vocabulary out',
+        )
+    if spec.context_length < 3:
+        raise ConfigError(f"tokenizer.context_length = {spec.context_length}", cure="give room for a word: 3 or more")

@@ -37,6 +37,8 @@ class Tokenizer:
     @classmethod
     def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "Tokenizer":
         """Open the tokenizer of a model; `folder` is the model's, needed when its vocabulary is its own."""
+        if spec.kind != "clip-bpe":
+            raise UsageError(f"a tokenizer of kind {spec.kind}", cure="only clip-bpe will do here")
         if spec.vocabulary == "clip":
             vocabulary = published_vocabulary()
         elif folder is None:

@@ -1,18 +1,38 @@
 """Is a `ModelSpec` one that can be built?  Free of PyTorch, so that a wrong recipe is refused before anything heavy."""
 
+from dataclasses import fields
+
 from wordsight.base.errors import ConfigError
+from wordsight.images.check import check_preprocess
+from wordsight.text.rows import check_tokenizer
 from wordsight.towers.eva_shapes import check_eva
 from wordsight.towers.external_check import check_external_image, check_external_text
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 
+LARGEST = 10**7  # of any number in a spec: ten times the largest vocabulary in use
+DEEPEST = 1000  # of blocks, ten times the deepest tower in use
 RESNET_STAGES = 4
 RESNET_REDUCTION = 32  # pixels of the picture for each cell of the last grid, along one side
 
 VIT_ONLY = {"mlp": "plain", "inner_norm": False, "attention_bias": "all", "norm": "layer", "norm_order": "pre"}
 
 
+def check_numbers(spec: ModelSpec) -> None:
+    """Raise `ConfigError` for a number beyond all reason, before anything is counted or made by it."""
+    parts = {"": spec, **{f"{name}.": getattr(spec, name) for name in ("image", "text", "preprocess", "tokenizer")}}
+    for prefix, part in parts.items():
+        for name, value in ((field.name, getattr(part, field.name)) for field in fields(part)):
+            limit = DEEPEST if name in ("layers", "stages") else LARGEST
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int | float) and not abs(number) <= limit:  # also what is no number
+                    raise ConfigError(f"{prefix}{name} = {str(number)[:30]}", cure=f"at most {limit:,} makes sense")
+
+
 def check_spec(spec: ModelSpec) -> None:
     """Raise `ConfigError`, naming the values and the cure, when the parts of `spec` do not fit together."""
+    check_numbers(spec)
+    check_preprocess(spec.preprocess)
+    check_tokenizer(spec.tokenizer)
     _text(spec)
     _image(spec.image)
     if spec.image.projection == "none" and spec.image.kind in ("vit", "eva") and spec.image.pool != "queries":
