@@ -11,12 +11,15 @@ else here does: run it in an environment of its own.  The file holds numbers tha
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+Arrays = dict[str, np.ndarray]
+
 WIDTH, SIDE, PATCH, VOCABULARY, LENGTH = 16, 32, 8, 60, 10
 SIZES = {"width": WIDTH, "depth": 2, "mlp_dim": 40, "num_heads": 2}
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "flat": {"out_dim": (None, WIDTH), "image": {"patch_size": (PATCH, PATCH)}},
     "stacked": {"out_dim": (None, None), "image": {"patch_size": (PATCH, PATCH), "scan": True}, "text": {"scan": True}},
     "naflex": {
@@ -30,7 +33,7 @@ GRIDS = ((4, 4), (2, 7), (9, 1), (3, 5))  # of the patches that the third model 
 MOST = 16  # patches of a prepared picture
 
 
-def golden(model, draw):
+def golden(model: str, draw: np.random.Generator) -> Arrays:
     """Return the tensors of one model and what it computes, by name."""
     import flax
     import jax
@@ -57,22 +60,22 @@ def golden(model, draw):
     return made | {"tokens": tokens, "images": np.asarray(rows[0]), "texts": np.asarray(rows[1])}
 
 
-def disturbance(draw, leaf):
+def disturbance(draw: np.random.Generator, leaf: np.ndarray) -> np.ndarray:
     """Return noise that leaves nothing at its initial value."""
     return (draw.standard_normal(np.shape(leaf)) * (0.05 if np.ndim(leaf) > 1 else 0.2)).astype(np.float32)
 
 
-def short(numbers):
+def short(numbers: np.ndarray) -> np.ndarray:
     """Return float32 numbers that float16 can hold, which take less room when packed."""
     return numbers.astype(np.float16).astype(np.float32)
 
 
-def eighths(draw, shape):
+def eighths(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Return numbers between -2 and 2 in steps of an eighth, which take less room when packed."""
     return (draw.integers(-16, 17, shape) / 8).astype(np.float32)
 
 
-def patches_of(draw):
+def patches_of(draw: np.random.Generator) -> tuple[Any, ...]:
     """Return patches, kind (1 is a patch), row and column of four pictures, filled up to the longest."""
     import jax.numpy as jnp
 
@@ -87,7 +90,7 @@ def patches_of(draw):
     return tuple(map(jnp.asarray, (patches, kind, row, column)))
 
 
-def prepared(draw):
+def prepared(draw: np.random.Generator) -> Arrays:
     """Return pictures and what big_vision's evaluation makes of them, by name."""
     import big_vision.pp.ops_general
     import big_vision.pp.ops_image
@@ -107,9 +110,9 @@ def prepared(draw):
     return made
 
 
-def main():
+def main() -> None:
     """Write the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("checkout", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()

@@ -11,6 +11,7 @@ from huggingface_side import (
     siglip_tokenizer,
     small_merges,
 )
+from transformers import AutoProcessor
 
 SIDE = {"height": 32, "width": 32}
 CLIP_SIDE = {"size": {"shortest_edge": 32}, "crop_size": SIDE}
@@ -38,6 +39,7 @@ def test_clip(row, tmp_path):
     )
     checkpoint = both_ways(row, "clip", folder, tmp_path)
     assert checkpoint.spec.tokenizer.kind == "clip-bpe"
+    assert type(AutoProcessor.from_pretrained(tmp_path / "back")).__name__ == "CLIPProcessor"
 
 
 def test_siglip(tmp_path):
@@ -45,6 +47,7 @@ def test_siglip(tmp_path):
     folder = saved(tmp_path / "theirs", make("siglip", {"vocab_size": 200}), tokenizer, PROCESSORS["siglip"](size=SIDE))
     checkpoint = both_ways("SigLIP", "siglip", folder, tmp_path)
     assert checkpoint.spec.loss == "sigmoid"
+    assert type(AutoProcessor.from_pretrained(tmp_path / "back")).__name__ == "SiglipProcessor"
 
 
 @pytest.mark.parametrize("row", ["SigLIP 2, square", "SigLIP 2, shapes kept (NaFlex)"])
@@ -59,3 +62,4 @@ def test_siglip2(row, tmp_path):
     model = make(layout, {"vocab_size": len(tokenizer)})
     folder = saved(tmp_path / "theirs", model, tokenizer, PROCESSORS[layout](**options))
     both_ways(row, layout, folder, tmp_path)
+    assert type(AutoProcessor.from_pretrained(tmp_path / "back")).__name__ == f"{layout.capitalize()}Processor"

@@ -157,6 +157,7 @@ def _check(spec: ModelSpec) -> None:
         "text.mask": (text.mask, "none"),
         "text.pool": (text.pool, "last"),
         "text.layer_scale": (text.layer_scale, False),
+        "text.mixer": (text.mixer, 0),
         "text.activation": (text.activation, "gelu_tanh"),
         "text.epsilon": (text.epsilon, EPSILON),
         "loss": (spec.loss, "sigmoid"),

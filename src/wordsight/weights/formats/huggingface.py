@@ -99,6 +99,7 @@ def fitting(spec: ModelSpec) -> Layout:
         "image.layer_scale": False,
         "text.kind": "clip",
         "text.layer_scale": False,
+        "text.mixer": 0,
     }
     if layout == "clip":
         wanted |= {
