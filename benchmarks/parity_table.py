@@ -1,0 +1,71 @@
+"""Write docs/parity.md from what was measured: the tests' figures, and those at true sizes.
+
+PARITY_TABLE=small.jsonl scripts/test tests/parity
+python benchmarks/parity.py --out benchmarks/results
+python benchmarks/parity_table.py small.jsonl benchmarks/results/parity.jsonl
+"""
+
+import argparse
+import datetime
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parent.parent / "docs" / "parity.md"
+HEAD = """# parity: equal to the neighbours, row by row
+
+For every family that is read, a neighbour builds the model with random weights (every number moved off its initial
+value) and saves it; Wordsight reads the file; pictures of odd sizes and modes and texts short, overlong and empty go
+through both, each with its own preprocessing and tokenizer. What stands here is the largest absolute difference between
+two numbers of unit rows, in float32; the tests demand at most 1e-5. "back" is the other direction: what Wordsight
+writes, the neighbour loads strictly and gives these numbers. `benchmarks/parity_table.py` wrote this page and says how.
+"""
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects of a file, one a line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def small(rows: Iterable[dict[str, Any]], day: str) -> list[str]:
+    """Return the table of the tests: the worst of each row and neighbour."""
+    worst: dict[tuple[str, str], float] = {}
+    for row in rows:
+        key = (row["row"], row["neighbour"])
+        worst[key] = max(worst.get(key, 0.0), row["worst"])
+    table = [f"| {row} | {neighbour} | {value:.1e} | {day} |" for (row, neighbour), value in sorted(worst.items())]
+    return ["| row | neighbour | worst difference | date |", "|---|---|---|---|", *table]
+
+
+def true_sizes(runs: list[dict[str, Any]]) -> list[str]:
+    """Return the table of the last run of each row at its true size."""
+    last = {row["row"]: (row, run["environment"]) for run in runs for row in run["rows"]}
+    table = [
+        f"| {name} | {row['neighbour']} | {row['parameters']:.0f} | "
+        f"{row['image']:.1e} | {row['text']:.1e} | {place['time'][:10]} |"
+        for name, (row, place) in last.items()
+    ]
+    return ["| row | neighbour | million parameters | pictures | texts | date |", "|---|---|---|---|---|---|", *table]
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("small", type=Path, help="what PARITY_TABLE collected")
+    parser.add_argument("large", type=Path, help="what benchmarks/parity.py wrote")
+    args = parser.parse_args()
+    day = datetime.date.today().isoformat()
+    parts = [
+        HEAD,
+        "## Tiny sizes, in every test run\n",
+        *small(lines(args.small), day),
+        "\n## True sizes\n",
+        "`benchmarks/parity.py`: pixels through both preprocessings, token ids through both text towers.\n",
+        *true_sizes(lines(args.large)),
+    ]
+    PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
