@@ -7,12 +7,18 @@ import sentencepiece
 import torch
 from compare import record
 from PIL import Image
-from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import ByteLevel, Metaspace
+from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoTokenizer,
     CLIPConfig,
     CLIPModel,
     CLIPTokenizer,
+    MetaClip2Config,
+    MetaClip2Model,
+    PreTrainedTokenizerFast,
     Siglip2Config,
     Siglip2Model,
     Siglip2Tokenizer,
@@ -37,9 +43,14 @@ TEXTS = [
     "Ünïcode &amp; naïve — 犬",
     "1 dog's 22",
 ]
-MODELS = {"clip": CLIPModel, "siglip": SiglipModel, "siglip2": Siglip2Model}
-CONFIGS = {"clip": CLIPConfig, "siglip": SiglipConfig, "siglip2": Siglip2Config}
-PROCESSORS = {"clip": CLIPImageProcessorPil, "siglip": SiglipImageProcessorPil, "siglip2": Siglip2ImageProcessorPil}
+MODELS = {"clip": CLIPModel, "metaclip_2": MetaClip2Model, "siglip": SiglipModel, "siglip2": Siglip2Model}
+CONFIGS = {"clip": CLIPConfig, "metaclip_2": MetaClip2Config, "siglip": SiglipConfig, "siglip2": Siglip2Config}
+PROCESSORS = {
+    "clip": CLIPImageProcessorPil,
+    "metaclip_2": CLIPImageProcessorPil,
+    "siglip": SiglipImageProcessorPil,
+    "siglip2": Siglip2ImageProcessorPil,
+}
 TEXT = {
     "hidden_size": 48,
     "intermediate_size": 80,
@@ -94,7 +105,7 @@ def disturb(model, seed=0):
 def make(layout, text=None, vision=None, **more):
     """A model of transformers, disturbed; sizes other than the usual small ones by keyword."""
     sides = {"num_patches": 16} if layout == "siglip2" else {"image_size": 32}
-    if layout != "clip":
+    if "clip" not in layout:
         more_text = {"projection_size": 64}
     else:
         more_text, more = {}, {"projection_dim": 40} | more
@@ -173,7 +184,7 @@ def theirs(layout, folder):
 
 def their_tokens(layout, folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    filled = True if layout == "clip" else "max_length"
+    filled = True if "clip" in layout else "max_length"
     return tokenizer(TEXTS, padding=filled, truncation=True, max_length=12, return_tensors="pt")["input_ids"]
 
 
@@ -212,3 +223,20 @@ def saved(folder, model, tokenizer, processor):
     tokenizer.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def unigram_tokenizer():
+    """A tokenizer as XLM-R's and XLM-V's: SentencePiece's unigrams in a `tokenizer.json`; start 0, padding 1, end 2."""
+    letters = sorted(set("".join(TEXTS)) - {" "})
+    scores = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), ("▁a", -2.5), ("▁dog", -3.0)]
+    backend = Tokenizer(Unigram([*scores, *((letter, -5.0) for letter in letters)], unk_id=3, byte_fallback=False))
+    backend.pre_tokenizer = Metaspace()
+    backend.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        model_max_length=12,
+    )

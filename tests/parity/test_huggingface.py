@@ -10,6 +10,7 @@ from huggingface_side import (
     saved,
     siglip_tokenizer,
     small_merges,
+    unigram_tokenizer,
 )
 from transformers import AutoProcessor
 
@@ -42,9 +43,24 @@ def test_clip(row, tmp_path):
     assert type(AutoProcessor.from_pretrained(tmp_path / "back")).__name__ == "CLIPProcessor"
 
 
+def test_metaclip_2(tmp_path):
+    """Read at token 2, which CLIPModel would take for something else."""
+    tokenizer = unigram_tokenizer()
+    text = {"vocab_size": len(tokenizer), "eos_token_id": 2, "bos_token_id": 0}
+    folder = saved(tmp_path / "theirs", make("metaclip_2", text), tokenizer, PROCESSORS["clip"](**CLIP_SIDE))
+    checkpoint = both_ways("MetaCLIP 2", "metaclip_2", folder, tmp_path)
+    assert checkpoint.spec.text.end_id == 2 and checkpoint.spec.tokenizer.kind == "tokenizers"
+
+
 def test_siglip(tmp_path):
+    """With pixels beyond the last whole patch, as So400m/14 has at 384."""
     tokenizer = siglip_tokenizer(tmp_path)
-    folder = saved(tmp_path / "theirs", make("siglip", {"vocab_size": 200}), tokenizer, PROCESSORS["siglip"](size=SIDE))
+    folder = saved(
+        tmp_path / "theirs",
+        make("siglip", {"vocab_size": 200}, {"image_size": 35}),
+        tokenizer,
+        PROCESSORS["siglip"](size=[35, 35]),
+    )
     checkpoint = both_ways("SigLIP", "siglip", folder, tmp_path)
     assert checkpoint.spec.loss == "sigmoid"
     assert type(AutoProcessor.from_pretrained(tmp_path / "back")).__name__ == "SiglipProcessor"

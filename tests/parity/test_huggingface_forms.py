@@ -171,6 +171,22 @@ def test_pictures_of_several_shapes_in_one_call(tmp_path):
     record("SigLIP 2, patches of several shapes in one call", "transformers", rows, expected)
 
 
+@pytest.mark.parametrize("end", [2, 5, 11])
+def test_where_a_text_is_read(end, tmp_path):
+    """The first end token, several or none; with 2, the first of the largest."""
+    text = {"vocab_size": 20, "eos_token_id": end, "hidden_act": "gelu"}
+    make("clip", text).save_pretrained(tmp_path / "theirs")
+    checkpoint = read_any(tmp_path / "theirs")
+    spec = replace(checkpoint.spec.tokenizer, kind="clip-bpe", vocabulary="own")
+    whole = replace(checkpoint, spec=replace(checkpoint.spec, tokenizer=spec), vocabulary={"merges.txt": b""})
+    save_checkpoint(whole, tmp_path / "ours")
+    tokens = torch.randint(0, 20, (40, 12), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = make("clip", text).get_text_features(input_ids=tokens).pooler_output
+        rows = load_towers(tmp_path / "ours").encode_text(tokens)
+    record(f"CLIP, texts read at token {end}", "transformers", rows, expected)
+
+
 def test_too_many_and_too_few(tmp_path):
     folder = clip_folder(tmp_path / "theirs")
     rewrite(folder, lambda state: state.update({"text_model.encoder.extra": torch.zeros(2)}))

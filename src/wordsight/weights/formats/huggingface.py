@@ -1,4 +1,4 @@
-"""Folders of transformers: CLIPModel, SiglipModel, Siglip2Model; ALIGN and Chinese CLIP through files of their own.
+"""Folders of transformers: CLIPModel, MetaClip2Model, SiglipModel, Siglip2Model; ALIGN and Chinese CLIP through files of their own.
 
     checkpoint = read(Found(Path("clip-vit-base-patch32")))    # config.json, weights, processor and tokenizer files
     write(checkpoint, Path("out"))                             # what from_pretrained loads, nothing left over
@@ -27,7 +27,6 @@ from wordsight.weights.formats.huggingface_words import read_words
 from wordsight.weights.formats.huggingface_words_out import word_files
 from wordsight.weights.found import Found
 
-LAYOUTS: tuple[Layout, ...] = ("clip", "siglip", "siglip2")
 OTHERS = {  # model_type -> the module that reads it
     "align": "wordsight.weights.formats.external_align",
     "chinese_clip": "wordsight.weights.formats.external_chineseclip",
@@ -56,7 +55,7 @@ def read(found: Found) -> Checkpoint:
     keys.finish()
     config = configs.Config.of(layout, values) or configs.Config.guessed(layout, state)
     spec, vocabulary, assumed = _spec(found, layout, state, config)
-    origin = {"format": "huggingface", "model_type": layout, "file": found.weights.name}
+    origin = {"format": "huggingface", "model_type": kind or layout, "file": found.weights.name}
     return Checkpoint(spec, state, vocabulary, (*config.assumed, *assumed), origin)
 
 
@@ -139,12 +138,12 @@ def fitting(spec: ModelSpec) -> Layout:
 
 def _layout(keys: Keys, kind: str, found: Found) -> Layout:
     """Return the layout that `config.json` names, or the one that the names and shapes say."""
-    for layout in LAYOUTS:
-        if kind == layout:
-            return layout
+    if kind in configs.LAYOUTS:
+        return configs.LAYOUTS[kind]
     if kind:
         raise FormatError(
-            f"{found.folder} holds a {kind} model", cure=f"two towers are read: {', '.join((*LAYOUTS, *OTHERS))}"
+            f"{found.folder} holds a {kind} model",
+            cure=f"two towers are read: {', '.join((*configs.LAYOUTS, *OTHERS))}",
         )
     if "visual_projection.weight" in keys:
         return "clip"
@@ -156,7 +155,7 @@ def _spec(
 ) -> tuple[ModelSpec, dict[str, bytes], tuple[str, ...]]:
     """Return the whole spec, the tokenizer's files, and what was assumed for either."""
     image = configs.image_tower(state, layout, config.image)
-    text = configs.text_tower(state, layout, config.text)
+    text = configs.text_tower(state, layout, config)
     words = read_words(found, layout, text)
     pixels = read_pixels(found, size=image.size, defaults=layout)
     text = replace(text, pad_id=words.spec.pad_id)

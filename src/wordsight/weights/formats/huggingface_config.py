@@ -47,7 +47,13 @@ _ACTIVATIONS: dict[str, Activation] = {
     "swish": "silu",
 }
 _THEIR_ACTIVATIONS = {"quick_gelu": "quick_gelu", "gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "silu": "silu"}
-CLASSES: dict[Layout, str] = {"clip": "CLIPModel", "siglip": "SiglipModel", "siglip2": "Siglip2Model"}
+CLASSES = {
+    "clip": "CLIPModel",
+    "metaclip_2": "MetaClip2Model",
+    "siglip": "SiglipModel",
+    "siglip2": "Siglip2Model",
+}  # by model_type
+LAYOUTS: dict[str, Layout] = {"clip": "clip", "metaclip_2": "clip", "siglip": "siglip", "siglip2": "siglip2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Config:
     text: Values
     image: Values
     assumed: tuple[str, ...] = ()
+    legacy: bool = True  # whether LEGACY_END is a sign, not a token
 
     @classmethod
     def of(cls, layout: Layout, values: Values | None) -> "Config | None":
@@ -69,7 +76,7 @@ class Config:
             if values.get(f"{name}_dict") is not None:  # an older place, which goes first, with its defaults
                 half |= defaults | _given(values[f"{name}_dict"])
             halves.append(half)
-        return cls(halves[0], halves[1])
+        return cls(halves[0], halves[1], legacy=values.get("model_type") != "metaclip_2")
 
     @classmethod
     def guessed(cls, layout: Layout, state: Mapping[str, Array]) -> "Config":
@@ -118,8 +125,9 @@ def image_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> I
     )
 
 
-def text_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> TextTowerSpec:
+def text_tower(state: Mapping[str, Array], layout: Layout, config: Config) -> TextTowerSpec:
     """Return the text tower of a state under our names; `pad_id` is left to the tokenizer."""
+    values = config.text
     sizes = text_sizes(state) | {
         "heads": values["num_attention_heads"],
         "activation": _activation(values),
@@ -132,26 +140,31 @@ def text_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> Te
         end = end[0]
     if not isinstance(end, int):
         raise FormatError(f"eos_token_id {end!r} in config.json", cure="one id says where a text is read")
-    return TextTowerSpec(**sizes, end_id=None if end == LEGACY_END else end)
+    return TextTowerSpec(**sizes, end_id=None if end == LEGACY_END and config.legacy else end)
+
+
+def model_type(spec: ModelSpec, layout: Layout) -> str:
+    """Return the type under which transformers knows such towers; CLIP's cannot read a text at token 2."""
+    return "metaclip_2" if layout == "clip" and spec.text.end_id == LEGACY_END else layout
 
 
 def as_json(spec: ModelSpec, layout: Layout, dtype: str) -> Values:
     """Return the content of the `config.json` that says what `spec` says."""
-    text = spec.text
+    text, kind = spec.text, model_type(spec, layout)
     text_config: Values = {
-        "model_type": f"{layout}_text_model",
+        "model_type": f"{kind}_text_model",
         "vocab_size": text.vocabulary_size,
         "max_position_embeddings": text.context_length,
         "pad_token_id": spec.tokenizer.pad_id,
         **_layers(text),
     }
     values: Values = {
-        "architectures": [CLASSES[layout]],
-        "model_type": layout,
+        "architectures": [CLASSES[kind]],
+        "model_type": kind,
         "dtype": dtype,
         "initializer_factor": 1.0,
         "text_config": text_config,
-        "vision_config": vision_json(spec.image, layout),
+        "vision_config": vision_json(spec.image, layout) | {"model_type": f"{kind}_vision_model"},
     }
     if layout == "clip":
         text_config["eos_token_id"] = LEGACY_END if text.end_id is None else text.end_id
