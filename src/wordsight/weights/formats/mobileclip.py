@@ -16,7 +16,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
-from wordsight.weights.formats.mobileclip_fold import FOLDED, TRUNK
+from wordsight.weights.formats.mobileclip_fold import FOLDED, TRUNK, fold_mixer, fold_norm
 from wordsight.weights.formats.openclip import assemble
 from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
 from wordsight.weights.found import Found
@@ -62,6 +62,7 @@ TEXT_BLOCK = (
     ("pre_norm_ffn.1.", "mlp.c_fc."),
     ("pre_norm_ffn.4.", "mlp.c_proj."),
 )
+_MIXED = re.compile(r"\.(token_mixer\.(reparam_conv|norm|mixer|layer_scale)|convffn\.(conv|fc1|fc2)|layer_scale)\b")
 _NETWORK = re.compile(r"network\.(\d+)\.(.+)")
 
 
@@ -75,7 +76,7 @@ def read(found: Found) -> Checkpoint:
     keys = Keys(found.tensors, where=str(found.weights))
     fast = not any(name.startswith(IMAGE + "patch_emb.") for name in keys)
     state = _fastvit(keys) if fast else _vit(keys)
-    state |= _text(keys)
+    state |= _mixers(keys) | _text(keys)
     state["logit_scale"] = keys.take("logit_scale")
     keys.finish()
     config = _config(state, fast=fast, where=str(found.weights))
@@ -148,7 +149,7 @@ def _fastvit(keys: Keys) -> dict[str, Array]:
 
 def _staged(name: str, ends: list[int]) -> str:
     """Return a name of `network` under its stage, with layer scales in modules of their own."""
-    name = re.sub(r"layer_scale(_\d)?$", lambda match: match[0] + ".gamma", name)
+    name = _gamma(name)
     match = _NETWORK.fullmatch(name)
     if match is None:
         return name
@@ -160,6 +161,10 @@ def _staged(name: str, ends: list[int]) -> str:
     if rest.startswith("reparam_conv."):
         return f"stages.{stage}.pos_emb.{rest}"
     return f"stages.{stage}.blocks.{rest}"
+
+
+def _gamma(name: str) -> str:
+    return re.sub(r"layer_scale(_\d)?$", lambda match: match[0] + ".gamma", name)
 
 
 def _vit(keys: Keys) -> dict[str, Array]:
@@ -177,6 +182,27 @@ def _vit(keys: Keys) -> dict[str, Array]:
     return state
 
 
+def _mixers(keys: Keys) -> dict[str, Array]:
+    """Return the convolution blocks around S0's text blocks as `wordsight.towers.mixer` has them; {} for the others."""
+    state: dict[str, Array] = {}
+    owners = {name.partition(".token_mixer.")[0] for name in keys if ".token_mixer." in name and name.startswith(TEXT)}
+    for place, owner in enumerate(sorted(owners, key=lambda name: int(name.rpartition(".")[2]))):
+        names = [name for name in keys.left if name.startswith(owner + ".") and _MIXED.search(name)]
+        block = {_parts(_gamma(name.removeprefix(owner + ".")), FASTVIT): keys.take(name) for name in names}
+        norm = {end: block[f"mlp.conv.bn.{end}"] for end in ("weight", "bias", "running_mean", "running_var")}
+        folded = {"mix": fold_mixer(block, "token_mixer"), "conv": fold_norm(block["mlp.conv.conv.weight"], norm)}
+        scale = block["layer_scale.gamma"].reshape(-1)  # of the second branch: goes into its last layer
+        last = block["mlp.fc2.weight"][:, :, 0, 0] * scale[:, None]
+        folded["mlp.c_fc"] = {"weight": block["mlp.fc1.weight"][:, :, 0, 0], "bias": block["mlp.fc1.bias"]}
+        folded["mlp.c_proj"] = {"weight": last, "bias": block["mlp.fc2.bias"] * scale}
+        for part, values in folded.items():
+            weight = values["weight"]
+            weight = weight.reshape(len(weight), 1, -1) if weight.ndim == 4 else weight  # (D, 1, 1, K) to (D, 1, K)
+            state[f"text.transformer.mixers.{place}.{part}.weight"] = weight
+            state[f"text.transformer.mixers.{place}.{part}.bias"] = values["bias"]
+    return state
+
+
 def _text(keys: Keys) -> dict[str, Array]:
     """Return the text tower under open_clip's names."""
     whole = {
@@ -186,15 +212,17 @@ def _text(keys: Keys) -> dict[str, Array]:
         "final_layer_norm.bias": "ln_final.bias",
         "projection_layer": "text_projection",
     }
+    first = 0 if TEXT + "transformer.0.pre_norm_mha.0.weight" in keys else 1  # behind a mixer
     state: dict[str, Array] = {}
     for full in [name for name in keys.left if name.startswith(TEXT)]:
         name = full.removeprefix(TEXT)
         if name in whole:
             value = keys.take(full)
             state["text." + whole[name]] = value.reshape(value.shape[-2:]) if value.ndim == 4 else value
-        elif name.startswith("transformer."):
-            renamed = _parts(name.replace("transformer.", "transformer.resblocks.", 1), TEXT_BLOCK)
-            state["text." + renamed] = keys.take(full)
+        elif name.startswith("transformer.") and "pre_norm_" in name:
+            number, rest = name.removeprefix("transformer.").split(".", 1)
+            renamed = f"text.transformer.resblocks.{int(number) - first}.{_parts(rest, TEXT_BLOCK)}"
+            state[renamed] = keys.take(full)
     return state
 
 

@@ -9,7 +9,7 @@ all of it is linear, so its sum is one convolution with a bias (Ding et al. 2021
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,6 @@ EPSILON = 1e-5  # of batch norm, as timm builds FastViT
 TRUNK = "visual.trunk."
 BRANCHED = TRUNK + "stem.0.conv_kxk.0.conv.weight"
 FOLDED = TRUNK + "stem.0.reparam_conv.weight"
-BRANCHES = (
-    "conv_kxk.",
-    "conv_scale.",
-    "identity.",
-    "large_conv.",
-    "small_conv.",
-    "mixer.",
-    "norm.",
-    "layer_scale.",
-    "pos_enc.",
-)
 _MIXER = re.compile(r"(.*\.token_mixer)\.mixer\.conv_kxk\.0\.conv\.weight")
 _BLOCK = re.compile(r"(.*)\.conv_kxk\.0\.conv\.weight")
 _LARGE = re.compile(r"(.*)\.large_conv\.conv\.weight")
@@ -54,22 +43,46 @@ class _Sum:
             self.bias += norm["bias"] - norm["running_mean"] * scale
         if bias is not None:
             self.bias += bias
-        edge = (self.kernel.shape[-1] - kernel.shape[-1]) // 2
-        inner = slice(edge, edge + kernel.shape[-1])
-        self.kernel[:, :, inner, inner] += kernel * scale[:, None, None, None]
+        rows, columns = (
+            slice(edge := (outer - inner) // 2, edge + inner)
+            for outer, inner in zip(self.kernel.shape[2:], kernel.shape[2:], strict=True)
+        )
+        self.kernel[:, :, rows, columns] += kernel * scale[:, None, None, None]
+
+
+class _Noted(Mapping[str, Array]):
+    """Weights, and which of them were looked up."""
+
+    def __init__(self, state: Mapping[str, Array]) -> None:
+        self._state = state
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Array:
+        self.read.add(name)
+        return self._state[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._state
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state)
+
+    def __len__(self) -> int:
+        return len(self._state)
 
 
 def fold(state: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights with each set of branches as `reparam_conv`; other names pass as they are."""
     sums: dict[str, _Sum] = {}
+    noted = _Noted(state)
     for name in state:
         for pattern, folder in ((_MIXER, _mixer), (_LARGE, _large), (_PLACES, _places), (_BLOCK, _block)):
             match = pattern.fullmatch(name)
             if match and name.startswith(TRUNK):
-                sums[match[1]] = folder(state, match[1])
+                sums[match[1]] = folder(noted, match[1])
                 break
-    gone = tuple(f"{owner}.{branch}" for owner in sums for branch in BRANCHES)
-    result = {name: array for name, array in state.items() if not name.startswith(gone)}
+    counters = {name.rpartition(".")[0] + ".num_batches_tracked" for name in noted.read}
+    result = {name: array for name, array in state.items() if name not in noted.read | counters}
     for owner, total in sums.items():
         result[f"{owner}.reparam_conv.weight"] = total.kernel.astype(np.float32)
         result[f"{owner}.reparam_conv.bias"] = total.bias.astype(np.float32)
@@ -91,6 +104,21 @@ def unfold(state: Mapping[str, Array], *, stem_scale: bool) -> dict[str, Array]:
     return result
 
 
+def fold_mixer(state: Mapping[str, Array], owner: str) -> dict[str, Array]:
+    """Return "weight" (O, I, K, K) and "bias" of the one convolution that RepMixer `owner` is, folded or not."""
+    if f"{owner}.reparam_conv.weight" in state:
+        return {end: state[f"{owner}.reparam_conv.{end}"] for end in ("weight", "bias")}
+    total = _mixer(state, owner)
+    return {"weight": total.kernel.astype(np.float32), "bias": total.bias.astype(np.float32)}
+
+
+def fold_norm(kernel: Array, norm: Mapping[str, Array]) -> dict[str, Array]:
+    """Return "weight" and "bias" of a convolution (O, I, K, K) with the batch norm behind it."""
+    total = _Sum(kernel.shape)
+    total.add(kernel, norm)
+    return {"weight": total.kernel.astype(np.float32), "bias": total.bias.astype(np.float32)}
+
+
 def _norm(state: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {end: state[f"{prefix}.{end}"] for end in ("weight", "bias", "running_mean", "running_var")}
 
@@ -99,7 +127,7 @@ def _skip(shape: tuple[int, ...]) -> Wide:
     """Return the kernel (O, I, K, K) that passes each channel through."""
     kernel = np.zeros(shape)
     channels = np.arange(shape[0])
-    kernel[channels, channels % shape[1], shape[2] // 2, shape[3] // 2] = 1
+    kernel[channels, channels % shape[1], shape[2] // 2, shape[3] // 2] = 1  # the middle
     return kernel
 
 

@@ -20,6 +20,7 @@ EPSILON = 1e-5  # of PyTorch's layer norm, where norm_kwargs says nothing
 HEAD_WIDTH = 64  # of CLIP's towers (Radford et al. 2021, table 20), unless said otherwise
 UNKNOWN = "no published model has that"
 VIT_PARTS = ("class_embedding", "positional_embedding", "proj", "conv1.", "ln_pre.", "ln_post.", "transformer.")
+MIXER = "transformer.mixers.0.mix.weight"
 TEXT_PARTS = ("token_embedding.", "positional_embedding", "cls_emb", "transformer.", "ln_final.", "text_projection")
 
 
@@ -101,6 +102,7 @@ def read_text(keys: Keys, model: Model) -> tuple[TextTowerSpec, dict[str, Array]
         pad_id=cfg.pad_id,
         projection=projection,  # type: ignore[arg-type]
         layer_scale=cfg.ls_init_value is not None,
+        mixer=state[MIXER].shape[-1] if MIXER in state else 0,
     )
     return spec, state
 
@@ -162,6 +164,7 @@ def text_cfg(spec: ModelSpec) -> dict[str, Any]:
         {
             f'text.mask = "{text.mask}"': text.mask not in ("causal", "none"),
             f'text.pool = "{text.pool}"': not plain and text.pool != "class",
+            f"text.mixer = {text.mixer}": text.mixer != 0,
             f'text.class_mask = "{text.class_mask}"': text.pool == "class" and text.class_mask != "shifted",
         }
     )
