@@ -6,7 +6,7 @@ import timm
 import torch
 from compare import record
 from golden_side import cases, drawn, rows
-from openclip_side import TEXT, both_ways, folder_of, make
+from openclip_side import TEXT, both_ways, folder_of, make, ours, theirs
 from timm.models import _registry
 from timm.models import eva as timm_eva
 
@@ -76,8 +76,10 @@ def test_rotary_tables_decide_and_are_checked(tmp_path):
         f".freqs_{kind}": np.array(CASES[ROTARY]["tables"][f"freqs_{kind}"], np.float16) for kind in ("cos", "sin")
     }
     half = {name: tables["." + name.rpartition(".")[2]] for name in CASES[ROTARY]["shapes"] if ".freqs_" in name}
-    image = eva.read(Found(own_file(tmp_path / "half.pt", ROTARY, **half))).spec.image
+    checkpoint = eva.read(Found(own_file(tmp_path / "half.pt", ROTARY, **half)))
+    image = checkpoint.spec.image
     assert (image.rotary, image.rotary_grid, image.heads) == ("eva", 16, 2)
+    assert not any("heads" in said or "rotary" in said for said in checkpoint.assumed)
     wrong = {"visual.rope.freqs_sin": -tables[".freqs_sin"].astype(np.float32)}
     with pytest.raises(FormatError, match="rotary tables"):
         eva.read(Found(own_file(tmp_path / "wrong.pt", ROTARY, **wrong)))
@@ -136,6 +138,20 @@ def test_open_clip(name, trunk, tmp_path):
     image = checkpoint.spec.image
     assert (image.kind, image.pool) == ("eva", {"token": "class", "avg": "mean"}[pool])
     assert image.rotary == ("eva" if "base_patch8_clip" in name else "none")
+
+
+def test_open_clip_without_a_configuration(trunk, tmp_path):
+    name = "eva02_base_patch8_clip_32"
+    trunk(name)
+    vision = {"image_size": 32, "timm_model_name": name, "timm_pool": "token", "timm_proj": None}
+    cfg = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": TEXT | {"heads": 1}, "custom_text": True}
+    place = folder_of(tmp_path / "theirs", make(cfg, "CustomTextCLIP"), cfg)
+    expected = theirs(place)
+    (place / "open_clip_config.json").unlink()
+    checkpoint, images, texts = ours(place, tmp_path / "ours")
+    record("EVA-CLIP in open_clip's layout, weights alone, images", "open_clip_torch", images, expected[0])
+    record("EVA-CLIP in open_clip's layout, weights alone, texts", "open_clip_torch", texts, expected[1])
+    assert any("image.rotary_grid = 16" in said for said in checkpoint.assumed)
 
 
 def test_timm_reads_the_own_names_as_we_do(trunk, known, tmp_path):

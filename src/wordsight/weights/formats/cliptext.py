@@ -54,7 +54,7 @@ def weights_file(target: Path, name: str) -> Path:
 def require_clip_text(spec: ModelSpec, who: str) -> None:
     """Raise `UsageError` unless the text tower is one that `read_clip_text` would give back."""
     text, plain = spec.text, TextTowerSpec()
-    same = ("kind", "activation", "epsilon", "mask", "pool", "end_id", "projection", "layer_scale")
+    same = ("kind", "activation", "epsilon", "mask", "pool", "end_id", "projection", "layer_scale", "mixer")
     wrong = [f"text.{name} = {getattr(text, name)!r}" for name in same if getattr(text, name) != getattr(plain, name)]
     if text.heads * HEAD_WIDTH != text.width:
         wrong.append(f"text.heads = {text.heads}")

@@ -76,7 +76,10 @@ def read(found: Found) -> Checkpoint:
         preprocess=PreprocessSpec(size=image.size, rgb="after"),
         tokenizer=clip_tokenizer(text),
     )
-    assumed = (*assumed_trunk(image), "the text tower's GELU, as every published one (--set text.activation=...)")
+    assumed = (
+        *assumed_trunk(image, tables="visual.rope.freqs_cos" in keys),
+        "the text tower's GELU, as every published one (--set text.activation=...)",
+    )
     return Checkpoint(spec, state, assumed=assumed, origin={"format": "eva", "file": found.weights.name})
 
 
@@ -127,12 +130,14 @@ def _near(table: Array, expected: Array) -> bool:
     return table.shape == expected.shape and float(np.abs(table - expected).max()) <= SLACK
 
 
-def assumed_trunk(image: ImageTowerSpec) -> tuple[str, ...]:
-    """Return what was assumed of an image tower that no configuration describes."""
-    heads, order = image.heads, image.norm_order
-    said = [f"image.heads = {heads}, image.norm_order = {order}, as published at this width (--set image.heads=...)"]
-    if image.rotary == "eva":
-        said.append(f"image.rotary_grid = {image.rotary_grid}, as every EVA-02 (--set image.rotary_grid=...)")
+def assumed_trunk(image: ImageTowerSpec, *, tables: bool = False) -> tuple[str, ...]:
+    """Return what was assumed of an image tower that no configuration describes; `tables`: rotary ones were stored."""
+    why = f"as published at width {image.width}" if image.width in KNOWN else "as most published ones"
+    said = [f"image.norm_order = {image.norm_order}, {why} (--set image.norm_order=...)"]
+    if not tables:
+        said.append(f"image.heads = {image.heads}, {why} (--set image.heads=...)")
+        if image.rotary == "eva":
+            said.append(f"image.rotary_grid = {image.rotary_grid}, as every EVA-02 (--set image.rotary_grid=...)")
     return tuple(said)
 
 

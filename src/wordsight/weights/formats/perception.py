@@ -129,9 +129,10 @@ def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
 
 def assumed_trunk(image: ImageTowerSpec) -> tuple[str, ...]:
     """Return what was assumed of an image tower that no configuration describes."""
+    why = "as published at this width" if image.width in HEADS else f"{HEAD_WIDTH} channels each"
     return (
-        f"image.heads = {image.heads} and image.pool_heads = {image.pool_heads}, as published at this width "
-        "(--set image.heads=...)",
+        f"image.heads = {image.heads}, {why} (--set image.heads=...)",
+        f"image.pool_heads = {image.pool_heads}, as every PE-Core (--set image.pool_heads=...)",
     )
 
 
