@@ -38,6 +38,7 @@ IMAGES = {
     "mean of patches": replace(VIT, pool="mean", mlp_ratio=2.0),
     "conv stem": replace(VIT, stem="conv", positions="sincos", pool="mean"),
     "conv stem, class token": replace(VIT, stem="conv", positions="sincos"),
+    "tiered stem": replace(VIT, stem="tiered", stem_padding=1, patch=16, size=48),
     "resnet": RESNET,
     "siglip": SIGLIP,
     "siglip, mean of patches": replace(SIGLIP, pool="mean", final_norm="pooled", projection="linear"),

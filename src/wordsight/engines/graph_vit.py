@@ -24,8 +24,10 @@ def vit_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
     if image.stem == "patch":
         bias = weights.take("visual.conv1.bias") if image.patch_bias else None
         x = patch_stem(graph, weights.take("visual.conv1.weight"), pixels, spec, bias=bias)  # (B, N, D)
-    else:
+    elif image.stem == "conv":
         x = conv_stem(graph, weights, pixels, spec)
+    else:
+        x = tiered_stem(graph, weights, pixels, spec)
     x = _with_positions(graph, weights, x, pixels, spec)
     if image.pre_norm:
         x = layer_norm(graph, weights, x, "visual.ln_pre", epsilon=image.epsilon)
@@ -67,6 +69,21 @@ def conv_stem(graph: Graph, weights: Weights, pixels: str, spec: ModelSpec) -> s
     x = graph.reshape(x, [0, kernel.shape[1], (image.size // image.patch) ** 2])
     x = graph.node("Transpose", x, perm=[0, 2, 1])  # (B, G*G, C)
     return graph.linear(x, np.ascontiguousarray(kernel.T), weights.take(f"{last}.bias"), name=last)
+
+
+def tiered_stem(graph: Graph, weights: Weights, pixels: str, spec: ModelSpec) -> str:
+    """Three convolutions without overlap, GELU between."""
+    image = spec.image
+    x = normalised(graph, pixels, spec.preprocess)
+    for step, side in enumerate((image.patch // 4, 2, 2)):
+        if step:
+            x = graph.activation(x, "gelu")
+        kernel = graph.weight(weights.take(f"visual.stem.{2 * step}.weight"), axis=0)
+        bias = graph.constant(weights.take(f"visual.stem.{2 * step}.bias"))
+        padding = image.stem_padding if step == 0 else 0
+        x = graph.node("Conv", x, kernel, bias, strides=[side, side], pads=[padding] * 4)
+    x = graph.reshape(x, [0, image.width, (image.size // image.patch) ** 2])
+    return graph.node("Transpose", x, perm=[0, 2, 1])  # (B, G*G, D)
 
 
 def normalised(graph: Graph, pixels: str, spec: PreprocessSpec) -> str:

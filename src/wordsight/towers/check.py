@@ -124,6 +124,18 @@ def _vit(image: ImageTowerSpec) -> None:
         _multiple("image.size", image.size, "image.patch", image.patch)
         _multiple("image.width", image.width, "4 * image.patch", 4 * image.patch)
         _only("image.patch_bias", image.patch_bias, False, 'image.stem = "conv", which has one of its own')
+    if image.stem == "tiered":
+        _multiple("image.patch", image.patch, "4", 4)
+        _multiple("image.size", image.size, "image.patch", image.patch)
+        _multiple("image.width", image.width, "4", 4)
+        _only("image.patch_bias", image.patch_bias, False, 'image.stem = "tiered", which has its own')
+        if not 0 <= 2 * image.stem_padding < image.patch // 4:
+            raise ConfigError(
+                f"image.stem_padding = {image.stem_padding}",
+                cure="give 0 or more, and less than an eighth of image.patch",
+            )
+    else:
+        _only("image.stem_padding", image.stem_padding, 0, f'image.stem = "{image.stem}"')
     if image.pool == "class":
         _only("image.class_token", image.class_token, (None, True), 'image.pool = "class"')
     _only("image.pool", image.pool, ("class", "mean", "attention", "queries"), 'image.kind = "vit"')

@@ -111,6 +111,12 @@ def _vit(image: ImageTowerSpec, out: int) -> Iterator[Item]:
         yield "proj", (pooled, out)
     if image.stem == "conv":
         yield from _conv_stem(width, image.patch)
+    elif image.stem == "tiered":
+        sides = (image.patch // 4, 2, 2)
+        channels = (3, width // 4, width // 4, width)
+        for step, side in enumerate(sides):
+            yield f"stem.{2 * step}.weight", (channels[step + 1], channels[step], side, side)
+            yield f"stem.{2 * step}.bias", (channels[step + 1],)
     else:
         yield "conv1.weight", (width, 3, image.patch, image.patch)
         if image.patch_bias:

@@ -23,7 +23,9 @@ class ImageTowerSpec:
 
     kind "vit": `layers` is the depth, `width` the channels, `heads` the heads, `patch` the patch side.
     `stem`: "patch" is one convolution of stride `patch` (with a bias where `patch_bias`); "conv" is a stack
-    of 3x3 convolutions of stride 2 that ends at the same grid (for small data). `class_token`: None is "where
+    of 3x3 convolutions of stride 2 that ends at the same grid (for small data); "tiered" (MobileCLIP-B) is three
+    convolutions without overlap, of patch / 4, 2 and 2 pixels, with `stem_padding` zeros around the picture for
+    the first. `class_token`: None is "where
     `pool` needs one". `positions`: "learned" or fixed "sincos"; `rotary` adds rotary positions to queries and
     keys. `pre_norm`: a norm before the first block. `pool`: "class" token, "mean" of the patch tokens,
     "attention": SigLIP's head, one learned query (`pool_heads` heads, 0 means `heads`; an MLP of
@@ -50,7 +52,8 @@ class ImageTowerSpec:
     mlp_ratio: float = 4.0
     activation: Activation = "gelu"
     epsilon: float = 1e-5
-    stem: Literal["patch", "conv"] = "patch"
+    stem: Literal["patch", "conv", "tiered"] = "patch"
+    stem_padding: int = 0
     patch_bias: bool = False
     class_token: bool | None = None
     positions: Literal["learned", "sincos"] = "learned"

@@ -29,8 +29,10 @@ class VisionTransformer(nn.Module):
         scale = width**-0.5
         if spec.stem == "patch":
             self.conv1 = nn.Conv2d(3, width, spec.patch, stride=spec.patch, bias=spec.patch_bias)
-        else:
+        elif spec.stem == "conv":
             self.stem = conv_stem(width, spec.patch)
+        else:
+            self.stem = tiered_stem(width, spec.patch, spec.stem_padding)
         if spec.has_class_token:
             self.class_embedding = nn.Parameter(scale * torch.randn(width))
         self._add_positions(scale)
@@ -146,6 +148,22 @@ class VisionTransformer(nn.Module):
         grid = wide(table).view(1, self.side, self.side, -1).permute(0, 3, 1, 2)  # (1, D, G, G)
         grid = F.interpolate(grid, (height, width), mode="bilinear", align_corners=False, antialias=True)
         return grid.flatten(2)[0].T.to(table.dtype)  # (height * width, D)
+
+
+def tiered_stem(width: int, patch: int, padding: int) -> nn.Sequential:
+    """Return convolutions of patch / 4, 2 and 2 pixels without overlap, GELU between, that end at the grid of `patch`.
+
+    That of MobileCLIP-B (apple/ml-mobileclip, `models/vit.py`), the batch norms folded in; `padding` zeros lie
+    around the picture.
+    """
+    first, inner = patch // 4, width // 4
+    return nn.Sequential(
+        nn.Conv2d(3, inner, first, stride=first, padding=padding),
+        nn.GELU(),
+        nn.Conv2d(inner, inner, 2, stride=2),
+        nn.GELU(),
+        nn.Conv2d(inner, width, 2, stride=2),
+    )
 
 
 def conv_stem(width: int, patch: int) -> nn.Sequential:
