@@ -83,12 +83,31 @@ def test_rotary_tables_decide_and_are_checked(tmp_path):
     wrong = {"visual.rope.freqs_sin": -tables[".freqs_sin"].astype(np.float32)}
     with pytest.raises(FormatError, match="rotary tables"):
         eva.read(Found(own_file(tmp_path / "wrong.pt", ROTARY, **wrong)))
+    wrong = {"visual.blocks.1.attn.rope.freqs_cos": np.ones((16, 30), np.float32)}
+    with pytest.raises(FormatError, match="rotary tables"):
+        eva.read(Found(own_file(tmp_path / "wrong.pt", ROTARY, **wrong)))
+    shared = {name: np.ones(0, np.float32) for name in CASES[ROTARY]["shapes"] if ".attn.rope." in name}
+    assert eva.read(Found(own_file(tmp_path / "shared.pt", ROTARY, **shared))).spec.image == image
+
+
+def test_parts_of_different_types_are_no_matrix(tmp_path):
+    key = drawn(CASES[ROTARY])["visual.blocks.0.attn.k_proj.weight"].astype(np.float64)
+    with pytest.raises(ShapeMismatch, match="different types"):
+        eva.read(Found(own_file(tmp_path / "mixed.pt", ROTARY, **{"visual.blocks.0.attn.k_proj.weight": key})))
 
 
 def test_every_weight_is_used_once(tmp_path):
     extra = own_file(tmp_path / "more.pt", ROTARY, **{"visual.mask_token": np.ones((1, 1, 64), np.float32)})
     with pytest.raises(ShapeMismatch, match="visual.mask_token"):
         eva.read(Found(extra))
+    for lacking in (
+        "visual.head.bias",
+        "visual.blocks.0.attn.v_bias",
+        "visual.norm.weight",
+        "visual.blocks.0.attn.k_proj.weight",
+    ):
+        with pytest.raises(ShapeMismatch, match=lacking):
+            eva.read(Found(own_file(tmp_path / "less.pt", ROTARY, **{lacking: np.ones(0, np.float32)})))
     less = own_file(tmp_path / "less.pt", ROTARY, **{"visual.blocks.1.mlp.w2.bias": np.ones(0, np.float32)})
     with pytest.raises(ShapeMismatch, match=r"visual.blocks.1.mlp.w2.bias"):
         eva.read(Found(less))

@@ -63,7 +63,8 @@ def read(found: Found) -> Checkpoint:
     """Return the model; weights left over or missing are errors that list them."""
     keys = Keys(found.tensors, where=str(found.weights))
     image, state = read_tower(keys, OWN)
-    image = _read_rotary(keys, image)
+    tables = _take_tables(keys)
+    image = _with_rotary(image, tables, keys.where)
     text, words = read_clip_text(keys)
     state |= words
     keys.drop(*SILENT)
@@ -77,7 +78,7 @@ def read(found: Found) -> Checkpoint:
         tokenizer=clip_tokenizer(text),
     )
     assumed = (
-        *assumed_trunk(image, tables="visual.rope.freqs_cos" in keys),
+        *assumed_trunk(image, tables=bool(tables)),
         "the text tower's GELU, as every published one (--set text.activation=...)",
     )
     return Checkpoint(spec, state, assumed=assumed, origin={"format": "eva", "file": found.weights.name})
@@ -88,7 +89,8 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
 
     `target` is the file, or a folder for `NAME.pt`.
     """
-    write_torch(weights_file(target, checkpoint.spec.name), own_names(checkpoint))
+    tensors = own_names(checkpoint)
+    write_torch(weights_file(target, checkpoint.spec.name), tensors)
 
 
 def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
@@ -104,25 +106,31 @@ def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
     return tensors | {name: value for name, value in checkpoint.state.items() if not name.startswith("visual.")}
 
 
-def _read_rotary(keys: Keys, image: ImageTowerSpec) -> ImageTowerSpec:
-    """Strike off the rotary tables, one pair for each block; the first pair says how wide heads are and what G was.
+def _take_tables(keys: Keys) -> dict[str, Array]:
+    """Strike off the rotary tables; each block has them, unless a writer kept equal ones once."""
+    names = [name for name in keys.left if name.startswith("visual.") and name.endswith(TABLES)]
+    return {name: np.asarray(keys.take(name), np.float64) for name in names}
 
-    A table of another kind is a `FormatError`.
+
+def _with_rotary(image: ImageTowerSpec, tables: Mapping[str, Array], where: str) -> ImageTowerSpec:
+    """Return the spec with what the stored tables say: how wide heads are, and which grid positions are counted for.
+
+    Tables of another kind are a `FormatError`.
     """
-    tables = [name for name in keys.left if name.startswith("visual.") and name.endswith(TABLES)]
-    keys.drop(*tables)
-    if "visual.rope.freqs_cos" not in tables:
+    if not tables:
         return image
-    cos, sin = (np.asarray(keys["visual.rope" + end], np.float64) for end in TABLES)
-    side, width = image.size // image.patch, cos.shape[-1]
-    for grid in dict.fromkeys((ROTARY_GRID, side, *range(1, LARGEST_GRID))):
-        found = replace(image, rotary="eva", rotary_grid=grid, heads=image.width // width)
+    side = image.size // image.patch
+    shape = next(iter(tables.values())).shape
+    heads = image.width // shape[1] if len(shape) == 2 and 0 < shape[1] <= image.width else 0
+    for grid in dict.fromkeys((ROTARY_GRID, side, *range(1, LARGEST_GRID))) if heads else ():
+        found = replace(image, rotary="eva", rotary_grid=grid, heads=heads)
         angles = rotary_angles(found)[1:]  # EVA leaves the class token out
-        if _near(cos, np.cos(angles)) and _near(sin, np.sin(angles)):
+        expected = dict(zip(TABLES, (np.cos(angles), np.sin(angles)), strict=True))
+        if all(_near(table, expected["." + name.rpartition(".")[2]]) for name, table in tables.items()):
             return found
     raise FormatError(
-        f"the rotary tables {cos.shape} in {keys.where} are none of EVA's for a grid of {side} x {side}",
-        cure="report this file's layout",
+        f"the rotary tables {shape} in {where} are none of EVA's for a grid of {side} x {side}",
+        cure="fetch the file again; if it is whole, report its layout",
     )
 
 

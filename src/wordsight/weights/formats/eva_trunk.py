@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
 from wordsight.towers.spec import ImageTowerSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.sizes import depth
@@ -93,7 +93,7 @@ def read_tower(keys: Keys, style: Style) -> tuple[ImageTowerSpec, dict[str, Arra
     pool = style.mean if here + "fc_norm.weight" in keys else "class"
     state |= _read_norm(keys, here + ("norm" if pool == "class" else "fc_norm"), "norm")
     head = keys.take(here + "head.weight")
-    if here + "head.bias" in keys:
+    if "blocks.0.attn.q_bias" in state:  # one option of EVA's decides over the biases of both
         state |= {"head.weight": head, "head.bias": keys.take(here + "head.bias")}
     else:
         state["proj"] = np.ascontiguousarray(head.T)
@@ -142,12 +142,18 @@ def _read_norm(keys: Keys, name: str, ours: str) -> dict[str, Array]:
     return out
 
 
+def _joined(parts: list[Array], here: str) -> Array:
+    if len({(part.dtype, part.shape) for part in parts}) > 1:
+        raise ShapeMismatch(f"{here} has parts of different types or shapes", cure="fetch the model again")
+    return np.concatenate(parts)
+
+
 def _read_block(keys: Keys, here: str, style: Style) -> dict[str, Array]:
     out = _read_norm(keys, here + "norm1", "norm1")
     apart = here + "attn.q_proj.weight" in keys
     if apart:
         parts = [keys.take(f"{here}attn.{part}_proj.weight") for part in "qkv"]
-        out["attn.qkv.weight"] = np.concatenate(parts)
+        out["attn.qkv.weight"] = _joined(parts, here)
     else:
         out["attn.qkv.weight"] = keys.take(here + "attn.qkv.weight")
     query, value = style.apart if apart else OWN.apart
@@ -161,7 +167,7 @@ def _read_block(keys: Keys, here: str, style: Style) -> dict[str, Array]:
     for end in ("weight", "bias"):
         if gated:
             halves = [keys.take(f"{here}{style.gate}.{end}"), keys.take(f"{here}{style.rest}.{end}")]
-            out[f"mlp.fc1.{end}"] = np.concatenate(halves)
+            out[f"mlp.fc1.{end}"] = _joined(halves, here)
         else:
             out[f"mlp.fc1.{end}"] = keys.take(f"{here}mlp.fc1.{end}")
         out[f"mlp.fc2.{end}"] = keys.take(f"{here}{style.gated_out if gated else 'mlp.fc2'}.{end}")

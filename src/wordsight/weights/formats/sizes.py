@@ -16,9 +16,16 @@ from wordsight.weights.checkpoint import Array
 
 
 def depth(names: Mapping[str, Array], prefix: str) -> int:
-    """Return how many blocks there are: one more than the largest number that follows `prefix`, up to a dot."""
+    """Return how many blocks there are, told by the numbers that follow `prefix`, up to a dot.
+
+    Numbers that do not count from 0 without a gap raise `ShapeMismatch`.
+    """
     pattern = re.compile(re.escape(prefix) + r"(\d+)\.")
-    return max((int(match[1]) for name in names if (match := pattern.match(name))), default=-1) + 1
+    numbers = {int(match[1]) for name in names if (match := pattern.match(name))}
+    if numbers and max(numbers) + 1 != len(numbers):
+        lacking = next(number for number in range(len(numbers) + 1) if number not in numbers)
+        raise ShapeMismatch(f"there is a {prefix}{max(numbers)} but no {prefix}{lacking}", cure="fetch the model again")
+    return len(numbers)
 
 
 def image_sizes(state: Mapping[str, Array], *, class_token: bool) -> dict[str, Any]:
