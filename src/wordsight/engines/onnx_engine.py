@@ -23,7 +23,7 @@ from wordsight.weights.folder import ENGINES, read_manifest
 
 Precision = Literal["int8", "fp32", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred one first
-IMAGES = 16  # pictures at once: 8 to 32 are equally fast on a processor (docs/engines.md)
+IMAGES = 8  # pictures at once: more do not fit the caches of a processor (docs/engines.md)
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
 
