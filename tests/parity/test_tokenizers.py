@@ -115,7 +115,7 @@ def test_clip_is_transformers(clip_folder: Path, tmp_path: Path, pad: str, pad_i
 
 
 def test_special_tokens_written_out(clip_folder: Path) -> None:
-    texts = ["<|endoftext|> a dog <|startoftext|>x", "<start_of_text>a<end_of_text> <END_OF_TEXT>"]
+    texts = ["<|endoftext|> a dog;<|startoftext|>x <|ENDofTEXT|>", "<start_of_text>a;<end_of_text> <END_OF_TEXT>"]
     tokenizer = transformers.CLIPTokenizer.from_pretrained(clip_folder)
     assert ours(None, texts, cleaning="nfc", pad_id=49407).tolist() == padded(tokenizer, texts)
     assert ours(None, texts).tolist() == open_clip.SimpleTokenizer(context_length=LENGTH)(texts).tolist()

@@ -33,6 +33,7 @@ _PLAIN = re.compile(r"[ -%'-~\t\n\r]*")
 _UNICODE_SPACES = re.compile(
     "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
 )  # Python's \s has four more
+_NFC_SPECIALS = re.compile(r"(<\|startoftext\|>|<\|endoftext\|>)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -52,9 +53,12 @@ def words(text: str, cleaning: Cleaning = "clip") -> list[str]:
 
     Special tokens written out are pieces of their own.
     """
-    plain = is_plain(text)
-    text = text.lower() if plain and cleaning in ("clip", "nfc") else clean(text, cleaning)
-    return _word(cleaning, plain).findall(text)  # type: ignore[no-any-return]
+    if cleaning != "nfc" or "<|" not in text:
+        return _cut(text, cleaning)
+    found = []  # transformers takes special tokens out before anything else, as they are written
+    for part in _NFC_SPECIALS.split(text):
+        found += [part] if part in special_words(cleaning) else _cut(part, cleaning)
+    return found
 
 
 def special_words(cleaning: Cleaning) -> tuple[str, str]:
@@ -62,9 +66,15 @@ def special_words(cleaning: Cleaning) -> tuple[str, str]:
     return ("<|startoftext|>", "<|endoftext|>") if cleaning == "nfc" else (START_WORD, END_WORD)
 
 
+def _cut(text: str, cleaning: Cleaning) -> list[str]:
+    plain = is_plain(text)
+    text = text.lower() if plain and cleaning in ("clip", "nfc") else clean(text, cleaning)
+    return _word(cleaning, plain).findall(text)  # type: ignore[no-any-return]
+
+
 @cache
 def _word(cleaning: Cleaning, plain: bool) -> Any:
-    fixed = "|".join([*map(re.escape, special_words(cleaning)), _CONTRACTIONS])
+    fixed = _CONTRACTIONS if cleaning == "nfc" else f"{START_WORD}|{END_WORD}|{_CONTRACTIONS}"
     if plain:
         case = re.IGNORECASE if cleaning in ("whitespace", "none") else re.NOFLAG
         return re.compile(fixed + r"|[a-z]+|[0-9]|[^\sa-z0-9]+", case)
