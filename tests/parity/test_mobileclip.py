@@ -2,18 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import open_clip
 import pytest
+import timm
 import torch
 from compare import record
-from openclip_side import TEXT, both_ways, disturb, folder_of, make, rows, theirs
+from openclip_side import TEXT, TEXTS, both_ways, disturb, folder_of, make, pictures, rows, theirs
 from safetensors.torch import save_file
 from timm.models import _registry, fastvit, vision_transformer_hybrid
 
-from wordsight.base.errors import FormatError, ShapeMismatch
-from wordsight.weights.formats import mobileclip, openclip
+from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
+from wordsight.weights.formats import mobileclip, openclip, openclip_hybrid
 from wordsight.weights.formats.mobileclip_fold import fold, unfold
 from wordsight.weights.found import Found
 
@@ -46,12 +48,13 @@ def tiny(monkeypatch):
         sizes = {"channels": (16, 16, 64), "stride": (4, 2, 2), "kernel_size": (4, 2, 2), "padding": 0}
         stem = vision_transformer_hybrid.ConvStem(**sizes, in_chans=3, act_layer=torch.nn.GELU)
         return vision_transformer_hybrid._create_vision_transformer_hybrid(
-            "vit_base_mci_224", stem, {"proj": False}, embed_dim=64, depth=2, num_heads=2, no_embed_class=True, **kept
+            "vit_base_mci_224", stem, {"proj": False}, embed_dim=64, depth=2, num_heads=1, no_embed_class=True, **kept
         )
 
     for name, entry in {"fastvit_mci1": fast, "fastvit_mci3": unscaled, "vit_base_mci_224": hybrid}.items():
         monkeypatch.setitem(_registry._model_entrypoints, name, entry)
     monkeypatch.setattr(mobileclip, "TRUNKS", {((1, 2, 1, 1), 16): "fastvit_mci1"})
+    monkeypatch.setattr(openclip_hybrid, "SIZES", {openclip_hybrid.NAME: (64, 2, 256, 16, 224)})
 
 
 def config(name, *, size, pool, causal):
@@ -171,40 +174,146 @@ def without_bias(model):
     return model
 
 
-@pytest.mark.parametrize(("row", "form"), [("S", "branched"), ("S", "folded"), ("B", "branched")])
-def test_apples_own_naming(row, form, tmp_path):
-    cfg = json.loads(json.dumps(CONFIGS[row]))
-    cfg["vision_cfg"]["image_size"] = 256 if row == "S" else 224
-    model = without_bias(lively(cfg))
-    expected = theirs(folder_of(tmp_path / "theirs", model, cfg, PLAIN))
-    state = {name: value.clone() for name, value in model.state_dict().items()}
-    if form == "branched":
-        # open_clip reads the same names: the test's own renaming is Apple's
-        save_file(apple(state), tmp_path / "apple.safetensors")
-        again = disturb(open_clip.CustomTextCLIP(**{k: v for k, v in cfg.items() if k != "custom_text"}), seed=5)
-        open_clip.load_checkpoint(again, str(tmp_path / "apple.safetensors"), strict=True)
-        assert all(torch.equal(value, state[name]) for name, value in again.state_dict().items())
-    else:
-        import timm
+def mixing(width, kernel=5):
+    """The convolution block of S0's text tower, as Apple's code computes it, with its names; random weights."""
 
+    def around(kernel):
+        made = torch.nn.Conv2d(width, width, (1, kernel), padding=(0, kernel // 2), groups=width, bias=False)
+        return torch.nn.ModuleDict({"conv": made, "bn": torch.nn.BatchNorm2d(width)})
+
+    class Mixing(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            skip = {"rbr_skip": torch.nn.BatchNorm2d(width)}
+            branches = {"rbr_conv": torch.nn.ModuleList([around(kernel)]), "rbr_skip": torch.nn.BatchNorm2d(width)}
+            self.token_mixer = torch.nn.ModuleDict(
+                {"norm": torch.nn.ModuleDict(skip), "mixer": torch.nn.ModuleDict(branches)}
+            )
+            self.token_mixer.layer_scale = torch.nn.Parameter(0.5 + torch.rand(width, 1, 1))
+            parts = {"conv": around(kernel), "fc1": torch.nn.Conv2d(width, 4 * width, 1)}
+            self.convffn = torch.nn.ModuleDict(parts | {"fc2": torch.nn.Conv2d(4 * width, width, 1)})
+            self.layer_scale = torch.nn.Parameter(0.5 + torch.rand(width, 1, 1))
+
+        def forward(self, x, attn_mask=None):
+            x = x.permute(0, 2, 1)[:, :, None]
+            parts = self.token_mixer
+            branch = parts["mixer"]["rbr_conv"][0]
+            mixed = branch["bn"](branch["conv"](x)) + parts["mixer"]["rbr_skip"](x)
+            x = x + parts.layer_scale * (mixed - parts["norm"]["rbr_skip"](x))
+            y = self.convffn["conv"]["bn"](self.convffn["conv"]["conv"](x))
+            y = self.convffn["fc2"](torch.nn.functional.gelu(self.convffn["fc1"](y)))
+            return (x + self.layer_scale * y)[:, :, 0].permute(0, 2, 1)
+
+    made = Mixing()
+    made.get_weight_dtype = lambda: torch.float32  # open_clip asks its first block
+    return made
+
+
+def with_mixers(model, width):
+    """MobileCLIP-S0's text tower: open_clip's, with such a block before and one after."""
+    first, last = (disturb(mixing(width), seed) for seed in (3, 4))
+    model.text.transformer.resblocks = torch.nn.ModuleList([first, *model.text.transformer.resblocks, last])
+    return model
+
+
+def rows_of(model):
+    """Rows of a model of open_clip's through MobileCLIP's own preparation of pictures and words."""
+    size = model.visual.image_size[0]
+    prepare = open_clip.transform.image_transform(size, is_train=False, **PLAIN)
+    with torch.no_grad():
+        images = model.eval().encode_image(torch.stack([prepare(picture) for picture in pictures()]))
+        return images.numpy(), model.encode_text(open_clip.tokenizer.SimpleTokenizer(context_length=12)(TEXTS)).numpy()
+
+
+def as_apple_computes(model):
+    """MobileCLIP-B with the pixel of zeros and the epsilon of Apple's code, which timm leaves out."""
+    for part in model.visual.modules():
+        if isinstance(part, torch.nn.LayerNorm):
+            part.eps = 1e-5
+    model.visual.trunk.patch_embed.backbone[0].conv.padding = (1, 1)
+    return model
+
+
+def folded_words(state):
+    """The text mixers' branches as one convolution."""
+    for owner in sorted({name.partition(".mixer.")[0] for name in state if ".token_mixer.mixer." in name}):
+        if not owner.startswith("text_encoder."):
+            continue
+        part = {name.removeprefix(owner + "."): state.pop(name) for name in list(state) if name.startswith(owner + ".")}
+        kernel = part["mixer.rbr_conv.0.conv.weight"]
+        norms = {name: scaled(part, name) for name in ("norm.rbr_skip", "mixer.rbr_skip", "mixer.rbr_conv.0.bn")}
+        middle = torch.zeros_like(kernel)
+        middle[..., kernel.shape[-1] // 2] = 1
+        gain = kernel * norms["mixer.rbr_conv.0.bn"][0] + middle * (
+            norms["mixer.rbr_skip"][0] - norms["norm.rbr_skip"][0]
+        )
+        shift = norms["mixer.rbr_conv.0.bn"][1] + norms["mixer.rbr_skip"][1] - norms["norm.rbr_skip"][1]
+        state[f"{owner}.reparam_conv.weight"] = middle + part["layer_scale"][..., None] * gain
+        state[f"{owner}.reparam_conv.bias"] = part["layer_scale"][:, 0, 0] * shift
+    return state
+
+
+def scaled(part, name):
+    scale = part[f"{name}.weight"] / (part[f"{name}.running_var"] + 1e-5).sqrt()
+    return scale[:, None, None, None], part[f"{name}.bias"] - part[f"{name}.running_mean"] * scale
+
+
+@pytest.mark.parametrize("row", ["S0", "S", "B"])
+@pytest.mark.parametrize("form", ["branched", "folded"])
+def test_apples_own_naming(row, form, tmp_path):
+    cfg = json.loads(json.dumps(CONFIGS["B" if row == "B" else "S"]))
+    cfg["vision_cfg"]["image_size"] = 224 if row == "B" else 256
+    model = without_bias(lively(cfg))
+    if row == "S0":
+        with_mixers(model, cfg["text_cfg"]["width"])
+    state = apple(model.state_dict())
+    if row != "S0" and form == "branched":  # open_clip reads the same names: the renaming here is Apple's
+        save_file(state, tmp_path / "apple.safetensors")
+        again = make(cfg, "CustomTextCLIP", seed=5)
+        open_clip.load_checkpoint(again, str(tmp_path / "apple.safetensors"), strict=True)
+        assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
+    expected = rows_of(as_apple_computes(model) if row == "B" else model)
+    if form == "folded":
         timm.utils.reparameterize_model(model.visual, inplace=True)
-        save_file(apple(model.state_dict()), tmp_path / "apple.safetensors")
-    found = Found(tmp_path / "apple.safetensors")
+        state = folded_words(apple(model.state_dict()))
+    torch.save(state, tmp_path / "apple.pt")
+    found = Found(tmp_path / "apple.pt")
     assert mobileclip.recognise(found) and not openclip.recognise(found)
     checkpoint = mobileclip.read(found)
     images, texts = rows(checkpoint, tmp_path / "ours")
     record(f"MobileCLIP-{row} in Apple's naming, {form}, images", "open_clip_torch", images, expected[0])
     record(f"MobileCLIP-{row} in Apple's naming, {form}, texts", "open_clip_torch", texts, expected[1])
-    openclip.write(checkpoint, tmp_path / "back")
-    images, texts = theirs(tmp_path / "back")
-    record(
-        f"MobileCLIP-{row} in Apple's naming, {form}, written for open_clip, images",
-        "open_clip_torch",
-        images,
-        expected[0],
-    )
     assert checkpoint.spec.preprocess.mean == (0.0, 0.0, 0.0) and checkpoint.spec.preprocess.interpolation == "bilinear"
-    assert checkpoint.spec.text.mask == ("none" if row == "S" else "causal")
+    assert checkpoint.spec.text.mask == ("causal" if row == "B" else "none")
+
+
+def test_apples_files_are_written_for_open_clip(tmp_path):
+    cfg = json.loads(json.dumps(CONFIGS["S"]))
+    cfg["vision_cfg"]["image_size"] = 256
+    model = without_bias(lively(cfg))
+    torch.save(apple(model.state_dict()), tmp_path / "apple.pt")
+    openclip.write(mobileclip.read(Found(tmp_path / "apple.pt")), tmp_path / "back")
+    for ours, expected in zip(theirs(tmp_path / "back"), rows_of(model), strict=True):
+        record("MobileCLIP-S in Apple's naming, written for open_clip", "open_clip_torch", ours, expected)
+
+
+def test_what_open_clip_makes_of_b_has_to_be_asked_for(tmp_path):
+    model = without_bias(lively(CONFIGS["B"]))
+    torch.save(apple(model.state_dict()), tmp_path / "apple.pt")
+    checkpoint = mobileclip.read(Found(tmp_path / "apple.pt"))
+    with pytest.raises(UsageError, match=r"stem_padding = 1, image.epsilon = 1e-05.*--set image.stem_padding=0"):
+        openclip.write(checkpoint, tmp_path / "back")
+    image = replace(checkpoint.spec.image, stem_padding=0, epsilon=1e-6)
+    openclip.write(replace(checkpoint, spec=replace(checkpoint.spec, image=image)), tmp_path / "back")
+    for ours, expected in zip(theirs(tmp_path / "back"), rows_of(model), strict=True):
+        record("MobileCLIP-B in Apple's naming, as open_clip has it", "open_clip_torch", ours, expected)
+
+
+def test_s0_cannot_be_written_for_open_clip(tmp_path):
+    model = with_mixers(without_bias(lively(CONFIGS["S"])), CONFIGS["S"]["text_cfg"]["width"])
+    torch.save(apple(model.state_dict()), tmp_path / "apple.pt")
+    with pytest.raises(UsageError, match=r"text\.mixer = 5"):
+        openclip.write(mobileclip.read(Found(tmp_path / "apple.pt")), tmp_path / "back")
 
 
 def test_folding_is_undone():

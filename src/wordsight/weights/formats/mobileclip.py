@@ -9,6 +9,7 @@ The weights are renamed to open_clip's layout and read as that; FastViT's branch
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,11 @@ def read(found: Found) -> Checkpoint:
     state["logit_scale"] = keys.take("logit_scale")
     keys.finish()
     config = _config(state, fast=fast, where=str(found.weights))
-    return assemble(found, Keys(state, where=str(found.weights)), config, "mobileclip")
+    checkpoint = assemble(found, Keys(state, where=str(found.weights)), config, "mobileclip")
+    if fast:
+        return checkpoint
+    image = replace(checkpoint.spec.image, stem_padding=1, epsilon=1e-5)  # models/vit.py; timm has neither
+    return replace(checkpoint, spec=replace(checkpoint.spec, image=image))
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:

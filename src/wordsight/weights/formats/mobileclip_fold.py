@@ -188,11 +188,11 @@ def _branches(owner: str, kernel: Array, bias: Array, *, stem_scale: bool) -> di
         return {f"{owner}.pos_enc.weight": kernel - skip, f"{owner}.pos_enc.bias": bias}
     if owner.endswith(".token_mixer"):
         state = _one(f"{owner}.mixer", kernel - skip, bias, scale=True, skip=True)
-        state |= _batch_norm(f"{owner}.norm.identity", np.zeros(channels, np.float32), 0.0)
+        state |= batch_norm(f"{owner}.norm.identity", np.zeros(channels, np.float32), 0.0)
         return state | {f"{owner}.layer_scale.gamma": np.ones((channels, 1, 1), np.float32)}
     if owner.endswith(".downsample.proj.0"):
-        state = {f"{owner}.large_conv.conv.weight": kernel} | _batch_norm(f"{owner}.large_conv.bn", bias, 1.0)
-        state |= _batch_norm(f"{owner}.small_conv.bn", np.zeros(channels, np.float32), 0.0)
+        state = {f"{owner}.large_conv.conv.weight": kernel} | batch_norm(f"{owner}.large_conv.bn", bias, 1.0)
+        state |= batch_norm(f"{owner}.small_conv.bn", np.zeros(channels, np.float32), 0.0)
         return state | {f"{owner}.small_conv.conv.weight": np.zeros((channels, inner, 3, 3), np.float32)}
     scale = kernel.shape[-1] > 1 and (stem_scale or ".stem." not in owner)
     return _one(owner, kernel, bias, scale=scale, skip=owner.endswith((".stem.2", ".downsample.proj.1")))
@@ -201,16 +201,16 @@ def _branches(owner: str, kernel: Array, bias: Array, *, stem_scale: bool) -> di
 def _one(owner: str, kernel: Array, bias: Array, *, scale: bool, skip: bool) -> dict[str, Array]:
     channels, inner = kernel.shape[:2]
     nothing = np.zeros(channels, np.float32)
-    state = {f"{owner}.conv_kxk.0.conv.weight": kernel} | _batch_norm(f"{owner}.conv_kxk.0.bn", bias, 1.0)
+    state = {f"{owner}.conv_kxk.0.conv.weight": kernel} | batch_norm(f"{owner}.conv_kxk.0.bn", bias, 1.0)
     if scale:
         state[f"{owner}.conv_scale.conv.weight"] = np.zeros((channels, inner, 1, 1), np.float32)
-        state |= _batch_norm(f"{owner}.conv_scale.bn", nothing, 0.0)
+        state |= batch_norm(f"{owner}.conv_scale.bn", nothing, 0.0)
     if skip:
-        state |= _batch_norm(f"{owner}.identity", nothing, 0.0)
+        state |= batch_norm(f"{owner}.identity", nothing, 0.0)
     return state
 
 
-def _batch_norm(name: str, bias: Array, gain: float) -> dict[str, Array]:
+def batch_norm(name: str, bias: Array, gain: float) -> dict[str, Array]:
     """Return a batch norm that multiplies by `gain` and adds `bias`."""
     channels = len(bias)
     return {

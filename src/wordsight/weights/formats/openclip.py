@@ -106,7 +106,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     for name, data in files.items():
         with atomic_write(target / name) as handle:
             handle.write(data)
-    content = save({name: np.ascontiguousarray(array) for name, array in state.items()}, metadata={"format": "pt"})
+    content = save({name: np.asarray(array, order="C") for name, array in state.items()}, metadata={"format": "pt"})
     with atomic_write(target / WEIGHTS) as handle:
         handle.write(content)
     if external:
@@ -182,7 +182,7 @@ def _write_image(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str,
         room = "perception" if image.rotary == "perception" else "eva"
         cfg, trunk = resolve(f"{ROOM}{room}:write_trunk")(spec, state)
         return cfg, trunk, True
-    bare = image.has_class_token and not image.patch_bias and image.projection == "matrix"
+    bare = image.has_class_token and not image.patch_bias and image.projection == "matrix" and image.stem != "tiered"
     if bare and image.pool != "attention":
         return native.vit_cfg(spec), own, False
     cfg, trunk = timm.write_trunk(spec, state)

@@ -17,6 +17,7 @@ import numpy as np
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec
 from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats import openclip_hybrid as hybrid
 from wordsight.weights.formats.openclip_config import Model, Vision
 
 TRUNK = "visual.trunk."
@@ -102,8 +103,8 @@ NAMED = [
 
 def is_ours(cfg: Vision, keys: Mapping[str, Array]) -> bool:
     """Say whether a timm tower is one that our own vision transformer holds."""
-    known = NAME.fullmatch((cfg.timm_model_name or "").partition(".")[0])
-    return known is not None and TRUNK + "blocks.0.attn.qkv.weight" in keys and cfg.timm_proj != "mlp"
+    known = NAME.fullmatch(_name(cfg)) or (hybrid.FIRST in keys and _name(cfg) == hybrid.NAME)
+    return bool(known) and TRUNK + "blocks.0.attn.qkv.weight" in keys and cfg.timm_proj != "mlp"
 
 
 def guess_name(keys: Mapping[str, Array]) -> str | None:
@@ -123,14 +124,17 @@ def guess_name(keys: Mapping[str, Array]) -> str | None:
 def read_trunk(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]]:
     """Return our spec and weights of a tower for which `is_ours`."""
     cfg = model.vision_cfg
-    match = NAME.fullmatch((cfg.timm_model_name or "").partition(".")[0])
-    assert match is not None
-    kind, size = match["kind"], cfg.image_size if isinstance(cfg.image_size, int) else cfg.image_size[0]
-    state = {"visual." + new: keys.take(TRUNK + old) for old, new in PLAIN.items() if TRUNK + old in keys}
+    match, tiered = NAME.fullmatch(_name(cfg)), hybrid.FIRST in keys
+    size = cfg.image_size if isinstance(cfg.image_size, int) else cfg.image_size[0]
+    state = hybrid.read_stem(keys) if tiered else {}
+    state |= {"visual." + new: keys.take(TRUNK + old) for old, new in PLAIN.items() if TRUNK + old in keys}
     positions = keys.take(TRUNK + "pos_embed")
     state["visual.positional_embedding"] = positions.reshape(positions.shape[-2:])  # (1, T, D) to (T, D)
     if TRUNK + "cls_token" in keys:
         state["visual.class_embedding"] = keys.take(TRUNK + "cls_token").reshape(-1)
+    if tiered:  # whose class token has no place
+        table = state["visual.positional_embedding"]
+        state["visual.positional_embedding"] = np.concatenate([np.zeros_like(table[:1]), table])
     for name in keys.left:
         if name.startswith(TRUNK + "blocks."):
             state["visual.transformer.resblocks." + _renamed(name.removeprefix(TRUNK + "blocks."), BLOCK)] = keys.take(
@@ -148,10 +152,11 @@ def read_trunk(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Arra
         width=width,
         layers=sum(name.endswith(".ln_1.weight") for name in state),
         heads=HEADS.get(width, width // 64),
-        patch=int(match["patch"]),
+        patch=int(match["patch"]) if match else hybrid.SIZES[hybrid.NAME][3],
         mlp_ratio=hidden / width,
-        activation=_activation(match),
-        epsilon=EPSILON[kind],
+        activation=_activation(match) if match else "gelu",
+        epsilon=EPSILON[match["kind"]] if match else hybrid.EPSILON,
+        stem="tiered" if tiered else "patch",
         patch_bias="visual.conv1.bias" in state,
         class_token="visual.class_embedding" in state,
         pre_norm="visual.ln_pre.weight" in state,
@@ -166,6 +171,12 @@ def read_trunk(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Arra
 def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return the `vision_cfg` and weights (`visual.trunk.`...) of a tower; `UsageError` when timm has none such."""
     image = spec.image
+    if image.stem == "tiered":
+        cfg, state = hybrid.check(image), dict(state)
+        state["visual.positional_embedding"] = hybrid.without_class_place(state["visual.positional_embedding"])
+        stem = hybrid.write_stem(state)
+        rest = {name: value for name, value in state.items() if not name.startswith("visual.stem.")}
+        return cfg, stem | _trunk(rest, image)
     kind = _kind(image)
     hidden = int(image.width * image.mlp_ratio + 1e-6)
     for row in NAMED:
@@ -182,9 +193,18 @@ def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, 
             cure="choose another format" + _near(image, kind, hidden),
         )
     pool = {"attention": "map", "mean": "avg", "class": "token"}[image.pool]
-    cfg: dict[str, Any] = {"timm_model_name": row.name, "timm_pool": pool, "image_size": image.size}
+    cfg = {"timm_model_name": row.name, "timm_pool": pool, "image_size": image.size}
     cfg |= {"timm_proj": "none" if image.projection == "none" else None if image.projection == "linear" else "linear"}
-    return cfg, {name: array for old, value in state.items() for name, array in _back(old, value, image).items()}
+    return cfg, _trunk(state, image)
+
+
+def _trunk(state: Mapping[str, Array], image: ImageTowerSpec) -> dict[str, Array]:
+    return {name: array for old, value in state.items() for name, array in _back(old, value, image).items()}
+
+
+def _name(cfg: Vision) -> str:
+    """Return timm's name of the architecture, without the tag of its weights."""
+    return (cfg.timm_model_name or "").partition(".")[0]
 
 
 def _back(old: str, value: Array, image: ImageTowerSpec) -> dict[str, Array]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.progress import notice
 from wordsight.text.spec import Cleaning, TokenizerSpec
 from wordsight.towers.spec import TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
@@ -79,6 +80,9 @@ def write_words(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes
     """Return the fields of `text_cfg` that name the tokenizer, and the files to put beside the weights."""
     spec = checkpoint.spec.tokenizer
     cleaning = {ours: theirs for theirs, ours in CLEANINGS.items()}
+    if spec.kind == "clip-bpe" and spec.cleaning == "nfc":  # transformers' CLIPTokenizer, whose ids are the same
+        notice("open_clip's tokenizer also mends broken text and HTML signs, which this model's does not", once=True)
+        cleaning["nfc"] = "lower"
     if spec.cleaning not in cleaning:
         raise UsageError(f'open_clip has no cleaning "{spec.cleaning}" of texts', cure="choose another format")
     clean = cleaning[spec.cleaning]
