@@ -77,7 +77,7 @@ def decode(
     if isinstance(item, np.ndarray):
         return _checked_array(item)
     picture = open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least)
-    with reading(name or _name(item)):
+    with reading(name or name_of(item)):
         return np.asarray(picture)
 
 
@@ -95,7 +95,7 @@ def open_picture(
     """
     from PIL import Image
 
-    name = name or _name(item)
+    name = name or name_of(item)
     wanted = _Wanted(max_pixels, at_least, colours)
     if isinstance(item, Image.Image):
         return _upright(item, name, wanted)
@@ -126,7 +126,8 @@ def reading(name: str) -> Iterator[None]:
         raise BrokenImage(f"{name} cannot be decoded: {reason}", cure="replace the file or leave it out") from error
 
 
-def _name(item: Item) -> str:
+def name_of(item: Item) -> str:
+    """Return how messages call a picture that was given no name."""
     if isinstance(item, str | PathLike):
         return str(fspath(item))
     if isinstance(item, bytes | bytearray | memoryview):

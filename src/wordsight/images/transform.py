@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.images.check import check_preprocess
-from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, open_picture, reading, to_rgb
+from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, name_of, open_picture, reading, to_rgb
 from wordsight.images.geometry import Frame, columns_first, framed
 from wordsight.images.resize import Filter, resize_crop
 from wordsight.images.sampling import Plain, sampled
@@ -74,7 +74,7 @@ def load_pixels(
     plain = picture.mode in ("RGB", "L")  # of these it does not matter when they become RGB
     if plain and _takes_fast(frame, (picture.height, picture.width), spec, quality):
         return resize_crop(_samples(picture.convert("RGB")), frame, cast(Filter, spec.interpolation))
-    with reading(name or "the picture"):
+    with reading(name or name_of(item)):
         return transform(picture, spec)
 
 

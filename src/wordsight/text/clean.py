@@ -55,7 +55,7 @@ def words(text: str, cleaning: Cleaning = "clip") -> list[str]:
     """
     if cleaning != "nfc" or "<|" not in text:
         return _cut(text, cleaning)
-    found = []  # transformers takes special tokens out before anything else, as they are written
+    found: list[str] = []  # transformers takes special tokens out before anything else, as they are written
     for part in _NFC_SPECIALS.split(text):
         found += [part] if part in special_words(cleaning) else _cut(part, cleaning)
     return found
