@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from wordsight.base.errors import FormatError, UnknownModel
+from wordsight.base.errors import UnknownModel
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights import converted, find

@@ -72,7 +72,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="check the path") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of too many digits, and lists in lists without end
         raise FormatError(f"{path} is not JSON: {error}", cure="restore or make the file again") from None
 
 

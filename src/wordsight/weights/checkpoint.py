@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wordsight.base.errors import ShapeMismatch
+from wordsight.towers.check import check_numbers
 from wordsight.towers.shapes import own, shapes
 from wordsight.towers.spec import ModelSpec
 
@@ -94,6 +95,7 @@ def check_state(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> N
 
     Towers of other packages are compared when they are built (`wordsight.weights.tensors.fit`).
     """
+    check_numbers(spec)
     if own(spec):
         check_shapes(shapes(spec), state, where=where)
 

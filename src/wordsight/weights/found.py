@@ -40,6 +40,7 @@ WEIGHT_FILES = (
 # when there is nothing else, as open_clip's and EVA's own loaders do
 PARTS = ("state_dict", "model", "module", "params", "model_state_dict", "network")
 AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "module_ema", "ema_model", "params_ema")
+MOST_JSON = 128 * 2**20  # bytes; the largest tokenizer.json in use has 35 million
 WRAPPERS = ("module.", "_orig_mod.")  # put before every name by data parallelism and by torch.compile
 
 
@@ -63,6 +64,8 @@ class Found:
         path = self.file(name)
         if path is None:
             return None
+        if path.stat().st_size > MOST_JSON:
+            raise FormatError(f"{path} has {path.stat().st_size} bytes, too many for JSON", cure="fetch the model again")
         values = read_json(path)
         if not isinstance(values, dict):
             raise FormatError(f"{path} holds no JSON object", cure="fetch the model again")

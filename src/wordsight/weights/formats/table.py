@@ -21,6 +21,8 @@ from wordsight.base.optional import resolve
 from wordsight.weights.checkpoint import Checkpoint, some
 from wordsight.weights.found import Found
 
+# what a configuration of wrong types or impossible numbers leads to
+FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError, RecursionError)
 # asked in this order: the first that recognises a place reads it
 FORMATS = {
     "onnx-folder": "wordsight.weights.formats.onnxfolder",
@@ -41,8 +43,8 @@ def read_any(path: Path, *, part: str = "") -> Checkpoint:
     """
     found = Found(path, part=part)
     for name in FORMATS:
-        if _do(name, "recognise")(found):
-            checkpoint: Checkpoint = _do(name, "read")(found)
+        if _ask(name, "recognise", found):
+            checkpoint: Checkpoint = _ask(name, "read", found)
             return replace(checkpoint, assumed=(*checkpoint.assumed, *_parts(found, checkpoint)))
     raise FormatError(
         f"{found.weights} is of no known format; its weights begin with {some(list(found.tensors))}",
@@ -65,6 +67,17 @@ def write_as(checkpoint: Checkpoint, target: Path, name: str) -> None:
     if name not in FORMATS:
         raise UsageError(f"no format {name!r}", cure=f"use one of {', '.join(FORMATS)}")
     _do(name, "write")(checkpoint, target)
+
+
+def _ask(name: str, function: str, found: Found) -> Any:
+    """Call a format's function; what it did not expect of a configuration is an error of the file's."""
+    try:
+        return _do(name, function)(found)
+    except FAULTS as error:
+        raise FormatError(
+            f"{found.path} looks like {name} but is not: {type(error).__name__}: {str(error)[:200]}",
+            cure="compare its configuration with that of a model that works",
+        ) from error
 
 
 def _do(name: str, function: str) -> Any:

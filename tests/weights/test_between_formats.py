@@ -1,0 +1,66 @@
+"""From one public format to the next and on: the same weights, the same tokens, and nothing left where it was refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wordsight.base.errors import UsageError
+from wordsight.text.open import open_tokenizer
+from wordsight.towers.shapes import shapes
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.formats.table import FORMATS, read_any, write_as
+
+TEXT = TextTowerSpec(width=64, layers=1, heads=1, activation="quick_gelu")
+VIT = ImageTowerSpec(size=32, width=64, layers=1, heads=1, patch=16, activation="quick_gelu")
+RESNET = ImageTowerSpec(kind="resnet", size=32, width=16, stages=(1, 1, 1, 1), heads=8)
+WORDS = ["Two RED cats, on green_grass!", "!", "shoe! " * 100, "", "Ünïcode dog's 22"]
+
+
+def drawn(image):
+    spec = ModelSpec("drawn", width=64, image=image, text=TEXT)
+    spec = replace(spec, preprocess=replace(spec.preprocess, size=image.size))
+    draw = np.random.default_rng(5)
+    state = {name: np.asarray(draw.standard_normal(shape, np.float32)) for name, shape in shapes(spec).items()}
+    counters = {name: np.array(7, np.int64) for name in state if name.endswith("num_batches_tracked")}
+    return Checkpoint(spec, state | counters)
+
+
+def through(checkpoint, formats, tmp_path):
+    for number, name in enumerate(formats):
+        place = tmp_path / f"{number}"
+        place.mkdir()
+        write_as(checkpoint, place, name)
+        checkpoint = read_any(place)
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    ("image", "formats"),
+    [
+        (VIT, ["openai", "openclip", "huggingface", "openclip", "openai"]),
+        (VIT, ["huggingface", "huggingface", "openai"]),
+        (RESNET, ["openclip", "openai", "openclip"]),
+    ],
+    ids=["vit", "vit-again", "resnet"],
+)
+def test_weights_and_tokens_stay_the_same(image, formats, tmp_path, capsys):
+    before = drawn(image)
+    after = through(before, formats, tmp_path)
+    assert {name: (array.shape, array.dtype) for name, array in after.state.items()} == {
+        name: (array.shape, array.dtype) for name, array in before.state.items()
+    }
+    assert all(np.array_equal(after.state[name], array) for name, array in before.state.items())
+    assert after.spec.image == before.spec.image
+    assert replace(after.spec.text, pad_id=0) == before.spec.text
+    ours, theirs = (open_tokenizer(one.spec.tokenizer, tmp_path).batch(WORDS) for one in (before, after))
+    assert np.array_equal(ours, theirs)
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("openclip", "openai", "onnx-folder")])
+def test_a_refused_model_leaves_nothing_behind(name, tmp_path):
+    with pytest.raises(UsageError):
+        write_as(drawn(RESNET), tmp_path / "out", name)
+    assert not (tmp_path / "out").exists()
