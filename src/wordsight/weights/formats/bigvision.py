@@ -68,8 +68,8 @@ def read(found: Found) -> Checkpoint:
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write `target`, a `.npz` or a folder in which one is made, flat; `UsageError` names what has no place in it."""
     place = target if target.suffix == ".npz" else target / FILE
-    place.parent.mkdir(parents=True, exist_ok=True)
     tensors = tensors_of(checkpoint)
+    place.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(place) as handle:
         np.savez(handle, **tensors)  # type: ignore[arg-type]
 

@@ -68,12 +68,13 @@ def _byte_pairs(tokens: TokenizerSpec, vocabulary: Mapping[str, bytes]) -> tuple
         MERGES: f"{bpe.VERSION}\n".encode() + bpe.merges_text(merges),
         TOKENIZER: bpe.as_bytes(bpe.clip_file(ids, merges)),
     }
+    # transformers takes the padding token out of texts as a special one, even "!" (0): only where padding is read
     config = {
         "tokenizer_class": "CLIPTokenizer",
         "bos_token": bpe.START,
         "eos_token": bpe.END,
         "unk_token": bpe.END,
-        "pad_token": names.get(tokens.pad_id, bpe.END),
+        "pad_token": bpe.END if tokens.padding == "longest" else names.get(tokens.pad_id, bpe.END),
     }
     return files, config
 

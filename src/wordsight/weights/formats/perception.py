@@ -113,7 +113,8 @@ def preprocess(size: int) -> PreprocessSpec:
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write a file that Meta's own `load_ckpt` takes; `target` is the file, or a folder for `NAME.pt`."""
-    write_torch(weights_file(target, checkpoint.spec.name), own_names(checkpoint))
+    tensors = own_names(checkpoint)
+    write_torch(weights_file(target, checkpoint.spec.name), tensors)
 
 
 def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
