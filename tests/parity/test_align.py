@@ -118,6 +118,12 @@ def test_weights_are_used_exactly_once(place):
         external_align.read(found)
 
 
+def test_a_scale_beyond_the_limit_is_said(place):
+    found = Found(place)
+    found.__dict__["tensors"] = dict(found.tensors) | {"temperature": np.float32(0.008).reshape(())}
+    assert external_align.read(found).assumed[0].startswith("the temperature stands for a scale of 125.0")
+
+
 def test_a_temperature_below_nothing_and_a_tokenizer_too_large_are_refused(place):
     found = Found(place)
     found.__dict__["tensors"] = dict(found.tensors) | {"temperature": np.float32(-1).reshape(())}

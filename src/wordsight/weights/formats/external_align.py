@@ -38,6 +38,7 @@ IMAGE, TEXT = "align_vision_model", "bert"  # ALIGN's text trunk computes what B
 NAMES = {"text_model.": "text.transformer.", "text_projection.": "text.proj.", "vision_model.": "visual.trunk."}
 CONTEXT_LENGTH = 64  # AlignProcessor's max_length
 SIZE, SCALE_TO = 289, 346  # of EfficientNet-B7 (Tan and Le 2019), which kakaobrain/align-base is
+MAX_SCALE = 100  # of softmax towers, where `wordsight.towers.two` clamps
 Values = dict[str, Any]
 
 # the class attributes of transformers' EfficientNetImageProcessor, 5.23
@@ -71,6 +72,9 @@ def read(found: Found) -> Checkpoint:
             state[NAMES[start] + name.removeprefix(start)] = keys.take(name)
     keys.finish()
     pixels, assumed = _read_pixels(found)
+    scale = math.exp(float(state["logit_scale"]))
+    if scale > MAX_SCALE:
+        assumed += (f"the temperature stands for a scale of {scale:.1f}: scores are scaled by {MAX_SCALE}, the most.",)
     spec, vocabulary = _spec(found, config, state, pixels)
     origin = {"format": "huggingface", "model_type": "align", "file": found.weights.name}
     return Checkpoint(spec, state, vocabulary, assumed, origin)
