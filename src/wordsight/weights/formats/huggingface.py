@@ -1,4 +1,4 @@
-"""Folders of transformers: CLIPModel, MetaClip2Model, SiglipModel, Siglip2Model; ALIGN and Chinese CLIP through files of their own.
+"""Folders of transformers: CLIPModel, MetaClip2Model, SiglipModel, Siglip2Model; others through files of their own.
 
     checkpoint = read(Found(Path("clip-vit-base-patch32")))    # config.json, weights, processor and tokenizer files
     write(checkpoint, Path("out"))                             # what from_pretrained loads, nothing left over
