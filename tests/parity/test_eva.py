@@ -5,7 +5,7 @@ import pytest
 import timm
 import torch
 from compare import record
-from golden_side import cases, drawn, rows
+from golden_side import cases, drawn, rows, sharpen
 from openclip_side import TEXT, both_ways, folder_of, make, ours, theirs
 from timm.models import _registry
 from timm.models import eva as timm_eva
@@ -152,7 +152,7 @@ def test_open_clip(name, trunk, tmp_path):
     vision = {"image_size": 32, "timm_model_name": name, "timm_model_pretrained": False}
     cfg = {"embed_dim": 48, "vision_cfg": vision | {"timm_pool": pool, "timm_proj": None}, "text_cfg": TEXT}
     cfg["custom_text"] = True
-    place = folder_of(tmp_path / "theirs", make(cfg, "CustomTextCLIP"), cfg)
+    place = folder_of(tmp_path / "theirs", sharpen(make(cfg, "CustomTextCLIP")), cfg)
     checkpoint = both_ways(f"EVA-CLIP in open_clip's layout: {name}", place, tmp_path)
     image = checkpoint.spec.image
     assert (image.kind, image.pool) == ("eva", {"token": "class", "avg": "mean"}[pool])
@@ -164,7 +164,7 @@ def test_open_clip_without_a_configuration(trunk, tmp_path):
     trunk(name)
     vision = {"image_size": 32, "timm_model_name": name, "timm_pool": "token", "timm_proj": None}
     cfg = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": TEXT | {"heads": 1}, "custom_text": True}
-    place = folder_of(tmp_path / "theirs", make(cfg, "CustomTextCLIP"), cfg)
+    place = folder_of(tmp_path / "theirs", sharpen(make(cfg, "CustomTextCLIP")), cfg)
     expected = theirs(place)
     (place / "open_clip_config.json").unlink()
     checkpoint, images, texts = ours(place, tmp_path / "ours")

@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 from compare import record
-from golden_side import cases, drawn, rows
+from golden_side import cases, drawn, rows, sharpen
 from openclip_side import TEXT, both_ways, folder_of, make
 from timm.models import _registry
 from timm.models import eva as timm_eva
@@ -85,7 +85,7 @@ def test_open_clip(bias, class_token, trunk, tmp_path):
     trunk(name, class_token=class_token)
     vision = {"image_size": 32, "timm_model_name": name, "timm_model_pretrained": False, "timm_pool": "map"}
     cfg = {"embed_dim": 48, "vision_cfg": vision | {"timm_proj": None}, "text_cfg": TEXT, "custom_text": True}
-    model = make(cfg, "CustomTextCLIP")
+    model = sharpen(make(cfg, "CustomTextCLIP"))
     if bias == "as converted":
         with torch.no_grad():
             model.visual.trunk.head.bias.zero_()
