@@ -152,3 +152,11 @@ def test_out_must_differ_for_a_model_folder(model):
 def test_an_unknown_model_is_said(tmp_path):
     with pytest.raises(UnknownModel):
         convert_with(tmp_path / "nothing", tmp_path / "out", "--to", "onnx")
+
+
+def test_a_folder_with_other_files_is_not_written_into(public, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "model.safetensors").write_bytes(b"another model")
+    with pytest.raises(UsageError, match="full, holds other files; choose an empty or a new folder"):
+        convert_with(public, tmp_path / "full", "--to", "openclip")
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["model.safetensors"]

@@ -10,6 +10,7 @@ from wordsight.text.open import open_tokenizer
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.folder import save_checkpoint
 from wordsight.weights.formats.table import FORMATS, read_any, write_as
 
 TEXT = TextTowerSpec(width=64, layers=1, heads=1, activation="quick_gelu")
@@ -64,3 +65,10 @@ def test_a_refused_model_leaves_nothing_behind(name, tmp_path):
     with pytest.raises(UsageError):
         write_as(drawn(RESNET), tmp_path / "out", name)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_tokenizer_is_named_with_the_way_to_give_it(tmp_path):
+    checkpoint = drawn(VIT)
+    words = replace(checkpoint.spec.tokenizer, kind="sentencepiece")
+    with pytest.raises(UsageError, match=r"came without its tokenizer's spiece.model; .* --tokenizer spiece.model"):
+        save_checkpoint(replace(checkpoint, spec=replace(checkpoint.spec, tokenizer=words)), tmp_path / "out")

@@ -68,6 +68,7 @@ def test_none_is_the_variable_then_the_bundled_model(model, monkeypatch, tmp_pat
         ("google/siglip-nothing", "the network is not to be used"),
         ("nonsense", "no model 'nonsense'; there is no such folder; train one"),
         ("./nowhere/x", "there is no such file or folder; train one"),
+        ("nowhere/x.pt", "there is no such file or folder; train one"),
     ],
 )
 def test_unknown_names_are_answered_truthfully(name, said, tmp_path, monkeypatch):

@@ -55,6 +55,8 @@ def run(args: Namespace) -> int:
         return to_onnx(place, args)
     if args.target.resolve() == place.path.resolve():
         raise UsageError(f"OUT is IN, {args.target}", cure="choose another place")
+    if args.to != "wordsight" and args.target.is_dir() and any(args.target.iterdir()):
+        raise UsageError(f"OUT, {args.target}, holds other files", cure="choose an empty or a new folder")
     checkpoint = checkpoint_of(place, args)
     if args.to == "wordsight":
         from wordsight.weights.folder import save_checkpoint
@@ -106,7 +108,8 @@ def checkpoint_of(place: "Place", args: Namespace) -> "Checkpoint":
         if name is None or not args.tokenizer.is_file():
             why = "comes with the published vocabulary" if name is None else f"needs {name}"
             raise UsageError(f"--tokenizer {args.tokenizer}: the model {why}", cure="leave it out, or name a file")
-        checkpoint = replace(checkpoint, vocabulary={name: args.tokenizer.read_bytes()})
+        said = tuple(sentence for sentence in checkpoint.assumed if "--tokenizer" not in sentence)
+        checkpoint = replace(checkpoint, vocabulary={name: args.tokenizer.read_bytes()}, assumed=said)
     if args.half:
         halves = {
             name: array.astype("float16") if array.dtype.kind == "f" and array.ndim else array

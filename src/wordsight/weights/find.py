@@ -17,6 +17,7 @@ from wordsight.towers import catalogue
 MANIFEST = "model.json"
 VARIABLE = "WORDSIGHT_MODEL"
 BUNDLED = Path(__file__).parent.parent / "bundled"
+FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz", ".onnx")  # no model on the hub is called so
 OURS = "train one (wordsight train), or give the file or folder of a public checkpoint"
 
 
@@ -80,7 +81,7 @@ def _require_public(path: Path) -> None:
 
 
 def _named(name: str, *, fetch: bool) -> Place:
-    if name.startswith((".", "/", "~")):
+    if name.startswith((".", "/", "~")) or name.lower().endswith(FILES):
         raise UnknownModel(f"no model {name!r}: there is no such file or folder", cure=OURS)
     shapes = {known.lower(): known for known in catalogue.names()}
     address = resolve("wordsight.weights.names:address")(name)

@@ -224,6 +224,11 @@ def _check_vocabulary(checkpoint: Checkpoint) -> None:
     wanted = vocabulary_file(checkpoint.spec.tokenizer)
     names = {name for name in (wanted,) if name is not None}
     if set(checkpoint.vocabulary) != names:
+        if wanted and not checkpoint.vocabulary:
+            raise UsageError(
+                f"{checkpoint.origin.get('file', checkpoint.spec.name)} came without its tokenizer's {wanted}",
+                cure=f"put it there, or give {wanted}: wordsight convert FILE DIR --to wordsight --tokenizer {wanted}",
+            )
         tokenizer = f"tokenizer {checkpoint.spec.tokenizer.kind!r} ({checkpoint.spec.tokenizer.vocabulary!r})"
         given = ", ".join(sorted(checkpoint.vocabulary)) or "none"
         cure = f"give {wanted} and no other" if wanted else 'give none, or set tokenizer.vocabulary = "own"'

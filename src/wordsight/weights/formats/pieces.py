@@ -23,7 +23,7 @@ def piece_ids(data: bytes) -> dict[str, int]:
     except (IndexError, StopIteration, UnicodeDecodeError):
         ids = {}
     if not ids:
-        raise FormatError("not a SentencePiece model", cure="restore the file")
+        raise FormatError("the tokenizer is no whole SentencePiece model", cure="fetch spiece.model again")
     return ids
 
 
