@@ -21,7 +21,10 @@ from transformers.models.clip.image_processing_clip import CLIPImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
-from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import (
+    Siglip2ImageProcessorPil,
+    get_image_size_for_max_num_patches,
+)
 
 from wordsight.images.spec import HALF, PreprocessSpec
 from wordsight.images.transform import load_pixels, normalise
@@ -173,6 +176,14 @@ def test_transformers_siglip2_patches(most: int) -> None:
 
     hold(spec, call)
     assert len(shapes) > 2
+
+
+def test_transformers_siglip2_sizes() -> None:
+    rng = np.random.default_rng(0)
+    sides = (np.exp(rng.uniform(0, 9, (2000, 2)))).astype(int).tolist()
+    for (height, width), most in zip(sides, rng.integers(1, 1025, 2000).tolist(), strict=True):
+        spec = PreprocessSpec(resize="patches", patch=16, max_patches=most)
+        assert resized(height, width, spec) == get_image_size_for_max_num_patches(height, width, 16, most)
 
 
 @pytest.mark.parametrize("top", [False, True])
