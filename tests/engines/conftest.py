@@ -1,6 +1,7 @@
 """A tiny saved model, with and without graphs."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -53,3 +54,12 @@ def plain(exported):
     shutil.rmtree(exported / "onnx")
     record_precisions(exported, ())
     return exported.rename(exported.with_name("plain"))
+
+
+@pytest.fixture
+def convolutions(tmp_path):
+    """A folder with a tiny ResNet's weights only."""
+    image = ImageTowerSpec(kind="resnet", size=32, width=8, heads=4, stages=(1, 1, 1, 1))
+    spec = replace(SPEC, image=image, preprocess=PreprocessSpec(size=32))
+    save_model(build(spec).eval(), tmp_path / "convolutions", merges=MERGES)
+    return tmp_path / "convolutions"

@@ -10,7 +10,9 @@ from wordsight.engines.export import export
 from wordsight.engines.fake import FakeEngine
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.open import open_engine
+from wordsight.engines.openvino_engine import OpenVinoEngine
 from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.processor import Processor
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.weights.folder import read_manifest
 
@@ -69,9 +71,33 @@ def test_a_gpu_takes_pytorch(plain, exported, monkeypatch):
     assert isinstance(open_engine(plain, device="cpu"), OnnxEngine)
 
 
-def test_bf16_is_pytorch_on_the_processor(exported):
-    engine = open_engine(exported, device="cpu", precision="bf16")
-    assert isinstance(engine, TorchEngine)
+def units(monkeypatch, *, bf16):
+    monkeypatch.setattr(opening, "processor", lambda: Processor(int8=True, avx512=True, bf16=bf16))
+
+
+def test_bf16_on_the_processor_is_openvinos_where_it_has_units_for_it(exported, monkeypatch):
+    units(monkeypatch, bf16=True)
+    assert isinstance(open_engine(exported, device="cpu", precision="bf16"), OpenVinoEngine)
+    units(monkeypatch, bf16=False)
+    assert isinstance(open_engine(exported, device="cpu", precision="bf16"), TorchEngine)
+
+
+def test_resnets_are_openvinos_where_it_is_installed(convolutions, monkeypatch):
+    units(monkeypatch, bf16=True)
+    engine = open_engine(convolutions, device="cpu")
+    assert isinstance(engine, OpenVinoEngine)
+    assert engine.precision in ("bf16", "fp32")  # by the true processor
+    assert read_manifest(convolutions).precisions == ("fp16",)
+    assert isinstance(open_engine(convolutions, device="cpu"), OpenVinoEngine)
+    without(monkeypatch, "openvino")
+    assert isinstance(open_engine(convolutions, device="cpu"), OnnxEngine)
+
+
+def test_resnets_with_other_graphs_stay_with_them(convolutions, monkeypatch):
+    export(convolutions, precisions=["int8"])
+    units(monkeypatch, bf16=True)
+    assert isinstance(open_engine(convolutions, device="cpu"), OnnxEngine)
+    assert read_manifest(convolutions).precisions == ("int8",)
 
 
 @pytest.mark.parametrize("absent", ["onnx", "write"])

@@ -15,6 +15,7 @@ from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine
 from wordsight.engines.onnx_engine import PRECISIONS
+from wordsight.engines.processor import processor
 from wordsight.towers.shapes import own
 from wordsight.weights.folder import WEIGHTS, Manifest, read_manifest
 
@@ -77,6 +78,19 @@ def make(folder: Path, manifest: Manifest, precision: str) -> None:
         export(folder, precisions=["fp32"])
 
 
+def _on_processor(manifest: Manifest, precision: str) -> str:
+    """Return the fastest sound engine on this processor (docs/engines.md, "Measured"), "" for PyTorch.
+
+    Integers make transformers fastest; convolutions gain nothing from them in ONNX Runtime, so ResNets are left to
+    OpenVINO's bfloat16 where both are there, unless only other graphs are.
+    """
+    if precision == "bf16" or (precision == "auto" and manifest.spec.image.kind == "resnet"):
+        usable = not manifest.precisions or _there(manifest, "bf16")
+        if usable and processor().bf16 and importlib.util.find_spec("openvino") is not None:
+            return "openvino"
+    return "" if precision == "bf16" else "onnx"
+
+
 def _there(manifest: Manifest, precision: str) -> bool:
     """Does the folder hold graphs for a precision?"""
     if precision == "auto":
@@ -89,13 +103,15 @@ def _choose(folder: Path, device: str, precision: str) -> str:
     installed = importlib.util.find_spec("torch") is not None
     if manifest.spec.image.kind == "onnx":
         return "onnx"
-    if device in ("auto", "cpu") and precision != "bf16":
-        if _there(manifest, precision):
-            return "onnx"
+    if device in ("auto", "cpu"):
+        found = _on_processor(manifest, precision)
+        wanted = "bf16" if found == "openvino" else precision
+        if found and _there(manifest, wanted):
+            return found
         for_gpu = installed and device == "auto" and GPU.exists()
-        if not for_gpu and can_make(folder, manifest, precision):
-            make(folder, manifest, precision)
-            return "onnx"
+        if found and not for_gpu and can_make(folder, manifest, wanted):
+            make(folder, manifest, wanted)
+            return found
     if not installed:
         raise NotFound(
             f"{folder} has no ONNX graphs for device {device!r} and none can be made, and PyTorch is not installed",
