@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from timm.models import _registry, fastvit, vision_transformer_hybrid
 
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
-from wordsight.weights.formats import mobileclip, openclip, openclip_hybrid
+from wordsight.weights.formats import mobileclip, mobileclip_fold, openclip, openclip_hybrid
 from wordsight.weights.formats.mobileclip_fold import fold, unfold
 from wordsight.weights.found import Found
 
@@ -53,7 +53,7 @@ def tiny(monkeypatch):
 
     for name, entry in {"fastvit_mci1": fast, "fastvit_mci3": unscaled, "vit_base_mci_224": hybrid}.items():
         monkeypatch.setitem(_registry._model_entrypoints, name, entry)
-    monkeypatch.setattr(mobileclip, "TRUNKS", {((1, 2, 1, 1), 16): "fastvit_mci1"})
+    monkeypatch.setattr(mobileclip_fold, "TRUNKS", {((1, 2, 1, 1), 16): "fastvit_mci1"})
     monkeypatch.setattr(openclip_hybrid, "SIZES", {openclip_hybrid.NAME: (64, 2, 256, 16, 224)})
 
 
@@ -71,11 +71,23 @@ CONFIGS = {
 }
 
 
+def torch_state(place):
+    from safetensors.torch import load_file
+
+    return load_file(place / openclip.WEIGHTS)
+
+
 @pytest.mark.parametrize("row", CONFIGS)
 def test_there_and_back(row, tmp_path):
     cfg = CONFIGS[row]
     place = folder_of(tmp_path / "theirs", lively(cfg), cfg, CLIP if "2" in row else PLAIN)
     checkpoint = both_ways(f"MobileCLIP{'-' * (row[0] != '2')}{row} in open_clip's layout", place, tmp_path)
+    alone = tmp_path / "alone.pt"
+    torch.save(torch_state(place), alone)
+    found = openclip.read(Found(alone))
+    assert (
+        found.spec.text.mask == checkpoint.spec.text.mask and found.spec.image.options == checkpoint.spec.image.options
+    )
     branches = [name for name in checkpoint.state if re.search(r"conv_kxk|large_conv|token_mixer\.mixer", name)]
     assert not branches
 
@@ -337,7 +349,7 @@ def test_what_is_left_over_or_missing_is_named(tmp_path):
 
 
 def test_unknown_sizes_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(mobileclip, "TRUNKS", {})
+    monkeypatch.setattr(mobileclip_fold, "TRUNKS", {})
     save_file(apple(make(CONFIGS["S"], "CustomTextCLIP").state_dict()), tmp_path / "x.safetensors")
     with pytest.raises(FormatError, match="S0 to S4 and B"):
         mobileclip.read(Found(tmp_path / "x.safetensors"))

@@ -100,6 +100,13 @@ def test_bfloat16_weights(tmp_path):
     compare("OpenCLIP in bfloat16", place, theirs(place), tmp_path / "ours")
 
 
+def test_weights_of_another_size_than_the_configuration_says(tmp_path):
+    vision, text = CFG["vision_cfg"] | {"image_size": 56}, TEXT | {"context_length": 17}
+    place = folder_of(tmp_path / "theirs", make(CFG), CFG | {"vision_cfg": vision, "text_cfg": text})
+    checkpoint = compare("OpenCLIP at another size", place, theirs(place), tmp_path / "ours")
+    assert (checkpoint.spec.image.size, checkpoint.spec.text.context_length) == (56, 17)
+
+
 def test_resnets_alone(tmp_path):
     cfg = CFG | {"vision_cfg": {"layers": [1, 2, 1, 1], "width": 16, "image_size": 32, "patch_size": None}}
     model = make(cfg)

@@ -17,21 +17,13 @@ import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
-from wordsight.weights.formats.mobileclip_fold import FOLDED, TRUNK, fold_mixer, fold_norm
+from wordsight.weights.formats.mobileclip_fold import TRUNK, fold_mixer, fold_norm, trunk_name
 from wordsight.weights.formats.openclip import assemble
 from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
+from wordsight.weights.formats.openclip_hybrid import NAME
 from wordsight.weights.found import Found
 
 IMAGE, TEXT = "image_encoder.model.", "text_encoder."
-# (blocks of the stages, channels of the stem) -> timm's name of the trunk
-TRUNKS = {
-    ((2, 6, 10, 2), 64): "fastvit_mci0",
-    ((4, 12, 20, 4), 64): "fastvit_mci1",
-    ((4, 12, 24, 4), 80): "fastvit_mci2",
-    ((2, 12, 24, 4, 2), 96): "fastvit_mci3",
-    ((2, 12, 24, 4, 4), 128): "fastvit_mci4",
-}
-VIT = "vit_base_mci_224"
 PREPROCESS = {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear", "resize_mode": "shortest"}
 # Apple's name for a part -> timm's; the first that fits is taken, in this order, at every place
 FASTVIT = (
@@ -95,21 +87,8 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     )
 
 
-def trunk_name(state: Mapping[str, Array]) -> str | None:
-    """Return timm's name of a FastViT trunk by the shapes of its weights (`visual.trunk.`...), or None."""
-    stem = next((state[name] for name in (TRUNK + "stem.0.conv_kxk.0.conv.weight", FOLDED) if name in state), None)
-    blocks: dict[str, set[str]] = {}
-    for name in state:
-        match = re.match(re.escape(TRUNK) + r"stages\.(\d+)\.blocks\.(\d+)\.", name)
-        if match:
-            blocks.setdefault(match[1], set()).add(match[2])
-    if stem is None:
-        return None
-    return TRUNKS.get((tuple(len(blocks[stage]) for stage in sorted(blocks)), len(stem)))
-
-
 def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> Config:
-    name = trunk_name(state) if fast else VIT
+    name = trunk_name(state) if fast else NAME
     if name is None:
         raise FormatError(f"{where} has an image tower of unknown sizes", cure="known: MobileCLIP S0 to S4 and B")
     vocabulary, width = state["text.token_embedding.weight"].shape

@@ -21,11 +21,32 @@ EPSILON = 1e-5  # of batch norm, as timm builds FastViT
 TRUNK = "visual.trunk."
 BRANCHED = TRUNK + "stem.0.conv_kxk.0.conv.weight"
 FOLDED = TRUNK + "stem.0.reparam_conv.weight"
+# (blocks of the stages, channels of the stem) -> timm's name of the trunk
+TRUNKS = {
+    ((2, 6, 10, 2), 64): "fastvit_mci0",
+    ((4, 12, 20, 4), 64): "fastvit_mci1",
+    ((4, 12, 24, 4), 80): "fastvit_mci2",
+    ((2, 12, 24, 4, 2), 96): "fastvit_mci3",
+    ((2, 12, 24, 4, 4), 128): "fastvit_mci4",
+}
 _MIXER = re.compile(r"(.*\.token_mixer)\.mixer\.conv_kxk\.0\.conv\.weight")
 _BLOCK = re.compile(r"(.*)\.conv_kxk\.0\.conv\.weight")
 _LARGE = re.compile(r"(.*)\.large_conv\.conv\.weight")
 _PLACES = re.compile(r"(.*)\.pos_enc\.weight")
 _FOLDED = re.compile(r"(.*)\.reparam_conv\.weight")
+
+
+def trunk_name(state: Mapping[str, Array]) -> str | None:
+    """Return timm's name of a FastViT trunk by the shapes of its weights (`visual.trunk.`...), or None."""
+    stem = next((state[name] for name in (BRANCHED, FOLDED) if name in state), None)
+    blocks: dict[str, set[str]] = {}
+    for name in state:
+        match = re.match(re.escape(TRUNK) + r"stages\.(\d+)\.blocks\.(\d+)\.", name)
+        if match:
+            blocks.setdefault(match[1], set()).add(match[2])
+    if stem is None:
+        return None
+    return TRUNKS.get((tuple(len(blocks[stage]) for stage in sorted(blocks)), len(stem)))
 
 
 class _Sum:

@@ -7,6 +7,7 @@ say otherwise.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from wordsight.base.errors import FormatError
 from wordsight.base.optional import resolve
 from wordsight.weights.checkpoint import Array
+from wordsight.weights.formats import openclip_hybrid as hybrid
+from wordsight.weights.formats.mobileclip_fold import trunk_name
 from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
 from wordsight.weights.formats.openclip_timm import TRUNK, guess_name
 from wordsight.weights.found import Found
@@ -22,45 +25,96 @@ HEAD_WIDTH = {1280: 80, 1408: 88, 1664: 104, 1792: 112}  # ViT-H, g, bigG, e; el
 TEXT_HEADS = {1152: 16}  # SigLIP So400m; elsewhere 64 channels a head
 SET = "wordsight convert FILE DIR --to wordsight --set"
 QUICK = ("quickgelu", "metaclip", "openai", "dfn")  # names of weights that were trained with QuickGELU
-HALF = [0.5, 0.5, 0.5]
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # of the data set's pictures, as in timm
+HALF = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # of the data set's pictures, as in timm
+PREPROCESS: dict[str, dict[str, Any]] = {  # as open_clip's `pretrained.py` has it for each family
+    "siglip": HALF,
+    "perception": HALF | {"interpolation": "bilinear"},
+    "eva": {},
+    "clipa": IMAGENET | {"resize_mode": "squash", "interpolation": "bilinear"},
+    "mobileclip": {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"},
+    "mobileclip2": {"interpolation": "bilinear"},
+}
+SIGLIP_WORDS: dict[str, Any] = {
+    "pool_type": "last",
+    "no_causal_mask": True,
+    "norm_kwargs": {"eps": 1e-6},
+    "tokenizer_kwargs": {"clean": "canonicalize"},
+}
+CLIP_WORDS, GEMMA_WORDS, METACLIP_WORDS = 49408, 256000, 901629  # entries of the vocabularies
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a kind of image tower brings with it: `vision_cfg`, more fields of `text_cfg`, `preprocess_cfg`."""
+
+    vision: dict[str, Any]
+    text: dict[str, Any] = field(default_factory=dict)
+    preprocess: dict[str, Any] = field(default_factory=dict)
 
 
 def guessed(found: Found, keys: Mapping[str, Array]) -> Config:
     """Return what the weights and the file's name say; weights of another kind are a `FormatError`."""
     assumed: list[str] = []
-    text = _text(keys)
-    vision = _vision(keys, assumed)
-    clipa = vision.get("pool_type") == "avg"
-    if clipa:
-        text |= {"pool_type": "last", "no_causal_mask": True, "tokenizer_kwargs": {"strip_sep_token": True}}
-    siglip = "siglip" in vision.get("timm_model_name", "")
-    if siglip:
-        text |= {"pool_type": "last", "no_causal_mask": True, "norm_kwargs": {"eps": 1e-6}}
-        text |= {"tokenizer_kwargs": {"clean": "canonicalize"}}
-        if text["vocab_size"] == 256000:
-            text["act_kwargs"] = {"approximate": "tanh"}
-    if text["vocab_size"] == 901629:
+    family = _family(keys, assumed)
+    text = _text(keys) | family.text
+    if text["vocab_size"] == METACLIP_WORDS:
         text |= {"pool_type": "eos", "eos_id": 2}
-    if text["vocab_size"] != 49408:
+    if text["vocab_size"] == GEMMA_WORDS:
+        text["act_kwargs"] = {"approximate": "tanh"}
+    if text["vocab_size"] != CLIP_WORDS:
         text["hf_tokenizer_name"] = "tokenizer.json"
-    raw: dict[str, Any] = {"embed_dim": _width(keys), "vision_cfg": vision, "text_cfg": text}
-    if "timm_model_name" not in vision and not clipa:
+    raw: dict[str, Any] = {"embed_dim": _width(keys), "vision_cfg": family.vision, "text_cfg": text}
+    if not family.text and "timm_model_name" not in family.vision:
         raw["quick_gelu"] = _quick_gelu(found, keys, assumed)
-    preprocess: dict[str, Any] = {}
-    if siglip:
-        preprocess = {"mean": HALF, "std": HALF, "resize_mode": "squash"}
-    elif _room(keys) == "perception":
-        preprocess = {"mean": HALF, "std": HALF, "resize_mode": "squash", "interpolation": "bilinear"}
-    elif clipa:
-        preprocess = {"mean": IMAGENET[0], "std": IMAGENET[1], "resize_mode": "squash", "interpolation": "bilinear"}
-    spec = preprocessing(preprocess, str(found.path))
+    spec = preprocessing(family.preprocess, str(found.path))
     assumed.append(
         f"how pictures are prepared: {spec.resize}, {spec.interpolation}, mean {list(spec.mean)}, std "
         f"{list(spec.std)}; "
         f"to say otherwise: {SET} preprocess.resize=squash --set preprocess.interpolation=bilinear"
     )
     return Config(typed(raw, str(found.path)), spec, raw, tuple(assumed))
+
+
+def _family(keys: Mapping[str, Array], assumed: list[str]) -> Family:
+    room = _room(keys)
+    if room:
+        return Family({}, preprocess=PREPROCESS[room])
+    if any(name.startswith(TRUNK) for name in keys):
+        return _timm(keys, assumed)
+    vision = _vision(keys, assumed)
+    if vision.get("pool_type") == "avg":
+        words = {"pool_type": "last", "no_causal_mask": True, "tokenizer_kwargs": {"strip_sep_token": True}}
+        return Family(vision, words, PREPROCESS["clipa"])
+    return Family(vision)
+
+
+def _timm(keys: Mapping[str, Array], assumed: list[str]) -> Family:
+    """Return what belongs to a trunk of timm's that shapes tell: SigLIP's, MobileCLIP's, ConvNeXt."""
+    name = guess_name(keys) or trunk_name(keys) or (hybrid.NAME if hybrid.FIRST in keys else None)
+    if name is None:
+        cfg = resolve("wordsight.weights.formats.external:guess_image")(keys, _width(keys))
+        assumed.append(
+            f"size and pooling of the image tower as the published {cfg['timm_model_name']} has them; "
+            f"to say otherwise: {SET} image.size=320 --set preprocess.size=320"
+        )
+        return Family(cfg)
+    if "siglip" in name:
+        assumed.append(
+            f"that the image tower is timm's {name}, whose activation no weight shows; "
+            f"to say otherwise: {SET} image.activation=gelu_tanh"
+        )
+        trunk = {"timm_model_name": name, "timm_pool": "map", "timm_proj": "none"}
+        return Family(trunk | {"image_size": int(name.rpartition("_")[2])}, SIGLIP_WORDS, PREPROCESS["siglip"])
+    fast = name != hybrid.NAME
+    assumed.append(
+        f"that texts {'see all their words' if fast else 'are read from the left'}, as MobileCLIP's of this size; "
+        f"to say otherwise: {SET} text.mask={'causal' if fast else 'none'}"
+    )
+    vision: dict[str, Any] = {"timm_model_name": name, "timm_pool": "avg" if fast else "token", "timm_proj": None}
+    later = name in ("fastvit_mci3", "fastvit_mci4")  # MobileCLIP2's, with CLIP's mean and deviation
+    preprocess = PREPROCESS["mobileclip2" if later else "mobileclip"]
+    return Family(vision | {"image_size": 256 if fast else 224}, {"no_causal_mask": fast}, preprocess)
 
 
 def _width(keys: Mapping[str, Array]) -> int:
@@ -96,28 +150,11 @@ def _text(keys: Mapping[str, Array]) -> dict[str, Any]:
 def _vision(keys: Mapping[str, Array], assumed: list[str]) -> dict[str, Any]:
     if "visual.layer1.0.conv1.weight" in keys:
         return _resnet(keys)
-    if _room(keys):
-        return {}
-    name = guess_name(keys)
-    if name is not None:
-        assumed.append(
-            f"that the image tower is timm's {name}, whose activation no weight shows; "
-            f"to say otherwise: {SET} image.activation=gelu_tanh"
-        )
-        size = int(name.rpartition("_")[2])
-        return {"timm_model_name": name, "timm_pool": "map", "timm_proj": "none", "image_size": size}
-    if any(name.startswith(TRUNK) for name in keys):
-        cfg: dict[str, Any] = resolve("wordsight.weights.formats.external:guess_image")(keys, _width(keys))
-        assumed.append(
-            f"size and pooling of the image tower as the published {cfg['timm_model_name']} has them; "
-            f"to say otherwise: {SET} image.size=320 --set preprocess.size=320"
-        )
-        return cfg
     if "visual.class_embedding" not in keys or "visual.conv1.weight" not in keys:
         raise FormatError("the image tower is none of open_clip's own", cure="give its open_clip_config.json")
     width, _, patch, _ = keys["visual.conv1.weight"].shape
     side = round((len(keys["visual.positional_embedding"]) - 1) ** 0.5)
-    cfg = {
+    cfg: dict[str, Any] = {
         "image_size": side * patch,
         "patch_size": patch,
         "width": width,

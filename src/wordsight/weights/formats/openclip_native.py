@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
+from wordsight.towers.positions import RULES, resize_grid, resize_line
 from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip_config import Model, Vision
@@ -37,6 +38,10 @@ def read_vit(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]
         raise FormatError(f"attentional_pool with norm_kwargs or pool_type avg in {keys.where}", cure=UNKNOWN)
     parts = VIT_PARTS + (("attn_pool.",) if cfg.attentional_pool else ())
     state = _take(keys, "visual.", parts, to="visual.")
+    side = _side(cfg.image_size, "image_size") // _side(cfg.patch_size, "patch_size")
+    places = state.get("visual.positional_embedding")
+    if places is not None and len(places) != side * side + 1:  # weights of another size, as open_clip loads them
+        state["visual.positional_embedding"] = resize_grid(places, side, extra=1, rule=RULES["openclip"])
     pool = "queries" if cfg.attentional_pool else {"tok": "class", "avg": "mean"}[cfg.pool_type]
     spec = ImageTowerSpec(
         size=_side(cfg.image_size, "image_size"),
@@ -80,6 +85,9 @@ def read_text(keys: Keys, model: Model) -> tuple[TextTowerSpec, dict[str, Array]
     prefix = "text." if "text.token_embedding.weight" in keys else ""
     state = _take(keys, prefix, TEXT_PARTS, to="")
     keys.drop("attn_mask", "text.attn_mask")  # older files keep the causal mask
+    places, length = state.get("positional_embedding"), cfg.context_length + cfg.embed_cls
+    if places is not None and len(places) != length:
+        state["positional_embedding"] = resize_line(places, length)
     projection = "matrix" if "text_projection" in state else "linear"
     if projection == "linear" and "text_projection.weight" in state and "text_projection.bias" not in state:
         state["text_projection"] = np.ascontiguousarray(state.pop("text_projection.weight").T)
