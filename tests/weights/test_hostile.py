@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import hostile
+import hostile_files
 
 MEMORY = 512 * 2**20  # bytes of addresses that reading one file may take; none of the corpus is larger than 80 MB
 READER = """
@@ -45,7 +46,7 @@ for place in json.loads(sys.stdin.read()):
         result = ["foreign", f"{{type(error).__name__}}: {{error}}", ""]
     print(json.dumps([place, *result, sorted(set(done))]), flush=True)
 """
-CORPUS = hostile.files()
+CORPUS = hostile_files.files()
 
 
 @pytest.fixture(scope="module")

@@ -64,8 +64,9 @@ class Found:
         path = self.file(name)
         if path is None:
             return None
-        if path.stat().st_size > MOST_JSON:
-            raise FormatError(f"{path} has {path.stat().st_size} bytes, too many for JSON", cure="fetch the model again")
+        size = path.stat().st_size
+        if size > MOST_JSON:
+            raise FormatError(f"{path} has {size} bytes, too many for JSON", cure="fetch the model again")
         values = read_json(path)
         if not isinstance(values, dict):
             raise FormatError(f"{path} holds no JSON object", cure="fetch the model again")
