@@ -26,6 +26,7 @@ from transformers.models.siglip2.image_processing_pil_siglip2 import (
     get_image_size_for_max_num_patches,
 )
 
+from wordsight.images.geometry import resized
 from wordsight.images.spec import HALF, PreprocessSpec
 from wordsight.images.transform import load_pixels, normalise
 
