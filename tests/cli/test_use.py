@@ -7,11 +7,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from wordsight.cli.main import main
 from wordsight.engines.fake import COLOURS
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.folder import save_checkpoint
 
 FAKE = ["--engine", "fake"]
 
@@ -196,6 +200,17 @@ def test_models_lists_and_shows(capsys, tmp_path):
     assert status == 0
     assert "ViT-B-32" in out
     assert say(capsys, "models", "show", tmp_path)[0] == 2
+
+
+def test_a_tower_of_another_package_is_shown_without_what_describes_our_own(capsys, tmp_path):
+    image = ImageTowerSpec(kind="timm", trunk="convnext_base", options={"projection": "linear"})
+    checkpoint = Checkpoint(ModelSpec("x", image=image), {"logit_scale": np.float32(2).reshape(())})
+    save_checkpoint(checkpoint, tmp_path / "model")
+    status, out, _ = say(capsys, "models", "show", tmp_path / "model")
+    assert status == 0
+    shown = {line.split()[0] for line in out.splitlines() if line.startswith("image.")}
+    assert shown == {"image.kind", "image.size", "image.trunk", "image.options"}
+    assert "text.layers" in out
 
 
 SLOWLY = """

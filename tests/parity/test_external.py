@@ -172,6 +172,17 @@ def test_transformers_text_towers(case, tmp_path):
     assert text_options(spec).pooling_layer == (text.get("hf_pooler_type") == "cls_pooler" and kind == "bert")
 
 
+def test_both_towers_foreign_with_sigmoid_scores(tmp_path):
+    """As NLLB's and BiomedCLIP's kinds: neither tower is ours."""
+    place = tmp_path / "theirs"
+    cfg = text_folder(place, "m2m_100", M2M, words.xlm, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"})
+    cfg["vision_cfg"] = {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+    cfg |= {"init_logit_bias": -10}
+    folder_of(place, make(cfg, "CustomTextCLIP"), cfg)
+    checkpoint = both_ways("timm ViT beside NLLB, sigmoid scores", place, tmp_path)
+    assert (checkpoint.spec.loss, float(checkpoint.state["logit_bias"])) == ("sigmoid", pytest.approx(-4.2))
+
+
 # what open_clip has no row for: the trunk from transformers, pooled as open_clip would
 DIRECT = [
     ("modernbert", BERT | {"local_attention": 8, "num_hidden_layers": 4, "pad_token_id": 0}, "mean"),

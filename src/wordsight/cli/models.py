@@ -108,8 +108,16 @@ def _show_folder(folder: Path) -> None:
 
 
 def _show_values(prefix: str, values: dict[str, Any]) -> None:
-    """Print nested values one a line as `image.activation  gelu`; what is empty does not apply and is left out."""
+    """Print nested values one a line as `image.activation  gelu`; what is empty does not apply and is left out.
+
+    So are the fields that say nothing of a tower of another package.
+    """
+    from wordsight.towers.external_check import MEANT
+
+    foreign = values.get("kind") in ("timm", "transformers")
     for key, value in values.items():
+        if foreign and key not in MEANT[prefix.rstrip(".")]:
+            continue
         if isinstance(value, dict) and key != "options":
             _show_values(f"{key}.", value)
         elif value not in ("", 0, [], {}) or value is False:

@@ -107,6 +107,12 @@ IMAGE_FIELDS: dict[str, dict[str, Any]] = {
 WIDTHS = {"t5": "d_model", "mt5": "d_model", "m2m_100": "d_model"}
 DEPTHS = {"t5": "num_layers", "mt5": "num_layers", "m2m_100": "encoder_layers"}
 HEADS = {"t5": "num_heads", "mt5": "num_heads", "m2m_100": "encoder_attention_heads"}
+# the fields of a spec that say something of a tower of another package; the others describe our own
+MEANT = {
+    "image": ("kind", "size", "drop_path", "trunk", "options"),
+    "text": ("kind", "context_length", "vocabulary_size", "width", "layers", "heads", "mask", "pool", "pad_id")
+    + ("trunk", "options"),
+}
 POOLING_LAYERS = ("bert", "roberta", "xlm-roberta", "camembert")  # the types that may have one
 
 
