@@ -162,6 +162,16 @@ def test_what_another_program_fetched_is_used_offline_and_checked(hub, place, mo
             ["visual/model.onnx", "textual/model.onnx", "textual/tokenizer.json", "config.json"],
             ["visual/model.onnx", "textual/model.onnx", "textual/tokenizer.json", "config.json"],
         ),
+        (
+            [
+                "visual/model.onnx",
+                "visual/fp16/model.armnn",
+                "visual/model.armnn",
+                "textual/model.onnx",
+                "textual/w.data",
+            ],
+            ["visual/model.onnx", "textual/model.onnx", "textual/w.data"],
+        ),
         (["onnx/model.onnx", "tf_model.h5", "flax_model.msgpack"], []),
     ],
 )

@@ -20,6 +20,7 @@ from wordsight.engines.foreign import run_foreign
 from wordsight.engines.parity import ParityReport
 from wordsight.engines.processor import processor, processors
 from wordsight.weights.folder import ENGINES, read_manifest
+from wordsight.weights.graphs import graph_files
 
 Precision = Literal["int8", "fp32", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred one first
@@ -52,9 +53,9 @@ class OnnxEngine:
         self.scale = manifest.scale
         self.bias = manifest.bias
         self._foreign = manifest.spec.image.kind == "onnx"
-        if self._foreign and precision in PRECISIONS:
-            precision = "fp32"  # there is no other
-        self.precision = choose_precision(folder, precision)
+        self.precision = (
+            "fp32" if self._foreign else choose_precision(folder, precision)
+        )  # a finished graph has no other
         self.threads = threads or processors()
         self._folder = folder
         self._sessions: dict[str, Any] = {}
@@ -89,10 +90,10 @@ class OnnxEngine:
 
     def _open(self, tower: str) -> Any:
         """Open a graph and see that it was made from these weights, and gives their rows."""
+        if self._foreign:
+            return open_session(graph_files(self._folder)[tower], threads=self.threads)
         path = graph_path(self._folder, tower, self.precision)
         session = open_session(path, threads=self.threads)
-        if self._foreign:
-            return session
         made_from = session.get_modelmeta().custom_metadata_map.get("fingerprint")
         if made_from != self.fingerprint:
             raise FormatError(

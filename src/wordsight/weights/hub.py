@@ -26,7 +26,8 @@ from wordsight.weights.places import cache_folder
 
 # configuration and tokenizer files; no code, no pictures, no other frameworks' weights
 SMALL = ("*.json", "merges.txt", "vocab.txt", "*.model", "README.md")
-GRAPHS = ("visual/*", "textual/*")  # the folders of an ONNX export for photo applications
+GRAPHS = ("visual/", "textual/")  # the folders of an ONNX export for photo applications
+OTHER_GRAPHS = (".armnn", ".rknn")  # compiled for other machines
 OTHER_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.npz")  # when no file has a usual name
 CHUNK = 1 << 22  # bytes read at once
 HUB = "https://huggingface.co"
@@ -71,7 +72,9 @@ def is_offline() -> bool:
 
 def choose_files(names: Sequence[str]) -> list[str]:
     """Return which of a repository's files make the model: one file of weights (or its shards), then the small ones."""
-    graphs = [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in GRAPHS)]
+    graphs = [
+        name for name in names if name.startswith(GRAPHS) and name.count("/") == 1 and not name.endswith(OTHER_GRAPHS)
+    ]
     weights = _weights(names) or [name for name in graphs if name.endswith(".onnx")]
     if not weights:
         return []
