@@ -54,5 +54,5 @@ def test_timm_image_towers_are_traced(case, tmp_path):
 def test_transformers_text_towers_are_traced(case, tmp_path):
     kind, config, vocabulary, text = case
     place = tmp_path / "theirs"
-    cfg = text_folder(place, kind, config, vocabulary, text)
+    cfg = text_folder(place, kind, config, vocabulary=vocabulary, text=text)
     agree(*exported(place, cfg, "CustomTextCLIP", tmp_path))

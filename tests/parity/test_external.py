@@ -152,7 +152,7 @@ TEXTS = [
 ]
 
 
-def text_folder(place, kind, config, vocabulary, text):
+def text_folder(place, kind, config, *, vocabulary, text):
     """A hub folder with a tiny text trunk, whose config.json lies in it."""
     config = {**config, "vocab_size": vocabulary(place), "pad_token_id": 1 if vocabulary is words.xlm else 0}
     transformers.CONFIG_MAPPING[kind](**config).save_pretrained(place)
@@ -164,7 +164,7 @@ def text_folder(place, kind, config, vocabulary, text):
 def test_transformers_text_towers(case, tmp_path):
     kind, config, vocabulary, text = case
     place = tmp_path / "theirs"
-    cfg = text_folder(place, kind, config, vocabulary, text)
+    cfg = text_folder(place, kind, config, vocabulary=vocabulary, text=text)
     folder_of(place, make(cfg, "CustomTextCLIP"), cfg)
     checkpoint = both_ways(f"{kind} text tower, {text.get('hf_pooler_type', 'usual')}", place, tmp_path)
     spec = checkpoint.spec.text
@@ -175,7 +175,8 @@ def test_transformers_text_towers(case, tmp_path):
 def test_both_towers_foreign_with_sigmoid_scores(tmp_path):
     """As NLLB's and BiomedCLIP's kinds: neither tower is ours."""
     place = tmp_path / "theirs"
-    cfg = text_folder(place, "m2m_100", M2M, words.xlm, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"})
+    text = {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}
+    cfg = text_folder(place, "m2m_100", M2M, vocabulary=words.xlm, text=text)
     cfg["vision_cfg"] = {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
     cfg |= {"init_logit_bias": -10}
     folder_of(place, make(cfg, "CustomTextCLIP"), cfg)

@@ -110,8 +110,10 @@ HEADS = {"t5": "num_heads", "mt5": "num_heads", "m2m_100": "encoder_attention_he
 # the fields of a spec that say something of a tower of another package; the others describe our own
 MEANT = {
     "image": ("kind", "size", "drop_path", "trunk", "options"),
-    "text": ("kind", "context_length", "vocabulary_size", "width", "layers", "heads", "mask", "pool", "pad_id")
-    + ("trunk", "options"),
+    "text": (
+        *("kind", "context_length", "vocabulary_size", "width", "layers", "heads"),
+        *("mask", "pool", "pad_id", "trunk", "options"),
+    ),
 }
 POOLING_LAYERS = ("bert", "roberta", "xlm-roberta", "camembert")  # the types that may have one
 

@@ -100,8 +100,9 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         "text_config": {"model_type": "align_text_model", **text},
         "vision_config": {"model_type": IMAGE, "image_size": spec.image.size, **image},
     }
-    pixels = write_pixels(spec.preprocess, "EfficientNetImageProcessor") | {"include_top": False}
-    write_folder(target, config, pixels | {"processor_class": "AlignProcessor"}, bert_files(checkpoint), tensors)
+    pixels = write_pixels(spec.preprocess, "EfficientNetImageProcessor")
+    pixels |= {"include_top": False, "processor_class": "AlignProcessor"}
+    write_folder(target, config, pixels=pixels, words=bert_files(checkpoint), tensors=tensors)
 
 
 def _spec(

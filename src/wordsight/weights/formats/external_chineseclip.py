@@ -83,7 +83,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         },
     }
     pixels = write_pixels(spec.preprocess, "ChineseCLIPImageProcessor") | {"processor_class": "ChineseCLIPProcessor"}
-    write_folder(target, config, pixels, bert_files(checkpoint), tensors)
+    write_folder(target, config, pixels=pixels, words=bert_files(checkpoint), tensors=tensors)
 
 
 def _text(found: Found, values: dict[str, Any], state: dict[str, Array]) -> tuple[ModelSpec, dict[str, bytes]]:

@@ -24,7 +24,7 @@ def half(config: Values, name: str) -> Values:
 
 
 def write_folder(
-    target: Path, config: Values, pixels: Values, words: Mapping[str, bytes], tensors: Mapping[str, Array]
+    target: Path, config: Values, *, pixels: Values, words: Mapping[str, bytes], tensors: Mapping[str, Array]
 ) -> None:
     """Write config.json, preprocessor_config.json, the tokenizer's files and model.safetensors."""
     kinds = {str(array.dtype) for array in tensors.values() if array.ndim > 1}
