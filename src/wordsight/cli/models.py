@@ -6,6 +6,8 @@ from typing import Any
 
 from wordsight.base.errors import UnknownModel, UsageError
 
+FINISHED = {"image": ("kind", "size"), "text": ("kind", "context_length", "vocabulary_size")}  # all that graphs say
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
@@ -110,13 +112,13 @@ def _show_folder(folder: Path) -> None:
 def _show_values(prefix: str, values: dict[str, Any]) -> None:
     """Print nested values one a line as `image.activation  gelu`; what is empty does not apply and is left out.
 
-    So are the fields that say nothing of a tower of another package.
+    So are the fields that say nothing of a tower of another package, or of a finished graph.
     """
     from wordsight.towers.external_check import MEANT
 
-    foreign = values.get("kind") in ("timm", "transformers")
+    meant = {"timm": MEANT, "transformers": MEANT, "onnx": FINISHED}.get(str(values.get("kind")))
     for key, value in values.items():
-        if foreign and key not in MEANT[prefix.rstrip(".")]:
+        if meant is not None and key not in meant[prefix.rstrip(".")]:
             continue
         if isinstance(value, dict) and key != "options":
             _show_values(f"{key}.", value)
