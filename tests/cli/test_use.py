@@ -98,7 +98,7 @@ def test_search_with_everything(photos, capsys):
         (["classify", "red.png", "--classes", "a", "--templates", "fotos"], "photo"),
         (["embed", "nowhere", "--out", "out"], "nothing at nowhere"),
         (["embed", ".", "--out", "sub"], "holds other files"),
-        (["models", "fetch", "x"], "not part of this version"),
+        (["models", "fetch", "x"], "no public model"),
     ],
 )
 def test_wrong_calls_are_one_line_with_the_cure(photos, capsys, monkeypatch, arguments, word):
