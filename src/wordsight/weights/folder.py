@@ -231,7 +231,11 @@ def _check_vocabulary(checkpoint: Checkpoint) -> None:
             )
         tokenizer = f"tokenizer {checkpoint.spec.tokenizer.kind!r} ({checkpoint.spec.tokenizer.vocabulary!r})"
         given = ", ".join(sorted(checkpoint.vocabulary)) or "none"
-        cure = f"give {wanted} and no other" if wanted else 'give none, or set tokenizer.vocabulary = "own"'
+        cure = (
+            f"give {wanted} (wordsight convert: --tokenizer FILE) and no other"
+            if wanted
+            else 'give none, or set tokenizer.vocabulary = "own"'
+        )
         raise UsageError(f"vocabulary files of {tokenizer}: {given}", cure=cure)
 
 
