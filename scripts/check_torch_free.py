@@ -15,7 +15,15 @@ from types import ModuleType
 
 import wordsight
 
-EXTRAS = ("torch", "torchvision", "onnx", "onnxscript", "openvino", "pyarrow", "tensorboard")  # not in the light install
+EXTRAS = (
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxscript",
+    "openvino",
+    "pyarrow",
+    "tensorboard",
+)  # not in the light install
 BORDER = (  # what may import them when it is itself imported
     "wordsight.towers.*",
     "wordsight.losses.*",
