@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Callable[[str, Path], Neighbour], str]] = {
         name: (openclip, name)
         for name in (
             "ViT-B-32 ViT-B-16 RN50 ViT-L-14-CLIPA ViT-B-16-SigLIP ViT-B-16-SigLIP2 coca_ViT-B-32 EVA02-B-16 "
-            "EVA01-g-14 PE-Core-B-16 PE-Core-S-16-384 MobileCLIP-S1 MobileCLIP-S2 MobileCLIP-B MobileCLIP2-S0 "
+            "PE-Core-B-16 PE-Core-S-16-384 MobileCLIP-S1 MobileCLIP-S2 MobileCLIP-B MobileCLIP2-S0 "
             "convnext_base_w ViTamin-S"
         ).split()
     },

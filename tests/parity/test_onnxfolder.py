@@ -58,9 +58,7 @@ def folder(tmp_path_factory):
 
 
 def export(model, example, path, name):
-    torch.onnx.export(
-        model, (example,), path, input_names=[name], output_names=["rows"], dynamo=True, verbose=False
-    )
+    torch.onnx.export(model, (example,), path, input_names=[name], output_names=["rows"], dynamo=True, verbose=False)
 
 
 def session(path):
