@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from wordsight.base.errors import UnknownModel
+from wordsight.base.errors import StorageError, UnknownModel
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights import converted, find
@@ -133,6 +134,25 @@ def test_what_two_processes_convert_at_once_is_whole(public, monkeypatch):
     assert find_model(public) == before
     assert list(before.parent.iterdir()) == [before]
     verify(before)
+
+
+def test_what_a_killed_process_left_in_the_cache_is_removed(public):
+    target = find_model(public)
+    shutil.rmtree(target)
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left = [f".{target.name}.{gone.stdout.strip()}.draft.1.part", f"{target.name}.{gone.stdout.strip()}.draft"]
+    at_work = f"{target.name}.{os.getppid()}.draft"
+    for name in [*left, at_work]:
+        (target.parent / name).mkdir()
+    assert find_model(public) == target
+    assert sorted(path.name for path in target.parent.iterdir()) == sorted([target.name, at_work])
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_variable(public, monkeypatch, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="set WORDSIGHT_CACHE to a folder elsewhere"):
+        find_model(public)
 
 
 def test_public_files_are_read_without_torch(public, tmp_path):

@@ -175,8 +175,9 @@ def test_a_checkpoint_makes_the_round_trip_without_torch(folder, tmp_path, tower
 
 def test_finished_graphs_take_the_place_of_weights(tmp_path):
     for tower in ("image", "text"):
-        (tmp_path / f"{tower}.onnx").write_bytes(f"graph of {tower}".encode())
-    (tmp_path / "text.onnx.data").write_bytes(b"large tensors")
+        (tmp_path / tower).mkdir()
+        (tmp_path / tower / f"{tower}.onnx").write_bytes(f"graph of {tower}".encode())
+    (tmp_path / "text" / "text.onnx.data").write_bytes(b"large tensors")
     image, text = ImageTowerSpec(kind="onnx", size=32), TextTowerSpec(kind="onnx", context_length=10)
     spec = ModelSpec(
         "graphs",
@@ -187,19 +188,22 @@ def test_finished_graphs_take_the_place_of_weights(tmp_path):
         tokenizer=TokenizerSpec(context_length=10),
         scale=50.0,
     )
-    graphs = {tower: tmp_path / f"{tower}.onnx" for tower in ("image", "text")}
+    graphs = {tower: tmp_path / tower / f"{tower}.onnx" for tower in ("image", "text")}
     manifest = save_checkpoint(Checkpoint(spec, {}, graphs=graphs), tmp_path / "m")
     assert (manifest.precisions, manifest.scale) == (("fp32",), 50.0)
-    assert sorted(path.name for path in (tmp_path / "m" / "onnx").iterdir()) == [
-        "image.fp32.onnx",
-        "text.fp32.onnx",
-        "text.onnx.data",
+    onnx = tmp_path / "m" / "onnx"
+    assert [path.relative_to(onnx).as_posix() for path in sorted(onnx.glob("*/*"))] == [
+        "image/model.onnx",
+        "text/model.onnx",
+        "text/text.onnx.data",
     ]
     verify(tmp_path / "m")
-    (tmp_path / "m" / "onnx" / "text.onnx.data").unlink()
-    (tmp_path / "m" / "onnx" / "text.onnx.data").write_bytes(b"other tensors")
+    (onnx / "text" / "text.onnx.data").unlink()
+    (onnx / "text" / "text.onnx.data").write_bytes(b"other tensors")
     with pytest.raises(FormatError, match="states fingerprint"):
         verify(tmp_path / "m")
+    with pytest.raises(UsageError, match="holds finished graphs, no weights"):
+        read_checkpoint(tmp_path / "m")
 
 
 def test_the_fingerprint_changes_with_all_that_makes_an_embedding_and_nothing_else(towers):

@@ -8,6 +8,7 @@ import pytest
 from wordsight.base.errors import ConfigError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
+from wordsight.towers.external_check import TEXT_FIELDS
 from wordsight.towers.positions import RULES, resize_grid, resize_line
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
@@ -120,3 +121,33 @@ def test_what_cannot_be_resized_is_said():
         resize_checkpoint(dataclasses.replace(given, spec=finished), size=64)
     with pytest.raises(ConfigError, match=r"image\.size = 4 "):
         resize_checkpoint(checkpoint(), size=4)
+
+
+CONV = ImageTowerSpec(kind="timm", trunk="test_convnext", size=64, options={"pool": "avg"})
+CONFIG = TEXT_FIELDS["roberta"] | {"vocab_size": 40, "max_position_embeddings": 22}
+WORDS = TextTowerSpec(
+    kind="transformers", trunk="roberta", context_length=9, vocabulary_size=40, pad_id=1, options={"config": CONFIG}
+)
+
+
+def foreign(**state):
+    tokens = TokenizerSpec(kind="tokenizers", vocabulary_size=40, context_length=9)
+    pixels = PreprocessSpec(size=64, scale_to=80)
+    spec = ModelSpec("t", width=16, image=CONV, text=WORDS, preprocess=pixels, tokenizer=tokens)
+    return Checkpoint(spec, state)
+
+
+def test_a_foreign_tower_changes_where_nothing_depends_on_the_size():
+    whole = foreign(**{"visual.trunk.stem.0.weight": np.zeros(3)})
+    done = resize_checkpoint(whole, size=96, context_length=20)
+    assert (done.spec.image.size, done.spec.preprocess.size, done.spec.preprocess.scale_to) == (96, 96, 120)
+    assert done.spec.text.context_length == done.spec.tokenizer.context_length == 20
+    assert done.state == whole.state
+    with pytest.raises(ConfigError, match="positions for 20 tokens"):
+        resize_checkpoint(whole, context_length=21)
+
+
+@pytest.mark.parametrize("name", ["pos_embed", "layers.0.blocks.0.attn.relative_position_bias_table"])
+def test_a_foreign_tower_with_positions_stays(name):
+    with pytest.raises(ConfigError, match=f"image.size = 96: visual.trunk.{name} belongs to pictures of 64 pixels"):
+        resize_checkpoint(foreign(**{f"visual.trunk.{name}": np.zeros(3)}), size=96)
