@@ -207,8 +207,24 @@ def check_external_text(spec: TextTowerSpec) -> None:
             f"text.pad_id = {spec.pad_id} but text.options.config.pad_token_id = {options.config['pad_token_id']}",
             cure="give both the same value",
         )
+    longest = longest_text(spec)
+    if longest is not None and spec.context_length > longest:
+        raise ConfigError(
+            f"text.context_length = {spec.context_length} but the trunk has positions for {longest} tokens",
+            cure="make it smaller",
+        )
     if options.pooling_layer and spec.trunk not in POOLING_LAYERS:
         raise ConfigError(f"a {spec.trunk} trunk has no pooling layer", cure="set text.options.pooling_layer = false")
+
+
+def longest_text(spec: TextTowerSpec) -> int | None:
+    """Return how many tokens a text trunk of transformers has positions for; None where positions are computed."""
+    config = text_options(spec).config
+    if spec.trunk in ("t5", "mt5", "m2m_100"):
+        return None
+    positions: int = config["max_position_embeddings"]
+    begins = config["pad_token_id"] + 1 if spec.trunk in ("roberta", "xlm-roberta", "camembert") else 0
+    return positions - begins
 
 
 def full_config(fields: dict[str, dict[str, Any]], trunk: str, config: dict[str, Any], where: str) -> dict[str, Any]:

@@ -113,7 +113,8 @@ def _spec(
         image = full_config(IMAGE_FIELDS, IMAGE, half(config, "vision_config"), "the image tower")
     except ConfigError as error:
         raise FormatError(f"{found.folder}: {error.problem}", cure=error.cure) from None
-    words = read_bert_words(found, size=text["vocab_size"], context_length=CONTEXT_LENGTH)
+    length = min(CONTEXT_LENGTH, text["max_position_embeddings"])
+    words = read_bert_words(found, size=text["vocab_size"], context_length=length)
     text["pad_token_id"] = words.spec.pad_id
     options = TextOptions(
         config=text,
@@ -132,7 +133,7 @@ def _spec(
             projection="none",
             options=to_dict(ImageOptions(config=image)),
         ),
-        text=text_spec(TEXT, options, CONTEXT_LENGTH),
+        text=text_spec(TEXT, options, length),
         preprocess=pixels,
         tokenizer=words.spec,
         scale=1 / float(config.get("temperature_init_value", 1.0)),
