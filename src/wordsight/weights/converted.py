@@ -14,14 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from wordsight import __version__
-from wordsight.base.errors import UnknownModel
+from wordsight.base.errors import StorageError, UnknownModel
 from wordsight.base.files import storage_errors
 from wordsight.base.progress import notice
 from wordsight.weights.archive.table import SUFFIXES
+from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.find import MANIFEST
-from wordsight.weights.folder import save_checkpoint
+from wordsight.weights.folder import Manifest, save_checkpoint
 from wordsight.weights.formats.table import read_any
-from wordsight.weights.places import cache_folder
+from wordsight.weights.places import VARIABLE, cache_folder
 
 CONVERSION = 1  # raised when formats are read differently, so that nothing old is used
 BESIDE = (".json", ".txt", ".model")  # configuration and vocabularies, looked for beside a file of weights
@@ -42,17 +43,36 @@ def converted(path: Path, *, name: str = "") -> Path:
     if name:
         checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=name))
     origin = {**checkpoint.origin, "path": str(path.absolute())}
+    try:
+        manifest = _keep(replace(checkpoint, origin=origin), target)
+    except StorageError as error:
+        cure = f"free room there, or set {VARIABLE} to a folder elsewhere"
+        raise StorageError(f"{error.problem} (the cache of converted models)", cure=cure) from error
+    notice(f"{path} is read as {manifest.origin.get('format', 'a model')} and kept as {target}")
+    for sentence in manifest.assumed:
+        notice(f"assumed: {sentence}")
+    return target
+
+
+def _keep(checkpoint: Checkpoint, target: Path) -> Manifest:
+    """Save a checkpoint in the cache, whole; what killed processes left of the same is removed."""
+    for left in target.parent.glob(f"*{target.name}.*.draft*"):
+        if not _runs(left.name.removeprefix(".").removeprefix(f"{target.name}.").partition(".")[0]):
+            shutil.rmtree(left, ignore_errors=True)
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
-    manifest = save_checkpoint(replace(checkpoint, origin=origin), draft)
+    manifest = save_checkpoint(checkpoint, draft)
     with storage_errors(target):
         if (target / MANIFEST).is_file():  # another process was as quick
             shutil.rmtree(draft)
         else:
             draft.rename(target)
-    notice(f"{path} is read as {manifest.origin.get('format', 'a model')} and kept as {target}")
-    for sentence in manifest.assumed:
-        notice(f"assumed: {sentence}")
-    return target
+    return manifest
+
+
+def _runs(number: str) -> bool:
+    """Say whether a process of this number runs; where nobody can know, that it does."""
+    processes = Path("/proc")
+    return not (processes / "self").exists() or (processes / number).exists()
 
 
 def holds_model(path: Path) -> bool:

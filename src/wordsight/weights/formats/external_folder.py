@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import save
-
 from wordsight.base.files import atomic_write
+from wordsight.weights.archive.safe import write_safetensors
 from wordsight.weights.checkpoint import Array
 from wordsight.weights.formats.huggingface_bpe import as_bytes
 
@@ -29,14 +27,13 @@ def write_folder(
     """Write config.json, preprocessor_config.json, the tokenizer's files and model.safetensors."""
     kinds = {str(array.dtype) for array in tensors.values() if array.ndim > 1}
     config = config | {"dtype": kinds.pop() if len(kinds) == 1 else "float32"}
-    ready = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
     files = {
         **words,
         "preprocessor_config.json": as_bytes(pixels),
-        "model.safetensors": save(ready, metadata={"format": "pt"}),
         "config.json": as_bytes(config),
     }
     target.mkdir(parents=True, exist_ok=True)
+    write_safetensors(target / "model.safetensors", tensors)
     for name, content in files.items():
         with atomic_write(target / name) as handle:
             handle.write(content)

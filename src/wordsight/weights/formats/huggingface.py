@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import atomic_write
 from wordsight.base.optional import resolve
 from wordsight.towers.spec import ModelSpec
+from wordsight.weights.archive.safe import write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.formats import huggingface_config as configs
 from wordsight.weights.formats import huggingface_layers as layers
@@ -75,9 +74,9 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         "config.json": as_bytes(configs.as_json(spec, layout, _dtype(tensors))),
         "preprocessor_config.json": as_bytes(pixels),
         **word_files(spec, checkpoint.vocabulary, layout),
-        "model.safetensors": _safetensors(tensors),
     }
     target.mkdir(parents=True, exist_ok=True)
+    write_safetensors(target / "model.safetensors", tensors)
     for file, content in files.items():
         with atomic_write(target / file) as handle:
             handle.write(content)
@@ -177,10 +176,3 @@ def _spec(
 def _dtype(tensors: dict[str, Array]) -> str:
     kinds = {str(tensor.dtype) for tensor in tensors.values() if tensor.ndim > 1}
     return DTYPES.get(kinds.pop(), "float32") if len(kinds) == 1 else "float32"
-
-
-def _safetensors(tensors: dict[str, Array]) -> bytes:
-    from safetensors.numpy import save
-
-    ready = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    return save(ready, metadata={"format": "pt"})

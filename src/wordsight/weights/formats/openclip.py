@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from wordsight.base.errors import UsageError
 from wordsight.base.files import atomic_write, write_json
 from wordsight.base.optional import resolve
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.weights.archive.safe import write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
 from wordsight.weights.formats import openclip_native as native
 from wordsight.weights.formats import openclip_timm as timm
@@ -106,9 +106,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     for name, data in files.items():
         with atomic_write(target / name) as handle:
             handle.write(data)
-    content = save({name: np.asarray(array, order="C") for name, array in state.items()}, metadata={"format": "pt"})
-    with atomic_write(target / WEIGHTS) as handle:
-        handle.write(content)
+    write_safetensors(target / WEIGHTS, state)
     if external:
         write_json(target / "config.json", _external("trunk_config")(spec.text))
     write_json(target / CONFIG, values)
