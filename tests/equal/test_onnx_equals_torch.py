@@ -141,6 +141,7 @@ TEXTS = {
     "mean of all": replace(TEXT, mask="none", pool="mean"),
     "class token behind, shifted": replace(TEXT, pool="class"),
     "mixers around the blocks": replace(TEXT, mixer=5, mask="none"),
+    "mixers around the blocks, causal": replace(TEXT, mixer=3, end_id=7),
     "class token behind": replace(TEXT, pool="class", class_mask="exact", mask="none"),
 }
 

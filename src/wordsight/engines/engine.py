@@ -140,11 +140,13 @@ def needed_lengths(tokens: Tokens, spec: ModelSpec) -> NDArray[np.int64]:
     """
     text = spec.text
     count, length = tokens.shape
+    if needs_all(spec):
+        return np.full(count, length)
     if text.kind == "clip" and text.mask == "causal" and text.pool == "end":
         ends = tokens if text.end_id is None else tokens == text.end_id
         first: NDArray[np.int64] = ends.argmax(axis=1) + 1
         return first
-    if needs_all(spec) or (text.kind == "clip" and text.mask == "causal"):
+    if text.kind == "clip" and text.mask == "causal":  # and the first token is read
         return np.full(count, length)
     words = tokens != text.pad_id
     last: NDArray[np.int64] = np.where(words.any(axis=1), length - words[:, ::-1].argmax(axis=1), length)

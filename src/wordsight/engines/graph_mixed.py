@@ -6,6 +6,9 @@ The graph is computed in float32; beside each linear layer the same layer in int
 the energy of the difference is divided by that of the true result.
 """
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
 from wordsight.engines.graph import Array, Graph
@@ -43,9 +46,12 @@ def worst_layers(source: Source, tower: str, inputs: Array) -> list[tuple[str, f
     graph.finish()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph.model({}), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    noise = session.run(["noise"], {name: inputs})[0]
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "measured.onnx"
+        graph.save(path, {})
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        noise = session.run(["noise"], {name: inputs})[0]
     worst: dict[str, float] = {}
     for layer, share in zip(graph.layers, np.nan_to_num(noise, nan=np.inf).tolist(), strict=True):
         worst[layer] = max(worst.get(layer, 0.0), share)
