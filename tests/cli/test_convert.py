@@ -12,6 +12,7 @@ from wordsight.towers.build import build
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.torchfile import write_torch
+from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.folder import read_checkpoint, read_manifest, save_model
 from wordsight.weights.found import Found
 
@@ -133,6 +134,20 @@ def test_a_vocabulary_where_none_is_needed_is_refused(public, tmp_path):
     (tmp_path / "merges.txt").write_text("a b\n")
     with pytest.raises(UsageError, match="comes with the published vocabulary"):
         convert_with(public, tmp_path / "x", "--to", "wordsight", "--tokenizer", tmp_path / "merges.txt")
+
+
+def test_a_vocabulary_is_taken_in_either_form(tmp_path):
+    tokenizer = TokenizerSpec(kind="sentencepiece", vocabulary="own", cleaning="lower-ascii", end_id=1)
+    spec = ModelSpec("x", tokenizer=tokenizer)
+    (tmp_path / "a.model").write_bytes(b"pieces")
+    (tmp_path / "a.json").write_bytes(b"{}")
+    pieces = convert.with_vocabulary(Checkpoint(spec, {}), tmp_path / "a.model")
+    assert (pieces.spec.tokenizer.kind, dict(pieces.vocabulary)) == ("sentencepiece", {"spiece.model": b"pieces"})
+    other = convert.with_vocabulary(Checkpoint(spec, {}), tmp_path / "a.json")
+    assert dict(other.vocabulary) == {"tokenizer.json": b"{}"}
+    assert (other.spec.tokenizer.kind, other.spec.tokenizer.end_id) == ("tokenizers", 1)
+    with pytest.raises(UsageError, match=r"needs spiece\.model"):
+        convert.with_vocabulary(Checkpoint(spec, {}), tmp_path / "gone.model")
 
 
 def test_graphs_of_a_public_file(public, tmp_path):

@@ -54,3 +54,11 @@ def test_the_rules_differ():
 def test_a_table_that_is_no_square_grid_is_refused():
     with pytest.raises(ConfigError, match="10 positions, 0 of them"):
         resize_grid(table(10), 4, extra=0, rule=RULES["openclip"])
+
+
+def test_sizes_beyond_all_reason_are_refused_before_memory_is_taken():
+    table = np.zeros((5, 8), np.float32)
+    with pytest.raises(ConfigError, match="positions for 1000000 places in a row; at most 512"):
+        resize_grid(table, 10**6, extra=1, rule=RULES["openclip"])
+    with pytest.raises(ConfigError, match="positions for 1000000000 places in a row"):
+        resize_line(table, 10**9)

@@ -96,7 +96,7 @@ def to_onnx(place: "Place", args: Namespace) -> int:
 
 def checkpoint_of(place: "Place", args: Namespace) -> "Checkpoint":
     """Return the model in memory, with what was said on the command line."""
-    from wordsight.weights.folder import read_checkpoint, vocabulary_file
+    from wordsight.weights.folder import read_checkpoint
     from wordsight.weights.formats.table import read_any
 
     checkpoint = read_checkpoint(place.path) if place.ours else read_any(place.path, part=args.part)
@@ -104,12 +104,7 @@ def checkpoint_of(place: "Place", args: Namespace) -> "Checkpoint":
         checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=place.name))
     checkpoint = changed(checkpoint, args.set)
     if args.tokenizer is not None:
-        name = vocabulary_file(checkpoint.spec.tokenizer)
-        if name is None or not args.tokenizer.is_file():
-            why = "comes with the published vocabulary" if name is None else f"needs {name}"
-            raise UsageError(f"--tokenizer {args.tokenizer}: the model {why}", cure="leave it out, or name a file")
-        said = tuple(sentence for sentence in checkpoint.assumed if "--tokenizer" not in sentence)
-        checkpoint = replace(checkpoint, vocabulary={name: args.tokenizer.read_bytes()}, assumed=said)
+        checkpoint = with_vocabulary(checkpoint, args.tokenizer)
     if args.half:
         halves = {
             name: array.astype("float16") if array.dtype.kind == "f" and array.ndim else array
@@ -119,6 +114,21 @@ def checkpoint_of(place: "Place", args: Namespace) -> "Checkpoint":
     for sentence in checkpoint.assumed:
         notice(f"assumed: {sentence}")
     return checkpoint
+
+
+def with_vocabulary(checkpoint: "Checkpoint", file: Path) -> "Checkpoint":
+    """Return a checkpoint with `file` as its tokenizer's; a SentencePiece model may also come as a `.json`."""
+    from wordsight.weights.folder import vocabulary_file
+
+    tokenizer = checkpoint.spec.tokenizer
+    if tokenizer.kind == "sentencepiece" and file.suffix == ".json":
+        tokenizer = replace(tokenizer, kind="tokenizers")
+    name = vocabulary_file(tokenizer)
+    if name is None or not file.is_file():
+        why = "comes with the published vocabulary" if name is None else f"needs {name}"
+        raise UsageError(f"--tokenizer {file}: the model {why}", cure="leave it out, or name a file")
+    spec = replace(checkpoint.spec, tokenizer=tokenizer)
+    return replace(checkpoint, spec=spec, vocabulary={name: file.read_bytes()})
 
 
 def changed(checkpoint: "Checkpoint", assignments: Sequence[str]) -> "Checkpoint":

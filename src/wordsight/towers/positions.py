@@ -46,6 +46,8 @@ RULES = {
 # PyTorch's form with antialias
 CUBIC_PLAIN, CUBIC_ANTIALIAS = -0.75, -0.5
 
+MOST_CELLS, MOST_TOKENS = 512, 2**16  # in a row; ten times what any published model has
+
 
 def resize_grid(table: Array, side: int, *, extra: int, rule: Rule) -> Array:
     """Return the positions of a square grid of `side`, (extra + side*side, D), float32 or wider.
@@ -56,6 +58,7 @@ def resize_grid(table: Array, side: int, *, extra: int, rule: Rule) -> Array:
     old = math.isqrt(len(table) - extra)
     if old * old != len(table) - extra or old < 1 or side < 1:
         raise ConfigError(f"{len(table)} positions, {extra} of them for no cell", cure="they are no square grid")
+    _refuse_beyond(side, MOST_CELLS)
     kept = table.astype(np.promote_types(table.dtype, np.float32))
     if side == old:
         return kept
@@ -66,11 +69,17 @@ def resize_grid(table: Array, side: int, *, extra: int, rule: Rule) -> Array:
 
 def resize_line(table: Array, length: int) -> Array:
     """Return positions (length, D) for those of another length (L, D): linear (open_clip, resize_text_pos_embed)."""
+    _refuse_beyond(length, MOST_TOKENS)
     kept = table.astype(np.promote_types(table.dtype, np.float32))
     if length == len(table):
         return kept
     weights = _weights(len(table), length, Rule("bilinear"))
     return (weights @ kept.astype(np.float64)).astype(kept.dtype)
+
+
+def _refuse_beyond(count: int, most: int) -> None:
+    if count > most:
+        raise ConfigError(f"positions for {count} places in a row", cure=f"at most {most} make sense")
 
 
 def _weights(old: int, new: int, rule: Rule) -> Weights:
