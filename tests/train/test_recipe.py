@@ -1,5 +1,6 @@
 """Recipes: what can be written, changed and is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, NotFound, WordsightError
 from wordsight.towers.catalogue import architecture
-from wordsight.train.config import Config, duration
+from wordsight.train.config import Config, check_config, duration
 from wordsight.train.recipe import read_recipe, recipe_names
 
 PYTHON = """
@@ -120,3 +121,19 @@ def test_unknown_recipes_name_the_near_ones(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(ConfigError, match="recipe"):
         read_recipe(str(tmp_path / "empty.py"))
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "said"),
+    [
+        ("image", "eva", r"loss\.words = 0\.5 with model\.image\.kind = 'eva'; set loss\.words = 0, or"),
+        ("image", "timm", r"model\.image\.kind = 'timm'; .* to vit or resnet"),
+        ("tokenizer", "sentencepiece", r"model\.tokenizer\.kind = 'sentencepiece'; .* to clip-bpe"),
+    ],
+)
+def test_naming_the_words_is_for_towers_whose_tokens_it_knows(recipe, part, kind, said):
+    config = read_recipe(str(recipe), ["loss.words=0"])
+    model = replace(config.model, **{part: replace(getattr(config.model, part), kind=kind)})
+    check_config(replace(config, model=model))
+    with pytest.raises(ConfigError, match=said):
+        check_config(replace(config, model=model, loss=replace(config.loss, words=0.5)))

@@ -184,6 +184,7 @@ def check_config(config: Config) -> None:
     _within("data.run", config.data.run, 1, None)
     _within("log", config.log, 1, None)
     _within("loss.words", config.loss.words, 0, None)
+    _check_words(config)
     _within("optimiser.lr", config.optimiser.lr, 0, None)
     _within("optimiser.decay", config.optimiser.decay, 0, None)
     _within("optimiser.clip", config.optimiser.clip, 0, None)
@@ -193,6 +194,18 @@ def check_config(config: Config) -> None:
     for name, source in config.data.sources.items():
         _within(f"data.sources.{name}.weight", source.weight, 0, None)
         _within(f"data.sources.{name}.share", source.share, 0, 1)
+
+
+def _check_words(config: Config) -> None:
+    """The auxiliary loss reads tokens of our plain towers, and knows start and end of a text by CLIP's vocabulary."""
+    kinds = {
+        "model.image.kind": (config.model.image.kind, ("vit", "resnet")),
+        "model.tokenizer.kind": (config.model.tokenizer.kind, ("clip-bpe",)),
+    }
+    for name, (kind, known) in kinds.items():
+        if config.loss.words and kind not in known:
+            cure = f"set loss.words = 0, or {name} to {' or '.join(known)}"
+            raise ConfigError(f"loss.words = {config.loss.words} with {name} = {kind!r}", cure=cure)
 
 
 def _within(name: str, value: float | None, low: float, high: float | None) -> None:
