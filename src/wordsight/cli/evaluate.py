@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "several with commas, or --tasks again",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="append the results to DIR/results.jsonl, too")
-    parser.add_argument("--precision", metavar="NAME", default="auto", help="auto, int8 or fp32 (default: auto)")
+    parser.add_argument("--precision", metavar="NAME", default="auto", help="auto, int8, bf16, fp32 (default: auto)")
 
 
 def run(args: Namespace) -> int:

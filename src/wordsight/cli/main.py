@@ -51,7 +51,7 @@ class GlobalOption:
 EVERYWHERE = (
     GlobalOption("--model", "NAME|PATH", "the model to use (default: WORDSIGHT_MODEL, else the bundled model)"),
     GlobalOption("--device", "NAME", "where PyTorch computes: auto, cpu, cuda, cuda:1, mps (default: auto)"),
-    GlobalOption("--engine", "NAME", "what computes the embeddings: auto, onnx, torch (default: auto)"),
+    GlobalOption("--engine", "NAME", "what computes the embeddings: auto, onnx, openvino, torch (default: auto)"),
     GlobalOption("--offline", "", "never use the network"),
     GlobalOption("--quiet", "", "no progress bars and notices on standard error"),
 )
