@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from timm.models import _registry, fastvit, vision_transformer_hybrid
 
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
-from wordsight.weights.formats import mobileclip, mobileclip_fold, openclip, openclip_hybrid
+from wordsight.weights.formats import mobileclip, mobileclip_fold, mobileclip_out, openclip, openclip_hybrid
 from wordsight.weights.formats.mobileclip_fold import fold, unfold
 from wordsight.weights.found import Found
 
@@ -54,6 +54,7 @@ def tiny(monkeypatch):
     for name, entry in {"fastvit_mci1": fast, "fastvit_mci3": unscaled, "vit_base_mci_224": hybrid}.items():
         monkeypatch.setitem(_registry._model_entrypoints, name, entry)
     monkeypatch.setattr(mobileclip_fold, "TRUNKS", {((1, 2, 1, 1), 16): "fastvit_mci1"})
+    monkeypatch.setattr(mobileclip_out, "FAST", ("fastvit_mci1",))
     monkeypatch.setattr(openclip_hybrid, "SIZES", {openclip_hybrid.NAME: (64, 2, 256, 16, 224)})
 
 
@@ -146,7 +147,7 @@ def image_names(name, value, network, *, hybrid):
     for old, new in [
         *[("stem.", "patch_embed."), ("conv_kxk", "rbr_conv"), ("conv_scale", "rbr_scale"), ("identity", "rbr_skip")],
         *[("final_conv", "conv_exp"), ("large_conv", "lkb_origin"), ("mlp.", "convffn.")],
-        *[("se.fc1", "se.reduce"), ("se.fc2", "se.expand")],
+        *[("conv_exp.se.fc1", "conv_exp.se.reduce"), ("conv_exp.se.fc2", "conv_exp.se.expand")],
     ]:
         name = name.replace(old, new)
     return {head + name: value}
@@ -297,6 +298,16 @@ def test_apples_own_naming(row, form, tmp_path):
     record(f"MobileCLIP-{row} in Apple's naming, {form}, texts", "open_clip_torch", texts, expected[1])
     assert checkpoint.spec.preprocess.mean == (0.0, 0.0, 0.0) and checkpoint.spec.preprocess.interpolation == "bilinear"
     assert checkpoint.spec.text.mask == ("causal" if row == "B" else "none")
+    mobileclip.write(checkpoint, tmp_path / "written.pt")
+    again = mobileclip.read(Found(tmp_path / "written.pt"))
+    assert again.spec == replace(checkpoint.spec, name="written")
+    for ours, expect in zip(rows(again, tmp_path / "again"), expected, strict=True):
+        record(f"MobileCLIP-{row} in Apple's naming, {form}, written", "open_clip_torch", ours, expect)
+    if row != "S0":
+        into = make(cfg, "CustomTextCLIP", seed=5)
+        open_clip.load_checkpoint(into, str(tmp_path / "written.pt"), strict=True)
+        for ours, expect in zip(rows_of(as_apple_computes(into) if row == "B" else into), expected, strict=True):
+            record(f"MobileCLIP-{row} written in Apple's naming, {form}", "open_clip_torch", ours, expect)
 
 
 def test_apples_files_are_written_for_open_clip(tmp_path):
@@ -307,6 +318,14 @@ def test_apples_files_are_written_for_open_clip(tmp_path):
     openclip.write(mobileclip.read(Found(tmp_path / "apple.pt")), tmp_path / "back")
     for ours, expected in zip(theirs(tmp_path / "back"), rows_of(model), strict=True):
         record("MobileCLIP-S in Apple's naming, written for open_clip", "open_clip_torch", ours, expected)
+
+
+@pytest.mark.parametrize("row", ["2-S3", "B"])
+def test_what_apple_has_no_place_for_is_named(row, tmp_path):
+    place = folder_of(tmp_path / "theirs", lively(CONFIGS[row]), CONFIGS[row], CLIP)
+    said = {"2-S3": "fastvit_mci3", "B": r"stem_padding = 0, image.epsilon = 1e-06"}[row]
+    with pytest.raises(UsageError, match=said):
+        mobileclip.write(openclip.read(Found(place)), tmp_path / "out.pt")
 
 
 def test_what_open_clip_makes_of_b_has_to_be_asked_for(tmp_path):

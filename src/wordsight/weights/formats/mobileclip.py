@@ -15,46 +15,27 @@ from typing import Any
 
 import numpy as np
 
-from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.errors import FormatError
+from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.formats.mobileclip_fold import TRUNK, fold_mixer, fold_norm, trunk_name
+from wordsight.weights.formats.mobileclip_names import (
+    BLOCK,
+    FASTVIT,
+    IMAGE,
+    TEXT,
+    TEXT_BLOCK,
+    TEXT_WHOLE,
+    VIT_PARTS,
+    renamed,
+)
+from wordsight.weights.formats.mobileclip_out import own_names
 from wordsight.weights.formats.openclip import assemble
 from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
 from wordsight.weights.formats.openclip_hybrid import NAME
 from wordsight.weights.found import Found
 
-IMAGE, TEXT = "image_encoder.model.", "text_encoder."
 PREPROCESS = {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear", "resize_mode": "shortest"}
-# Apple's name for a part -> timm's; the first that fits is taken, in this order, at every place
-FASTVIT = (
-    ("patch_embed.", "stem."),
-    ("rbr_conv.", "conv_kxk."),
-    ("rbr_scale.", "conv_scale."),
-    ("rbr_skip.", "identity."),
-    ("conv_exp.", "final_conv."),
-    ("lkb_origin.", "large_conv."),
-    ("lkb_reparam.", "reparam_conv."),
-    ("convffn.", "mlp."),
-    ("se.reduce.", "se.fc1."),
-    ("se.expand.", "se.fc2."),
-)
-BLOCK = (
-    ("pre_norm_mha.0.", "norm1."),
-    ("pre_norm_mha.1.qkv_proj.", "attn.qkv."),
-    ("pre_norm_mha.1.out_proj.", "attn.proj."),
-    ("pre_norm_ffn.0.", "norm2."),
-    ("pre_norm_ffn.1.", "mlp.fc1."),
-    ("pre_norm_ffn.4.", "mlp.fc2."),
-)
-VIT_PARTS = (("block.conv.", "conv."), ("block.norm.", "bn."), ("patch_emb.", "patch_embed.backbone."))
-TEXT_BLOCK = (
-    ("pre_norm_mha.0.", "ln_1."),
-    ("pre_norm_mha.1.qkv_proj.", "attn.in_proj_"),
-    ("pre_norm_mha.1.out_proj.", "attn.out_proj."),
-    ("pre_norm_ffn.0.", "ln_2."),
-    ("pre_norm_ffn.1.", "mlp.c_fc."),
-    ("pre_norm_ffn.4.", "mlp.c_proj."),
-)
 _MIXED = re.compile(r"\.(token_mixer\.(reparam_conv|norm|mixer|layer_scale)|convffn\.(conv|fc1|fc2)|layer_scale)\b")
 _NETWORK = re.compile(r"network\.(\d+)\.(.+)")
 
@@ -81,10 +62,12 @@ def read(found: Found) -> Checkpoint:
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
-    """Raise `UsageError`: open_clip's layout is the one in which MobileCLIP is published today."""
-    raise UsageError(
-        f"{target} cannot be written in Apple's naming", cure="write it as openclip, which timm reads, too"
-    )
+    """Write a file that Apple's own code loads; `target` is the file, or a folder for `NAME.pt`."""
+    tensors = own_names(checkpoint)
+    if target.suffix not in (".pt", ".pth", ".bin"):
+        target.mkdir(parents=True, exist_ok=True)
+        target = target / f"{checkpoint.spec.name}.pt"
+    write_torch(target, tensors)
 
 
 def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> Config:
@@ -127,7 +110,7 @@ def _fastvit(keys: Keys) -> dict[str, Array]:
         if name == "head.proj":
             state |= _head("head.fc", value)
             continue
-        state[TRUNK + _parts(_staged(name, ends), FASTVIT)] = value
+        state[TRUNK + renamed(_staged(name, ends), FASTVIT)] = value
     return state
 
 
@@ -162,7 +145,7 @@ def _vit(keys: Keys) -> dict[str, Array]:
             state[TRUNK + "pos_embed"] = value.reshape(1, *value.shape[-2:])
         else:
             name = name.replace("post_transformer_norm.", "norm.").replace("transformer.", "blocks.", 1)
-            state[TRUNK + _parts(name, (*BLOCK, *VIT_PARTS))] = value
+            state[TRUNK + renamed(name, (*BLOCK, *VIT_PARTS))] = value
     return state
 
 
@@ -172,7 +155,7 @@ def _mixers(keys: Keys) -> dict[str, Array]:
     owners = {name.partition(".token_mixer.")[0] for name in keys if ".token_mixer." in name and name.startswith(TEXT)}
     for place, owner in enumerate(sorted(owners, key=lambda name: int(name.rpartition(".")[2]))):
         names = [name for name in keys.left if name.startswith(owner + ".") and _MIXED.search(name)]
-        block = {_parts(_gamma(name.removeprefix(owner + ".")), FASTVIT): keys.take(name) for name in names}
+        block = {renamed(_gamma(name.removeprefix(owner + ".")), FASTVIT): keys.take(name) for name in names}
         norm = {end: block[f"mlp.conv.bn.{end}"] for end in ("weight", "bias", "running_mean", "running_var")}
         folded = {"mix": fold_mixer(block, "token_mixer"), "conv": fold_norm(block["mlp.conv.conv.weight"], norm)}
         scale = block["layer_scale.gamma"].reshape(-1)  # of the second branch: goes into its last layer
@@ -189,24 +172,17 @@ def _mixers(keys: Keys) -> dict[str, Array]:
 
 def _text(keys: Keys) -> dict[str, Array]:
     """Return the text tower under open_clip's names."""
-    whole = {
-        "embedding_layer.weight": "token_embedding.weight",
-        "positional_embedding.pos_embed.pos_embed": "positional_embedding",
-        "final_layer_norm.weight": "ln_final.weight",
-        "final_layer_norm.bias": "ln_final.bias",
-        "projection_layer": "text_projection",
-    }
     first = 0 if TEXT + "transformer.0.pre_norm_mha.0.weight" in keys else 1  # behind a mixer
     state: dict[str, Array] = {}
     for full in [name for name in keys.left if name.startswith(TEXT)]:
         name = full.removeprefix(TEXT)
-        if name in whole:
+        if name in TEXT_WHOLE:
             value = keys.take(full)
-            state["text." + whole[name]] = value.reshape(value.shape[-2:]) if value.ndim == 4 else value
+            state["text." + TEXT_WHOLE[name]] = value.reshape(value.shape[-2:]) if value.ndim == 4 else value
         elif name.startswith("transformer.") and "pre_norm_" in name:
             number, rest = name.removeprefix("transformer.").split(".", 1)
-            renamed = f"text.transformer.resblocks.{int(number) - first}.{_parts(rest, TEXT_BLOCK)}"
-            state[renamed] = keys.take(full)
+            block = f"text.transformer.resblocks.{int(number) - first}."
+            state[block + renamed(rest, TEXT_BLOCK)] = keys.take(full)
     return state
 
 
@@ -214,9 +190,3 @@ def _head(name: str, value: Array) -> dict[str, Array]:
     """Return Apple's projection (D, E) as timm's linear layer, whose bias is nothing."""
     bias = np.zeros(value.shape[1], value.dtype)
     return {f"{TRUNK}{name}.weight": np.ascontiguousarray(value.T), f"{TRUNK}{name}.bias": bias}
-
-
-def _parts(name: str, table: tuple[tuple[str, str], ...]) -> str:
-    for apple, timm in table:
-        name = name.replace(apple, timm)
-    return name
