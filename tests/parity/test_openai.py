@@ -134,6 +134,8 @@ def test_every_key_is_used_and_the_numbers_agree(tmp_path):
         return openai.read(Found(tmp_path / "x.pt"))
 
     assert read({**state, **extras}).spec.image.size == 48
+    mask = np.zeros((77, 77), np.float32)  # made, not learned; archives may keep it
+    assert "attn_mask" not in read({**state, **extras, "attn_mask": mask}).state
     with pytest.raises(ShapeMismatch, match=r"1 unknown \(visual\.extra\)"):
         read({**state, **extras, "visual.extra": np.ones(3, np.float32)})
     with pytest.raises(ShapeMismatch, match=r"1 missing \(visual\.ln_pre\.bias\)"):
