@@ -63,3 +63,45 @@ def convolutions(tmp_path):
     spec = replace(SPEC, image=image, preprocess=PreprocessSpec(size=32))
     save_model(build(spec).eval(), tmp_path / "convolutions", merges=MERGES)
     return tmp_path / "convolutions"
+
+
+SIGLIP = replace(
+    SPEC,
+    image=replace(
+        SPEC.image,
+        size=32,
+        patch_bias=True,
+        pre_norm=False,
+        pool="attention",
+        final_norm="tokens",
+        activation="gelu_tanh",
+    ),
+    text=replace(SPEC.text, mask="none", pool="last", projection="linear"),
+    tokenizer=replace(SPEC.tokenizer, padding="full"),
+    preprocess=PreprocessSpec(size=32, resize="patches", patch=8, max_patches=16),
+    loss="sigmoid",
+    bias=-10.0,
+)
+EVA = replace(
+    SPEC.image, kind="eva", rotary="eva", mlp="swiglu", inner_norm=True, activation="silu", patch_bias=True,
+    pre_norm=False, projection="linear", attention_bias="no_key", size=32,
+)  # fmt: skip
+FAMILIES = {
+    "pictures of every shape, sigmoid": SIGLIP,
+    "eva": replace(SPEC, image=EVA, preprocess=PreprocessSpec(size=32)),
+    "queries, a class token behind the text": replace(
+        SPEC,
+        image=replace(SPEC.image, pool="queries", pool_queries=2, pool_heads=2, size=32),
+        text=replace(SPEC.text, pool="class"),
+        tokenizer=replace(SPEC.tokenizer, padding="full"),
+        preprocess=PreprocessSpec(size=32),
+    ),
+}
+
+
+@pytest.fixture(params=FAMILIES.values(), ids=FAMILIES)
+def family(request, tmp_path):
+    """A folder with the weights of one family's tiny towers."""
+    torch.manual_seed(0)
+    save_model(build(request.param).eval(), tmp_path / "family", merges=MERGES)
+    return tmp_path / "family"

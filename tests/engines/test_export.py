@@ -8,6 +8,7 @@ import torch
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import read_json
+from wordsight.embeddings.model import Model
 from wordsight.engines.export import export
 from wordsight.engines.graph import quantise
 from wordsight.engines.graph_mixed import worst_layers
@@ -15,6 +16,7 @@ from wordsight.engines.graph_transformer import Weights
 from wordsight.engines.graphs import Source, build_graph
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import agreement, naming, some_pictures
+from wordsight.engines.torch_engine import TorchEngine
 from wordsight.weights.folder import read_manifest, save_model
 
 
@@ -213,3 +215,16 @@ def test_agreement_is_worst_and_mean_plain_and_centred():
     # centred: (1, 0) - mean is (0.5, -0.5) both times; (0.1, 0.3) meets (-0.5, 0.5)
     assert found.centred_worst == pytest.approx(0.1 / (0.5**0.5 * 0.1**0.5))
     assert not found.good
+
+
+def test_every_family_goes_from_words_and_pictures_to_the_towers_rows(family):
+    report = export(family)
+    assert all(one.good for one in report.agreements), report.lines()
+    true = Model(TorchEngine(family, device="cpu"), folder=family)
+    pictures = [np.random.default_rng(n).integers(0, 255, (20 + 9 * n, 50 - 7 * n, 3), np.uint8) for n in range(4)]
+    texts = ["a tree", "", "the hats in the hut " * 20]
+    for precision, least in (("int8", 0.99), ("fp32", 1 - 1e-6), ("fp16", 0.9999)):
+        model = Model(OnnxEngine(family, precision=precision), folder=family)
+        assert (model.embed_images(pictures) * true.embed_images(pictures)).sum(axis=1).min() > least
+        assert (model.embed_texts(texts) * true.embed_texts(texts)).sum(axis=1).min() > least
+        np.testing.assert_allclose(model.match(pictures, texts), true.match(pictures, texts), atol=0.1)
