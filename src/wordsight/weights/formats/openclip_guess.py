@@ -19,6 +19,7 @@ from wordsight.weights.formats import openclip_hybrid as hybrid
 from wordsight.weights.formats.mobileclip_fold import trunk_name
 from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
 from wordsight.weights.formats.openclip_timm import TRUNK, guess_name
+from wordsight.weights.formats.sizes import depth
 from wordsight.weights.found import Found
 
 HEAD_WIDTH = {1280: 80, 1408: 88, 1664: 104, 1792: 112}  # ViT-H, g, bigG, e; elsewhere 64 (open_clip's configurations)
@@ -138,7 +139,7 @@ def _text(keys: Mapping[str, Array]) -> dict[str, Any]:
         "width": width,
         "context_length": len(keys[prefix + "positional_embedding"]) - embed_cls,
         "heads": TEXT_HEADS.get(width, max(width // 64, 1)),
-        "layers": _depth(keys, prefix + "transformer.resblocks."),
+        "layers": depth(keys, prefix + "transformer.resblocks."),
         "embed_cls": embed_cls,
         "proj_bias": prefix + "text_projection.bias" in keys,
     }
@@ -159,7 +160,7 @@ def _vision(keys: Mapping[str, Array], assumed: list[str]) -> dict[str, Any]:
         "patch_size": patch,
         "width": width,
         "head_width": HEAD_WIDTH.get(width, min(width, 64)),
-        "layers": _depth(keys, "visual.transformer.resblocks."),
+        "layers": depth(keys, "visual.transformer.resblocks."),
     }
     assumed.append(
         f"that each head of the image tower has {cfg['head_width']} channels ({width // cfg['head_width']} heads); "
@@ -208,7 +209,3 @@ def _quick_gelu(found: Found, keys: Mapping[str, Array], assumed: list[str]) -> 
         f"to say otherwise: {SET} image.activation={other} --set text.activation={other}"
     )
     return quick
-
-
-def _depth(keys: Mapping[str, Array], prefix: str) -> int:
-    return len({name.removeprefix(prefix).split(".")[0] for name in keys if name.startswith(prefix)})
