@@ -1,5 +1,6 @@
 import importlib.util
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,19 @@ def test_auto_without_anything_names_the_cure(plain, monkeypatch, absent, cure):
         monkeypatch.setattr(opening.os, "access", lambda *_: False)
     with pytest.raises(NotFound, match=cure):
         open_engine(plain)
+
+
+def test_towers_of_another_package_name_its_extra(plain, monkeypatch):
+    without(monkeypatch, "torch")
+    manifest = read_manifest(plain)
+    image = replace(manifest.spec.image, kind="timm", trunk="convnext_atto")
+    monkeypatch.setattr(
+        opening, "read_manifest", lambda _: replace(manifest, spec=replace(manifest.spec, image=image), precisions=())
+    )
+    with pytest.raises(NotFound, match=r"has no ONNX graphs and none can be made.*'wordsight\[timm\]'"):
+        open_engine(plain)
+    with pytest.raises(NotFound, match=r"no ONNX graphs for cpu and none"):
+        open_engine(plain, device="cpu")
 
 
 def test_openvino_reads_the_graphs_it_can(plain):

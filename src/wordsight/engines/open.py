@@ -113,8 +113,9 @@ def _choose(folder: Path, device: str, precision: str) -> str:
             make(folder, manifest, wanted)
             return found
     if not installed:
+        where = "" if device == "auto" else f" for {device}"
         raise NotFound(
-            f"{folder} has no ONNX graphs for device {device!r} and none can be made, and PyTorch is not installed",
+            f"{folder} has no ONNX graphs{where} and none can be made, and PyTorch is not installed",
             cure=_cure(folder, manifest, device),
         )
     if not (folder / WEIGHTS).is_file():
@@ -123,7 +124,10 @@ def _choose(folder: Path, device: str, precision: str) -> str:
 
 
 def _cure(folder: Path, manifest: Manifest, device: str) -> str:
-    if device not in ("auto", "cpu") or not own(manifest.spec):
+    if not own(manifest.spec):
+        foreign = {manifest.spec.image.kind, manifest.spec.text.kind} & {"timm", "transformers"}
+        return f"pip install 'wordsight[{','.join(sorted(foreign))}]', whose towers these are"
+    if device not in ("auto", "cpu"):
         return "pip install 'wordsight[train]'"
     if not (folder / WEIGHTS).is_file():
         return f"restore {WEIGHTS}, or fetch the model again"
