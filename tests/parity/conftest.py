@@ -1,10 +1,8 @@
 """What the parity tests share: neighbours that can be imported, and their warnings left to them."""
 
 import sys
-import types
 from pathlib import Path
 
-import packaging.version
 import pytest
 import torch
 
@@ -14,9 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `compare`
 _OPERATORS = torch.library.Library("torchvision", "DEF")
 for _name in ("nms", "qnms"):
     _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-# clip-anytorch takes a version parser from setuptools' pkg_resources, which newer ones no longer have
-sys.modules.setdefault("pkg_resources", types.SimpleNamespace(packaging=packaging))  # type: ignore[arg-type]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,13 +2,12 @@
 
 import dataclasses
 
-import clip
-import clip.model
 import numpy as np
 import open_clip
 import pytest
 import torch
 from compare import record
+from openai_side import clip
 from openclip_side import disturb, pictures
 
 from wordsight.base.errors import ShapeMismatch, UsageError
