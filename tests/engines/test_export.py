@@ -96,8 +96,12 @@ def test_a_graph_that_disagrees_is_refused_and_nothing_changes(towers, exported,
     save_model(with_a_hidden_outlier(towers), exported, merges=(exported / "merges.txt").read_text())
     export(exported, precisions=["fp32"])
     before = contents(exported)
-    monkeypatch.setattr("wordsight.engines.export.worst_layers", lambda *_: [])
-    with pytest.raises(FormatError, match=r"image int8: cosine to PyTorch fp32 mean 0\.\d+.*use another precision"):
+    monkeypatch.setattr(
+        "wordsight.engines.export.worst_layers",
+        lambda *_: [("visual.transformer.resblocks.0.attn.out_proj", 0.1)],  # which is not the one that suffers
+    )
+    expected = r"image int8: cosine to PyTorch fp32 mean 0\.\d+.*layers to keep in fp32: visual\S+out_proj; use another"
+    with pytest.raises(FormatError, match=expected):
         export(exported, precisions=["int8"])
     assert contents(exported) == before
 

@@ -61,7 +61,7 @@ def test_where_integers_harm_the_rows_fp32_is_made(plain, monkeypatch, capsys):
         open_engine(plain, engine="onnx", precision="int8")
 
 
-def refuse_int8(report):
+def refuse_int8(report, suffering):
     if report.agreements[0].precision == "int8":
         raise FormatError("too far off", cure="use another")
 

@@ -49,6 +49,7 @@ from wordsight.weights.folder import (
 )
 
 EXTERNAL = "wordsight.engines.export_external"  # for towers of other packages
+NAMED = 4  # layers of a tower that an error names
 CHECKED = 16  # inputs each tower is compared on
 
 
@@ -78,8 +79,9 @@ def export(
         with tempfile.TemporaryDirectory(dir=target, prefix=".export-") as place:
             draft = Path(place)
             write_manifest(draft, manifest)
-            report = _Draft(folder, draft, threads, tuple(keep)).fill(wanted)
-            _refuse_bad(report)
+            made = _Draft(folder, draft, threads, tuple(keep))
+            report = made.fill(wanted)
+            _refuse_bad(report, made.suffering)
             _move_in(draft, target, folder)
     report = replace(
         report, agreements=(*report.agreements, *kept.agreements), namings=(*report.namings, *kept.namings)
@@ -118,6 +120,7 @@ class _Draft:
     def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...]) -> None:
         self.folder, self.draft, self.threads, self.keep = folder, draft, threads, keep
         manifest = read_manifest(folder)
+        self.suffering: list[str] = []  # layers that integers harm most
         self.traced: dict[str, Any] = {}  # by tower: graphs of other packages' towers, which take long to make
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint
@@ -193,6 +196,7 @@ class _Draft:
         if not writes(self.spec, tower):
             return plain
         ranked = [name for name, _ in worst_layers(self.source, tower, self._few(tower))]
+        self.suffering += ranked[:NAMED]
         best, count = plain, 1
         while not best.sound and count <= max(len(ranked) // 2, 1):
             keep = tuple(dict.fromkeys((*self._named(tower), *ranked[:count])))
@@ -221,11 +225,12 @@ def _ordered(precisions: Sequence[str]) -> tuple[Precision, ...]:
     return tuple(name for name in PRECISIONS if name in precisions)
 
 
-def _refuse_bad(report: ParityReport) -> None:
+def _refuse_bad(report: ParityReport, suffering: Sequence[str]) -> None:
     bad = [agreement.line() for agreement in report.agreements if not agreement.good]
     if bad:
+        named = f"; layers to keep in fp32: {', '.join(suffering)}" if suffering else ""
         raise FormatError(
-            f"the export does not agree with the towers: {'; '.join(bad)}",
+            f"the export does not agree with the towers: {'; '.join(bad)}{named}",
             cure="use another precision, or the torch engine; fp32 must stay within "
             f"{FP32_DIFFERENCE:.0e}, others reach a mean cosine of {LOWEST_MEAN}",
         )

@@ -16,7 +16,6 @@ from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
-from wordsight.engines.foreign import run_foreign
 from wordsight.engines.parity import ParityReport
 from wordsight.engines.processor import processor, processors
 from wordsight.weights.folder import ENGINES, read_manifest
@@ -84,6 +83,8 @@ class OnnxEngine:
             self._sessions[tower] = self._open(tower)
         session = self._sessions[tower]
         if self._foreign:
+            from wordsight.engines.foreign import run_foreign  # which brings Pillow
+
             return run_foreign(session, self.spec, tower, *inputs.values())
         rows: Rows = session.run(["rows"], inputs)[0]
         return rows
