@@ -13,7 +13,7 @@ from wordsight.images.transform import load_pixels, normalise
 from wordsight.text.open import open_tokenizer
 from wordsight.weights.folder import load_towers, save_checkpoint
 from wordsight.weights.formats import openclip
-from wordsight.weights.found import Found
+from wordsight.weights.formats.table import read_any
 
 TEXTS = [
     "a photo of a dog",
@@ -108,9 +108,8 @@ def theirs(place):
 
 def ours(path, folder):
     """The same from us: (checkpoint, image rows, text rows); `folder` becomes our model folder."""
-    found = Found(path)
-    assert openclip.recognise(found)
-    checkpoint = openclip.read(found)
+    checkpoint = read_any(path)
+    assert checkpoint.origin["format"] == "openclip"
     return checkpoint, *rows(checkpoint, folder)
 
 
