@@ -38,6 +38,12 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def runs(number: str) -> bool:
+    """Say whether a process of this number runs, which drafts are named for; where nobody can know, that it does."""
+    processes = Path("/proc")
+    return not (processes / "self").exists() or (processes / number).exists()
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of `path` and rename it into place when the block ends well.

@@ -8,6 +8,7 @@ weights without PyTorch; those of other packages are exported by it.
 """
 
 import importlib.util
+import os
 import shutil
 import tempfile
 from collections.abc import Collection, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.files import read_json, storage_errors, write_json
+from wordsight.base.files import read_json, runs, storage_errors, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine, Pixels, Rows, Tokens, needed_lengths
@@ -50,6 +51,7 @@ from wordsight.weights.folder import (
 
 EXTERNAL = "wordsight.engines.export_external"  # for towers of other packages
 NAMED = 4  # layers of a tower that an error names
+DRAFT = ".export-"  # before the number of the process that writes it
 CHECKED = 16  # inputs each tower is compared on
 
 
@@ -73,10 +75,11 @@ def export(
     manifest = read_manifest(folder)
     if manifest.spec.image.kind == "onnx":
         raise UsageError(f"{folder} holds finished graphs and no weights", cure="use it as it is")
+    _remove_abandoned(target)
     kept = _kept(target, manifest.fingerprint, wanted)
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target, prefix=".export-") as place:
+        with tempfile.TemporaryDirectory(dir=target, prefix=f"{DRAFT}{os.getpid()}-") as place:
             draft = Path(place)
             write_manifest(draft, manifest)
             made = _Draft(folder, draft, threads, tuple(keep))
@@ -234,6 +237,13 @@ def _refuse_bad(report: ParityReport, suffering: Sequence[str]) -> None:
             cure="use another precision, or the torch engine; fp32 must stay within "
             f"{FP32_DIFFERENCE:.0e}, others reach a mean cosine of {LOWEST_MEAN}",
         )
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove the drafts of processes that were killed."""
+    for left in target.glob(f"{DRAFT}*-*"):
+        if not runs(left.name.removeprefix(DRAFT).partition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _kept(target: Path, fingerprint: str, wanted: Sequence[str]) -> ParityReport:

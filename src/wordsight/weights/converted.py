@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wordsight import __version__
 from wordsight.base.errors import StorageError, UnknownModel
-from wordsight.base.files import storage_errors
+from wordsight.base.files import runs, storage_errors
 from wordsight.base.progress import notice
 from wordsight.weights.archive.table import SUFFIXES
 from wordsight.weights.checkpoint import Checkpoint
@@ -57,7 +57,7 @@ def converted(path: Path, *, name: str = "") -> Path:
 def _keep(checkpoint: Checkpoint, target: Path) -> Manifest:
     """Save a checkpoint in the cache, whole; what killed processes left of the same is removed."""
     for left in target.parent.glob(f"*{target.name}.*.draft*"):
-        if not _runs(left.name.removeprefix(".").removeprefix(f"{target.name}.").partition(".")[0]):
+        if not runs(left.name.removeprefix(".").removeprefix(f"{target.name}.").partition(".")[0]):
             shutil.rmtree(left, ignore_errors=True)
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
     manifest = save_checkpoint(checkpoint, draft)
@@ -67,12 +67,6 @@ def _keep(checkpoint: Checkpoint, target: Path) -> Manifest:
         else:
             draft.rename(target)
     return manifest
-
-
-def _runs(number: str) -> bool:
-    """Say whether a process of this number runs; where nobody can know, that it does."""
-    processes = Path("/proc")
-    return not (processes / "self").exists() or (processes / number).exists()
 
 
 def holds_model(path: Path) -> bool:
