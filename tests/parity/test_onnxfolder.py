@@ -1,6 +1,7 @@
 """Folders of ONNX graphs as photo applications publish them: exported from open_clip, run by us without PyTorch's help."""
 
 import json
+import shutil
 
 import numpy as np
 import onnxruntime
@@ -96,6 +97,24 @@ def test_texts(folder):
     own = tmp_tokenizer(checkpoint, place)
     rows = run_foreign(session(place / TEXT), checkpoint.spec, "text", own.batch(TEXTS, pad_to="longest"))
     record("ONNX folder, texts", "open_clip_torch", rows, theirs)
+
+
+@pytest.mark.parametrize("unigram", [True, False])
+def test_how_many_words_stands_in_the_tokenizer_where_the_trunk_is_one_of_transformers(folder, unigram, tmp_path):
+    place, _, _ = folder
+    shutil.copytree(place, tmp_path / "copy")
+    config = json.loads((place / "config.json").read_text())
+    config |= {"text_cfg": {"hf_model_name": "xlm-roberta-base", "vocab_size": None}, "init_logit_bias": None}
+    (tmp_path / "copy" / "config.json").write_text(json.dumps(config))
+    pieces = [["<s>", 0.0], ["<pad>", 0.0], ["</s>", 0.0], *([f"w{number}", -1.0] for number in range(60_000))]
+    model = {"type": "Unigram", "unk_id": 0, "vocab": pieces}
+    if not unigram:
+        model = {"type": "WordLevel", "unk_token": "<s>", "vocab": {word: n for n, (word, _) in enumerate(pieces)}}
+    (tmp_path / "copy" / "textual" / "tokenizer.json").write_text(json.dumps({"model": model, "added_tokens": []}))
+    (tmp_path / "copy" / "textual" / "tokenizer_config.json").write_text(json.dumps({"pad_token": "<pad>"}))
+    spec = read(Found(tmp_path / "copy")).spec
+    assert spec.tokenizer.vocabulary_size == spec.text.vocabulary_size == 60_003
+    assert (spec.tokenizer.pad_id, spec.loss, spec.bias) == (1, "softmax", None)
 
 
 def tmp_tokenizer(checkpoint, place):

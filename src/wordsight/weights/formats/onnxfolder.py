@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.files import read_json
 from wordsight.images.spec import CLIP_MEAN, CLIP_STD, PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
@@ -30,18 +29,24 @@ def recognise(found: Found) -> bool:
 def read(found: Found) -> Checkpoint:
     """Return the model; a folder without its tokenizer or preprocessing is a `FormatError` that names the file."""
     config = _values(found, "config.json")
-    context = int(config.get("text_cfg", {}).get("context_length", 77))
-    size = int(config.get("text_cfg", {}).get("vocab_size", 49408))
-    sigmoid = "init_logit_bias" in config
+    words = {name: value for name, value in (config.get("text_cfg") or {}).items() if value is not None}
+    tokenizer = _tokenizer(found, words)
+    sigmoid = config.get("init_logit_bias") is not None
     preprocess = _preprocess(_values(found, "visual/preprocess_cfg.json"))
     bias = SIGMOID_BIAS if sigmoid else None
     spec = ModelSpec(
         name=found.folder.resolve().name,
         width=int(config["embed_dim"]),
         image=ImageTowerSpec(kind="onnx", size=preprocess.size),
-        text=TextTowerSpec(kind="onnx", context_length=context, vocabulary_size=size, mask="none", pool="last"),
+        text=TextTowerSpec(
+            kind="onnx",
+            context_length=tokenizer.context_length,
+            vocabulary_size=tokenizer.vocabulary_size,
+            mask="none",
+            pool="last",
+        ),
         preprocess=preprocess,
-        tokenizer=_tokenizer(found, config, context=context, size=size),
+        tokenizer=tokenizer,
         loss="sigmoid" if sigmoid else "softmax",
         scale=SCALE,
         bias=bias,
@@ -89,32 +94,36 @@ def _preprocess(values: dict[str, Any]) -> PreprocessSpec:
     )
 
 
-def _tokenizer(found: Found, config: dict[str, Any], *, context: int, size: int) -> TokenizerSpec:
-    path = found.folder / "textual" / TOKENIZER
-    if not path.is_file():
-        raise FormatError(f"{found.folder} has no textual/{TOKENIZER}", cure="fetch the folder whole")
-    canonical = config.get("text_cfg", {}).get("tokenizer_kwargs", {}).get("clean") == "canonicalize"
+def _tokenizer(found: Found, words: dict[str, Any]) -> TokenizerSpec:
+    """Return the tokenizer; text towers of transformers say nowhere but in its file how many words there are."""
+    values = _values(found, f"textual/{TOKENIZER}")
+    settings = found.json("textual/tokenizer_config.json") or {}
+    ids = _ids(values)
+    canonical = (words.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
     return TokenizerSpec(
         kind="tokenizers",
-        vocabulary_size=size,
-        context_length=context,
+        vocabulary_size=int(words.get("vocab_size", max(ids.values(), default=-1) + 1)),
+        context_length=int(words.get("context_length", 77)),
         cleaning="canonical" if canonical else "whitespace",
-        pad_id=_pad_id(path, found.json("textual/tokenizer_config.json") or {}),
+        pad_id=_pad_id(ids, settings, str(found.folder)),
         padding="full",
     )
 
 
-def _pad_id(path: Path, config: dict[str, Any]) -> int:
-    """Look the padding token up in tokenizer.json, added tokens first; 0 when the configuration names none."""
-    token = config.get("pad_token")
+def _ids(tokenizer: dict[str, Any]) -> dict[str, int]:
+    """Return word to number of a `tokenizer.json`, added words included; those of Unigram stand in a list."""
+    words = tokenizer.get("model", {}).get("vocab", {})
+    if isinstance(words, list):
+        words = {entry[0]: number for number, entry in enumerate(words)}
+    return {**words, **{entry["content"]: entry["id"] for entry in tokenizer.get("added_tokens", [])}}
+
+
+def _pad_id(ids: dict[str, int], settings: dict[str, Any], where: str) -> int:
+    """Return the number of the padding token; 0 when the configuration names none."""
+    token = settings.get("pad_token")
     name = token.get("content") if isinstance(token, dict) else token
     if name is None:
         return 0
-    values = read_json(path)
-    added = {entry["content"]: entry["id"] for entry in values.get("added_tokens", [])}
-    vocabulary = values.get("model", {}).get("vocab", {})
-    if name in added:
-        return int(added[name])
-    if isinstance(vocabulary, dict) and name in vocabulary:
-        return int(vocabulary[name])
-    raise FormatError(f"{path} does not hold the padding token {name!r}", cure="fetch the folder whole")
+    if name not in ids:
+        raise FormatError(f"{where} does not hold the padding token {name!r}", cure="fetch the folder whole")
+    return ids[name]
