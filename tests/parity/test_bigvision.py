@@ -236,6 +236,17 @@ def test_tokenizer_is_asked_for_and_found_beside(tmp_path):
     assert list(read_any(tmp_path).vocabulary) == ["spiece.model"]
 
 
+def test_what_the_file_has_no_room_for_lies_beside_it_or_is_said(tmp_path, capsys):
+    np.savez(tmp_path / "model.npz", **model())
+    whole = replace(read_any(tmp_path / "model.npz"), vocabulary={"spiece.model": pieces()})
+    write_as(whole, tmp_path / "back", "bigvision")
+    assert read_any(tmp_path / "back").vocabulary == whole.vocabulary
+    assert "preprocessing" not in capsys.readouterr().err
+    smooth = replace(whole.spec, preprocess=replace(whole.spec.preprocess, antialias=True))
+    write_as(replace(whole, spec=smooth), tmp_path / "smooth", "bigvision")
+    assert "no room for preprocessing: big_vision's own is squash, bilinear" in capsys.readouterr().err
+
+
 def test_left_over_and_missing(tmp_path):
     tensors = model()
     np.savez(tmp_path / "more.npz", **tensors, **{"params/img/pre_logits/bias": np.zeros(3, np.float32)})

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wordsight.base.errors import UsageError
+from wordsight.base.errors import FormatError, UsageError
 from wordsight.text.open import open_tokenizer
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
@@ -72,3 +72,12 @@ def test_a_missing_tokenizer_is_named_with_the_way_to_give_it(tmp_path):
     words = replace(checkpoint.spec.tokenizer, kind="sentencepiece")
     with pytest.raises(UsageError, match=r"came without its tokenizer's spiece.model; .* --tokenizer spiece.model"):
         save_checkpoint(replace(checkpoint, spec=replace(checkpoint.spec, tokenizer=words)), tmp_path / "out")
+
+
+def test_nothing_in_a_file_is_said_as_such(tmp_path):
+    (tmp_path / "empty.pt").write_bytes(b"")
+    with pytest.raises(FormatError, match="empty.pt is empty; fetch it again"):
+        read_any(tmp_path / "empty.pt")
+    np.savez(tmp_path / "nothing.npz")
+    with pytest.raises(FormatError, match="nothing.npz"):
+        read_any(tmp_path / "nothing.npz")

@@ -37,6 +37,8 @@ def read_tree(path: Path) -> Any:
         return read_torch_tree(path)
     if path.suffix == ".safetensors" or start[8:9] == b"{":
         return read_safetensors(path).stored
+    if not start:
+        raise FormatError(f"{path} is empty", cure="fetch it again")
     raise FormatError(
         f"{path} is of no kind that weights are stored in: it begins with {start[:8]!r}",
         cure="known: safetensors, PyTorch's files (zip, TorchScript, before 1.6), npz",

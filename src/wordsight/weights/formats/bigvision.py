@@ -18,6 +18,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import atomic_write
+from wordsight.base.progress import notice
 from wordsight.images.spec import HALF, PreprocessSpec
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
@@ -31,6 +32,7 @@ MARKS = ("img/embedding/kernel", "txt/Embed_0/embedding", "t")
 EPSILON = 1e-6  # flax.linen.LayerNorm
 PATCHES = 256  # how many patches the published NaFlex figures were measured with (README_siglip2.md)
 FILE = "model.npz"
+PIXELS = ("squash", "bilinear", False)  # how big_vision prepares pictures: resize, interpolation, antialias
 PIECE_FILES = (PIECES, "sentencepiece.model", "tokenizer.model")
 
 
@@ -72,6 +74,12 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(place) as handle:
         np.savez(handle, **tensors)  # type: ignore[arg-type]
+    if place != target and PIECES in checkpoint.vocabulary:  # looked for there when it is read again
+        with atomic_write(target / PIECES) as handle:
+            handle.write(checkpoint.vocabulary[PIECES])
+    pixels = checkpoint.spec.preprocess
+    if (pixels.resize, pixels.interpolation, pixels.antialias) not in (PIXELS, ("patches", "bilinear", True)):
+        notice(f"{place} has no room for preprocessing: big_vision's own is {', '.join(PIXELS[:2])} without antialias")
 
 
 def tensors_of(checkpoint: Checkpoint, *, stacked: bool = False) -> dict[str, Array]:

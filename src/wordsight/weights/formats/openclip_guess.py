@@ -162,9 +162,10 @@ def _vision(keys: Mapping[str, Array], assumed: list[str]) -> dict[str, Any]:
         "head_width": HEAD_WIDTH.get(width, min(width, 64)),
         "layers": depth(keys, "visual.transformer.resblocks."),
     }
+    heads = width // cfg["head_width"]
     assumed.append(
-        f"that each head of the image tower has {cfg['head_width']} channels ({width // cfg['head_width']} heads); "
-        f"to say otherwise: {SET} image.heads=N"
+        f"that heads have {cfg['head_width']} channels in the image tower ({heads}) and 64 in that of texts; "
+        f"to say otherwise: {SET} image.heads={heads} --set text.heads=N"
     )
     if "visual.transformer.resblocks.0.ls_1.gamma" in keys:
         cfg["ls_init_value"] = 1e-4

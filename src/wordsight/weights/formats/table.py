@@ -46,8 +46,10 @@ def read_any(path: Path, *, part: str = "") -> Checkpoint:
         if _ask(name, "recognise", found):
             checkpoint: Checkpoint = _ask(name, "read", found)
             return replace(checkpoint, assumed=(*checkpoint.assumed, *_parts(found, checkpoint)))
+    names = list(found.tensors)
     raise FormatError(
-        f"{found.weights} is of no known format; its weights begin with {some(list(found.tensors))}",
+        f"{found.weights} is of no known format; "
+        + (f"its weights begin with {some(names)}" if names else "it holds no weights"),
         cure=f"known: {', '.join(FORMATS)}",
     )
 
