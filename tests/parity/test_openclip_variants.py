@@ -1,6 +1,7 @@
 """The families that open_clip's configurations hold beside CLIP: SigLIP, CoCa, CLIPA, MetaCLIP 2, each with its words."""
 
 import functools
+from dataclasses import replace
 
 import openclip_words_side as words
 import pytest
@@ -10,7 +11,9 @@ from compare import record
 from openclip_side import TEXT, VISION, both_ways, folder_of, make, ours, theirs
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.images.spec import PreprocessSpec
 from wordsight.weights.formats import openclip, openclip_timm
+from wordsight.weights.formats.openclip_config import preprocess_cfg
 
 HALF = [0.5, 0.5, 0.5]
 SIGLIP = {"mean": HALF, "std": HALF, "interpolation": "bicubic", "resize_mode": "squash"}
@@ -224,3 +227,21 @@ def test_a_configuration_that_no_tower_of_ours_keeps_is_refused(tmp_path):
         place = folder_of(tmp_path / said, made, cfg)
         with pytest.raises(FormatError, match=said):
             ours(place, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"resize": "patches", "patch": 16, "max_patches": 256}, 'resize = "patches"'),
+        ({"scale_to": 256}, "scale_to = 256"),
+        ({"interpolation": "lanczos"}, 'interpolation = "lanczos"'),
+    ],
+)
+def test_a_preprocessing_that_open_clip_cannot_do_is_refused(given, said):
+    with pytest.raises(UsageError, match=said):
+        preprocess_cfg(replace(PreprocessSpec(), **given))
+
+
+def test_a_preprocessing_that_differs_by_levels_is_said(capsys):
+    assert preprocess_cfg(PreprocessSpec(antialias=False))["interpolation"] == "bicubic"
+    assert "open_clip smooths" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wordsight.base.config import from_dict
-from wordsight.base.errors import ConfigError, FormatError
+from wordsight.base.errors import ConfigError, FormatError, UsageError
+from wordsight.base.progress import notice
 from wordsight.images.spec import PreprocessSpec
 from wordsight.weights.found import Found
 
@@ -172,7 +173,20 @@ def preprocessing(values: dict[str, Any], where: str) -> PreprocessSpec:
 
 
 def preprocess_cfg(spec: PreprocessSpec) -> dict[str, Any]:
-    """Return the `preprocess_cfg` that says the same as `spec`."""
+    """Return the `preprocess_cfg` that says the same as `spec`; `UsageError` where open_clip cannot do that.
+
+    What changes only some levels of pixels is said.
+    """
+    wrong = {
+        f'preprocess.resize = "{spec.resize}"': spec.resize == "patches",
+        f"preprocess.scale_to = {spec.scale_to}": spec.scale_to not in (0, spec.size),
+        f'preprocess.interpolation = "{spec.interpolation}"': spec.interpolation not in ("bilinear", "bicubic"),
+    }
+    named = [said for said, there in wrong.items() if there]
+    if named:
+        raise UsageError(f"open_clip has no place for {', '.join(named)}", cure="choose another format")
+    if not spec.antialias:
+        notice("open_clip smooths pictures before it shrinks them; this model's own preprocessing does not", once=True)
     return {
         "mean": list(spec.mean),
         "std": list(spec.std),
