@@ -96,3 +96,26 @@ def test_a_graph_that_was_measured_to_be_unsound_is_refused(exported):
     with pytest.raises(FormatError, match="text int8: cosine to PyTorch fp32 mean 0.980000.*export again"):
         engine.embed_texts(some_texts(engine.spec, 1))
     assert engine.embed_images(some_pictures(engine.spec, 1)).shape == (1, 24)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 40])
+def test_several_processors_give_the_rows_of_one(exported, count):
+    one, three = (OnnxEngine(exported, precision="fp32", threads=threads) for threads in (1, 3))
+    pictures, texts = some_pictures(one.spec, count), some_texts(one.spec, count)
+    np.testing.assert_allclose(three.embed_images(pictures), one.embed_images(pictures), atol=2e-6)
+    np.testing.assert_allclose(three.embed_texts(texts), one.embed_texts(texts), atol=2e-6)
+
+
+def test_processors_compute_apart_when_each_has_something_to_do(exported):
+    engine = OnnxEngine(exported, threads=3)
+    engine.embed_texts(some_texts(engine.spec, 2))
+    assert list(engine._sessions) == [("text", 3)]
+    engine.embed_texts(some_texts(engine.spec, 3))
+    assert list(engine._sessions) == [("text", 3), ("text", 1)]
+
+
+def test_an_error_in_one_part_ends_the_call(exported, monkeypatch):
+    engine = OnnxEngine(exported, threads=2)
+    monkeypatch.setattr(engine, "_run", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        engine.embed_texts(some_texts(engine.spec, 4))

@@ -6,10 +6,14 @@
 The two graphs are opened when first used, each on its own: a text query never loads the image tower.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wordsight.base.config import from_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError
@@ -26,6 +30,8 @@ PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred on
 IMAGES = 8  # pictures at once: more do not fit the caches of a processor (docs/engines.md)
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
+
+Places = NDArray[np.int64]  # which of the inputs, (N,)
 
 
 def graph_path(folder: Path, tower: str, precision: str) -> Path:
@@ -57,31 +63,53 @@ class OnnxEngine:
         )  # a finished graph has no other
         self.threads = threads or processors()
         self._folder = folder
-        self._sessions: dict[str, Any] = {}
+        self._sessions: dict[tuple[str, int], Any] = {}  # by tower and threads
         if self.precision == "int8" and processor().lacks:
             notice(f"this processor has no {processor().lacks}: int8 is computed exactly, but slower", once=True)
 
     def embed_images(self, pixels: Pixels) -> Rows:
         """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
-        rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
-        for part in batches(np.arange(len(checked)), IMAGES):
-            rows[part] = self._run("image", {"pixels": checked[part]})
-        return rows
+        order = np.arange(len(checked))
+        return self._embed("image", order, lambda part: {"pixels": checked[part]}, most=IMAGES)
 
     def embed_texts(self, tokens: Tokens) -> Rows:
         """Return unit rows (B, E) for token ids (B, L); texts of like length are computed together, and no further."""
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
-        rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
-        for part in batches(np.argsort(lengths, kind="stable"), TEXTS):
-            rows[part] = self._run("text", {"tokens": checked[part, : lengths[part[-1]]]})
+        order = np.argsort(lengths, kind="stable")
+        return self._embed("text", order, lambda part: {"tokens": checked[part, : lengths[part[-1]]]}, most=TEXTS)
+
+    def _embed(self, tower: str, order: Places, inputs: Callable[[Places], dict[str, Any]], *, most: int) -> Rows:
+        """Compute all rows, at most `most` at once.
+
+        Where every processor gets some, each computes its own: ONNX Runtime loses a fifth or more of them when several
+        share the work of one batch.  A few inputs are shared by all, which answers sooner.
+        """
+        count = len(order)
+        size = min(most, -(-count // self.threads)) if count >= self.threads else most
+        parts = list(batches(order, max(size, 1)))
+        apart = self.threads > 1 and len(parts) > 1
+        session = self._session(tower, 1 if apart else self.threads)
+        rows = np.empty((count, self.spec.width), dtype=np.float32)
+
+        def work(part: Places) -> None:
+            rows[part] = self._run(session, tower, inputs(part))
+
+        for _ in self._workers.map(work, parts) if apart else map(work, parts):
+            pass
         return rows
 
-    def _run(self, tower: str, inputs: dict[str, Any]) -> Rows:
-        if tower not in self._sessions:
-            self._sessions[tower] = self._open(tower)
-        session = self._sessions[tower]
+    @cached_property
+    def _workers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads, thread_name_prefix="embed")
+
+    def _session(self, tower: str, threads: int) -> Any:
+        if (tower, threads) not in self._sessions:
+            self._sessions[tower, threads] = self._open(tower, threads)
+        return self._sessions[tower, threads]
+
+    def _run(self, session: Any, tower: str, inputs: dict[str, Any]) -> Rows:
         if self._foreign:
             from wordsight.engines.foreign import run_foreign  # which brings Pillow
 
@@ -89,12 +117,12 @@ class OnnxEngine:
         rows: Rows = session.run(["rows"], inputs)[0]
         return rows
 
-    def _open(self, tower: str) -> Any:
+    def _open(self, tower: str, threads: int) -> Any:
         """Open a graph and see that it was made from these weights, and gives their rows."""
         if self._foreign:
-            return open_session(graph_files(self._folder)[tower], threads=self.threads)
+            return open_session(graph_files(self._folder)[tower], threads=threads)
         path = graph_path(self._folder, tower, self.precision)
-        session = open_session(path, threads=self.threads)
+        session = open_session(path, threads=threads)
         made_from = session.get_modelmeta().custom_metadata_map.get("fingerprint")
         if made_from != self.fingerprint:
             raise FormatError(
