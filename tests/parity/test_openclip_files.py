@@ -43,7 +43,8 @@ def test_training_checkpoints(prefix, tmp_path):
     checkpoint = compare(f"OpenCLIP training file {prefix}", tmp_path / "epoch_7.pt", expected, tmp_path / "ours")
     said = " ".join(checkpoint.assumed)
     assert f"activation is {'quick_gelu, from its name' if quick else 'gelu, as most have it'}" in said
-    assert "2 heads" in said and "shortest, bicubic" in said and "--set image.activation=" in said
+    assert "2 heads of 64" in said and "--set text.heads=" in said
+    assert "shortest, bicubic" in said and "--set image.activation=" in said
 
 
 def test_an_averaged_copy_is_taken_when_asked_for(tmp_path):

@@ -164,7 +164,7 @@ def _vision(keys: Mapping[str, Array], assumed: list[str]) -> dict[str, Any]:
     }
     heads = width // cfg["head_width"]
     assumed.append(
-        f"that heads have {cfg['head_width']} channels in the image tower ({heads}) and 64 in that of texts; "
+        f"that the image tower has {heads} heads of {cfg['head_width']} channels, and that those of texts have 64; "
         f"to say otherwise: {SET} image.heads={heads} --set text.heads=N"
     )
     if "visual.transformer.resblocks.0.ls_1.gamma" in keys:
