@@ -3,8 +3,9 @@
     recognise(found), read(found), write(checkpoint, folder)      see `wordsight.weights.formats.table`
 
 The parts: `openclip_config` (what a configuration says), `openclip_guess` (when there is none), `openclip_native`
-(open_clip's own towers), `openclip_timm` (SigLIP's and others of timm that are ours), `openclip_words` (the
-tokenizer).  Towers of other libraries are read by `external`, EVA's and Perception Encoder's by their own files.
+(open_clip's own towers), `openclip_timm` (SigLIP's and others of timm that are ours), `openclip_naflex` (SigLIP 2's
+for pictures of any shape), `openclip_words` (the tokenizer).  Towers of other libraries are read by `external`, EVA's
+and Perception Encoder's by their own files.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from wordsight.base.optional import resolve
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.safe import write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
+from wordsight.weights.formats import openclip_naflex as naflex
 from wordsight.weights.formats import openclip_native as native
 from wordsight.weights.formats import openclip_timm as timm
 from wordsight.weights.formats.mobileclip_fold import BRANCHED, FOLDED, fold, unfold
@@ -69,13 +71,17 @@ def assemble(found: Found, keys: Keys, config: Config, format_name: str) -> Chec
         bias = keys.take("logit_bias") if "logit_bias" in keys else np.zeros((), state["logit_scale"].dtype)
         state["logit_bias"] = bias.reshape(())
     keys.finish()
+    preprocess = replace(config.preprocess, size=image.size)
+    if naflex.match(config.model.vision_cfg):
+        preprocess = naflex.keeping_shape(config, image)
+        assumed.append(naflex.assumed(preprocess))
     tokenizer, files = read_words(found, config.model.text_cfg, text)
     spec = ModelSpec(
         name=found.path.stem if found.path.is_file() else found.path.resolve().name,
         width=config.model.embed_dim,
         image=image,
         text=text,
-        preprocess=replace(config.preprocess, size=image.size),
+        preprocess=preprocess,
         tokenizer=tokenizer,
         loss="sigmoid" if biased else "softmax",
         bias=_initial_bias(config) if biased else None,
@@ -88,6 +94,7 @@ def assemble(found: Found, keys: Keys, config: Config, format_name: str) -> Chec
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write a hub folder that `open_clip.create_model_and_transforms("local-dir:...")` loads strictly."""
     spec = checkpoint.spec
+    preprocess = preprocess_cfg(spec.preprocess)
     vision, state, custom = _write_image(spec, checkpoint.state)
     external = spec.text.kind == "transformers"
     text = _external("text_cfg")(spec.text) if external else native.text_cfg(spec)
@@ -101,7 +108,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         model["init_logit_bias"] = spec.bias
     if _quick_gelu(spec, custom_image="timm_model_name" in vision, external=external):
         model["quick_gelu"] = True
-    values = {"model_cfg": model, "preprocess_cfg": preprocess_cfg(spec.preprocess)}
+    values = {"model_cfg": model, "preprocess_cfg": preprocess}
     target.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         with atomic_write(target / name) as handle:
@@ -118,6 +125,8 @@ def _read_image(keys: Keys, config: Config) -> tuple[ImageTowerSpec, dict[str, A
         return native.read_vit(keys, model)
     if "visual.layer1.0.conv1.weight" in keys:
         return native.read_resnet(keys, model)
+    if naflex.match(model.vision_cfg):
+        return naflex.read_trunk(keys, model)
     if timm.is_ours(model.vision_cfg, keys):
         return timm.read_trunk(keys, model)
     vision = dict(config.raw.get("vision_cfg", {}))
