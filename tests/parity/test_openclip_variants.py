@@ -3,6 +3,7 @@
 import functools
 from dataclasses import replace
 
+import numpy as np
 import openclip_words_side as words
 import pytest
 import timm
@@ -12,8 +13,12 @@ from openclip_side import TEXT, VISION, both_ways, folder_of, make, ours, theirs
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.images.spec import PreprocessSpec
+from wordsight.towers.spec import TextTowerSpec
 from wordsight.weights.formats import openclip, openclip_timm
-from wordsight.weights.formats.openclip_config import preprocess_cfg
+from wordsight.weights.formats.openclip_config import Text, preprocess_cfg
+from wordsight.weights.formats.openclip_guess import guessed
+from wordsight.weights.formats.openclip_words import read_words
+from wordsight.weights.found import Found
 
 HALF = [0.5, 0.5, 0.5]
 SIGLIP = {"mean": HALF, "std": HALF, "interpolation": "bicubic", "resize_mode": "squash"}
@@ -245,3 +250,38 @@ def test_a_preprocessing_that_open_clip_cannot_do_is_refused(given, said):
 def test_a_preprocessing_that_differs_by_levels_is_said(capsys):
     assert preprocess_cfg(PreprocessSpec(antialias=False))["interpolation"] == "bicubic"
     assert "open_clip smooths" in capsys.readouterr().err
+
+
+def test_what_fills_up_short_texts_is_said_where_no_file_says_it(tmp_path):
+    place = tmp_path / "theirs"
+    text = TEXT | {"vocab_size": words.xlm(place) + 2, "hf_tokenizer_name": "x", "pool_type": "eos", "eos_id": 2}
+    cfg = {"embed_dim": 48, "vision_cfg": VISION, "text_cfg": text}
+    folder_of(place, make(cfg), cfg)
+    (place / "tokenizer_config.json").unlink()
+    checkpoint = openclip.read(Found(place))
+    assert checkpoint.spec.tokenizer.pad_id == 1
+    assert any("token 1 (<pad>)" in said for said in checkpoint.assumed)
+
+
+@pytest.mark.parametrize(("size", "pad"), [(32000, 1), (31000, 0)])
+def test_siglips_vocabularies_fill_up_with_their_end(size, pad, tmp_path):
+    words.siglip(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    (tmp_path / "x.pt").touch()
+    cfg = Text(vocab_size=size, hf_tokenizer_name="x", tokenizer_kwargs={"clean": "canonicalize"})
+    text = TextTowerSpec(vocabulary_size=size, mask="none", pool="last")
+    assert read_words(Found(tmp_path), cfg, text)[0].pad_id == pad
+
+
+@pytest.mark.parametrize(("size", "end"), [(901629, 2), (250100, 1), (250002, None)])
+def test_the_end_of_texts_is_told_by_the_vocabulary(size, end, tmp_path):
+    state = {
+        name: value.numpy()
+        for name, value in make({"embed_dim": 48, "vision_cfg": VISION, "text_cfg": TEXT}).state_dict().items()
+    }
+    state["token_embedding.weight"] = np.broadcast_to(np.float32(0), (size, 64))
+    torch.save({}, tmp_path / "x.pt")
+    config = guessed(Found(tmp_path / "x.pt"), state)
+    assert (config.model.text_cfg.pool_type == "eos") == (end is not None)
+    assert end is None or config.model.text_cfg.eos_id == end
+    assert any("largest token" in said for said in config.assumed) == (end is None)

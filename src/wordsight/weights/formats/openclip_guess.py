@@ -42,7 +42,9 @@ SIGLIP_WORDS: dict[str, Any] = {
     "norm_kwargs": {"eps": 1e-6},
     "tokenizer_kwargs": {"clean": "canonicalize"},
 }
-CLIP_WORDS, GEMMA_WORDS, METACLIP_WORDS = 49408, 256000, 901629  # entries of the vocabularies
+CLIP_WORDS, GEMMA_WORDS = 49408, 256000  # entries of the vocabularies
+METACLIP_WORDS, MT5_WORDS = 901629, 250100  # of MetaCLIP 2: XLM-V's and mT5's
+SO400M = "vit_so400m_patch14_siglip_378"  # SigLIP 2's size; SigLIP has 384 with as many whole patches
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ def guessed(found: Found, keys: Mapping[str, Array]) -> Config:
     text = _text(keys) | family.text
     if text["vocab_size"] == METACLIP_WORDS:
         text |= {"pool_type": "eos", "eos_id": 2}
+    elif text["vocab_size"] == MT5_WORDS:
+        text |= {"pool_type": "eos", "eos_id": 1, "tokenizer_kwargs": {"clean": "canonicalize"}}
+    elif text["vocab_size"] != CLIP_WORDS and not family.text and not text["embed_cls"]:
+        assumed.append(f"that texts are read at their largest token; to say otherwise: {SET} text.end_id=N")
     if text["vocab_size"] == GEMMA_WORDS:
         text["act_kwargs"] = {"approximate": "tanh"}
     if text["vocab_size"] != CLIP_WORDS:
@@ -101,9 +107,14 @@ def _timm(keys: Mapping[str, Array], assumed: list[str]) -> Family:
         )
         return Family(cfg)
     if "siglip" in name:
+        vocabulary = len(
+            keys[next(place for place in ("text.token_embedding.weight", "token_embedding.weight") if place in keys)]
+        )
+        if name == SO400M and vocabulary != GEMMA_WORDS:
+            name = name.replace("378", "384")
         assumed.append(
-            f"that the image tower is timm's {name}, whose activation no weight shows; "
-            f"to say otherwise: {SET} image.activation=gelu_tanh"
+            f"that the image tower is timm's {name}, whose size and activation the weights do not tell from others; to "
+            f"say otherwise: {SET} image.activation=gelu_tanh, or image.size=378 --set preprocess.size=378"
         )
         trunk = {"timm_model_name": name, "timm_pool": "map", "timm_proj": "none"}
         return Family(trunk | {"image_size": int(name.rpartition("_")[2])}, SIGLIP_WORDS, PREPROCESS["siglip"])

@@ -21,13 +21,19 @@ from wordsight.weights.found import Found
 
 CLEANINGS: dict[str, Cleaning] = {"lower": "clip", "canonicalize": "canonical", "whitespace": "whitespace"}
 CLIP_SIZE = 49408
+SIGLIP_SIZES = (32000, 250000)  # of SigLIP's vocabularies, which fill up with their end token
 PADS = ("<pad>", "[PAD]", "</s>")  # what tokenizers call their padding, where no file says it
 TOKENIZER = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
 
 
-def read_words(found: Found, cfg: Text, text: TextTowerSpec) -> tuple[TokenizerSpec, dict[str, bytes]]:
-    """Return the tokenizer's spec and files; `NotFound` when a vocabulary other than CLIP's has no `tokenizer.json`."""
+def read_words(
+    found: Found, cfg: Text, text: TextTowerSpec, assumed: list[str] | None = None
+) -> tuple[TokenizerSpec, dict[str, bytes]]:
+    """Return the tokenizer's spec and files; what no file says is added to `assumed`.
+
+    A vocabulary other than CLIP's without `tokenizer.json` is a `NotFound`.
+    """
     options = dict(cfg.tokenizer_kwargs or {})
     named = bool(cfg.hf_tokenizer_name or cfg.hf_model_name)
     clean = options.pop("clean", "whitespace" if named else "lower")
@@ -57,16 +63,38 @@ def read_words(found: Found, cfg: Text, text: TextTowerSpec) -> tuple[TokenizerS
     data = path.read_bytes()
     vocabulary = _vocabulary(json.loads(data))
     settings = found.json(SETTINGS) or {}
-    pad = vocabulary.get(_word(settings.get("pad_token")) or next((w for w in PADS if w in vocabulary), ""), 0)
-    if text.kind == "transformers":
-        pad = text.pad_id  # by which the tower knows what is no text
-    spec = replace(spec, kind="tokenizers", pad_id=pad)
+    spec = replace(spec, kind="tokenizers", pad_id=_pad(vocabulary, settings, spec, text=text, assumed=assumed))
     if strip:
         spec = replace(spec, blank_id=vocabulary.get(_word(settings.get("sep_token")) or "[SEP]"))
     if cfg.tokenizer_mode == "clips":
         start, end, last = (vocabulary.get(_word(settings.get(f"{name}_token"))) for name in ("bos", "eos", "cls"))
         spec = replace(spec, start_id=start, end_id=end, last_id=last)
     return spec, {TOKENIZER: data}
+
+
+def _pad(
+    vocabulary: Mapping[str, int],
+    settings: Mapping[str, Any],
+    spec: TokenizerSpec,
+    *,
+    text: TextTowerSpec,
+    assumed: list[str] | None,
+) -> int:
+    """Return the number of what fills up short texts; where no file says it, that is said."""
+    if text.kind == "transformers":
+        return text.pad_id  # by which the tower knows what is no text
+    said = _word(settings.get("pad_token"))
+    if said in vocabulary:
+        return vocabulary[said]
+    siglip = spec.cleaning == "canonical" and spec.vocabulary_size in SIGLIP_SIZES
+    usual = next((word for word in (("</s>", *PADS) if siglip else PADS) if word in vocabulary), "")
+    pad = vocabulary.get(usual, 0)
+    if assumed is not None:
+        assumed.append(
+            f"that token {pad} ({usual or 'the first'}) fills up short texts, as no {SETTINGS} says; "
+            "to say otherwise: wordsight convert FILE DIR --to wordsight --set tokenizer.pad_id=N"
+        )
+    return pad
 
 
 def padding(text: TextTowerSpec) -> Any:
