@@ -75,7 +75,7 @@ def assemble(found: Found, keys: Keys, config: Config, format_name: str) -> Chec
     if naflex.match(config.model.vision_cfg):
         preprocess = naflex.keeping_shape(config, image)
         assumed.append(naflex.assumed(preprocess))
-    tokenizer, files = read_words(found, config.model.text_cfg, text)
+    tokenizer, files = read_words(found, config.model.text_cfg, text, assumed)
     spec = ModelSpec(
         name=found.path.stem if found.path.is_file() else found.path.resolve().name,
         width=config.model.embed_dim,
