@@ -5,7 +5,7 @@ import os
 
 import huggingface_hub.constants
 import pytest
-from server import COMMIT, Hub, Repository
+from server import COMMIT, Hub, Repository, etag
 
 from wordsight.base.errors import FormatError, UnknownModel
 from wordsight.weights import hub as client
@@ -84,6 +84,26 @@ def test_a_broken_download_goes_on_where_it_stopped(hub):
     assert (folder / "open_clip_model.safetensors").read_bytes() == WEIGHTS
     ranges = [wanted for _, path, wanted in hub.requests if path.endswith("open_clip_model.safetensors")]
     assert any(wanted and wanted.startswith("bytes=") and not wanted.startswith("bytes=0-") for wanted in ranges)
+
+
+def test_a_killed_download_goes_on_in_the_next_process(hub, place):
+    blobs = place / "hub" / "models--org--name" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{etag('open_clip_model.safetensors', WEIGHTS)}.part").write_bytes(WEIGHTS[:1000])
+    folder = fetch(PLACE)
+    assert (folder / "open_clip_model.safetensors").read_bytes() == WEIGHTS
+    ranges = [wanted for verb, path, wanted in hub.requests if verb == "GET" and path.endswith(".safetensors")]
+    assert ranges == ["bytes=1000-"]
+    assert not list(blobs.glob("*.part"))
+
+
+def test_a_killed_download_of_another_file_is_noticed(hub, place):
+    blobs = place / "hub" / "models--org--name" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{etag('open_clip_model.safetensors', WEIGHTS)}.part").write_bytes(b"x" * 1000)
+    with pytest.raises(FormatError, match="damaged"):
+        fetch(PLACE)
+    assert (fetch(PLACE) / "open_clip_model.safetensors").read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("name", ["open_clip_model.safetensors", "tokenizer.json"])

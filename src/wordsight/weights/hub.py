@@ -3,9 +3,10 @@
     folder = fetch(address("ViT-B-32/laion2b_s34b_b79k"))
 
 Through the hub's own client (extra "models"): its cache (HF_HOME, HF_HUB_CACHE), tokens (HF_TOKEN), endpoint
-(HF_ENDPOINT), resumed downloads.  Only what a model is made of is fetched: configuration, tokenizer and one file of
-weights.  Every file's hash is compared with the one the hub states.  A model that was fetched whole is used from then
-on without asking anybody; `refresh` asks again.  Free of PyTorch.
+(HF_ENDPOINT).  Downloads go on where they stopped, also those of a process that was killed.  Only what a model is made
+of is fetched: configuration, tokenizer and one file of weights.  Every file's hash is compared with the one the hub
+states.  A model that was fetched whole is used from then on without asking anybody; `refresh` asks again.  Free of
+PyTorch.
 """
 
 import fnmatch
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import FormatError, UnknownModel
-from wordsight.base.files import read_json, write_json
+from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.optional import require
 from wordsight.base.progress import notice
 from wordsight.weights.found import WEIGHT_FILES
@@ -29,6 +30,7 @@ SMALL = ("*.json", "merges.txt", "vocab.txt", "*.model", "README.md")
 GRAPHS = ("visual/", "textual/")  # the folders of an ONNX export for photo applications
 OTHER_GRAPHS = (".armnn", ".rknn")  # compiled for other machines
 OTHER_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.npz")  # when no file has a usual name
+LARGE = 64  # digits of the hash of a large file: SHA-256; small ones have git's 40
 CHUNK = 1 << 22  # bytes read at once
 HUB = "https://huggingface.co"
 
@@ -39,6 +41,7 @@ class Listing:
 
     commit: str
     files: Mapping[str, str]
+    sizes: Mapping[str, int | None]
 
 
 def fetch(address: Address, *, refresh: bool = False, offline: bool = False) -> Path:
@@ -103,13 +106,14 @@ def _ask(hub: Any, address: Address) -> Listing:
     api = hub.HfApi(endpoint=_endpoint())
     info = api.model_info(address.repository, revision=address.revision, files_metadata=True)
     stated = {sibling.rfilename: _stated_hash(sibling) for sibling in info.siblings or []}
+    sizes = {sibling.rfilename: sibling.size for sibling in info.siblings or []}
     files = choose_files(list(stated))
     if not files:
         raise UnknownModel(
             f"{address} does not hold one file of weights ({', '.join(list(stated)[:8]) or 'it is empty'})",
             cure="name another repository, or fetch the file yourself and give its path",
         )
-    return Listing(str(info.sha), {name: stated[name] for name in files})
+    return Listing(str(info.sha), {name: stated[name] for name in files}, sizes)
 
 
 def _stated_hash(sibling: Any) -> str:
@@ -119,9 +123,37 @@ def _stated_hash(sibling: Any) -> str:
 
 
 def _download(hub: Any, address: Address, name: str, listing: Listing) -> Path:
+    if len(listing.files[name]) == LARGE:
+        with storage_errors(Path(hub.constants.HF_HUB_CACHE)):
+            _bring(hub, address, name, listing)
     path = Path(hub.hf_hub_download(address.repository, name, revision=listing.commit, endpoint=_endpoint()))
     check_hash(path, listing.files[name])
     return path
+
+
+def _bring(hub: Any, address: Address, name: str, listing: Listing) -> None:
+    """Bring a large file into the hub's cache, going on where an earlier process was ended.
+
+    The client itself goes on only within one process.  It finds the finished file under its hash and links it.
+    """
+    download = require("huggingface_hub.file_download", extra="models")
+    stated = listing.files[name]
+    blobs = Path(hub.constants.HF_HUB_CACHE) / f"models--{address.repository.replace('/', '--')}" / "blobs"
+    blob, part = blobs / stated, blobs / f"{stated}.part"
+    url = hub.hf_hub_url(address.repository, name, revision=listing.commit, endpoint=_endpoint())
+    lock = cache_folder() / "fetched" / f"{stated}.lock"
+    for folder in (blobs, lock.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with hub.utils.WeakFileLock(lock):
+        if blob.exists():
+            return
+        part.touch()
+        with part.open("r+b") as handle:
+            start = handle.seek(0, os.SEEK_END)
+            headers = hub.utils.build_hf_headers()
+            download.http_get(url, handle, resume_size=start, headers=headers, expected_size=listing.sizes[name])
+        part.replace(blob)
+    lock.unlink(missing_ok=True)
 
 
 def check_hash(path: Path, stated: str) -> None:
