@@ -117,6 +117,12 @@ def write_pixels(spec: PreprocessSpec, processor: str) -> Values:
     }
     if spec.resize == "patches":
         return values | {"patch_size": spec.patch, "max_num_patches": spec.max_patches}
+    if spec.resize == "shortest" and spec.crop == "round":
+        notice("transformers' processors cut out the centre a pixel higher or further left at some sizes", once=True)
+    if spec.rgb == "after":
+        notice(
+            "transformers' processors turn palettes and transparency to RGB before they resize, not after", once=True
+        )
     side, first = {"height": spec.size, "width": spec.size}, spec.scale_to or spec.size
     values["size"] = {"shortest_edge": first} if spec.resize == "shortest" else {"height": first, "width": first}
     if spec.resize == "squash" and first == spec.size:
