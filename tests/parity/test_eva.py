@@ -1,5 +1,7 @@
 """EVA-CLIP: beside its own code (by rows kept in data/eva.json), beside timm's reading of its names, beside open_clip."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import timm
@@ -206,3 +208,21 @@ def test_what_cannot_be_written(known, tmp_path):
     keys = Keys({"visual.trunk.blocks.0.attn.q_bias": np.ones(1)}, where="x")
     assert eva.recognise_trunk(keys, {"timm_model_name": "eva02_base_patch16_clip_224"})
     assert not eva.recognise_trunk(keys, {"timm_model_name": "convnext_base"})
+
+
+@pytest.mark.parametrize(
+    ("part", "given", "said"),
+    [
+        ("preprocess", {"mean": (0.1, 0.2, 0.3), "resize": "longest"}, "preprocess.resize, preprocess.mean"),
+        ("tokenizer", {"kind": "tokenizers"}, "a vocabulary of its own"),
+        ("text", {"mask": "none"}, "text.mask = 'none'"),
+    ],
+)
+def test_what_the_file_has_no_place_for_is_refused(part, given, said, known, tmp_path):
+    known(64, 2, "pre")
+    checkpoint = eva.read(Found(own_file(tmp_path / "model.pt", "EVA-CLIP-8B")))
+    assert any("preprocess.resize" in sentence for sentence in checkpoint.assumed)
+    spec = replace(checkpoint.spec, **{part: replace(getattr(checkpoint.spec, part), **given)})
+    with pytest.raises(UsageError, match=said):
+        eva.write(replace(checkpoint, spec=spec), tmp_path / "back.pt")
+    assert not (tmp_path / "back.pt").exists()

@@ -1,6 +1,7 @@
 """Perception Encoder: beside its own code (by rows kept in data/perception.json), beside timm's reading, beside open_clip."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,3 +125,20 @@ def test_what_cannot_be_written(tmp_path):
     checkpoint = perception.read(Found(own_file(tmp_path / "model.pt", "PE-Core, class token")))
     with pytest.raises(UsageError, match="none of width 128"):
         openclip.write(checkpoint, tmp_path / "back")
+
+
+@pytest.mark.parametrize(
+    ("part", "given", "said"),
+    [
+        ("preprocess", {"mean": (0.1, 0.2, 0.3), "resize": "longest"}, "preprocess.resize, preprocess.mean"),
+        ("tokenizer", {"kind": "tokenizers"}, "a vocabulary of its own"),
+        ("text", {"mask": "none"}, "text.mask = 'none'"),
+    ],
+)
+def test_what_the_file_has_no_place_for_is_refused(part, given, said, tmp_path):
+    checkpoint = perception.read(Found(own_file(tmp_path / "model.pt", "PE-Core, class token")))
+    assert any("preprocess.resize" in sentence for sentence in checkpoint.assumed)
+    spec = replace(checkpoint.spec, **{part: replace(getattr(checkpoint.spec, part), **given)})
+    with pytest.raises(UsageError, match=said):
+        perception.write(replace(checkpoint, spec=spec), tmp_path / "back.pt")
+    assert not (tmp_path / "back.pt").exists()

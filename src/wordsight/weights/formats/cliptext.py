@@ -1,7 +1,8 @@
 """CLIP's text tower as most formats store it: our names already, at the root or under `text.`.  Free of PyTorch.
 
     spec, state = read_clip_text(keys)       # from shapes alone: causal, read at the end token, GELU
-    require_clip_text(spec, "EVA")           # before writing: is it such a tower?
+    require_clip_text(spec, "EVA")           # before writing: is it such a tower, with CLIP's vocabulary?
+    other_pixels(spec.preprocess, usual)     # what of the preprocessing a reader would take otherwise
 
 Used by the formats that have no configuration file.
 """
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, UsageError
+from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Array, Keys
@@ -51,13 +53,25 @@ def weights_file(target: Path, name: str) -> Path:
     return target / f"{name}.pt"
 
 
-def require_clip_text(spec: ModelSpec, who: str) -> None:
-    """Raise `UsageError` unless the text tower is one that `read_clip_text` would give back."""
+def other_pixels(spec: PreprocessSpec, usual: PreprocessSpec) -> list[str]:
+    """Return what of a preprocessing differs by more than a level here and there from `usual`, as `preprocess.name`."""
+    same = ("resize", "scale_to", "interpolation", "antialias", "mean", "std")
+    return [f"preprocess.{name}" for name in same if getattr(spec, name) != getattr(usual, name)]
+
+
+def require_clip_text(spec: ModelSpec, who: str, usual: PreprocessSpec) -> None:
+    """Raise `UsageError` unless the text tower, its words and the pictures are what a reader of the format takes.
+
+    `usual` is the preprocessing that the format's own code has.
+    """
     text, plain = spec.text, TextTowerSpec()
     same = ("kind", "activation", "epsilon", "mask", "pool", "end_id", "projection", "layer_scale", "mixer")
     wrong = [f"text.{name} = {getattr(text, name)!r}" for name in same if getattr(text, name) != getattr(plain, name)]
     if text.heads * HEAD_WIDTH != text.width:
         wrong.append(f"text.heads = {text.heads}")
+    if (spec.tokenizer.kind, spec.tokenizer.vocabulary) != ("clip-bpe", "clip"):
+        wrong.append("a vocabulary of its own")
+    wrong += other_pixels(spec.preprocess, usual)
     if spec.bias is not None:
         wrong.append(f"bias = {spec.bias}")
     if wrong:

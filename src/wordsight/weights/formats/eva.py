@@ -80,6 +80,7 @@ def read(found: Found) -> Checkpoint:
     assumed = (
         *assumed_trunk(image, tables=bool(tables)),
         "the text tower's GELU, as every published one (--set text.activation=...)",
+        "CLIP's preprocessing, as EVA's own code has it (--set preprocess.resize=squash ...)",
     )
     return Checkpoint(spec, state, assumed=assumed, origin={"format": "eva", "file": found.weights.name})
 
@@ -96,7 +97,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
 def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
     """Return the weights under EVA's own names; `UsageError` for what its code cannot build."""
     spec = checkpoint.spec
-    require_clip_text(spec, "EVA")
+    require_clip_text(spec, "EVA", PreprocessSpec())
     tensors = write_tower(spec.image, checkpoint.state, OWN)
     if spec.image.rotary == "eva":
         angles = rotary_angles(spec.image)[1:]  # EVA leaves the class token out

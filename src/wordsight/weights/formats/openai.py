@@ -22,6 +22,7 @@ from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
+from wordsight.weights.formats.cliptext import other_pixels
 from wordsight.weights.formats.sizes import depth, image_sizes, text_sizes
 from wordsight.weights.found import Found
 
@@ -140,9 +141,7 @@ def _foreign(spec: ModelSpec) -> list[str]:
     # nobody sees behind the end of a text in a causal tower
     text = replace(spec.text, pad_id=0) if spec.text.mask == "causal" else spec.text
     wrong += _differences("text", text, TextTowerSpec(activation="quick_gelu"))
-    usual = PreprocessSpec(size=spec.image.size)
-    same = ("resize", "scale_to", "interpolation", "antialias", "mean", "std")
-    wrong += [f"preprocess.{name}" for name in same if getattr(spec.preprocess, name) != getattr(usual, name)]
+    wrong += other_pixels(spec.preprocess, PreprocessSpec())
     heads = spec.image.width * (WIDENED if resnet else 1)
     for name, channels, count in (("image", heads, spec.image.heads), ("text", spec.text.width, spec.text.heads)):
         if channels != count * HEAD_WIDTH:

@@ -8,7 +8,7 @@ Meta's names are nearly ours.  Not in the files, and so taken from the published
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ BLOCKS = "transformer.resblocks."
 POOL_HEADS = 8  # attn_pooler_heads of every published configuration
 HEAD_WIDTH = 64
 HEADS = {1536: 16}  # elsewhere heads of 64 channels
+# core/vision_encoder/transforms.py
 PREPROCESS = PreprocessSpec(resize="squash", interpolation="bilinear", rgb="after", mean=HALF, std=HALF)
 
 # Meta's names that are not ours
@@ -97,18 +98,15 @@ def read(found: Found) -> Checkpoint:
         width=state["text_projection"].shape[1],
         image=image,
         text=text,
-        preprocess=preprocess(image.size),
+        preprocess=replace(PREPROCESS, size=image.size),
         tokenizer=clip_tokenizer(text),
     )
     origin = {"format": "perception", "file": found.weights.name}
-    return Checkpoint(spec, state, assumed=assumed_trunk(image), origin=origin)
-
-
-def preprocess(size: int) -> PreprocessSpec:
-    """Return the published preprocessing: both sides scaled to `size` (core/vision_encoder/transforms.py)."""
-    return PreprocessSpec(
-        size, PREPROCESS.resize, interpolation=PREPROCESS.interpolation, rgb=PREPROCESS.rgb, mean=HALF, std=HALF
+    assumed = (
+        *assumed_trunk(image),
+        "pictures squashed, bilinear, values from -1 to 1, as Meta's own code has it (--set preprocess.resize=...)",
     )
+    return Checkpoint(spec, state, assumed=assumed, origin=origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -119,7 +117,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
 
 def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
     """Return the weights under Meta's names; `UsageError` for what its code cannot build."""
-    require_clip_text(checkpoint.spec, "Perception Encoder")
+    require_clip_text(checkpoint.spec, "Perception Encoder", PREPROCESS)
     _require(checkpoint.spec.image)
     back = {ours: theirs for theirs, ours in META.items()}
     return {
