@@ -176,6 +176,10 @@ def test_what_another_program_fetched_is_used_offline_and_checked(hub, place, mo
             ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
             ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
         ),
+        (
+            ["model.safetensors", "open_clip_pytorch_model.bin", "open_clip_config.json", "config.json"],
+            ["open_clip_pytorch_model.bin", "open_clip_config.json", "config.json"],
+        ),
         (["PE-Core-B16-224.pt", "README.md"], ["PE-Core-B16-224.pt", "README.md"]),
         (["a.pt", "b.pt"], []),
         (

@@ -26,10 +26,10 @@ from wordsight.weights.archive.torchread import flattened
 WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
-    "model.safetensors.index.json",
-    "model.safetensors",
     "open_clip_pytorch_model.bin",
     "open_clip_pytorch_model.pth",
+    "model.safetensors.index.json",
+    "model.safetensors",
     "pytorch_model.bin.index.json",
     "pytorch_model.bin",
     "pytorch_model.pth",
