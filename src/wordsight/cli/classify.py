@@ -100,7 +100,7 @@ def _expand(place: str) -> Iterator[Path]:
 def _encode(model: "Model", pictures: Iterable[Path]) -> "Iterator[Encoded[Path]]":
     from wordsight.embeddings.pipeline import encode_pictures
 
-    return encode_pictures(pictures, model.load_pixels, model.engine.embed_images)
+    return encode_pictures(pictures, model.load_pixels, model.engine.embed_images, batch=model.engine.batch)
 
 
 def _print(path: Path, best: list[tuple[float, str]], *, as_json: bool) -> None:

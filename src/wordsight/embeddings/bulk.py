@@ -127,7 +127,9 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
         note = store.read_note(out, first - 1)
         start = Position(note.next_part, note.next_entry)
     reads = ahead(_read(source, start), 64, clock, "read")
-    encoded = encode_pictures(reads, _loader(model, options, clock), model.engine.embed_images, clock=clock)
+    engine = model.engine
+    loader = _loader(model, options, clock)
+    encoded = encode_pictures(reads, loader, engine.embed_images, batch=engine.batch, clock=clock)
     writer = ThreadPoolExecutor(1, thread_name_prefix="write")
     try:
         written: Future[None] | None = None

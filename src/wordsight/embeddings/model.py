@@ -90,7 +90,10 @@ class Model:
         named = ((item, f"picture {i + 1}" if _is_nameless(item) else "") for i, item in enumerate(items))
         rows = []
         for encoded in encode_pictures(
-            named, lambda pair: self.load_pixels(pair[0], name=pair[1]), self.engine.embed_images
+            named,
+            lambda pair: self.load_pixels(pair[0], name=pair[1]),
+            self.engine.embed_images,
+            batch=self.engine.batch,
         ):
             if encoded.error is not None:
                 raise encoded.error

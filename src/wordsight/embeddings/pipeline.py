@@ -23,7 +23,7 @@ from wordsight.engines.engine import Pixels, Rows
 
 T = TypeVar("T")
 Picture = NDArray[np.uint8]  # (S, S, 3), or (H, W, 3) in whole patches
-BATCH = 16  # pictures handed to the engine at once: 8 to 32 are equally fast on a processor (docs/engines.md)
+BATCH = 16  # pictures handed over at once where an engine does not say how many it wants
 AHEAD = 4  # batches decoded ahead of the engine
 
 

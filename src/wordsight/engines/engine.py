@@ -50,6 +50,11 @@ class Engine(Protocol):
         """What is added to scaled cosines, for models of the sigmoid loss."""
         ...
 
+    @property
+    def batch(self) -> int:
+        """How many pictures at once keep it busy."""
+        ...
+
     def embed_images(self, pixels: Pixels) -> Rows:
         """Return float32 (B, E) unit rows for uint8 (B, S, S, 3); other shapes raise `UsageError`."""
         ...

@@ -59,6 +59,7 @@ class FakeEngine:
         )
         self.fingerprint = sha256_bytes(repr((COLOURS, self.spec)).encode())[:16]
         self.scale = 20.0
+        self.batch = 16
         self.bias: float | None = None
 
     def embed_images(self, pixels: Pixels) -> Rows:

@@ -7,10 +7,9 @@ The two graphs are opened when first used, each on its own: a text query never l
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,13 @@ from wordsight.engines.processor import processor, processors
 from wordsight.weights.folder import ENGINES, read_manifest
 from wordsight.weights.graphs import graph_files
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 Precision = Literal["int8", "fp32", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred one first
 IMAGES = 8  # pictures at once: more do not fit the caches of a processor (docs/engines.md)
+MOST = 64  # pictures asked for at once: with more, progress would be told too seldom
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
 
@@ -62,6 +65,7 @@ class OnnxEngine:
             "fp32" if self._foreign else choose_precision(folder, precision)
         )  # a finished graph has no other
         self.threads = threads or processors()
+        self.batch = min(2 * IMAGES * self.threads, MOST)
         self._folder = folder
         self._sessions: dict[tuple[str, int], Any] = {}  # by tower and threads
         if self.precision == "int8" and processor().lacks:
@@ -101,7 +105,9 @@ class OnnxEngine:
         return rows
 
     @cached_property
-    def _workers(self) -> ThreadPoolExecutor:
+    def _workers(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor  # not before several pictures come
+
         return ThreadPoolExecutor(self.threads, thread_name_prefix="embed")
 
     def _session(self, tower: str, threads: int) -> Any:

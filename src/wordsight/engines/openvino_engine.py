@@ -39,6 +39,7 @@ class OpenVinoEngine:
         self.scale = manifest.scale
         self.bias = manifest.bias
         self.precision = precision
+        self.batch = 2 * IMAGES
         self._folder = folder
         self._graphs = _graphs(folder, precision)
         self._requests: dict[str, Any] = {}

@@ -56,7 +56,7 @@ class TorchEngine:
     def _take(self, towers: TwoTowers, *, compiled: bool = False) -> None:
         self._towers = towers.eval()
         self._device = towers.logit_scale.device
-        self._batch = BATCH.get(self._device.type, BATCH["cpu"])
+        self.batch = BATCH.get(self._device.type, BATCH["cpu"])
         self._mean, self._deviation = (
             255 * torch.tensor(values, device=self._device).view(3, 1, 1)
             for values in (self.spec.preprocess.mean, self.spec.preprocess.std)
@@ -71,10 +71,10 @@ class TorchEngine:
         """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
         found = []
-        for part in batches(np.arange(len(checked)), self._batch):
+        for part in batches(np.arange(len(checked)), self.batch):
             raw = checked[part]
-            if self._fixed and len(raw) < self._batch:
-                raw = np.concatenate([raw, np.zeros((self._batch - len(raw), *raw.shape[1:]), raw.dtype)])
+            if self._fixed and len(raw) < self.batch:
+                raw = np.concatenate([raw, np.zeros((self.batch - len(raw), *raw.shape[1:]), raw.dtype)])
             rows = self._images(self._send(raw))[: len(part)]
             found.append(rows.clone() if self._fixed else rows)  # a CUDA graph's result is overwritten by the next
         return self._fetch(found)
@@ -87,7 +87,7 @@ class TorchEngine:
         order = np.argsort(lengths, kind="stable")
         found = [
             self._towers.encode_text(self._send(checked[part, : lengths[part[-1]]]), trim=False)
-            for part in batches(order, self._batch)
+            for part in batches(order, self.batch)
         ]
         rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
         rows[order] = self._fetch(found)

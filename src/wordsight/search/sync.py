@@ -82,7 +82,7 @@ class Sync:
         return iter(self._contents.pictures(look))
 
     def _take_all(self, reading: Iterator[Picture | InputError], total: int | None) -> None:
-        encoded = encode_pictures(reading, self._load, self._model.engine.embed_images)
+        encoded = encode_pictures(reading, self._load, self._model.engine.embed_images, batch=self._model.engine.batch)
         try:
             with bar(total, unit="picture", desc="indexing") as progress:
                 while group := list(islice(encoded, GROUP)):
