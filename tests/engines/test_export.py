@@ -164,6 +164,9 @@ def test_an_export_without_pytorch_is_compared_with_its_own_fp32(plain, monkeypa
     assert {one.reference for one in report.agreements} == {"ONNX Runtime"}
     assert all(one.sound for one in report.agreements)
     assert "cosine to ONNX Runtime fp32" in report.lines()[0]
+    assert "image fp32: not compared, since PyTorch is not installed" in report.lines()
+    assert [one.precision for one in report.namings] == ["int8", "fp16"]
+    assert read_manifest(plain).precisions == ("int8", "fp32", "fp16")
     assert not list((plain / "onnx").glob("*/"))
 
 

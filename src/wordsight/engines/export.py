@@ -27,6 +27,7 @@ from wordsight.engines.graphs import TOWERS, Source, write_graph, writes
 from wordsight.engines.onnx_engine import PARITY, PRECISIONS, OnnxEngine, Precision, graph_path
 from wordsight.engines.parity import (
     FP32_DIFFERENCE,
+    ITSELF,
     LOWEST_MEAN,
     Agreement,
     Naming,
@@ -137,10 +138,16 @@ class _Draft:
 
     def fill(self, precisions: Sequence[Precision]) -> ParityReport:
         """Write all graphs and compare them."""
-        true, name = self._reference()
+        true, name = self._reference(precisions)
         agreements: list[Agreement] = []
         namings: list[Naming] = []
         for precision in precisions:
+            if precision == "fp32" and name == ITSELF:  # its graphs are there, and there is nothing to compare with
+                agreements += [
+                    replace(agreement(tower, "fp32", true.rows[tower], true.rows[tower]), reference=name)
+                    for tower in TOWERS
+                ]
+                continue
             found = {}
             for tower in TOWERS:
                 self._write(tower, precision, self._named(tower) if precision == "int8" else ())
@@ -157,19 +164,22 @@ class _Draft:
     def _named(self, tower: str) -> tuple[str, ...]:
         return tuple(name for name in self.keep if name.startswith("visual.") == (tower == "image"))
 
-    def _reference(self) -> tuple[_Embedded, str]:
-        """The rows of PyTorch, or of fp32 graphs where it is not installed; and the name of what gave them."""
+    def _reference(self, precisions: Sequence[Precision]) -> tuple[_Embedded, str]:
+        """The rows of PyTorch, or of fp32 graphs where it is not installed; and the name of what gave them.
+
+        Such graphs are made in the draft where they are wanted, else aside.
+        """
         if importlib.util.find_spec("torch") is not None:
             engine: Engine = resolve("wordsight.engines.torch_engine:TorchEngine")(
                 self.folder, device="cpu", precision="fp32"
             )
             return _Embedded.by(engine, self.inputs), "PyTorch"
         with tempfile.TemporaryDirectory(dir=self.draft) as name:
-            place = Path(name)
+            place = self.draft if "fp32" in precisions else Path(name)
             write_manifest(place, read_manifest(self.folder))
             for tower in TOWERS:
                 self._write(tower, "fp32", (), place=place)
-            return _Embedded.by(OnnxEngine(place, precision="fp32", threads=self.threads), self.inputs), "ONNX Runtime"
+            return _Embedded.by(OnnxEngine(place, precision="fp32", threads=self.threads), self.inputs), ITSELF
 
     def _engine(self, precision: str) -> OnnxEngine:
         return OnnxEngine(self.draft, precision=precision, threads=self.threads)
