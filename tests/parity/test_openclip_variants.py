@@ -1,6 +1,7 @@
 """The families that open_clip's configurations hold beside CLIP: SigLIP, CoCa, CLIPA, MetaCLIP 2, each with its words."""
 
 import functools
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -92,6 +93,17 @@ def test_siglip(version, tower, tmp_path, monkeypatch):
     assert checkpoint.spec.loss == "sigmoid" and checkpoint.spec.image.pool == "attention"
     assert float(checkpoint.state["logit_bias"]) == pytest.approx(-4.2)
     assert checkpoint.spec.tokenizer.pad_id == [1, 0][version - 1]
+
+
+def test_texts_are_filled_up_on_the_side_that_the_tokenizer_says(tower, tmp_path):
+    name = tower("vit_base_patch8_siglip_36", class_token=False, global_pool="map")
+    place = tmp_path / "theirs"
+    cfg = siglip_cfg(name, words.siglip(place))
+    settings = json.loads((place / "tokenizer_config.json").read_text()) | {"padding_side": "left"}
+    (place / "tokenizer_config.json").write_text(json.dumps(settings))
+    folder_of(place, make(cfg, "CustomTextCLIP"), cfg, SIGLIP)
+    checkpoint = both_ways("SigLIP in open_clip's layout, filled up on the left", place, tmp_path)
+    assert checkpoint.spec.tokenizer.padding_side == "left"
 
 
 def test_siglip_weights_alone(tower, tmp_path):

@@ -15,6 +15,7 @@ from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.text.spec import TokenizerSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.formats.huggingface_bpe import as_bytes
+from wordsight.weights.formats.tokenizer_file import token_ids, token_text
 from wordsight.weights.found import Found
 
 TOKENIZER, VOCABULARY, SETTINGS = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
@@ -36,7 +37,7 @@ def read_bert_words(found: Found, *, size: int, context_length: int) -> Words:
     A folder without one is a `NotFound`, one that does not fit the tower a `FormatError`.
     """
     settings = found.json(SETTINGS) or {}
-    names = {part: _word(settings.get(f"{part}_token")) or usual for part, usual in SPECIALS.items()}
+    names = {part: token_text(settings.get(f"{part}_token")) or usual for part, usual in SPECIALS.items()}
     path = found.file(TOKENIZER)
     if path is not None:
         data = path.read_bytes()
@@ -143,12 +144,6 @@ def _from_list(found: Found, settings: Mapping[str, Any], names: Mapping[str, st
 def _ids(data: bytes, where: str) -> dict[str, int]:
     """Return word to number of a `tokenizer.json` with a list of words, the added ones included."""
     try:
-        whole = json.loads(data)
-        return dict(whole["model"]["vocab"]) | {word["content"]: word["id"] for word in whole.get("added_tokens", [])}
-    except (ValueError, KeyError, TypeError) as error:
+        return token_ids(json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{where} is no tokenizer of words: {error}", cure="fetch the model again") from None
-
-
-def _word(value: Any) -> str:
-    """Return the text of a special token, which stands as a string or as an object with its content."""
-    return value if isinstance(value, str) else value.get("content", "") if isinstance(value, dict) else ""

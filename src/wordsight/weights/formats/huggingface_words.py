@@ -18,6 +18,7 @@ from wordsight.towers.spec import TextTowerSpec
 from wordsight.weights.formats.huggingface_bpe import as_bytes, clip_file, merges_text, read_merges_text
 from wordsight.weights.formats.huggingface_layers import Layout
 from wordsight.weights.formats.pieces import piece_ids
+from wordsight.weights.formats.tokenizer_file import padding_side, token_ids, token_text
 from wordsight.weights.found import Found
 
 Values = dict[str, Any]
@@ -27,7 +28,6 @@ PIECES = "spiece.model"
 MERGES = "merges.txt"
 CLIP_SIZE = 49408
 GEMMA_SIZE = 256_000
-PADS_LEFT = ("Siglip2Tokenizer", "GemmaTokenizer", "GemmaTokenizerFast")  # transformers 5.23, where no file says
 LOWERS = ("Siglip2Tokenizer",)  # puts text into lower case whatever its file says
 NEEDED = "give the tokenizer's file: --tokenizer FILE"
 
@@ -52,18 +52,13 @@ class _Files:
 
     def token(self, name: str) -> str | None:
         """Return the text of `eos_token` and the like, written plain or as an object."""
-        value = self.config.get(name)
-        return value.get("content") if isinstance(value, dict) else value
+        return token_text(self.config.get(name)) or None
 
     def ids(self) -> dict[str, int]:
         """Return the ids of `tokenizer.json` (of a BPE's two files where there is none), added tokens included."""
         if self.whole is None:
             return dict(self.pairs[0]) if self.pairs else {}
-        vocabulary: Any = self.whole.get("model", {}).get("vocab", {})
-        if isinstance(vocabulary, list):  # Unigram: pairs of piece and score
-            vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
-        vocabulary |= {entry["content"]: entry["id"] for entry in self.whole.get("added_tokens", [])}
-        return dict(vocabulary)
+        return token_ids(self.whole)
 
 
 def read_words(found: Found, layout: Layout, text: TextTowerSpec) -> Words:
@@ -137,7 +132,7 @@ def _clip(files: _Files, vocabulary: Mapping[str, int], merges: list[Merge], tex
         cleaning="nfc",
         pad_id=ids[pad],
         padding=_padding(text),
-        padding_side=_side(files),
+        padding_side=padding_side(files.config, files.whole or {}),
     )
     own = pad not in (start, end)  # then transformers cuts it out of texts as a special token, which CLIP does not
     if _in_order(ids, merges, start, end) and len(ids) == text.vocabulary_size and not own:
@@ -184,7 +179,7 @@ def _carried(files: _Files, whole: Values, layout: Layout, text: TextTowerSpec) 
         end_id=surround.get("eos"),
         pad_id=pad_id,
         padding=_padding(text),
-        padding_side=_side(files),
+        padding_side=padding_side(files.config, files.whole or {}),
     )
     return Words(spec, {TOKENIZER: as_bytes(whole)}, assumed)
 
@@ -216,7 +211,7 @@ def _sentencepiece(files: _Files, data: bytes, text: TextTowerSpec) -> Words:
         end_id=ids[found["eos"]],
         pad_id=ids[found["pad"]],
         padding="full",
-        padding_side=_side(files),
+        padding_side=padding_side(files.config, files.whole or {}),
     )
     return Words(spec, {PIECES: data}, assumed)
 
@@ -232,10 +227,3 @@ def _hidden_padding(files: _Files) -> tuple[str, ...]:
 
 def _padding(text: TextTowerSpec) -> Literal["longest", "full"]:
     return "longest" if text.mask == "causal" and text.pool == "end" else "full"
-
-
-def _side(files: _Files) -> Literal["right", "left"]:
-    side = files.config.get("padding_side") or ((files.whole or {}).get("padding") or {}).get("direction")
-    if side is None:
-        return "left" if files.kind in PADS_LEFT else "right"
-    return "left" if side.lower() == "left" else "right"

@@ -13,6 +13,7 @@ from wordsight.images.spec import CLIP_MEAN, CLIP_STD, PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.formats.tokenizer_file import token_ids, token_text
 from wordsight.weights.found import Found
 
 IMAGE, TEXT = "visual/model.onnx", "textual/model.onnx"
@@ -98,7 +99,7 @@ def _tokenizer(found: Found, words: dict[str, Any]) -> TokenizerSpec:
     """Return the tokenizer; text towers of transformers say nowhere but in its file how many words there are."""
     values = _values(found, f"textual/{TOKENIZER}")
     settings = found.json("textual/tokenizer_config.json") or {}
-    ids = _ids(values)
+    ids = token_ids(values)
     canonical = (words.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
     return TokenizerSpec(
         kind="tokenizers",
@@ -110,19 +111,10 @@ def _tokenizer(found: Found, words: dict[str, Any]) -> TokenizerSpec:
     )
 
 
-def _ids(tokenizer: dict[str, Any]) -> dict[str, int]:
-    """Return word to number of a `tokenizer.json`, added words included; those of Unigram stand in a list."""
-    words = tokenizer.get("model", {}).get("vocab", {})
-    if isinstance(words, list):
-        words = {entry[0]: number for number, entry in enumerate(words)}
-    return {**words, **{entry["content"]: entry["id"] for entry in tokenizer.get("added_tokens", [])}}
-
-
 def _pad_id(ids: dict[str, int], settings: dict[str, Any], where: str) -> int:
     """Return the number of the padding token; 0 when the configuration names none."""
-    token = settings.get("pad_token")
-    name = token.get("content") if isinstance(token, dict) else token
-    if name is None:
+    name = token_text(settings.get("pad_token"))
+    if not name:
         return 0
     if name not in ids:
         raise FormatError(f"{where} does not hold the padding token {name!r}", cure="fetch the folder whole")

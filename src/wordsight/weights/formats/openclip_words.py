@@ -17,6 +17,7 @@ from wordsight.text.spec import Cleaning, TokenizerSpec
 from wordsight.towers.spec import TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.formats.openclip_config import Text
+from wordsight.weights.formats.tokenizer_file import padding_side, token_ids, token_text
 from wordsight.weights.found import Found
 
 CLEANINGS: dict[str, Cleaning] = {"lower": "clip", "canonicalize": "canonical", "whitespace": "whitespace"}
@@ -61,13 +62,14 @@ def read_words(
             cure=f"put the one of {cfg.hf_tokenizer_name or cfg.hf_model_name} there",
         )
     data = path.read_bytes()
-    vocabulary = _vocabulary(json.loads(data))
-    settings = found.json(SETTINGS) or {}
-    spec = replace(spec, kind="tokenizers", pad_id=_pad(vocabulary, settings, spec, text=text, assumed=assumed))
+    whole, settings = json.loads(data), found.json(SETTINGS) or {}
+    vocabulary = token_ids(whole)
+    spec = replace(spec, kind="tokenizers", padding_side=padding_side(settings, whole))
+    spec = replace(spec, pad_id=_pad(vocabulary, settings, spec, text=text, assumed=assumed))
     if strip:
-        spec = replace(spec, blank_id=vocabulary.get(_word(settings.get("sep_token")) or "[SEP]"))
+        spec = replace(spec, blank_id=vocabulary.get(token_text(settings.get("sep_token")) or "[SEP]"))
     if cfg.tokenizer_mode == "clips":
-        start, end, last = (vocabulary.get(_word(settings.get(f"{name}_token"))) for name in ("bos", "eos", "cls"))
+        start, end, last = (vocabulary.get(token_text(settings.get(f"{name}_token"))) for name in ("bos", "eos", "cls"))
         spec = replace(spec, start_id=start, end_id=end, last_id=last)
     return spec, {TOKENIZER: data}
 
@@ -83,7 +85,7 @@ def _pad(
     """Return the number of what fills up short texts; where no file says it, that is said."""
     if text.kind == "transformers":
         return text.pad_id  # by which the tower knows what is no text
-    said = _word(settings.get("pad_token"))
+    said = token_text(settings.get("pad_token"))
     if said in vocabulary:
         return vocabulary[said]
     siglip = spec.cleaning == "canonical" and spec.vocabulary_size in SIGLIP_SIZES
@@ -123,8 +125,10 @@ def write_words(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes
             cure=f"it wants CLIP's vocabulary or a {TOKENIZER}",
         )
     options: dict[str, Any] = {} if clean == "whitespace" else {"clean": clean}
-    names = {number: word for word, number in _vocabulary(json.loads(data)).items()}
+    names = {number: word for word, number in token_ids(json.loads(data)).items()}
     settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": names[spec.pad_id]}
+    if spec.padding_side == "left":
+        settings["padding_side"] = "left"
     if spec.blank_id is not None:
         options["strip_sep_token"] = True
         settings["sep_token"] = names[spec.blank_id]
@@ -138,15 +142,3 @@ def write_words(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes
     if options:
         cfg["tokenizer_kwargs"] = options
     return cfg, {TOKENIZER: data, SETTINGS: json.dumps(settings, indent=2).encode()}
-
-
-def _vocabulary(tokenizer: Mapping[str, Any]) -> dict[str, int]:
-    """Return word to number of a `tokenizer.json`, its added words included."""
-    model = tokenizer.get("model", {}).get("vocab", {})
-    words = dict(model) if isinstance(model, dict) else {entry[0]: place for place, entry in enumerate(model)}
-    return words | {added["content"]: added["id"] for added in tokenizer.get("added_tokens", [])}
-
-
-def _word(value: Any) -> str:
-    """Return the text of a special token, which stands as a string or as an object with its content."""
-    return value if isinstance(value, str) else value.get("content", "") if isinstance(value, dict) else ""
