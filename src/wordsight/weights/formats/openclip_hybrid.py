@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.spec import ImageTowerSpec, hidden_width
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.mobileclip_fold import batch_norm, fold_norm
 
@@ -73,7 +73,7 @@ def check(image: ImageTowerSpec) -> dict[str, Any]:
         f'image.projection = "{image.projection}"': image.projection == "none",
         "image.layer_scale = true": image.layer_scale,
     }
-    shape = (image.width, image.layers, int(image.width * image.mlp_ratio + 1e-6), image.patch, image.size)
+    shape = (image.width, image.layers, hidden_width(image.width, image.mlp_ratio), image.patch, image.size)
     problems["its sizes"] = shape not in SIZES.values()
     named = [said for said, wrong in problems.items() if wrong]
     if named:

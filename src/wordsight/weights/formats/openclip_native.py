@@ -13,7 +13,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.towers.positions import RULES, resize_grid, resize_line
-from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, TextTowerSpec, hidden_width
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip_config import Model, Vision
 
@@ -265,5 +265,5 @@ def _ratio(state: Mapping[str, Array], name: str, said: float) -> float:
 
 def _ratio_for(width: int, ratio: float) -> float:
     """Return a ratio from which open_clip's `int(width * ratio)` gets the hidden width back."""
-    hidden = int(width * ratio + 1e-6)
+    hidden = hidden_width(width, ratio)
     return ratio if int(width * ratio) == hidden else (hidden + 0.5) / width

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec
+from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, hidden_width
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats import openclip_hybrid as hybrid
 from wordsight.weights.formats.openclip_config import Model, Vision
@@ -178,7 +178,7 @@ def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, 
         rest = {name: value for name, value in state.items() if not name.startswith("visual.stem.")}
         return cfg, stem | _trunk(rest, image)
     kind = _kind(image)
-    hidden = int(image.width * image.mlp_ratio + 1e-6)
+    hidden = hidden_width(image.width, image.mlp_ratio)
     for row in NAMED:
         match = NAME.fullmatch(row.name)
         assert match is not None
