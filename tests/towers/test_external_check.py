@@ -8,7 +8,7 @@ from wordsight.base.errors import ConfigError, MissingExtra
 from wordsight.towers.build import build
 from wordsight.towers.check import check_spec
 from wordsight.towers.external import image_tower, text_tower
-from wordsight.towers.external_check import IMAGE_FIELDS, TEXT_FIELDS
+from wordsight.towers.external_check import IMAGE_FIELDS, TEXT_FIELDS, full_config
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 
 TIMM = ImageTowerSpec(kind="timm", trunk="test_convnext", options={"projection": "linear"})
@@ -99,3 +99,10 @@ def test_two_foreign_towers_train(tmp_path):
         p.grad is not None for name, p in towers.named_parameters() if "pooler" not in name and "logit" not in name
     )
     assert set(IMAGE_FIELDS) == {"align_vision_model"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("is_decoder", True), ("position_embedding_type", "relative_key")])
+def test_a_trunk_that_sees_its_words_otherwise_is_refused(name, value):
+    assert full_config(TEXT_FIELDS, "bert", {name: None}, "it") == TEXT_FIELDS["bert"]
+    with pytest.raises(ConfigError, match=f"{name} = "):
+        full_config(TEXT_FIELDS, "bert", {name: value}, "it")

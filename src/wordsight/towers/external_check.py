@@ -115,6 +115,8 @@ MEANT = {
         *("mask", "pool", "pad_id", "trunk", "options"),
     ),
 }
+# what no encoder of two towers has otherwise, and what would change all its numbers
+PLAIN = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute"}
 POOLING_LAYERS = ("bert", "roberta", "xlm-roberta", "camembert")  # the types that may have one
 
 
@@ -230,10 +232,13 @@ def longest_text(spec: TextTowerSpec) -> int | None:
 def full_config(fields: dict[str, dict[str, Any]], trunk: str, config: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the fields that decide what a trunk computes, from a config.json: what is left out has its default.
 
-    A trunk of unknown type is a `ConfigError`.
+    A trunk of unknown type, and one that sees or counts its words in another way (`PLAIN`), is a `ConfigError`.
     """
     if trunk not in fields:
         raise ConfigError(f"{where} is a {trunk!r} of transformers", cure=f"known here: {', '.join(fields)}")
+    for name, usual in PLAIN.items():
+        if config.get(name, usual) not in (None, usual):
+            raise ConfigError(f"{where} has {name} = {config[name]!r}", cure=f"only {usual!r} is read")
     if trunk == "modernbert":
         config = _flat_rotation(config)
     return {name: config.get(name, default) for name, default in fields[trunk].items()}
