@@ -120,6 +120,15 @@ def test_siglip_weights_alone(tower, tmp_path):
     assert any(name in said for said in checkpoint.assumed)
 
 
+def test_siglip_weights_alone_beside_words_of_another_library_are_refused(tower, tmp_path):
+    name = tower("vit_base_patch8_siglip_36", class_token=False, global_pool="map")
+    model = make(siglip_cfg(name, 40), "CustomTextCLIP")
+    state = {key.replace("text.", "text.transformer."): value for key, value in model.state_dict().items()}
+    torch.save(state, tmp_path / "siglip.pt")
+    with pytest.raises(FormatError, match="text tower is that of another library"):
+        ours(tmp_path / "siglip.pt", tmp_path / "ours")
+
+
 def test_siglip_of_uneven_mlp_without_text_projection(tower, tmp_path):
     name = tower("vit_so400m_patch8_siglip_36", class_token=False, global_pool="map", mlp_ratio=3.7362)
     place = tmp_path / "theirs"

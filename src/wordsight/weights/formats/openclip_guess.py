@@ -59,8 +59,9 @@ class Family:
 def guessed(found: Found, keys: Mapping[str, Array]) -> Config:
     """Return what the weights and the file's name say; weights of another kind are a `FormatError`."""
     assumed: list[str] = []
+    text = _text(keys)  # refuses towers of other libraries
     family = _family(keys, assumed)
-    text = _text(keys) | family.text
+    text |= family.text
     if text["vocab_size"] == METACLIP_WORDS:
         text |= {"pool_type": "eos", "eos_id": 2}
     elif text["vocab_size"] == MT5_WORDS:
