@@ -94,7 +94,8 @@ def encode_pictures(
                 waiting.append((item, pool.submit(load, item)))
             if not waiting:
                 return
-            yield from _encode([waiting.popleft() for _ in range(min(batch, len(waiting)))], embed, clock)
+            steps = -(-len(waiting) // batch)  # of like size at the end, where a few left over would idle processors
+            yield from _encode([waiting.popleft() for _ in range(-(-len(waiting) // steps))], embed, clock)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
