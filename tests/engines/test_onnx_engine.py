@@ -114,6 +114,22 @@ def test_processors_compute_apart_when_each_has_something_to_do(exported):
     assert list(engine._sessions) == [("text", 3), ("text", 1)]
 
 
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(2, [1, 1]), (3, [2, 1]), (16, [8, 8]), (20, [5] * 4), (24, [6] * 4), (33, [6, 6, 6, 6, 6, 3])]
+)
+def test_processors_get_parts_alike(exported, monkeypatch, count, sizes):
+    engine = OnnxEngine(exported, threads=2)
+    run, seen = engine._run, []
+
+    def counted(session, tower, inputs):
+        seen.append(len(inputs["pixels"]))
+        return run(session, tower, inputs)
+
+    monkeypatch.setattr(engine, "_run", counted)
+    engine.embed_images(some_pictures(engine.spec, count))
+    assert sorted(seen, reverse=True) == sizes
+
+
 def test_an_error_in_one_part_ends_the_call(exported, monkeypatch):
     engine = OnnxEngine(exported, threads=2)
     monkeypatch.setattr(engine, "_run", lambda *_: 1 / 0)

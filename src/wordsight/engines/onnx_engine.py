@@ -91,8 +91,9 @@ class OnnxEngine:
         share the work of one batch.  A few inputs are shared by all, which answers sooner.
         """
         count = len(order)
-        size = min(most, -(-count // self.threads)) if count >= self.threads else most
-        parts = list(batches(order, max(size, 1)))
+        rounds = -(-count // (most * self.threads))  # of parts alike, so that all are done at the same time
+        size = -(-count // (rounds * self.threads)) if count >= self.threads else most
+        parts = list(batches(order, size))
         apart = self.threads > 1 and len(parts) > 1
         session = self._session(tower, 1 if apart else self.threads)
         rows = np.empty((count, self.spec.width), dtype=np.float32)
