@@ -1,4 +1,5 @@
 import importlib.util
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -180,3 +181,30 @@ def test_an_unknown_engine_names_those_there_are(exported):
 
 def test_the_fake_needs_no_folder(tmp_path):
     assert isinstance(open_engine(tmp_path, engine="fake"), FakeEngine)
+
+
+INTERRUPTED = """
+import gc, os, signal, sys, time
+from pathlib import Path
+from wordsight.engines.open import open_engine
+from wordsight.engines.parity import some_pictures, some_texts
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _ in range(3):
+    engine = open_engine(Path(sys.argv[1]), engine="openvino", precision="fp32")
+    engine.embed_images(some_pictures(engine.spec, 1))
+    engine.embed_texts(some_texts(engine.spec, 1))
+del engine
+gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_is_one_after_openvino_engines_were_given_up(plain):
+    open_engine(plain, engine="openvino", precision="fp32")  # makes the graphs
+    run = subprocess.run([sys.executable, "-c", INTERRUPTED, str(plain)], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "interrupted\n"), run.stderr

@@ -5,6 +5,7 @@
 Needs the extra "openvino".
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,22 @@ class OpenVinoEngine:
         if self.fingerprint.encode() not in tail:
             raise FormatError(f"{path} was not made from the model {self.fingerprint} of its folder", cure=again)
         try:
-            compiled = openvino.Core().compile_model(str(path), "CPU", self._options)
+            compiled = _core().compile_model(str(path), "CPU", self._options)
         except RuntimeError as error:
             raise FormatError(
                 f"{path} is no graph that can be run: {' '.join(str(error).split())}", cure=again
             ) from None
         return compiled.create_infer_request()
+
+
+@cache
+def _core() -> Any:
+    """Return the one OpenVINO core of this process, which is never given up.
+
+    Each core gives the thread a stack for signals and puts back the one before; of two given up in their order, the
+    thread is left with one that is gone, and the next Ctrl-C ends the process (OpenVINO 2026.4).
+    """
+    return openvino.Core()
 
 
 def _graphs(folder: Path, precision: str) -> str:
