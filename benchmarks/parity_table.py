@@ -8,6 +8,7 @@ python benchmarks/parity_table.py small.jsonl benchmarks/results/parity.jsonl
 import argparse
 import datetime
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,25 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def small(rows: Iterable[dict[str, Any]], day: str) -> list[str]:
-    """Return the table of the tests: the worst of each row and neighbour."""
-    worst: dict[tuple[str, str], float] = {}
+    """Return the table of the tests: for each family and neighbour how many cases, and the worst of each direction."""
+    read: dict[tuple[str, str], list[float]] = {}
+    back: dict[tuple[str, str], list[float]] = {}
     for row in rows:
-        key = (row["row"], row["neighbour"])
-        worst[key] = max(worst.get(key, 0.0), row["worst"])
-    table = [f"| {row} | {neighbour} | {value:.1e} | {day} |" for (row, neighbour), value in sorted(worst.items())]
-    return ["| row | neighbour | worst difference | date |", "|---|---|---|---|", *table]
+        key = (re.split("[:,]", row["row"])[0].strip(), row["neighbour"])
+        there = "back" in row["row"] or "written" in row["row"]
+        (back if there else read).setdefault(key, []).append(row["worst"])
+    table = [
+        f"| {family} | {neighbour} | {len(read.get(key, [])) + len(back.get(key, []))} | {worst(read.get(key))} | "
+        f"{worst(back.get(key))} | {day} |"
+        for key in sorted({*read, *back}, key=lambda key: (key[0].lower(), key[1]))
+        for family, neighbour in [key]
+    ]
+    return ["| row | neighbour | cases | worst | worst, back | date |", "|---|---|---|---|---|---|", *table]
+
+
+def worst(values: list[float] | None) -> str:
+    """Return the largest value, or a dash for none."""
+    return f"{max(values):.1e}" if values else "–"
 
 
 def true_sizes(runs: list[dict[str, Any]]) -> list[str]:
