@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from wordsight.base.errors import BrokenImage
 from wordsight.embeddings import pipeline
@@ -97,3 +98,21 @@ def test_an_error_of_the_source_ends_the_threads():
     with pytest.raises(OSError, match="the place is gone"):
         list(encode_pictures(items(), late, first_values, batch=4))
     assert decoding() == []
+
+
+def blas_threads():
+    return [entry["num_threads"] for entry in threadpool_info() if entry["user_api"] == "blas"]
+
+
+def test_numpy_multiplies_in_one_thread_until_the_last_run_is_over():
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        assert before and set(before) == {2}
+        first, second = (encode_pictures(range(20), late, first_values, batch=2) for _ in range(2))
+        next(first)
+        assert set(blas_threads()) == {1}
+        next(second)
+        first.close()
+        assert set(blas_threads()) == {1}
+        list(second)
+        assert blas_threads() == before
