@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import UnknownModel, UsageError
+from wordsight.base.errors import MissingExtra, UnknownModel, UsageError
 
 FINISHED = {"image": ("kind", "size"), "text": ("kind", "context_length", "vocabulary_size")}  # all that graphs say
 
@@ -66,7 +66,7 @@ def _show(name: str | None) -> int:
     known = _row(name)
     try:
         folder = find_model(name, fetch=False)
-    except UnknownModel as error:
+    except (UnknownModel, MissingExtra) as error:  # without the hub's client the catalogue is known all the same
         if known is None:
             raise
         print(f"\n{error.problem}; {error.cure}")
