@@ -11,8 +11,22 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
+
+from wordsight.images.transform import load_pixels, normalise
+from wordsight.text.open import open_tokenizer
+from wordsight.weights.folder import load_towers, save_checkpoint
 
 LIMIT = 1e-5  # between numbers of unit rows, fp32
+
+TEXTS = [
+    "a photo of a dog",
+    "Two RED cats, on green_grass!",
+    "",
+    "shoe " * 100,
+    "Ünïcode &amp; naïve — 犬",
+    "1 dog's 22",
+]
 
 
 def unit(rows) -> np.ndarray:
@@ -38,3 +52,16 @@ def record(row: str, neighbour: str, ours, theirs, *, limit: float = LIMIT) -> f
         with Path(table).open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line) + "\n")
     return worst
+
+
+def our_rows(checkpoint, folder, pictures, texts) -> tuple[np.ndarray, np.ndarray]:
+    """Our rows of pictures and texts, through the checkpoint's own preprocessing and tokenizer."""
+    spec = checkpoint.spec
+    save_checkpoint(checkpoint, folder)
+    towers = load_towers(folder)
+    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures])
+    tokens = open_tokenizer(spec.tokenizer, folder).batch(texts)
+    with torch.no_grad():
+        image_rows = towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess)))
+        text_rows = towers.encode_text(torch.from_numpy(tokens))
+    return image_rows.numpy(), text_rows.numpy()

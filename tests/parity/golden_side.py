@@ -11,21 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from compare import TEXTS, our_rows
 from PIL import Image
 
-from wordsight.images.transform import load_pixels, normalise
-from wordsight.text.open import open_tokenizer
-from wordsight.weights.folder import load_towers, save_checkpoint
-
 DATA = Path(__file__).parent / "data"
-TEXTS = [
-    "a photo of a dog",
-    "Two RED cats, on green_grass!",
-    "",
-    "shoe " * 100,
-    "Ünïcode &amp; naïve — 犬",
-    "1 dog's 22",
-]
 
 
 def cases(family):
@@ -78,12 +67,4 @@ def pictures():
 
 def rows(checkpoint, folder):
     """Our rows of the pictures and texts, through the checkpoint's own preprocessing and tokenizer."""
-    spec = checkpoint.spec
-    save_checkpoint(checkpoint, folder)
-    towers = load_towers(folder)
-    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures()])
-    tokens = open_tokenizer(spec.tokenizer, folder).batch(TEXTS)
-    with torch.no_grad():
-        images = towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess)))
-        texts = towers.encode_text(torch.from_numpy(tokens))
-    return images.numpy(), texts.numpy()
+    return our_rows(checkpoint, folder, pictures(), TEXTS)

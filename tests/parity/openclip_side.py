@@ -6,23 +6,12 @@ import logging
 import numpy as np
 import open_clip
 import torch
-from compare import record
+from compare import TEXTS, our_rows, record
 from PIL import Image
 
-from wordsight.images.transform import load_pixels, normalise
-from wordsight.text.open import open_tokenizer
-from wordsight.weights.folder import load_towers, save_checkpoint
 from wordsight.weights.formats import openclip
 from wordsight.weights.formats.table import read_any
 
-TEXTS = [
-    "a photo of a dog",
-    "Two RED cats, on green_grass!",
-    "",
-    "shoe " * 100,
-    "Ünïcode &amp; naïve — 犬",
-    "1 dog's 22",
-]
 TEXT = {"context_length": 12, "width": 64, "heads": 2, "layers": 2}
 VISION = {"image_size": 32, "patch_size": 8, "width": 64, "head_width": 32, "layers": 2}
 
@@ -114,15 +103,7 @@ def ours(path, folder):
 
 
 def rows(checkpoint, folder):
-    spec = checkpoint.spec
-    save_checkpoint(checkpoint, folder)
-    towers = load_towers(folder)
-    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures()])
-    tokens = open_tokenizer(spec.tokenizer, folder).batch(TEXTS)
-    with torch.no_grad():
-        images = towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess)))
-        texts = towers.encode_text(torch.from_numpy(tokens))
-    return images.numpy(), texts.numpy()
+    return our_rows(checkpoint, folder, pictures(), TEXTS)
 
 
 def both_ways(row, place, folder):

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.errors import FormatError
 from wordsight.base.optional import require
 from wordsight.text import rows
 from wordsight.text.clean import clean
 from wordsight.text.spec import TokenizerSpec
+from wordsight.text.vocabulary import vocabulary_file
 
 FILE = "spiece.model"
 
@@ -32,11 +33,7 @@ class PieceTokenizer:
     @classmethod
     def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "PieceTokenizer":
         """Open `spiece.model` in the model's folder."""
-        if folder is None:
-            raise UsageError("this model's tokenizer is a file", cure=f"give the folder that holds {FILE}")
-        path = folder / FILE
-        if not path.is_file():
-            raise NotFound(f"no file {path}", cure="give the model's folder, which holds it")
+        path = vocabulary_file(folder, FILE)
         return cls.from_bytes(path.read_bytes(), spec, where=str(path))
 
     @classmethod
