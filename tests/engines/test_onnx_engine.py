@@ -7,7 +7,7 @@ from wordsight.base.files import read_json, write_json
 from wordsight.engines import onnx_engine
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import some_pictures, some_texts
-from wordsight.engines.processor import Processor
+from wordsight.base.processor import Processor
 from wordsight.weights.folder import read_manifest
 
 

@@ -14,7 +14,7 @@ from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.open import open_engine
 from wordsight.engines.openvino_engine import OpenVinoEngine
 from wordsight.engines.parity import some_pictures, some_texts
-from wordsight.engines.processor import Processor
+from wordsight.base.processor import Processor
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.weights.folder import read_manifest
 

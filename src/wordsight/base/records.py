@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.files import storage_errors
+from wordsight.base.processor import processor_name
 
 _PACKAGES = ("wordsight", "numpy", "pillow", "onnxruntime", "torch")
 
@@ -21,7 +22,7 @@ def environment() -> dict[str, str | int]:
         "machine": platform.machine(),
         "system": platform.system(),
         "cores": os.cpu_count() or 0,
-        "processor": _processor(),
+        "processor": processor_name(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     for name in _PACKAGES:
@@ -30,14 +31,6 @@ def environment() -> dict[str, str | int]:
         except metadata.PackageNotFoundError:
             continue
     return facts
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if not info.exists():
-        return platform.processor()
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:

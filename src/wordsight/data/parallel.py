@@ -4,20 +4,16 @@ Decoding and resizing release Python's lock inside Pillow, so threads use all co
 between processes.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from wordsight.base.processor import cores
+
 T = TypeVar("T")
 R = TypeVar("R")
 _AHEAD = 8  # items under way for each worker
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ordered_map(

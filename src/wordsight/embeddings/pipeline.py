@@ -4,7 +4,6 @@ Pillow and the engines leave Python's lock while they compute, so threads are en
 decoded comes out with its error instead of a row, and the others go on.  Knows neither sources nor stores.
 """
 
-import os
 import queue
 import threading
 import time
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from wordsight.base.errors import InputError
+from wordsight.base.processor import cores
 from wordsight.engines.engine import Pixels, Rows
 
 T = TypeVar("T")
@@ -62,9 +62,8 @@ class Clock:
 
 
 def decode_threads() -> int:
-    """Return how many threads decode: one for each processor this process may use, at most 8."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, 8)
+    """Return how many threads decode: one for each core this process may use, at most 8."""
+    return min(cores(), 8)
 
 
 def encode_pictures(

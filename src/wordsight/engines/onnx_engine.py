@@ -20,7 +20,7 @@ from wordsight.base.files import read_json
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
-from wordsight.engines.processor import processor, processors
+from wordsight.base.processor import cores, processor
 from wordsight.weights.folder import ENGINES, read_manifest
 from wordsight.weights.graphs import graph_files
 
@@ -64,7 +64,7 @@ class OnnxEngine:
         self.precision = (
             "fp32" if self._foreign else choose_precision(folder, precision)
         )  # a finished graph has no other
-        self.threads = threads or processors()
+        self.threads = threads or cores()
         self.batch = min(2 * IMAGES * self.threads, MOST)
         self._folder = folder
         self._sessions: dict[tuple[str, int], Any] = {}  # by tower and threads

@@ -15,7 +15,7 @@ import openvino
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.onnx_engine import IMAGES, TEXTS, convert_command, graph_path
-from wordsight.engines.processor import processor, processors
+from wordsight.base.processor import cores, processor
 from wordsight.weights.folder import read_manifest
 
 TAIL = 1024  # bytes at the end of a graph, where its metadata stand
@@ -46,7 +46,7 @@ class OpenVinoEngine:
         self._requests: dict[str, Any] = {}
         self._options = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
-            "INFERENCE_NUM_THREADS": threads or processors(),
+            "INFERENCE_NUM_THREADS": threads or cores(),
             "NUM_STREAMS": 1,
         }
 

@@ -1,6 +1,9 @@
+import os
+import platform
+
 import pytest
 
-from wordsight.engines.processor import Processor, read_processor
+from wordsight.base.processor import Processor, cores, processor_name, read_processor
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,19 @@ def test_what_a_processor_can_do_is_read_from_its_flags(tmp_path, machine, flags
 def test_what_is_missing_is_named():
     assert read_processor(machine="aarch64").lacks == ""
     assert Processor(int8=False, avx512=True, bf16=True).lacks == "VNNI"
+
+
+def test_the_processor_is_named_by_itself_else_by_python(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name : Made 5000\nmodel name : Made 5001\n")
+    assert processor_name(tmp_path / "cpuinfo") == "Made 5000"
+    (tmp_path / "cpuinfo").write_text("Features : fp asimd\n")
+    assert processor_name(tmp_path / "cpuinfo") == platform.processor()
+    assert processor_name(tmp_path / "none") == platform.processor()
+
+
+def test_cores_are_those_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 6}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert cores() == 7

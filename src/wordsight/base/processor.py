@@ -1,4 +1,4 @@
-"""What this processor can do, read once at the start: the engines choose their precision by it."""
+"""What processor this is, what it can do, and how many of its cores this process may use."""
 
 import os
 import platform
@@ -46,6 +46,13 @@ def processor() -> Processor:
     return read_processor()
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
+def processor_name(cpuinfo: Path = CPUINFO) -> str:
+    """Return the name the processor gives itself; what Python knows of it where /proc/cpuinfo does not say."""
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
