@@ -188,12 +188,12 @@ def _without_code(text: str) -> str:
 
 
 def _texts(*suffixes: str) -> list[Path]:
-    """Return the project's own texts: no build outputs, caches or environments."""
+    """Return the project's own texts: no build outputs, caches or environments, nor what a worktree has as .git."""
     skipped = {"build", "dist", "runs", "__pycache__"}
     found = []
     for folder, below, names in os.walk(ROOT):
         below[:] = [name for name in below if name not in skipped and (name == ".ci" or not name.startswith("."))]
-        found += [Path(folder) / name for name in names if Path(name).suffix in suffixes]
+        found += [Path(folder) / name for name in names if Path(name).suffix in suffixes and name != ".git"]
     return sorted(found)
 
 

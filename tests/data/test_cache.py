@@ -9,7 +9,7 @@ import pytest
 
 from wordsight.base.errors import FormatError, StorageError
 from wordsight.data import cache as cache_module
-from wordsight.data.cache import build_cache, default_folder
+from wordsight.data.cache import build_cache
 from wordsight.data.fake import FakeSource
 from wordsight.data.source import open_source
 from wordsight.images.spec import PreprocessSpec
@@ -87,8 +87,5 @@ def test_a_damaged_cache_says_so(tmp_path):
 
 
 def test_where_caches_lie(monkeypatch, tmp_path):
-    monkeypatch.delenv("WORDSIGHT_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "wordsight" / "pictures"
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "w"))
-    assert default_folder() == tmp_path / "w" / "pictures"
+    assert build_cache(FakeSource(4), size=16).folder.parent == tmp_path / "w" / "pictures"

@@ -4,10 +4,10 @@ import pytest
 from wordsight.base import progress
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json, write_json
+from wordsight.base.processor import Processor
 from wordsight.engines import onnx_engine
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import some_pictures, some_texts
-from wordsight.base.processor import Processor
 from wordsight.weights.folder import read_manifest
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from wordsight.base.errors import FormatError, MissingExtra, NotFound, UsageError
+from wordsight.base.processor import Processor
 from wordsight.engines import open as opening
 from wordsight.engines.export import export
 from wordsight.engines.fake import FakeEngine
@@ -14,7 +15,6 @@ from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.open import open_engine
 from wordsight.engines.openvino_engine import OpenVinoEngine
 from wordsight.engines.parity import some_pictures, some_texts
-from wordsight.base.processor import Processor
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.weights.folder import read_manifest
 

@@ -4,8 +4,8 @@
     cache.array[17]                   # uint8 (112, 112, 3), memory-mapped
     cache.texts[17], cache.labels[17], cache.keys[17]
 
-One folder a source, size and way of resizing, by default below `~/.cache/wordsight/pictures` (XDG_CACHE_HOME is
-honoured, WORDSIGHT_CACHE sets another place): `pixels.npy`, `words.jsonl` and `cache.json`.  It is built beside
+One folder a source, size and way of resizing, by default below `pictures` in our cache (`base.cache`):
+`pixels.npy`, `words.jsonl` and `cache.json`.  It is built beside
 and renamed, so it is whole or not there; a source whose files change gets another folder.
 """
 
@@ -21,6 +21,7 @@ from typing import IO, Literal
 import numpy as np
 from numpy.lib import format as npy
 
+from wordsight.base.cache import cache_folder
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import read_json, sha256_bytes, storage_errors, write_json
 from wordsight.base.nouns import Sample
@@ -91,13 +92,6 @@ class PictureCache:
         return self._prompter.draw(self.words(row), chance)
 
 
-def default_folder() -> Path:
-    """Return where caches lie unless told otherwise."""
-    if "WORDSIGHT_CACHE" in os.environ:
-        return Path(os.environ["WORDSIGHT_CACHE"]) / "pictures"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wordsight" / "pictures"
-
-
 def build_cache(
     source: Source,
     *,
@@ -113,7 +107,7 @@ def build_cache(
     """
     fingerprint = source.fingerprint()
     identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
-    place = (folder or default_folder()) / f"{_plain(source.name)}-{size}-{identity}"
+    place = (folder or cache_folder() / "pictures") / f"{_plain(source.name)}-{size}-{identity}"
     if (place / "cache.json").exists():
         return PictureCache(place)
     temporary = place.with_name(f".{place.name}.{os.getpid()}.part")

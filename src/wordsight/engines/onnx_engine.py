@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from wordsight.base.config import from_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json
+from wordsight.base.processor import cores, processor
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
-from wordsight.base.processor import cores, processor
 from wordsight.weights.folder import ENGINES, read_manifest
 from wordsight.weights.graphs import graph_files
 

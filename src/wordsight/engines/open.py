@@ -12,10 +12,10 @@ from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.optional import resolve
+from wordsight.base.processor import processor
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine
 from wordsight.engines.onnx_engine import PRECISIONS
-from wordsight.base.processor import processor
 from wordsight.towers.shapes import own
 from wordsight.weights.folder import WEIGHTS, Manifest, read_manifest
 

@@ -13,9 +13,9 @@ import numpy as np
 import openvino
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.processor import cores, processor
 from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.onnx_engine import IMAGES, TEXTS, convert_command, graph_path
-from wordsight.base.processor import cores, processor
 from wordsight.weights.folder import read_manifest
 
 TAIL = 1024  # bytes at the end of a graph, where its metadata stand

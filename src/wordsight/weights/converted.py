@@ -2,7 +2,7 @@
 
     folder = converted(Path("ViT-B-32.pt"))
 
-The cache ($WORDSIGHT_CACHE, `weights.places`) is asked by path, and by size and time of every file that the
+The cache (`base.cache`) is asked by path, and by size and time of every file that the
 model is made of, so a changed file is converted again.  Free of PyTorch.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wordsight import __version__
+from wordsight.base.cache import VARIABLE, cache_folder
 from wordsight.base.errors import StorageError, UnknownModel
 from wordsight.base.files import runs, storage_errors
 from wordsight.base.progress import notice
@@ -22,7 +23,6 @@ from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import Manifest, save_checkpoint
 from wordsight.weights.formats.table import read_any
-from wordsight.weights.places import VARIABLE, cache_folder
 
 CONVERSION = 1  # raised when formats are read differently, so that nothing old is used
 BESIDE = (".json", ".txt", ".model")  # configuration and vocabularies, looked for beside a file of weights

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wordsight.base.cache import cache_folder
 from wordsight.base.errors import FormatError, UnknownModel
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.optional import require
 from wordsight.base.progress import notice
 from wordsight.weights.found import WEIGHT_FILES
 from wordsight.weights.names import Address
-from wordsight.weights.places import cache_folder
 
 # configuration and tokenizer files; no code, no pictures, no other frameworks' weights
 SMALL = ("*.json", "merges.txt", "vocab.txt", "*.model", "README.md")
