@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import normalise
+from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.folder import save_checkpoint
-from wordsight.weights.formats import openclip
-from wordsight.weights.found import Found
+from wordsight.weights.formats.openclip import format as openclip
 
 _OPERATORS = torch.library.Library("torchvision", "DEF")  # the CPU build of PyTorch has no compiled torchvision
 for _name in ("nms", "qnms"):
@@ -60,7 +60,7 @@ def built(name: str, place: Path) -> tuple[Any, Path]:
     (theirs / "open_clip_config.json").write_text(json.dumps({"model_cfg": cfg, "preprocess_cfg": {}}))
     state = {key: value.contiguous().clone() for key, value in model.state_dict().items()}
     save_file(state, theirs / "open_clip_model.safetensors")
-    save_checkpoint(openclip.read(Found(theirs)), ours)
+    save_checkpoint(openclip.read(CheckpointFiles(theirs)), ours)
     return model, ours
 
 

@@ -13,8 +13,8 @@ from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.folder import read_checkpoint, read_manifest, save_model
-from wordsight.weights.found import Found
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_public_file_and_back(public, tmp_path, capsys):
     assert convert_with(public, tmp_path / "ours", "--to", "wordsight") == 0
     assert "assumed: that the towers use QuickGELU" in capsys.readouterr().err
     assert convert_with(tmp_path / "ours", tmp_path / "back.pt", "--to", "openai") == 0
-    before, after = Found(public).tensors, Found(tmp_path / "back.pt").tensors
+    before, after = CheckpointFiles(public).tensors, CheckpointFiles(tmp_path / "back.pt").tensors
     assert set(before) == set(after)
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert not (tmp_path / "cache").exists()  # only what is used without converting is kept there
@@ -117,7 +117,7 @@ def test_another_size_interpolates_positions(public, tmp_path):
 
 
 def test_a_part_of_a_training_checkpoint(public, tmp_path):
-    state = {name: torch.from_numpy(np.array(array)) for name, array in Found(public).tensors.items()}
+    state = {name: torch.from_numpy(np.array(array)) for name, array in CheckpointFiles(public).tensors.items()}
     averaged = {name: value * 2 if value.is_floating_point() else value for name, value in state.items()}
     torch.save({"epoch": 3, "state_dict": state, "state_dict_ema": averaged}, tmp_path / "epoch_3.pt")
     assert convert_with(tmp_path / "epoch_3.pt", tmp_path / "plain", "--to", "wordsight") == 0

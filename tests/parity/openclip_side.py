@@ -9,7 +9,7 @@ import torch
 from compare import TEXTS, our_rows, record
 from PIL import Image
 
-from wordsight.weights.formats import openclip
+from wordsight.weights.formats.openclip import format as openclip
 from wordsight.weights.formats.table import read_any
 
 TEXT = {"context_length": 12, "width": 64, "heads": 2, "layers": 2}

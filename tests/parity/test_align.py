@@ -11,9 +11,9 @@ from transformers import AlignConfig, AlignModel
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
 from wordsight.base.errors import FormatError, NotFound, ShapeMismatch, UsageError
-from wordsight.weights.formats import external_align
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.huggingface import align as external_align
 from wordsight.weights.formats.table import read_any, write_as
-from wordsight.weights.found import Found
 
 VISION = {
     "image_size": 60,
@@ -107,7 +107,7 @@ def test_what_the_files_do_not_say_is_said(place):
 
 
 def test_weights_are_used_exactly_once(place):
-    found = Found(place)
+    found = CheckpointFiles(place)
     found.__dict__["tensors"] = dict(found.tensors) | {"text_model.embeddings.position_ids": np.arange(80)[None]}
     assert "text.transformer.embeddings.position_ids" not in external_align.read(found).state
     found.__dict__["tensors"]["decoder.weight"] = np.zeros(3, np.float32)
@@ -119,13 +119,13 @@ def test_weights_are_used_exactly_once(place):
 
 
 def test_a_scale_beyond_the_limit_is_said(place):
-    found = Found(place)
+    found = CheckpointFiles(place)
     found.__dict__["tensors"] = dict(found.tensors) | {"temperature": np.float32(0.008).reshape(())}
     assert external_align.read(found).assumed[0].startswith("the temperature stands for a scale of 125.0")
 
 
 def test_a_temperature_below_nothing_and_a_tokenizer_too_large_are_refused(place):
-    found = Found(place)
+    found = CheckpointFiles(place)
     found.__dict__["tensors"] = dict(found.tensors) | {"temperature": np.float32(-1).reshape(())}
     with pytest.raises(FormatError, match="temperature -1"):
         external_align.read(found)

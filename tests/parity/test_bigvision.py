@@ -22,10 +22,10 @@ from torch import nn
 from wordsight.base.errors import ShapeMismatch, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
+from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.folder import load_towers, save_checkpoint
-from wordsight.weights.formats import bigvision
+from wordsight.weights.formats.bigvision import format as bigvision
 from wordsight.weights.formats.table import read_any, write_as
-from wordsight.weights.found import Found
 
 WIDTH, HEADS, DEPTH, HIDDEN = 48, 3, 2, 80
 VOCABULARY, LENGTH, PATCH, GRID = 200, 12, 8, 4
@@ -273,7 +273,7 @@ def test_towers_that_it_cannot_hold(tmp_path):
 
 def test_other_files_are_not_taken_for_it(tmp_path):
     np.savez(tmp_path / "vit.npz", **{"embedding/kernel": np.zeros((2, 2, 3, 4), np.float32)})
-    assert not bigvision.recognise(Found(tmp_path / "vit.npz"))
+    assert not bigvision.recognise(CheckpointFiles(tmp_path / "vit.npz"))
 
 
 @pytest.fixture(scope="module")

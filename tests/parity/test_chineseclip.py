@@ -11,9 +11,9 @@ from transformers import ChineseCLIPConfig, ChineseCLIPModel
 from transformers.models.chinese_clip.image_processing_pil_chinese_clip import ChineseCLIPImageProcessorPil
 
 from wordsight.base.errors import ShapeMismatch, UsageError
-from wordsight.weights.formats import external_chineseclip
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.huggingface import chinese_clip as external_chineseclip
 from wordsight.weights.formats.table import read_any, write_as
-from wordsight.weights.found import Found
 
 VISION = {
     "image_size": 32,
@@ -90,7 +90,7 @@ def test_older_places_of_the_configuration_go_first(tmp_path):
 
 
 def test_weights_are_used_exactly_once(tmp_path):
-    found = Found(save(tmp_path / "theirs"))
+    found = CheckpointFiles(save(tmp_path / "theirs"))
     tensors = dict(found.tensors)
     found.__dict__["tensors"] = tensors | {
         "text_model.embeddings.position_ids": np.arange(80)[None],

@@ -16,9 +16,12 @@ from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
 from wordsight.towers.spec import hidden_width
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Keys
-from wordsight.weights.formats import eva, eva_trunk, openclip
-from wordsight.weights.formats.eva_trunk import Known
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.eva import format as eva
+from wordsight.weights.formats.openclip import eva_trunk as openclip_eva
+from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.trunks import eva as eva_trunk
+from wordsight.weights.formats.trunks.eva import Known
 from wordsight.weights.resize import resize_checkpoint
 
 CASES = cases("eva")
@@ -47,7 +50,7 @@ def test_own_names(row, known, tmp_path):
     case = CASES[row]
     if case["known"]:
         known(64, *case["known"])
-    found = Found(own_file(tmp_path / "model.pt", row))
+    found = CheckpointFiles(own_file(tmp_path / "model.pt", row))
     assert eva.recognise(found) and not openclip.recognise(found)
     checkpoint = eva.read(found)
     images, texts = rows(checkpoint, tmp_path / "ours")
@@ -68,7 +71,7 @@ def test_text_tower_nested_as_older_files_have_it(tmp_path):
         name if name.startswith("visual.") else f"text.{name}": value for name, value in drawn(CASES[ROTARY]).items()
     }
     write_torch(tmp_path / "model.pt", weights)
-    images, texts = rows(eva.read(Found(tmp_path / "model.pt")), tmp_path / "ours")
+    images, texts = rows(eva.read(CheckpointFiles(tmp_path / "model.pt")), tmp_path / "ours")
     record("EVA-CLIP: text tower nested, images", CASES[ROTARY]["neighbour"], images, CASES[ROTARY]["images"])
     record("EVA-CLIP: text tower nested, texts", CASES[ROTARY]["neighbour"], texts, CASES[ROTARY]["texts"])
 
@@ -78,30 +81,32 @@ def test_rotary_tables_decide_and_are_checked(tmp_path):
         f".freqs_{kind}": np.array(CASES[ROTARY]["tables"][f"freqs_{kind}"], np.float16) for kind in ("cos", "sin")
     }
     half = {name: tables["." + name.rpartition(".")[2]] for name in CASES[ROTARY]["shapes"] if ".freqs_" in name}
-    checkpoint = eva.read(Found(own_file(tmp_path / "half.pt", ROTARY, **half)))
+    checkpoint = eva.read(CheckpointFiles(own_file(tmp_path / "half.pt", ROTARY, **half)))
     image = checkpoint.spec.image
     assert (image.rotary, image.rotary_grid, image.heads) == ("eva", 16, 2)
     assert not any("heads" in said or "rotary" in said for said in checkpoint.assumed)
     wrong = {"visual.rope.freqs_sin": -tables[".freqs_sin"].astype(np.float32)}
     with pytest.raises(FormatError, match="rotary tables"):
-        eva.read(Found(own_file(tmp_path / "wrong.pt", ROTARY, **wrong)))
+        eva.read(CheckpointFiles(own_file(tmp_path / "wrong.pt", ROTARY, **wrong)))
     wrong = {"visual.blocks.1.attn.rope.freqs_cos": np.ones((16, 30), np.float32)}
     with pytest.raises(FormatError, match="rotary tables"):
-        eva.read(Found(own_file(tmp_path / "wrong.pt", ROTARY, **wrong)))
+        eva.read(CheckpointFiles(own_file(tmp_path / "wrong.pt", ROTARY, **wrong)))
     shared = {name: np.ones(0, np.float32) for name in CASES[ROTARY]["shapes"] if ".attn.rope." in name}
-    assert eva.read(Found(own_file(tmp_path / "shared.pt", ROTARY, **shared))).spec.image == image
+    assert eva.read(CheckpointFiles(own_file(tmp_path / "shared.pt", ROTARY, **shared))).spec.image == image
 
 
 def test_parts_of_different_types_are_no_matrix(tmp_path):
     key = drawn(CASES[ROTARY])["visual.blocks.0.attn.k_proj.weight"].astype(np.float64)
     with pytest.raises(ShapeMismatch, match="different types"):
-        eva.read(Found(own_file(tmp_path / "mixed.pt", ROTARY, **{"visual.blocks.0.attn.k_proj.weight": key})))
+        eva.read(
+            CheckpointFiles(own_file(tmp_path / "mixed.pt", ROTARY, **{"visual.blocks.0.attn.k_proj.weight": key}))
+        )
 
 
 def test_every_weight_is_used_once(tmp_path):
     extra = own_file(tmp_path / "more.pt", ROTARY, **{"visual.mask_token": np.ones((1, 1, 64), np.float32)})
     with pytest.raises(ShapeMismatch, match="visual.mask_token"):
-        eva.read(Found(extra))
+        eva.read(CheckpointFiles(extra))
     for lacking in (
         "visual.head.bias",
         "visual.blocks.0.attn.v_bias",
@@ -109,10 +114,10 @@ def test_every_weight_is_used_once(tmp_path):
         "visual.blocks.0.attn.k_proj.weight",
     ):
         with pytest.raises(ShapeMismatch, match=lacking):
-            eva.read(Found(own_file(tmp_path / "less.pt", ROTARY, **{lacking: np.ones(0, np.float32)})))
+            eva.read(CheckpointFiles(own_file(tmp_path / "less.pt", ROTARY, **{lacking: np.ones(0, np.float32)})))
     less = own_file(tmp_path / "less.pt", ROTARY, **{"visual.blocks.1.mlp.w2.bias": np.ones(0, np.float32)})
     with pytest.raises(ShapeMismatch, match=r"visual.blocks.1.mlp.w2.bias"):
-        eva.read(Found(less))
+        eva.read(CheckpointFiles(less))
 
 
 SIZES = {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 2, "num_heads": 2}
@@ -140,7 +145,7 @@ def trunk(monkeypatch, known):
 
         monkeypatch.setitem(_registry._model_entrypoints, name, entry)
         hidden = int(64 * options.get("mlp_ratio", 4))
-        monkeypatch.setattr(eva, "TRUNKS", {name: eva.Trunk(64, 2, hidden, 8, 32)})
+        monkeypatch.setattr(openclip_eva, "TRUNKS", {name: openclip_eva.Trunk(64, 2, hidden, 8, 32)})
         known(64, 2, "post" if options.get("use_post_norm") else "pre")
         return entry
 
@@ -181,15 +186,15 @@ def test_timm_reads_the_own_names_as_we_do(trunk, known, tmp_path):
     weights = {name: torch.from_numpy(value) for name, value in drawn(CASES[ROTARY]).items()}
     converted = timm_eva.checkpoint_filter_fn(dict(weights), model)
     model.load_state_dict(converted, strict=True)
-    checkpoint = eva.read(Found(own_file(tmp_path / "model.pt", ROTARY)))
-    _, trunk_weights = eva.write_trunk(checkpoint.spec, checkpoint.state)
+    checkpoint = eva.read(CheckpointFiles(own_file(tmp_path / "model.pt", ROTARY)))
+    _, trunk_weights = openclip_eva.write_trunk(checkpoint.spec, checkpoint.state)
     assert {name.removeprefix("visual.trunk.") for name in trunk_weights} == set(converted)
     for name, value in converted.items():
         np.testing.assert_array_equal(trunk_weights["visual.trunk." + name], value.numpy(), err_msg=name)
 
 
 def test_the_published_sizes_are_timms():
-    for name, row in eva.TRUNKS.items():
+    for name, row in openclip_eva.TRUNKS.items():
         with torch.device("meta"):
             made = timm.create_model(name, num_classes=8)
         block, patch = made.blocks[0], made.patch_embed
@@ -202,12 +207,12 @@ def test_the_published_sizes_are_timms():
 
 def test_what_cannot_be_written(known, tmp_path):
     known(64, 2, "pre")
-    checkpoint = eva.read(Found(own_file(tmp_path / "model.pt", "EVA-CLIP-8B")))
+    checkpoint = eva.read(CheckpointFiles(own_file(tmp_path / "model.pt", "EVA-CLIP-8B")))
     with pytest.raises(UsageError, match="none of width 64"):
         openclip.write(checkpoint, tmp_path / "back")
     keys = Keys({"visual.trunk.blocks.0.attn.q_bias": np.ones(1)}, where="x")
-    assert eva.recognise_trunk(keys, {"timm_model_name": "eva02_base_patch16_clip_224"})
-    assert not eva.recognise_trunk(keys, {"timm_model_name": "convnext_base"})
+    assert openclip_eva.recognise_trunk(keys, {"timm_model_name": "eva02_base_patch16_clip_224"})
+    assert not openclip_eva.recognise_trunk(keys, {"timm_model_name": "convnext_base"})
 
 
 @pytest.mark.parametrize(
@@ -220,7 +225,7 @@ def test_what_cannot_be_written(known, tmp_path):
 )
 def test_what_the_file_has_no_place_for_is_refused(part, given, said, known, tmp_path):
     known(64, 2, "pre")
-    checkpoint = eva.read(Found(own_file(tmp_path / "model.pt", "EVA-CLIP-8B")))
+    checkpoint = eva.read(CheckpointFiles(own_file(tmp_path / "model.pt", "EVA-CLIP-8B")))
     assert any("preprocess.resize" in sentence for sentence in checkpoint.assumed)
     spec = replace(checkpoint.spec, **{part: replace(getattr(checkpoint.spec, part), **given)})
     with pytest.raises(UsageError, match=said):

@@ -9,15 +9,15 @@ from wordsight.engines.export import export
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import some_pictures, some_texts
 from wordsight.engines.torch_engine import TorchEngine
+from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.folder import save_checkpoint
-from wordsight.weights.formats import openclip
-from wordsight.weights.found import Found
+from wordsight.weights.formats.openclip import format as openclip
 
 
 def exported(place, cfg, kind, tmp_path):
     folder_of(place, make(cfg, kind), cfg)
     ours = tmp_path / "ours"
-    save_checkpoint(openclip.read(Found(place)), ours)
+    save_checkpoint(openclip.read(CheckpointFiles(place)), ours)
     report = export(ours, precisions=["int8", "fp32", "fp16"], threads=1)
     return ours, report
 

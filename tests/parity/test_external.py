@@ -20,8 +20,9 @@ from wordsight.towers.external_check import IMAGE_FIELDS, TEXT_FIELDS, full_conf
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 from wordsight.weights.checkpoint import Keys
-from wordsight.weights.formats import external, external_known, openclip
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.openclip import known_trunks, timm_tower, transformers_text
 from wordsight.weights.tensors import fit
 
 
@@ -221,7 +222,7 @@ def test_text_trunks_that_open_clip_does_not_have(case, tmp_path):
     state = {f"text.transformer.{name}": value.numpy() for name, value in model.state_dict().items()}
     keys = Keys(state | {"text.proj.weight": projection}, where="here")
     cfg = {"hf_config": beside, "hf_proj_type": "linear", "hf_pooler_type": "mean_pooler", "context_length": 20}
-    spec, state = external.read_text(keys, cfg, 24)
+    spec, state = transformers_text.read_text(keys, cfg, 24)
     keys.finish()
     spec = replace(spec, options=spec.options | {"pooler": pooler})
     tower = TransformersTextTower(spec, 24).eval()
@@ -247,13 +248,13 @@ def test_text_trunks_that_open_clip_does_not_have(case, tmp_path):
     assert not any(value.is_meta for value in (*fitted.parameters(), *fitted.buffers()))
     with torch.no_grad():
         assert torch.equal(fitted.encode_text(tokens, normalize=False), tower(tokens))
-    again = full_config(TEXT_FIELDS, kind, external.trunk_config(spec), "x")
+    again = full_config(TEXT_FIELDS, kind, transformers_text.trunk_config(spec), "x")
     assert again == text_options(spec).config
 
 
 def convnext_folder(place, monkeypatch, **cfg):
     """A tiny ConvNeXt model whose shapes are those of a published name."""
-    monkeypatch.setitem(external_known.CONVNEXTS, ((1, 1, 2, 1), 16), "convnext_tiny_test")
+    monkeypatch.setitem(known_trunks.CONVNEXTS, ((1, 1, 2, 1), 16), "convnext_tiny_test")
     vision = {"timm_model_name": "convnext_tiny_test", "timm_pool": "", "image_size": 256} | cfg
     cfg = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": TEXT}
     return folder_of(place, make(cfg), cfg)
@@ -262,32 +263,32 @@ def convnext_folder(place, monkeypatch, **cfg):
 @pytest.mark.parametrize("projection", ["linear", "mlp"])
 def test_a_bare_convnext_is_known_by_its_shapes(projection, tmp_path, monkeypatch):
     place = convnext_folder(tmp_path / "theirs", monkeypatch, timm_proj=projection)
-    tensors = Found(place).tensors
-    assert external.guess_image(tensors, 48) == {
+    tensors = CheckpointFiles(place).tensors
+    assert timm_tower.guess_image(tensors, 48) == {
         "timm_model_name": "convnext_tiny_test",
         "timm_pool": "",
         "timm_proj": projection,
         "image_size": 256,
     }
     keys = Keys({name: value for name, value in tensors.items() if name.startswith("visual.")}, where="here")
-    spec, state = external.read_image(keys, {}, 48)
+    spec, state = timm_tower.read_image(keys, {}, 48)
     keys.finish()
     assert (spec.trunk, spec.size, len(state)) == ("convnext_tiny_test", 256, len(keys))
     with pytest.raises(FormatError, match="its weights alone do not name"):
-        external.guess_image({"visual.trunk.stem.0.weight": np.zeros((17, 3, 4, 4))}, 48)
+        timm_tower.guess_image({"visual.trunk.stem.0.weight": np.zeros((17, 3, 4, 4))}, 48)
 
 
 def test_the_sizes_of_published_trunks_are_theirs():
     import timm
 
-    for (depths, width), name in external_known.CONVNEXTS.items():
+    for (depths, width), name in known_trunks.CONVNEXTS.items():
         with torch.device("meta"):
             made = timm.create_model(name, num_classes=0)
         found = tuple(len(stage.blocks) for stage in made.stages)
         assert (found, made.stem[0].out_channels) == (depths, width), name
-    for name, (kind, given) in external_known.TRUNKS.items():
+    for name, (kind, given) in known_trunks.TRUNKS.items():
         assert set(given) <= set(TEXT_FIELDS[kind]), name
-    assert external_known.known_trunk("FacebookAI/roberta-base") == external_known.known_trunk("roberta-base")
+    assert known_trunks.known_trunk("FacebookAI/roberta-base") == known_trunks.known_trunk("roberta-base")
 
 
 def test_defaults_are_those_of_transformers():
@@ -300,7 +301,7 @@ def test_defaults_are_those_of_transformers():
 
 def test_weights_that_do_not_fit_their_trunk_are_listed(tmp_path, monkeypatch):
     place = convnext_folder(tmp_path / "theirs", monkeypatch)
-    checkpoint = openclip.read(Found(place))
+    checkpoint = openclip.read(CheckpointFiles(place))
     state = dict(checkpoint.state)
     state["visual.trunk.other"] = state.pop("visual.trunk.stem.0.bias")
     with pytest.raises(
@@ -319,7 +320,7 @@ def roberta_keys(**more):
 
 def test_position_tables_of_older_files_are_left_out():
     keys, config = roberta_keys(**{"text.transformer.embeddings.position_ids": np.arange(40)[None]})
-    _, state = external.read_text(keys, {"hf_config": config}, 24)
+    _, state = transformers_text.read_text(keys, {"hf_config": config}, 24)
     keys.finish()
     assert "text.transformer.embeddings.position_ids" not in state
 
@@ -341,22 +342,22 @@ def test_text_trunks_that_are_refused(cfg, message):
     if cfg.get("hf_config") == 1:
         cfg = cfg | {"hf_config": config}
     with pytest.raises(FormatError, match=message):
-        external.read_text(keys, cfg, 24)
+        transformers_text.read_text(keys, cfg, 24)
 
 
 def test_what_open_clip_has_no_place_for():
     keys, config = roberta_keys()
-    spec, _ = external.read_text(keys, {"hf_config": config, "hf_model_name": "x/y"}, 24)
-    assert external.text_cfg(spec)["hf_model_name"] == "x/y"
+    spec, _ = transformers_text.read_text(keys, {"hf_config": config, "hf_model_name": "x/y"}, 24)
+    assert transformers_text.text_cfg(spec)["hf_model_name"] == "x/y"
     for options in ({"pooler": "last"}, {"projection_bias": True}, {"name": ""}, {"pooling_layer": True}):
         with pytest.raises(UsageError, match="open_clip has no place"):
-            external.text_cfg(replace(spec, options=spec.options | options))
+            transformers_text.text_cfg(replace(spec, options=spec.options | options))
     image = ImageTowerSpec(kind="timm", trunk="convnext_base", options={"arguments": {"patch_drop_rate": 0.5}})
-    assert external.image_cfg(image)["patch_dropout"] == 0.5
+    assert timm_tower.image_cfg(image)["patch_dropout"] == 0.5
     with pytest.raises(UsageError, match="cannot be told depths"):
-        external.image_cfg(replace(image, options={"arguments": {"depths": [1, 1, 1, 1]}}))
+        timm_tower.image_cfg(replace(image, options={"arguments": {"depths": [1, 1, 1, 1]}}))
     with pytest.raises(UsageError, match="no image tower of kind 'transformers'"):
-        external.image_cfg(ImageTowerSpec(kind="transformers", trunk="align_vision_model"))
+        timm_tower.image_cfg(ImageTowerSpec(kind="transformers", trunk="align_vision_model"))
 
 
 @pytest.mark.parametrize(
@@ -365,4 +366,4 @@ def test_what_open_clip_has_no_place_for():
 )
 def test_image_configurations_that_are_refused(cfg, message):
     with pytest.raises(FormatError, match=message):
-        external.read_image(Keys({}, where="here"), {"timm_model_name": "convnext_base"} | cfg, 48)
+        timm_tower.read_image(Keys({}, where="here"), {"timm_model_name": "convnext_base"} | cfg, 48)

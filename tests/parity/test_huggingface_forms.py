@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 from transformers import Siglip2ImageProcessor
 
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
+from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.folder import load_towers, save_checkpoint
-from wordsight.weights.formats import huggingface
+from wordsight.weights.formats.huggingface import format as huggingface
 from wordsight.weights.formats.table import read_any, write_as
-from wordsight.weights.found import Found
 
 SIDE = {"height": 32, "width": 32}
 
@@ -287,5 +287,5 @@ def test_openclip_weights_in_a_folder_with_a_config(tmp_path):
     """Hub folders of LAION hold both; the weights decide, not the configuration."""
     folder = clip_folder(tmp_path / "theirs")
     save_file({"visual.proj": torch.zeros(2, 2)}, folder / "open_clip_model.safetensors")
-    assert not huggingface.recognise(Found(folder))
-    assert huggingface.recognise(Found(folder / "model.safetensors"))
+    assert not huggingface.recognise(CheckpointFiles(folder))
+    assert huggingface.recognise(CheckpointFiles(folder / "model.safetensors"))

@@ -14,10 +14,10 @@ from transformers import AutoTokenizer
 from wordsight.base.errors import FormatError
 from wordsight.text.open import open_tokenizer
 from wordsight.towers.spec import ModelSpec, TextTowerSpec
-from wordsight.weights.formats.huggingface_words import read_words
-from wordsight.weights.formats.huggingface_words_out import word_files
-from wordsight.weights.formats.pieces import piece_ids
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.huggingface.read_tokenizer import read_words
+from wordsight.weights.formats.huggingface.write_tokenizer import word_files
+from wordsight.weights.formats.tokenizers.sentencepiece import piece_ids
 
 HARD = [
     *TEXTS,
@@ -48,7 +48,7 @@ def same(folder, layout, size, tmp_path):
     """Our tokens of a folder are transformers', and those of the folder that we write."""
     (folder / "config.json").write_text(json.dumps({"model_type": layout}), encoding="utf-8")
     text = text_of(layout, size)
-    words = read_words(Found(folder), layout, text)
+    words = read_words(CheckpointFiles(folder), layout, text)
     for name, content in words.vocabulary.items():
         (tmp_path / name).write_bytes(content)
     expected = their_tokens(folder, layout)
@@ -59,7 +59,7 @@ def same(folder, layout, size, tmp_path):
         (back / name).write_bytes(content)
     (back / "config.json").write_text(json.dumps({"model_type": layout}), encoding="utf-8")
     assert np.array_equal(their_tokens(back, layout), expected)
-    again = read_words(Found(back), layout, text)
+    again = read_words(CheckpointFiles(back), layout, text)
     for name, content in again.vocabulary.items():
         (tmp_path / name).write_bytes(content)
     assert np.array_equal(open_tokenizer(again.spec, tmp_path).batch(HARD), expected)
@@ -166,17 +166,17 @@ def test_lower_case_asked_for_beside_the_file(tmp_path):
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     config |= {"tokenizer_class": "GemmaTokenizer", "do_lower_case": True, "padding_side": "right"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    words = read_words(Found(folder), "siglip", text_of("siglip", len(tokenizer)))
+    words = read_words(CheckpointFiles(folder), "siglip", text_of("siglip", len(tokenizer)))
     (tmp_path / "tokenizer.json").write_bytes(words.vocabulary["tokenizer.json"])
     assert words.spec.cleaning == "lower"
     assert np.array_equal(open_tokenizer(words.spec, tmp_path).batch(HARD), expected)
 
 
 def test_without_files(tmp_path):
-    clip = read_words(Found(tmp_path), "clip", text_of("clip", 49408))
+    clip = read_words(CheckpointFiles(tmp_path), "clip", text_of("clip", 49408))
     assert clip.spec.vocabulary == "clip" and "--tokenizer" in clip.assumed[0]
     for size, name, pad in ((32_000, "c4_en", 1), (250_000, "mC4", 1), (256_000, "Gemma", 0)):
-        words = read_words(Found(tmp_path), "siglip", text_of("siglip", size))
+        words = read_words(CheckpointFiles(tmp_path), "siglip", text_of("siglip", size))
         assert name in words.assumed[0] and words.spec.pad_id == pad and words.spec.end_id == 1
 
 

@@ -15,9 +15,13 @@ from safetensors.torch import save_file
 from timm.models import _registry, fastvit, vision_transformer_hybrid
 
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
-from wordsight.weights.formats import mobileclip, mobileclip_fold, mobileclip_out, openclip, openclip_hybrid
-from wordsight.weights.formats.mobileclip_fold import fold, unfold
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.mobileclip import format as mobileclip
+from wordsight.weights.formats.mobileclip import own_names as mobileclip_out
+from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.trunks import fastvit as mobileclip_fold
+from wordsight.weights.formats.trunks import mci as openclip_hybrid
+from wordsight.weights.formats.trunks.fastvit import fold, unfold
 
 PLAIN = {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"}
 CLIP = {"interpolation": "bilinear"}  # open_clip's mean and std, of MobileCLIP2-S3 and -S4
@@ -85,7 +89,7 @@ def test_there_and_back(row, tmp_path):
     checkpoint = both_ways(f"MobileCLIP{'-' * (row[0] != '2')}{row} in open_clip's layout", place, tmp_path)
     alone = tmp_path / "alone.pt"
     torch.save(torch_state(place), alone)
-    found = openclip.read(Found(alone))
+    found = openclip.read(CheckpointFiles(alone))
     assert (
         found.spec.text.mask == checkpoint.spec.text.mask and found.spec.image.options == checkpoint.spec.image.options
     )
@@ -290,7 +294,7 @@ def test_apples_own_naming(row, form, tmp_path):
         timm.utils.reparameterize_model(model.visual, inplace=True)
         state = folded_words(apple(model.state_dict()))
     torch.save(state, tmp_path / "apple.pt")
-    found = Found(tmp_path / "apple.pt")
+    found = CheckpointFiles(tmp_path / "apple.pt")
     assert mobileclip.recognise(found) and not openclip.recognise(found)
     checkpoint = mobileclip.read(found)
     images, texts = rows(checkpoint, tmp_path / "ours")
@@ -299,7 +303,7 @@ def test_apples_own_naming(row, form, tmp_path):
     assert checkpoint.spec.preprocess.mean == (0.0, 0.0, 0.0) and checkpoint.spec.preprocess.interpolation == "bilinear"
     assert checkpoint.spec.text.mask == ("causal" if row == "B" else "none")
     mobileclip.write(checkpoint, tmp_path / "written.pt")
-    again = mobileclip.read(Found(tmp_path / "written.pt"))
+    again = mobileclip.read(CheckpointFiles(tmp_path / "written.pt"))
     assert again.spec == replace(checkpoint.spec, name="written")
     for ours, expect in zip(rows(again, tmp_path / "again"), expected, strict=True):
         record(f"MobileCLIP-{row} in Apple's naming, {form}, written", "open_clip_torch", ours, expect)
@@ -315,7 +319,7 @@ def test_apples_files_are_written_for_open_clip(tmp_path):
     cfg["vision_cfg"]["image_size"] = 256
     model = without_bias(lively(cfg))
     torch.save(apple(model.state_dict()), tmp_path / "apple.pt")
-    openclip.write(mobileclip.read(Found(tmp_path / "apple.pt")), tmp_path / "back")
+    openclip.write(mobileclip.read(CheckpointFiles(tmp_path / "apple.pt")), tmp_path / "back")
     for ours, expected in zip(theirs(tmp_path / "back"), rows_of(model), strict=True):
         record("MobileCLIP-S in Apple's naming, written for open_clip", "open_clip_torch", ours, expected)
 
@@ -325,13 +329,13 @@ def test_what_apple_has_no_place_for_is_named(row, tmp_path):
     place = folder_of(tmp_path / "theirs", lively(CONFIGS[row]), CONFIGS[row], CLIP)
     said = {"2-S3": "fastvit_mci3", "B": r"stem_padding = 0, image.epsilon = 1e-06"}[row]
     with pytest.raises(UsageError, match=said):
-        mobileclip.write(openclip.read(Found(place)), tmp_path / "out.pt")
+        mobileclip.write(openclip.read(CheckpointFiles(place)), tmp_path / "out.pt")
 
 
 def test_what_open_clip_makes_of_b_has_to_be_asked_for(tmp_path):
     model = without_bias(lively(CONFIGS["B"]))
     torch.save(apple(model.state_dict()), tmp_path / "apple.pt")
-    checkpoint = mobileclip.read(Found(tmp_path / "apple.pt"))
+    checkpoint = mobileclip.read(CheckpointFiles(tmp_path / "apple.pt"))
     with pytest.raises(UsageError, match=r"stem_padding = 1, image.epsilon = 1e-05.*--set image.stem_padding=0"):
         openclip.write(checkpoint, tmp_path / "back")
     image = replace(checkpoint.spec.image, stem_padding=0, epsilon=1e-6)
@@ -344,7 +348,7 @@ def test_s0_cannot_be_written_for_open_clip(tmp_path):
     model = with_mixers(without_bias(lively(CONFIGS["S"])), CONFIGS["S"]["text_cfg"]["width"])
     torch.save(apple(model.state_dict()), tmp_path / "apple.pt")
     with pytest.raises(UsageError, match=r"text\.mixer = 5"):
-        openclip.write(mobileclip.read(Found(tmp_path / "apple.pt")), tmp_path / "back")
+        openclip.write(mobileclip.read(CheckpointFiles(tmp_path / "apple.pt")), tmp_path / "back")
 
 
 def test_folding_is_undone():
@@ -360,15 +364,15 @@ def test_what_is_left_over_or_missing_is_named(tmp_path):
     state = apple(make(CONFIGS["S"], "CustomTextCLIP").state_dict())
     save_file(state | {"text_encoder.more": torch.zeros(2)}, tmp_path / "more.safetensors")
     with pytest.raises(ShapeMismatch, match=r"text_encoder\.more"):
-        mobileclip.read(Found(tmp_path / "more.safetensors"))
+        mobileclip.read(CheckpointFiles(tmp_path / "more.safetensors"))
     del state["logit_scale"]
     save_file(state, tmp_path / "less.safetensors")
     with pytest.raises(ShapeMismatch, match="logit_scale"):
-        mobileclip.read(Found(tmp_path / "less.safetensors"))
+        mobileclip.read(CheckpointFiles(tmp_path / "less.safetensors"))
 
 
 def test_unknown_sizes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mobileclip_fold, "TRUNKS", {})
     save_file(apple(make(CONFIGS["S"], "CustomTextCLIP").state_dict()), tmp_path / "x.safetensors")
     with pytest.raises(FormatError, match="S0 to S4 and B"):
-        mobileclip.read(Found(tmp_path / "x.safetensors"))
+        mobileclip.read(CheckpointFiles(tmp_path / "x.safetensors"))

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from wordsight.engines.foreign import run_foreign
 from wordsight.images.transform import load_pixels
 from wordsight.text.open import open_tokenizer
-from wordsight.weights.formats.onnxfolder import IMAGE, TEXT, read, recognise
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.onnxfolder.format import IMAGE, TEXT, read, recognise
 
 CONTEXT = 12
 WORDS = ["a", "photo", "of", "red", "green", "dog", "cat", "shoe", "two", "on", "grass"]
@@ -68,7 +68,7 @@ def session(path):
 
 def test_pictures(folder):
     place, model, cfg = folder
-    checkpoint = read(Found(place))
+    checkpoint = read(CheckpointFiles(place))
     random = np.random.default_rng(0)
     pictures = [
         Image.fromarray(random.integers(0, 255, (h, w, 3), dtype=np.uint8)) for h, w in [(40, 61), (33, 32), (90, 31)]
@@ -88,7 +88,7 @@ def test_pictures(folder):
 
 def test_texts(folder):
     place, model, _ = folder
-    checkpoint = read(Found(place))
+    checkpoint = read(CheckpointFiles(place))
     words, _ = tokenizer()
     words.enable_padding(length=CONTEXT, pad_token="[PAD]", pad_id=0)
     words.enable_truncation(max_length=CONTEXT)
@@ -112,7 +112,7 @@ def test_how_many_words_stands_in_the_tokenizer_where_the_trunk_is_one_of_transf
         model = {"type": "WordLevel", "unk_token": "<s>", "vocab": {word: n for n, (word, _) in enumerate(pieces)}}
     (tmp_path / "copy" / "textual" / "tokenizer.json").write_text(json.dumps({"model": model, "added_tokens": []}))
     (tmp_path / "copy" / "textual" / "tokenizer_config.json").write_text(json.dumps({"pad_token": "<pad>"}))
-    spec = read(Found(tmp_path / "copy")).spec
+    spec = read(CheckpointFiles(tmp_path / "copy")).spec
     assert spec.tokenizer.vocabulary_size == spec.text.vocabulary_size == 60_003
     assert (spec.tokenizer.pad_id, spec.loss, spec.bias) == (1, "softmax", None)
 
@@ -125,6 +125,6 @@ def tmp_tokenizer(checkpoint, place):
 
 def test_what_is_recognised(folder, tmp_path):
     place, _, _ = folder
-    assert recognise(Found(place))
-    assert not recognise(Found(tmp_path))
-    assert "no temperature" in read(Found(place)).assumed[0]
+    assert recognise(CheckpointFiles(place))
+    assert not recognise(CheckpointFiles(tmp_path))
+    assert "no temperature" in read(CheckpointFiles(place)).assumed[0]

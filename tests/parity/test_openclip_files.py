@@ -13,8 +13,8 @@ from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
 from wordsight.towers.build import build
 from wordsight.towers.catalogue import architecture
 from wordsight.weights.checkpoint import Checkpoint
-from wordsight.weights.formats import openclip
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.openclip import format as openclip
 
 # widths from which the heads can be told
 TEXT = {"context_length": 12, "width": 64, "heads": 1, "layers": 2}
@@ -52,7 +52,7 @@ def test_an_averaged_copy_is_taken_when_asked_for(tmp_path):
     whole = {"epoch": 1, "name": "x", "state_dict": model.state_dict(), "state_dict_ema": average.state_dict()}
     torch.save(whole, tmp_path / "both.pt")
     for part, chosen in (("", model), ("state_dict_ema", average)):
-        found = openclip.read(Found(tmp_path / "both.pt", part=part))
+        found = openclip.read(CheckpointFiles(tmp_path / "both.pt", part=part))
         assert np.array_equal(found.state["visual.proj"], chosen.state_dict()["visual.proj"].numpy())
 
 
@@ -119,7 +119,7 @@ def test_resnets_alone(tmp_path):
 def test_clipa_and_coca_alone_are_told_by_their_parts(tmp_path):
     vision = CFG["vision_cfg"] | {"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True}
     torch.save(make(CFG | {"vision_cfg": vision}).state_dict(), tmp_path / "clipa.pt")
-    found = openclip.read(Found(tmp_path / "clipa.pt"))
+    found = openclip.read(CheckpointFiles(tmp_path / "clipa.pt"))
     assert (found.spec.image.pool, found.spec.text.pool, found.spec.text.mask) == ("mean", "last", "none")
     assert (found.spec.preprocess.interpolation, found.spec.preprocess.resize) == ("bilinear", "squash")
     vision = CFG["vision_cfg"] | {"attentional_pool": True, "attn_pooler_queries": 5, "output_tokens": True}
@@ -127,7 +127,7 @@ def test_clipa_and_coca_alone_are_told_by_their_parts(tmp_path):
     text = TEXT | {"embed_cls": True, "output_tokens": True}
     made = make(CFG | {"vision_cfg": vision, "text_cfg": text, "multimodal_cfg": decoder}, "CoCa")
     torch.save(made.state_dict(), tmp_path / "coca.pt")
-    found = openclip.read(Found(tmp_path / "coca.pt"))
+    found = openclip.read(CheckpointFiles(tmp_path / "coca.pt"))
     assert (found.spec.image.pool, found.spec.image.pool_queries, found.spec.text.pool) == ("queries", 5, "class")
 
 
@@ -142,16 +142,16 @@ def test_what_is_left_over_missing_or_of_another_shape_is_named(tmp_path):
         state = {name: value for name, value in (model.state_dict() | change).items() if value is not None}
         torch.save(state, tmp_path / "x.pt")
         with pytest.raises(ShapeMismatch, match=said):
-            openclip.read(Found(tmp_path / "x.pt"))
+            openclip.read(CheckpointFiles(tmp_path / "x.pt"))
 
 
 def test_other_formats_are_left_to_their_readers(tmp_path):
     state = make(CFG).state_dict()
     for name in ("input_resolution", "visual.attn_pool.probe", "visual.cls_token"):
         torch.save(state | {name: torch.zeros(1)}, tmp_path / "x.pt")
-        assert not openclip.recognise(Found(tmp_path / "x.pt"))
+        assert not openclip.recognise(CheckpointFiles(tmp_path / "x.pt"))
     torch.save({"weight": torch.zeros(2)}, tmp_path / "x.pt")
-    assert not openclip.recognise(Found(tmp_path / "x.pt"))
+    assert not openclip.recognise(CheckpointFiles(tmp_path / "x.pt"))
 
 
 def test_damaged_configurations_are_refused(tmp_path):
@@ -165,7 +165,7 @@ def test_damaged_configurations_are_refused(tmp_path):
     ):
         (place / "open_clip_config.json").write_text(content)
         with pytest.raises(FormatError):
-            openclip.read(Found(place))
+            openclip.read(CheckpointFiles(place))
 
 
 def native(**image):
@@ -197,7 +197,7 @@ def test_what_open_clip_has_no_place_for_is_named(options, said, tmp_path):
 def test_our_own_plain_towers_are_written(tmp_path):
     checkpoint = native(activation="quick_gelu", text_activation="quick_gelu")
     openclip.write(checkpoint, tmp_path / "out")
-    again = openclip.read(Found(tmp_path / "out"))
+    again = openclip.read(CheckpointFiles(tmp_path / "out"))
     assert replace(again.spec, name=checkpoint.spec.name, preprocess=checkpoint.spec.preprocess) == checkpoint.spec
     assert set(again.state) == set(checkpoint.state)
     assert theirs(tmp_path / "out")[0].shape[1] == 48

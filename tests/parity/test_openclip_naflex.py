@@ -11,7 +11,7 @@ from test_openclip_variants import SIGLIP, siglip_cfg
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.weights.folder import load_towers, save_checkpoint
-from wordsight.weights.formats import openclip
+from wordsight.weights.formats.openclip import format as openclip
 from wordsight.weights.formats.table import read_any
 
 NAME = "naflexvit_base_patch16_siglip"

@@ -10,8 +10,11 @@ import torch
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.checkpoint import Keys
-from wordsight.weights.formats import openclip, openclip_guess, openclip_native, openclip_timm
-from wordsight.weights.formats.openclip_config import Config, preprocessing, typed
+from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.openclip import guess as openclip_guess
+from wordsight.weights.formats.openclip import native as openclip_native
+from wordsight.weights.formats.openclip import timm_vit as openclip_timm
+from wordsight.weights.formats.openclip.config import Config, preprocessing, typed
 
 NAMES = open_clip.list_models()
 

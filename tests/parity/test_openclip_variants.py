@@ -15,11 +15,12 @@ from openclip_side import TEXT, VISION, both_ways, folder_of, make, ours, theirs
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.spec import TextTowerSpec
-from wordsight.weights.formats import openclip, openclip_timm
-from wordsight.weights.formats.openclip_config import Text, preprocess_cfg
-from wordsight.weights.formats.openclip_guess import guessed
-from wordsight.weights.formats.openclip_words import read_words
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.openclip import timm_vit as openclip_timm
+from wordsight.weights.formats.openclip.config import Text, preprocess_cfg
+from wordsight.weights.formats.openclip.guess import guessed
+from wordsight.weights.formats.openclip.tokenizer import read_words
 
 HALF = [0.5, 0.5, 0.5]
 SIGLIP = {"mean": HALF, "std": HALF, "interpolation": "bicubic", "resize_mode": "squash"}
@@ -279,7 +280,7 @@ def test_what_fills_up_short_texts_is_said_where_no_file_says_it(tmp_path):
     cfg = {"embed_dim": 48, "vision_cfg": VISION, "text_cfg": text}
     folder_of(place, make(cfg), cfg)
     (place / "tokenizer_config.json").unlink()
-    checkpoint = openclip.read(Found(place))
+    checkpoint = openclip.read(CheckpointFiles(place))
     assert checkpoint.spec.tokenizer.pad_id == 1
     assert any("token 1 (<pad>)" in said for said in checkpoint.assumed)
 
@@ -291,7 +292,7 @@ def test_siglips_vocabularies_fill_up_with_their_end(size, pad, tmp_path):
     (tmp_path / "x.pt").touch()
     cfg = Text(vocab_size=size, hf_tokenizer_name="x", tokenizer_kwargs={"clean": "canonicalize"})
     text = TextTowerSpec(vocabulary_size=size, mask="none", pool="last")
-    assert read_words(Found(tmp_path), cfg, text)[0].pad_id == pad
+    assert read_words(CheckpointFiles(tmp_path), cfg, text)[0].pad_id == pad
 
 
 @pytest.mark.parametrize(("size", "end"), [(901629, 2), (250100, 1), (250002, None)])
@@ -302,7 +303,7 @@ def test_the_end_of_texts_is_told_by_the_vocabulary(size, end, tmp_path):
     }
     state["token_embedding.weight"] = np.broadcast_to(np.float32(0), (size, 64))
     torch.save({}, tmp_path / "x.pt")
-    config = guessed(Found(tmp_path / "x.pt"), state)
+    config = guessed(CheckpointFiles(tmp_path / "x.pt"), state)
     assert (config.model.text_cfg.pool_type == "eos") == (end is not None)
     assert end is None or config.model.text_cfg.eos_id == end
     assert any("largest token" in said for said in config.assumed) == (end is None)

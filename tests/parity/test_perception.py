@@ -14,8 +14,11 @@ from timm.models import _registry
 from timm.models import eva as timm_eva
 
 from wordsight.base.errors import ShapeMismatch, UsageError
-from wordsight.weights.formats import openclip, perception
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.openclip import perception_trunk
+from wordsight.weights.formats.perception import format as perception
+from wordsight.weights.formats.trunks.perception import HEADS
 from wordsight.weights.resize import resize_checkpoint
 
 CASES = cases("perception")
@@ -32,7 +35,7 @@ def own_file(path, row, more=None):
 @pytest.mark.parametrize("row", CASES)
 def test_own_names(row, tmp_path):
     case = CASES[row]
-    found = Found(own_file(tmp_path / "model.pt", row))
+    found = CheckpointFiles(own_file(tmp_path / "model.pt", row))
     assert perception.recognise(found) and not openclip.recognise(found)
     checkpoint = perception.read(found)
     assert checkpoint.spec.image.has_class_token == (row == "PE-Core, class token")
@@ -52,7 +55,10 @@ def test_own_names(row, tmp_path):
 def test_every_weight_is_used_once(tmp_path):
     more = {"visual.mask_token": np.ones(128, np.float32)}
     with pytest.raises(ShapeMismatch, match=r"visual.mask_token"):
-        rows(perception.read(Found(own_file(tmp_path / "model.pt", "PE-Core, class token", more))), tmp_path / "ours")
+        rows(
+            perception.read(CheckpointFiles(own_file(tmp_path / "model.pt", "PE-Core, class token", more))),
+            tmp_path / "ours",
+        )
 
 
 @pytest.fixture
@@ -72,7 +78,7 @@ def trunk(monkeypatch):
             return timm_eva.Eva(**sizes | kind | kept)
 
         monkeypatch.setitem(_registry._model_entrypoints, name, entry)
-        monkeypatch.setattr(perception, "TRUNKS", {name: perception.Trunk(128, 2, 320, 8, 32, class_token)})
+        monkeypatch.setattr(perception_trunk, "TRUNKS", {name: perception_trunk.Trunk(128, 2, 320, 8, 32, class_token)})
         return entry
 
     return teach
@@ -103,26 +109,26 @@ def test_timm_reads_the_own_names_as_we_do(trunk, tmp_path):
     model = trunk("vit_pe_core_tiny_patch8_32")(num_classes=16).eval()
     converted = timm_eva.checkpoint_filter_fn({n: torch.from_numpy(v) for n, v in drawn(CASES[row]).items()}, model)
     model.load_state_dict(converted, strict=True)
-    checkpoint = perception.read(Found(own_file(tmp_path / "model.pt", row)))
-    _, weights = perception.write_trunk(checkpoint.spec, checkpoint.state)
+    checkpoint = perception.read(CheckpointFiles(own_file(tmp_path / "model.pt", row)))
+    _, weights = perception_trunk.write_trunk(checkpoint.spec, checkpoint.state)
     assert {name.removeprefix("visual.trunk.") for name in weights} == set(converted)
     for name, value in converted.items():
         np.testing.assert_array_equal(weights["visual.trunk." + name], value.numpy(), err_msg=name)
 
 
 def test_the_published_sizes_are_timms():
-    for name, row in perception.TRUNKS.items():
+    for name, row in perception_trunk.TRUNKS.items():
         with torch.device("meta"):
             made = timm.create_model(name, num_classes=8)
         block, patch = made.blocks[0], made.patch_embed
         assert (made.embed_dim, len(made.blocks), block.mlp.fc1.out_features) == (row.width, row.layers, row.hidden)
         assert (patch.patch_size[0], patch.img_size[0]) == (row.patch, row.size)
-        assert block.attn.num_heads == perception.HEADS.get(row.width, row.width // 64)
+        assert block.attn.num_heads == HEADS.get(row.width, row.width // 64)
         assert (made.cls_token is not None) == row.class_token
 
 
 def test_what_cannot_be_written(tmp_path):
-    checkpoint = perception.read(Found(own_file(tmp_path / "model.pt", "PE-Core, class token")))
+    checkpoint = perception.read(CheckpointFiles(own_file(tmp_path / "model.pt", "PE-Core, class token")))
     with pytest.raises(UsageError, match="none of width 128"):
         openclip.write(checkpoint, tmp_path / "back")
 
@@ -136,7 +142,7 @@ def test_what_cannot_be_written(tmp_path):
     ],
 )
 def test_what_the_file_has_no_place_for_is_refused(part, given, said, tmp_path):
-    checkpoint = perception.read(Found(own_file(tmp_path / "model.pt", "PE-Core, class token")))
+    checkpoint = perception.read(CheckpointFiles(own_file(tmp_path / "model.pt", "PE-Core, class token")))
     assert any("preprocess.resize" in sentence for sentence in checkpoint.assumed)
     spec = replace(checkpoint.spec, **{part: replace(getattr(checkpoint.spec, part), **given)})
     with pytest.raises(UsageError, match=said):

@@ -21,7 +21,7 @@ from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.archive.table import read_tree
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.archive.torchread import flattened
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
 
 BASE = torch.arange(100.0).reshape(10, 10)
 TENSORS = {
@@ -90,7 +90,7 @@ def test_training_checkpoints_of_torch(zipped, protocol, tmp_path):
     assert {name: tree[name] for name in plain} == {name: values[name] for name in plain}
     assert (tree["device"], tree["size"], tree["version"]) == ("cuda:0", (10, 10), str(torch.__version__))
     assert (tree["dtype"].path, tree["lists"]) == ("torch.float16", {1: [2.5, None, True]})
-    found = Found(path)
+    found = CheckpointFiles(path)
     assert (found.part, found.facts["epoch"], found.facts["name"]) == ("state_dict", 3, "ü-run")
     assert list(found.tensors) == list(TENSORS)
 
@@ -122,7 +122,7 @@ def test_torchscript_archives(how, tmp_path):
     model = Outer()
     made = torch.jit.script(model) if how == "script" else torch.jit.trace(model, torch.randn(2, 3).half())
     torch.jit.save(made, tmp_path / "x.pt")
-    found = Found(tmp_path / "x.pt")
+    found = CheckpointFiles(tmp_path / "x.pt")
     assert isinstance(found.tree, Record)
     assert set(found.tensors) == set(made.state_dict())
     assert all(same(found.tensors[name], tensor) for name, tensor in made.state_dict().items())
@@ -132,7 +132,7 @@ def test_big_endian_files(tmp_path):
     numbers = np.arange(4, dtype=">f4").tobytes()
     content = hostile.torch_zip(hostile.state(hostile.tensor()), numbers, **{"x/byteorder": b"big"})
     (tmp_path / "x.pt").write_bytes(content)
-    assert Found(tmp_path / "x.pt").tensors["weight"].tolist() == [[0, 1], [2, 3]]
+    assert CheckpointFiles(tmp_path / "x.pt").tensors["weight"].tolist() == [[0, 1], [2, 3]]
 
 
 def test_a_part_of_a_storage_of_old(tmp_path):
@@ -142,7 +142,7 @@ def test_a_part_of_a_storage_of_old(tmp_path):
     pickle = hostile.state(hostile.tensor(size=(3,), stride=(1,), storage=view))
     numbers = struct.pack("<q", 4) + np.arange(4, dtype="<f4").tobytes()
     (tmp_path / "x.pth").write_bytes(hostile.legacy(pickle, numbers=numbers))
-    assert Found(tmp_path / "x.pth").tensors["weight"].tolist() == [1, 2, 3]
+    assert CheckpointFiles(tmp_path / "x.pth").tensors["weight"].tolist() == [1, 2, 3]
 
 
 def test_what_is_written_for_torch_is_what_torch_reads(tmp_path):
@@ -153,7 +153,9 @@ def test_what_is_written_for_torch_is_what_torch_reads(tmp_path):
         read = torch.load(tmp_path / "x.pt", weights_only=True, mmap=mapped)
         assert list(read) == list(arrays)
         assert all(same(arrays[name], tensor) for name, tensor in read.items())
-    assert all(np.array_equal(array, arrays[name]) for name, array in Found(tmp_path / "x.pt").tensors.items())
+    assert all(
+        np.array_equal(array, arrays[name]) for name, array in CheckpointFiles(tmp_path / "x.pt").tensors.items()
+    )
     with pytest.raises(FormatError, match="c is of type complex64"):
         write_torch(tmp_path / "y.pt", {"c": np.zeros(1, np.complex64)})
 
@@ -169,7 +171,7 @@ def test_arrays_of_numpy(save, tmp_path):
         "flags": np.array([True]),
     }
     save(tmp_path / "x.npz", brain=halves, **values)
-    tensors = Found(tmp_path / "x.npz").tensors
+    tensors = CheckpointFiles(tmp_path / "x.npz").tensors
     assert tensors["brain"].tolist() == [[1, 2]]
     assert tensors["brain"].dtype == np.float32
     assert all(tensors[name].shape == np.shape(array) for name, array in values.items())
@@ -198,7 +200,7 @@ def test_weights_in_several_files(kind, tmp_path):
         places |= dict.fromkeys(part, name)
     index = "model.safetensors.index.json" if kind == "safetensors" else "pytorch_model.bin.index.json"
     (tmp_path / index).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
-    tensors = Found(tmp_path).tensors
+    tensors = CheckpointFiles(tmp_path).tensors
     assert set(tensors) == {"a", "b", "c"}
     assert all(same(tensors[name], tensor) for name, tensor in (a | b).items())
 
@@ -219,15 +221,15 @@ def test_weights_in_several_files(kind, tmp_path):
 )
 def test_where_the_weights_of_a_checkpoint_lie(tree, part, names, others, tmp_path):
     torch.save(tree, tmp_path / "x.pt")
-    found = Found(tmp_path / "x.pt")
+    found = CheckpointFiles(tmp_path / "x.pt")
     assert (found.part, list(found.tensors), found.others) == (part, names, others)
 
 
 def test_another_part_can_be_asked_for(tmp_path):
     torch.save({"state_dict": {"a": BASE}, "ema": {"module.a": BASE + 1}}, tmp_path / "x.pt")
-    assert same(Found(tmp_path / "x.pt", part="ema").tensors["a"], BASE + 1)
+    assert same(CheckpointFiles(tmp_path / "x.pt", part="ema").tensors["a"], BASE + 1)
     with pytest.raises(NotFound, match=r"has no part emu; it has state_dict, ema"):
-        _ = Found(tmp_path / "x.pt", part="emu").tensors
+        _ = CheckpointFiles(tmp_path / "x.pt", part="emu").tensors
 
 
 def test_numbers_are_read_when_they_are_taken(tmp_path):
@@ -236,10 +238,10 @@ def test_numbers_are_read_when_they_are_taken(tmp_path):
     content = (tmp_path / "x.pt").read_bytes()
     assert bytes(20000) in content
     (tmp_path / "x.pt").write_bytes(content.replace(bytes(20000), b"\x01" * 20000))
-    assert same(Found(tmp_path / "x.pt").tensors["a"], BASE)
+    assert same(CheckpointFiles(tmp_path / "x.pt").tensors["a"], BASE)
 
 
 def test_two_names_that_become_one_are_refused(tmp_path):
     torch.save({"visual._orig_mod.a": BASE, "visual.a": BASE}, tmp_path / "x.pt")
     with pytest.raises(FormatError, match="differ only in _orig_mod"):
-        _ = Found(tmp_path / "x.pt").tensors
+        _ = CheckpointFiles(tmp_path / "x.pt").tensors

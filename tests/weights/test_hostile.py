@@ -25,7 +25,7 @@ resource.setrlimit(resource.RLIMIT_CPU, (120, 120))
 from wordsight.base.errors import WordsightError
 from wordsight.weights.find import find_model
 from wordsight.weights.folder import read_checkpoint
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
 import wordsight.weights.converted, wordsight.weights.formats.table as table
 for name in table.FORMATS:
     table._do(name, "recognise")  # what is imported lazily is imported before
@@ -108,7 +108,7 @@ def test_the_corpus_would_do_harm_to_a_trusting_reader(tmp_path, monkeypatch):
 
 
 def test_the_code_of_a_script_is_never_run(tmp_path, monkeypatch):
-    from wordsight.weights.found import Found
+    from wordsight.weights.checkpoint_files import CheckpointFiles
 
     monkeypatch.chdir(tmp_path)
     script = hostile.name("__torch__", "Model") + b")\x81}" + hostile.text("weight") + hostile.tensor() + b"sb"
@@ -116,13 +116,13 @@ def test_the_code_of_a_script_is_never_run(tmp_path, monkeypatch):
     numbers = np.arange(4, dtype="<f4").tobytes()
     more = {"x/code/__torch__.py": code, "x/constants.pkl": b"\x80\x02)."}
     (tmp_path / "script.pt").write_bytes(hostile.torch_zip(hostile.PROTO + script + hostile.STOP, numbers, **more))
-    assert Found(tmp_path / "script.pt").tensors["weight"].tolist() == [[0, 1], [2, 3]]
+    assert CheckpointFiles(tmp_path / "script.pt").tensors["weight"].tolist() == [[0, 1], [2, 3]]
     assert not (tmp_path / hostile.CANARY).exists()
 
 
 def test_the_harmless_twins_are_read(tmp_path):
     """The same builders make files that are read, so it is the harm that is refused."""
-    from wordsight.weights.found import Found
+    from wordsight.weights.checkpoint_files import CheckpointFiles
 
     numbers = np.arange(4, dtype="<f4").tobytes()
     pickle = hostile.state(hostile.tensor(stride=(1, 2)))
@@ -133,7 +133,7 @@ def test_the_harmless_twins_are_read(tmp_path):
     storage = hostile.STORAGE.replace(b"tQ", b"NtQ")
     old = hostile.legacy(hostile.state(hostile.tensor(storage=storage)), numbers=b"\x04" + bytes(7) + numbers)
     (tmp_path / "d.pth").write_bytes(old)
-    found = {path.name: Found(path).tensors for path in sorted(tmp_path.iterdir())}
+    found = {path.name: CheckpointFiles(path).tensors for path in sorted(tmp_path.iterdir())}
     assert found["a.pt"]["weight"].tolist() == [[0, 2], [1, 3]]
     assert found["b.safetensors"]["weight"].tolist() == [[0, 1], [2, 3]]
     assert found["c.npz"]["params"].tolist() == [[0, 2], [1, 3]]

@@ -22,7 +22,7 @@ from wordsight.base.errors import FormatError, UnknownModel
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.optional import require
 from wordsight.base.progress import notice
-from wordsight.weights.found import WEIGHT_FILES
+from wordsight.weights.checkpoint_files import WEIGHT_FILES
 from wordsight.weights.names import Address
 
 # configuration and tokenizer files; no code, no pictures, no other frameworks' weights

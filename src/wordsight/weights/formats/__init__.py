@@ -1,1 +1,1 @@
-"""Public checkpoint formats: one file each with `recognise`, `read` and `write`; `table.py` lists them."""
+"""Public checkpoint formats: a folder each, whose `format.py` reads and writes; `table.py` lists them."""

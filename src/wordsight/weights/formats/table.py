@@ -5,8 +5,8 @@
 
 Every format is a module with three functions:
 
-    recognise(found: Found) -> bool                  by its files, keys and shapes
-    read(found: Found) -> Checkpoint                 every key used exactly once
+    recognise(found: CheckpointFiles) -> bool                  by its files, keys and shapes
+    read(found: CheckpointFiles) -> Checkpoint                 every key used exactly once
     write(checkpoint: Checkpoint, target: Path)      what the neighbour loads strictly; `UsageError` when it cannot
 
 A new format is one file and one row.  Free of PyTorch.
@@ -19,20 +19,20 @@ from typing import Any
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.optional import resolve
 from wordsight.weights.checkpoint import Checkpoint, some
-from wordsight.weights.found import Found
+from wordsight.weights.checkpoint_files import CheckpointFiles
 
 # what a configuration of wrong types or impossible numbers leads to
 FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError, RecursionError)
 # asked in this order: the first that recognises a place reads it
 FORMATS = {
-    "onnx-folder": "wordsight.weights.formats.onnxfolder",
-    "huggingface": "wordsight.weights.formats.huggingface",
-    "openclip": "wordsight.weights.formats.openclip",
-    "openai": "wordsight.weights.formats.openai",
-    "bigvision": "wordsight.weights.formats.bigvision",
-    "eva": "wordsight.weights.formats.eva",
-    "mobileclip": "wordsight.weights.formats.mobileclip",
-    "perception": "wordsight.weights.formats.perception",
+    "onnx-folder": "wordsight.weights.formats.onnxfolder.format",
+    "huggingface": "wordsight.weights.formats.huggingface.format",
+    "openclip": "wordsight.weights.formats.openclip.format",
+    "openai": "wordsight.weights.formats.openai.format",
+    "bigvision": "wordsight.weights.formats.bigvision.format",
+    "eva": "wordsight.weights.formats.eva.format",
+    "mobileclip": "wordsight.weights.formats.mobileclip.format",
+    "perception": "wordsight.weights.formats.perception.format",
 }
 
 
@@ -41,7 +41,7 @@ def read_any(path: Path, *, part: str = "") -> Checkpoint:
 
     `part` names the part of a training checkpoint that is wanted, such as "state_dict_ema".
     """
-    found = Found(path, part=part)
+    found = CheckpointFiles(path, part=part)
     for name in FORMATS:
         if _ask(name, "recognise", found):
             checkpoint: Checkpoint = _ask(name, "read", found)
@@ -54,7 +54,7 @@ def read_any(path: Path, *, part: str = "") -> Checkpoint:
     )
 
 
-def _parts(found: Found, checkpoint: Checkpoint) -> tuple[str, ...]:
+def _parts(found: CheckpointFiles, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Say which part of a training checkpoint was taken, where there was a choice that nobody made."""
     if checkpoint.graphs or found.asked or not found.others:
         return ()
@@ -71,7 +71,7 @@ def write_as(checkpoint: Checkpoint, target: Path, name: str) -> None:
     _do(name, "write")(checkpoint, target)
 
 
-def _ask(name: str, function: str, found: Found) -> Any:
+def _ask(name: str, function: str, found: CheckpointFiles) -> Any:
     """Call a format's function; what it did not expect of a configuration is an error of the file's."""
     try:
         return _do(name, function)(found)

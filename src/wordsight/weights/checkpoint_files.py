@@ -1,0 +1,155 @@
+"""A file or folder that somebody calls a model, before anybody knows its format.  Free of PyTorch.
+
+    found = CheckpointFiles(Path("folder or file"))
+    found.json("open_clip_config.json")     # dict, or None
+    found.tensors                           # name -> array, each read when it is taken
+    found.facts                             # plain values beside the weights: "epoch", "name"...
+
+Training checkpoints hold more than weights: `part` says which part was taken (see `PARTS`), `others` what else
+could have been, `tree` is all of it.  Knows which files of a folder hold weights and how each container is read;
+not what the names in it mean.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.files import read_json
+from wordsight.weights.archive.lazy import Stored, Tensors
+from wordsight.weights.archive.pickles import Record
+from wordsight.weights.archive.table import SUFFIXES, read_tree
+from wordsight.weights.archive.torchread import flattened
+
+# in order of preference; the names in use are those of open_clip's and Hugging Face's hubs
+WEIGHT_FILES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+)
+
+# where training checkpoints keep weights, the one that is taken first; averages (EMA) are taken when asked for, or
+# when there is nothing else, as open_clip's and EVA's own loaders do
+PARTS = ("state_dict", "model", "module", "params", "model_state_dict", "network")
+AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "module_ema", "ema_model", "params_ema")
+MOST_JSON = 128 * 2**20  # bytes; the largest tokenizer.json in use has 35 million
+WRAPPERS = ("module.", "_orig_mod.")  # put before every name by data parallelism and by torch.compile
+
+
+class CheckpointFiles:
+    """One place on disk: `path` as given, `folder` where files beside the weights are looked for."""
+
+    def __init__(self, path: Path, *, part: str = "") -> None:
+        if not path.exists():
+            raise NotFound(f"no file or folder {path}", cure="check the path")
+        self.path = path
+        self.folder = path if path.is_dir() else path.parent
+        self.asked = part
+
+    def file(self, name: str) -> Path | None:
+        """Return a file of the folder, or None."""
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON file of the folder, or None; one that is no JSON object is a `FormatError`."""
+        path = self.file(name)
+        if path is None:
+            return None
+        size = path.stat().st_size
+        if size > MOST_JSON:
+            raise FormatError(f"{path} has {size} bytes, too many for JSON", cure="fetch the model again")
+        values = read_json(path)
+        if not isinstance(values, dict):
+            raise FormatError(f"{path} holds no JSON object", cure="fetch the model again")
+        return values
+
+    @cached_property
+    def weights(self) -> Path:
+        """The file that holds the weights; none is a `NotFound`."""
+        if self.path.is_file():
+            return self.path
+        for name in WEIGHT_FILES:
+            if (self.folder / name).is_file():
+                return self.folder / name
+        alone = sorted(path for path in self.folder.iterdir() if path.suffix in SUFFIXES)
+        if len(alone) == 1:
+            return alone[0]
+        names = ", ".join(path.name for path in alone) or "none"
+        raise NotFound(f"{self.folder} does not hold one file of weights ({names})", cure="name the file itself")
+
+    @cached_property
+    def tree(self) -> Any:
+        """All that the weights file holds: nested dicts, lists, plain values; tensors as `Stored`."""
+        return read_tree(self.weights)
+
+    @cached_property
+    def part(self) -> str:
+        """The path (joined by dots) of the part of the file that holds the weights; "" is the top."""
+        if self.asked:
+            self._at(self.asked)
+            return self.asked
+        return ".".join(_weights_path(self.tree))
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Further parts that hold weights, such as averaged ones."""
+        if not isinstance(self.tree, dict):
+            return ()
+        known = [name for name in (*PARTS, *AVERAGES) if name != self.part.partition(".")[0]]
+        return tuple(name for name in known if _holds_weights(self.tree.get(name)))
+
+    @cached_property
+    def facts(self) -> Mapping[str, str | int | float]:
+        """The plain values at the top of the file: "epoch", "name"..."""
+        top = self.tree.fields if isinstance(self.tree, Record) else self.tree
+        values = top.items() if isinstance(top, dict) else ()
+        return {name: value for name, value in values if isinstance(name, str) and isinstance(value, str | int | float)}
+
+    @cached_property
+    def tensors(self) -> Tensors:
+        """The tensors of the part that holds the weights, under their names without `WRAPPERS`."""
+        return Tensors(unwrapped(flattened(self._at(self.part)), where=str(self.weights)))
+
+    def _at(self, part: str) -> Any:
+        node = self.tree
+        for name in part.split(".") if part else ():
+            inside = node.fields if isinstance(node, Record) else node
+            if not isinstance(inside, dict) or name not in inside:
+                names = list(inside) if isinstance(inside, dict) else []
+                raise NotFound(f"{self.weights} has no part {part}", cure=f"it has {', '.join(map(str, names[:10]))}")
+            node = inside[name]
+        return node
+
+
+def unwrapped(stored: Mapping[str, Stored], *, where: str) -> dict[str, Stored]:
+    """Return tensors under their names without what training put around them; two of one name are a `FormatError`."""
+    names = {name: name.replace("._orig_mod.", ".") for name in stored}
+    for _ in range(4):  # one around the other
+        for wrapper in WRAPPERS:
+            if names and all(name.startswith(wrapper) for name in names.values()):
+                names = {old: name[len(wrapper) :] for old, name in names.items()}
+    if len(set(names.values())) != len(names):
+        raise FormatError(f"{where} holds tensors whose names differ only in _orig_mod", cure="save the model again")
+    return {names[old]: tensor for old, tensor in stored.items()}
+
+
+def _weights_path(tree: Any) -> list[str]:
+    """Return where the weights lie in a training checkpoint, or nothing when they lie at the top."""
+    if isinstance(tree, dict):
+        for name in (*PARTS, *AVERAGES):
+            if _holds_weights(tree.get(name)):
+                return [name, *_weights_path(tree[name])]
+    return []
+
+
+def _holds_weights(value: Any) -> bool:
+    return isinstance(value, dict | Record) and bool(flattened(value))

@@ -1,0 +1,1 @@
+"""EVA-CLIP's files under baaivision/EVA's own names."""

@@ -1,0 +1,1 @@
+"""Folders of transformers: CLIP, SigLIP, ALIGN, Chinese CLIP."""

@@ -1,0 +1,39 @@
+"""What the folders of ALIGN and Chinese CLIP have in common: halves of a configuration, and writing one.
+
+Free of PyTorch.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.files import atomic_write
+from wordsight.weights.archive.safe import write_safetensors
+from wordsight.weights.checkpoint import Array
+from wordsight.weights.formats.tokenizers.clip_bpe import as_bytes
+
+Values = dict[str, Any]
+
+
+def half(config: Values, name: str) -> Values:
+    """Return "text_config" or "vision_config"; an older place of the same (`…_dict`) goes first, null is nothing."""
+    given = config.get(f"{name}_dict") or config.get(name) or {}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def write_folder(
+    target: Path, config: Values, *, pixels: Values, words: Mapping[str, bytes], tensors: Mapping[str, Array]
+) -> None:
+    """Write config.json, preprocessor_config.json, the tokenizer's files and model.safetensors."""
+    kinds = {str(array.dtype) for array in tensors.values() if array.ndim > 1}
+    config = config | {"dtype": kinds.pop() if len(kinds) == 1 else "float32"}
+    files = {
+        **words,
+        "preprocessor_config.json": as_bytes(pixels),
+        "config.json": as_bytes(config),
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    write_safetensors(target / "model.safetensors", tensors)
+    for name, content in files.items():
+        with atomic_write(target / name) as handle:
+            handle.write(content)

@@ -1,0 +1,120 @@
+"""Folders of transformers: CLIPModel, MetaClip2Model, SiglipModel, Siglip2Model; others through files of their own.
+
+    checkpoint = read(CheckpointFiles(Path("clip-vit-base-patch32")))   # configuration, weights, processor, tokenizer
+    write(checkpoint, Path("out"))                                      # what from_pretrained loads, nothing left over
+
+A bare file of weights with transformers' names is read too; what it does not say is assumed and said.
+Free of PyTorch.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from wordsight.base.errors import FormatError
+from wordsight.base.files import atomic_write
+from wordsight.towers.spec import ModelSpec
+from wordsight.weights.archive.safe import write_safetensors
+from wordsight.weights.checkpoint import Array, Checkpoint, Keys
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.huggingface import align, chinese_clip, layers
+from wordsight.weights.formats.huggingface import config as configs
+from wordsight.weights.formats.huggingface.fitting import fitting
+from wordsight.weights.formats.huggingface.layers import Layout
+from wordsight.weights.formats.huggingface.processor import read_pixels, write_pixels
+from wordsight.weights.formats.huggingface.read_tokenizer import read_words
+from wordsight.weights.formats.huggingface.write_tokenizer import word_files
+from wordsight.weights.formats.tokenizers.clip_bpe import as_bytes
+
+OTHERS = {"align": align.read, "chinese_clip": chinese_clip.read}  # model_type -> what reads it
+MARKS = ("text_model.embeddings.", "vision_model.embeddings.")
+PROCESSORS: dict[Layout, str] = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
+DTYPES = {"float32": "float32", "float16": "float16"}
+
+
+def recognise(found: CheckpointFiles) -> bool:
+    """Whether the weights have transformers' names for two towers."""
+    return all(any(name.startswith(mark) for name in found.tensors) for mark in MARKS)
+
+
+def read(found: CheckpointFiles) -> Checkpoint:
+    """Return the model; every weight is used exactly once, or `ShapeMismatch` lists what is left or missing."""
+    values = found.json("config.json")
+    kind = (values or {}).get("model_type", "")
+    if kind in OTHERS:
+        return OTHERS[kind](found)
+    keys = Keys(found.tensors, where=str(found.weights))
+    layout = _layout(keys, kind, found)
+    state = layers.take_image(keys, layout) | layers.take_text(keys, layout) | layers.take_scales(keys, layout)
+    keys.drop(*layers.BUFFERS)
+    keys.finish()
+    config = configs.Config.of(layout, values) or configs.Config.guessed(layout, state)
+    spec, vocabulary, assumed = _spec(found, layout, state, config)
+    origin = {"format": "huggingface", "model_type": kind or layout, "file": found.weights.name}
+    return Checkpoint(spec, state, vocabulary, (*config.assumed, *assumed), origin)
+
+
+def write(checkpoint: Checkpoint, target: Path) -> None:
+    """Write a folder for `from_pretrained`; `UsageError` where transformers has no class for such towers."""
+    spec = checkpoint.spec
+    if spec.text.kind == "transformers":
+        write_other = align.write if spec.image.kind == "transformers" else chinese_clip.write
+        write_other(checkpoint, target)
+        return
+    layout = fitting(spec)
+    state = checkpoint.state
+    tensors = layers.give_image(state, layout) | layers.give_text(state, layout) | layers.give_scales(state, layout)
+    name = PROCESSORS[layout]
+    pixels = write_pixels(spec.preprocess, f"{name}ImageProcessor") | {"processor_class": f"{name}Processor"}
+    files = {
+        "config.json": as_bytes(configs.as_json(spec, layout, _dtype(tensors))),
+        "preprocessor_config.json": as_bytes(pixels),
+        **word_files(spec, checkpoint.vocabulary, layout),
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    write_safetensors(target / "model.safetensors", tensors)
+    for file, content in files.items():
+        with atomic_write(target / file) as handle:
+            handle.write(content)
+
+
+def _layout(keys: Keys, kind: str, found: CheckpointFiles) -> Layout:
+    """Return the layout that `config.json` names, or the one that the names and shapes say."""
+    if kind in configs.LAYOUTS:
+        return configs.LAYOUTS[kind]
+    if kind:
+        raise FormatError(
+            f"{found.folder} holds a {kind} model",
+            cure=f"two towers are read: {', '.join((*configs.LAYOUTS, *OTHERS))}",
+        )
+    if "visual_projection.weight" in keys:
+        return "clip"
+    return "siglip2" if keys["vision_model.embeddings.patch_embedding.weight"].ndim == 2 else "siglip"
+
+
+def _spec(
+    found: CheckpointFiles, layout: Layout, state: layers.State, config: configs.Config
+) -> tuple[ModelSpec, dict[str, bytes], tuple[str, ...]]:
+    """Return the whole spec, the tokenizer's files, and what was assumed for either."""
+    image = configs.image_tower(state, layout, config.image)
+    text = configs.text_tower(state, layout, config)
+    words = read_words(found, layout, text)
+    pixels = read_pixels(found, size=image.size, defaults=layout)
+    text = replace(text, pad_id=words.spec.pad_id)
+    common = ModelSpec(
+        found.folder.resolve().name if found.path.is_dir() else found.path.stem,
+        image=image,
+        text=text,
+        preprocess=pixels.spec,
+        tokenizer=words.spec,
+    )
+    if layout == "clip":
+        spec = replace(common, width=state["visual.proj"].shape[1])
+    else:
+        # initial values of the paper (Zhai et al. 2023, "Sigmoid loss", algorithm 1)
+        spec = replace(common, width=len(state["text_projection.bias"]), loss="sigmoid", scale=10.0, bias=-10.0)
+    return spec, dict(words.vocabulary), (*words.assumed, *pixels.assumed)
+
+
+def _dtype(tensors: dict[str, Array]) -> str:
+    kinds = {str(tensor.dtype) for tensor in tensors.values() if tensor.ndim > 1}
+    return DTYPES.get(kinds.pop(), "float32") if len(kinds) == 1 else "float32"

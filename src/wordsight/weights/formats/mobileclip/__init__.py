@@ -1,0 +1,1 @@
+"""MobileCLIP's files under Apple's own names."""

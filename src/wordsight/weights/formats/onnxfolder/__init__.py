@@ -1,0 +1,1 @@
+"""Folders of finished ONNX graphs."""

@@ -1,0 +1,121 @@
+"""Folders of finished ONNX graphs, image and text apart, as published for photo applications; used as they are.
+
+Layout: `visual/model.onnx`, `visual/preprocess_cfg.json`, `textual/model.onnx`, `textual/tokenizer.json`,
+`textual/tokenizer_config.json`, and open_clip's model configuration as `config.json`.  No weights: such a model can be
+run, not trained, converted or quantised.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.errors import FormatError, UsageError
+from wordsight.images.spec import CLIP_MEAN, CLIP_STD, PreprocessSpec
+from wordsight.text.spec import TokenizerSpec
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.tokenizers.tokenizer_json import token_ids, token_text
+
+IMAGE, TEXT = "visual/model.onnx", "textual/model.onnx"
+TOKENIZER = "tokenizer.json"
+SCALE = 100.0  # the limit that softmax models' scales learn to (Radford et al. 2021, section 2.5)
+SIGMOID_BIAS = -10.0  # where SigLIP's bias starts (Zhai et al. 2023, section 3.2)
+
+
+def recognise(found: CheckpointFiles) -> bool:
+    """Are both graphs there?"""
+    return found.path.is_dir() and found.file(IMAGE) is not None and found.file(TEXT) is not None
+
+
+def read(found: CheckpointFiles) -> Checkpoint:
+    """Return the model; a folder without its tokenizer or preprocessing is a `FormatError` that names the file."""
+    config = _values(found, "config.json")
+    words = {name: value for name, value in (config.get("text_cfg") or {}).items() if value is not None}
+    tokenizer = _tokenizer(found, words)
+    sigmoid = config.get("init_logit_bias") is not None
+    preprocess = _preprocess(_values(found, "visual/preprocess_cfg.json"))
+    bias = SIGMOID_BIAS if sigmoid else None
+    spec = ModelSpec(
+        name=found.folder.resolve().name,
+        width=int(config["embed_dim"]),
+        image=ImageTowerSpec(kind="onnx", size=preprocess.size),
+        text=TextTowerSpec(
+            kind="onnx",
+            context_length=tokenizer.context_length,
+            vocabulary_size=tokenizer.vocabulary_size,
+            mask="none",
+            pool="last",
+        ),
+        preprocess=preprocess,
+        tokenizer=tokenizer,
+        loss="sigmoid" if sigmoid else "softmax",
+        scale=SCALE,
+        bias=bias,
+    )
+    assumed = (
+        f"the graphs hold no temperature: scores are made with scale = {SCALE:g}"
+        f"{'' if bias is None else f' and bias = {bias:g}'}; rows and rankings do not depend on it",
+    )
+    folder = found.folder
+    return Checkpoint(
+        spec,
+        {},
+        vocabulary={TOKENIZER: (folder / "textual" / TOKENIZER).read_bytes()},
+        assumed=assumed,
+        origin={"format": "onnx-folder", "file": str(found.path)},
+        graphs={"image": folder / IMAGE, "text": folder / TEXT},
+    )
+
+
+def write(checkpoint: Checkpoint, target: Path) -> None:
+    """Refuse: `convert --to onnx` writes our own graphs."""
+    raise UsageError(f"{checkpoint.spec.name} cannot be written as onnx-folder", cure="use --to onnx")
+
+
+def _values(found: CheckpointFiles, name: str) -> dict[str, Any]:
+    values = found.json(name)
+    if values is None:
+        raise FormatError(f"{found.folder} has no {name}", cure="fetch the folder whole")
+    return values
+
+
+def _preprocess(values: dict[str, Any]) -> PreprocessSpec:
+    size = values.get("size", 224)
+    side = size if isinstance(size, int) else size[0]
+    if not isinstance(size, int) and len(set(size)) > 1:
+        raise FormatError(f"pictures of {size} pixels", cure="only square pictures are supported")
+    return PreprocessSpec(
+        size=side,
+        resize=values.get("resize_mode", "shortest"),
+        interpolation=values.get("interpolation", "bicubic"),
+        rgb="after",
+        fill=values.get("fill_color", 0),
+        mean=tuple(values.get("mean", CLIP_MEAN)),
+        std=tuple(values.get("std", CLIP_STD)),
+    )
+
+
+def _tokenizer(found: CheckpointFiles, words: dict[str, Any]) -> TokenizerSpec:
+    """Return the tokenizer; text towers of transformers say nowhere but in its file how many words there are."""
+    values = _values(found, f"textual/{TOKENIZER}")
+    settings = found.json("textual/tokenizer_config.json") or {}
+    ids = token_ids(values)
+    canonical = (words.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
+    return TokenizerSpec(
+        kind="tokenizers",
+        vocabulary_size=int(words.get("vocab_size", max(ids.values(), default=-1) + 1)),
+        context_length=int(words.get("context_length", 77)),
+        cleaning="canonical" if canonical else "whitespace",
+        pad_id=_pad_id(ids, settings, str(found.folder)),
+        padding="full",
+    )
+
+
+def _pad_id(ids: dict[str, int], settings: dict[str, Any], where: str) -> int:
+    """Return the number of the padding token; 0 when the configuration names none."""
+    name = token_text(settings.get("pad_token"))
+    if not name:
+        return 0
+    if name not in ids:
+        raise FormatError(f"{where} does not hold the padding token {name!r}", cure="fetch the folder whole")
+    return ids[name]

@@ -1,0 +1,1 @@
+"""OpenAI's archives and state dicts."""

@@ -1,0 +1,1 @@
+"""open_clip's files and hub folders, and every tower they may hold."""

@@ -1,0 +1,109 @@
+"""Image towers that timm builds, as open_clip's configurations name them: to ours and back.
+
+    spec, state = read_image(keys, vision_cfg, embed_dim)     # visual.trunk.*, visual.head.*
+    vision_cfg = image_cfg(spec)
+
+The weights have the same names on both sides.  Numpy only: whether names and shapes are those of the trunk is
+known to timm alone, and is checked when the tower is built.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from wordsight.base.config import to_dict
+from wordsight.base.errors import FormatError, UsageError
+from wordsight.towers.external_check import TimmOptions, timm_options
+from wordsight.towers.spec import ImageTowerSpec
+from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats.openclip.known_trunks import CONVNEXTS
+from wordsight.weights.formats.trunks.transformers_text import take_under
+
+ImageProjection = Literal["linear", "mlp", "trunk", "none"]
+TRUNK, HEAD = "visual.trunk.", "visual.head."
+PROJECTIONS: dict[str, ImageProjection] = {"linear": "linear", "mlp": "mlp", "none": "none", "": "trunk"}
+
+
+def read_image(keys: Keys, vision_cfg: Mapping[str, Any], embed_dim: int) -> tuple[ImageTowerSpec, dict[str, Array]]:
+    """Return the image tower of a `vision_cfg` with `timm_model_name`, and its weights.
+
+    Without one, trunks that `guess_image` knows by their shapes; others are a `FormatError`.
+    """
+    cfg = dict(vision_cfg)
+    if not cfg.get("timm_model_name"):
+        cfg |= guess_image(keys, embed_dim)
+    options = TimmOptions(
+        pool=cfg.get("timm_pool", "avg") or "",
+        projection=_projection(cfg.get("timm_proj", "linear") or "", keys.where),
+        projection_bias=bool(cfg.get("timm_proj_bias", False)),
+        drop=float(cfg.get("timm_drop", 0.0)),
+        arguments={"patch_drop_rate": cfg["patch_dropout"]} if cfg.get("patch_dropout") else {},
+    )
+    spec = ImageTowerSpec(
+        kind="timm",
+        trunk=cfg["timm_model_name"],
+        size=_square(cfg.get("image_size", 224), keys.where),
+        drop_path=float(cfg.get("timm_drop_path") or 0.0),
+        projection="none" if options.projection == "none" else "linear",
+        options=to_dict(options),
+    )
+    return spec, take_under(keys, TRUNK, HEAD)
+
+
+def image_cfg(spec: ImageTowerSpec) -> dict[str, Any]:
+    """Return the `vision_cfg` of an image tower of kind "timm"; others, and what it has no field for: `UsageError`."""
+    if spec.kind != "timm":
+        raise UsageError(f"open_clip has no image tower of kind {spec.kind!r}", cure="choose another format")
+    options = timm_options(spec)
+    arguments = dict(options.arguments)
+    patch_dropout = arguments.pop("patch_drop_rate", 0.0)
+    if arguments:
+        raise UsageError(
+            f"open_clip builds timm's towers by name, and cannot be told {', '.join(arguments)}",
+            cure="choose another format",
+        )
+    cfg: dict[str, Any] = {
+        "timm_model_name": spec.trunk,
+        "timm_model_pretrained": False,
+        "timm_pool": options.pool,
+        "timm_proj": {ours: theirs or None for theirs, ours in PROJECTIONS.items()}[options.projection],
+        "timm_proj_bias": options.projection_bias,
+        "timm_drop": options.drop,
+        "timm_drop_path": spec.drop_path or None,
+        "image_size": spec.size,
+    }
+    return cfg | ({"patch_dropout": patch_dropout} if patch_dropout else {})
+
+
+def guess_image(keys: Mapping[str, Array], embed_dim: int) -> dict[str, Any]:
+    """Return the `vision_cfg` of a published ConvNeXt tower by the shapes of its weights; others: `FormatError`.
+
+    The size is that of the published model with such shapes; a ConvNeXt reads pictures of any size.
+    """
+    stages = [
+        len({name.split(".")[5] for name in keys if name.startswith(f"{TRUNK}stages.{stage}.blocks.")})
+        for stage in range(4)
+    ]
+    stem = keys.get(TRUNK + "stem.0.weight")
+    name = CONVNEXTS.get((tuple(stages), len(stem))) if stem is not None else None
+    if name is None or TRUNK + "stages.0.blocks.0.conv_dw.weight" not in keys:
+        raise FormatError(
+            "the image tower is one of timm's, which its weights alone do not name",
+            cure="put the open_clip_config.json that belongs to the file beside it",
+        )
+    mlp = HEAD + "mlp.fc1.weight" in keys
+    narrow = (name, embed_dim) in (("convnext_base", 512), ("convnext_large", 768)) and not mlp
+    size = 224 if narrow or name in ("convnext_tiny", "convnext_small") else 256
+    return {"timm_model_name": name, "timm_pool": "", "timm_proj": "mlp" if mlp else "linear", "image_size": size}
+
+
+def _projection(kind: str, where: str) -> ImageProjection:
+    if kind not in PROJECTIONS:
+        raise FormatError(f"timm_proj {kind!r} in {where}", cure="known: linear, mlp, none, null")
+    return PROJECTIONS[kind]
+
+
+def _square(size: int | list[int] | tuple[int, ...], where: str) -> int:
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1:
+        raise FormatError(f"image_size {size} in {where} is no square", cure="only square pictures are read")
+    return int(sides.pop())

@@ -1,0 +1,1 @@
+"""Perception Encoder's files under Meta's own names."""

@@ -1,0 +1,1 @@
+"""Tokenizer files that several formats carry."""

@@ -1,0 +1,149 @@
+"""BERT's tokenizer as transformers' folders hold it: `tokenizer.json`, or in older ones `vocab.txt` alone.
+
+    words = read_bert_words(found, size=21128, context_length=52)
+    files = bert_files(checkpoint)
+
+Free of PyTorch and of the package `tokenizers`: a `vocab.txt` becomes the `tokenizer.json` that says the same.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.text.spec import TokenizerSpec
+from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.tokenizers.clip_bpe import as_bytes
+from wordsight.weights.formats.tokenizers.tokenizer_json import token_ids, token_text
+
+TOKENIZER, VOCABULARY, SETTINGS = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
+LONGEST_WORD = 100  # letters; longer words are unknown (transformers' WordPiece)
+SPECIALS = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How words become tokens, and the file this needs."""
+
+    spec: TokenizerSpec
+    vocabulary: Mapping[str, bytes]
+
+
+def read_bert_words(found: CheckpointFiles, *, size: int, context_length: int) -> Words:
+    """Return the tokenizer of a folder; `size` is the number of words that the text tower knows.
+
+    A folder without one is a `NotFound`, one that does not fit the tower a `FormatError`.
+    """
+    settings = found.json(SETTINGS) or {}
+    names = {part: token_text(settings.get(f"{part}_token")) or usual for part, usual in SPECIALS.items()}
+    path = found.file(TOKENIZER)
+    if path is not None:
+        data = path.read_bytes()
+        ids = _ids(data, str(path))
+    else:
+        data = _from_list(found, settings, names)
+        ids = _ids(data, TOKENIZER)
+    if names["pad"] not in ids:
+        raise FormatError(f"{names['pad']} is no word of the tokenizer in {found.folder}", cure="fetch the model again")
+    if max(ids.values()) >= size:
+        raise FormatError(
+            f"the tokenizer in {found.folder} has ids up to {max(ids.values())}, the text tower knows {size} words",
+            cure="restore the file that belongs to the model",
+        )
+    spec = TokenizerSpec(
+        kind="tokenizers",
+        vocabulary_size=size,
+        context_length=context_length,
+        cleaning="none",
+        pad_id=ids[names["pad"]],
+    )
+    return Words(spec, {TOKENIZER: data})
+
+
+def bert_files(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Return the tokenizer files that transformers reads; a checkpoint with another tokenizer is a `UsageError`."""
+    spec = checkpoint.spec.tokenizer
+    data = checkpoint.vocabulary.get(TOKENIZER)
+    if spec.kind != "tokenizers" or data is None or spec.cleaning != "none":
+        raise UsageError(
+            f'tokenizer.kind = "{spec.kind}" with tokenizer.cleaning = "{spec.cleaning}" is no BERT tokenizer',
+            cure="choose another format",
+        )
+    whole = json.loads(data)
+    ids = _ids(data, TOKENIZER)
+    tokens = {part: word for part, word in SPECIALS.items() if word in ids}
+    tokens["pad"] = next(word for word, number in ids.items() if number == spec.pad_id)
+    settings: dict[str, Any] = {f"{part}_token": word for part, word in tokens.items()}
+    normalizer = whole.get("normalizer") or {}
+    settings |= {
+        "tokenizer_class": "BertTokenizer" if normalizer.get("type") == "BertNormalizer" else "PreTrainedTokenizerFast",
+        "model_max_length": spec.context_length,
+        "do_lower_case": bool(normalizer.get("lowercase", False)),
+    }
+    return {TOKENIZER: data, SETTINGS: as_bytes(settings)}
+
+
+def _from_list(found: CheckpointFiles, settings: Mapping[str, Any], names: Mapping[str, str]) -> bytes:
+    """Return the `tokenizer.json` that says what `vocab.txt` and the settings say."""
+    path = found.file(VOCABULARY)
+    if path is None:
+        raise NotFound(
+            f"{found.folder} has neither {TOKENIZER} nor {VOCABULARY}",
+            cure="put the tokenizer's file beside the weights",
+        )
+    lines = path.read_text(encoding="utf-8").split("\n")
+    ids = {line.rstrip("\r"): number for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines)}
+    lower = bool(settings.get("do_lower_case", True))
+    missing = [word for word in names.values() if word not in ids]
+    if missing:
+        raise FormatError(f"{path} has no {', '.join(missing)}", cure="fetch the model again")
+    special = [
+        {"id": ids[word], "content": word, "special": True, "normalized": False}
+        | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
+        for word in sorted(names.values(), key=ids.__getitem__)
+    ]
+    ends = {part: {"SpecialToken": {"id": names[part], "type_id": 0}} for part in ("cls", "sep")}
+    text = [{"Sequence": {"id": name, "type_id": kind}} for name, kind in (("A", 0), ("B", 1))]
+    second = {"SpecialToken": {"id": names["sep"], "type_id": 1}}
+    whole = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": special,
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": bool(settings.get("tokenize_chinese_chars", True)),
+            "strip_accents": settings.get("strip_accents"),
+            "lowercase": lower,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [ends["cls"], text[0], ends["sep"]],
+            "pair": [ends["cls"], text[0], ends["sep"], text[1], second],
+            "special_tokens": {
+                names[part]: {"id": names[part], "ids": [ids[names[part]]], "tokens": [names[part]]}
+                for part in ("cls", "sep")
+            },
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": names["unk"],
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": LONGEST_WORD,
+            "vocab": ids,
+        },
+    }
+    return as_bytes(whole)
+
+
+def _ids(data: bytes, where: str) -> dict[str, int]:
+    """Return word to number of a `tokenizer.json` with a list of words, the added ones included."""
+    try:
+        return token_ids(json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"{where} is no tokenizer of words: {error}", cure="fetch the model again") from None

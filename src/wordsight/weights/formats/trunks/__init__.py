@@ -1,0 +1,1 @@
+"""Towers that several formats store alike, and what shapes say of sizes."""
