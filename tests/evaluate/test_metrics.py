@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from wordsight.base.errors import UsageError
 from wordsight.evaluate import metrics
@@ -97,3 +98,75 @@ def test_strata_are_resampled_within_themselves():
 def test_no_values_have_no_interval():
     with pytest.raises(UsageError, match="no values"):
         metrics.bootstrap_interval(np.zeros(0))
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.int32, np.float32])
+def test_intervals_of_hits_and_of_numbers_are_the_same(kind):
+    values = np.arange(30) % 3 == 0
+    plain = metrics.bootstrap_interval(values.astype(np.float64))
+    assert metrics.bootstrap_interval(values.astype(kind)) == plain
+    clusters = np.repeat(np.arange(10), 3)
+    assert metrics.bootstrap_interval(values.astype(kind), clusters=clusters) == metrics.bootstrap_interval(
+        values.astype(np.float64), clusters=clusters
+    )
+
+
+def test_intervals_are_those_of_scipy():
+    values = np.random.default_rng(3).random(200)
+    low, high = metrics.bootstrap_interval(values)
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (low, high) == (pytest.approx(theirs.low, abs=0.004), pytest.approx(theirs.high, abs=0.004))
+
+
+def test_clusters_of_unlike_size_weigh_by_their_answers():
+    """The mean of a draw is hits over answers, not a mean of clusters' means: all draws lie between these."""
+    values, clusters = np.array([1, 0, 0, 0]), np.array([7, 3, 3, 3])
+    low, high = metrics.bootstrap_interval(values, clusters=clusters)
+    assert (low, high) == (0.0, 1.0)
+    shares = {1.0, 0.0, 0.25}  # the big one twice, the small one twice, one of each
+    seeds = [metrics.bootstrap_interval(values, clusters=clusters, seed=seed) for seed in range(5)]
+    assert {end for ends in seeds for end in ends} <= shares
+
+
+def test_another_seed_draws_other_samples():
+    values = np.random.default_rng(0).random(50)
+    assert metrics.bootstrap_interval(values, seed=1) != metrics.bootstrap_interval(values, seed=2)
+    assert metrics.bootstrap_interval(values) == metrics.bootstrap_interval(values, seed=0)
+
+
+def test_chance_weighs_each_query_alike():
+    assert metrics.chance_of_recall([1, 1, 1, 3], 4, 1) == pytest.approx((3 * 0.25 + 0.75) / 4)
+    assert metrics.chance_of_recall(np.array([2, 4]), 4, 3) == pytest.approx(1.0)
+
+
+def test_ranks_are_whole_numbers():
+    ranks = metrics.best_ranks(
+        np.eye(3, dtype=np.float32),
+        np.eye(3, dtype=np.float32),
+        query_owners=np.arange(3),
+        gallery_owners=np.arange(3),
+    )
+    assert ranks.dtype == np.int64
+    assert metrics.accuracy(np.array([[0.2, 0.9, 0.5]]), np.array([2])) == 0.0
+    assert metrics.accuracy(np.array([[0.2, 0.9, 0.5]]), np.array([2]), 2) == 1.0
+
+
+def test_queries_are_compared_block_by_block(monkeypatch):
+    """No block ever holds more than BLOCK queries: that is what bounds the memory."""
+    monkeypatch.setattr(metrics, "BLOCK", 4)
+    sizes = []
+    real = metrics.ranks_in
+    monkeypatch.setattr(metrics, "ranks_in", lambda scores, right: sizes.append(len(scores)) or real(scores, right))
+    metrics.best_ranks(np.eye(10), np.eye(10), query_owners=np.arange(10), gallery_owners=np.arange(10))
+    assert sizes == [4, 4, 2]
+
+
+def test_a_lost_query_is_named_with_the_cure():
+    with pytest.raises(UsageError) as caught:
+        metrics.ranks_in(np.zeros((1, 2)), np.array([[False, False]]))
+    assert str(caught.value) == "query 0 has nothing right in the gallery; leave such queries out"
+    with pytest.raises(UsageError) as caught:
+        metrics.bootstrap_interval(np.zeros(0))
+    assert str(caught.value) == "an interval of no values; give at least one"

@@ -67,7 +67,7 @@ def _from_text(kind: str, rest: str) -> TaskSpec:
 
 
 def _whole(text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UsageError(f"limit={text!r}", cure="give a whole number")
     return int(text)
 
