@@ -62,3 +62,36 @@ def test_few_blocks_are_open_at_a_time():
     rows = Order(blocks, seed=[0]).rows(np.arange(4000))
     for first in range(0, 4000, 800):
         assert len(set(rows[first : first + 800] // 100)) == 8
+
+
+def test_an_epoch_follows_the_definition():
+    """Blocks shuffled, then the rows of each window: what a run drew is what it draws when it is resumed."""
+    order = Order([np.arange(0, 4), np.arange(4, 7), np.arange(7, 12)], seed=[7, 0])
+    assert order.count == 12
+    generator = np.random.default_rng([7, 0, 3])  # the fourth epoch, by the definition
+    blocks = [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9, 10, 11]]
+    window = np.concatenate([blocks[i] for i in generator.permutation(3)])
+    assert order.rows(np.arange(36, 48)).tolist() == generator.permutation(window).tolist()
+
+
+def test_the_last_of_an_epoch_and_the_first_of_the_next():
+    order = Order([np.arange(5)], seed=[0])
+    across = order.rows(np.array([4, 5, 9, 10]))
+    assert across[0] == order.rows(np.arange(5))[-1]
+    assert across[1:3].tolist() == [order.rows(np.arange(5, 10))[0], order.rows(np.arange(5, 10))[-1]]
+    assert across[3] == order.rows(np.arange(10, 15))[0]
+
+
+def test_rows_are_whole_numbers_also_when_none_are_asked_for():
+    order = Order([np.arange(5)], seed=[0])
+    assert order.rows(np.array([0, 7])).dtype == np.int64
+    assert order.rows(np.array([], dtype=np.int64)).dtype == np.int64
+
+
+def test_two_epochs_are_kept_and_no_more():
+    """A batch may reach over the end of an epoch; a run of many epochs does not keep them all."""
+    order = Order([np.arange(1000)], seed=[0])
+    for epoch in range(5):
+        order.rows(np.array([epoch * 1000, epoch * 1000 + 999, (epoch + 1) * 1000]))
+    assert order._epoch.cache_info().currsize == 2
+    assert order._epoch.cache_info().misses == 6
