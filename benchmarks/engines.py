@@ -33,7 +33,7 @@ from wordsight.base.records import environment
 from wordsight.engines.export import export
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.openvino_engine import OpenVinoEngine
-from wordsight.engines.parity import agreement, some_pictures
+from wordsight.engines.parity import agreement, some_images
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.images.files import find_images
 from wordsight.images.transform import load_pixels
@@ -223,7 +223,7 @@ def arguments() -> argparse.Namespace:
 def photos(folder: Path | None, spec: ModelSpec, count: int) -> np.ndarray:
     """Return the pictures that are embedded, uint8 (N, S, S, 3)."""
     if folder is None:
-        return some_pictures(spec, count)
+        return some_images(spec, count)
     found = list(find_images(folder))[:count]
     if len(found) < count:
         raise SystemExit(f"{folder} has {len(found)} pictures; give a folder of {count} or more")

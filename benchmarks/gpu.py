@@ -21,7 +21,7 @@ import torch
 from openclip_models import MODELS, built, normal
 
 from wordsight.base.records import environment
-from wordsight.engines.parity import agreement, some_pictures
+from wordsight.engines.parity import agreement, some_images
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.towers.count import operations
 
@@ -56,7 +56,7 @@ def measure(name: str, args: argparse.Namespace, card: float) -> list[dict[str, 
         plain, fused = (TorchEngine(folder, device="cuda", precision=args.precision, compiled=c) for c in (False, True))
         true = TorchEngine(folder, device="cuda", precision="fp32")
     spec = plain.spec
-    pixels = some_pictures(spec, args.batch * args.batches)
+    pixels = some_images(spec, args.batch * args.batches)
     reference = true.embed_images(pixels[: args.batch])
     del true
     theirs = model.to("cuda", kind)

@@ -12,13 +12,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from wordsight.base.arrays import Pixels, RowIds
 from wordsight.data.augment import draw_changes
 from wordsight.data.augment_torch import apply
+from wordsight.data.image_set import Caption
 from wordsight.data.loader import Loader
-from wordsight.data.pictures import Pixels, Rows, Wording
 from wordsight.data.spec import AugmentSpec, LoaderSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 
 
 class Noise:
@@ -33,18 +34,18 @@ class Noise:
     def __len__(self) -> int:
         return len(self._pixels)
 
-    def blocks(self) -> list[Rows]:
+    def blocks(self) -> list[RowIds]:
         """Return one block."""
         return [np.arange(len(self))]
 
-    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, Exception]]:
+    def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, Exception]]:
         """Return the pictures; none fails."""
         return self._pixels[rows], {}
 
-    def draw(self, row: int, chance: float) -> Wording:
+    def draw(self, row: int, chance: float) -> Caption:
         """Return one of 100 sentences."""
         text = f"a {'big brown' if chance < 0.5 else 'small'} dog runs over the field number {row % 100}"
-        return Wording(text, text)
+        return Caption(text, text)
 
 
 def seconds(work: Callable[[int], object], steps: int, device: str) -> float:
@@ -71,7 +72,7 @@ def main() -> None:
     noise = Noise(2 * args.batch, args.cache)
     changes = draw_changes(AugmentSpec(), ["a dog"] * args.batch, np.random.default_rng(0))
     pixels = torch.from_numpy(noise.pixels(np.arange(args.batch))[0]).to(args.device)
-    tokenizer = Tokenizer.from_spec(TokenizerSpec(), None)
+    tokenizer = ClipTokenizer.from_spec(TokenizerSpec(), None)
     loader = Loader([noise], spec=LoaderSpec(args.batch, args.size), tokenizer=tokenizer, device=args.device)
     for name, work in {
         "augmentation": lambda step: apply(pixels, changes, args.size),

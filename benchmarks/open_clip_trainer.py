@@ -27,7 +27,7 @@ from wordsight.base.records import append_line, environment
 from wordsight.data.source import open_source
 from wordsight.evaluate.tasks import build_task, read_task, run_task
 from wordsight.text.prompts import clean_class_name
-from wordsight.train.config import Config
+from wordsight.train.config import TrainConfig
 from wordsight.train.recipe import read_recipe
 
 NAME = "compared"
@@ -45,7 +45,7 @@ def import_open_clip() -> Any:
     return open_clip
 
 
-def prepare(config: Config, work: Path) -> None:
+def prepare(config: TrainConfig, work: Path) -> None:
     """Write WORK/pictures, WORK/train.tsv and WORK/models/compared.json."""
     pictures = work / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def prepare(config: Config, work: Path) -> None:
     print(f"{len(rows) - 1} pairs")
 
 
-def model_config(config: Config) -> dict[str, Any]:
+def model_config(config: TrainConfig) -> dict[str, Any]:
     """Return open_clip's model configuration of the recipe's towers."""
     image, text = config.model.image, config.model.text
     shape: dict[str, Any] = {"image_size": image.size, "width": image.width}
@@ -131,7 +131,7 @@ class OpenClipEncoder:
             return self.model.encode_text(self.tokenizer(list(texts)), normalize=True).float().numpy()
 
 
-def evaluate(config: Config, work: Path, *, checkpoint: Path, tasks: str, out: Path) -> None:
+def evaluate(config: TrainConfig, work: Path, *, checkpoint: Path, tasks: str, out: Path) -> None:
     """Append one line a result to `out`."""
     encoder = OpenClipEncoder(work, checkpoint)
     facts = environment()

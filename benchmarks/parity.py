@@ -43,7 +43,7 @@ from wordsight.weights.tensors import fit
 
 LIMIT = 1e-5
 COUNT = 4  # pictures, and texts
-Rows = np.ndarray
+Embeddings = np.ndarray
 
 
 @dataclass
@@ -219,7 +219,7 @@ def compare(name: str) -> dict[str, Any]:
         towers = fit(checkpoint.spec, checkpoint.state, where=name)
         seconds = time.perf_counter() - start
         spec = checkpoint.spec
-        pictures, tokens = some_pictures(), some_tokens(spec)
+        pictures, tokens = some_images(), some_tokens(spec)
         pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures])
         worst = {
             "image": differ(
@@ -238,7 +238,7 @@ def compare(name: str) -> dict[str, Any]:
     }
 
 
-def some_pictures() -> list[Image.Image]:
+def some_images() -> list[Image.Image]:
     """Return pictures of odd sizes and modes."""
     random = np.random.default_rng(0)
     sizes = [(301, 517), (640, 413), (97, 301), (224, 224)][:COUNT]

@@ -26,8 +26,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 from PIL import Image
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.records import append_line, environment
-from wordsight.images.decode import Pixels, decode, open_picture
+from wordsight.images.decode import decode, open_image
 from wordsight.images.files import find_images
 from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
@@ -56,7 +57,7 @@ def our_ways() -> dict[str, Way]:
     """Return the ways that need nothing but the core install."""
 
     def box(data: bytes) -> Pixels:
-        picture = open_picture(data)
+        picture = open_image(data)
         height, width = resized(picture.height, picture.width, SPEC)
         top, left = corner(height, SPEC), corner(width, SPEC)
         x, y = picture.width / width, picture.height / height

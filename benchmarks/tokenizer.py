@@ -26,11 +26,11 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from wordsight.base.records import append_line, environment
 from wordsight.text.learn import learn_merges
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 
 QUERY = (
-    "from wordsight.text.spec import TokenizerSpec; from wordsight.text.tokenizer import Tokenizer; "
-    "Tokenizer.from_spec(TokenizerSpec()).batch([{!r}])"
+    "from wordsight.text.spec import TokenizerSpec; from wordsight.text.tokenizer import ClipTokenizer; "
+    "ClipTokenizer.from_spec(TokenizerSpec()).batch([{!r}])"
 )
 ACCENTS = str.maketrans("aeiou", "áéîöù")
 
@@ -60,7 +60,7 @@ def rates(fresh: Callable[[], Callable[[str], Any]], texts: list[str], rounds: i
 def contestants() -> dict[str, Callable[[], Callable[[str], Any]]]:
     """Return ours, and open_clip's tokenizer when it is installed."""
     found: dict[str, Callable[[], Callable[[str], Any]]] = {
-        "wordsight": lambda: Tokenizer.from_spec(TokenizerSpec()).encode
+        "wordsight": lambda: ClipTokenizer.from_spec(TokenizerSpec()).encode
     }
     if importlib.util.find_spec("open_clip") is not None:
         path = Path(str(importlib.metadata.distribution("open_clip_torch").locate_file("open_clip/tokenizer.py")))

@@ -14,7 +14,7 @@ from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
-from wordsight.weights.folder import read_checkpoint, read_manifest, save_model
+from wordsight.weights.folder import read_checkpoint, read_model_manifest, save_model
 
 
 @pytest.fixture
@@ -48,15 +48,15 @@ def test_to_onnx_in_place(model, capsys):
 
 def test_to_onnx_elsewhere_is_int8_without_weights(model, tmp_path):
     assert convert_with(model, tmp_path / "light", "--to", "onnx") == 0
-    assert read_manifest(tmp_path / "light").precisions == ("int8",)
+    assert read_model_manifest(tmp_path / "light").precisions == ("int8",)
     assert not (tmp_path / "light" / "weights.safetensors").exists()
 
 
 def test_to_wordsight_keeps_the_fingerprint_and_the_card(model, tmp_path, capsys):
     assert convert_with(model, tmp_path / "copy", "--to", "wordsight") == 0
-    assert read_manifest(tmp_path / "copy").fingerprint == read_manifest(model).fingerprint
+    assert read_model_manifest(tmp_path / "copy").fingerprint == read_model_manifest(model).fingerprint
     assert (tmp_path / "copy" / "README.md").read_text() == "# Tiny\n"
-    assert read_manifest(model).fingerprint in capsys.readouterr().out
+    assert read_model_manifest(model).fingerprint in capsys.readouterr().out
 
 
 def test_half_is_half_as_large(model, tmp_path):
@@ -96,7 +96,7 @@ def test_what_is_set_is_no_longer_assumed(public, tmp_path, capsys):
     sets = ("--set", "image.activation=gelu", "--set", "text.activation=gelu", "--set", "preprocess.rgb=before")
     assert convert_with(public, tmp_path / "ours", "--to", "wordsight", *sets) == 0
     assert "assumed" not in capsys.readouterr().err
-    manifest = read_manifest(tmp_path / "ours")
+    manifest = read_model_manifest(tmp_path / "ours")
     assert manifest.assumed == ()
     assert (manifest.spec.text.activation, manifest.spec.preprocess.rgb) == ("gelu", "before")
     with pytest.raises(UsageError, match=r"no place for .*text\.activation = 'gelu'"):
@@ -121,7 +121,9 @@ def test_a_part_of_a_training_checkpoint(public, tmp_path):
     averaged = {name: value * 2 if value.is_floating_point() else value for name, value in state.items()}
     torch.save({"epoch": 3, "state_dict": state, "state_dict_ema": averaged}, tmp_path / "epoch_3.pt")
     assert convert_with(tmp_path / "epoch_3.pt", tmp_path / "plain", "--to", "wordsight") == 0
-    assert any("take them with --part state_dict_ema" in said for said in read_manifest(tmp_path / "plain").assumed)
+    assert any(
+        "take them with --part state_dict_ema" in said for said in read_model_manifest(tmp_path / "plain").assumed
+    )
     part = ("--part", "state_dict_ema")
     assert convert_with(tmp_path / "epoch_3.pt", tmp_path / "mean", "--to", "wordsight", *part) == 0
     plain, mean = (read_checkpoint(tmp_path / name).state["text_projection"] for name in ("plain", "mean"))
@@ -152,11 +154,11 @@ def test_a_vocabulary_is_taken_in_either_form(tmp_path):
 
 def test_graphs_of_a_public_file(public, tmp_path):
     assert convert_with(public, tmp_path / "light", "--to", "onnx", "--precision", "fp32") == 0
-    assert read_manifest(tmp_path / "light").precisions == ("fp32",)
-    quick = read_manifest(tmp_path / "light").fingerprint
+    assert read_model_manifest(tmp_path / "light").precisions == ("fp32",)
+    quick = read_model_manifest(tmp_path / "light").fingerprint
     sets = ("--set", "image.activation=gelu")
     assert convert_with(public, tmp_path / "plain", "--to", "onnx", "--precision", "fp32", *sets) == 0
-    assert read_manifest(tmp_path / "plain").fingerprint != quick
+    assert read_model_manifest(tmp_path / "plain").fingerprint != quick
 
 
 def test_out_must_differ_for_a_model_folder(model):

@@ -49,21 +49,21 @@ def computed(name, folder):
     import torch
 
     register_operators()
-    from wordsight.engines.parity import some_pictures, some_texts
+    from wordsight.engines.parity import some_images, some_texts
     from wordsight.engines.torch_engine import TorchEngine
     from wordsight.towers.build import build
     from wordsight.weights.checkpoint import Checkpoint
-    from wordsight.weights.folder import read_checkpoint, read_manifest, save_checkpoint
+    from wordsight.weights.folder import read_checkpoint, read_model_manifest, save_checkpoint
 
     (folder / "old").mkdir()
     (folder / "old" / "model.json").write_bytes((PLACE / f"{name}.json").read_bytes())
-    spec = read_manifest(folder / "old").spec
+    spec = read_model_manifest(folder / "old").spec
     tensors = build(spec).state_dict()
     state = drawn({key: (tuple(value.shape), value.is_floating_point()) for key, value in tensors.items()})
     manifest = save_checkpoint(Checkpoint(spec, state, VOCABULARY), folder / "new")
     torch.set_num_threads(1)
     engine = TorchEngine(folder / "new", device="cpu", precision="fp32")
-    pixels, tokens = some_pictures(spec, COUNT), some_texts(spec, COUNT)
+    pixels, tokens = some_images(spec, COUNT), some_texts(spec, COUNT)
     found = {"torch.image": engine.embed_images(pixels), "torch.text": engine.embed_texts(tokens)}
     source = graph_source(read_checkpoint(folder / "new"), manifest.fingerprint)
     options = onnxruntime.SessionOptions()

@@ -7,7 +7,7 @@ import torch
 from wordsight.base.errors import UsageError
 from wordsight.engines.export import export
 from wordsight.engines.open import ENGINES, open_engine
-from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.parity import some_images, some_texts
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
@@ -49,7 +49,7 @@ def test_facts(engine):
 
 
 def test_image_rows_are_float32_of_unit_length(engine):
-    rows = engine.embed_images(some_pictures(engine.spec, 19))
+    rows = engine.embed_images(some_images(engine.spec, 19))
     assert rows.shape == (19, engine.spec.width)
     assert rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
@@ -63,20 +63,20 @@ def test_text_rows_are_float32_of_unit_length(engine):
 
 
 def test_the_same_input_gives_the_same_rows(engine):
-    pictures, texts = some_pictures(engine.spec, 3), some_texts(engine.spec, 3)
+    pictures, texts = some_images(engine.spec, 3), some_texts(engine.spec, 3)
     np.testing.assert_array_equal(engine.embed_images(pictures), engine.embed_images(pictures))
     np.testing.assert_array_equal(engine.embed_texts(texts), engine.embed_texts(texts))
 
 
 def test_different_inputs_give_different_rows(engine):
-    pictures = engine.embed_images(some_pictures(engine.spec, 6))
+    pictures = engine.embed_images(some_images(engine.spec, 6))
     texts = engine.embed_texts(some_texts(engine.spec, 6))
     for rows in (pictures, texts):
         assert len(np.unique(rows.round(4), axis=0)) == 6
 
 
 def test_a_row_does_not_depend_on_its_neighbours(engine):
-    pictures, texts = some_pictures(engine.spec, 6), some_texts(engine.spec, 40)
+    pictures, texts = some_images(engine.spec, 6), some_texts(engine.spec, 40)
     together, alone = engine.embed_images(pictures), engine.embed_images(pictures[4:5])
     assert float(together[4] @ alone[0]) > 0.998  # int8 scales are those of a batch
     together, alone = engine.embed_texts(texts), engine.embed_texts(texts[38:39])
@@ -101,7 +101,7 @@ def test_no_inputs_give_no_rows(engine):
 
 
 def test_arrays_need_not_lie_in_order(engine):
-    pictures, texts = some_pictures(engine.spec, 3), some_texts(engine.spec, 3)
+    pictures, texts = some_images(engine.spec, 3), some_texts(engine.spec, 3)
     turned = np.asfortranarray(pictures[::-1])
     np.testing.assert_allclose(engine.embed_images(turned), engine.embed_images(pictures[::-1].copy()), atol=1e-6)
     np.testing.assert_array_equal(engine.embed_texts(texts.astype(np.int64)), engine.embed_texts(texts))

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from wordsight.data.check import Limits, check
+from wordsight.data.near_duplicates import equal_groups
 from wordsight.data.source import open_source
 from wordsight.data.stats import stats
-from wordsight.data.twins import equal_groups
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from wordsight.base.errors import InputError, UsageError
 from wordsight.data.cache import build_cache
 from wordsight.data.fake import FakeSource
+from wordsight.data.image_set import Annotation
 from wordsight.data.labels import LabelTexts, Prompter
-from wordsight.data.pictures import Words
 
 
 def _drawn(prompter, words, number=400):
@@ -15,7 +15,7 @@ def _drawn(prompter, words, number=400):
 
 
 def test_synonyms_and_templates_are_drawn_alike_and_count_as_the_same():
-    drawn = _drawn(Prompter(["a {}.", "the {}."]), Words(label="brown bear, bruin"))
+    drawn = _drawn(Prompter(["a {}.", "the {}."]), Annotation(label="brown bear, bruin"))
     texts = [wording.text for wording in drawn]
     assert {text: texts.count(text) for text in texts} == {
         "a brown bear.": 100,
@@ -27,7 +27,7 @@ def test_synonyms_and_templates_are_drawn_alike_and_count_as_the_same():
 
 
 def test_share_splits_between_prompts_and_captions():
-    drawn = _drawn(Prompter(["a {}."], share=0.25), Words(("one", "two"), "dog"))
+    drawn = _drawn(Prompter(["a {}."], share=0.25), Annotation(("one", "two"), "dog"))
     counts = {text: sum(w.text == text for w in drawn) for text in ("a dog.", "one", "two")}
     assert counts == {"a dog.": 100, "one": 150, "two": 150}
     assert {w.same_as for w in drawn} == {"label dog", "text one", "text two"}
@@ -36,10 +36,10 @@ def test_share_splits_between_prompts_and_captions():
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_what_is_missing_is_not_drawn(share):
     prompter = Prompter(["a {}."], share=share)
-    assert {w.text for w in _drawn(prompter, Words(("one",), None))} == {"one"}
-    assert {w.text for w in _drawn(prompter, Words((), "dog"))} == {"a dog."}
+    assert {w.text for w in _drawn(prompter, Annotation(("one",), None))} == {"one"}
+    assert {w.text for w in _drawn(prompter, Annotation((), "dog"))} == {"a dog."}
     with pytest.raises(InputError):
-        prompter.draw(Words(), 0.5)
+        prompter.draw(Annotation(), 0.5)
 
 
 def test_arguments_without_sense():

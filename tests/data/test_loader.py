@@ -45,7 +45,7 @@ def _loader(*sets, batch=8, seed=0, augment: AugmentSpec | None = PLAIN, weights
 
 def _equal(one, other):
     same = (one.step, one.texts) == (other.step, other.texts)
-    names = ("pixels", "tokens", "picture_ids", "text_ids")
+    names = ("pixels", "tokens", "image_ids", "text_ids")
     return same and all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -53,8 +53,8 @@ def test_shapes_and_kinds(cache, stream):
     batch = _loader(cache, LabelTexts(stream, ["a {}"]), weights=[1, 3]).batch(0)
     assert batch.pixels.shape == (8, 16, 16, 3) and batch.pixels.dtype == torch.uint8
     assert batch.tokens.shape == (8, 8) and batch.tokens.dtype == torch.int32
-    assert batch.picture_ids.dtype == batch.text_ids.dtype == torch.int64
-    assert int((batch.picture_ids < len(cache)).sum()) == 2
+    assert batch.image_ids.dtype == batch.text_ids.dtype == torch.int64
+    assert int((batch.image_ids < len(cache)).sum()) == 2
 
 
 def test_a_batch_follows_from_spec_and_step_alone(cache, stream):
@@ -92,7 +92,7 @@ def test_a_stream_of_shards_draws_what_a_cache_draws(tmp_path, stream):
 
 def test_an_epoch_has_every_picture_once(cache):
     loader = _loader(cache, batch=4)
-    seen = [int(number) for step in range(3) for number in loader.batch(step).picture_ids]
+    seen = [int(number) for step in range(3) for number in loader.batch(step).image_ids]
     assert sorted(seen) == list(range(12)) and loader.count == 12
 
 
@@ -113,7 +113,7 @@ def test_ids_tell_what_is_the_same(cache):
     batch = _loader(LabelTexts(cache, ["a {}", "the {}"]), batch=24).batch(0)
     for (a, text), (b, other) in itertools.combinations(zip(batch.text_ids.tolist(), batch.texts, strict=True), 2):
         assert (a == b) == (text.split()[1] == other.split()[1])
-    assert sorted(batch.picture_ids.tolist()) == sorted([*range(12), *range(12)])
+    assert sorted(batch.image_ids.tolist()) == sorted([*range(12), *range(12)])
 
 
 def _damaged_shards(folder, write_tar, share):
@@ -128,7 +128,7 @@ def _damaged_shards(folder, write_tar, share):
 def test_a_picture_that_fails_is_replaced_and_listed(tmp_path, write_tar):
     loader = _loader(_damaged_shards(tmp_path, write_tar, 1), batch=12)
     batch = loader.batch(0)
-    assert all(number % 3 for number in batch.picture_ids.tolist())
+    assert all(number % 3 for number in batch.image_ids.tolist())
     assert len(loader.failures) == 4 and all("cannot" in text or "not a" in text for text in loader.failures)
     assert _equal(batch, loader.batch(0))
 
@@ -151,7 +151,7 @@ class Silent(FakeSource):
 
 def test_rows_without_words_are_not_drawn(tmp_path):
     cache = build_cache(Silent(6), size=16, folder=tmp_path)
-    assert sorted(_loader(cache, batch=3).batch(0).picture_ids.tolist()) == [0, 1, 2]
+    assert sorted(_loader(cache, batch=3).batch(0).image_ids.tolist()) == [0, 1, 2]
 
 
 def test_sets_and_weights_must_agree(cache, tmp_path):
@@ -166,7 +166,7 @@ def test_sets_and_weights_must_agree(cache, tmp_path):
 def test_a_run_of_pairs_comes_from_one_set_and_no_pair_is_lost(cache, tmp_path):
     other = build_cache(FakeSource(12, side=24), size=24, folder=tmp_path / "other")
     loader = Loader([cache, other], spec=LoaderSpec(8, 16, 0, PLAIN, run=4), tokenizer=Letters(), weights=[1, 1])
-    rows = torch.cat([loader.batch(step).picture_ids for step in range(3)])
+    rows = torch.cat([loader.batch(step).image_ids for step in range(3)])
     for start in range(0, 24, 4):
         assert len({int(row) // len(cache) for row in rows[start : start + 4]}) == 1
     assert sorted(rows.tolist()) == list(range(24))

@@ -12,7 +12,7 @@ from PIL import Image
 from wordsight.base.errors import FormatError, StorageError, UsageError
 from wordsight.base.nouns import Sample
 from wordsight.data.fake import FakeSource
-from wordsight.data.manifest import read_manifest
+from wordsight.data.manifest import read_shard_manifest
 from wordsight.data.pack import PackOptions, pack
 from wordsight.data.source import START, Position, Walk, open_source
 
@@ -59,7 +59,7 @@ def test_a_stopped_run_keeps_whole_shards_and_goes_on_behind_them(tmp_path):
     source = Stopping(20, broken=(1, 9))
     with pytest.raises(KeyboardInterrupt):
         pack(source, tmp_path / "a", PackOptions(shard_size=2), workers=1)
-    manifest = read_manifest(tmp_path / "a")
+    manifest = read_shard_manifest(tmp_path / "a")
     (tmp_path / "a" / ".000009.tar.1.part").write_bytes(b"what a killed run was writing")
     assert not manifest.complete and 1 <= len(manifest.shards) < 8
     pack(source, tmp_path / "a", PackOptions(shard_size=2), workers=1)

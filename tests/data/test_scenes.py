@@ -12,7 +12,7 @@ from wordsight.base.errors import UsageError
 from wordsight.data.drawing import COLOURS, SHAPES, SIDE, TEXTURES, Spot, nearest_colour, paint
 from wordsight.data.scenes import (
     COUNTS,
-    PLACES,
+    LOCATIONS,
     Scene,
     all_pairs,
     captions,
@@ -71,7 +71,7 @@ def test_scenes_vary_in_everything():
     drawn = [one.scene for one in scenes(300, pairs=seen_pairs(), seed=0)]
     assert {scene.texture for scene in drawn} == set(TEXTURES)
     assert {scene.count for scene in drawn} == set(COUNTS)
-    assert {scene.place for scene in drawn} == {*PLACES, ""}
+    assert {scene.place for scene in drawn} == {*LOCATIONS, ""}
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -95,16 +95,16 @@ def test_a_picture_shows_the_named_number_of_objects(count):
         assert _islands(reds) == count
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", LOCATIONS)
 def test_a_single_object_lies_where_the_caption_says(place):
     for seed in range(4):
         drawn = draw(Scene("blue", "star", "plain", 1, place), RNG(seed))
         picture = drawn.picture.astype(float)
         rows, columns = np.nonzero(picture[..., 2] - picture[..., 0] > 60)
         x, y = columns.mean() / SIDE, rows.mean() / SIDE
-        nearest = min(PLACES, key=lambda name: np.hypot(x - PLACES[name].x, y - PLACES[name].y))
+        nearest = min(LOCATIONS, key=lambda name: np.hypot(x - LOCATIONS[name].x, y - LOCATIONS[name].y))
         assert nearest == place
-        assert any(PLACES[place].said in caption for caption in drawn.captions)
+        assert any(LOCATIONS[place].phrase in caption for caption in drawn.captions)
 
 
 def test_shapes_and_textures_look_different():

@@ -15,8 +15,8 @@ from wordsight.base.errors import FingerprintMismatch, NotFound, UsageError
 from wordsight.data.source import open_source
 from wordsight.embeddings.bulk import BulkOptions, embed_source
 from wordsight.embeddings.model import load
-from wordsight.embeddings.pipeline import Clock, ahead
-from wordsight.embeddings.store import open_store, read_manifest, write_manifest
+from wordsight.embeddings.pipeline import StageTimes, ahead
+from wordsight.embeddings.store import open_store, read_store_manifest, write_store_manifest
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +117,11 @@ def test_another_model_source_or_option_is_refused(model, photos, tmp_path):
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(photos / "new.png")
     with pytest.raises(UsageError, match="another source fingerprint"):
         embed_source(model, open_source(photos), out, BulkOptions(part_size=10))
-    manifest = read_manifest(out)
+    manifest = read_store_manifest(out)
     with pytest.raises(FingerprintMismatch, match=f"{model.fingerprint} .*deadbeef"):
         open_store(out, fingerprint="deadbeef")
     assert manifest.complete
-    write_manifest(tmp_path / "other", manifest)
+    write_store_manifest(tmp_path / "other", manifest)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
     with pytest.raises(UsageError, match="other files"):
@@ -158,7 +158,7 @@ def test_killed_and_gone_on_equals_never_stopped(tmp_path):
         time.sleep(0.01)
     job.send_signal(signal.SIGKILL)
     job.communicate()
-    assert not read_manifest(tmp_path / "out").complete
+    assert not read_store_manifest(tmp_path / "out").complete
     unfinished = open_store(tmp_path / "out")
     assert 21 <= len(unfinished.keys("image")) + len(unfinished.failures()) < 90
     for out in (tmp_path / "out", tmp_path / "straight"):
@@ -202,9 +202,9 @@ def test_reading_ahead_raises_in_place_and_stops_when_left():
 
     taken = []
     with pytest.raises(ValueError, match="in the middle"):
-        for item in ahead(items(), 2, Clock(), "read"):
+        for item in ahead(items(), 2, StageTimes(), "read"):
             taken.append(item)
     assert taken == [0, 1, 2, 3, 4]
-    endless = ahead(iter(os.getpid, None), 2, Clock(), "read")
+    endless = ahead(iter(os.getpid, None), 2, StageTimes(), "read")
     assert next(endless) == os.getpid()
     endless.close()

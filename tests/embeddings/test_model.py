@@ -9,7 +9,7 @@ from PIL import Image
 import wordsight
 from wordsight.base.errors import BrokenImage, UnknownModel, UsageError
 from wordsight.embeddings.model import Model, load, unit
-from wordsight.embeddings.pipeline import encode_pictures
+from wordsight.embeddings.pipeline import encode_images
 from wordsight.images.transform import transform
 
 SIDE = 40
@@ -145,14 +145,14 @@ def test_decoding_errors_other_than_broken_input_end_the_run():
         return np.zeros((2, 2, 3), np.uint8)
 
     with pytest.raises(ZeroDivisionError):
-        list(encode_pictures(range(100), load_one, lambda batch: np.ones((len(batch), 1), np.float32)))
+        list(encode_images(range(100), load_one, lambda batch: np.ones((len(batch), 1), np.float32)))
 
 
 def test_items_without_a_picture_pass_through():
     def load_one(item):
         return None if item % 3 == 0 else np.full((2, 2, 3), item, np.uint8)
 
-    found = list(encode_pictures(range(50), load_one, lambda batch: batch[:, 0, 0, :1].astype(np.float32)))
+    found = list(encode_images(range(50), load_one, lambda batch: batch[:, 0, 0, :1].astype(np.float32)))
     assert [one.item for one in found] == list(range(50))
     assert all((one.row is None) == (one.item % 3 == 0) for one in found)
     assert all(one.row is None or one.row[0] == one.item for one in found)
@@ -181,7 +181,7 @@ def test_pictures_of_one_shape_go_to_the_engine_together_and_keep_their_places()
         seen.append(pixels.shape)
         return pixels[:, 0, 0, :1].astype(np.float32)
 
-    found = list(encode_pictures(range(32), load_one, embed, batch=16))
+    found = list(encode_images(range(32), load_one, embed, batch=16))
     assert [one.item for one in found] == list(range(32))
     assert all(one.row is None if one.item in (5, 6) else one.row[0] == one.item for one in found)
     assert isinstance(found[5].error, BrokenImage)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from wordsight.base.errors import BrokenImage
 from wordsight.embeddings import pipeline
-from wordsight.embeddings.pipeline import encode_pictures
+from wordsight.embeddings.pipeline import encode_images
 
 SHAPES = [(2, 3), (3, 2), (2, 2)]
 
@@ -40,7 +40,7 @@ def test_order_is_that_of_the_items_whichever_is_decoded_first():
             raise BrokenImage(f"{item} is broken")
         return None if item % 11 == 5 else late(item)
 
-    found = list(encode_pictures(range(100), load, first_values, batch=8))
+    found = list(encode_images(range(100), load, first_values, batch=8))
     assert [one.item for one in found] == list(range(100))
     for one in found:
         if one.item % 7 == 3:
@@ -62,14 +62,14 @@ def test_the_last_batches_are_of_like_size(count, sizes):
         seen.append(len(pixels))
         return first_values(pixels)
 
-    rows = [one.row[0] for one in encode_pictures(range(count), lambda item: late(3 * item), embed, batch=8)]
+    rows = [one.row[0] for one in encode_images(range(count), lambda item: late(3 * item), embed, batch=8)]
     assert rows == [3 * item for item in range(count)]
     assert seen == sizes
 
 
 def test_closing_early_ends_the_threads_and_takes_no_more():
     taken = []
-    found = encode_pictures((taken.append(i) or i for i in range(1000)), late, first_values, batch=4)
+    found = encode_images((taken.append(i) or i for i in range(1000)), late, first_values, batch=4)
     assert next(found).item == 0
     found.close()
     assert decoding() == []
@@ -84,7 +84,7 @@ def test_an_error_of_the_engine_comes_out_behind_the_rows_before_it():
 
     before = []
     with pytest.raises(ZeroDivisionError):
-        for one in encode_pictures(range(0, 99, 3), late, embed, batch=4):
+        for one in encode_images(range(0, 99, 3), late, embed, batch=4):
             before.append((one.item, one.row[0]))
     assert before == [(item, item) for item in range(0, 24, 3)]
     assert decoding() == []
@@ -96,7 +96,7 @@ def test_an_error_of_the_source_ends_the_threads():
         raise OSError("the place is gone")
 
     with pytest.raises(OSError, match="the place is gone"):
-        list(encode_pictures(items(), late, first_values, batch=4))
+        list(encode_images(items(), late, first_values, batch=4))
     assert decoding() == []
 
 
@@ -108,7 +108,7 @@ def test_numpy_multiplies_in_one_thread_until_the_last_run_is_over():
     with threadpool_limits(limits=2, user_api="blas"):
         before = blas_threads()
         assert before and set(before) == {2}
-        first, second = (encode_pictures(range(20), late, first_values, batch=2) for _ in range(2))
+        first, second = (encode_images(range(20), late, first_values, batch=2) for _ in range(2))
         next(first)
         assert set(blas_threads()) == {1}
         next(second)

@@ -17,9 +17,9 @@ from wordsight.engines.graph_mixed import worst_layers
 from wordsight.engines.graph_transformer import Weights
 from wordsight.engines.graphs import Source, build_graph
 from wordsight.engines.onnx_engine import OnnxEngine
-from wordsight.engines.parity import agreement, naming, some_pictures
+from wordsight.engines.parity import agreement, naming, some_images
 from wordsight.engines.torch_engine import TorchEngine
-from wordsight.weights.folder import read_manifest, save_model
+from wordsight.weights.folder import read_model_manifest, save_model
 
 
 def contents(folder):
@@ -54,9 +54,9 @@ def with_a_hidden_outlier(towers):
 
 def test_an_export_is_recorded(plain):
     report = export(plain, precisions=["int8"])
-    assert read_manifest(plain).precisions == ("int8",)
+    assert read_model_manifest(plain).precisions == ("int8",)
     assert [(a.tower, a.precision) for a in report.agreements] == [("image", "int8"), ("text", "int8")]
-    assert read_json(plain / "onnx" / "parity.json")["fingerprint"] == read_manifest(plain).fingerprint
+    assert read_json(plain / "onnx" / "parity.json")["fingerprint"] == read_model_manifest(plain).fingerprint
     assert sorted(path.name for path in plain.iterdir()) == [
         "README.md", "merges.txt", "model.json", "onnx", "weights.safetensors",
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def test_a_second_precision_joins_the_first(plain):
     export(plain, precisions=["fp32"])
     report = export(plain, precisions=["int8"])
     assert {a.precision for a in report.agreements} == {"int8", "fp32"}
-    assert read_manifest(plain).precisions == ("int8", "fp32")
+    assert read_model_manifest(plain).precisions == ("int8", "fp32")
     assert OnnxEngine(plain, precision="fp32").precision == "fp32"
 
 
@@ -74,8 +74,8 @@ def test_an_export_elsewhere_is_a_model_without_weights(plain, tmp_path):
     out = tmp_path / "light"
     export(plain, precisions=["int8"], out=out)
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "merges.txt", "model.json", "onnx"]
-    assert OnnxEngine(out).fingerprint == read_manifest(plain).fingerprint
-    assert read_manifest(plain).precisions == ()
+    assert OnnxEngine(out).fingerprint == read_model_manifest(plain).fingerprint
+    assert read_model_manifest(plain).precisions == ()
 
 
 def test_a_folder_of_other_things_is_not_written_to(plain, tmp_path):
@@ -109,7 +109,7 @@ def test_a_graph_that_disagrees_is_refused_and_nothing_changes(towers, exported,
 
 
 def int8_against_fp32(towers, keep=()):
-    pixels = some_pictures(towers.spec, 8)
+    pixels = some_images(towers.spec, 8)
     import onnxruntime
 
     def rows(precision):
@@ -137,12 +137,12 @@ def test_layers_that_integers_would_harm_are_found_and_kept(towers, plain, capsy
     assert "kept in fp32" in image.line()
     said = capsys.readouterr().err
     assert all(name in said for name in suffering)
-    rows = OnnxEngine(plain, precision="int8").embed_images(some_pictures(towers.spec, 4))
+    rows = OnnxEngine(plain, precision="int8").embed_images(some_images(towers.spec, 4))
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
 
 def test_layers_are_ranked_by_what_integers_do_to_them(towers):
-    ranked = worst_layers(source_of(with_a_hidden_outlier(towers)), "image", some_pictures(towers.spec, 4))
+    ranked = worst_layers(source_of(with_a_hidden_outlier(towers)), "image", some_images(towers.spec, 4))
     assert len(ranked) == 8
     assert {name for name, _ in ranked[:2]} == {f"visual.transformer.resblocks.{i}.mlp.c_proj" for i in (0, 1)}
     assert ranked[1][1] > 10 * ranked[2][1]
@@ -166,7 +166,7 @@ def test_an_export_without_pytorch_is_compared_with_its_own_fp32(plain, monkeypa
     assert "cosine to ONNX Runtime fp32" in report.lines()[0]
     assert "image fp32: not compared, since PyTorch is not installed" in report.lines()
     assert [one.precision for one in report.namings] == ["int8", "fp16"]
-    assert read_manifest(plain).precisions == ("int8", "fp32", "fp16")
+    assert read_model_manifest(plain).precisions == ("int8", "fp32", "fp16")
     assert not list((plain / "onnx").glob("*/"))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from wordsight.engines.fake import COLOURS, SIZE, FakeEngine
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 
 
 def plain_pictures(*colours):
@@ -10,7 +10,7 @@ def plain_pictures(*colours):
 
 def test_a_colour_finds_its_pictures():
     engine = FakeEngine()
-    tokenizer = Tokenizer.from_spec(engine.spec.tokenizer)
+    tokenizer = ClipTokenizer.from_spec(engine.spec.tokenizer)
     texts = engine.embed_texts(tokenizer.batch([f"a {name} thing" for name in COLOURS]))
     pictures = engine.embed_images(plain_pictures(*COLOURS.values()))
     np.testing.assert_array_equal((texts @ pictures.T).argmax(axis=1), np.arange(len(COLOURS)))
@@ -26,5 +26,5 @@ def test_a_picture_of_two_colours_lies_between():
 
 
 def test_every_colour_is_one_token():
-    tokenizer = Tokenizer.from_spec(FakeEngine().spec.tokenizer)
+    tokenizer = ClipTokenizer.from_spec(FakeEngine().spec.tokenizer)
     assert [len(tokenizer.encode(name)) for name in COLOURS] == [1] * len(COLOURS)

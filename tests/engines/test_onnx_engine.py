@@ -7,12 +7,12 @@ from wordsight.base.files import read_json, write_json
 from wordsight.base.processor import Processor
 from wordsight.engines import onnx_engine
 from wordsight.engines.onnx_engine import OnnxEngine
-from wordsight.engines.parity import some_pictures, some_texts
-from wordsight.weights.folder import read_manifest
+from wordsight.engines.parity import some_images, some_texts
+from wordsight.weights.folder import read_model_manifest
 
 
 def test_facts_come_from_the_manifest(exported):
-    engine, manifest = OnnxEngine(exported), read_manifest(exported)
+    engine, manifest = OnnxEngine(exported), read_model_manifest(exported)
     assert (engine.spec, engine.fingerprint) == (manifest.spec, manifest.fingerprint)
     assert engine.scale == pytest.approx(1 / 0.07)
     assert engine.bias is None
@@ -23,7 +23,7 @@ def test_a_text_query_needs_no_image_graph(exported):
     (exported / "onnx" / "image.int8.onnx").write_bytes(b"")
     assert engine.embed_texts(some_texts(engine.spec, 2)).shape == (2, 24)
     with pytest.raises(FormatError, match=r"image\.int8\.onnx"):
-        engine.embed_images(some_pictures(engine.spec, 2))
+        engine.embed_images(some_images(engine.spec, 2))
 
 
 def test_auto_precision_is_what_the_folder_has(exported):
@@ -95,13 +95,13 @@ def test_a_graph_that_was_measured_to_be_unsound_is_refused(exported):
     engine = OnnxEngine(exported)
     with pytest.raises(FormatError, match="text int8: cosine to PyTorch fp32 mean 0.980000.*export again"):
         engine.embed_texts(some_texts(engine.spec, 1))
-    assert engine.embed_images(some_pictures(engine.spec, 1)).shape == (1, 24)
+    assert engine.embed_images(some_images(engine.spec, 1)).shape == (1, 24)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 40])
 def test_several_processors_give_the_rows_of_one(exported, count):
     one, three = (OnnxEngine(exported, precision="fp32", threads=threads) for threads in (1, 3))
-    pictures, texts = some_pictures(one.spec, count), some_texts(one.spec, count)
+    pictures, texts = some_images(one.spec, count), some_texts(one.spec, count)
     np.testing.assert_allclose(three.embed_images(pictures), one.embed_images(pictures), atol=2e-6)
     np.testing.assert_allclose(three.embed_texts(texts), one.embed_texts(texts), atol=2e-6)
 
@@ -126,7 +126,7 @@ def test_processors_get_parts_alike(exported, monkeypatch, count, sizes):
         return run(session, tower, inputs)
 
     monkeypatch.setattr(engine, "_run", counted)
-    engine.embed_images(some_pictures(engine.spec, count))
+    engine.embed_images(some_images(engine.spec, count))
     assert sorted(seen, reverse=True) == sizes
 
 

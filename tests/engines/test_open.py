@@ -14,9 +14,9 @@ from wordsight.engines.fake import FakeEngine
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.open import open_engine
 from wordsight.engines.openvino_engine import OpenVinoEngine
-from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
-from wordsight.weights.folder import read_manifest
+from wordsight.weights.folder import read_model_manifest
 
 
 def without(monkeypatch, *names):
@@ -50,7 +50,7 @@ def test_auto_makes_them_without_pytorch_too(plain, monkeypatch):
 
 def test_the_precision_asked_for_is_the_one_that_is_made(plain):
     assert open_engine(plain, device="cpu", precision="fp32").precision == "fp32"
-    assert read_manifest(plain).precisions == ("fp32",)
+    assert read_model_manifest(plain).precisions == ("fp32",)
 
 
 def test_where_integers_harm_the_rows_fp32_is_made(plain, monkeypatch, capsys):
@@ -89,7 +89,7 @@ def test_resnets_are_openvinos_where_it_is_installed(convolutions, monkeypatch):
     engine = open_engine(convolutions, device="cpu")
     assert isinstance(engine, OpenVinoEngine)
     assert engine.precision in ("bf16", "fp32")  # by the true processor
-    assert read_manifest(convolutions).precisions == ("fp16",)
+    assert read_model_manifest(convolutions).precisions == ("fp16",)
     assert isinstance(open_engine(convolutions, device="cpu"), OpenVinoEngine)
     without(monkeypatch, "openvino")
     assert isinstance(open_engine(convolutions, device="cpu"), OnnxEngine)
@@ -99,7 +99,7 @@ def test_resnets_with_other_graphs_stay_with_them(convolutions, monkeypatch):
     export(convolutions, precisions=["int8"])
     units(monkeypatch, bf16=True)
     assert isinstance(open_engine(convolutions, device="cpu"), OnnxEngine)
-    assert read_manifest(convolutions).precisions == ("int8",)
+    assert read_model_manifest(convolutions).precisions == ("int8",)
 
 
 @pytest.mark.parametrize("absent", ["onnx", "write"])
@@ -124,10 +124,12 @@ def test_auto_without_anything_names_the_cure(plain, monkeypatch, absent, cure):
 
 def test_towers_of_another_package_name_its_extra(plain, monkeypatch):
     without(monkeypatch, "torch")
-    manifest = read_manifest(plain)
+    manifest = read_model_manifest(plain)
     image = replace(manifest.spec.image, kind="timm", trunk="convnext_atto")
     monkeypatch.setattr(
-        opening, "read_manifest", lambda _: replace(manifest, spec=replace(manifest.spec, image=image), precisions=())
+        opening,
+        "read_model_manifest",
+        lambda _: replace(manifest, spec=replace(manifest.spec, image=image), precisions=()),
     )
     with pytest.raises(NotFound, match=r"has no ONNX graphs and none can be made.*'wordsight\[timm\]'"):
         open_engine(plain)
@@ -137,10 +139,10 @@ def test_towers_of_another_package_name_its_extra(plain, monkeypatch):
 
 def test_openvino_reads_the_graphs_it_can(plain):
     assert open_engine(plain, engine="openvino", precision="fp32").precision == "fp32"
-    assert read_manifest(plain).precisions == ("fp32",)
+    assert read_model_manifest(plain).precisions == ("fp32",)
     full = OnnxEngine(plain, precision="fp32")
     engine = open_engine(plain, engine="openvino", precision="fp32")
-    texts, pictures = some_texts(full.spec, 5), some_pictures(full.spec, 5)
+    texts, pictures = some_texts(full.spec, 5), some_images(full.spec, 5)
     np.testing.assert_allclose(engine.embed_texts(texts), full.embed_texts(texts), atol=2e-6)
     np.testing.assert_allclose(engine.embed_images(pictures), full.embed_images(pictures), atol=2e-6)
 
@@ -149,7 +151,7 @@ def test_openvino_reads_the_graphs_it_can(plain):
 def test_openvino_refuses_graphs_that_are_damaged_or_of_other_weights(plain, damage):
     open_engine(plain, engine="openvino", precision="fp32")
     path = plain / "onnx" / "text.fp32.onnx"
-    content, mark = path.read_bytes(), read_manifest(plain).fingerprint.encode()
+    content, mark = path.read_bytes(), read_model_manifest(plain).fingerprint.encode()
     path.write_bytes(
         {"cut": content[:2000], "foreign": b"PK\x03\x04 no graph" + mark, "other": content.replace(mark, b"0" * 16)}[
             damage
@@ -187,12 +189,12 @@ INTERRUPTED = """
 import gc, os, signal, sys, time
 from pathlib import Path
 from wordsight.engines.open import open_engine
-from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.parity import some_images, some_texts
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for _ in range(3):
     engine = open_engine(Path(sys.argv[1]), engine="openvino", precision="fp32")
-    engine.embed_images(some_pictures(engine.spec, 1))
+    engine.embed_images(some_images(engine.spec, 1))
     engine.embed_texts(some_texts(engine.spec, 1))
 del engine
 gc.collect()

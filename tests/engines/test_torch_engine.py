@@ -4,14 +4,14 @@ import torch
 
 from wordsight.base.errors import UsageError
 from wordsight.engines.engine import needed_lengths
-from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine, choose_precision
 from wordsight.images.transform import normalise
 
 
 def test_it_gives_the_rows_of_the_towers(towers):
     engine = TorchEngine.of(towers, fingerprint="f")
-    pixels, tokens = some_pictures(towers.spec, 20), some_texts(towers.spec, 20)
+    pixels, tokens = some_images(towers.spec, 20), some_texts(towers.spec, 20)
     with torch.inference_mode():
         images = towers.encode_image(torch.from_numpy(normalise(pixels, towers.spec.preprocess)))
         texts = towers.encode_text(torch.from_numpy(tokens), trim=False)
@@ -21,7 +21,7 @@ def test_it_gives_the_rows_of_the_towers(towers):
 
 def test_bf16_is_near_fp32(exported):
     full, half = (TorchEngine(exported, device="cpu", precision=name) for name in ("fp32", "bf16"))
-    pixels, tokens = some_pictures(full.spec, 4), some_texts(full.spec, 4)
+    pixels, tokens = some_images(full.spec, 4), some_texts(full.spec, 4)
     assert (full.embed_images(pixels) * half.embed_images(pixels)).sum(axis=1).min() > 0.999
     assert (full.embed_texts(tokens) * half.embed_texts(tokens)).sum(axis=1).min() > 0.999
     assert half.scale == pytest.approx(full.scale)
@@ -60,7 +60,7 @@ def test_compiled_towers_get_batches_of_one_size_and_keep_what_they_gave(towers,
 
         return call
 
-    pixels = some_pictures(towers.spec, 20)
+    pixels = some_images(towers.spec, 20)
     expected = TorchEngine.of(towers, fingerprint="f").embed_images(pixels)
     monkeypatch.setattr(torch, "compile", compile_)
     engine = TorchEngine.of(towers, fingerprint="f")
@@ -75,7 +75,7 @@ def test_what_goes_to_a_gpu_goes_from_pinned_memory_without_waiting(towers, monk
     calls = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: calls.append("pin") or tensor)
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *place, **how: calls.append((*place, how)) or tensor)
-    engine._send(some_pictures(towers.spec, 2)[::-1])
+    engine._send(some_images(towers.spec, 2)[::-1])
     assert calls == ["pin", (torch.device("cuda"), {"non_blocking": True})]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from wordsight.engines import graph
 from wordsight.engines.graphs import Source, build_graph, write_graph
-from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
@@ -95,7 +95,7 @@ def run_graph(towers, tower, precision, inputs):
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
 def test_image_graph_in_fp32_is_the_tower(image, batch):
     towers = towers_of(image)
-    pixels = some_pictures(towers.spec, batch)
+    pixels = some_images(towers.spec, batch)
     rows = run_graph(towers, "image", "fp32", pixels)
     expected = TorchEngine.of(towers, fingerprint="").embed_images(pixels)
     np.testing.assert_allclose(rows, expected, atol=2e-6)
@@ -104,7 +104,7 @@ def test_image_graph_in_fp32_is_the_tower(image, batch):
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
 def test_image_graph_in_int8_is_near_the_tower(image):
     towers = towers_of(image)
-    pixels = some_pictures(towers.spec, 5)
+    pixels = some_images(towers.spec, 5)
     rows = run_graph(towers, "image", "int8", pixels)
     expected = TorchEngine.of(towers, fingerprint="").embed_images(pixels)
     assert (rows * expected).sum(axis=1).min() > 0.99
@@ -197,7 +197,7 @@ def test_pictures_of_other_shapes_stretch_the_positions(precision, grid):
 @pytest.mark.parametrize("image", [VIT, RESNET, EVA], ids=["vit", "resnet", "eva"])
 def test_fp16_graphs_are_half_the_size_and_near(image):
     towers = towers_of(image)
-    pixels, tokens = some_pictures(towers.spec, 5), some_texts(towers.spec, 5)
+    pixels, tokens = some_images(towers.spec, 5), some_texts(towers.spec, 5)
     engine = TorchEngine.of(towers, fingerprint="")
     for tower, inputs, expected in (
         ("image", pixels, engine.embed_images(pixels)),
@@ -213,7 +213,7 @@ def test_a_graph_too_large_for_one_file_is_two(tmp_path, monkeypatch):
     import onnxruntime
 
     towers = towers_of(VIT)
-    pixels = some_pictures(towers.spec, 2)
+    pixels = some_images(towers.spec, 2)
     monkeypatch.setattr(graph, "WHOLE", 1000)
     write_graph(tmp_path / "image.fp32.onnx", source_of(towers), "image", "fp32")
     assert (tmp_path / "image.fp32.onnx").stat().st_size < 50_000 < (tmp_path / "image.fp32.onnx.data").stat().st_size

@@ -12,9 +12,9 @@ from wordsight.base.errors import ConfigError, FormatError, InputError, UsageErr
 from wordsight.cli.evaluate import split_tasks
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import FakeEngine
-from wordsight.evaluate.encode import text_rows
+from wordsight.evaluate.encode import text_embeddings
 from wordsight.evaluate.tasks import TaskSpec, build_task, read_task, run_task
-from wordsight.evaluate.zero_shot import class_rows
+from wordsight.evaluate.zero_shot import class_embeddings
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
@@ -103,14 +103,14 @@ def test_class_rows_are_those_of_the_public_face():
     model = Model(FakeEngine())
     prompts = [["a photo of a cat.", "a photo of a kitten."], ["a photo of a dog."]]
     assert np.allclose(
-        class_rows(model, prompts), model.embed_classes(["cat, kitten", "dog"], ["a photo of a {}."]), atol=1e-6
+        class_embeddings(model, prompts), model.embed_classes(["cat, kitten", "dog"], ["a photo of a {}."]), atol=1e-6
     )
 
 
 def test_text_rows_keep_the_order():
     encoder = ColourEncoder()
     texts = ["blue", "a very long text that ends with red", "lime it is"] * 100
-    assert np.array_equal(text_rows(encoder, texts), encoder.embed_texts(texts))
+    assert np.array_equal(text_embeddings(encoder, texts), encoder.embed_texts(texts))
 
 
 def test_a_task_file_beside_its_table(table):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wordsight.images.decode import Pixels
+from wordsight.base.arrays import Pixels
 
 
 def _photo(height: int, width: int, *, seed: int = 0) -> Pixels:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.errors import BrokenImage, TooManyPixels, UsageError
-from wordsight.images.decode import Pixels, decode
+from wordsight.images.decode import decode
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
 

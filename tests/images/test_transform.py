@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.errors import ConfigError
 from wordsight.images.check import check_preprocess
-from wordsight.images.decode import Pixels, decode, open_picture
+from wordsight.images.decode import decode, open_image
 from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels, normalise, transform
@@ -204,7 +205,7 @@ def test_a_picture_opened_before_comes_out_the_same(rgb: Any, photo: Make, encod
     spec = PreprocessSpec(size=16, rgb=rgb)
     for mode in ("RGB", "RGBA", "P"):
         data = encoded(Image.fromarray(photo(40, 60)).convert(mode), exif=exif)
-        kept = open_picture(data, colours="kept")
+        kept = open_image(data, colours="kept")
         assert (kept.size, kept.mode) == ((40, 60), mode)
         assert deviation(load_pixels(kept, spec), load_pixels(data, spec)) == 0
 

@@ -7,7 +7,7 @@ from test_external import BERT, T5, gemma, text_folder, tiny, words  # noqa: F40
 
 from wordsight.engines.export import export
 from wordsight.engines.onnx_engine import OnnxEngine
-from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.folder import save_checkpoint
@@ -24,7 +24,7 @@ def exported(place, cfg, kind, tmp_path):
 
 def agree(ours, report):
     true = TorchEngine(ours, device="cpu")
-    pictures, texts = some_pictures(true.spec, 5, seed=4), some_texts(true.spec, 7, seed=4)
+    pictures, texts = some_images(true.spec, 5, seed=4), some_texts(true.spec, 7, seed=4)
     full = OnnxEngine(ours, precision="fp32", threads=1)
     np.testing.assert_allclose(full.embed_images(pictures), true.embed_images(pictures), atol=5e-6)
     np.testing.assert_allclose(full.embed_texts(texts), true.embed_texts(texts), atol=5e-6)

@@ -12,7 +12,7 @@ from compare import record
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from wordsight.engines.foreign import run_foreign
+from wordsight.engines.finished_graph import run_finished_graph
 from wordsight.images.transform import load_pixels
 from wordsight.text.open import open_tokenizer
 from wordsight.weights.checkpoint_files import CheckpointFiles
@@ -81,7 +81,7 @@ def test_pictures(folder):
     record(
         "ONNX folder, images",
         "open_clip_torch",
-        run_foreign(session(place / IMAGE), checkpoint.spec, "image", pixels),
+        run_finished_graph(session(place / IMAGE), checkpoint.spec, "image", pixels),
         theirs,
     )
 
@@ -95,7 +95,7 @@ def test_texts(folder):
     with torch.no_grad():
         theirs = model.encode_text(torch.tensor([e.ids for e in words.encode_batch(TEXTS)])).numpy()
     own = tmp_tokenizer(checkpoint, place)
-    rows = run_foreign(session(place / TEXT), checkpoint.spec, "text", own.batch(TEXTS, pad_to="longest"))
+    rows = run_finished_graph(session(place / TEXT), checkpoint.spec, "text", own.batch(TEXTS, pad_to="longest"))
     record("ONNX folder, texts", "open_clip_torch", rows, theirs)
 
 

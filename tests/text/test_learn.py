@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.text.bytepairs import END_OF_WORD, ID_OF_BYTE, SIGN_OF_ID
-from wordsight.text.clean import words
+from wordsight.text.clean import pre_tokens
 from wordsight.text.learn import learn_merges
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import from_merges, read_merges, size_of, write_merges
 
 
 def plain_learn(captions: list[str], count: int) -> list[tuple[str, str]]:
     """Count all pairs anew for every merge."""
-    spelled = Counter(word for caption in captions for word in words(caption))
+    spelled = Counter(word for caption in captions for word in pre_tokens(caption))
     table = []
     for word, times in spelled.items():
         letters = [SIGN_OF_ID[ID_OF_BYTE[byte]] for byte in word.encode()]
@@ -65,7 +65,7 @@ def test_stops_where_no_pair_occurs_twice() -> None:
 def test_a_frequent_word_becomes_one_token() -> None:
     captions = [f"a dog runs over field {n}" for n in range(50)]
     merges = learn_merges(captions, 600)
-    tokenizer = Tokenizer(from_merges(merges))
+    tokenizer = ClipTokenizer(from_merges(merges))
     assert [len(tokenizer.encode(word)) for word in ("dog", "runs", "field", "a")] == [1, 1, 1, 1]
     assert tokenizer.size <= 600
 
@@ -80,7 +80,7 @@ def test_merges_survive_the_file(tmp_path: Path) -> None:
     assert read_merges(tmp_path / "merges.txt") == merges
     assert len((tmp_path / "merges.txt").read_text(encoding="utf-8").splitlines()) == len(merges)
     captions = ["một con chó", "日本", "nothing like it"]
-    tokenizer = Tokenizer(from_merges(merges))
+    tokenizer = ClipTokenizer(from_merges(merges))
     for caption in captions:
         assert tokenizer.encode(tokenizer.decode(tokenizer.encode(caption))) == tokenizer.encode(caption)
 

@@ -12,9 +12,9 @@ import tokenizers
 from wordsight.base.errors import ConfigError, FormatError, MissingExtra, NotFound, UsageError
 from wordsight.text.clean import clean
 from wordsight.text.open import TOKENIZERS, open_tokenizer
-from wordsight.text.rows import check_tokenizer
+from wordsight.text.padding import check_tokenizer
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 
 WORDS = ["a", "dog", "cat", "red", "two", "[CLS]", "[SEP]", "[UNK]"]
 
@@ -175,4 +175,4 @@ def test_rows_that_cannot_be_made_are_refused_before_any_text(wrong: dict) -> No
 
 def test_clips_pairs_do_not_stand_in_for_another_kind() -> None:
     with pytest.raises(UsageError, match="sentencepiece"):
-        Tokenizer.from_spec(TokenizerSpec(kind="sentencepiece"))
+        ClipTokenizer.from_spec(TokenizerSpec(kind="sentencepiece"))

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.text.bytepairs import END_OF_WORD, SIGN_OF_ID, letters_of, merge
-from wordsight.text.clean import clean, is_plain, words
+from wordsight.text.clean import clean, is_plain, pre_tokens
 from wordsight.text.learn import learn_merges, write_merges
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import published_vocabulary, size_of
 
 RECORDS = Path(__file__).parent / "data" / "tokens.jsonl.gz"
 
 
 @cache
-def published() -> Tokenizer:
-    return Tokenizer.from_spec(TokenizerSpec())
+def published() -> ClipTokenizer:
+    return ClipTokenizer.from_spec(TokenizerSpec())
 
 
 @cache
@@ -90,12 +90,12 @@ def test_any_text_is_read_as_the_tokenizers_package_reads_it(text: str) -> None:
 def test_plain_text_takes_the_short_way_to_the_same_end(text: str) -> None:
     import ftfy
 
-    from wordsight.text.clean import _word
+    from wordsight.text.clean import _pattern
 
     assert is_plain(text) == ("&" not in text)
     if is_plain(text):
         assert clean(text) == " ".join(ftfy.fix_text(text).split()).lower()
-        assert words(text) == _word("clip", False).findall(clean(text))
+        assert pre_tokens(text) == _pattern("clip", False).findall(clean(text))
     assert published().encode(text) == neighbour().encode(clean(text)).ids or "_of_text>" in text.lower()
 
 
@@ -189,8 +189,8 @@ def test_decode_of_a_batch_row_ends_at_the_end() -> None:
 
 
 def test_the_word_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wordsight.text.tokenizer._CACHED_WORDS", 50)
-    tokenizer = Tokenizer(published_vocabulary())
+    monkeypatch.setattr("wordsight.text.tokenizer._CACHED_PRE_TOKENS", 50)
+    tokenizer = ClipTokenizer(published_vocabulary())
     texts = [f"word{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(300)]
     assert [tokenizer.encode(text) for text in texts] == [published().encode(text) for text in texts]
     assert len(tokenizer._known) <= 50
@@ -200,8 +200,8 @@ def test_a_plain_query_imports_neither_ftfy_nor_regex() -> None:
     code = (
         "import sys\n"
         "from wordsight.text.spec import TokenizerSpec\n"
-        "from wordsight.text.tokenizer import Tokenizer\n"
-        "Tokenizer.from_spec(TokenizerSpec()).batch(['red running shoes'])\n"
+        "from wordsight.text.tokenizer import ClipTokenizer\n"
+        "ClipTokenizer.from_spec(TokenizerSpec()).batch(['red running shoes'])\n"
         "print(sorted({'ftfy', 'regex', 'html', 'PIL', 'torch', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -212,7 +212,7 @@ def test_own_vocabulary_lives_in_the_models_folder(tmp_path: Path) -> None:
     merges = learn_merges(["a dog and a dog and a log"] * 3, 530)
     write_merges(tmp_path / "merges.txt", merges)
     spec = TokenizerSpec(vocabulary="own", vocabulary_size=size_of(merges), context_length=16)
-    tokenizer = Tokenizer.from_spec(spec, tmp_path)
+    tokenizer = ClipTokenizer.from_spec(spec, tmp_path)
     assert tokenizer.size == size_of(merges)
     assert tokenizer.end_id == tokenizer.size - 1
     assert tokenizer.batch(["a dog"]).shape == (1, 16)
@@ -223,8 +223,8 @@ def test_own_vocabulary_that_does_not_fit_is_named(tmp_path: Path) -> None:
     write_merges(tmp_path / "merges.txt", [("d", "o")])
     spec = TokenizerSpec(vocabulary="own", vocabulary_size=8192)
     with pytest.raises(FormatError, match=r"515 entries.*8192"):
-        Tokenizer.from_spec(spec, tmp_path)
+        ClipTokenizer.from_spec(spec, tmp_path)
     with pytest.raises(NotFound, match=r"merges\.txt"):
-        Tokenizer.from_spec(spec, tmp_path / "elsewhere")
+        ClipTokenizer.from_spec(spec, tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="folder"):
-        Tokenizer.from_spec(spec)
+        ClipTokenizer.from_spec(spec)

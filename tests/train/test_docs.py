@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 from wordsight.towers.spec import ModelSpec
-from wordsight.train.config import Config, SourceConfig
+from wordsight.train.config import SourceConfig, TrainConfig
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "train.md"
 
@@ -28,6 +28,6 @@ def keys(kind, prefix=""):
 
 def test_every_key_is_explained():
     text = PAGE.read_text(encoding="utf-8")
-    named = list(keys(Config))
+    named = list(keys(TrainConfig))
     assert len(named) > 40
     assert [key for key in named if f"`{key}`" not in text] == []

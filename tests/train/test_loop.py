@@ -16,7 +16,7 @@ from wordsight.train import loop
 from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.loop import Diverged, Learning, train
 from wordsight.train.recipe import read_recipe
-from wordsight.train.schedule import Clock
+from wordsight.train.schedule import TrainingClock
 from wordsight.weights.folder import load_towers, read_fingerprint, verify
 
 STILL = ["augment.scale=[1.0,1.0]", "augment.ratio=[1.0,1.0]", "augment.flip=0", "model.text.dropout=0"]
@@ -108,7 +108,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, monkeypatch, extra):
 def test_a_run_with_a_time_budget_repeats_its_decisions(recipe, monkeypatch):
     changes = ["budget=10", "checkpoint.steps=5", "validation.every=0", "log=1"]
     ticks = itertools.accumulate(itertools.cycle([0.3, 0.9, 0.5]))  # a machine of uneven speed
-    monkeypatch.setattr(loop, "Clock", functools.partial(Clock, now=lambda: next(ticks)))
+    monkeypatch.setattr(loop, "TrainingClock", functools.partial(TrainingClock, now=lambda: next(ticks)))
     with monkeypatch.context() as patch:
         stop_at(patch, 7)
         with pytest.raises(Stopped):

@@ -11,10 +11,10 @@ from wordsight.engines.torch_engine import choose_device
 from wordsight.towers.build import build
 from wordsight.towers.catalogue import architecture
 from wordsight.train.average import Average
+from wordsight.train.bag_of_words import BagOfWordsHead, bag_of_words_targets, rarity_of
 from wordsight.train.config import OptimiserConfig
 from wordsight.train.optimiser import make_optimiser, named_parameters
 from wordsight.train.precision import autocast
-from wordsight.train.words import WordsHead, rarity_of, word_targets
 
 
 def test_decay_is_left_off_gains_biases_scale_and_embeddings():
@@ -75,7 +75,7 @@ def test_an_unknown_device_is_refused():
 def test_word_targets_are_spread_by_rarity():
     rarity = torch.tensor([0.0, 1.0, 3.0, 2.0, 0.0])
     tokens = torch.tensor([[4, 1, 2, 1, 0], [4, 3, 0, 0, 0]])
-    assert word_targets(tokens, rarity).tolist() == [[0, 0.25, 0.75, 0, 0], [0, 0, 0, 1, 0]]
+    assert bag_of_words_targets(tokens, rarity).tolist() == [[0, 0.25, 0.75, 0, 0], [0, 0, 0, 1, 0]]
 
 
 class Letters:
@@ -99,7 +99,7 @@ def test_the_words_head_reaches_the_image_tower_only(name):
     if name == "tiny-rn-64":
         spec = dataclasses.replace(spec, image=dataclasses.replace(spec.image, width=8, stages=(1, 1, 1, 1), heads=4))
     towers = build(spec)
-    head = WordsHead(towers, torch.ones(spec.text.vocabulary_size))
+    head = BagOfWordsHead(towers, torch.ones(spec.text.vocabulary_size))
     tokens = torch.randint(1, 500, (2, 8))
     towers.encode_image(torch.randn(2, 3, spec.image.size, spec.image.size))
     head(tokens).backward()

@@ -8,16 +8,16 @@ import pytest
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, NotFound, WordsightError
 from wordsight.towers.catalogue import architecture
-from wordsight.train.config import Config, check_config, duration
+from wordsight.train.config import TrainConfig, check_config, duration
 from wordsight.train.recipe import read_recipe, recipe_names
 
 PYTHON = """
 from wordsight.towers.catalogue import architecture
-from wordsight.train.config import Config, DataConfig, ScheduleConfig, SourceConfig
+from wordsight.train.config import TrainConfig, DataConfig, ScheduleConfig, SourceConfig
 
 def recipe():
     data = DataConfig(sources={"one": SourceConfig("there")})
-    return Config(data=data, model=architecture("nano-64"), schedule=ScheduleConfig(steps=7))
+    return TrainConfig(data=data, model=architecture("nano-64"), schedule=ScheduleConfig(steps=7))
 """
 
 
@@ -45,7 +45,7 @@ def test_a_python_recipe_can_be_changed_like_any_other(tmp_path):
 
 def test_a_config_survives_being_written(recipe):
     config = read_recipe(str(recipe))
-    assert from_dict(Config, to_dict(config)) == config
+    assert from_dict(TrainConfig, to_dict(config)) == config
 
 
 def test_the_short_budget(recipe):

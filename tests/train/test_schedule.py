@@ -3,7 +3,7 @@ import math
 import pytest
 
 from wordsight.train.config import ScheduleConfig
-from wordsight.train.schedule import Clock, rate
+from wordsight.train.schedule import TrainingClock, rate
 
 
 def test_warm_up_then_stay_then_fall():
@@ -40,7 +40,7 @@ class Time:
 
 def test_the_clock_repeats_what_it_recorded_and_goes_on_from_there(tmp_path):
     path, now = tmp_path / "clock.jsonl", Time(1000.0)
-    clock = Clock(path, now)
+    clock = TrainingClock(path, now)
     first = []
     for step in range(4):
         first.append(clock.at(step))
@@ -50,13 +50,13 @@ def test_the_clock_repeats_what_it_recorded_and_goes_on_from_there(tmp_path):
 
     path.write_text(path.read_text() + '{"step": 4, "sec')  # what a killed process leaves
     later = Time(5.0)  # another machine, or after a restart
-    clock = Clock(path, later)
+    clock = TrainingClock(path, later)
     assert [clock.at(step) for step in range(2, 4)] == [5.0, 7.5]
     later.seconds += 100  # repeating steps costs nothing
     assert clock.at(4) == 7.5
     later.seconds += 3
     assert clock.at(5) == 10.5
     clock.close()
-    clock = Clock(path, later)
+    clock = TrainingClock(path, later)
     assert [clock.at(step) for step in range(6)] == [*first, 7.5, 10.5]
     clock.close()

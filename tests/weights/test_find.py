@@ -14,7 +14,7 @@ from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights import converted, find
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.find import find_model
-from wordsight.weights.folder import load_towers, read_checkpoint, read_manifest, verify
+from wordsight.weights.folder import load_towers, read_checkpoint, read_model_manifest, verify
 
 
 def write_openai(path):
@@ -106,7 +106,7 @@ def test_a_public_file_is_converted_once_and_again_when_it_changes(public, tmp_p
     said = capsys.readouterr().err
     assert f"{public} is read as openai" in said
     assert "assumed: that the towers use QuickGELU" in said
-    manifest = read_manifest(folder)
+    manifest = read_model_manifest(folder)
     assert manifest.origin == {"format": "openai", "file": "tiny.pt", "path": str(public)}
     verify(folder)
     assert find_model(str(public)) == folder
@@ -114,7 +114,7 @@ def test_a_public_file_is_converted_once_and_again_when_it_changes(public, tmp_p
     os.utime(public, ns=(1, 1))
     again = find_model(public)
     assert again != folder
-    assert read_manifest(again).fingerprint == manifest.fingerprint
+    assert read_model_manifest(again).fingerprint == manifest.fingerprint
     (public.parent / "config.json").write_text("{}")  # what lies beside counts, too
     assert find_model(public) not in (folder, again)
     (public.parent / "config.json").unlink()

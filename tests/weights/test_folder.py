@@ -22,7 +22,7 @@ from wordsight.weights.folder import (
     load_towers,
     read_checkpoint,
     read_fingerprint,
-    read_manifest,
+    read_model_manifest,
     read_spec,
     record_precisions,
     save_checkpoint,
@@ -98,7 +98,7 @@ def test_the_folder_holds_what_the_format_says(folder):
     assert values["spec"]["scale"] == pytest.approx(1 / 0.07)
     assert "bias" not in values
     record_precisions(folder, ("int8", "fp32"))
-    assert read_manifest(folder).precisions == ("int8", "fp32")
+    assert read_model_manifest(folder).precisions == ("int8", "fp32")
     assert sorted(folder.parent.iterdir()) == [folder]
 
 
@@ -165,7 +165,7 @@ def test_a_checkpoint_makes_the_round_trip_without_torch(folder, tmp_path, tower
     manifest = save_checkpoint(said, tmp_path / "again")
     assert manifest.fingerprint == read_fingerprint(folder)
     assert (manifest.assumed, manifest.origin) == (("Assumed this.",), {"format": "test"})
-    assert read_manifest(tmp_path / "again") == manifest
+    assert read_model_manifest(tmp_path / "again") == manifest
     assert (tmp_path / "again" / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
     verify(tmp_path / "again")
     short = {name: array for name, array in checkpoint.state.items() if name != "ln_final.bias"}
@@ -297,7 +297,7 @@ def test_a_wrong_manifest_is_refused_by_name(folder, change, said):
     path = folder / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(FormatError, match=said):
-        read_manifest(folder)
+        read_model_manifest(folder)
 
 
 def test_a_manifest_that_is_no_object_or_no_json_is_refused(folder):
@@ -305,7 +305,7 @@ def test_a_manifest_that_is_no_object_or_no_json_is_refused(folder):
         write = (folder / "model.json").write_bytes if isinstance(text, bytes) else (folder / "model.json").write_text
         write(text)
         with pytest.raises(FormatError, match=r"model\.json"):
-            read_manifest(folder)
+            read_model_manifest(folder)
 
 
 def test_saving_again_replaces_the_model_and_its_graphs_but_no_other_file(folder, towers):
@@ -317,7 +317,7 @@ def test_saving_again_replaces_the_model_and_its_graphs_but_no_other_file(folder
         towers.text_projection.mul_(2)
     manifest = save_model(towers, folder, merges=MERGES)
     assert manifest.fingerprint != first
-    assert manifest == read_manifest(folder)
+    assert manifest == read_model_manifest(folder)
     assert not (folder / "onnx").exists()
     assert (folder / "notes.txt").read_text() == "mine"
     assert sorted(folder.parent.iterdir()) == [folder]
@@ -343,7 +343,7 @@ def test_ctrl_c_while_saving_leaves_the_old_model_whole(folder, towers, monkeypa
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder_module, "write_manifest", interrupted)
+    monkeypatch.setattr(folder_module, "write_model_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_model(towers, folder, merges=MERGES)
     verify(folder)

@@ -36,14 +36,14 @@ def run(args: Namespace) -> int:
     classes = _classes(args)
     pictures = _find(args.pictures)
     model = load(args.model, engine=args.engine, device=args.device)
-    class_rows = model.embed_classes(classes, args.templates)
+    class_embeddings = model.embed_classes(classes, args.templates)
     failures = 0
     for encoded in track(_encode(model, pictures), len(pictures), unit="picture", desc="classifying"):
         if encoded.error is not None or encoded.row is None:
             notice(f"failed: {encoded.error}")
             failures += 1
             continue
-        shares = model.probabilities(encoded.row[None] @ class_rows.T)[0]
+        shares = model.probabilities(encoded.row[None] @ class_embeddings.T)[0]
         best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[: args.top]
         _print(encoded.item, best, as_json=args.json)
     if failures:
@@ -98,9 +98,9 @@ def _expand(place: str) -> Iterator[Path]:
 
 
 def _encode(model: "Model", pictures: Iterable[Path]) -> "Iterator[Encoded[Path]]":
-    from wordsight.embeddings.pipeline import encode_pictures
+    from wordsight.embeddings.pipeline import encode_images
 
-    return encode_pictures(pictures, model.load_pixels, model.engine.embed_images, batch=model.engine.batch)
+    return encode_images(pictures, model.load_pixels, model.engine.embed_images, batch=model.engine.batch)
 
 
 def _print(path: Path, best: list[tuple[float, str]], *, as_json: bool) -> None:

@@ -50,9 +50,9 @@ def _list(name: str | None) -> int:
 
 
 def _line(folder: Path) -> str:
-    from wordsight.weights.folder import read_manifest
+    from wordsight.weights.folder import read_model_manifest
 
-    manifest = read_manifest(folder)
+    manifest = read_model_manifest(folder)
     return f"{manifest.spec.name}  {manifest.fingerprint}  {folder}"
 
 
@@ -91,9 +91,9 @@ def _row(name: str) -> Any:
 
 def _show_folder(folder: Path) -> None:
     from wordsight.base.config import to_dict
-    from wordsight.weights.folder import CARD, read_manifest
+    from wordsight.weights.folder import CARD, read_model_manifest
 
-    manifest = read_manifest(folder)
+    manifest = read_model_manifest(folder)
     print(f"{'folder':20}{folder}")
     for key, value in to_dict(manifest).items():
         if key == "assumed":

@@ -21,14 +21,15 @@ from typing import IO, Literal
 import numpy as np
 from numpy.lib import format as npy
 
+from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.cache import cache_folder
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import read_json, sha256_bytes, storage_errors, write_json
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
+from wordsight.data.image_set import Annotation, Caption
 from wordsight.data.labels import Prompter
 from wordsight.data.parallel import ordered_map
-from wordsight.data.pictures import Pixels, Rows, Wording, Words
 from wordsight.data.source import Source
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
@@ -50,7 +51,7 @@ class CacheCard:
     failures: tuple[str, ...]
 
 
-class PictureCache:
+class ImageCache:
     """Decoded pictures with their words, by row."""
 
     def __init__(self, folder: Path) -> None:
@@ -74,22 +75,22 @@ class PictureCache:
     def __len__(self) -> int:
         return len(self.array)
 
-    def blocks(self) -> list[Rows]:
+    def blocks(self) -> list[RowIds]:
         """Return the rows that have captions or a class, in one block."""
-        words = [bool(texts or label) for texts, label in zip(self.texts, self.labels, strict=True)]
-        return [np.flatnonzero(words)]
+        known = [bool(texts or label) for texts, label in zip(self.texts, self.labels, strict=True)]
+        return [np.flatnonzero(known)]
 
-    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
+    def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
         """Return uint8 (len(rows), S, S, 3) and no errors: broken pictures are not in the cache."""
         return self.array[rows], {}
 
-    def words(self, row: int) -> Words:
+    def annotation(self, row: int) -> Annotation:
         """Return the captions and class name of a row."""
-        return Words(self.texts[row], self.labels[row])
+        return Annotation(self.texts[row], self.labels[row])
 
-    def draw(self, row: int, chance: float) -> Wording:
+    def draw(self, row: int, chance: float) -> Caption:
         """Return one of the captions; without captions the class name."""
-        return self._prompter.draw(self.words(row), chance)
+        return self._prompter.draw(self.annotation(row), chance)
 
 
 def build_cache(
@@ -99,7 +100,7 @@ def build_cache(
     resize: Resize = "shortest",
     folder: Path | None = None,
     workers: int | None = None,
-) -> PictureCache:
+) -> ImageCache:
     """Decode every picture of the source to (size, size, 3), or open what was decoded before.
 
     `folder` is where caches lie (each in a folder of its own below).  Broken pictures are left out, counted and
@@ -109,7 +110,7 @@ def build_cache(
     identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
     place = (folder or cache_folder() / "pictures") / f"{_plain(source.name)}-{size}-{identity}"
     if (place / "cache.json").exists():
-        return PictureCache(place)
+        return ImageCache(place)
     temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
     with storage_errors(place):
         try:
@@ -126,7 +127,7 @@ def build_cache(
             shutil.rmtree(temporary, ignore_errors=True)
     if failures:
         notice(f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {place}/cache.json")
-    return PictureCache(place)
+    return ImageCache(place)
 
 
 def _sweep(place: Path) -> None:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from wordsight.base.errors import InputError
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
+from wordsight.data.near_duplicates import Look, equal_groups, look, near_groups
 from wordsight.data.parallel import ordered_map
 from wordsight.data.source import Source, encoded
-from wordsight.data.twins import Look, equal_groups, look, near_groups
 from wordsight.images.decode import decode
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class _Seen(NamedTuple):
 def check(source: Source, *, limits: Limits = Limits(), workers: int | None = None) -> CheckReport:
     """Read the whole source and report what is wrong or strange in it."""
     report = CheckReport(source.name)
-    tokenizer = Tokenizer.from_spec(TokenizerSpec(context_length=limits.tokens), None)
+    tokenizer = ClipTokenizer.from_spec(TokenizerSpec(context_length=limits.tokens), None)
     keys, digests, looks = [], [], []
     classes: Counter[str] = Counter()
     walk = source.samples()
@@ -135,7 +135,7 @@ def _see(sample: Sample) -> _Seen | InputError:
     return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, (height, width), look(pixels))
 
 
-def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: Tokenizer) -> None:
+def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: ClipTokenizer) -> None:
     sample = seen.sample
     short, long = sorted(seen.sides)
     if short < limits.side:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
 
 SIDE = 96  # pixels; objects stay clear at the 64 that small towers look at
@@ -37,7 +38,6 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 TEXTURES = ("plain", "striped", "dotted", "checked")
 
 Points = Sequence[tuple[float, float]]
-Picture = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 
 
@@ -50,7 +50,7 @@ class Spot:
     radius: float
 
 
-def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: np.random.Generator) -> Picture:
+def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: np.random.Generator) -> Pixels:
     """Draw one object of the kind at each spot; return uint8 (SIDE, SIDE, 3)."""
     picture = _backdrop(rng)  # (S, S, 3) float in 0..255
     for spot in spots:

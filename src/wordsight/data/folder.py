@@ -11,15 +11,15 @@ from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.data import fields
-from wordsight.data.places import Found
 from wordsight.data.source import START, Columns, Position, Step, Walk
+from wordsight.data.source_files import SourceFiles
 from wordsight.images.files import find_images
 
 
 class FolderSource:
     """The pictures below a folder, sorted by path.  One part."""
 
-    def __init__(self, found: Found, columns: Columns) -> None:
+    def __init__(self, found: SourceFiles, columns: Columns) -> None:
         del columns  # a folder has none
         self.name = found.name
         self.root = found.paths[0]

@@ -1,15 +1,16 @@
 """Label sets become pairs: the class name, put into a prompt template, is the text.
 
     pictures = LabelTexts(cache, ["a photo of a {}."])
-    pictures.draw(0, 0.4)        # Wording("a photo of a bruin.", "label brown bear, bruin, Ursus arctos")
+    pictures.draw(0, 0.4)        # Caption("a photo of a bruin.", "label brown bear, bruin, Ursus arctos")
 
 All prompts of one label count as the same text.  The synonyms in a class name are drawn like templates.
 """
 
 from collections.abc import Sequence
 
+from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.errors import InputError, UsageError
-from wordsight.data.pictures import Pixels, Rows, WordedSet, Wording, Words
+from wordsight.data.image_set import AnnotatedSet, Annotation, Caption
 from wordsight.text.prompts import clean_class_name, fill
 
 
@@ -28,16 +29,16 @@ class Prompter:
         self._share = share
         self._prompts: dict[str, tuple[str, ...]] = {}
 
-    def draw(self, words: Words, chance: float) -> Wording:
+    def draw(self, annotation: Annotation, chance: float) -> Caption:
         """Return the text that a number in [0, 1) stands for; the same number gives the same text."""
-        share = 0.0 if words.label is None else self._share if words.captions else 1.0
-        if words.label is not None and chance < share:
-            prompts = self._prompts_of(words.label)
-            return Wording(_one_of(prompts, chance / share), f"label {words.label}")
-        if not words.captions:
+        share = 0.0 if annotation.label is None else self._share if annotation.captions else 1.0
+        if annotation.label is not None and chance < share:
+            prompts = self._prompts_of(annotation.label)
+            return Caption(_one_of(prompts, chance / share), f"label {annotation.label}")
+        if not annotation.captions:
             raise InputError("a picture without caption and class", cure="leave it out")
-        text = _one_of(words.captions, (chance - share) / (1 - share))
-        return Wording(text, f"text {text}")
+        text = _one_of(annotation.captions, (chance - share) / (1 - share))
+        return Caption(text, f"text {text}")
 
     def _prompts_of(self, label: str) -> tuple[str, ...]:
         if label not in self._prompts:
@@ -53,7 +54,7 @@ def _one_of(texts: tuple[str, ...], chance: float) -> str:
 class LabelTexts:
     """A picture set whose texts are, with probability `share`, prompts made of the class name; see `Prompter`."""
 
-    def __init__(self, pictures: WordedSet, templates: Sequence[str], *, share: float = 1.0) -> None:
+    def __init__(self, pictures: AnnotatedSet, templates: Sequence[str], *, share: float = 1.0) -> None:
         self.name = pictures.name
         self.size = pictures.size
         self._pictures = pictures
@@ -62,14 +63,14 @@ class LabelTexts:
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def blocks(self) -> list[Rows]:
+    def blocks(self) -> list[RowIds]:
         """Return the rows that have words, as the set beneath gives them."""
         return self._pictures.blocks()
 
-    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
+    def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
         """Return uint8 (len(rows), S, S, 3) and the errors, as the set beneath gives them."""
         return self._pictures.pixels(rows)
 
-    def draw(self, row: int, chance: float) -> Wording:
+    def draw(self, row: int, chance: float) -> Caption:
         """Return a prompt or a caption."""
-        return self._prompter.draw(self._pictures.words(row), chance)
+        return self._prompter.draw(self._pictures.annotation(row), chance)

@@ -13,44 +13,39 @@ import itertools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.data.augment import Changes, draw_changes
 from wordsight.data.augment_torch import apply
+from wordsight.data.image_set import Caption, ImageSet
 from wordsight.data.mix import Mixture
 from wordsight.data.order import Order
 from wordsight.data.parallel import ordered_map
-from wordsight.data.pictures import PictureSet, Pixels, Wording
 from wordsight.data.spec import LoaderSpec
+from wordsight.text.open import Tokenizer
 
 _REPLACEMENTS = 32  # rows tried in place of one that failed
 _TOKENS_KEPT = 1_000_000  # texts whose tokens are remembered; of 32 tokens each about 300 MB
-
-
-class Tokens(Protocol):
-    """The part of the tokenizer that is needed here."""
-
-    def batch(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """Return int32 (B, L)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """B pairs.  `pixels` uint8 (B, S, S, 3) and `tokens` int32 (B, L) lie on the loader's device, the ids too.
 
-    `picture_ids` and `text_ids` int64 (B,): equal numbers are the same picture, or texts that mean the same.
+    `image_ids` and `text_ids` int64 (B,): equal numbers are the same picture, or texts that mean the same.
     """
 
     step: int
     pixels: Tensor
     tokens: Tensor
-    picture_ids: Tensor
+    image_ids: Tensor
     text_ids: Tensor
     texts: tuple[str, ...]
 
@@ -60,10 +55,10 @@ class Loader:
 
     def __init__(
         self,
-        pictures: Sequence[PictureSet],
+        pictures: Sequence[ImageSet],
         *,
         spec: LoaderSpec,
-        tokenizer: Tokens,
+        tokenizer: Tokenizer,
         weights: Sequence[float] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
@@ -95,23 +90,23 @@ class Loader:
         generator = np.random.default_rng([spec.seed, step])
         chances = generator.random(spec.batch)
         rows = np.empty(spec.batch, dtype=np.int64)
-        wordings = [Wording("", "")] * spec.batch
+        captions = [Caption("", "")] * spec.batch
         sources: dict[int, tuple[NDArray[np.int64], Pixels]] = {}
         for number in np.unique(sets):
             here = np.flatnonzero(sets == number)
             drawn = self._draw(int(number), numbers[here], chances[here])
             rows[here] = self._first_ids[number] + drawn.rows
-            for place, wording in zip(here, drawn.wordings, strict=True):
-                wordings[place] = wording
+            for place, caption in zip(here, drawn.captions, strict=True):
+                captions[place] = caption
             sources[int(number)] = (here, drawn.pixels)
-        texts = tuple(wording.text for wording in wordings)
+        texts = tuple(caption.text for caption in captions)
         changes = draw_changes(spec.augment, texts, generator)
         return Batch(
             step=step,
             pixels=self._changed(sources, changes),
             tokens=self._put(self._tokens(texts)),
-            picture_ids=self._put(rows),
-            text_ids=self._put(np.array([_stable_id(wording.same_as) for wording in wordings], dtype=np.int64)),
+            image_ids=self._put(rows),
+            text_ids=self._put(np.array([_stable_id(caption.same_as) for caption in captions], dtype=np.int64)),
             texts=texts,
         )
 
@@ -120,20 +115,20 @@ class Loader:
         pictures = self._pictures[number]
         rows = self._orders[number].rows(items)
         pixels, failed = pictures.pixels(rows)
-        wordings = [Wording("", "")] * len(rows)
+        captions = [Caption("", "")] * len(rows)
         for place, row in enumerate(rows):
             try:
-                wordings[place] = pictures.draw(int(row), chances[place])
+                captions[place] = pictures.draw(int(row), chances[place])
             except InputError as error:
                 failed[place] = error
         if failed:
             pixels = pixels.copy()
         for place, failure in failed.items():
             self.failures[str(failure)] = None
-            rows[place], pixels[place], wordings[place] = self._replace(number, int(items[place]), chances[place])
-        return _Drawn(rows, pixels, wordings)
+            rows[place], pixels[place], captions[place] = self._replace(number, int(items[place]), chances[place])
+        return _Drawn(rows, pixels, captions)
 
-    def _replace(self, number: int, item: int, chance: float) -> tuple[int, Pixels, Wording]:
+    def _replace(self, number: int, item: int, chance: float) -> tuple[int, Pixels, Caption]:
         pictures = self._pictures[number]
         for shift in range(1, _REPLACEMENTS + 1):
             rows = self._orders[number].rows(np.array([item + shift], dtype=np.int64))
@@ -179,7 +174,7 @@ class Loader:
 class _Drawn(NamedTuple):
     rows: NDArray[np.int64]
     pixels: Pixels
-    wordings: list[Wording]
+    captions: list[Caption]
 
 
 @lru_cache(maxsize=1 << 18)

@@ -32,7 +32,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ShardManifest:
     """What was written, from what, and how far."""
 
     version: int
@@ -50,7 +50,7 @@ class Manifest:
         return next((shard.count for shard in self.shards if shard.name == name), None)
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_shard_manifest(folder: Path) -> ShardManifest | None:
     """Read the manifest of a folder; None if there is none or it is another program's."""
     path = folder / NAME
     if not path.exists():
@@ -60,10 +60,10 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     if values.get("version") != VERSION:
         raise FormatError(f"{path} has version {values.get('version')}", cure=f"this program reads version {VERSION}")
-    return from_dict(Manifest, values)
+    return from_dict(ShardManifest, values)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_shard_manifest(folder: Path, manifest: ShardManifest) -> None:
     """Write the manifest, atomically."""
     write_json(folder / NAME, to_dict(manifest))
 

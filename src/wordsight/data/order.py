@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.data.pictures import Rows
+from wordsight.base.arrays import RowIds
 
 WINDOW = 8  # blocks that are mixed with one another
 
@@ -22,13 +22,13 @@ WINDOW = 8  # blocks that are mixed with one another
 class Order:
     """The endless row of the items of one set."""
 
-    def __init__(self, blocks: Sequence[Rows], *, seed: Sequence[int]) -> None:
+    def __init__(self, blocks: Sequence[RowIds], *, seed: Sequence[int]) -> None:
         self._blocks = list(blocks)
         self._seed = list(seed)
         self.count = sum(len(block) for block in blocks)
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
-    def rows(self, numbers: NDArray[np.int64]) -> Rows:
+    def rows(self, numbers: NDArray[np.int64]) -> RowIds:
         """Return the rows of the items with these numbers, counted from 0 over all epochs."""
         epochs, inside = np.divmod(numbers, self.count)
         rows = np.empty(len(numbers), dtype=np.int64)
@@ -37,7 +37,7 @@ class Order:
             rows[here] = self._epoch(int(epoch))[inside[here]]
         return rows
 
-    def _shuffle(self, epoch: int) -> Rows:
+    def _shuffle(self, epoch: int) -> RowIds:
         generator = np.random.default_rng([*self._seed, epoch])
         blocks = [self._blocks[i] for i in generator.permutation(len(self._blocks))]
         windows = [np.concatenate(blocks[i : i + WINDOW]) for i in range(0, len(blocks), WINDOW)]

@@ -22,10 +22,10 @@ from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.base.files import atomic_write, sha256_file, storage_errors
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
-from wordsight.data.manifest import VERSION, Manifest, Shard, read_manifest, write_manifest
+from wordsight.data.manifest import VERSION, Shard, ShardManifest, read_shard_manifest, write_shard_manifest
 from wordsight.data.parallel import ordered_map
 from wordsight.data.source import Position, Source, encoded
-from wordsight.images.decode import open_picture
+from wordsight.images.decode import open_image
 from wordsight.images.files import is_image_name
 
 # The first bytes of each format, and the suffix its members get.
@@ -67,7 +67,7 @@ class _Packed:
     image: bytes = b""
 
 
-def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | None = None) -> Manifest:
+def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | None = None) -> ShardManifest:
     """Write the source as shards into `folder`; return the manifest, whose `failures` list what could not be read.
 
     Raises `UsageError` when the folder holds shards of another source or other options, `StorageError` when the disk
@@ -89,17 +89,17 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
         first = manifest.failures[0] if manifest.failures else "it is empty"
         raise FormatError(f"no picture of {source.name} could be read: {first}", cure="see 'wordsight data check'")
     manifest = replace(manifest, complete=True)
-    write_manifest(folder, manifest)
+    write_shard_manifest(folder, manifest)
     return manifest
 
 
-def _begin(source: Source, folder: Path, options: PackOptions) -> Manifest:
+def _begin(source: Source, folder: Path, options: PackOptions) -> ShardManifest:
     facts = {"name": source.name, "fingerprint": source.fingerprint()}
-    manifest = read_manifest(folder)
+    manifest = read_shard_manifest(folder)
     if manifest is None:
         if any(folder.glob("*.tar")):
             raise UsageError(f"{folder} holds shards without a manifest of ours", cure="choose another folder")
-        return Manifest(VERSION, __version__, facts, to_dict(options))
+        return ShardManifest(VERSION, __version__, facts, to_dict(options))
     if manifest.source["fingerprint"] != facts["fingerprint"] or manifest.options != to_dict(options):
         raise UsageError(
             f"{folder} holds shards of {manifest.source['name']} with options {manifest.options}",
@@ -134,7 +134,7 @@ def _prepare(item: _Packed, *, options: PackOptions) -> _Packed:
 
 def _encoded(sample: Sample, options: PackOptions) -> bytes:
     image = encoded(sample)
-    picture = open_picture(image, name=sample.key)
+    picture = open_image(image, name=sample.key)
     if options.resize is None or min(picture.size) <= options.resize:
         return image
     from PIL import Image
@@ -160,7 +160,7 @@ def _groups(items: Iterator[_Packed], shard_size: int) -> Iterator[list[_Packed]
         yield group
 
 
-def _write_group(folder: Path, manifest: Manifest, group: Sequence[_Packed]) -> Manifest:
+def _write_group(folder: Path, manifest: ShardManifest, group: Sequence[_Packed]) -> ShardManifest:
     failures = tuple(failure for item in group for failure in item.failures)
     shards = manifest.shards
     good = [(item.sample, item.image) for item in group if item.sample is not None]
@@ -175,7 +175,7 @@ def _write_group(folder: Path, manifest: Manifest, group: Sequence[_Packed]) -> 
     )
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_manifest(folder, manifest)
+    write_shard_manifest(folder, manifest)
     return manifest
 
 

@@ -19,26 +19,27 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.files import atomic_write, storage_errors
-from wordsight.data.drawing import COLOURS, SHAPES, TEXTURES, Picture, Spot, paint
+from wordsight.data.drawing import COLOURS, SHAPES, TEXTURES, Spot, paint
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """The centre of a single object, as shares of the picture's side, and how it is said."""
 
     x: float
     y: float
-    said: str
+    phrase: str
 
 
 COUNTS = {1: "one", 2: "two", 3: "three", 4: "four"}
-PLACES = {
-    "left": Place(0.28, 0.5, "on the left"),
-    "right": Place(0.72, 0.5, "on the right"),
-    "top": Place(0.5, 0.28, "at the top"),
-    "bottom": Place(0.5, 0.72, "at the bottom"),
-    "middle": Place(0.5, 0.5, "in the middle"),
+LOCATIONS = {
+    "left": Location(0.28, 0.5, "on the left"),
+    "right": Location(0.72, 0.5, "on the right"),
+    "top": Location(0.5, 0.28, "at the top"),
+    "bottom": Location(0.5, 0.72, "at the bottom"),
+    "middle": Location(0.5, 0.5, "in the middle"),
 }
 JITTER = 0.04  # how far a centre lies from where it should, a share of the side
 _QUARTERS = ((0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73))
@@ -93,7 +94,7 @@ class Drawn:
     """A scene with its picture, uint8 (S, S, 3), and true captions of it in several phrasings."""
 
     scene: Scene
-    picture: Picture
+    picture: Pixels
     captions: tuple[str, ...]
 
 
@@ -186,7 +187,7 @@ def _fill(phrase: str, scene: Scene) -> str:
         "colour": scene.colour,
         "texture": scene.texture,
         "number": COUNTS[scene.count],
-        "where": PLACES[scene.place].said if scene.place else "",
+        "where": LOCATIONS[scene.place].phrase if scene.place else "",
     }
     return _with_article(phrase.format(**words))
 
@@ -198,7 +199,7 @@ def _with_article(text: str) -> str:
 
 def _imagine(pair: Pair, rng: np.random.Generator) -> Scene:
     count = int(rng.choice((1, 1, 2, 3, 4)))
-    place = str(rng.choice(list(PLACES))) if count == 1 else ""
+    place = str(rng.choice(list(LOCATIONS))) if count == 1 else ""
     return Scene(*pair, texture=str(rng.choice(TEXTURES)), count=count, place=place)
 
 
@@ -207,7 +208,7 @@ def _spots(scene: Scene, rng: np.random.Generator) -> list[Spot]:
     shift = rng.uniform(-JITTER, JITTER, size=(scene.count, 2))
     radii = rng.uniform(*(_RADII_OF_ONE if scene.count == 1 else _RADII_OF_MANY), size=scene.count)
     if scene.count == 1:
-        centres = [(PLACES[scene.place].x, PLACES[scene.place].y)]
+        centres = [(LOCATIONS[scene.place].x, LOCATIONS[scene.place].y)]
     else:
         centres = [_QUARTERS[i] for i in rng.permutation(len(_QUARTERS))[: scene.count]]
     return [

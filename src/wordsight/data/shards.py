@@ -21,9 +21,9 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data import fields
 from wordsight.data.folder import stamp
-from wordsight.data.manifest import Manifest, different, read_manifest
-from wordsight.data.places import Found
+from wordsight.data.manifest import ShardManifest, different, read_shard_manifest
 from wordsight.data.source import START, Columns, Position, Step, Walk
+from wordsight.data.source_files import SourceFiles
 from wordsight.data.tarindex import Member, TarIndex, read_index
 from wordsight.images.files import IMAGE_SUFFIXES
 
@@ -35,13 +35,13 @@ _SUFFIXES = (*_FIRST, *sorted({suffix.lstrip(".") for suffix in IMAGE_SUFFIXES} 
 class ShardSource:
     """The samples of one or several tars, in the order of the files.  A part is a tar."""
 
-    def __init__(self, found: Found, columns: Columns) -> None:
+    def __init__(self, found: SourceFiles, columns: Columns) -> None:
         self.name = found.name
         self.paths = found.paths
         self._whole = found.whole
         self._columns = columns
-        self._manifests: dict[Path, Manifest | None] = {
-            folder: read_manifest(folder) for folder in {path.parent for path in self.paths}
+        self._manifests: dict[Path, ShardManifest | None] = {
+            folder: read_shard_manifest(folder) for folder in {path.parent for path in self.paths}
         }
         self._read_index = lru_cache(maxsize=_OPEN_SHARDS)(_keyed_index)
         self._lock = threading.Lock()  # threads that meet a new shard together read its headers once

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.base.nouns import Sample
 from wordsight.base.optional import resolve
-from wordsight.data.places import expand, find
+from wordsight.data.source_files import expand, find
 
 Kind = Literal["auto", "folder", "table", "shards"]
 

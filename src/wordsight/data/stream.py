@@ -10,17 +10,18 @@ from collections import OrderedDict
 
 import numpy as np
 
+from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.nouns import Sample
 from wordsight.data.cache import Resize, read_pixels
+from wordsight.data.image_set import Annotation, Caption
 from wordsight.data.labels import Prompter
 from wordsight.data.parallel import ordered_map
-from wordsight.data.pictures import Pixels, Rows, Wording, Words
 from wordsight.data.shards import ShardSource
 from wordsight.data.source import Source
 from wordsight.images.spec import PreprocessSpec
 
-_WORDS_KEPT = 65_536  # rows whose words are remembered between reading the picture and drawing the text
+_ANNOTATIONS_KEPT = 65_536  # rows whose words are remembered between reading the picture and drawing the text
 
 
 class ShardStream:
@@ -35,18 +36,18 @@ class ShardStream:
         self._spec = PreprocessSpec(size=size, resize=resize)
         self._workers = workers
         self._starts = np.cumsum([0, *source.sizes()])
-        self._words: OrderedDict[int, Words] = OrderedDict()
+        self._annotations: OrderedDict[int, Annotation] = OrderedDict()
         self._prompter = Prompter()
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def blocks(self) -> list[Rows]:
+    def blocks(self) -> list[RowIds]:
         """Return the rows of each shard."""
         pairs = zip(self._starts[:-1], self._starts[1:], strict=True)
         return [np.arange(first, stop) for first, stop in pairs if stop > first]
 
-    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
+    def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
         """Return uint8 (len(rows), S, S, 3), decoded now in several threads, and the errors of the broken ones."""
         pixels = np.zeros((len(rows), self.size, self.size, 3), dtype=np.uint8)
         failed = {}
@@ -66,17 +67,17 @@ class ShardStream:
     def _sample(self, row: int) -> Sample:
         part = int(np.searchsorted(self._starts, row, side="right")) - 1
         sample = self._source.read(part, row - int(self._starts[part]))
-        self._words[row] = Words(sample.texts, sample.label)
-        while len(self._words) > _WORDS_KEPT:
-            self._words.popitem(last=False)
+        self._annotations[row] = Annotation(sample.texts, sample.label)
+        while len(self._annotations) > _ANNOTATIONS_KEPT:
+            self._annotations.popitem(last=False)
         return sample
 
-    def words(self, row: int) -> Words:
+    def annotation(self, row: int) -> Annotation:
         """Return the captions and class name of a row."""
-        if row not in self._words:
+        if row not in self._annotations:
             self._sample(row)
-        return self._words[row]
+        return self._annotations[row]
 
-    def draw(self, row: int, chance: float) -> Wording:
+    def draw(self, row: int, chance: float) -> Caption:
         """Return one of the captions; without captions the class name."""
-        return self._prompter.draw(self.words(row), chance)
+        return self._prompter.draw(self.annotation(row), chance)

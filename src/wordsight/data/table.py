@@ -18,8 +18,8 @@ from wordsight.base.nouns import Sample
 from wordsight.base.optional import require
 from wordsight.data import fields
 from wordsight.data.folder import stamp
-from wordsight.data.places import Found
 from wordsight.data.source import START, Columns, Position, Step, Walk
+from wordsight.data.source_files import SourceFiles
 
 Row = Mapping[str, Any] | InputError
 _PARQUET_ROWS = 256  # rows decoded at once: with pictures of 100 kB about 25 MB
@@ -28,7 +28,7 @@ _PARQUET_ROWS = 256  # rows decoded at once: with pictures of 100 kB about 25 MB
 class TableSource:
     """The rows of one or several tables of one form, in order.  A part is a file."""
 
-    def __init__(self, found: Found, columns: Columns) -> None:
+    def __init__(self, found: SourceFiles, columns: Columns) -> None:
         self.name = found.name
         self.paths = found.paths
         self._columns = columns

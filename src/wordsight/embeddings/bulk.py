@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.base.files import storage_errors
 from wordsight.base.nouns import Sample
@@ -23,9 +24,8 @@ from wordsight.base.progress import bar
 from wordsight.data.source import Position, Source
 from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.pipeline import Clock, Encoded, Picture, ahead, encode_pictures
-from wordsight.embeddings.store import Block, Layout, Manifest, PartNote
-from wordsight.engines.engine import Rows
+from wordsight.embeddings.pipeline import Encoded, StageTimes, ahead, encode_images
+from wordsight.embeddings.store import Block, Layout, PartNote, StoreManifest
 
 What = Literal["image", "text", "both"]
 
@@ -43,7 +43,7 @@ class BulkOptions:
 class BulkReport:
     """The manifest of the finished store, how many of its parts were there before, and the seconds of this run."""
 
-    manifest: Manifest
+    manifest: StoreManifest
     resumed_parts: int
     wall_seconds: float
     failures: tuple[dict[str, str], ...]
@@ -63,7 +63,7 @@ class _Part:
     """A part that is being filled."""
 
     read: int = 0
-    rows: list[Rows] = field(default_factory=list)
+    rows: list[Embeddings] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     texts: list[dict[str, str]] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
@@ -86,9 +86,9 @@ def embed_source(model: Model, source: Source, out: Path, options: BulkOptions) 
     return BulkReport(manifest, min(resumed, manifest.parts), time.perf_counter() - started, failures)
 
 
-def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Manifest:
+def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> StoreManifest:
     """Write the manifest of a new store, or read that of one to go on with."""
-    fresh = Manifest(
+    fresh = StoreManifest(
         model=model.name,
         fingerprint=model.fingerprint,
         width=model.spec.width,
@@ -103,9 +103,9 @@ def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Man
     if not (out / store.MANIFEST).is_file():
         if out.is_dir() and any(out.iterdir()):
             raise UsageError(f"{out} holds other files", cure="give a new or empty folder")
-        store.write_manifest(out, fresh)
+        store.write_store_manifest(out, fresh)
         return fresh
-    found = store.read_manifest(out)
+    found = store.read_store_manifest(out)
     store.require_same_model(out, found, model.fingerprint)
     for name in ("source_fingerprint", "what", "layout", "part_size"):
         if getattr(found, name) != getattr(fresh, name):
@@ -121,30 +121,30 @@ def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Man
 
 def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: int) -> dict[str, float]:
     """Read, decode, encode and write all parts from number `first` on; return seconds not noted in a part."""
-    clock = Clock()
+    times = StageTimes()
     start = Position()
     if first:
         note = store.read_note(out, first - 1)
         start = Position(note.next_part, note.next_entry)
-    reads = ahead(_read(source, start), 64, clock, "read")
+    reads = ahead(_read(source, start), 64, times, "read")
     engine = model.engine
-    loader = _loader(model, options, clock)
-    encoded = encode_pictures(reads, loader, engine.embed_images, batch=engine.batch, clock=clock)
+    loader = _loader(model, options, times)
+    encoded = encode_images(reads, loader, engine.embed_images, batch=engine.batch, times=times)
     writer = ThreadPoolExecutor(1, thread_name_prefix="write")
     try:
         written: Future[None] | None = None
         for number, part in enumerate(_parts(encoded, options, source.count()), start=first):
-            blocks = _blocks(model, part, options, clock)
+            blocks = _blocks(model, part, options, times)
             if written is not None:
                 written.result()
-            written = writer.submit(_write, out, number, blocks, part, options, clock)
+            written = writer.submit(_write, out, number, blocks, part, options, times)
         if written is not None:
             written.result()
     finally:
         encoded.close()  # type: ignore[attr-defined]  # a generator; ends the decoding threads
         reads.close()  # type: ignore[attr-defined]
         writer.shutdown(wait=True)
-    return clock.take()
+    return times.take()
 
 
 def _read(source: Source, start: Position) -> Iterator[_Read]:
@@ -157,8 +157,8 @@ def _read(source: Source, start: Position) -> Iterator[_Read]:
         yield _Read(None, walk.position, tuple(walk.failures[told:]))
 
 
-def _loader(model: Model, options: BulkOptions, clock: Clock) -> Any:
-    def load(read: _Read) -> Picture | None:
+def _loader(model: Model, options: BulkOptions, times: StageTimes) -> Any:
+    def load(read: _Read) -> Pixels | None:
         if read.sample is None or options.what == "text":
             return None
         key, image = read.sample.key, read.sample.image
@@ -167,11 +167,11 @@ def _loader(model: Model, options: BulkOptions, clock: Clock) -> Any:
         if isinstance(image, Path):
             key = str(image)
             try:
-                with clock.stage("read"):
+                with times.stage("read"):
                     image = image.read_bytes()
             except OSError as error:
                 raise InputError(f"{key} cannot be opened: {error.strerror}", cure="check the path") from error
-        with clock.stage("decode"):
+        with times.stage("decode"):
             return model.load_pixels(image, name=key)
 
     return load
@@ -208,20 +208,20 @@ def _collect(part: _Part, one: Encoded[_Read], options: BulkOptions) -> int:
     return part.read - before
 
 
-def _blocks(model: Model, part: _Part, options: BulkOptions, clock: Clock) -> list[Block]:
+def _blocks(model: Model, part: _Part, options: BulkOptions, times: StageTimes) -> list[Block]:
     blocks = []
     if options.what != "text":
         rows = np.array(part.rows, np.float32).reshape(len(part.rows), model.spec.width)
         blocks.append(Block("image", rows, [{"key": key} for key in part.keys]))
     if options.what != "image":
-        with clock.stage("encode"):
+        with times.stage("encode"):
             rows = model.embed_texts([record["text"] for record in part.texts])
         blocks.append(Block("text", rows, part.texts))
     return blocks
 
 
-def _write(out: Path, number: int, blocks: list[Block], part: _Part, options: BulkOptions, clock: Clock) -> None:
-    with clock.stage("write"), storage_errors(out):
+def _write(out: Path, number: int, blocks: list[Block], part: _Part, options: BulkOptions, times: StageTimes) -> None:
+    with times.stage("write"), storage_errors(out):
         note = PartNote(
             read=part.read,
             images=sum(len(block.rows) for block in blocks if block.kind == "image"),
@@ -229,12 +229,12 @@ def _write(out: Path, number: int, blocks: list[Block], part: _Part, options: Bu
             failures=tuple(part.failures),
             next_part=part.position.part,
             next_entry=part.position.entry,
-            seconds=clock.take(),
+            seconds=times.take(),
         )
         store.write_part(out, number, blocks, note=note, layout=options.layout)
 
 
-def _finish(out: Path, manifest: Manifest, rest: dict[str, float]) -> Manifest:
+def _finish(out: Path, manifest: StoreManifest, rest: dict[str, float]) -> StoreManifest:
     """Add up the parts, see that the counts agree, and write the finished manifest."""
     parts = store.finished_parts(out)
     notes = [store.read_note(out, number) for number in range(parts)]
@@ -256,5 +256,5 @@ def _finish(out: Path, manifest: Manifest, rest: dict[str, float]) -> Manifest:
             cure="embed again into another folder, and report this",
         )
     store.write_failures(out, failures)
-    store.write_manifest(out, finished)
+    store.write_store_manifest(out, finished)
     return finished

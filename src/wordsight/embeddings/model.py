@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import UsageError
-from wordsight.engines.engine import Engine, Rows
+from wordsight.engines.engine import Engine
 from wordsight.towers.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Model:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The model's tokenizer: a `wordsight.text.open.AnyTokenizer`."""
+        """The model's tokenizer: a `wordsight.text.open.Tokenizer`."""
         from wordsight.text.open import open_tokenizer
 
         return open_tokenizer(self.spec.tokenizer, self.folder)
@@ -79,17 +80,17 @@ class Model:
 
         return load_pixels(item, self.spec.preprocess, name=name, quality=self.pixels)
 
-    def embed_images(self, items: Iterable[Any]) -> Rows:
+    def embed_images(self, items: Iterable[Any]) -> Embeddings:
         """Return unit rows (n, width) of paths, bytes, Pillow pictures or uint8 (H, W, 3) arrays.
 
         The first picture that cannot be read raises `BrokenImage` or `TooManyPixels`, which name it.
         """
-        from wordsight.embeddings.pipeline import encode_pictures
+        from wordsight.embeddings.pipeline import encode_images
 
         _need_list(items, (str, bytes, Path), "picture")
         named = ((item, f"picture {i + 1}" if _is_nameless(item) else "") for i, item in enumerate(items))
         rows = []
-        for encoded in encode_pictures(
+        for encoded in encode_images(
             named,
             lambda pair: self.load_pixels(pair[0], name=pair[1]),
             self.engine.embed_images,
@@ -100,7 +101,7 @@ class Model:
             rows.append(encoded.row)
         return np.array(rows, np.float32).reshape(len(rows), self.spec.width)
 
-    def embed_texts(self, texts: Sequence[str]) -> Rows:
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit rows (n, width) of texts; what is longer than the context is cut, which is said once."""
         _need_list(texts, (str, bytes), "text")
         texts = list(texts)
@@ -113,7 +114,7 @@ class Model:
             rows[start : start + len(part)] = self.engine.embed_texts(self.tokenizer.batch(part, pad_to="longest"))
         return rows
 
-    def embed_classes(self, classes: Sequence[str], templates: str | Path | Sequence[str] | None = None) -> Rows:
+    def embed_classes(self, classes: Sequence[str], templates: str | Path | Sequence[str] | None = None) -> Embeddings:
         """Return one unit row (len(classes), width) for each class: the mean of its prompts, made of unit length again.
 
         `templates`: None is "photo", a name ("none", "photo", "clip", "product"), a file, or a list of texts with
@@ -142,8 +143,8 @@ class Model:
         Softmax over scale times cosine; for a model learned with the sigmoid loss, its independent probabilities
         divided by their sum.
         """
-        class_rows = self.embed_classes(classes, templates)
-        return self.probabilities(self.embed_images(items) @ class_rows.T)
+        class_embeddings = self.embed_classes(classes, templates)
+        return self.probabilities(self.embed_images(items) @ class_embeddings.T)
 
     def probabilities(self, cosines: Scores) -> Scores:
         """Return cosines (n, classes) as probabilities whose rows sum to 1; see `classify`."""
@@ -201,9 +202,9 @@ def load(
     return Model(opened, folder=folder, pixels=pixels)
 
 
-def unit(rows: Rows) -> Rows:
+def unit(rows: Embeddings) -> Embeddings:
     """Return rows (n, width) with length 1."""
-    result: Rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    result: Embeddings = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return result
 
 

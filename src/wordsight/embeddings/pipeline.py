@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import InputError
 from wordsight.base.processor import cores
-from wordsight.engines.engine import Pixels, Rows
 
 T = TypeVar("T")
-Picture = NDArray[np.uint8]  # (S, S, 3), or (H, W, 3) in whole patches
 BATCH = 16  # pictures handed over at once where an engine does not say how many it wants
 AHEAD = 4  # batches decoded ahead of the engine
 
@@ -33,12 +31,12 @@ class Encoded(Generic[T]):
     """An item with its unit row (E,), or with the reason why there is none; neither when `load` gave None."""
 
     item: T
-    row: Rows | None = None
+    row: Embeddings | None = None
     error: InputError | None = None
 
 
 @dataclass(slots=True)
-class Clock:
+class StageTimes:
     """Seconds spent in each stage, summed over threads: stages overlap, so they add up to more than the wall time."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,13 +64,13 @@ def decode_threads() -> int:
     return min(cores(), 8)
 
 
-def encode_pictures(
+def encode_images(
     items: Iterable[T],
-    load: Callable[[T], Picture | None],
-    embed: Callable[[Pixels], Rows],
+    load: Callable[[T], Pixels | None],
+    embed: Callable[[Pixels], Embeddings],
     *,
     batch: int = BATCH,
-    clock: Clock | None = None,
+    times: StageTimes | None = None,
 ) -> Iterator[Encoded[T]]:
     """Yield every item in order with the row of the picture that `load` returns for it.
 
@@ -80,9 +78,9 @@ def encode_pictures(
     no encoding, and any other exception ends the run.  `embed` is called here, with up to `batch` pictures, all of
     one shape: where shapes differ (towers that keep the picture's shape), once for each.
     """
-    clock = clock or Clock()
+    times = times or StageTimes()
     source = iter(items)
-    waiting: deque[tuple[T, Future[Picture | None]]] = deque()
+    waiting: deque[tuple[T, Future[Pixels | None]]] = deque()
     pool = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
     one_thread_products.enter()
     try:
@@ -96,7 +94,7 @@ def encode_pictures(
             if not waiting:
                 return
             steps = -(-len(waiting) // batch)  # of like size at the end, where a few left over would idle processors
-            yield from _encode([waiting.popleft() for _ in range(-(-len(waiting) // steps))], embed, clock)
+            yield from _encode([waiting.popleft() for _ in range(-(-len(waiting) // steps))], embed, times)
     finally:
         one_thread_products.leave()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -134,15 +132,15 @@ one_thread_products = OneThreadProducts()
 
 
 def _encode(
-    batch: list[tuple[T, Future[Picture | None]]], embed: Callable[[Pixels], Rows], clock: Clock
+    batch: list[tuple[T, Future[Pixels | None]]], embed: Callable[[Pixels], Embeddings], times: StageTimes
 ) -> list[Encoded[T]]:
-    loaded: list[Picture | InputError | None] = []
+    loaded: list[Pixels | InputError | None] = []
     for _, future in batch:
         try:
             loaded.append(future.result())
         except InputError as error:
             loaded.append(error)
-    with clock.stage("encode"):
+    with times.stage("encode"):
         rows = iter(_rows([one for one in loaded if isinstance(one, np.ndarray)], embed))
     return [
         Encoded(item, row=next(rows) if isinstance(one, np.ndarray) else None)
@@ -152,12 +150,12 @@ def _encode(
     ]
 
 
-def _rows(pictures: list[Picture], embed: Callable[[Pixels], Rows]) -> list[Rows]:
+def _rows(pictures: list[Pixels], embed: Callable[[Pixels], Embeddings]) -> list[Embeddings]:
     """Return the row of each picture in order; pictures of one shape go to the engine together."""
     places: dict[tuple[int, ...], list[int]] = {}
     for place, picture in enumerate(pictures):
         places.setdefault(picture.shape, []).append(place)
-    rows: dict[int, Rows] = {}
+    rows: dict[int, Embeddings] = {}
     for alike in places.values():
         rows |= zip(alike, embed(np.stack([pictures[place] for place in alike])), strict=True)
     return [rows[place] for place in range(len(pictures))]
@@ -166,7 +164,7 @@ def _rows(pictures: list[Picture], embed: Callable[[Pixels], Rows]) -> list[Rows
 _END = object()
 
 
-def ahead(items: Iterator[T], depth: int, clock: Clock, stage: str) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int, times: StageTimes, stage: str) -> Iterator[T]:
     """Yield the items, taking up to `depth` of them beforehand in a thread of its own, timed as `stage`.
 
     An exception of the iterator comes out in its place.  Closing the generator ends the thread.
@@ -186,7 +184,7 @@ def ahead(items: Iterator[T], depth: int, clock: Clock, stage: str) -> Iterator[
     def run() -> None:
         try:
             while True:
-                with clock.stage(stage):
+                with times.stage(stage):
                     value = next(items, _END)
                 if not put(value) or value is _END:
                     return

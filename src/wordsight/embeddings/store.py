@@ -15,11 +15,11 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, FingerprintMismatch, FormatError, NotFound, UsageError
 from wordsight.base.files import atomic_write, read_json, write_json
 from wordsight.base.optional import require
-from wordsight.engines.engine import Rows
 
 T = TypeVar("T")
 Kind = Literal["image", "text"]
@@ -31,7 +31,7 @@ FAILURES = "failures.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class StoreManifest:
     """What a store holds.
 
     `read` counts what the source gave, `images` and `texts` the rows, `failures` what has no picture row; all are of
@@ -73,22 +73,22 @@ class Block:
     """The rows (n, width) of one kind in one part, with a record {"key": …} or {"key": …, "text": …} for each."""
 
     kind: Kind
-    rows: Rows
+    rows: Embeddings
     records: Sequence[Mapping[str, str]]
 
 
 class Store:
     """An npy store, opened for reading.  Only finished parts are looked at."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: StoreManifest) -> None:
         self.folder = folder
         self.manifest = manifest
         self.parts = finished_parts(folder)
 
-    def rows(self, kind: Kind) -> Rows:
+    def rows(self, kind: Kind) -> Embeddings:
         """Return all rows of a kind: float32 (n, width)."""
         parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in self._paths(kind, ".npy")]
-        rows: Rows = np.concatenate([np.empty((0, self.manifest.width), np.float32), *parts])
+        rows: Embeddings = np.concatenate([np.empty((0, self.manifest.width), np.float32), *parts])
         return rows
 
     def records(self, kind: Kind) -> Iterator[dict[str, str]]:
@@ -113,7 +113,7 @@ class Store:
 def open_store(folder: str | Path, *, fingerprint: str | None = None) -> Store:
     """Open a finished or unfinished npy store; one made by another model than `fingerprint` is refused."""
     folder = Path(folder)
-    manifest = read_manifest(folder)
+    manifest = read_store_manifest(folder)
     if fingerprint is not None:
         require_same_model(folder, manifest, fingerprint)
     if manifest.layout != "npy":
@@ -121,7 +121,7 @@ def open_store(folder: str | Path, *, fingerprint: str | None = None) -> Store:
     return Store(folder, manifest)
 
 
-def require_same_model(folder: Path, manifest: Manifest, fingerprint: str) -> None:
+def require_same_model(folder: Path, manifest: StoreManifest, fingerprint: str) -> None:
     """Raise `FingerprintMismatch` when the store was made by another model."""
     if manifest.fingerprint != fingerprint:
         raise FingerprintMismatch(
@@ -131,7 +131,7 @@ def require_same_model(folder: Path, manifest: Manifest, fingerprint: str) -> No
         )
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_store_manifest(folder: Path) -> StoreManifest:
     """Return the manifest of a store; raises `NotFound` or `FormatError`."""
     path = folder / MANIFEST
     if not path.is_file():
@@ -139,10 +139,10 @@ def read_manifest(folder: Path) -> Manifest:
     values = read_json(path)
     if not isinstance(values, dict) or (values.pop("format", 0), values.pop("version", 0)) != (FORMAT, VERSION):
         raise FormatError(f"{path} is no manifest of embeddings that this program reads", cure="update wordsight")
-    return _dataclass(Manifest, values, path)
+    return _dataclass(StoreManifest, values, path)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_store_manifest(folder: Path, manifest: StoreManifest) -> None:
     """Write the manifest, atomically."""
     write_json(folder / MANIFEST, {"format": FORMAT, "version": VERSION, **to_dict(manifest)})
 

@@ -13,13 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.errors import UsageError
 from wordsight.towers.check import reads_padding
 from wordsight.towers.spec import ModelSpec
-
-Pixels = NDArray[np.uint8]  # (B, S, S, 3), or (B, H, W, 3) for models that keep a picture's shape
-Tokens = NDArray[np.int32]  # (B, L)
-Rows = NDArray[np.float32]  # (B, E), unit length
 
 
 class Engine(Protocol):
@@ -55,11 +52,11 @@ class Engine(Protocol):
         """How many pictures at once keep it busy."""
         ...
 
-    def embed_images(self, pixels: Pixels) -> Rows:
+    def embed_images(self, pixels: Pixels) -> Embeddings:
         """Return float32 (B, E) unit rows for uint8 (B, S, S, 3); other shapes raise `UsageError`."""
         ...
 
-    def embed_texts(self, tokens: Tokens) -> Rows:
+    def embed_texts(self, tokens: Tokens) -> Embeddings:
         """Return float32 (B, E) unit rows for token ids (B, L), as the model's tokenizer makes them.
 
         L is at most the context length, and that where the tower reads the padding too; other rows raise

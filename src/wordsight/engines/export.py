@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import read_json, runs, storage_errors, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
-from wordsight.engines.engine import Engine, Pixels, Rows, Tokens, needed_lengths
+from wordsight.engines.engine import Engine, needed_lengths
 from wordsight.engines.graph_mixed import worst_layers
 from wordsight.engines.graphs import TOWERS, Source, write_graph, writes
 from wordsight.engines.onnx_engine import PARITY, PRECISIONS, OnnxEngine, Precision, graph_path
@@ -35,7 +36,7 @@ from wordsight.engines.parity import (
     agreement,
     naming,
     prompts,
-    some_pictures,
+    some_images,
     some_texts,
 )
 from wordsight.text.open import open_tokenizer
@@ -45,9 +46,9 @@ from wordsight.weights.folder import (
     ENGINES,
     read_checkpoint,
     read_fingerprint,
-    read_manifest,
+    read_model_manifest,
     read_vocabulary,
-    write_manifest,
+    write_model_manifest,
 )
 
 EXTERNAL = "wordsight.engines.export_external"  # for towers of other packages
@@ -73,7 +74,7 @@ def export(
     """
     wanted = _ordered(precisions)
     target = folder if out is None else out
-    manifest = read_manifest(folder)
+    manifest = read_model_manifest(folder)
     if manifest.spec.image.kind == "onnx":
         raise UsageError(f"{folder} holds finished graphs and no weights", cure="use it as it is")
     _remove_abandoned(target)
@@ -82,7 +83,7 @@ def export(
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target, prefix=f"{DRAFT}{os.getpid()}-") as place:
             draft = Path(place)
-            write_manifest(draft, manifest)
+            write_model_manifest(draft, manifest)
             made = _Draft(folder, draft, threads, tuple(keep))
             report = made.fill(wanted)
             _refuse_bad(report, made.suffering)
@@ -92,7 +93,7 @@ def export(
     )
     write_json(target / ENGINES / PARITY, to_dict(report))
     present = tuple(name for name in PRECISIONS if name in {a.precision for a in report.agreements})
-    write_manifest(target, replace(manifest, precisions=present))
+    write_model_manifest(target, replace(manifest, precisions=present))
     return report
 
 
@@ -109,8 +110,8 @@ class _Inputs:
 class _Embedded:
     """The rows that one engine gives for them."""
 
-    rows: dict[str, Rows]  # by tower
-    classes: Rows
+    rows: dict[str, Embeddings]  # by tower
+    classes: Embeddings
 
     @classmethod
     def by(cls, engine: Engine, inputs: _Inputs) -> "_Embedded":
@@ -123,7 +124,7 @@ class _Draft:
 
     def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...]) -> None:
         self.folder, self.draft, self.threads, self.keep = folder, draft, threads, keep
-        manifest = read_manifest(folder)
+        manifest = read_model_manifest(folder)
         self.suffering: list[str] = []  # layers that integers harm most
         self.traced: dict[str, Any] = {}  # by tower: graphs of other packages' towers, which take long to make
         self.spec = manifest.spec
@@ -131,7 +132,7 @@ class _Draft:
         self.source = Source(self.spec, read_checkpoint(folder).state, self.fingerprint)
         tokenizer = open_tokenizer(self.spec.tokenizer, folder)
         self.inputs = _Inputs(
-            some_pictures(self.spec, CHECKED),
+            some_images(self.spec, CHECKED),
             some_texts(self.spec, CHECKED),
             tokenizer.batch(prompts(), pad_to="longest"),
         )
@@ -176,7 +177,7 @@ class _Draft:
             return _Embedded.by(engine, self.inputs), "PyTorch"
         with tempfile.TemporaryDirectory(dir=self.draft) as name:
             place = self.draft if "fp32" in precisions else Path(name)
-            write_manifest(place, read_manifest(self.folder))
+            write_model_manifest(place, read_model_manifest(self.folder))
             for tower in TOWERS:
                 self._write(tower, "fp32", (), place=place)
             return _Embedded.by(OnnxEngine(place, precision="fp32", threads=self.threads), self.inputs), ITSELF

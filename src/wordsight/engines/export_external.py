@@ -22,7 +22,7 @@ from wordsight.base.files import atomic_write
 from wordsight.base.optional import require
 from wordsight.engines.graph import APART, CONTRIB, WHOLE, half, quantise
 from wordsight.engines.onnx_engine import Precision
-from wordsight.engines.parity import some_pictures, some_texts
+from wordsight.engines.parity import some_images, some_texts
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers, read_fingerprint
 
@@ -93,7 +93,7 @@ def write_traced(traced: onnx.ModelProto, path: Path, precision: Precision) -> N
 def _trace(towers: TwoTowers, tower: str, path: Path) -> None:
     require("onnxscript", extra="timm")
     spec = towers.spec
-    inputs: Any = some_pictures(spec, 2) if tower == "image" else some_texts(spec, 2)
+    inputs: Any = some_images(spec, 2) if tower == "image" else some_texts(spec, 2)
     module = (_Images if tower == "image" else _Texts)(towers).eval()
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the exporter's own, of the packages it is made of

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.errors import UsageError
 from wordsight.base.files import sha256_bytes
-from wordsight.engines.engine import Pixels, Rows, Tokens, check_pixels, check_tokens, needed_lengths
+from wordsight.engines.engine import check_pixels, check_tokens, needed_lengths
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 
 COLOURS = {  # name: sRGB
@@ -62,7 +63,7 @@ class FakeEngine:
         self.batch = 16
         self.bias: float | None = None
 
-    def embed_images(self, pixels: Pixels) -> Rows:
+    def embed_images(self, pixels: Pixels) -> Embeddings:
         """Shares of the named colours, and the brightness of a coarse grid beside its mean."""
         checked = check_pixels(pixels, self.spec).astype(np.float32)  # (B, S, S, 3)
         table = np.array(list(COLOURS.values()), dtype=np.float32)  # (C, 3)
@@ -73,7 +74,7 @@ class FakeEngine:
         grid = grid.reshape(-1, CELLS * CELLS) / 255
         return _unit(np.concatenate([shares, MINOR * (grid - grid.mean(axis=1, keepdims=True))], axis=1))
 
-    def embed_texts(self, tokens: Tokens) -> Rows:
+    def embed_texts(self, tokens: Tokens) -> Embeddings:
         """The colours named, and a hash of each other token."""
         checked = check_tokens(tokens, self.spec)
         rows = np.zeros((len(checked), WIDTH), dtype=np.float64)
@@ -94,10 +95,10 @@ class FakeEngine:
     @cached_property
     def _colours(self) -> dict[int, int]:
         """Token id to the dimension of its colour; each name is one token of the published vocabulary."""
-        tokenizer = Tokenizer.from_spec(self.spec.tokenizer)
+        tokenizer = ClipTokenizer.from_spec(self.spec.tokenizer)
         return {tokenizer.encode(name)[0]: place for place, name in enumerate(COLOURS)}
 
 
-def _unit(rows: NDArray[np.floating]) -> Rows:
-    unit: Rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+def _unit(rows: NDArray[np.floating]) -> Embeddings:
+    unit: Embeddings = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return unit

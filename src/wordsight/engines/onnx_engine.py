@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings, Pixels, RowIds, Tokens
 from wordsight.base.config import from_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json
 from wordsight.base.processor import cores, processor
 from wordsight.base.progress import notice
-from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
+from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
-from wordsight.weights.folder import ENGINES, read_manifest
+from wordsight.weights.folder import ENGINES, read_model_manifest
 from wordsight.weights.graphs import graph_files
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ IMAGES = 8  # pictures at once: more do not fit the caches of a processor (docs/
 MOST = 64  # pictures asked for at once: with more, progress would be told too seldom
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
-
-Places = NDArray[np.int64]  # which of the inputs, (N,)
 
 
 def graph_path(folder: Path, tower: str, precision: str) -> Path:
@@ -55,7 +53,7 @@ class OnnxEngine:
     ) -> None:
         if device not in ("auto", "cpu"):
             raise UsageError(f"device {device!r} with the ONNX engine", cure="use cpu, or --engine torch")
-        manifest = read_manifest(folder)
+        manifest = read_model_manifest(folder)
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint
         self.scale = manifest.scale
@@ -71,20 +69,20 @@ class OnnxEngine:
         if self.precision == "int8" and processor().lacks:
             notice(f"this processor has no {processor().lacks}: int8 is computed exactly, but slower", once=True)
 
-    def embed_images(self, pixels: Pixels) -> Rows:
+    def embed_images(self, pixels: Pixels) -> Embeddings:
         """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
         order = np.arange(len(checked))
         return self._embed("image", order, lambda part: {"pixels": checked[part]}, most=IMAGES)
 
-    def embed_texts(self, tokens: Tokens) -> Rows:
+    def embed_texts(self, tokens: Tokens) -> Embeddings:
         """Return unit rows (B, E) for token ids (B, L); texts of like length are computed together, and no further."""
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
         order = np.argsort(lengths, kind="stable")
         return self._embed("text", order, lambda part: {"tokens": checked[part, : lengths[part[-1]]]}, most=TEXTS)
 
-    def _embed(self, tower: str, order: Places, inputs: Callable[[Places], dict[str, Any]], *, most: int) -> Rows:
+    def _embed(self, tower: str, order: RowIds, inputs: Callable[[RowIds], dict[str, Any]], *, most: int) -> Embeddings:
         """Compute all rows, at most `most` at once.
 
         Where every processor gets some, each computes its own: ONNX Runtime loses a fifth or more of them when several
@@ -98,7 +96,7 @@ class OnnxEngine:
         session = self._session(tower, 1 if apart else self.threads)
         rows = np.empty((count, self.spec.width), dtype=np.float32)
 
-        def work(part: Places) -> None:
+        def work(part: RowIds) -> None:
             rows[part] = self._run(session, tower, inputs(part))
 
         for _ in self._workers.map(work, parts) if apart else map(work, parts):
@@ -116,12 +114,12 @@ class OnnxEngine:
             self._sessions[tower, threads] = self._open(tower, threads)
         return self._sessions[tower, threads]
 
-    def _run(self, session: Any, tower: str, inputs: dict[str, Any]) -> Rows:
+    def _run(self, session: Any, tower: str, inputs: dict[str, Any]) -> Embeddings:
         if self._foreign:
-            from wordsight.engines.foreign import run_foreign  # which brings Pillow
+            from wordsight.engines.finished_graph import run_finished_graph  # which brings Pillow
 
-            return run_foreign(session, self.spec, tower, *inputs.values())
-        rows: Rows = session.run(["rows"], inputs)[0]
+            return run_finished_graph(session, self.spec, tower, *inputs.values())
+        rows: Embeddings = session.run(["rows"], inputs)[0]
         return rows
 
     def _open(self, tower: str, threads: int) -> Any:

@@ -17,7 +17,7 @@ from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine
 from wordsight.engines.onnx_engine import PRECISIONS
 from wordsight.towers.shapes import own
-from wordsight.weights.folder import WEIGHTS, Manifest, read_manifest
+from wordsight.weights.folder import WEIGHTS, ModelManifest, read_model_manifest
 
 ENGINES = {
     "onnx": "wordsight.engines.onnx_engine:OnnxEngine",
@@ -43,7 +43,7 @@ def open_engine(folder: Path, *, engine: str = "auto", device: str = "auto", pre
     if engine == "auto":
         engine = _choose(folder, device, precision)
     elif engine in ("onnx", "openvino") and device in ("auto", "cpu"):
-        manifest = read_manifest(folder)
+        manifest = read_model_manifest(folder)
         wanted = "bf16" if engine == "openvino" and precision == "auto" else precision
         if not _there(manifest, wanted) and can_make(folder, manifest, wanted):
             make(folder, manifest, wanted)
@@ -53,7 +53,7 @@ def open_engine(folder: Path, *, engine: str = "auto", device: str = "auto", pre
     return opened
 
 
-def can_make(folder: Path, manifest: Manifest, precision: str) -> bool:
+def can_make(folder: Path, manifest: ModelManifest, precision: str) -> bool:
     """Can graphs for a precision be made from what lies in `folder`, there, with what is installed, without PyTorch?"""
     return (
         MADE.get(precision, precision) in PRECISIONS
@@ -64,7 +64,7 @@ def can_make(folder: Path, manifest: Manifest, precision: str) -> bool:
     )
 
 
-def make(folder: Path, manifest: Manifest, precision: str) -> None:
+def make(folder: Path, manifest: ModelManifest, precision: str) -> None:
     """Make the graphs for a precision, said in a notice; where int8 harms the rows too much, those in fp32."""
     wanted = MADE.get(precision, precision)
     notice(f"making the {wanted} graphs of {manifest.spec.name} in {folder}, once ...")
@@ -78,7 +78,7 @@ def make(folder: Path, manifest: Manifest, precision: str) -> None:
         export(folder, precisions=["fp32"])
 
 
-def _on_processor(manifest: Manifest, precision: str) -> str:
+def _on_processor(manifest: ModelManifest, precision: str) -> str:
     """Return the fastest sound engine on this processor (docs/engines.md, "Measured"), "" for PyTorch.
 
     Integers make transformers fastest; convolutions gain nothing from them in ONNX Runtime, so ResNets are left to
@@ -91,7 +91,7 @@ def _on_processor(manifest: Manifest, precision: str) -> str:
     return "" if precision == "bf16" else "onnx"
 
 
-def _there(manifest: Manifest, precision: str) -> bool:
+def _there(manifest: ModelManifest, precision: str) -> bool:
     """Does the folder hold graphs for a precision?"""
     if precision == "auto":
         return bool(manifest.precisions)
@@ -99,7 +99,7 @@ def _there(manifest: Manifest, precision: str) -> bool:
 
 
 def _choose(folder: Path, device: str, precision: str) -> str:
-    manifest = read_manifest(folder)
+    manifest = read_model_manifest(folder)
     installed = importlib.util.find_spec("torch") is not None
     if manifest.spec.image.kind == "onnx":
         return "onnx"
@@ -123,7 +123,7 @@ def _choose(folder: Path, device: str, precision: str) -> str:
     return "torch"
 
 
-def _cure(folder: Path, manifest: Manifest, device: str) -> str:
+def _cure(folder: Path, manifest: ModelManifest, device: str) -> str:
     if not own(manifest.spec):
         foreign = {manifest.spec.image.kind, manifest.spec.text.kind} & {"timm", "transformers"}
         return f"pip install 'wordsight[{','.join(sorted(foreign))}]', whose towers these are"

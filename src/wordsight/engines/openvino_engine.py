@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import openvino
 
+from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.processor import cores, processor
-from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
+from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.onnx_engine import IMAGES, TEXTS, convert_command, graph_path
-from wordsight.weights.folder import read_manifest
+from wordsight.weights.folder import read_model_manifest
 
 TAIL = 1024  # bytes at the end of a graph, where its metadata stand
 PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
@@ -34,7 +35,7 @@ class OpenVinoEngine:
             precision = "bf16" if processor().bf16 else "fp32"
         if precision not in PRECISIONS:
             raise UsageError(f"precision {precision!r} with the OpenVINO engine", cure="use auto, bf16 or fp32")
-        manifest = read_manifest(folder)
+        manifest = read_model_manifest(folder)
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint
         self.scale = manifest.scale
@@ -50,7 +51,7 @@ class OpenVinoEngine:
             "NUM_STREAMS": 1,
         }
 
-    def embed_images(self, pixels: Pixels) -> Rows:
+    def embed_images(self, pixels: Pixels) -> Embeddings:
         """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
         rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
@@ -58,7 +59,7 @@ class OpenVinoEngine:
             rows[part] = self._run("image", checked[part])
         return rows
 
-    def embed_texts(self, tokens: Tokens) -> Rows:
+    def embed_texts(self, tokens: Tokens) -> Embeddings:
         """Return unit rows (B, E) for token ids (B, L); texts of like length are computed together, and no further."""
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
@@ -67,11 +68,11 @@ class OpenVinoEngine:
             rows[part] = self._run("text", np.ascontiguousarray(checked[part, : lengths[part[-1]]]))
         return rows
 
-    def _run(self, tower: str, inputs: Pixels | Tokens) -> Rows:
+    def _run(self, tower: str, inputs: Pixels | Tokens) -> Embeddings:
         if tower not in self._requests:
             self._requests[tower] = self._open(graph_path(self._folder, tower, self._graphs))
         found = self._requests[tower].infer([inputs])
-        rows: Rows = np.array(found[0], dtype=np.float32)
+        rows: Embeddings = np.array(found[0], dtype=np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 

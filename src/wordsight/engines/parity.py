@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from wordsight.engines.engine import Pixels, Rows, Tokens, end_token
+from wordsight.base.arrays import Embeddings, Pixels, Tokens
+from wordsight.engines.engine import end_token
 from wordsight.towers.spec import ModelSpec
 
 FP32_DIFFERENCE = 1e-4  # largest allowed difference of any number of a unit row in fp32
@@ -94,7 +95,7 @@ class ParityReport:
         return [entry.line() for entry in self.agreements] + [entry.line() for entry in self.namings]
 
 
-def naming(precision: str, pair: tuple[Rows, Rows], reference: tuple[Rows, Rows]) -> Naming:
+def naming(precision: str, pair: tuple[Embeddings, Embeddings], reference: tuple[Embeddings, Embeddings]) -> Naming:
     """Compare the names that pictures get: a `pair` is the rows of pictures (N, E) and of classes (C, E)."""
     given, true = ((images @ texts.T).argmax(axis=1) for images, texts in (pair, reference))
     return Naming(precision, len(given), len(pair[1]), float((given == true).mean()))
@@ -105,7 +106,7 @@ def prompts() -> list[str]:
     return [PROMPT.format(name) for name in CLASSES]
 
 
-def agreement(tower: str, precision: str, rows: Rows, reference: Rows) -> Agreement:
+def agreement(tower: str, precision: str, rows: Embeddings, reference: Embeddings) -> Agreement:
     """Compare unit rows (N, E) with those of the reference."""
     centre = reference.mean(axis=0)
     plain, centred = _cosines(rows, reference), _cosines(rows - centre, reference - centre)
@@ -121,7 +122,7 @@ def agreement(tower: str, precision: str, rows: Rows, reference: Rows) -> Agreem
     )
 
 
-def some_pictures(spec: ModelSpec, count: int, *, seed: int = 0) -> Pixels:
+def some_images(spec: ModelSpec, count: int, *, seed: int = 0) -> Pixels:
     """Return uint8 (N, S, S, 3): coloured noise from coarse to fine over a gradient, no photographs but varied.
 
     For a model that keeps the shape of a picture they are one patch wider than high.
@@ -166,7 +167,7 @@ def some_texts(spec: ModelSpec, count: int, *, seed: int = 0) -> Tokens:
     return tokens
 
 
-def _cosines(left: Rows, right: Rows) -> Rows:
+def _cosines(left: Embeddings, right: Embeddings) -> Embeddings:
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    cosines: Rows = (left * right).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
+    cosines: Embeddings = (left * right).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
     return cosines

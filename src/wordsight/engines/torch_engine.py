@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.errors import UsageError
-from wordsight.engines.engine import Pixels, Rows, Tokens, batches, check_pixels, check_tokens, needed_lengths
+from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers, read_fingerprint
 
@@ -67,7 +68,7 @@ class TorchEngine:
             self._images = torch.compile(self._image_rows, mode="reduce-overhead", dynamic=False)
 
     @torch.inference_mode()
-    def embed_images(self, pixels: Pixels) -> Rows:
+    def embed_images(self, pixels: Pixels) -> Embeddings:
         """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
         found = []
@@ -80,7 +81,7 @@ class TorchEngine:
         return self._fetch(found)
 
     @torch.inference_mode()
-    def embed_texts(self, tokens: Tokens) -> Rows:
+    def embed_texts(self, tokens: Tokens) -> Embeddings:
         """Return unit rows (B, E) for token ids (B, L)."""
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
@@ -105,11 +106,11 @@ class TorchEngine:
             return tensor.to(self._device)
         return tensor.pin_memory().to(self._device, non_blocking=True)
 
-    def _fetch(self, found: list[Tensor]) -> Rows:
+    def _fetch(self, found: list[Tensor]) -> Embeddings:
         """Wait for all batches and return their rows as float32 (B, E)."""
         if not found:
             return np.empty((0, self.spec.width), dtype=np.float32)
-        rows: Rows = torch.cat(found).float().cpu().numpy()
+        rows: Embeddings = torch.cat(found).float().cpu().numpy()
         return rows
 
 

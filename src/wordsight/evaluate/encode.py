@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.progress import bar
 
-Rows = NDArray[np.float32]
 BLOCK = 256  # pictures or texts given to the model at a time
 
 
@@ -23,14 +22,14 @@ class Encoder(Protocol):
     def fingerprint(self) -> str:
         """Name the model."""
 
-    def embed_images(self, items: Sequence[Any]) -> Rows:
+    def embed_images(self, items: Sequence[Any]) -> Embeddings:
         """Return unit rows (n, D) for paths, bytes, PIL images or uint8 (H, W, 3) arrays."""
 
-    def embed_texts(self, texts: Sequence[str]) -> Rows:
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit rows (n, D)."""
 
 
-def image_rows(encoder: Encoder, items: Sequence[Any], *, name: str) -> Rows:
+def image_embeddings(encoder: Encoder, items: Sequence[Any], *, name: str) -> Embeddings:
     """Return the rows of many pictures, (n, D), with a progress bar called `name`."""
     parts = []
     with bar(len(items), unit="img", desc=name) as progress:
@@ -41,7 +40,7 @@ def image_rows(encoder: Encoder, items: Sequence[Any], *, name: str) -> Rows:
     return np.concatenate(parts)
 
 
-def text_rows(encoder: Encoder, texts: Sequence[str]) -> Rows:
+def text_embeddings(encoder: Encoder, texts: Sequence[str]) -> Embeddings:
     """Return the rows of many texts, (n, D); those of about one length go together, which is faster."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     parts = [

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError
 from wordsight.base.nouns import Result, Sample
-from wordsight.evaluate.encode import Encoder, image_rows, text_rows
+from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import best_ranks, bootstrap_interval, chance_of_recall
 from wordsight.evaluate.tasks import TaskSpec
 
@@ -43,8 +43,8 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> RetrievalTask:
 
 def run(encoder: Encoder, task: RetrievalTask) -> list[Result]:
     """Return recall at 1, 5 and 10, both ways."""
-    images = image_rows(encoder, task.images, name=task.spec.name)
-    texts = text_rows(encoder, task.texts)
+    images = image_embeddings(encoder, task.images, name=task.spec.name)
+    texts = text_embeddings(encoder, task.texts)
     pictures = np.arange(len(images))
     found = best_ranks(texts, images, query_owners=task.owners, gallery_owners=pictures)
     named = best_ranks(images, texts, query_owners=pictures, gallery_owners=task.owners)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.nouns import Result, Sample
-from wordsight.evaluate.encode import Encoder, Rows, image_rows, text_rows
+from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.text.prompts import clean_class_name, fill, templates
@@ -54,8 +55,8 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
 
 def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
     """Return top-1, top-5 and mean per class."""
-    rows = image_rows(encoder, task.images, name=task.spec.name)
-    ranks = label_ranks(rows @ class_rows(encoder, task.prompts).T, task.labels)
+    rows = image_embeddings(encoder, task.images, name=task.spec.name)
+    ranks = label_ranks(rows @ class_embeddings(encoder, task.prompts).T, task.labels)
     first = ranks < 1
     results = [_result(encoder, task, "top-1", float(first.mean()), bootstrap_interval(first), 1)]
     if len(task.classes) > 5:
@@ -66,12 +67,12 @@ def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
     return results
 
 
-def class_rows(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> Rows:
+def class_embeddings(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> Embeddings:
     """Return one unit row for each class, (C, D): the mean of the rows of its prompts, normalised."""
-    flat = text_rows(encoder, [prompt for group in prompts for prompt in group])
+    flat = text_embeddings(encoder, [prompt for group in prompts for prompt in group])
     ends = np.cumsum([len(group) for group in prompts])
     means = np.stack([part.mean(axis=0) for part in np.split(flat, ends[:-1])])
-    rows: Rows = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    rows: Embeddings = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     return rows
 
 

@@ -8,7 +8,7 @@ transparency onto white, converts palette, grey, CMYK and 16-bit pictures.  The 
 header and checked before anything is decoded.  Whatever is wrong with a picture is a `BrokenImage` or
 `TooManyPixels` that names it.  Does not know what size a tower wants.
 
-`open_picture(item, colours="kept")` leaves palette, transparency and CMYK as they are, for towers that were taught
+`open_image(item, colours="kept")` leaves palette, transparency and CMYK as they are, for towers that were taught
 with conversion to RGB after the resize.
 """
 
@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.errors import BrokenImage, TooManyPixels, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Pixels = NDArray[np.uint8]
 Item = Any  # path | bytes | PIL.Image.Image | uint8 array (H, W, 3)
 Colours = Literal["rgb", "kept"]
 
@@ -76,12 +76,12 @@ def decode(
     """
     if isinstance(item, np.ndarray):
         return _checked_array(item)
-    picture = open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least)
+    picture = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least)
     with reading(name or name_of(item)):
         return np.asarray(picture)
 
 
-def open_picture(
+def open_image(
     item: Item,
     *,
     name: str = "",
@@ -146,7 +146,7 @@ def _silence_pillow() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The arguments of `open_picture` that its parts need."""
+    """The arguments of `open_image` that its parts need."""
 
     max_pixels: int
     at_least: int | None

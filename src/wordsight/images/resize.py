@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.images.decode import Pixels
+from wordsight.base.arrays import Pixels
 from wordsight.images.geometry import Frame
 
 Floats = NDArray[np.float32]

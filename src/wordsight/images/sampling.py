@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.images.decode import Pixels
+from wordsight.base.arrays import Pixels
 
 Plain = Literal["bilinear", "nearest"]
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Pixels
 from wordsight.images.check import check_preprocess
-from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Pixels, decode, name_of, open_picture, reading, to_rgb
+from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, decode, name_of, open_image, reading, to_rgb
 from wordsight.images.geometry import Frame, columns_first, framed
 from wordsight.images.resize import Filter, resize_crop
 from wordsight.images.sampling import Plain, sampled
@@ -69,7 +70,7 @@ def load_pixels(
         return resize_crop(pixels, frame, cast(Filter, spec.interpolation))
     at_least = 2 * spec.size if scaled_decode else None
     colours: Literal["rgb", "kept"] = "rgb" if spec.rgb == "before" else "kept"
-    picture = open_picture(item, name=name, max_pixels=max_pixels, at_least=at_least, colours=colours)
+    picture = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least, colours=colours)
     frame = framed(picture.height, picture.width, spec)
     plain = picture.mode in ("RGB", "L")  # of these it does not matter when they become RGB
     if plain and _takes_fast(frame, (picture.height, picture.width), spec, quality):

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, UsageError
 from wordsight.base.nouns import Value
 from wordsight.index.database import NAME, connect, database_errors, read_facts, select_in
 from wordsight.index.files import FileTable
-from wordsight.index.index import Hit, Rows
+from wordsight.index.index import Hit
 from wordsight.index.rows import RowFile, drop_other_generations
 from wordsight.index.topk import top_k
 from wordsight.index.values import restored, stored
@@ -107,7 +108,7 @@ class ExactIndex:
         rows = self._connection.execute("select name, numbers, texts from meta_column order by rowid")
         return {name: Column(name, bool(numbers), bool(texts)) for name, numbers, texts in rows}
 
-    def add(self, keys: Sequence[str], rows: Rows, meta: Sequence[Mapping[str, Value]]) -> None:
+    def add(self, keys: Sequence[str], rows: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
         """Store the rows; a key that is there already is replaced."""
         if not len(keys) == len(rows) == len(meta):
             raise UsageError(f"{len(keys)} keys, {len(rows)} rows, {len(meta)} metadata", cure="give as many of each")
@@ -134,7 +135,7 @@ class ExactIndex:
             self._begin()
             self._bury(keys)
 
-    def search(self, rows: Rows, k: int, where: str | None = None) -> list[list[Hit]]:
+    def search(self, rows: Embeddings, k: int, where: str | None = None) -> list[list[Hit]]:
         """Return, for each query row, up to k hits, best first, among the entries that satisfy `where`.
 
         `rows` (Q, width).  The filter is applied before the ranking, so k hits come whenever k entries satisfy it.
@@ -150,7 +151,7 @@ class ExactIndex:
                 if not self._writing:
                     self._connection.execute("commit")
 
-    def rows(self, keys: Sequence[str]) -> Rows:
+    def rows(self, keys: Sequence[str]) -> Embeddings:
         """Return the stored rows of these keys (n, width)."""
         with database_errors(self._path):
             known = self._slots(keys)
@@ -212,7 +213,7 @@ class ExactIndex:
             self._rows = RowFile(self.folder, generation, int(facts["width"]))
         return self._rows
 
-    def _search(self, rows: Rows, k: int, where: str | None) -> list[list[Hit]]:
+    def _search(self, rows: Embeddings, k: int, where: str | None) -> list[list[Hit]]:
         facts = read_facts(self._connection)
         stored_rows = self._opened(facts).mapped(int(facts["slots"]))
         nearest = top_k(rows, stored_rows, k, among=self._candidates(where))

@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Value
 
-Rows = NDArray[np.float32]
 INDEXES = {
     "exact": "wordsight.index.exact:ExactIndex",
     "memory": "wordsight.index.memory:MemoryIndex",
@@ -35,13 +32,13 @@ class Index(Protocol):
     Keys are any text; metadata values are text, numbers, booleans (kept as 0 and 1) or None (the same as absent).
     """
 
-    def add(self, keys: Sequence[str], rows: Rows, meta: Sequence[Mapping[str, Value]]) -> None:
+    def add(self, keys: Sequence[str], rows: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
         """Store the rows; a key that is there already is replaced."""
 
     def remove(self, keys: Sequence[str]) -> None:
         """Forget the keys; an unknown key raises `NotFound`."""
 
-    def search(self, rows: Rows, k: int, where: str | None = None) -> list[list[Hit]]:
+    def search(self, rows: Embeddings, k: int, where: str | None = None) -> list[list[Hit]]:
         """Return, for each query row, up to k hits, best first, among the entries that satisfy `where`."""
 
     def save(self) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.base.nouns import Value
-from wordsight.index.index import Hit, Rows
+from wordsight.index.index import Hit
 from wordsight.index.where import Column, Tree, check, matches, parse
 
 
@@ -19,7 +20,7 @@ class MemoryIndex:
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._entries: dict[str, tuple[Rows, dict[str, Value]]] = {}
+        self._entries: dict[str, tuple[Embeddings, dict[str, Value]]] = {}
         self._columns: dict[str, Column] = {}
 
     @classmethod
@@ -32,7 +33,7 @@ class MemoryIndex:
         """Return the number of entries."""
         return len(self._entries)
 
-    def add(self, keys: Sequence[str], rows: Rows, meta: Sequence[Mapping[str, Value]]) -> None:
+    def add(self, keys: Sequence[str], rows: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
         """Store the rows; a key that is there already is replaced."""
         if not len(keys) == len(rows) == len(meta):
             raise UsageError(f"{len(keys)} keys, {len(rows)} rows, {len(meta)} metadata", cure="give as many of each")
@@ -54,7 +55,7 @@ class MemoryIndex:
         for key in set(keys):
             del self._entries[key]
 
-    def search(self, rows: Rows, k: int, where: str | None = None) -> list[list[Hit]]:
+    def search(self, rows: Embeddings, k: int, where: str | None = None) -> list[list[Hit]]:
         """Return, for each query row, up to k hits, best first, among the entries that satisfy `where`."""
         if k < 1:
             raise UsageError(f"k = {k}", cure="ask for at least one hit")
@@ -70,7 +71,7 @@ class MemoryIndex:
         """Forget everything."""
         self._entries.clear()
 
-    def _search_one(self, row: Rows, k: int, tree: Tree | None) -> list[Hit]:
+    def _search_one(self, row: Embeddings, k: int, tree: Tree | None) -> list[Hit]:
         hits = [
             Hit(key, float(row @ other), meta)
             for key, (other, meta) in self._entries.items()

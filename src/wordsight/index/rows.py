@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError
 from wordsight.base.files import storage_errors
-from wordsight.index.index import Rows
 
 _NAME = re.compile(r"rows-(\d+)\.f32")
 
@@ -26,9 +26,9 @@ class RowFile:
         self._width = width
         self._handle: FileIO | None = None
         self._unflushed = False
-        self._map: Rows = np.empty((0, width), np.float32)
+        self._map: Embeddings = np.empty((0, width), np.float32)
 
-    def append(self, first: int, rows: Rows) -> None:
+    def append(self, first: int, rows: Embeddings) -> None:
         """Write rows (n, width) from place `first` on; what an unfinished process left behind it is written over."""
         if rows.ndim != 2 or rows.shape[1] != self._width:
             raise FormatError(f"rows of shape {rows.shape} for an index of width {self._width}", cure="give (n, width)")
@@ -49,7 +49,7 @@ class RowFile:
                 os.fsync(self._handle.fileno())
             self._unflushed = False
 
-    def mapped(self, count: int) -> Rows:
+    def mapped(self, count: int) -> Embeddings:
         """Return the first `count` rows (count, width), memory-mapped."""
         if count > len(self._map):
             if not self.path.is_file() or self.path.stat().st_size < 4 * self._width * count:

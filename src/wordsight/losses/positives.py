@@ -14,13 +14,13 @@ from wordsight.base.errors import UsageError
 Ids = Tensor | Sequence[Hashable]
 
 
-def same_pairs(picture_ids: Ids, text_ids: Ids) -> Tensor:
+def same_pairs(image_ids: Ids, text_ids: Ids) -> Tensor:
     """Return bool (B, B): True where pair i and pair j share the picture or the text; the diagonal is True.
 
     Ids are any values that are equal for the same thing: a sequence (keys, captions) or an integer
-    tensor, (B,) or rows (B, L) such as tokens.  The result lies on the device of `picture_ids`.
+    tensor, (B,) or rows (B, L) such as tokens.  The result lies on the device of `image_ids`.
     """
-    pictures, texts = _codes(picture_ids), _codes(text_ids)
+    pictures, texts = _codes(image_ids), _codes(text_ids)
     if pictures.shape != texts.shape:
         raise UsageError(
             f"{len(pictures)} picture ids and {len(texts)} text ids", cure="give one of each for every pair"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound, StorageError, UsageError
 from wordsight.base.nouns import Value
 from wordsight.embeddings.model import Model, load
-from wordsight.engines.engine import Rows
 from wordsight.index import index as index_nouns
 from wordsight.index.database import NAME
 from wordsight.index.exact import ExactIndex
@@ -156,7 +156,7 @@ class Library:
         self.close()
 
     def _weigh(
-        self, index: ExactIndex, row: Rows, unwanted: Sequence[Part], k: int, where: str | None
+        self, index: ExactIndex, row: Embeddings, unwanted: Sequence[Part], k: int, where: str | None
     ) -> list[index_nouns.Hit]:
         """Return the hits with what they share with the unwanted queries taken off their scores."""
         found = index.search(row[None], max(CANDIDATES * k, LEAST_CANDIDATES), where)[0]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.embeddings.model import Model, unit
-from wordsight.engines.engine import Rows
 from wordsight.images.files import is_image_name
 
 _WEIGHTED = re.compile(r"(\d+\.?\d*|\.\d+):(?=.)(.*)", re.DOTALL)
@@ -61,20 +61,20 @@ def join_words(arguments: Sequence[str]) -> list[str]:
     return parts
 
 
-def query_row(parts: Sequence[Part], model: Model) -> Rows:
+def query_row(parts: Sequence[Part], model: Model) -> Embeddings:
     """Return the unit row (width,) of a query; only the tower that is needed is opened."""
     rows = [part.weight * part_row(part, model) for part in parts]
     total = np.sum(rows, axis=0)
     if not np.linalg.norm(total) > 1e-6:
         raise UsageError("the parts of the query cancel each other", cure="change their weights")
-    row: Rows = unit(total[None])[0]
+    row: Embeddings = unit(total[None])[0]
     return row
 
 
-def part_row(part: Part, model: Model) -> Rows:
+def part_row(part: Part, model: Model) -> Embeddings:
     """Return the unit row (width,) of one part, without its weight."""
     rows = model.embed_texts([part.words]) if part.picture is None else model.embed_images([part.picture])
-    row: Rows = rows[0]
+    row: Embeddings = rows[0]
     return row
 
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import InputError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.base.progress import bar
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.pipeline import Clock, Encoded, ahead, encode_pictures
-from wordsight.engines.engine import Rows
-from wordsight.images.decode import open_picture
+from wordsight.embeddings.pipeline import Encoded, StageTimes, ahead, encode_images
+from wordsight.images.decode import open_image
 from wordsight.index.exact import ExactIndex
 from wordsight.index.files import FileState
 from wordsight.search.contents import MEASURED, Contents, Look, Picture
@@ -40,7 +40,7 @@ class Unreadable(InputError):
 class _Kept:
     """What is kept of a picture whose entry has been replaced in this run: another may need it."""
 
-    row: Rows
+    row: Embeddings
     meta: dict[str, Value]
 
 
@@ -64,7 +64,7 @@ class Sync:
         """Bring the index in step with the place."""
         signature = self._index.facts().get(SIGNATURE)
         look = self._contents.look(self._known, signature)
-        reading = ahead(self._pictures(look), 64, Clock(), "read")
+        reading = ahead(self._pictures(look), 64, StageTimes(), "read")
         total = None if look.candidates is None else len(look.candidates)
         try:
             self._take_all(reading, total)
@@ -82,7 +82,7 @@ class Sync:
         return iter(self._contents.pictures(look))
 
     def _take_all(self, reading: Iterator[Picture | InputError], total: int | None) -> None:
-        encoded = encode_pictures(reading, self._load, self._model.engine.embed_images, batch=self._model.engine.batch)
+        encoded = encode_images(reading, self._load, self._model.engine.embed_images, batch=self._model.engine.batch)
         try:
             with bar(total, unit="picture", desc="indexing") as progress:
                 while group := list(islice(encoded, GROUP)):
@@ -103,14 +103,14 @@ class Sync:
         if picture.sha256 in self._owners:
             return None
         name = str(picture.image) if isinstance(picture.image, Path) else picture.key
-        opened = open_picture(data, name=name, colours="kept")
+        opened = open_image(data, name=name, colours="kept")
         picture.meta |= {"width": opened.width, "height": opened.height}
         return self._model.load_pixels(opened, name=name)
 
     def _take(self, group: list[Encoded[Picture | InputError]]) -> None:
         """Put a group of pictures into the index."""
         keys: list[str] = []
-        rows: list[Rows] = []
+        rows: list[Embeddings] = []
         meta: list[dict[str, Value]] = []
         states: dict[str, FileState] = {}
         before = self._index.files.states([one.item.key for one in group if isinstance(one.item, Picture)])
@@ -138,7 +138,7 @@ class Sync:
                 self._owners.setdefault(state.sha256, key)
                 self._entries.add(key)
 
-    def _row(self, picture: Picture, one: Encoded[Any], before: FileState | None) -> Rows | None:
+    def _row(self, picture: Picture, one: Encoded[Any], before: FileState | None) -> Embeddings | None:
         """Return the row to store and note what happened; None when the entry is right as it stands."""
         key = picture.key
         if one.row is not None:

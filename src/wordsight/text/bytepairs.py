@@ -1,6 +1,6 @@
 """Byte pairs: the alphabet of 256 bytes, and merging the pairs of a word by rank.
 
-    merge(letters_of("dog"), ranks)   # -> token ids of one word
+    merge(letters_of("dog"), ranks)   # -> token ids of one pre_token
 
 Token ids, as in CLIP: 0..255 a byte inside a word, 256..511 a byte that ends a word, from 512 on one id for
 each merge in the order in which it was learned.  Does not know cleaning or special tokens.
@@ -21,9 +21,9 @@ SIGN_OF_ID = [chr(byte) for byte in _PRINTING] + [chr(256 + n) for n in range(le
 ID_OF_BYTE = [BYTE_OF_ID.index(byte) for byte in range(256)]
 
 
-def letters_of(word: str) -> list[int]:
+def letters_of(pre_token: str) -> list[int]:
     """Return the ids of the UTF-8 bytes of a word (at least one letter); the last one is that of a word's end."""
-    ids = [ID_OF_BYTE[byte] for byte in word.encode("utf-8")]
+    ids = [ID_OF_BYTE[byte] for byte in pre_token.encode("utf-8")]
     ids[-1] += 256
     return ids
 

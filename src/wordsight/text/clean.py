@@ -1,7 +1,7 @@
 """Cleaning text before it is cut, in each family's own way, and CLIP's way to cut it into words.
 
     clean("A red &amp; white  DOG's", "canonical")   # "a red white dogs"
-    words("A red &amp; white  DOG's")                # ["a", "red", "&", "white", "dog", "'s"]
+    pre_tokens("A red &amp; white  DOG's")                # ["a", "red", "&", "white", "dog", "'s"]
 
 | cleaning | does |
 |---|---|
@@ -25,8 +25,7 @@ from typing import Any
 
 from wordsight.text.spec import Cleaning
 
-START_WORD = "<start_of_text>"
-END_WORD = "<end_of_text>"
+SPECIAL_TOKENS = ("<start_of_text>", "<end_of_text>")
 
 _CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
 _PLAIN = re.compile(r"[ -%'-~\t\n\r]*")
@@ -48,7 +47,7 @@ def clean(text: str, cleaning: Cleaning = "clip") -> str:
     return _SURROGATES.sub("\ufffd", _CLEANERS[cleaning](text))
 
 
-def words(text: str, cleaning: Cleaning = "clip") -> list[str]:
+def pre_tokens(text: str, cleaning: Cleaning = "clip") -> list[str]:
     """Return the cleaned text cut into the pieces within which CLIP's byte pairs are joined.
 
     Special tokens written out are pieces of their own.
@@ -57,24 +56,24 @@ def words(text: str, cleaning: Cleaning = "clip") -> list[str]:
         return _cut(text, cleaning)
     found: list[str] = []  # transformers takes special tokens out before anything else, as they are written
     for part in _NFC_SPECIALS.split(text):
-        found += [part] if part in special_words(cleaning) else _cut(part, cleaning)
+        found += [part] if part in special_tokens(cleaning) else _cut(part, cleaning)
     return found
 
 
-def special_words(cleaning: Cleaning) -> tuple[str, str]:
+def special_tokens(cleaning: Cleaning) -> tuple[str, str]:
     """Return how CLIP's start and end tokens are written in a text: transformers' spelling or open_clip's."""
-    return ("<|startoftext|>", "<|endoftext|>") if cleaning == "nfc" else (START_WORD, END_WORD)
+    return ("<|startoftext|>", "<|endoftext|>") if cleaning == "nfc" else SPECIAL_TOKENS
 
 
 def _cut(text: str, cleaning: Cleaning) -> list[str]:
     plain = is_plain(text)
     text = text.lower() if plain and cleaning in ("clip", "nfc") else clean(text, cleaning)
-    return _word(cleaning, plain).findall(text)  # type: ignore[no-any-return]
+    return _pattern(cleaning, plain).findall(text)  # type: ignore[no-any-return]
 
 
 @cache
-def _word(cleaning: Cleaning, plain: bool) -> Any:
-    fixed = _CONTRACTIONS if cleaning == "nfc" else f"{START_WORD}|{END_WORD}|{_CONTRACTIONS}"
+def _pattern(cleaning: Cleaning, plain: bool) -> Any:
+    fixed = _CONTRACTIONS if cleaning == "nfc" else "|".join((*SPECIAL_TOKENS, _CONTRACTIONS))
     if plain:
         case = re.IGNORECASE if cleaning in ("whitespace", "none") else re.NOFLAG
         return re.compile(fixed + r"|[a-z]+|[0-9]|[^\sa-z0-9]+", case)

@@ -1,6 +1,6 @@
 """Tokenizers that are a file `tokenizer.json`, read by the package `tokenizers`: BERT's, XLM-R's, T5's, Gemma's...
 
-    tokenizer = FileTokenizer.from_spec(spec.tokenizer, model_folder)
+    tokenizer = FastTokenizer.from_spec(spec.tokenizer, model_folder)
     tokenizer.batch(["a dog", "two cats"])   # int32 (2, L)
 
 The file says how text is normalised and cut, and which special tokens surround it, unless the spec names start and
@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wordsight.base.arrays import Tokens
 from wordsight.base.errors import FormatError
 from wordsight.base.optional import require
-from wordsight.text import rows
+from wordsight.text import padding
 from wordsight.text.clean import clean
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.vocabulary import vocabulary_file
@@ -22,7 +23,7 @@ from wordsight.text.vocabulary import vocabulary_file
 FILE = "tokenizer.json"
 
 
-class FileTokenizer:
+class FastTokenizer:
     """Words to token ids and back, as a `tokenizer.json` says."""
 
     def __init__(self, backend: Any, spec: TokenizerSpec) -> None:
@@ -35,13 +36,13 @@ class FileTokenizer:
         self._around = self._surround()
 
     @classmethod
-    def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "FileTokenizer":
+    def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "FastTokenizer":
         """Open `tokenizer.json` in the model's folder."""
         path = vocabulary_file(folder, FILE)
         return cls.from_bytes(path.read_bytes(), spec, where=str(path))
 
     @classmethod
-    def from_bytes(cls, data: bytes, spec: TokenizerSpec, *, where: str = FILE) -> "FileTokenizer":
+    def from_bytes(cls, data: bytes, spec: TokenizerSpec, *, where: str = FILE) -> "FastTokenizer":
         """Open the contents of a `tokenizer.json`."""
         package = require("tokenizers", extra="models")
         with _trusting(f"{where} is not a tokenizer"):
@@ -59,33 +60,33 @@ class FileTokenizer:
         """Return the token ids of a text, without what surrounds it, however long."""
         return list(self._bare(clean(text, self.spec.cleaning)).ids)
 
-    def batch(self, texts: Sequence[str], *, pad_to: rows.PadTo = None) -> rows.Tokens:
+    def batch(self, texts: Sequence[str], *, pad_to: padding.PadTo = None) -> Tokens:
         """Return int32 (B, L): what the file or the spec puts before, words, what it puts after, padding.
 
         `pad_to`: a number of columns; "longest" for as many as the longest row needs; None for the context length.
         Text that does not fit is cut before the special tokens are put; that is said once.
         """
-        rows.need_list(texts)
+        padding.need_list(texts)
         cleaned = [clean(text, self.spec.cleaning) for text in texts]
         with _trusting(f"{FILE} cannot cut a text"):
             encodings = self.backend.encode_batch_fast(cleaned, add_special_tokens=False)
-        return rows.batch([encoding.ids for encoding in encodings], self._around, self.spec, pad_to)
+        return padding.batch([encoding.ids for encoding in encodings], self._around, self.spec, pad_to)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
         return str(self.backend.decode(list(ids), skip_special_tokens=True))
 
-    def _surround(self) -> rows.Surround:
+    def _surround(self) -> padding.Surround:
         """Return the tokens around the words, found by letting the file surround nothing."""
         spec = self.spec
         if spec.start_id is not None or spec.end_id is not None:
-            return rows.Surround(*(() if one is None else (one,) for one in (spec.start_id, spec.end_id)))
+            return padding.Surround(*(() if one is None else (one,) for one in (spec.start_id, spec.end_id)))
         probe = next((one for text in ("a", *self.backend.get_vocab()) if (one := self._bare(text)).ids), None)
         if probe is None:
             raise FormatError(f"{FILE} knows no token", cure="restore the file")
         whole = self.backend.post_process(probe, None, True).ids
         before = next(n for n in range(len(whole)) if whole[n : n + len(probe.ids)] == probe.ids)
-        return rows.Surround(tuple(whole[:before]), tuple(whole[before + len(probe.ids) :]))
+        return padding.Surround(tuple(whole[:before]), tuple(whole[before + len(probe.ids) :]))
 
     def _bare(self, text: str) -> Any:
         with _trusting(f"{FILE} cannot cut a text"):

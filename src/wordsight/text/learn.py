@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from wordsight.base.errors import UsageError
 from wordsight.text.bytepairs import END_OF_WORD, FIRST_MERGE, ID_OF_BYTE, SIGN_OF_ID
-from wordsight.text.clean import END_WORD, START_WORD, words
+from wordsight.text.clean import SPECIAL_TOKENS, pre_tokens
 from wordsight.text.vocabulary import Merge, read_merges, write_merges
 
 __all__ = ["learn_merges", "read_merges", "write_merges"]
@@ -30,10 +30,10 @@ def learn_merges(captions: Iterable[str], size: int) -> list[Merge]:
     """
     if size <= _SMALLEST:
         raise UsageError(f"a vocabulary of {size} entries has no merges", cure=f"give more than {_SMALLEST}")
-    counts = Counter(word for caption in captions for word in words(caption))
-    for special in (START_WORD, END_WORD):
+    counts = Counter(pre_token for caption in captions for pre_token in pre_tokens(caption))
+    for special in SPECIAL_TOKENS:
         counts.pop(special, None)
-    pairs = _Pairs([(_signs(word), counts[word]) for word in sorted(counts)])
+    pairs = _Pairs([(_signs(pre_token), counts[pre_token]) for pre_token in sorted(counts)])
     merges: list[Merge] = []
     made = set()
     while len(merges) < size - _SMALLEST and (pair := pairs.most_frequent()) is not None:
@@ -44,8 +44,8 @@ def learn_merges(captions: Iterable[str], size: int) -> list[Merge]:
     return merges
 
 
-def _signs(word: str) -> list[str]:
-    signs = [SIGN_OF_ID[ID_OF_BYTE[byte]] for byte in word.encode("utf-8")]
+def _signs(pre_token: str) -> list[str]:
+    signs = [SIGN_OF_ID[ID_OF_BYTE[byte]] for byte in pre_token.encode("utf-8")]
     signs[-1] += END_OF_WORD
     return signs
 

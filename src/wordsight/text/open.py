@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from wordsight.base.arrays import Tokens
 from wordsight.base.optional import resolve
-from wordsight.text.rows import PadTo, Tokens
+from wordsight.text.padding import PadTo
 from wordsight.text.spec import TokenizerSpec
 
 
-class AnyTokenizer(Protocol):
+class Tokenizer(Protocol):
     """Words to token ids and back."""
 
     @property
@@ -47,17 +48,17 @@ class AnyTokenizer(Protocol):
 
 
 TOKENIZERS = {
-    "clip-bpe": "wordsight.text.tokenizer:Tokenizer",
-    "tokenizers": "wordsight.text.fast:FileTokenizer",
-    "sentencepiece": "wordsight.text.pieces:PieceTokenizer",
+    "clip-bpe": "wordsight.text.tokenizer:ClipTokenizer",
+    "tokenizers": "wordsight.text.fast:FastTokenizer",
+    "sentencepiece": "wordsight.text.sentencepiece:SentencePieceTokenizer",
 }
 
 
-def open_tokenizer(spec: TokenizerSpec, folder: Path | None = None) -> AnyTokenizer:
+def open_tokenizer(spec: TokenizerSpec, folder: Path | None = None) -> Tokenizer:
     """Return the tokenizer that `spec` describes; `folder` is the model's, which holds the tokenizer's file.
 
     Raises `NotFound` for a missing file, `FormatError` for one that is not what the spec says, and `MissingExtra`
     where the kind needs a package that is not installed.
     """
-    tokenizer: AnyTokenizer = resolve(TOKENIZERS[spec.kind]).from_spec(spec, folder)
+    tokenizer: Tokenizer = resolve(TOKENIZERS[spec.kind]).from_spec(spec, folder)
     return tokenizer

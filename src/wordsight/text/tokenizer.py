@@ -1,6 +1,6 @@
 """CLIP's byte-level BPE: from sentences to token ids.
 
-    tokenizer = Tokenizer.from_spec(spec.tokenizer, model_folder)   # or open_tokenizer, for any kind
+    tokenizer = ClipTokenizer.from_spec(spec.tokenizer, model_folder)   # or open_tokenizer, for any kind
     tokenizer.batch(["a dog", "two cats"], pad_to="longest")   # int32 (2, L)
 
 Equals OpenAI's and open_clip's tokenizers token for token.  Words already seen are kept in a bounded cache.  Does
@@ -11,17 +11,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from wordsight.base.arrays import Tokens
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.text import rows
+from wordsight.text import padding
 from wordsight.text.bytepairs import BYTE_OF_ID, FIRST_MERGE, letters_of, merge
-from wordsight.text.clean import special_words, words
+from wordsight.text.clean import pre_tokens, special_tokens
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.vocabulary import Vocabulary, own_vocabulary, published_vocabulary
+from wordsight.text.vocabulary import Vocabulary, open_vocabulary, published_vocabulary
 
-_CACHED_WORDS = 1 << 16
+_CACHED_PRE_TOKENS = 1 << 16
 
 
-class Tokenizer:
+class ClipTokenizer:
     """Words to token ids and back, with one vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary, context_length: int = 77, *, spec: TokenizerSpec | None = None) -> None:
@@ -31,11 +32,11 @@ class Tokenizer:
         self.size = FIRST_MERGE + vocabulary.merge_count + 2
         self.start_id = self.size - 2 if self.spec.start_id is None else self.spec.start_id
         self.end_id = self.size - 1 if self.spec.end_id is None else self.spec.end_id
-        self._around = rows.Surround((self.start_id,), (self.end_id,))
+        self._around = padding.Surround((self.start_id,), (self.end_id,))
         self._known = self._specials()
 
     @classmethod
-    def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "Tokenizer":
+    def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "ClipTokenizer":
         """Open the tokenizer of a model; `folder` is the model's, needed when its vocabulary is its own."""
         if spec.kind != "clip-bpe":
             raise UsageError(f"a tokenizer of kind {spec.kind}", cure="only clip-bpe will do here")
@@ -44,7 +45,7 @@ class Tokenizer:
         elif folder is None:
             raise UsageError("this model has a vocabulary of its own", cure="give the folder that holds merges.txt")
         else:
-            vocabulary = own_vocabulary(folder / "merges.txt")
+            vocabulary = open_vocabulary(folder / "merges.txt")
         tokenizer = cls(vocabulary, spec=spec)
         if tokenizer.size != spec.vocabulary_size:
             raise FormatError(
@@ -58,18 +59,18 @@ class Tokenizer:
         """Return the token ids of a text, without start and end, however long."""
         known = self._known
         ids: list[int] = []
-        for word in words(text, self.spec.cleaning):
-            ids += known[word] if word in known else self._learn(word)
+        for pre_token in pre_tokens(text, self.spec.cleaning):
+            ids += known[pre_token] if pre_token in known else self._learn(pre_token)
         return ids
 
-    def batch(self, texts: Sequence[str], *, pad_to: rows.PadTo = None) -> rows.Tokens:
+    def batch(self, texts: Sequence[str], *, pad_to: padding.PadTo = None) -> Tokens:
         """Return int32 (B, L): start token, words, end token, padding.
 
         `pad_to`: a number of columns; "longest" for as many as the longest row needs; None for the context length.
         Text that does not fit is cut and still ends with the end token; that is said once.
         """
-        rows.need_list(texts)
-        return rows.batch([self.encode(text) for text in texts], self._around, self.spec, pad_to)
+        padding.need_list(texts)
+        return padding.batch([self.encode(text) for text in texts], self._around, self.spec, pad_to)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids (one row of a batch, or what `encode` gave): up to the end token, if any.
@@ -87,14 +88,14 @@ class Tokenizer:
             data += self._bytes_of_id[token]
         return data.decode("utf-8", errors="replace").strip()
 
-    def _learn(self, word: str) -> list[int]:
-        if len(self._known) >= _CACHED_WORDS:
+    def _learn(self, pre_token: str) -> list[int]:
+        if len(self._known) >= _CACHED_PRE_TOKENS:
             self._known = self._specials()
-        ids = self._known[word] = merge(letters_of(word), self.vocabulary.ranks)
+        ids = self._known[pre_token] = merge(letters_of(pre_token), self.vocabulary.ranks)
         return ids
 
     def _specials(self) -> dict[str, list[int]]:
-        return dict(zip(special_words(self.spec.cleaning), ([self.size - 2], [self.size - 1]), strict=True))
+        return dict(zip(special_tokens(self.spec.cleaning), ([self.size - 2], [self.size - 1]), strict=True))
 
     @cached_property
     def _bytes_of_id(self) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Vocabularies: the published one of CLIP, and a model's own merge list.
 
     published_vocabulary()                       # 48,894 merges -> 49,408 entries
-    own_vocabulary(folder / "merges.txt")
+    open_vocabulary(folder / "merges.txt")
 
 A vocabulary is its pairs in the order in which they were learned; ids follow from the order (see `bytepairs`).
 Does not know text.
@@ -56,7 +56,7 @@ def published_vocabulary() -> Vocabulary:
 
 
 @lru_cache(maxsize=8)
-def own_vocabulary(path: Path) -> Vocabulary:
+def open_vocabulary(path: Path) -> Vocabulary:
     """Return the vocabulary of a `merges.txt`."""
     return from_merges(read_merges(path), where=str(path))
 

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from wordsight.base.errors import ConfigError
 from wordsight.images.check import check_preprocess
-from wordsight.text.rows import check_tokenizer
+from wordsight.text.padding import check_tokenizer
 from wordsight.towers.eva_shapes import check_eva
 from wordsight.towers.external_check import check_external_image, check_external_text
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec

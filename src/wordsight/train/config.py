@@ -56,7 +56,7 @@ class LossConfig:
     """The contrastive loss is the one named in the model's spec.
 
     `words` is the weight of an auxiliary loss: name the caption's words from the mean of the image tower's
-    tokens (`wordsight.train.words`).  0 leaves it out.
+    tokens (`wordsight.train.bag_of_words`).  0 leaves it out.
     """
 
     words: float = 0.0
@@ -129,7 +129,7 @@ class ExportConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class TrainConfig:
     """A whole run.
 
     `out` is its folder.  `precision`: "auto" is bf16 autocast where the hardware computes in it.  `average` is
@@ -165,7 +165,7 @@ def duration(value: str | float) -> float:
     return seconds
 
 
-def check_config(config: Config) -> None:
+def check_config(config: TrainConfig) -> None:
     """Raise `ConfigError` for values that no run can have."""
     schedule, batch = config.schedule, config.batch
     lengths = [schedule.steps, schedule.samples, schedule.budget]
@@ -196,7 +196,7 @@ def check_config(config: Config) -> None:
         _within(f"data.sources.{name}.share", source.share, 0, 1)
 
 
-def _check_words(config: Config) -> None:
+def _check_words(config: TrainConfig) -> None:
     """The auxiliary loss reads tokens of our plain towers, and knows start and end of a text by CLIP's vocabulary."""
     kinds = {
         "model.image.kind": (config.model.image.kind, ("vit", "resnet")),

@@ -11,8 +11,8 @@ from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.base.records import environment
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import Config
-from wordsight.train.pictures import MERGES, Pairs
+from wordsight.train.config import TrainConfig
+from wordsight.train.pairs import MERGES, Pairs
 from wordsight.weights.folder import save_model
 
 EXPORT = "wordsight.engines.export:export"
@@ -24,7 +24,9 @@ class ExportFailed(WordsightError):
     exit_status = 1
 
 
-def finish(config: Config, towers: TwoTowers, run: Path, *, results: Sequence[Result], sets: Pairs, steps: int) -> Path:
+def finish(
+    config: TrainConfig, towers: TwoTowers, run: Path, *, results: Sequence[Result], sets: Pairs, steps: int
+) -> Path:
     """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
     folder = run / "model"
     own = towers.spec.tokenizer.vocabulary == "own"
@@ -50,7 +52,7 @@ def _export(folder: Path, precisions: tuple[str, ...]) -> None:
         raise ExportFailed(problem, cure=error.cure) from error
 
 
-def model_card(config: Config, towers: TwoTowers, *, results: Sequence[Result], sets: Pairs, steps: int) -> str:
+def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Result], sets: Pairs, steps: int) -> str:
     """Return the model's README: what it is, what it has seen, what it reaches."""
     spec = towers.spec
     count = sum(parameter.numel() for parameter in towers.parameters())

@@ -32,17 +32,17 @@ from wordsight.engines.torch_engine import choose_device
 from wordsight.evaluate.encode import Encoder
 from wordsight.towers.build import build
 from wordsight.train.average import Average
+from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
 from wordsight.train.checkpoint import State, list_checkpoints, read_checkpoint, write_checkpoint
-from wordsight.train.config import Config
+from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
+from wordsight.train.log import MetricsLog, Progress
 from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
-from wordsight.train.pictures import Pairs, all_texts, open_pairs, open_tokenizer
+from wordsight.train.pairs import Pairs, all_texts, open_pairs, open_tokenizer
 from wordsight.train.precision import autocast
-from wordsight.train.record import Progress, Record
-from wordsight.train.schedule import Clock, rate
+from wordsight.train.schedule import TrainingClock, rate
 from wordsight.train.validate import TowersEncoder, Validation
-from wordsight.train.words import WordsHead, rarity_of
 
 Watch = Callable[[int, Encoder], None]  # called with the steps done and the averaged towers as they are then
 FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
@@ -62,7 +62,7 @@ class Run:
     steps: int
 
 
-def train(config: Config, *, device: str = "auto", resume: bool = False, watch: Watch | None = None) -> Run:
+def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, watch: Watch | None = None) -> Run:
     """Learn two towers and save them; `watch` is called before the first step and after every one.
 
     With `resume` the run in `config.out` goes on from its last checkpoint (or begins, if there is none);
@@ -85,7 +85,7 @@ def train(config: Config, *, device: str = "auto", resume: bool = False, watch: 
 class Learning:
     """A run in memory: everything that is made from the recipe, and the step it stands at."""
 
-    def __init__(self, config: Config, folder: Path, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, folder: Path, device: torch.device) -> None:
         self.config, self.folder, self.device = config, folder, device
         self.pairs: Pairs = open_pairs(config.data)
         spec, tokenizer = open_tokenizer(config.model, self.pairs, folder)
@@ -96,7 +96,7 @@ class Learning:
         self.average = Average(self.towers, config.average)
         self.head = None
         if config.loss.words:
-            self.head = WordsHead(self.towers, rarity_of(all_texts(self.pairs), tokenizer)).to(device)
+            self.head = BagOfWordsHead(self.towers, rarity_of(all_texts(self.pairs), tokenizer)).to(device)
         self.parts: dict[str, nn.Module] = {"towers": self.towers} | ({"words": self.head} if self.head else {})
         self.optimiser = make_optimiser(self.parts, config.optimiser)
         self.objective = Objective(self.towers, head=self.head, words=config.loss.words, device=device)
@@ -129,7 +129,7 @@ class Learning:
     def run(self, watch: Watch) -> None:
         """Learn until the length or the budget is reached; Ctrl-C ends after the step, with a checkpoint."""
         config = self.config
-        record, clock = Record(self.folder, step=self.step), Clock(self.folder / "clock.jsonl")
+        record, clock = MetricsLog(self.folder, step=self.step), TrainingClock(self.folder / "clock.jsonl")
         progress = Progress(length=self.length, seconds=config.schedule.seconds, batch=config.batch)
         batches = self.loader.stream(self.step)
         self.towers.train()
@@ -159,14 +159,14 @@ class Learning:
         write_checkpoint(self.folder, self.state, facts, keep=self.config.checkpoint.keep)
         self.saved_at = time.monotonic()
 
-    def _over(self, clock: Clock) -> bool:
+    def _over(self, clock: TrainingClock) -> bool:
         seconds = self.config.schedule.seconds
         if seconds is None:
             assert self.length is not None
             return self.step >= self.length
         return clock.at(self.step) >= seconds and self.step > 0
 
-    def _learn(self, batch: Any, clock: Clock) -> float:
+    def _learn(self, batch: Any, clock: TrainingClock) -> float:
         """Take one step and return its learning rate."""
         config, seconds = self.config, self.config.schedule.seconds
         now = clock.at(self.step)
@@ -188,7 +188,7 @@ class Learning:
         self.step += 1
         return lr
 
-    def _record(self, record: Record, progress: Progress, lr: float) -> None:
+    def _record(self, record: MetricsLog, progress: Progress, lr: float) -> None:
         config = self.config
         if self.step % config.log == 0:
             self._check_finite(self.sums)
@@ -232,7 +232,7 @@ def summary(step: int, results: list[Result]) -> str:
     return f"step {step}: " + ", ".join(f"{result.name} {100 * result.value:.1f}" for result in results)
 
 
-def _claim(folder: Path, config: Config, *, resume: bool) -> None:
+def _claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     """Make `folder` this run's, or see that the run in it is the same one."""
     path = folder / "config.json"
     wanted = to_dict(config)

@@ -10,7 +10,7 @@ from wordsight.losses.positives import same_pairs
 from wordsight.losses.sigmoid import sigmoid_loss
 from wordsight.losses.softmax import softmax_loss
 from wordsight.towers.two import TwoTowers
-from wordsight.train.words import WordsHead
+from wordsight.train.bag_of_words import BagOfWordsHead
 
 MEASURED = ("loss", "contrastive", "words", "accuracy")  # the order of what `Objective` measures
 
@@ -18,7 +18,7 @@ MEASURED = ("loss", "contrastive", "words", "accuracy")  # the order of what `Ob
 class Objective:
     """Called with a batch, returns the loss, and detached numbers for the record."""
 
-    def __init__(self, towers: TwoTowers, *, head: WordsHead | None, words: float, device: torch.device) -> None:
+    def __init__(self, towers: TwoTowers, *, head: BagOfWordsHead | None, words: float, device: torch.device) -> None:
         self.towers = towers
         self.head = head
         self.words = words
@@ -28,7 +28,7 @@ class Objective:
         """Return the loss, a scalar, and what `MEASURED` names, (4,) float64."""
         pixels = normalise(batch.pixels, self.mean, self.std)
         image, text = self.towers(pixels, batch.tokens)
-        positives = same_pairs(batch.picture_ids, batch.text_ids)
+        positives = same_pairs(batch.image_ids, batch.text_ids)
         scale, bias = self.towers.scale, self.towers.logit_bias
         if bias is None:
             contrastive = softmax_loss(image, text, scale, positives=positives)

@@ -1,9 +1,9 @@
-"""From what is typed after `wordsight train` to a `Config`: a TOML or Python file or a packaged name, and changes.
+"""From what is typed after `wordsight train` to a `TrainConfig`: a TOML or Python file or a packaged name, and changes.
 
     config = read_recipe("recipes/wordsight-small.toml", ["budget=20m", "model.image.layers=6"])
 
 In TOML, `model.architecture` names an architecture; other keys below `model` change it.  A Python recipe is
-a file with `recipe() -> Config`; it is run, so run only those you trust.  Free of PyTorch.
+a file with `recipe() -> TrainConfig`; it is run, so run only those you trust.  Free of PyTorch.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from wordsight.base.config import from_dict, override, read_toml, to_dict
 from wordsight.base.errors import ConfigError, NotFound
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.check import check_spec
-from wordsight.train.config import Config, check_config
+from wordsight.train.config import TrainConfig, check_config
 
 FOLDER = Path(__file__).parent / "recipes"  # the recipes that come with the package
 SHORT = {  # what may be typed instead of the full path
@@ -37,7 +37,7 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> Config:
+def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConfig:
     """Return the checked config of a recipe with `a.b=c` changes applied."""
     path = _find(name_or_path)
     changes = [_long(assignment) for assignment in assignments]
@@ -50,7 +50,7 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> Config:
         # the length that was typed replaces the recipe's, also one of another kind
         values["schedule"] = {k: v for k, v in values.get("schedule", {}).items() if k not in LENGTHS}
     values = override(values, [change for change in changes if change.partition("=")[0].strip() != NAMED])
-    config = from_dict(Config, values)
+    config = from_dict(TrainConfig, values)
     config = replace(config, out=config.out or f"runs/{config.name}")
     check_spec(config.model)
     check_config(config)
@@ -93,7 +93,7 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _run(path: Path) -> Config:
+def _run(path: Path) -> TrainConfig:
     spec = importlib.util.spec_from_file_location(f"wordsight_recipe_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -104,6 +104,6 @@ def _run(path: Path) -> Config:
     if not callable(function):
         raise ConfigError(f"{path} has no function recipe()", cure="define recipe() -> Config")
     config = function()
-    if not isinstance(config, Config):
+    if not isinstance(config, TrainConfig):
         raise ConfigError(f"recipe() of {path} returned {type(config).__name__}", cure="return a Config")
     return config

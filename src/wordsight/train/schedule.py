@@ -32,7 +32,7 @@ def _wsd(progress: float, cooldown: float) -> float:
 SHAPES: dict[str, Callable[[float, float], float]] = {"cosine": _cosine, "wsd": _wsd}
 
 
-class Clock:
+class TrainingClock:
     """Seconds of training at the beginning of each step, appended to a file of JSON lines.
 
     A step recorded before has the same time again; the clock of a resumed run goes on from the last record.

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result
-from wordsight.evaluate.encode import Rows
 from wordsight.evaluate.tasks import build_task, run_task
 from wordsight.images.transform import load_pixels
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import ValidationConfig
 from wordsight.train.objective import Objective, normalise
@@ -24,7 +24,7 @@ class TowersEncoder:
 
     fingerprint = ""  # the weights change with every step
 
-    def __init__(self, towers: TwoTowers, tokenizer: Tokenizer, *, device: torch.device, precision: str) -> None:
+    def __init__(self, towers: TwoTowers, tokenizer: ClipTokenizer, *, device: torch.device, precision: str) -> None:
         self._towers = towers
         self._tokenizer = tokenizer
         self._device = device
@@ -33,7 +33,7 @@ class TowersEncoder:
         self._mean, self._std = objective.mean, objective.std
 
     @torch.inference_mode()
-    def embed_images(self, items: Sequence[Any]) -> Rows:
+    def embed_images(self, items: Sequence[Any]) -> Embeddings:
         """Return unit rows (n, D)."""
         pixels = np.stack([load_pixels(item, self._towers.spec.preprocess) for item in items])
         batch = normalise(torch.from_numpy(pixels).to(self._device), self._mean, self._std)
@@ -41,14 +41,14 @@ class TowersEncoder:
             return self._numpy(self._towers.encode_image(batch))
 
     @torch.inference_mode()
-    def embed_texts(self, texts: Sequence[str]) -> Rows:
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit rows (n, D)."""
         tokens = torch.from_numpy(self._tokenizer.batch(texts, pad_to="longest")).to(self._device)
         with autocast(self._device, self._precision):
             return self._numpy(self._towers.encode_text(tokens))
 
-    def _numpy(self, rows: torch.Tensor) -> Rows:
-        array: Rows = rows.float().cpu().numpy()
+    def _numpy(self, rows: torch.Tensor) -> Embeddings:
+        array: Embeddings = rows.float().cpu().numpy()
         return array
 
 

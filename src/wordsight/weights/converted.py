@@ -21,7 +21,7 @@ from wordsight.base.progress import notice
 from wordsight.weights.archive.table import SUFFIXES
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.find import MANIFEST
-from wordsight.weights.folder import Manifest, save_checkpoint
+from wordsight.weights.folder import ModelManifest, save_checkpoint
 from wordsight.weights.formats.table import read_any
 
 CONVERSION = 1  # raised when formats are read differently, so that nothing old is used
@@ -54,7 +54,7 @@ def converted(path: Path, *, name: str = "") -> Path:
     return target
 
 
-def _keep(checkpoint: Checkpoint, target: Path) -> Manifest:
+def _keep(checkpoint: Checkpoint, target: Path) -> ModelManifest:
     """Save a checkpoint in the cache, whole; what killed processes left of the same is removed."""
     for left in target.parent.glob(f"*{target.name}.*.draft*"):
         if not runs(left.name.removeprefix(".").removeprefix(f"{target.name}.").partition(".")[0]):

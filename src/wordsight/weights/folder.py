@@ -3,7 +3,7 @@
     save_checkpoint(checkpoint, folder)                   write, without PyTorch
     save_model(towers, folder, merges=..., card=...)      write towers in memory
     find_model("folder" or None)                          name to folder
-    read_manifest(folder), read_spec(folder)              what it is
+    read_model_manifest(folder), read_spec(folder)              what it is
     read_checkpoint(folder)                               all of it as numpy arrays, without PyTorch
     load_towers("folder")                                 the towers again
 
@@ -41,7 +41,7 @@ __all__ = [
     "load_towers",
     "read_checkpoint",
     "read_fingerprint",
-    "read_manifest",
+    "read_model_manifest",
     "read_spec",
     "save_checkpoint",
     "save_model",
@@ -57,7 +57,7 @@ MAX_SCALE = 100.0  # of softmax towers; Radford et al. 2021, section 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ModelManifest:
     """What model.json says.
 
     `scale` and `bias` are the learned values (the spec holds the initial ones); `precisions` are those of
@@ -74,7 +74,7 @@ class Manifest:
     assumed: tuple[str, ...] = ()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_model_manifest(folder: Path) -> ModelManifest:
     """Return the manifest of a model folder; a missing one raises `NotFound`, a wrong one `FormatError`."""
     path = folder / MANIFEST
     values = read_json(path)
@@ -87,14 +87,14 @@ def read_manifest(folder: Path) -> Manifest:
         )
     rest = {key: value for key, value in values.items() if key not in ("format", "version")}
     try:
-        manifest = from_dict(Manifest, rest)
+        manifest = from_dict(ModelManifest, rest)
         check_spec(manifest.spec)
     except ConfigError as error:
         raise FormatError(f"{path}: {error.problem}", cure=error.cure) from None
     return manifest
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_model_manifest(folder: Path, manifest: ModelManifest) -> None:
     """Write model.json, atomically."""
     values = {"format": FORMAT, "version": VERSION, **to_dict(manifest), "spec": stated(manifest.spec)}
     for name in ("origin", "assumed"):
@@ -105,17 +105,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def record_precisions(folder: Path, precisions: tuple[str, ...]) -> None:
     """Note in model.json which precisions lie in onnx/, the preferred one first."""
-    write_manifest(folder, replace(read_manifest(folder), precisions=precisions))
+    write_model_manifest(folder, replace(read_model_manifest(folder), precisions=precisions))
 
 
 def read_spec(folder: Path) -> ModelSpec:
     """Return the spec of a model folder."""
-    return read_manifest(folder).spec
+    return read_model_manifest(folder).spec
 
 
 def read_fingerprint(folder: Path) -> str:
     """Return the fingerprint a model folder states."""
-    return read_manifest(folder).fingerprint
+    return read_model_manifest(folder).fingerprint
 
 
 def vocabulary_file(spec: TokenizerSpec) -> str | None:
@@ -140,7 +140,7 @@ def read_merges(folder: Path) -> str:
 
 def verify(folder: Path) -> None:
     """Compute the fingerprint from the weights and compare it with the stated one; `FormatError` when they differ."""
-    manifest = read_manifest(folder)
+    manifest = read_model_manifest(folder)
     raw = raw_graphs(folder) if manifest.spec.image.kind == "onnx" else read_tensors(folder / WEIGHTS)
     actual = fingerprint(manifest.spec, raw, read_vocabulary(folder))
     if actual != manifest.fingerprint:
@@ -152,7 +152,7 @@ def verify(folder: Path) -> None:
 
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Return all of a model folder: numpy arrays mapped from the file, checked by name and shape."""
-    manifest = read_manifest(folder)
+    manifest = read_model_manifest(folder)
     if manifest.spec.image.kind == "onnx":
         raise UsageError(f"{folder} holds finished graphs, no weights", cure="use it as it is; it cannot be converted")
     state = read_safetensors(folder / WEIGHTS)
@@ -184,7 +184,7 @@ def towers_fingerprint(towers: "TwoTowers", *, merges: str = "", dtype: str = "f
 
 def save_model(
     towers: "TwoTowers", folder: Path, *, merges: str | None = None, card: str = "", dtype: str = "float32"
-) -> Manifest:
+) -> ModelManifest:
     """Write `TwoTowers` as a model folder and return its manifest.
 
     `merges` is the text of merges.txt, needed for an own vocabulary.  `dtype` "float16" halves the size.
@@ -194,7 +194,7 @@ def save_model(
     return save_checkpoint(Checkpoint(towers.spec, state, vocabulary, card=card), folder)
 
 
-def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Manifest:
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
     """Write a checkpoint as a model folder and return its manifest.
 
     Every weight is there exactly once with its right shape, and the tokenizer's file where there is one, or
@@ -239,7 +239,7 @@ def _check_vocabulary(checkpoint: Checkpoint) -> None:
         raise UsageError(f"vocabulary files of {tokenizer}: {given}", cure=cure)
 
 
-def _fill(checkpoint: Checkpoint, folder: Path) -> Manifest:
+def _fill(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
     spec = checkpoint.spec
     for name, content in checkpoint.vocabulary.items():
         _write_bytes(folder / name, content)
@@ -250,7 +250,7 @@ def _fill(checkpoint: Checkpoint, folder: Path) -> Manifest:
     else:
         write_safetensors(folder / WEIGHTS, checkpoint.state, kind=_stored_kind)
         raw = read_tensors(folder / WEIGHTS)
-    manifest = Manifest(
+    manifest = ModelManifest(
         spec=spec,
         fingerprint=fingerprint(spec, raw, checkpoint.vocabulary),
         scale=_scale(checkpoint),
@@ -259,7 +259,7 @@ def _fill(checkpoint: Checkpoint, folder: Path) -> Manifest:
         origin=dict(checkpoint.origin),
         assumed=tuple(checkpoint.assumed),
     )
-    write_manifest(folder, manifest)
+    write_model_manifest(folder, manifest)
     return manifest
 
 

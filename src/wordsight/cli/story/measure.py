@@ -12,7 +12,7 @@ from wordsight.base.records import environment
 from wordsight.cli.story.learn import Watcher
 from wordsight.cli.story.notebook import Notebook
 from wordsight.data.drawing import TEXTURES
-from wordsight.data.scenes import COUNTS, PLACES, Pair, Scene, all_pairs, describe, held_out_pairs, read_scenes
+from wordsight.data.scenes import COUNTS, LOCATIONS, Pair, Scene, all_pairs, describe, held_out_pairs, read_scenes
 from wordsight.embeddings.model import Model
 from wordsight.evaluate.metrics import bootstrap_interval
 from wordsight.evaluate.tasks import TaskSpec, build_task, run_task
@@ -76,7 +76,7 @@ def _pair_by_pair(model: Model, drawn: Drawn, templates: Path) -> list[Result]:
 CHOICES: dict[str, Callable[[Scene], list[Scene]]] = {
     "texture": lambda scene: [replace(scene, texture=texture) for texture in TEXTURES],
     "count": lambda scene: [replace(scene, count=count, place="") for count in COUNTS],
-    "place": lambda scene: [replace(scene, place=place) for place in PLACES] if scene.count == 1 else [],
+    "place": lambda scene: [replace(scene, place=place) for place in LOCATIONS] if scene.count == 1 else [],
 }
 
 

@@ -1,6 +1,6 @@
 """Tokenizers that are a file `spiece.model`, read by the package `sentencepiece`: SigLIP's.
 
-    tokenizer = PieceTokenizer.from_spec(spec.tokenizer, model_folder)
+    tokenizer = SentencePieceTokenizer.from_spec(spec.tokenizer, model_folder)
     tokenizer.batch(["a dog", "two cats"])   # int32 (2, L)
 
 What stands around the words is the spec's `start_id` and `end_id` alone.  Does not know models.
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wordsight.base.arrays import Tokens
 from wordsight.base.errors import FormatError
 from wordsight.base.optional import require
-from wordsight.text import rows
+from wordsight.text import padding
 from wordsight.text.clean import clean
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.vocabulary import vocabulary_file
@@ -20,7 +21,7 @@ from wordsight.text.vocabulary import vocabulary_file
 FILE = "spiece.model"
 
 
-class PieceTokenizer:
+class SentencePieceTokenizer:
     """Words to token ids and back, as a SentencePiece model says."""
 
     def __init__(self, processor: Any, spec: TokenizerSpec) -> None:
@@ -28,16 +29,16 @@ class PieceTokenizer:
         self.spec = spec
         self.context_length = spec.context_length
         self.size: int = processor.get_piece_size()
-        self._around = rows.Surround(*(() if one is None else (one,) for one in (spec.start_id, spec.end_id)))
+        self._around = padding.Surround(*(() if one is None else (one,) for one in (spec.start_id, spec.end_id)))
 
     @classmethod
-    def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "PieceTokenizer":
+    def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "SentencePieceTokenizer":
         """Open `spiece.model` in the model's folder."""
         path = vocabulary_file(folder, FILE)
         return cls.from_bytes(path.read_bytes(), spec, where=str(path))
 
     @classmethod
-    def from_bytes(cls, data: bytes, spec: TokenizerSpec, *, where: str = FILE) -> "PieceTokenizer":
+    def from_bytes(cls, data: bytes, spec: TokenizerSpec, *, where: str = FILE) -> "SentencePieceTokenizer":
         """Open the contents of a SentencePiece model."""
         package = require("sentencepiece", extra="models")
         processor = package.SentencePieceProcessor()
@@ -56,14 +57,14 @@ class PieceTokenizer:
         """Return the token ids of a text, without start and end, however long."""
         return list(self.processor.encode(clean(text, self.spec.cleaning)))
 
-    def batch(self, texts: Sequence[str], *, pad_to: rows.PadTo = None) -> rows.Tokens:
+    def batch(self, texts: Sequence[str], *, pad_to: padding.PadTo = None) -> Tokens:
         """Return int32 (B, L): start, words, end, padding.
 
         `pad_to`: a number of columns; "longest" for as many as the longest row needs; None for the context length.
         Text that does not fit is cut; that is said once.
         """
-        rows.need_list(texts)
-        return rows.batch([self.encode(text) for text in texts], self._around, self.spec, pad_to)
+        padding.need_list(texts)
+        return padding.batch([self.encode(text) for text in texts], self._around, self.spec, pad_to)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids."""

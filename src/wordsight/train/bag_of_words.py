@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.towers.spec import ImageTowerSpec
 from wordsight.towers.two import TwoTowers
 
 RESNET_GROWTH = 32  # channels of the last stage for each of the stem's (CLIP's modified ResNet)
 
 
-class WordsHead(nn.Module):
+class BagOfWordsHead(nn.Module):
     """Predicts a caption's words from what flows through the image tower; call it after `encode_image`."""
 
     rarity: Tensor
@@ -47,18 +47,18 @@ class WordsHead(nn.Module):
         assert self._features is not None, "encode_image was not called"
         logits = self.linear(self._features).float()  # (B, V)
         self._features = None
-        loss: Tensor = F.cross_entropy(logits, word_targets(tokens, self.rarity))
+        loss: Tensor = F.cross_entropy(logits, bag_of_words_targets(tokens, self.rarity))
         return loss
 
 
-def word_targets(tokens: Tensor, rarity: Tensor) -> Tensor:
+def bag_of_words_targets(tokens: Tensor, rarity: Tensor) -> Tensor:
     """Return for texts (B, L) a distribution over the vocabulary, (B, V): its entries, weighted by rarity (V,)."""
     present = rarity.new_zeros(len(tokens), len(rarity)).scatter_(1, tokens.long(), 1.0)
     weighted = present * rarity
     return weighted / weighted.sum(dim=1, keepdim=True).clamp_min(1e-6)
 
 
-def rarity_of(texts: Iterable[str], tokenizer: Tokenizer) -> Tensor:
+def rarity_of(texts: Iterable[str], tokenizer: ClipTokenizer) -> Tensor:
     """Return ln((N + 1) / (n + 1)) for each entry that n of N texts hold, (V,); 0 for padding, start and end."""
     counts = torch.zeros(tokenizer.size, dtype=torch.float64)
     total = 0

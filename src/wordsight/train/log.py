@@ -22,7 +22,7 @@ DRAWN = 0.1  # seconds between two states of the bar
 SPOKEN = 30.0  # seconds between lines where there is no terminal for a bar
 
 
-class Record:
+class MetricsLog:
     """Writes the metrics of a run that stands at `step`; lines of later steps, from before a crash, are dropped."""
 
     def __init__(self, run: Path, *, step: int) -> None:

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from wordsight.base.arrays import Tokens
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.base.progress import notice
 from wordsight.text.spec import TokenizerSpec
 
 PadTo = Literal["longest"] | int | None
-Tokens = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Surround:
         return len(self.start) + len(self.end)
 
 
-def batch(words: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec, pad_to: PadTo) -> Tokens:
+def batch(ids: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec, pad_to: PadTo) -> Tokens:
     """Return int32 (B, L) of the ids of the words of each text.
 
     `pad_to`: a number of columns; "longest" for as many as the longest row needs, where the spec allows it; None
@@ -42,7 +41,7 @@ def batch(words: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec,
     room = limit - fixed
     if room < 0:
         raise UsageError(f"pad_to = {limit} leaves no room for the start and end tokens", cure=f"give {fixed} or more")
-    rows = [_row(ids, around, spec, room) for ids in words]
+    rows = [_row(ids, around, spec, room) for ids in ids]
     longest = max(map(len, rows), default=len(around)) + fixed - len(around)
     length = longest if pad_to == "longest" and spec.padding == "longest" else limit
     result: Tokens = np.full((len(rows), length), spec.pad_id, dtype=np.int32)
@@ -55,13 +54,13 @@ def batch(words: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec,
     return result
 
 
-def _row(words: Sequence[int], around: Surround, spec: TokenizerSpec, room: int) -> list[int]:
-    if len(words) > room:
+def _row(ids: Sequence[int], around: Surround, spec: TokenizerSpec, room: int) -> list[int]:
+    if len(ids) > room:
         notice(f"texts of more than {room} tokens are cut", once=True)
         if not spec.keep_end:
-            return [*around.start, *words][: room + len(around)]
-        words = words[:room]
-    return [*around.start, *words, *around.end]
+            return [*around.start, *ids][: room + len(around)]
+        ids = ids[:room]
+    return [*around.start, *ids, *around.end]
 
 
 def need_list(texts: object) -> None:

@@ -1,6 +1,6 @@
 """ONNX graphs that somebody else exported: fed by their own input names, types and shapes.
 
-    rows = run_foreign(session, spec, "image", pixels)
+    rows = run_finished_graph(session, spec, "image", pixels)
 
 Such a graph wants normalised float pictures (B, 3, S, S) and token ids (B, L) of any integer type, may want an
 attention mask, and gives rows of any length.
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError
-from wordsight.engines.engine import Rows
 from wordsight.images.transform import normalise
 from wordsight.towers.spec import ModelSpec
 
@@ -26,7 +26,7 @@ TYPES = {
 OUTPUTS = ("image_embeds", "text_embeds", "sentence_embedding")  # names of the row where a graph has several outputs
 
 
-def run_foreign(session: Any, spec: ModelSpec, tower: str, batch: NDArray[Any]) -> Rows:
+def run_finished_graph(session: Any, spec: ModelSpec, tower: str, batch: NDArray[Any]) -> Embeddings:
     """Return unit rows (B, E) for pixels uint8 (B, S, S, 3) or tokens int32 (B, L); `tower` is "image" or "text"."""
     inputs = session.get_inputs()
     name = _output(session)
@@ -40,7 +40,7 @@ def run_foreign(session: Any, spec: ModelSpec, tower: str, batch: NDArray[Any]) 
             f"the {tower} graph gives rows of {rows.shape[1]} numbers, its configuration says {spec.width}",
             cure="fetch the folder again, both graphs from the same export",
         )
-    unit: Rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Embeddings = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return unit
 
 

@@ -17,7 +17,7 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceFiles:
     """What a place turned out to be: its kind, a name for messages, its folder or files in order.
 
     `whole` says that every file of a folder is meant, so that one that is missing there is missing here.
@@ -59,14 +59,14 @@ def _choices(inside: str) -> list[str]:
     return inside.split(",")
 
 
-def find(paths: list[Path], *, split: str | None, kind: str) -> Found:
+def find(paths: list[Path], *, split: str | None, kind: str) -> SourceFiles:
     """Say what the paths hold; see `open_source`."""
     if len(paths) == 1 and paths[0].is_dir():
         return _find_in_folder(paths[0], split=split, kind=kind)
     return _files(paths, paths[0].parent.name or str(paths[0]), split=split, kind=kind)
 
 
-def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> Found:
+def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFiles:
     if split and split != "all" and (folder / split).is_dir():
         return _find_in_folder(folder / split, split=None, kind=kind)
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -80,11 +80,11 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> Found:
     if kind in ("auto", "folder"):
         if split and split != "all":
             raise NotFound(f"no split {split} in {folder}", cure=f"it needs a folder {folder / split}")
-        return Found("folder", folder.name, (folder,))
+        return SourceFiles("folder", folder.name, (folder,))
     raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
 
 
-def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> Found:
+def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> SourceFiles:
     kinds = {path: _kind_of(path) for path in paths}
     first = kinds[paths[0]]
     strange = [path for path in paths if kinds[path] != first]
@@ -96,7 +96,7 @@ def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> Fou
         raise UsageError(f"{paths[0]} was to be read as {kind}", cure=f"it is a {first}: leave out kind={kind}")
     chosen = _pick_split(paths, split) if split else paths
     label = f"{name}/{split}" if split else (name if len(paths) > 1 else str(paths[0].name))
-    return Found(first, label, tuple(chosen))
+    return SourceFiles(first, label, tuple(chosen))
 
 
 def _kind_of(path: Path) -> str:

@@ -13,7 +13,7 @@ from wordsight.data.source import Source, open_source
 from wordsight.data.stream import ShardStream
 from wordsight.text.learn import learn_merges, read_merges, write_merges
 from wordsight.text.prompts import clean_class_name, fill, templates
-from wordsight.text.tokenizer import Tokenizer
+from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import size_of
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.config import DataConfig, SourceConfig
@@ -69,7 +69,7 @@ def all_texts(pairs: Pairs) -> Iterator[str]:
                     yield from fill(list(patterns[:1]) or ["{}"], name)
 
 
-def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSpec, Tokenizer]:
+def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSpec, ClipTokenizer]:
     """Return the run's tokenizer and the spec that fits it.
 
     An own vocabulary is learned from the training texts when `folder` has no merges.txt yet; where they
@@ -85,7 +85,7 @@ def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSp
             tokenizer=replace(spec.tokenizer, vocabulary_size=size),
             text=replace(spec.text, vocabulary_size=size),
         )
-    return spec, Tokenizer.from_spec(spec.tokenizer, folder)
+    return spec, ClipTokenizer.from_spec(spec.tokenizer, folder)
 
 
 def describe(name: str, source: SourceConfig) -> str:

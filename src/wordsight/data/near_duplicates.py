@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.data.pictures import Pixels
+from wordsight.base.arrays import Pixels
 
 HASH_BITS_APART = 3  # so that of 4 bands of 16 bits one is equal
 LEVELS_APART = 20  # the most seen between 80 photos of 128 pixels and their JPEGs of quality 60 at three quarters

@@ -1,35 +1,30 @@
-"""What the loader draws from: `PictureSet`, pictures of one size with words, by row number.
+"""What the loader draws from: `ImageSet`, pictures of one size with words, by row number.
 
-Implemented by `cache.PictureCache` (decoded once, on disk), `stream.ShardStream` (decoded when drawn) and
+Implemented by `cache.ImageCache` (decoded once, on disk), `stream.ShardStream` (decoded when drawn) and
 `labels.LabelTexts` (either of them, with prompts made of the class names).
 """
 
 from typing import NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.errors import InputError
 
-Rows = NDArray[np.int64]
-Pixels = NDArray[np.uint8]
 
-
-class Words(NamedTuple):
+class Annotation(NamedTuple):
     """What is known of a picture: its captions and its class name."""
 
     captions: tuple[str, ...] = ()
     label: str | None = None
 
 
-class Wording(NamedTuple):
+class Caption(NamedTuple):
     """A text, and the name under which it counts as the same as another: equal ones are not negatives of each other."""
 
     text: str
     same_as: str
 
 
-class PictureSet(Protocol):
+class ImageSet(Protocol):
     """Pictures (S, S, 3) with words.  `name` for messages, `size` is S."""
 
     name: str
@@ -38,18 +33,18 @@ class PictureSet(Protocol):
     def __len__(self) -> int:
         """Return the number of rows, those without words included."""
 
-    def blocks(self) -> list[Rows]:
+    def blocks(self) -> list[RowIds]:
         """Return the rows that have words, in blocks that are cheap to read in any order (all of a cache; a shard)."""
 
-    def pixels(self, rows: Rows) -> tuple[Pixels, dict[int, InputError]]:
+    def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
         """Return uint8 (len(rows), S, S, 3), and for each place in `rows` whose picture could not be read the error."""
 
-    def draw(self, row: int, chance: float) -> Wording:
+    def draw(self, row: int, chance: float) -> Caption:
         """Return one of the row's texts, chosen by a number in [0, 1).  Raises `InputError` when it has none."""
 
 
-class WordedSet(PictureSet, Protocol):
+class AnnotatedSet(ImageSet, Protocol):
     """A picture set that gives away the captions and class name of a row."""
 
-    def words(self, row: int) -> Words:
+    def annotation(self, row: int) -> Annotation:
         """Return what is known of the row."""
