@@ -3,7 +3,10 @@ nobody's own model or library leaks in, progress says nothing."""
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -25,3 +28,13 @@ def _speaking() -> Iterator[None]:
     yield
     progress.set_quiet(False)
     progress._said.clear()
+
+
+@pytest.fixture
+def killed_draft() -> Callable[..., Path]:
+    """Return a function from a path to the name of its draft that a killed process leaves."""
+    from wordsight.base import files
+
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    return lambda path, kind="part": path.with_name(f".{path.name}.{files._system()}-{gone.pid}-0.{kind}")

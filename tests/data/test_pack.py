@@ -55,12 +55,12 @@ class Stopping(FakeSource):
         return Walk(cut(), start)
 
 
-def test_a_stopped_run_keeps_whole_shards_and_goes_on_behind_them(tmp_path):
+def test_a_stopped_run_keeps_whole_shards_and_goes_on_behind_them(tmp_path, killed_draft):
     source = Stopping(20, broken=(1, 9))
     with pytest.raises(KeyboardInterrupt):
         pack(source, tmp_path / "a", PackOptions(shard_size=2), workers=1)
     manifest = read_shard_manifest(tmp_path / "a")
-    (tmp_path / "a" / ".000009.tar.1.part").write_bytes(b"what a killed run was writing")
+    killed_draft(tmp_path / "a" / "000009.tar").write_bytes(b"half a shard")
     assert not manifest.complete and 1 <= len(manifest.shards) < 8
     pack(source, tmp_path / "a", PackOptions(shard_size=2), workers=1)
     pack(FakeSource(20, broken=(1, 9)), tmp_path / "b", PackOptions(shard_size=2))

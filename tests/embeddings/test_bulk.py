@@ -182,7 +182,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def test_a_disk_that_fills_up_is_one_line_and_the_rest_is_done_later(model, photos, tmp_path):
+def test_a_disk_that_fills_up_is_one_line_and_the_rest_is_done_later(model, photos, tmp_path, killed_draft):
     out = tmp_path / "out"
     arguments = ["embed", photos, "--out", out, "--engine", "fake", "--part-size", "10", "--quiet"]
     command = [sys.executable, "-c", LIMITED, "1000", *arguments]  # a manifest fits, rows do not
@@ -191,8 +191,10 @@ def test_a_disk_that_fills_up_is_one_line_and_the_rest_is_done_later(model, phot
     assert len(full.stderr.splitlines()) == 1
     assert full.stderr.startswith("wordsight: the largest size of a file is reached while writing")
     assert [path.name for path in out.iterdir()] == ["manifest.json"]
+    killed_draft(out / "image-00000.npy").write_bytes(b"half")
     report = embed_source(model, open_source(photos), out, BulkOptions(part_size=10))
     assert (report.manifest.read, report.manifest.images) == (23, 20)
+    assert not list(out.glob(".*"))
 
 
 def test_reading_ahead_raises_in_place_and_stops_when_left():

@@ -136,16 +136,12 @@ def test_what_two_processes_convert_at_once_is_whole(public, monkeypatch):
     verify(before)
 
 
-def test_what_a_killed_process_left_in_the_cache_is_removed(public):
+def test_what_a_killed_process_left_in_the_cache_is_removed(public, killed_draft):
     target = find_model(public)
     shutil.rmtree(target)
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    left = [f".{target.name}.{gone.stdout.strip()}.draft.1.part", f"{target.name}.{gone.stdout.strip()}.draft"]
-    at_work = f"{target.name}.{os.getppid()}.draft"
-    for name in [*left, at_work]:
-        (target.parent / name).mkdir()
+    killed_draft(target).mkdir()
     assert find_model(public) == target
-    assert sorted(path.name for path in target.parent.iterdir()) == sorted([target.name, at_work])
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_variable(public, monkeypatch, tmp_path):
@@ -156,8 +152,6 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_variable(public, monke
 
 
 def test_public_files_are_read_without_torch(public, tmp_path):
-    import subprocess
-
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from wordsight.weights.folder import find_model, read_checkpoint\n"
@@ -174,8 +168,6 @@ def test_towers_of_a_public_file(public):
 
 
 def test_specs_are_read_without_torch(model):
-    import subprocess
-
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from wordsight.weights import find, fingerprint, folder\n"
@@ -187,8 +179,6 @@ def test_specs_are_read_without_torch(model):
 
 
 def test_towers_without_torch_name_the_extra(model):
-    import subprocess
-
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from wordsight.base.errors import MissingExtra\n"

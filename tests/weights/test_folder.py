@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 import json
-import os
 
 import numpy as np
 import pytest
@@ -350,9 +349,9 @@ def test_ctrl_c_while_saving_leaves_the_old_model_whole(folder, towers, monkeypa
     assert sorted(folder.parent.iterdir()) == [folder]
 
 
-def test_what_a_killed_process_left_is_no_hindrance(folder, towers):
+def test_what_a_killed_process_left_is_no_hindrance(folder, towers, killed_draft):
     for kind in ("part", "old"):
-        left = folder.with_name(f".model.{os.getpid()}.{kind}")
+        left = killed_draft(folder, kind)
         left.mkdir()
         (left / "weights.safetensors").write_bytes(b"half")
     save_model(towers, folder, merges=MERGES)

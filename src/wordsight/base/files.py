@@ -1,11 +1,20 @@
-"""Files that are either whole or not there, hashes, and JSON."""
+"""Files and folders that are either whole or not there, hashes, and JSON.
+
+A draft lies beside what it will be, as `.NAME.SYSTEM-PROCESS-NUMBER.part`, so whoever comes later can tell whether its
+process still runs.
+"""
 
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
+import re
+import shutil
+import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,12 +47,6 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def runs(number: str) -> bool:
-    """Say whether a process of this number runs, which drafts are named for; where nobody can know, that it does."""
-    processes = Path("/proc")
-    return not (processes / "self").exists() or (processes / number).exists()
-
-
 @contextlib.contextmanager
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of `path` and rename it into place when the block ends well.
@@ -51,7 +54,7 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     Readers see the old file or the whole new one, never a part.  The data is flushed to the disk
     before the rename.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = _beside(path, "part")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -63,6 +66,123 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextlib.contextmanager
+def draft_folder(path: Path) -> Iterator[Path]:
+    """Make a folder beside `path` for as long as the block runs, and remove what killed processes left there."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        draft = _beside(path, "part")
+        draft.mkdir()
+        try:
+            yield draft
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path, *, mark: str = "") -> Iterator[Path]:
+    """Open a draft of the folder `path` and rename it into place when the block ends well.
+
+    What lies there is replaced.  With `mark`, a file that finished folders have, a finished one stays and the draft is
+    dropped: several processes may make the same folder at once, and the first one keeps its place.
+    """
+    place = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
+    with storage_errors(place):
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "", str(place))
+    with draft_folder(place) as draft:
+        yield draft
+        _put(draft, place, mark)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts in `folder` that killed processes left; a folder moved aside and never replaced is put back."""
+    for left in folder.glob(".*"):
+        draft = _DRAFT.fullmatch(left.name)
+        if draft is None or not _abandoned(left, draft):
+            continue
+        place = folder / draft["name"]
+        with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+            if draft["kind"] == "old" and not place.exists():
+                left.rename(place)
+            elif left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
+
+
+_DRAFT = re.compile(r"\.(?P<name>.+)\.(?P<system>[0-9a-f]{8})-(?P<process>\d{1,9})-\d+\.(?P<kind>part|old)")
+_DAY = 86_400  # seconds
+_numbers = itertools.count()
+
+
+def _beside(path: Path, kind: str) -> Path:
+    """Return a name beside `path` that nobody else uses."""
+    return path.with_name(f".{path.name}.{_system()}-{os.getpid()}-{next(_numbers)}.{kind}")
+
+
+@cache
+def _system() -> str:
+    """Return eight digits for where this process's number means something: the machine, or the container on it."""
+    machine = os.uname().nodename if hasattr(os, "uname") else ""
+    numbers = Path("/proc/self/ns/pid")
+    container = os.readlink(numbers) if numbers.is_symlink() else ""
+    return sha256_bytes(machine.encode(), container.encode())[:8]
+
+
+def _abandoned(left: Path, draft: re.Match[str]) -> bool:
+    """Say whether nobody will finish a draft: its process ended; of another system, nothing was written for a day."""
+    if os.name == "posix" and draft["system"] == _system():
+        return not _runs(int(draft["process"]))
+    within = (Path(folder, name) for folder, _, names in os.walk(left) for name in names)
+    written = []
+    for path in (left, *within):
+        with contextlib.suppress(FileNotFoundError):
+            written.append(path.lstat().st_mtime)
+    return time.time() - max(written, default=time.time()) > _DAY
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
+
+
+def _put(draft: Path, place: Path, mark: str) -> None:
+    """Rename a draft into place, what lies there moved aside first: it is back if that fails."""
+    aside: list[Path] = []
+    try:
+        while not _renamed(draft, place) and not (mark and (place / mark).is_file()):
+            old = _beside(place, "old")
+            with contextlib.suppress(FileNotFoundError):  # another process did the same
+                place.rename(old)
+                aside.append(old)
+    except BaseException:
+        if aside and not place.exists():
+            aside.pop().rename(place)
+        raise
+    finally:
+        for old in aside:
+            rest = old.with_suffix(".part")  # so that half of it never comes back
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(old.rename(rest), ignore_errors=True)
+
+
+def _renamed(draft: Path, place: Path) -> bool:
+    try:
+        draft.rename(place)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,9 +10,6 @@ and renamed, so it is whole or not there; a source whose files change gets anoth
 """
 
 import json
-import os
-import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +21,7 @@ from numpy.lib import format as npy
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.cache import cache_folder
 from wordsight.base.errors import FormatError, InputError
-from wordsight.base.files import read_json, sha256_bytes, storage_errors, write_json
+from wordsight.base.files import atomic_folder, read_json, sha256_bytes, write_json
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.data.image_set import Annotation, Caption
@@ -111,30 +108,14 @@ def build_cache(
     place = (folder or cache_folder() / "pictures") / f"{_plain(source.name)}-{size}-{identity}"
     if (place / "cache.json").exists():
         return ImageCache(place)
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
-    with storage_errors(place):
-        try:
-            _sweep(place)
-            temporary.mkdir(parents=True)
-            failures = _write(source, temporary, PreprocessSpec(size=size, resize=resize), workers)
-            count = len(np.load(temporary / "pixels.npy", mmap_mode="r"))
-            card = CacheCard(VERSION, source.name, fingerprint, size, resize, count, tuple(failures))
-            write_json(temporary / "cache.json", asdict(card))
-            if not (place / "cache.json").exists():  # another process may have been quicker
-                shutil.rmtree(place, ignore_errors=True)
-                os.replace(temporary, place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with atomic_folder(place, mark="cache.json") as draft:
+        failures = _write(source, draft, PreprocessSpec(size=size, resize=resize), workers)
+        count = len(np.load(draft / "pixels.npy", mmap_mode="r"))
+        card = CacheCard(VERSION, source.name, fingerprint, size, resize, count, tuple(failures))
+        write_json(draft / "cache.json", asdict(card))
     if failures:
         notice(f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {place}/cache.json")
     return ImageCache(place)
-
-
-def _sweep(place: Path) -> None:
-    """Remove what killed processes left of this cache more than a day ago (younger ones may be at work)."""
-    for part in place.parent.glob(f".{place.name}.*.part"):
-        if time.time() - part.stat().st_mtime > 86_400:
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def _plain(name: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from wordsight import __version__
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError, InputError, UsageError
-from wordsight.base.files import atomic_write, sha256_file, storage_errors
+from wordsight.base.files import atomic_write, sha256_file, storage_errors, sweep
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.data.manifest import VERSION, Shard, ShardManifest, read_shard_manifest, write_shard_manifest
@@ -74,8 +74,7 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
     is full (finished shards stay, and the next call goes on behind them).
     """
     manifest = _begin(source, folder, options)
-    for part in folder.glob(".*.part"):  # what a killed run was writing
-        part.unlink()
+    sweep(folder)
     if manifest.complete:
         notice(f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shards")
         return manifest

@@ -18,7 +18,7 @@ import numpy as np
 
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import FormatError, InputError, UsageError
-from wordsight.base.files import storage_errors
+from wordsight.base.files import storage_errors, sweep
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.data.source import Position, Source
@@ -114,8 +114,7 @@ def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Sto
                 f"({getattr(found, name)}, now {getattr(fresh, name)})",
                 cure="go on with the same source and options, or give another --out",
             )
-    for left in out.glob(".*.part"):  # of a process that was killed while writing
-        left.unlink()
+    sweep(out)
     return found
 
 

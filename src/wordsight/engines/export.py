@@ -8,7 +8,6 @@ weights without PyTorch; those of other packages are exported by it.
 """
 
 import importlib.util
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.files import read_json, runs, storage_errors, write_json
+from wordsight.base.files import draft_folder, read_json, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine, needed_lengths
@@ -53,7 +52,6 @@ from wordsight.weights.folder import (
 
 EXTERNAL = "wordsight.engines.export_external"  # for towers of other packages
 NAMED = 4  # layers of a tower that an error names
-DRAFT = ".export-"  # before the number of the process that writes it
 CHECKED = 16  # inputs each tower is compared on
 
 
@@ -77,17 +75,13 @@ def export(
     manifest = read_model_manifest(folder)
     if manifest.spec.image.kind == "onnx":
         raise UsageError(f"{folder} holds finished graphs and no weights", cure="use it as it is")
-    _remove_abandoned(target)
     kept = _kept(target, manifest.fingerprint, wanted)
-    with storage_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target, prefix=f"{DRAFT}{os.getpid()}-") as place:
-            draft = Path(place)
-            write_model_manifest(draft, manifest)
-            made = _Draft(folder, draft, threads, tuple(keep))
-            report = made.fill(wanted)
-            _refuse_bad(report, made.suffering)
-            _move_in(draft, target, folder)
+    with draft_folder(target / ENGINES) as draft:
+        write_model_manifest(draft, manifest)
+        made = _Draft(folder, draft, threads, tuple(keep))
+        report = made.fill(wanted)
+        _refuse_bad(report, made.suffering)
+        _move_in(draft, target, folder)
     report = replace(
         report, agreements=(*report.agreements, *kept.agreements), namings=(*report.namings, *kept.namings)
     )
@@ -248,13 +242,6 @@ def _refuse_bad(report: ParityReport, suffering: Sequence[str]) -> None:
             cure="use another precision, or the torch engine; fp32 must stay within "
             f"{FP32_DIFFERENCE:.0e}, others reach a mean cosine of {LOWEST_MEAN}",
         )
-
-
-def _remove_abandoned(target: Path) -> None:
-    """Remove the drafts of processes that were killed."""
-    for left in target.glob(f"{DRAFT}*-*"):
-        if not runs(left.name.removeprefix(DRAFT).partition("-")[0]):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _kept(target: Path, fingerprint: str, wanted: Sequence[str]) -> ParityReport:

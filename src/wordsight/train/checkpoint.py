@@ -7,7 +7,6 @@ The order of the data, the augmentation and dropout are functions of (seed, step
 whole state.  A folder appears whole, by renaming.
 """
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from wordsight.base.errors import FormatError
-from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
+from wordsight.base.files import atomic_folder, atomic_write, read_json, storage_errors, write_json
 from wordsight.train.optimiser import named_parameters
 
 FOLDER = "checkpoints"
@@ -67,23 +66,14 @@ class State:
 def write_checkpoint(run: Path, state: State, facts: dict[str, Any], *, keep: int) -> Path:
     """Write the checkpoint of `facts["step"]` and remove all but the last `keep`."""
     final = run / FOLDER / f"step-{facts['step']:08d}"
-    fresh = final.with_name(f".{final.name}.{os.getpid()}.part")
+    with atomic_folder(final) as draft:
+        content = save({name: t.detach().cpu().contiguous() for name, t in state.tensors().items()})
+        with atomic_write(draft / TENSORS) as handle:
+            handle.write(content)
+        write_json(draft / FACTS, facts)
     with storage_errors(final):
-        try:
-            fresh.mkdir(parents=True)
-            content = save({name: t.detach().cpu().contiguous() for name, t in state.tensors().items()})
-            with atomic_write(fresh / TENSORS) as handle:
-                handle.write(content)
-            write_json(fresh / FACTS, facts)
-            shutil.rmtree(final, ignore_errors=True)
-            os.replace(fresh, final)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
         for old in list_checkpoints(run)[:-keep]:
             shutil.rmtree(old)
-        for left in (run / FOLDER).glob(".step-*.part"):  # of processes that were killed while writing
-            shutil.rmtree(left)
     return final
 
 

@@ -8,20 +8,17 @@ model is made of, so a changed file is converted again.  Free of PyTorch.
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from wordsight import __version__
 from wordsight.base.cache import VARIABLE, cache_folder
 from wordsight.base.errors import StorageError, UnknownModel
-from wordsight.base.files import runs, storage_errors
+from wordsight.base.files import atomic_folder
 from wordsight.base.progress import notice
 from wordsight.weights.archive.table import SUFFIXES
-from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.find import MANIFEST
-from wordsight.weights.folder import ModelManifest, save_checkpoint
+from wordsight.weights.folder import check_checkpoint, fill_folder
 from wordsight.weights.formats.table import read_any
 
 CONVERSION = 1  # raised when formats are read differently, so that nothing old is used
@@ -43,8 +40,11 @@ def converted(path: Path, *, name: str = "") -> Path:
     if name:
         checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=name))
     origin = {**checkpoint.origin, "path": str(path.absolute())}
+    checkpoint = replace(checkpoint, origin=origin)
+    check_checkpoint(checkpoint)
     try:
-        manifest = _keep(replace(checkpoint, origin=origin), target)
+        with atomic_folder(target, mark=MANIFEST) as draft:
+            manifest = fill_folder(checkpoint, draft)
     except StorageError as error:
         cure = f"free room there, or set {VARIABLE} to a folder elsewhere"
         raise StorageError(f"{error.problem} (the cache of converted models)", cure=cure) from error
@@ -52,21 +52,6 @@ def converted(path: Path, *, name: str = "") -> Path:
     for sentence in manifest.assumed:
         notice(f"assumed: {sentence}")
     return target
-
-
-def _keep(checkpoint: Checkpoint, target: Path) -> ModelManifest:
-    """Save a checkpoint in the cache, whole; what killed processes left of the same is removed."""
-    for left in target.parent.glob(f"*{target.name}.*.draft*"):
-        if not runs(left.name.removeprefix(".").removeprefix(f"{target.name}.").partition(".")[0]):
-            shutil.rmtree(left, ignore_errors=True)
-    draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
-    manifest = save_checkpoint(checkpoint, draft)
-    with storage_errors(target):
-        if (target / MANIFEST).is_file():  # another process was as quick
-            shutil.rmtree(draft)
-        else:
-            draft.rename(target)
-    return manifest
 
 
 def holds_model(path: Path) -> bool:

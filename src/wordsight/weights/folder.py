@@ -21,7 +21,7 @@ import numpy as np
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
-from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
+from wordsight.base.files import atomic_folder, atomic_write, read_json, write_json
 from wordsight.base.optional import resolve
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.check import check_spec
@@ -203,21 +203,19 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
     there; an older model in that place, with its exported graphs, is replaced, and files that are not a
     model's are kept.
     """
+    check_checkpoint(checkpoint)
+    _check_place(folder)
+    with atomic_folder(folder) as fresh:
+        manifest = fill_folder(checkpoint, fresh)
+        _carry_over(folder, fresh)
+    return manifest
+
+
+def check_checkpoint(checkpoint: Checkpoint) -> None:
+    """Raise `ShapeMismatch` or `UsageError` when a weight or the tokenizer's file is missing, left over or wrong."""
     _check_vocabulary(checkpoint)
     if not checkpoint.graphs:
         check_state(checkpoint.spec, checkpoint.state, where=checkpoint.origin.get("file", checkpoint.spec.name))
-    _check_place(folder)
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    with storage_errors(folder):
-        _remove(fresh)  # left by a process of the same number that was killed while saving
-        fresh.mkdir(parents=True)
-        try:
-            manifest = _fill(checkpoint, fresh)
-            _replace(folder, fresh)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
-    return manifest
 
 
 def _check_vocabulary(checkpoint: Checkpoint) -> None:
@@ -239,7 +237,8 @@ def _check_vocabulary(checkpoint: Checkpoint) -> None:
         raise UsageError(f"vocabulary files of {tokenizer}: {given}", cure=cure)
 
 
-def _fill(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
+def fill_folder(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
+    """Write a checked checkpoint into an empty folder."""
     spec = checkpoint.spec
     for name, content in checkpoint.vocabulary.items():
         _write_bytes(folder / name, content)
@@ -288,21 +287,20 @@ def _check_place(folder: Path) -> None:
         raise UsageError(f"{folder} is a file", cure="choose a folder")
 
 
-def _replace(folder: Path, fresh: Path) -> None:
-    """Put `fresh` in the place of `folder`, carrying over what is not a model's."""
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    _remove(old)
-    folder.rename(old)
-    fresh.rename(folder)
-    for entry in old.iterdir():
-        if entry.name not in (MANIFEST, WEIGHTS, CARD, ENGINES, *TOKENIZERS.values()):
-            entry.rename(folder / entry.name)
-    _remove(old)
+def _carry_over(folder: Path, fresh: Path) -> None:
+    """Put what is not a model's into `fresh` as well, so that at no time anything is in neither."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name in (MANIFEST, WEIGHTS, CARD, ENGINES, *TOKENIZERS.values()):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, fresh / entry.name, symlinks=True, copy_function=_link)
+        else:
+            _link(entry, fresh / entry.name)
 
 
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _link(path: str | Path, target: str | Path) -> None:
+    """Give a file a second name, or copy it where the disk knows no such thing."""
+    try:
+        os.link(path, target, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copy2(path, target, follow_symlinks=False)
