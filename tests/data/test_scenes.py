@@ -33,8 +33,8 @@ def test_the_same_seed_draws_the_same_scenes_and_another_does_not():
     for a, b in zip(first, again, strict=True):
         assert a.scene == b.scene
         assert a.captions == b.captions
-        assert np.array_equal(a.picture, b.picture)
-    assert any(not np.array_equal(a.picture, b.picture) for a, b in zip(first, other, strict=True))
+        assert np.array_equal(a.image, b.image)
+    assert any(not np.array_equal(a.image, b.image) for a, b in zip(first, other, strict=True))
 
 
 def test_a_longer_set_begins_with_the_shorter_one():
@@ -80,7 +80,7 @@ def test_a_picture_shows_the_named_colour(colour):
         drawn = draw(
             Scene(colour, "circle", TEXTURES[seed % 4], 1 + seed % 4, "left" if seed % 4 == 0 else ""), RNG(seed)
         )
-        pixels = drawn.picture.reshape(-1, 3).astype(float)
+        pixels = drawn.image.reshape(-1, 3).astype(float)
         vivid = pixels[(pixels.max(axis=1) - pixels.min(axis=1)) > 0.42 * pixels.max(axis=1)]
         assert len(vivid) > 50
         assert nearest_colour(np.median(vivid, axis=0)) == colour
@@ -90,8 +90,8 @@ def test_a_picture_shows_the_named_colour(colour):
 def test_a_picture_shows_the_named_number_of_objects(count):
     for seed in range(6):
         scene = Scene("red", ("circle", "square", "heart")[seed % 3], "plain", count, "top" if count == 1 else "")
-        picture = draw(scene, RNG(seed)).picture.astype(float)
-        reds = (picture[..., 0] - picture[..., 1]) > 60
+        image = draw(scene, RNG(seed)).image.astype(float)
+        reds = (image[..., 0] - image[..., 1]) > 60
         assert _islands(reds) == count
 
 
@@ -99,8 +99,8 @@ def test_a_picture_shows_the_named_number_of_objects(count):
 def test_a_single_object_lies_where_the_caption_says(place):
     for seed in range(4):
         drawn = draw(Scene("blue", "star", "plain", 1, place), RNG(seed))
-        picture = drawn.picture.astype(float)
-        rows, columns = np.nonzero(picture[..., 2] - picture[..., 0] > 60)
+        image = drawn.image.astype(float)
+        rows, columns = np.nonzero(image[..., 2] - image[..., 0] > 60)
         x, y = columns.mean() / SIDE, rows.mean() / SIDE
         nearest = min(LOCATIONS, key=lambda name: np.hypot(x - LOCATIONS[name].x, y - LOCATIONS[name].y))
         assert nearest == place

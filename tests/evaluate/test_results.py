@@ -13,7 +13,7 @@ from PIL import Image
 from wordsight.base.errors import ConfigError, FormatError, UsageError
 from wordsight.base.nouns import Sample
 from wordsight.evaluate import encode, retrieval, zero_shot
-from wordsight.evaluate.encode import image_rows, text_rows
+from wordsight.evaluate.encode import image_embeddings, text_embeddings
 from wordsight.evaluate.tasks import TaskSpec, build_task, read_task, run_task
 
 
@@ -263,7 +263,7 @@ def test_a_bar_counts_the_images_under_the_task_s_name_and_goes_away(monkeypatch
     monkeypatch.setattr(encode, "BLOCK", 5)
     monkeypatch.setattr(sys, "stderr", Terminal())
     encoder, task = twelve
-    rows = image_rows(encoder, task.images, name="animals")
+    rows = image_embeddings(encoder, task.images, name="animals")
     shown = sys.stderr.getvalue()
     assert np.array_equal(rows, np.eye(12))
     assert "animals:   0%" in shown and "0/12" in shown and "img/s" in shown
@@ -288,7 +288,7 @@ def test_the_bar_moves_by_what_was_embedded(monkeypatch, twelve):
 
     monkeypatch.setattr(encode, "BLOCK", 5)
     monkeypatch.setattr(encode, "bar", lambda *_, **__: Bar())
-    image_rows(twelve[0], twelve[1].images, name="n")
+    image_embeddings(twelve[0], twelve[1].images, name="n")
     assert moved == [5, 5, 2]
 
 
@@ -302,7 +302,7 @@ def test_texts_of_one_length_go_together_and_come_back_in_order(monkeypatch):
             return np.array([[len(text), 0] for text in texts], np.float32)
 
     texts = ["ccc", "a", "dddd", "bb", "a"]
-    rows = text_rows(Lengths({}), texts)
+    rows = text_embeddings(Lengths({}), texts)
     assert seen == [[1, 1], [2, 3], [4]]
     assert rows[:, 0].tolist() == [3, 1, 4, 2, 1]
     assert rows.dtype == np.float32

@@ -9,7 +9,7 @@ WordsightError              exit status 2: the call was wrong
 ├── FormatError             a file that is not what it claims to be
 │   └── ShapeMismatch       weights that do not fit the architecture
 ├── FingerprintMismatch     embeddings of two different models were about to meet
-├── InputError              exit status 1: one input (picture, row, shard) failed; others go on
+├── InputError              exit status 1: one input (image, row, shard) failed; others go on
 │   ├── BrokenImage
 │   └── TooManyPixels
 └── StorageError            exit status 1: the disk is full, read-only or gone
@@ -66,11 +66,11 @@ class InputError(WordsightError):
 
 
 class BrokenImage(InputError):
-    """A picture that cannot be decoded."""
+    """An image that cannot be decoded."""
 
 
 class TooManyPixels(InputError):
-    """A picture whose header declares more pixels than the limit."""
+    """An image whose header declares more pixels than the limit."""
 
 
 class StorageError(WordsightError):

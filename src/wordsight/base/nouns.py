@@ -14,7 +14,7 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture with what is known of it.
+    """One image with what is known of it.
 
     `image` is the encoded file (bytes) or its path; `texts` are its captions, exactly as the source
     gives them; `label` is a class name; `meta` holds the remaining columns.
@@ -33,7 +33,7 @@ class Result:
 
     `name` is a path such as "flickr8k/text_to_image/R@10"; `value` is a share in 0..1 unless the name
     says otherwise; `interval` is the 95 % bootstrap interval; `count` is the number of things averaged
-    over (queries, pictures); `setting` holds what else is needed to read the value (gallery size,
+    over (queries, images); `setting` holds what else is needed to read the value (gallery size,
     chance); `fingerprint` names the model; `environment` the machine and versions.
     """
 

@@ -1,4 +1,4 @@
-"""`wordsight classify`: which of the given classes each picture shows."""
+"""`wordsight classify`: which of the given classes each image shows."""
 
 import glob
 from argparse import ArgumentParser, Namespace
@@ -28,17 +28,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Classify; 1 when pictures failed."""
+    """Classify; 1 when images failed."""
     from wordsight.embeddings.model import load
 
     if args.top < 1:
         raise UsageError(f"--top {args.top}", cure="ask for at least one class")
     classes = _classes(args)
-    pictures = _find(args.pictures)
+    images = _find(args.pictures)
     model = load(args.model, engine=args.engine, device=args.device)
     class_embeddings = model.embed_classes(classes, args.templates)
     failures = 0
-    for encoded in track(_encode(model, pictures), len(pictures), unit="picture", desc="classifying"):
+    for encoded in track(_encode(model, images), len(images), unit="picture", desc="classifying"):
         if encoded.error is not None or encoded.row is None:
             notice(f"failed: {encoded.error}")
             failures += 1
@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
         best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[: args.top]
         _print(encoded.item, best, as_json=args.json)
     if failures:
-        notice(f"{failures} of {len(pictures)} pictures failed")
+        notice(f"{failures} of {len(images)} pictures failed")
     return 1 if failures else 0
 
 
@@ -71,7 +71,7 @@ def _classes(args: Namespace) -> list[str]:
 
 
 def _find(places: Iterable[str]) -> list[Path]:
-    """Return the pictures that files, folders and globs stand for, in order and each once."""
+    """Return the images that files, folders and globs stand for, in order and each once."""
     found: dict[Path, None] = {}
     for place in places:
         paths = list(_expand(place))
@@ -97,10 +97,10 @@ def _expand(place: str) -> Iterator[Path]:
                 yield match
 
 
-def _encode(model: "Model", pictures: Iterable[Path]) -> "Iterator[Encoded[Path]]":
+def _encode(model: "Model", images: Iterable[Path]) -> "Iterator[Encoded[Path]]":
     from wordsight.embeddings.pipeline import encode_images
 
-    return encode_images(pictures, model.load_pixels, model.engine.embed_images, batch=model.engine.batch)
+    return encode_images(images, model.load_pixels, model.engine.embed_images, batch=model.engine.batch)
 
 
 def _print(path: Path, best: list[tuple[float, str]], *, as_json: bool) -> None:

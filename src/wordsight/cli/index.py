@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Sync the library and say what was done; 1 when pictures failed in this run."""
+    """Sync the library and say what was done; 1 when images failed in this run."""
     from wordsight.embeddings.model import load
     from wordsight.search.library import open_library
 

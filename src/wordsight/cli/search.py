@@ -1,4 +1,4 @@
-"""`wordsight search`: pictures of a place by words, by a picture, or by a mixture."""
+"""`wordsight search`: images of a place by words, by an image, or by a mixture."""
 
 import sys
 from argparse import ArgumentParser, Namespace

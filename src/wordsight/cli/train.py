@@ -1,4 +1,4 @@
-"""`wordsight train RECIPE [--set a.b=c]… [--resume]`: learn two towers from pictures with captions."""
+"""`wordsight train RECIPE [--set a.b=c]… [--resume]`: learn two towers from images with captions."""
 
 from argparse import ArgumentParser, Namespace
 

@@ -1,6 +1,6 @@
 """The random numbers of augmentation and the rule of mirroring: numbers only, on the CPU, alike for every device.
 
-`augment_torch.apply` turns them into changed pictures.
+`augment_torch.apply` turns them into changed images.
 """
 
 import re
@@ -15,7 +15,7 @@ from wordsight.data.spec import AugmentSpec
 
 Floats = NDArray[np.float32]
 
-# Words that a mirrored picture would contradict: sides, and anything written (letters and digits become unreadable).
+# Words that a mirrored image would contradict: sides, and anything written (letters and digits become unreadable).
 _SIDED = re.compile(
     r"\b(left|right|leftmost|rightmost|clockwise|counterclockwise"
     r"|text|texts|word|words|letter|letters|lettering|number|numbers|numeral|numerals|digit|digits"
@@ -27,15 +27,15 @@ _SIDED = re.compile(
 
 @lru_cache(maxsize=1 << 18)
 def may_flip(text: str) -> bool:
-    """Say whether a picture with this text may be mirrored: not when it speaks of sides or writing or holds digits."""
+    """Say whether an image with this text may be mirrored: not when it speaks of sides or writing or holds digits."""
     return _SIDED.search(text) is None
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is done to each of B pictures.
+    """What is done to each of B images.
 
-    `boxes` (B, 4): left, top, right, bottom of the part that is kept, as shares of the side; a mirrored picture has
+    `boxes` (B, 4): left, top, right, bottom of the part that is kept, as shares of the side; a mirrored image has
     left > right.  `colours` (B, 3): factors of brightness, contrast and saturation.
     """
 
@@ -43,7 +43,7 @@ class Changes:
     colours: Floats
 
     def of(self, places: NDArray[np.int64]) -> "Changes":
-        """Return the changes of some of the pictures."""
+        """Return the changes of some of the images."""
         return Changes(self.boxes[places], self.colours[places])
 
 

@@ -1,8 +1,8 @@
 """Crop, mirror, resize and recolour a batch on whatever device it lies on: the same code on CPU and GPU.
 
-Shapes: B pictures, S side of the source, T side of the result.
+Shapes: B images, S side of the source, T side of the result.
 Resizing is separable, so it is two matrix products with weights of a triangle filter that widens when the
-picture shrinks (antialiased bilinear, as in Pillow).  Brightness, contrast and saturation are affine in the
+image shrinks (antialiased bilinear, as in Pillow).  Brightness, contrast and saturation are affine in the
 colour, so all three are one product with a 3x3 matrix.  Knows nothing of random numbers: see `augment`.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from wordsight.data.augment import Changes
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
-CHUNK = 32  # pictures at a time on a CPU: the fastest of 8 to 512 measured for 112 -> 96 pixels (cache size)
+CHUNK = 32  # images at a time on a CPU: the fastest of 8 to 512 measured for 112 -> 96 pixels (cache size)
 
 
 def apply(pixels: Tensor, changes: Changes, size: int) -> Tensor:
@@ -46,14 +46,14 @@ def _weights(start: Tensor, stop: Tensor, side: int, size: int) -> Tensor:
     return weights / weights.sum(dim=2, keepdim=True)
 
 
-def _recolour(pictures: Tensor, factors: Tensor) -> Tensor:
+def _recolour(images: Tensor, factors: Tensor) -> Tensor:
     """Return float (B, T, T, 3) with brightness, then contrast about the mean grey, then saturation changed."""
-    count, size = pictures.shape[:2]
-    grey = torch.tensor(GREY, device=pictures.device)
+    count, size = images.shape[:2]
+    grey = torch.tensor(GREY, device=images.device)
     bright, contrast, colour = (factors[:, i, None, None] for i in range(3))  # (B, 1, 1) each
-    flat = pictures.reshape(count, size * size, 3)
+    flat = images.reshape(count, size * size, 3)
     mean = (flat.mean(dim=1) @ grey)[:, None, None] * bright  # (B, 1, 1)
-    eye = torch.eye(3, device=pictures.device)
+    eye = torch.eye(3, device=images.device)
     matrix = bright * contrast * (colour * eye + (1 - colour) * grey[:, None].expand(3, 3))  # (B, 3, 3)
     shift = ((1 - contrast) * mean).expand(count, 1, 3)  # grey is unchanged by saturation
     return torch.baddbmm(shift, flat, matrix).view(count, size, size, 3)

@@ -1,4 +1,4 @@
-"""Pictures decoded once and kept on disk, so that a processor learns instead of decoding.
+"""Images decoded once and kept on disk, so that a processor learns instead of decoding.
 
     cache = build_cache(open_source("flickr8k", split="train"), size=112)
     cache.array[17]                   # uint8 (112, 112, 3), memory-mapped
@@ -49,7 +49,7 @@ class CacheCard:
 
 
 class ImageCache:
-    """Decoded pictures with their words, by row."""
+    """Decoded images with their words, by row."""
 
     def __init__(self, folder: Path) -> None:
         card = read_json(folder / "cache.json")
@@ -78,7 +78,7 @@ class ImageCache:
         return [np.flatnonzero(known)]
 
     def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
-        """Return uint8 (len(rows), S, S, 3) and no errors: broken pictures are not in the cache."""
+        """Return uint8 (len(rows), S, S, 3) and no errors: broken images are not in the cache."""
         return self.array[rows], {}
 
     def annotation(self, row: int) -> Annotation:
@@ -98,10 +98,10 @@ def build_cache(
     folder: Path | None = None,
     workers: int | None = None,
 ) -> ImageCache:
-    """Decode every picture of the source to (size, size, 3), or open what was decoded before.
+    """Decode every image of the source to (size, size, 3), or open what was decoded before.
 
-    `folder` is where caches lie (each in a folder of its own below).  Broken pictures are left out, counted and
-    listed in `failures`.  Raises `FormatError` when no picture could be read, `StorageError` when the disk is full.
+    `folder` is where caches lie (each in a folder of its own below).  Broken images are left out, counted and
+    listed in `failures`.  Raises `FormatError` when no image could be read, `StorageError` when the disk is full.
     """
     fingerprint = source.fingerprint()
     identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
@@ -167,7 +167,7 @@ def _decoded(
 
 
 def read_pixels(sample: Sample, spec: PreprocessSpec) -> Pixels | InputError:
-    """Return the picture of a sample as uint8 (S, S, 3), or the error that says why not."""
+    """Return the image of a sample as uint8 (S, S, 3), or the error that says why not."""
     try:
         return load_pixels(sample.image, spec, name=sample.key)
     except InputError as error:

@@ -3,7 +3,7 @@
     report = check(open_source("photos"))
     print(report.text())          # counts and the list;  report.as_dict() for JSON
 
-Every picture is decoded once.  Only what cannot be read (`broken`) is a failure; the rest is for the owner to judge.
+Every image is decoded once.  Only what cannot be read (`broken`) is a failure; the rest is for the owner to judge.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from wordsight.text.tokenizer import ClipTokenizer
 class Limits:
     """From where on something is listed.
 
-    `side`: shorter side in pixels below which a picture is tiny; `aspect`: longer over shorter side;
+    `side`: shorter side in pixels below which an image is tiny; `aspect`: longer over shorter side;
     `tokens`: of a caption, start and end included (CLIP's context); `skew`: largest class over smallest.
     """
 

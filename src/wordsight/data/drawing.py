@@ -1,8 +1,8 @@
 """The pencil for drawn scenes: eight shapes, eight colours, four textures on a soft backdrop, with smooth edges.
 
-picture = paint("star", "red", "striped", spots=[Spot(0.5, 0.5, 0.2)], rng=np.random.default_rng(0))
+image = paint("star", "red", "striped", spots=[Spot(0.5, 0.5, 0.2)], rng=np.random.default_rng(0))
 
-Everything random comes from the generator that is handed in, so equal generators draw equal pictures.
+Everything random comes from the generator that is handed in, so equal generators draw equal images.
 Knows nothing of captions.
 """
 
@@ -43,7 +43,7 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where one object lies: its centre and radius, as shares of the picture's side."""
+    """Where one object lies: its centre and radius, as shares of the image's side."""
 
     x: float
     y: float
@@ -52,16 +52,16 @@ class Spot:
 
 def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: np.random.Generator) -> Pixels:
     """Draw one object of the kind at each spot; return uint8 (SIDE, SIDE, 3)."""
-    picture = _backdrop(rng)  # (S, S, 3) float in 0..255
+    image = _backdrop(rng)  # (S, S, 3) float in 0..255
     for spot in spots:
         window = _window(spot)
         turn = float(rng.uniform(-0.2, 0.2))
         ink = _ink(colour, rng)
-        part = picture[window.top : window.top + window.side, window.left : window.left + window.side]
+        part = image[window.top : window.top + window.side, window.left : window.left + window.side]
         for skin, reach in ((ink * EDGE, 1.0), (_skin(ink, texture, window=window, rng=rng), INNER)):
             mask = _mask(shape, window, turn=turn, reach=reach)  # (W, W, 1)
             part[:] = part * (1 - mask) + skin * mask
-    return (picture + 0.5).astype(np.uint8)
+    return (image + 0.5).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Window:
 
 
 def _window(spot: Spot) -> Window:
-    """Return the window of a spot, moved back into the picture where it would stick out."""
+    """Return the window of a spot, moved back into the image where it would stick out."""
     radius = spot.radius * SIDE
     side = min(SIDE, math.ceil(2.3 * radius) + 2)
     left, top = (min(max(round(at * SIDE - side / 2), 0), SIDE - side) for at in (spot.x, spot.y))
@@ -85,7 +85,7 @@ def _window(spot: Spot) -> Window:
 
 
 def nearest_colour(rgb: Sequence[float]) -> str:
-    """Return the named colour whose hue is nearest to an (R, G, B) in 0..255: how a picture is checked."""
+    """Return the named colour whose hue is nearest to an (R, G, B) in 0..255: how an image is checked."""
     hue = colorsys.rgb_to_hsv(*(value / 255 for value in rgb))[0] * 360
     return min(COLOURS, key=lambda name: abs((hue - COLOURS[name][0] + 180) % 360 - 180))
 

@@ -1,4 +1,4 @@
-"""Columns and JSON keys: which of them holds the picture, the captions, the class; values as the files give them.
+"""Columns and JSON keys: which of them holds the image, the captions, the class; values as the files give them.
 
 Knows no file format: it is handed names and plain values.
 """

@@ -1,6 +1,6 @@
-"""A folder of pictures as a source: class folders, pictures with `.txt` beside them, or just pictures.
+"""A folder of images as a source: class folders, images with `.txt` beside them, or just images.
 
-A picture's class is its first folder below the root, when there are at least two such folders and no picture
+An image's class is its first folder below the root, when there are at least two such folders and no image
 lies beside them.  Its captions are the lines of the `.txt` of the same name.  Keys are paths below the root.
 """
 
@@ -17,7 +17,7 @@ from wordsight.images.files import find_images
 
 
 class FolderSource:
-    """The pictures below a folder, sorted by path.  One part."""
+    """The images below a folder, sorted by path.  One part."""
 
     def __init__(self, found: SourceFiles, columns: Columns) -> None:
         del columns  # a folder has none
@@ -30,7 +30,7 @@ class FolderSource:
         self._classes = len(tops) >= 2 and all((self.root / top).is_dir() for top in tops)
 
     def samples(self, start: Position = START) -> Walk:
-        """Walk over the pictures from `start` on."""
+        """Walk over the images from `start` on."""
         return Walk(self._steps(start), start)
 
     def _steps(self, start: Position) -> Iterator[Step]:
@@ -51,11 +51,11 @@ class FolderSource:
         return 1
 
     def count(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self._paths)
 
     def fingerprint(self) -> str:
-        """Return a hash of the names, sizes and times of the pictures and captions."""
+        """Return a hash of the names, sizes and times of the images and captions."""
         files = (file for path in self._paths for file in (path, path.with_suffix(".txt")))
         facts = [stamp(file, self.root) for file in files if file.exists()]
         return sha256_bytes("\n".join(["folder", *facts]).encode())[:16]

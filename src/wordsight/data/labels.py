@@ -1,7 +1,7 @@
 """Label sets become pairs: the class name, put into a prompt template, is the text.
 
-    pictures = LabelTexts(cache, ["a photo of a {}."])
-    pictures.draw(0, 0.4)        # Caption("a photo of a bruin.", "label brown bear, bruin, Ursus arctos")
+    images = LabelTexts(cache, ["a photo of a {}."])
+    images.draw(0, 0.4)        # Caption("a photo of a bruin.", "label brown bear, bruin, Ursus arctos")
 
 All prompts of one label count as the same text.  The synonyms in a class name are drawn like templates.
 """
@@ -15,7 +15,7 @@ from wordsight.text.prompts import clean_class_name, fill
 
 
 class Prompter:
-    """Chooses one text for a picture: a caption, or a prompt made of its class name.
+    """Chooses one text for an image: a caption, or a prompt made of its class name.
 
     `share` is the probability of a prompt where captions are there too; without captions it is always a prompt.
     """
@@ -52,25 +52,25 @@ def _one_of(texts: tuple[str, ...], chance: float) -> str:
 
 
 class LabelTexts:
-    """A picture set whose texts are, with probability `share`, prompts made of the class name; see `Prompter`."""
+    """An image set whose texts are, with probability `share`, prompts made of the class name; see `Prompter`."""
 
-    def __init__(self, pictures: AnnotatedSet, templates: Sequence[str], *, share: float = 1.0) -> None:
-        self.name = pictures.name
-        self.size = pictures.size
-        self._pictures = pictures
+    def __init__(self, images: AnnotatedSet, templates: Sequence[str], *, share: float = 1.0) -> None:
+        self.name = images.name
+        self.size = images.size
+        self._images = images
         self._prompter = Prompter(templates, share=share)
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def blocks(self) -> list[RowIds]:
         """Return the rows that have words, as the set beneath gives them."""
-        return self._pictures.blocks()
+        return self._images.blocks()
 
     def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
         """Return uint8 (len(rows), S, S, 3) and the errors, as the set beneath gives them."""
-        return self._pictures.pixels(rows)
+        return self._images.pixels(rows)
 
     def draw(self, row: int, chance: float) -> Caption:
         """Return a prompt or a caption."""
-        return self._prompter.draw(self._pictures.annotation(row), chance)
+        return self._prompter.draw(self._images.annotation(row), chance)

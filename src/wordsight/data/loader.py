@@ -39,7 +39,7 @@ _TOKENS_KEPT = 1_000_000  # texts whose tokens are remembered; of 32 tokens each
 class Batch:
     """B pairs.  `pixels` uint8 (B, S, S, 3) and `tokens` int32 (B, L) lie on the loader's device, the ids too.
 
-    `image_ids` and `text_ids` int64 (B,): equal numbers are the same picture, or texts that mean the same.
+    `image_ids` and `text_ids` int64 (B,): equal numbers are the same image, or texts that mean the same.
     """
 
     step: int
@@ -51,31 +51,31 @@ class Batch:
 
 
 class Loader:
-    """Draws batches from picture sets mixed by weight (by size when no weights are given)."""
+    """Draws batches from image sets mixed by weight (by size when no weights are given)."""
 
     def __init__(
         self,
-        pictures: Sequence[ImageSet],
+        image_sets: Sequence[ImageSet],
         *,
         spec: LoaderSpec,
         tokenizer: Tokenizer,
         weights: Sequence[float] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        if not pictures or (weights is not None and len(weights) != len(pictures)):
+        if not image_sets or (weights is not None and len(weights) != len(image_sets)):
             given = "no" if weights is None else len(weights)
-            raise UsageError(f"{len(pictures)} picture sets, {given} weights", cure="give a weight for each set")
-        self._pictures = list(pictures)
+            raise UsageError(f"{len(image_sets)} picture sets, {given} weights", cure="give a weight for each set")
+        self._image_sets = list(image_sets)
         self._spec = spec
         self._tokenizer = tokenizer
         self._device = torch.device(device)
-        self._orders = [Order(one.blocks(), seed=[spec.seed, number]) for number, one in enumerate(pictures)]
-        for one, order in zip(pictures, self._orders, strict=True):
+        self._orders = [Order(one.blocks(), seed=[spec.seed, number]) for number, one in enumerate(image_sets)]
+        for one, order in zip(image_sets, self._orders, strict=True):
             if not order.count:
                 raise FormatError(f"{one.name} has no picture with words", cure="give captions or class names")
         counts = [order.count for order in self._orders]
         self._mixture = Mixture([float(count) for count in counts] if weights is None else weights)
-        self._first_ids = np.cumsum([0, *(len(one) for one in pictures)])
+        self._first_ids = np.cumsum([0, *(len(one) for one in image_sets)])
         self._known_tokens: dict[str, NDArray[np.int32]] = {}
         self.count = sum(counts)
         self.failures: dict[str, None] = {}  # in order of appearance, each once
@@ -112,13 +112,13 @@ class Loader:
 
     def _draw(self, number: int, items: NDArray[np.int64], chances: NDArray[np.float64]) -> "_Drawn":
         """Read items of one set; one that fails is replaced by the next item that does not, and listed."""
-        pictures = self._pictures[number]
+        image_sets = self._image_sets[number]
         rows = self._orders[number].rows(items)
-        pixels, failed = pictures.pixels(rows)
+        pixels, failed = image_sets.pixels(rows)
         captions = [Caption("", "")] * len(rows)
         for place, row in enumerate(rows):
             try:
-                captions[place] = pictures.draw(int(row), chances[place])
+                captions[place] = image_sets.draw(int(row), chances[place])
             except InputError as error:
                 failed[place] = error
         if failed:
@@ -129,22 +129,22 @@ class Loader:
         return _Drawn(rows, pixels, captions)
 
     def _replace(self, number: int, item: int, chance: float) -> tuple[int, Pixels, Caption]:
-        pictures = self._pictures[number]
+        image_sets = self._image_sets[number]
         for shift in range(1, _REPLACEMENTS + 1):
             rows = self._orders[number].rows(np.array([item + shift], dtype=np.int64))
-            pixels, failed = pictures.pixels(rows)
+            pixels, failed = image_sets.pixels(rows)
             if failed:
                 self.failures[str(failed[0])] = None
                 continue
             try:
-                return int(rows[0]), pixels[0], pictures.draw(int(rows[0]), chance)
+                return int(rows[0]), pixels[0], image_sets.draw(int(rows[0]), chance)
             except InputError as error:
                 self.failures[str(error)] = None
         last = next(reversed(self.failures))
-        raise FormatError(f"{pictures.name}: {_REPLACEMENTS} inputs in a row failed: {last}", cure="check the data")
+        raise FormatError(f"{image_sets.name}: {_REPLACEMENTS} inputs in a row failed: {last}", cure="check the data")
 
     def _changed(self, sources: dict[int, tuple[NDArray[np.int64], Pixels]], changes: Changes) -> Tensor:
-        """Return the augmented pictures uint8 (B, T, T, 3) in the order of the batch; sets may differ in size."""
+        """Return the augmented images uint8 (B, T, T, 3) in the order of the batch; sets may differ in size."""
         parts = [apply(self._put(pixels), changes.of(here), self._spec.size) for here, pixels in sources.values()]
         if len(parts) == 1:
             return parts[0]

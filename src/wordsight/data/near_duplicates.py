@@ -1,8 +1,8 @@
-"""Pictures that are the same, or nearly: files with equal bytes, and pictures that look alike when very small.
+"""Images that are the same, or nearly: files with equal bytes, and images that look alike when very small.
 
-A picture is described by its difference hash (64 bits: is each of 8 x 8 fields brighter than its right neighbour?) and
+An image is described by its difference hash (64 bits: is each of 8 x 8 fields brighter than its right neighbour?) and
 a thumbnail of 16 x 16.  Two are near twins when their hashes differ in at most 3 bits and their thumbnails nowhere by
-more than 20 of 255 levels: a picture saved again at another size or quality stays within that, while hashes alone
+more than 20 of 255 levels: an image saved again at another size or quality stays within that, while hashes alone
 call all sandals on white the same.
 """
 
@@ -18,12 +18,12 @@ from wordsight.base.arrays import Pixels
 HASH_BITS_APART = 3  # so that of 4 bands of 16 bits one is equal
 LEVELS_APART = 20  # the most seen between 80 photos of 128 pixels and their JPEGs of quality 60 at three quarters
 _THUMB = 16
-_LARGE_BUCKET = 2000  # pictures that share a band; above it (blank pictures) only equal hashes are compared
+_LARGE_BUCKET = 2000  # images that share a band; above it (blank images) only equal hashes are compared
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a picture looks when very small: `bits` (64-bit hash) and `thumb`, uint8 (768,)."""
+    """How an image looks when very small: `bits` (64-bit hash) and `thumb`, uint8 (768,)."""
 
     bits: int
     thumb: NDArray[np.uint8]
@@ -33,9 +33,9 @@ def look(pixels: Pixels) -> Look:
     """Describe decoded pixels (H, W, 3)."""
     from PIL import Image
 
-    picture = Image.fromarray(pixels)
-    fields = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    thumb = np.asarray(picture.resize((_THUMB, _THUMB), Image.Resampling.BOX)).reshape(-1)
+    image = Image.fromarray(pixels)
+    fields = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    thumb = np.asarray(image.resize((_THUMB, _THUMB), Image.Resampling.BOX)).reshape(-1)
     bits = np.packbits(fields[:, 1:] > fields[:, :-1]).tobytes()
     return Look(int.from_bytes(bits, "big"), thumb)
 
@@ -49,7 +49,7 @@ def equal_groups(names: Sequence[str], marks: Sequence[str]) -> list[list[str]]:
 
 
 def near_groups(names: Sequence[str], looks: Sequence[Look]) -> list[list[str]]:
-    """Return the groups of names whose pictures are near twins, linked through one another."""
+    """Return the groups of names whose images are near twins, linked through one another."""
     if not looks:
         return []
     bits = np.array([one.bits for one in looks], dtype=np.uint64)

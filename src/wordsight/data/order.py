@@ -1,6 +1,6 @@
 """In which order the rows of a set come: another permutation every epoch, a pure function of seed and number.
 
-    order = Order(pictures.blocks(), seed=[7, 0])
+    order = Order(images.blocks(), seed=[7, 0])
     order.rows(np.array([0, 1, 2]))      # rows of the first three items
     order.rows(np.array([10**6]))        # any later item, without those before it
 

@@ -45,7 +45,7 @@ _NAME_LENGTH = 80  # characters; longer member names need extension headers
 class PackOptions:
     """`shard_size` samples a tar; `resize` scales the shorter side down to that many pixels (None: bytes as they are).
 
-    `quality` is that of the JPEG written when a picture is resized.
+    `quality` is that of the JPEG written when an image is resized.
     """
 
     shard_size: int = 1000
@@ -122,7 +122,7 @@ def _drained(failures: list[InputError]) -> tuple[str, ...]:
 
 
 def _prepare(item: _Packed, *, options: PackOptions) -> _Packed:
-    """Decode the picture (so that no broken one is written) and make it smaller if asked to."""
+    """Decode the image (so that no broken one is written) and make it smaller if asked to."""
     if item.sample is None:
         return item
     try:
@@ -133,15 +133,15 @@ def _prepare(item: _Packed, *, options: PackOptions) -> _Packed:
 
 def _encoded(sample: Sample, options: PackOptions) -> bytes:
     image = encoded(sample)
-    picture = open_image(image, name=sample.key)
-    if options.resize is None or min(picture.size) <= options.resize:
+    opened = open_image(image, name=sample.key)
+    if options.resize is None or min(opened.size) <= options.resize:
         return image
     from PIL import Image
 
-    share = options.resize / min(picture.size)
-    width, height = (max(options.resize, round(side * share)) for side in picture.size)
+    share = options.resize / min(opened.size)
+    width, height = (max(options.resize, round(side * share)) for side in opened.size)
     buffer = io.BytesIO()
-    picture.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=options.quality)
+    opened.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=options.quality)
     return buffer.getvalue()
 
 

@@ -1,6 +1,6 @@
 """One function over many items in threads, results in order, only a few items ahead.
 
-Decoding and resizing release Python's lock inside Pillow, so threads use all cores without copying pictures
+Decoding and resizing release Python's lock inside Pillow, so threads use all cores without copying images
 between processes.
 """
 

@@ -26,7 +26,7 @@ from wordsight.data.drawing import COLOURS, SHAPES, TEXTURES, Spot, paint
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """The centre of a single object, as shares of the picture's side, and how it is said."""
+    """The centre of a single object, as shares of the image's side, and how it is said."""
 
     x: float
     y: float
@@ -91,10 +91,10 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A scene with its picture, uint8 (S, S, 3), and true captions of it in several phrasings."""
+    """A scene with its image, uint8 (S, S, 3), and true captions of it in several phrasings."""
 
     scene: Scene
-    picture: Pixels
+    image: Pixels
     captions: tuple[str, ...]
 
 
@@ -128,12 +128,12 @@ def scenes(count: int, *, pairs: Sequence[Pair], seed: int = 0) -> Iterator[Draw
 def draw(scene: Scene, rng: np.random.Generator) -> Drawn:
     """Draw one scene and describe it."""
     spots = _spots(scene, rng)
-    picture = paint(scene.shape, scene.colour, scene.texture, spots=spots, rng=rng)
-    return Drawn(scene, picture, captions(scene, rng))
+    image = paint(scene.shape, scene.colour, scene.texture, spots=spots, rng=rng)
+    return Drawn(scene, image, captions(scene, rng))
 
 
 def write_scenes(folder: Path, drawn: Iterable[Drawn]) -> Path:
-    """Write pictures into `folder`, and beside them `metadata.csv`: file, captions, class and all that is known.
+    """Write images into `folder`, and beside them `metadata.csv`: file, captions, class and all that is known.
 
     `open_source(folder)` reads them for training and measuring, `open_library(folder)` for searching.  A folder that
     is there already is written over, not emptied.  Returns the folder.
@@ -143,7 +143,7 @@ def write_scenes(folder: Path, drawn: Iterable[Drawn]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for i, one in enumerate(drawn):
             name = f"{i:05d}.png"
-            Image.fromarray(one.picture).save(folder / name, compress_level=1)
+            Image.fromarray(one.image).save(folder / name, compress_level=1)
             said = json.dumps(one.captions)
             rows.append({"file": name, "captions": said, "class": one.scene.name, **asdict(one.scene)})
     with atomic_write(folder / TABLE, "w") as handle:
@@ -154,7 +154,7 @@ def write_scenes(folder: Path, drawn: Iterable[Drawn]) -> Path:
 
 
 def read_scenes(folder: Path) -> list[tuple[Path, Scene]]:
-    """Return the pictures that `write_scenes` wrote into a folder, each with its scene."""
+    """Return the images that `write_scenes` wrote into a folder, each with its scene."""
     with open(folder / TABLE, newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     return [(folder / row["file"], _read_scene(row)) for row in rows]
@@ -204,7 +204,7 @@ def _imagine(pair: Pair, rng: np.random.Generator) -> Scene:
 
 
 def _spots(scene: Scene, rng: np.random.Generator) -> list[Spot]:
-    """Return where the objects lie: near the named place, or one in each of some quarters of the picture."""
+    """Return where the objects lie: near the named place, or one in each of some quarters of the image."""
     shift = rng.uniform(-JITTER, JITTER, size=(scene.count, 2))
     radii = rng.uniform(*(_RADII_OF_ONE if scene.count == 1 else _RADII_OF_MANY), size=scene.count)
     if scene.count == 1:

@@ -28,7 +28,7 @@ from wordsight.data.tarindex import Member, TarIndex, read_index
 from wordsight.images.files import IMAGE_SUFFIXES
 
 _OPEN_SHARDS = 64  # indexes kept in memory; one of 10,000 samples takes about 6 MB
-_FIRST = ("jpg", "jpeg", "png", "webp")  # when a sample has several pictures
+_FIRST = ("jpg", "jpeg", "png", "webp")  # when a sample has several images
 _SUFFIXES = (*_FIRST, *sorted({suffix.lstrip(".") for suffix in IMAGE_SUFFIXES} - set(_FIRST)))
 
 
@@ -99,7 +99,7 @@ class ShardSource:
             return error
 
     def read(self, part: int, entry: int) -> Sample:
-        """Return one sample; raises `InputError` when its picture is missing or its words cannot be read."""
+        """Return one sample; raises `InputError` when its image is missing or its words cannot be read."""
         path = self.paths[part]
         keys, index = self._index(part)
         if entry >= len(keys):

@@ -1,13 +1,13 @@
 """Where samples come from: the `Source` protocol and `open_source`, which recognises what a place holds.
 
-    source = open_source("photos")                 # class folders, or pictures with .txt beside them
+    source = open_source("photos")                 # class folders, or images with .txt beside them
     source = open_source("products.csv")           # also tsv, jsonl, parquet
     source = open_source("flickr8k", split="train")  # train-0000.tar, train-0001.tar ...
     walk = source.samples()
     for sample in walk: ...
     walk.position, walk.failures                   # go on from here another day; what could not be read
 
-A source yields encoded pictures: it does not decode, so a picture that is broken inside is met by whoever
+A source yields encoded images: it does not decode, so an image that is broken inside is met by whoever
 decodes it.  What each form looks like on disk is the business of `folder`, `table` and `shards`.
 """
 
@@ -40,7 +40,7 @@ class Walk(Iterator[Sample]):
     """An iterator over samples that knows where it is and what it could not read.
 
     `position` lies behind the sample given last; `failures` holds one `InputError` for each broken row,
-    shard or picture met so far.
+    shard or image met so far.
     """
 
     def __init__(self, steps: Iterator[Step], start: Position) -> None:
@@ -124,7 +124,7 @@ def _paths(place: str | Path | Sequence[str | Path]) -> list[Path]:
 
 
 def encoded(sample: Sample) -> bytes:
-    """Return the bytes of the picture's file.  Raises `InputError` when there is none or it cannot be read."""
+    """Return the bytes of the image's file.  Raises `InputError` when there is none or it cannot be read."""
     if isinstance(sample.image, bytes):
         return sample.image
     if sample.image is None:

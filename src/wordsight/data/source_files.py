@@ -1,4 +1,4 @@
-"""What lies at a place: patterns expanded, the kind recognised, the split picked.  Opens no picture and no table."""
+"""What lies at a place: patterns expanded, the kind recognised, the split picked.  Opens no image and no table."""
 
 import difflib
 import glob

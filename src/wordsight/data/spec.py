@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class AugmentSpec:
-    """Random changes to training pictures; all None or 0 changes nothing but the size.
+    """Random changes to training images; all None or 0 changes nothing but the size.
 
     `scale` is the share of the area that is kept, `ratio` its aspect (width / height).  `flip` is the probability of
-    mirroring, except for pictures whose text says left or right or what is written (see `augment.may_flip`).
+    mirroring, except for images whose text says left or right or what is written (see `augment.may_flip`).
     `brightness`, `contrast`, `saturation` are the largest relative changes; `grey` the probability of
     losing all colour.
     """
@@ -24,7 +24,7 @@ class AugmentSpec:
 
 @dataclass(frozen=True, slots=True)
 class LoaderSpec:
-    """A batch: `batch` pairs of pictures (size, size, 3) and texts.  `seed` settles order, texts and augmentation.
+    """A batch: `batch` pairs of images (size, size, 3) and texts.  `seed` settles order, texts and augmentation.
 
     Of several sets mixed by weight, `run` pairs come from the same set one after the other: 1 mixes as finely
     as can be; a larger run gives each pair more negatives of its own kind, which cannot be told apart by the

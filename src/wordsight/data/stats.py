@@ -1,8 +1,8 @@
-"""The figures of a source: how many pictures of what size, how many captions of what length, which words and classes.
+"""The figures of a source: how many images of what size, how many captions of what length, which words and classes.
 
     print(stats(open_source("photos")).text())
 
-Pictures are not decoded: their size is read from the header.
+Images are not decoded: their size is read from the header.
 """
 
 from collections import Counter
@@ -99,10 +99,8 @@ class _Tally:
 
         size = sample.image.stat().st_size if isinstance(sample.image, Path) else len(sample.image or b"")
         try:
-            with Image.open(
-                BytesIO(sample.image) if isinstance(sample.image, bytes) else sample.image or ""
-            ) as picture:
-                width, height = picture.size
+            with Image.open(BytesIO(sample.image) if isinstance(sample.image, bytes) else sample.image or "") as image:
+                width, height = image.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             self.failures.append(f"{sample.key} is no picture: {error}")
             return

@@ -1,6 +1,6 @@
 """Sets too large to keep decoded: samples of tar shards, read and decoded when they are drawn.
 
-    pictures = ShardStream(open_source("big/{00000..00999}.tar"), size=112)
+    images = ShardStream(open_source("big/{00000..00999}.tar"), size=112)
 
 Any sample is reached through the index of its tar, so the order stays a pure function of the step as for a cache;
 blocks are shards, and the loader's order keeps to a few of them at a time.
@@ -21,11 +21,11 @@ from wordsight.data.shards import ShardSource
 from wordsight.data.source import Source
 from wordsight.images.spec import PreprocessSpec
 
-_ANNOTATIONS_KEPT = 65_536  # rows whose words are remembered between reading the picture and drawing the text
+_ANNOTATIONS_KEPT = 65_536  # rows whose words are remembered between reading the image and drawing the text
 
 
 class ShardStream:
-    """Pictures of tar shards by row; rows are counted over all shards in order."""
+    """Images of tar shards by row; rows are counted over all shards in order."""
 
     def __init__(self, source: Source, *, size: int, resize: Resize = "shortest", workers: int | None = None) -> None:
         if not isinstance(source, ShardSource):

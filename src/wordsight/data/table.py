@@ -1,4 +1,4 @@
-"""Tables as a source: csv, tsv, jsonl and parquet, one row a picture.
+"""Tables as a source: csv, tsv, jsonl and parquet, one row an image.
 
 The image column holds a path (relative to the table's folder) or, in parquet, the encoded bytes; a group
 `{"bytes": ..., "path": ...}` is read too.  Captions may be a list, a JSON list as text, or one text.  Further plain
@@ -22,7 +22,7 @@ from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
 
 Row = Mapping[str, Any] | InputError
-_PARQUET_ROWS = 256  # rows decoded at once: with pictures of 100 kB about 25 MB
+_PARQUET_ROWS = 256  # rows decoded at once: with images of 100 kB about 25 MB
 
 
 class TableSource:

@@ -4,7 +4,7 @@
 
 Reading, decoding, encoding and writing overlap: one thread reads, several decode, the engine encodes in the calling
 thread, one thread writes.  A part is the unit of resuming: after `kill -9` at any time the finished parts count and
-the rest is done again.  A sample whose picture cannot be read is listed and the others go on.
+the rest is done again.  A sample whose image cannot be read is listed and the others go on.
 """
 
 import time

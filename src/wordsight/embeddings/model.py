@@ -1,10 +1,10 @@
-"""A model ready for use: pictures and words in, unit rows, probabilities and cosines out.
+"""A model ready for use: images and words in, unit rows, probabilities and cosines out.
 
     model = load("folder of a model")           # or load() for the bundled one
     model.embed_images(["a.jpg", "b.png"])      # float32 (2, width)
     model.classify(["a.jpg"], ["cat", "dog"])   # float32 (1, 2), rows sum to 1
 
-Nothing is opened before it is needed: not the tokenizer, and neither tower, until words or pictures come.  Does not
+Nothing is opened before it is needed: not the tokenizer, and neither tower, until words or images come.  Does not
 know where rows are kept.
 """
 
@@ -32,7 +32,7 @@ DEFAULT_TEMPLATES = "photo"
 class Model:
     """An engine with the tokenizer and the preprocessing that belong to it.
 
-    `pixels` "exact": pictures are prepared pixel for pixel as the model's authors do; "fast": within 2 of 255 levels.
+    `pixels` "exact": images are prepared pixel for pixel as the model's authors do; "fast": within 2 of 255 levels.
     """
 
     def __init__(self, engine: Engine, *, folder: Path | None = None, pixels: "Quality" = "fast") -> None:
@@ -75,15 +75,15 @@ class Model:
         return open_tokenizer(self.spec.tokenizer, self.folder)
 
     def load_pixels(self, item: Any, *, name: str = "") -> NDArray[np.uint8]:
-        """Return what the image tower sees of a picture: uint8 (S, S, 3), or (H, W, 3) where it keeps the shape."""
+        """Return what the image tower sees of an image: uint8 (S, S, 3), or (H, W, 3) where it keeps the shape."""
         from wordsight.images.transform import load_pixels
 
         return load_pixels(item, self.spec.preprocess, name=name, quality=self.pixels)
 
     def embed_images(self, items: Iterable[Any]) -> Embeddings:
-        """Return unit rows (n, width) of paths, bytes, Pillow pictures or uint8 (H, W, 3) arrays.
+        """Return unit rows (n, width) of paths, bytes, Pillow images or uint8 (H, W, 3) arrays.
 
-        The first picture that cannot be read raises `BrokenImage` or `TooManyPixels`, which name it.
+        The first image that cannot be read raises `BrokenImage` or `TooManyPixels`, which name it.
         """
         from wordsight.embeddings.pipeline import encode_images
 
@@ -138,7 +138,7 @@ class Model:
     def classify(
         self, items: Iterable[Any], classes: Sequence[str], templates: str | Path | Sequence[str] | None = None
     ) -> Scores:
-        """Return the probability of each class for each picture: float32 (n, len(classes)), rows sum to 1.
+        """Return the probability of each class for each image: float32 (n, len(classes)), rows sum to 1.
 
         Softmax over scale times cosine; for a model learned with the sigmoid loss, its independent probabilities
         divided by their sum.
@@ -158,10 +158,10 @@ class Model:
         return result
 
     def match(self, items: Iterable[Any], texts: Sequence[str]) -> Scores:
-        """Return how well each text fits each picture, as the model's family means it: float32 (n, m).
+        """Return how well each text fits each image, as the model's family means it: float32 (n, m).
 
-        Softmax families (CLIP): the probability that of these texts this one belongs to the picture; rows sum to 1.
-        Sigmoid families (SigLIP): the probability that picture and text belong together, each pair for itself; all of
+        Softmax families (CLIP): the probability that of these texts this one belongs to the image; rows sum to 1.
+        Sigmoid families (SigLIP): the probability that image and text belong together, each pair for itself; all of
         a row may be near 0, or near 1.
         """
         return self.matches(self.score(items, texts))
@@ -175,7 +175,7 @@ class Model:
         return shares
 
     def score(self, items: Iterable[Any], texts: Sequence[str]) -> Scores:
-        """Return the cosine of every picture with every text: float32 (n, m)."""
+        """Return the cosine of every image with every text: float32 (n, m)."""
         scores: Scores = self.embed_images(items) @ self.embed_texts(texts).T
         return scores
 
@@ -191,7 +191,7 @@ def load(
     """Return a model by name or folder; None is $WORDSIGHT_MODEL, else the bundled model.
 
     `engine`: auto, onnx, openvino, torch (or fake, which needs no model).  `device`: auto, cpu, cuda…  `precision`:
-    auto, int8, fp32, fp16, bf16.  `pixels`: fast, or exact for pictures prepared pixel for pixel as the model's
+    auto, int8, fp32, fp16, bf16.  `pixels`: fast, or exact for images prepared pixel for pixel as the model's
     authors do.  Raises `UnknownModel` with near names and the cure.
     """
     from wordsight.engines.open import open_engine

@@ -1,6 +1,6 @@
 """Decoding and encoding at the same time: threads decode ahead while the engine encodes, order is kept.
 
-Pillow and the engines leave Python's lock while they compute, so threads are enough.  A picture that cannot be
+Pillow and the engines leave Python's lock while they compute, so threads are enough.  An image that cannot be
 decoded comes out with its error instead of a row, and the others go on.  Knows neither sources nor stores.
 """
 
@@ -22,7 +22,7 @@ from wordsight.base.errors import InputError
 from wordsight.base.processor import cores
 
 T = TypeVar("T")
-BATCH = 16  # pictures handed over at once where an engine does not say how many it wants
+BATCH = 16  # images handed over at once where an engine does not say how many it wants
 AHEAD = 4  # batches decoded ahead of the engine
 
 
@@ -72,11 +72,11 @@ def encode_images(
     batch: int = BATCH,
     times: StageTimes | None = None,
 ) -> Iterator[Encoded[T]]:
-    """Yield every item in order with the row of the picture that `load` returns for it.
+    """Yield every item in order with the row of the image that `load` returns for it.
 
     `load` runs in several threads; an `InputError` it raises comes out with the item, None means that the item needs
-    no encoding, and any other exception ends the run.  `embed` is called here, with up to `batch` pictures, all of
-    one shape: where shapes differ (towers that keep the picture's shape), once for each.
+    no encoding, and any other exception ends the run.  `embed` is called here, with up to `batch` images, all of
+    one shape: where shapes differ (towers that keep the image's shape), once for each.
     """
     times = times or StageTimes()
     source = iter(items)
@@ -150,15 +150,15 @@ def _encode(
     ]
 
 
-def _rows(pictures: list[Pixels], embed: Callable[[Pixels], Embeddings]) -> list[Embeddings]:
-    """Return the row of each picture in order; pictures of one shape go to the engine together."""
+def _rows(images: list[Pixels], embed: Callable[[Pixels], Embeddings]) -> list[Embeddings]:
+    """Return the row of each image in order; images of one shape go to the engine together."""
     places: dict[tuple[int, ...], list[int]] = {}
-    for place, picture in enumerate(pictures):
-        places.setdefault(picture.shape, []).append(place)
+    for place, image in enumerate(images):
+        places.setdefault(image.shape, []).append(place)
     rows: dict[int, Embeddings] = {}
     for alike in places.values():
-        rows |= zip(alike, embed(np.stack([pictures[place] for place in alike])), strict=True)
-    return [rows[place] for place in range(len(pictures))]
+        rows |= zip(alike, embed(np.stack([images[place] for place in alike])), strict=True)
+    return [rows[place] for place in range(len(images))]
 
 
 _END = object()

@@ -34,7 +34,7 @@ FAILURES = "failures.jsonl"
 class StoreManifest:
     """What a store holds.
 
-    `read` counts what the source gave, `images` and `texts` the rows, `failures` what has no picture row; all are of
+    `read` counts what the source gave, `images` and `texts` the rows, `failures` what has no image row; all are of
     the finished parts.  `seconds` are summed by stage over threads and runs.
     """
 

@@ -49,7 +49,7 @@ class Engine(Protocol):
 
     @property
     def batch(self) -> int:
-        """How many pictures at once keep it busy."""
+        """How many images at once keep it busy."""
         ...
 
     def embed_images(self, pixels: Pixels) -> Embeddings:
@@ -68,7 +68,7 @@ class Engine(Protocol):
 def check_pixels(pixels: NDArray[Any], spec: ModelSpec) -> Pixels:
     """Return `pixels` if they are uint8 (B, S, S, 3) of the model's size, else raise `UsageError`.
 
-    A model that keeps the shape of a picture takes (B, H, W, 3), both sides multiples of its patch.
+    A model that keeps the shape of an image takes (B, H, W, 3), both sides multiples of its patch.
     """
     size, patch = spec.preprocess.size, spec.image.patch
     if spec.preprocess.resize == "patches":

@@ -95,7 +95,7 @@ def export(
 class _Inputs:
     """What towers are compared on; `classes` are the tokens of the task's prompts."""
 
-    pictures: Pixels
+    images: Pixels
     texts: Tokens
     classes: Tokens
 
@@ -109,7 +109,7 @@ class _Embedded:
 
     @classmethod
     def by(cls, engine: Engine, inputs: _Inputs) -> "_Embedded":
-        rows = {"image": engine.embed_images(inputs.pictures), "text": engine.embed_texts(inputs.texts)}
+        rows = {"image": engine.embed_images(inputs.images), "text": engine.embed_texts(inputs.texts)}
         return cls(rows, engine.embed_texts(inputs.classes))
 
 
@@ -192,7 +192,7 @@ class _Draft:
     def _compare(self, tower: str, precision: str, true: _Embedded) -> Agreement:
         engine = self._engine(precision)
         given = self.inputs
-        rows = engine.embed_images(given.pictures) if tower == "image" else engine.embed_texts(given.texts)
+        rows = engine.embed_images(given.images) if tower == "image" else engine.embed_texts(given.texts)
         return agreement(tower, precision, rows, true.rows[tower])
 
     def _mend(self, plain: Agreement, true: _Embedded) -> Agreement:
@@ -221,7 +221,7 @@ class _Draft:
     def _few(self, tower: str) -> Pixels | Tokens:
         """Inputs to measure layers on, texts no longer than they need be."""
         if tower == "image":
-            return self.inputs.pictures[: CHECKED // 2]
+            return self.inputs.images[: CHECKED // 2]
         texts = self.inputs.texts
         return texts[:, : needed_lengths(texts, self.spec).max()]
 

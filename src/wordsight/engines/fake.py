@@ -1,10 +1,10 @@
-"""A small true engine without weights: pictures by their colours, words by colour names.
+"""A small true engine without weights: images by their colours, words by colour names.
 
     engine = FakeEngine()
-    engine.embed_texts(tokenizer.batch(["red"])) @ engine.embed_images(pixels).T    # red pictures win
+    engine.embed_texts(tokenizer.batch(["red"])) @ engine.embed_images(pixels).T    # red images win
 
 Deterministic, fast and meaningful enough to test and demonstrate everything right of the engine.  Rows
-have one dimension for each named colour and some for everything else: for pictures the brightness of a
+have one dimension for each named colour and some for everything else: for images the brightness of a
 4x4 grid, for other words a hash.
 """
 

@@ -2,7 +2,7 @@
 
     rows = run_finished_graph(session, spec, "image", pixels)
 
-Such a graph wants normalised float pictures (B, 3, S, S) and token ids (B, L) of any integer type, may want an
+Such a graph wants normalised float images (B, 3, S, S) and token ids (B, L) of any integer type, may want an
 attention mask, and gives rows of any length.
 """
 

@@ -1,6 +1,6 @@
 """Pooling by learned queries as ONNX: tokens (B, T, D) to one row each.  Free of PyTorch.
 
-The query is the same for every picture, so its product with the key's matrix is one too: scores are tokens times a
+The query is the same for every image, so its product with the key's matrix is one too: scores are tokens times a
 matrix (D, H), and the values are mixed before they are projected.  The same numbers as attention written out, for a
 hundredth of its work, and in float32 in every precision.
 """

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["int8", "fp32", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred one first
-IMAGES = 8  # pictures at once: more do not fit the caches of a processor (docs/engines.md)
-MOST = 64  # pictures asked for at once: with more, progress would be told too seldom
+IMAGES = 8  # images at once: more do not fit the caches of a processor (docs/engines.md)
+MOST = 64  # images asked for at once: with more, progress would be told too seldom
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
 
@@ -105,7 +105,7 @@ class OnnxEngine:
 
     @cached_property
     def _workers(self) -> "ThreadPoolExecutor":
-        from concurrent.futures import ThreadPoolExecutor  # not before several pictures come
+        from concurrent.futures import ThreadPoolExecutor  # not before several images come
 
         return ThreadPoolExecutor(self.threads, thread_name_prefix="embed")
 

@@ -1,7 +1,7 @@
 """Does one engine give the rows of another?  Generated inputs, the agreement of two sets of rows, and a report.
 
 Cosines are given plain and after subtracting the mean reference row: rows of one model lie in a narrow
-cone, which flatters plain cosines.  Beside them stands a task: pictures are named by prompts, and the share that gets
+cone, which flatters plain cosines.  Beside them stands a task: images are named by prompts, and the share that gets
 the same name from both is told.  Free of PyTorch; knows nothing of how graphs are made.
 """
 
@@ -70,7 +70,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How often two engines give generated pictures the same of some names: `share` of `count` pictures."""
+    """How often two engines give generated images the same of some names: `share` of `count` images."""
 
     precision: str
     count: int
@@ -96,7 +96,7 @@ class ParityReport:
 
 
 def naming(precision: str, pair: tuple[Embeddings, Embeddings], reference: tuple[Embeddings, Embeddings]) -> Naming:
-    """Compare the names that pictures get: a `pair` is the rows of pictures (N, E) and of classes (C, E)."""
+    """Compare the names that images get: a `pair` is the rows of images (N, E) and of classes (C, E)."""
     given, true = ((images @ texts.T).argmax(axis=1) for images, texts in (pair, reference))
     return Naming(precision, len(given), len(pair[1]), float((given == true).mean()))
 
@@ -125,22 +125,22 @@ def agreement(tower: str, precision: str, rows: Embeddings, reference: Embedding
 def some_images(spec: ModelSpec, count: int, *, seed: int = 0) -> Pixels:
     """Return uint8 (N, S, S, 3): coloured noise from coarse to fine over a gradient, no photographs but varied.
 
-    For a model that keeps the shape of a picture they are one patch wider than high.
+    For a model that keeps the shape of an image they are one patch wider than high.
     """
     random = np.random.default_rng(seed)
     height = width = spec.preprocess.size
     if spec.preprocess.resize == "patches":
         side = max(spec.image.size // spec.image.patch, 2)
         height, width = (side - 1) * spec.image.patch, side * spec.image.patch
-    pictures = np.empty((count, height, width, 3), dtype=np.uint8)
+    images = np.empty((count, height, width, 3), dtype=np.uint8)
     down, across = np.linspace(-1, 1, height)[:, None, None], np.linspace(-1, 1, width)[None, :, None]
     for number in range(count):
         cells = 2 ** (1 + number % 6)
         noise = random.standard_normal((cells, cells, 3))
         noise = noise[np.arange(height) * cells // height][:, np.arange(width) * cells // width]  # (H, W, 3)
         slope = random.standard_normal((2, 3))
-        pictures[number] = np.clip(128 + 45 * (noise + down * slope[0] + across * slope[1]), 0, 255)
-    return pictures
+        images[number] = np.clip(128 + 45 * (noise + down * slope[0] + across * slope[1]), 0, 255)
+    return images
 
 
 def some_texts(spec: ModelSpec, count: int, *, seed: int = 0) -> Tokens:

@@ -4,7 +4,7 @@
     engine = TorchEngine.of(towers, fingerprint=...)  # towers in memory, for a trainer's own validation
 
 On CUDA everything is queued and waited for once: bytes go over from pinned memory while the batch before them is
-computed.  `compiled` costs a minute at the first batch and pays for itself over some ten thousand pictures.
+computed.  `compiled` costs a minute at the first batch and pays for itself over some ten thousand images.
 Needs the extra "train".
 """
 

@@ -1,4 +1,4 @@
-"""What an evaluation needs of a model, and the way its pictures and texts go through it.
+"""What an evaluation needs of a model, and the way its images and texts go through it.
 
 Anything with the two methods and the fingerprint of `Encoder` can be measured: `wordsight.load(...)`, or
 the trainer's towers while they learn.
@@ -12,11 +12,11 @@ import numpy as np
 from wordsight.base.arrays import Embeddings
 from wordsight.base.progress import bar
 
-BLOCK = 256  # pictures or texts given to the model at a time
+BLOCK = 256  # images or texts given to the model at a time
 
 
 class Encoder(Protocol):
-    """Pictures and texts to float32 unit rows, and what made them."""
+    """Images and texts to float32 unit rows, and what made them."""
 
     @property
     def fingerprint(self) -> str:
@@ -30,7 +30,7 @@ class Encoder(Protocol):
 
 
 def image_embeddings(encoder: Encoder, items: Sequence[Any], *, name: str) -> Embeddings:
-    """Return the rows of many pictures, (n, D), with a progress bar called `name`."""
+    """Return the rows of many images, (n, D), with a progress bar called `name`."""
     parts = []
     with bar(len(items), unit="img", desc=name) as progress:
         progress.leave = False  # a validation every few minutes should not fill the terminal

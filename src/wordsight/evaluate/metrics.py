@@ -2,7 +2,7 @@
 
 Ties are counted against the model: something wrong that scores exactly as high as the right answer
 stands before it.  So an encoder that gives everything the same row scores 0, not 1.
-Shapes: Q queries, G gallery entries, N pictures, C classes.  Knows nothing of models or data sets.
+Shapes: Q queries, G gallery entries, N images, C classes.  Knows nothing of models or data sets.
 """
 
 import math
@@ -56,7 +56,7 @@ def label_ranks(scores: Floats, labels: Ints) -> NDArray[np.int64]:
 
 
 def accuracy(scores: Floats, labels: Ints, k: int = 1) -> float:
-    """Return the share of pictures whose class is among the `k` best, for `scores` (N, C) and `labels` (N,)."""
+    """Return the share of images whose class is among the `k` best, for `scores` (N, C) and `labels` (N,)."""
     return float((label_ranks(scores, labels) < k).mean())
 
 
@@ -70,7 +70,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the 95 % percentile interval of a mean of `values` (N,), by resampling them with replacement.
 
-    `clusters` (N,) are drawn whole: the five captions of one picture are not five independent answers.
+    `clusters` (N,) are drawn whole: the five captions of one image are not five independent answers.
     With `strata` (N,) the mean is the mean of the strata's means, each resampled within itself
     (the interval of `mean_per_class`).  The same input gives the same interval.
     """

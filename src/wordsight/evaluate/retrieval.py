@@ -1,8 +1,8 @@
-"""Retrieval: find a picture by its caption among all pictures, and the captions by the picture.
+"""Retrieval: find an image by its caption among all images, and the captions by the image.
 
-Results: NAME/text_to_image/R@1, R@5, R@10 and NAME/image_to_text/R@1, R@5, R@10.  A picture is a hit when
-any one of its captions is among the first k.  Only a picture's own captions count as right, also where
-another picture has the same words.  Intervals draw whole pictures with their captions.
+Results: NAME/text_to_image/R@1, R@5, R@10 and NAME/image_to_text/R@1, R@5, R@10.  An image is a hit when
+any one of its captions is among the first k.  Only an image's own captions count as right, also where
+another image has the same words.  Intervals draw whole images with their captions.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ DEPTHS = (1, 5, 10)
 
 @dataclass(frozen=True, slots=True)
 class RetrievalTask:
-    """`images` (N) as their source gives them; `texts` (T); `owners` (T,) is the number of each text's picture."""
+    """`images` (N) as their source gives them; `texts` (T); `owners` (T,) is the number of each text's image."""
 
     spec: TaskSpec
     images: Sequence[Any]
@@ -32,7 +32,7 @@ class RetrievalTask:
 
 
 def build(spec: TaskSpec, samples: Sequence[Sample]) -> RetrievalTask:
-    """Return the task of the pictures that have captions; none with any raises `FormatError`."""
+    """Return the task of the images that have captions; none with any raises `FormatError`."""
     captioned = [sample for sample in samples if sample.texts and sample.image is not None]
     if not captioned:
         raise FormatError(f"{spec.name} has no captions", cure="use it for zero-shot, or name its caption column")
@@ -45,13 +45,13 @@ def run(encoder: Encoder, task: RetrievalTask) -> list[Result]:
     """Return recall at 1, 5 and 10, both ways."""
     images = image_embeddings(encoder, task.images, name=task.spec.name)
     texts = text_embeddings(encoder, task.texts)
-    pictures = np.arange(len(images))
-    found = best_ranks(texts, images, query_owners=task.owners, gallery_owners=pictures)
-    named = best_ranks(images, texts, query_owners=pictures, gallery_owners=task.owners)
-    per_picture = np.bincount(task.owners)
+    numbers = np.arange(len(images))
+    found = best_ranks(texts, images, query_owners=task.owners, gallery_owners=numbers)
+    named = best_ranks(images, texts, query_owners=numbers, gallery_owners=task.owners)
+    captions_of_each = np.bincount(task.owners)
     ways = (
         ("text_to_image", found, task.owners, np.ones(len(texts), dtype=np.int64), len(images)),
-        ("image_to_text", named, pictures, per_picture, len(texts)),
+        ("image_to_text", named, numbers, captions_of_each, len(texts)),
     )
     results = []
     for way, ranks, clusters, rights, gallery in ways:

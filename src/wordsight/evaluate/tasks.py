@@ -1,4 +1,4 @@
-"""Tasks: what is measured, on which pictures.
+"""Tasks: what is measured, on which images.
 
     spec = read_task("retrieval:flickr8k?split=val")            # or a TOML file with the keys of `TaskSpec`
     results = run_task(model, build_task(spec))
@@ -33,7 +33,7 @@ class TaskSpec:
     in the folder of the task's file.  `name` heads its results (default: the name of the place).
     For zero-shot: `label` is the column with the class (default: the source's class), `templates` a named
     list of prompts or a file, `classes` the names to choose from (default: those that occur, sorted).
-    `limit` takes the first pictures only.
+    `limit` takes the first images only.
     """
 
     kind: Literal["retrieval", "zero-shot"]
@@ -78,7 +78,7 @@ def _from_file(path: Path) -> TaskSpec:
 
 
 def build_task(spec: TaskSpec, *, root: Path | None = None) -> Any:
-    """Read the pictures of a task into memory, still encoded; a relative place lies in `root`.
+    """Read the images of a task into memory, still encoded; a relative place lies in `root`.
 
     A source with unreadable entries raises the first of them: a gallery with holes would be another task.
     """

@@ -1,4 +1,4 @@
-"""Zero-shot classification: each class is a row made of its name in many prompts, a picture takes the nearest.
+"""Zero-shot classification: each class is a row made of its name in many prompts, an image takes the nearest.
 
 Results: NAME/zero-shot/top-1, top-5 (where there are more than five classes) and mean-per-class.  A class's
 row is the mean of the unit rows of all its prompts (every template with every synonym of its name), made
@@ -33,7 +33,7 @@ class ZeroShotTask:
 
 
 def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
-    """Return the task of the pictures that have a class."""
+    """Return the task of the images that have a class."""
     pairs = [(s.image, _label(s, spec.label)) for s in samples]
     labelled = [(image, label) for image, label in pairs if image is not None and label is not None]
     if not labelled:

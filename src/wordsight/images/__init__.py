@@ -1,1 +1,1 @@
-"""Pictures: decoding, the evaluation transform, training augmentation.  Free of PyTorch."""
+"""Images: decoding, the evaluation transform, training augmentation.  Free of PyTorch."""

@@ -5,7 +5,7 @@ from wordsight.images.spec import PreprocessSpec
 
 
 def check_preprocess(spec: PreprocessSpec) -> None:
-    """Raise `ConfigError`, naming the value and the cure, for what no picture could be prepared by."""
+    """Raise `ConfigError`, naming the value and the cure, for what no image could be prepared by."""
     if spec.size < 1 or spec.scale_to < 0:
         raise ConfigError(
             f"preprocess.size = {spec.size}, scale_to = {spec.scale_to}", cure="give a size of 1 pixel or more"

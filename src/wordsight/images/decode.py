@@ -1,11 +1,11 @@
-"""From a file, bytes, a Pillow picture or an array to upright RGB pixels.
+"""From a file, bytes, a Pillow image or an array to upright RGB pixels.
 
     pixels = decode("photo.jpg")            # uint8 (H, W, 3)
     pixels = decode(data, name="row 17")    # bytes; the name appears in errors
 
 Reads JPEG, PNG, WebP, GIF (first frame), BMP and TIFF.  Turns by the EXIF orientation, lays
-transparency onto white, converts palette, grey, CMYK and 16-bit pictures.  The size is read from the
-header and checked before anything is decoded.  Whatever is wrong with a picture is a `BrokenImage` or
+transparency onto white, converts palette, grey, CMYK and 16-bit images.  The size is read from the
+header and checked before anything is decoded.  Whatever is wrong with an image is a `BrokenImage` or
 `TooManyPixels` that names it.  Does not know what size a tower wants.
 
 `open_image(item, colours="kept")` leaves palette, transparency and CMYK as they are, for towers that were taught
@@ -66,7 +66,7 @@ def decode(
 ) -> Pixels:
     """Return the upright RGB pixels of `item`: uint8 (H, W, 3).
 
-    `item` is a path, the bytes of a file, a Pillow picture or a uint8 array (H, W, 3), which is returned
+    `item` is a path, the bytes of a file, a Pillow image or a uint8 array (H, W, 3), which is returned
     as it is.  `name` is how errors call it when it is not a path.  `at_least` allows JPEG to be decoded
     at a half, quarter or eighth of its size as long as both sides keep that many pixels: faster, but
     visibly different from a full decode, so only on request.
@@ -76,9 +76,9 @@ def decode(
     """
     if isinstance(item, np.ndarray):
         return _checked_array(item)
-    picture = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least)
+    image = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least)
     with reading(name or name_of(item)):
-        return np.asarray(picture)
+        return np.asarray(image)
 
 
 def open_image(
@@ -89,7 +89,7 @@ def open_image(
     at_least: int | None = None,
     colours: Colours = "rgb",
 ) -> "Image":
-    """Return `item` (a path, bytes or a Pillow picture) as an upright, loaded Pillow picture.
+    """Return `item` (a path, bytes or a Pillow image) as an upright, loaded Pillow image.
 
     It is in RGB, or with `colours` "kept" in the mode it has; only samples of more than 8 bits become RGB always.
     """
@@ -114,7 +114,7 @@ def open_image(
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn what Pillow raises while reading the picture `name` into `BrokenImage` or `TooManyPixels`."""
+    """Turn what Pillow raises while reading the image `name` into `BrokenImage` or `TooManyPixels`."""
     from PIL import Image
 
     try:
@@ -127,7 +127,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 def name_of(item: Item) -> str:
-    """Return how messages call a picture that was given no name."""
+    """Return how messages call an image that was given no name."""
     if isinstance(item, str | PathLike):
         return str(fspath(item))
     if isinstance(item, bytes | bytearray | memoryview):
@@ -159,17 +159,17 @@ def _read(handle: Any, name: str, wanted: _Wanted) -> "Image":
     _silence_pillow()
     with reading(name):
         try:
-            picture = Image.open(handle, formats=_FORMATS)
+            image = Image.open(handle, formats=_FORMATS)
         except UnidentifiedImageError as error:
             raise BrokenImage(
                 f"{name} is not a JPEG, PNG, WebP, GIF, BMP or TIFF picture",
                 cure="convert it to one of these or leave it out",
             ) from error
-        return _upright(picture, name, wanted)
+        return _upright(image, name, wanted)
 
 
-def _upright(picture: "Image", name: str, wanted: _Wanted) -> "Image":
-    width, height = picture.size
+def _upright(image: "Image", name: str, wanted: _Wanted) -> "Image":
+    width, height = image.size
     if width * height > wanted.max_pixels:
         raise TooManyPixels(
             f"{name} declares {width} x {height} pixels, more than {wanted.max_pixels:,}",
@@ -178,50 +178,50 @@ def _upright(picture: "Image", name: str, wanted: _Wanted) -> "Image":
     if width == 0 or height == 0:
         raise BrokenImage(f"{name} has no pixels ({width} x {height})", cure="replace the file or leave it out")
     if wanted.at_least is not None:
-        picture.draft("RGB", (wanted.at_least, wanted.at_least))
+        image.draft("RGB", (wanted.at_least, wanted.at_least))
     with reading(name):
-        picture.load()
-        deep = picture.mode.startswith("I") or picture.mode == "F"  # Pillow would cut these at 255
-        return _turned(to_rgb(picture, name) if deep or wanted.colours == "rgb" else picture)
+        image.load()
+        deep = image.mode.startswith("I") or image.mode == "F"  # Pillow would cut these at 255
+        return _turned(to_rgb(image, name) if deep or wanted.colours == "rgb" else image)
 
 
-def to_rgb(picture: "Image", name: str = "the picture") -> "Image":
-    """Return a loaded Pillow picture in mode RGB: transparency onto white, 16-bit samples by their high byte."""
+def to_rgb(image: "Image", name: str = "the picture") -> "Image":
+    """Return a loaded Pillow image in mode RGB: transparency onto white, 16-bit samples by their high byte."""
     from PIL import Image
 
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if picture.mode.startswith("I"):
-        return _with_notes(_grey_of_integers(picture, name), picture)
-    if picture.mode == "F":
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        return _with_notes(_grey_of_integers(image, name), image)
+    if image.mode == "F":
         raise BrokenImage(f"{name} holds floating-point samples without a known range", cure="convert it to 8 bits")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return _with_notes(Image.alpha_composite(white, layer).convert("RGB"), picture)
-    return picture.convert("RGB")
+        return _with_notes(Image.alpha_composite(white, layer).convert("RGB"), image)
+    return image.convert("RGB")
 
 
-def _with_notes(picture: "Image", original: "Image") -> "Image":
-    """Return the picture with what the original says about itself (its orientation above all), transparency apart."""
-    picture.info = {key: value for key, value in original.info.items() if key != "transparency"}
-    return picture
+def _with_notes(image: "Image", original: "Image") -> "Image":
+    """Return the image with what the original says about itself (its orientation above all), transparency apart."""
+    image.info = {key: value for key, value in original.info.items() if key != "transparency"}
+    return image
 
 
-def _grey_of_integers(picture: "Image", name: str) -> "Image":
+def _grey_of_integers(image: "Image", name: str) -> "Image":
     from PIL import Image
 
-    values = np.asarray(picture).astype(np.int64)
+    values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise BrokenImage(f"{name} holds samples of more than 16 bits", cure="convert it to 8 or 16 bits")
     grey = (values >> 8).astype(np.uint8)
-    clear = picture.info.get("transparency")
+    clear = image.info.get("transparency")
     if isinstance(clear, int):
         grey[values == clear] = 255
     return Image.fromarray(grey).convert("RGB")
 
 
-def _turned(picture: "Image") -> "Image":
+def _turned(image: "Image") -> "Image":
     from PIL import Image
 
     turns = {
@@ -233,19 +233,19 @@ def _turned(picture: "Image") -> "Image":
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }
-    turn = turns.get(_orientation(picture))
+    turn = turns.get(_orientation(image))
     if turn is None:
-        return picture
-    turned = picture.transpose(turn)
-    for key in _ORIENTED:  # so that a picture which is opened again is not turned again
+        return image
+    turned = image.transpose(turn)
+    for key in _ORIENTED:  # so that an image which is opened again is not turned again
         turned.info.pop(key, None)
     return turned
 
 
-def _orientation(picture: "Image") -> int:
-    """Return EXIF's orientation, 1..8; a picture whose EXIF block is damaged is taken as upright."""
+def _orientation(image: "Image") -> int:
+    """Return EXIF's orientation, 1..8; an image whose EXIF block is damaged is taken as upright."""
     try:
-        value = picture.getexif().get(_ORIENTATION, 1)
+        value = image.getexif().get(_ORIENTATION, 1)
     except _READER_ERRORS:
         return 1
     return value if isinstance(value, int) else 1

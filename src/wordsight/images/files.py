@@ -1,4 +1,4 @@
-"""Finding pictures in a folder.
+"""Finding images in a folder.
 
     for path in find_images(Path("photos")): ...
 
@@ -15,12 +15,12 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", "
 
 
 def is_image_name(path: Path | str) -> bool:
-    """Say whether the name ends like that of a picture we read, in either case."""
+    """Say whether the name ends like that of an image we read, in either case."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
 def find_images(folder: Path) -> Iterator[Path]:
-    """Yield the pictures in `folder` and below, sorted folder by folder.
+    """Yield the images in `folder` and below, sorted folder by folder.
 
     Hidden files and folders (a name that begins with a dot) are passed over, and links to folders are not
     followed.  A folder that is not there raises `NotFound`.

@@ -1,4 +1,4 @@
-"""Sizes and corners: how large a picture is scaled and what is cut out of it.
+"""Sizes and corners: how large an image is scaled and what is cut out of it.
 
     frame = framed(375, 500, spec)     # scaled to 224 x 298, cut at (0, 37), 224 x 224 remain
 
@@ -14,9 +14,9 @@ from wordsight.images.spec import PreprocessSpec
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture is scaled to `height` x `width`; from the corner (`top`, `left`) on, `rows` x `columns` are cut out.
+    """An image is scaled to `height` x `width`; from the corner (`top`, `left`) on, `rows` x `columns` are cut out.
 
-    A negative corner, or a cut that is larger than the picture, shows what lies outside.
+    A negative corner, or a cut that is larger than the image, shows what lies outside.
     """
 
     height: int
@@ -39,7 +39,7 @@ class Frame:
 
 
 def framed(height: int, width: int, spec: PreprocessSpec) -> Frame:
-    """Return what is done to a picture of this size."""
+    """Return what is done to an image of this size."""
     new_height, new_width = resized(height, width, spec)
     if spec.resize == "patches":
         return Frame(new_height, new_width, 0, 0, new_height, new_width)
@@ -48,7 +48,7 @@ def framed(height: int, width: int, spec: PreprocessSpec) -> Frame:
 
 
 def resized(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
-    """Return the (height, width) a picture is scaled to before the cut.
+    """Return the (height, width) an image is scaled to before the cut.
 
     "shortest": the longer side is rounded down, as in torchvision's Resize; "longest": the shorter side is rounded,
     halves to the even number, as in open_clip, and is never less than one pixel.
@@ -89,17 +89,17 @@ def _in_patches(side: int, scale: float, patch: int) -> int:
 
 
 def columns_first(old: tuple[int, int], new: tuple[int, int]) -> bool:
-    """Say whether every Pillow resizes the columns of a picture of this (height, width) before its rows.
+    """Say whether every Pillow resizes the columns of an image of this (height, width) before its rows.
 
     Pillow up to 12 always does; Pillow 13 begins with the rows when that drops more of them (found by trying:
-    height - new height > 2 (width - new width), for the shrunk heights of tall pictures).  The order shows where
+    height - new height > 2 (width - new width), for the shrunk heights of tall images).  The order shows where
     values are clipped between the passes.
     """
     return old[0] <= new[0] or old[0] - new[0] <= 2 * (old[1] - new[1])
 
 
 def corner(side: int, spec: PreprocessSpec) -> int:
-    """Return where the centre begins on a side; negative where the picture is smaller than the cut."""
+    """Return where the centre begins on a side; negative where the image is smaller than the cut."""
     if spec.crop == "floor":
         return (side - spec.size) // 2
     return round((side - spec.size) / 2) if side >= spec.size else -((spec.size - side) // 2)

@@ -4,7 +4,7 @@
 
 Pillow's filters are linear: every column of the result is a weighted sum of a few neighbouring columns, then every
 row of rows.  The weights of 16 neighbouring outputs lie close together, so each pass is a row of small dense
-products (banded matrix times picture), and only pixels that reach the crop are touched.  Between the passes values
+products (banded matrix times image), and only pixels that reach the crop are touched.  Between the passes values
 are clipped to 0..255 as Pillow does but not rounded: at most 1 or 2 levels away from it.  Does not know files.
 """
 
@@ -41,7 +41,7 @@ class _Band:
 def resize_crop(pixels: Pixels, frame: Frame, kind: Filter) -> Pixels:
     """Return uint8 (H, W, 3) resized and cut to uint8 (rows, columns, 3), within 2 levels of Pillow.
 
-    The cut must lie inside the scaled picture.
+    The cut must lie inside the scaled image.
     """
     assert frame.inside
     height, width, _ = pixels.shape
@@ -91,7 +91,7 @@ _rooms = threading.local()
 
 
 def _room(name: str, count: int) -> Floats:
-    """Return `count` floats of this thread's scratch memory: fresh pages for every picture would double the time."""
+    """Return `count` floats of this thread's scratch memory: fresh pages for every image would double the time."""
     held: Floats | None = getattr(_rooms, name, None)
     if held is None or held.size < count:
         held = np.empty(count, dtype=np.float32)

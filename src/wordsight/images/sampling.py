@@ -2,7 +2,7 @@
 
     pixels = sampled(photo, 224, 224, "bilinear")    # uint8 (H, W, 3) -> uint8 (224, 224, 3)
 
-Each new pixel looks at the four (or the one) old pixels nearest to its centre, however much the picture shrinks.
+Each new pixel looks at the four (or the one) old pixels nearest to its centre, however much the image shrinks.
 All in float32 and in TensorFlow's order of operations, because the result is cut to whole levels: a value that
 comes out as 127.99999 is 127.  Does not know files.
 """

@@ -1,4 +1,4 @@
-"""What has to be done to a picture before a tower sees it: a fact about the weights."""
+"""What has to be done to an image before a tower sees it: a fact about the weights."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +14,9 @@ class PreprocessSpec:
 
     `size` is the side of the square in pixels that the tower sees. `resize`: "shortest" scales the shorter
     side to `scale_to` (0 means `size`) and cuts out the centre; "squash" does so with both sides; "longest"
-    scales the longer side to `size` and fills the rest with `fill`; "patches" keeps the shape of the picture
+    scales the longer side to `size` and fills the rest with `fill`; "patches" keeps the shape of the image
     within `max_patches` patches of side `patch` (NaFlex). `crop` says how the corner of the cut is rounded: "round"
-    (halves to the even number: torchvision) or "floor" (transformers); what lies outside the picture is
+    (halves to the even number: torchvision) or "floor" (transformers); what lies outside the image is
     `fill`. `interpolation` is Pillow's, with `antialias` unless said otherwise: "bilinear" and "nearest" can
     do without, as TensorFlow does (values are then cut to whole levels, not rounded). `rgb`: colours become
     RGB "before" the resize, transparency laid onto white (transformers), or "after" it, transparency dropped

@@ -1,4 +1,4 @@
-"""What a tower sees of a picture: resize, cut, normalise.
+"""What a tower sees of an image: resize, cut, normalise.
 
     pixels = load_pixels("photo.jpg", spec)                    # decode + transform: uint8 (S, S, 3)
     pixels = load_pixels("photo.jpg", spec, quality="exact")   # pixel for pixel the published preprocessing
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Quality = Literal["fast", "exact"]
-_LARGEST = 1 << 27  # pixels of a scaled picture that the reference may make: half a GiB
+_LARGEST = 1 << 27  # pixels of a scaled image that the reference may make: half a GiB
 
 
 def transform(image: "Pixels | Image", spec: PreprocessSpec) -> Pixels:
-    """Return a picture resized and cut: uint8 (size, size, 3), or whole patches.  The reference, on Pillow.
+    """Return an image resized and cut: uint8 (size, size, 3), or whole patches.  The reference, on Pillow.
 
-    `image` is uint8 (H, W, 3), or an upright Pillow picture of any mode of 8 bits.
+    `image` is uint8 (H, W, 3), or an upright Pillow image of any mode of 8 bits.
     """
     from PIL import Image
 
-    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
-    frame = framed(picture.height, picture.width, spec)
+    upright = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    frame = framed(upright.height, upright.width, spec)
     if not spec.antialias:
-        return _sampled(picture, frame, spec)
+        return _sampled(upright, frame, spec)
     if spec.rgb == "before":
-        picture = to_rgb(picture)
-    if picture.size != (frame.width, frame.height):
-        picture = picture.resize((frame.width, frame.height), Image.Resampling[spec.interpolation.upper()])
-    return np.asarray(_cut(picture, frame, spec.fill).convert("RGB"))
+        upright = to_rgb(upright)
+    if upright.size != (frame.width, frame.height):
+        upright = upright.resize((frame.width, frame.height), Image.Resampling[spec.interpolation.upper()])
+    return np.asarray(_cut(upright, frame, spec.fill).convert("RGB"))
 
 
 def load_pixels(
@@ -56,9 +56,9 @@ def load_pixels(
     scaled_decode: bool = False,
     quality: Quality = "fast",
 ) -> Pixels:
-    """Return what a tower sees of a path, bytes, a Pillow picture or an array: uint8 (size, size, 3).
+    """Return what a tower sees of a path, bytes, a Pillow image or an array: uint8 (size, size, 3).
 
-    `quality` "exact": what `transform` makes of the picture; "fast": within 2 levels of it.  `scaled_decode` lets
+    `quality` "exact": what `transform` makes of the image; "fast": within 2 levels of it.  `scaled_decode` lets
     large JPEGs be decoded at a fraction of their size: faster still, but far from the reference.  Errors are
     those of `decode`.
     """
@@ -70,19 +70,19 @@ def load_pixels(
         return resize_crop(pixels, frame, cast(Filter, spec.interpolation))
     at_least = 2 * spec.size if scaled_decode else None
     colours: Literal["rgb", "kept"] = "rgb" if spec.rgb == "before" else "kept"
-    picture = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least, colours=colours)
-    frame = framed(picture.height, picture.width, spec)
-    plain = picture.mode in ("RGB", "L")  # of these it does not matter when they become RGB
-    if plain and _takes_fast(frame, (picture.height, picture.width), spec, quality):
-        return resize_crop(_samples(picture.convert("RGB")), frame, cast(Filter, spec.interpolation))
+    image = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least, colours=colours)
+    frame = framed(image.height, image.width, spec)
+    plain = image.mode in ("RGB", "L")  # of these it does not matter when they become RGB
+    if plain and _takes_fast(frame, (image.height, image.width), spec, quality):
+        return resize_crop(_samples(image.convert("RGB")), frame, cast(Filter, spec.interpolation))
     with reading(name or name_of(item)):
-        return transform(picture, spec)
+        return transform(image, spec)
 
 
 def _takes_fast(frame: Frame, old: tuple[int, int], spec: PreprocessSpec, quality: Quality) -> bool:
     """Say whether the fast way serves: not where something is filled, nor where Pillow's order is not known.
 
-    A picture that the reference would make enormous takes it always.
+    An image that the reference would make enormous takes it always.
     """
     if not spec.antialias or spec.interpolation == "nearest" or not frame.inside:
         return False
@@ -91,27 +91,27 @@ def _takes_fast(frame: Frame, old: tuple[int, int], spec: PreprocessSpec, qualit
     return quality == "fast" and columns_first(old, (frame.height, frame.width))
 
 
-def _cut(picture: "Image", frame: Frame, fill: int) -> "Image":
-    """Cut the frame out of a scaled picture; outside is `fill` in every band (a palette's first entry for 0)."""
+def _cut(image: "Image", frame: Frame, fill: int) -> "Image":
+    """Cut the frame out of a scaled image; outside is `fill` in every band (a palette's first entry for 0)."""
     from PIL import Image
 
     if frame.whole:
-        return picture
+        return image
     box = (frame.left, frame.top, frame.left + frame.columns, frame.top + frame.rows)
     if frame.inside or fill == 0:
-        return picture.crop(box)
-    bands = len(picture.getbands())
-    result = Image.new(picture.mode, (frame.columns, frame.rows), fill if bands == 1 else (fill,) * bands)
-    if picture.mode == "P":
-        result.putpalette(picture.getpalette() or [])
-    result.paste(picture, (-frame.left, -frame.top))
+        return image.crop(box)
+    bands = len(image.getbands())
+    result = Image.new(image.mode, (frame.columns, frame.rows), fill if bands == 1 else (fill,) * bands)
+    if image.mode == "P":
+        result.putpalette(image.getpalette() or [])
+    result.paste(image, (-frame.left, -frame.top))
     return result
 
 
-def _sampled(picture: "Image", frame: Frame, spec: PreprocessSpec) -> Pixels:
-    """Return the frame of a picture resized without antialiasing."""
+def _sampled(image: "Image", frame: Frame, spec: PreprocessSpec) -> Pixels:
+    """Return the frame of an image resized without antialiasing."""
     check_preprocess(spec)
-    pixels = sampled(np.asarray(to_rgb(picture)), frame.height, frame.width, cast(Plain, spec.interpolation))
+    pixels = sampled(np.asarray(to_rgb(image)), frame.height, frame.width, cast(Plain, spec.interpolation))
     return pixels[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
 
 
@@ -125,7 +125,7 @@ def normalise(batch: Pixels, spec: PreprocessSpec) -> NDArray[np.float32]:
     return result
 
 
-def _samples(picture: Any) -> Pixels:
-    """Return a view (H, W, 3) of an RGB picture as Pillow holds it, four bytes a pixel: no repacking."""
-    width, height = picture.size
-    return np.frombuffer(picture.tobytes("raw", "RGBX"), dtype=np.uint8).reshape(height, width, 4)[:, :, :3]
+def _samples(image: Any) -> Pixels:
+    """Return a view (H, W, 3) of an RGB image as Pillow holds it, four bytes a pixel: no repacking."""
+    width, height = image.size
+    return np.frombuffer(image.tobytes("raw", "RGBX"), dtype=np.uint8).reshape(height, width, 4)[:, :, :3]

@@ -1,4 +1,4 @@
-"""What both losses start from: the scaled cosines of all pictures with all texts of a batch."""
+"""What both losses start from: the scaled cosines of all images with all texts of a batch."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from wordsight.base.errors import UsageError
 
 
 def scaled_cosines(image: Tensor, text: Tensor, scale: Tensor | float) -> Tensor:
-    """Return `scale * image @ text.T`, (B, B): row i is picture i against every text.
+    """Return `scale * image @ text.T`, (B, B): row i is image i against every text.
 
     `image` and `text` are unit rows (B, D).  Computed in float32 (float64 stays) also under autocast:
     in bfloat16 a scale of 100 would round cosines to steps of 0.4.

@@ -1,4 +1,4 @@
-"""Which pictures and texts of one batch belong together besides the pairs themselves.
+"""Which images and texts of one batch belong together besides the pairs themselves.
 
 positives = same_pairs(picture_ids, tokens)
 softmax_loss(image, text, scale, positives=positives)
@@ -15,18 +15,16 @@ Ids = Tensor | Sequence[Hashable]
 
 
 def same_pairs(image_ids: Ids, text_ids: Ids) -> Tensor:
-    """Return bool (B, B): True where pair i and pair j share the picture or the text; the diagonal is True.
+    """Return bool (B, B): True where pair i and pair j share the image or the text; the diagonal is True.
 
     Ids are any values that are equal for the same thing: a sequence (keys, captions) or an integer
     tensor, (B,) or rows (B, L) such as tokens.  The result lies on the device of `image_ids`.
     """
-    pictures, texts = _codes(image_ids), _codes(text_ids)
-    if pictures.shape != texts.shape:
-        raise UsageError(
-            f"{len(pictures)} picture ids and {len(texts)} text ids", cure="give one of each for every pair"
-        )
-    texts = texts.to(pictures.device)
-    return (pictures[:, None] == pictures[None, :]) | (texts[:, None] == texts[None, :])
+    images, texts = _codes(image_ids), _codes(text_ids)
+    if images.shape != texts.shape:
+        raise UsageError(f"{len(images)} picture ids and {len(texts)} text ids", cure="give one of each for every pair")
+    texts = texts.to(images.device)
+    return (images[:, None] == images[None, :]) | (texts[:, None] == texts[None, :])
 
 
 def _codes(ids: Ids) -> Tensor:

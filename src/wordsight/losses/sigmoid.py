@@ -1,10 +1,10 @@
 """The sigmoid loss of SigLIP (Zhai et al. 2023, "Sigmoid loss for language image pre-training", algorithm 1).
 
-With unit rows x_i (pictures) and y_j (texts), scale t, bias b and labels l_ij = 1 for pairs, else -1,
+With unit rows x_i (images) and y_j (texts), scale t, bias b and labels l_ij = 1 for pairs, else -1,
 
     loss = -1/B sum_ij log sigmoid( l_ij (t x_i . y_j + b) ):
 
-every picture-text pair of the batch is one yes-or-no question.  The paper starts at t = 10, b = -10, so
+every image-text pair of the batch is one yes-or-no question.  The paper starts at t = 10, b = -10, so
 that the many negatives do not drown the start.  Knows nothing of towers or of other processes.
 """
 
@@ -26,9 +26,9 @@ def sigmoid_loss(
 
 
 def sigmoid_loss_of(logits: Tensor, positives: Tensor | None = None) -> Tensor:
-    """Return the sigmoid loss of ready logits (B, B), row i a picture, column j a text.
+    """Return the sigmoid loss of ready logits (B, B), row i an image, column j a text.
 
-    `positives`: bool (B, B), True where picture i and text j belong together.  Those off the diagonal
+    `positives`: bool (B, B), True where image i and text j belong together.  Those off the diagonal
     are not negatives: they are pairs like the diagonal, which is one in any case.
     """
     pairs = torch.eye(logits.shape[0], dtype=torch.bool, device=logits.device)

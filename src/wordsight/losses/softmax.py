@@ -1,10 +1,10 @@
 """The softmax loss of CLIP (InfoNCE; Radford et al. 2021, figure 3; van den Oord et al. 2018).
 
-With unit rows x_i (pictures) and y_i (texts), scale t and logits z_ij = t x_i . y_j,
+With unit rows x_i (images) and y_i (texts), scale t and logits z_ij = t x_i . y_j,
 
     loss = 1/2 ( mean_i -log softmax_j(z_ij)[j = i]  +  mean_j -log softmax_i(z_ij)[i = j] ):
 
-each picture has to pick its own text among those of the batch, and each text its own picture.
+each image has to pick its own text among those of the batch, and each text its own image.
 This is the plain statement; it holds (B, B) numbers.  Knows nothing of towers or of other processes.
 """
 
@@ -25,9 +25,9 @@ def softmax_loss(image: Tensor, text: Tensor, scale: Tensor | float, *, positive
 
 
 def softmax_loss_of(logits: Tensor, positives: Tensor | None = None) -> Tensor:
-    """Return the symmetric softmax loss of ready logits (B, B), row i a picture, column j a text.
+    """Return the symmetric softmax loss of ready logits (B, B), row i an image, column j a text.
 
-    `positives`: bool (B, B), True where picture i and text j belong together.  Those off the diagonal
+    `positives`: bool (B, B), True where image i and text j belong together.  Those off the diagonal
     are not negatives: they are left out of the sums, and the diagonal is what has to be picked.
     """
     if positives is not None:

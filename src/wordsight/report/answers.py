@@ -1,4 +1,4 @@
-"""Recorded answers as HTML: measured bars, the grid of pairs, guesses with their shares, pictures found by a query."""
+"""Recorded answers as HTML: measured bars, the grid of pairs, guesses with their shares, images found by a query."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -57,7 +57,7 @@ def _grid_cell(result: Result | None) -> str:
 
 
 def guesses(folder: Path, answers: Answers) -> str:
-    """Return a card for each classified picture: truth, likeliest names and their shares."""
+    """Return a card for each classified image: truth, likeliest names and their shares."""
     cards = "".join(_guess(folder, answer) for answer in answers if answer["kind"] == SHOWN)
     return f'<div class="guesses">{cards}</div>' if cards else ""
 
@@ -68,8 +68,8 @@ def _guess(folder: Path, answer: Mapping[str, Any]) -> str:
     kind, sign = ("right-word", "✓") if right else ("wrong-word", "✗")
     verdict = f'<span class="{kind}">{sign} {escape(truth)}</span>'
     chances = "".join(_share(guess["name"], guess["share"]) for guess in answer["guesses"])
-    picture = image(folder / answer["image"], truth)
-    return f'<div class="guess">{picture}<div>{verdict}<div class="chances">{chances}</div></div></div>'
+    shown = image(folder / answer["image"], truth)
+    return f'<div class="guess">{shown}<div>{verdict}<div class="chances">{chances}</div></div></div>'
 
 
 def _share(name: str, share: float) -> str:
@@ -78,7 +78,7 @@ def _share(name: str, share: float) -> str:
 
 
 def searches(folder: Path, answers: Answers, kind: str) -> str:
-    """Return the queries of a kind, each with the pictures that were found."""
+    """Return the queries of a kind, each with the images that were found."""
     wide = " wide" if kind == "photos" else ""
     return "".join(
         f'<div class="query"><q>{escape(answer["query"])}</q> <span>{escape(answer.get("aside", ""))}</span></div>'
@@ -90,5 +90,5 @@ def searches(folder: Path, answers: Answers, kind: str) -> str:
 
 def _hit(folder: Path, hit: Mapping[str, Any]) -> str:
     kind = "" if hit["right"] is None else ("right" if hit["right"] else "wrong")
-    picture = image(folder / hit["image"], hit["said"])
-    return f'<figure class="{kind}">{picture}<figcaption>{hit["score"]:.2f} {escape(hit["said"])}</figcaption></figure>'
+    shown = image(folder / hit["image"], hit["said"])
+    return f'<figure class="{kind}">{shown}<figcaption>{hit["score"]:.2f} {escape(hit["said"])}</figcaption></figure>'

@@ -23,7 +23,7 @@ from wordsight.report.towers_figure import towers_figure
 
 MAIN = "unseen/zero-shot/top-1"  # the result that heads the page
 SEEN = "seen/zero-shot/top-1"
-FIGURE_PAIRS = 7  # rows of the dual-encoder picture
+FIGURE_PAIRS = 7  # rows of the dual-encoder image
 PANEL = 176  # pixels of a small matrix
 
 Story = Mapping[str, Any]
@@ -87,8 +87,8 @@ def _towers(folder: Path) -> str:
         return ""
     pairs = read_json(folder / "matrices" / "pairs.json")[:FIGURE_PAIRS]
     matrix = np.load(folder / "matrices" / steps[-1]["matrix"])[: len(pairs), : len(pairs)]
-    pictures = [folder / pair["image"] for pair in pairs]
-    figure = towers_figure(matrix, pictures=pictures, captions=[pair["caption"] for pair in pairs])
+    images = [folder / pair["image"] for pair in pairs]
+    figure = towers_figure(matrix, images=images, captions=[pair["caption"] for pair in pairs])
     said = f"Cosines after {steps[-1]['step']:,} steps. In training no such colour was seen with such a shape."
     return section("Two towers, one space", box(figure), note(said), text=_LESSON)
 

@@ -1,4 +1,4 @@
-"""The frame of a page: one self-contained HTML file, with the style inside and every picture as a data address.
+"""The frame of a page: one self-contained HTML file, with the style inside and every image as a data address.
 
     text = page("Title", lead="...", blocks=[section("Curves", figure), ...])
 

@@ -1,4 +1,4 @@
-"""The dual encoder as one picture with real numbers: pictures, captions, two towers and the matrix between them."""
+"""The dual encoder as one image with real numbers: images, captions, two towers and the matrix between them."""
 
 from collections.abc import Sequence
 from html import escape
@@ -14,13 +14,13 @@ ROOM = 130  # to the right, for the last caption
 STRONG = 0.7  # cosines above it are written in the paper's colour
 
 
-def towers_figure(matrix: Matrix, *, pictures: Sequence[Path], captions: Sequence[str]) -> str:
-    """Draw N pictures (rows) and N captions (columns) with their N x N cosines; 6 to 8 fit well."""
+def towers_figure(matrix: Matrix, *, images: Sequence[Path], captions: Sequence[str]) -> str:
+    """Draw N images (rows) and N captions (columns) with their N x N cosines; 6 to 8 fit well."""
     count = len(captions)
-    assert matrix.shape == (count, count) == (len(pictures), len(pictures))
+    assert matrix.shape == (count, count) == (len(images), len(images))
     side = count * CELL
     width, height = LEFT + side + ROOM, TOP + side + 16
-    parts = [_image_side(pictures, side), _text_side(captions, side), _cells(matrix)]
+    parts = [_image_side(images, side), _text_side(captions, side), _cells(matrix)]
     title = "Pictures go through the image tower, captions through the text tower; each cell is a cosine"
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{title}"><title>{title}</title>'
@@ -30,11 +30,11 @@ def towers_figure(matrix: Matrix, *, pictures: Sequence[Path], captions: Sequenc
     )
 
 
-def _image_side(pictures: Sequence[Path], side: int) -> str:
-    """Return the column of pictures, the image tower and the arrows into the rows."""
+def _image_side(images: Sequence[Path], side: int) -> str:
+    """Return the column of images, the image tower and the arrows into the rows."""
     parts = []
     size, x = CELL - 8, 120
-    for row, path in enumerate(pictures):
+    for row, path in enumerate(images):
         y = TOP + row * CELL + 4
         middle = y + size / 2
         parts.append(f'<image href="{address(path)}" x="8" y="{y}" width="{size}" height="{size}"/>')

@@ -1,7 +1,7 @@
 """The auxiliary loss "name the words": from the mean of the image tower's tokens, tell which words the caption has.
 
 A linear layer gives one logit for each entry of the vocabulary; the target is spread over the caption's
-entries in proportion to their rarity.  It gives every picture many targets where a small batch gives the
+entries in proportion to their rarity.  It gives every image many targets where a small batch gives the
 contrastive loss few negatives (Zhao et al. 2025, "SuperCLIP").  The layer is not part of the saved model.
 
 Shapes: B batch, T image tokens, D width of the image tower, V vocabulary.
@@ -43,7 +43,7 @@ class BagOfWordsHead(nn.Module):
         self._features = grid[:, self._first :].mean(dim=1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the loss for the texts (B, L) of the pictures seen last, a scalar."""
+        """Return the loss for the texts (B, L) of the images seen last, a scalar."""
         assert self._features is not None, "encode_image was not called"
         logits = self.linear(self._features).float()  # (B, V)
         self._features = None

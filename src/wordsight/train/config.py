@@ -21,8 +21,8 @@ class SourceConfig:
     """One source of pairs: `place` below `data.root`, `split` and `kind` as `open_source` takes them.
 
     `weight` is its share of the pairs drawn, beside those of the other sources; None: its number of
-    pictures.  `templates` (a named list or a file) makes texts of class names; `share` is how often such a
-    text is taken for a picture that has captions too.
+    images.  `templates` (a named list or a file) makes texts of class names; `share` is how often such a
+    text is taken for an image that has captions too.
     """
 
     place: str
@@ -38,7 +38,7 @@ class DataConfig:
     """Where pairs come from.
 
     `sources` are named freely, so that `data.sources.NAME.weight=2` can change one.  `pictures`: "cached"
-    decodes each picture once and keeps it `side` pixels wide, "stream" decodes at every use (for sets too
+    decodes each image once and keeps it `side` pixels wide, "stream" decodes at every use (for sets too
     large to keep).  `resize` is that of `PreprocessSpec`.  `run` is the number of pairs taken from one source
     before the next one's turn comes (see `LoaderSpec`).
     """

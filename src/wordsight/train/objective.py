@@ -45,7 +45,7 @@ class Objective:
 
 
 def accuracy(image: Tensor, text: Tensor, positives: Tensor) -> Tensor:
-    """Return the share of pictures (B, E) whose nearest text (B, E) in the batch is one of their own, a scalar."""
+    """Return the share of images (B, E) whose nearest text (B, E) in the batch is one of their own, a scalar."""
     with torch.autocast(image.device.type, enabled=False):
         nearest = (image @ text.T).argmax(dim=1, keepdim=True)  # (B, 1)
     return positives.gather(1, nearest).float().mean()

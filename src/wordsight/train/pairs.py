@@ -1,4 +1,4 @@
-"""The training pairs of a run: sources opened, pictures cached or streamed, the vocabulary learned from their words."""
+"""The training pairs of a run: sources opened, images cached or streamed, the vocabulary learned from their words."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -37,23 +37,23 @@ class Pairs:
 
 
 def open_pairs(config: DataConfig) -> Pairs:
-    """Open all sources of a recipe; pictures that are to be cached are decoded now, with a progress bar."""
+    """Open all sources of a recipe; images that are to be cached are decoded now, with a progress bar."""
     names, sources, sets, weights, patterns = [], [], [], [], []
     for name, source in config.sources.items():
         opened = open_source(Path(config.root) / source.place, split=source.split, kind=source.kind)
-        pictures = _pictures(opened, config)
+        images = _image_set(opened, config)
         own = templates(source.templates) if source.templates else []
         names.append(name)
         sources.append(opened)
-        sets.append(LabelTexts(pictures, own, share=source.share) if own else pictures)
-        weights.append(float(len(pictures)) if source.weight is None else source.weight)
+        sets.append(LabelTexts(images, own, share=source.share) if own else images)
+        weights.append(float(len(images)) if source.weight is None else source.weight)
         patterns.append(tuple(own))
     if sum(weights) <= 0:
         raise ConfigError("the weights of all sources are 0", cure="give one a weight above 0")
     return Pairs(tuple(names), tuple(sources), tuple(sets), tuple(weights), tuple(patterns))
 
 
-def _pictures(source: Source, config: DataConfig) -> Any:
+def _image_set(source: Source, config: DataConfig) -> Any:
     if config.pictures == "cached":
         return build_cache(source, size=config.side, resize=config.resize)
     return ShardStream(source, size=config.side, resize=config.resize)

@@ -20,7 +20,7 @@ from wordsight.train.precision import autocast
 
 
 class TowersEncoder:
-    """Towers in memory as an `Encoder`: pictures and texts to unit rows."""
+    """Towers in memory as an `Encoder`: images and texts to unit rows."""
 
     fingerprint = ""  # the weights change with every step
 
@@ -53,7 +53,7 @@ class TowersEncoder:
 
 
 class Validation:
-    """The tasks of a recipe, their pictures decoded once."""
+    """The tasks of a recipe, their images decoded once."""
 
     def __init__(self, config: ValidationConfig, *, root: Path, encoder: TowersEncoder, spec: Any) -> None:
         self._encoder = encoder

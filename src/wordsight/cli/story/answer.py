@@ -1,4 +1,4 @@
-"""Use the learned towers as one uses any model: classify pictures, index a folder, search by words and by picture."""
+"""Use the learned towers as one uses any model: classify images, index a folder, search by words and by image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from wordsight.data.scenes import Scene, all_pairs, describe, read_scenes
 from wordsight.embeddings.model import Model
 from wordsight.search.library import Hit, Library, open_library
 
-CARDS = 9  # classified pictures that are shown
+CARDS = 9  # classified images that are shown
 STRIDE = 53  # between them, so that they differ
 GUESSES = 3
 HITS = 8
@@ -75,7 +75,7 @@ def _ask(library: Library, question: Question, drawn: Mapping[str, Scene], folde
 
 
 def _like(library: Library, folder: Path, drawn: Mapping[str, Scene]) -> dict[str, Any]:
-    """Ask with a picture the gallery does not hold, and a word that moves it."""
+    """Ask with an image the gallery does not hold, and a word that moves it."""
     path, scene = read_scenes(folder / "scenes" / "unseen")[1]
     hits = library.search([str(path), f"1:{scene.shape}s"], k=HITS)
     shown = [_shown(hit, {"shape": scene.shape, "colour": scene.colour}, drawn, folder) for hit in hits]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wordsight.evaluate.encode import Encoder
 
 RECIPE = "scenes"
-PICTURES = 16  # rows of the matrix: one scene of each held-out pair
+IMAGES = 16  # rows of the matrix: one scene of each held-out pair
 FIRST = 8  # steps at which the matrix is recorded first; then at twice as many, and so on
 MEASURED = {"unseen": 480, "seen": 240, "gallery": 1280}  # scenes drawn beside those for training
 TEMPLATES = "{}\n{}s\ntwo {}s\nthree {}s\n"
@@ -77,17 +77,17 @@ def learn(notebook: Notebook, changes: Sequence[str], *, device: str) -> Path:
 class Watcher:
     """Records the cosines of a few new scenes with their captions while the towers learn.
 
-    `matrices/pairs.json` names pictures and captions; `matrices/steps.jsonl` a .npy file for each step recorded.
+    `matrices/pairs.json` names images and captions; `matrices/steps.jsonl` a .npy file for each step recorded.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "matrices"
-        drawn = read_scenes(folder / "scenes" / "unseen")[:PICTURES]
-        self._pictures = [path for path, _ in drawn]
+        drawn = read_scenes(folder / "scenes" / "unseen")[:IMAGES]
+        self._images = [path for path, _ in drawn]
         self._captions = [describe(scene, with_place=True) for _, scene in drawn]
         pairs = [
             {"image": path.relative_to(folder).as_posix(), "caption": caption}
-            for path, caption in zip(self._pictures, self._captions, strict=True)
+            for path, caption in zip(self._images, self._captions, strict=True)
         ]
         write_json(self._folder / "pairs.json", pairs)
         self._list = self._folder / "steps.jsonl"
@@ -102,7 +102,7 @@ class Watcher:
         """Record the matrix at this step, unless it is recorded."""
         if step in self._done:
             return
-        cosines = encoder.embed_images(self._pictures) @ encoder.embed_texts(self._captions).T  # (N, N)
+        cosines = encoder.embed_images(self._images) @ encoder.embed_texts(self._captions).T  # (N, N)
         name = f"step-{step:06d}.npy"
         with atomic_write(self._folder / name) as handle:
             np.save(handle, cosines.astype(np.float32))

@@ -81,7 +81,7 @@ CHOICES: dict[str, Callable[[Scene], list[Scene]]] = {
 
 
 def _choice(model: Model, drawn: Drawn, attribute: str) -> Result:
-    """Each picture chooses among captions that differ in one attribute only."""
+    """Each image chooses among captions that differ in one attribute only."""
     asked = [(path, scene, CHOICES[attribute](scene)) for path, scene in drawn if CHOICES[attribute](scene)]
     captions = [[describe(one, with_place=attribute == "place") for one in choices] for _, _, choices in asked]
     texts = list(dict.fromkeys(text for group in captions for text in group))

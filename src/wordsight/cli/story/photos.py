@@ -1,6 +1,6 @@
 """Real photos: those that installed packages bring along, searched with the bundled model.
 
-The pictures are copied, made smaller, into the demo's folder; the package's own folder is only read.
+The images are copied, made smaller, into the demo's folder; the package's own folder is only read.
 """
 
 import importlib.util
@@ -15,12 +15,12 @@ from wordsight.cli.story.notebook import Notebook
 if TYPE_CHECKING:
     from wordsight.search.library import Library
 
-SOURCES = {"skimage": "data", "sklearn": "datasets/images"}  # package: where its pictures lie
+SOURCES = {"skimage": "data", "sklearn": "datasets/images"}  # package: where its images lie
 SUFFIXES = (".jpg", ".jpeg", ".png")  # what photos come as; other files there are for tests of readers
 CHARTS = {"chessboard_GRAY", "chessboard_RGB", "color", "logo", "phantom", "horse", "microaneurysms"}  # no photos
 TWINS = {"motorcycle_right"}  # the same scene for the other eye
 SIDE = 480  # pixels of the longer side of a copy
-LEAST = 128  # pixels; what is smaller is a sign, not a picture
+LEAST = 128  # pixels; what is smaller is a sign, not an image
 HITS = 4
 QUESTIONS = {  # query: the one photo (file name without suffix) that shows it
     "a cat": "skimage-chelsea",
@@ -108,16 +108,16 @@ def _copy(place: Path, folder: Path, package: str) -> list[str]:
     found = find_images(place) if place.is_dir() else ()
     for path in (path for path in found if path.suffix.lower() in SUFFIXES and path.stem not in CHARTS | TWINS):
         try:
-            picture = Image.fromarray(decode(path))
+            image = Image.fromarray(decode(path))
         except InputError as error:
             notice(f"left out: {error}")
             continue
-        if min(picture.size) < LEAST:
+        if min(image.size) < LEAST:
             continue
-        picture.thumbnail((SIDE, SIDE))
+        image.thumbnail((SIDE, SIDE))
         name = f"{package}-{path.stem}"
         with atomic_write(folder / f"{name}.jpg") as handle:
-            picture.save(handle, "JPEG", quality=88)
+            image.save(handle, "JPEG", quality=88)
         names.append(name)
     return names
 
