@@ -144,9 +144,9 @@ def test_a_vocabulary_is_taken_in_either_form(tmp_path):
     (tmp_path / "a.model").write_bytes(b"pieces")
     (tmp_path / "a.json").write_bytes(b"{}")
     pieces = convert.with_vocabulary(Checkpoint(spec, {}), tmp_path / "a.model")
-    assert (pieces.spec.tokenizer.kind, dict(pieces.vocabulary)) == ("sentencepiece", {"spiece.model": b"pieces"})
+    assert (pieces.spec.tokenizer.kind, dict(pieces.tokenizer_files)) == ("sentencepiece", {"spiece.model": b"pieces"})
     other = convert.with_vocabulary(Checkpoint(spec, {}), tmp_path / "a.json")
-    assert dict(other.vocabulary) == {"tokenizer.json": b"{}"}
+    assert dict(other.tokenizer_files) == {"tokenizer.json": b"{}"}
     assert (other.spec.tokenizer.kind, other.spec.tokenizer.end_id) == ("tokenizers", 1)
     with pytest.raises(UsageError, match=r"needs spiece\.model"):
         convert.with_vocabulary(Checkpoint(spec, {}), tmp_path / "gone.model")

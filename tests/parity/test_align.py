@@ -132,7 +132,7 @@ def test_a_temperature_below_nothing_and_a_tokenizer_too_large_are_refused(place
     config = json.loads((place / "config.json").read_text())
     config["text_config"]["vocab_size"] = 50
     (place / "config.json").write_text(json.dumps(config))
-    with pytest.raises(FormatError, match="knows 50 words"):
+    with pytest.raises(FormatError, match="has 50 tokens"):
         read_any(place)
 
 

@@ -133,7 +133,7 @@ def theirs(path, *, head=True):
 
 
 def ours(checkpoint, tmp_path):
-    whole = replace(checkpoint, vocabulary={"spiece.model": pieces()})
+    whole = replace(checkpoint, tokenizer_files={"spiece.model": pieces()})
     save_checkpoint(whole, tmp_path / "ours")
     towers = load_towers(tmp_path / "ours")
     pixels, tokens = inputs()
@@ -233,14 +233,14 @@ def test_tokenizer_is_asked_for_and_found_beside(tmp_path):
     with pytest.raises(UsageError, match=r"spiece\.model"):
         save_checkpoint(bare, tmp_path / "ours")
     (tmp_path / "sentencepiece.model").write_bytes(pieces())
-    assert list(read_any(tmp_path).vocabulary) == ["spiece.model"]
+    assert list(read_any(tmp_path).tokenizer_files) == ["spiece.model"]
 
 
 def test_what_the_file_has_no_room_for_lies_beside_it_or_is_said(tmp_path, capsys):
     np.savez(tmp_path / "model.npz", **model())
-    whole = replace(read_any(tmp_path / "model.npz"), vocabulary={"spiece.model": pieces()})
+    whole = replace(read_any(tmp_path / "model.npz"), tokenizer_files={"spiece.model": pieces()})
     write_as(whole, tmp_path / "back", "bigvision")
-    assert read_any(tmp_path / "back").vocabulary == whole.vocabulary
+    assert read_any(tmp_path / "back").tokenizer_files == whole.tokenizer_files
     assert "preprocessing" not in capsys.readouterr().err
     smooth = replace(whole.spec, preprocess=replace(whole.spec.preprocess, antialias=True))
     write_as(replace(whole, spec=smooth), tmp_path / "smooth", "bigvision")
@@ -286,7 +286,7 @@ def golden():
 def test_beside_flax(name, golden, tmp_path):
     mine = {key.removeprefix(f"{name}/"): value for key, value in golden.items() if key.startswith(f"{name}/")}
     np.savez(tmp_path / "model.npz", **{key: value for key, value in mine.items() if key.startswith("params/")})
-    checkpoint = replace(read_any(tmp_path / "model.npz"), vocabulary={"spiece.model": pieces(60)})
+    checkpoint = replace(read_any(tmp_path / "model.npz"), tokenizer_files={"spiece.model": pieces(60)})
     save_checkpoint(checkpoint, tmp_path / "ours")
     towers = load_towers(tmp_path / "ours")
     with torch.no_grad():

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import openclip_words_side as words
+import openclip_tokenizer_side as tokenizers
 import pytest
 import torch
 import transformers
@@ -126,7 +126,7 @@ def test_timm_image_towers(case, tmp_path):
 
 
 def gemma(place):
-    return words.siglip(place, pad="<pad>")
+    return tokenizers.siglip(place, pad="<pad>")
 
 
 BERT = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 80}
@@ -142,20 +142,20 @@ M2M = {"d_model": 48, "encoder_layers": 2, "encoder_attention_heads": 4, "encode
 M2M |= {"decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 64}
 
 TEXTS = [
-    ("roberta", ROBERTA, words.xlm, {"hf_proj_type": "mlp", "hf_pooler_type": "mean_pooler"}),
-    ("xlm-roberta", ROBERTA, words.xlm, {"hf_proj_type": "linear", "hf_pooler_type": "mean_pooler"}),
-    ("xlm-roberta", ROBERTA, words.xlm, {}),
-    ("bert", BERT, words.bert, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}),
-    ("bert", BERT, words.bert, {"hf_proj_type": None, "hf_pooler_type": None}),
-    ("bert", BERT, words.bert, {"hf_proj_type": "mlp", "hf_pooler_type": "cls_last_hidden_state_pooler"}),
+    ("roberta", ROBERTA, tokenizers.xlm, {"hf_proj_type": "mlp", "hf_pooler_type": "mean_pooler"}),
+    ("xlm-roberta", ROBERTA, tokenizers.xlm, {"hf_proj_type": "linear", "hf_pooler_type": "mean_pooler"}),
+    ("xlm-roberta", ROBERTA, tokenizers.xlm, {}),
+    ("bert", BERT, tokenizers.bert, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}),
+    ("bert", BERT, tokenizers.bert, {"hf_proj_type": None, "hf_pooler_type": None}),
+    ("bert", BERT, tokenizers.bert, {"hf_proj_type": "mlp", "hf_pooler_type": "cls_last_hidden_state_pooler"}),
     ("mt5", T5, gemma, {"hf_proj_type": "linear", "hf_pooler_type": "mean_pooler"}),
-    ("m2m_100", M2M, words.xlm, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}),
+    ("m2m_100", M2M, tokenizers.xlm, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}),
 ]
 
 
 def text_folder(place, kind, config, *, vocabulary, text):
     """A hub folder with a tiny text trunk, whose config.json lies in it."""
-    config = {**config, "vocab_size": vocabulary(place), "pad_token_id": 1 if vocabulary is words.xlm else 0}
+    config = {**config, "vocab_size": vocabulary(place), "pad_token_id": 1 if vocabulary is tokenizers.xlm else 0}
     transformers.CONFIG_MAPPING[kind](**config).save_pretrained(place)
     text = {"hf_model_name": str(place), "hf_model_pretrained": False, "hf_tokenizer_name": str(place)} | text
     return {"embed_dim": 48, "vision_cfg": VISION, "text_cfg": text | {"context_length": 16}, "custom_text": True}
@@ -177,7 +177,7 @@ def test_both_towers_foreign_with_sigmoid_scores(tmp_path):
     """As NLLB's and BiomedCLIP's kinds: neither tower is ours."""
     place = tmp_path / "theirs"
     text = {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}
-    cfg = text_folder(place, "m2m_100", M2M, vocabulary=words.xlm, text=text)
+    cfg = text_folder(place, "m2m_100", M2M, vocabulary=tokenizers.xlm, text=text)
     cfg["vision_cfg"] = {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
     cfg |= {"init_logit_bias": -10}
     folder_of(place, make(cfg, "CustomTextCLIP"), cfg)

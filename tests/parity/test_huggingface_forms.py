@@ -178,7 +178,7 @@ def test_where_a_text_is_read(end, tmp_path):
     make("clip", text).save_pretrained(tmp_path / "theirs")
     checkpoint = read_any(tmp_path / "theirs")
     spec = replace(checkpoint.spec.tokenizer, kind="clip-bpe", vocabulary="own")
-    whole = replace(checkpoint, spec=replace(checkpoint.spec, tokenizer=spec), vocabulary={"merges.txt": b""})
+    whole = replace(checkpoint, spec=replace(checkpoint.spec, tokenizer=spec), tokenizer_files={"merges.txt": b""})
     save_checkpoint(whole, tmp_path / "ours")
     tokens = torch.randint(0, 20, (40, 12), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -118,7 +118,7 @@ def test_how_many_words_stands_in_the_tokenizer_where_the_trunk_is_one_of_transf
 
 
 def tmp_tokenizer(checkpoint, place):
-    for name, content in checkpoint.vocabulary.items():
+    for name, content in checkpoint.tokenizer_files.items():
         (place / name).write_bytes(content)
     return open_tokenizer(checkpoint.spec.tokenizer, place)
 

@@ -2,7 +2,7 @@
 
 import json
 
-import openclip_words_side as words
+import openclip_tokenizer_side as tokenizers
 import pytest
 import torch
 from compare import record
@@ -39,7 +39,7 @@ def folder(monkeypatch, tmp_path):
 
     monkeypatch.setitem(_registry._model_entrypoints, NAME, entry)
     place = tmp_path / "theirs"
-    values = siglip_cfg(NAME, words.siglip(place), act_kwargs={"approximate": "tanh"})
+    values = siglip_cfg(NAME, tokenizers.siglip(place), act_kwargs={"approximate": "tanh"})
     model = make(values, "CustomTextCLIP").eval()
     with torch.no_grad():  # which starts at nothing
         model.visual.trunk.embeds.pos_embed.normal_()

@@ -14,7 +14,7 @@ from wordsight.weights.formats.openclip import format as openclip
 from wordsight.weights.formats.openclip import guess as openclip_guess
 from wordsight.weights.formats.openclip import native as openclip_native
 from wordsight.weights.formats.openclip import timm_vit as openclip_timm
-from wordsight.weights.formats.openclip.config import Config, preprocessing, typed
+from wordsight.weights.formats.openclip.config import OpenClipConfig, preprocessing, typed
 
 NAMES = open_clip.list_models()
 
@@ -40,7 +40,7 @@ def test_true_sizes_are_ours(start):
     """On the meta device: numbers that take no memory."""
     for name in OWN[start::4]:
         cfg = open_clip.get_model_config(name)
-        config = Config(typed(cfg, name), preprocessing({}, name), json.loads(json.dumps(cfg)))
+        config = OpenClipConfig(typed(cfg, name), preprocessing({}, name), json.loads(json.dumps(cfg)))
         kind = "CoCa" if "multimodal_cfg" in cfg else "CustomTextCLIP" if cfg.pop("custom_text", False) else "CLIP"
         cfg.pop("custom_text", None)
         for tower in ("vision_cfg", "text_cfg", "multimodal_cfg"):  # two layers are enough to see all names
@@ -50,7 +50,7 @@ def test_true_sizes_are_ours(start):
             model = getattr(open_clip, kind)(**cfg)
         state = {key: np.broadcast_to(np.float32(0), tuple(value.shape)) for key, value in model.state_dict().items()}
         raw = config.raw | {key: cfg[key] for key in ("vision_cfg", "text_cfg")}
-        config = Config(typed(raw, name), config.preprocess, raw)
+        config = OpenClipConfig(typed(raw, name), config.preprocess, raw)
         keys = Keys(state, where=name)
         keys.drop(*(key for key in state if key.startswith("text_decoder.")), "logit_scale", "logit_bias")
         image, ours = openclip._read_image(keys, config)

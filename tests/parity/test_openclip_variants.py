@@ -1,11 +1,11 @@
-"""The families that open_clip's configurations hold beside CLIP: SigLIP, CoCa, CLIPA, MetaCLIP 2, each with its words."""
+"""The families that open_clip's configurations hold beside CLIP: SigLIP, CoCa, CLIPA, MetaCLIP 2, each with its tokenizer."""
 
 import functools
 import json
 from dataclasses import replace
 
 import numpy as np
-import openclip_words_side as words
+import openclip_tokenizer_side as tokenizers
 import pytest
 import timm
 import torch
@@ -18,9 +18,9 @@ from wordsight.towers.spec import TextTowerSpec
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import format as openclip
 from wordsight.weights.formats.openclip import timm_vit as openclip_timm
-from wordsight.weights.formats.openclip.config import Text, preprocess_cfg
+from wordsight.weights.formats.openclip.config import TextCfg, preprocess_cfg
 from wordsight.weights.formats.openclip.guess import guessed
-from wordsight.weights.formats.openclip.tokenizer import read_words
+from wordsight.weights.formats.openclip.tokenizer import read_tokenizer
 
 HALF = [0.5, 0.5, 0.5]
 SIGLIP = {"mean": HALF, "std": HALF, "interpolation": "bicubic", "resize_mode": "squash"}
@@ -84,7 +84,7 @@ def test_siglip(version, tower, tmp_path, monkeypatch):
         "vit_base_patch8_siglip_36", class_token=False, global_pool="map", act_layer=["gelu", "gelu_tanh"][version - 1]
     )
     place = tmp_path / "theirs"
-    size = words.siglip(place, pad=["</s>", "<pad>"][version - 1])
+    size = tokenizers.siglip(place, pad=["</s>", "<pad>"][version - 1])
     cfg = siglip_cfg(name, size + 3)
     if version == 2:
         monkeypatch.setattr(openclip_timm, "TANH", {("base", 8, 36)})
@@ -99,7 +99,7 @@ def test_siglip(version, tower, tmp_path, monkeypatch):
 def test_texts_are_filled_up_on_the_side_that_the_tokenizer_says(tower, tmp_path):
     name = tower("vit_base_patch8_siglip_36", class_token=False, global_pool="map")
     place = tmp_path / "theirs"
-    cfg = siglip_cfg(name, words.siglip(place))
+    cfg = siglip_cfg(name, tokenizers.siglip(place))
     settings = json.loads((place / "tokenizer_config.json").read_text()) | {"padding_side": "left"}
     (place / "tokenizer_config.json").write_text(json.dumps(settings))
     folder_of(place, make(cfg, "CustomTextCLIP"), cfg, SIGLIP)
@@ -110,10 +110,10 @@ def test_texts_are_filled_up_on_the_side_that_the_tokenizer_says(tower, tmp_path
 def test_siglip_weights_alone(tower, tmp_path):
     name = tower("vit_base_patch8_siglip_36", class_token=False, global_pool="map")
     place = tmp_path / "theirs"
-    cfg = siglip_cfg(name, words.siglip(place))
+    cfg = siglip_cfg(name, tokenizers.siglip(place))
     model = make(cfg, "CustomTextCLIP")
     expected = theirs(folder_of(place, model, cfg, SIGLIP))
-    words.siglip(tmp_path / "alone")
+    tokenizers.siglip(tmp_path / "alone")
     torch.save(model.state_dict(), tmp_path / "alone" / "siglip.pt")
     checkpoint, images, texts = ours(tmp_path / "alone" / "siglip.pt", tmp_path / "ours")
     record("SigLIP in open_clip's layout, weights alone", "open_clip_torch", images, expected[0])
@@ -133,7 +133,7 @@ def test_siglip_weights_alone_beside_words_of_another_library_are_refused(tower,
 def test_siglip_of_uneven_mlp_without_text_projection(tower, tmp_path):
     name = tower("vit_so400m_patch8_siglip_36", class_token=False, global_pool="map", mlp_ratio=3.7362)
     place = tmp_path / "theirs"
-    cfg = siglip_cfg(name, words.siglip(place), proj_type="none", mlp_ratio=3.7362)
+    cfg = siglip_cfg(name, tokenizers.siglip(place), proj_type="none", mlp_ratio=3.7362)
     folder_of(place, make(cfg, "CustomTextCLIP"), cfg, SIGLIP)
     both_ways("SigLIP So400m i18n in open_clip's layout", place, tmp_path)
 
@@ -176,7 +176,7 @@ def test_the_sizes_of_timm_towers_are_timms():
 def test_sizes_that_timm_does_not_have_cannot_be_written(tower, tmp_path, monkeypatch):
     name = tower("vit_base_patch8_siglip_36", class_token=False, global_pool="map")
     place = tmp_path / "theirs"
-    cfg = siglip_cfg(name, words.siglip(place))
+    cfg = siglip_cfg(name, tokenizers.siglip(place))
     folder_of(place, make(cfg, "CustomTextCLIP"), cfg, SIGLIP)
     checkpoint, _, _ = ours(place, tmp_path / "ours")
     monkeypatch.undo()
@@ -189,7 +189,7 @@ def test_sizes_that_timm_does_not_have_cannot_be_written(tower, tmp_path, monkey
 
 def test_clipa(tmp_path):
     place = tmp_path / "theirs"
-    text = TEXT | {"vocab_size": words.bert(place) + 5, "hf_tokenizer_name": "bert-base-uncased"}
+    text = TEXT | {"vocab_size": tokenizers.bert(place) + 5, "hf_tokenizer_name": "bert-base-uncased"}
     text |= {"tokenizer_kwargs": {"strip_sep_token": True}, "pool_type": "last", "no_causal_mask": True}
     vision = VISION | {"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True}
     cfg = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": text}
@@ -201,7 +201,7 @@ def test_clipa(tmp_path):
 def test_metaclip_2(tmp_path):
     place = tmp_path / "theirs"
     text = TEXT | {
-        "vocab_size": words.xlm(place) + 2,
+        "vocab_size": tokenizers.xlm(place) + 2,
         "hf_tokenizer_name": "facebook/xlm-v-base",
         "pool_type": "eos",
         "eos_id": 2,
@@ -276,7 +276,7 @@ def test_a_preprocessing_that_differs_by_levels_is_said(capsys):
 
 def test_what_fills_up_short_texts_is_said_where_no_file_says_it(tmp_path):
     place = tmp_path / "theirs"
-    text = TEXT | {"vocab_size": words.xlm(place) + 2, "hf_tokenizer_name": "x", "pool_type": "eos", "eos_id": 2}
+    text = TEXT | {"vocab_size": tokenizers.xlm(place) + 2, "hf_tokenizer_name": "x", "pool_type": "eos", "eos_id": 2}
     cfg = {"embed_dim": 48, "vision_cfg": VISION, "text_cfg": text}
     folder_of(place, make(cfg), cfg)
     (place / "tokenizer_config.json").unlink()
@@ -287,12 +287,12 @@ def test_what_fills_up_short_texts_is_said_where_no_file_says_it(tmp_path):
 
 @pytest.mark.parametrize(("size", "pad"), [(32000, 1), (31000, 0)])
 def test_siglips_vocabularies_fill_up_with_their_end(size, pad, tmp_path):
-    words.siglip(tmp_path)
+    tokenizers.siglip(tmp_path)
     (tmp_path / "tokenizer_config.json").unlink()
     (tmp_path / "x.pt").touch()
-    cfg = Text(vocab_size=size, hf_tokenizer_name="x", tokenizer_kwargs={"clean": "canonicalize"})
+    cfg = TextCfg(vocab_size=size, hf_tokenizer_name="x", tokenizer_kwargs={"clean": "canonicalize"})
     text = TextTowerSpec(vocabulary_size=size, mask="none", pool="last")
-    assert read_words(CheckpointFiles(tmp_path), cfg, text)[0].pad_id == pad
+    assert read_tokenizer(CheckpointFiles(tmp_path), cfg, text)[0].pad_id == pad
 
 
 @pytest.mark.parametrize(("size", "end"), [(901629, 2), (250100, 1), (250002, None)])

@@ -142,13 +142,13 @@ def pieces(tmp_path_factory) -> Path:
     return folder
 
 
-PIECES = {"kind": "sentencepiece", "end_id": 1, "pad_id": 1}
+SENTENCEPIECE = {"kind": "sentencepiece", "end_id": 1, "pad_id": 1}
 
 
 @pytest.mark.parametrize("length", [3, LENGTH, 64])
 def test_siglip_is_transformers(pieces: Path, length: int) -> None:
     tokenizer = transformers.SiglipTokenizer(str(pieces / "spiece.model"))
-    same(ours(pieces, cleaning="siglip", context_length=length, **PIECES), padded(tokenizer, length=length))
+    same(ours(pieces, cleaning="siglip", context_length=length, **SENTENCEPIECE), padded(tokenizer, length=length))
 
 
 def test_big_visions_sticky_end(pieces: Path) -> None:
@@ -159,7 +159,7 @@ def test_big_visions_sticky_end(pieces: Path) -> None:
         lower = "".join(letter.lower() if letter.isascii() else letter for letter in text)
         row = [*processor.EncodeAsIds(lower), 1]
         wanted.append([*row[: LENGTH - 1], row[-1]] if len(row) >= LENGTH else row + [1] * (LENGTH - len(row)))
-    same(ours(pieces, cleaning="lower-ascii", **PIECES), wanted)
+    same(ours(pieces, cleaning="lower-ascii", **SENTENCEPIECE), wanted)
 
 
 # --- tokenizer.json

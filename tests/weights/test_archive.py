@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import hostile
 
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.weights.archive.pickles import Record
+from wordsight.weights.archive.pickles import PickledObject
 from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.archive.table import read_tree
 from wordsight.weights.archive.torchfile import write_torch
@@ -123,7 +123,7 @@ def test_torchscript_archives(how, tmp_path):
     made = torch.jit.script(model) if how == "script" else torch.jit.trace(model, torch.randn(2, 3).half())
     torch.jit.save(made, tmp_path / "x.pt")
     found = CheckpointFiles(tmp_path / "x.pt")
-    assert isinstance(found.tree, Record)
+    assert isinstance(found.tree, PickledObject)
     assert set(found.tensors) == set(made.state_dict())
     assert all(same(found.tensors[name], tensor) for name, tensor in made.state_dict().items())
 

@@ -158,7 +158,7 @@ def test_the_fingerprint_is_the_documented_one(folder, towers):
 
 def test_a_checkpoint_makes_the_round_trip_without_torch(folder, tmp_path, towers):
     checkpoint = read_checkpoint(folder)
-    assert checkpoint.vocabulary == {"merges.txt": MERGES.encode()}
+    assert checkpoint.tokenizer_files == {"merges.txt": MERGES.encode()}
     assert np.array_equal(checkpoint.state["text_projection"], towers.text_projection.detach().numpy())
     said = dataclasses.replace(checkpoint, assumed=("Assumed this.",), origin={"format": "test"})
     manifest = save_checkpoint(said, tmp_path / "again")

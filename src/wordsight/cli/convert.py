@@ -18,7 +18,7 @@ from wordsight.base.progress import notice
 
 if TYPE_CHECKING:
     from wordsight.weights.checkpoint import Checkpoint
-    from wordsight.weights.find import Place
+    from wordsight.weights.find import ModelLocation
 
 FORMATS = ("wordsight", "onnx", "openai", "openclip", "huggingface", "bigvision", "eva", "mobileclip", "perception")
 RESIZED = {"image.size": "size", "text.context_length": "context_length"}  # for which positions are interpolated
@@ -50,14 +50,14 @@ def run(args: Namespace) -> int:
         raise UsageError(f"format {args.to!r} is unknown", cure=f"use --to {' or '.join(FORMATS)}")
     from wordsight.weights.find import locate
 
-    place = locate(args.source)
+    location = locate(args.source)
     if args.to == "onnx":
-        return to_onnx(place, args)
-    if args.target.resolve() == place.path.resolve():
-        raise UsageError(f"OUT is IN, {args.target}", cure="choose another place")
+        return to_onnx(location, args)
+    if args.target.resolve() == location.path.resolve():
+        raise UsageError(f"OUT is IN, {args.target}", cure="choose another folder")
     if args.to != "wordsight" and args.target.is_dir() and any(args.target.iterdir()):
         raise UsageError(f"OUT, {args.target}, holds other files", cure="choose an empty or a new folder")
-    checkpoint = checkpoint_of(place, args)
+    checkpoint = checkpoint_of(location, args)
     if args.to == "wordsight":
         from wordsight.weights.folder import save_checkpoint
 
@@ -71,7 +71,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def to_onnx(place: "Place", args: Namespace) -> int:
+def to_onnx(location: "ModelLocation", args: Namespace) -> int:
     """Write the graphs and how well they agree with the towers."""
     changed = args.set or args.tokenizer or args.part or args.half
     with tempfile.TemporaryDirectory() as aside:
@@ -79,12 +79,12 @@ def to_onnx(place: "Place", args: Namespace) -> int:
             from wordsight.weights.folder import save_checkpoint
 
             source = Path(aside) / "model"
-            save_checkpoint(checkpoint_of(place, args), source)
+            save_checkpoint(checkpoint_of(location, args), source)
         else:
             from wordsight.weights.find import find_model
 
             source = find_model(args.source)
-        notice(f"exporting {place.name or place.path} and comparing with the towers ...")
+        notice(f"exporting {location.name or location.path} and comparing with the towers ...")
         out = None if args.target.resolve() == source.resolve() else args.target
         export = resolve("wordsight.engines.export:export", extra="models")
         options = {"keep": args.keep} if args.keep else {}
@@ -94,14 +94,14 @@ def to_onnx(place: "Place", args: Namespace) -> int:
     return 0
 
 
-def checkpoint_of(place: "Place", args: Namespace) -> "Checkpoint":
+def checkpoint_of(location: "ModelLocation", args: Namespace) -> "Checkpoint":
     """Return the model in memory, with what was said on the command line."""
     from wordsight.weights.folder import read_checkpoint
     from wordsight.weights.formats.table import read_any
 
-    checkpoint = read_checkpoint(place.path) if place.ours else read_any(place.path, part=args.part)
-    if place.name:
-        checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=place.name))
+    checkpoint = read_checkpoint(location.path) if location.ours else read_any(location.path, part=args.part)
+    if location.name:
+        checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=location.name))
     checkpoint = changed(checkpoint, args.set)
     if args.tokenizer is not None:
         checkpoint = with_vocabulary(checkpoint, args.tokenizer)
@@ -128,7 +128,7 @@ def with_vocabulary(checkpoint: "Checkpoint", file: Path) -> "Checkpoint":
         why = "comes with the published vocabulary" if name is None else f"needs {name}"
         raise UsageError(f"--tokenizer {file}: the model {why}", cure="leave it out, or name a file")
     spec = replace(checkpoint.spec, tokenizer=tokenizer)
-    return replace(checkpoint, spec=spec, vocabulary={name: file.read_bytes()})
+    return replace(checkpoint, spec=spec, tokenizer_files={name: file.read_bytes()})
 
 
 def changed(checkpoint: "Checkpoint", assignments: Sequence[str]) -> "Checkpoint":

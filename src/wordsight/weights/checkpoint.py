@@ -1,4 +1,6 @@
-"""A model in memory as every format reads and writes it: spec, weights under our names, vocabulary.  Free of PyTorch.
+"""A model in memory as every format reads and writes it: spec, weights under our names, tokenizer files.
+
+Free of PyTorch.
 
     checkpoint = read_any(Path("open_clip_model.safetensors"))    # wordsight.weights.formats.table
     save_checkpoint(checkpoint, folder)                           # wordsight.weights.folder
@@ -27,7 +29,7 @@ class Checkpoint:
     """What a file or folder of any format holds.
 
     `state` has the parameter names of `wordsight.towers` (`logit_scale` is the logarithm of the scale).
-    `vocabulary` holds the tokenizer's files by the name they have in a model folder ("merges.txt",
+    `tokenizer_files` holds them by the name they have in a model folder ("merges.txt",
     "tokenizer.json", "spiece.model"). `graphs` holds the files of finished ONNX graphs ("image", "text") where
     there are no weights. `assumed` are sentences on what the file does not determine, each
     with the way to say otherwise. `origin` says where it came from ("format", "file", "revision"...).
@@ -35,7 +37,7 @@ class Checkpoint:
 
     spec: ModelSpec
     state: Mapping[str, Array]
-    vocabulary: Mapping[str, bytes] = field(default_factory=dict)
+    tokenizer_files: Mapping[str, bytes] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
     card: str = ""

@@ -18,7 +18,7 @@ from typing import Any
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import read_json
 from wordsight.weights.archive.lazy import Stored, Tensors
-from wordsight.weights.archive.pickles import Record
+from wordsight.weights.archive.pickles import PickledObject
 from wordsight.weights.archive.table import SUFFIXES, read_tree
 from wordsight.weights.archive.torchread import flattened
 
@@ -45,7 +45,7 @@ WRAPPERS = ("module.", "_orig_mod.")  # put before every name by data parallelis
 
 
 class CheckpointFiles:
-    """One place on disk: `path` as given, `folder` where files beside the weights are looked for."""
+    """The files of a checkpoint: `path` as given, `folder` where files beside the weights are looked for."""
 
     def __init__(self, path: Path, *, part: str = "") -> None:
         if not path.exists():
@@ -110,7 +110,7 @@ class CheckpointFiles:
     @cached_property
     def facts(self) -> Mapping[str, str | int | float]:
         """The plain values at the top of the file: "epoch", "name"..."""
-        top = self.tree.fields if isinstance(self.tree, Record) else self.tree
+        top = self.tree.fields if isinstance(self.tree, PickledObject) else self.tree
         values = top.items() if isinstance(top, dict) else ()
         return {name: value for name, value in values if isinstance(name, str) and isinstance(value, str | int | float)}
 
@@ -122,7 +122,7 @@ class CheckpointFiles:
     def _at(self, part: str) -> Any:
         node = self.tree
         for name in part.split(".") if part else ():
-            inside = node.fields if isinstance(node, Record) else node
+            inside = node.fields if isinstance(node, PickledObject) else node
             if not isinstance(inside, dict) or name not in inside:
                 names = list(inside) if isinstance(inside, dict) else []
                 raise NotFound(f"{self.weights} has no part {part}", cure=f"it has {', '.join(map(str, names[:10]))}")
@@ -152,4 +152,4 @@ def _weights_path(tree: Any) -> list[str]:
 
 
 def _holds_weights(value: Any) -> bool:
-    return isinstance(value, dict | Record) and bool(flattened(value))
+    return isinstance(value, dict | PickledObject) and bool(flattened(value))

@@ -78,8 +78,8 @@ def _key(path: Path, name: str) -> str:
 
 def _files(folder: Path) -> list[Path]:
     """Return the model's files in a folder and in those one below, as ONNX exports have them."""
-    places = [*folder.glob("*"), *folder.glob("*/*")]
-    return sorted(path for path in places if path.suffix in MODEL_FILES and path.is_file())
+    paths = [*folder.glob("*"), *folder.glob("*/*")]
+    return sorted(path for path in paths if path.suffix in MODEL_FILES and path.is_file())
 
 
 def _plain(name: str) -> str:

@@ -22,7 +22,7 @@ OURS = "train one (wordsight train), or give the file or folder of a public chec
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelLocation:
     """Where a model lies: a folder of ours, or a public checkpoint; `name` is what the model is called."""
 
     path: Path
@@ -40,14 +40,14 @@ def find_model(name_or_path: str | Path | None = None, *, fetch: bool = True) ->
     Public checkpoints are fetched (unless `fetch` is False or the network is not to be used) and converted once.
     What leads to no model raises `UnknownModel`, which says what the name is, if it is known, and the cure.
     """
-    place = locate(name_or_path, fetch=fetch)
-    if place.ours:
-        return place.path
-    folder: Path = resolve("wordsight.weights.converted:converted")(place.path, name=place.name)
+    location = locate(name_or_path, fetch=fetch)
+    if location.ours:
+        return location.path
+    folder: Path = resolve("wordsight.weights.converted:converted")(location.path, name=location.name)
     return folder
 
 
-def locate(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Place:
+def locate(name_or_path: str | Path | None = None, *, fetch: bool = True) -> ModelLocation:
     """Return where a model lies, before anything is converted."""
     if name_or_path is not None:
         return _locate(str(name_or_path), fetch=fetch)
@@ -59,17 +59,17 @@ def locate(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Pla
             raise UnknownModel(f"{VARIABLE}: {error.problem}", cure=error.cure) from None
     if not (BUNDLED / MANIFEST).is_file():
         raise UnknownModel("no model comes with this installation", cure=f"give --model or set {VARIABLE}; {OURS}")
-    return Place(BUNDLED)
+    return ModelLocation(BUNDLED)
 
 
-def _locate(name: str, *, fetch: bool) -> Place:
+def _locate(name: str, *, fetch: bool) -> ModelLocation:
     path = Path(name).expanduser()
     if path.is_file() and (path.parent / MANIFEST).is_file() and path.name in (MANIFEST, "weights.safetensors"):
         path = path.parent
     if path.exists():
         if not (path / MANIFEST).is_file():
             _require_public(path)
-        return Place(path)
+        return ModelLocation(path)
     return _named(name, fetch=fetch)
 
 
@@ -80,13 +80,15 @@ def _require_public(path: Path) -> None:
     resolve("wordsight.weights.converted:require_model")(path)
 
 
-def _named(name: str, *, fetch: bool) -> Place:
+def _named(name: str, *, fetch: bool) -> ModelLocation:
     if name.startswith((".", "/", "~")) or name.lower().endswith(FILES):
         raise UnknownModel(f"no model {name!r}: there is no such file or folder", cure=OURS)
     shapes = {known.lower(): known for known in catalogue.names()}
     address = resolve("wordsight.weights.names:address")(name)
     if address is not None:
-        return Place(resolve("wordsight.weights.hub:fetch")(address, offline=not fetch), address.name or str(address))
+        return ModelLocation(
+            resolve("wordsight.weights.hub:fetch")(address, offline=not fetch), address.name or str(address)
+        )
     if name.replace("/", "-").lower() in shapes:
         known = shapes[name.replace("/", "-").lower()]
         raise UnknownModel(f"{name!r} is an architecture ({known}), not weights", cure=OURS)

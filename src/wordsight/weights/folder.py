@@ -161,7 +161,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(
         spec=manifest.spec,
         state=state,
-        vocabulary=read_vocabulary(folder),
+        tokenizer_files=read_vocabulary(folder),
         assumed=manifest.assumed,
         origin=manifest.origin,
         card=card.read_text(encoding="utf-8") if card.is_file() else "",
@@ -221,14 +221,14 @@ def check_checkpoint(checkpoint: Checkpoint) -> None:
 def _check_vocabulary(checkpoint: Checkpoint) -> None:
     wanted = vocabulary_file(checkpoint.spec.tokenizer)
     names = {name for name in (wanted,) if name is not None}
-    if set(checkpoint.vocabulary) != names:
-        if wanted and not checkpoint.vocabulary:
+    if set(checkpoint.tokenizer_files) != names:
+        if wanted and not checkpoint.tokenizer_files:
             raise UsageError(
                 f"{checkpoint.origin.get('file', checkpoint.spec.name)} came without its tokenizer's {wanted}",
                 cure=f"put it there, or give {wanted}: wordsight convert FILE DIR --to wordsight --tokenizer {wanted}",
             )
         tokenizer = f"tokenizer {checkpoint.spec.tokenizer.kind!r} ({checkpoint.spec.tokenizer.vocabulary!r})"
-        given = ", ".join(sorted(checkpoint.vocabulary)) or "none"
+        given = ", ".join(sorted(checkpoint.tokenizer_files)) or "none"
         cure = (
             f"give {wanted} (wordsight convert: --tokenizer FILE) and no other"
             if wanted
@@ -240,7 +240,7 @@ def _check_vocabulary(checkpoint: Checkpoint) -> None:
 def fill_folder(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
     """Write a checked checkpoint into an empty folder."""
     spec = checkpoint.spec
-    for name, content in checkpoint.vocabulary.items():
+    for name, content in checkpoint.tokenizer_files.items():
         _write_bytes(folder / name, content)
     _write_bytes(folder / CARD, (checkpoint.card or f"# {spec.name}\n").encode())
     if checkpoint.graphs:
@@ -251,7 +251,7 @@ def fill_folder(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
         raw = read_tensors(folder / WEIGHTS)
     manifest = ModelManifest(
         spec=spec,
-        fingerprint=fingerprint(spec, raw, checkpoint.vocabulary),
+        fingerprint=fingerprint(spec, raw, checkpoint.tokenizer_files),
         scale=_scale(checkpoint),
         bias=float(checkpoint.state["logit_bias"]) if "logit_bias" in checkpoint.state else spec.bias,
         precisions=(PRECISION,) if checkpoint.graphs else (),

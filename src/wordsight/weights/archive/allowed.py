@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wordsight.weights.archive.pickles import Name, Record, key, pairs
+from wordsight.weights.archive.pickles import Name, PickledObject, key, pairs
 from wordsight.weights.archive.views import KIND_OF_DTYPE, KIND_OF_STORAGE, rebuild, retyped
 from wordsight.weights.checkpoint import Array
 
@@ -180,7 +180,7 @@ CALLS: Mapping[str, Any] = {
     **dict.fromkeys(KIND_OF_DTYPE),
     **dict.fromkeys(KIND_OF_STORAGE),
 }
-RECORDS = {"argparse.Namespace", "types.SimpleNamespace"}
+OPAQUE = {"argparse.Namespace", "types.SimpleNamespace"}
 
 
 def allowed(module: str, name: str) -> Name | None:
@@ -188,12 +188,12 @@ def allowed(module: str, name: str) -> Name | None:
     path = f"{module}.{name}"
     if path in CALLS:
         return Name(path, CALLS[path])
-    return Name(path, lambda *_: Record(path)) if path in RECORDS else None
+    return Name(path, lambda *_: PickledObject(path)) if path in OPAQUE else None
 
 
 def allowed_in_script(module: str, name: str) -> Name | None:
     """The same for TorchScript's archives, whose modules are objects of classes that are not looked at."""
     path = f"{module}.{name}"
     if path.startswith(SCRIPT) or module == "__torch__":
-        return Name(path, lambda *_: Record(path))
+        return Name(path, lambda *_: PickledObject(path))
     return allowed(module, name)

@@ -33,7 +33,7 @@ class Name:
 
 
 @dataclass(eq=False, slots=True)
-class Record:
+class PickledObject:
     """An instance of a class that is not looked at: its name and its fields."""
 
     kind: str
@@ -175,7 +175,7 @@ class Machine:
 
     def _remember(self, number: int) -> None:
         if number < 0:
-            raise self.bad("it remembers at a negative place")
+            raise self.bad("it remembers at a negative number")
         self._memo[number] = self._top()
 
     def _recall(self, number: int) -> None:
@@ -231,7 +231,7 @@ class Machine:
         state, target = self._pop(), self._top()
         if type(target) is dict:  # an attribute of an ordered dict: `_metadata`, the versions of PyTorch's modules
             return
-        if type(target) is Record:
+        if type(target) is PickledObject:
             for part in state if type(state) is tuple else (state,):
                 target.fields.update(pairs((part or {}).items()))
             return

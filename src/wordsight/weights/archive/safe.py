@@ -19,7 +19,7 @@ NAMES = {np.dtype(code): name for name, code in KINDS.items() if name != "BF16"}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TensorEntry:
     """One tensor of a header: type, shape, and where its bytes begin and end after the header."""
 
     dtype: str
@@ -33,7 +33,7 @@ class Header:
     """What a safetensors file says before its numbers, which begin at byte `start`."""
 
     start: int
-    tensors: dict[str, Entry]
+    tensors: dict[str, TensorEntry]
 
 
 def check_safetensors(path: Path) -> None:
@@ -57,7 +57,8 @@ def read_header(path: Path) -> Header:
         values = json.loads(handle.read(length))
     values.pop("__metadata__", None)
     tensors = {
-        name: Entry(entry["dtype"], tuple(entry["shape"]), *entry["data_offsets"]) for name, entry in values.items()
+        name: TensorEntry(entry["dtype"], tuple(entry["shape"]), *entry["data_offsets"])
+        for name, entry in values.items()
     }
     return Header(8 + length, tensors)
 

@@ -52,18 +52,18 @@ def _indexed(path: Path) -> dict[str, Any]:
             f"{path} has {path.stat().st_size} bytes, too many for a list of names", cure="fetch it again"
         )
     values = read_json(path)
-    places = values.get("weight_map") if isinstance(values, dict) else None
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+    file_of = values.get("weight_map") if isinstance(values, dict) else None
+    if not isinstance(file_of, dict) or not file_of or not all(isinstance(name, str) for name in file_of.values()):
         raise FormatError(f"{path} has no weight_map from names to files", cure="fetch the model again")
     found: dict[str, Any] = {}
-    for name in sorted(set(places.values())):
+    for name in sorted(set(file_of.values())):
         if Path(name).name != name or "\\" in name or "\0" in name or ":" in name or name.endswith(INDEX):
             raise FormatError(
                 f"{path} points to {name[:80]!r}, which is no file beside it",
                 cure="use weights from a source you trust",
             )
         shard = read_tree(path.parent / name)
-        listed = {tensor for tensor, place in places.items() if place == name}
+        listed = {tensor for tensor, file in file_of.items() if file == name}
         if not isinstance(shard, dict) or set(shard) != listed:
             raise FormatError(f"{path.parent / name} does not hold what {path.name} says", cure="fetch the model again")
         found.update(shard)

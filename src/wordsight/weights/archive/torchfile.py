@@ -61,10 +61,10 @@ def _tensor(number: int, array: Array) -> bytes:
         strides.append(step)
         step *= size
     storage = b"ctorch\n" + STORAGES[array.dtype.str[1:]].encode() + b"\n"
-    place = b"(" + _text("storage") + storage + _text(str(number)) + _text("cpu") + _whole(array.size) + b"tQ"
+    storage_id = b"(" + _text("storage") + storage + _text(str(number)) + _text("cpu") + _whole(array.size) + b"tQ"
     shape = _tuple(array.shape) + _tuple(strides[::-1])
     no_hooks = b"ccollections\nOrderedDict\n)R"
-    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + place + _whole(0) + shape + b"\x89" + no_hooks + b"tR"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage_id + _whole(0) + shape + b"\x89" + no_hooks + b"tR"
 
 
 def _tuple(values: tuple[int, ...] | list[int]) -> bytes:

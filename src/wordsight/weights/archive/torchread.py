@@ -15,7 +15,7 @@ import numpy as np
 from wordsight.base.errors import FormatError
 from wordsight.weights.archive.allowed import Dtype, Numbers, allowed, allowed_in_script
 from wordsight.weights.archive.lazy import Stored
-from wordsight.weights.archive.pickles import Machine, Name, Record
+from wordsight.weights.archive.pickles import Machine, Name, PickledObject
 from wordsight.weights.archive.views import KIND_OF_STORAGE, Storage, width
 from wordsight.weights.archive.zips import Zip
 from wordsight.weights.checkpoint import Array
@@ -34,7 +34,7 @@ def is_legacy(start: bytes) -> bool:
 
 
 def read_torch_tree(path: Path) -> Any:
-    """Return what a PyTorch file holds: dicts, lists, plain values, tensors as `Stored`, objects as `Record`."""
+    """Return what a PyTorch file holds: dicts, lists, plain values, tensors as `Stored`, objects as `PickledObject`."""
     with path.open("rb") as handle:
         start = handle.read(START)
     if start[:2] == b"PK":
@@ -99,7 +99,7 @@ class _Legacy:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.announced: dict[str, tuple[str, int]] = {}
-        self.places: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
         self.content = np.memmap(path, np.uint8, mode="r")
 
     def storage(self, pid: Any) -> Any:
@@ -121,14 +121,14 @@ class _Legacy:
             said = int.from_bytes(self.content[at : at + 8].tobytes(), "little", signed=True)
             if said != count:
                 raise self._bad(f"storage {label[:40]} has {said} numbers, not {count}")
-            self.places[label] = at + 8
+            self.offsets[label] = at + 8
             at += 8 + count * width(kind)
             if at > len(self.content):
                 raise self._bad("it ends before its numbers do")
 
     def _numbers(self, label: str) -> Array:
         kind, count = self.announced[label]
-        begin = self.places[label]
+        begin = self.offsets[label]
         return self.content[begin : begin + count * width(kind)]
 
     def _bad(self, problem: str) -> FormatError:
@@ -156,7 +156,7 @@ def settled(value: Any, machine: Machine) -> Any:
     done: dict[int, Any] = {}
 
     def settle(node: Any, depth: int) -> Any:
-        if type(node) not in (dict, list, tuple, Record, Numbers, Dtype):
+        if type(node) not in (dict, list, tuple, PickledObject, Numbers, Dtype):
             return node
         if id(node) in done:
             if done[id(node)] is OPEN:
@@ -169,8 +169,8 @@ def settled(value: Any, machine: Machine) -> Any:
             result: Any = {name: settle(item, depth + 1) for name, item in node.items()}
         elif isinstance(node, list | tuple):
             result = type(node)(settle(item, depth + 1) for item in node)
-        elif isinstance(node, Record):
-            result = Record(node.kind, {name: settle(item, depth + 1) for name, item in node.fields.items()})
+        elif isinstance(node, PickledObject):
+            result = PickledObject(node.kind, {name: settle(item, depth + 1) for name, item in node.fields.items()})
         else:
             result = node.value
         done[id(node)] = result
@@ -198,7 +198,7 @@ def flattened(tree: Any, most: int = 200_000) -> dict[str, Stored]:
         elif isinstance(node, dict):
             for name, item in node.items():
                 walk(item, f"{path}.{name}" if path else str(name))
-        elif isinstance(node, Record):
+        elif isinstance(node, PickledObject):
             walk(node.fields, path)
         elif isinstance(node, list | tuple):
             for number, item in enumerate(node):

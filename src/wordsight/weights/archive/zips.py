@@ -34,7 +34,7 @@ ELSEWHERE = re.compile(r"^/|^[A-Za-z]:|\\|\x00|(^|/)\.\.(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ZipMember:
     """One file in a zip: how it is packed, its sizes and checksum, and where its bytes begin."""
 
     name: str
@@ -100,7 +100,7 @@ class Zip:
     def _bad(self, problem: str) -> FormatError:
         return FormatError(f"{self.path} is no sound zip archive: {problem}", cure="fetch the file again")
 
-    def _directory(self) -> list[Entry]:
+    def _directory(self) -> list[ZipMember]:
         """Read the directory at the end of the file."""
         size = len(self._content)
         tail = self._slice(max(0, size - COMMENT - END_SIZE), size)
@@ -133,7 +133,7 @@ class Zip:
         count, length, begin = struct.unpack("<H2L", self._slice(end + 10, end + 20))
         return count, length, begin, end
 
-    def _central(self, directory: bytes, count: int) -> list[Entry]:
+    def _central(self, directory: bytes, count: int) -> list[ZipMember]:
         entries, at = [], 0
         for _ in range(count):
             head = directory[at : at + CENTRAL_SIZE]
@@ -154,7 +154,7 @@ class Zip:
             if method not in (STORED, DEFLATED):
                 raise self._bad(f"{name} is packed by method {method}, which no checkpoint uses")
             size, packed, offset = self._wide(extra, (size, packed, offset), name)
-            entries.append(Entry(name, method, size, packed, checksum, offset))
+            entries.append(ZipMember(name, method, size, packed, checksum, offset))
         return entries
 
     def _name(self, raw: bytes) -> str:
@@ -180,7 +180,7 @@ class Zip:
             at += 4 + length
         raise self._bad(f"the size of {name} is missing")
 
-    def _located(self, entries: list[Entry]) -> list[Entry]:
+    def _located(self, entries: list[ZipMember]) -> list[ZipMember]:
         """Compare each entry with its local head, and all with each other; return the files."""
         files, end, grown, names = [], 0, 0, set()
         for entry in sorted(entries, key=lambda entry: entry.head):
@@ -198,12 +198,12 @@ class Zip:
             grown += entry.size if entry.method == DEFLATED else 0
             if not entry.name.endswith("/"):
                 values = (entry.name, entry.method, entry.size, entry.packed, entry.checksum, entry.head, begin)
-                files.append(Entry(*values))
+                files.append(ZipMember(*values))
         if grown > FREE_GROWTH + MOST_GROWTH * len(self._content):
             raise self._bad(f"its {len(self._content)} bytes would unpack to {grown}")
         return files
 
-    def _begin(self, entry: Entry) -> int:
+    def _begin(self, entry: ZipMember) -> int:
         head = self._slice(entry.head, entry.head + LOCAL_SIZE) if entry.head < len(self._content) else b""
         if len(head) < LOCAL_SIZE or head[:4] != LOCAL:
             raise self._bad(f"{entry.name} lies outside the file")

@@ -5,8 +5,8 @@
 
 Every format is a module with three functions:
 
-    recognise(found: CheckpointFiles) -> bool                  by its files, keys and shapes
-    read(found: CheckpointFiles) -> Checkpoint                 every key used exactly once
+    recognise(files: CheckpointFiles) -> bool                  by its files, keys and shapes
+    read(files: CheckpointFiles) -> Checkpoint                 every key used exactly once
     write(checkpoint: Checkpoint, target: Path)      what the neighbour loads strictly; `UsageError` when it cannot
 
 A new format is one file and one row.  Free of PyTorch.
@@ -23,7 +23,7 @@ from wordsight.weights.checkpoint_files import CheckpointFiles
 
 # what a configuration of wrong types or impossible numbers leads to
 FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError, RecursionError)
-# asked in this order: the first that recognises a place reads it
+# asked in this order: the first that recognises the files reads it
 FORMATS = {
     "onnx-folder": "wordsight.weights.formats.onnxfolder.format",
     "huggingface": "wordsight.weights.formats.huggingface.format",
@@ -37,30 +37,30 @@ FORMATS = {
 
 
 def read_any(path: Path, *, part: str = "") -> Checkpoint:
-    """Return the model of a public checkpoint; a place of no known format is a `FormatError`.
+    """Return the model of a public checkpoint; files of no known format are a `FormatError`.
 
     `part` names the part of a training checkpoint that is wanted, such as "state_dict_ema".
     """
-    found = CheckpointFiles(path, part=part)
+    files = CheckpointFiles(path, part=part)
     for name in FORMATS:
-        if _ask(name, "recognise", found):
-            checkpoint: Checkpoint = _ask(name, "read", found)
-            return replace(checkpoint, assumed=(*checkpoint.assumed, *_parts(found, checkpoint)))
-    names = list(found.tensors)
+        if _ask(name, "recognise", files):
+            checkpoint: Checkpoint = _ask(name, "read", files)
+            return replace(checkpoint, assumed=(*checkpoint.assumed, *_parts(files, checkpoint)))
+    names = list(files.tensors)
     raise FormatError(
-        f"{found.weights} is of no known format; "
+        f"{files.weights} is of no known format; "
         + (f"its weights begin with {some(names)}" if names else "it holds no weights"),
         cure=f"known: {', '.join(FORMATS)}",
     )
 
 
-def _parts(found: CheckpointFiles, checkpoint: Checkpoint) -> tuple[str, ...]:
+def _parts(files: CheckpointFiles, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Say which part of a training checkpoint was taken, where there was a choice that nobody made."""
-    if checkpoint.graphs or found.asked or not found.others:
+    if checkpoint.graphs or files.asked or not files.others:
         return ()
     return (
-        f"the weights are those of {found.part}; the file also holds {' and '.join(found.others)} "
-        f"(take them with --part {found.others[0]})",
+        f"the weights are those of {files.part}; the file also holds {' and '.join(files.others)} "
+        f"(take them with --part {files.others[0]})",
     )
 
 
@@ -71,13 +71,13 @@ def write_as(checkpoint: Checkpoint, target: Path, name: str) -> None:
     _do(name, "write")(checkpoint, target)
 
 
-def _ask(name: str, function: str, found: CheckpointFiles) -> Any:
+def _ask(name: str, function: str, files: CheckpointFiles) -> Any:
     """Call a format's function; what it did not expect of a configuration is an error of the file's."""
     try:
-        return _do(name, function)(found)
+        return _do(name, function)(files)
     except FAULTS as error:
         raise FormatError(
-            f"{found.path} looks like {name} but is not: {type(error).__name__}: {str(error)[:200]}",
+            f"{files.path} looks like {name} but is not: {type(error).__name__}: {str(error)[:200]}",
             cure="compare its configuration with that of a model that works",
         ) from error
 

@@ -24,7 +24,7 @@ from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.bigvision.layers import Taken, give_towers, take_towers
-from wordsight.weights.formats.huggingface.read_tokenizer import PIECES, without_files
+from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import SENTENCEPIECE, usual_tokenizer
 from wordsight.weights.formats.trunks.sizes import image_sizes, text_sizes
 
 ROOTS = ("params/", "opt/target/", "")  # with an optimiser of optax, of flax, none (big_vision utils.py, load_params)
@@ -33,53 +33,57 @@ EPSILON = 1e-6  # flax.linen.LayerNorm
 PATCHES = 256  # how many patches the published NaFlex figures were measured with (README_siglip2.md)
 FILE = "model.npz"
 PIXELS = ("squash", "bilinear", False)  # how big_vision prepares pictures: resize, interpolation, antialias
-PIECE_FILES = (PIECES, "sentencepiece.model", "tokenizer.model")
+SENTENCEPIECE_FILES = (SENTENCEPIECE, "sentencepiece.model", "tokenizer.model")
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Whether the file has the names of a big_vision model with an image and a text tower."""
-    return _root(found.tensors) is not None
+    return _root(files.tensors) is not None
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; every weight is used exactly once, or `ShapeMismatch` lists what is left or missing."""
-    root = _root(found.tensors)
+    root = _root(files.tensors)
     if root is None:
-        raise FormatError(f"{found.weights} holds no two towers of big_vision", cure="name the file itself")
-    inside = {name.removeprefix(root): found.tensors[name] for name in found.tensors if name.startswith(root)}
-    keys = Keys(inside, where=str(found.weights))
+        raise FormatError(f"{files.weights} holds no two towers of big_vision", cure="name the file itself")
+    inside = {name.removeprefix(root): files.tensors[name] for name in files.tensors if name.startswith(root)}
+    keys = Keys(inside, where=str(files.weights))
     taken = take_towers(keys)
     keys.finish()
-    spec = _spec(taken, found.weights.stem)
-    words = without_files(spec.text, "lower-ascii")
-    vocabulary, assumed = {}, list(words.assumed)
-    pieces = next((path for name in PIECE_FILES if (path := found.file(name))), None) if found.path.is_dir() else None
-    if pieces is not None and words.spec.kind == "sentencepiece":
-        vocabulary = {PIECES: pieces.read_bytes()}
-        assumed = [f"{pieces.name} beside the weights is taken for their tokenizer, used as big_vision does."]
+    spec = _spec(taken, files.weights.stem)
+    tokenizer = usual_tokenizer(spec.text, "lower-ascii")
+    tokenizer_files, assumed = {}, list(tokenizer.assumed)
+    sentencepiece = (
+        next((path for name in SENTENCEPIECE_FILES if (path := files.file(name))), None)
+        if files.path.is_dir()
+        else None
+    )
+    if sentencepiece is not None and tokenizer.spec.kind == "sentencepiece":
+        tokenizer_files = {SENTENCEPIECE: sentencepiece.read_bytes()}
+        assumed = [f"{sentencepiece.name} beside the weights is taken for their tokenizer, used as big_vision does."]
     if not taken.patches:
         assumed.append(
             "Preprocessing is not in the file: big_vision's own (squash, bilinear without antialias) is assumed; "
             "open_clip and transformers smooth: --set preprocess.antialias=true."
         )
-    spec = replace(spec, tokenizer=words.spec, text=replace(spec.text, pad_id=words.spec.pad_id))
-    origin = {"format": "bigvision", "file": found.weights.name}
-    return Checkpoint(spec, taken.state, vocabulary, tuple(assumed), origin)
+    spec = replace(spec, tokenizer=tokenizer.spec, text=replace(spec.text, pad_id=tokenizer.spec.pad_id))
+    origin = {"format": "bigvision", "file": files.weights.name}
+    return Checkpoint(spec, taken.state, tokenizer_files, tuple(assumed), origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write `target`, a `.npz` or a folder in which one is made, flat; `UsageError` names what has no place in it."""
-    place = target if target.suffix == ".npz" else target / FILE
+    path = target if target.suffix == ".npz" else target / FILE
     tensors = tensors_of(checkpoint)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(place) as handle:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as handle:
         np.savez(handle, **tensors)  # type: ignore[arg-type]
-    if place != target and PIECES in checkpoint.vocabulary:  # looked for there when it is read again
-        with atomic_write(target / PIECES) as handle:
-            handle.write(checkpoint.vocabulary[PIECES])
+    if path != target and SENTENCEPIECE in checkpoint.tokenizer_files:  # looked for there when it is read again
+        with atomic_write(target / SENTENCEPIECE) as handle:
+            handle.write(checkpoint.tokenizer_files[SENTENCEPIECE])
     pixels = checkpoint.spec.preprocess
     if (pixels.resize, pixels.interpolation, pixels.antialias) not in (PIXELS, ("patches", "bilinear", True)):
-        notice(f"{place} has no room for preprocessing: big_vision's own is {', '.join(PIXELS[:2])} without antialias")
+        notice(f"{path} has no room for preprocessing: big_vision's own is {', '.join(PIXELS[:2])} without antialias")
 
 
 def tensors_of(checkpoint: Checkpoint, *, stacked: bool = False) -> dict[str, Array]:

@@ -101,11 +101,10 @@ def _take_image(keys: Keys) -> State:
         **_take_norm(keys, f"{IMAGE}/encoder_norm", "visual.ln_post"),
         **_take_pool(keys),
     }
-    places = ("img/pos_embedding", f"{IMAGE}/pos_embedding", f"{IMAGE}/posembed_input/pos_embedding")
-    place = next((name for name in places if name in keys), places[0])
-    table = keys.take(place)
+    names = ("img/pos_embedding", f"{IMAGE}/pos_embedding", f"{IMAGE}/posembed_input/pos_embedding")
+    table = keys.take(next((name for name in names if name in keys), names[0]))
     positions = table.reshape(-1, table.shape[-1])
-    if "img/cls" in keys:  # learned without a place, unless the table has a row for it
+    if "img/cls" in keys:  # learned without a position, unless the table has a row for it
         state["visual.class_embedding"] = keys.take("img/cls").reshape(-1)
         side = round((len(positions) - 1) ** 0.5)
         if side * side + 1 != len(positions):
@@ -130,14 +129,14 @@ def _take_text(keys: Keys) -> State:
 
 
 def _take_pool(keys: Keys) -> State:
-    place = "img/MAPHead_0" if "img/MAPHead_0/probe" in keys else "img"
-    if f"{place}/probe" not in keys:
+    prefix = "img/MAPHead_0" if "img/MAPHead_0/probe" in keys else "img"
+    if f"{prefix}/probe" not in keys:
         return {}
     ours = "visual.attn_pool"
-    state = {f"{ours}.probe": keys.take(f"{place}/probe"), **_take_norm(keys, f"{place}/LayerNorm_0", f"{ours}.ln")}
+    state = {f"{ours}.probe": keys.take(f"{prefix}/probe"), **_take_norm(keys, f"{prefix}/LayerNorm_0", f"{ours}.ln")}
     for name, theirs in _DENSE.items():
-        state |= _take_dense(keys, f"{place}/{theirs}", f"{ours}.{name}")
-    weights = {name: keys.take(f"{place}/{_ATTENTION}/{name}") for name in _attention_names()}
+        state |= _take_dense(keys, f"{prefix}/{theirs}", f"{ours}.{name}")
+    weights = {name: keys.take(f"{prefix}/{_ATTENTION}/{name}") for name in _attention_names()}
     return state | _take_attention(weights, f"{ours}.attn")
 
 

@@ -1,6 +1,6 @@
 """EVA-CLIP's checkpoints under baaivision/EVA's own names, and the image trunk of open_clip's copies of them.
 
-    recognise(found), read(found), write(checkpoint, file)      see `wordsight.weights.formats.table`
+    recognise(files), read(files), write(checkpoint, file)      see `wordsight.weights.formats.table`
 
 The names are settled in `trunks.eva`.  Not in the files, and so taken from the published configurations
 (eva_clip/model_configs of EVA-CLIP and EVA-CLIP-18B): heads, the order of norms, GELU, epsilons.
@@ -30,24 +30,24 @@ LARGEST_GRID = 129
 SILENT = ("context_length", "input_resolution", "vocab_size")
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Say whether the weights have EVA's own names and a text tower."""
-    keys = found.tensors
+    keys = files.tensors
     return MARK in keys and "visual.cls_token" in keys and any(name in keys for name in TEXTS)
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; weights left over or missing are errors that list them."""
-    keys = Keys(found.tensors, where=str(found.weights))
+    keys = Keys(files.tensors, where=str(files.weights))
     image, state = read_tower(keys, OWN)
     tables = _take_tables(keys)
     image = _with_rotary(image, tables, keys.where)
-    text, words = read_clip_text(keys)
-    state |= words
+    text, text_state = read_clip_text(keys)
+    state |= text_state
     keys.drop(*SILENT)
     keys.finish()
     spec = ModelSpec(
-        name=found.path.stem if found.path.is_file() else found.path.resolve().name,
+        name=files.path.stem if files.path.is_file() else files.path.resolve().name,
         width=state["text_projection"].shape[1],
         image=image,
         text=text,
@@ -59,7 +59,7 @@ def read(found: CheckpointFiles) -> Checkpoint:
         "the text tower's GELU, as every published one (--set text.activation=...)",
         "CLIP's preprocessing, as EVA's own code has it (--set preprocess.resize=squash ...)",
     )
-    return Checkpoint(spec, state, assumed=assumed, origin={"format": "eva", "file": found.weights.name})
+    return Checkpoint(spec, state, assumed=assumed, origin={"format": "eva", "file": files.weights.name})
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -79,8 +79,8 @@ def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
     if spec.image.rotary == "eva":
         angles = rotary_angles(spec.image)[1:]  # EVA leaves the class token out
         tables = {".freqs_cos": np.cos(angles).astype("f4"), ".freqs_sin": np.sin(angles).astype("f4")}
-        places = ["visual.rope", *(f"visual.blocks.{block}.attn.rope" for block in range(spec.image.layers))]
-        tensors |= {place + end: table for place in places for end, table in tables.items()}
+        prefixes = ["visual.rope", *(f"visual.blocks.{block}.attn.rope" for block in range(spec.image.layers))]
+        tensors |= {prefix + end: table for prefix in prefixes for end, table in tables.items()}
     return tensors | {name: value for name, value in checkpoint.state.items() if not name.startswith("visual.")}
 
 
@@ -101,11 +101,11 @@ def _with_rotary(image: ImageTowerSpec, tables: Mapping[str, Array], where: str)
     shape = next(iter(tables.values())).shape
     heads = image.width // shape[1] if len(shape) == 2 and 0 < shape[1] <= image.width else 0
     for grid in dict.fromkeys((ROTARY_GRID, side, *range(1, LARGEST_GRID))) if heads else ():
-        found = replace(image, rotary="eva", rotary_grid=grid, heads=heads)
-        angles = rotary_angles(found)[1:]  # EVA leaves the class token out
+        candidate = replace(image, rotary="eva", rotary_grid=grid, heads=heads)
+        angles = rotary_angles(candidate)[1:]  # EVA leaves the class token out
         expected = dict(zip(TABLES, (np.cos(angles), np.sin(angles)), strict=True))
         if all(_near(table, expected["." + name.rpartition(".")[2]]) for name, table in tables.items()):
-            return found
+            return candidate
     raise FormatError(
         f"the rotary tables {shape} in {where} are none of EVA's for a grid of {side} x {side}",
         cure="fetch the file again; if it is whole, report its layout",

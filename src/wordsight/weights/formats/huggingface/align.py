@@ -30,8 +30,8 @@ from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.huggingface.folder import half, write_folder
-from wordsight.weights.formats.huggingface.processor import processor_values, read_pixels, write_pixels
-from wordsight.weights.formats.tokenizers.bert import bert_files, read_bert_words
+from wordsight.weights.formats.huggingface.processor import processor_values, read_processor, write_processor
+from wordsight.weights.formats.tokenizers.bert import bert_files, read_bert_tokenizer
 from wordsight.weights.formats.trunks.transformers_text import BUFFERS, text_spec
 
 IMAGE, TEXT = "align_vision_model", "bert"  # ALIGN's text trunk computes what BERT does
@@ -58,10 +58,10 @@ PIXELS: Values = {
 }
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; every weight is used exactly once, or `ShapeMismatch` lists what is left or missing."""
-    config = found.json("config.json") or {}
-    keys = Keys(found.tensors, where=str(found.weights))
+    config = files.json("config.json") or {}
+    keys = Keys(files.tensors, where=str(files.weights))
     state = {"logit_scale": _log_scale(keys.take("temperature"), keys.where)}
     for name in keys.left:
         if name.startswith("text_model.") and name.endswith(BUFFERS):
@@ -71,13 +71,13 @@ def read(found: CheckpointFiles) -> Checkpoint:
         if start is not None:
             state[NAMES[start] + name.removeprefix(start)] = keys.take(name)
     keys.finish()
-    pixels, assumed = _read_pixels(found)
+    pixels, assumed = _read_pixels(files)
     scale = math.exp(float(state["logit_scale"]))
     if scale > MAX_SCALE:
         assumed += (f"the temperature stands for a scale of {scale:.1f}: scores are scaled by {MAX_SCALE}, the most.",)
-    spec, vocabulary = _spec(found, config, state, pixels)
-    origin = {"format": "huggingface", "model_type": "align", "file": found.weights.name}
-    return Checkpoint(spec, state, vocabulary, assumed, origin)
+    spec, tokenizer_files = _spec(files, config, state, pixels)
+    origin = {"format": "huggingface", "model_type": "align", "file": files.weights.name}
+    return Checkpoint(spec, state, tokenizer_files, assumed, origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -100,22 +100,22 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         "text_config": {"model_type": "align_text_model", **text},
         "vision_config": {"model_type": IMAGE, "image_size": spec.image.size, **image},
     }
-    pixels = write_pixels(spec.preprocess, "EfficientNetImageProcessor")
+    pixels = write_processor(spec.preprocess, "EfficientNetImageProcessor")
     pixels |= {"include_top": False, "processor_class": "AlignProcessor"}
-    write_folder(target, config, pixels=pixels, words=bert_files(checkpoint), tensors=tensors)
+    write_folder(target, config, pixels=pixels, tokenizer=bert_files(checkpoint), tensors=tensors)
 
 
 def _spec(
-    found: CheckpointFiles, config: Values, state: dict[str, Array], pixels: PreprocessSpec
+    files: CheckpointFiles, config: Values, state: dict[str, Array], pixels: PreprocessSpec
 ) -> tuple[ModelSpec, dict[str, bytes]]:
     try:
         text = full_config(TEXT_FIELDS, TEXT, half(config, "text_config"), "the text tower")
         image = full_config(IMAGE_FIELDS, IMAGE, half(config, "vision_config"), "the image tower")
     except ConfigError as error:
-        raise FormatError(f"{found.folder}: {error.problem}", cure=error.cure) from None
+        raise FormatError(f"{files.folder}: {error.problem}", cure=error.cure) from None
     length = min(CONTEXT_LENGTH, text["max_position_embeddings"])
-    words = read_bert_words(found, size=text["vocab_size"], context_length=length)
-    text["pad_token_id"] = words.spec.pad_id
+    tokenizer = read_bert_tokenizer(files, size=text["vocab_size"], context_length=length)
+    text["pad_token_id"] = tokenizer.spec.pad_id
     options = TextOptions(
         config=text,
         pooler="cls_last_hidden_state",
@@ -124,7 +124,7 @@ def _spec(
         projection_bias=True,
     )
     spec = ModelSpec(
-        name=found.folder.resolve().name if found.path.is_dir() else found.path.stem,
+        name=files.folder.resolve().name if files.path.is_dir() else files.path.stem,
         width=int(config.get("projection_dim", 640)),
         image=ImageTowerSpec(
             kind="transformers",
@@ -135,15 +135,15 @@ def _spec(
         ),
         text=text_spec(TEXT, options, length),
         preprocess=pixels,
-        tokenizer=words.spec,
+        tokenizer=tokenizer.spec,
         scale=1 / float(config.get("temperature_init_value", 1.0)),
     )
-    return spec, dict(words.vocabulary)
+    return spec, dict(tokenizer.files)
 
 
-def _read_pixels(found: CheckpointFiles) -> tuple[PreprocessSpec, tuple[str, ...]]:
+def _read_pixels(files: CheckpointFiles) -> tuple[PreprocessSpec, tuple[str, ...]]:
     """Return what the processor does: its rescaling with an offset and its two normalisations are one of ours."""
-    values = processor_values(found)
+    values = processor_values(files)
     if values is None:
         spec = PreprocessSpec(SIZE, "squash", SCALE_TO, interpolation="bilinear", crop="floor", mean=HALF, std=HALF)
         return spec, (
@@ -153,7 +153,7 @@ def _read_pixels(found: CheckpointFiles) -> tuple[PreprocessSpec, tuple[str, ...
     given = PIXELS | {key: value for key, value in values.items() if value is not None}
     side = given["crop_size" if given["do_center_crop"] else "size"]
     size = side if isinstance(side, int) else side["height"]
-    pixels = read_pixels(found, size=size, defaults=PIXELS)
+    pixels = read_processor(files, size=size, defaults=PIXELS)
     factor = 255 * given["rescale_factor"] if given["do_rescale"] else 255.0
     offset = 1.0 if given["do_rescale"] and given["rescale_offset"] else 0.0
     mean = given["image_mean"] if given["do_normalize"] else (0.0, 0.0, 0.0)

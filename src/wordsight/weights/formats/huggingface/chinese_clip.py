@@ -20,8 +20,8 @@ from wordsight.weights.formats.huggingface import config as configs
 from wordsight.weights.formats.huggingface import layers
 from wordsight.weights.formats.huggingface.fitting import fitting
 from wordsight.weights.formats.huggingface.folder import half, write_folder
-from wordsight.weights.formats.huggingface.processor import read_pixels, write_pixels
-from wordsight.weights.formats.tokenizers.bert import bert_files, read_bert_words
+from wordsight.weights.formats.huggingface.processor import read_processor, write_processor
+from wordsight.weights.formats.tokenizers.bert import bert_files, read_bert_tokenizer
 from wordsight.weights.formats.trunks.transformers_text import BUFFERS, text_spec
 
 TEXT = "bert"  # Chinese CLIP's text trunk computes what BERT does
@@ -30,10 +30,10 @@ NAMES = {"text_model.": "text.transformer.", "text_projection.": "text.proj."}
 POOLING_LAYER = "text.transformer.pooler.dense.weight"
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; every weight is used exactly once, or `ShapeMismatch` lists what is left or missing."""
-    values = found.json("config.json") or {}
-    keys = Keys(found.tensors, where=str(found.weights))
+    values = files.json("config.json") or {}
+    keys = Keys(files.tensors, where=str(files.weights))
     keys.drop(*(name for name in keys.left if name.endswith(BUFFERS)))
     state = layers.take_image(keys, "clip") | layers.take_scales(keys, "clip")
     for name in keys.left:
@@ -43,10 +43,10 @@ def read(found: CheckpointFiles) -> Checkpoint:
     keys.finish()
     vision = configs.IMAGE_DEFAULTS["clip"] | half(values, "vision_config")
     image = configs.image_tower(state, "clip", vision)
-    pixels = read_pixels(found, size=image.size, defaults="clip")
-    text, vocabulary = _text(found, half(values, "text_config"), state)
+    pixels = read_processor(files, size=image.size, defaults="clip")
+    text, tokenizer_files = _text(files, half(values, "text_config"), state)
     spec = ModelSpec(
-        name=found.folder.resolve().name if found.path.is_dir() else found.path.stem,
+        name=files.folder.resolve().name if files.path.is_dir() else files.path.stem,
         width=state["visual.proj"].shape[1],
         image=image,
         text=text.text,
@@ -58,8 +58,8 @@ def read(found: CheckpointFiles) -> Checkpoint:
         "--set text.context_length=N --set tokenizer.context_length=N.",
         *pixels.assumed,
     )
-    origin = {"format": "huggingface", "model_type": "chinese_clip", "file": found.weights.name}
-    return Checkpoint(spec, state, vocabulary, assumed, origin)
+    origin = {"format": "huggingface", "model_type": "chinese_clip", "file": files.weights.name}
+    return Checkpoint(spec, state, tokenizer_files, assumed, origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -82,21 +82,21 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
             **common,
         },
     }
-    pixels = write_pixels(spec.preprocess, "ChineseCLIPImageProcessor") | {"processor_class": "ChineseCLIPProcessor"}
-    write_folder(target, config, pixels=pixels, words=bert_files(checkpoint), tensors=tensors)
+    pixels = write_processor(spec.preprocess, "ChineseCLIPImageProcessor") | {"processor_class": "ChineseCLIPProcessor"}
+    write_folder(target, config, pixels=pixels, tokenizer=bert_files(checkpoint), tensors=tensors)
 
 
 def _text(
-    found: CheckpointFiles, values: dict[str, Any], state: dict[str, Array]
+    files: CheckpointFiles, values: dict[str, Any], state: dict[str, Array]
 ) -> tuple[ModelSpec, dict[str, bytes]]:
     """Return the text tower and its tokenizer, in a spec that holds nothing else, and the tokenizer's file."""
     try:
         config = full_config(TEXT_FIELDS, TEXT, values, "the text tower")
     except ConfigError as error:
-        raise FormatError(f"{found.folder}: {error.problem}", cure=error.cure) from None
+        raise FormatError(f"{files.folder}: {error.problem}", cure=error.cure) from None
     length = min(CONTEXT_LENGTH, config["max_position_embeddings"])
-    words = read_bert_words(found, size=config["vocab_size"], context_length=length)
-    config["pad_token_id"] = words.spec.pad_id
+    tokenizer = read_bert_tokenizer(files, size=config["vocab_size"], context_length=length)
+    config["pad_token_id"] = tokenizer.spec.pad_id
     options = TextOptions(
         config=config,
         pooler="cls_last_hidden_state",
@@ -104,7 +104,7 @@ def _text(
         projection="linear",
     )
     text = text_spec(TEXT, options, length)
-    return ModelSpec(name="", text=text, tokenizer=words.spec), dict(words.vocabulary)
+    return ModelSpec(name="", text=text, tokenizer=tokenizer.spec), dict(tokenizer.files)
 
 
 def _check(spec: ModelSpec) -> None:

@@ -1,6 +1,6 @@
 """What the `config.json` of transformers' CLIP, SigLIP and SigLIP 2 says about the towers, and writing one.
 
-    config = Config.of("siglip", found.json("config.json"))
+    config = HuggingFaceConfig.of("siglip", files.json("config.json"))
     image = image_tower(state, "siglip", config)
     values = as_json(spec, "siglip")
 
@@ -57,7 +57,7 @@ LAYOUTS: dict[str, Layout] = {"clip": "clip", "metaclip_2": "clip", "siglip": "s
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class HuggingFaceConfig:
     """The two halves of a configuration with every default filled in; `assumed` where there is no file."""
 
     text: Values
@@ -66,7 +66,7 @@ class Config:
     legacy: bool = True  # whether LEGACY_END is a sign, not a token
 
     @classmethod
-    def of(cls, layout: Layout, values: Values | None) -> "Config | None":
+    def of(cls, layout: Layout, values: Values | None) -> "HuggingFaceConfig | None":
         """Return the configuration that a file's content means; None for None."""
         if values is None:
             return None
@@ -79,7 +79,7 @@ class Config:
         return cls(halves[0], halves[1], legacy=values.get("model_type") != "metaclip_2")
 
     @classmethod
-    def guessed(cls, layout: Layout, state: Mapping[str, Array]) -> "Config":
+    def guessed(cls, layout: Layout, state: Mapping[str, Array]) -> "HuggingFaceConfig":
         """Return what most models of the layout have, for weights that came without a configuration."""
         text, image = dict(TEXT_DEFAULTS[layout]), dict(IMAGE_DEFAULTS[layout])
         text["num_attention_heads"] = _usual_heads(layout, state["token_embedding.weight"].shape[1])
@@ -125,7 +125,7 @@ def image_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> I
     )
 
 
-def text_tower(state: Mapping[str, Array], layout: Layout, config: Config) -> TextTowerSpec:
+def text_tower(state: Mapping[str, Array], layout: Layout, config: HuggingFaceConfig) -> TextTowerSpec:
     """Return the text tower of a state under our names; `pad_id` is left to the tokenizer."""
     values = config.text
     sizes = text_sizes(state) | {

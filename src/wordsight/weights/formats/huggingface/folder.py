@@ -22,13 +22,13 @@ def half(config: Values, name: str) -> Values:
 
 
 def write_folder(
-    target: Path, config: Values, *, pixels: Values, words: Mapping[str, bytes], tensors: Mapping[str, Array]
+    target: Path, config: Values, *, pixels: Values, tokenizer: Mapping[str, bytes], tensors: Mapping[str, Array]
 ) -> None:
     """Write config.json, preprocessor_config.json, the tokenizer's files and model.safetensors."""
     kinds = {str(array.dtype) for array in tensors.values() if array.ndim > 1}
     config = config | {"dtype": kinds.pop() if len(kinds) == 1 else "float32"}
     files = {
-        **words,
+        **tokenizer,
         "preprocessor_config.json": as_bytes(pixels),
         "config.json": as_bytes(config),
     }

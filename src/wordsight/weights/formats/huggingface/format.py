@@ -20,9 +20,9 @@ from wordsight.weights.formats.huggingface import align, chinese_clip, layers
 from wordsight.weights.formats.huggingface import config as configs
 from wordsight.weights.formats.huggingface.fitting import fitting
 from wordsight.weights.formats.huggingface.layers import Layout
-from wordsight.weights.formats.huggingface.processor import read_pixels, write_pixels
-from wordsight.weights.formats.huggingface.read_tokenizer import read_words
-from wordsight.weights.formats.huggingface.write_tokenizer import word_files
+from wordsight.weights.formats.huggingface.processor import read_processor, write_processor
+from wordsight.weights.formats.huggingface.read_tokenizer import read_tokenizer
+from wordsight.weights.formats.huggingface.write_tokenizer import tokenizer_files
 from wordsight.weights.formats.tokenizers.clip_bpe import as_bytes
 
 OTHERS = {"align": align.read, "chinese_clip": chinese_clip.read}  # model_type -> what reads it
@@ -31,26 +31,26 @@ PROCESSORS: dict[Layout, str] = {"clip": "CLIP", "siglip": "Siglip", "siglip2": 
 DTYPES = {"float32": "float32", "float16": "float16"}
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Whether the weights have transformers' names for two towers."""
-    return all(any(name.startswith(mark) for name in found.tensors) for mark in MARKS)
+    return all(any(name.startswith(mark) for name in files.tensors) for mark in MARKS)
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; every weight is used exactly once, or `ShapeMismatch` lists what is left or missing."""
-    values = found.json("config.json")
+    values = files.json("config.json")
     kind = (values or {}).get("model_type", "")
     if kind in OTHERS:
-        return OTHERS[kind](found)
-    keys = Keys(found.tensors, where=str(found.weights))
-    layout = _layout(keys, kind, found)
+        return OTHERS[kind](files)
+    keys = Keys(files.tensors, where=str(files.weights))
+    layout = _layout(keys, kind, files)
     state = layers.take_image(keys, layout) | layers.take_text(keys, layout) | layers.take_scales(keys, layout)
     keys.drop(*layers.BUFFERS)
     keys.finish()
-    config = configs.Config.of(layout, values) or configs.Config.guessed(layout, state)
-    spec, vocabulary, assumed = _spec(found, layout, state, config)
-    origin = {"format": "huggingface", "model_type": kind or layout, "file": found.weights.name}
-    return Checkpoint(spec, state, vocabulary, (*config.assumed, *assumed), origin)
+    config = configs.HuggingFaceConfig.of(layout, values) or configs.HuggingFaceConfig.guessed(layout, state)
+    spec, tokenizer_files, assumed = _spec(files, layout, state, config)
+    origin = {"format": "huggingface", "model_type": kind or layout, "file": files.weights.name}
+    return Checkpoint(spec, state, tokenizer_files, (*config.assumed, *assumed), origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -64,11 +64,11 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     state = checkpoint.state
     tensors = layers.give_image(state, layout) | layers.give_text(state, layout) | layers.give_scales(state, layout)
     name = PROCESSORS[layout]
-    pixels = write_pixels(spec.preprocess, f"{name}ImageProcessor") | {"processor_class": f"{name}Processor"}
+    pixels = write_processor(spec.preprocess, f"{name}ImageProcessor") | {"processor_class": f"{name}Processor"}
     files = {
         "config.json": as_bytes(configs.as_json(spec, layout, _dtype(tensors))),
         "preprocessor_config.json": as_bytes(pixels),
-        **word_files(spec, checkpoint.vocabulary, layout),
+        **tokenizer_files(spec, checkpoint.tokenizer_files, layout),
     }
     target.mkdir(parents=True, exist_ok=True)
     write_safetensors(target / "model.safetensors", tensors)
@@ -77,13 +77,13 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
             handle.write(content)
 
 
-def _layout(keys: Keys, kind: str, found: CheckpointFiles) -> Layout:
+def _layout(keys: Keys, kind: str, files: CheckpointFiles) -> Layout:
     """Return the layout that `config.json` names, or the one that the names and shapes say."""
     if kind in configs.LAYOUTS:
         return configs.LAYOUTS[kind]
     if kind:
         raise FormatError(
-            f"{found.folder} holds a {kind} model",
+            f"{files.folder} holds a {kind} model",
             cure=f"two towers are read: {', '.join((*configs.LAYOUTS, *OTHERS))}",
         )
     if "visual_projection.weight" in keys:
@@ -92,27 +92,27 @@ def _layout(keys: Keys, kind: str, found: CheckpointFiles) -> Layout:
 
 
 def _spec(
-    found: CheckpointFiles, layout: Layout, state: layers.State, config: configs.Config
+    files: CheckpointFiles, layout: Layout, state: layers.State, config: configs.HuggingFaceConfig
 ) -> tuple[ModelSpec, dict[str, bytes], tuple[str, ...]]:
     """Return the whole spec, the tokenizer's files, and what was assumed for either."""
     image = configs.image_tower(state, layout, config.image)
     text = configs.text_tower(state, layout, config)
-    words = read_words(found, layout, text)
-    pixels = read_pixels(found, size=image.size, defaults=layout)
-    text = replace(text, pad_id=words.spec.pad_id)
+    tokenizer = read_tokenizer(files, layout, text)
+    pixels = read_processor(files, size=image.size, defaults=layout)
+    text = replace(text, pad_id=tokenizer.spec.pad_id)
     common = ModelSpec(
-        found.folder.resolve().name if found.path.is_dir() else found.path.stem,
+        files.folder.resolve().name if files.path.is_dir() else files.path.stem,
         image=image,
         text=text,
         preprocess=pixels.spec,
-        tokenizer=words.spec,
+        tokenizer=tokenizer.spec,
     )
     if layout == "clip":
         spec = replace(common, width=state["visual.proj"].shape[1])
     else:
         # initial values of the paper (Zhai et al. 2023, "Sigmoid loss", algorithm 1)
         spec = replace(common, width=len(state["text_projection.bias"]), loss="sigmoid", scale=10.0, bias=-10.0)
-    return spec, dict(words.vocabulary), (*words.assumed, *pixels.assumed)
+    return spec, dict(tokenizer.files), (*tokenizer.assumed, *pixels.assumed)
 
 
 def _dtype(tensors: dict[str, Array]) -> str:

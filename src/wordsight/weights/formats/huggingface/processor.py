@@ -1,7 +1,7 @@
 """What transformers' image processors do to a picture, as a `PreprocessSpec`, and back.
 
-    pixels = read_pixels(found, size=224, defaults="clip")
-    values = write_pixels(spec.preprocess, "CLIPImageProcessor")
+    pixels = read_processor(files, size=224, defaults="clip")
+    values = write_processor(spec.preprocess, "CLIPImageProcessor")
 
 The reference is transformers' Pillow path (`PilBackend` of `image_processing_backends.py`, 5.23): colours become
 RGB first, the centre crop rounds down.  Its torchvision path differs by a level here and there.  Free of PyTorch.
@@ -53,14 +53,14 @@ class Pixels:
     assumed: tuple[str, ...] = ()
 
 
-def read_pixels(found: CheckpointFiles, *, size: int, defaults: str | Values) -> Pixels:
+def read_processor(files: CheckpointFiles, *, size: int, defaults: str | Values) -> Pixels:
     """Return what the processor files of a folder say; `size` is the side that the tower reads.
 
     `defaults` are those of the processor class, or its name in `DEFAULTS`; they hold where the files are silent.
     What cannot be said by a `PreprocessSpec` is a `FormatError`.
     """
     usual = DEFAULTS[defaults] if isinstance(defaults, str) else defaults
-    values = processor_values(found)
+    values = processor_values(files)
     assumed: list[str] = []
     if values is None:
         shortest = "shortest_edge" in usual.get("size", {})
@@ -87,14 +87,14 @@ def read_pixels(found: CheckpointFiles, *, size: int, defaults: str | Values) ->
     return Pixels(spec, tuple(assumed))
 
 
-def processor_values(found: CheckpointFiles) -> Values | None:
+def processor_values(files: CheckpointFiles) -> Values | None:
     """Return what a folder says about its image processor, from the newer place or the older one; None: nothing."""
-    whole = found.json("processor_config.json") or {}
+    whole = files.json("processor_config.json") or {}
     nested = whole.get("image_processor")
-    return nested if isinstance(nested, dict) else found.json("preprocessor_config.json")
+    return nested if isinstance(nested, dict) else files.json("preprocessor_config.json")
 
 
-def write_pixels(spec: PreprocessSpec, processor: str) -> Values:
+def write_processor(spec: PreprocessSpec, processor: str) -> Values:
     """Return the content of a `preprocessor_config.json` for the class `processor`.
 
     What that class cannot do is a `UsageError`, or said, where only single levels of pixels change.

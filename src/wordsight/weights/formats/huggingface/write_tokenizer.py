@@ -1,6 +1,6 @@
 """The tokenizer files that transformers reads, for a `TokenizerSpec` and the files of a checkpoint.
 
-    files = word_files(spec, checkpoint.vocabulary, "clip")    # file name -> content
+    files = tokenizer_files(spec, checkpoint.tokenizer_files, "clip")    # file name -> content
 
 Cleaning that transformers' classes cannot do is said: such texts may be cut otherwise there.  Free of PyTorch.
 """
@@ -14,8 +14,8 @@ from wordsight.base.progress import notice
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.formats.huggingface.layers import Layout
-from wordsight.weights.formats.huggingface.read_tokenizer import MERGES, NEEDED, PIECES, TOKENIZER
 from wordsight.weights.formats.tokenizers import clip_bpe as bpe
+from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import MERGES, NEEDED, SENTENCEPIECE, TOKENIZER_JSON
 from wordsight.weights.formats.tokenizers.sentencepiece import piece_ids
 
 Values = dict[str, Any]
@@ -28,7 +28,7 @@ _SAME = {  # cleanings that transformers' own class for the kind does too
 }
 
 
-def word_files(spec: ModelSpec, vocabulary: Mapping[str, bytes], layout: Layout) -> dict[str, bytes]:
+def tokenizer_files(spec: ModelSpec, files: Mapping[str, bytes], layout: Layout) -> dict[str, bytes]:
     """Return every tokenizer file by name; a checkpoint that lacks its tokenizer's file is a `UsageError`."""
     tokens = spec.tokenizer
     if tokens.last_id is not None or tokens.blank_id is not None:
@@ -40,11 +40,11 @@ def word_files(spec: ModelSpec, vocabulary: Mapping[str, bytes], layout: Layout)
             once=True,
         )
     if tokens.kind == "clip-bpe":
-        files, config = _byte_pairs(tokens, vocabulary)
+        files, config = _byte_pairs(tokens, files)
     elif tokens.kind == "sentencepiece":
-        files, config = _pieces(tokens, vocabulary)
+        files, config = _sentencepiece(tokens, files)
     else:
-        files, config = _carried(tokens, vocabulary, layout)
+        files, config = _carried(tokens, files, layout)
     config["model_max_length"] = tokens.context_length
     config["padding_side"] = tokens.padding_side
     if layout != "clip":  # no mask, so that padding is seen, as SigLIP was trained
@@ -56,17 +56,17 @@ def word_files(spec: ModelSpec, vocabulary: Mapping[str, bytes], layout: Layout)
     }
 
 
-def _byte_pairs(tokens: TokenizerSpec, vocabulary: Mapping[str, bytes]) -> tuple[dict[str, bytes], Values]:
+def _byte_pairs(tokens: TokenizerSpec, files: Mapping[str, bytes]) -> tuple[dict[str, bytes], Values]:
     if tokens.vocabulary == "clip":
         merges = bpe.published_merges()
     else:
-        merges = bpe.read_merges_text(_file(vocabulary, MERGES), where=MERGES)
+        merges = bpe.read_merges_text(_file(files, MERGES), where=MERGES)
     ids = bpe.clip_vocabulary(merges)
     names = {number: token for token, number in ids.items()}
     files = {
         "vocab.json": bpe.as_bytes(ids),
         MERGES: f"{bpe.VERSION}\n".encode() + bpe.merges_text(merges),
-        TOKENIZER: bpe.as_bytes(bpe.clip_file(ids, merges)),
+        TOKENIZER_JSON: bpe.as_bytes(bpe.clip_file(ids, merges)),
     }
     # transformers takes the padding token out of texts as a special one, even "!" (0): only where padding is read
     config = {
@@ -79,8 +79,8 @@ def _byte_pairs(tokens: TokenizerSpec, vocabulary: Mapping[str, bytes]) -> tuple
     return files, config
 
 
-def _pieces(tokens: TokenizerSpec, vocabulary: Mapping[str, bytes]) -> tuple[dict[str, bytes], Values]:
-    data = _file(vocabulary, PIECES)
+def _sentencepiece(tokens: TokenizerSpec, files: Mapping[str, bytes]) -> tuple[dict[str, bytes], Values]:
+    data = _file(files, SENTENCEPIECE)
     names = {number: piece for piece, number in piece_ids(data).items()}
     if tokens.end_id is None or tokens.start_id is not None:
         raise UsageError("transformers' SiglipTokenizer ends texts, and begins none", cure="choose another format")
@@ -91,14 +91,14 @@ def _pieces(tokens: TokenizerSpec, vocabulary: Mapping[str, bytes]) -> tuple[dic
         "unk_token": "<unk>",
         "do_lower_case": tokens.cleaning != "none",
     }
-    return {PIECES: data}, config
+    return {SENTENCEPIECE: data}, config
 
 
-def _carried(tokens: TokenizerSpec, vocabulary: Mapping[str, bytes], layout: Layout) -> tuple[dict[str, bytes], Values]:
+def _carried(tokens: TokenizerSpec, files: Mapping[str, bytes], layout: Layout) -> tuple[dict[str, bytes], Values]:
     try:
-        whole = json.loads(_file(vocabulary, TOKENIZER))
+        whole = json.loads(_file(files, TOKENIZER_JSON))
     except ValueError as error:
-        raise FormatError(f"{TOKENIZER} is not JSON: {error}", cure="restore the file") from None
+        raise FormatError(f"{TOKENIZER_JSON} is not JSON: {error}", cure="restore the file") from None
     names = _names(whole)
     if tokens.cleaning == "lower":
         steps = [{"type": "Lowercase"}] + ([whole["normalizer"]] if whole.get("normalizer") else [])
@@ -116,7 +116,7 @@ def _carried(tokens: TokenizerSpec, vocabulary: Mapping[str, bytes], layout: Lay
     unknown = whole.get("model", {}).get("unk_token")
     if isinstance(unknown, str):
         config["unk_token"] = unknown
-    return {TOKENIZER: bpe.as_bytes(whole)}, config
+    return {TOKENIZER_JSON: bpe.as_bytes(whole)}, config
 
 
 def _template(around: Mapping[str, str], ids: Mapping[str, int]) -> Values:
@@ -140,7 +140,7 @@ def _names(whole: Values) -> dict[int, str]:
     return names | {entry["id"]: entry["content"] for entry in whole.get("added_tokens", [])}
 
 
-def _file(vocabulary: Mapping[str, bytes], name: str) -> bytes:
-    if name not in vocabulary:
+def _file(files: Mapping[str, bytes], name: str) -> bytes:
+    if name not in files:
         raise UsageError(f"this model came without its {name}", cure=NEEDED)
-    return vocabulary[name]
+    return files[name]

@@ -1,6 +1,6 @@
 """MobileCLIP in Apple's own naming (`image_encoder.model.*`, `text_encoder.*`), S0 to S4 and B, folded or not.
 
-    recognise(found), read(found), write(checkpoint, file)      see `wordsight.weights.formats.table`
+    recognise(files), read(files), write(checkpoint, file)      see `wordsight.weights.formats.table`
 
 The weights are renamed to open_clip's layout and read as that; FastViT's branches become one convolution each
 (`trunks.fastvit`).  Names as in github.com/apple/ml-mobileclip, `mobileclip/`.
@@ -30,7 +30,7 @@ from wordsight.weights.formats.mobileclip.names import (
     renamed,
 )
 from wordsight.weights.formats.mobileclip.own_names import own_names
-from wordsight.weights.formats.openclip.config import Config, preprocessing, typed
+from wordsight.weights.formats.openclip.config import OpenClipConfig, preprocessing, typed
 from wordsight.weights.formats.openclip.format import assemble
 from wordsight.weights.formats.trunks.fastvit import TRUNK, fold_mixer, fold_norm, trunk_name
 from wordsight.weights.formats.trunks.mci import NAME
@@ -40,21 +40,21 @@ _MIXED = re.compile(r"\.(token_mixer\.(reparam_conv|norm|mixer|layer_scale)|conv
 _NETWORK = re.compile(r"network\.(\d+)\.(.+)")
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Say whether the weights have Apple's names."""
-    return any(name.startswith(IMAGE) for name in found.tensors) and TEXT + "embedding_layer.weight" in found.tensors
+    return any(name.startswith(IMAGE) for name in files.tensors) and TEXT + "embedding_layer.weight" in files.tensors
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; weights that are left over or missing are errors that list them."""
-    keys = Keys(found.tensors, where=str(found.weights))
+    keys = Keys(files.tensors, where=str(files.weights))
     fast = not any(name.startswith(IMAGE + "patch_emb.") for name in keys)
     state = _fastvit(keys) if fast else _vit(keys)
     state |= _mixers(keys) | _text(keys)
     state["logit_scale"] = keys.take("logit_scale")
     keys.finish()
-    config = _config(state, fast=fast, where=str(found.weights))
-    checkpoint = assemble(found, Keys(state, where=str(found.weights)), config, "mobileclip")
+    config = _config(state, fast=fast, where=str(files.weights))
+    checkpoint = assemble(files, Keys(state, where=str(files.weights)), config, "mobileclip")
     if fast:
         return checkpoint
     image = replace(checkpoint.spec.image, stem_padding=1, epsilon=1e-5)  # models/vit.py; timm has neither
@@ -70,7 +70,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     write_torch(target, tensors)
 
 
-def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> Config:
+def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> OpenClipConfig:
     name = trunk_name(state) if fast else NAME
     if name is None:
         raise FormatError(f"{where} has an image tower of unknown sizes", cure="known: MobileCLIP S0 to S4 and B")
@@ -97,7 +97,7 @@ def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> Config:
         f"{'no' if fast else 'a'} causal mask; to say otherwise: wordsight convert FILE DIR --to wordsight --set "
         f"text.mask={'causal' if fast else 'none'}",
     )
-    return Config(typed(raw, where), preprocessing(PREPROCESS, where), raw, assumed)
+    return OpenClipConfig(typed(raw, where), preprocessing(PREPROCESS, where), raw, assumed)
 
 
 def _fastvit(keys: Keys) -> dict[str, Array]:
@@ -153,7 +153,7 @@ def _mixers(keys: Keys) -> dict[str, Array]:
     """Return the convolution blocks around S0's text blocks as `wordsight.towers.mixer` has them; {} for the others."""
     state: dict[str, Array] = {}
     owners = {name.partition(".token_mixer.")[0] for name in keys if ".token_mixer." in name and name.startswith(TEXT)}
-    for place, owner in enumerate(sorted(owners, key=lambda name: int(name.rpartition(".")[2]))):
+    for index, owner in enumerate(sorted(owners, key=lambda name: int(name.rpartition(".")[2]))):
         names = [name for name in keys.left if name.startswith(owner + ".") and _MIXED.search(name)]
         block = {renamed(_gamma(name.removeprefix(owner + ".")), FASTVIT): keys.take(name) for name in names}
         norm = {end: block[f"mlp.conv.bn.{end}"] for end in ("weight", "bias", "running_mean", "running_var")}
@@ -165,8 +165,8 @@ def _mixers(keys: Keys) -> dict[str, Array]:
         for part, values in folded.items():
             weight = values["weight"]
             weight = weight.reshape(len(weight), 1, -1) if weight.ndim == 4 else weight  # (D, 1, 1, K) to (D, 1, K)
-            state[f"text.transformer.mixers.{place}.{part}.weight"] = weight
-            state[f"text.transformer.mixers.{place}.{part}.bias"] = values["bias"]
+            state[f"text.transformer.mixers.{index}.{part}.weight"] = weight
+            state[f"text.transformer.mixers.{index}.{part}.bias"] = values["bias"]
     return state
 
 

@@ -23,7 +23,7 @@ from wordsight.weights.formats.mobileclip.names import (
     renamed,
 )
 from wordsight.weights.formats.trunks.fastvit import FOLDED, TRUNK, batch_norm, unfold
-from wordsight.weights.formats.trunks.mci import BACKBONE, without_class_place, write_stem
+from wordsight.weights.formats.trunks.mci import BACKBONE, without_class_position, write_stem
 
 FAST = ("fastvit_mci0", "fastvit_mci1", "fastvit_mci2")
 APPLES_EPSILON = 1e-5
@@ -70,12 +70,12 @@ def _require(spec: ModelSpec, *, fast: bool) -> None:
 
 def _fastvit(state: Mapping[str, Array]) -> dict[str, Array]:
     branched = unfold(state, stem_scale=True) if FOLDED in state else dict(state)
-    places: dict[tuple[str, str], int] = {}
+    indices: dict[tuple[str, str], int] = {}
     names = [name.removeprefix(TRUNK) for name in branched]
     for stage in sorted({match[1] for match in map(_STAGE.fullmatch, names) if match}):
         for part in ("downsample", "pos_emb", "blocks"):
             if any(name.startswith(f"stages.{stage}.{part}.") for name in names):
-                places[stage, part] = len(places)
+                indices[stage, part] = len(indices)
     made: dict[str, Array] = {}
     for name in names:
         value, match = branched[TRUNK + name], _STAGE.fullmatch(name)
@@ -84,7 +84,7 @@ def _fastvit(state: Mapping[str, Array]) -> dict[str, Array]:
         elif name != "head.fc.bias":
             if match:
                 rest = match[3].replace("pos_enc.", "pe.")
-                name = f"network.{places[match[1], match[2]]}.{rest}"
+                name = f"network.{indices[match[1], match[2]]}.{rest}"
             name = re.sub(r"(layer_scale(_\d)?)\.gamma$", r"\1", name)
             made[IMAGE + renamed(name, FASTVIT, back=True)] = value
     return made
@@ -93,7 +93,7 @@ def _fastvit(state: Mapping[str, Array]) -> dict[str, Array]:
 def _vit(state: Mapping[str, Array], image: ImageTowerSpec) -> dict[str, Array]:
     stem = {name.removeprefix(BACKBONE): value for name, value in write_stem(state).items()}
     made = {f"{IMAGE}patch_emb.{renamed(name, VIT_PARTS, back=True)}": value for name, value in stem.items()}
-    made[IMAGE + "pos_embed.pos_embed.pos_embed"] = without_class_place(state["visual.positional_embedding"])[
+    made[IMAGE + "pos_embed.pos_embed.pos_embed"] = without_class_position(state["visual.positional_embedding"])[
         None, None
     ]
     made[IMAGE + "cls_token"] = state["visual.class_embedding"].reshape(1, 1, -1)
@@ -120,8 +120,8 @@ def _text(state: Mapping[str, Array], text: TextTowerSpec) -> dict[str, Array]:
         elif name.startswith(head):
             number, rest = name.removeprefix(head).split(".", 1)
             made[f"{TEXT}transformer.{int(number) + shift}.{renamed(rest, TEXT_BLOCK, back=True)}"] = value
-    for place, block in enumerate((0, text.layers + 1) if text.mixer else ()):
-        made |= _mixer(state, f"transformer.mixers.{place}.", f"{TEXT}transformer.{block}.")
+    for index, block in enumerate((0, text.layers + 1) if text.mixer else ()):
+        made |= _mixer(state, f"transformer.mixers.{index}.", f"{TEXT}transformer.{block}.")
     return made
 
 

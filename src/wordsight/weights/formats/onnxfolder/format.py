@@ -14,29 +14,29 @@ from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON
 from wordsight.weights.formats.tokenizers.tokenizer_json import token_ids, token_text
 
 IMAGE, TEXT = "visual/model.onnx", "textual/model.onnx"
-TOKENIZER = "tokenizer.json"
 SCALE = 100.0  # the limit that softmax models' scales learn to (Radford et al. 2021, section 2.5)
 SIGMOID_BIAS = -10.0  # where SigLIP's bias starts (Zhai et al. 2023, section 3.2)
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Are both graphs there?"""
-    return found.path.is_dir() and found.file(IMAGE) is not None and found.file(TEXT) is not None
+    return files.path.is_dir() and files.file(IMAGE) is not None and files.file(TEXT) is not None
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; a folder without its tokenizer or preprocessing is a `FormatError` that names the file."""
-    config = _values(found, "config.json")
-    words = {name: value for name, value in (config.get("text_cfg") or {}).items() if value is not None}
-    tokenizer = _tokenizer(found, words)
+    config = _values(files, "config.json")
+    text_cfg = {name: value for name, value in (config.get("text_cfg") or {}).items() if value is not None}
+    tokenizer = _tokenizer(files, text_cfg)
     sigmoid = config.get("init_logit_bias") is not None
-    preprocess = _preprocess(_values(found, "visual/preprocess_cfg.json"))
+    preprocess = _preprocess(_values(files, "visual/preprocess_cfg.json"))
     bias = SIGMOID_BIAS if sigmoid else None
     spec = ModelSpec(
-        name=found.folder.resolve().name,
+        name=files.folder.resolve().name,
         width=int(config["embed_dim"]),
         image=ImageTowerSpec(kind="onnx", size=preprocess.size),
         text=TextTowerSpec(
@@ -56,13 +56,13 @@ def read(found: CheckpointFiles) -> Checkpoint:
         f"the graphs hold no temperature: scores are made with scale = {SCALE:g}"
         f"{'' if bias is None else f' and bias = {bias:g}'}; rows and rankings do not depend on it",
     )
-    folder = found.folder
+    folder = files.folder
     return Checkpoint(
         spec,
         {},
-        vocabulary={TOKENIZER: (folder / "textual" / TOKENIZER).read_bytes()},
+        tokenizer_files={TOKENIZER_JSON: (folder / "textual" / TOKENIZER_JSON).read_bytes()},
         assumed=assumed,
-        origin={"format": "onnx-folder", "file": str(found.path)},
+        origin={"format": "onnx-folder", "file": str(files.path)},
         graphs={"image": folder / IMAGE, "text": folder / TEXT},
     )
 
@@ -72,10 +72,10 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     raise UsageError(f"{checkpoint.spec.name} cannot be written as onnx-folder", cure="use --to onnx")
 
 
-def _values(found: CheckpointFiles, name: str) -> dict[str, Any]:
-    values = found.json(name)
+def _values(files: CheckpointFiles, name: str) -> dict[str, Any]:
+    values = files.json(name)
     if values is None:
-        raise FormatError(f"{found.folder} has no {name}", cure="fetch the folder whole")
+        raise FormatError(f"{files.folder} has no {name}", cure="fetch the folder whole")
     return values
 
 
@@ -95,18 +95,18 @@ def _preprocess(values: dict[str, Any]) -> PreprocessSpec:
     )
 
 
-def _tokenizer(found: CheckpointFiles, words: dict[str, Any]) -> TokenizerSpec:
-    """Return the tokenizer; text towers of transformers say nowhere but in its file how many words there are."""
-    values = _values(found, f"textual/{TOKENIZER}")
-    settings = found.json("textual/tokenizer_config.json") or {}
+def _tokenizer(files: CheckpointFiles, text_cfg: dict[str, Any]) -> TokenizerSpec:
+    """Return the tokenizer; text towers of transformers say nowhere but in its file how many tokens there are."""
+    values = _values(files, f"textual/{TOKENIZER_JSON}")
+    settings = files.json("textual/tokenizer_config.json") or {}
     ids = token_ids(values)
-    canonical = (words.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
+    canonical = (text_cfg.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
     return TokenizerSpec(
         kind="tokenizers",
-        vocabulary_size=int(words.get("vocab_size", max(ids.values(), default=-1) + 1)),
-        context_length=int(words.get("context_length", 77)),
+        vocabulary_size=int(text_cfg.get("vocab_size", max(ids.values(), default=-1) + 1)),
+        context_length=int(text_cfg.get("context_length", 77)),
         cleaning="canonical" if canonical else "whitespace",
-        pad_id=_pad_id(ids, settings, str(found.folder)),
+        pad_id=_pad_id(ids, settings, str(files.folder)),
         padding="full",
     )
 

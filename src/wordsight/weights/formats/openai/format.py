@@ -1,6 +1,6 @@
 """OpenAI's checkpoints: the TorchScript archives as published, and state dicts saved from them.
 
-    recognise(found), read(found), write(checkpoint, target)      see `wordsight.weights.formats.table`
+    recognise(files), read(files), write(checkpoint, target)      see `wordsight.weights.formats.table`
 
 The parameter names are ours.  The architecture follows from the shapes as in openai/CLIP `clip/model.py`
 (`build_model`): heads are 64 channels wide.  What no file says is the activation: OpenAI's towers use QuickGELU,
@@ -23,7 +23,7 @@ from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
 from wordsight.weights.checkpoint_files import CheckpointFiles
-from wordsight.weights.formats.trunks.clip_text import other_pixels
+from wordsight.weights.formats.trunks.clip_text import other_preprocessing
 from wordsight.weights.formats.trunks.sizes import depth, image_sizes, text_sizes
 
 EXTRAS = ("input_resolution", "context_length", "vocab_size")
@@ -49,25 +49,25 @@ FREE = (
 )
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Say whether the weights have OpenAI's names and one of its three extra numbers."""
-    keys = found.tensors
+    keys = files.tensors
     named = all(name in keys for name in ("visual.conv1.weight", "token_embedding.weight", "text_projection"))
     return named and any(name in keys for name in EXTRAS)
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; QuickGELU is assumed, which `assumed` says."""
-    keys = Keys(found.tensors, where=str(found.weights))
+    keys = Keys(files.tensors, where=str(files.weights))
     keys.drop(*(name for name in keys if name.endswith("attn_mask")))  # made, not learned; some archives keep it
     extras = {name: int(keys.take(name)) for name in EXTRAS if name in keys}
     state = {name: keys.take(name) for name in keys.left}
     state["logit_scale"] = state["logit_scale"].reshape(()) if "logit_scale" in state else np.empty(())
     image = _resnet(state) if "visual.layer1.0.conv1.weight" in state else _vit(state)
     text = _text(state)
-    _compare(found, extras, image, text)
+    _compare(files, extras, image, text)
     spec = ModelSpec(
-        name=found.weights.stem,
+        name=files.weights.stem,
         width=state["text_projection"].shape[1],
         image=image,
         text=text,
@@ -75,8 +75,8 @@ def read(found: CheckpointFiles) -> Checkpoint:
         tokenizer=TokenizerSpec(vocabulary_size=text.vocabulary_size, context_length=text.context_length),
     )
     check_state(spec, state, where=keys.where)
-    origin = {"format": "openai", "file": found.weights.name}
-    return Checkpoint(spec, state, assumed=(ASSUMED.format(file=found.path),), origin=origin)
+    origin = {"format": "openai", "file": files.weights.name}
+    return Checkpoint(spec, state, assumed=(ASSUMED.format(file=files.path),), origin=origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -85,7 +85,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     `target` is a `.pt` file, or a folder in which one is made.  `UsageError` names what the layout has no place for.
     """
     spec = checkpoint.spec
-    wrong = _foreign(spec)
+    wrong = _unlike_openai(spec)
     if wrong:
         raise UsageError(
             f"OpenAI's layout has no place for {', '.join(wrong)}", cure="use --to openclip or huggingface"
@@ -123,15 +123,15 @@ def _text(state: dict[str, Array]) -> TextTowerSpec:
     return TextTowerSpec(**sizes, heads=sizes["width"] // HEAD_WIDTH, activation="quick_gelu")
 
 
-def _compare(found: CheckpointFiles, extras: dict[str, int], image: ImageTowerSpec, text: TextTowerSpec) -> None:
+def _compare(files: CheckpointFiles, extras: dict[str, int], image: ImageTowerSpec, text: TextTowerSpec) -> None:
     """Raise `ShapeMismatch` when the extra numbers are not those of the shapes."""
     shown = dict(zip(EXTRAS, (image.size, text.context_length, text.vocabulary_size), strict=True))
     wrong = [f"{name} = {value}, not {shown[name]}" for name, value in extras.items() if value != shown[name]]
     if wrong:
-        raise ShapeMismatch(f"{found.weights} says {', '.join(wrong)} as its weights do", cure="fetch the file again")
+        raise ShapeMismatch(f"{files.weights} says {', '.join(wrong)} as its weights do", cure="fetch the file again")
 
 
-def _foreign(spec: ModelSpec) -> list[str]:
+def _unlike_openai(spec: ModelSpec) -> list[str]:
     """Return what of a spec `build_model` would not make again from the shapes."""
     resnet = spec.image.kind == "resnet"
     wanted_image = ImageTowerSpec(
@@ -141,7 +141,7 @@ def _foreign(spec: ModelSpec) -> list[str]:
     # nobody sees behind the end of a text in a causal tower
     text = replace(spec.text, pad_id=0) if spec.text.mask == "causal" else spec.text
     wrong += _differences("text", text, TextTowerSpec(activation="quick_gelu"))
-    wrong += other_pixels(spec.preprocess, PreprocessSpec())
+    wrong += other_preprocessing(spec.preprocess, PreprocessSpec())
     heads = spec.image.width * (WIDENED if resnet else 1)
     for name, channels, count in (("image", heads, spec.image.heads), ("text", spec.text.width, spec.text.heads)):
         if channels != count * HEAD_WIDTH:

@@ -1,6 +1,6 @@
 """What an open_clip configuration says: the fields of its `open_clip_config.json`, typed.
 
-    config = configured(found)          # None when there is no such file
+    config = configured(files)          # None when there is no such file
     config.model.vision_cfg.patch_size
 
 Unknown fields are errors, so that nothing that changes the numbers is passed over.  Knows no weights.
@@ -21,7 +21,7 @@ UNTRIED = ("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "
 
 
 @dataclass(frozen=True, slots=True)
-class Vision:
+class VisionCfg:
     """`vision_cfg`: open_clip's names and defaults (`CLIPVisionCfg`)."""
 
     layers: int | tuple[int, ...] = 12
@@ -60,7 +60,7 @@ class Vision:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextCfg:
     """`text_cfg`: open_clip's names and defaults (`CLIPTextCfg`)."""
 
     context_length: int = 77
@@ -98,12 +98,12 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelCfg:
     """`model_cfg`."""
 
     embed_dim: int
-    vision_cfg: Vision
-    text_cfg: Text
+    vision_cfg: VisionCfg
+    text_cfg: TextCfg
     quick_gelu: bool = False
     custom_text: bool = False
     multimodal_cfg: dict[str, Any] | None = None
@@ -114,21 +114,21 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class OpenClipConfig:
     """A whole configuration; `preprocess` lacks the size, `assumed` says what stands in no file."""
 
-    model: Model
+    model: ModelCfg
     preprocess: PreprocessSpec
     raw: dict[str, Any] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
 
 
-def configured(found: CheckpointFiles) -> Config | None:
+def configured(files: CheckpointFiles) -> OpenClipConfig | None:
     """Return the configuration beside the weights, or None; one that cannot be kept to is a `FormatError`."""
-    values = found.json(CONFIG)
+    values = files.json(CONFIG)
     if values is None:
         return None
-    where = found.folder / CONFIG
+    where = files.folder / CONFIG
     raw = values.get("model_cfg", values)
     if not isinstance(raw, dict):
         raise FormatError(f"model_cfg in {where} is no JSON object", cure="fetch the model again")
@@ -140,13 +140,13 @@ def configured(found: CheckpointFiles) -> Config | None:
                 f"{where}: {name} asks for {', '.join(used) or 'the custom block'}", cure="no published model has that"
             )
     preprocess = values.get("preprocess_cfg", {}) if "model_cfg" in values else {}
-    return Config(model, preprocessing(preprocess, str(where)), raw)
+    return OpenClipConfig(model, preprocessing(preprocess, str(where)), raw)
 
 
-def typed(raw: dict[str, Any], where: str) -> Model:
-    """Return `model_cfg` as a `Model`; unknown fields and wrong types are `FormatError`s."""
+def typed(raw: dict[str, Any], where: str) -> ModelCfg:
+    """Return `model_cfg` as a `ModelCfg`; unknown fields and wrong types are `FormatError`s."""
     try:
-        return from_dict(Model, {key: value for key, value in raw.items() if value is not None})
+        return from_dict(ModelCfg, {key: value for key, value in raw.items() if value is not None})
     except ConfigError as error:
         raise FormatError(f"{where}: {error.problem}", cure=f"made for another open_clip than {VERSION}") from None
 

@@ -1,6 +1,6 @@
 """open_clip's checkpoints: training files, weights alone, and hub folders with `open_clip_config.json`.
 
-    recognise(found), read(found), write(checkpoint, folder)      see `wordsight.weights.formats.table`
+    recognise(files), read(files), write(checkpoint, folder)      see `wordsight.weights.formats.table`
 
 The parts: `config` (what a configuration says), `guess` (when there is none), `tokenizer`; of the image towers
 `native` (open_clip's own), `timm_vit` (those of timm that are built here), `naflex` (SigLIP 2's for images of any
@@ -29,24 +29,28 @@ from wordsight.weights.formats.openclip import (
     transformers_text,
 )
 from wordsight.weights.formats.openclip import timm_vit as timm
-from wordsight.weights.formats.openclip.config import CONFIG, Config, configured, preprocess_cfg
+from wordsight.weights.formats.openclip.config import CONFIG, OpenClipConfig, configured, preprocess_cfg
 from wordsight.weights.formats.openclip.guess import guessed
-from wordsight.weights.formats.openclip.tokenizer import read_words, write_words
+from wordsight.weights.formats.openclip.tokenizer import read_tokenizer, write_tokenizer
 from wordsight.weights.formats.trunks import eva, perception
 from wordsight.weights.formats.trunks.fastvit import BRANCHED, FOLDED, fold, unfold
 
 WEIGHTS = "open_clip_model.safetensors"
 OPENAI = ("input_resolution", "context_length", "vocab_size")  # which only OpenAI's archives hold
-FOREIGN = ("visual.attn_pool.probe", "visual.cls_token", "visual.patch_embed.proj.weight")  # PE's and EVA's own files
+OTHER_FORMATS = (
+    "visual.attn_pool.probe",
+    "visual.cls_token",
+    "visual.patch_embed.proj.weight",
+)  # PE's and EVA's own files
 FOLDING = {"inference_mode": True}  # timm's FastViT with each set of branches as one convolution
 UNSCALED = ("fastvit_mci3", "fastvit_mci4")  # whose stems have no pointwise branch
 TEXTS = ("token_embedding.weight", "text.token_embedding.weight")
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Say whether the weights have open_clip's names: an image tower of it, or of timm, and a text tower."""
-    keys = found.tensors
-    if any(name in keys for name in (*OPENAI, *FOREIGN)):
+    keys = files.tensors
+    if any(name in keys for name in (*OPENAI, *OTHER_FORMATS)):
         return False
     image = ("visual.class_embedding", "visual.layer1.0.conv1.weight")
     known = any(name in keys for name in image) or any(name.startswith(timm.TRUNK) for name in keys)
@@ -54,20 +58,20 @@ def recognise(found: CheckpointFiles) -> bool:
     return known and text
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; weights left over, missing or of an unknown tower are errors that list them."""
-    keys = Keys(found.tensors, where=str(found.weights))
-    return assemble(found, keys, configured(found) or guessed(found, keys), "openclip")
+    keys = Keys(files.tensors, where=str(files.weights))
+    return assemble(files, keys, configured(files) or guessed(files, keys), "openclip")
 
 
-def assemble(found: CheckpointFiles, keys: Keys, config: Config, format_name: str) -> Checkpoint:
+def assemble(files: CheckpointFiles, keys: Keys, config: OpenClipConfig, format_name: str) -> Checkpoint:
     """Return the model of weights under open_clip's names and a configuration; every weight is used once."""
     assumed = [*config.assumed, *_drop_decoder(keys)]
     image, state = _read_image(keys, config)
     if config.assumed and (image.kind == "eva" or image.rotary != "none"):  # there is no configuration
         assumed += perception.assumed_trunk(image) if image.rotary == "perception" else eva.assumed_trunk(image)
-    text, words = _read_text(found, keys, config)
-    state |= words
+    text, text_state = _read_text(files, keys, config)
+    state |= text_state
     state["logit_scale"] = keys.take("logit_scale").reshape(())
     biased = "logit_bias" in keys or config.model.init_logit_bias is not None
     if biased:
@@ -78,9 +82,9 @@ def assemble(found: CheckpointFiles, keys: Keys, config: Config, format_name: st
     if naflex.match(config.model.vision_cfg):
         preprocess = naflex.keeping_shape(config, image)
         assumed.append(naflex.assumed(preprocess))
-    tokenizer, files = read_words(found, config.model.text_cfg, text, assumed)
+    tokenizer, tokenizer_files = read_tokenizer(files, config.model.text_cfg, text, assumed)
     spec = ModelSpec(
-        name=found.path.stem if found.path.is_file() else found.path.resolve().name,
+        name=files.path.stem if files.path.is_file() else files.path.resolve().name,
         width=config.model.embed_dim,
         image=image,
         text=text,
@@ -89,9 +93,9 @@ def assemble(found: CheckpointFiles, keys: Keys, config: Config, format_name: st
         loss="sigmoid" if biased else "softmax",
         bias=_initial_bias(config) if biased else None,
     )
-    check_state(spec, state, where=str(found.weights))
-    origin = {"format": format_name, "file": found.weights.name}
-    return Checkpoint(spec, state, files, tuple(assumed), origin)
+    check_state(spec, state, where=str(files.weights))
+    origin = {"format": format_name, "file": files.weights.name}
+    return Checkpoint(spec, state, tokenizer_files, tuple(assumed), origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -101,7 +105,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     vision, state, custom = _write_image(spec, checkpoint.state)
     external = spec.text.kind == "transformers"
     text = transformers_text.text_cfg(spec.text) if external else native.text_cfg(spec)
-    named, files = write_words(checkpoint)
+    named, files = write_tokenizer(checkpoint)
     custom = custom or external or spec.text.pool == "class"
     state |= _write_text(checkpoint.state, custom=custom and not external)
     model: dict[str, Any] = {"embed_dim": spec.width, "vision_cfg": vision, "text_cfg": {**text, **named}}
@@ -122,7 +126,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     write_json(target / CONFIG, values)
 
 
-def _read_image(keys: Keys, config: Config) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def _read_image(keys: Keys, config: OpenClipConfig) -> tuple[ImageTowerSpec, dict[str, Array]]:
     model = config.model
     if "visual.class_embedding" in keys:
         return native.read_vit(keys, model)
@@ -130,7 +134,7 @@ def _read_image(keys: Keys, config: Config) -> tuple[ImageTowerSpec, dict[str, A
         return native.read_resnet(keys, model)
     if naflex.match(model.vision_cfg):
         return naflex.read_trunk(keys, model)
-    if timm.is_ours(model.vision_cfg, keys):
+    if timm.is_native(model.vision_cfg, keys):
         return timm.read_trunk(keys, model)
     vision = dict(config.raw.get("vision_cfg", {}))
     if perception_trunk.recognise_trunk(keys, vision):
@@ -145,11 +149,11 @@ def _read_image(keys: Keys, config: Config) -> tuple[ImageTowerSpec, dict[str, A
     return spec, state
 
 
-def _read_text(found: CheckpointFiles, keys: Keys, config: Config) -> tuple[TextTowerSpec, dict[str, Array]]:
+def _read_text(files: CheckpointFiles, keys: Keys, config: OpenClipConfig) -> tuple[TextTowerSpec, dict[str, Array]]:
     if any(name in keys for name in TEXTS):
         return native.read_text(keys, config.model)
     text = dict(config.raw.get("text_cfg", {}))
-    beside = found.json("config.json") or {}
+    beside = files.json("config.json") or {}
     if "model_type" in beside:
         text["hf_config"] = beside
     return transformers_text.read_text(keys, text, config.model.embed_dim)
@@ -164,7 +168,7 @@ def _drop_decoder(keys: Keys) -> list[str]:
     return [f"nothing of the decoder that writes captions ({len(decoder)} weights): embeddings do not need it"]
 
 
-def _initial_bias(config: Config) -> float:
+def _initial_bias(config: OpenClipConfig) -> float:
     bias = config.model.init_logit_bias
     return -10.0 if bias is None else bias  # SigLIP's (Zhai et al. 2023), as every published sigmoid model
 

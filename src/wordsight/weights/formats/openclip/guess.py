@@ -1,6 +1,6 @@
 """The configuration of an open_clip file that comes without one: from the names and shapes of its weights.
 
-    config = guessed(found, keys)
+    config = guessed(files, keys)
 
 What shapes do not show is taken as most published models have it, and said in `assumed`, each with the way to
 say otherwise.
@@ -16,7 +16,7 @@ from wordsight.base.errors import FormatError
 from wordsight.weights.checkpoint import Array
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import eva_trunk, perception_trunk
-from wordsight.weights.formats.openclip.config import Config, preprocessing, typed
+from wordsight.weights.formats.openclip.config import OpenClipConfig, preprocessing, typed
 from wordsight.weights.formats.openclip.timm_tower import guess_image
 from wordsight.weights.formats.openclip.timm_vit import TRUNK, guess_name
 from wordsight.weights.formats.trunks import mci as hybrid
@@ -37,14 +37,14 @@ PREPROCESS: dict[str, dict[str, Any]] = {  # as open_clip's `pretrained.py` has 
     "mobileclip": {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"},
     "mobileclip2": {"interpolation": "bilinear"},
 }
-SIGLIP_WORDS: dict[str, Any] = {
+SIGLIP_TEXT: dict[str, Any] = {
     "pool_type": "last",
     "no_causal_mask": True,
     "norm_kwargs": {"eps": 1e-6},
     "tokenizer_kwargs": {"clean": "canonicalize"},
 }
-CLIP_WORDS, GEMMA_WORDS = 49408, 256000  # entries of the vocabularies
-METACLIP_WORDS, MT5_WORDS = 901629, 250100  # of MetaCLIP 2: XLM-V's and mT5's
+CLIP_VOCABULARY, GEMMA_VOCABULARY = 49408, 256000  # entries of the vocabularies
+METACLIP_VOCABULARY, MT5_VOCABULARY = 901629, 250100  # of MetaCLIP 2: XLM-V's and mT5's
 SO400M = "vit_so400m_patch14_siglip_378"  # SigLIP 2's size; SigLIP has 384 with as many whole patches
 
 
@@ -57,32 +57,32 @@ class Family:
     preprocess: dict[str, Any] = field(default_factory=dict)
 
 
-def guessed(found: CheckpointFiles, keys: Mapping[str, Array]) -> Config:
+def guessed(files: CheckpointFiles, keys: Mapping[str, Array]) -> OpenClipConfig:
     """Return what the weights and the file's name say; weights of another kind are a `FormatError`."""
     assumed: list[str] = []
     text = _text(keys)  # refuses towers of other libraries
     family = _family(keys, assumed)
     text |= family.text
-    if text["vocab_size"] == METACLIP_WORDS:
+    if text["vocab_size"] == METACLIP_VOCABULARY:
         text |= {"pool_type": "eos", "eos_id": 2}
-    elif text["vocab_size"] == MT5_WORDS:
+    elif text["vocab_size"] == MT5_VOCABULARY:
         text |= {"pool_type": "eos", "eos_id": 1, "tokenizer_kwargs": {"clean": "canonicalize"}}
-    elif text["vocab_size"] != CLIP_WORDS and not family.text and not text["embed_cls"]:
+    elif text["vocab_size"] != CLIP_VOCABULARY and not family.text and not text["embed_cls"]:
         assumed.append(f"that texts are read at their largest token; to say otherwise: {SET} text.end_id=N")
-    if text["vocab_size"] == GEMMA_WORDS:
+    if text["vocab_size"] == GEMMA_VOCABULARY:
         text["act_kwargs"] = {"approximate": "tanh"}
-    if text["vocab_size"] != CLIP_WORDS:
+    if text["vocab_size"] != CLIP_VOCABULARY:
         text["hf_tokenizer_name"] = "tokenizer.json"
     raw: dict[str, Any] = {"embed_dim": _width(keys), "vision_cfg": family.vision, "text_cfg": text}
     if not family.text and "timm_model_name" not in family.vision:
-        raw["quick_gelu"] = _quick_gelu(found, keys, assumed)
-    spec = preprocessing(family.preprocess, str(found.path))
+        raw["quick_gelu"] = _quick_gelu(files, keys, assumed)
+    spec = preprocessing(family.preprocess, str(files.path))
     assumed.append(
         f"how pictures are prepared: {spec.resize}, {spec.interpolation}, mean {list(spec.mean)}, std "
         f"{list(spec.std)}; "
         f"to say otherwise: {SET} preprocess.resize=squash --set preprocess.interpolation=bilinear"
     )
-    return Config(typed(raw, str(found.path)), spec, raw, tuple(assumed))
+    return OpenClipConfig(typed(raw, str(files.path)), spec, raw, tuple(assumed))
 
 
 def _family(keys: Mapping[str, Array], assumed: list[str]) -> Family:
@@ -94,8 +94,8 @@ def _family(keys: Mapping[str, Array], assumed: list[str]) -> Family:
         return _timm(keys, assumed)
     vision = _vision(keys, assumed)
     if vision.get("pool_type") == "avg":
-        words = {"pool_type": "last", "no_causal_mask": True, "tokenizer_kwargs": {"strip_sep_token": True}}
-        return Family(vision, words, PREPROCESS["clipa"])
+        text = {"pool_type": "last", "no_causal_mask": True, "tokenizer_kwargs": {"strip_sep_token": True}}
+        return Family(vision, text, PREPROCESS["clipa"])
     return Family(vision)
 
 
@@ -111,16 +111,16 @@ def _timm(keys: Mapping[str, Array], assumed: list[str]) -> Family:
         return Family(cfg)
     if "siglip" in name:
         vocabulary = len(
-            keys[next(place for place in ("text.token_embedding.weight", "token_embedding.weight") if place in keys)]
+            keys[next(name for name in ("text.token_embedding.weight", "token_embedding.weight") if name in keys)]
         )
-        if name == SO400M and vocabulary != GEMMA_WORDS:
+        if name == SO400M and vocabulary != GEMMA_VOCABULARY:
             name = name.replace("378", "384")
         assumed.append(
             f"that the image tower is timm's {name}, whose size and activation the weights do not tell from others; to "
             f"say otherwise: {SET} image.activation=gelu_tanh, or image.size=378 --set preprocess.size=378"
         )
         trunk = {"timm_model_name": name, "timm_pool": "map", "timm_proj": "none"}
-        return Family(trunk | {"image_size": int(name.rpartition("_")[2])}, SIGLIP_WORDS, PREPROCESS["siglip"])
+        return Family(trunk | {"image_size": int(name.rpartition("_")[2])}, SIGLIP_TEXT, PREPROCESS["siglip"])
     fast = name != hybrid.NAME
     assumed.append(
         f"that texts {'see all their words' if fast else 'are read from the left'}, as MobileCLIP's of this size; "
@@ -134,9 +134,9 @@ def _timm(keys: Mapping[str, Array], assumed: list[str]) -> Family:
 
 def _width(keys: Mapping[str, Array]) -> int:
     for name, axis in (("text_projection", 1), ("text_projection.weight", 0), ("token_embedding.weight", 1)):
-        for place in (name, "text." + name):
-            if place in keys:
-                return int(keys[place].shape[axis])
+        for full in (name, "text." + name):
+            if full in keys:
+                return int(keys[full].shape[axis])
     raise FormatError("the file has no text projection", cure="give the open_clip_config.json that belongs to it")
 
 
@@ -203,9 +203,9 @@ def _resnet(keys: Mapping[str, Array]) -> dict[str, Any]:
     return {"layers": blocks, "width": width, "image_size": side * 32, "patch_size": None}
 
 
-def _quick_gelu(found: CheckpointFiles, keys: Mapping[str, Array], assumed: list[str]) -> bool:
+def _quick_gelu(files: CheckpointFiles, keys: Mapping[str, Array], assumed: list[str]) -> bool:
     """Say whether the towers use QuickGELU: from the names, or weights in OpenAI's mixture of 16 and 32 bits."""
-    names = " ".join([found.path.name, str(found.facts.get("name", ""))]).lower()
+    names = " ".join([files.path.name, str(files.facts.get("name", ""))]).lower()
     named = any(word in names for word in QUICK)
     first = keys.get("visual.conv1.weight")
     norm = keys.get("ln_final.weight")

@@ -38,7 +38,7 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
         {"hidden_size": 1024, "intermediate_size": 2624, "num_hidden_layers": 28, "num_attention_heads": 16},
     ),
 }
-# names under which the same files are found, too
+# names under which the same files are files, too
 PREFIXES = ("FacebookAI/", "google-bert/", "almanach/")
 
 # (blocks of the stages, channels of the first) -> timm's name; all published ones have timm's own pooling

@@ -17,7 +17,7 @@ from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.spec import ImageTowerSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip import timm_vit as timm
-from wordsight.weights.formats.openclip.config import Config, Model, Vision
+from wordsight.weights.formats.openclip.config import ModelCfg, OpenClipConfig, VisionCfg
 from wordsight.weights.formats.trunks.patches import as_convolution
 
 NAME = re.compile(r"naflexvit_(base|so400m)_patch16_siglip")  # timm 1.0, models/naflexvit.py
@@ -26,12 +26,12 @@ PATCHES = 256  # how many patches the published figures were measured with (big_
 EMBEDS = timm.TRUNK + "embeds."
 
 
-def match(cfg: Vision) -> re.Match[str] | None:
+def match(cfg: VisionCfg) -> re.Match[str] | None:
     """Return how timm's name of a tower matches `NAME`, or None."""
     return NAME.fullmatch(cfg.timm_model_name or "")
 
 
-def read_trunk(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_trunk(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
     """Return our spec and weights of a tower for which `match`; another pooling is a `FormatError`."""
     cfg = model.vision_cfg
     named = match(cfg)
@@ -45,17 +45,17 @@ def read_trunk(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Arra
         timm.TRUNK + "patch_embed.proj.weight": as_convolution(keys.take(EMBEDS + "proj.weight"), keys.where),
         timm.TRUNK + "patch_embed.proj.bias": keys.take(EMBEDS + "proj.bias"),
     }
-    places = keys.take(EMBEDS + "pos_embed")  # (1, H, W, D) of a square grid
-    renamed[timm.TRUNK + "pos_embed"] = places.reshape(1, -1, places.shape[-1])
+    positions = keys.take(EMBEDS + "pos_embed")  # (1, H, W, D) of a square grid
+    renamed[timm.TRUNK + "pos_embed"] = positions.reshape(1, -1, positions.shape[-1])
     renamed |= {name: keys.take(name) for name in keys.left if name.startswith(timm.TRUNK)}
     fixed = Keys(renamed, where=keys.where)
-    square = replace(cfg, timm_model_name=f"vit_{named[1]}_patch16_siglip_256", image_size=places.shape[1] * PATCH)
+    square = replace(cfg, timm_model_name=f"vit_{named[1]}_patch16_siglip_256", image_size=positions.shape[1] * PATCH)
     spec, state = timm.read_trunk(fixed, replace(model, vision_cfg=square))
     fixed.finish()
     return replace(spec, activation="gelu_tanh"), state
 
 
-def keeping_shape(config: Config, image: ImageTowerSpec) -> PreprocessSpec:
+def keeping_shape(config: OpenClipConfig, image: ImageTowerSpec) -> PreprocessSpec:
     """Return the preprocessing of a tower for which `match`: within as many patches as the configuration says."""
     most = config.model.vision_cfg.image_seq_len or PATCHES
     return replace(config.preprocess, size=image.size, resize="patches", patch=image.patch, max_patches=most)

@@ -15,7 +15,7 @@ from wordsight.base.errors import FormatError, UsageError
 from wordsight.towers.positions import RULES, resize_grid, resize_line
 from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, TextTowerSpec, hidden_width
 from wordsight.weights.checkpoint import Array, Keys
-from wordsight.weights.formats.openclip.config import Model, Vision
+from wordsight.weights.formats.openclip.config import ModelCfg, VisionCfg
 
 EPSILON = 1e-5  # of PyTorch's layer norm, where norm_kwargs says nothing
 HEAD_WIDTH = 64  # of CLIP's towers (Radford et al. 2021, table 20), unless said otherwise
@@ -25,7 +25,7 @@ MIXER = "transformer.mixers.0.mix.weight"
 TEXT_PARTS = ("token_embedding.", "positional_embedding", "cls_emb", "transformer.", "ln_final.", "text_projection")
 
 
-def read_vit(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_vit(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
     """Return the spec and weights of open_clip's vision transformer (`visual.class_embedding`...)."""
     cfg = model.vision_cfg
     if cfg.pool_type not in ("tok", "avg") or isinstance(cfg.attentional_pool, str):
@@ -39,9 +39,9 @@ def read_vit(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]
     parts = VIT_PARTS + (("attn_pool.",) if cfg.attentional_pool else ())
     state = _take(keys, "visual.", parts, to="visual.")
     side = _side(cfg.image_size, "image_size") // _side(cfg.patch_size, "patch_size")
-    places = state.get("visual.positional_embedding")
-    if places is not None and len(places) != side * side + 1:  # weights of another size, as open_clip loads them
-        state["visual.positional_embedding"] = resize_grid(places, side, extra=1, rule=RULES["openclip"])
+    positions = state.get("visual.positional_embedding")
+    if positions is not None and len(positions) != side * side + 1:  # weights of another size, as open_clip loads them
+        state["visual.positional_embedding"] = resize_grid(positions, side, extra=1, rule=RULES["openclip"])
     pool = "queries" if cfg.attentional_pool else {"tok": "class", "avg": "mean"}[cfg.pool_type]
     spec = ImageTowerSpec(
         size=_side(cfg.image_size, "image_size"),
@@ -63,7 +63,7 @@ def read_vit(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]
     return spec, state
 
 
-def read_resnet(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_resnet(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
     """Return the spec and weights of CLIP's ResNet (`visual.layer1.0.conv1.weight`...)."""
     cfg = model.vision_cfg
     stages = cfg.layers if isinstance(cfg.layers, tuple) else (cfg.layers,)
@@ -77,7 +77,7 @@ def read_resnet(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Arr
     return spec, _take(keys, "visual.", ("conv", "bn", "layer", "attnpool."), to="visual.")
 
 
-def read_text(keys: Keys, model: Model) -> tuple[TextTowerSpec, dict[str, Array]]:
+def read_text(keys: Keys, model: ModelCfg) -> tuple[TextTowerSpec, dict[str, Array]]:
     """Return the spec and weights of open_clip's text transformer, at the root or under `text.`."""
     cfg = model.text_cfg
     if cfg.pool_type not in ("argmax", "last", "first", "eos") and not cfg.embed_cls:
@@ -85,9 +85,9 @@ def read_text(keys: Keys, model: Model) -> tuple[TextTowerSpec, dict[str, Array]
     prefix = "text." if "text.token_embedding.weight" in keys else ""
     state = _take(keys, prefix, TEXT_PARTS, to="")
     keys.drop("attn_mask", "text.attn_mask")  # older files keep the causal mask
-    places, length = state.get("positional_embedding"), cfg.context_length + cfg.embed_cls
-    if places is not None and len(places) != length:
-        state["positional_embedding"] = resize_line(places, length)
+    positions, length = state.get("positional_embedding"), cfg.context_length + cfg.embed_cls
+    if positions is not None and len(positions) != length:
+        state["positional_embedding"] = resize_line(positions, length)
     projection = "matrix" if "text_projection" in state else "linear"
     if projection == "linear" and "text_projection.weight" in state and "text_projection.bias" not in state:
         state["text_projection"] = np.ascontiguousarray(state.pop("text_projection.weight").T)
@@ -250,7 +250,7 @@ def _side(value: int | tuple[int, int] | None, name: str) -> int:
     return value
 
 
-def _depth(cfg: Vision) -> int:
+def _depth(cfg: VisionCfg) -> int:
     assert isinstance(cfg.layers, int)
     return cfg.layers
 

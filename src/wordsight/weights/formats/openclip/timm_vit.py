@@ -1,6 +1,6 @@
 """Vision transformers that open_clip takes from timm and that are ours: SigLIP's, and CLIP's with a bias in its head.
 
-    if is_ours(config.model.vision_cfg, keys):
+    if is_native(config.model.vision_cfg, keys):
         spec, state = read_trunk(keys, config.model)
     vision_cfg, state = write_trunk(spec, state)
 
@@ -17,7 +17,7 @@ import numpy as np
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, hidden_width
 from wordsight.weights.checkpoint import Array, Keys
-from wordsight.weights.formats.openclip.config import Model, Vision
+from wordsight.weights.formats.openclip.config import ModelCfg, VisionCfg
 from wordsight.weights.formats.trunks import mci as hybrid
 
 TRUNK = "visual.trunk."
@@ -101,7 +101,7 @@ NAMED = [
 ]
 
 
-def is_ours(cfg: Vision, keys: Mapping[str, Array]) -> bool:
+def is_native(cfg: VisionCfg, keys: Mapping[str, Array]) -> bool:
     """Say whether a timm tower is one that our own vision transformer holds."""
     known = NAME.fullmatch(_name(cfg)) or (hybrid.FIRST in keys and _name(cfg) == hybrid.NAME)
     return bool(known) and TRUNK + "blocks.0.attn.qkv.weight" in keys and cfg.timm_proj != "mlp"
@@ -121,8 +121,8 @@ def guess_name(keys: Mapping[str, Array]) -> str | None:
     return None
 
 
-def read_trunk(keys: Keys, model: Model) -> tuple[ImageTowerSpec, dict[str, Array]]:
-    """Return our spec and weights of a tower for which `is_ours`."""
+def read_trunk(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
+    """Return our spec and weights of a tower for which `is_native`."""
     cfg = model.vision_cfg
     match, tiered = NAME.fullmatch(_name(cfg)), hybrid.FIRST in keys
     size = cfg.image_size if isinstance(cfg.image_size, int) else cfg.image_size[0]
@@ -173,7 +173,7 @@ def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, 
     image = spec.image
     if image.stem == "tiered":
         cfg, state = hybrid.check(image), dict(state)
-        state["visual.positional_embedding"] = hybrid.without_class_place(state["visual.positional_embedding"])
+        state["visual.positional_embedding"] = hybrid.without_class_position(state["visual.positional_embedding"])
         stem = hybrid.write_stem(state)
         rest = {name: value for name, value in state.items() if not name.startswith("visual.stem.")}
         return cfg, stem | _trunk(rest, image)
@@ -202,7 +202,7 @@ def _trunk(state: Mapping[str, Array], image: ImageTowerSpec) -> dict[str, Array
     return {name: array for old, value in state.items() for name, array in _back(old, value, image).items()}
 
 
-def _name(cfg: Vision) -> str:
+def _name(cfg: VisionCfg) -> str:
     """Return timm's name of the architecture, without the tag of its weights."""
     return (cfg.timm_model_name or "").partition(".")[0]
 

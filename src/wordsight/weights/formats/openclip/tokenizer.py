@@ -1,7 +1,7 @@
 """Which tokenizer belongs to an open_clip model, and its files, to ours and back.
 
-    tokenizer, files = read_words(found, config.model.text_cfg, text_spec)
-    text_cfg, files = write_words(checkpoint)
+    tokenizer, files = read_tokenizer(files, config.model.text_cfg, text_spec)
+    text_cfg, files = write_tokenizer(checkpoint)
 
 CLIP's own vocabulary is in neither; every other comes as the `tokenizer.json` beside the weights.
 """
@@ -17,19 +17,19 @@ from wordsight.text.spec import Cleaning, TokenizerSpec
 from wordsight.towers.spec import TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
-from wordsight.weights.formats.openclip.config import Text
+from wordsight.weights.formats.openclip.config import TextCfg
+from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON
 from wordsight.weights.formats.tokenizers.tokenizer_json import padding_side, token_ids, token_text
 
 CLEANINGS: dict[str, Cleaning] = {"lower": "clip", "canonicalize": "canonical", "whitespace": "whitespace"}
 CLIP_SIZE = 49408
 SIGLIP_SIZES = (32000, 250000)  # of SigLIP's vocabularies, which fill up with their end token
 PADS = ("<pad>", "[PAD]", "</s>")  # what tokenizers call their padding, where no file says it
-TOKENIZER = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
 
 
-def read_words(
-    found: CheckpointFiles, cfg: Text, text: TextTowerSpec, assumed: list[str] | None = None
+def read_tokenizer(
+    files: CheckpointFiles, cfg: TextCfg, text: TextTowerSpec, assumed: list[str] | None = None
 ) -> tuple[TokenizerSpec, dict[str, bytes]]:
     """Return the tokenizer's spec and files; what no file says is added to `assumed`.
 
@@ -41,7 +41,7 @@ def read_words(
     strip = bool(options.pop("strip_sep_token", False))
     if clean not in CLEANINGS or options or cfg.tokenizer_mode not in (None, "", "clips"):
         unknown = {"clean": clean, **options, "tokenizer_mode": cfg.tokenizer_mode}
-        raise FormatError(f"tokenizer settings {unknown} in {found.folder}", cure="no published model has them")
+        raise FormatError(f"tokenizer settings {unknown} in {files.folder}", cure="no published model has them")
     spec = TokenizerSpec(
         vocabulary_size=text.vocabulary_size,
         context_length=text.context_length,
@@ -51,18 +51,18 @@ def read_words(
     if not named:
         if text.vocabulary_size != CLIP_SIZE:
             raise FormatError(
-                f"the text tower of {found.path} has {text.vocabulary_size} words and no tokenizer is named",
+                f"the text tower of {files.path} has {text.vocabulary_size} tokens and no tokenizer is named",
                 cure="CLIP's vocabulary has 49408; give the open_clip_config.json and tokenizer.json that belong to it",
             )
         return spec, {}
-    path = found.file(TOKENIZER)
+    path = files.file(TOKENIZER_JSON)
     if path is None:
         raise NotFound(
-            f"{found.folder} has no {TOKENIZER}, which the text tower needs",
+            f"{files.folder} has no {TOKENIZER_JSON}, which the text tower needs",
             cure=f"put the one of {cfg.hf_tokenizer_name or cfg.hf_model_name} there",
         )
     data = path.read_bytes()
-    whole, settings = json.loads(data), found.json(SETTINGS) or {}
+    whole, settings = json.loads(data), files.json(SETTINGS) or {}
     vocabulary = token_ids(whole)
     spec = replace(spec, kind="tokenizers", padding_side=padding_side(settings, whole))
     spec = replace(spec, pad_id=_pad(vocabulary, settings, spec, text=text, assumed=assumed))
@@ -71,7 +71,7 @@ def read_words(
     if cfg.tokenizer_mode == "clips":
         start, end, last = (vocabulary.get(token_text(settings.get(f"{name}_token"))) for name in ("bos", "eos", "cls"))
         spec = replace(spec, start_id=start, end_id=end, last_id=last)
-    return spec, {TOKENIZER: data}
+    return spec, {TOKENIZER_JSON: data}
 
 
 def _pad(
@@ -106,7 +106,7 @@ def padding(text: TextTowerSpec) -> Any:
     return "longest" if hidden else "full"
 
 
-def write_words(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes]]:
+def write_tokenizer(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the fields of `text_cfg` that name the tokenizer, and the files to put beside the weights."""
     spec = checkpoint.spec.tokenizer
     cleaning = {ours: theirs for theirs, ours in CLEANINGS.items()}
@@ -118,11 +118,11 @@ def write_words(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes
     clean = cleaning[spec.cleaning]
     if spec.kind == "clip-bpe" and spec.vocabulary == "clip":
         return ({} if clean == "lower" else {"tokenizer_kwargs": {"clean": clean}}), {}
-    data = checkpoint.vocabulary.get(TOKENIZER)
+    data = checkpoint.tokenizer_files.get(TOKENIZER_JSON)
     if spec.kind != "tokenizers" or data is None:
         raise UsageError(
             f'open_clip has no place for tokenizer.kind = "{spec.kind}" with vocabulary = "{spec.vocabulary}"',
-            cure=f"it wants CLIP's vocabulary or a {TOKENIZER}",
+            cure=f"it wants CLIP's vocabulary or a {TOKENIZER_JSON}",
         )
     options: dict[str, Any] = {} if clean == "whitespace" else {"clean": clean}
     names = {number: word for word, number in token_ids(json.loads(data)).items()}
@@ -141,4 +141,4 @@ def write_words(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes
         raise UsageError("open_clip takes start and end of a text from the tokenizer's file", cure="leave them out")
     if options:
         cfg["tokenizer_kwargs"] = options
-    return cfg, {TOKENIZER: data, SETTINGS: json.dumps(settings, indent=2).encode()}
+    return cfg, {TOKENIZER_JSON: data, SETTINGS: json.dumps(settings, indent=2).encode()}

@@ -109,11 +109,11 @@ def _trunk(name: str, given: Mapping[str, Any] | None, keys: Keys) -> tuple[str,
         config = full_config(TEXT_FIELDS, *known, where=f"the text trunk of {keys.where}")
     except ConfigError as error:
         raise FormatError(error.problem, cure=error.cure) from None
-    words = next((keys[TEXT + part + ".weight"] for part in EMBEDDINGS if TEXT + part + ".weight" in keys), None)
+    embedding = next((keys[TEXT + part + ".weight"] for part in EMBEDDINGS if TEXT + part + ".weight" in keys), None)
     wanted = (config["vocab_size"], config[WIDTHS.get(known[0], "hidden_size")])
-    if words is not None and words.shape != wanted:
+    if embedding is not None and embedding.shape != wanted:
         raise FormatError(
-            f"the text trunk of {keys.where} has {words.shape[0]} words of {words.shape[1]} channels, "
+            f"the text trunk of {keys.where} has {embedding.shape[0]} tokens of {embedding.shape[1]} channels, "
             f"{name or 'its config.json'} has {wanted[0]} of {wanted[1]}",
             cure="put the config.json that belongs to the trunk beside the weights",
         )

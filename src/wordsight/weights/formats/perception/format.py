@@ -1,6 +1,6 @@
 """Perception Encoder's checkpoints (PE-Core) under Meta's own names, and the image trunk of open_clip's copies.
 
-    recognise(found), read(found), write(checkpoint, file)      see `wordsight.weights.formats.table`
+    recognise(files), read(files), write(checkpoint, file)      see `wordsight.weights.formats.table`
 
 Meta's names are nearly ours.  Not in the files, and so taken from the published configurations
 (facebookresearch/perception_models, core/vision_encoder/config.py): heads, GELU, the epsilon.
@@ -25,28 +25,28 @@ PREPROCESS = PreprocessSpec(resize="squash", interpolation="bilinear", rgb="afte
 META = {"attn_pool.layernorm.": "attn_pool.ln."}
 
 
-def recognise(found: CheckpointFiles) -> bool:
+def recognise(files: CheckpointFiles) -> bool:
     """Say whether the weights have Meta's names, with both towers (PE-Lang and PE-Spatial have no text tower)."""
-    return PROBE in found.tensors and "token_embedding.weight" in found.tensors
+    return PROBE in files.tensors and "token_embedding.weight" in files.tensors
 
 
-def read(found: CheckpointFiles) -> Checkpoint:
+def read(files: CheckpointFiles) -> Checkpoint:
     """Return the model; weights left over or missing are errors that list them."""
-    keys = Keys(found.tensors, where=str(found.weights))
+    keys = Keys(files.tensors, where=str(files.weights))
     text, state = read_clip_text(keys)
     names = [name for name in keys.left if name.startswith("visual.")]
     state |= {"visual." + renamed(name.removeprefix("visual."), META): keys.take(name) for name in names}
     keys.finish()
     image = tower_spec(state)
     spec = ModelSpec(
-        name=found.path.stem if found.path.is_file() else found.path.resolve().name,
+        name=files.path.stem if files.path.is_file() else files.path.resolve().name,
         width=state["text_projection"].shape[1],
         image=image,
         text=text,
         preprocess=replace(PREPROCESS, size=image.size),
         tokenizer=clip_tokenizer(text),
     )
-    origin = {"format": "perception", "file": found.weights.name}
+    origin = {"format": "perception", "file": files.weights.name}
     assumed = (
         *assumed_trunk(image),
         "pictures squashed, bilinear, values from -1 to 1, as Meta's own code has it (--set preprocess.resize=...)",

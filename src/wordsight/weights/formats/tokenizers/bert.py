@@ -1,6 +1,6 @@
 """BERT's tokenizer as transformers' folders hold it: `tokenizer.json`, or in older ones `vocab.txt` alone.
 
-    words = read_bert_words(found, size=21128, context_length=52)
+    tokenizer = read_bert_tokenizer(files, size=21128, context_length=52)
     files = bert_files(checkpoint)
 
 Free of PyTorch and of the package `tokenizers`: a `vocab.txt` becomes the `tokenizer.json` that says the same.
@@ -8,48 +8,42 @@ Free of PyTorch and of the package `tokenizers`: a `vocab.txt` becomes the `toke
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.text.spec import TokenizerSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON, CheckpointTokenizer
 from wordsight.weights.formats.tokenizers.clip_bpe import as_bytes
 from wordsight.weights.formats.tokenizers.tokenizer_json import token_ids, token_text
 
-TOKENIZER, VOCABULARY, SETTINGS = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
-LONGEST_WORD = 100  # letters; longer words are unknown (transformers' WordPiece)
+VOCABULARY, SETTINGS = "vocab.txt", "tokenizer_config.json"
+LONGEST_WORD = 100  # letters; longer pre-tokens are unknown (transformers' WordPiece)
 SPECIALS = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """How words become tokens, and the file this needs."""
-
-    spec: TokenizerSpec
-    vocabulary: Mapping[str, bytes]
-
-
-def read_bert_words(found: CheckpointFiles, *, size: int, context_length: int) -> Words:
-    """Return the tokenizer of a folder; `size` is the number of words that the text tower knows.
+def read_bert_tokenizer(files: CheckpointFiles, *, size: int, context_length: int) -> CheckpointTokenizer:
+    """Return the tokenizer of a folder; `size` is the number of tokens that the text tower has.
 
     A folder without one is a `NotFound`, one that does not fit the tower a `FormatError`.
     """
-    settings = found.json(SETTINGS) or {}
+    settings = files.json(SETTINGS) or {}
     names = {part: token_text(settings.get(f"{part}_token")) or usual for part, usual in SPECIALS.items()}
-    path = found.file(TOKENIZER)
+    path = files.file(TOKENIZER_JSON)
     if path is not None:
         data = path.read_bytes()
         ids = _ids(data, str(path))
     else:
-        data = _from_list(found, settings, names)
-        ids = _ids(data, TOKENIZER)
+        data = _from_list(files, settings, names)
+        ids = _ids(data, TOKENIZER_JSON)
     if names["pad"] not in ids:
-        raise FormatError(f"{names['pad']} is no word of the tokenizer in {found.folder}", cure="fetch the model again")
+        raise FormatError(
+            f"{names['pad']} is no token of the tokenizer in {files.folder}", cure="fetch the model again"
+        )
     if max(ids.values()) >= size:
         raise FormatError(
-            f"the tokenizer in {found.folder} has ids up to {max(ids.values())}, the text tower knows {size} words",
+            f"the tokenizer in {files.folder} has ids up to {max(ids.values())}, the text tower has {size} tokens",
             cure="restore the file that belongs to the model",
         )
     spec = TokenizerSpec(
@@ -59,20 +53,20 @@ def read_bert_words(found: CheckpointFiles, *, size: int, context_length: int) -
         cleaning="none",
         pad_id=ids[names["pad"]],
     )
-    return Words(spec, {TOKENIZER: data})
+    return CheckpointTokenizer(spec, {TOKENIZER_JSON: data})
 
 
 def bert_files(checkpoint: Checkpoint) -> dict[str, bytes]:
     """Return the tokenizer files that transformers reads; a checkpoint with another tokenizer is a `UsageError`."""
     spec = checkpoint.spec.tokenizer
-    data = checkpoint.vocabulary.get(TOKENIZER)
+    data = checkpoint.tokenizer_files.get(TOKENIZER_JSON)
     if spec.kind != "tokenizers" or data is None or spec.cleaning != "none":
         raise UsageError(
             f'tokenizer.kind = "{spec.kind}" with tokenizer.cleaning = "{spec.cleaning}" is no BERT tokenizer',
             cure="choose another format",
         )
     whole = json.loads(data)
-    ids = _ids(data, TOKENIZER)
+    ids = _ids(data, TOKENIZER_JSON)
     tokens = {part: word for part, word in SPECIALS.items() if word in ids}
     tokens["pad"] = next(word for word, number in ids.items() if number == spec.pad_id)
     settings: dict[str, Any] = {f"{part}_token": word for part, word in tokens.items()}
@@ -82,15 +76,15 @@ def bert_files(checkpoint: Checkpoint) -> dict[str, bytes]:
         "model_max_length": spec.context_length,
         "do_lower_case": bool(normalizer.get("lowercase", False)),
     }
-    return {TOKENIZER: data, SETTINGS: as_bytes(settings)}
+    return {TOKENIZER_JSON: data, SETTINGS: as_bytes(settings)}
 
 
-def _from_list(found: CheckpointFiles, settings: Mapping[str, Any], names: Mapping[str, str]) -> bytes:
+def _from_list(files: CheckpointFiles, settings: Mapping[str, Any], names: Mapping[str, str]) -> bytes:
     """Return the `tokenizer.json` that says what `vocab.txt` and the settings say."""
-    path = found.file(VOCABULARY)
+    path = files.file(VOCABULARY)
     if path is None:
         raise NotFound(
-            f"{found.folder} has neither {TOKENIZER} nor {VOCABULARY}",
+            f"{files.folder} has neither {TOKENIZER_JSON} nor {VOCABULARY}",
             cure="put the tokenizer's file beside the weights",
         )
     lines = path.read_text(encoding="utf-8").split("\n")
@@ -142,8 +136,8 @@ def _from_list(found: CheckpointFiles, settings: Mapping[str, Any], names: Mappi
 
 
 def _ids(data: bytes, where: str) -> dict[str, int]:
-    """Return word to number of a `tokenizer.json` with a list of words, the added ones included."""
+    """Return token to id of a `tokenizer.json`, the added ones included."""
     try:
         return token_ids(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"{where} is no tokenizer of words: {error}", cure="fetch the model again") from None
+        raise FormatError(f"{where} holds no tokens: {error}", cure="fetch the model again") from None

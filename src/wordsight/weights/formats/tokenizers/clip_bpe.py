@@ -18,8 +18,8 @@ Values = dict[str, Any]
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 VERSION = "#version: 0.2"  # the first line of transformers' merge lists
-# how transformers' CLIPTokenizer cuts words (tokenization_clip.py, 5.23)
-_WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+# how transformers' CLIPTokenizer cuts a text into pre-tokens (tokenization_clip.py, 5.23)
+_SPLIT = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def published_merges() -> list[Merge]:
@@ -69,7 +69,7 @@ def clip_file(vocabulary: Mapping[str, int], merges: list[Merge], *, special: Se
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     lower: Values = {"type": "Lowercase"}
     spaces: Values = {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}
-    words: Values = {"type": "Split", "pattern": {"Regex": _WORD}, "behavior": "Removed", "invert": True}
+    pre_tokens: Values = {"type": "Split", "pattern": {"Regex": _SPLIT}, "behavior": "Removed", "invert": True}
     letters: Values = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     around: Values = {"type": "RobertaProcessing", "trim_offsets": False, "add_prefix_space": False}
     return {
@@ -78,7 +78,7 @@ def clip_file(vocabulary: Mapping[str, int], merges: list[Merge], *, special: Se
         "padding": None,
         "added_tokens": [{"id": vocabulary[token], "content": token, **flags} for token in special],
         "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, spaces, lower]},
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [words, letters]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [pre_tokens, letters]},
         "post_processor": around | {"sep": [end, vocabulary[end]], "cls": [start, vocabulary[start]]},
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {

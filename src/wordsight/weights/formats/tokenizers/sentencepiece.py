@@ -29,30 +29,30 @@ def piece_ids(data: bytes) -> dict[str, int]:
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield number and content of the fields of a message that hold bytes; a message cut short raises `IndexError`."""
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
+    position = 0
+    while position < len(data):
+        key, position = _varint(data, position)
         kind = key & 7
         if kind == _BYTES:
-            length, place = _varint(data, place)
-            if place + length > len(data):
+            length, position = _varint(data, position)
+            if position + length > len(data):
                 raise IndexError("cut short")
-            yield key >> 3, data[place : place + length]
-            place += length
+            yield key >> 3, data[position : position + length]
+            position += length
         elif kind == _VARINT:
-            _, place = _varint(data, place)
+            _, position = _varint(data, position)
         elif kind in (_FOUR, _EIGHT):
-            place += 4 if kind == _FOUR else 8
+            position += 4 if kind == _FOUR else 8
         else:
             raise IndexError("an unknown kind of field")
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, the lowest first, and the place after it."""
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return a number of seven bits a byte, the lowest first, and the position after it."""
     value = shift = 0
     while True:
-        byte = data[place]
+        byte = data[position]
         value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if byte < 0x80:
-            return value, place
+            return value, position

@@ -1,6 +1,6 @@
 """What stands in `tokenizer.json` and `tokenizer_config.json`, for every format that carries them.  Free of PyTorch.
 
-ids = token_ids(found.json("tokenizer.json"))["</s>"]
+ids = token_ids(files.json("tokenizer.json"))["</s>"]
 pad = token_text(settings.get("pad_token"))       # a string, or an object with its content
 side = padding_side(settings, whole)
 """
@@ -12,11 +12,11 @@ PADS_LEFT = ("Siglip2Tokenizer", "GemmaTokenizer", "GemmaTokenizerFast")  # tran
 
 
 def token_ids(whole: Mapping[str, Any]) -> dict[str, int]:
-    """Return word to number of a `tokenizer.json`, added words included; those of Unigram stand in a list."""
-    words = whole.get("model", {}).get("vocab", {})
-    if isinstance(words, list):
-        words = {entry[0]: number for number, entry in enumerate(words)}
-    return {**words, **{added["content"]: added["id"] for added in whole.get("added_tokens", [])}}
+    """Return token to id of a `tokenizer.json`, added tokens included; those of Unigram stand in a list."""
+    tokens = whole.get("model", {}).get("vocab", {})
+    if isinstance(tokens, list):
+        tokens = {entry[0]: number for number, entry in enumerate(tokens)}
+    return {**tokens, **{added["content"]: added["id"] for added in whole.get("added_tokens", [])}}
 
 
 def token_text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
     spec, state = read_clip_text(keys)       # from shapes alone: causal, read at the end token, GELU
     require_clip_text(spec, "EVA")           # before writing: is it such a tower, with CLIP's vocabulary?
-    other_pixels(spec.preprocess, usual)     # what of the preprocessing a reader would take otherwise
+    other_preprocessing(spec.preprocess, usual)     # what of the preprocessing a reader would take otherwise
 
 Used by the formats that have no configuration file.
 """
@@ -53,14 +53,14 @@ def weights_file(target: Path, name: str) -> Path:
     return target / f"{name}.pt"
 
 
-def other_pixels(spec: PreprocessSpec, usual: PreprocessSpec) -> list[str]:
+def other_preprocessing(spec: PreprocessSpec, usual: PreprocessSpec) -> list[str]:
     """Return what of a preprocessing differs by more than a level here and there from `usual`, as `preprocess.name`."""
     same = ("resize", "scale_to", "interpolation", "antialias", "mean", "std")
     return [f"preprocess.{name}" for name in same if getattr(spec, name) != getattr(usual, name)]
 
 
 def require_clip_text(spec: ModelSpec, who: str, usual: PreprocessSpec) -> None:
-    """Raise `UsageError` unless the text tower, its words and the pictures are what a reader of the format takes.
+    """Raise `UsageError` unless text tower, tokenizer and preprocessing are what a reader of the format takes.
 
     `usual` is the preprocessing that the format's own code has.
     """
@@ -71,7 +71,7 @@ def require_clip_text(spec: ModelSpec, who: str, usual: PreprocessSpec) -> None:
         wrong.append(f"text.heads = {text.heads}")
     if (spec.tokenizer.kind, spec.tokenizer.vocabulary) != ("clip-bpe", "clip"):
         wrong.append("a vocabulary of its own")
-    wrong += other_pixels(spec.preprocess, usual)
+    wrong += other_preprocessing(spec.preprocess, usual)
     if spec.bias is not None:
         wrong.append(f"bias = {spec.bias}")
     if wrong:

@@ -32,7 +32,7 @@ TRUNKS = {
 _MIXER = re.compile(r"(.*\.token_mixer)\.mixer\.conv_kxk\.0\.conv\.weight")
 _BLOCK = re.compile(r"(.*)\.conv_kxk\.0\.conv\.weight")
 _LARGE = re.compile(r"(.*)\.large_conv\.conv\.weight")
-_PLACES = re.compile(r"(.*)\.pos_enc\.weight")
+_POSITIONS = re.compile(r"(.*)\.pos_enc\.weight")
 _FOLDED = re.compile(r"(.*)\.reparam_conv\.weight")
 
 
@@ -97,7 +97,7 @@ def fold(state: Mapping[str, Array]) -> dict[str, Array]:
     sums: dict[str, _Sum] = {}
     noted = _Noted(state)
     for name in state:
-        for pattern, folder in ((_MIXER, _mixer), (_LARGE, _large), (_PLACES, _places), (_BLOCK, _block)):
+        for pattern, folder in ((_MIXER, _mixer), (_LARGE, _large), (_POSITIONS, _positions), (_BLOCK, _block)):
             match = pattern.fullmatch(name)
             if match and name.startswith(TRUNK):
                 sums[match[1]] = folder(noted, match[1])
@@ -192,7 +192,7 @@ def _large(state: Mapping[str, Array], owner: str) -> _Sum:
     return total
 
 
-def _places(state: Mapping[str, Array], owner: str) -> _Sum:
+def _positions(state: Mapping[str, Array], owner: str) -> _Sum:
     """Positions as a convolution that is added to its input."""
     kernel = state[f"{owner}.pos_enc.weight"]
     total = _Sum(kernel.shape)

@@ -28,32 +28,32 @@ NORMED = 2  # of the three convolutions, the ones with a batch norm behind them
 def read_stem(keys: Keys) -> dict[str, Array]:
     """Take the three convolutions and their norms; return `visual.stem.{0,2,4}.weight` and `.bias`."""
     state: dict[str, Array] = {}
-    for place in range(NORMED + 1):
-        kernel = keys.take(f"{BACKBONE}{place}.conv.weight")
-        if place < NORMED:
+    for index in range(NORMED + 1):
+        kernel = keys.take(f"{BACKBONE}{index}.conv.weight")
+        if index < NORMED:
             ends = ("weight", "bias", "running_mean", "running_var")
-            folded = fold_norm(kernel, {end: keys.take(f"{BACKBONE}{place}.bn.{end}") for end in ends})
-            keys.drop(f"{BACKBONE}{place}.bn.num_batches_tracked")
+            folded = fold_norm(kernel, {end: keys.take(f"{BACKBONE}{index}.bn.{end}") for end in ends})
+            keys.drop(f"{BACKBONE}{index}.bn.num_batches_tracked")
         else:
-            folded = {"weight": kernel, "bias": keys.take(f"{BACKBONE}{place}.conv.bias")}
-        state |= {f"visual.stem.{2 * place}.{end}": value for end, value in folded.items()}
+            folded = {"weight": kernel, "bias": keys.take(f"{BACKBONE}{index}.conv.bias")}
+        state |= {f"visual.stem.{2 * index}.{end}": value for end, value in folded.items()}
     return state
 
 
 def write_stem(state: Mapping[str, Array]) -> dict[str, Array]:
     """Return timm's convolutions and norms for `visual.stem.*`."""
     made: dict[str, Array] = {}
-    for place in range(NORMED + 1):
-        kernel, bias = (state[f"visual.stem.{2 * place}.{end}"] for end in ("weight", "bias"))
-        made[f"{BACKBONE}{place}.conv.weight"] = kernel
-        if place < NORMED:
-            made |= batch_norm(f"{BACKBONE}{place}.bn", bias, 1.0)
+    for index in range(NORMED + 1):
+        kernel, bias = (state[f"visual.stem.{2 * index}.{end}"] for end in ("weight", "bias"))
+        made[f"{BACKBONE}{index}.conv.weight"] = kernel
+        if index < NORMED:
+            made |= batch_norm(f"{BACKBONE}{index}.bn", bias, 1.0)
         else:
-            made[f"{BACKBONE}{place}.conv.bias"] = bias
+            made[f"{BACKBONE}{index}.conv.bias"] = bias
     return made
 
 
-def without_class_place(positions: Array) -> Array:
+def without_class_position(positions: Array) -> Array:
     """Return the positions (T, D) of the patches alone; `UsageError` where the class token has one, too."""
     if np.any(positions[0]):
         raise UsageError(

@@ -15,8 +15,8 @@ from wordsight.base.errors import FormatError
 from wordsight.text.open import open_tokenizer
 from wordsight.towers.spec import ModelSpec, TextTowerSpec
 from wordsight.weights.checkpoint_files import CheckpointFiles
-from wordsight.weights.formats.huggingface.read_tokenizer import read_words
-from wordsight.weights.formats.huggingface.write_tokenizer import word_files
+from wordsight.weights.formats.huggingface.read_tokenizer import read_tokenizer
+from wordsight.weights.formats.huggingface.write_tokenizer import tokenizer_files
 from wordsight.weights.formats.tokenizers.sentencepiece import piece_ids
 
 HARD = [
@@ -48,22 +48,24 @@ def same(folder, layout, size, tmp_path):
     """Our tokens of a folder are transformers', and those of the folder that we write."""
     (folder / "config.json").write_text(json.dumps({"model_type": layout}), encoding="utf-8")
     text = text_of(layout, size)
-    words = read_words(CheckpointFiles(folder), layout, text)
-    for name, content in words.vocabulary.items():
+    tokenizer = read_tokenizer(CheckpointFiles(folder), layout, text)
+    for name, content in tokenizer.files.items():
         (tmp_path / name).write_bytes(content)
     expected = their_tokens(folder, layout)
-    assert np.array_equal(open_tokenizer(words.spec, tmp_path).batch(HARD), expected)
+    assert np.array_equal(open_tokenizer(tokenizer.spec, tmp_path).batch(HARD), expected)
     back = tmp_path / "back"
     back.mkdir()
-    for name, content in word_files(ModelSpec("m", text=text, tokenizer=words.spec), words.vocabulary, layout).items():
+    for name, content in tokenizer_files(
+        ModelSpec("m", text=text, tokenizer=tokenizer.spec), tokenizer.files, layout
+    ).items():
         (back / name).write_bytes(content)
     (back / "config.json").write_text(json.dumps({"model_type": layout}), encoding="utf-8")
     assert np.array_equal(their_tokens(back, layout), expected)
-    again = read_words(CheckpointFiles(back), layout, text)
-    for name, content in again.vocabulary.items():
+    again = read_tokenizer(CheckpointFiles(back), layout, text)
+    for name, content in again.files.items():
         (tmp_path / name).write_bytes(content)
     assert np.array_equal(open_tokenizer(again.spec, tmp_path).batch(HARD), expected)
-    return words
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +78,8 @@ def published():
 def test_published_vocabulary_is_recognised(published, tmp_path):
     folder = tmp_path / "theirs"
     clip_tokenizer(published).save_pretrained(folder)
-    words = same(folder, "clip", 49408, tmp_path)
-    assert (words.spec.vocabulary, words.vocabulary, words.spec.pad_id) == ("clip", {}, 49407)
+    tokenizer = same(folder, "clip", 49408, tmp_path)
+    assert (tokenizer.spec.vocabulary, tokenizer.files, tokenizer.spec.pad_id) == ("clip", {}, 49407)
 
 
 def test_published_vocabulary_in_two_files(published, tmp_path):
@@ -87,8 +89,8 @@ def test_published_vocabulary_in_two_files(published, tmp_path):
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     lines = "".join(f"{left} {right}\n" for left, right in published)
     (folder / "merges.txt").write_text(f"#version: 0.2\n{lines}", encoding="utf-8")
-    words = same(folder, "clip", 49408, tmp_path)
-    assert (words.spec.vocabulary, words.vocabulary, words.spec.pad_id) == ("clip", {}, 49407)
+    tokenizer = same(folder, "clip", 49408, tmp_path)
+    assert (tokenizer.spec.vocabulary, tokenizer.files, tokenizer.spec.pad_id) == ("clip", {}, 49407)
 
 
 def test_another_token_fills_up(tmp_path):
@@ -98,16 +100,16 @@ def test_another_token_fills_up(tmp_path):
     tokenizer.save_pretrained(folder)
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")) | {"pad_token": "!"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    words = same(folder, "clip", len(tokenizer), tmp_path)
-    assert (words.spec.kind, words.spec.pad_id) == ("tokenizers", 0)
+    tokenizer = same(folder, "clip", len(tokenizer), tmp_path)
+    assert (tokenizer.spec.kind, tokenizer.spec.pad_id) == ("tokenizers", 0)
 
 
 def test_own_byte_pairs(tmp_path):
     folder = tmp_path / "theirs"
     tokenizer = clip_tokenizer(small_merges())
     tokenizer.save_pretrained(folder)
-    words = same(folder, "clip", len(tokenizer), tmp_path)
-    assert (words.spec.kind, words.spec.vocabulary) == ("clip-bpe", "own")
+    tokenizer = same(folder, "clip", len(tokenizer), tmp_path)
+    assert (tokenizer.spec.kind, tokenizer.spec.vocabulary) == ("clip-bpe", "own")
 
 
 def test_byte_pairs_in_another_order(tmp_path):
@@ -127,15 +129,15 @@ def test_byte_pairs_in_another_order(tmp_path):
         "add_prefix_space": False,
     }
     (folder / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
-    words = same(folder, "clip", size, tmp_path)
-    assert words.spec.kind == "tokenizers"
+    tokenizer = same(folder, "clip", size, tmp_path)
+    assert tokenizer.spec.kind == "tokenizers"
 
 
 def test_siglip(tmp_path):
     folder = tmp_path / "theirs"
     siglip_tokenizer(tmp_path).save_pretrained(folder)
-    words = same(folder, "siglip", 200, tmp_path)
-    assert (words.spec.kind, words.spec.end_id, words.spec.pad_id) == ("sentencepiece", 1, 1)
+    tokenizer = same(folder, "siglip", 200, tmp_path)
+    assert (tokenizer.spec.kind, tokenizer.spec.end_id, tokenizer.spec.pad_id) == ("sentencepiece", 1, 1)
 
 
 @pytest.mark.parametrize("layout", ["siglip", "siglip2"])
@@ -143,8 +145,8 @@ def test_gemma(layout, tmp_path):
     folder = tmp_path / "theirs"
     tokenizer = gemma_tokenizer()
     tokenizer.save_pretrained(folder)
-    words = same(folder, layout, len(tokenizer), tmp_path)
-    assert (words.spec.kind, words.spec.padding, words.spec.padding_side) == ("tokenizers", "full", "right")
+    tokenizer = same(folder, layout, len(tokenizer), tmp_path)
+    assert (tokenizer.spec.kind, tokenizer.spec.padding, tokenizer.spec.padding_side) == ("tokenizers", "full", "right")
 
 
 def test_gemma_padded_left(tmp_path):
@@ -166,18 +168,18 @@ def test_lower_case_asked_for_beside_the_file(tmp_path):
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     config |= {"tokenizer_class": "GemmaTokenizer", "do_lower_case": True, "padding_side": "right"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    words = read_words(CheckpointFiles(folder), "siglip", text_of("siglip", len(tokenizer)))
-    (tmp_path / "tokenizer.json").write_bytes(words.vocabulary["tokenizer.json"])
-    assert words.spec.cleaning == "lower"
-    assert np.array_equal(open_tokenizer(words.spec, tmp_path).batch(HARD), expected)
+    tokenizer = read_tokenizer(CheckpointFiles(folder), "siglip", text_of("siglip", len(tokenizer)))
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer.files["tokenizer.json"])
+    assert tokenizer.spec.cleaning == "lower"
+    assert np.array_equal(open_tokenizer(tokenizer.spec, tmp_path).batch(HARD), expected)
 
 
 def test_without_files(tmp_path):
-    clip = read_words(CheckpointFiles(tmp_path), "clip", text_of("clip", 49408))
+    clip = read_tokenizer(CheckpointFiles(tmp_path), "clip", text_of("clip", 49408))
     assert clip.spec.vocabulary == "clip" and "--tokenizer" in clip.assumed[0]
     for size, name, pad in ((32_000, "c4_en", 1), (250_000, "mC4", 1), (256_000, "Gemma", 0)):
-        words = read_words(CheckpointFiles(tmp_path), "siglip", text_of("siglip", size))
-        assert name in words.assumed[0] and words.spec.pad_id == pad and words.spec.end_id == 1
+        tokenizer = read_tokenizer(CheckpointFiles(tmp_path), "siglip", text_of("siglip", size))
+        assert name in tokenizer.assumed[0] and tokenizer.spec.pad_id == pad and tokenizer.spec.end_id == 1
 
 
 def test_piece_ids():
