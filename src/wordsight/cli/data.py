@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
+from wordsight.data.kinds import kinds
 
 if TYPE_CHECKING:
     from wordsight.data.source import Source
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", nargs="+", help="a folder, table, shards (x-{000..007}.tar)")
     parser.add_argument("--split", metavar="NAME", help="train, val, train+extra ... or all")
-    parser.add_argument("--kind", choices=("auto", "folder", "table", "shards"), default="auto", help="what SOURCE is")
+    parser.add_argument("--kind", choices=kinds(), default="auto", help="what SOURCE is")
     for role in ("image", "captions", "label", "key"):
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"the column (or JSON key) of the {role}")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.progress import notice
+from wordsight.data.kinds import kinds
 
 if TYPE_CHECKING:
     from wordsight.embeddings.bulk import BulkReport
@@ -18,12 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=("npy", "parquet"), default="npy", help="default: npy")
     parser.add_argument("--what", choices=("image", "text", "both"), default="image", help="default: image")
-    parser.add_argument(
-        "--kind",
-        choices=("auto", "folder", "table", "shards"),
-        default="auto",
-        help="what SOURCE is (default: auto)",
-    )
+    parser.add_argument("--kind", choices=kinds(), default="auto", help="what SOURCE is (default: auto)")
     parser.add_argument("--split", metavar="NAME", help="which split of SOURCE, where it has several")
     parser.add_argument(
         "--part-size",

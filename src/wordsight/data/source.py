@@ -14,14 +14,13 @@ decodes it.  What each form looks like on disk is the business of `folder`, `tab
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.base.nouns import Sample
 from wordsight.base.optional import resolve
+from wordsight.data.kinds import AUTO, OPENERS
 from wordsight.data.source_files import expand, find
-
-Kind = Literal["auto", "folder", "table", "shards"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,28 +84,21 @@ class Columns:
     key: str | None = None
 
 
-# kind -> "module:class"; each is called with (found, columns)
-OPENERS = {
-    "folder": "wordsight.data.folder:FolderSource",
-    "table": "wordsight.data.table:TableSource",
-    "shards": "wordsight.data.shards:ShardSource",
-}
-
-
 def open_source(
     place: str | Path | Sequence[str | Path],
     *,
     split: str | None = None,
-    kind: Kind = "auto",
+    kind: str = AUTO,
     columns: Columns | None = None,
 ) -> Source:
     """Open a folder, a table, a tar shard or a set of them (folder, list, glob or brace pattern `x-{000..007}.tar`).
 
     `split` picks `train-*.tar`, `train.parquet` or the folder `train/`; "train+extra" takes two, "all" every one.
+    `kind` is one of the rows of `OPENERS` (wordsight.data.kinds), or "auto".
     Raises `NotFound` for a place that is not there, `FormatError` for one that holds nothing readable.
     """
     found = find(_paths(place), split=split, kind=kind)
-    source: Source = resolve(OPENERS[found.kind])(found, columns or Columns())
+    source: Source = resolve(OPENERS[found.kind].target)(found, columns or Columns())
     return source
 
 

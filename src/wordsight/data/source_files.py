@@ -9,9 +9,8 @@ from itertools import product
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.data.kinds import AUTO, FOLDER, OPENERS, kind_of_suffix, kinds
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-SHARD_SUFFIX = ".tar"
 _NUMBERED = re.compile(r"[-_.]?\d+(-of-\d+)?$")  # "train-0003", "train-00000-of-00002"
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -60,7 +59,9 @@ def _choices(inside: str) -> list[str]:
 
 
 def find(paths: list[Path], *, split: str | None, kind: str) -> SourceFiles:
-    """Say what the paths hold; see `open_source`."""
+    """Return what the paths hold; see `open_source`."""
+    if kind not in kinds():
+        raise UsageError(f"a source of kind {kind!r}", cure=f"use one of {', '.join(kinds())}")
     if len(paths) == 1 and paths[0].is_dir():
         return _find_in_folder(paths[0], split=split, kind=kind)
     return _files(paths, paths[0].parent.name or str(paths[0]), split=split, kind=kind)
@@ -70,17 +71,15 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
     if split and split != "all" and (folder / split).is_dir():
         return _find_in_folder(folder / split, split=None, kind=kind)
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    shards = [path for path in files if path.suffix.lower() == SHARD_SUFFIX]
-    tables = [path for path in files if path.suffix.lower() in TABLE_SUFFIXES]
-    if shards and kind in ("auto", "shards"):
-        found = _files(shards, folder.name, split=_named_split(shards, split), kind="shards")
-        return replace(found, whole=len(found.paths) == len(shards))
-    if tables and kind in ("auto", "table"):
-        return _files(tables, folder.name, split=_named_split(tables, split), kind="table")
-    if kind in ("auto", "folder"):
+    for one, opener in OPENERS.items():
+        mine = [path for path in files if path.suffix.lower() in opener.suffixes]
+        if mine and kind in (AUTO, one):
+            found = _files(mine, folder.name, split=_named_split(mine, split), kind=one)
+            return replace(found, whole=len(found.paths) == len(mine))
+    if kind in (AUTO, FOLDER):
         if split and split != "all":
             raise NotFound(f"no split {split} in {folder}", cure=f"it needs a folder {folder / split}")
-        return SourceFiles("folder", folder.name, (folder,))
+        return SourceFiles(FOLDER, folder.name, (folder,))
     raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
 
 
@@ -92,7 +91,7 @@ def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> Sou
         raise FormatError(
             f"{strange[0]} is not of one kind with {paths[0].name}", cure="open them one by one and mix them"
         )
-    if kind not in ("auto", first):
+    if kind not in (AUTO, first):
         raise UsageError(f"{paths[0]} was to be read as {kind}", cure=f"it is a {first}: leave out kind={kind}")
     chosen = _pick_split(paths, split) if split else paths
     label = f"{name}/{split}" if split else (name if len(paths) > 1 else str(paths[0].name))
@@ -100,16 +99,16 @@ def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> Sou
 
 
 def _kind_of(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix == SHARD_SUFFIX:
-        return "shards"
-    if suffix in TABLE_SUFFIXES:
-        return "table"
+    kind = kind_of_suffix(path.suffix.lower())
+    if kind is not None:
+        return kind
     if path.is_dir():
         raise UsageError(f"{path} is a folder among others", cure="open folders one by one and mix them")
-    cure = "unpack it first" if path.name.endswith((".gz", ".zip", ".xz", ".zst", ".bz2")) else "readable are folders, "
-    cure += "" if cure.startswith("unpack") else f"{SHARD_SUFFIX}, {', '.join(TABLE_SUFFIXES)}"
-    raise FormatError(f"{path} is of no known form", cure=cure)
+    known = ", ".join(suffix for opener in OPENERS.values() for suffix in opener.suffixes)
+    packed = path.name.endswith((".gz", ".zip", ".xz", ".zst", ".bz2"))
+    raise FormatError(
+        f"{path} is of no known form", cure="unpack it first" if packed else f"readable are folders, {known}"
+    )
 
 
 def _splits(paths: Iterable[Path]) -> dict[str, list[Path]]:

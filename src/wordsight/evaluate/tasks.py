@@ -9,11 +9,11 @@ A new kind of task is one file with `build(spec, samples)` and `run(encoder, tas
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl
 
 from wordsight.base.config import from_dict, read_toml
-from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.base.errors import ConfigError, FormatError, InputError, UsageError
 from wordsight.base.nouns import Result, Sample
 from wordsight.base.optional import resolve
 from wordsight.data.source import open_source
@@ -27,7 +27,7 @@ TASKS = {  # kind: the module with its `build` and `run`
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One task.
+    """One task; `kind` is a row of `TASKS`.
 
     `place` and `split` are those of `wordsight.data.source.open_source`; a relative place is looked for
     in the folder of the task's file.  `name` heads its results (default: the name of the place).
@@ -36,7 +36,7 @@ class TaskSpec:
     `limit` takes the first images only.
     """
 
-    kind: Literal["retrieval", "zero-shot"]
+    kind: str
     place: str
     name: str = ""
     split: str | None = None
@@ -54,6 +54,12 @@ def read_task(text: str) -> TaskSpec:
     if text.endswith(".toml"):
         return _from_file(Path(text))
     raise UsageError(f"{text!r} is no task", cure=f"give a .toml file, or {' or '.join(f'{k}:PLACE' for k in TASKS)}")
+
+
+def check_task(spec: TaskSpec, *, where: str = "") -> None:
+    """Raise `ConfigError` for a kind that is not in the table; `where` is put before the key."""
+    if spec.kind not in TASKS:
+        raise ConfigError(f"{where}kind = {spec.kind!r}", cure=f"use one of {', '.join(map(repr, TASKS))}")
 
 
 def _from_text(kind: str, rest: str) -> TaskSpec:
@@ -74,6 +80,7 @@ def _whole(text: str) -> int:
 
 def _from_file(path: Path) -> TaskSpec:
     spec = from_dict(TaskSpec, {"name": path.stem, **read_toml(path)})
+    check_task(spec)
     return replace(spec, place=str(path.parent / spec.place))
 
 
@@ -82,6 +89,7 @@ def build_task(spec: TaskSpec, *, root: Path | None = None) -> Any:
 
     A source with unreadable entries raises the first of them: a gallery with holes would be another task.
     """
+    check_task(spec)
     if spec.limit is not None and spec.limit < 1:
         raise UsageError(f"limit = {spec.limit}", cure="give 1 or more, or leave it out")
     source = open_source(root / spec.place if root else spec.place, split=spec.split)

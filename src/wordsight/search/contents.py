@@ -13,11 +13,11 @@ from typing import Protocol
 
 from wordsight.base.errors import InputError, NotFound
 from wordsight.base.nouns import Sample, Value
+from wordsight.data.kinds import kind_of_suffix
 from wordsight.images.files import IMAGE_SUFFIXES
 from wordsight.search import tables
 from wordsight.search.scan import Stamp, scan
 
-SOURCES = {".tar", ".parquet", ".csv", ".tsv", ".jsonl"}
 TEXT_TABLES = (".csv", ".tsv")  # whose cells are all text
 MEASURED = ("width", "height")  # columns that come from the picture itself
 
@@ -181,7 +181,7 @@ def _holds_source(folder: Path) -> bool:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
         suffixes = {os.path.splitext(entry.name)[1].lower() for entry in visible}
         mixed = any(entry.is_dir() for entry in visible)
-    return bool(suffixes & SOURCES) and not suffixes & IMAGE_SUFFIXES and not mixed
+    return any(map(kind_of_suffix, suffixes)) and not suffixes & IMAGE_SUFFIXES and not mixed
 
 
 def _moment(mtime_ns: int) -> str:

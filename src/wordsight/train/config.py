@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from wordsight.base.errors import ConfigError
+from wordsight.data.kinds import AUTO, kinds
 from wordsight.data.spec import AugmentSpec
-from wordsight.evaluate.tasks import TaskSpec
+from wordsight.evaluate.tasks import TaskSpec, check_task
 from wordsight.towers.spec import ModelSpec
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -27,7 +28,7 @@ class SourceConfig:
 
     place: str
     split: str | None = None
-    kind: Literal["auto", "folder", "table", "shards"] = "auto"
+    kind: str = AUTO
     weight: float | None = None
     templates: str | None = None
     share: float = 0.0
@@ -194,6 +195,10 @@ def check_config(config: TrainConfig) -> None:
     for name, source in config.data.sources.items():
         _within(f"data.sources.{name}.weight", source.weight, 0, None)
         _within(f"data.sources.{name}.share", source.share, 0, 1)
+        if source.kind not in kinds():
+            raise ConfigError(f"data.sources.{name}.kind = {source.kind!r}", cure=f"use one of {', '.join(kinds())}")
+    for name, task in config.validation.tasks.items():
+        check_task(task, where=f"validation.tasks.{name}.")
 
 
 def _check_words(config: TrainConfig) -> None:

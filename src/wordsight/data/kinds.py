@@ -1,0 +1,34 @@
+"""The kinds of sources: by which endings their files are recognised, and what opens them.
+
+A new kind is one file beside this one and one row of `OPENERS`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """`target` is the "module:class" that is called with (found, columns) for files with one of the `suffixes`."""
+
+    target: str
+    suffixes: tuple[str, ...] = ()
+
+
+FOLDER = "folder"  # the kind of a folder in which no other kind is recognised
+OPENERS: Mapping[str, Opener] = {  # where files of several kinds lie in one folder, the first row has it
+    FOLDER: Opener("wordsight.data.folder:FolderSource"),
+    "shards": Opener("wordsight.data.shards:ShardSource", (".tar",)),
+    "table": Opener("wordsight.data.table:TableSource", (".csv", ".tsv", ".jsonl", ".parquet")),
+}
+AUTO = "auto"  # the kind is recognised
+
+
+def kinds() -> tuple[str, ...]:
+    """Return what may be asked for: "auto" and the kinds."""
+    return (AUTO, *OPENERS)
+
+
+def kind_of_suffix(suffix: str) -> str | None:
+    """Return the kind of files that end in `suffix` (".tar", in lower case), or None."""
+    return next((kind for kind, opener in OPENERS.items() if suffix in opener.suffixes), None)
