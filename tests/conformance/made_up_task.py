@@ -9,7 +9,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError
 from wordsight.base.nouns import Result
-from wordsight.evaluate.encode import image_rows, text_rows
+from wordsight.evaluate.encode import image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import bootstrap_interval
 from wordsight.evaluate.tasks import TaskSpec
 
@@ -28,8 +28,8 @@ def build(spec, samples):
 
 
 def run(encoder, task):
-    images = image_rows(encoder, [sample.image for sample in task.samples], name=task.spec.name)
-    texts = text_rows(encoder, [sample.texts[0] for sample in task.samples])
+    images = image_embeddings(encoder, [sample.image for sample in task.samples], name=task.spec.name)
+    texts = text_embeddings(encoder, [sample.texts[0] for sample in task.samples])
     hits = np.sum(images * texts, axis=1) > 0
     return [
         Result(

@@ -165,7 +165,7 @@ def test_a_row_is_known_to_the_command_line_and_to_recipes(location):
     from argparse import ArgumentParser
 
     from wordsight.cli import data, embed
-    from wordsight.train.config import Config, DataConfig, ScheduleConfig, SourceConfig, check_config
+    from wordsight.train.config import DataConfig, ScheduleConfig, SourceConfig, TrainConfig, check_config
 
     kind, path = location
     for verb, words in ((data, ["stats"]), (embed, ["--out", "x"])):
@@ -173,7 +173,7 @@ def test_a_row_is_known_to_the_command_line_and_to_recipes(location):
         verb.add_arguments(parser)
         assert parser.parse_args([*words, str(path), "--kind", kind]).kind == kind
     for asked in (kind, "none"):
-        config = Config(
+        config = TrainConfig(
             DataConfig({"a": SourceConfig(str(path), kind=asked)}), FakeEngine().spec, schedule=ScheduleConfig(steps=1)
         )
         if asked == kind:

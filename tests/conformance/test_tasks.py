@@ -17,7 +17,7 @@ from wordsight.cli.evaluate import split_tasks
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.tasks import TASKS, TaskSpec, build_task, read_task, run_task
-from wordsight.train.config import Config, DataConfig, ScheduleConfig, SourceConfig, ValidationConfig, check_config
+from wordsight.train.config import DataConfig, ScheduleConfig, SourceConfig, TrainConfig, ValidationConfig, check_config
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -120,7 +120,7 @@ def test_a_kind_that_is_not_in_the_table_is_refused_at_every_door(kind, tmp_path
 def test_a_recipe_measures_every_kind_and_refuses_others(kind):
     def check(asked):
         check_config(
-            Config(
+            TrainConfig(
                 DataConfig({"a": SourceConfig("x")}),
                 FakeEngine().spec,
                 schedule=ScheduleConfig(steps=1),

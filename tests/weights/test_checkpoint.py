@@ -112,6 +112,6 @@ def test_a_spec_beyond_all_reason_is_refused_before_its_weights() -> None:
 
 def test_a_checkpoint_needs_spec_and_state_only() -> None:
     checkpoint = Checkpoint(SPEC, {})
-    assert (dict(checkpoint.vocabulary), checkpoint.assumed, dict(checkpoint.origin)) == ({}, (), {})
+    assert (dict(checkpoint.tokenizer_files), checkpoint.assumed, dict(checkpoint.origin)) == ({}, (), {})
     assert (checkpoint.card, dict(checkpoint.graphs)) == ("", {})
     assert Checkpoint(SPEC, {}, graphs={"image": Path("i.onnx")}).graphs["image"] == Path("i.onnx")
