@@ -18,7 +18,7 @@ from typing import Any
 from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.files import draft_folder, read_json, write_json
+from wordsight.base.files import draft_folder, read_json, sweep, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine, needed_lengths
@@ -75,6 +75,7 @@ def export(
     manifest = read_model_manifest(folder)
     if manifest.spec.image.kind == "onnx":
         raise UsageError(f"{folder} holds finished graphs and no weights", cure="use it as it is")
+    sweep(target)
     kept = _kept(target, manifest.fingerprint, wanted)
     with draft_folder(target / ENGINES) as draft:
         write_model_manifest(draft, manifest)
