@@ -10,11 +10,8 @@ from PIL import Image
 
 from wordsight.base.errors import ConfigError, FormatError, InputError, UsageError
 from wordsight.cli.evaluate import split_tasks
-from wordsight.embeddings.model import Model
-from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.encode import text_embeddings
 from wordsight.evaluate.tasks import TaskSpec, build_task, read_task, run_task
-from wordsight.evaluate.zero_shot import class_embeddings
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
@@ -97,14 +94,6 @@ def test_zero_shot_by_class_and_by_column(table):
     by_column = build_task(read_task(f"zero-shot:{table}?label=kind"))
     assert by_column.classes == ("cold", "warm")
     assert by_column.labels.tolist() == [1, 1, 0, 1]
-
-
-def test_class_rows_are_those_of_the_public_face():
-    model = Model(FakeEngine())
-    prompts = [["a photo of a cat.", "a photo of a kitten."], ["a photo of a dog."]]
-    assert np.allclose(
-        class_embeddings(model, prompts), model.embed_classes(["cat, kitten", "dog"], ["a photo of a {}."]), atol=1e-6
-    )
 
 
 def test_text_rows_keep_the_order():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.text.prompts import clean_class_name, fill, template_names, templates
+from wordsight.text.prompts import class_prompts, clean_class_name, fill, template_names, templates
 
 
 def test_named_lists() -> None:
@@ -43,6 +43,13 @@ def test_files_that_are_no_templates_are_named(tmp_path: Path) -> None:
         templates("photos")
     with pytest.raises(UsageError, match="clip, none, photo, product"):
         templates("zzz")
+
+
+def test_the_prompts_of_a_class_are_every_template_with_every_name() -> None:
+    prompts = class_prompts("brown bear, bruin", ["a {}.", "my {c}."])
+    assert prompts == ["a brown bear.", "my brown bear.", "a bruin.", "my bruin."]
+    with pytest.raises(UsageError, match="no templates for the class bear"):
+        class_prompts("bear", [])
 
 
 def test_class_names() -> None:

@@ -1,4 +1,4 @@
-"""What the arrays at the borders between rooms are called."""
+"""What the arrays at the borders between rooms are called, and how vectors become embeddings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,3 +7,11 @@ Pixels = NDArray[np.uint8]  # (B, S, S, 3), one image (H, W, 3), or (B, H, W, 3)
 Tokens = NDArray[np.int32]  # (B, L), token ids
 Embeddings = NDArray[np.float32]  # (B, E), unit length
 RowIds = NDArray[np.int64]  # (N,), which rows of a set
+
+_LEAST = 1e-12  # a vector shorter than this has no direction: it stays as good as zero, and near nothing
+
+
+def unit(vectors: NDArray[np.floating]) -> Embeddings:
+    """Return vectors (B, E) at length 1."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, _LEAST), dtype=np.float32)

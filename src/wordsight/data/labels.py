@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.errors import InputError, UsageError
 from wordsight.data.image_set import AnnotatedSet, Annotation, Caption
-from wordsight.text.prompts import clean_class_name, fill
+from wordsight.text.prompts import class_prompts
 
 
 class Prompter:
@@ -42,8 +42,7 @@ class Prompter:
 
     def _prompts_of(self, label: str) -> tuple[str, ...]:
         if label not in self._prompts:
-            texts = (text for name in clean_class_name(label) for text in fill(list(self._templates), name))
-            self._prompts[label] = tuple(dict.fromkeys(texts))
+            self._prompts[label] = tuple(dict.fromkeys(class_prompts(label, self._templates)))
         return self._prompts[label]
 
 

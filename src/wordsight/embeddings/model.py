@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import UsageError
+from wordsight.embeddings.classes import class_embeddings
 from wordsight.engines.engine import Engine
 from wordsight.towers.spec import ModelSpec
 
@@ -127,13 +128,7 @@ class Model:
             raise UsageError("no classes", cure="give at least one, for example cat,dog")
         if templates is None or isinstance(templates, str | Path):
             templates = prompts.templates(templates or DEFAULT_TEMPLATES)
-        written = [
-            [text for name in prompts.clean_class_name(one) for text in prompts.fill(list(templates), name)]
-            for one in classes
-        ]
-        rows = self.embed_texts([text for texts in written for text in texts])
-        starts = np.cumsum([0, *(len(texts) for texts in written[:-1])])
-        return unit(np.add.reduceat(rows, starts, axis=0))
+        return class_embeddings(self.embed_texts, [prompts.class_prompts(one, templates) for one in classes])
 
     def classify(
         self, items: Iterable[Any], classes: Sequence[str], templates: str | Path | Sequence[str] | None = None
@@ -200,12 +195,6 @@ def load(
     folder = None if engine == "fake" else find_model(name)
     opened = open_engine(folder or Path(), engine=engine, device=device, precision=precision)
     return Model(opened, folder=folder, pixels=pixels)
-
-
-def unit(rows: Embeddings) -> Embeddings:
-    """Return rows (n, width) with length 1."""
-    result: Embeddings = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return result
 
 
 def _need_list(items: Any, single: tuple[type, ...], noun: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings, Pixels, Tokens
+from wordsight.base.arrays import Embeddings, Pixels, Tokens, unit
 from wordsight.base.errors import UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.engines.engine import check_pixels, check_tokens, needed_lengths
@@ -72,7 +72,7 @@ class FakeEngine:
         side = SIZE // CELLS
         grid = checked.mean(axis=-1).reshape(-1, CELLS, side, CELLS, side).mean(axis=(2, 4))  # (B, 4, 4)
         grid = grid.reshape(-1, CELLS * CELLS) / 255
-        return _unit(np.concatenate([shares, MINOR * (grid - grid.mean(axis=1, keepdims=True))], axis=1))
+        return unit(np.concatenate([shares, MINOR * (grid - grid.mean(axis=1, keepdims=True))], axis=1))
 
     def embed_texts(self, tokens: Tokens) -> Embeddings:
         """The colours named, and a hash of each other token."""
@@ -81,7 +81,7 @@ class FakeEngine:
         for row, ids, length in zip(rows, checked, needed_lengths(checked, self.spec), strict=True):
             for token in ids[:length].tolist():
                 row += self._meaning(token)
-        return _unit(rows)
+        return unit(rows)
 
     def _meaning(self, token: int) -> NDArray[np.float64]:
         row = np.zeros(WIDTH)
@@ -97,8 +97,3 @@ class FakeEngine:
         """Token id to the dimension of its colour; each name is one token of the published vocabulary."""
         tokenizer = ClipTokenizer.from_spec(self.spec.tokenizer)
         return {tokenizer.encode(name)[0]: place for place, name in enumerate(COLOURS)}
-
-
-def _unit(rows: NDArray[np.floating]) -> Embeddings:
-    unit: Embeddings = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    return unit

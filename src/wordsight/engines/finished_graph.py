@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings
+from wordsight.base.arrays import Embeddings, unit
 from wordsight.base.errors import FormatError
 from wordsight.images.transform import normalise
 from wordsight.towers.spec import ModelSpec
@@ -40,8 +40,7 @@ def run_finished_graph(session: Any, spec: ModelSpec, tower: str, batch: NDArray
             f"the {tower} graph gives rows of {rows.shape[1]} numbers, its configuration says {spec.width}",
             cure="fetch the folder again, both graphs from the same export",
         )
-    unit: Embeddings = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
+    return unit(rows)
 
 
 def _parts(batch: NDArray[Any], *, fixed: Any) -> Iterator[NDArray[Any]]:

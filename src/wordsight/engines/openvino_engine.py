@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from wordsight.base.arrays import Embeddings, Pixels, Tokens
+from wordsight.base.arrays import Embeddings, Pixels, Tokens, unit
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.processor import cores, processor
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
@@ -71,10 +71,7 @@ class OpenVinoEngine:
     def _run(self, tower: str, inputs: Pixels | Tokens) -> Embeddings:
         if tower not in self._requests:
             self._requests[tower] = self._open(graph_path(self._folder, tower, self._graphs))
-        found = self._requests[tower].infer([inputs])
-        rows: Embeddings = np.array(found[0], dtype=np.float32)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows
+        return unit(self._requests[tower].infer([inputs])[0])
 
     def _open(self, path: Path) -> Any:
         """Compile a graph that was made from these weights; another or a damaged one raises `FormatError`."""

@@ -7,18 +7,19 @@ a unit row again (Radford et al. 2021, section 3.1.4).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.nouns import Result, Sample
+from wordsight.embeddings.classes import class_embeddings
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
 from wordsight.evaluate.tasks import TaskSpec
-from wordsight.text.prompts import clean_class_name, fill, templates
+from wordsight.text.prompts import class_prompts, templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
         raise UsageError(f"class {min(unknown)!r} of {spec.name} is not among classes", cure="add it to classes")
     numbers = {name: i for i, name in enumerate(classes)}
     patterns = templates(spec.templates)
-    prompts = tuple(tuple(p for name in clean_class_name(c) for p in fill(patterns, name)) for c in classes)
+    prompts = tuple(tuple(class_prompts(name, patterns)) for name in classes)
     labels = np.array([numbers[label] for _, label in labelled], dtype=np.int64)
     return ZeroShotTask(spec, [image for image, _ in labelled], labels, classes, prompts)
 
@@ -56,7 +57,7 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
 def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
     """Return top-1, top-5 and mean per class."""
     rows = image_embeddings(encoder, task.images, name=task.spec.name)
-    ranks = label_ranks(rows @ class_embeddings(encoder, task.prompts).T, task.labels)
+    ranks = label_ranks(rows @ class_embeddings(partial(text_embeddings, encoder), task.prompts).T, task.labels)
     first = ranks < 1
     results = [_result(encoder, task, "top-1", float(first.mean()), bootstrap_interval(first), 1)]
     if len(task.classes) > 5:
@@ -65,15 +66,6 @@ def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
     interval = bootstrap_interval(first, strata=task.labels)
     results.append(_result(encoder, task, "mean-per-class", mean_per_class(first, task.labels), interval, 1))
     return results
-
-
-def class_embeddings(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> Embeddings:
-    """Return one unit row for each class, (C, D): the mean of the rows of its prompts, normalised."""
-    flat = text_embeddings(encoder, [prompt for group in prompts for prompt in group])
-    ends = np.cumsum([len(group) for group in prompts])
-    means = np.stack([part.mean(axis=0) for part in np.split(flat, ends[:-1])])
-    rows: Embeddings = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    return rows
 
 
 def _label(sample: Sample, column: str | None) -> str | None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wordsight.base.arrays import Embeddings
+from wordsight.base.arrays import Embeddings, unit
 from wordsight.base.errors import NotFound, UsageError
-from wordsight.embeddings.model import Model, unit
+from wordsight.embeddings.model import Model
 from wordsight.images.files import is_image_name
 
 _WEIGHTED = re.compile(r"(\d+\.?\d*|\.\d+):(?=.)(.*)", re.DOTALL)
@@ -67,8 +67,8 @@ def query_row(parts: Sequence[Part], model: Model) -> Embeddings:
     total = np.sum(rows, axis=0)
     if not np.linalg.norm(total) > 1e-6:
         raise UsageError("the parts of the query cancel each other", cure="change their weights")
-    row: Embeddings = unit(total[None])[0]
-    return row
+    embedding: Embeddings = unit(total[None])[0]
+    return embedding
 
 
 def part_row(part: Part, model: Model) -> Embeddings:

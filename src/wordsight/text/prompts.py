@@ -1,7 +1,7 @@
 """Prompt templates: sentences around a class name.
 
     templates("clip")                                   # 80 templates
-    fill(templates("photo"), "tabby cat")               # ["a photo of a tabby cat."]
+    class_prompts("tabby cat", templates("photo"))      # ["a photo of a tabby cat."]
     clean_class_name("brown bear, bruin, Ursus arctos") # ["brown bear", "bruin", "Ursus arctos"]
 
 Named lists are text files in `templates/`, one template a line, `{}` or `{c}` where the name goes, `#` before a
@@ -10,6 +10,7 @@ remark.  Does not know towers: averaging over prompts happens where the embeddin
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, UsageError
@@ -40,7 +41,14 @@ def templates(name_or_file: str | Path) -> list[str]:
         raise FormatError(f"{path} is not text: {error}", cure="give a text file in UTF-8") from None
 
 
-def fill(templates: list[str], class_name: str) -> list[str]:
+def class_prompts(class_name: str, templates: Sequence[str]) -> list[str]:
+    """Return the texts of a class: every template with each of its names, synonyms apart."""
+    if not templates:
+        raise UsageError(f"no templates for the class {class_name}", cure="give at least one, for example {}")
+    return [text for name in clean_class_name(class_name) for text in fill(templates, name)]
+
+
+def fill(templates: Sequence[str], class_name: str) -> list[str]:
     """Return every template with the class name in its slot."""
     return [_SLOT.sub(lambda _: class_name, template) for template in templates]
 

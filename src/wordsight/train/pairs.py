@@ -12,7 +12,7 @@ from wordsight.data.labels import LabelTexts
 from wordsight.data.source import Source, open_source
 from wordsight.data.stream import ShardStream
 from wordsight.text.learn import learn_merges, read_merges, write_merges
-from wordsight.text.prompts import clean_class_name, fill, templates
+from wordsight.text.prompts import class_prompts, templates
 from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import size_of
 from wordsight.towers.spec import ModelSpec
@@ -65,8 +65,7 @@ def all_texts(pairs: Pairs) -> Iterator[str]:
         for sample in source.samples():
             yield from sample.texts
             if sample.label is not None and (patterns or not sample.texts):
-                for name in clean_class_name(sample.label):
-                    yield from fill(list(patterns[:1]) or ["{}"], name)
+                yield from class_prompts(sample.label, patterns[:1] or ["{}"])
 
 
 def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSpec, ClipTokenizer]:
