@@ -13,5 +13,6 @@ _LEAST = 1e-12  # a vector shorter than this has no direction: it stays as good 
 
 def unit(vectors: NDArray[np.floating]) -> Embeddings:
     """Return vectors (B, E) at length 1."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, _LEAST), dtype=np.float32)
+    wide = np.asarray(vectors, dtype=np.result_type(vectors, np.float32))  # half precision could not hold the least
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.asarray(wide / np.maximum(lengths, _LEAST), dtype=np.float32)
