@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from wordsight.base.files import atomic_write
 from wordsight.base.optional import require
-from wordsight.engines.graph import APART, CONTRIB, WHOLE, half, quantise
+from wordsight.engines.graph import APART, CONTRIB, WHOLE, half, quantise_matrix
 from wordsight.engines.onnx_engine import Precision
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.towers.two import TwoTowers
@@ -123,7 +123,7 @@ def _quantise(model: onnx.ModelProto) -> None:
         scaled = given.get("alpha", 1.0) != 1.0 or given.get("beta", 1.0) != 1.0
         if matrix.ndim != 2 or matrix.dtype != np.float32 or given.get("transA") or scaled:
             continue
-        whole, scale = quantise(matrix.T if given.get("transB") else matrix, axis=1)
+        whole, scale = quantise_matrix(matrix.T if given.get("transB") else matrix)
         names = [f"{node.output[0]}.{part}" for part in ("whole", "scale")]
         parts = zip((whole, scale), names, strict=True)
         graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(part), name) for part, name in parts)

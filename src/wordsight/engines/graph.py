@@ -7,8 +7,9 @@
 "fp32" graphs hold standard ONNX operators only and run anywhere.  "fp16" graphs are the same with their weights
 stored in 16 bits and widened when the graph is opened: half the file.  "int8" graphs are for ONNX Runtime on
 processors: weights are stored as 8-bit integers with one scale for each output channel, activations are
-quantised while running (one scale a batch), products are summed in integers; norms, softmax, the residual
-stream and the layers named in `keep` stay in float32.  Names are numbered in order of creation, so the same
+quantised while running (one scale a batch), products are summed in integers, which never overflow on any
+processor (`quantise_matrix`); norms, softmax, the residual stream and the layers named in `keep` stay in
+float32.  Names are numbered in order of creation, so the same
 weights give the same bytes.  Free of PyTorch; knows nothing of towers.
 """
 
@@ -134,7 +135,7 @@ class Graph:
 
     def quantised_linear(self, x: str, weight: Array, bias: Array | None) -> str:
         """Return x @ weight + bias in integers; x gets one scale and zero point when it is known."""
-        whole, scale = quantise(weight, axis=1)
+        whole, scale = quantise_matrix(weight)
         constants = [self.constant(whole), self.constant(scale)]
         if bias is not None:
             constants += ["", self.constant(bias)]
@@ -149,7 +150,7 @@ class Graph:
         if self.precision != "int8":
             product = self.node("MatMul", self.node("Cast", x, to=onnx.TensorProto.FLOAT), self.matrix(weight))
             return self.node("Add", product, self.constant(given - centre @ weight))
-        whole, scale = quantise(weight, axis=1)
+        whole, scale = quantise_matrix(weight)
         zero = np.uint8(np.round(centre.mean()))
         shift = given + (float(zero) - centre) @ (whole * scale)
         one = self.constant(np.float32(1))
@@ -234,12 +235,30 @@ class Graph:
 
 
 def quantise(weight: Array, *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return the weight as integers in -127..127 and the float32 scale of each index of `axis`; symmetric."""
+    """Return the weight as integers in -127..127 and the float32 scale of each index of `axis`; symmetric.
+
+    For weights that are widened before they are multiplied.
+    """
     others = tuple(place for place in range(weight.ndim) if place != axis)
-    largest = np.abs(weight).max(axis=others, keepdims=True)
+    return _rounded(weight, np.abs(weight).max(axis=others, keepdims=True))
+
+
+def quantise_matrix(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return a matrix (K, N) as integers and the float32 scale of each column, for products with bytes; symmetric.
+
+    Processors of the x86 family without VNNI add the products of a byte (0..255) each with rows 2i and 2i + 1 in 16
+    bits, and saturate (vpmaddubsw).  So the largest sum of such a pair of one sign becomes 127, not the
+    largest weight: rounded it is at most 128, and 255 * 128 fits.  Two weights of different signs cannot add up.
+    """
+    pairs = np.pad(weight, ((0, len(weight) % 2), (0, 0))).reshape(-1, 2, weight.shape[1])  # (K / 2, 2, N)
+    sums = np.maximum(pairs.clip(min=0).sum(axis=1), -pairs.clip(max=0).sum(axis=1))
+    return _rounded(weight, sums.max(axis=0, keepdims=True))
+
+
+def _rounded(weight: Array, largest: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return integers, of which 127 stands for `largest` (broadcast), and their scales."""
     scale = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
-    whole = np.round(weight / scale).astype(np.int8)
-    return whole, scale.reshape(-1)
+    return np.round(weight / scale).astype(np.int8), scale.reshape(-1)
 
 
 def half(value: Array) -> NDArray[np.float16]:
