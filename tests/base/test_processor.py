@@ -23,11 +23,6 @@ def test_what_a_processor_can_do_is_read_from_its_flags(tmp_path, machine, flags
     assert read_processor(tmp_path / "cpuinfo", machine) == expected
 
 
-def test_what_is_missing_is_named():
-    assert read_processor(machine="aarch64").lacks == ""
-    assert Processor(int8=False, avx512=True, bf16=True).lacks == "VNNI"
-
-
 def test_the_processor_is_named_by_itself_else_by_python(tmp_path):
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name : Made 5000\nmodel name : Made 5001\n")
     assert processor_name(tmp_path / "cpuinfo") == "Made 5000"

@@ -43,14 +43,9 @@ def drawn(shapes):
     return state
 
 
-def computed(name, folder):
-    """Build, save and read the model `name` in `folder`; return its manifest and its embeddings by engine."""
-    import onnxruntime
-    import torch
-
+def source(name, folder):
+    """Build the model `name`, save it in `folder`/new and read it; return what its graphs are made of."""
     register_operators()
-    from wordsight.engines.parity import some_images, some_texts
-    from wordsight.engines.torch_engine import TorchEngine
     from wordsight.towers.build import build
     from wordsight.weights.checkpoint import Checkpoint
     from wordsight.weights.folder import read_checkpoint, read_model_manifest, save_checkpoint
@@ -61,15 +56,28 @@ def computed(name, folder):
     tensors = build(spec).state_dict()
     state = drawn({key: (tuple(value.shape), value.is_floating_point()) for key, value in tensors.items()})
     manifest = save_checkpoint(Checkpoint(spec, state, VOCABULARY), folder / "new")
+    return graph_source(read_checkpoint(folder / "new"), manifest.fingerprint)
+
+
+def computed(name, folder):
+    """Return the manifest of the model `name`, made in `folder`, and its embeddings by engine."""
+    import onnxruntime
+    import torch
+
+    made = source(name, folder)
+    from wordsight.engines.parity import some_images, some_texts
+    from wordsight.engines.torch_engine import TorchEngine
+    from wordsight.weights.folder import read_model_manifest
+
+    spec, manifest = made.spec, read_model_manifest(folder / "new")
     torch.set_num_threads(1)
     engine = TorchEngine(folder / "new", device="cpu", precision="fp32")
     pixels, tokens = some_images(spec, COUNT), some_texts(spec, COUNT)
     found = {"torch.image": engine.embed_images(pixels), "torch.text": engine.embed_texts(tokens)}
-    source = graph_source(read_checkpoint(folder / "new"), manifest.fingerprint)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     for tower, inputs in (("image", pixels), ("text", tokens)):
-        content = written(source, tower)
+        content = written(made, tower)
         if content is not None:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             found[f"onnx.{tower}"] = session.run(["rows"], {session.get_inputs()[0].name: inputs})[0]

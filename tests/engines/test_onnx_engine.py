@@ -1,7 +1,7 @@
 import numpy as np
+import onnx
 import pytest
 
-from wordsight.base import progress
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json, write_json
 from wordsight.base.processor import Processor
@@ -9,6 +9,15 @@ from wordsight.engines import onnx_engine
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.weights.folder import read_model_manifest
+
+
+def restate(path, metadata):
+    """Change what a graph states of itself; "" takes the entry out."""
+    model = onnx.load(path)
+    stated = {entry.key: entry.value for entry in model.metadata_props} | metadata
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {key: value for key, value in stated.items() if value})
+    onnx.save(model, path)
 
 
 def test_facts_come_from_the_manifest(exported):
@@ -73,17 +82,43 @@ def test_it_is_for_processors(exported):
         OnnxEngine(exported, device="cuda")
 
 
-def test_a_processor_without_vnni_is_told_of_once(exported, monkeypatch, capsys):
-    old = Processor(int8=False, avx512=False, bf16=False)
-    monkeypatch.setattr(onnx_engine, "processor", lambda: old)
-    monkeypatch.setattr(progress, "_said", set())
-    expected = OnnxEngine(exported, precision="fp32")
-    assert capsys.readouterr().err == ""
-    engine = OnnxEngine(exported)
-    OnnxEngine(exported)
-    assert capsys.readouterr().err == "this processor has no VNNI: int8 is computed exactly, but slower\n"
+@pytest.mark.parametrize("vnni", [True, False])
+@pytest.mark.parametrize("sums", ["16-bit", ""])
+def test_a_graph_that_may_overflow_is_computed_exactly(exported, monkeypatch, capsys, vnni, sums):
+    restate(exported / "onnx" / "text.int8.onnx", {"sums": sums})
+    opened = []
+
+    def open_session(path, *, threads, exact=False):
+        opened.append(exact)
+        return onnx_engine_open(path, threads=threads, exact=exact)
+
+    onnx_engine_open = onnx_engine.open_session
+    monkeypatch.setattr(onnx_engine, "open_session", open_session)
+    monkeypatch.setattr(onnx_engine, "processor", lambda: Processor(int8=vnni, avx512=False, bf16=False))
+    engine, expected = OnnxEngine(exported), OnnxEngine(exported, precision="fp32")
     texts = some_texts(engine.spec, 4)
     assert (engine.embed_texts(texts) * expected.embed_texts(texts)).sum(axis=1).min() > 0.99
+    old = not vnni and not sums
+    assert opened == [False, *([True] if old else []), False]
+    said = capsys.readouterr().err
+    assert ("text.int8.onnx was made by an earlier version" in said) == old
+    assert ("export again: wordsight convert" in said) == old
+
+
+def test_exact_kernels_hold_what_16_bits_cannot(tmp_path):
+    """The option that old graphs are opened with does what it is there for, on every processor."""
+    weight = onnx.numpy_helper.from_array(np.full((64, 8), 127, np.int8), "b")
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMulInteger", ["a", "b"], ["y"])],
+        "sums",
+        [onnx.helper.make_tensor_value_info("a", onnx.TensorProto.UINT8, [4, 64])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.INT32, [4, 8])],
+        [weight],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
+    onnx.save(model, tmp_path / "sums.onnx")
+    session = onnx_engine.open_session(tmp_path / "sums.onnx", threads=1, exact=True)
+    assert (session.run(None, {"a": np.full((4, 64), 255, np.uint8)})[0] == 64 * 255 * 127).all()
 
 
 def test_a_graph_that_was_measured_to_be_unsound_is_refused(exported):

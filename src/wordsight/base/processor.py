@@ -14,18 +14,13 @@ X86 = ("x86_64", "amd64")
 class Processor:
     """What matters of a processor; what cannot be read is taken to be missing.
 
-    `int8`: 8-bit products are summed exactly and fast (VNNI on x86, dot products on ARM); `avx512` and `bf16`: it has
-    units for these.
+    `int8`: sums of any 8-bit products are exact (VNNI on x86, dot products on ARM); `avx512` and `bf16`: it has units
+    for these.
     """
 
     int8: bool
     avx512: bool
     bf16: bool
-
-    @property
-    def lacks(self) -> str:
-        """What the 8-bit graphs miss here, for a notice; "" when nothing."""
-        return "" if self.int8 else "VNNI"
 
 
 def read_processor(cpuinfo: Path = CPUINFO, machine: str = "") -> Processor:

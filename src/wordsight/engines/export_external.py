@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from wordsight.base.files import atomic_write
 from wordsight.base.optional import require
 from wordsight.engines.graph import APART, CONTRIB, WHOLE, half, quantise_matrix
-from wordsight.engines.onnx_engine import Precision
+from wordsight.engines.onnx_engine import SUMS, Precision
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers, read_fingerprint
@@ -79,6 +79,7 @@ def write_traced(traced: onnx.ModelProto, path: Path, precision: Precision) -> N
     model.CopyFrom(traced)
     if precision == "int8":
         _quantise(model)
+        model.metadata_props.add(key="sums", value=SUMS)
     elif precision == "fp16":
         _store_half(model)
     model.metadata_props.add(key="precision", value=precision)

@@ -14,7 +14,7 @@ from wordsight.engines.graph_resnet import resnet_graph
 from wordsight.engines.graph_text import text_graph
 from wordsight.engines.graph_transformer import Weights
 from wordsight.engines.graph_vit import vit_graph
-from wordsight.engines.onnx_engine import Precision
+from wordsight.engines.onnx_engine import SUMS, Precision
 from wordsight.towers.spec import ModelSpec
 
 Write = Callable[[Graph, Weights, ModelSpec], None]
@@ -73,4 +73,5 @@ def fill(graph: Graph, source: Source, tower: str) -> Graph:
 def _metadata(source: Source, tower: str, precision: str) -> dict[str, str]:
     """Return what a graph says of itself."""
     said = {"tower": tower, "precision": precision, "model": source.spec.name}
-    return {"fingerprint": source.fingerprint, **said}
+    sums = {"sums": SUMS} if precision == "int8" else {}
+    return {"fingerprint": source.fingerprint, **said, **sums}

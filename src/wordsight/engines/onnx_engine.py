@@ -33,6 +33,7 @@ IMAGES = 8  # images at once: more do not fit the caches of a processor (docs/en
 MOST = 64  # images asked for at once: with more, progress would be told too seldom
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
+SUMS = "16-bit"  # what an int8 graph states as its "sums" when 16 bits hold those of two products, on any processor
 
 
 def graph_path(folder: Path, tower: str, precision: str) -> Path:
@@ -66,8 +67,6 @@ class OnnxEngine:
         self.batch = min(2 * IMAGES * self.threads, MOST)
         self._folder = folder
         self._sessions: dict[tuple[str, int], Any] = {}  # by tower and threads
-        if self.precision == "int8" and processor().lacks:
-            notice(f"this processor has no {processor().lacks}: int8 is computed exactly, but slower", once=True)
 
     def embed_images(self, pixels: Pixels) -> Embeddings:
         """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
@@ -125,16 +124,23 @@ class OnnxEngine:
     def _open(self, tower: str, threads: int) -> Any:
         """Open a graph and see that it was made from these weights, and gives their rows."""
         if self._foreign:
-            return open_session(graph_files(self._folder)[tower], threads=threads)
+            return open_session(graph_files(self._folder)[tower], threads=threads, exact=not processor().int8)
         path = graph_path(self._folder, tower, self.precision)
         session = open_session(path, threads=threads)
-        made_from = session.get_modelmeta().custom_metadata_map.get("fingerprint")
-        if made_from != self.fingerprint:
+        stated = session.get_modelmeta().custom_metadata_map
+        if stated.get("fingerprint") != self.fingerprint:
             raise FormatError(
-                f"{path} was made from the model {made_from}, but its folder holds {self.fingerprint}",
+                f"{path} was made from the model {stated.get('fingerprint')}, but its folder holds {self.fingerprint}",
                 cure=f"export again: {convert_command(self._folder)}",
             )
         refuse_unsound(self._folder, tower, self.precision)
+        if self.precision == "int8" and stated.get("sums") != SUMS and not processor().int8:
+            notice(
+                f"{path} was made by an earlier version: on this processor without VNNI it is computed exactly, but "
+                f"slower; export again: {convert_command(self._folder)}",
+                once=True,
+            )
+            return open_session(path, threads=threads, exact=True)
         return session
 
 
@@ -151,8 +157,11 @@ def refuse_unsound(folder: Path, tower: str, precision: str) -> None:
             )
 
 
-def open_session(path: Path, *, threads: int) -> Any:
-    """Return an ONNX Runtime session on the processor; a damaged file raises `FormatError`."""
+def open_session(path: Path, *, threads: int, exact: bool = False) -> Any:
+    """Return an ONNX Runtime session on the processor; a damaged file raises `FormatError`.
+
+    `exact` keeps 8-bit products out of 16-bit sums, for graphs whose weights may overflow these, at half the speed.
+    """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -162,7 +171,7 @@ def open_session(path: Path, *, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only; they are raised
-    if not processor().int8:  # x86 without VNNI would sum 8-bit products in 16 bits
+    if exact:
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to decoding
     try:
