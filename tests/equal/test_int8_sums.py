@@ -24,7 +24,7 @@ from wordsight.engines.export_external import trace, write_traced
 from wordsight.engines.graph import quantise, quantise_matrix
 from wordsight.engines.graphs import build_graph, writes
 from wordsight.weights.find import BUNDLED
-from wordsight.weights.folder import read_model_manifest
+from wordsight.weights.folder import read_spec
 
 PRODUCTS = {"DynamicQuantizeMatMul": 1, "MatMulIntegerToFloat": 1}  # where the weights of integer products stand
 WIDENED = {"Cast", "Gather"}  # what else may read integers: they become float32
@@ -89,7 +89,7 @@ def test_of_traced_towers(name, tower, tmp_path):
 
 @pytest.mark.parametrize("tower", ["image", "text"])
 def test_of_the_bundled_model(tower):
-    resnet = read_model_manifest(BUNDLED).spec.image.kind == "resnet"
+    resnet = read_spec(BUNDLED).image.kind == "resnet"
     content = (BUNDLED / "onnx" / f"{tower}.int8.onnx").read_bytes()
     check(content, products=not (resnet and tower == "image"))
 
