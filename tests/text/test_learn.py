@@ -48,6 +48,21 @@ def test_learns_what_counting_anew_learns(captions: list[str]) -> None:
     assert learn_merges(captions, 514 + 25) == plain_learn(captions, 25)
 
 
+@settings(max_examples=60)
+@given(st.lists(st.text(alphabet="aab ", max_size=40), max_size=8))
+def test_no_token_is_made_twice(captions: list[str]) -> None:
+    """Where two pairs would spell the same, the first has joined every place where the second could stand."""
+    made = ["".join(pair) for pair in learn_merges(captions, 514 + 60)]
+    assert len(set(made)) == len(made)
+
+
+def test_a_pair_that_lost_some_of_its_places_keeps_its_turn() -> None:
+    captions = ["abc"] * 4 + ["bc"] * 3 + ["xbd"] * 2 + ["bd"] * 2
+    assert learn_merges(captions, 540) == plain_learn(captions, 26)
+    # ("b", "c</w>") occurs seven times, and ("a", "b") four, of which none is left once bc is one token
+    assert learn_merges(captions, 540)[:3] == [("b", "c</w>"), ("a", "bc</w>"), ("b", "d</w>")]
+
+
 def test_order_of_captions_and_ties_do_not_matter() -> None:
     captions = ["ab cd", "cd ef", "ef ab", "a red fox", "a red box"] * 2
     shuffled = random.Random(1).sample(captions, len(captions))

@@ -176,3 +176,49 @@ def test_rows_that_cannot_be_made_are_refused_before_any_text(wrong: dict) -> No
 def test_clips_pairs_do_not_stand_in_for_another_kind() -> None:
     with pytest.raises(UsageError, match="sentencepiece"):
         ClipTokenizer.from_spec(TokenizerSpec(kind="sentencepiece"))
+
+
+def test_left_padding_and_a_last_token_do_not_meet(folder: Path) -> None:
+    assert file_rows(folder, ["a dog", LONG], padding_side="left", last_id=3) == [
+        [7, 5, 0, 1, 6, 3],
+        [5, 4, 3, 1, 6, 3],
+    ]
+
+
+def test_a_text_that_just_fits_is_not_cut(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert file_rows(folder, ["two red dog cat"]) == [[5, 4, 3, 1, 2, 6]]
+    assert file_rows(folder, [""], 2) == [[5, 6]]
+    assert capsys.readouterr().err == ""
+
+
+def test_the_cleaning_of_the_spec_is_done_by_every_kind(folder: Path) -> None:
+    for kind in TOKENIZERS:
+        clip, plain = (open_tokenizer(TokenizerSpec(kind=kind, cleaning=how), folder) for how in ("siglip", "none"))
+        assert clip.encode("A, DOG!") == plain.encode("a dog") != plain.encode("A, DOG!")
+        assert clip.batch(["A, DOG!"]).tolist() == plain.batch(["a dog"]).tolist()
+        lower = open_tokenizer(TokenizerSpec(kind=kind, cleaning="lower"), folder)
+        assert lower.encode("A <b>DOG") == plain.encode("a <b>dog")
+        assert lower.batch(["A &amp; DOG"]).tolist() == plain.batch(["a &amp; dog"]).tolist()
+
+
+def test_special_tokens_of_a_file_are_counted_but_not_spelled_out(folder: Path, tmp_path: Path) -> None:
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend.add_special_tokens(["<extra>"])
+    backend.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = open_tokenizer(TokenizerSpec(kind="tokenizers", cleaning="none", vocabulary_size=8), tmp_path)
+    assert tokenizer.size == 9  # those that were added too; the card counts the others
+    assert tokenizer.encode("a <extra> dog") == [0, 8, 1]
+    assert tokenizer.decode([0, 8, 1]) == "a dog"
+    whole = open_tokenizer(TokenizerSpec(kind="tokenizers", cleaning="none", vocabulary_size=9), tmp_path)
+    assert whole.batch(["a <extra> dog"], pad_to="longest").tolist() == [[5, 0, 8, 1, 6]]
+
+
+def test_what_surrounds_is_seen_in_a_file_that_does_not_know_the_letter_a(tmp_path: Path) -> None:
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE({"d": 0, "[B]": 1, "[E]": 2}, []))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    backend.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[B] $A [E] [E]", special_tokens=[("[B]", 1), ("[E]", 2)]
+    )
+    backend.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = open_tokenizer(TokenizerSpec(kind="tokenizers", cleaning="none", vocabulary_size=3), tmp_path)
+    assert tokenizer.batch(["dad"], pad_to="longest").tolist() == [[1, 0, 0, 2, 2]]

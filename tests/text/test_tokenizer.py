@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.text.bytepairs import END_OF_WORD, SIGN_OF_ID, letters_of, merge
-from wordsight.text.clean import clean, is_plain, pre_tokens
+from wordsight.text.clean import clean, is_plain, pre_tokens, special_tokens
 from wordsight.text.learn import learn_merges, write_merges
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.tokenizer import ClipTokenizer
@@ -228,3 +228,60 @@ def test_own_vocabulary_that_does_not_fit_is_named(tmp_path: Path) -> None:
         ClipTokenizer.from_spec(spec, tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="folder"):
         ClipTokenizer.from_spec(spec)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_the_long_way_is_the_short_way_for_any_merges(data: st.DataObject) -> None:
+    """Also where token 0 is merged, at both ends, and where a merge makes the next one possible."""
+    merges: dict[tuple[int, int], int] = {}
+    for made in range(512, 512 + data.draw(st.integers(1, 6))):
+        known = st.sampled_from([0, 1, 2, *range(512, made)])
+        merges.setdefault((data.draw(known), data.draw(known)), made)
+    ids = data.draw(st.lists(st.integers(0, 2), min_size=65, max_size=90))
+    expected = list(ids)
+    while pairs := [(merges[p], p) for p in zip(expected, expected[1:], strict=False) if p in merges]:
+        made, pair = min(pairs)
+        joined, rest = [], expected
+        while rest:
+            step = 2 if tuple(rest[:2]) == pair else 1
+            joined.append(made if step == 2 else rest[0])
+            rest = rest[step:]
+        expected = joined
+    assert merge(list(ids), merges) == expected
+    short = ids[:12]
+    assert merge(short, merges) == merge(list(short), merges)
+
+
+def test_a_call_does_not_change_what_it_was_given() -> None:
+    for length in (3, 200):
+        ids = [0, 1] * length
+        merge(ids, {(0, 1): 512})
+        assert ids == [0, 1] * length
+
+
+def test_special_tokens_are_read_as_each_family_writes_them() -> None:
+    ours, theirs = published(), ClipTokenizer.from_spec(TokenizerSpec(cleaning="nfc"))
+    assert ours.encode("<start_of_text>A dog<end_of_text>") == [49406, *ours.encode("a dog"), 49407]
+    assert theirs.encode("<|startoftext|>A dog<|endoftext|>") == [49406, *theirs.encode("a dog"), 49407]
+    assert 49406 not in ours.encode("<|startoftext|>") and 49406 not in theirs.encode("<start_of_text>")
+    assert 49407 not in theirs.encode("<|ENDOFTEXT|>")  # taken out as they are written, before the case is lowered
+    assert special_tokens("nfc") == ("<|startoftext|>", "<|endoftext|>")
+    assert special_tokens("clip") == ("<start_of_text>", "<end_of_text>")
+
+
+def test_start_and_end_may_be_others_than_the_last_two() -> None:
+    assert (published().start_id, published().end_id) == (49406, 49407)
+    other = ClipTokenizer.from_spec(TokenizerSpec(start_id=0, end_id=5))
+    assert other.batch(["a cat"], pad_to="longest").tolist() == [[0, 320, 2368, 5]]
+    small = ClipTokenizer(published_vocabulary(), 9)
+    assert small.context_length == small.spec.context_length == 9
+    assert small.batch(["a"]).shape == (1, 9)
+    assert ClipTokenizer(published_vocabulary()).context_length == 77
+
+
+def test_half_a_letter_is_shown_as_such() -> None:
+    first_byte = published().encode("日")[0]
+    assert published().decode([first_byte]) == published().decode([first_byte]).strip()
+    assert "\ufffd" in published().decode([letters_of("日")[0]])
+    assert published().decode([49406, 320, 49407, 2368]) == "a"

@@ -35,12 +35,9 @@ def learn_merges(captions: Iterable[str], size: int) -> list[Merge]:
         counts.pop(special, None)
     pairs = _Pairs([(_signs(pre_token), counts[pre_token]) for pre_token in sorted(counts)])
     merges: list[Merge] = []
-    made = set()
     while len(merges) < size - _SMALLEST and (pair := pairs.most_frequent()) is not None:
         pairs.merge(pair)
-        if "".join(pair) not in made:
-            made.add("".join(pair))
-            merges.append(pair)
+        merges.append(pair)
     return merges
 
 

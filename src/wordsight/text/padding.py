@@ -37,16 +37,18 @@ def batch(ids: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec, p
     for the context length.  What does not fit is cut; that is said once.
     """
     limit = pad_to if isinstance(pad_to, int) else spec.context_length
-    fixed = len(around) + (spec.last_id is not None)
+    last = int(spec.last_id is not None)  # a column of its own
+    fixed = len(around) + last
     room = limit - fixed
     if room < 0:
         raise UsageError(f"pad_to = {limit} leaves no room for the start and end tokens", cure=f"give {fixed} or more")
     rows = [_row(ids, around, spec, room) for ids in ids]
-    longest = max(map(len, rows), default=len(around)) + fixed - len(around)
+    longest = max(map(len, rows), default=len(around)) + last
     length = longest if pad_to == "longest" and spec.padding == "longest" else limit
     result: Tokens = np.full((len(rows), length), spec.pad_id, dtype=np.int32)
     for place, row in zip(result, rows, strict=True):
-        place[slice(len(row)) if spec.padding_side == "right" else slice(length - len(row), length)] = row
+        start = 0 if spec.padding_side == "right" else length - last - len(row)
+        place[start : start + len(row)] = row
     if spec.last_id is not None:
         result[:, -1] = spec.last_id
     if spec.blank_id is not None:
