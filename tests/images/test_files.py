@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wordsight.base.errors import NotFound
-from wordsight.images.files import find_images, is_image_name
+from wordsight.base.errors import InputError, NotFound, UnreadableFile
+from wordsight.images.files import find_images, image_bytes, is_image_name
 
 
 def test_finds_known_names_in_order_and_passes_over_hidden(tmp_path: Path) -> None:
@@ -32,3 +32,20 @@ def test_names() -> None:
     assert is_image_name("x/Y.JPEG")
     assert not is_image_name("jpg")
     assert not is_image_name("a.jpg.part")
+
+
+def test_bytes_are_those_given_or_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"file")
+    assert image_bytes(b"given", key="a") == b"given"
+    assert image_bytes(tmp_path / "a.jpg", key="a") == b"file"
+
+
+def test_an_image_without_bytes_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="row 7 has no picture; give it one, or leave it out"):
+        image_bytes(None, key="row 7")
+    with pytest.raises(UnreadableFile, match=r"absent\.jpg cannot be opened: No such file or directory; check"):
+        image_bytes(tmp_path / "absent.jpg", key="row 7")
+    with pytest.raises(UnreadableFile, match="cannot be opened: embedded null byte"):
+        image_bytes(tmp_path / "a\0.jpg", key="row 7")
+    with pytest.raises(UnreadableFile, match="cannot be opened: Is a directory"):
+        image_bytes(tmp_path, key="row 7")

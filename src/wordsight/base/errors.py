@@ -10,6 +10,7 @@ WordsightError              exit status 2: the call was wrong
 │   └── ShapeMismatch       weights that do not fit the architecture
 ├── FingerprintMismatch     embeddings of two different models were about to meet
 ├── InputError              exit status 1: one input (image, row, shard) failed; others go on
+│   ├── UnreadableFile      a file that could not be opened just now
 │   ├── BrokenImage
 │   └── TooManyPixels
 └── StorageError            exit status 1: the disk is full, read-only or gone
@@ -63,6 +64,10 @@ class InputError(WordsightError):
     """One input failed.  Bulk work lists it and goes on."""
 
     exit_status = 1
+
+
+class UnreadableFile(InputError):
+    """A file that could not be opened just now: another time it may be."""
 
 
 class BrokenImage(InputError):

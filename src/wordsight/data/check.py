@@ -16,8 +16,9 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.data.near_duplicates import Look, equal_groups, look, near_groups
 from wordsight.data.parallel import ordered_map
-from wordsight.data.source import Source, encoded
+from wordsight.data.source import Source
 from wordsight.images.decode import decode
+from wordsight.images.files import image_bytes
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.tokenizer import ClipTokenizer
 
@@ -126,7 +127,7 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
 
 def _see(sample: Sample) -> _Seen | InputError:
     try:
-        image = encoded(sample)
+        image = image_bytes(sample.image, key=sample.key)
         pixels = decode(image, name=sample.key)
     except InputError as error:
         return error

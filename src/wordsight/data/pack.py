@@ -24,9 +24,9 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.data.manifest import VERSION, Shard, ShardManifest, read_shard_manifest, write_shard_manifest
 from wordsight.data.parallel import ordered_map
-from wordsight.data.source import Position, Source, encoded
+from wordsight.data.source import Position, Source
 from wordsight.images.decode import open_image
-from wordsight.images.files import is_image_name
+from wordsight.images.files import image_bytes, is_image_name
 
 # The first bytes of each format, and the suffix its members get.
 _MAGIC = {
@@ -132,7 +132,7 @@ def _prepare(item: _Packed, *, options: PackOptions) -> _Packed:
 
 
 def _encoded(sample: Sample, options: PackOptions) -> bytes:
-    image = encoded(sample)
+    image = image_bytes(sample.image, key=sample.key)
     opened = open_image(image, name=sample.key)
     if options.resize is None or min(opened.size) <= options.resize:
         return image

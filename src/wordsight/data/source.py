@@ -113,15 +113,3 @@ def _paths(place: str | Path | Sequence[str | Path]) -> list[Path]:
             raise NotFound(f"nothing at {one}", cure="check the path")
         paths.extend(matches)
     return paths
-
-
-def encoded(sample: Sample) -> bytes:
-    """Return the bytes of the image's file.  Raises `InputError` when there is none or it cannot be read."""
-    if isinstance(sample.image, bytes):
-        return sample.image
-    if sample.image is None:
-        raise InputError(f"{sample.key} has no picture", cure="leave it out")
-    try:
-        return sample.image.read_bytes()
-    except OSError as error:
-        raise InputError(f"{sample.image} cannot be read: {error.strerror}", cure="check the file") from None

@@ -26,6 +26,7 @@ from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded, StageTimes, ahead, encode_images
 from wordsight.embeddings.store import Block, Layout, PartNote, StoreManifest
+from wordsight.images.files import image_bytes
 
 What = Literal["image", "text", "both"]
 
@@ -161,17 +162,10 @@ def _loader(model: Model, options: BulkOptions, times: StageTimes) -> Any:
         if read.sample is None or options.what == "text":
             return None
         key, image = read.sample.key, read.sample.image
-        if image is None:
-            raise InputError(f"{key} has no picture", cure="give it one, or embed texts only")
-        if isinstance(image, Path):
-            key = str(image)
-            try:
-                with times.stage("read"):
-                    image = image.read_bytes()
-            except OSError as error:
-                raise InputError(f"{key} cannot be opened: {error.strerror}", cure="check the path") from error
+        with times.stage("read"):
+            content = image_bytes(image, key=key)
         with times.stage("decode"):
-            return model.load_pixels(image, name=key)
+            return model.load_pixels(content, name=str(image) if isinstance(image, Path) else key)
 
     return load
 

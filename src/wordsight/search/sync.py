@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.arrays import Embeddings
-from wordsight.base.errors import InputError
+from wordsight.base.errors import InputError, UnreadableFile
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.base.progress import bar
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded, StageTimes, ahead, encode_images
 from wordsight.images.decode import open_image
+from wordsight.images.files import image_bytes
 from wordsight.index.exact import ExactIndex
 from wordsight.index.files import FileState
 from wordsight.search.contents import MEASURED, Contents, Look, Picture
@@ -30,10 +31,6 @@ from wordsight.search.scan import Stamp
 
 SAVE_SECONDS = 5.0  # between saves: what a killed process has to do again at most
 GROUP = 256  # pictures handed to the index at once
-
-
-class Unreadable(InputError):
-    """A file that could not be opened just now: told, but tried again next time."""
 
 
 @dataclass(slots=True)
@@ -98,7 +95,7 @@ class Sync:
         """Read one picture; in a thread.  None when its content is known already."""
         if isinstance(picture, InputError):
             raise picture
-        data = _read(picture)
+        data = image_bytes(picture.image, key=picture.key)
         picture.sha256 = sha256_bytes(data)
         if picture.sha256 in self._owners:
             return None
@@ -170,7 +167,7 @@ class Sync:
 
     def _fail(self, picture: Picture, error: InputError, states: dict[str, FileState]) -> None:
         self._report.failed.append((picture.key, str(error)))
-        if isinstance(error, Unreadable):
+        if isinstance(error, UnreadableFile):
             return
         if picture.key in self._entries:
             self._index.remove([picture.key])
@@ -203,18 +200,6 @@ class Sync:
                 self._index.add(changed, self._index.rows(changed), [new[i] for i in stale])
                 fresh = {*self._report.added, *self._report.changed, *(key for _, key in self._report.moved)}
                 self._report.changed += [key for key in changed if key not in fresh]
-
-
-def _read(picture: Picture) -> bytes:
-    if isinstance(picture.image, bytes):
-        return picture.image
-    if picture.image is None:
-        raise InputError(f"{picture.key} has no picture", cure="give it one")
-    try:
-        return picture.image.read_bytes()
-    except OSError as error:
-        problem = f"{picture.image} cannot be opened: {error.strerror}"
-        raise Unreadable(problem, cure="check that you may read it") from error
 
 
 def _present(meta: dict[str, Value]) -> dict[str, Value]:
