@@ -1,26 +1,91 @@
 """Pictures are found by name, in order, without what is hidden."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wordsight.base.errors import InputError, NotFound, UnreadableFile
-from wordsight.images.files import find_images, image_bytes, is_image_name
+from wordsight.base.errors import InputError, NotFound, StorageError, UnreadableFile
+from wordsight.images.files import find_images, image_bytes, is_image_name, walk_images
 
 
 def test_finds_known_names_in_order_and_passes_over_hidden(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "deep/er/c.webp", "deep/a.tif", ".wordsight/d.jpg"):
+    for name in (
+        "b.jpg",
+        "a.PNG",
+        "notes.txt",
+        ".hidden.jpg",
+        "deep/er/c.webp",
+        "deep/a.tif",
+        "deep/zz.jpg",
+        "deeper/a.jpg",
+        "deep-/a.jpg",
+        "z.jpg",
+        ".wordsight/d.jpg",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     found = [str(path.relative_to(tmp_path)) for path in find_images(tmp_path)]
-    assert found == ["a.PNG", "b.jpg", "deep/a.tif", "deep/er/c.webp"]
+    assert found == [
+        "a.PNG",
+        "b.jpg",
+        "z.jpg",
+        "deep/a.tif",
+        "deep/zz.jpg",
+        "deep/er/c.webp",
+        "deep-/a.jpg",
+        "deeper/a.jpg",
+    ]
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
     assert [path.name for path in find_images(tmp_path)] == ["a.jpg"]
+
+
+def test_links_to_files_are_images_and_what_is_no_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "b.jpg").symlink_to("a.jpg")
+    (tmp_path / "c.jpg").symlink_to("nowhere")
+    (tmp_path / "d.jpg").mkdir()
+    (tmp_path / "d.jpg" / "in.jpg").write_bytes(b"x")
+    (tmp_path / "e.jpg").symlink_to("d.jpg")
+    os.mkfifo(tmp_path / "f.jpg")
+    (tmp_path / "g.jpg").symlink_to("f.jpg")
+    assert sorted(path for path, _ in walk_images(tmp_path)) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg/in.jpg"]
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ENOENT, errno.ENOTDIR])
+def test_a_folder_that_may_not_be_read_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    for name in ("a.jpg", "deep/b.jpg", "later/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    fail_at(monkeypatch, "deep", error)
+    assert sorted(path for path, _ in walk_images(tmp_path)) == ["a.jpg", "later/c.jpg"]
+
+
+def test_a_failing_disk_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deep").mkdir()
+    fail_at(monkeypatch, "deep", errno.EIO)
+    with pytest.raises(StorageError, match="deep cannot be read: Input/output error; check the disk"):
+        list(find_images(tmp_path))
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, error: int) -> None:
+    true = os.scandir
+
+    def scandir(folder: str) -> Any:
+        if folder.endswith(name):
+            raise OSError(error, os.strerror(error))
+        return true(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

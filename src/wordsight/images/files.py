@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from wordsight.base.errors import InputError, NotFound, UnreadableFile
+from wordsight.base.errors import InputError, NotFound, StorageError, UnreadableFile
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 
@@ -39,15 +39,44 @@ def image_bytes(image: bytes | Path | None, *, key: str) -> bytes:
 
 
 def find_images(folder: Path) -> Iterator[Path]:
-    """Yield the images in `folder` and below, sorted folder by folder.
+    """Yield the images in `folder` and below, sorted folder by folder; see `walk_images`."""
+    paths = sorted(path.split("/") for path, _ in walk_images(folder))
+    for parts in sorted(paths, key=lambda parts: parts[:-1]):
+        yield folder.joinpath(*parts)
 
-    Hidden files and folders (a name that begins with a dot) are passed over, and links to folders are not
-    followed.  A folder that is not there raises `NotFound`.
+
+def walk_images(folder: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Yield path below `folder` (with /) and directory entry of every image, in no order.
+
+    Hidden files and folders (a name that begins with a dot) are passed over, links to folders are not followed, and
+    what is neither a file nor a link is no image.  A folder inside that may not be read, or is gone by the time, is
+    passed over.  A `folder` that is not there raises `NotFound`, a disk that fails `StorageError`.
     """
     if not folder.is_dir():
         raise NotFound(f"no folder {folder}", cure="check the path")
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if is_image_name(name) and not name.startswith("."):
-                yield Path(place, name)
+    waiting = [(str(folder), "")]
+    while waiting:
+        path, prefix = waiting.pop()
+        for entry in _entries(path):
+            name = entry.name
+            if name[0] == ".":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((entry.path, f"{prefix}{name}/"))
+            elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and _is_file(entry):
+                yield prefix + name, entry
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (PermissionError, FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be read: {error.strerror}", cure="check the disk") from error
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """Say whether an entry is a file, or a link to one; a link to nowhere is too, and fails when it is opened."""
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
