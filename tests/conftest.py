@@ -27,7 +27,7 @@ def _speaking() -> Iterator[None]:
 
     yield
     progress.set_quiet(False)
-    progress._said.clear()
+    progress._printed.clear()
 
 
 @pytest.fixture

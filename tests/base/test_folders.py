@@ -115,7 +115,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=f"{tmp_path}/file is a file, not a folder; choose another place"):
+    with pytest.raises(StorageError, match=f"{tmp_path}/file is a file, not a folder; choose another path"):
         fill(tmp_path / "file", "new")
     assert names(tmp_path) == ["file"]
 

@@ -57,11 +57,11 @@ def test_rows_belong_to_keys_and_counts_agree(model, photos, tmp_path):
     assert [json.loads(line)["key"] for line in lines] == BROKEN
     keys = store.keys("image")
     assert keys == sorted({f"{i:03d}.png" for i in range(23)} - set(BROKEN))
-    np.testing.assert_allclose(store.rows("image"), model.embed_images([photos / key for key in keys]), atol=1e-6)
+    np.testing.assert_allclose(store.embeddings("image"), model.embed_images([photos / key for key in keys]), atol=1e-6)
     records = list(store.records("text"))
     assert len(records) == manifest.texts == 22
     assert records[:2] == [{"key": "001.png", "text": "picture 1"}, {"key": "001.png", "text": "and its second line 1"}]
-    np.testing.assert_allclose(store.rows("text"), model.embed_texts([r["text"] for r in records]), atol=1e-6)
+    np.testing.assert_allclose(store.embeddings("text"), model.embed_texts([r["text"] for r in records]), atol=1e-6)
 
 
 def test_a_finished_store_is_left_alone(model, photos, tmp_path):
@@ -93,7 +93,7 @@ def test_parquet_holds_the_same(model, photos, tmp_path):
         tables = [parquet.read_table(path) for path in sorted((tmp_path / "parquet").glob(f"{kind}-*.parquet"))]
         assert [key for table in tables for key in table["key"].to_pylist()] == store.keys(kind)
         rows = np.concatenate([np.array(table["embedding"].to_pylist(), np.float32) for table in tables])
-        np.testing.assert_array_equal(rows, store.rows(kind))
+        np.testing.assert_array_equal(rows, store.embeddings(kind))
     with pytest.raises(UsageError, match="parquet"):
         open_store(tmp_path / "parquet")
 
@@ -169,8 +169,8 @@ def test_killed_and_gone_on_equals_never_stopped(tmp_path):
     assert stopped.manifest.complete
     assert stopped.keys("image") == straight.keys("image")
     assert list(stopped.records("text")) == list(straight.records("text"))
-    np.testing.assert_array_equal(stopped.rows("image"), straight.rows("image"))
-    np.testing.assert_array_equal(stopped.rows("text"), straight.rows("text"))
+    np.testing.assert_array_equal(stopped.embeddings("image"), straight.embeddings("image"))
+    np.testing.assert_array_equal(stopped.embeddings("text"), straight.embeddings("text"))
     assert stopped.failures() == straight.failures()
 
 

@@ -154,8 +154,8 @@ def test_items_without_a_picture_pass_through():
 
     found = list(encode_images(range(50), load_one, lambda batch: batch[:, 0, 0, :1].astype(np.float32)))
     assert [one.item for one in found] == list(range(50))
-    assert all((one.row is None) == (one.item % 3 == 0) for one in found)
-    assert all(one.row is None or one.row[0] == one.item for one in found)
+    assert all((one.embedding is None) == (one.item % 3 == 0) for one in found)
+    assert all(one.embedding is None or one.embedding[0] == one.item for one in found)
 
 
 def test_exact_pixels_are_those_of_the_reference():
@@ -183,7 +183,7 @@ def test_pictures_of_one_shape_go_to_the_engine_together_and_keep_their_places()
 
     found = list(encode_images(range(32), load_one, embed, batch=16))
     assert [one.item for one in found] == list(range(32))
-    assert all(one.row is None if one.item in (5, 6) else one.row[0] == one.item for one in found)
+    assert all(one.embedding is None if one.item in (5, 6) else one.embedding[0] == one.item for one in found)
     assert isinstance(found[5].error, BrokenImage)
     assert len(seen) == 6
     assert sum(shape[0] for shape in seen) == 30

@@ -45,10 +45,10 @@ def test_order_is_that_of_the_items_whichever_is_decoded_first():
     for one in found:
         if one.item % 7 == 3:
             assert str(one.error).startswith(f"{one.item} is broken")
-            assert one.row is None
+            assert one.embedding is None
         else:
             assert one.error is None
-            assert one.row is None if one.item % 11 == 5 else one.row[0] == one.item
+            assert one.embedding is None if one.item % 11 == 5 else one.embedding[0] == one.item
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_last_batches_are_of_like_size(count, sizes):
         seen.append(len(pixels))
         return first_values(pixels)
 
-    rows = [one.row[0] for one in encode_images(range(count), lambda item: late(3 * item), embed, batch=8)]
+    rows = [one.embedding[0] for one in encode_images(range(count), lambda item: late(3 * item), embed, batch=8)]
     assert rows == [3 * item for item in range(count)]
     assert seen == sizes
 
@@ -85,7 +85,7 @@ def test_an_error_of_the_engine_comes_out_behind_the_rows_before_it():
     before = []
     with pytest.raises(ZeroDivisionError):
         for one in encode_images(range(0, 99, 3), late, embed, batch=4):
-            before.append((one.item, one.row[0]))
+            before.append((one.item, one.embedding[0]))
     assert before == [(item, item) for item in range(0, 24, 3)]
     assert decoding() == []
 

@@ -67,12 +67,12 @@ def test_ready_logits_keep_their_type():
     [
         (
             lambda: softmax_loss(torch.ones(2, 3), torch.ones(4, 3), 1.0),
-            "image rows (2, 3) and text rows (4, 3); "
+            "image embeddings (2, 3) and text embeddings (4, 3); "
             "give as many of each, both (B, D); row i of one belongs to row i of the other",
         ),
         (
             lambda: sigmoid_loss(torch.ones(3), torch.ones(3), 1.0, 0.0),
-            "image rows (3,) and text rows (3,); "
+            "image embeddings (3,) and text embeddings (3,); "
             "give as many of each, both (B, D); row i of one belongs to row i of the other",
         ),
         (

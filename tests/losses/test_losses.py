@@ -15,7 +15,7 @@ FOUR = [[0.82, 0.11, 0.18, 0.05], [0.09, 0.77, 0.14, 0.12], [0.15, 0.20, 0.80, 0
 
 
 def rows(count=5, width=7, *, seed=0):
-    """Two sets of unit rows in float64."""
+    """Two sets of unit embeddings in float64."""
     torch.manual_seed(seed)
     both = torch.randn(2, count, width, dtype=torch.float64)
     return torch.nn.functional.normalize(both, dim=-1)
@@ -181,7 +181,7 @@ def test_the_matrix_is_exact_under_autocast():
 
 def test_wrong_shapes_are_refused_by_name():
     image, text = rows()
-    with pytest.raises(UsageError, match=r"\(4, 7\) and text rows \(5, 7\)"):
+    with pytest.raises(UsageError, match=r"\(4, 7\) and text embeddings \(5, 7\)"):
         softmax_loss(image[:4], text, 1.0)
     with pytest.raises(UsageError, match="torch.float32"):
         softmax_loss(image, text, 1.0, positives=torch.eye(5))

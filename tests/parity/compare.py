@@ -17,7 +17,7 @@ from wordsight.images.transform import load_pixels, normalise
 from wordsight.text.open import open_tokenizer
 from wordsight.weights.folder import load_towers, save_checkpoint
 
-LIMIT = 1e-5  # between numbers of unit rows, fp32
+LIMIT = 1e-5  # between numbers of unit embeddings, fp32
 
 TEXTS = [
     "a photo of a dog",
@@ -35,7 +35,7 @@ def unit(rows) -> np.ndarray:
 
 
 def record(row: str, neighbour: str, ours, theirs, *, limit: float = LIMIT) -> float:
-    """Assert that unit rows agree within `limit`.
+    """Assert that unit embeddings agree within `limit`.
 
     `neighbour` is the name of its distribution, or, of one that is none, its name and version ("owner/name 1a2b3c4").
     """

@@ -68,12 +68,12 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
         if not equals or not path.strip():
             raise ConfigError(f"{assignment!r} is not of the form a.b=c", cure="write for example optimiser.lr=0.001")
         *parents, last = path.strip().split(".")
-        place = result
+        section = result
         for name in parents:
-            place = place.setdefault(name, {})
-            if not isinstance(place, dict):
+            section = section.setdefault(name, {})
+            if not isinstance(section, dict):
                 raise ConfigError(f"{path}: {name} is a value, not a group", cure="shorten the path")
-        place[last] = _parse(text.strip())
+        section[last] = _parse(text.strip())
     return result
 
 

@@ -37,13 +37,13 @@ def storage_errors(path: Path) -> Iterator[None]:
         if error.errno in _STORAGE:
             raise StorageError(
                 f"{_STORAGE[error.errno]} while writing {path}",
-                cure="free room or choose another place; what was finished before is kept",
+                cure="free room or choose another folder; what was finished before is kept",
             ) from error
         if isinstance(error, PermissionError):
-            raise StorageError(f"no permission to write {path}", cure="choose a place you may write to") from error
+            raise StorageError(f"no permission to write {path}", cure="choose a folder you may write to") from error
         if isinstance(error, NotADirectoryError | FileExistsError):
-            place = error.filename or path
-            raise StorageError(f"{place} is a file, not a folder", cure="choose another place") from error
+            target = error.filename or path
+            raise StorageError(f"{target} is a file, not a folder", cure="choose another path") from error
         raise
 
 
@@ -87,15 +87,15 @@ def atomic_folder(path: Path, *, mark: str = "") -> Iterator[Path]:
     """Open a draft of the folder `path` and rename it into place when the block ends well.
 
     What lies there is replaced.  With `mark`, a file that finished folders have, a finished one stays and the draft is
-    dropped: several processes may make the same folder at once, and the first one keeps its place.
+    dropped: several processes may make the same folder at once, and the first one wins.
     """
-    place = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
-    with storage_errors(place):
-        if place.exists() and not place.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "", str(place))
-    with draft_folder(place) as draft:
+    target = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
+    with storage_errors(target):
+        if target.exists() and not target.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "", str(target))
+    with draft_folder(target) as draft:
         yield draft
-        _put(draft, place, mark)
+        _put(draft, target, mark)
 
 
 def sweep(folder: Path) -> None:
@@ -104,10 +104,10 @@ def sweep(folder: Path) -> None:
         draft = _DRAFT.fullmatch(left.name)
         if draft is None or not _abandoned(left, draft):
             continue
-        place = folder / draft["name"]
+        target = folder / draft["name"]
         with contextlib.suppress(FileNotFoundError):  # another process sweeps too
-            if draft["kind"] == "old" and not place.exists():
-                left.rename(place)
+            if draft["kind"] == "old" and not target.exists():
+                left.rename(target)
             elif left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
@@ -155,18 +155,18 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _put(draft: Path, place: Path, mark: str) -> None:
+def _put(draft: Path, target: Path, mark: str) -> None:
     """Rename a draft into place, what lies there moved aside first: it is back if that fails."""
     aside: list[Path] = []
     try:
-        while not _renamed(draft, place) and not (mark and (place / mark).is_file()):
-            old = _beside(place, "old")
+        while not _renamed(draft, target) and not (mark and (target / mark).is_file()):
+            old = _beside(target, "old")
             with contextlib.suppress(FileNotFoundError):  # another process did the same
-                place.rename(old)
+                target.rename(old)
                 aside.append(old)
     except BaseException:
-        if aside and not place.exists():
-            aside.pop().rename(place)
+        if aside and not target.exists():
+            aside.pop().rename(target)
         raise
     finally:
         for old in aside:
@@ -175,9 +175,9 @@ def _put(draft: Path, place: Path, mark: str) -> None:
                 shutil.rmtree(old.rename(rest), ignore_errors=True)
 
 
-def _renamed(draft: Path, place: Path) -> bool:
+def _renamed(draft: Path, target: Path) -> bool:
     try:
-        draft.rename(place)
+        draft.rename(target)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             return False

@@ -12,7 +12,7 @@ X86 = ("x86_64", "amd64")
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What matters of a processor; what cannot be read is taken to be missing.
+    """What matters of a processor; what cannot be read counts as missing.
 
     `int8`: sums of any 8-bit products are exact (VNNI on x86, dot products on ARM); `avx512` and `bf16`: it has units
     for these.

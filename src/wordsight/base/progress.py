@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _state = {"quiet": False}
-_said: set[str] = set()
+_printed: set[str] = set()
 
 
 def set_quiet(quiet: bool) -> None:
@@ -16,9 +16,9 @@ def set_quiet(quiet: bool) -> None:
 
 def notice(text: str, *, once: bool = False) -> None:
     """Print one line on standard error; with `once`, not again in this process."""
-    if _state["quiet"] or (once and text in _said):
+    if _state["quiet"] or (once and text in _printed):
         return
-    _said.add(text)
+    _printed.add(text)
     print(text, file=sys.stderr, flush=True)
 
 

@@ -39,11 +39,11 @@ def run(args: Namespace) -> int:
     class_embeddings = model.embed_classes(classes, args.templates)
     failures = 0
     for encoded in track(_encode(model, images), len(images), unit="picture", desc="classifying"):
-        if encoded.error is not None or encoded.row is None:
+        if encoded.error is not None or encoded.embedding is None:
             notice(f"failed: {encoded.error}")
             failures += 1
             continue
-        shares = model.probabilities(encoded.row[None] @ class_embeddings.T)[0]
+        shares = model.probabilities(encoded.embedding[None] @ class_embeddings.T)[0]
         best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[: args.top]
         _print(encoded.item, best, as_json=args.json)
     if failures:

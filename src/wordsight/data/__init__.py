@@ -1,4 +1,4 @@
-"""Images with words, from whatever they lie in: sources, shards, caches, batches.
+"""Images with captions, from whatever holds them: sources, shards, caches, batches.
 
 Free of PyTorch but for `loader` and `augment_torch`.
 """

@@ -42,9 +42,9 @@ class Changes:
     boxes: Floats
     colours: Floats
 
-    def of(self, places: NDArray[np.int64]) -> "Changes":
+    def of(self, positions: NDArray[np.int64]) -> "Changes":
         """Return the changes of some of the images."""
-        return Changes(self.boxes[places], self.colours[places])
+        return Changes(self.boxes[positions], self.colours[positions])
 
 
 def draw_changes(spec: AugmentSpec | None, texts: Sequence[str], generator: np.random.Generator) -> Changes:

@@ -20,8 +20,8 @@ def apply(pixels: Tensor, changes: Changes, size: int) -> Tensor:
     """Return uint8 (B, T, T, 3) from uint8 (B, S, S, 3); T is `size`."""
     if pixels.device.type != "cpu" or len(pixels) <= CHUNK:
         return _apply(pixels, changes, size)
-    places = [np.arange(i, min(i + CHUNK, len(pixels))) for i in range(0, len(pixels), CHUNK)]
-    return torch.cat([_apply(pixels[here[0] : here[-1] + 1], changes.of(here), size) for here in places])
+    chunks = [np.arange(i, min(i + CHUNK, len(pixels))) for i in range(0, len(pixels), CHUNK)]
+    return torch.cat([_apply(pixels[here[0] : here[-1] + 1], changes.of(here), size) for here in chunks])
 
 
 def _apply(pixels: Tensor, changes: Changes, size: int) -> Tensor:
@@ -40,9 +40,9 @@ def _weights(start: Tensor, stop: Tensor, side: int, size: int) -> Tensor:
     """Return (B, T, S): how much each source pixel counts for each target pixel; rows sum to 1."""
     step = (stop - start)[:, None] * (side / size)  # (B, 1) source pixels a target pixel, negative when mirrored
     centres = start[:, None] * side + (torch.arange(size, device=start.device) + 0.5) * step  # (B, T)
-    places = torch.arange(side, device=start.device) + 0.5  # (S,)
+    pixels_at = torch.arange(side, device=start.device) + 0.5  # (S,)
     reach = step.abs().clamp(min=1.0)[:, :, None]  # (B, 1, 1)
-    weights = (1 - (places - centres[:, :, None]).abs() / reach).clamp_(min=0)  # (B, T, S)
+    weights = (1 - (pixels_at - centres[:, :, None]).abs() / reach).clamp_(min=0)  # (B, T, S)
     return weights / weights.sum(dim=2, keepdim=True)
 
 

@@ -49,7 +49,7 @@ class CacheCard:
 
 
 class ImageCache:
-    """Decoded images with their words, by row."""
+    """Decoded images with their annotations, by row."""
 
     def __init__(self, folder: Path) -> None:
         card = read_json(folder / "cache.json")
@@ -85,9 +85,9 @@ class ImageCache:
         """Return the captions and class name of a row."""
         return Annotation(self.texts[row], self.labels[row])
 
-    def draw(self, row: int, chance: float) -> Caption:
+    def draw(self, row: int, uniform: float) -> Caption:
         """Return one of the captions; without captions the class name."""
-        return self._prompter.draw(self.annotation(row), chance)
+        return self._prompter.draw(self.annotation(row), uniform)
 
 
 def build_cache(

@@ -1,4 +1,4 @@
-"""The audit of a source: what is broken, doubled, tiny, without words, too long, lopsided, stretched.
+"""The audit of a source: what is broken, doubled, tiny, without text, too long, lopsided, stretched.
 
     report = check(open_source("photos"))
     print(report.text())          # counts and the list;  report.as_dict() for JSON
@@ -58,7 +58,7 @@ class CheckReport:
 
     def counts(self) -> dict[str, int]:
         """Return how many there are of each finding (groups for duplicates)."""
-        return {name: len(found) for name, found in self._lists().items()}
+        return {name: len(keys) for name, keys in self._lists().items()}
 
     def _lists(self) -> dict[str, list[Any]]:
         return {name: getattr(self, name) for name in FINDINGS}
@@ -66,11 +66,11 @@ class CheckReport:
     def text(self, *, most: int = 20) -> str:
         """Return the report as lines; of each finding at most `most` are listed."""
         lines = [f"{self.source}: {self.pictures} pictures"]
-        for name, found in self._lists().items():
-            lines.append(f"{len(found):8}  {FINDINGS[name]}")
-            lines.extend(f"          {_one_line(item)}" for item in found[:most])
-            if len(found) > most:
-                lines.append(f"          ... and {len(found) - most} more (--json lists all)")
+        for name, keys in self._lists().items():
+            lines.append(f"{len(keys):8}  {FINDINGS[name]}")
+            lines.extend(f"          {_one_line(item)}" for item in keys[:most])
+            if len(keys) > most:
+                lines.append(f"          ... and {len(keys) - most} more (--json lists all)")
         return "\n".join(lines)
 
 
@@ -119,8 +119,8 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
     report.broken[:0] = [str(failure) for failure in walk.failures]
     report.duplicates = equal_groups(keys, digests)
     copies = {key for group in report.duplicates for key in group[1:]}
-    fresh = [place for place, key in enumerate(keys) if key not in copies]
-    report.near_duplicates = near_groups([keys[place] for place in fresh], [looks[place] for place in fresh])
+    fresh = [i for i, key in enumerate(keys) if key not in copies]
+    report.near_duplicates = near_groups([keys[i] for i in fresh], [looks[i] for i in fresh])
     report.skewed_classes = _skewed(classes, limits.skew)
     return report
 

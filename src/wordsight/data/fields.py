@@ -29,9 +29,9 @@ def choose(names: Sequence[str], columns: Columns, *, where: str, need_image: bo
             near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
             cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
             raise FormatError(f"{where} has no column {wanted}", cure=cure)
-        found = wanted or next((name for name in known if name in names), None)
-        if found:
-            chosen[role] = found
+        column = wanted or next((name for name in known if name in names), None)
+        if column:
+            chosen[role] = column
     if need_image and "image" not in chosen:
         raise FormatError(f"{where} has no image column", cure=_image_cure(names))
     return chosen
@@ -81,7 +81,5 @@ def label(values: Mapping[str, Any], chosen: Mapping[str, str]) -> str | None:
 
 def meta(values: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Value]:
     """Return the plain values of the columns that play no role; lists and groups are left out."""
-    taken = set(chosen.values())
-    return {
-        k: v for k, v in values.items() if k not in taken and (v is None or isinstance(v, str | int | float | bool))
-    }
+    used = set(chosen.values())
+    return {k: v for k, v in values.items() if k not in used and (v is None or isinstance(v, str | int | float | bool))}

@@ -19,10 +19,10 @@ from wordsight.images.files import find_images
 class FolderSource:
     """The images below a folder, sorted by path.  One part."""
 
-    def __init__(self, found: SourceFiles, columns: Columns) -> None:
+    def __init__(self, files: SourceFiles, columns: Columns) -> None:
         del columns  # a folder has none
-        self.name = found.name
-        self.root = found.paths[0]
+        self.name = files.name
+        self.root = files.paths[0]
         self._paths = list(find_images(self.root))
         if not self._paths:
             raise FormatError(f"no pictures below {self.root}", cure="give a folder with pictures, shards or a table")

@@ -1,4 +1,4 @@
-"""What the loader draws from: `ImageSet`, images of one size with words, by row number.
+"""What the loader draws from: `ImageSet`, images of one size with their texts, by row number.
 
 Implemented by `cache.ImageCache` (decoded once, on disk), `stream.ShardStream` (decoded when drawn) and
 `labels.LabelTexts` (either of them, with prompts made of the class names).
@@ -11,7 +11,7 @@ from wordsight.base.errors import InputError
 
 
 class Annotation(NamedTuple):
-    """What is known of an image: its captions and its class name."""
+    """The annotation of an image: its captions and its class name."""
 
     captions: tuple[str, ...] = ()
     label: str | None = None
@@ -25,26 +25,26 @@ class Caption(NamedTuple):
 
 
 class ImageSet(Protocol):
-    """Images (S, S, 3) with words.  `name` for messages, `size` is S."""
+    """Images (S, S, 3) with texts.  `name` for messages, `size` is S."""
 
     name: str
     size: int
 
     def __len__(self) -> int:
-        """Return the number of rows, those without words included."""
+        """Return the number of rows, those without a text included."""
 
     def blocks(self) -> list[RowIds]:
-        """Return the rows that have words, in blocks that are cheap to read in any order (all of a cache; a shard)."""
+        """Return the rows that have a text, in blocks that are cheap to read in any order (all of a cache; a shard)."""
 
     def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
-        """Return uint8 (len(rows), S, S, 3), and for each place in `rows` whose image could not be read the error."""
+        """Return uint8 (len(rows), S, S, 3), and for each position whose image could not be read the error."""
 
-    def draw(self, row: int, chance: float) -> Caption:
+    def draw(self, row: int, uniform: float) -> Caption:
         """Return one of the row's texts, chosen by a number in [0, 1).  Raises `InputError` when it has none."""
 
 
 class AnnotatedSet(ImageSet, Protocol):
-    """An image set that gives away the captions and class name of a row."""
+    """An image set that also returns the captions and class name of a row."""
 
     def annotation(self, row: int) -> Annotation:
-        """Return what is known of the row."""
+        """Return the captions and class name of a row."""

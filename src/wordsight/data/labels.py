@@ -29,15 +29,15 @@ class Prompter:
         self._share = share
         self._prompts: dict[str, tuple[str, ...]] = {}
 
-    def draw(self, annotation: Annotation, chance: float) -> Caption:
+    def draw(self, annotation: Annotation, uniform: float) -> Caption:
         """Return the text that a number in [0, 1) stands for; the same number gives the same text."""
         share = 0.0 if annotation.label is None else self._share if annotation.captions else 1.0
-        if annotation.label is not None and chance < share:
+        if annotation.label is not None and uniform < share:
             prompts = self._prompts_of(annotation.label)
-            return Caption(_one_of(prompts, chance / share), f"label {annotation.label}")
+            return Caption(_one_of(prompts, uniform / share), f"label {annotation.label}")
         if not annotation.captions:
             raise InputError("a picture without caption and class", cure="leave it out")
-        text = _one_of(annotation.captions, (chance - share) / (1 - share))
+        text = _one_of(annotation.captions, (uniform - share) / (1 - share))
         return Caption(text, f"text {text}")
 
     def _prompts_of(self, label: str) -> tuple[str, ...]:
@@ -46,8 +46,8 @@ class Prompter:
         return self._prompts[label]
 
 
-def _one_of(texts: tuple[str, ...], chance: float) -> str:
-    return texts[min(int(chance * len(texts)), len(texts) - 1)]  # rescaled chances may round up to 1.0
+def _one_of(texts: tuple[str, ...], uniform: float) -> str:
+    return texts[min(int(uniform * len(texts)), len(texts) - 1)]  # rescaled numbers may round up to 1.0
 
 
 class LabelTexts:
@@ -63,13 +63,13 @@ class LabelTexts:
         return len(self._images)
 
     def blocks(self) -> list[RowIds]:
-        """Return the rows that have words, as the set beneath gives them."""
+        """Return the rows that have a text, as the set beneath gives them."""
         return self._images.blocks()
 
     def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, InputError]]:
         """Return uint8 (len(rows), S, S, 3) and the errors, as the set beneath gives them."""
         return self._images.pixels(rows)
 
-    def draw(self, row: int, chance: float) -> Caption:
+    def draw(self, row: int, uniform: float) -> Caption:
         """Return a prompt or a caption."""
-        return self._prompter.draw(self._images.annotation(row), chance)
+        return self._prompter.draw(self._images.annotation(row), uniform)

@@ -72,7 +72,7 @@ class Loader:
         self._orders = [Order(one.blocks(), seed=[spec.seed, number]) for number, one in enumerate(image_sets)]
         for one, order in zip(image_sets, self._orders, strict=True):
             if not order.count:
-                raise FormatError(f"{one.name} has no picture with words", cure="give captions or class names")
+                raise FormatError(f"{one.name} has no picture with text", cure="give captions or class names")
         counts = [order.count for order in self._orders]
         self._mixture = Mixture([float(count) for count in counts] if weights is None else weights)
         self._first_ids = np.cumsum([0, *(len(one) for one in image_sets)])
@@ -83,21 +83,21 @@ class Loader:
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, the same at every call."""
         spec = self._spec
-        places = np.arange(step * spec.batch, (step + 1) * spec.batch, dtype=np.int64)
-        runs, inside = np.divmod(places, spec.run)
+        positions = np.arange(step * spec.batch, (step + 1) * spec.batch, dtype=np.int64)
+        runs, inside = np.divmod(positions, spec.run)
         sets, numbers = self._mixture.at(runs)
         numbers = numbers * spec.run + inside
         generator = np.random.default_rng([spec.seed, step])
-        chances = generator.random(spec.batch)
+        uniforms = generator.random(spec.batch)
         rows = np.empty(spec.batch, dtype=np.int64)
         captions = [Caption("", "")] * spec.batch
         sources: dict[int, tuple[NDArray[np.int64], Pixels]] = {}
         for number in np.unique(sets):
             here = np.flatnonzero(sets == number)
-            drawn = self._draw(int(number), numbers[here], chances[here])
+            drawn = self._draw(int(number), numbers[here], uniforms[here])
             rows[here] = self._first_ids[number] + drawn.rows
-            for place, caption in zip(here, drawn.captions, strict=True):
-                captions[place] = caption
+            for position, caption in zip(here, drawn.captions, strict=True):
+                captions[position] = caption
             sources[int(number)] = (here, drawn.pixels)
         texts = tuple(caption.text for caption in captions)
         changes = draw_changes(spec.augment, texts, generator)
@@ -110,25 +110,26 @@ class Loader:
             texts=texts,
         )
 
-    def _draw(self, number: int, items: NDArray[np.int64], chances: NDArray[np.float64]) -> "_Drawn":
+    def _draw(self, number: int, items: NDArray[np.int64], uniforms: NDArray[np.float64]) -> "_Drawn":
         """Read items of one set; one that fails is replaced by the next item that does not, and listed."""
         image_sets = self._image_sets[number]
         rows = self._orders[number].rows(items)
         pixels, failed = image_sets.pixels(rows)
         captions = [Caption("", "")] * len(rows)
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             try:
-                captions[place] = image_sets.draw(int(row), chances[place])
+                captions[position] = image_sets.draw(int(row), uniforms[position])
             except InputError as error:
-                failed[place] = error
+                failed[position] = error
         if failed:
             pixels = pixels.copy()
-        for place, failure in failed.items():
+        for position, failure in failed.items():
             self.failures[str(failure)] = None
-            rows[place], pixels[place], captions[place] = self._replace(number, int(items[place]), chances[place])
+            replaced = self._replace(number, int(items[position]), uniforms[position])
+            rows[position], pixels[position], captions[position] = replaced
         return _Drawn(rows, pixels, captions)
 
-    def _replace(self, number: int, item: int, chance: float) -> tuple[int, Pixels, Caption]:
+    def _replace(self, number: int, item: int, uniform: float) -> tuple[int, Pixels, Caption]:
         image_sets = self._image_sets[number]
         for shift in range(1, _REPLACEMENTS + 1):
             rows = self._orders[number].rows(np.array([item + shift], dtype=np.int64))
@@ -137,7 +138,7 @@ class Loader:
                 self.failures[str(failed[0])] = None
                 continue
             try:
-                return int(rows[0]), pixels[0], image_sets.draw(int(rows[0]), chance)
+                return int(rows[0]), pixels[0], image_sets.draw(int(rows[0]), uniform)
             except InputError as error:
                 self.failures[str(error)] = None
         last = next(reversed(self.failures))

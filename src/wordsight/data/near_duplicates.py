@@ -1,9 +1,9 @@
 """Images that are the same, or nearly: files with equal bytes, and images that look alike when very small.
 
 An image is described by its difference hash (64 bits: is each of 8 x 8 fields brighter than its right neighbour?) and
-a thumbnail of 16 x 16.  Two are near twins when their hashes differ in at most 3 bits and their thumbnails nowhere by
-more than 20 of 255 levels: an image saved again at another size or quality stays within that, while hashes alone
-call all sandals on white the same.
+a thumbnail of 16 x 16.  Two are near-duplicates when their hashes differ in at most 3 bits and their thumbnails by no
+more than 20 of 255 levels anywhere: an image saved again at another size or quality stays within that, but hashes
+alone call all sandals on white the same.
 """
 
 from collections import defaultdict
@@ -49,15 +49,15 @@ def equal_groups(names: Sequence[str], marks: Sequence[str]) -> list[list[str]]:
 
 
 def near_groups(names: Sequence[str], looks: Sequence[Look]) -> list[list[str]]:
-    """Return the groups of names whose images are near twins, linked through one another."""
+    """Return the groups of names whose images are near-duplicates, linked through one another."""
     if not looks:
         return []
     bits = np.array([one.bits for one in looks], dtype=np.uint64)
     thumbs = np.stack([one.thumb for one in looks]).astype(np.int16)
     parents = list(range(len(looks)))
     for rows in _buckets(bits):
-        for place, row in enumerate(rows[:-1]):
-            others = rows[place + 1 :]
+        for position, row in enumerate(rows[:-1]):
+            others = rows[position + 1 :]
             near = others[_bits_set(bits[others] ^ bits[row]) <= HASH_BITS_APART]
             for other in near[np.abs(thumbs[near] - thumbs[row]).max(axis=1) <= LEVELS_APART]:
                 parents[_root(parents, int(other))] = _root(parents, int(row))

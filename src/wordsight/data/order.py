@@ -1,4 +1,4 @@
-"""In which order the rows of a set come: another permutation every epoch, a pure function of seed and number.
+"""The order in which the rows of a set are drawn: another permutation every epoch, a pure function of seed and number.
 
     order = Order(images.blocks(), seed=[7, 0])
     order.rows(np.array([0, 1, 2]))      # rows of the first three items
@@ -20,7 +20,7 @@ WINDOW = 8  # blocks that are mixed with one another
 
 
 class Order:
-    """The endless row of the items of one set."""
+    """The endless sequence of the items of one set."""
 
     def __init__(self, blocks: Sequence[RowIds], *, seed: Sequence[int]) -> None:
         self._blocks = list(blocks)

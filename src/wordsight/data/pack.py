@@ -193,15 +193,15 @@ def _words(sample: Sample) -> dict[str, Any]:
     return {**sample.meta, "key": sample.key, "captions": list(sample.texts), "class": sample.label}
 
 
-def _member_name(key: str, taken: set[str]) -> str:
-    """Return a member name without dots and slashes, different from those taken, and take it."""
+def _member_name(key: str, used: set[str]) -> str:
+    """Return a member name without dots and slashes, different from those used, and add it to them."""
     stem = key.rpartition(".")[0] if is_image_name(key) else key
     plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in stem)[-_NAME_LENGTH:] or "_"
     name, number = plain, 1
-    while name in taken:
+    while name in used:
         number += 1
         name = f"{plain}-{number}"
-    taken.add(name)
+    used.add(name)
     return name
 
 

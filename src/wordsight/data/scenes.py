@@ -26,7 +26,7 @@ from wordsight.data.drawing import COLOURS, SHAPES, TEXTURES, Spot, paint
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """The centre of a single object, as shares of the image's side, and how it is said."""
+    """The centre of a single object, as shares of the image's side, and how captions name it."""
 
     x: float
     y: float
@@ -144,8 +144,8 @@ def write_scenes(folder: Path, drawn: Iterable[Drawn]) -> Path:
         for i, one in enumerate(drawn):
             name = f"{i:05d}.png"
             Image.fromarray(one.image).save(folder / name, compress_level=1)
-            said = json.dumps(one.captions)
-            rows.append({"file": name, "captions": said, "class": one.scene.name, **asdict(one.scene)})
+            captions_json = json.dumps(one.captions)
+            rows.append({"file": name, "captions": captions_json, "class": one.scene.name, **asdict(one.scene)})
     with atomic_write(folder / TABLE, "w") as handle:
         table = csv.DictWriter(handle, rows[0], lineterminator="\n")
         table.writeheader()
@@ -165,10 +165,10 @@ def _read_scene(row: Mapping[str, str]) -> Scene:
 
 
 def captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
-    """Return true captions of a scene: the same thing said at different length and in different order, none twice."""
-    said = [_fill(phrase, scene) for phrase in (_OF_ONE if scene.count == 1 else _OF_MANY)]
-    said[1] = f"{rng.choice(_OPENINGS)}{said[1]}"
-    return tuple(dict.fromkeys(said))
+    """Return true captions of a scene: the same thing at different length and in different order, none twice."""
+    phrases = [_fill(phrase, scene) for phrase in (_OF_ONE if scene.count == 1 else _OF_MANY)]
+    phrases[1] = f"{rng.choice(_OPENINGS)}{phrases[1]}"
+    return tuple(dict.fromkeys(phrases))
 
 
 def describe(scene: Scene, *, with_place: bool = False) -> str:

@@ -35,10 +35,10 @@ _SUFFIXES = (*_FIRST, *sorted({suffix.lstrip(".") for suffix in IMAGE_SUFFIXES} 
 class ShardSource:
     """The samples of one or several tars, in the order of the files.  A part is a tar."""
 
-    def __init__(self, found: SourceFiles, columns: Columns) -> None:
-        self.name = found.name
-        self.paths = found.paths
-        self._whole = found.whole
+    def __init__(self, files: SourceFiles, columns: Columns) -> None:
+        self.name = files.name
+        self.paths = files.paths
+        self._whole = files.whole
         self._columns = columns
         self._manifests: dict[Path, ShardManifest | None] = {
             folder: read_shard_manifest(folder) for folder in {path.parent for path in self.paths}
@@ -82,13 +82,13 @@ class ShardSource:
         path = self.paths[part]
         for problem in index.problems:
             yield InputError(f"{path}: {problem}", cure="make the shard again; what is whole is used")
-        said = self._said_count(part)
-        if said is not None and said != len(index.samples):
+        stated = self._stated_count(part)
+        if stated is not None and stated != len(index.samples):
             yield InputError(
-                f"{path} holds {len(index.samples)} samples, its manifest says {said}", cure="make it again"
+                f"{path} holds {len(index.samples)} samples, its manifest says {stated}", cure="make it again"
             )
 
-    def _said_count(self, part: int) -> int | None:
+    def _stated_count(self, part: int) -> int | None:
         manifest = self._manifests[self.paths[part].parent]
         return manifest.count_of(self.paths[part].name) if manifest else None
 
@@ -99,7 +99,7 @@ class ShardSource:
             return error
 
     def read(self, part: int, entry: int) -> Sample:
-        """Return one sample; raises `InputError` when its image is missing or its words cannot be read."""
+        """Return one sample; raises `InputError` when its image is missing or its text cannot be read."""
         path = self.paths[part]
         keys, index = self._index(part)
         if entry >= len(keys):
@@ -131,9 +131,9 @@ class ShardSource:
         return [self._size(part) for part in range(len(self.paths))]
 
     def _size(self, part: int) -> int:
-        said = self._said_count(part)
-        if said is not None:
-            return said
+        stated = self._stated_count(part)
+        if stated is not None:
+            return stated
         try:
             return len(self._index(part)[0])
         except InputError:

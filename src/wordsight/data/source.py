@@ -1,4 +1,4 @@
-"""Where samples come from: the `Source` protocol and `open_source`, which recognises what a place holds.
+"""Where samples come from: the `Source` protocol and `open_source`, which recognises what a folder or file holds.
 
     source = open_source("photos")                 # class folders, or images with .txt beside them
     source = open_source("products.csv")           # also tsv, jsonl, parquet
@@ -25,7 +25,7 @@ from wordsight.data.source_files import expand, find
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place between two samples: `part` counts files (tables, shards), `entry` the entries already passed in it."""
+    """A position between two samples: `part` counts files (tables, shards), `entry` the entries passed in it."""
 
     part: int = 0
     entry: int = 0
@@ -85,7 +85,7 @@ class Columns:
 
 
 def open_source(
-    place: str | Path | Sequence[str | Path],
+    location: str | Path | Sequence[str | Path],
     *,
     split: str | None = None,
     kind: str = AUTO,
@@ -95,19 +95,19 @@ def open_source(
 
     `split` picks `train-*.tar`, `train.parquet` or the folder `train/`; "train+extra" takes two, "all" every one.
     `kind` is one of the rows of `OPENERS` (wordsight.data.kinds), or "auto".
-    Raises `NotFound` for a place that is not there, `FormatError` for one that holds nothing readable.
+    Raises `NotFound` for a path that does not exist, `FormatError` for one that holds nothing readable.
     """
-    found = find(_paths(place), split=split, kind=kind)
-    source: Source = resolve(OPENERS[found.kind].target)(found, columns or Columns())
+    files = find(_paths(location), split=split, kind=kind)
+    source: Source = resolve(OPENERS[files.kind].target)(files, columns or Columns())
     return source
 
 
-def _paths(place: str | Path | Sequence[str | Path]) -> list[Path]:
-    places = [place] if isinstance(place, str | Path) else list(place)
-    if not places:
-        raise UsageError("an empty list of places", cure="name at least one folder, table or shard")
+def _paths(location: str | Path | Sequence[str | Path]) -> list[Path]:
+    locations = [location] if isinstance(location, str | Path) else list(location)
+    if not locations:
+        raise UsageError("an empty list of paths", cure="name at least one folder, table or shard")
     paths = []
-    for one in places:
+    for one in locations:
         matches = expand(str(one))
         if not matches:
             raise NotFound(f"nothing at {one}", cure="check the path")

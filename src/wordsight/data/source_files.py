@@ -1,4 +1,4 @@
-"""What lies at a place: patterns expanded, the kind recognised, the split picked.  Opens no image and no table."""
+"""What files a source is: patterns expanded, the kind recognised, the split picked.  Opens no image and no table."""
 
 import difflib
 import glob
@@ -17,7 +17,7 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """What a place turned out to be: its kind, a name for messages, its folder or files in order.
+    """The files of a source: its kind, a name for messages, its folder or files in order.
 
     `whole` says that every file of a folder is meant, so that one that is missing there is missing here.
     """
@@ -46,8 +46,8 @@ def expand(pattern: str) -> list[Path]:
 
 
 def _braces(pattern: str) -> list[str]:
-    pieces = _BRACES.split(pattern)  # text, inside, text, inside, ... text
-    choices = [[piece] if i % 2 == 0 else _choices(piece) for i, piece in enumerate(pieces)]
+    parts = _BRACES.split(pattern)  # text, inside, text, inside, ... text
+    choices = [[part] if i % 2 == 0 else _choices(part) for i, part in enumerate(parts)]
     return ["".join(parts) for parts in product(*choices)]
 
 
@@ -74,8 +74,8 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
     for one, opener in OPENERS.items():
         mine = [path for path in files if path.suffix.lower() in opener.suffixes]
         if mine and kind in (AUTO, one):
-            found = _files(mine, folder.name, split=_named_split(mine, split), kind=one)
-            return replace(found, whole=len(found.paths) == len(mine))
+            chosen = _files(mine, folder.name, split=_named_split(mine, split), kind=one)
+            return replace(chosen, whole=len(chosen.paths) == len(mine))
     if kind in (AUTO, FOLDER):
         if split and split != "all":
             raise NotFound(f"no split {split} in {folder}", cure=f"it needs a folder {folder / split}")

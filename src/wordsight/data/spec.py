@@ -27,7 +27,7 @@ class LoaderSpec:
     """A batch: `batch` pairs of images (size, size, 3) and texts.  `seed` settles order, texts and augmentation.
 
     Of several sets mixed by weight, `run` pairs come from the same set one after the other: 1 mixes as finely
-    as can be; a larger run gives each pair more negatives of its own kind, which cannot be told apart by the
+    as can be; a larger run gives each pair more negatives of its own kind, which cannot be distinguished by the
     look of their source alone; `run` = `batch` makes every batch from one set.
     """
 

@@ -21,7 +21,7 @@ from wordsight.data.shards import ShardSource
 from wordsight.data.source import Source
 from wordsight.images.spec import PreprocessSpec
 
-_ANNOTATIONS_KEPT = 65_536  # rows whose words are remembered between reading the image and drawing the text
+_ANNOTATIONS_KEPT = 65_536  # rows whose annotations are remembered between reading the image and drawing the caption
 
 
 class ShardStream:
@@ -51,11 +51,11 @@ class ShardStream:
         """Return uint8 (len(rows), S, S, 3), decoded now in several threads, and the errors of the broken ones."""
         pixels = np.zeros((len(rows), self.size, self.size, 3), dtype=np.uint8)
         failed = {}
-        for place, decoded in enumerate(ordered_map(self._decode, map(int, rows), workers=self._workers)):
+        for position, decoded in enumerate(ordered_map(self._decode, map(int, rows), workers=self._workers)):
             if isinstance(decoded, InputError):
-                failed[place] = decoded
+                failed[position] = decoded
             else:
-                pixels[place] = decoded
+                pixels[position] = decoded
         return pixels, failed
 
     def _decode(self, row: int) -> Pixels | InputError:
@@ -78,6 +78,6 @@ class ShardStream:
             self._sample(row)
         return self._annotations[row]
 
-    def draw(self, row: int, chance: float) -> Caption:
+    def draw(self, row: int, uniform: float) -> Caption:
         """Return one of the captions; without captions the class name."""
-        return self._prompter.draw(self.annotation(row), chance)
+        return self._prompter.draw(self.annotation(row), uniform)

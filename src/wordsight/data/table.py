@@ -28,9 +28,9 @@ _PARQUET_ROWS = 256  # rows decoded at once: with images of 100 kB about 25 MB
 class TableSource:
     """The rows of one or several tables of one form, in order.  A part is a file."""
 
-    def __init__(self, found: SourceFiles, columns: Columns) -> None:
-        self.name = found.name
-        self.paths = found.paths
+    def __init__(self, files: SourceFiles, columns: Columns) -> None:
+        self.name = files.name
+        self.paths = files.paths
         self._columns = columns
 
     def samples(self, start: Position = START) -> Walk:
@@ -93,7 +93,7 @@ class TableSource:
         """Return the number of rows of parquet files; None for text tables."""
         if any(path.suffix.lower() != ".parquet" or not path.exists() for path in self.paths):
             return None
-        return sum(_rows_said(path) for path in self.paths)
+        return sum(_stated_rows(path) for path in self.paths)
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tables, and of the columns asked for."""
@@ -114,7 +114,7 @@ def _image(value: Any, folder: Path, where: str) -> bytes | Path:
     raise InputError(f"{where}: no picture", cure="the image column has to hold a path or the encoded bytes")
 
 
-def _rows_said(path: Path) -> int:
+def _stated_rows(path: Path) -> int:
     try:
         return int(_parquet(path).metadata.num_rows)
     except InputError:

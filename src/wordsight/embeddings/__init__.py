@@ -1,1 +1,1 @@
-"""Images and words to unit rows: one call, in bulk, and on disk.  Does not know what the rows are used for."""
+"""Images and texts to unit embeddings: one call, in bulk, and on disk.  Does not know what they are used for."""

@@ -64,7 +64,7 @@ class _Part:
     """A part that is being filled."""
 
     read: int = 0
-    rows: list[Embeddings] = field(default_factory=list)
+    embeddings: list[Embeddings] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     texts: list[dict[str, str]] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
@@ -106,17 +106,18 @@ def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Sto
             raise UsageError(f"{out} holds other files", cure="give a new or empty folder")
         store.write_store_manifest(out, fresh)
         return fresh
-    found = store.read_store_manifest(out)
-    store.require_same_model(out, found, model.fingerprint)
+    stored = store.read_store_manifest(out)
+    store.require_same_model(out, stored, model.fingerprint)
     for name in ("source_fingerprint", "what", "layout", "part_size"):
-        if getattr(found, name) != getattr(fresh, name):
+        if getattr(stored, name) != getattr(fresh, name):
             raise UsageError(
                 f"{out} was begun with another {name.replace('_', ' ')} "
-                f"({getattr(found, name)}, now {getattr(fresh, name)})",
+                f"({getattr(stored, name)}, now {getattr(fresh, name)})",
                 cure="go on with the same source and options, or give another --out",
             )
     sweep(out)
-    return found
+
+    return stored
 
 
 def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: int) -> dict[str, float]:
@@ -149,12 +150,12 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
 
 def _read(source: Source, start: Position) -> Iterator[_Read]:
     walk = source.samples(start)
-    told = 0
+    reported = 0
     for sample in walk:
-        yield _Read(sample, walk.position, tuple(walk.failures[told:]))
-        told = len(walk.failures)
-    if walk.failures[told:]:
-        yield _Read(None, walk.position, tuple(walk.failures[told:]))
+        yield _Read(sample, walk.position, tuple(walk.failures[reported:]))
+        reported = len(walk.failures)
+    if walk.failures[reported:]:
+        yield _Read(None, walk.position, tuple(walk.failures[reported:]))
 
 
 def _loader(model: Model, options: BulkOptions, times: StageTimes) -> Any:
@@ -193,8 +194,8 @@ def _collect(part: _Part, one: Encoded[_Read], options: BulkOptions) -> int:
     if read.sample is not None:
         if one.error is not None:
             part.failures.append({"key": read.sample.key, "error": str(one.error)})
-        if one.row is not None:
-            part.rows.append(one.row)
+        if one.embedding is not None:
+            part.embeddings.append(one.embedding)
             part.keys.append(read.sample.key)
         if options.what != "image":
             part.texts += [{"key": read.sample.key, "text": text} for text in read.sample.texts]
@@ -204,12 +205,12 @@ def _collect(part: _Part, one: Encoded[_Read], options: BulkOptions) -> int:
 def _blocks(model: Model, part: _Part, options: BulkOptions, times: StageTimes) -> list[Block]:
     blocks = []
     if options.what != "text":
-        rows = np.array(part.rows, np.float32).reshape(len(part.rows), model.spec.width)
-        blocks.append(Block("image", rows, [{"key": key} for key in part.keys]))
+        embeddings = np.array(part.embeddings, np.float32).reshape(len(part.embeddings), model.spec.width)
+        blocks.append(Block("image", embeddings, [{"key": key} for key in part.keys]))
     if options.what != "image":
         with times.stage("encode"):
-            rows = model.embed_texts([record["text"] for record in part.texts])
-        blocks.append(Block("text", rows, part.texts))
+            embeddings = model.embed_texts([record["text"] for record in part.texts])
+        blocks.append(Block("text", embeddings, part.texts))
     return blocks
 
 
@@ -217,8 +218,8 @@ def _write(out: Path, number: int, blocks: list[Block], part: _Part, options: Bu
     with times.stage("write"), storage_errors(out):
         note = PartNote(
             read=part.read,
-            images=sum(len(block.rows) for block in blocks if block.kind == "image"),
-            texts=sum(len(block.rows) for block in blocks if block.kind == "text"),
+            images=sum(len(block.embeddings) for block in blocks if block.kind == "image"),
+            texts=sum(len(block.embeddings) for block in blocks if block.kind == "text"),
             failures=tuple(part.failures),
             next_part=part.position.part,
             next_entry=part.position.entry,
@@ -245,7 +246,7 @@ def _finish(out: Path, manifest: StoreManifest, rest: dict[str, float]) -> Store
     )
     if finished.what != "text" and finished.images + finished.failures != finished.read:
         raise FormatError(
-            f"{out}: {finished.read} read, but {finished.images} rows and {finished.failures} failures",
+            f"{out}: {finished.read} read, but {finished.images} embeddings and {finished.failures} failures",
             cure="embed again into another folder, and report this",
         )
     store.write_failures(out, failures)

@@ -1,11 +1,11 @@
-"""A model ready for use: images and words in, unit rows, probabilities and cosines out.
+"""A model ready for use: images and texts in, unit embeddings, probabilities and cosines out.
 
     model = load("folder of a model")           # or load() for the bundled one
     model.embed_images(["a.jpg", "b.png"])      # float32 (2, width)
     model.classify(["a.jpg"], ["cat", "dog"])   # float32 (1, 2), rows sum to 1
 
-Nothing is opened before it is needed: not the tokenizer, and neither tower, until words or images come.  Does not
-know where rows are kept.
+Nothing is opened before it is needed: not the tokenizer, and neither tower, until texts or images come.  Does not
+know where embeddings are kept.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """Names what made the rows: 16 hexadecimal digits over weights, preprocessing and tokenizer."""
+        """Names what made the embeddings: 16 hexadecimal digits over weights, preprocessing and tokenizer."""
         return self.engine.fingerprint
 
     @property
@@ -82,7 +82,7 @@ class Model:
         return load_pixels(item, self.spec.preprocess, name=name, quality=self.pixels)
 
     def embed_images(self, items: Iterable[Any]) -> Embeddings:
-        """Return unit rows (n, width) of paths, bytes, Pillow images or uint8 (H, W, 3) arrays.
+        """Return unit embeddings (n, width) of paths, bytes, Pillow images or uint8 (H, W, 3) arrays.
 
         The first image that cannot be read raises `BrokenImage` or `TooManyPixels`, which name it.
         """
@@ -90,7 +90,7 @@ class Model:
 
         _need_list(items, (str, bytes, Path), "picture")
         named = ((item, f"picture {i + 1}" if _is_nameless(item) else "") for i, item in enumerate(items))
-        rows = []
+        embeddings = []
         for encoded in encode_images(
             named,
             lambda pair: self.load_pixels(pair[0], name=pair[1]),
@@ -99,24 +99,26 @@ class Model:
         ):
             if encoded.error is not None:
                 raise encoded.error
-            rows.append(encoded.row)
-        return np.array(rows, np.float32).reshape(len(rows), self.spec.width)
+            embeddings.append(encoded.embedding)
+        return np.array(embeddings, np.float32).reshape(len(embeddings), self.spec.width)
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Return unit rows (n, width) of texts; what is longer than the context is cut, which is said once."""
+        """Return unit embeddings (n, width) of texts; what exceeds the context is cut, with one notice."""
         _need_list(texts, (str, bytes), "text")
         texts = list(texts)
         for text in texts:
             if not isinstance(text, str):
                 raise UsageError(f"a text cannot be made of {type(text).__name__}", cure="give a list of str")
-        rows = np.empty((len(texts), self.spec.width), np.float32)
+        embeddings = np.empty((len(texts), self.spec.width), np.float32)
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             part = texts[start : start + TEXTS_AT_ONCE]
-            rows[start : start + len(part)] = self.engine.embed_texts(self.tokenizer.batch(part, pad_to="longest"))
-        return rows
+            embeddings[start : start + len(part)] = self.engine.embed_texts(
+                self.tokenizer.batch(part, pad_to="longest")
+            )
+        return embeddings
 
     def embed_classes(self, classes: Sequence[str], templates: str | Path | Sequence[str] | None = None) -> Embeddings:
-        """Return one unit row (len(classes), width) for each class: the mean of its prompts, made of unit length again.
+        """Return one unit embedding (len(classes), width) for each class: the mean of its prompts, normalised again.
 
         `templates`: None is "photo", a name ("none", "photo", "clip", "product"), a file, or a list of texts with
         `{}` where the class goes.  Synonyms in a class name ("brown bear, bruin") are separate prompts.

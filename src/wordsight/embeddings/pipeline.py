@@ -1,7 +1,7 @@
 """Decoding and encoding at the same time: threads decode ahead while the engine encodes, order is kept.
 
 Pillow and the engines leave Python's lock while they compute, so threads are enough.  An image that cannot be
-decoded comes out with its error instead of a row, and the others go on.  Knows neither sources nor stores.
+decoded comes out with its error instead of an embedding, and the others go on.  Knows neither sources nor stores.
 """
 
 import queue
@@ -28,10 +28,10 @@ AHEAD = 4  # batches decoded ahead of the engine
 
 @dataclass(frozen=True, slots=True)
 class Encoded(Generic[T]):
-    """An item with its unit row (E,), or with the reason why there is none; neither when `load` gave None."""
+    """An item with its unit embedding (E,), or with the reason why there is none; neither when `load` gave None."""
 
     item: T
-    row: Embeddings | None = None
+    embedding: Embeddings | None = None
     error: InputError | None = None
 
 
@@ -55,8 +55,8 @@ class StageTimes:
     def take(self) -> dict[str, float]:
         """Return the seconds so far and begin again at zero."""
         with self._lock:
-            taken, self.seconds = self.seconds, {}
-        return taken
+            spent, self.seconds = self.seconds, {}
+        return spent
 
 
 def decode_threads() -> int:
@@ -72,7 +72,7 @@ def encode_images(
     batch: int = BATCH,
     times: StageTimes | None = None,
 ) -> Iterator[Encoded[T]]:
-    """Yield every item in order with the row of the image that `load` returns for it.
+    """Yield every item in order with the embedding of the image that `load` returns for it.
 
     `load` runs in several threads; an `InputError` it raises comes out with the item, None means that the item needs
     no encoding, and any other exception ends the run.  `embed` is called here, with up to `batch` images, all of
@@ -141,31 +141,31 @@ def _encode(
         except InputError as error:
             loaded.append(error)
     with times.stage("encode"):
-        rows = iter(_rows([one for one in loaded if isinstance(one, np.ndarray)], embed))
+        embeddings = iter(_embed([one for one in loaded if isinstance(one, np.ndarray)], embed))
     return [
-        Encoded(item, row=next(rows) if isinstance(one, np.ndarray) else None)
+        Encoded(item, embedding=next(embeddings) if isinstance(one, np.ndarray) else None)
         if not isinstance(one, InputError)
         else Encoded(item, error=one)
         for (item, _), one in zip(batch, loaded, strict=True)
     ]
 
 
-def _rows(images: list[Pixels], embed: Callable[[Pixels], Embeddings]) -> list[Embeddings]:
-    """Return the row of each image in order; images of one shape go to the engine together."""
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, image in enumerate(images):
-        places.setdefault(image.shape, []).append(place)
-    rows: dict[int, Embeddings] = {}
-    for alike in places.values():
-        rows |= zip(alike, embed(np.stack([images[place] for place in alike])), strict=True)
-    return [rows[place] for place in range(len(images))]
+def _embed(images: list[Pixels], embed: Callable[[Pixels], Embeddings]) -> list[Embeddings]:
+    """Return the embedding of each image in order; images of one shape go to the engine together."""
+    positions: dict[tuple[int, ...], list[int]] = {}
+    for position, image in enumerate(images):
+        positions.setdefault(image.shape, []).append(position)
+    embeddings: dict[int, Embeddings] = {}
+    for alike in positions.values():
+        embeddings |= zip(alike, embed(np.stack([images[position] for position in alike])), strict=True)
+    return [embeddings[position] for position in range(len(images))]
 
 
 _END = object()
 
 
 def ahead(items: Iterator[T], depth: int, times: StageTimes, stage: str) -> Iterator[T]:
-    """Yield the items, taking up to `depth` of them beforehand in a thread of its own, timed as `stage`.
+    """Yield the items, fetching up to `depth` of them ahead in a thread of its own, timed as `stage`.
 
     An exception of the iterator comes out in its place.  Closing the generator ends the thread.
     """
@@ -188,7 +188,7 @@ def ahead(items: Iterator[T], depth: int, times: StageTimes, stage: str) -> Iter
                     value = next(items, _END)
                 if not put(value) or value is _END:
                     return
-        except BaseException as error:  # noqa: BLE001  (raised again where the items are taken)
+        except BaseException as error:  # noqa: BLE001  (raised again where the items are consumed)
             put(_Raised(error))
 
     thread = threading.Thread(target=run, name=stage, daemon=True)

@@ -1,7 +1,7 @@
 """Embeddings on disk: numbered parts, each whole or not there, with a manifest that says what made them.
 
     store = open_store("embeddings", fingerprint=model.fingerprint)
-    store.rows("image"), store.keys("image")      # float32 (n, width); row i belongs to key i
+    store.embeddings("image"), store.keys("image")      # float32 (n, width); row i belongs to key i
 
 The format is specified in docs/embeddings.md.  Reads npy stores; parquet ones are for other programs to read.
 """
@@ -34,8 +34,8 @@ FAILURES = "failures.jsonl"
 class StoreManifest:
     """What a store holds.
 
-    `read` counts what the source gave, `images` and `texts` the rows, `failures` what has no image row; all are of
-    the finished parts.  `seconds` are summed by stage over threads and runs.
+    `read` counts what the source gave, `images` and `texts` the embeddings, `failures` the samples without an image
+    embedding; all are of the finished parts.  `seconds` are summed by stage over threads and runs.
     """
 
     model: str
@@ -70,10 +70,10 @@ class PartNote:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The rows (n, width) of one kind in one part, with a record {"key": …} or {"key": …, "text": …} for each."""
+    """The embeddings (n, width) of one kind in one part, with a record {"key": …} or {"key": …, "text": …} for each."""
 
     kind: Kind
-    rows: Embeddings
+    embeddings: Embeddings
     records: Sequence[Mapping[str, str]]
 
 
@@ -85,20 +85,20 @@ class Store:
         self.manifest = manifest
         self.parts = finished_parts(folder)
 
-    def rows(self, kind: Kind) -> Embeddings:
-        """Return all rows of a kind: float32 (n, width)."""
+    def embeddings(self, kind: Kind) -> Embeddings:
+        """Return all embeddings of a kind: float32 (n, width)."""
         parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in self._paths(kind, ".npy")]
-        rows: Embeddings = np.concatenate([np.empty((0, self.manifest.width), np.float32), *parts])
-        return rows
+        embeddings: Embeddings = np.concatenate([np.empty((0, self.manifest.width), np.float32), *parts])
+        return embeddings
 
     def records(self, kind: Kind) -> Iterator[dict[str, str]]:
-        """Yield the record of each row: its key, and for texts the text."""
+        """Yield the record of each embedding: its key, and for texts the text."""
         for path in self._paths(kind, ".jsonl"):
             with path.open(encoding="utf-8") as handle:
                 yield from map(json.loads, handle)
 
     def keys(self, kind: Kind) -> list[str]:
-        """Return the key of each row; texts of one sample share its key."""
+        """Return the key of each embedding; texts of one sample share its key."""
         return [record["key"] for record in self.records(kind)]
 
     def failures(self) -> list[dict[str, str]]:
@@ -169,7 +169,7 @@ def finished_parts(folder: Path) -> int:
 def write_part(folder: Path, number: int, blocks: Sequence[Block], *, note: PartNote, layout: Layout) -> None:
     """Write the files of one part, its note last: a part without note counts as absent and is written again."""
     for block in blocks:
-        assert len(block.rows) == len(block.records)
+        assert len(block.embeddings) == len(block.records)
         if layout == "npy":
             _write_npy(folder, number, block)
         else:
@@ -185,7 +185,7 @@ def write_failures(folder: Path, failures: Sequence[Mapping[str, str]]) -> None:
 
 def _write_npy(folder: Path, number: int, block: Block) -> None:
     packed = io.BytesIO()  # numpy's own writing to a file hides that the disk is full
-    np.save(packed, np.ascontiguousarray(block.rows, "<f4"), allow_pickle=False)
+    np.save(packed, np.ascontiguousarray(block.embeddings, "<f4"), allow_pickle=False)
     with atomic_write(folder / part_name(block.kind, number, ".npy")) as handle:
         handle.write(packed.getbuffer())
     with atomic_write(folder / part_name(block.kind, number, ".jsonl"), "w") as handle:
@@ -198,8 +198,8 @@ def _write_parquet(folder: Path, number: int, block: Block) -> None:
     columns = {"key": [_unicode(record["key"]) for record in block.records]}
     if block.kind == "text":
         columns["text"] = [_unicode(record["text"]) for record in block.records]
-    width = block.rows.shape[1]
-    flat = pyarrow.array(np.ascontiguousarray(block.rows).reshape(-1), type=pyarrow.float32())
+    width = block.embeddings.shape[1]
+    flat = pyarrow.array(np.ascontiguousarray(block.embeddings).reshape(-1), type=pyarrow.float32())
     table = pyarrow.table({**columns, "embedding": pyarrow.FixedSizeListArray.from_arrays(flat, width)})
     packed = pyarrow.BufferOutputStream()
     parquet.write_table(table, packed)

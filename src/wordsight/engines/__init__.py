@@ -1,1 +1,1 @@
-"""What turns pixels and tokens into unit rows: ONNX Runtime, PyTorch, a fake; and the export between the two."""
+"""What turns pixels and tokens into unit embeddings: ONNX Runtime, PyTorch, a fake; and the export between the two."""

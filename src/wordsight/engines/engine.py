@@ -1,10 +1,10 @@
-"""The `Engine`: pixels and tokens in, float32 unit rows out.  PyTorch stops here.
+"""The `Engine`: pixels and tokens in, float32 unit embeddings out.  PyTorch stops here.
 
     engine = open_engine(folder)                 # wordsight.engines.open
-    rows = engine.embed_images(pixels)           # uint8 (B, S, S, 3) -> float32 (B, E)
+    embeddings = engine.embed_images(pixels)     # uint8 (B, S, S, 3) -> float32 (B, E)
 
 Pixels are already resized and cropped (`wordsight.images.transform`); normalisation happens inside the
-engine.  An engine knows nothing of files, words or what its rows are used for.
+engine.  An engine knows nothing of files, captions or what its embeddings are used for.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from wordsight.towers.spec import ModelSpec
 class Engine(Protocol):
     """One model, ready to embed.
 
-    `fingerprint` names the weights, preprocessing and tokenizer, so that rows of different models never
+    `fingerprint` names the weights, preprocessing and tokenizer, so that embeddings of different models never
     meet; `scale` and `bias` are the learned values that turn cosines into scores (`bias` None for the
     softmax loss).
     """
@@ -53,13 +53,13 @@ class Engine(Protocol):
         ...
 
     def embed_images(self, pixels: Pixels) -> Embeddings:
-        """Return float32 (B, E) unit rows for uint8 (B, S, S, 3); other shapes raise `UsageError`."""
+        """Return float32 (B, E) unit embeddings for uint8 (B, S, S, 3); other shapes raise `UsageError`."""
         ...
 
     def embed_texts(self, tokens: Tokens) -> Embeddings:
-        """Return float32 (B, E) unit rows for token ids (B, L), as the model's tokenizer makes them.
+        """Return float32 (B, E) unit embeddings for token ids (B, L), as the model's tokenizer makes them.
 
-        L is at most the context length, and that where the tower reads the padding too; other rows raise
+        L is at most the context length, and that where the tower reads the padding too; others raise
         `UsageError`.
         """
         ...
@@ -87,7 +87,7 @@ def check_pixels(pixels: NDArray[Any], spec: ModelSpec) -> Pixels:
 
 
 def check_tokens(tokens: NDArray[Any], spec: ModelSpec) -> Tokens:
-    """Return `tokens` as int32 if they are rows that the model's text tower can read, else raise `UsageError`.
+    """Return `tokens` as int32 if the model's text tower can read them, else raise `UsageError`.
 
     That is ids of its vocabulary, with an end token in each row where the tower reads there and the tokenizer
     always puts one, and of the full context length where padding changes what is read.
@@ -128,7 +128,7 @@ def end_token(spec: ModelSpec) -> int | None:
 
 
 def needs_all(spec: ModelSpec) -> bool:
-    """Does a text's row depend on its padding, so that every text has to be computed at the full context length?"""
+    """Does a text's embedding depend on its padding, so that each must be computed at the full context length?"""
     if spec.text.kind == "onnx":
         return spec.tokenizer.padding == "full"
     return reads_padding(spec.text)
@@ -150,8 +150,8 @@ def needed_lengths(tokens: Tokens, spec: ModelSpec) -> NDArray[np.int64]:
         return first
     if text.kind == "clip" and text.mask == "causal":  # and the first token is read
         return np.full(count, length)
-    words = tokens != text.pad_id
-    last: NDArray[np.int64] = np.where(words.any(axis=1), length - words[:, ::-1].argmax(axis=1), length)
+    real = tokens != text.pad_id
+    last: NDArray[np.int64] = np.where(real.any(axis=1), length - real[:, ::-1].argmax(axis=1), length)
     return last
 
 

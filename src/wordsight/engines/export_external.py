@@ -1,4 +1,4 @@
-"""Towers of other packages as ONNX: traced by PyTorch, with the normalisation put before and unit rows behind.
+"""Towers of other packages as ONNX: traced by PyTorch, with the normalisation put before and unit embeddings behind.
 
     write_traced(trace(folder, "image"), path, "int8")
 
@@ -32,7 +32,7 @@ NAMES = {"image": "pixels", "text": "tokens"}
 
 
 class _Images(nn.Module):
-    """Pixels uint8 (B, S, S, 3) to unit rows (B, E)."""
+    """Pixels uint8 (B, S, S, 3) to unit embeddings (B, E)."""
 
     mean: Tensor
     deviation: Tensor
@@ -50,7 +50,7 @@ class _Images(nn.Module):
 
 
 class _Texts(nn.Module):
-    """Tokens int32 (B, L) to unit rows (B, E)."""
+    """Tokens int32 (B, L) to unit embeddings (B, E)."""
 
     def __init__(self, towers: TwoTowers) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A small true engine without weights: images by their colours, words by colour names.
+"""A small true engine without weights: images by their colours, texts by colour names.
 
     engine = FakeEngine()
     engine.embed_texts(tokenizer.batch(["red"])) @ engine.embed_images(pixels).T    # red images win
@@ -77,23 +77,23 @@ class FakeEngine:
     def embed_texts(self, tokens: Tokens) -> Embeddings:
         """The colours named, and a hash of each other token."""
         checked = check_tokens(tokens, self.spec)
-        rows = np.zeros((len(checked), WIDTH), dtype=np.float64)
-        for row, ids, length in zip(rows, checked, needed_lengths(checked, self.spec), strict=True):
+        embeddings = np.zeros((len(checked), WIDTH), dtype=np.float64)
+        for embedding, ids, length in zip(embeddings, checked, needed_lengths(checked, self.spec), strict=True):
             for token in ids[:length].tolist():
-                row += self._meaning(token)
-        return unit(rows)
+                embedding += self._meaning(token)
+        return unit(embeddings)
 
     def _meaning(self, token: int) -> NDArray[np.float64]:
-        row = np.zeros(WIDTH)
+        embedding = np.zeros(WIDTH)
         if token in self._colours:
-            row[self._colours[token]] = 1.0
+            embedding[self._colours[token]] = 1.0
         else:
             noise = np.random.default_rng(token).standard_normal(CELLS * CELLS)
-            row[len(COLOURS) :] = MINOR / 2 * noise / np.linalg.norm(noise)
-        return row
+            embedding[len(COLOURS) :] = MINOR / 2 * noise / np.linalg.norm(noise)
+        return embedding
 
     @cached_property
     def _colours(self) -> dict[int, int]:
         """Token id to the dimension of its colour; each name is one token of the published vocabulary."""
         tokenizer = ClipTokenizer.from_spec(self.spec.tokenizer)
-        return {tokenizer.encode(name)[0]: place for place, name in enumerate(COLOURS)}
+        return {tokenizer.encode(name)[0]: index for index, name in enumerate(COLOURS)}

@@ -1,9 +1,9 @@
 """ONNX graphs that somebody else exported: fed by their own input names, types and shapes.
 
-    rows = run_finished_graph(session, spec, "image", pixels)
+    embeddings = run_finished_graph(session, spec, "image", pixels)
 
 Such a graph wants normalised float images (B, 3, S, S) and token ids (B, L) of any integer type, may want an
-attention mask, and gives rows of any length.
+attention mask, and gives vectors of any length.
 """
 
 from collections.abc import Iterator
@@ -23,24 +23,28 @@ TYPES = {
     "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
 }
-OUTPUTS = ("image_embeds", "text_embeds", "sentence_embedding")  # names of the row where a graph has several outputs
+OUTPUTS = (
+    "image_embeds",
+    "text_embeds",
+    "sentence_embedding",
+)  # names of the embedding where a graph has several outputs
 
 
 def run_finished_graph(session: Any, spec: ModelSpec, tower: str, batch: NDArray[Any]) -> Embeddings:
-    """Return unit rows (B, E) for pixels uint8 (B, S, S, 3) or tokens int32 (B, L); `tower` is "image" or "text"."""
+    """Return unit embeddings (B, E) of pixels uint8 (B, S, S, 3) or tokens int32 (B, L); `tower`: "image" or "text"."""
     inputs = session.get_inputs()
     name = _output(session)
     parts = [
         session.run([name], {entry.name: _feed(entry, spec, tower, part) for entry in inputs})[0]
         for part in _parts(batch, fixed=inputs[0].shape[0])
     ]
-    rows = np.concatenate(parts).astype(np.float32).reshape(len(batch), -1)
-    if rows.shape[1] != spec.width:
+    embeddings = np.concatenate(parts).astype(np.float32).reshape(len(batch), -1)
+    if embeddings.shape[1] != spec.width:
         raise FormatError(
-            f"the {tower} graph gives rows of {rows.shape[1]} numbers, its configuration says {spec.width}",
+            f"the {tower} graph gives embeddings of {embeddings.shape[1]} numbers, its configuration says {spec.width}",
             cure="fetch the folder again, both graphs from the same export",
         )
-    return unit(rows)
+    return unit(embeddings)
 
 
 def _parts(batch: NDArray[Any], *, fixed: Any) -> Iterator[NDArray[Any]]:
@@ -50,8 +54,8 @@ def _parts(batch: NDArray[Any], *, fixed: Any) -> Iterator[NDArray[Any]]:
         return
     if fixed != 1:
         raise FormatError(f"a graph for batches of {fixed}", cure="export it with a free batch axis, or for one")
-    for place in range(len(batch)):
-        yield batch[place : place + 1]
+    for position in range(len(batch)):
+        yield batch[position : position + 1]
 
 
 def _feed(entry: Any, spec: ModelSpec, tower: str, part: NDArray[Any]) -> NDArray[Any]:
@@ -67,9 +71,9 @@ def _feed(entry: Any, spec: ModelSpec, tower: str, part: NDArray[Any]) -> NDArra
 
 
 def _mask(tokens: NDArray[Any], spec: ModelSpec) -> NDArray[Any]:
-    """Return 1 for words and 0 for the padding that follows the last of them."""
-    words = tokens != spec.tokenizer.pad_id
-    count = tokens.shape[1] - np.argmax(words[:, ::-1], axis=1)  # (B,): what precedes the trailing padding
+    """Return 1 for tokens and 0 for the padding that follows the last of them."""
+    real = tokens != spec.tokenizer.pad_id
+    count = tokens.shape[1] - np.argmax(real[:, ::-1], axis=1)  # (B,): what precedes the trailing padding
     mask: NDArray[Any] = np.arange(tokens.shape[1]) < count[:, None]
     return mask
 

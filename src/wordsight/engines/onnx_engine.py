@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Precision = Literal["int8", "fp32", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred one first
 IMAGES = 8  # images at once: more do not fit the caches of a processor (docs/engines.md)
-MOST = 64  # images asked for at once: with more, progress would be told too seldom
+MOST = 64  # images asked for at once: with more, progress would be shown too seldom
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
 SUMS = "16-bit"  # what an int8 graph states as its "sums" when 16 bits hold those of two products, on any processor
@@ -45,7 +45,7 @@ class OnnxEngine:
     """An `Engine` on ONNX Runtime.
 
     `precision` "auto" is int8 where the folder has it, else fp32, else fp16; `threads` None is all processors this
-    process may use.  A row may differ in its third digit with the rows beside it when in int8, because
+    process may use.  An embedding may differ in its third digit with those beside it when in int8, because
     activations are quantised batch by batch.  Graphs that somebody else exported are run as they are.
     """
 
@@ -69,20 +69,20 @@ class OnnxEngine:
         self._sessions: dict[tuple[str, int], Any] = {}  # by tower and threads
 
     def embed_images(self, pixels: Pixels) -> Embeddings:
-        """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
+        """Return unit embeddings (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
         order = np.arange(len(checked))
         return self._embed("image", order, lambda part: {"pixels": checked[part]}, most=IMAGES)
 
     def embed_texts(self, tokens: Tokens) -> Embeddings:
-        """Return unit rows (B, E) for token ids (B, L); texts of like length are computed together, and no further."""
+        """Return unit embeddings (B, E) of token ids (B, L); texts of like length are computed together, no further."""
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
         order = np.argsort(lengths, kind="stable")
         return self._embed("text", order, lambda part: {"tokens": checked[part, : lengths[part[-1]]]}, most=TEXTS)
 
     def _embed(self, tower: str, order: RowIds, inputs: Callable[[RowIds], dict[str, Any]], *, most: int) -> Embeddings:
-        """Compute all rows, at most `most` at once.
+        """Compute all embeddings, at most `most` at once.
 
         Where every processor gets some, each computes its own: ONNX Runtime loses a fifth or more of them when several
         share the work of one batch.  A few inputs are shared by all, which answers sooner.
@@ -93,14 +93,14 @@ class OnnxEngine:
         parts = list(batches(order, size))
         apart = self.threads > 1 and len(parts) > 1
         session = self._session(tower, 1 if apart else self.threads)
-        rows = np.empty((count, self.spec.width), dtype=np.float32)
+        embeddings = np.empty((count, self.spec.width), dtype=np.float32)
 
         def work(part: RowIds) -> None:
-            rows[part] = self._run(session, tower, inputs(part))
+            embeddings[part] = self._run(session, tower, inputs(part))
 
         for _ in self._workers.map(work, parts) if apart else map(work, parts):
             pass
-        return rows
+        return embeddings
 
     @cached_property
     def _workers(self) -> "ThreadPoolExecutor":
@@ -118,11 +118,11 @@ class OnnxEngine:
             from wordsight.engines.finished_graph import run_finished_graph  # which brings Pillow
 
             return run_finished_graph(session, self.spec, tower, *inputs.values())
-        rows: Embeddings = session.run(["rows"], inputs)[0]
-        return rows
+        embeddings: Embeddings = session.run(["rows"], inputs)[0]
+        return embeddings
 
     def _open(self, tower: str, threads: int) -> Any:
-        """Open a graph and see that it was made from these weights, and gives their rows."""
+        """Open a graph and see that it was made from these weights, and gives their embeddings."""
         if self._foreign:
             return open_session(graph_files(self._folder)[tower], threads=threads, exact=not processor().int8)
         path = graph_path(self._folder, tower, self.precision)
@@ -145,14 +145,14 @@ class OnnxEngine:
 
 
 def refuse_unsound(folder: Path, tower: str, precision: str) -> None:
-    """Raise `FormatError` when the folder's parity.json says that a graph does not give the model's rows."""
+    """Raise `FormatError` when the folder's parity.json says that a graph does not give the model's embeddings."""
     path = folder / ENGINES / PARITY
     if not path.is_file():
         return
     for entry in from_dict(ParityReport, read_json(path)).agreements:
         if (entry.tower, entry.precision) == (tower, precision) and not entry.good:
             raise FormatError(
-                f"the graph does not give the model's rows: {entry.line()}",
+                f"the graph does not give the model's embeddings: {entry.line()}",
                 cure=f"export again, which keeps the layers that suffer most in fp32: {convert_command(folder)}",
             )
 

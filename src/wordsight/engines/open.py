@@ -65,7 +65,7 @@ def can_make(folder: Path, manifest: ModelManifest, precision: str) -> bool:
 
 
 def make(folder: Path, manifest: ModelManifest, precision: str) -> None:
-    """Make the graphs for a precision, said in a notice; where int8 harms the rows too much, those in fp32."""
+    """Make the graphs for a precision, with a notice; where int8 costs too much accuracy, those in fp32."""
     wanted = MADE.get(precision, precision)
     notice(f"making the {wanted} graphs of {manifest.spec.name} in {folder}, once ...")
     export = resolve(EXPORT, extra="models")

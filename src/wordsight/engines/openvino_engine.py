@@ -52,21 +52,21 @@ class OpenVinoEngine:
         }
 
     def embed_images(self, pixels: Pixels) -> Embeddings:
-        """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
+        """Return unit embeddings (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
-        rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
+        embeddings = np.empty((len(checked), self.spec.width), dtype=np.float32)
         for part in batches(np.arange(len(checked)), IMAGES):
-            rows[part] = self._run("image", checked[part])
-        return rows
+            embeddings[part] = self._run("image", checked[part])
+        return embeddings
 
     def embed_texts(self, tokens: Tokens) -> Embeddings:
-        """Return unit rows (B, E) for token ids (B, L); texts of like length are computed together, and no further."""
+        """Return unit embeddings (B, E) of token ids (B, L); texts of like length are computed together, no further."""
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
-        rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
+        embeddings = np.empty((len(checked), self.spec.width), dtype=np.float32)
         for part in batches(np.argsort(lengths, kind="stable"), TEXTS):
-            rows[part] = self._run("text", np.ascontiguousarray(checked[part, : lengths[part[-1]]]))
-        return rows
+            embeddings[part] = self._run("text", np.ascontiguousarray(checked[part, : lengths[part[-1]]]))
+        return embeddings
 
     def _run(self, tower: str, inputs: Pixels | Tokens) -> Embeddings:
         if tower not in self._requests:

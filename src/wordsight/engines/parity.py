@@ -107,7 +107,7 @@ def prompts() -> list[str]:
 
 
 def agreement(tower: str, precision: str, rows: Embeddings, reference: Embeddings) -> Agreement:
-    """Compare unit rows (N, E) with those of the reference."""
+    """Compare unit embeddings (N, E) with those of the reference."""
     centre = reference.mean(axis=0)
     plain, centred = _cosines(rows, reference), _cosines(rows - centre, reference - centre)
     return Agreement(

@@ -32,13 +32,13 @@ class TorchEngine:
     """
 
     def __init__(self, folder: Path, *, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
-        place = choose_device(device)
-        kind = PRECISIONS[choose_precision(precision, place)]
-        if compiled and place.type != "cuda":
-            raise UsageError(f"compiled towers on {place.type}", cure="use device cuda, or leave compiled out")
+        target = choose_device(device)
+        kind = PRECISIONS[choose_precision(precision, target)]
+        if compiled and target.type != "cuda":
+            raise UsageError(f"compiled towers on {target.type}", cure="use device cuda, or leave compiled out")
         towers = load_towers(folder)
         self._describe(towers, read_fingerprint(folder))  # before bf16 rounds the scale
-        self._take(towers.to(place, kind), compiled=compiled)
+        self._take(towers.to(target, kind), compiled=compiled)
 
     @classmethod
     def of(cls, towers: TwoTowers, *, fingerprint: str) -> "TorchEngine":
@@ -63,39 +63,40 @@ class TorchEngine:
             for values in (self.spec.preprocess.mean, self.spec.preprocess.std)
         )
         self._fixed = compiled  # are batches always of one size?
-        self._images: Callable[[Tensor], Tensor] = self._image_rows
+        self._images: Callable[[Tensor], Tensor] = self._embed_batch
         if compiled:
-            self._images = torch.compile(self._image_rows, mode="reduce-overhead", dynamic=False)
+            self._images = torch.compile(self._embed_batch, mode="reduce-overhead", dynamic=False)
 
     @torch.inference_mode()
     def embed_images(self, pixels: Pixels) -> Embeddings:
-        """Return unit rows (B, E) for uint8 (B, S, S, 3)."""
+        """Return unit embeddings (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
-        found = []
+        parts = []
         for part in batches(np.arange(len(checked)), self.batch):
             raw = checked[part]
             if self._fixed and len(raw) < self.batch:
                 raw = np.concatenate([raw, np.zeros((self.batch - len(raw), *raw.shape[1:]), raw.dtype)])
-            rows = self._images(self._send(raw))[: len(part)]
-            found.append(rows.clone() if self._fixed else rows)  # a CUDA graph's result is overwritten by the next
-        return self._fetch(found)
+            embeddings = self._images(self._send(raw))[: len(part)]
+            # A CUDA graph's result is overwritten by the next.
+            parts.append(embeddings.clone() if self._fixed else embeddings)
+        return self._fetch(parts)
 
     @torch.inference_mode()
     def embed_texts(self, tokens: Tokens) -> Embeddings:
-        """Return unit rows (B, E) for token ids (B, L)."""
+        """Return unit embeddings (B, E) for token ids (B, L)."""
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
         order = np.argsort(lengths, kind="stable")
-        found = [
+        parts = [
             self._towers.encode_text(self._send(checked[part, : lengths[part[-1]]]), trim=False)
             for part in batches(order, self.batch)
         ]
-        rows = np.empty((len(checked), self.spec.width), dtype=np.float32)
-        rows[order] = self._fetch(found)
-        return rows
+        embeddings = np.empty((len(checked), self.spec.width), dtype=np.float32)
+        embeddings[order] = self._fetch(parts)
+        return embeddings
 
-    def _image_rows(self, raw: Tensor) -> Tensor:
-        """Return unit rows (B, E) for uint8 (B, H, W, 3) on the device."""
+    def _embed_batch(self, raw: Tensor) -> Tensor:
+        """Return unit embeddings (B, E) for uint8 (B, H, W, 3) on the device."""
         normal = (raw.permute(0, 3, 1, 2).float() - self._mean) / self._deviation
         return self._towers.encode_image(normal)
 
@@ -106,12 +107,12 @@ class TorchEngine:
             return tensor.to(self._device)
         return tensor.pin_memory().to(self._device, non_blocking=True)
 
-    def _fetch(self, found: list[Tensor]) -> Embeddings:
+    def _fetch(self, parts: list[Tensor]) -> Embeddings:
         """Wait for all batches and return their rows as float32 (B, E)."""
-        if not found:
+        if not parts:
             return np.empty((0, self.spec.width), dtype=np.float32)
-        rows: Embeddings = torch.cat(found).float().cpu().numpy()
-        return rows
+        embeddings: Embeddings = torch.cat(parts).float().cpu().numpy()
+        return embeddings
 
 
 def choose_device(name: str) -> torch.device:

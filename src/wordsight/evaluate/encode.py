@@ -16,21 +16,21 @@ BLOCK = 256  # images or texts given to the model at a time
 
 
 class Encoder(Protocol):
-    """Images and texts to float32 unit rows, and what made them."""
+    """Images and texts to float32 unit embeddings, and what made them."""
 
     @property
     def fingerprint(self) -> str:
         """Name the model."""
 
     def embed_images(self, items: Sequence[Any]) -> Embeddings:
-        """Return unit rows (n, D) for paths, bytes, PIL images or uint8 (H, W, 3) arrays."""
+        """Return unit embeddings (n, D) for paths, bytes, PIL images or uint8 (H, W, 3) arrays."""
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Return unit rows (n, D)."""
+        """Return unit embeddings (n, D)."""
 
 
 def image_embeddings(encoder: Encoder, items: Sequence[Any], *, name: str) -> Embeddings:
-    """Return the rows of many images, (n, D), with a progress bar called `name`."""
+    """Return the embeddings of many images, (n, D), with a progress bar called `name`."""
     parts = []
     with bar(len(items), unit="img", desc=name) as progress:
         progress.leave = False  # a validation every few minutes should not fill the terminal
@@ -41,12 +41,12 @@ def image_embeddings(encoder: Encoder, items: Sequence[Any], *, name: str) -> Em
 
 
 def text_embeddings(encoder: Encoder, texts: Sequence[str]) -> Embeddings:
-    """Return the rows of many texts, (n, D); those of about one length go together, which is faster."""
+    """Return the embeddings of many texts, (n, D); those of about one length go together, which is faster."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     parts = [
         encoder.embed_texts([texts[i] for i in order[start : start + BLOCK]]) for start in range(0, len(order), BLOCK)
     ]
-    sorted_rows = np.concatenate(parts)
-    rows = np.empty_like(sorted_rows)
-    rows[order] = sorted_rows
-    return rows
+    by_length = np.concatenate(parts)
+    embeddings = np.empty_like(by_length)
+    embeddings[order] = by_length
+    return embeddings

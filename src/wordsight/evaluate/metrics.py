@@ -1,7 +1,7 @@
 """The numbers of an evaluation, from plain arrays: ranks, recall, accuracy, chance, bootstrap intervals.
 
 Ties are counted against the model: something wrong that scores exactly as high as the right answer
-stands before it.  So an encoder that gives everything the same row scores 0, not 1.
+stands before it.  So an encoder that gives everything the same embedding scores 0, not 1.
 Shapes: Q queries, G gallery entries, N images, C classes.  Knows nothing of models or data sets.
 """
 
@@ -23,14 +23,14 @@ BLOCK = 1024  # queries compared at a time: with a gallery of 100,000 that is 40
 def best_ranks(queries: Floats, gallery: Floats, *, query_owners: Ints, gallery_owners: Ints) -> NDArray[np.int64]:
     """Return for each query how many wrong gallery entries stand before its best right one, (Q,); 0 is best.
 
-    `queries` (Q, D) and `gallery` (G, D) are unit rows; a gallery entry is right when its owner is the
+    `queries` (Q, D) and `gallery` (G, D) are unit embeddings; a gallery entry is right when its owner is the
     query's.  A query without a right entry raises `UsageError`.
     """
     ranks = np.empty(len(queries), dtype=np.int64)
     for start in range(0, len(queries), BLOCK):
-        rows = slice(start, start + BLOCK)
-        right = query_owners[rows, None] == gallery_owners[None, :]
-        ranks[rows] = ranks_in(queries[rows] @ gallery.T, right)
+        block = slice(start, start + BLOCK)
+        right = query_owners[block, None] == gallery_owners[None, :]
+        ranks[block] = ranks_in(queries[block] @ gallery.T, right)
     return ranks
 
 
@@ -108,8 +108,8 @@ def chance_of_recall(right_counts: Sequence[int] | Ints, gallery: int, k: int) -
 
     One minus the probability that all `k` first entries are wrong, C(G - m, k) / C(G, k), averaged.
     """
-    taken = min(k, gallery)
-    ways = math.comb(gallery, taken)
+    drawn = min(k, gallery)
+    ways = math.comb(gallery, drawn)
     counts, times = np.unique(np.asarray(right_counts), return_counts=True)
-    misses = [math.comb(gallery - int(m), taken) / ways for m in counts]
+    misses = [math.comb(gallery - int(m), drawn) / ways for m in counts]
     return 1.0 - float(np.average(misses, weights=times))

@@ -2,7 +2,7 @@
 
 Results: NAME/text_to_image/R@1, R@5, R@10 and NAME/image_to_text/R@1, R@5, R@10.  An image is a hit when
 any one of its captions is among the first k.  Only an image's own captions count as right, also where
-another image has the same words.  Intervals draw whole images with their captions.
+another image has the same caption.  Intervals draw whole images with their captions.
 """
 
 from collections.abc import Sequence
@@ -46,12 +46,12 @@ def run(encoder: Encoder, task: RetrievalTask) -> list[Result]:
     images = image_embeddings(encoder, task.images, name=task.spec.name)
     texts = text_embeddings(encoder, task.texts)
     numbers = np.arange(len(images))
-    found = best_ranks(texts, images, query_owners=task.owners, gallery_owners=numbers)
-    named = best_ranks(images, texts, query_owners=numbers, gallery_owners=task.owners)
+    text_ranks = best_ranks(texts, images, query_owners=task.owners, gallery_owners=numbers)
+    image_ranks = best_ranks(images, texts, query_owners=numbers, gallery_owners=task.owners)
     captions_of_each = np.bincount(task.owners)
     ways = (
-        ("text_to_image", found, task.owners, np.ones(len(texts), dtype=np.int64), len(images)),
-        ("image_to_text", named, numbers, captions_of_each, len(texts)),
+        ("text_to_image", text_ranks, task.owners, np.ones(len(texts), dtype=np.int64), len(images)),
+        ("image_to_text", image_ranks, numbers, captions_of_each, len(texts)),
     )
     results = []
     for way, ranks, clusters, rights, gallery in ways:

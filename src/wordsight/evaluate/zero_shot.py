@@ -1,7 +1,7 @@
-"""Zero-shot classification: each class is a row made of its name in many prompts, an image takes the nearest.
+"""Zero-shot classification: each class is an embedding made of its name in many prompts, an image gets the nearest.
 
 Results: NAME/zero-shot/top-1, top-5 (where there are more than five classes) and mean-per-class.  A class's
-row is the mean of the unit rows of all its prompts (every template with every synonym of its name), made
+row is the mean of the unit embeddings of all its prompts (every template with every synonym of its name), made
 a unit row again (Radford et al. 2021, section 3.1.4).
 """
 
@@ -56,8 +56,8 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
 
 def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
     """Return top-1, top-5 and mean per class."""
-    rows = image_embeddings(encoder, task.images, name=task.spec.name)
-    ranks = label_ranks(rows @ class_embeddings(partial(text_embeddings, encoder), task.prompts).T, task.labels)
+    embeddings = image_embeddings(encoder, task.images, name=task.spec.name)
+    ranks = label_ranks(embeddings @ class_embeddings(partial(text_embeddings, encoder), task.prompts).T, task.labels)
     first = ranks < 1
     results = [_result(encoder, task, "top-1", float(first.mean()), bootstrap_interval(first), 1)]
     if len(task.classes) > 5:

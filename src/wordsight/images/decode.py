@@ -243,7 +243,7 @@ def _turned(image: "Image") -> "Image":
 
 
 def _orientation(image: "Image") -> int:
-    """Return EXIF's orientation, 1..8; an image whose EXIF block is damaged is taken as upright."""
+    """Return EXIF's orientation, 1..8; an image whose EXIF block is damaged counts as upright."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except _READER_ERRORS:

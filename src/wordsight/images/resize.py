@@ -108,18 +108,18 @@ def _bands(old: int, new: int, corner: int, size: int, kind: Filter) -> tuple[_B
     centre = (np.arange(corner, corner + size) + 0.5) * scale
     first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
     last = np.minimum((centre + support + 0.5).astype(np.int64), old)
-    place = first[:, None] + np.arange((last - first).max())  # (size, taps)
-    weight = _filtered((place - centre[:, None] + 0.5) / stretch, kind)
-    weight[place >= last[:, None]] = 0
+    position = first[:, None] + np.arange((last - first).max())  # (size, taps)
+    weight = _filtered((position - centre[:, None] + 0.5) / stretch, kind)
+    weight[position >= last[:, None]] = 0
     weight /= weight.sum(axis=1, keepdims=True)
     bands = []
     for start in range(0, size, _BAND):
         stop = min(start + _BAND, size)
         low, high = int(first[start]), int(last[stop - 1])
-        inside = place[start:stop] < high
+        inside = position[start:stop] < high
         dense = np.zeros((high - low, stop - start), dtype=np.float32)
         output = np.broadcast_to(np.arange(stop - start)[:, None], inside.shape)
-        dense[place[start:stop][inside] - low, output[inside]] = weight[start:stop][inside]
+        dense[position[start:stop][inside] - low, output[inside]] = weight[start:stop][inside]
         bands.append(_Band(start, stop, low, high, dense))
     return tuple(bands)
 

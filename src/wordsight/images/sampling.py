@@ -36,19 +36,19 @@ def sampled(pixels: Pixels, height: int, width: int, kind: Plain) -> Pixels:
 def _centres(old: int, new: int) -> NDArray[np.float32]:
     """Return where the centres of the new samples lie among the old ones, counted from an old sample's edge."""
     scale = np.float32(old) / np.float32(new)
-    places: NDArray[np.float32] = (np.arange(new, dtype=np.float32) + np.float32(0.5)) * scale
-    return places
+    positions: NDArray[np.float32] = (np.arange(new, dtype=np.float32) + np.float32(0.5)) * scale
+    return positions
 
 
 def _neighbours(old: int, new: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Return for each new sample the old one before it, the one behind it, and the share of the latter."""
-    place = _centres(old, new) - np.float32(0.5)
-    floor = np.floor(place)
+    position = _centres(old, new) - np.float32(0.5)
+    floor = np.floor(position)
     before = np.maximum(floor, 0).astype(np.int64)
-    behind = np.minimum(np.ceil(place), old - 1).astype(np.int64)
-    return before, behind, place - floor
+    behind = np.minimum(np.ceil(position), old - 1).astype(np.int64)
+    return before, behind, position - floor
 
 
 def _nearest(old: int, new: int) -> NDArray[np.int64]:
-    place: NDArray[np.int64] = np.minimum(np.floor(_centres(old, new)), old - 1).astype(np.int64)
-    return place
+    position: NDArray[np.int64] = np.minimum(np.floor(_centres(old, new)), old - 1).astype(np.int64)
+    return position

@@ -17,7 +17,7 @@ class PreprocessSpec:
     scales the longer side to `size` and fills the rest with `fill`; "patches" keeps the shape of the image
     within `max_patches` patches of side `patch` (NaFlex). `crop` says how the corner of the cut is rounded: "round"
     (halves to the even number: torchvision) or "floor" (transformers); what lies outside the image is
-    `fill`. `interpolation` is Pillow's, with `antialias` unless said otherwise: "bilinear" and "nearest" can
+    `fill`. `interpolation` is Pillow's, with `antialias` unless stated otherwise: "bilinear" and "nearest" can
     do without, as TensorFlow does (values are then cut to whole levels, not rounded). `rgb`: colours become
     RGB "before" the resize, transparency laid onto white (transformers), or "after" it, transparency dropped
     (OpenAI, open_clip); they differ for palettes, transparency and CMYK only. `mean` and `std` are per RGB

@@ -9,12 +9,12 @@ from wordsight.base.errors import UsageError
 def scaled_cosines(image: Tensor, text: Tensor, scale: Tensor | float) -> Tensor:
     """Return `scale * image @ text.T`, (B, B): row i is image i against every text.
 
-    `image` and `text` are unit rows (B, D).  Computed in float32 (float64 stays) also under autocast:
+    `image` and `text` are unit embeddings (B, D).  Computed in float32 (float64 stays) also under autocast:
     in bfloat16 a scale of 100 would round cosines to steps of 0.4.
     """
     if image.ndim != 2 or image.shape != text.shape:
         raise UsageError(
-            f"image rows {tuple(image.shape)} and text rows {tuple(text.shape)}",
+            f"image embeddings {tuple(image.shape)} and text embeddings {tuple(text.shape)}",
             cure="give as many of each, both (B, D); row i of one belongs to row i of the other",
         )
     dtype = torch.promote_types(image.dtype, torch.float32)

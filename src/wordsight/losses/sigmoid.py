@@ -1,6 +1,6 @@
 """The sigmoid loss of SigLIP (Zhai et al. 2023, "Sigmoid loss for language image pre-training", algorithm 1).
 
-With unit rows x_i (images) and y_j (texts), scale t, bias b and labels l_ij = 1 for pairs, else -1,
+With unit embeddings x_i (images) and y_j (texts), scale t, bias b and labels l_ij = 1 for pairs, else -1,
 
     loss = -1/B sum_ij log sigmoid( l_ij (t x_i . y_j + b) ):
 
@@ -20,7 +20,7 @@ def sigmoid_loss(
 ) -> Tensor:
     """Return the sigmoid loss, a scalar; differentiable in `image`, `text`, `scale` and `bias`.
 
-    `image`, `text`: unit rows (B, D).  `positives`: see `sigmoid_loss_of`.
+    `image`, `text`: unit embeddings (B, D).  `positives`: see `sigmoid_loss_of`.
     """
     return sigmoid_loss_of(scaled_cosines(image, text, scale) + bias, positives)
 

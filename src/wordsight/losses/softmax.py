@@ -1,6 +1,6 @@
 """The softmax loss of CLIP (InfoNCE; Radford et al. 2021, figure 3; van den Oord et al. 2018).
 
-With unit rows x_i (images) and y_i (texts), scale t and logits z_ij = t x_i . y_j,
+With unit embeddings x_i (images) and y_i (texts), scale t and logits z_ij = t x_i . y_j,
 
     loss = 1/2 ( mean_i -log softmax_j(z_ij)[j = i]  +  mean_j -log softmax_i(z_ij)[i = j] ):
 
@@ -18,7 +18,7 @@ from wordsight.losses.logits import check_positives, scaled_cosines
 def softmax_loss(image: Tensor, text: Tensor, scale: Tensor | float, *, positives: Tensor | None = None) -> Tensor:
     """Return the symmetric softmax loss, a scalar; differentiable in `image`, `text` and `scale`.
 
-    `image`, `text`: unit rows (B, D).  `scale`: what cosines are multiplied by (not its logarithm).
+    `image`, `text`: unit embeddings (B, D).  `scale`: what cosines are multiplied by (not its logarithm).
     `positives`: see `softmax_loss_of`.
     """
     return softmax_loss_of(scaled_cosines(image, text, scale), positives)
@@ -34,5 +34,5 @@ def softmax_loss_of(logits: Tensor, positives: Tensor | None = None) -> Tensor:
         check_positives(positives, logits)
         diagonal = torch.eye(logits.shape[0], dtype=torch.bool, device=logits.device)
         logits = logits.masked_fill(positives & ~diagonal, -torch.inf)
-    own = torch.arange(logits.shape[0], device=logits.device)
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+    targets = torch.arange(logits.shape[0], device=logits.device)
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2

@@ -138,9 +138,9 @@ class Sync:
     def _row(self, picture: Picture, one: Encoded[Any], before: FileState | None) -> Embeddings | None:
         """Return the row to store and note what happened; None when the entry is right as it stands."""
         key = picture.key
-        if one.row is not None:
+        if one.embedding is not None:
             (self._report.added if before is None else self._report.changed).append(key)
-            return one.row
+            return one.embedding
         same = before is not None and before.sha256 == picture.sha256 and key in self._entries
         owner = key if same else self._owners[picture.sha256]
         known = None if same else self._kept.get(picture.sha256)

@@ -1,8 +1,8 @@
-"""Byte pairs: the alphabet of 256 bytes, and merging the pairs of a word by rank.
+"""Byte pairs: the alphabet of 256 bytes, and merging the pairs of a pre-token by rank.
 
     merge(letters_of("dog"), ranks)   # -> token ids of one pre_token
 
-Token ids, as in CLIP: 0..255 a byte inside a word, 256..511 a byte that ends a word, from 512 on one id for
+Token ids, as in CLIP: 0..255 a byte inside a pre-token, 256..511 a byte that ends one, from 512 on one id for
 each merge in the order in which it was learned.  Does not know cleaning or special tokens.
 """
 
@@ -22,7 +22,7 @@ ID_OF_BYTE = [BYTE_OF_ID.index(byte) for byte in range(256)]
 
 
 def letters_of(pre_token: str) -> list[int]:
-    """Return the ids of the UTF-8 bytes of a word (at least one letter); the last one is that of a word's end."""
+    """Return the ids of the UTF-8 bytes of a pre-token (at least one letter); the last one is that of its end."""
     ids = [ID_OF_BYTE[byte] for byte in pre_token.encode("utf-8")]
     ids[-1] += 256
     return ids
@@ -31,7 +31,7 @@ def letters_of(pre_token: str) -> list[int]:
 def merge(ids: list[int], ranks: Mapping[tuple[int, int], int]) -> list[int]:
     """Merge pairs, lowest rank first, until none is left; `ranks` gives the id that a pair becomes.
 
-    Ids of merges grow with their rank, so the id serves as rank.  All places of a pair are merged from left
+    Ids of merges grow with their rank, so the id serves as rank.  All positions of a pair are merged from left
     to right before the next pair is chosen.
     """
     if len(ids) > _SHORT:
@@ -62,21 +62,21 @@ def _replace(ids: list[int], pair: tuple[int, int], merged: int) -> list[int]:
 
 
 def _merge_long(ids: list[int], ranks: Mapping[tuple[int, int], int]) -> list[int]:
-    """The same in n log n: places of every pair in lists, pairs in a heap, letters in a linked list."""
+    """The same in n log n: positions of every pair in lists, pairs in a heap, letters in a linked list."""
     ids = list(ids)
     following = [*range(1, len(ids)), -1]
     previous = list(range(-1, len(ids) - 1))
-    places: dict[int, list[int]] = {}
+    positions: dict[int, list[int]] = {}
     heap: list[int] = []
 
     def note(left: int, right: int) -> None:
         merged = ranks.get((ids[left], ids[right]))
         if merged is None:
             return
-        if merged not in places:
-            places[merged] = []
+        if merged not in positions:
+            positions[merged] = []
             heappush(heap, merged)
-        places[merged].append(left)
+        positions[merged].append(left)
 
     for left in range(len(ids) - 1):
         note(left, left + 1)
@@ -84,7 +84,7 @@ def _merge_long(ids: list[int], ranks: Mapping[tuple[int, int], int]) -> list[in
     while heap:
         merged = heappop(heap)
         fresh = []
-        for left in sorted(places.pop(merged)):
+        for left in sorted(positions.pop(merged)):
             right = following[left]
             if right < 0 or ids[left] < 0 or ranks.get((ids[left], ids[right])) != merged:
                 continue

@@ -1,4 +1,4 @@
-"""Cleaning text before it is cut, in each family's own way, and CLIP's way to cut it into words.
+"""Cleaning text before it is cut, in each family's own way, and CLIP's way to cut it into pre-tokens.
 
     clean("A red &amp; white  DOG's", "canonical")   # "a red white dogs"
     pre_tokens("A red &amp; white  DOG's")                # ["a", "red", "&", "white", "dog", "'s"]
@@ -48,16 +48,16 @@ def clean(text: str, cleaning: Cleaning = "clip") -> str:
 
 
 def pre_tokens(text: str, cleaning: Cleaning = "clip") -> list[str]:
-    """Return the cleaned text cut into the pieces within which CLIP's byte pairs are joined.
+    """Return the cleaned text cut into pre-tokens, within which CLIP's byte pairs are joined.
 
-    Special tokens written out are pieces of their own.
+    Special tokens written out are pre-tokens of their own.
     """
     if cleaning != "nfc" or "<|" not in text:
         return _cut(text, cleaning)
-    found: list[str] = []  # transformers takes special tokens out before anything else, as they are written
+    result: list[str] = []  # transformers takes special tokens out before anything else, as they are written
     for part in _NFC_SPECIALS.split(text):
-        found += [part] if part in special_tokens(cleaning) else _cut(part, cleaning)
-    return found
+        result += [part] if part in special_tokens(cleaning) else _cut(part, cleaning)
+    return result
 
 
 def special_tokens(cleaning: Cleaning) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def _nfc(text: str) -> str:
 
 
 def _lower(text: str) -> str:
-    """Lower letter by letter, as the package `tokenizers` does: a sigma that ends a word is like any other."""
+    """Lower letter by letter, as the package `tokenizers` does: a sigma at the end of a word is like any other."""
     return "".join(map(str.lower, text))
 
 

@@ -24,7 +24,7 @@ FILE = "tokenizer.json"
 
 
 class FastTokenizer:
-    """Words to token ids and back, as a `tokenizer.json` says."""
+    """Texts to token ids and back, as a `tokenizer.json` says."""
 
     def __init__(self, backend: Any, spec: TokenizerSpec) -> None:
         backend.no_padding()
@@ -61,10 +61,10 @@ class FastTokenizer:
         return list(self._bare(clean(text, self.spec.cleaning)).ids)
 
     def batch(self, texts: Sequence[str], *, pad_to: padding.PadTo = None) -> Tokens:
-        """Return int32 (B, L): what the file or the spec puts before, words, what it puts after, padding.
+        """Return int32 (B, L): what the file or the spec puts before, the text's tokens, what it puts after, padding.
 
-        `pad_to`: a number of columns; "longest" for as many as the longest row needs; None for the context length.
-        Text that does not fit is cut before the special tokens are put; that is said once.
+        `pad_to`: a number of columns; "longest" for as many as the longest text needs; None for the context length.
+        Text that does not fit is cut before the special tokens are put; a notice is printed once.
         """
         padding.need_list(texts)
         cleaned = [clean(text, self.spec.cleaning) for text in texts]
@@ -77,7 +77,7 @@ class FastTokenizer:
         return str(self.backend.decode(list(ids), skip_special_tokens=True))
 
     def _surround(self) -> padding.Surround:
-        """Return the tokens around the words, found by letting the file surround nothing."""
+        """Return the tokens around a text's own, found by letting the file surround nothing."""
         spec = self.spec
         if spec.start_id is not None or spec.end_id is not None:
             return padding.Surround(*(() if one is None else (one,) for one in (spec.start_id, spec.end_id)))

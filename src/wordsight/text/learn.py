@@ -4,7 +4,7 @@
     write_merges(folder / "merges.txt", merges)
 
 Cleans and splits as the tokenizer does.  Deterministic: the order of the captions does not matter, and of pairs
-equally frequent the one that sorts first is taken.  Does not know models.
+equally frequent the one that sorts first wins.  Does not know models.
 """
 
 from collections import Counter, defaultdict
@@ -48,7 +48,7 @@ def _signs(pre_token: str) -> list[str]:
 
 
 class _Pairs:
-    """The words with their counts, how often each pair occurs in them, and in which words."""
+    """The pre-tokens with their counts, how often each pair occurs in them, and in which pre-tokens."""
 
     def __init__(self, counted: list[tuple[list[str], int]]) -> None:
         self.counted = counted
@@ -70,7 +70,7 @@ class _Pairs:
         return None
 
     def merge(self, pair: Merge) -> None:
-        """Join the pair in every word that holds it and bring the counts up to date."""
+        """Join the pair in every pre-token that holds it and bring the counts up to date."""
         joined = "".join(pair)
         changed: set[Merge] = set()
         for number in self.homes.pop(pair):

@@ -17,16 +17,16 @@ from wordsight.text.spec import TokenizerSpec
 
 
 class Tokenizer(Protocol):
-    """Words to token ids and back."""
+    """Texts to token ids and back."""
 
     @property
     def spec(self) -> TokenizerSpec:
-        """How words become tokens."""
+        """How texts become tokens."""
         ...
 
     @property
     def context_length(self) -> int:
-        """How many tokens a row has at most, start and end included."""
+        """How many tokens a text has at most, start and end included."""
         ...
 
     @property
@@ -39,7 +39,7 @@ class Tokenizer(Protocol):
         ...
 
     def batch(self, texts: Sequence[str], *, pad_to: PadTo = None) -> Tokens:
-        """Return int32 (B, L), padded to `pad_to` columns, to the "longest" row, or (None) to the context length."""
+        """Return int32 (B, L), padded to `pad_to` columns, to the "longest" text, or (None) to the context length."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""From the token ids of texts to a rectangle: start, words, end, padding.
+"""From the token ids of texts to a rectangle: start, the text's tokens, end, padding.
 
     batch([[320, 2368], []], Surround((49406,), (49407,)), spec, "longest")   # int32 (2, 4)
 
@@ -21,7 +21,7 @@ PadTo = Literal["longest"] | int | None
 
 @dataclass(frozen=True, slots=True)
 class Surround:
-    """What stands before and after the words of a row."""
+    """What stands before and after the tokens of a text."""
 
     start: tuple[int, ...] = ()
     end: tuple[int, ...] = ()
@@ -30,11 +30,11 @@ class Surround:
         return len(self.start) + len(self.end)
 
 
-def batch(ids: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec, pad_to: PadTo) -> Tokens:
-    """Return int32 (B, L) of the ids of the words of each text.
+def batch(encoded: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec, pad_to: PadTo) -> Tokens:
+    """Return int32 (B, L) of the token ids of each text.
 
-    `pad_to`: a number of columns; "longest" for as many as the longest row needs, where the spec allows it; None
-    for the context length.  What does not fit is cut; that is said once.
+    `pad_to`: a number of columns; "longest" for as many as the longest text needs, where the spec allows it; None
+    for the context length.  What does not fit is cut; a notice is printed once.
     """
     limit = pad_to if isinstance(pad_to, int) else spec.context_length
     last = int(spec.last_id is not None)  # a column of its own
@@ -42,13 +42,13 @@ def batch(ids: Sequence[Sequence[int]], around: Surround, spec: TokenizerSpec, p
     room = limit - fixed
     if room < 0:
         raise UsageError(f"pad_to = {limit} leaves no room for the start and end tokens", cure=f"give {fixed} or more")
-    rows = [_row(ids, around, spec, room) for ids in ids]
+    rows = [_row(ids, around, spec, room) for ids in encoded]
     longest = max(map(len, rows), default=len(around)) + last
     length = longest if pad_to == "longest" and spec.padding == "longest" else limit
     result: Tokens = np.full((len(rows), length), spec.pad_id, dtype=np.int32)
-    for place, row in zip(result, rows, strict=True):
+    for target, row in zip(result, rows, strict=True):
         start = 0 if spec.padding_side == "right" else length - last - len(row)
-        place[start : start + len(row)] = row
+        target[start : start + len(row)] = row
     if spec.last_id is not None:
         result[:, -1] = spec.last_id
     if spec.blank_id is not None:
@@ -72,7 +72,7 @@ def need_list(texts: object) -> None:
 
 
 def check_tokenizer(spec: TokenizerSpec) -> None:
-    """Raise `ConfigError`, naming the value and the cure, for rows that could not be made."""
+    """Raise `ConfigError`, naming the value and the cure, for batches that could not be made."""
     for name in ("start_id", "end_id", "pad_id", "last_id", "blank_id"):
         token = getattr(spec, name)
         if token is not None and not 0 <= token < spec.vocabulary_size:

@@ -1,4 +1,4 @@
-"""Prompt templates: sentences around a class name.
+"""Prompt templates: texts around a class name.
 
     templates("clip")                                   # 80 templates
     class_prompts("tabby cat", templates("photo"))      # ["a photo of a tabby cat."]
@@ -64,10 +64,10 @@ def clean_class_name(name: str) -> list[str]:
 
 def _parse(text: str, where: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
-    found = [line for line in lines if line and not line.startswith("#")]
-    for line in found:
+    kept = [line for line in lines if line and not line.startswith("#")]
+    for line in kept:
         if not _SLOT.search(line):
             raise FormatError(f"{where}: no slot in {line!r}", cure="write {} where the class name goes")
-    if not found:
+    if not kept:
         raise FormatError(f"{where} holds no template", cure="write one template a line, {} where the class name goes")
-    return found
+    return kept

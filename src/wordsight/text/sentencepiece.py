@@ -3,7 +3,7 @@
     tokenizer = SentencePieceTokenizer.from_spec(spec.tokenizer, model_folder)
     tokenizer.batch(["a dog", "two cats"])   # int32 (2, L)
 
-What stands around the words is the spec's `start_id` and `end_id` alone.  Does not know models.
+What stands around a text's tokens is the spec's `start_id` and `end_id` alone.  Does not know models.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ FILE = "spiece.model"
 
 
 class SentencePieceTokenizer:
-    """Words to token ids and back, as a SentencePiece model says."""
+    """Texts to token ids and back, as a SentencePiece model says."""
 
     def __init__(self, processor: Any, spec: TokenizerSpec) -> None:
         self.processor = processor
@@ -58,10 +58,10 @@ class SentencePieceTokenizer:
         return list(self.processor.encode(clean(text, self.spec.cleaning)))
 
     def batch(self, texts: Sequence[str], *, pad_to: padding.PadTo = None) -> Tokens:
-        """Return int32 (B, L): start, words, end, padding.
+        """Return int32 (B, L): start, the text's tokens, end, padding.
 
-        `pad_to`: a number of columns; "longest" for as many as the longest row needs; None for the context length.
-        Text that does not fit is cut; that is said once.
+        `pad_to`: a number of columns; "longest" for as many as the longest text needs; None for the context length.
+        Text that does not fit is cut; a notice is printed once.
         """
         padding.need_list(texts)
         return padding.batch([self.encode(text) for text in texts], self._around, self.spec, pad_to)

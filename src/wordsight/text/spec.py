@@ -1,4 +1,4 @@
-"""How words become tokens: a fact about the weights."""
+"""How texts become tokens: a fact about the weights."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Cleaning = Literal["clip", "nfc", "canonical", "siglip", "whitespace", "lower", 
 
 @dataclass(frozen=True, slots=True)
 class TokenizerSpec:
-    """Which vocabulary cuts the words, and what surrounds the tokens.
+    """Which vocabulary cuts the texts, and what surrounds the tokens.
 
     `kind` "clip-bpe": CLIP's byte-level BPE; `vocabulary` "clip" is the published 49,408-entry list that
     ships with the package, "own" is `merges.txt` in the model's folder; start and end tokens are the two
@@ -20,7 +20,7 @@ class TokenizerSpec:
     "whitespace" as open_clip's Hugging Face tokenizers, "lower", "lower-ascii" as big_vision, or "none".
 
     `context_length` counts every token, start and end included. `start_id` and `end_id` are put before and
-    after the words. None for both: "clip-bpe" takes its own two, "tokenizers" does what the file itself
+    after the text's tokens. None for both: "clip-bpe" takes its own two, "tokenizers" does what the file itself
     says, "sentencepiece" puts none. `keep_end`: a text that is cut still ends with what ends a whole one.
     `pad_id` fills up; `padding` "full" always fills to the context length because the tower reads there,
     "longest" only as far as the batch needs; `padding_side` says where. `last_id` fills the last column of

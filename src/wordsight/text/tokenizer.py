@@ -1,10 +1,10 @@
-"""CLIP's byte-level BPE: from sentences to token ids.
+"""CLIP's byte-level BPE: from texts to token ids.
 
     tokenizer = ClipTokenizer.from_spec(spec.tokenizer, model_folder)   # or open_tokenizer, for any kind
     tokenizer.batch(["a dog", "two cats"], pad_to="longest")   # int32 (2, L)
 
-Equals OpenAI's and open_clip's tokenizers token for token.  Words already seen are kept in a bounded cache.  Does
-not know models; which vocabulary belongs to which weights is said by the `TokenizerSpec`.
+Equals OpenAI's and open_clip's tokenizers token for token.  Pre-tokens already seen are kept in a bounded cache.  Does
+not know models; which vocabulary belongs to which weights is stated by the `TokenizerSpec`.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _CACHED_PRE_TOKENS = 1 << 16
 
 
 class ClipTokenizer:
-    """Words to token ids and back, with one vocabulary."""
+    """Texts to token ids and back, with one vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary, context_length: int = 77, *, spec: TokenizerSpec | None = None) -> None:
         self.vocabulary = vocabulary
@@ -64,10 +64,10 @@ class ClipTokenizer:
         return ids
 
     def batch(self, texts: Sequence[str], *, pad_to: padding.PadTo = None) -> Tokens:
-        """Return int32 (B, L): start token, words, end token, padding.
+        """Return int32 (B, L): start token, the text's tokens, end token, padding.
 
-        `pad_to`: a number of columns; "longest" for as many as the longest row needs; None for the context length.
-        Text that does not fit is cut and still ends with the end token; that is said once.
+        `pad_to`: a number of columns; "longest" for as many as the longest text needs; None for the context length.
+        Text that does not fit is cut and still ends with the end token; a notice is printed once.
         """
         padding.need_list(texts)
         return padding.batch([self.encode(text) for text in texts], self._around, self.spec, pad_to)
@@ -99,8 +99,8 @@ class ClipTokenizer:
 
     @cached_property
     def _bytes_of_id(self) -> list[bytes]:
-        pieces = [bytes([byte]) for byte in BYTE_OF_ID]
-        pieces += [piece + b" " for piece in pieces]
+        parts = [bytes([byte]) for byte in BYTE_OF_ID]
+        parts += [part + b" " for part in parts]
         for left, right in self.vocabulary.pairs:
-            pieces.append(pieces[left] + pieces[right])
-        return pieces
+            parts.append(parts[left] + parts[right])
+        return parts

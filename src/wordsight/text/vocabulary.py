@@ -1,4 +1,4 @@
-"""Vocabularies: the published one of CLIP, and a model's own merge list.
+"""Vocabularies: the published one of CLIP, and a model's own merges.
 
     published_vocabulary()                       # 48,894 merges -> 49,408 entries
     open_vocabulary(folder / "merges.txt")
@@ -23,7 +23,7 @@ Merge = tuple[str, str]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Pairs of token ids; the pair at place i becomes the token 512 + i."""
+    """Pairs of token ids; the pair at position i becomes the token 512 + i."""
 
     pairs: Sequence[tuple[int, int]]
 
