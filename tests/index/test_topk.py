@@ -1,5 +1,7 @@
 """Blockwise nearest rows equal sorting everything."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,3 +49,62 @@ def monkeypatch_module():
 def test_asks_for_more_than_there_is():
     found = top_k(np.ones((2, 3), np.float32), np.ones((2, 3), np.float32), 5)
     assert found.scores.shape == found.positions.shape == (2, 2)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 7])
+@pytest.mark.parametrize("columns", [4, 5, 8, 9, 13, 29])
+def test_both_ways_to_the_largest_agree_at_the_border_between_them(k, columns):
+    """Few columns are sorted whole, many are parted first: four times k is where the one takes over."""
+    scores = np.random.default_rng(k * columns).integers(0, 4, (6, columns)).astype(np.float32)
+    found = top_k(np.eye(columns, dtype=np.float32)[:0], np.eye(columns, dtype=np.float32), k)
+    assert found.scores.shape == (0, min(k, columns))
+    best, rows = dataclasses.astuple(top_k(scores, np.eye(columns, dtype=np.float32), k))
+    for row in range(6):
+        expected = sorted(range(columns), key=lambda column: (-scores[row, column], column))[:k]
+        assert rows[row].tolist() == expected
+        assert best[row].tolist() == scores[row, expected].tolist()
+
+
+def test_types_and_shapes_of_an_answer():
+    best, rows = dataclasses.astuple(top_k(np.ones((2, 3), np.float32), np.ones((0, 3), np.float32), 5))
+    assert (best.shape, rows.shape) == ((2, 0), (2, 0))
+    assert (best.dtype, rows.dtype) == (np.float32, np.int64)
+    best, rows = dataclasses.astuple(top_k(np.ones((2, 3), np.float32), np.ones((9, 3), np.float32), 5))
+    assert (best.dtype, rows.dtype) == (np.float32, np.int64)
+    assert rows.tolist() == [[0, 1, 2, 3, 4]] * 2  # equal scores: the first of them
+
+
+class Counting:
+    """Embeddings that note how many rows are read at once, as a memory map would have to bring them in."""
+
+    def __init__(self, rows):
+        self.rows, self.read = rows, []
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        part = self.rows[index]
+        self.read.append(len(part))
+        return part
+
+
+@pytest.mark.parametrize(
+    ("queries", "k", "block", "read"),
+    [
+        (1, 1, 4, [4, 4, 2]),
+        (2, 1, 4, [2] * 5),
+        (8, 1, 4, [1] * 10),  # a block has one row at least
+        (1, 6, 4, [6, 4]),  # and as many as are asked for
+        (0, 1, 4, [4, 4, 2]),
+        (1, 99, 4, [10]),
+    ],
+)
+def test_no_more_scores_than_a_block_are_held_at_once(monkeypatch, queries, k, block, read):
+    monkeypatch.setattr(topk, "BLOCK_SCORES", block)
+    rows = Counting(np.random.default_rng(0).random((10, 3), dtype=np.float32))
+    top_k(np.ones((queries, 3), np.float32), rows, k)
+    assert rows.read == read
+    rows.read.clear()
+    top_k(np.ones((queries, 3), np.float32), rows, k, among=np.arange(10))
+    assert rows.read == read
