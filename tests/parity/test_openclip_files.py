@@ -15,6 +15,7 @@ from wordsight.towers.catalogue import architecture
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.table import read_any
 
 # widths from which the heads can be told
 TEXT = {"context_length": 12, "width": 64, "heads": 1, "layers": 2}
@@ -142,7 +143,7 @@ def test_what_is_left_over_missing_or_of_another_shape_is_named(tmp_path):
         state = {name: value for name, value in (model.state_dict() | change).items() if value is not None}
         torch.save(state, tmp_path / "x.pt")
         with pytest.raises(ShapeMismatch, match=said):
-            openclip.read(CheckpointFiles(tmp_path / "x.pt"))
+            read_any(tmp_path / "x.pt")
 
 
 def test_other_formats_are_left_to_their_readers(tmp_path):

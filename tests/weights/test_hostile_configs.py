@@ -27,14 +27,12 @@ import json, resource, sys, traceback
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
 from wordsight.base.errors import WordsightError
-from wordsight.weights.checkpoint import check_state
 from wordsight.weights.formats.table import read_any
 place, name, cases = json.loads(sys.stdin.read())
 for label, config in cases:
     Path(place, name).write_text(json.dumps(config))
     try:
-        checkpoint = read_any(Path(place))
-        check_state(checkpoint.spec, checkpoint.state, where="x")
+        read_any(Path(place))
     except WordsightError:
         continue
     except BaseException as error:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from wordsight.weights.checkpoint import Checkpoint
     from wordsight.weights.find import ModelLocation
 
-FORMATS = ("wordsight", "onnx", "openai", "openclip", "huggingface", "bigvision", "eva", "mobileclip", "perception")
+OURS = ("wordsight", "onnx")
+PUBLIC = ("openai", "openclip", "huggingface", "bigvision", "eva", "mobileclip", "perception")  # for the help
 RESIZED = {"image.size": "size", "text.context_length": "context_length"}  # for which positions are interpolated
 
 
@@ -28,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare IN, OUT, --to and what the formats can be asked for."""
     parser.add_argument("source", metavar="IN", help="a model: a folder, a file of weights, or a name")
     parser.add_argument("target", metavar="OUT", type=Path, help="what to write; may be IN for --to onnx")
-    parser.add_argument("--to", required=True, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
+    parser.add_argument("--to", required=True, metavar="FORMAT", help=f"one of {', '.join(OURS + PUBLIC)}")
     parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", help="say what the file does not, or another image.size"
     )
@@ -46,10 +47,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Convert, say what was written on standard output."""
-    if args.to not in FORMATS:
-        raise UsageError(f"format {args.to!r} is unknown", cure=f"use --to {' or '.join(FORMATS)}")
     from wordsight.weights.find import locate
+    from wordsight.weights.formats.table import write_as, written
 
+    known = (*OURS, *written())
+    if args.to not in known:
+        raise UsageError(f"format {args.to!r} is unknown", cure=f"use --to {' or '.join(known)}")
     location = locate(args.source)
     if args.to == "onnx":
         return to_onnx(location, args)
@@ -64,8 +67,6 @@ def run(args: Namespace) -> int:
         manifest = save_checkpoint(checkpoint, args.target)
         print(f"wrote {args.target}, fingerprint {manifest.fingerprint}")
     else:
-        from wordsight.weights.formats.table import write_as
-
         write_as(checkpoint, args.target, args.to)
         print(f"wrote {args.target}")
     return 0

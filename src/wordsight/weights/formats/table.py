@@ -3,36 +3,55 @@
     checkpoint = read_any(Path("ViT-B-32.pt"))
     write_as(checkpoint, Path("out"), "huggingface")
 
-Every format is a module with three functions:
-
-    recognise(files: CheckpointFiles) -> bool                  by its files, keys and shapes
-    read(files: CheckpointFiles) -> Checkpoint                 every key used exactly once
-    write(checkpoint: Checkpoint, target: Path)      what the neighbour loads strictly; `UsageError` when it cannot
-
-A new format is one file and one row.  Free of PyTorch.
+A new format is a folder with a `format.py`, and a row here.  Free of PyTorch.
 """
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.optional import resolve
-from wordsight.weights.checkpoint import Checkpoint, some
+from wordsight.weights.checkpoint import Checkpoint, check_state, some
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.bigvision import format as bigvision
+from wordsight.weights.formats.eva import format as eva
+from wordsight.weights.formats.huggingface import format as huggingface
+from wordsight.weights.formats.mobileclip import format as mobileclip
+from wordsight.weights.formats.onnxfolder import format as onnxfolder
+from wordsight.weights.formats.openai import format as openai
+from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.perception import format as perception
 
 # what a configuration of wrong types or impossible numbers leads to
 FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError, RecursionError)
-# asked in this order: the first that recognises the files reads it
-FORMATS = {
-    "onnx-folder": "wordsight.weights.formats.onnxfolder.format",
-    "huggingface": "wordsight.weights.formats.huggingface.format",
-    "openclip": "wordsight.weights.formats.openclip.format",
-    "openai": "wordsight.weights.formats.openai.format",
-    "bigvision": "wordsight.weights.formats.bigvision.format",
-    "eva": "wordsight.weights.formats.eva.format",
-    "mobileclip": "wordsight.weights.formats.mobileclip.format",
-    "perception": "wordsight.weights.formats.perception.format",
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A public format.
+
+    `recognise` goes by files, keys and shapes, never by a name.  `read` uses every key exactly once, or raises;
+    that the weights are all those of the spec is checked here.
+    `write` makes what the neighbour loads strictly, in a folder or as the file that is named; it raises `UsageError`
+    before anything is written where the format has no place for such towers.  None: nothing is written.
+    """
+
+    recognise: Callable[[CheckpointFiles], bool]
+    read: Callable[[CheckpointFiles], Checkpoint]
+    write: Callable[[Checkpoint, Path], None] | None = None
+
+
+# asked in this order: the first that recognises the files reads them
+FORMATS: dict[str, Format] = {
+    "onnx-folder": Format(onnxfolder.recognise, onnxfolder.read),
+    "huggingface": Format(huggingface.recognise, huggingface.read, huggingface.write),
+    "openclip": Format(openclip.recognise, openclip.read, openclip.write),
+    "openai": Format(openai.recognise, openai.read, openai.write),
+    "bigvision": Format(bigvision.recognise, bigvision.read, bigvision.write),
+    "eva": Format(eva.recognise, eva.read, eva.write),
+    "mobileclip": Format(mobileclip.recognise, mobileclip.read, mobileclip.write),
+    "perception": Format(perception.recognise, perception.read, perception.write),
 }
 
 
@@ -42,10 +61,13 @@ def read_any(path: Path, *, part: str = "") -> Checkpoint:
     `part` names the part of a training checkpoint that is wanted, such as "state_dict_ema".
     """
     files = CheckpointFiles(path, part=part)
-    for name in FORMATS:
-        if _ask(name, "recognise", files):
-            checkpoint: Checkpoint = _ask(name, "read", files)
-            return replace(checkpoint, assumed=(*checkpoint.assumed, *_parts(files, checkpoint)))
+    for name, row in FORMATS.items():
+        with _faults(name, files):
+            if row.recognise(files):
+                checkpoint = row.read(files)
+                if not checkpoint.graphs:
+                    check_state(checkpoint.spec, checkpoint.state, where=str(files.weights))
+                return replace(checkpoint, assumed=(*checkpoint.assumed, *_parts(files, checkpoint)))
     names = list(files.tensors)
     raise FormatError(
         f"{files.weights} is of no known format; "
@@ -54,8 +76,22 @@ def read_any(path: Path, *, part: str = "") -> Checkpoint:
     )
 
 
+def written() -> tuple[str, ...]:
+    """Return the names of the formats that models are written in."""
+    return tuple(name for name, row in FORMATS.items() if row.write is not None)
+
+
+def write_as(checkpoint: Checkpoint, target: Path, name: str) -> None:
+    """Write a model in a public format; `UsageError` when the format has no place for such towers."""
+    write = FORMATS[name].write if name in FORMATS else None
+    if write is None:
+        why = "cannot be written" if name in FORMATS else "is unknown"
+        raise UsageError(f"format {name!r} {why}", cure=f"use one of {', '.join(written())}")
+    write(checkpoint, target)
+
+
 def _parts(files: CheckpointFiles, checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Say which part of a training checkpoint was taken, where there was a choice that nobody made."""
+    """Return which part of a training checkpoint was read, where there was a choice that nobody made."""
     if checkpoint.graphs or files.asked or not files.others:
         return ()
     return (
@@ -64,23 +100,13 @@ def _parts(files: CheckpointFiles, checkpoint: Checkpoint) -> tuple[str, ...]:
     )
 
 
-def write_as(checkpoint: Checkpoint, target: Path, name: str) -> None:
-    """Write a model in a public format; `UsageError` when the format has no place for such towers."""
-    if name not in FORMATS:
-        raise UsageError(f"no format {name!r}", cure=f"use one of {', '.join(FORMATS)}")
-    _do(name, "write")(checkpoint, target)
-
-
-def _ask(name: str, function: str, files: CheckpointFiles) -> Any:
-    """Call a format's function; what it did not expect of a configuration is an error of the file's."""
+@contextmanager
+def _faults(name: str, files: CheckpointFiles) -> Iterator[None]:
+    """Raise what a format did not expect of a configuration as an error of the files."""
     try:
-        return _do(name, function)(files)
+        yield
     except FAULTS as error:
         raise FormatError(
             f"{files.path} looks like {name} but is not: {type(error).__name__}: {str(error)[:200]}",
             cure="compare its configuration with that of a model that works",
         ) from error
-
-
-def _do(name: str, function: str) -> Any:
-    return resolve(f"{FORMATS[name]}:{function}")

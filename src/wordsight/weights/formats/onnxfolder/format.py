@@ -5,10 +5,9 @@ Layout: `visual/model.onnx`, `visual/preprocess_cfg.json`, `textual/model.onnx`,
 run, not trained, converted or quantised.
 """
 
-from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.errors import FormatError
 from wordsight.images.spec import CLIP_MEAN, CLIP_STD, PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
@@ -65,11 +64,6 @@ def read(files: CheckpointFiles) -> Checkpoint:
         origin={"format": "onnx-folder", "file": str(files.path)},
         graphs={"image": folder / IMAGE, "text": folder / TEXT},
     )
-
-
-def write(checkpoint: Checkpoint, target: Path) -> None:
-    """Refuse: `convert --to onnx` writes our own graphs."""
-    raise UsageError(f"{checkpoint.spec.name} cannot be written as onnx-folder", cure="use --to onnx")
 
 
 def _values(files: CheckpointFiles, name: str) -> dict[str, Any]:

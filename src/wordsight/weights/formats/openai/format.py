@@ -21,7 +21,7 @@ from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.torchfile import write_torch
-from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
+from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.trunks.clip_text import other_preprocessing
 from wordsight.weights.formats.trunks.sizes import depth, image_sizes, text_sizes
@@ -61,8 +61,8 @@ def read(files: CheckpointFiles) -> Checkpoint:
     keys = Keys(files.tensors, where=str(files.weights))
     keys.drop(*(name for name in keys if name.endswith("attn_mask")))  # made, not learned; some archives keep it
     extras = {name: int(keys.take(name)) for name in EXTRAS if name in keys}
-    state = {name: keys.take(name) for name in keys.left}
-    state["logit_scale"] = state["logit_scale"].reshape(()) if "logit_scale" in state else np.empty(())
+    scale = keys.take("logit_scale").reshape(())
+    state = {name: keys.take(name) for name in keys.left} | {"logit_scale": scale}
     image = _resnet(state) if "visual.layer1.0.conv1.weight" in state else _vit(state)
     text = _text(state)
     _compare(files, extras, image, text)
@@ -74,7 +74,6 @@ def read(files: CheckpointFiles) -> Checkpoint:
         preprocess=PreprocessSpec(size=image.size, rgb="after"),
         tokenizer=TokenizerSpec(vocabulary_size=text.vocabulary_size, context_length=text.context_length),
     )
-    check_state(spec, state, where=keys.where)
     origin = {"format": "openai", "file": files.weights.name}
     return Checkpoint(spec, state, assumed=(ASSUMED.format(file=files.path),), origin=origin)
 

@@ -18,7 +18,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.files import atomic_write, write_json
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 from wordsight.weights.archive.safe import write_safetensors
-from wordsight.weights.checkpoint import Array, Checkpoint, Keys, check_state
+from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import (
     eva_trunk,
@@ -93,7 +93,6 @@ def assemble(files: CheckpointFiles, keys: Keys, config: OpenClipConfig, format_
         loss="sigmoid" if biased else "softmax",
         bias=_initial_bias(config) if biased else None,
     )
-    check_state(spec, state, where=str(files.weights))
     origin = {"format": format_name, "file": files.weights.name}
     return Checkpoint(spec, state, tokenizer_files, tuple(assumed), origin)
 
