@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from wordsight.engines.graph import quantise_matrix
-from wordsight.engines.onnx_engine import SUMS
+from wordsight.towers.graph.operators import quantise_matrix
+from wordsight.towers.graph.precision import SUMS
 
 PRODUCTS = {"DynamicQuantizeMatMul": (1, 2), "MatMulIntegerToFloat": (1, 3)}  # where weights and scales stand
 LARGEST = 128  # of two neighbouring weights of one sign: 255 * 128 fits 16 bits

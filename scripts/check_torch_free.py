@@ -33,17 +33,26 @@ BORDER = (  # what may import them when it is itself imported
     "wordsight.weights.tensors",
     "wordsight.engines.torch_engine",
     "wordsight.engines.export*",
+    "wordsight.engines.layer_noise",
     "wordsight.engines.openvino_engine",
-    "wordsight.engines.graph*",
 )
 INSIDE = (
-    "wordsight.towers.angles",
     "wordsight.towers.catalogue",
     "wordsight.towers.check",
-    "wordsight.towers.eva_shapes",
-    "wordsight.towers.positions",
+    "wordsight.towers.families",
     "wordsight.towers.shapes",
     "wordsight.towers.spec",
+    "wordsight.towers.graph.positions",
+    "wordsight.towers.graph.precision",
+    "wordsight.towers.parts.angles",
+    "wordsight.towers.parts.resize",
+    "wordsight.towers.parts.rules",
+    "wordsight.towers.parts.shapes",
+    "wordsight.towers.*.check",
+    "wordsight.towers.*.family",
+    "wordsight.towers.*.options",
+    "wordsight.towers.*.shapes",
+    "wordsight.towers.*.spec",
     "wordsight.train.config",
 )
 
@@ -65,7 +74,8 @@ def light_modules() -> list[str]:
 
 
 def _beyond(name: str) -> bool:
-    return name not in INSIDE and any(fnmatchcase(name, place) for place in BORDER)
+    inside, beyond = (any(fnmatchcase(name, place) for place in places) for places in (INSIDE, BORDER))
+    return beyond and not inside
 
 
 def main() -> int:

@@ -99,14 +99,14 @@ def register_operators():
 
 
 def graph_source(checkpoint, fingerprint):
-    from wordsight.engines.graphs import Source
+    from wordsight.towers.graph.write import Source
 
     return Source(checkpoint.spec, checkpoint.state, fingerprint)
 
 
 def written(source, tower):
     """Return the fp32 graph of a tower that is written from its weights, None for one that is traced."""
-    from wordsight.engines.graphs import build_graph, writes
+    from wordsight.towers.graph.write import build_graph, writes
 
     return build_graph(source, tower, "fp32") if writes(source.spec, tower) else None
 

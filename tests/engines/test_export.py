@@ -10,13 +10,13 @@ from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import read_json
 from wordsight.embeddings.model import Model
 from wordsight.engines.export import export
-from wordsight.engines.graph import quantise
-from wordsight.engines.graph_mixed import worst_layers
-from wordsight.engines.graph_transformer import Weights
-from wordsight.engines.graphs import Source, build_graph
+from wordsight.engines.layer_noise import worst_layers
 from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import agreement, naming, some_images
 from wordsight.engines.torch_engine import TorchEngine
+from wordsight.towers.graph.operators import quantise
+from wordsight.towers.graph.transformer import Weights
+from wordsight.towers.graph.write import Source, build_graph
 from wordsight.weights.folder import read_model_manifest, save_model
 
 

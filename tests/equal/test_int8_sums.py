@@ -21,8 +21,8 @@ from test_onnx_equals_torch import IMAGES, TEXTS, TOKENS, VIT, source_of, towers
 
 from wordsight.engines import graph
 from wordsight.engines.export_external import trace, write_traced
-from wordsight.engines.graph import quantise, quantise_matrix
-from wordsight.engines.graphs import build_graph, writes
+from wordsight.towers.graph.operators import quantise, quantise_matrix
+from wordsight.towers.graph.write import build_graph, writes
 from wordsight.weights.find import BUNDLED
 from wordsight.weights.folder import read_spec
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from wordsight.engines import graph
-from wordsight.engines.graphs import Source, build_graph, write_graph
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
+from wordsight.towers.graph.write import Source, build_graph, write_graph
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 
 VIT = ImageTowerSpec(size=32, width=64, layers=2, heads=2, patch=8)

@@ -15,10 +15,10 @@ from openclip_side import TEXT, VISION, both_ways, disturb, folder_of, make
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.external import TransformersTextTower
-from wordsight.towers.external_check import IMAGE_FIELDS, TEXT_FIELDS, full_config, text_options
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.transformers.options import IMAGE_FIELDS, TEXT_FIELDS, full_config, text_options
+from wordsight.towers.transformers.text import TransformersTextTower
 from wordsight.weights.checkpoint import Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import format as openclip

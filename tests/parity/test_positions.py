@@ -12,7 +12,7 @@ from compare import record
 from huggingface_side import PROCESSORS, clip_tokenizer, make, saved, siglip_tokenizer, small_merges
 from timm.layers import resample_abs_pos_embed
 
-from wordsight.towers.positions import RULES, resize_grid, resize_line
+from wordsight.towers.parts.resize import RULES, resize_grid, resize_line
 from wordsight.weights.formats.table import read_any
 from wordsight.weights.resize import resize_checkpoint
 from wordsight.weights.tensors import fit

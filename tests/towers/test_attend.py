@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wordsight.towers.parts import attend
+from wordsight.towers.parts.blocks import attend
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from wordsight.base.errors import ConfigError
-from wordsight.towers.angles import rotary_angles
-from wordsight.towers.eva import EvaTransformer
-from wordsight.towers.eva_shapes import check_eva
+from wordsight.towers.eva.module import EvaTransformer
+from wordsight.towers.eva.shapes import check_eva
+from wordsight.towers.parts.angles import rotary_angles
 from wordsight.towers.spec import ImageTowerSpec
 
 EVA = ImageTowerSpec(

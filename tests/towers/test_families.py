@@ -12,9 +12,9 @@ import torch
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.angles import rotary_angles
 from wordsight.towers.build import build
 from wordsight.towers.check import check_spec
+from wordsight.towers.parts.angles import rotary_angles
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec, hidden_width
 
 TEXT = TextTowerSpec(context_length=12, vocabulary_size=50, width=16, layers=2, heads=4)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from wordsight.base.errors import ConfigError
-from wordsight.towers.positions import RULES, Rule, resize_grid, resize_line
+from wordsight.towers.parts.resize import RULES, Rule, resize_grid, resize_line
 
 SIDES = [(7, 10), (10, 7), (16, 24), (24, 16), (14, 37), (37, 5), (3, 1), (1, 4), (2, 3), (16, 27)]
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from wordsight.towers.spec import ImageTowerSpec
-from wordsight.towers.vit import VisionTransformer
+from wordsight.towers.vit.module import VisionTransformer
 
 
 def test_the_tiered_stem():

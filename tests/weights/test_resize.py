@@ -8,10 +8,10 @@ import pytest
 from wordsight.base.errors import ConfigError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.external_check import TEXT_FIELDS
-from wordsight.towers.positions import RULES, resize_grid, resize_line
+from wordsight.towers.parts.resize import RULES, resize_grid, resize_line
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.transformers.options import TEXT_FIELDS
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.resize import resize_checkpoint
 

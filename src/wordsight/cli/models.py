@@ -114,7 +114,7 @@ def _show_values(prefix: str, values: dict[str, Any]) -> None:
 
     So are the fields that say nothing of a tower of another package, or of a finished graph.
     """
-    from wordsight.towers.external_check import MEANT
+    from wordsight.towers.transformers.options import MEANT
 
     meant = {"timm": MEANT, "transformers": MEANT, "onnx": FINISHED}.get(str(values.get("kind")))
     for key, value in values.items():

@@ -22,9 +22,8 @@ from wordsight.base.files import draft_folder, read_json, sweep, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine, needed_lengths
-from wordsight.engines.graph_mixed import worst_layers
-from wordsight.engines.graphs import TOWERS, Source, write_graph, writes
-from wordsight.engines.onnx_engine import PARITY, PRECISIONS, OnnxEngine, Precision, graph_path
+from wordsight.engines.layer_noise import worst_layers
+from wordsight.engines.onnx_engine import PARITY, OnnxEngine, graph_path
 from wordsight.engines.parity import (
     FP32_DIFFERENCE,
     ITSELF,
@@ -39,6 +38,8 @@ from wordsight.engines.parity import (
     some_texts,
 )
 from wordsight.text.open import open_tokenizer
+from wordsight.towers.graph.precision import PRECISIONS, Precision
+from wordsight.towers.graph.write import TOWERS, Source, write_graph, writes
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import (
     CARD,

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from wordsight.base.files import atomic_write
 from wordsight.base.optional import require
-from wordsight.engines.graph import APART, CONTRIB, WHOLE, half, quantise_matrix
-from wordsight.engines.onnx_engine import SUMS, Precision
 from wordsight.engines.parity import some_images, some_texts
+from wordsight.towers.graph.operators import APART, CONTRIB, WHOLE, half, quantise_matrix
+from wordsight.towers.graph.precision import SUMS, Precision
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers, read_fingerprint
 

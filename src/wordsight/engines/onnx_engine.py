@@ -9,7 +9,7 @@ The two graphs are opened when first used, each on its own: a text query never l
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,19 +21,17 @@ from wordsight.base.processor import cores, processor
 from wordsight.base.progress import notice
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
+from wordsight.towers.graph.precision import PRECISIONS, SUMS
 from wordsight.weights.folder import ENGINES, read_model_manifest
 from wordsight.weights.graphs import graph_files
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-Precision = Literal["int8", "fp32", "fp16"]
-PRECISIONS: tuple[Precision, ...] = ("int8", "fp32", "fp16")  # the preferred one first
 IMAGES = 8  # images at once: more do not fit the caches of a processor (docs/engines.md)
 MOST = 64  # images asked for at once: with more, progress would be shown too seldom
 TEXTS = 32  # texts at once
 PARITY = "parity.json"
-SUMS = "16-bit"  # what an int8 graph states as its "sums" when 16 bits hold those of two products, on any processor
 
 
 def graph_path(folder: Path, tower: str, precision: str) -> Path:

@@ -15,7 +15,7 @@ from wordsight.base.optional import resolve
 from wordsight.base.processor import processor
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine
-from wordsight.engines.onnx_engine import PRECISIONS
+from wordsight.towers.graph.precision import PRECISIONS
 from wordsight.towers.shapes import own
 from wordsight.weights.folder import WEIGHTS, ModelManifest, read_model_manifest
 

@@ -1,4 +1,4 @@
-"""Two towers: image encoders, the text transformer, their specs and the builder.
+"""Two towers: a folder for each family of image and text encoders, their specs as data, and the builder.
 
-`wordsight.towers.spec` is free of PyTorch; everything else here is PyTorch.
+Specs, checks, shapes and ONNX graphs are free of PyTorch; modules are PyTorch.
 """

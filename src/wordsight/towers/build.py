@@ -17,14 +17,14 @@ from wordsight.towers.two import TwoTowers
 # kind: (module:attribute, extra).  An image tower is made from (ImageTowerSpec, E) and turns pixels
 # (B, 3, S, S) into (B, E); a text tower from (TextTowerSpec, E) and turns token ids (B, L) into (B, E)
 IMAGE_TOWERS = {
-    "vit": ("wordsight.towers.vit:VisionTransformer", "train"),
-    "resnet": ("wordsight.towers.resnet:ModifiedResNet", "train"),
-    "eva": ("wordsight.towers.eva:EvaTransformer", "train"),
-    "timm": ("wordsight.towers.external:image_tower", "timm"),
-    "transformers": ("wordsight.towers.external:image_tower", "transformers"),
+    "vit": ("wordsight.towers.vit.module:VisionTransformer", "train"),
+    "resnet": ("wordsight.towers.resnet.module:ModifiedResNet", "train"),
+    "eva": ("wordsight.towers.eva.module:EvaTransformer", "train"),
+    "timm": ("wordsight.towers.timm.module:TimmImageTower", "timm"),
+    "transformers": ("wordsight.towers.transformers.image:TransformersImageTower", "transformers"),
 }
 TEXT_TOWERS = {  # beside "clip", which lies at the root of `TwoTowers`
-    "transformers": ("wordsight.towers.external:text_tower", "transformers"),
+    "transformers": ("wordsight.towers.transformers.text:TransformersTextTower", "transformers"),
 }
 
 

@@ -5,14 +5,16 @@ from dataclasses import fields
 from wordsight.base.errors import ConfigError
 from wordsight.images.check import check_preprocess
 from wordsight.text.padding import check_tokenizer
-from wordsight.towers.eva_shapes import check_eva
-from wordsight.towers.external_check import check_external_image, check_external_text
+from wordsight.towers.eva.shapes import check_eva
+from wordsight.towers.parts.rules import multiple, only, same
+from wordsight.towers.resnet.shapes import REDUCTION
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.timm.options import check_timm
+from wordsight.towers.transformers.options import check_transformers_image, check_transformers_text
 
 LARGEST = 10**7  # of any number in a spec: ten times the largest vocabulary in use
 DEEPEST = 1000  # of blocks, ten times the deepest tower in use
 RESNET_STAGES = 4
-RESNET_REDUCTION = 32  # pixels of the picture for each cell of the last grid, along one side
 
 VIT_ONLY = {"mlp": "plain", "inner_norm": False, "attention_bias": "all", "norm": "layer", "norm_order": "pre"}
 
@@ -36,16 +38,16 @@ def check_spec(spec: ModelSpec) -> None:
     _text(spec)
     _image(spec.image)
     if spec.image.projection == "none" and spec.image.kind in ("vit", "eva") and spec.image.pool != "queries":
-        _same("image.width", spec.image.width, "width (image.projection is none)", spec.width)
+        same("image.width", spec.image.width, "width (image.projection is none)", spec.width)
     if spec.image.kind == "vit" and spec.image.pool == "queries":
-        _multiple("width", spec.width, "image.pool_heads", spec.image.pool_heads or spec.image.heads)
+        multiple("width", spec.width, "image.pool_heads", spec.image.pool_heads or spec.image.heads)
     if spec.preprocess.resize == "patches":
         _patches(spec)
     else:
-        _same("preprocess.size", spec.preprocess.size, "image.size", spec.image.size)
+        same("preprocess.size", spec.preprocess.size, "image.size", spec.image.size)
     tokens = spec.tokenizer
-    _same("tokenizer.vocabulary_size", tokens.vocabulary_size, "text.vocabulary_size", spec.text.vocabulary_size)
-    _same("tokenizer.context_length", tokens.context_length, "text.context_length", spec.text.context_length)
+    same("tokenizer.vocabulary_size", tokens.vocabulary_size, "text.vocabulary_size", spec.text.vocabulary_size)
+    same("tokenizer.context_length", tokens.context_length, "text.context_length", spec.text.context_length)
     if spec.scale <= 0:
         raise ConfigError(f"scale = {spec.scale}", cure="give a number above 0")
     if (spec.loss == "sigmoid") != (spec.bias is not None):
@@ -58,16 +60,16 @@ def check_spec(spec: ModelSpec) -> None:
 def _text(spec: ModelSpec) -> None:
     text = spec.text
     if text.kind == "transformers":
-        check_external_text(text)
+        check_transformers_text(text)
     if text.kind != "clip":
         return
-    _multiple("text.width", text.width, "text.heads", text.heads)
+    multiple("text.width", text.width, "text.heads", text.heads)
     if text.mixer < 0 or (text.mixer and text.mixer % 2 == 0):
         raise ConfigError(f"text.mixer = {text.mixer}", cure="give an odd number, or 0 for none")
     if text.mixer and text.pool == "class":
         raise ConfigError(f'text.mixer = {text.mixer} with text.pool = "class"', cure='set text.pool = "end"')
     if text.projection == "none":
-        _same("text.width", text.width, "width (text.projection is none)", spec.width)
+        same("text.width", text.width, "width (text.projection is none)", spec.width)
     if spec.tokenizer.padding != "full" and reads_padding(text):
         raise ConfigError(
             f'tokenizer.padding = "{spec.tokenizer.padding}" with text.mask = "{text.mask}", text.pool = "{text.pool}"',
@@ -85,18 +87,20 @@ def reads_padding(text: TextTowerSpec) -> bool:
 
 
 def _image(image: ImageTowerSpec) -> None:
-    if image.kind in ("timm", "transformers"):
-        check_external_image(image)
+    if image.kind == "timm":
+        check_timm(image)
+    elif image.kind == "transformers":
+        check_transformers_image(image)
     elif image.kind == "resnet":
         _resnet(image)
     elif image.kind in ("vit", "eva"):
         if image.stages:
             raise ConfigError(f"image.stages = {list(image.stages)} in a vit", cure="leave it out, or set image.kind")
-        _multiple("image.width", image.width, "image.heads", image.heads)
+        multiple("image.width", image.width, "image.heads", image.heads)
         if image.patch < 1 or image.size < image.patch:  # what is beyond the last whole patch is not looked at
             raise ConfigError(f"image.size = {image.size} with image.patch = {image.patch}", cure="give a larger size")
         if image.rotary != "none":
-            _multiple("image.width / image.heads", image.width // image.heads, "4", 4)
+            multiple("image.width / image.heads", image.width // image.heads, "4", 4)
         if not 0.0 <= image.drop_path < 1.0:
             raise ConfigError(f"image.drop_path = {image.drop_path}", cure="give a share from 0 to below 1")
         if image.kind == "vit":
@@ -108,47 +112,47 @@ def _image(image: ImageTowerSpec) -> None:
 def _resnet(image: ImageTowerSpec) -> None:
     if len(image.stages) != RESNET_STAGES or min(image.stages) < 1:
         raise ConfigError(f"image.stages = {list(image.stages)}", cure="a resnet has four stages of one block or more")
-    _multiple("image.width", image.width, "2", 2)
-    _multiple("image.width * 32", image.width * 32, "image.heads", image.heads)
-    _multiple("image.size", image.size, "32", RESNET_REDUCTION)
+    multiple("image.width", image.width, "2", 2)
+    multiple("image.width * 32", image.width * 32, "image.heads", image.heads)
+    multiple("image.size", image.size, "32", REDUCTION)
 
 
 def _vit(image: ImageTowerSpec) -> None:
     if image.positions == "sincos":
-        _multiple("image.width", image.width, "4", 4)
+        multiple("image.width", image.width, "4", 4)
     if image.stem == "conv":
         if image.patch < 2 or image.patch & (image.patch - 1):
             raise ConfigError(
                 f"image.patch = {image.patch} with a conv stem", cure="use a power of two, for example 16"
             )
-        _multiple("image.size", image.size, "image.patch", image.patch)
-        _multiple("image.width", image.width, "4 * image.patch", 4 * image.patch)
-        _only("image.patch_bias", image.patch_bias, False, 'image.stem = "conv", which has one of its own')
+        multiple("image.size", image.size, "image.patch", image.patch)
+        multiple("image.width", image.width, "4 * image.patch", 4 * image.patch)
+        only("image.patch_bias", image.patch_bias, False, 'image.stem = "conv", which has one of its own')
     if image.stem == "tiered":
-        _multiple("image.patch", image.patch, "4", 4)
-        _multiple("image.size", image.size, "image.patch", image.patch)
-        _multiple("image.width", image.width, "4", 4)
-        _only("image.patch_bias", image.patch_bias, False, 'image.stem = "tiered", which has its own')
+        multiple("image.patch", image.patch, "4", 4)
+        multiple("image.size", image.size, "image.patch", image.patch)
+        multiple("image.width", image.width, "4", 4)
+        only("image.patch_bias", image.patch_bias, False, 'image.stem = "tiered", which has its own')
         if not 0 <= 2 * image.stem_padding < image.patch // 4:
             raise ConfigError(
                 f"image.stem_padding = {image.stem_padding}",
                 cure="give 0 or more, and less than an eighth of image.patch",
             )
     else:
-        _only("image.stem_padding", image.stem_padding, 0, f'image.stem = "{image.stem}"')
+        only("image.stem_padding", image.stem_padding, 0, f'image.stem = "{image.stem}"')
     if image.pool == "class":
-        _only("image.class_token", image.class_token, (None, True), 'image.pool = "class"')
-    _only("image.pool", image.pool, ("class", "mean", "attention", "queries"), 'image.kind = "vit"')
+        only("image.class_token", image.class_token, (None, True), 'image.pool = "class"')
+    only("image.pool", image.pool, ("class", "mean", "attention", "queries"), 'image.kind = "vit"')
     if image.pool == "attention":
         heads = image.pool_heads or image.heads
-        _multiple("image.width", image.width, "image.pool_heads", heads)
+        multiple("image.width", image.width, "image.pool_heads", heads)
     if image.pool == "queries":
-        _only("image.final_norm", image.final_norm, "pooled", 'image.pool = "queries"')
+        only("image.final_norm", image.final_norm, "pooled", 'image.pool = "queries"')
         if image.pool_queries < 1:
             raise ConfigError(f"image.pool_queries = {image.pool_queries}", cure="give 1 or more")
-    _only("image.rotary", image.rotary, ("none", "perception"), 'image.kind = "vit"')
+    only("image.rotary", image.rotary, ("none", "perception"), 'image.kind = "vit"')
     for name, value in VIT_ONLY.items():
-        _only(f"image.{name}", getattr(image, name), value, 'image.kind = "vit"')
+        only(f"image.{name}", getattr(image, name), value, 'image.kind = "vit"')
 
 
 def _patches(spec: ModelSpec) -> None:
@@ -156,30 +160,11 @@ def _patches(spec: ModelSpec) -> None:
     image, given = spec.image, 'preprocess.resize = "patches"'
     if image.kind in ("onnx", "transformers"):
         return
-    _only("image.kind", image.kind, "vit", given)
-    _only("image.stem", image.stem, "patch", given)
-    _only("image.positions", image.positions, "learned", given)
-    _only("image.rotary", image.rotary, "none", given)
-    _only("a class token", image.has_class_token, False, given)
-    _same("preprocess.patch", spec.preprocess.patch, "image.patch", image.patch)
+    only("image.kind", image.kind, "vit", given)
+    only("image.stem", image.stem, "patch", given)
+    only("image.positions", image.positions, "learned", given)
+    only("image.rotary", image.rotary, "none", given)
+    only("a class token", image.has_class_token, False, given)
+    same("preprocess.patch", spec.preprocess.patch, "image.patch", image.patch)
     if spec.preprocess.max_patches < 1:
         raise ConfigError(f"preprocess.max_patches = {spec.preprocess.max_patches}", cure="give 1 or more")
-
-
-def _only(name: str, value: object, allowed: object, where: str) -> None:
-    """`allowed` is one value or a tuple of them."""
-    choices = allowed if isinstance(allowed, tuple) else (allowed,)
-    if value not in choices:
-        said = " or ".join(repr(choice) for choice in choices if choice is not None)
-        raise ConfigError(f"{name} = {value!r} with {where}", cure=f"only {said} goes with it")
-
-
-def _multiple(name: str, value: int, of: str, divisor: int) -> None:
-    if divisor < 1 or value < 1 or value % divisor:
-        cure = f"make it a multiple of {divisor}" if divisor >= 1 else f"give {of} a value above 0"
-        raise ConfigError(f"{name} = {value} is not a multiple of {of} ({divisor})", cure=cure)
-
-
-def _same(name: str, value: int, other: str, expected: int) -> None:
-    if value != expected:
-        raise ConfigError(f"{name} = {value} but {other} = {expected}", cure="give both the same value")

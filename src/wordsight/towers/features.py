@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.parts import wide
-from wordsight.towers.reading import seen
+from wordsight.towers.clip_text.reading import seen
+from wordsight.towers.parts.blocks import wide
 from wordsight.towers.two import TwoTowers
 
 

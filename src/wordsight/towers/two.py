@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.mixer import TokenMixer
-from wordsight.towers.parts import LayerNorm, Stack, Transformer, init_like_clip, wide
-from wordsight.towers.reading import cut, pick, seen
+from wordsight.towers.clip_text.mixer import TokenMixer
+from wordsight.towers.clip_text.reading import cut, pick, seen
+from wordsight.towers.parts.blocks import LayerNorm, Stack, Transformer, init_like_clip, wide
 from wordsight.towers.spec import ModelSpec, hidden_width
 
 MAX_LOG_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5: logits are never scaled by more than 100

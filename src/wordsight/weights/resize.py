@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import ConfigError
-from wordsight.towers.check import RESNET_REDUCTION, check_spec
-from wordsight.towers.positions import RULES, Rule, resize_grid, resize_line
+from wordsight.towers.check import check_spec
+from wordsight.towers.parts.resize import RULES, Rule, resize_grid, resize_line
+from wordsight.towers.resnet.shapes import REDUCTION
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 from wordsight.weights.checkpoint import Checkpoint
 
@@ -91,7 +92,7 @@ def _resize_table(image: ImageTowerSpec, state: dict[str, Any], rule: Rule) -> N
         return
     name = NAMES[image.kind]
     table = np.asarray(state[name])
-    side = image.size // (RESNET_REDUCTION if image.kind == "resnet" else image.patch)
+    side = image.size // (REDUCTION if image.kind == "resnet" else image.patch)
     extra = int(image.has_class_token) if image.kind == "vit" else 1
     resized = resize_grid(table.reshape(-1, table.shape[-1]), side, extra=extra, rule=rule)
     state[name] = resized.reshape(*table.shape[:-2], *resized.shape)

@@ -14,7 +14,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError
 from wordsight.images.spec import PreprocessSpec
-from wordsight.towers.angles import rotary_angles
+from wordsight.towers.parts.angles import rotary_angles
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys

@@ -17,7 +17,8 @@ import numpy as np
 from wordsight.base.config import to_dict
 from wordsight.base.errors import ConfigError, FormatError, UsageError
 from wordsight.images.spec import HALF, PreprocessSpec
-from wordsight.towers.external_check import (
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.transformers.options import (
     IMAGE_FIELDS,
     TEXT_FIELDS,
     ImageOptions,
@@ -26,7 +27,6 @@ from wordsight.towers.external_check import (
     image_options,
     text_options,
 )
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.huggingface.folder import half, write_folder

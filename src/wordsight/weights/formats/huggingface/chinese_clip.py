@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import ConfigError, FormatError, UsageError
-from wordsight.towers.external_check import TEXT_FIELDS, TextOptions, full_config, text_options
 from wordsight.towers.spec import ModelSpec, TextTowerSpec
+from wordsight.towers.transformers.options import TEXT_FIELDS, TextOptions, full_config, text_options
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.huggingface import config as configs

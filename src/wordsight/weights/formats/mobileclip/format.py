@@ -150,7 +150,7 @@ def _vit(keys: Keys) -> dict[str, Array]:
 
 
 def _mixers(keys: Keys) -> dict[str, Array]:
-    """Return the convolution blocks around S0's text blocks as `wordsight.towers.mixer` has them; {} for the others."""
+    """Return the convolution blocks around S0's text blocks, as `clip_text/mixer.py` has them; {} for the others."""
     state: dict[str, Array] = {}
     owners = {name.partition(".token_mixer.")[0] for name in keys if ".token_mixer." in name and name.startswith(TEXT)}
     for index, owner in enumerate(sorted(owners, key=lambda name: int(name.rpartition(".")[2]))):

@@ -2,7 +2,7 @@
 
 open_clip fetches the `config.json` of a trunk from the hub by its name; here the trunks of the published models are
 known, so that nothing has to be fetched.  The figures are those of the files `config.json` under these names on the
-hub; fields that are not given have the defaults of `wordsight.towers.external_check`.
+hub; fields that are not given have the defaults of `wordsight.towers.transformers.options`.
 """
 
 from typing import Any

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.towers.positions import RULES, resize_grid, resize_line
+from wordsight.towers.parts.resize import RULES, resize_grid, resize_line
 from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, TextTowerSpec, hidden_width
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.config import ModelCfg, VisionCfg

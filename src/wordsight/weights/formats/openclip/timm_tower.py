@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.towers.external_check import TimmOptions, timm_options
 from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.timm.options import TimmOptions, timm_options
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.known_trunks import CONVNEXTS
 from wordsight.weights.formats.trunks.transformers_text import take_under

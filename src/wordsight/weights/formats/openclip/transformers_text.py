@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from wordsight.base.errors import ConfigError, FormatError, UsageError
-from wordsight.towers.external_check import (
+from wordsight.towers.spec import TextTowerSpec
+from wordsight.towers.transformers.options import (
     TEXT_FIELDS,
     WIDTHS,
     Pooler,
@@ -19,7 +20,6 @@ from wordsight.towers.external_check import (
     full_config,
     text_options,
 )
-from wordsight.towers.spec import TextTowerSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.known_trunks import known_trunk
 from wordsight.weights.formats.trunks.transformers_text import take_under, text_spec

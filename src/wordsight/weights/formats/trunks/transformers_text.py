@@ -7,8 +7,8 @@ state = take_under(keys, "text.transformer.", "text.proj.")
 from typing import Literal
 
 from wordsight.base.config import to_dict
-from wordsight.towers.external_check import DEPTHS, HEADS, WIDTHS, Pooler, TextOptions
 from wordsight.towers.spec import TextTowerSpec
+from wordsight.towers.transformers.options import DEPTHS, HEADS, WIDTHS, Pooler, TextOptions
 from wordsight.weights.checkpoint import Array, Keys
 
 # what older files hold although nothing in it is learned: tables of positions and masks

@@ -6,7 +6,7 @@ Su et al. 2021 ("RoFormer"), in two dimensions.  Shapes: B batch, H heads, T tok
 import torch
 from torch import Tensor, nn
 
-from wordsight.towers.parts import wide
+from wordsight.towers.parts.blocks import wide
 
 
 class Rotary(nn.Module):

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.angles import rotary_angles
-from wordsight.towers.parts import DropPath, LayerNorm, Stack, Transformer, grid_positions, wide
-from wordsight.towers.pool import ProbePool, QueryPool
-from wordsight.towers.rotary import Rotary
+from wordsight.towers.parts.angles import rotary_angles
+from wordsight.towers.parts.blocks import DropPath, LayerNorm, Stack, Transformer, grid_positions, wide
+from wordsight.towers.parts.pool import ProbePool, QueryPool
+from wordsight.towers.parts.rotary import Rotary
 from wordsight.towers.spec import ImageTowerSpec, hidden_width
 
 

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.angles import rotary_angles
-from wordsight.towers.parts import ACTIVATIONS, DropPath, LayerNorm, attend, wide
-from wordsight.towers.rotary import Rotary
+from wordsight.towers.parts.angles import rotary_angles
+from wordsight.towers.parts.blocks import ACTIVATIONS, DropPath, LayerNorm, attend, wide
+from wordsight.towers.parts.rotary import Rotary
 from wordsight.towers.spec import ImageTowerSpec, hidden_width
 
 STD = 0.02  # of weights at the start; baaivision/EVA, eva_vit_model.py

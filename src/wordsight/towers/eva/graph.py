@@ -6,11 +6,11 @@ Free of PyTorch.
 import numpy as np
 from onnx import TensorProto
 
-from wordsight.engines.graph import Array, Graph
-from wordsight.engines.graph_transformer import Weights, balance, paired, project, turned
-from wordsight.engines.graph_vit import mean_of_patches, patch_stem, with_class
-from wordsight.engines.positions import Angles, rotary
+from wordsight.towers.graph.operators import Array, Graph
+from wordsight.towers.graph.positions import Angles, rotary
+from wordsight.towers.graph.transformer import Weights, balance, paired, project, turned
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.vit.graph import mean_of_patches, patch_stem, with_class
 
 
 def eva_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:

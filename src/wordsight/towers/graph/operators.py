@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from wordsight.base.files import atomic_write
-from wordsight.engines.onnx_engine import Precision
+from wordsight.towers.graph.precision import Precision
 
 Array = NDArray[Any]
 

@@ -1,7 +1,7 @@
-"""What a tower from timm or transformers is told, typed and checked.  Free of PyTorch and of both packages.
+"""What a tower from transformers is built from, typed and checked.  Free of PyTorch and of transformers.
 
-    timm_options(spec.image).pool          # how the trunk is pooled
-    check_external_text(spec.text)         # ConfigError, before anything heavy is imported
+    text_options(spec.text).pooler         # how the trunk is pooled
+    check_transformers_text(spec.text)         # ConfigError, before anything heavy is imported
 
 `options` of `ImageTowerSpec` and `TextTowerSpec` hold these dataclasses as plain dicts.  The configuration of
 a transformers trunk is complete (no default of another package's version decides) and holds known fields only,
@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from wordsight.base.config import from_dict
 from wordsight.base.errors import ConfigError
+from wordsight.towers.parts.rules import check_size
 from wordsight.towers.spec import ImageTowerSpec, TextTowerSpec
 
 Pooler = Literal["mean", "max", "cls", "cls_last_hidden_state", "last"]
-HEAD_POOLS = ("abs_attn", "rot_attn")  # attention pooling that belongs to the head, not to the trunk
 
 BERT = {
     "vocab_size": 30522,
@@ -121,23 +121,6 @@ POOLING_LAYERS = ("bert", "roberta", "xlm-roberta", "camembert")  # the types th
 
 
 @dataclass(frozen=True, slots=True)
-class TimmOptions:
-    """A trunk of timm and the head behind it, as open_clip puts them together.
-
-    `pool` is timm's global pooling, "" leaves the trunk's own; "abs_attn" and "rot_attn" pool in the head
-    with attention. `projection`: "linear" or "mlp" in the head (`projection_bias`: the last layer has a
-    bias), "trunk": the trunk's own classifier has the space's width, "none": the trunk's features are the
-    embedding. `drop` and the spec's `drop_path` act while training. `arguments` go to `timm.create_model`.
-    """
-
-    pool: str = ""
-    projection: Literal["linear", "mlp", "trunk", "none"] = "linear"
-    projection_bias: bool = False
-    drop: float = 0.0
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class ImageOptions:
     """An image trunk of transformers: its configuration; the mean of its last feature map is the embedding."""
 
@@ -163,11 +146,6 @@ class TextOptions:
     name: str = ""
 
 
-def timm_options(spec: ImageTowerSpec) -> TimmOptions:
-    """Return the options of an image tower of kind "timm"; unknown ones are a `ConfigError`."""
-    return from_dict(TimmOptions, spec.options, where="image.options.")
-
-
 def image_options(spec: ImageTowerSpec) -> ImageOptions:
     """Return the options of an image tower of kind "transformers"; unknown ones are a `ConfigError`."""
     return from_dict(ImageOptions, spec.options, where="image.options.")
@@ -178,23 +156,13 @@ def text_options(spec: TextTowerSpec) -> TextOptions:
     return from_dict(TextOptions, spec.options, where="text.options.")
 
 
-def check_external_image(spec: ImageTowerSpec) -> None:
-    """Raise `ConfigError` when an image tower of kind "timm" or "transformers" cannot be built as it says."""
-    if spec.size < 1:
-        raise ConfigError(f"image.size = {spec.size}", cure="give the side of the pictures in pixels")
-    if spec.kind == "timm":
-        if not spec.trunk:
-            raise ConfigError('image.trunk = "" with image.kind = "timm"', cure="name an architecture of timm")
-        if ":" in spec.trunk or "/" in spec.trunk:
-            raise ConfigError(
-                f"image.trunk = {spec.trunk!r} is an address", cure="name an architecture of timm; nothing is fetched"
-            )
-        timm_options(spec)
-        return
+def check_transformers_image(spec: ImageTowerSpec) -> None:
+    """Raise `ConfigError` when the image tower cannot be built as it says."""
+    check_size(spec.size)
     _check_config(image_options(spec).config, IMAGE_FIELDS, spec.trunk, "image")
 
 
-def check_external_text(spec: TextTowerSpec) -> None:
+def check_transformers_text(spec: TextTowerSpec) -> None:
     """Raise `ConfigError` when a text tower of kind "transformers" cannot be built as it says."""
     options = text_options(spec)
     _check_config(options.config, TEXT_FIELDS, spec.trunk, "text")

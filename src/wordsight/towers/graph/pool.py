@@ -7,8 +7,8 @@ hundredth of its work, and in float32 in every precision.
 
 import numpy as np
 
-from wordsight.engines.graph import Array, Graph
-from wordsight.engines.graph_transformer import Weights, layer_norm, linear
+from wordsight.towers.graph.operators import Array, Graph
+from wordsight.towers.graph.transformer import Weights, layer_norm, linear
 from wordsight.towers.spec import ImageTowerSpec
 
 POOL = "visual.attn_pool."

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from wordsight.base.errors import FormatError
-from wordsight.engines.graph import EPSILON, Array, Graph
-from wordsight.engines.positions import Angles
+from wordsight.towers.graph.operators import EPSILON, Array, Graph
+from wordsight.towers.graph.positions import Angles
 from wordsight.towers.spec import Activation, Projection
 
 LARGEST = 4.0  # how many deviations a normed channel is taken to reach, for balancing

@@ -14,10 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wordsight.towers.resnet.shapes import EXPANSION, REDUCTION
 from wordsight.towers.spec import ImageTowerSpec
-
-EXPANSION = 4  # channels of a bottleneck's output for each of its inner ones (He et al. 2016)
-REDUCTION = 32  # pixels of the picture for each cell of the last grid, along one side
 
 
 class Bottleneck(nn.Module):

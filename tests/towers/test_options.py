@@ -7,9 +7,10 @@ import pytest
 from wordsight.base.errors import ConfigError, MissingExtra
 from wordsight.towers.build import build
 from wordsight.towers.check import check_spec
-from wordsight.towers.external import image_tower, text_tower
-from wordsight.towers.external_check import IMAGE_FIELDS, TEXT_FIELDS, full_config
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.timm.module import TimmImageTower
+from wordsight.towers.transformers.options import IMAGE_FIELDS, TEXT_FIELDS, full_config
+from wordsight.towers.transformers.text import TransformersTextTower
 
 TIMM = ImageTowerSpec(kind="timm", trunk="test_convnext", options={"projection": "linear"})
 BERT = TEXT_FIELDS["bert"] | {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 40}
@@ -63,22 +64,22 @@ def test_text_towers_that_cannot_be_built(change, message):
 
 def test_a_trunk_must_have_the_width_of_the_space():
     with pytest.raises(ConfigError, match="image.trunk has 64 features but width = 48"):
-        image_tower(replace(TIMM, options={"projection": "none", "pool": "avg"}), 48)
+        TimmImageTower(replace(TIMM, options={"projection": "none", "pool": "avg"}), 48)
     with pytest.raises(ConfigError, match="text.trunk has 32 features but width = 48"):
-        text_tower(replace(TEXT, options={"config": BERT, "projection": "none"}), 48)
+        TransformersTextTower(replace(TEXT, options={"config": BERT, "projection": "none"}), 48)
 
 
 def test_a_name_that_timm_does_not_know():
     with pytest.raises(ConfigError, match="no architecture 'convnext_unheard_of'"):
-        image_tower(replace(TIMM, trunk="convnext_unheard_of"), 48)
+        TimmImageTower(replace(TIMM, trunk="convnext_unheard_of"), 48)
 
 
 def test_an_absent_package_names_the_install_command(monkeypatch):
     import sys
 
     for name, extra, build_one in (
-        ("timm", "timm", lambda: image_tower(TIMM, 48)),
-        ("transformers", "transformers", lambda: text_tower(TEXT, 48)),
+        ("timm", "timm", lambda: TimmImageTower(TIMM, 48)),
+        ("transformers", "transformers", lambda: TransformersTextTower(TEXT, 48)),
     ):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(MissingExtra, match=rf"pip install 'wordsight\[{extra}\]'"):

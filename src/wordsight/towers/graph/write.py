@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
-from wordsight.engines.graph import Array, Graph
-from wordsight.engines.graph_eva import eva_graph
-from wordsight.engines.graph_resnet import resnet_graph
-from wordsight.engines.graph_text import text_graph
-from wordsight.engines.graph_transformer import Weights
-from wordsight.engines.graph_vit import vit_graph
-from wordsight.engines.onnx_engine import SUMS, Precision
+from wordsight.towers.clip_text.graph import text_graph
+from wordsight.towers.eva.graph import eva_graph
+from wordsight.towers.graph.operators import Array, Graph
+from wordsight.towers.graph.precision import SUMS, Precision
+from wordsight.towers.graph.transformer import Weights
+from wordsight.towers.resnet.graph import resnet_graph
 from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.graph import vit_graph
 
 Write = Callable[[Graph, Weights, ModelSpec], None]
 IMAGES: dict[str, Write] = {"vit": vit_graph, "resnet": resnet_graph, "eva": eva_graph}

@@ -1,12 +1,13 @@
 """What EVA's image tower holds, and which values of a spec it can have.  Free of PyTorch.
 
-Names and layout are described in docs/towers.md; the tower itself is `wordsight.towers.eva`.
+Names and layout are described in docs/towers.md; the tower itself is `wordsight.towers.eva.module`.
 """
 
-from wordsight.base.errors import ConfigError
-from wordsight.towers.spec import ImageTowerSpec, hidden_width
+from collections.abc import Iterator
 
-Shape = tuple[int, ...]
+from wordsight.base.errors import ConfigError
+from wordsight.towers.parts.shapes import Item, Shape, linear_shapes
+from wordsight.towers.spec import ImageTowerSpec, hidden_width
 
 # what an EVA tower can be built with; other fields are free
 ALLOWED = {
@@ -32,8 +33,8 @@ def check_eva(image: ImageTowerSpec) -> None:
             raise ConfigError(f'image.{name} = {value!r} with image.kind = "eva"', cure=f"only {said} goes with it")
 
 
-def eva_shapes(image: ImageTowerSpec, width: int) -> dict[str, Shape]:
-    """Return every parameter of the tower (without "visual.") with its shape; `width` is the shared space's."""
+def eva_shapes(image: ImageTowerSpec, width: int) -> Iterator[Item]:
+    """Yield every parameter of the tower (without "visual."); `width` is the shared space's."""
     inner = image.width
     side = image.size // image.patch
     shapes: dict[str, Shape] = {
@@ -46,9 +47,11 @@ def eva_shapes(image: ImageTowerSpec, width: int) -> dict[str, Shape]:
         for name, shape in _block(image).items():
             shapes[f"blocks.{block}.{name}"] = shape
     shapes |= _norm(image, "norm", inner)
+    yield from shapes.items()
     if image.projection == "matrix":
-        return shapes | {"proj": (inner, width)}
-    return shapes | {"head.weight": (width, inner), "head.bias": (width,)}
+        yield "proj", (inner, width)
+    else:
+        yield from linear_shapes("head", width, inner)
 
 
 def _block(image: ImageTowerSpec) -> dict[str, Shape]:

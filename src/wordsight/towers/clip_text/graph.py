@@ -6,8 +6,8 @@ Free of PyTorch.
 import numpy as np
 from onnx import TensorProto
 
-from wordsight.engines.graph import Graph
-from wordsight.engines.graph_transformer import Reading, Stack, Weights, layer_norm, linear, project, transformer
+from wordsight.towers.graph.operators import Graph
+from wordsight.towers.graph.transformer import Reading, Stack, Weights, layer_norm, linear, project, transformer
 from wordsight.towers.spec import ModelSpec, TextTowerSpec
 
 HIDDEN = -1e9  # added to a score before softmax: that token is not seen
@@ -52,7 +52,7 @@ def text_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
 
 
 def _mixer(graph: Graph, weights: Weights, x: str, name: str, text: TextTowerSpec) -> str:
-    """Add convolutions over neighbouring tokens, (B, L, D) to (B, L, D); see `wordsight.towers.mixer`."""
+    """Add convolutions over neighbouring tokens, (B, L, D) to (B, L, D); see `wordsight.towers.clip_text.mixer`."""
 
     def convolved(value: str, part: str) -> str:
         kernel, bias = (graph.constant(weights.take(f"{name}.{part}.{end}")) for end in ("weight", "bias"))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.parts import LayerNorm, Mlp, attend
+from wordsight.towers.parts.blocks import LayerNorm, Mlp, attend
 from wordsight.towers.spec import ImageTowerSpec, hidden_width
 
 

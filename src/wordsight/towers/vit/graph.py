@@ -7,11 +7,11 @@ stretched inside the graph.  Free of PyTorch.
 import numpy as np
 from onnx import TensorProto
 
-from wordsight.engines.graph import EPSILON, Array, Graph
-from wordsight.engines.graph_pool import probe_pool, query_pool
-from wordsight.engines.graph_transformer import Reading, Stack, Weights, layer_norm, project, transformer
-from wordsight.engines.positions import rotary, sincos
 from wordsight.images.spec import PreprocessSpec
+from wordsight.towers.graph.operators import EPSILON, Array, Graph
+from wordsight.towers.graph.pool import probe_pool, query_pool
+from wordsight.towers.graph.positions import rotary, sincos
+from wordsight.towers.graph.transformer import Reading, Stack, Weights, layer_norm, project, transformer
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 
 GROUP = 8  # channels of a group in the conv stem's norms (towers/vit.py)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.towers.angles import rotary_angles
+from wordsight.towers.parts.angles import rotary_angles
 from wordsight.towers.spec import ImageTowerSpec
 
 Array = NDArray[Any]

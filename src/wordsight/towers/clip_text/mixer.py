@@ -7,7 +7,7 @@ training puts around each convolution folded into it.
 
 from torch import Tensor, nn
 
-from wordsight.towers.parts import Mlp
+from wordsight.towers.parts.blocks import Mlp
 from wordsight.towers.spec import Activation
 
 

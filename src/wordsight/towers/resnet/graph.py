@@ -8,10 +8,10 @@ for all channels of a feature map, which no layer norm has levelled, would cost 
 import numpy as np
 from onnx import TensorProto
 
-from wordsight.engines.graph import EPSILON, Array, Graph
-from wordsight.engines.graph_transformer import Weights
-from wordsight.engines.graph_vit import normalised
+from wordsight.towers.graph.operators import EPSILON, Array, Graph
+from wordsight.towers.graph.transformer import Weights
 from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.graph import normalised
 
 
 def resnet_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:

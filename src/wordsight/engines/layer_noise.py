@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wordsight.engines.graph import Array, Graph
-from wordsight.engines.graphs import Source, fill
+from wordsight.towers.graph.operators import Array, Graph
+from wordsight.towers.graph.write import Source, fill
 
 
 class MeasuringGraph(Graph):

@@ -1,0 +1,1 @@
+"""The native text transformer: CLIP's, SigLIP's, CoCa's, MobileCLIP's."""

@@ -1,0 +1,1 @@
+"""EVA's vision transformers."""

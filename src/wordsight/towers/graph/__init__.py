@@ -1,0 +1,1 @@
+"""ONNX graphs under construction: operators, and the parts that several towers are made of.  Free of PyTorch."""

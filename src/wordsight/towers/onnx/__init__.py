@@ -1,0 +1,1 @@
+"""Towers that are finished ONNX graphs, run as they are."""

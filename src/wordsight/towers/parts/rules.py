@@ -1,0 +1,30 @@
+"""What the checks of several towers ask of the numbers in a spec; each raises `ConfigError`.  Free of PyTorch."""
+
+from wordsight.base.errors import ConfigError
+
+
+def check_size(size: int) -> None:
+    """Refuse an image size below one pixel."""
+    if size < 1:
+        raise ConfigError(f"image.size = {size}", cure="give the side of the pictures in pixels")
+
+
+def only(name: str, value: object, allowed: object, where: str) -> None:
+    """Refuse a value that does not go with another; `allowed` is one value or a tuple of them."""
+    choices = allowed if isinstance(allowed, tuple) else (allowed,)
+    if value not in choices:
+        said = " or ".join(repr(choice) for choice in choices if choice is not None)
+        raise ConfigError(f"{name} = {value!r} with {where}", cure=f"only {said} goes with it")
+
+
+def multiple(name: str, value: int, of: str, divisor: int) -> None:
+    """Refuse a value that is not a positive multiple of another."""
+    if divisor < 1 or value < 1 or value % divisor:
+        cure = f"make it a multiple of {divisor}" if divisor >= 1 else f"give {of} a value above 0"
+        raise ConfigError(f"{name} = {value} is not a multiple of {of} ({divisor})", cure=cure)
+
+
+def same(name: str, value: int, other: str, expected: int) -> None:
+    """Refuse two values that are not the same."""
+    if value != expected:
+        raise ConfigError(f"{name} = {value} but {other} = {expected}", cure="give both the same value")

@@ -1,0 +1,1 @@
+"""Image towers whose trunk is timm's."""

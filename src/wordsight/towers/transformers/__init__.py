@@ -1,0 +1,1 @@
+"""Image and text towers whose trunk is transformers'."""
