@@ -70,27 +70,27 @@ def _classes(args: Namespace) -> list[str]:
     return names
 
 
-def _find(places: Iterable[str]) -> list[Path]:
+def _find(patterns: Iterable[str]) -> list[Path]:
     """Return the images that files, folders and globs stand for, in order and each once."""
-    found: dict[Path, None] = {}
-    for place in places:
-        paths = list(_expand(place))
+    images: dict[Path, None] = {}
+    for pattern in patterns:
+        paths = list(_expand(pattern))
         if not paths:
-            raise NotFound(f"no pictures at {place}", cure="check the path; a glob has to match files")
-        found.update(dict.fromkeys(paths))
-    return list(found)
+            raise NotFound(f"no pictures at {pattern}", cure="check the path; a glob has to match files")
+        images.update(dict.fromkeys(paths))
+    return list(images)
 
 
-def _expand(place: str) -> Iterator[Path]:
+def _expand(pattern: str) -> Iterator[Path]:
     from wordsight.images.files import find_images, is_image_name
 
-    path = Path(place)
+    path = Path(pattern)
     if path.is_dir():
         yield from find_images(path)
     elif path.is_file():
         yield path
     else:
-        for match in map(Path, sorted(glob.glob(place, recursive=True))):
+        for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
             if match.is_dir():
                 yield from find_images(match)
             elif is_image_name(match):

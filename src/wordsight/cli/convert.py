@@ -96,7 +96,7 @@ def to_onnx(location: "ModelLocation", args: Namespace) -> int:
 
 
 def checkpoint_of(location: "ModelLocation", args: Namespace) -> "Checkpoint":
-    """Return the model in memory, with what was said on the command line."""
+    """Return the model in memory, with what the command line says."""
     from wordsight.weights.folder import read_checkpoint
     from wordsight.weights.formats.table import read_any
 
@@ -112,8 +112,8 @@ def checkpoint_of(location: "ModelLocation", args: Namespace) -> "Checkpoint":
             for name, array in checkpoint.state.items()
         }
         checkpoint = replace(checkpoint, state=halves)
-    for sentence in checkpoint.assumed:
-        notice(f"assumed: {sentence}")
+    for assumption in checkpoint.assumed:
+        notice(f"assumed: {assumption}")
     return checkpoint
 
 
@@ -149,6 +149,6 @@ def changed(checkpoint: "Checkpoint", assignments: Sequence[str]) -> "Checkpoint
     others = [text for text in assignments if text not in sizes]
     spec = from_dict(ModelSpec, override(to_dict(checkpoint.spec), others))
     check_spec(spec)
-    said = [f"--set {text.partition('=')[0].strip()}=" for text in others]
-    assumed = tuple(sentence for sentence in checkpoint.assumed if not any(name in sentence for name in said))
+    names = [f"--set {text.partition('=')[0].strip()}=" for text in others]
+    assumed = tuple(assumption for assumption in checkpoint.assumed if not any(name in assumption for name in names))
     return replace(checkpoint, spec=spec, assumed=assumed)

@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
         raise UsageError(
             f"--scenes {args.scenes} --seed {args.seed}", cure=f"give at least {LEAST_SCENES} scenes, seed 0 or more"
         )
-    require("torch", extra="train")  # told before anything is drawn
+    require("torch", extra="train")  # refused before anything is drawn
     settings = {"seed": args.seed, "scenes": args.scenes, "changes": args.changes}
     notebook = open_notebook(args.folder.absolute(), settings, fresh=args.fresh)
     try:

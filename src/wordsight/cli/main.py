@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 VERBS = {  # verb: (module, what it does)
     "demo": ("wordsight.cli.demo", "the whole story: learn, measure, classify and search, from nothing"),
-    "search": ("wordsight.cli.search", "find pictures by words, by another picture, or by a mixture"),
-    "index": ("wordsight.cli.index", "build or bring up to date the library of a place"),
-    "classify": ("wordsight.cli.classify", "tell which of your classes each picture shows"),
+    "search": ("wordsight.cli.search", "find pictures by text, by another picture, or by a mixture"),
+    "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
+    "classify": ("wordsight.cli.classify", "name which of your classes each picture shows"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many pictures and texts"),
     "data": ("wordsight.cli.data", "pack, check or count a data set"),
     "train": ("wordsight.cli.train", "learn two towers from pictures with captions"),
@@ -94,16 +94,16 @@ def take_apart(argv: Sequence[str]) -> Call:
     valued = {option.name for option in EVERYWHERE if option.metavar}
     known = {option.name for option in EVERYWHERE}
     verb, moved, rest = "", [], []
-    words = iter(argv)
-    for word in words:
-        if word == "--":
-            rest += [word, *words]
-        elif word.partition("=")[0] in known:
-            moved += [word, *([_value(word, words)] if word in valued else [])]
-        elif not verb and not word.startswith("-"):
-            verb = word
+    parts = iter(argv)
+    for part in parts:
+        if part == "--":
+            rest += [part, *parts]
+        elif part.partition("=")[0] in known:
+            moved += [part, *([_value(part, parts)] if part in valued else [])]
+        elif not verb and not part.startswith("-"):
+            verb = part
         else:
-            rest.append(word)
+            rest.append(part)
     return Call(verb, moved + rest)
 
 
@@ -148,7 +148,7 @@ def _run(argv: list[str]) -> int:
         raise UsageError(f"no verb {call.verb!r}", cure=_near(call.verb))
     try:
         args = verb_parser(call.verb).parse_args(call.arguments)
-    except SystemExit as exit:  # argparse has said why: --help is 0, a wrong argument 2
+    except SystemExit as exit:  # argparse has printed why: --help is 0, a wrong argument 2
         return int(exit.code or 0)
     set_quiet(args.quiet)
     if args.offline:
@@ -157,8 +157,8 @@ def _run(argv: list[str]) -> int:
     return status
 
 
-def _value(option: str, words: Iterator[str]) -> str:
-    value = next(words, None)
+def _value(option: str, parts: Iterator[str]) -> str:
+    value = next(parts, None)
     if value is None:
         raise UsageError(f"{option} needs a value", cure="see wordsight --help")
     return value

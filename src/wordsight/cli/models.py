@@ -79,12 +79,12 @@ def _row(name: str) -> Any:
     """Print what the catalogue knows of a name, and return the row."""
     from wordsight.weights.names import address, catalogue
 
-    place = address(name)
-    row = next((row for row in catalogue() if place is not None and row.name == place.name), None)
+    location = address(name)
+    row = next((row for row in catalogue() if location is not None and row.name == location.name), None)
     if row is not None:
         accuracy = "not published" if row.imagenet is None else f"{row.imagenet} % zero-shot top-1 ({row.source})"
         size = "" if row.parameters is None else f", {row.parameters:g} million parameters"
-        print(f"{'name':20}{row.name}\n{'hub':20}{place}\n{'licence':20}{row.licence}")
+        print(f"{'name':20}{row.name}\n{'hub':20}{location}\n{'licence':20}{row.licence}")
         print(f"{'ImageNet':20}{accuracy}\n{'towers':20}pictures of {row.size} pixels, width {row.width}{size}")
     return row
 
@@ -102,8 +102,8 @@ def _show_folder(folder: Path) -> None:
             _show_values("", value)
         else:
             print(f"{key:20}{_plain(value)}")
-    for sentence in manifest.assumed:
-        print(f"{'assumed':20}{sentence}")
+    for assumption in manifest.assumed:
+        print(f"{'assumed':20}{assumption}")
     card = folder / CARD
     if card.is_file():
         print(f"\n{card.read_text(encoding='utf-8').rstrip()}")
@@ -136,12 +136,12 @@ def _fetch(name: str) -> int:
     from wordsight.weights.hub import fetch
     from wordsight.weights.names import address, near
 
-    place = address(name)
-    if place is None:
+    location = address(name)
+    if location is None:
         close = near(name)
         raise UnknownModel(
             f"no public model {name!r}", cure=f"did you mean {' or '.join(close)}?" if close else "see wordsight models"
         )
-    fetch(place, refresh=True)
+    fetch(location, refresh=True)
     print(_line(find_model(name)))
     return 0

@@ -1,4 +1,4 @@
-"""Recorded answers as HTML: measured bars, the grid of pairs, guesses with their shares, images found by a query."""
+"""Recorded answers as HTML: measured bars, the grid of pairs, guesses with their shares, images of a query."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -25,8 +25,8 @@ Answers = Sequence[Mapping[str, Any]]
 
 def measures(results: Mapping[str, Result]) -> str:
     """Return one bar for each of `MEASURES` that was measured."""
-    found = [(label, results[name]) for name, label in MEASURES.items() if name in results]
-    bars = [Bar(label, result.value, result.interval, _chance(result)) for label, result in found]
+    labelled = [(label, results[name]) for name, label in MEASURES.items() if name in results]
+    bars = [Bar(label, result.value, result.interval, _chance(result)) for label, result in labelled]
     return interval_bars(bars, title="accuracy on scenes of held-out pairs") if bars else ""
 
 
@@ -45,8 +45,8 @@ def pair_grid(results: Mapping[str, Result], *, colours: Sequence[str], shapes: 
         cells = "".join(_grid_cell(results.get(f"{PAIR}{colour} {shape}")) for shape in shapes)
         rows.append(f"<tr><th>{escape(colour)}</th>{cells}</tr>")
     grid = f'<table class="grid">{"".join(rows)}</table>'
-    said = "Pairs with a figure were never shown; the others were learned from."
-    return f"<h3>Right, pair by pair</h3>{box(grid)}{note(said)}"
+    caption = "Pairs with a figure were never shown; the others were learned from."
+    return f"<h3>Right, pair by pair</h3>{box(grid)}{note(caption)}"
 
 
 def _grid_cell(result: Result | None) -> str:
@@ -67,9 +67,9 @@ def _guess(folder: Path, answer: Mapping[str, Any]) -> str:
     right = answer["guesses"][0]["name"] == truth
     kind, sign = ("right-word", "✓") if right else ("wrong-word", "✗")
     verdict = f'<span class="{kind}">{sign} {escape(truth)}</span>'
-    chances = "".join(_share(guess["name"], guess["share"]) for guess in answer["guesses"])
+    shares = "".join(_share(guess["name"], guess["share"]) for guess in answer["guesses"])
     shown = image(folder / answer["image"], truth)
-    return f'<div class="guess">{shown}<div>{verdict}<div class="chances">{chances}</div></div></div>'
+    return f'<div class="guess">{shown}<div>{verdict}<div class="chances">{shares}</div></div></div>'
 
 
 def _share(name: str, share: float) -> str:
@@ -78,7 +78,7 @@ def _share(name: str, share: float) -> str:
 
 
 def searches(folder: Path, answers: Answers, kind: str) -> str:
-    """Return the queries of a kind, each with the images that were found."""
+    """Return the queries of a kind, each with the images it returned."""
     wide = " wide" if kind == "photos" else ""
     return "".join(
         f'<div class="query"><q>{escape(answer["query"])}</q> <span>{escape(answer.get("aside", ""))}</span></div>'

@@ -89,8 +89,8 @@ def _towers(folder: Path) -> str:
     matrix = np.load(folder / "matrices" / steps[-1]["matrix"])[: len(pairs), : len(pairs)]
     images = [folder / pair["image"] for pair in pairs]
     figure = towers_figure(matrix, images=images, captions=[pair["caption"] for pair in pairs])
-    said = f"Cosines after {steps[-1]['step']:,} steps. In training no such colour was seen with such a shape."
-    return section("Two towers, one space", box(figure), note(said), text=_LESSON)
+    caption = f"Cosines after {steps[-1]['step']:,} steps. In training no such colour was seen with such a shape."
+    return section("Two towers, one space", box(figure), note(caption), text=_LESSON)
 
 
 def _matrices(folder: Path) -> str:
@@ -99,8 +99,8 @@ def _matrices(folder: Path) -> str:
         matrix = np.load(folder / "matrices" / line["matrix"])
         right = int((matrix.argmax(axis=1) == np.arange(len(matrix))).sum())
         figure = heatmap(matrix, cell=max(6, PANEL // len(matrix)), title=f"cosines at step {line['step']}")
-        said = f"<b>step {line['step']:,}</b><br>{right} of {len(matrix)} pictures nearest to their own caption"
-        panels.append(f"<figure>{figure}<figcaption>{said}</figcaption></figure>")
+        caption = f"<b>step {line['step']:,}</b><br>{right} of {len(matrix)} pictures nearest to their own caption"
+        panels.append(f"<figure>{figure}<figcaption>{caption}</figcaption></figure>")
     small = f'<div class="small">{"".join(panels)}</div>' if panels else ""
     return section("The matrix sharpens", box(small), text=_SHARPENS)
 
@@ -131,9 +131,9 @@ def _unseen(story: Story, results: Results) -> str:
 def _photos(folder: Path, story: Story) -> str:
     if "photos" not in story:
         return ""
-    found = searches(folder, lines_of(folder / "answers.jsonl"), "photos")
-    said = story["photos"][:1].upper() + story["photos"][1:]
-    return section("Real photos", note(f"{said}."), found, text=_PHOTOS)
+    cards = searches(folder, lines_of(folder / "answers.jsonl"), "photos")
+    caption = story["photos"][:1].upper() + story["photos"][1:]
+    return section("Real photos", note(f"{caption}."), cards, text=_PHOTOS)
 
 
 def _settings(story: Story) -> str:

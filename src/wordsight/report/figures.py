@@ -91,9 +91,9 @@ def _grid(frame: Frame, *, percent: bool) -> str:
     for y in ticks(*frame.y, 5):
         x0, height = frame.at(frame.x[0], y)
         x1, _ = frame.at(frame.x[1], y)
-        said = f"{100 * y:.0f} %" if percent else short(y)
+        label = f"{100 * y:.0f} %" if percent else short(y)
         parts.append(f'<path class="rule" d="M{x0} {height}H{x1}"/>')
-        parts.append(f'<text x="{x0 - 6}" y="{height + 4}" class="end soft">{said}</text>')
+        parts.append(f'<text x="{x0 - 6}" y="{height + 4}" class="end soft">{label}</text>')
     for x in ticks(*frame.x, 6):
         across, base = frame.at(x, frame.y[0])
         parts.append(f'<text x="{across}" y="{base + 16}" class="mid soft">{x:,.0f}</text>')
@@ -175,12 +175,12 @@ def interval_bars(bars: Sequence[Bar], *, title: str) -> str:
 
 
 def _aside(bar: Bar) -> str:
-    said = []
+    notes = []
     if bar.interval:
-        said.append(f"{100 * bar.interval[0]:.1f} to {100 * bar.interval[1]:.1f}")
+        notes.append(f"{100 * bar.interval[0]:.1f} to {100 * bar.interval[1]:.1f}")
     if bar.chance is not None:
-        said.append(f"chance {100 * bar.chance:.1f} %")
-    return ", ".join(said)
+        notes.append(f"chance {100 * bar.chance:.1f} %")
+    return ", ".join(notes)
 
 
 def _svg(inside: str, width: float, height: float, title: str) -> str:

@@ -3,7 +3,7 @@
     text = page("Title", lead="...", blocks=[section("Curves", figure), ...])
 
 Every function returns HTML; text that comes from outside is escaped here, so callers hand in plain text where the
-parameter is called `text` or `words`, and HTML where it is called `block`.  Nothing is loaded from anywhere.
+parameter is called `text` or `alt`, and HTML where it is called `block`.  Nothing is loaded from anywhere.
 """
 
 import base64
@@ -33,8 +33,8 @@ def section(heading: str, *blocks: str, text: str = "") -> str:
     """Return a headed part of the page, or nothing when all its blocks are empty."""
     if not any(blocks):
         return ""
-    said = f"<p>{escape(text)}</p>" if text else ""
-    return f"<section><h2>{escape(heading)}</h2>{said}{''.join(blocks)}</section>"
+    intro = f"<p>{escape(text)}</p>" if text else ""
+    return f"<section><h2>{escape(heading)}</h2>{intro}{''.join(blocks)}</section>"
 
 
 def box(block: str) -> str:
@@ -62,9 +62,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def image(path: Path, words: str) -> str:
-    """Return an `<img>` with the file inside it; `words` say what it shows."""
-    return f'<img src="{address(path)}" alt="{escape(words)}" loading="lazy">'
+def image(path: Path, alt: str) -> str:
+    """Return an `<img>` with the file inside it; `alt` says what it shows."""
+    return f'<img src="{address(path)}" alt="{escape(alt)}" loading="lazy">'
 
 
 def address(path: Path) -> str:

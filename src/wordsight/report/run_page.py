@@ -15,7 +15,7 @@ from wordsight.report.figures import Curve, line_chart
 from wordsight.report.page import box, note, page, section, table
 from wordsight.report.runs import CONFIG, RESULTS, check_runs, read_metrics, read_results
 
-LOSSES = {"contrastive": "contrastive loss", "words": "word loss"}  # metric: what it is called
+LOSSES = {"contrastive": "contrastive loss", "words": "bag-of-words loss"}  # metric: what it is called
 Lines = Sequence[Mapping[str, Any]]
 
 
@@ -37,8 +37,8 @@ def write_run_page(runs: Sequence[Path], out: Path) -> Path:
 
 def learning_curves(lines: Lines, *, accuracies: Mapping[str, str], chance: float | None = None) -> str:
     """Return the charts of one run: the loss, and accuracies (metric name -> what it is called) over the steps."""
-    found = {label: points(lines, name) for name, label in LOSSES.items()}
-    losses = [Curve(label, values) for label, values in found.items() if any(y for _, y in values)]  # 0: not used
+    drawn = {label: points(lines, name) for name, label in LOSSES.items()}
+    losses = [Curve(label, values) for label, values in drawn.items() if any(y for _, y in values)]  # 0: not used
     loss = line_chart(losses, x_label="step", title="loss over steps")
     curves = [Curve(label, points(lines, name)) for name, label in accuracies.items() if points(lines, name)]
     right = (
@@ -65,18 +65,23 @@ def _all_curves(metrics: Mapping[str, Lines]) -> str:
 
 
 def _results(results: Mapping[str, Sequence[Result]]) -> str:
-    by_name = {run: {result.name: result for result in found} for run, found in results.items()}
-    names = dict.fromkeys(name for found in by_name.values() for name in found)
+    by_name = {run: {result.name: result for result in recorded} for run, recorded in results.items()}
+    names = dict.fromkeys(name for recorded in by_name.values() for name in recorded)
     if not names:
         return note("No results are recorded yet.")
-    rows = [[name, _chance(name, by_name), *(_value(found.get(name)) for found in by_name.values())] for name in names]
+    rows = [
+        [name, _chance(name, by_name), *(_value(recorded.get(name)) for recorded in by_name.values())] for name in names
+    ]
     return box(table(["measure", "chance", *by_name], rows)) + note(
         "With the 95 % bootstrap interval and the number averaged over."
     )
 
 
 def _chance(name: str, by_name: Mapping[str, Mapping[str, Result]]) -> str:
-    chance = next((found[name].setting.get("chance") for found in by_name.values() if name in found), None)
+    chance = next(
+        (recorded[name].setting.get("chance") for recorded in by_name.values() if name in recorded),
+        None,
+    )
     return "" if chance is None else f"{100 * float(chance):.1f} %"
 
 
@@ -98,13 +103,13 @@ def _configuration(run: Path) -> str:
 
 def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
     """Return nested settings as ("a.b", "value") in order."""
-    found: list[tuple[str, str]] = []
+    entries: list[tuple[str, str]] = []
     for key, value in values.items():
         if isinstance(value, dict):
-            found += flat(value, f"{above}{key}.")
+            entries += flat(value, f"{above}{key}.")
         else:
-            found.append((f"{above}{key}", str(value)))
-    return found
+            entries.append((f"{above}{key}", str(value)))
+    return entries
 
 
 def _name(run: Path) -> str:
@@ -114,8 +119,8 @@ def _name(run: Path) -> str:
 def _foot(results: Mapping[str, Sequence[Result]]) -> str:
     versions = {
         f"wordsight {r.environment['wordsight']}"
-        for found in results.values()
-        for r in found
+        for recorded in results.values()
+        for r in recorded
         if "wordsight" in r.environment
     }
     return f"Measured with {', '.join(sorted(versions))}." if versions else ""

@@ -1,4 +1,4 @@
-"""The auxiliary loss "name the words": from the mean of the image tower's tokens, tell which words the caption has.
+"""The bag-of-words loss: from the mean of the image tower's tokens, predict which tokens the caption has.
 
 A linear layer gives one logit for each entry of the vocabulary; the target is spread over the caption's
 entries in proportion to their rarity.  It gives every image many targets where a small batch gives the
@@ -22,7 +22,7 @@ RESNET_GROWTH = 32  # channels of the last stage for each of the stem's (CLIP's 
 
 
 class BagOfWordsHead(nn.Module):
-    """Predicts a caption's words from what flows through the image tower; call it after `encode_image`."""
+    """Predicts a caption's tokens from what flows through the image tower; call it after `encode_image`."""
 
     rarity: Tensor
 

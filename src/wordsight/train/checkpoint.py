@@ -37,30 +37,30 @@ class State:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name; those of the optimiser by the parameter they belong to."""
-        found = {"sums": self.sums}
+        state = {"sums": self.sums}
         for part, module in {**self.learned, "average": self.average}.items():
-            found |= {f"{part}/{name}": tensor for name, tensor in module.state_dict().items()}
+            state |= {f"{part}/{name}": tensor for name, tensor in module.state_dict().items()}
         for name, parameter in named_parameters(self.learned).items():
             for kind, tensor in self.optimiser.state[parameter].items():
-                found[f"optimiser/{kind}/{name}"] = tensor
-        return found
+                state[f"optimiser/{kind}/{name}"] = tensor
+        return state
 
     def restore(self, tensors: Mapping[str, Tensor], where: Path) -> None:
-        """Put every tensor back into its place; a missing or left-over one raises `FormatError`."""
+        """Put every tensor back; a missing or left-over one raises `FormatError`."""
         for parameter in named_parameters(self.learned).values():
             self.optimiser.state[parameter] = {
                 "step": torch.zeros((), device=parameter.device),
                 "exp_avg": torch.zeros_like(parameter),
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
-        places = self.tensors()
-        different = sorted(set(places) ^ set(tensors))
-        wrong = different or [name for name in places if places[name].shape != tensors[name].shape]
+        targets = self.tensors()
+        different = sorted(set(targets) ^ set(tensors))
+        wrong = different or [name for name in targets if targets[name].shape != tensors[name].shape]
         if wrong:
             raise FormatError(f"{where} does not fit this recipe: {wrong[0]}", cure="resume with its own recipe")
         with torch.no_grad():
-            for name, place in places.items():
-                place.copy_(tensors[name])
+            for name, target in targets.items():
+                target.copy_(tensors[name])
 
 
 def write_checkpoint(run: Path, state: State, facts: dict[str, Any], *, keep: int) -> Path:

@@ -19,11 +19,11 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """One source of pairs: `place` below `data.root`, `split` and `kind` as `open_source` takes them.
+    """One source of pairs: `place` below `data.root`, `split` and `kind` as `open_source` reads them.
 
     `weight` is its share of the pairs drawn, beside those of the other sources; None: its number of
     images.  `templates` (a named list or a file) makes texts of class names; `share` is how often such a
-    text is taken for an image that has captions too.
+    text replaces a caption of an image that has captions too.
     """
 
     place: str
@@ -40,7 +40,7 @@ class DataConfig:
 
     `sources` are named freely, so that `data.sources.NAME.weight=2` can change one.  `pictures`: "cached"
     decodes each image once and keeps it `side` pixels wide, "stream" decodes at every use (for sets too
-    large to keep).  `resize` is that of `PreprocessSpec`.  `run` is the number of pairs taken from one source
+    large to keep).  `resize` is that of `PreprocessSpec`.  `run` is the number of pairs drawn from one source
     before the next one's turn comes (see `LoaderSpec`).
     """
 
@@ -56,7 +56,7 @@ class DataConfig:
 class LossConfig:
     """The contrastive loss is the one named in the model's spec.
 
-    `words` is the weight of an auxiliary loss: name the caption's words from the mean of the image tower's
+    `words` is the weight of the bag-of-words loss: name the caption's tokens from the mean of the image tower's
     tokens (`wordsight.train.bag_of_words`).  0 leaves it out.
     """
 
@@ -185,7 +185,7 @@ def check_config(config: TrainConfig) -> None:
     _within("data.run", config.data.run, 1, None)
     _within("log", config.log, 1, None)
     _within("loss.words", config.loss.words, 0, None)
-    _check_words(config)
+    _check_bag_of_words(config)
     _within("optimiser.lr", config.optimiser.lr, 0, None)
     _within("optimiser.decay", config.optimiser.decay, 0, None)
     _within("optimiser.clip", config.optimiser.clip, 0, None)
@@ -201,7 +201,7 @@ def check_config(config: TrainConfig) -> None:
         check_task(task, where=f"validation.tasks.{name}.")
 
 
-def _check_words(config: TrainConfig) -> None:
+def _check_bag_of_words(config: TrainConfig) -> None:
     """The auxiliary loss reads tokens of our plain towers, and knows start and end of a text by CLIP's vocabulary."""
     kinds = {
         "model.image.kind": (config.model.image.kind, ("vit", "resnet")),

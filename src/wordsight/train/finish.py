@@ -29,8 +29,8 @@ def finish(
 ) -> Path:
     """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
     folder = run / "model"
-    own = towers.spec.tokenizer.vocabulary == "own"
-    merges = (run / MERGES).read_text(encoding="utf-8") if own else None
+    learned = towers.spec.tokenizer.vocabulary == "own"
+    merges = (run / MERGES).read_text(encoding="utf-8") if learned else None
     card = model_card(config, towers, results=results, sets=sets, steps=steps)
     manifest = save_model(towers, folder, merges=merges, card=card)
     facts = environment()

@@ -1,4 +1,4 @@
-"""What is said and kept of a run while it goes on: metrics.jsonl, TensorBoard, the progress bar.
+"""What is shown and recorded of a run while it goes on: metrics.jsonl, TensorBoard, the progress bar.
 
 A line of metrics.jsonl holds nothing that depends on the clock, so a resumed run writes the same lines;
 the times are in clock.jsonl.

@@ -1,7 +1,7 @@
 """One run, from a recipe to a model folder: `train(config)`.
 
 out/config.json      the recipe with every value          out/metrics.jsonl   loss and validation by step
-out/merges.txt       the vocabulary, when it is own        out/clock.jsonl     the time at each step
+out/merges.txt       the vocabulary, when learned        out/clock.jsonl     the time at each step
 out/checkpoints/     what `resume` continues from          out/tensorboard/    the same for TensorBoard
 out/model/           the model at the end (`finish`)       out/results.jsonl   its results
 
@@ -99,7 +99,7 @@ class Learning:
             self.head = BagOfWordsHead(self.towers, rarity_of(all_texts(self.pairs), tokenizer)).to(device)
         self.parts: dict[str, nn.Module] = {"towers": self.towers} | ({"words": self.head} if self.head else {})
         self.optimiser = make_optimiser(self.parts, config.optimiser)
-        self.objective = Objective(self.towers, head=self.head, words=config.loss.words, device=device)
+        self.objective = Objective(self.towers, head=self.head, bag_of_words=config.loss.words, device=device)
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
         self.state = State(self.parts, self.average.towers, self.optimiser, self.sums)
         self.loader = Loader(

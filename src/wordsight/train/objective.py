@@ -18,10 +18,12 @@ MEASURED = ("loss", "contrastive", "words", "accuracy")  # the order of what `Ob
 class Objective:
     """Called with a batch, returns the loss, and detached numbers for the record."""
 
-    def __init__(self, towers: TwoTowers, *, head: BagOfWordsHead | None, words: float, device: torch.device) -> None:
+    def __init__(
+        self, towers: TwoTowers, *, head: BagOfWordsHead | None, bag_of_words: float, device: torch.device
+    ) -> None:
         self.towers = towers
         self.head = head
-        self.words = words
+        self.bag_of_words = bag_of_words
         self.mean, self.std = _statistics(towers.spec.preprocess, device)
 
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
@@ -39,7 +41,7 @@ class Objective:
             loss = contrastive
         else:
             named = self.head(batch.tokens)
-            loss = contrastive + self.words * named
+            loss = contrastive + self.bag_of_words * named
         right = accuracy(image.detach(), text.detach(), positives)
         return loss, torch.stack([loss, contrastive, named, right]).detach().double()
 

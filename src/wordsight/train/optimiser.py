@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from wordsight.train.config import OptimiserConfig
 
-STILL = ("positional_embedding", "class_embedding", "token_embedding")  # tables of places and words do not decay
+STILL = ("positional_embedding", "class_embedding", "token_embedding")  # tables of positions and tokens do not decay
 
 
 def decays(name: str, parameter: Tensor) -> bool:

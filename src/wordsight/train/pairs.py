@@ -1,4 +1,4 @@
-"""The training pairs of a run: sources opened, images cached or streamed, the vocabulary learned from their words."""
+"""The training pairs of a run: sources opened, images cached or streamed, the vocabulary learned from their texts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -42,12 +42,12 @@ def open_pairs(config: DataConfig) -> Pairs:
     for name, source in config.sources.items():
         opened = open_source(Path(config.root) / source.place, split=source.split, kind=source.kind)
         images = _image_set(opened, config)
-        own = templates(source.templates) if source.templates else []
+        source_templates = templates(source.templates) if source.templates else []
         names.append(name)
         sources.append(opened)
-        sets.append(LabelTexts(images, own, share=source.share) if own else images)
+        sets.append(LabelTexts(images, source_templates, share=source.share) if source_templates else images)
         weights.append(float(len(images)) if source.weight is None else source.weight)
-        patterns.append(tuple(own))
+        patterns.append(tuple(source_templates))
     if sum(weights) <= 0:
         raise ConfigError("the weights of all sources are 0", cure="give one a weight above 0")
     return Pairs(tuple(names), tuple(sources), tuple(sets), tuple(weights), tuple(patterns))
@@ -88,6 +88,6 @@ def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSp
 
 
 def describe(name: str, source: SourceConfig) -> str:
-    """Return a source in words for the model's card."""
+    """Return a source as text for the model's card."""
     split = f", split {source.split}" if source.split else ""
     return f"{name} ({source.place}{split})"

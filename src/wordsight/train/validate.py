@@ -20,7 +20,7 @@ from wordsight.train.precision import autocast
 
 
 class TowersEncoder:
-    """Towers in memory as an `Encoder`: images and texts to unit rows."""
+    """Towers in memory as an `Encoder`: images and texts to unit embeddings."""
 
     fingerprint = ""  # the weights change with every step
 
@@ -29,12 +29,12 @@ class TowersEncoder:
         self._tokenizer = tokenizer
         self._device = device
         self._precision = precision
-        objective = Objective(towers, head=None, words=0.0, device=device)
+        objective = Objective(towers, head=None, bag_of_words=0.0, device=device)
         self._mean, self._std = objective.mean, objective.std
 
     @torch.inference_mode()
     def embed_images(self, items: Sequence[Any]) -> Embeddings:
-        """Return unit rows (n, D)."""
+        """Return unit embeddings (n, D)."""
         pixels = np.stack([load_pixels(item, self._towers.spec.preprocess) for item in items])
         batch = normalise(torch.from_numpy(pixels).to(self._device), self._mean, self._std)
         with autocast(self._device, self._precision):
@@ -42,13 +42,13 @@ class TowersEncoder:
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Return unit rows (n, D)."""
+        """Return unit embeddings (n, D)."""
         tokens = torch.from_numpy(self._tokenizer.batch(texts, pad_to="longest")).to(self._device)
         with autocast(self._device, self._precision):
             return self._numpy(self._towers.encode_text(tokens))
 
-    def _numpy(self, rows: torch.Tensor) -> Embeddings:
-        array: Embeddings = rows.float().cpu().numpy()
+    def _numpy(self, embeddings: torch.Tensor) -> Embeddings:
+        array: Embeddings = embeddings.float().cpu().numpy()
         return array
 
 

@@ -1,4 +1,4 @@
-"""Use the learned towers as one uses any model: classify images, index a folder, search by words and by image."""
+"""Use the learned towers as one uses any model: classify images, index a folder, search by text and by image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ HITS = 8
 class Question:
     """A query to the gallery and what a right answer shows."""
 
-    words: str
+    text: str
     wanted: Mapping[str, Value]
     where: str | None = None
 
@@ -65,12 +65,12 @@ def search(notebook: Notebook, model: Model) -> list[dict[str, Any]]:
 
 
 def _ask(library: Library, question: Question, drawn: Mapping[str, Scene], folder: Path) -> dict[str, Any]:
-    hits = library.search(question.words, k=HITS, where=question.where)
+    hits = library.search(question.text, k=HITS, where=question.where)
     shown = [_shown(hit, question.wanted, drawn, folder) for hit in hits]
     there = sum(_shows(scene, question.wanted) for scene in drawn.values())
-    found = sum(hit["right"] for hit in shown)
-    query = question.words + (f' --where "{question.where}"' if question.where else "")
-    aside = f"{there} of {len(drawn):,} pictures show it; {found} among the first {len(shown)}"
+    right = sum(hit["right"] for hit in shown)
+    query = question.text + (f' --where "{question.where}"' if question.where else "")
+    aside = f"{there} of {len(drawn):,} pictures show it; {right} among the first {len(shown)}"
     return {"kind": "scenes", "query": query, "aside": aside, "hits": shown}
 
 
@@ -87,8 +87,8 @@ def _shown(hit: Hit, wanted: Mapping[str, Value], drawn: Mapping[str, Scene], fo
     scene = drawn[hit.key]
     assert hit.path is not None
     image = hit.path.relative_to(folder).as_posix()
-    said = describe(scene, with_place=True)
-    return {"image": image, "score": round(hit.score, 4), "said": said, "right": _shows(scene, wanted)}
+    caption = describe(scene, with_place=True)
+    return {"image": image, "score": round(hit.score, 4), "said": caption, "right": _shows(scene, wanted)}
 
 
 def _shows(scene: Scene, wanted: Mapping[str, Value]) -> bool:

@@ -58,11 +58,11 @@ def learn(notebook: Notebook, changes: Sequence[str], *, device: str) -> Path:
         return model
     with notebook.stage("learning"):
         train = resolve("wordsight.train.loop:train", extra="train")
-        own = [f"root={folder / 'scenes'}", f"out={folder / 'run'}", f"seed={notebook['settings']['seed']}"]
-        own += [
+        overrides = [f"root={folder / 'scenes'}", f"out={folder / 'run'}", f"seed={notebook['settings']['seed']}"]
+        overrides += [
             f"validation.tasks.{name}.templates={folder / 'scenes' / 'templates.txt'}" for name in ("unseen", "seen")
         ]
-        config = resolve("wordsight.train.recipe:read_recipe")(RECIPE, [*own, *changes])
+        config = resolve("wordsight.train.recipe:read_recipe")(RECIPE, [*overrides, *changes])
         os.environ["WORDSIGHT_CACHE"] = str(folder / "cache")  # everything of the demo lies in its folder
         done = train(config, device=device, resume=True, watch=Watcher(folder))
     notebook.note(

@@ -21,7 +21,7 @@ Drawn = Sequence[tuple[Path, Scene]]
 
 
 def names(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """Return pairs in words: "red circle"."""
+    """Return pairs as text: "red circle"."""
     return tuple(f"{colour} {shape}" for colour, shape in pairs)
 
 
@@ -32,7 +32,7 @@ def measure(notebook: Notebook, model: Model) -> list[Result]:
         Watcher(folder).record(notebook["steps"], model)
         drawn = read_scenes(folder / "scenes" / "unseen")
         templates = folder / "scenes" / "templates.txt"
-        found = [
+        measured = [
             result
             for name, place, pairs in (
                 ("unseen", "unseen", all_pairs()),
@@ -43,13 +43,13 @@ def measure(notebook: Notebook, model: Model) -> list[Result]:
                 model, name, folder / "scenes" / place, classes=names(pairs), templates=templates
             )
         ]
-        found += _pair_by_pair(model, drawn, templates)
-        found += [_choice(model, drawn, attribute) for attribute in CHOICES]
+        measured += _pair_by_pair(model, drawn, templates)
+        measured += [_choice(model, drawn, attribute) for attribute in CHOICES]
         facts = environment()
-        found = [replace(result, fingerprint=model.fingerprint, environment=facts) for result in found]
+        measured = [replace(result, fingerprint=model.fingerprint, environment=facts) for result in measured]
         with atomic_write(folder / "results.jsonl", "w") as handle:
-            handle.writelines(f"{result.to_json()}\n" for result in found)
-    return found
+            handle.writelines(f"{result.to_json()}\n" for result in measured)
+    return measured
 
 
 def _name_scenes(model: Model, name: str, place: Path, *, classes: tuple[str, ...], templates: Path) -> list[Result]:
@@ -60,8 +60,8 @@ def _name_scenes(model: Model, name: str, place: Path, *, classes: tuple[str, ..
 
 def _pair_by_pair(model: Model, drawn: Drawn, templates: Path) -> list[Result]:
     classes = names(all_pairs())
-    rows = model.embed_images([path for path, _ in drawn])  # (N, D)
-    guessed = (rows @ model.embed_classes(classes, templates).T).argmax(axis=1)  # (N,)
+    images = model.embed_images([path for path, _ in drawn])  # (N, D)
+    guessed = (images @ model.embed_classes(classes, templates).T).argmax(axis=1)  # (N,)
     results = []
     for pair in dict.fromkeys(scene.pair for _, scene in drawn):
         name = names([pair])[0]

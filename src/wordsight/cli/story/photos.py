@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SOURCES = {"skimage": "data", "sklearn": "datasets/images"}  # package: where its images lie
 SUFFIXES = (".jpg", ".jpeg", ".png")  # what photos come as; other files there are for tests of readers
 CHARTS = {"chessboard_GRAY", "chessboard_RGB", "color", "logo", "phantom", "horse", "microaneurysms"}  # no photos
-TWINS = {"motorcycle_right"}  # the same scene for the other eye
+SECOND_VIEWS = {"motorcycle_right"}  # the same scene for the other eye
 SIDE = 480  # pixels of the longer side of a copy
 LEAST = 128  # pixels; what is smaller is a sign, not an image
 HITS = 4
@@ -96,7 +96,7 @@ def copy_photos(folder: Path) -> list[str]:
     return names
 
 
-def _copy(place: Path, folder: Path, package: str) -> list[str]:
+def _copy(source: Path, folder: Path, package: str) -> list[str]:
     from PIL import Image
 
     from wordsight.base.errors import InputError
@@ -105,8 +105,8 @@ def _copy(place: Path, folder: Path, package: str) -> list[str]:
     from wordsight.images.files import find_images
 
     names = []
-    found = find_images(place) if place.is_dir() else ()
-    for path in (path for path in found if path.suffix.lower() in SUFFIXES and path.stem not in CHARTS | TWINS):
+    paths = find_images(source) if source.is_dir() else ()
+    for path in (path for path in paths if path.suffix.lower() in SUFFIXES and path.stem not in CHARTS | SECOND_VIEWS):
         try:
             image = Image.fromarray(decode(path))
         except InputError as error:
