@@ -1,7 +1,6 @@
 """The bulk job: counts agree, failures are listed, a killed run goes on."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from wordsight.base.errors import FingerprintMismatch, NotFound, UsageError
 from wordsight.data.source import open_source
 from wordsight.embeddings.bulk import BulkOptions, embed_source
 from wordsight.embeddings.model import load
-from wordsight.embeddings.pipeline import StageTimes, ahead
 from wordsight.embeddings.store import open_store, read_store_manifest, write_store_manifest
 
 
@@ -195,18 +193,3 @@ def test_a_disk_that_fills_up_is_one_line_and_the_rest_is_done_later(model, phot
     report = embed_source(model, open_source(photos), out, BulkOptions(part_size=10))
     assert (report.manifest.read, report.manifest.images) == (23, 20)
     assert not list(out.glob(".*"))
-
-
-def test_reading_ahead_raises_in_place_and_stops_when_left():
-    def items():
-        yield from range(5)
-        raise ValueError("in the middle")
-
-    taken = []
-    with pytest.raises(ValueError, match="in the middle"):
-        for item in ahead(items(), 2, StageTimes(), "read"):
-            taken.append(item)
-    assert taken == [0, 1, 2, 3, 4]
-    endless = ahead(iter(os.getpid, None), 2, StageTimes(), "read")
-    assert next(endless) == os.getpid()
-    endless.close()

@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from wordsight.base.errors import BrokenImage
+from wordsight.base.threads import PREFIX
 from wordsight.embeddings import pipeline
 from wordsight.embeddings.pipeline import encode_images
 
@@ -31,7 +32,7 @@ def first_values(pixels):
 
 
 def decoding():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith(PREFIX)]
 
 
 def test_order_is_that_of_the_items_whichever_is_decoded_first():

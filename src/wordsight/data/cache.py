@@ -24,9 +24,9 @@ from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import atomic_folder, read_json, sha256_bytes, write_json
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
+from wordsight.base.threads import ordered_map
 from wordsight.data.image_set import Annotation, Caption
 from wordsight.data.labels import Prompter
-from wordsight.data.parallel import ordered_map
 from wordsight.data.source import Source
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
@@ -161,7 +161,7 @@ def _decoded(
         return sample, read_pixels(sample, spec)
 
     with bar(source.count(), unit="img", desc=f"decoding {source.name}") as progress:
-        for pair in ordered_map(decode, walk, workers=workers):
+        for pair in ordered_map(decode, walk, threads=workers):
             yield pair
             progress.update(1)
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from wordsight.base.errors import InputError
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
+from wordsight.base.threads import ordered_map
 from wordsight.data.near_duplicates import Look, equal_groups, look, near_groups
-from wordsight.data.parallel import ordered_map
 from wordsight.data.source import Source
 from wordsight.images.decode import decode
 from wordsight.images.files import image_bytes
@@ -105,7 +105,7 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
     classes: Counter[str] = Counter()
     walk = source.samples()
     with bar(source.count(), unit="img", desc=f"checking {source.name}") as progress:
-        for seen in ordered_map(_see, walk, workers=workers):
+        for seen in ordered_map(_see, walk, threads=workers):
             progress.update(1)
             if isinstance(seen, InputError):
                 report.broken.append(str(seen))

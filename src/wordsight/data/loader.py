@@ -22,12 +22,12 @@ from torch import Tensor
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.base.threads import ordered_map
 from wordsight.data.augment import Changes, draw_changes
 from wordsight.data.augment_torch import apply
 from wordsight.data.image_set import Caption, ImageSet
 from wordsight.data.mix import Mixture
 from wordsight.data.order import Order
-from wordsight.data.parallel import ordered_map
 from wordsight.data.spec import LoaderSpec
 from wordsight.text.open import Tokenizer
 
@@ -169,7 +169,7 @@ class Loader:
 
         Closing the generator stops the thread.  An error met in the thread is raised here.
         """
-        return ordered_map(self.batch, itertools.count(first_step), workers=1, ahead=ahead + 1)
+        return ordered_map(self.batch, itertools.count(first_step), threads=1, ahead=ahead + 1)
 
 
 class _Drawn(NamedTuple):

@@ -22,8 +22,8 @@ from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.base.files import atomic_write, sha256_file, storage_errors, sweep
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
+from wordsight.base.threads import ordered_map
 from wordsight.data.manifest import VERSION, Shard, ShardManifest, read_shard_manifest, write_shard_manifest
-from wordsight.data.parallel import ordered_map
 from wordsight.data.source import Position, Source
 from wordsight.images.decode import open_image
 from wordsight.images.files import image_bytes, is_image_name
@@ -78,7 +78,7 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
     if manifest.complete:
         notice(f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shards")
         return manifest
-    packed = ordered_map(partial(_prepare, options=options), _read(source, manifest.next), workers=workers)
+    packed = ordered_map(partial(_prepare, options=options), _read(source, manifest.next), threads=workers)
     with bar(source.count(), unit="img", desc=f"packing {source.name}") as progress:
         progress.update(manifest.count + len(manifest.failures))
         for group in _groups(packed, options.shard_size):

@@ -13,10 +13,10 @@ import numpy as np
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.nouns import Sample
+from wordsight.base.threads import ordered_map
 from wordsight.data.cache import Resize, read_pixels
 from wordsight.data.image_set import Annotation, Caption
 from wordsight.data.labels import Prompter
-from wordsight.data.parallel import ordered_map
 from wordsight.data.shards import ShardSource
 from wordsight.data.source import Source
 from wordsight.images.spec import PreprocessSpec
@@ -51,7 +51,7 @@ class ShardStream:
         """Return uint8 (len(rows), S, S, 3), decoded now in several threads, and the errors of the broken ones."""
         pixels = np.zeros((len(rows), self.size, self.size, 3), dtype=np.uint8)
         failed = {}
-        for position, decoded in enumerate(ordered_map(self._decode, map(int, rows), workers=self._workers)):
+        for position, decoded in enumerate(ordered_map(self._decode, map(int, rows), threads=self._workers)):
             if isinstance(decoded, InputError):
                 failed[position] = decoded
             else:

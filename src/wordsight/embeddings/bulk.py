@@ -9,8 +9,9 @@ the rest is done again.  A sample whose image cannot be read is listed and the o
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +22,11 @@ from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.base.files import storage_errors, sweep
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
+from wordsight.base.threads import ordered_map, read_ahead
 from wordsight.data.source import Position, Source
 from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.pipeline import Encoded, StageTimes, ahead, encode_images
+from wordsight.embeddings.pipeline import Encoded, StageTimes, encode_images
 from wordsight.embeddings.store import Block, Layout, PartNote, StoreManifest
 from wordsight.images.files import image_bytes
 
@@ -127,24 +129,18 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
     if first:
         note = store.read_note(out, first - 1)
         start = Position(note.next_part, note.next_entry)
-    reads = ahead(_read(source, start), 64, times, "read")
+    reads = read_ahead(times.each("read", _read(source, start)), 64)
     engine = model.engine
     loader = _loader(model, options, times)
     encoded = encode_images(reads, loader, engine.embed_images, batch=engine.batch, times=times)
-    writer = ThreadPoolExecutor(1, thread_name_prefix="write")
-    try:
-        written: Future[None] | None = None
+
+    def parts() -> Iterator[tuple[int, _Part, list[Block]]]:
         for number, part in enumerate(_parts(encoded, options, source.count()), start=first):
-            blocks = _blocks(model, part, options, times)
-            if written is not None:
-                written.result()
-            written = writer.submit(_write, out, number, blocks, part, options, times)
-        if written is not None:
-            written.result()
-    finally:
-        encoded.close()  # type: ignore[attr-defined]  # a generator; ends the decoding threads
-        reads.close()  # type: ignore[attr-defined]
-        writer.shutdown(wait=True)
+            yield number, part, _blocks(model, part, options, times)
+
+    with closing(reads), closing(encoded):
+        for _ in ordered_map(partial(_write, out, options, times), parts(), threads=1, ahead=2):
+            pass
     return times.take()
 
 
@@ -214,7 +210,8 @@ def _blocks(model: Model, part: _Part, options: BulkOptions, times: StageTimes) 
     return blocks
 
 
-def _write(out: Path, number: int, blocks: list[Block], part: _Part, options: BulkOptions, times: StageTimes) -> None:
+def _write(out: Path, options: BulkOptions, times: StageTimes, filled: tuple[int, _Part, list[Block]]) -> None:
+    number, part, blocks = filled
     with times.stage("write"), storage_errors(out):
         note = PartNote(
             read=part.read,

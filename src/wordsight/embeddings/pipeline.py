@@ -4,13 +4,11 @@ Pillow and the engines leave Python's lock while they compute, so threads are en
 decoded comes out with its error instead of an embedding, and the others go on.  Knows neither sources nor stores.
 """
 
-import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -20,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import InputError
 from wordsight.base.processor import cores
+from wordsight.base.threads import under_way
 
 T = TypeVar("T")
 BATCH = 16  # images handed over at once where an engine does not say how many it wants
@@ -52,6 +51,17 @@ class StageTimes:
             with self._lock:
                 self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
+    def each(self, name: str, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items and add the time that getting each takes to the stage `name`."""
+        source = iter(items)
+        while True:
+            with self.stage(name):
+                try:
+                    item = next(source)
+                except StopIteration:
+                    return
+            yield item
+
     def take(self) -> dict[str, float]:
         """Return the seconds so far and begin again at zero."""
         with self._lock:
@@ -71,7 +81,7 @@ def encode_images(
     *,
     batch: int = BATCH,
     times: StageTimes | None = None,
-) -> Iterator[Encoded[T]]:
+) -> Generator[Encoded[T], None, None]:
     """Yield every item in order with the embedding of the image that `load` returns for it.
 
     `load` runs in several threads; an `InputError` it raises comes out with the item, None means that the item needs
@@ -79,25 +89,14 @@ def encode_images(
     one shape: where shapes differ (towers that keep the image's shape), once for each.
     """
     times = times or StageTimes()
-    source = iter(items)
-    waiting: deque[tuple[T, Future[Pixels | None]]] = deque()
-    pool = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
     one_thread_products.enter()
     try:
-        while True:
-            while len(waiting) < batch * AHEAD:
-                try:
-                    item = next(source)
-                except StopIteration:
-                    break
-                waiting.append((item, pool.submit(load, item)))
-            if not waiting:
-                return
-            steps = -(-len(waiting) // batch)  # of like size at the end, where a few left over would idle processors
-            yield from _encode([waiting.popleft() for _ in range(-(-len(waiting) // steps))], embed, times)
+        with closing(under_way(load, items, threads=decode_threads(), ahead=batch * AHEAD)) as windows:
+            for window in windows:
+                steps = -(-len(window) // batch)  # of like size at the end, where a few left over would idle processors
+                yield from _encode([window.popleft() for _ in range(-(-len(window) // steps))], embed, times)
     finally:
         one_thread_products.leave()
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class OneThreadProducts:
@@ -159,50 +158,3 @@ def _embed(images: list[Pixels], embed: Callable[[Pixels], Embeddings]) -> list[
     for alike in positions.values():
         embeddings |= zip(alike, embed(np.stack([images[position] for position in alike])), strict=True)
     return [embeddings[position] for position in range(len(images))]
-
-
-_END = object()
-
-
-def ahead(items: Iterator[T], depth: int, times: StageTimes, stage: str) -> Iterator[T]:
-    """Yield the items, fetching up to `depth` of them ahead in a thread of its own, timed as `stage`.
-
-    An exception of the iterator comes out in its place.  Closing the generator ends the thread.
-    """
-    channel: queue.Queue[object] = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
-
-    def put(value: object) -> bool:
-        while not stopped.is_set():
-            try:
-                channel.put(value, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def run() -> None:
-        try:
-            while True:
-                with times.stage(stage):
-                    value = next(items, _END)
-                if not put(value) or value is _END:
-                    return
-        except BaseException as error:  # noqa: BLE001  (raised again where the items are consumed)
-            put(_Raised(error))
-
-    thread = threading.Thread(target=run, name=stage, daemon=True)
-    thread.start()
-    try:
-        while (value := channel.get()) is not _END:
-            if isinstance(value, _Raised):
-                raise value.error
-            yield value  # type: ignore[misc]
-    finally:
-        stopped.set()
-        thread.join()
-
-
-@dataclass(frozen=True, slots=True)
-class _Raised:
-    error: BaseException

@@ -19,13 +19,14 @@ from wordsight.base.errors import InputError, UnreadableFile
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.base.progress import bar
+from wordsight.base.threads import read_ahead
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.pipeline import Encoded, StageTimes, ahead, encode_images
+from wordsight.embeddings.pipeline import Encoded, encode_images
 from wordsight.images.decode import open_image
 from wordsight.images.files import image_bytes
 from wordsight.index.exact import ExactIndex
 from wordsight.index.files import FileState
-from wordsight.search.contents import MEASURED, Contents, Look, Picture
+from wordsight.search.contents import MEASURED, Contents, Picture
 from wordsight.search.report import SIGNATURE, SyncReport
 from wordsight.search.scan import Stamp
 
@@ -61,12 +62,12 @@ class Sync:
         """Bring the index in step with the place."""
         signature = self._index.facts().get(SIGNATURE)
         look = self._contents.look(self._known, signature)
-        reading = ahead(self._pictures(look), 64, StageTimes(), "read")
+        reading = read_ahead(self._contents.pictures(look), 64)
         total = None if look.candidates is None else len(look.candidates)
         try:
             self._take_all(reading, total)
         finally:
-            reading.close()  # type: ignore[attr-defined]  # a generator; ends its thread
+            reading.close()
         gone = look.gone if look.candidates is not None else self._known.keys() - self._seen
         self._settle(gone)
         if look.candidates is not None and look.signature != (signature or ""):
@@ -74,9 +75,6 @@ class Sync:
         self._index.note({SIGNATURE: look.signature})
         self._index.save()
         return self._report
-
-    def _pictures(self, look: Look) -> Iterator[Picture | InputError]:
-        return iter(self._contents.pictures(look))
 
     def _take_all(self, reading: Iterator[Picture | InputError], total: int | None) -> None:
         encoded = encode_images(reading, self._load, self._model.engine.embed_images, batch=self._model.engine.batch)
@@ -89,7 +87,7 @@ class Sync:
                         self._index.save()
                         self._saved = time.monotonic()
         finally:
-            encoded.close()  # type: ignore[attr-defined]  # a generator; ends the decoding threads
+            encoded.close()
 
     def _load(self, picture: Picture | InputError) -> Any:
         """Read one picture; in a thread.  None when its content is known already."""
