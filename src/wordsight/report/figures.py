@@ -63,7 +63,7 @@ def line_chart(
     points = [point for curve in curves for point in curve.points]
     if not points:
         return ""
-    top = 1.0 if percent else max(y for _, y in points) * 1.05
+    top = 1.0 if percent else max(0.0, *(y for _, y in points)) * 1.05
     low = 0.0 if percent else min(0.0, *(y for _, y in points))
     frame = Frame((0.0, max(x for x, _ in points)), (low, top))
     parts = [_grid(frame, percent=percent), _axis_label(frame, x_label)]

@@ -5,7 +5,9 @@ write_run_page([Path("runs/a"), Path("runs/b")], Path("report.html"))
 Reads metrics.jsonl, results.jsonl and config.json of each folder; any of them may be missing.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,15 @@ Lines = Sequence[Mapping[str, Any]]
 def write_run_page(runs: Sequence[Path], out: Path) -> Path:
     """Write one page about one or several runs to `out`; return it."""
     check_runs(runs)
-    metrics = {_name(run): read_metrics(run) for run in runs}
-    results = {_name(run): read_results(run / RESULTS) for run in runs}
+    named = _named(runs)
+    metrics = {name: read_metrics(run) for name, run in named.items()}
+    results = {name: read_results(run / RESULTS) for name, run in named.items()}
     blocks = [
         section("Results", _results(results)),
         section("Curves", _all_curves(metrics)),
-        *(_configuration(run) for run in runs),
+        *(_configuration(name, run) for name, run in named.items()),
     ]
-    title = " and ".join(metrics) if len(runs) <= 2 else f"{len(runs)} runs"
+    title = " and ".join(named) if len(named) <= 2 else f"{len(named)} runs"
     with atomic_write(out, "w") as handle:
         handle.write(page(title, lead="What was recorded, as it was recorded.", blocks=blocks, foot=_foot(results)))
     return out
@@ -60,7 +63,8 @@ def _all_curves(metrics: Mapping[str, Lines]) -> str:
     for name in names:
         curves = [Curve(run, points(lines, name)) for run, lines in metrics.items() if points(lines, name)]
         share = "/" in name and all(0 <= y <= 1 for curve in curves for _, y in curve.points)
-        charts.append(f"<div><h3>{name}</h3>{box(line_chart(curves, x_label='step', title=name, percent=share))}</div>")
+        chart = box(line_chart(curves, x_label="step", title=name, percent=share))
+        charts.append(f"<div><h3>{escape(name)}</h3>{chart}</div>")
     return f'<div class="row">{"".join(charts)}</div>' if charts else ""
 
 
@@ -92,13 +96,13 @@ def _value(result: Result | None) -> str:
     return f"{100 * result.value:.1f} % ({100 * low:.1f} to {100 * high:.1f}; {result.count:,})"
 
 
-def _configuration(run: Path) -> str:
+def _configuration(name: str, run: Path) -> str:
     path = run / CONFIG
     if not path.exists():
         return ""
     rows = [[key, value] for key, value in flat(read_json(path))]
     block = f"<details><summary>every setting of the run</summary>{box(table(['setting', 'value'], rows))}</details>"
-    return section(f"Settings of {_name(run)}", block)
+    return section(f"Settings of {name}", block)
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
@@ -112,8 +116,11 @@ def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
     return entries
 
 
-def _name(run: Path) -> str:
-    return run.resolve().name
+def _named(runs: Sequence[Path]) -> dict[str, Path]:
+    """Return the runs by the name of their folder, those of one name by their whole path."""
+    folders = [run.resolve() for run in runs]
+    counts = Counter(folder.name for folder in dict.fromkeys(folders))
+    return {folder.name if counts[folder.name] == 1 else str(folder): folder for folder in folders}
 
 
 def _foot(results: Mapping[str, Sequence[Result]]) -> str:
