@@ -1,4 +1,4 @@
-"""The tour is true: its blocks run, one after the other, and its picture comes out as the first answer."""
+"""The tour is true: its blocks run, one after the other, and its image comes out as the first answer."""
 
 import re
 from pathlib import Path
@@ -24,14 +24,14 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_each_room_of_the_way_is_visited(walked: dict[str, Any]) -> None:
     text = TOUR.read_text(encoding="utf-8")
     assert len(re.findall(r"^## \d+\. ", text, re.MULTILINE)) == 11
-    assert {"samples", "pixels", "tokens", "towers", "loss", "engine", "rows", "hits"} <= set(walked)
+    assert {"samples", "pixels", "tokens", "towers", "loss", "engine", "embeddings", "hits"} <= set(walked)
 
 
 def test_what_the_comments_claim(walked: dict[str, Any]) -> None:
     assert walked["pixels"].shape == (64, 64, 3)
-    assert walked["rows"].shape == (48, 128)
+    assert walked["embeddings"].shape == (48, 128)
     assert walked["loss"].item() < 2.0
-    assert abs(walked["row"] - walked["engine"].embed_images(walked["pixels"][None])).max() == 0
+    assert abs(walked["embedding"] - walked["engine"].embed_images(walked["pixels"][None])).max() == 0
     assert walked["library"].model.fingerprint == walked["manifest"].fingerprint
 
 
