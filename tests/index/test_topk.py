@@ -37,7 +37,7 @@ def test_equals_sorting_everything_also_with_ties(monkeypatch_module, seed, coun
     found = top_k(asked, rows, k, among=among)
     scores, positions = plain(asked, rows, k, among)
     np.testing.assert_array_equal(found.scores, scores)
-    np.testing.assert_array_equal(found.positions, positions)
+    np.testing.assert_array_equal(found.row_ids, positions)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def monkeypatch_module():
 
 def test_asks_for_more_than_there_is():
     found = top_k(np.ones((2, 3), np.float32), np.ones((2, 3), np.float32), 5)
-    assert found.scores.shape == found.positions.shape == (2, 2)
+    assert found.scores.shape == found.row_ids.shape == (2, 2)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 7])

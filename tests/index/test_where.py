@@ -89,19 +89,19 @@ def test_mistakes_are_pointed_at(condition, position, word):
     assert word in str(caught.value)
 
 
-def test_unknown_column_names_near_and_known_ones():
-    index = MemoryIndex(2)
+def test_unknown_column_names_near_and_known_ones(tmp_path):
+    index = MemoryIndex.open(tmp_path, fingerprint="f", width=2, writable=True)
     index.add(["a"], np.eye(2, dtype=np.float32)[:1], [{"price": 5, "colour": "red"}])
     with pytest.raises(WhereError, match=r"no column prise at letter 15; did you mean price\? columns: price, colour"):
-        index.search(np.eye(2, dtype=np.float32)[:1], 1, "colour = r or prise < 5")
+        index.search(np.eye(2, dtype=np.float32)[:1], 1, parse("colour = r or prise < 5"))
 
 
 @pytest.mark.parametrize(("condition", "word"), [("price = cheap", "holds numbers"), ("colour = 5", "holds text")])
-def test_values_of_the_wrong_kind_are_refused(condition, word):
-    index = MemoryIndex(2)
+def test_values_of_the_wrong_kind_are_refused(tmp_path, condition, word):
+    index = MemoryIndex.open(tmp_path, fingerprint="f", width=2, writable=True)
     index.add(["a"], np.eye(2, dtype=np.float32)[:1], [{"price": 5, "colour": "red"}])
     with pytest.raises(WhereError, match=word):
-        index.search(np.eye(2, dtype=np.float32)[:1], 1, condition)
+        index.search(np.eye(2, dtype=np.float32)[:1], 1, parse(condition))
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=4) | st.sampled_from(["red", "Red", "ß", "SS", "a%b", "İ", "\0"])
@@ -153,9 +153,9 @@ def test_sqlite_says_the_same_as_python(on_disk, metas, condition):
     metas = [{"number": 0, "text": "", "mixed": 0}, {"mixed": "x"}, *metas]
     keys = [str(i) for i in range(len(metas))]
     rows = np.ones((len(metas), 1), np.float32)
-    on_disk.remove(list(on_disk.keys()))
+    on_disk.remove([hit.key for hit in on_disk.search(rows[:1], 99)[0]])
     on_disk.add(keys, rows, metas)
-    hits = on_disk.search(rows[:1], len(metas), condition)[0]
+    hits = on_disk.search(rows[:1], len(metas), parse(condition))[0]
     assert [hit.key for hit in hits] == [k for k, m in zip(keys, metas, strict=True) if matches(parse(condition), m)]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wordsight.base.errors import NotFound, UsageError
-from wordsight.search.query import join_words, query_row, read_query
+from wordsight.search.query import embed_parts, join_words, read_query
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_words_on_a_command_line_are_one_phrase(arguments, parts):
     ],
 )
 def test_weights(text, weight, words):
-    (part,) = read_query(text)
-    assert (part.weight, part.words, part.picture) == (weight, words, None)
+    (part,) = read_query(text).parts
+    assert (part.weight, part.text, part.image) == (weight, words, None)
 
 
 @pytest.mark.parametrize("query", ["", "  ", "2: ", [], ["red", ""], "0:red", "https://example.org/a.jpg"])
@@ -43,19 +43,19 @@ def test_queries_that_cannot_be_used(query):
 
 
 def test_a_picture_is_found_here_or_at_the_place(photos, monkeypatch, tmp_path):
-    (part,) = read_query("2:a/red.png", place=photos)
-    assert (part.weight, part.picture) == (2, photos / "a" / "red.png")
+    (part,) = read_query("2:a/red.png", location=photos).parts
+    assert (part.weight, part.image) == (2, photos / "a" / "red.png")
     monkeypatch.chdir(photos / "a")
-    assert read_query("red.png")[0].picture.resolve() == photos / "a" / "red.png"
+    assert read_query("red.png").parts[0].image.resolve() == photos / "a" / "red.png"
     with pytest.raises(NotFound, match=r"no picture none\.jpg"):
-        read_query("none.jpg", place=photos)
+        read_query("none.jpg", location=photos)
 
 
 def test_a_mixture_is_the_weighted_sum_of_unit_rows(model, photos):
-    parts = read_query(["2:red", f"0.5:{photos / 'top.png'}"])
+    parts = read_query(["2:red", f"0.5:{photos / 'top.png'}"]).parts
     text, picture = model.embed_texts(["red"])[0], model.embed_images([photos / "top.png"])[0]
     expected = 2 * text + 0.5 * picture
-    np.testing.assert_allclose(query_row(parts, model), expected / np.linalg.norm(expected), atol=1e-6)
+    np.testing.assert_allclose(embed_parts(parts, model), expected / np.linalg.norm(expected), atol=1e-6)
 
 
 def test_words_pictures_and_mixtures_find_what_they_should(opened, photos):

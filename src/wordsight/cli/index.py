@@ -1,4 +1,4 @@
-"""`wordsight index`: the library of a place, made or brought up to date."""
+"""`wordsight index`: the library of a location, made or brought up to date."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Sync the library and say what was done; 1 when images failed in this run."""
+    """Sync the library and print what was done; 1 when images failed in this run."""
     from wordsight.embeddings.model import load
     from wordsight.search.library import open_library
 
@@ -36,18 +36,18 @@ def run(args: Namespace) -> int:
         if args.rebuild:
             library.forget()
         report = library.sync()
-        tell(report, library)
+        notice_of(report, library)
         print(f"{len(library)} pictures in {library.folder}: {summary(report)}")
     return 1 if report.failed else 0
 
 
-def tell(report: "SyncReport", library: "Library") -> None:
-    """Say on standard error what a sync did, with every failure, and nothing when it did nothing."""
+def notice_of(report: "SyncReport", library: "Library") -> None:
+    """Print to standard error what a sync did, with every failure; nothing when it did nothing."""
     if not report:
         return
     for _, reason in report.failed:
         notice(f"failed: {reason}")
-    notice(f"{library.place}: {summary(report)}")
+    notice(f"{library.location}: {summary(report)}")
 
 
 def summary(report: "SyncReport") -> str:

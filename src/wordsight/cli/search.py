@@ -1,4 +1,4 @@
-"""`wordsight search`: images of a place by words, by an image, or by a mixture."""
+"""`wordsight search`: images of a location by words, by an image, or by a mixture."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -50,12 +50,11 @@ def run(args: Namespace) -> int:
 
     if args.min_match is not None and not -1 <= args.min_match <= 1:
         raise UsageError(f"--min-match {args.min_match}", cure="give a cosine from -1 to 1")
-    query = join_words(args.query)
     with _open(args) as library:
-        library.read(query, where=args.where, without=args.without)
+        query = library.read(join_words(args.query), where=args.where, without=args.without)
         if not args.no_sync:
             _bring_up_to_date(library)
-        hits = library.search(query, k=args.k, where=args.where, without=args.without, min_match=args.min_match)
+        hits = library.answer(query, k=args.k, min_match=args.min_match)
     _print(hits, args)
     if not hits:
         notice(f"nothing in {args.place} matches")
@@ -72,13 +71,13 @@ def _open(args: Namespace) -> "Library":
 
 def _bring_up_to_date(library: "Library") -> None:
     """Sync; a library that is there but cannot be written now is answered from as it is."""
-    from wordsight.cli.index import tell
+    from wordsight.cli.index import notice_of
 
     there = library.exists()
     if not there:
-        notice(f"indexing {library.place} (first use)")
+        notice(f"indexing {library.location} (first use)")
     try:
-        tell(library.sync(), library)
+        notice_of(library.sync(), library)
     except StorageError as error:
         if not there:
             raise

@@ -1,1 +1,1 @@
-"""Rows of unit length with keys and metadata: stored, filtered, searched.  Knows neither models nor pictures."""
+"""Embeddings with keys and metadata: stored, filtered, searched.  Knows neither models nor images."""

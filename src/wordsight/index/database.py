@@ -1,7 +1,7 @@
 """The SQLite file of an index: its schema, its connection, and its errors in our words.
 
 Opened for reading it makes nothing and a library on a read-only disk can be searched; but what a killed process left
-half written is undone, for which SQLite opens the file for writing where it may.  Knows no rows and no pictures.
+half written is undone, for which SQLite opens the file for writing where it may.  Knows no embeddings and no images.
 """
 
 import contextlib
@@ -77,16 +77,16 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, writable: bool) -> N
         return
     if not names:  # killed before its first save
         raise NotFound(f"no library in {path.parent}", cure="make it with wordsight index")
-    found = read_facts(connection).get("format") if "fact" in names else None
-    if found != FORMAT:
+    version = read_facts(connection).get("format") if "fact" in names else None
+    if version != FORMAT:
         raise FormatError(
-            f"{path} has library format {found}, this program reads {FORMAT}",
+            f"{path} has library format {version}, this program reads {FORMAT}",
             cure=f"delete {path.parent} and index again, or update wordsight",
         )
 
 
 def read_facts(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return the facts about the library: format, fingerprint, width, generation of the rows file and so on."""
+    """Return the facts about the library: format, fingerprint, width, generation of the embeddings and so on."""
     return dict(connection.execute("select name, value from fact"))
 
 

@@ -1,45 +1,183 @@
-"""The noun `Index`: unit rows under keys, found again by cosine.
+"""The noun `Index`: embeddings under keys, with their metadata, searched by cosine; what a library asks of a store.
 
-`INDEXES` is the table of implementations; the conformance test runs over every row of it.  `exact` is the truth that
-faster ones are measured against, `memory` the small one for tests and throw-away use.
+Two protocols, for two things that are saved together: `Index` holds the embeddings, `FileStates` what is known of the
+files they were made from.  `Backend` is how an index is opened and deleted, and what a row of `INDEXES` in `open.py`
+gives.  Whatever implements them is held to tests/index/test_conformance.py.
+
+Every method sees one state: for a reader the last save, for the writer its own changes too.  Knows no storage.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from wordsight.base.arrays import Embeddings
+from wordsight.base.errors import FingerprintMismatch, FormatError, UsageError
 from wordsight.base.nouns import Value
 
-INDEXES = {
-    "exact": "wordsight.index.exact:ExactIndex",
-    "memory": "wordsight.index.memory:MemoryIndex",
-}
+if TYPE_CHECKING:
+    from wordsight.index.where import Column, Condition
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer: `score` is the dot product of the query row with the row stored under `key`."""
+class IndexEntry:
+    """What is stored under a key: an embedding (width,), not to be written to, and metadata without missing values."""
 
     key: str
-    score: float
+    embedding: Embeddings = field(compare=False)
     meta: Mapping[str, Value] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An entry near a query; `score` is the dot product of the two embeddings."""
+
+    key: str
+    score: float
+    embedding: Embeddings = field(compare=False)
+    meta: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """Size in bytes, time of change in nanoseconds, SHA-256 of the content, and why it failed ("" if it did not)."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    error: str = ""
+
+
+class FileStates(Protocol):
+    """What was known of each file when it was indexed, by path; `Index.save` makes changes permanent."""
+
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """Return size and time of change of every file, quickly: this is asked at every search."""
+        ...
+
+    def states(self) -> dict[str, FileState]:
+        """Return all that is known of every file."""
+        ...
+
+    def record(self, states: Mapping[str, FileState]) -> None:
+        """Note the states of these files; what was known of them is replaced."""
+        ...
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Forget these files; unknown ones are passed over."""
+        ...
+
+
 class Index(Protocol):
-    """Unit rows (n, width) under unique keys, with metadata.
+    """Embeddings (n, width) under unique keys, with metadata.
 
     Keys are any text; metadata values are text, numbers, booleans (kept as 0 and 1) or None (the same as absent).
     """
 
-    def add(self, keys: Sequence[str], rows: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
-        """Store the rows; a key that is there already is replaced."""
+    @property
+    def files(self) -> FileStates:
+        """The states of the files, saved together with the entries."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        ...
+
+    def add(self, keys: Sequence[str], embeddings: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
+        """Store the entries; a key that is there already is replaced."""
+        ...
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget the keys; an unknown key raises `NotFound`."""
+        """Forget the keys; an unknown key raises `NotFound`, and nothing is removed."""
+        ...
 
-    def search(self, rows: Embeddings, k: int, where: str | None = None) -> list[list[Hit]]:
-        """Return, for each query row, up to k hits, best first, among the entries that satisfy `where`."""
+    def search(self, embeddings: Embeddings, k: int, where: "Condition | None" = None) -> list[list[Neighbour]]:
+        """Return, for each query (Q, width), up to k neighbours, best first, among the entries that satisfy `where`.
+
+        The condition is applied before the ranking, so k neighbours come whenever k entries satisfy it.  One that
+        does not fit the columns raises `WhereError`.
+        """
+        ...
+
+    def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
+        """Return the entries of these keys in this order; an unknown key raises `NotFound`."""
+        ...
+
+    def columns(self) -> "dict[str, Column]":
+        """Return every metadata column there has been, with the kinds of values it has held."""
+        ...
+
+    def facts(self) -> dict[str, str]:
+        """Return what is noted about the index as a whole, its `fingerprint` and `width` among it."""
+        ...
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Note facts about the index; others stay."""
+        ...
 
     def save(self) -> None:
-        """Make everything since the last save permanent, all of it or nothing."""
+        """Make everything since the last save permanent, files and facts too: all of it or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held; what was not saved is dropped."""
+        ...
+
+
+class Backend(Protocol):
+    """A kind of index: the class itself where `open` is a classmethod and `delete` a static one."""
+
+    def open(self, folder: Path, *, fingerprint: str, width: int, writable: bool = False) -> Index:
+        """Open the index of the library in `folder`, for embeddings of `width` by the model with this fingerprint.
+
+        `writable` makes an index that is not there; otherwise it raises `NotFound`.  An index of another model raises
+        `FingerprintMismatch`, one of another width `FormatError`.  One process writes at a time (see `lock`).
+        """
+        ...
+
+    def delete(self, folder: Path) -> None:
+        """Delete the index of the library in `folder`; nothing happens where there is none."""
+        ...
+
+
+def check_model(facts: Mapping[str, str], folder: Path, *, fingerprint: str, width: int) -> None:
+    """Raise `FingerprintMismatch` or `FormatError` where an index with these facts is not for this model."""
+    if facts["fingerprint"] != fingerprint:
+        name = f" ({facts['model']})" if "model" in facts else ""
+        raise FingerprintMismatch(
+            f"the library in {folder} was made by model {facts['fingerprint']}{name}, "
+            f"the model in use is {fingerprint}",
+            cure="use that model (--model), or make the library again with wordsight index --rebuild",
+        )
+    if int(facts["width"]) != width:
+        raise FormatError(
+            f"embeddings of width {width} for a library of width {facts['width']}", cure="index again with --rebuild"
+        )
+
+
+def check_added(
+    keys: Sequence[str], embeddings: Embeddings, meta: Sequence[Mapping[str, Value]], *, width: int
+) -> None:
+    """Raise `UsageError` or `FormatError` for what `Index.add` refuses."""
+    if not len(keys) == len(embeddings) == len(meta):
+        counts = f"{len(keys)} keys, {len(embeddings)} embeddings, {len(meta)} metadata"
+        raise UsageError(counts, cure="give as many of each")
+    if len(set(keys)) != len(keys):
+        raise UsageError("a key appears twice in one call", cure="give every entry its own key")
+    check_width(embeddings, width)
+
+
+def check_search(embeddings: Embeddings, k: int, *, width: int) -> None:
+    """Raise `UsageError` or `FormatError` for what `Index.search` refuses."""
+    if k < 1:
+        raise UsageError(f"k = {k}", cure="ask for at least one hit")
+    check_width(embeddings, width)
+
+
+def check_width(embeddings: Embeddings, width: int) -> None:
+    """Raise `FormatError` unless the embeddings are (n, width)."""
+    if embeddings.ndim != 2 or embeddings.shape[1] != width:
+        raise FormatError(
+            f"embeddings of shape {embeddings.shape} for an index of width {width}", cure=f"give (n, {width})"
+        )

@@ -1,83 +1,155 @@
-"""The index without files: a dictionary and Python's own evaluation of conditions.
+"""The index without files: dictionaries, and Python's own evaluation of conditions.
 
-For tests and throw-away use; what it answers is what every other index has to answer.
+For tests and throw-away use; what it answers is what every other index has to answer.  What is saved stays in this
+process: a folder opened again has it, a process started again has not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from wordsight.base.arrays import Embeddings
-from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.errors import NotFound
 from wordsight.base.nouns import Value
-from wordsight.index.index import Hit
-from wordsight.index.where import Column, Tree, check, matches, parse
+from wordsight.index.index import FileState, IndexEntry, Neighbour, check_added, check_model, check_search
+from wordsight.index.where import Column, Condition, check, matches
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """All that one save keeps; a saved one is never changed, a writer changes its copy."""
+
+    facts: dict[str, str]
+    entries: dict[str, IndexEntry] = field(default_factory=dict)
+    columns: dict[str, Column] = field(default_factory=dict)
+    files: dict[str, FileState] = field(default_factory=dict)
+
+    def copy(self) -> "_State":
+        return _State(dict(self.facts), dict(self.entries), dict(self.columns), dict(self.files))
+
+
+_SAVED: dict[Path, _State] = {}  # folder -> its last save
 
 
 class MemoryIndex:
-    """An `Index` that forgets everything when the process ends; `folder` and `fingerprint` are not looked at."""
+    """An `Index` in memory, with its own `FileStates`."""
 
-    def __init__(self, width: int) -> None:
-        self._width = width
-        self._entries: dict[str, tuple[Embeddings, dict[str, Value]]] = {}
-        self._columns: dict[str, Column] = {}
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._draft: _State | None = None  # what has been changed since the last save
+        self.files = _MemoryFiles(self)
 
     @classmethod
     def open(cls, folder: Path, *, fingerprint: str, width: int, writable: bool = False) -> "MemoryIndex":
-        """Return an empty index for rows of `width`."""
-        del folder, fingerprint, writable
-        return cls(width)
+        """See `Backend`."""
+        saved = _SAVED.get(folder.absolute())
+        if saved is not None:
+            check_model(saved.facts, folder, fingerprint=fingerprint, width=width)
+        elif writable:
+            _SAVED[folder.absolute()] = _State({"fingerprint": fingerprint, "width": str(width)})
+        else:
+            raise NotFound(f"no library in {folder}", cure="make it with wordsight index")
+        return cls(folder)
+
+    @staticmethod
+    def delete(folder: Path) -> None:
+        """See `Backend`."""
+        _SAVED.pop(folder.absolute(), None)
 
     def __len__(self) -> int:
         """Return the number of entries."""
-        return len(self._entries)
+        return len(self.state.entries)
 
-    def add(self, keys: Sequence[str], rows: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
-        """Store the rows; a key that is there already is replaced."""
-        if not len(keys) == len(rows) == len(meta):
-            raise UsageError(f"{len(keys)} keys, {len(rows)} rows, {len(meta)} metadata", cure="give as many of each")
-        if len(set(keys)) != len(keys):
-            raise UsageError("a key appears twice in one call", cure="give every entry its own key")
-        for key, row, values in zip(keys, rows, meta, strict=True):
-            self._entries.pop(key, None)  # an entry stored again stands last, as in a file that is appended to
-            self._entries[key] = (row.copy(), {n: _plain(v) for n, v in values.items() if v is not None})
-            for name, value in self._entries[key][1].items():
-                old = self._columns.get(name, Column(name, numbers=False, texts=False))
+    def add(self, keys: Sequence[str], embeddings: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
+        """See `Index`."""
+        draft = self.changing()
+        check_added(keys, embeddings, meta, width=int(draft.facts["width"]))
+        for key, embedding, values in zip(keys, embeddings, meta, strict=True):
+            draft.entries.pop(key, None)  # an entry stored again stands last, as in a file that is appended to
+            kept = {name: _plain(value) for name, value in values.items() if value is not None}
+            draft.entries[key] = IndexEntry(key, embedding.copy(), kept)
+            for name, value in kept.items():
+                old = draft.columns.get(name, Column(name, numbers=False, texts=False))
                 is_text = isinstance(value, str)
-                self._columns[name] = Column(name, old.numbers or not is_text, old.texts or is_text)
+                draft.columns[name] = Column(name, old.numbers or not is_text, old.texts or is_text)
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget the keys; an unknown key raises `NotFound`."""
-        for key in keys:
-            if key not in self._entries:
-                raise NotFound(f"no entry {key!r}", cure="remove only what was added")
-        for key in set(keys):
-            del self._entries[key]
+        """See `Index`."""
+        for entry in self.entries(list(dict.fromkeys(keys))):
+            del self.changing().entries[entry.key]
 
-    def search(self, rows: Embeddings, k: int, where: str | None = None) -> list[list[Hit]]:
-        """Return, for each query row, up to k hits, best first, among the entries that satisfy `where`."""
-        if k < 1:
-            raise UsageError(f"k = {k}", cure="ask for at least one hit")
-        tree = None if where is None else parse(where)
-        if tree is not None:
-            check(tree, self._columns)
-        return [self._search_one(row, k, tree) for row in np.atleast_2d(rows)]
+    def search(self, embeddings: Embeddings, k: int, where: Condition | None = None) -> list[list[Neighbour]]:
+        """See `Index`."""
+        state = self.state
+        check_search(embeddings, k, width=int(state.facts["width"]))
+        if where is not None:
+            check(where, state.columns)
+        entries = [entry for entry in state.entries.values() if where is None or matches(where, entry.meta)]
+        return [_nearest(query, entries, k) for query in embeddings]
+
+    def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
+        """See `Index`."""
+        known = self.state.entries
+        for key in keys:
+            if key not in known:
+                raise NotFound(f"no entry {key!r}", cure="ask only for what was added")
+        return [known[key] for key in keys]
+
+    def columns(self) -> dict[str, Column]:
+        """See `Index`."""
+        return dict(self.state.columns)
+
+    def facts(self) -> dict[str, str]:
+        """See `Index`."""
+        return dict(self.state.facts)
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """See `Index`."""
+        self.changing().facts.update(facts)
 
     def save(self) -> None:
-        """There is nothing to make permanent."""
+        """See `Index`."""
+        if self._draft is not None:
+            _SAVED[self._folder] = self._draft
+        self._draft = None
 
     def close(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
+        """See `Index`."""
+        self._draft = None
 
-    def _search_one(self, row: Embeddings, k: int, tree: Tree | None) -> list[Hit]:
-        hits = [
-            Hit(key, float(row @ other), meta)
-            for key, (other, meta) in self._entries.items()
-            if tree is None or matches(tree, meta)
-        ]
-        return sorted(hits, key=lambda hit: -hit.score)[:k]
+    @property
+    def state(self) -> _State:
+        """What is seen now."""
+        return _SAVED[self._folder] if self._draft is None else self._draft
+
+    def changing(self) -> _State:
+        """Return what is seen now, to be changed until the next save."""
+        if self._draft is None:
+            self._draft = self.state.copy()
+        return self._draft
+
+
+class _MemoryFiles:
+    def __init__(self, index: MemoryIndex) -> None:
+        self._index = index
+
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        return {path: (state.size, state.mtime_ns) for path, state in self._index.state.files.items()}
+
+    def states(self) -> dict[str, FileState]:
+        return dict(self._index.state.files)
+
+    def record(self, states: Mapping[str, FileState]) -> None:
+        self._index.changing().files.update(states)
+
+    def forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._index.changing().files.pop(path, None)
+
+
+def _nearest(query: Embeddings, entries: Sequence[IndexEntry], k: int) -> list[Neighbour]:
+    near = [Neighbour(e.key, float(query @ e.embedding), e.embedding, e.meta) for e in entries]
+    return sorted(near, key=lambda neighbour: -neighbour.score)[:k]
 
 
 def _plain(value: Value) -> Value:

@@ -1,7 +1,7 @@
 """Conditions in SQLite's words: the same meaning as `where.matches`, one expression with `?` for values.
 
-Each condition is 0 or 1 and never NULL, so that `not` works as in `where`.  Knows the tree of a condition and which
-SQL column holds which metadata column.
+Each condition is 0 or 1 and never NULL, so that `not` works as in `where`.  Knows conditions, and which SQL
+column holds which metadata column.
 """
 
 import sqlite3
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from wordsight.index.values import Stored, restored, stored
-from wordsight.index.where import Among, Both, Compare, Either, Literal, Missing, Not, Tree, holds_text, is_like
+from wordsight.index.where import Among, Both, Compare, Condition, Either, Literal, Missing, Not, holds_text, is_like
 
 _KIND = {True: "in ('text', 'blob')", False: "in ('integer', 'real')"}  # is the value text?
 
@@ -22,41 +22,41 @@ class Clause:
     values: tuple[Stored, ...]
 
 
-def clause(tree: Tree, places: Mapping[str, str]) -> Clause:
-    """Return a condition as SQL; `places` maps a metadata column to its SQL column."""
-    if isinstance(tree, Not):
-        inner = clause(tree.part, places)
+def clause(condition: Condition, columns: Mapping[str, str]) -> Clause:
+    """Return a condition as SQL; `columns` maps a metadata column to its SQL column."""
+    if isinstance(condition, Not):
+        inner = clause(condition.part, columns)
         return Clause(f"not ({inner.text})", inner.values)
-    if isinstance(tree, Both | Either):
-        inners = [clause(part, places) for part in tree.parts]
-        joint = " and " if isinstance(tree, Both) else " or "
+    if isinstance(condition, Both | Either):
+        inners = [clause(part, columns) for part in condition.parts]
+        joint = " and " if isinstance(condition, Both) else " or "
         return Clause(joint.join(f"({i.text})" for i in inners), tuple(v for i in inners for v in i.values))
-    place = places[tree.column]
-    if isinstance(tree, Missing):
-        return Clause(f"{place} is null", ())
-    if isinstance(tree, Among):
-        return _among(place, tree)
-    return _compare(place, tree)
+    column = columns[condition.column]
+    if isinstance(condition, Missing):
+        return Clause(f"{column} is null", ())
+    if isinstance(condition, Among):
+        return _among(column, condition)
+    return _compare(column, condition)
 
 
-def _compare(place: str, leaf: Compare) -> Clause:
-    kind = f"typeof({place}) {_KIND[isinstance(leaf.value, str)]}"
+def _compare(column: str, leaf: Compare) -> Clause:
+    kind = f"typeof({column}) {_KIND[isinstance(leaf.value, str)]}"
     value = (stored(leaf.value),)
     if leaf.operator in ("contains", "like"):
-        return Clause(f"{kind} and {_FUNCTIONS[leaf.operator]}({place}, ?)", value)
+        return Clause(f"{kind} and {_FUNCTIONS[leaf.operator]}({column}, ?)", value)
     if leaf.operator == "!=":
-        return Clause(f"{place} is not null and not ({kind} and {place} = ?)", value)
-    return Clause(f"{kind} and {place} {leaf.operator} ?", value)
+        return Clause(f"{column} is not null and not ({kind} and {column} = ?)", value)
+    return Clause(f"{kind} and {column} {leaf.operator} ?", value)
 
 
-def _among(place: str, leaf: Among) -> Clause:
+def _among(column: str, leaf: Among) -> Clause:
     parts = []
     values: list[Stored] = []
     for is_text in (True, False):
         some: list[Literal] = [value for value in leaf.values if isinstance(value, str) == is_text]
         if some:
             marks = ", ".join("?" * len(some))
-            parts.append(f"(typeof({place}) {_KIND[is_text]} and {place} in ({marks}))")
+            parts.append(f"(typeof({column}) {_KIND[is_text]} and {column} in ({marks}))")
             values += [stored(value) for value in some]
     return Clause(" or ".join(parts), tuple(values))
 

@@ -1,4 +1,4 @@
-"""Exact nearest rows, block by block, so that the scores of a large library never lie in memory at once.
+"""Exact nearest embeddings, block by block, so that the scores of a large library never lie in memory at once.
 
 Used by the index and, as `wordsight.embeddings.topk.top_k`, by everything above it.  Knows only arrays.
 """
@@ -8,51 +8,53 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings, RowIds
+
 BLOCK_SCORES = 1 << 24  # scores held at once: 64 MiB of float32
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """`scores` float32 (Q, K) in falling order and `positions` int64 (Q, K) in the rows; K = min(k, rows)."""
+    """`scores` float32 (Q, K) in falling order and `row_ids` int64 (Q, K); K = min(k, rows)."""
 
     scores: NDArray[np.float32]
-    positions: NDArray[np.int64]
+    row_ids: RowIds  # (Q, K)
 
 
 def top_k(
-    queries: NDArray[np.float32],
-    rows: NDArray[np.float32],
+    queries: Embeddings,
+    embeddings: Embeddings,
     k: int,
     *,
-    among: NDArray[np.int64] | None = None,
+    among: RowIds | None = None,
 ) -> Nearest:
-    """Return the k rows with the largest dot products for each query.
+    """Return the k embeddings with the largest dot products for each query.
 
-    `queries` (Q, D), `rows` (N, D; may be memory-mapped).  `among` holds the positions that may be answered
-    (rising); all by default.  Equal scores are ordered by position.
+    `queries` (Q, D), `embeddings` (N, D; may be memory-mapped).  `among` holds the rows that may be answered
+    (rising); all by default.  Equal scores are ordered by row.
     """
-    total = len(rows) if among is None else len(among)
+    total = len(embeddings) if among is None else len(among)
     k = min(k, total)
     block = max(k, BLOCK_SCORES // max(len(queries), 1), 1)
     best = Nearest(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))
     for start in range(0, total if k else 0, block):
         stop = min(start + block, total)
         if among is None:
-            positions, part = np.arange(start, stop), rows[start:stop]
+            row_ids, part = np.arange(start, stop), embeddings[start:stop]
         else:
-            positions, part = among[start:stop], rows[among[start:stop]]
+            row_ids, part = among[start:stop], embeddings[among[start:stop]]
         scores = queries @ np.asarray(part).T  # (Q, B)
-        best = _merge(best, scores, positions, k)
+        best = _merge(best, scores, row_ids, k)
     return best
 
 
-def _merge(best: Nearest, scores: NDArray[np.float32], positions: NDArray[np.int64], k: int) -> Nearest:
-    """Join the best so far with one block; earlier positions stand first, so stable sorting settles ties."""
+def _merge(best: Nearest, scores: NDArray[np.float32], row_ids: RowIds, k: int) -> Nearest:
+    """Join the best so far with one block; earlier rows stand first, so stable sorting settles ties."""
     all_scores = np.concatenate([best.scores, scores], axis=1)
-    wide = np.broadcast_to(positions, scores.shape)
-    all_positions = np.concatenate([best.positions, wide], axis=1)
+    wide = np.broadcast_to(row_ids, scores.shape)
+    all_row_ids = np.concatenate([best.row_ids, wide], axis=1)
     chosen = _largest(all_scores, k)
-    return Nearest(np.take_along_axis(all_scores, chosen, 1), np.take_along_axis(all_positions, chosen, 1))
+    return Nearest(np.take_along_axis(all_scores, chosen, 1), np.take_along_axis(all_row_ids, chosen, 1))
 
 
 def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

@@ -8,8 +8,8 @@ word or date is text too.  A column with an odd name stands in square brackets o
 A comparison with a missing value is false, so `not price < 50` also keeps entries without a price, while
 `price >= 50` does not.  Numbers and text never equal each other.  `contains` and `like` ignore case.
 
-`parse` gives a tree, `check` compares it with the columns there are, `matches` is what it means, in Python; `sql`
-says the same to SQLite.  Knows no store.
+`parse` gives a `Condition`, `check` compares it with the columns there are, `matches` is what it means, in Python;
+`sql` says the same to SQLite.  Knows no store.
 """
 
 import difflib
@@ -77,24 +77,24 @@ class Missing:
 class Not:
     """The part does not hold."""
 
-    part: "Tree"
+    part: "Condition"
 
 
 @dataclass(frozen=True, slots=True)
 class Both:
     """All parts hold."""
 
-    parts: tuple["Tree", ...]
+    parts: tuple["Condition", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
     """At least one part holds."""
 
-    parts: tuple["Tree", ...]
+    parts: tuple["Condition", ...]
 
 
-Tree = Compare | Among | Missing | Not | Both | Either
+Condition = Compare | Among | Missing | Not | Both | Either
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,56 +113,56 @@ class _Token:
     position: int  # from 1
 
 
-def parse(expression: str) -> Tree:
-    """Return the tree of a condition; raises `WhereError` that points at the place that is wrong."""
+def parse(expression: str) -> Condition:
+    """Return the condition that is written down; raises `WhereError` that points at what is wrong."""
     return _Parser(list(_tokens(expression))).whole()
 
 
-def columns_of(tree: Tree) -> Iterator[Compare | Among | Missing]:
-    """Yield the leaves of a tree from left to right."""
-    if isinstance(tree, Not):
-        yield from columns_of(tree.part)
-    elif isinstance(tree, Both | Either):
-        for part in tree.parts:
+def columns_of(condition: Condition) -> Iterator[Compare | Among | Missing]:
+    """Yield the leaves of a condition from left to right."""
+    if isinstance(condition, Not):
+        yield from columns_of(condition.part)
+    elif isinstance(condition, Both | Either):
+        for part in condition.parts:
             yield from columns_of(part)
     else:
-        yield tree
+        yield condition
 
 
-def check(tree: Tree, columns: Mapping[str, Column]) -> None:
+def check(condition: Condition, columns: Mapping[str, Column]) -> None:
     """Raise `WhereError` for a column that is not there, or a value of a kind that the column never holds."""
-    for leaf in columns_of(tree):
+    for leaf in columns_of(condition):
         if leaf.column not in columns:
             raise _unknown_column(leaf, columns)
         for value in _values(leaf):
             _check_kind(leaf, columns[leaf.column], value)
 
 
-def matches(tree: Tree, meta: Mapping[str, Value]) -> bool:
-    """Say whether an entry with this metadata satisfies the condition: the meaning that other forms are held to."""
-    if isinstance(tree, Not):
-        return not matches(tree.part, meta)
-    if isinstance(tree, Both):
-        return all(matches(part, meta) for part in tree.parts)
-    if isinstance(tree, Either):
-        return any(matches(part, meta) for part in tree.parts)
-    value = meta.get(tree.column)
-    if isinstance(tree, Missing):
+def matches(condition: Condition, meta: Mapping[str, Value]) -> bool:
+    """Return whether an entry with this metadata satisfies the condition: the meaning that other forms are held to."""
+    if isinstance(condition, Not):
+        return not matches(condition.part, meta)
+    if isinstance(condition, Both):
+        return all(matches(part, meta) for part in condition.parts)
+    if isinstance(condition, Either):
+        return any(matches(part, meta) for part in condition.parts)
+    value = meta.get(condition.column)
+    if isinstance(condition, Missing):
         return value is None
     if value is None:
         return False
-    if isinstance(tree, Among):
-        return any(_compare("=", value, one) for one in tree.values)
-    return _compare(tree.operator, value, tree.value)
+    if isinstance(condition, Among):
+        return any(_compare("=", value, one) for one in condition.values)
+    return _compare(condition.operator, value, condition.value)
 
 
 def holds_text(text: str, part: str) -> bool:
-    """Say whether `part` is in `text`, whatever the case."""
+    """Return whether `part` is in `text`, whatever the case."""
     return part.casefold() in text.casefold()
 
 
 def is_like(text: str, pattern: str) -> bool:
-    """Say whether all of `text` fits a pattern: `%` is any text, `_` one letter, whatever the case."""
+    """Return whether all of `text` fits a pattern: `%` is any text, `_` one letter, whatever the case."""
     return _pattern(pattern).fullmatch(text.casefold()) is not None
 
 
@@ -224,28 +224,28 @@ def _unknown_column(leaf: Compare | Among | Missing, columns: Mapping[str, Colum
 
 
 def _tokens(expression: str) -> Iterator[_Token]:
-    place = 0
-    while place < len(expression.rstrip()):
-        match = _TOKENS.match(expression, place)
+    start = 0
+    while start < len(expression.rstrip()):
+        match = _TOKENS.match(expression, start)
         if match is None:
-            raise _strange(expression, place)
+            raise _strange(expression, start)
         kind = match.lastgroup or ""
         text = match.group(kind)
         if kind == "word" and text.lower() in _WORDS:
             kind, text = "sign", text.lower()
         yield _Token(kind, text, match.start(match.lastgroup or 0) + 1)
-        place = match.end()
+        start = match.end()
     yield _Token("end", "the end", len(expression) + 1)
 
 
-def _strange(expression: str, place: int) -> WhereError:
-    place += len(expression[place:]) - len(expression[place:].lstrip())
-    sign = expression[place]
+def _strange(expression: str, start: int) -> WhereError:
+    start += len(expression[start:]) - len(expression[start:].lstrip())
+    sign = expression[start]
     if sign in "'\"`[":
         return WhereError(
-            f"{sign} is never closed", cure=f"close it, or double a {sign} that is meant", position=place + 1
+            f"{sign} is never closed", cure=f"close it, or double a {sign} that is meant", position=start + 1
         )
-    return WhereError(f"{expression[place:].split()[0]!r} is not understood", cure=_FORM, position=place + 1)
+    return WhereError(f"{expression[start:].split()[0]!r} is not understood", cure=_FORM, position=start + 1)
 
 
 _FORM = "write for example: price < 50 and colour = 'red'"
@@ -259,11 +259,11 @@ class _Parser:
         self._at = 0
         self._depth = 0
 
-    def whole(self) -> Tree:
-        tree = self._either()
+    def whole(self) -> Condition:
+        condition = self._either()
         if self._next.kind != "end":
             raise self._wrong("and, or, or the end")
-        return tree
+        return condition
 
     @property
     def _next(self) -> _Token:
@@ -276,37 +276,37 @@ class _Parser:
         return False
 
     def _wrong(self, wanted: str) -> WhereError:
-        found = self._next
-        return WhereError(f"{found.text!r} where {wanted} should stand", cure=_FORM, position=found.position)
+        token = self._next
+        return WhereError(f"{token.text!r} where {wanted} should stand", cure=_FORM, position=token.position)
 
-    def _either(self) -> Tree:
+    def _either(self) -> Condition:
         parts = [self._both()]
         while self._take("or"):
             parts.append(self._both())
         return Either(tuple(parts)) if len(parts) > 1 else parts[0]
 
-    def _both(self) -> Tree:
+    def _both(self) -> Condition:
         parts = [self._single()]
         while self._take("and"):
             parts.append(self._single())
         return Both(tuple(parts)) if len(parts) > 1 else parts[0]
 
-    def _single(self) -> Tree:
+    def _single(self) -> Condition:
         self._depth += 1
         if self._depth > _MOST_DEPTH:
             raise WhereError("too many parts inside each other", cure="make it simpler", position=self._next.position)
         if self._take("not"):
-            tree: Tree = Not(self._single())
+            condition: Condition = Not(self._single())
         elif self._take("("):
-            tree = self._either()
+            condition = self._either()
             if not self._take(")"):
                 raise self._wrong("a closing parenthesis")
         else:
-            tree = self._condition()
+            condition = self._condition()
         self._depth -= 1
-        return tree
+        return condition
 
-    def _condition(self) -> Tree:
+    def _condition(self) -> Condition:
         column = self._next
         if column.kind not in ("word", "quoted"):
             raise self._wrong("a column")
@@ -314,23 +314,23 @@ class _Parser:
         name = column.text[1:-1] if column.kind == "quoted" else column.text
         negated = self._take("not")
         if self._take("in"):
-            tree: Tree = Among(name, self._list(), column.position)
+            condition: Condition = Among(name, self._list(), column.position)
         elif self._next.text in ("contains", "like") and self._next.kind == "sign":
             operator = self._next.text
             self._at += 1
-            tree = Compare(name, operator, self._text_value(operator), column.position)
+            condition = Compare(name, operator, self._text_value(operator), column.position)
         elif negated:
             raise self._wrong("in, contains or like")
         elif self._take("is"):
             negated = self._take("not")
             if not self._take("null"):
                 raise self._wrong("null")
-            tree = Missing(name, column.position)
+            condition = Missing(name, column.position)
         else:
-            tree = self._comparison(name, column.position)
-        return Not(tree) if negated else tree
+            condition = self._comparison(name, column.position)
+        return Not(condition) if negated else condition
 
-    def _comparison(self, name: str, position: int) -> Tree:
+    def _comparison(self, name: str, position: int) -> Condition:
         operator = _COMPARISONS.get(self._next.text) if self._next.kind == "sign" else None
         if operator is None:
             raise self._wrong("a comparison (= != < <= > >= in contains like is)")

@@ -1,1 +1,1 @@
-"""Asking a place full of pictures: queries, and the library that keeps a place and its index in step."""
+"""Asking for images: queries, and the library that keeps a location and its index in step."""

@@ -1,12 +1,12 @@
-"""What lies at a place, in the one form in which a library takes it in: pictures with key, stamp and metadata.
+"""What lies at a location, in the one form that a library reads: images with key, stamp and metadata.
 
-Two forms with the same methods: `FolderContents` for a folder of pictures, `SourceContents` for a table or shards.
+Two forms with the same methods: `FolderContents` for a folder of images, `SourceContents` for a table or shards.
 Knows no index and no model.
 """
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -18,13 +18,14 @@ from wordsight.images.files import IMAGE_SUFFIXES
 from wordsight.search import tables
 from wordsight.search.scan import Stamp, scan
 
+SIGNATURE = "signature"  # the fact that keeps a listing's signature
 TEXT_TABLES = (".csv", ".tsv")  # whose cells are all text
-MEASURED = ("width", "height")  # columns that come from the picture itself
+MEASURED = ("width", "height")  # columns that come from the image itself
 
 
 @dataclass(slots=True)
-class Picture:
-    """One picture at the place.  `sha256` and the measured columns of `meta` are filled in when it is read."""
+class Candidate:
+    """One image that is to be read.  `sha256` and the measured columns of `meta` are filled in when it is."""
 
     key: str
     image: Path | bytes | None
@@ -34,104 +35,112 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a quick look finds: keys that are new or changed (None: all have to be read), and keys that are gone."""
+class Listing:
+    """What can be seen of a location with nothing opened: now, or when a library was last in step with it.
 
-    candidates: list[str] | None
-    gone: set[str]
-    signature: str
+    `stamps` are those of every image, None where only reading all would give them; `signature` differs when anything
+    else does (None: never in step yet).
+    """
 
-    def nothing_new(self, signature: str | None) -> bool:
-        """Say whether the library is in step, given the signature noted when it last was."""
-        return not self.candidates and not self.gone and self.candidates is not None and self.signature == signature
+    stamps: Mapping[str, Stamp] | None
+    signature: str | None
+
+    def in_step(self, recorded: "Listing") -> bool:
+        """Return whether nothing has happened since `recorded`."""
+        return self.signature == recorded.signature and (self.stamps is None or self.stamps == recorded.stamps)
+
+
+NOTHING = Listing({}, None)  # what a library has recorded that is yet to be made
 
 
 class Contents(Protocol):
-    """What a library needs to know of its place."""
+    """What a library needs to know of its location."""
 
-    place: Path
+    location: Path
 
-    def look(self, known: Mapping[str, Stamp], signature: str | None) -> Look:
-        """Compare the place with what is known of it, opening no picture."""
+    def look(self) -> Listing:
+        """List the location, opening no image."""
+        ...
 
-    def pictures(self, look: Look) -> Iterator[Picture | InputError]:
-        """Yield the candidates of a look, and what could not be read on the way."""
+    def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
+        """Yield the images of these keys, or all, and what could not be read on the way."""
+        ...
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
-        """Return the metadata that an untouched picture should have now, given what it has."""
+        """Return the metadata that an untouched image should have now, given what it has."""
+        ...
 
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
-        """Return the file of a picture, or None when it lies inside another file."""
+        """Return the file of an image, or None when it lies inside another file."""
+        ...
 
 
 class FolderContents:
-    """A folder of pictures, found recursively; keys are paths below it, with `/`."""
+    """A folder of images, listed recursively; keys are paths below it, with `/`."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self._stamps: dict[str, Stamp] = {}
+    def __init__(self, location: Path) -> None:
+        self.location = location
         self._beside: dict[str, dict[str, Value]] | None = None
 
-    def look(self, known: Mapping[str, Stamp], signature: str | None) -> Look:
-        """See `Contents`.  A folder without any picture raises `NotFound`."""
-        self._stamps = found = scan(self.place)
+    def look(self) -> Listing:
+        """See `Contents`.  A folder without any image raises `NotFound`."""
         self._beside = None  # read again when needed
-        if not found:
+        stamps = scan(self.location)
+        if not stamps:
             raise NotFound(
-                f"no pictures in {self.place}",
+                f"no pictures in {self.location}",
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
-        beside = tables.stamp(self.place)
-        if found == known:
-            return Look([], set(), beside)
-        candidates = [key for key, stamp in found.items() if known.get(key) != stamp]
-        return Look(sorted(candidates), known.keys() - found.keys(), beside)
+        return Listing(stamps, tables.stamp(self.location))
 
-    def pictures(self, look: Look) -> Iterator[Picture | InputError]:
+    def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""
-        for key in look.candidates or []:
-            stamp = self._stamps[key]
-            yield Picture(key, self.place / key, stamp, self.meta(key, {"size": stamp[0], "mtime": _moment(stamp[1])}))
+        stamps = listing.stamps or {}
+        for key in stamps if keys is None else keys:
+            size, mtime_ns = stamps[key]
+            meta = self.meta(key, {"size": size, "mtime": _moment(mtime_ns)})
+            yield Candidate(key, self.location / key, (size, mtime_ns), meta)
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
         """Return path, name and folder, the columns of the table beside, then what is measured of the file."""
         if self._beside is None:
-            self._beside = tables.read_beside(self.place)
+            self._beside = tables.read_beside(self.location)
         folder, _, name = key.rpartition("/")
         own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
         return {"path": key, "name": name, "folder": folder, **self._beside.get(key, {}), **own}
 
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
-        """Return the picture's file."""
-        return self.place / key
+        """Return the image's file."""
+        return self.location / key
 
 
 class SourceContents:
     """A table or tar shards; keys are those of the samples, columns come along as metadata."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, location: Path) -> None:
         from wordsight.data.source import open_source
 
-        self.place = place
-        self._source = open_source(place, split="all" if place.is_dir() else None)
+        self.location = location
+        self._source = open_source(location, split="all" if location.is_dir() else None)
 
-    def look(self, known: Mapping[str, Stamp], signature: str | None) -> Look:
-        """Compare names, sizes and times of the files; when they differ all has to be read."""
-        now = self._source.fingerprint()
-        return Look([] if now == signature else None, set(), now)
+    def look(self) -> Listing:
+        """Return a signature of the names, sizes and times of the files."""
+        return Listing(None, self._source.fingerprint())
 
-    def pictures(self, look: Look) -> Iterator[Picture | InputError]:
-        """See `Contents`.  A key that appears twice is an error the second time."""
+    def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
+        """See `Contents`; all are read.  A key that appears twice is an error the second time."""
         seen: set[str] = set()
         walk = self._source.samples()
         for sample in walk:
             yield from walk.failures
             walk.failures.clear()
             if sample.key in seen:
-                yield InputError(f"the key {sample.key} appears twice in {self.place}", cure="give every row its own")
+                yield InputError(
+                    f"the key {sample.key} appears twice in {self.location}", cure="give every row its own"
+                )
                 continue
             seen.add(sample.key)
-            yield self._picture(sample)
+            yield self._candidate(sample)
         yield from walk.failures
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
@@ -142,7 +151,7 @@ class SourceContents:
         """Return the path that the table gives, if it gives one."""
         return Path(str(meta["path"])) if meta.get("path") else None
 
-    def _picture(self, sample: Sample) -> Picture:
+    def _candidate(self, sample: Sample) -> Candidate:
         meta = {name: self._value(value) for name, value in sample.meta.items()}
         if sample.label is not None:
             meta["class"] = sample.label
@@ -153,30 +162,30 @@ class SourceContents:
             meta["path"] = str(sample.image.absolute())
         elif sample.image is not None:
             stamp = (len(sample.image), 0)
-        return Picture(sample.key, sample.image, stamp, meta)
+        return Candidate(sample.key, sample.image, stamp, meta)
 
     def _value(self, value: Value) -> Value:
-        if isinstance(value, str) and self.place.suffix.lower() in TEXT_TABLES:
+        if isinstance(value, str) and self.location.suffix.lower() in TEXT_TABLES:
             return tables.from_text(value)
         return tables.plain(value)
 
 
-def open_contents(place: Path) -> Contents:
-    """Return what lies at `place`: a folder with pictures is that; else shards or a table."""
-    if not place.exists():
-        raise NotFound(f"nothing at {place}", cure="check the path")
-    if place.is_dir() and not _holds_source(place):
-        return FolderContents(place)
-    return SourceContents(place)
+def open_contents(location: Path) -> Contents:
+    """Return what lies at `location`: a folder with images is that; else shards or a table."""
+    if not location.exists():
+        raise NotFound(f"nothing at {location}", cure="check the path")
+    if location.is_dir() and not _holds_source(location):
+        return FolderContents(location)
+    return SourceContents(location)
 
 
-def library_folder(place: Path) -> Path:
-    """Return where the library of `place` lies by default: PLACE/.wordsight, or FILE.wordsight beside a file."""
-    return place / ".wordsight" if place.is_dir() else place.with_name(f"{place.name}.wordsight")
+def library_folder(location: Path) -> Path:
+    """Return where the library of `location` lies by default: PLACE/.wordsight, or FILE.wordsight beside a file."""
+    return location / ".wordsight" if location.is_dir() else location.with_name(f"{location.name}.wordsight")
 
 
 def _holds_source(folder: Path) -> bool:
-    """Say whether a folder holds shards or tables and, at its top, neither pictures nor folders to find them in."""
+    """Return whether a folder holds shards or tables and, at its top, neither images nor folders that may hold them."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
         suffixes = {os.path.splitext(entry.name)[1].lower() for entry in visible}

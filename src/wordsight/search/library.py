@@ -1,29 +1,29 @@
-"""A library: the pictures of a place, their rows and their metadata, kept in step.
+"""A library: the images of a location, their embeddings and their metadata, kept in step.
 
     library = open_library("photos")
     library.sync()                                   # what was added, changed, moved, removed, failed
     library.search("red shoes", k=5, where="width > 500", without=["sandals"])
 
-It lies in PLACE/.wordsight (FILE.wordsight beside a table or shard) unless told otherwise.  Searching changes nothing.
+It lies in LOCATION/.wordsight (FILE.wordsight beside a table or shard) unless another folder is given.  Searching
+changes nothing.  Knows the protocol of an index, and no index.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound, StorageError, UsageError
 from wordsight.base.nouns import Value
 from wordsight.embeddings.model import Model, load
-from wordsight.index import index as index_nouns
-from wordsight.index.database import NAME
-from wordsight.index.exact import ExactIndex
+from wordsight.index.index import Index, Neighbour
 from wordsight.index.lock import LibraryBusy, writing
-from wordsight.search.contents import Contents, library_folder, open_contents
-from wordsight.search.query import Part, part_row, query_row, read_query
-from wordsight.search.report import SIGNATURE, SyncReport
+from wordsight.index.open import RECORD, backend_of, record
+from wordsight.search.contents import NOTHING, SIGNATURE, Contents, Listing, library_folder, open_contents
+from wordsight.search.query import Part, Query, embed_part, embed_parts, read_query
+from wordsight.search.report import SyncReport
 
 CANDIDATES = 10  # times k: how many of the best are weighed against `without`
 LEAST_CANDIDATES = 200
@@ -33,7 +33,7 @@ __all__ = ["Hit", "Library", "LibraryBusy", "open_library"]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer.  `path` is the picture's file, or None when it lies inside a table or shard."""
+    """One answer.  `path` is the image's file, or None when it lies inside a table or shard."""
 
     score: float
     key: str
@@ -42,62 +42,68 @@ class Hit:
 
 
 class Library:
-    """Use it as a context manager, or `close` it."""
+    """Use it as a context manager, or `close` it.  `index` is the kind of a library that is yet to be made."""
 
-    def __init__(self, place: Path, folder: Path, model: Model) -> None:
-        self.place = place
+    def __init__(self, location: Path, folder: Path, model: Model, *, index: str | None = None) -> None:
+        self.location = location
         self.folder = folder
         self.model = model
+        self._kind = index
         self._contents: Contents | None = None
-        self._index: ExactIndex | None = None
+        self._index: Index | None = None
 
     def __len__(self) -> int:
-        """Return the number of pictures in the library; 0 when there is none yet."""
+        """Return the number of images in the library; 0 when there is none yet."""
         return len(self._reading()) if self.exists() else 0
 
     def exists(self) -> bool:
-        """Say whether the library has been made."""
-        return (self.folder / NAME).is_file()
+        """Return whether the library has been made."""
+        try:
+            self._reading()
+        except NotFound:
+            return False
+        return True
 
     def failures(self) -> dict[str, str]:
-        """Return key -> reason of the pictures that are known to be broken."""
-        return self._reading().files.failures()
+        """Return key -> reason of the images that are known to be broken."""
+        return {key: state.error for key, state in self._reading().files.states().items() if state.error}
 
     def in_step(self) -> bool:
-        """Say, from names, sizes and times alone, whether the library is up to date with its place."""
-        if not self.exists():
-            self.contents.look({}, None)  # a place without pictures is told before a library is made
-            return False
-        index = self._reading()
-        signature = index.facts().get(SIGNATURE)
-        return self.contents.look(index.files.stamps(), signature).nothing_new(signature)
+        """Return, from names, sizes and times alone, whether the library is up to date with its location."""
+        listing = self.contents.look()
+        return self.exists() and listing.in_step(_recorded(self._reading()))
 
     def sync(self) -> SyncReport:
-        """Bring the library up to date and say what was done; makes it if it is not there.
+        """Bring the library up to date and return what was done; makes it if it is not there.
 
         Raises `LibraryBusy` when another process is at it, `FingerprintMismatch` for a library of another model,
-        `StorageError` for a place that cannot be written.
+        `StorageError` for a folder that cannot be written.
         """
-        if self.in_step():
+        listing = self.contents.look()
+        before = _recorded(self._reading()) if self.exists() else NOTHING
+        if listing.in_step(before):
             return SyncReport()
         from wordsight.search.sync import Sync
 
         contents = self.contents
         self.close()
         self._make_folder()
-        with writing(self.folder), self._open(writable=True) as index:
-            index.note({"model": self.model.name, "place": str(self.place.absolute())})
-            return Sync(index, self.model, contents).run()
+        with writing(self.folder):
+            record(self.folder, self._kind)
+            with contextlib.closing(self._open(writable=True)) as index:
+                if _recorded(index) != before:
+                    listing = contents.look()  # another process has written since, perhaps from a newer listing
+                index.note({"model": self.model.name, "place": str(self.location.absolute())})
+                return Sync(index, self.model, contents, listing).run()
 
     def forget(self) -> None:
-        """Delete the library, not the pictures; the next `sync` makes it again."""
+        """Delete the library, not the images; the next `sync` makes it again."""
         self.close()
-        if not self.exists():
+        if not self.folder.is_dir():
             return
         with writing(self.folder):
-            # The journal first: left alone beside a new database it would spoil it.
-            for path in [self.folder / f"{NAME}-journal", self.folder / NAME, *self.folder.glob("rows-*.f32")]:
-                path.unlink(missing_ok=True)
+            backend_of(self.folder, self._kind).delete(self.folder)
+            (self.folder / RECORD).unlink(missing_ok=True)
 
     def search(
         self,
@@ -108,43 +114,41 @@ class Library:
         without: Sequence[str] = (),
         min_match: float | None = None,
     ) -> list[Hit]:
-        """Return up to k pictures, best first.
+        """Return up to k images, best first.
 
-        `query`: words, a picture's path, or a list of parts, each with a weight ("2:words") if wanted.  `where`: a
+        `query`: words, an image's path, or a list of parts, each with a weight ("2:words") if wanted.  `where`: a
         condition on metadata, applied before ranking.  `without`: queries to stay away from.  `min_match`: the least
         score, which is a cosine (-1 to 1) less what `without` takes off.
 
-        With `without`, the best max(10 k, 200) pictures for the query are weighed: each loses, for every unwanted
-        query, weight times what its cosine with that query is above the mean over these pictures.
+        With `without`, the best max(10 k, 200) images for the query are weighed: each loses, for every unwanted
+        query, weight times what its cosine with that query is above the mean over these images.
         """
-        wanted, unwanted = self.read(query, where=where, without=without)
+        return self.answer(self.read(query, where=where, without=without), k=k, min_match=min_match)
+
+    def read(self, query: str | Sequence[str], *, where: str | None = None, without: Sequence[str] = ()) -> Query:
+        """Return the query as it is understood; whatever is wrong with it is raised before any work."""
+        return read_query(query, where=where, without=without, location=self.location)
+
+    def answer(self, query: Query, *, k: int = 10, min_match: float | None = None) -> list[Hit]:
+        """Return the hits of a query that has been read; see `search`."""
         if k < 1:
             raise UsageError(f"k = {k}", cure="ask for at least one hit")
         index = self._reading()
-        row = query_row(wanted, self.model)
-        found = self._weigh(index, row, unwanted, k, where) if unwanted else index.search(row[None], k, where)[0]
-        return [self._hit(hit) for hit in found if min_match is None or hit.score >= min_match]
-
-    def read(
-        self, query: str | Sequence[str], *, where: str | None = None, without: Sequence[str] = ()
-    ) -> tuple[list[Part], list[Part]]:
-        """Return the parts of a query and those to stay away from; whatever is wrong is told before any work."""
-        if where is not None:
-            from wordsight.index.where import parse
-
-            parse(where)
-        unwanted = [part for text in without for part in read_query(text, place=self.place)]
-        return read_query(query, place=self.place), unwanted
+        wanted = max(CANDIDATES * k, LEAST_CANDIDATES) if query.without else k
+        neighbours = index.search(embed_parts(query.parts, self.model)[None], wanted, query.where)[0]
+        if query.without:
+            neighbours = _weigh(neighbours, query.without, self.model)[:k]
+        return [self._hit(one) for one in neighbours if min_match is None or one.score >= min_match]
 
     @property
     def contents(self) -> Contents:
-        """What lies at the place."""
+        """What lies at the location."""
         if self._contents is None:
-            self._contents = open_contents(self.place)
+            self._contents = open_contents(self.location)
         return self._contents
 
     def close(self) -> None:
-        """Close the files; the library opens them again when used."""
+        """Close the index; the library opens it again when used."""
         if self._index is not None:
             self._index.close()
         self._index = None
@@ -155,32 +159,25 @@ class Library:
     def __exit__(self, *failure: object) -> None:
         self.close()
 
-    def _weigh(
-        self, index: ExactIndex, row: Embeddings, unwanted: Sequence[Part], k: int, where: str | None
-    ) -> list[index_nouns.Hit]:
-        """Return the hits with what they share with the unwanted queries taken off their scores."""
-        found = index.search(row[None], max(CANDIDATES * k, LEAST_CANDIDATES), where)[0]
-        rows = index.rows([hit.key for hit in found])  # (n, width)
-        scores = np.array([hit.score for hit in found], np.float64)
-        for part in unwanted:
-            cosines = rows @ part_row(part, self.model)
-            scores -= part.weight * np.maximum(0, cosines - cosines.mean()) if len(found) else 0
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [index_nouns.Hit(found[i].key, float(scores[i]), found[i].meta) for i in best]
+    def _hit(self, neighbour: Neighbour) -> Hit:
+        path = self.contents.path(neighbour.key, neighbour.meta)
+        return Hit(neighbour.score, neighbour.key, path, neighbour.meta)
 
-    def _hit(self, hit: index_nouns.Hit) -> Hit:
-        return Hit(hit.score, hit.key, self.contents.path(hit.key, hit.meta), hit.meta)
-
-    def _reading(self) -> ExactIndex:
+    def _reading(self) -> Index:
+        """Return the index, opened for reading; `NotFound` when there is none."""
         if self._index is None:
-            if not self.exists():
-                raise NotFound(f"no library of {self.place}", cure=f"make it with wordsight index {self.place}")
-            self._index = self._open(writable=False)
+            try:
+                self._index = self._open(writable=False)
+            except NotFound:
+                cure = f"make it with wordsight index {self.location}"
+                raise NotFound(f"no library of {self.location}", cure=cure) from None
         return self._index
 
-    def _open(self, *, writable: bool) -> ExactIndex:
+    def _open(self, *, writable: bool) -> Index:
         model = self.model
-        return ExactIndex.open(self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable)
+        return backend_of(self.folder, self._kind).open(
+            self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable
+        )
 
     def _make_folder(self) -> None:
         try:
@@ -193,15 +190,36 @@ class Library:
 
 
 def open_library(
-    place: str | Path, *, model: Model | str | Path | None = None, library_dir: str | Path | None = None
+    location: str | Path,
+    *,
+    model: Model | str | Path | None = None,
+    library_dir: str | Path | None = None,
+    index: str | None = None,
 ) -> Library:
     """Return the library of a folder, a table or tar shards; nothing is read or made before `sync`.
 
     `model`: a loaded model, a name or folder, or None for the default.  `library_dir`: where the library lies when not
-    beside its place.
+    beside its location.  `index`: the kind of index of a library that is yet to be made ("exact", "memory").
     """
-    place = Path(place)
-    if not place.exists():
-        raise NotFound(f"nothing at {place}", cure="check the path")
-    folder = library_folder(place) if library_dir is None else Path(library_dir)
-    return Library(place, folder, model if isinstance(model, Model) else load(model))
+    location = Path(location)
+    if not location.exists():
+        raise NotFound(f"nothing at {location}", cure="check the path")
+    folder = library_folder(location) if library_dir is None else Path(library_dir)
+    return Library(location, folder, model if isinstance(model, Model) else load(model), index=index)
+
+
+def _recorded(index: Index) -> Listing:
+    """Return how the location looked when the library was last in step with it."""
+    return Listing(index.files.stamps(), index.facts().get(SIGNATURE))
+
+
+def _weigh(neighbours: Sequence[Neighbour], without: Sequence[Part], model: Model) -> list[Neighbour]:
+    """Take off each score what its image shares with the unwanted queries; the best come first again."""
+    if not neighbours:
+        return []
+    embeddings = np.array([neighbour.embedding for neighbour in neighbours])  # (n, width)
+    scores = np.array([neighbour.score for neighbour in neighbours], np.float64)
+    for part in without:
+        cosines = embeddings @ embed_part(part, model)
+        scores -= part.weight * np.maximum(0, cosines - cosines.mean())
+    return [replace(neighbours[i], score=float(scores[i])) for i in np.argsort(-scores, kind="stable")]

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-SIGNATURE = "signature"  # the fact that says how the place looked when the library was last in step
-
 
 @dataclass(slots=True)
 class SyncReport:
@@ -19,5 +17,5 @@ class SyncReport:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Say whether anything was done."""
+        """Return whether anything was done."""
         return bool(self.added or self.changed or self.moved or self.removed or self.failed)

@@ -1,20 +1,21 @@
-"""Bringing a library up to date with its place: new, changed, moved and removed pictures.
+"""Bringing a library up to date with its location: what `plan` says has changed is done to the index.
 
-What a picture is, is its content: one whose SHA-256 is known keeps its row under whatever name, so a renamed folder
-costs reading, not encoding.  What is finished is saved every few seconds; a broken picture is noted with its stamp
-and not tried again until it changes.  Knows the index, the model and the contents of the place.
+What an image is, is its content: one whose SHA-256 is known keeps its embedding under whatever name, so a renamed
+folder costs reading, not encoding.  What is finished is saved every few seconds; a broken image is noted with its
+stamp and not tried again until it changes.  Knows the protocol of an index, the model and the contents of the
+location.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import InputError, UnreadableFile
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
@@ -24,182 +25,176 @@ from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded, encode_images
 from wordsight.images.decode import open_image
 from wordsight.images.files import image_bytes
-from wordsight.index.exact import ExactIndex
-from wordsight.index.files import FileState
-from wordsight.search.contents import MEASURED, Contents, Picture
-from wordsight.search.report import SIGNATURE, SyncReport
-from wordsight.search.scan import Stamp
+from wordsight.index.index import FileState, Index, IndexEntry
+from wordsight.search.contents import MEASURED, SIGNATURE, Candidate, Contents, Listing
+from wordsight.search.plan import Plan, plan, to_read
+from wordsight.search.report import SyncReport
 
 SAVE_SECONDS = 5.0  # between saves: what a killed process has to do again at most
-GROUP = 256  # pictures handed to the index at once
+GROUP = 256  # images handed to the index at once
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What is kept of a picture whose entry has been replaced in this run: another may need it."""
+class KnownContents:
+    """Where the embedding of every known content is: under a key of the index, or kept when that key has changed."""
 
-    row: Embeddings
-    meta: dict[str, Value]
+    def __init__(self, index: Index, before: Mapping[str, FileState]) -> None:
+        self._index = index
+        self._keys = {state.sha256: key for key, state in before.items() if not state.error}
+        self._kept: dict[str, IndexEntry] = {}
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._keys
+
+    def entry(self, sha256: str) -> IndexEntry:
+        """Return the entry of a known content."""
+        return self._kept.get(sha256) or self._index.entries([self._keys[sha256]])[0]
+
+    def keep(self, replaced: Mapping[str, FileState]) -> None:
+        """Keep what these keys held until now: other images may have that content."""
+        for key, state in replaced.items():
+            if self._keys.get(state.sha256) == key and state.sha256 not in self._kept:
+                self._kept[state.sha256] = self._index.entries([key])[0]
+
+    def add(self, states: Mapping[str, FileState]) -> None:
+        """Note what is in the index from now on."""
+        for key, state in states.items():
+            if not state.error:
+                self._keys.setdefault(state.sha256, key)
 
 
 class Sync:
     """One run; `run` does it all."""
 
-    def __init__(self, index: ExactIndex, model: Model, contents: Contents) -> None:
+    def __init__(self, index: Index, model: Model, contents: Contents, listing: Listing) -> None:
         self._index = index
         self._model = model
         self._contents = contents
-        self._report = SyncReport()
-        self._known: dict[str, Stamp] = index.files.stamps()
-        self._owners = index.files.contents()  # SHA-256 -> key
-        self._entries = index.keys()
-        self._kept: dict[str, _Kept] = {}
-        self._copies: list[tuple[str, str]] = []  # (new key, key that had the content)
-        self._seen: set[str] = set()
+        self._listing = listing
+        self._before = index.files.states()
+        self._now: dict[str, FileState | None] = {}  # of what has been read; None where it could not be opened
+        self._known = KnownContents(index, self._before)
+        self._failed: list[tuple[str, str]] = []
+        self._renewed: list[str] = []  # keys whose metadata alone changed
         self._saved = time.monotonic()
 
     def run(self) -> SyncReport:
-        """Bring the index in step with the place."""
-        signature = self._index.facts().get(SIGNATURE)
-        look = self._contents.look(self._known, signature)
-        reading = read_ahead(self._contents.pictures(look), 64)
-        total = None if look.candidates is None else len(look.candidates)
-        try:
-            self._take_all(reading, total)
-        finally:
-            reading.close()
-        gone = look.gone if look.candidates is not None else self._known.keys() - self._seen
-        self._settle(gone)
-        if look.candidates is not None and look.signature != (signature or ""):
-            self._renew_metadata()
-        self._index.note({SIGNATURE: look.signature})
+        """Bring the index in step with the location."""
+        stamps = self._listing.stamps
+        self._read_all(None if stamps is None else to_read(self._before, stamps))
+        unread = [key for key in stamps or () if key not in self._now]
+        done = plan(self._before, {**{key: self._before[key] for key in unread}, **self._now})
+        self._index.remove(done.gone)
+        self._index.files.forget([*done.gone, *done.forgotten])
+        if self._listing.signature != self._index.facts().get(SIGNATURE, ""):
+            self._renew_metadata([key for key in unread if not self._before[key].error])
+        self._index.note({SIGNATURE: self._listing.signature or ""})
         self._index.save()
-        return self._report
+        return SyncReport(
+            added=list(done.added),
+            changed=[*done.changed, *self._renewed],
+            moved=list(done.moved),
+            removed=list(done.removed),
+            failed=self._failed,
+        )
 
-    def _take_all(self, reading: Iterator[Picture | InputError], total: int | None) -> None:
-        encoded = encode_images(reading, self._load, self._model.engine.embed_images, batch=self._model.engine.batch)
-        try:
-            with bar(total, unit="picture", desc="indexing") as progress:
-                while group := list(islice(encoded, GROUP)):
-                    self._take(group)
-                    progress.update(len(group))
-                    if time.monotonic() - self._saved > SAVE_SECONDS:
-                        self._index.save()
-                        self._saved = time.monotonic()
-        finally:
-            encoded.close()
+    def _read_all(self, keys: Sequence[str] | None) -> None:
+        """Read and encode these images, or all, and put them into the index group by group."""
+        images = self._contents.images(self._listing, keys)
+        engine, total = self._model.engine, None if keys is None else len(keys)
+        with (
+            closing(read_ahead(images, 64)) as reading,
+            closing(encode_images(reading, self._load, engine.embed_images, batch=engine.batch)) as encoded,
+            bar(total, unit="picture", desc="indexing") as progress,
+        ):
+            while group := list(islice(encoded, GROUP)):
+                self._put(group)
+                progress.update(len(group))
+                if time.monotonic() - self._saved > SAVE_SECONDS:
+                    self._index.save()
+                    self._saved = time.monotonic()
 
-    def _load(self, picture: Picture | InputError) -> Any:
-        """Read one picture; in a thread.  None when its content is known already."""
-        if isinstance(picture, InputError):
-            raise picture
-        data = image_bytes(picture.image, key=picture.key)
-        picture.sha256 = sha256_bytes(data)
-        if picture.sha256 in self._owners:
+    def _load(self, candidate: Candidate | InputError) -> Any:
+        """Read one image; in a thread.  None when its content is known already."""
+        if isinstance(candidate, InputError):
+            raise candidate
+        data = image_bytes(candidate.image, key=candidate.key)
+        candidate.sha256 = sha256_bytes(data)
+        if candidate.sha256 in self._known:
             return None
-        name = str(picture.image) if isinstance(picture.image, Path) else picture.key
+        name = str(candidate.image) if isinstance(candidate.image, Path) else candidate.key
         opened = open_image(data, name=name, colours="kept")
-        picture.meta |= {"width": opened.width, "height": opened.height}
+        candidate.meta |= {"width": opened.width, "height": opened.height}
         return self._model.load_pixels(opened, name=name)
 
-    def _take(self, group: list[Encoded[Picture | InputError]]) -> None:
-        """Put a group of pictures into the index."""
-        keys: list[str] = []
-        rows: list[Embeddings] = []
-        meta: list[dict[str, Value]] = []
-        states: dict[str, FileState] = {}
-        before = self._index.files.states([one.item.key for one in group if isinstance(one.item, Picture)])
-        self._keep([one.item for one in group if isinstance(one.item, Picture)], before)
+    def _put(self, group: Sequence[Encoded[Candidate | InputError]]) -> None:
+        """Put what has been read of a group into the index."""
+        read: list[tuple[Candidate, Encoded[Any]]] = []
+        now: dict[str, FileState | None] = {}
         for one in group:
             if isinstance(one.item, InputError):
-                self._report.failed.append(("", str(one.item)))
+                self._failed.append(("", str(one.item)))
                 continue
-            picture = one.item
-            self._seen.add(picture.key)
+            read.append((one.item, one))
+            now[one.item.key] = _state(one.item, one.error)
             if one.error is not None:
-                self._fail(picture, one.error, states)
-                continue
-            state = FileState(*picture.stamp, picture.sha256)
-            row = self._row(picture, one, before.get(picture.key))
-            if row is not None:
-                keys.append(picture.key)
-                rows.append(row)
-                meta.append(picture.meta)
-            states[picture.key] = state
-        self._index.add(keys, np.array(rows, np.float32).reshape(len(rows), self._model.spec.width), meta)
+                self._failed.append((one.item.key, str(one.error)))
+        known = {key: self._before[key] for key in now if key in self._before}
+        self._apply(plan(known, now), [pair for pair in read if pair[1].error is None])
+        states = {key: state for key, state in now.items() if state is not None}
         self._index.files.record(states)
-        for key, state in states.items():
-            if not state.error:
-                self._owners.setdefault(state.sha256, key)
-                self._entries.add(key)
+        self._known.add(states)
+        self._now |= now
 
-    def _row(self, picture: Picture, one: Encoded[Any], before: FileState | None) -> Embeddings | None:
-        """Return the row to store and note what happened; None when the entry is right as it stands."""
-        key = picture.key
+    def _apply(self, step: Plan, read: Sequence[tuple[Candidate, Encoded[Any]]]) -> None:
+        """Do to the index what the plan of a group says; `read` are those that could be read."""
+        replaced = {
+            key: self._before[key]
+            for key in (*step.changed, *step.failed)
+            if key in self._before and not self._before[key].error
+        }
+        self._known.keep(replaced)
+        self._index.remove([key for key in step.failed if key in replaced])
+        same = {*step.touched, *step.unchanged}
+        entries = [self._entry(candidate, one, same=candidate.key in same) for candidate, one in read]
+        changed = [entry for entry in entries if entry is not None]
+        self._add(changed)
+
+    def _entry(self, candidate: Candidate, one: Encoded[Any], *, same: bool) -> IndexEntry | None:
+        """Return the entry to store; None when the one that is there is right as it stands."""
         if one.embedding is not None:
-            (self._report.added if before is None else self._report.changed).append(key)
-            return one.embedding
-        same = before is not None and before.sha256 == picture.sha256 and key in self._entries
-        owner = key if same else self._owners[picture.sha256]
-        known = None if same else self._kept.get(picture.sha256)
-        if known is None:
-            known = _Kept(self._index.rows([owner])[0], self._index.meta([owner])[0])
-        picture.meta |= {column: known.meta[column] for column in MEASURED if column in known.meta}
-        if same and _present(picture.meta) == _present(known.meta):
-            return known.row if picture.meta.get("mtime") != known.meta.get("mtime") else None
-        if before is None:
-            self._copies.append((key, owner))
-        else:
-            self._report.changed.append(key)
-        return known.row
+            return IndexEntry(candidate.key, one.embedding, candidate.meta)
+        known = self._index.entries([candidate.key])[0] if same else self._known.entry(candidate.sha256)
+        candidate.meta |= {column: known.meta[column] for column in MEASURED if column in known.meta}
+        if same and _present(candidate.meta) != _present(known.meta):
+            self._renewed.append(candidate.key)
+        elif same and candidate.meta.get("mtime") == known.meta.get("mtime"):
+            return None
+        return replace(known, key=candidate.key, meta=candidate.meta)
 
-    def _keep(self, pictures: list[Picture], before: Mapping[str, FileState]) -> None:
-        """Keep the rows of entries about to be replaced by another content, or removed: others may have it."""
-        for picture in pictures:
-            state = before.get(picture.key)
-            if state is None or state.sha256 == picture.sha256 or self._owners.get(state.sha256) != picture.key:
-                continue
-            if picture.key in self._entries:
-                row, meta = self._index.rows([picture.key])[0], self._index.meta([picture.key])[0]
-                self._kept[state.sha256] = _Kept(row, meta)
+    def _renew_metadata(self, keys: Sequence[str]) -> None:
+        """Give every entry the metadata it should have, after the table beside the images has changed."""
+        for start in range(0, len(keys), GROUP):
+            old = self._index.entries(keys[start : start + GROUP])
+            new = [replace(entry, meta=self._contents.meta(entry.key, entry.meta)) for entry in old]
+            changed = [n for n, o in zip(new, old, strict=True) if _present(n.meta) != _present(o.meta)]
+            self._add(changed)
+            self._renewed += [entry.key for entry in changed]
 
-    def _fail(self, picture: Picture, error: InputError, states: dict[str, FileState]) -> None:
-        self._report.failed.append((picture.key, str(error)))
-        if isinstance(error, UnreadableFile):
-            return
-        if picture.key in self._entries:
-            self._index.remove([picture.key])
-            self._entries.discard(picture.key)
-        states[picture.key] = FileState(*picture.stamp, picture.sha256, str(error))
-
-    def _settle(self, gone: set[str]) -> None:
-        """Forget what is gone, and tell renamed pictures from new copies."""
-        renamed: dict[str, str] = {}  # old -> new
-        for key, owner in self._copies:
-            if owner in gone and owner not in renamed:
-                renamed[owner] = key
-            else:
-                self._report.added.append(key)
-        self._report.moved = sorted(renamed.items())
-        self._index.remove(sorted(gone & self._entries))
-        self._index.files.forget(gone)
-        self._report.removed = sorted((gone & self._entries) - renamed.keys())
-        self._entries -= gone
-
-    def _renew_metadata(self) -> None:
-        """Give every entry the metadata it should have, after the table beside the pictures has changed."""
-        keys = iter(sorted(self._entries))
-        while group := list(islice(keys, GROUP)):
-            old = self._index.meta(group)
-            new = [self._contents.meta(key, meta) for key, meta in zip(group, old, strict=True)]
-            stale = [i for i in range(len(group)) if _present(new[i]) != _present(old[i])]
-            changed = [group[i] for i in stale]
-            if changed:
-                self._index.add(changed, self._index.rows(changed), [new[i] for i in stale])
-                fresh = {*self._report.added, *self._report.changed, *(key for _, key in self._report.moved)}
-                self._report.changed += [key for key in changed if key not in fresh]
+    def _add(self, entries: Sequence[IndexEntry]) -> None:
+        embeddings = np.array([entry.embedding for entry in entries], np.float32)
+        self._index.add(
+            [entry.key for entry in entries],
+            embeddings.reshape(len(entries), self._model.spec.width),
+            [entry.meta for entry in entries],
+        )
 
 
-def _present(meta: dict[str, Value]) -> dict[str, Value]:
+def _state(candidate: Candidate, error: InputError | None) -> FileState | None:
+    if isinstance(error, UnreadableFile):
+        return None
+    return FileState(*candidate.stamp, candidate.sha256, "" if error is None else str(error))
+
+
+def _present(meta: Mapping[str, Value]) -> dict[str, Value]:
     """Return the metadata as the index gives it back, without the time of change."""
     return {n: int(v) if isinstance(v, bool) else v for n, v in meta.items() if v is not None and n != "mtime"}

@@ -1,4 +1,4 @@
-"""Metadata that lies beside a folder's pictures: `metadata.csv` with a column `file` and any others.
+"""Metadata that lies beside a folder's images: `metadata.csv` with a column `file` and any others.
 
     file,price,colour
     shoes/1.jpg,49.5,red

@@ -1,0 +1,83 @@
+"""What has to happen to a library: a comparison of the files it knows with those that are there, and nothing else.
+
+Two steps, for what a file holds is known only when it is read: `to_read` compares sizes and times of change, `plan`
+compares contents.  Pure functions: nothing is read or written.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from wordsight.index.index import FileState
+from wordsight.search.scan import Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The keys of both sides, each in one field; moved ones as (old, new)."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]  # another content than before, or one that can be read at last
+    moved: tuple[tuple[str, str], ...]  # a content that is gone under one key and new under another
+    removed: tuple[str, ...]  # gone, and the entry with it
+    forgotten: tuple[str, ...]  # gone, and was broken: there is no entry
+    failed: tuple[str, ...]  # broken now, in another way or form than before
+    retried: tuple[str, ...]  # could not be opened just now: stays as it was and is tried again
+    touched: tuple[str, ...]  # the content as before under another time of change
+    unchanged: tuple[str, ...]
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """The keys whose entries go: removed, and the old ones of what moved."""
+        return (*self.removed, *(old for old, _ in self.moved))
+
+
+def to_read(before: Mapping[str, FileState], now: Mapping[str, Stamp]) -> list[str]:
+    """Return the keys that have to be read: new ones, and those of another size or time of change."""
+    known = {key: (state.size, state.mtime_ns) for key, state in before.items()}
+    return sorted(key for key, stamp in now.items() if known.get(key) != stamp)
+
+
+def plan(before: Mapping[str, FileState], now: Mapping[str, FileState | None]) -> Plan:
+    """Compare what was known of every file with what is; None is a file that is there and could not be opened."""
+    keys: dict[str, list[str]] = {name: [] for name in _FATES}
+    for key, state in now.items():
+        keys[_fate(before.get(key), state)].append(key)
+    gone = sorted(before.keys() - now.keys())
+    had_entry = [key for key in gone if not before[key].error]
+    moved = _moves(had_entry, keys["added"], before, now)
+    came, went = {new for _, new in moved}, {old for old, _ in moved}
+    return Plan(
+        added=tuple(key for key in keys.pop("added") if key not in came),
+        moved=tuple(moved),
+        removed=tuple(key for key in had_entry if key not in went),
+        forgotten=tuple(key for key in gone if before[key].error),
+        **{name: tuple(some) for name, some in keys.items()},
+    )
+
+
+_FATES = ("added", "changed", "failed", "retried", "touched", "unchanged")
+
+
+def _fate(old: FileState | None, new: FileState | None) -> str:
+    """Return in which field of a plan a key that is there stands; what has moved counts as added here."""
+    if new is None:
+        return "retried"
+    if new == old:
+        return "unchanged"
+    if new.error:
+        return "failed"
+    if old is None:
+        return "added"
+    return "changed" if old.error or old.sha256 != new.sha256 else "touched"
+
+
+def _moves(
+    gone: Iterable[str], new: Iterable[str], before: Mapping[str, FileState], now: Mapping[str, FileState | None]
+) -> list[tuple[str, str]]:
+    """Pair gone keys with new ones of the same content; of several alike in the order of their names."""
+    waiting: dict[str, list[str]] = {}
+    for key in sorted(new, reverse=True):
+        state = now[key]
+        if state is not None:
+            waiting.setdefault(state.sha256, []).append(key)
+    return [(key, waiting[before[key].sha256].pop()) for key in gone if waiting.get(before[key].sha256)]

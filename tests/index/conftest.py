@@ -1,0 +1,140 @@
+"""An index that nobody ships: what somebody would write who brings a store of his own, one class and one row."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from wordsight.base.errors import NotFound
+from wordsight.base.files import atomic_write
+from wordsight.index.index import FileState, IndexEntry, Neighbour, check_added, check_model, check_search
+from wordsight.index.open import INDEXES
+from wordsight.index.where import Column, check, matches
+
+
+class JsonIndex:
+    """Everything in one JSON file, read again for every question."""
+
+    def __init__(self, path):
+        self.path = path
+        self.draft = None
+        self.files = self
+
+    @classmethod
+    def open(cls, folder, *, fingerprint, width, writable=False):
+        index = cls(folder / "made-up.json")
+        if index.path.is_file():
+            check_model(index.facts(), folder, fingerprint=fingerprint, width=width)
+        elif writable:
+            index.draft = {"facts": {"fingerprint": fingerprint, "width": str(width)}, "entries": {}, "files": {}}
+            index.draft["columns"] = {}
+            index.save()
+        else:
+            raise NotFound(f"no library in {folder}", cure="make it")
+        return index
+
+    @staticmethod
+    def delete(folder):
+        (folder / "made-up.json").unlink(missing_ok=True)
+
+    @property
+    def state(self):
+        return self.draft or json.loads(self.path.read_text())
+
+    def changing(self):
+        self.draft = self.state
+        return self.draft
+
+    def __len__(self):
+        return len(self.state["entries"])
+
+    def add(self, keys, embeddings, meta):
+        state = self.changing()
+        check_added(keys, embeddings, meta, width=int(state["facts"]["width"]))
+        for key, embedding, values in zip(keys, embeddings, meta, strict=True):
+            kept = {n: int(v) if isinstance(v, bool) else v for n, v in values.items() if v is not None}
+            state["entries"].pop(key, None)
+            state["entries"][key] = [embedding.tolist(), kept]
+            for name, value in kept.items():
+                numbers, texts = state["columns"].get(name, [False, False])
+                is_text = isinstance(value, str)
+                state["columns"][name] = [numbers or not is_text, texts or is_text]
+
+    def remove(self, keys):
+        for key in {entry.key for entry in self.entries(keys)}:
+            del self.changing()["entries"][key]
+
+    def search(self, embeddings, k, where=None):
+        state = self.state
+        check_search(embeddings, k, width=int(state["facts"]["width"]))
+        if where is not None:
+            check(where, self.columns())
+        entries = [_entry(key, *values) for key, values in state["entries"].items()]
+        entries = [entry for entry in entries if where is None or matches(where, entry.meta)]
+        return [
+            sorted(
+                (Neighbour(e.key, float(query @ e.embedding), e.embedding, e.meta) for e in entries),
+                key=lambda neighbour: -neighbour.score,
+            )[:k]
+            for query in embeddings
+        ]
+
+    def entries(self, keys):
+        known = self.state["entries"]
+        for key in keys:
+            if key not in known:
+                raise NotFound(f"no entry {key!r}")
+        return [_entry(key, *known[key]) for key in keys]
+
+    def columns(self):
+        return {name: Column(name, *kinds) for name, kinds in self.state["columns"].items()}
+
+    def facts(self):
+        return self.state["facts"]
+
+    def note(self, facts):
+        self.changing()["facts"] |= facts
+
+    def save(self):
+        if self.draft is not None:
+            with atomic_write(self.path, "w") as handle:
+                json.dump(self.draft, handle)
+        self.draft = None
+
+    def close(self):
+        self.draft = None
+
+    def stamps(self):
+        return {path: (size, time) for path, (size, time, *_) in self.state["files"].items()}
+
+    def states(self):
+        return {path: FileState(*state) for path, state in self.state["files"].items()}
+
+    def record(self, states):
+        self.changing()["files"] |= {p: [s.size, s.mtime_ns, s.sha256, s.error] for p, s in states.items()}
+
+    def forget(self, paths):
+        for path in paths:
+            self.changing()["files"].pop(path, None)
+
+
+def _entry(key, embedding, meta):
+    return IndexEntry(key, np.array(embedding, np.float32), meta)
+
+
+@pytest.fixture(params=[*INDEXES, "made-up"])
+def kind(request, monkeypatch):
+    """Every row of the table, and one more."""
+    monkeypatch.setitem(INDEXES, "made-up", lambda: JsonIndex)
+    return request.param
+
+
+@pytest.fixture
+def folder(tmp_path, kind):
+    """Where a library lies."""
+    path = tmp_path / "library"
+    path.mkdir()
+    yield path
+    INDEXES[kind]().delete(path)
+    shutil.rmtree(path)
