@@ -120,3 +120,46 @@ def test_the_same_numbers_are_drawn_whatever_the_texts_are():
 )
 def test_what_may_be_mirrored(text, allowed):
     assert may_flip(text) is allowed
+
+
+def test_without_a_spec_nothing_is_changed_and_nothing_drawn():
+    generator = np.random.default_rng(0)
+    changes = draw_changes(None, ["a", "b"], generator)
+    assert changes.boxes.tolist() == [[0, 0, 1, 1]] * 2 and changes.colours.tolist() == [[1, 1, 1]] * 2
+    assert changes.boxes.dtype == changes.colours.dtype == np.float32
+    assert generator.random() == np.random.default_rng(0).random()
+
+
+NOTHING = {"scale": (1, 1), "ratio": (1, 1), "flip": 0, "brightness": 0, "contrast": 0, "saturation": 0, "grey": 0}
+
+
+def drawn(texts=("a dog",) * 400, **values):
+    return draw_changes(AugmentSpec(**{**NOTHING, **values}), texts, np.random.default_rng(5))
+
+
+def test_each_change_is_made_alone():
+    whole, one = np.array([0, 0, 1, 1]), np.ones(3)
+    assert (drawn().boxes == whole).all() and (drawn().colours == one).all()
+    assert (drawn(flip=1).boxes == whole[[2, 1, 0, 3]]).all()
+    assert (drawn(grey=1).colours == [1, 1, 0]).all()
+    for place, name in enumerate(("brightness", "contrast", "saturation")):
+        colours = drawn(**{name: 0.25}).colours
+        assert 0.75 <= colours[:, place].min() < 0.8 and 1.2 < colours[:, place].max() <= 1.25
+        assert (np.delete(colours, place, axis=1) == 1).all()
+    boxes = drawn(scale=(0.25, 0.25)).boxes
+    assert np.allclose(boxes[:, 2:] - boxes[:, :2], 0.5)
+    assert boxes[:, :2].min() < 0.02 and boxes[:, :2].max() > 0.48  # anywhere
+    assert not np.allclose(boxes[:, 0], boxes[:, 1])
+    boxes = drawn(scale=(0.25, 0.25), ratio=(4, 4)).boxes
+    assert np.allclose(boxes[:, 2] - boxes[:, 0], 1.0) and np.allclose(boxes[:, 3] - boxes[:, 1], 0.25)
+
+
+def test_only_what_may_be_mirrored_is():
+    boxes = drawn(["a dog", "turn left", "a cat"], flip=1).boxes
+    assert (boxes[:, 0] > boxes[:, 2]).tolist() == [True, False, True]
+
+
+def test_changes_of_some_are_those_of_all():
+    changes = drawn(scale=(0.3, 0.9), brightness=0.2)
+    some = changes.of(np.array([7, 2]))
+    assert np.array_equal(some.boxes, changes.boxes[[7, 2]]) and np.array_equal(some.colours, changes.colours[[7, 2]])

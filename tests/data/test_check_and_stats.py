@@ -3,11 +3,13 @@
 import io
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from wordsight.data import near_duplicates
 from wordsight.data.check import Limits, check
-from wordsight.data.near_duplicates import equal_groups
+from wordsight.data.near_duplicates import Look, equal_groups, look, near_groups
 from wordsight.data.source import open_source
 from wordsight.data.stats import stats
 
@@ -88,3 +90,108 @@ def test_figures(trouble):
     assert figures.top_classes == (("dog", 18), ("cat", 1)) and figures.columns == ("shop",)
     assert "20 in 1 part" in figures.text()
     assert json.loads(json.dumps(figures.as_dict()))["classes"] == 2
+
+
+def ramp(values):
+    """An image whose eight rows of nine fields have these grey levels from left to right."""
+    row = np.repeat(np.array(values, np.uint8), 8)
+    return np.repeat(np.tile(row, (64, 1))[:, :, None], 3, axis=2)
+
+
+def test_a_hash_tells_which_field_is_brighter_than_its_left_neighbour():
+    assert look(ramp(range(0, 90, 10))).bits == 2**64 - 1
+    assert look(ramp(range(90, 0, -10))).bits == 0
+    assert look(ramp([0, 10, 0, 10, 0, 10, 0, 10, 0])).bits == int("10101010" * 8, 2)
+    assert look(ramp([200] * 9)).bits == 0
+    assert look(ramp([255, 0, 0, 0, 0, 0, 0, 0, 255])).bits == int("00000001" * 8, 2)
+    assert look(ramp([7] * 9)).thumb.tolist() == [7] * 768
+
+
+def looks(*pairs):
+    return [Look(bits, np.full(768, level, np.uint8)) for bits, level in pairs]
+
+
+@pytest.mark.parametrize(
+    ("second", "near"),
+    [
+        ((0b0, 100), True),
+        ((0b111, 100), True),  # three bits apart
+        ((0b1111, 100), False),
+        ((1 | 1 << 20 | 1 << 40, 100), True),
+        ((1 | 1 << 20 | 1 << 40 | 1 << 60, 100), False),
+        ((1 << 63, 100), True),
+        ((0b0, 120), True),  # twenty levels apart
+        ((0b0, 121), False),
+        ((0b0, 80), True),
+        ((0b0, 79), False),
+        ((2**64 - 1, 100), False),
+    ],
+)
+def test_how_far_near_is(second, near):
+    assert near_groups(["a", "b"], looks((0, 100), second)) == ([["a", "b"]] if near else [])
+
+
+def test_one_level_too_far_anywhere_is_too_far():
+    one, other = looks((0, 100), (0, 100))
+    other.thumb[700] = 130
+    assert near_groups(["a", "b"], [one, other]) == []
+
+
+def test_near_images_are_linked_through_one_another():
+    chain = looks((0b0, 0), (1 << 50, 200), (0b111, 20), (0b111111, 40), (1 << 50, 210), (2**64 - 1, 0))
+    assert near_groups(list("abcdef"), chain) == [["a", "c", "d"], ["b", "e"]]
+    assert near_groups([], []) == [] and near_groups(["a"], chain[:1]) == []
+
+
+def test_many_images_of_one_band_are_compared_by_equal_hashes(monkeypatch):
+    monkeypatch.setattr(near_duplicates, "_LARGE_BUCKET", 3)
+    many = looks((1 << 20, 10), (1 << 30, 10), (1 << 20, 10), (1 << 50, 200), (1 << 41, 90))
+    assert near_groups(list("abcde"), many) == [["a", "c"]]
+
+
+def test_the_text_of_the_figures(tmp_path, picture):
+    for number, (width, height) in enumerate(((40, 32), (50, 30), (43, 34))):
+        (tmp_path / f"{number}.png").write_bytes(picture(number, width=width, height=height))
+    rows = [
+        {"image": "0.png", "captions": ["A dog, a DOG!", "one - two"], "class": "dog", "price": 1},
+        {"image": "1.png", "captions": ["a cat"], "class": "cat", "colour": "red"},
+        {"image": "2.png", "captions": [], "class": "dog"},
+        {"image": "gone.png"},
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    figures = stats(open_source(tmp_path / "t.jsonl"))
+    size = sum((tmp_path / f"{n}.png").stat().st_size for n in range(3))
+    assert figures.megabytes == round(size / 1e6, 3)
+    assert figures.text().splitlines() == [
+        "t.jsonl",
+        f"pictures     3 in 1 part, {size / 1e6:.1f} MB",
+        "failed       1",
+        "width        40 to 50, mean 44.3, median 43",
+        "height       30 to 34, mean 32.0, median 32",
+        "captions     3",
+        "a picture    0 to 2, mean 1.0, median 1",
+        "words each   2 to 4, mean 2.7, median 2",
+        "vocabulary   5 different words",
+        "top words    a 3, dog 2, one 1, two 1, cat 1",
+        "classes      2",
+        "top classes  dog 2, cat 1",
+        "columns      price, colour",
+        f"failed: {tmp_path / 't.jsonl'}: row 4: no file {tmp_path / 'gone.png'}; paths are relative to the table",
+    ]
+    assert figures.widths.mean == 44.333
+
+
+def test_figures_of_several_parts_and_of_nothing(tmp_path, write_shard):
+    for part in range(2):
+        write_shard(tmp_path / f"{part}.tar", range(part, part + 1))
+    assert "2 in 2 parts, " in stats(open_source(tmp_path)).text()
+    (tmp_path / "e.jsonl").write_text("")
+    empty = stats(open_source(tmp_path / "e.jsonl"))
+    assert empty.text().splitlines() == [
+        "e.jsonl",
+        "pictures     0 in 1 part, 0.0 MB",
+        "failed       0",
+        "captions     0",
+        "vocabulary   0 different words",
+        "classes      0",
+    ]

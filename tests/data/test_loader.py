@@ -170,3 +170,29 @@ def test_a_run_of_pairs_comes_from_one_set_and_no_pair_is_lost(cache, tmp_path):
     for start in range(0, 24, 4):
         assert len({int(row) // len(cache) for row in rows[start : start + 4]}) == 1
     assert sorted(rows.tolist()) == list(range(24))
+
+
+def test_a_batch_knows_its_step_and_changes_its_images(cache):
+    plain, changed = _loader(cache, augment=None), _loader(cache)
+    for step in (0, 1, 9):
+        assert plain.batch(step).step == changed.batch(step).step == step
+        assert plain.batch(step).texts == changed.batch(step).texts
+        assert not torch.equal(plain.batch(step).pixels, changed.batch(step).pixels)
+
+
+def test_without_augmentation_images_are_resized_only(cache):
+    batch = Loader([cache], spec=LoaderSpec(12, 20, 0, None), tokenizer=Letters()).batch(0)
+    assert torch.equal(batch.pixels, torch.from_numpy(cache.array[batch.image_ids.numpy()].copy()))
+    assert [bytes(row.to(torch.uint8).tolist()).decode() for row in batch.tokens] == [
+        text[:8].ljust(8) for text in batch.texts
+    ]
+
+
+def test_wrong_sets_and_weights_are_named(cache):
+    for sets, weights, message in (
+        ([], None, "0 picture sets, no weights; give a weight for each set"),
+        ([cache], [1, 2], "1 picture sets, 2 weights; give a weight for each set"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            _loader(*sets, weights=weights)
+        assert str(caught.value) == message
