@@ -26,7 +26,7 @@ from wordsight.base.errors import WordsightError
 from wordsight.weights.find import find_model
 from wordsight.weights.folder import read_checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
-import wordsight.weights.converted  # imported before, with every format
+import wordsight.weights.converted, wordsight.weights.formats.table  # imported before
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + {memory}, taken + {memory}))  # more is a MemoryError, which is foreign
 done = []

@@ -15,11 +15,12 @@ from wordsight import __version__
 from wordsight.base.cache import VARIABLE, cache_folder
 from wordsight.base.errors import StorageError, UnknownModel
 from wordsight.base.files import atomic_folder
+from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.weights.archive.table import SUFFIXES
+from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import check_checkpoint, fill_folder
-from wordsight.weights.formats.table import read_any
 
 CONVERSION = 1  # raised when formats are read differently, so that nothing old is used
 BESIDE = (".json", ".txt", ".model")  # configuration and vocabularies, looked for beside a file of weights
@@ -36,7 +37,7 @@ def converted(path: Path, *, name: str = "") -> Path:
     target = cache_folder() / "models" / f"{_plain(name or path.name)}-{_key(path, name)}"
     if (target / MANIFEST).is_file():
         return target
-    checkpoint = read_any(path)
+    checkpoint: Checkpoint = resolve("wordsight.weights.formats.table:read_any")(path)  # a kept one needs no format
     if name:
         checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=name))
     origin = {**checkpoint.origin, "path": str(path.absolute())}
