@@ -20,6 +20,7 @@ from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.eva import format as eva
 from wordsight.weights.formats.openclip import eva_trunk as openclip_eva
 from wordsight.weights.formats.openclip import format as openclip
+from wordsight.weights.formats.openclip.config import VisionCfg
 from wordsight.weights.formats.trunks import eva as eva_trunk
 from wordsight.weights.formats.trunks.eva import Known
 from wordsight.weights.resize import resize_checkpoint
@@ -145,7 +146,7 @@ def trunk(monkeypatch, known):
 
         monkeypatch.setitem(_registry._model_entrypoints, name, entry)
         hidden = int(64 * options.get("mlp_ratio", 4))
-        monkeypatch.setattr(openclip_eva, "TRUNKS", {name: openclip_eva.Trunk(64, 2, hidden, 8, 32)})
+        monkeypatch.setattr(openclip_eva, "TRUNKS", {name: openclip_eva.TrunkSizes(64, 2, hidden, 8, 32)})
         known(64, 2, "post" if options.get("use_post_norm") else "pre")
         return entry
 
@@ -211,8 +212,8 @@ def test_what_cannot_be_written(known, tmp_path):
     with pytest.raises(UsageError, match="none of width 64"):
         openclip.write(checkpoint, tmp_path / "back")
     keys = Keys({"visual.trunk.blocks.0.attn.q_bias": np.ones(1)}, where="x")
-    assert openclip_eva.recognise_trunk(keys, {"timm_model_name": "eva02_base_patch16_clip_224"})
-    assert not openclip_eva.recognise_trunk(keys, {"timm_model_name": "convnext_base"})
+    assert openclip_eva.recognise_trunk(keys, VisionCfg(timm_model_name="eva02_base_patch16_clip_224"))
+    assert not openclip_eva.recognise_trunk(keys, VisionCfg(timm_model_name="convnext_base"))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from wordsight.weights.checkpoint import Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import format as openclip
 from wordsight.weights.formats.openclip import known_trunks, timm_tower, transformers_text
+from wordsight.weights.formats.openclip.config import typed
 from wordsight.weights.tensors import fit
 
 
@@ -221,8 +222,8 @@ def test_text_trunks_that_open_clip_does_not_have(case, tmp_path):
     projection = draw.standard_normal((24, 48), np.float32)
     state = {f"text.transformer.{name}": value.numpy() for name, value in model.state_dict().items()}
     keys = Keys(state | {"text.proj.weight": projection}, where="here")
-    cfg = {"hf_config": beside, "hf_proj_type": "linear", "hf_pooler_type": "mean_pooler", "context_length": 20}
-    spec, state = transformers_text.read_text(keys, cfg, 24)
+    cfg = {"hf_proj_type": "linear", "hf_pooler_type": "mean_pooler", "context_length": 20}
+    spec, state = transformers_text.read_text(keys, model_cfg(24, text=cfg), beside)
     keys.finish()
     spec = replace(spec, options=spec.options | {"pooler": pooler})
     tower = TransformersTextTower(spec, 24).eval()
@@ -252,6 +253,10 @@ def test_text_trunks_that_open_clip_does_not_have(case, tmp_path):
     assert again == text_options(spec).config
 
 
+def model_cfg(width, vision=None, text=None):
+    return typed({"embed_dim": width, "vision_cfg": vision or {}, "text_cfg": text or {}}, "here")
+
+
 def convnext_folder(place, monkeypatch, **cfg):
     """A tiny ConvNeXt model whose shapes are those of a published name."""
     monkeypatch.setitem(known_trunks.CONVNEXTS, ((1, 1, 2, 1), 16), "convnext_tiny_test")
@@ -271,7 +276,7 @@ def test_a_bare_convnext_is_known_by_its_shapes(projection, tmp_path, monkeypatc
         "image_size": 256,
     }
     keys = Keys({name: value for name, value in tensors.items() if name.startswith("visual.")}, where="here")
-    spec, state = timm_tower.read_image(keys, {}, 48)
+    spec, state = timm_tower.read_image(keys, model_cfg(48))
     keys.finish()
     assert (spec.trunk, spec.size, len(state)) == ("convnext_tiny_test", 256, len(keys))
     with pytest.raises(FormatError, match="its weights alone do not name"):
@@ -320,34 +325,32 @@ def roberta_keys(**more):
 
 def test_position_tables_of_older_files_are_left_out():
     keys, config = roberta_keys(**{"text.transformer.embeddings.position_ids": np.arange(40)[None]})
-    _, state = transformers_text.read_text(keys, {"hf_config": config}, 24)
+    _, state = transformers_text.read_text(keys, model_cfg(24), config)
     keys.finish()
     assert "text.transformer.embeddings.position_ids" not in state
 
 
 @pytest.mark.parametrize(
-    ("cfg", "message"),
+    ("cfg", "beside", "message"),
     [
-        ({}, "does not stand in its files"),
-        ({"hf_model_name": "somebody/else"}, "'somebody/else' of here is does not stand in its files"),
-        ({"hf_model_name": "roberta-base"}, "60 words of 48 channels, roberta-base has 50265 of 768"),
-        ({"hf_config": {"model_type": "gpt2"}}, "is a 'gpt2' of transformers"),
-        ({"hf_config": 1, "hf_pooler_type": "odd"}, "hf_pooler_type 'odd'"),
-        ({"hf_config": 1, "hf_proj_type": "odd"}, "hf_proj_type 'odd'"),
-        ({"hf_config": 1, "hf_proj_type": None}, "with 48 features for 24"),
+        ({}, None, "does not stand in its files"),
+        ({"hf_model_name": "somebody/else"}, None, "'somebody/else' of here is does not stand in its files"),
+        ({"hf_model_name": "roberta-base"}, None, "60 tokens of 48 channels, roberta-base has 50265 of 768"),
+        ({}, {"model_type": "gpt2"}, "is a 'gpt2' of transformers"),
+        ({"hf_pooler_type": "odd"}, "roberta", "hf_pooler_type 'odd'"),
+        ({"hf_proj_type": "odd"}, "roberta", "hf_proj_type 'odd'"),
+        ({"hf_proj_type": None}, "roberta", "with 48 features for 24"),
     ],
 )
-def test_text_trunks_that_are_refused(cfg, message):
+def test_text_trunks_that_are_refused(cfg, beside, message):
     keys, config = roberta_keys()
-    if cfg.get("hf_config") == 1:
-        cfg = cfg | {"hf_config": config}
     with pytest.raises(FormatError, match=message):
-        transformers_text.read_text(keys, cfg, 24)
+        transformers_text.read_text(keys, model_cfg(24, text=cfg), config if beside == "roberta" else beside)
 
 
 def test_what_open_clip_has_no_place_for():
     keys, config = roberta_keys()
-    spec, _ = transformers_text.read_text(keys, {"hf_config": config, "hf_model_name": "x/y"}, 24)
+    spec, _ = transformers_text.read_text(keys, model_cfg(24, text={"hf_model_name": "x/y"}), config)
     assert transformers_text.text_cfg(spec)["hf_model_name"] == "x/y"
     for options in ({"pooler": "last"}, {"projection_bias": True}, {"name": ""}, {"pooling_layer": True}):
         with pytest.raises(UsageError, match="open_clip has no place"):
@@ -366,4 +369,4 @@ def test_what_open_clip_has_no_place_for():
 )
 def test_image_configurations_that_are_refused(cfg, message):
     with pytest.raises(FormatError, match=message):
-        timm_tower.read_image(Keys({}, where="here"), {"timm_model_name": "convnext_base"} | cfg, 48)
+        timm_tower.read_image(Keys({}, where="here"), model_cfg(48, vision={"timm_model_name": "convnext_base"} | cfg))

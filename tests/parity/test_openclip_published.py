@@ -40,7 +40,8 @@ def test_true_sizes_are_ours(start):
     """On the meta device: numbers that take no memory."""
     for name in OWN[start::4]:
         cfg = open_clip.get_model_config(name)
-        config = OpenClipConfig(typed(cfg, name), preprocessing({}, name), json.loads(json.dumps(cfg)))
+        config = OpenClipConfig(typed(cfg, name), preprocessing({}, name))
+        whole = json.loads(json.dumps(cfg))
         kind = "CoCa" if "multimodal_cfg" in cfg else "CustomTextCLIP" if cfg.pop("custom_text", False) else "CLIP"
         cfg.pop("custom_text", None)
         for tower in ("vision_cfg", "text_cfg", "multimodal_cfg"):  # two layers are enough to see all names
@@ -49,8 +50,8 @@ def test_true_sizes_are_ours(start):
         with torch.device("meta"):
             model = getattr(open_clip, kind)(**cfg)
         state = {key: np.broadcast_to(np.float32(0), tuple(value.shape)) for key, value in model.state_dict().items()}
-        raw = config.raw | {key: cfg[key] for key in ("vision_cfg", "text_cfg")}
-        config = OpenClipConfig(typed(raw, name), config.preprocess, raw)
+        raw = whole | {key: cfg[key] for key in ("vision_cfg", "text_cfg")}
+        config = OpenClipConfig(typed(raw, name), config.preprocess)
         keys = Keys(state, where=name)
         keys.drop(*(key for key in state if key.startswith("text_decoder.")), "logit_scale", "logit_bias")
         image, ours = openclip._read_image(keys, config)

@@ -78,7 +78,9 @@ def trunk(monkeypatch):
             return timm_eva.Eva(**sizes | kind | kept)
 
         monkeypatch.setitem(_registry._model_entrypoints, name, entry)
-        monkeypatch.setattr(perception_trunk, "TRUNKS", {name: perception_trunk.Trunk(128, 2, 320, 8, 32, class_token)})
+        monkeypatch.setattr(
+            perception_trunk, "TRUNKS", {name: perception_trunk.TrunkSizes(128, 2, 320, 8, 32, class_token)}
+        )
         return entry
 
     return teach

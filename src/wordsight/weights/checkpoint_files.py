@@ -54,6 +54,11 @@ class CheckpointFiles:
         self.folder = path if path.is_dir() else path.parent
         self.asked = part
 
+    @property
+    def name(self) -> str:
+        """What the model is called where nothing else says it: the file's name without its suffix, or the folder's."""
+        return self.path.stem if self.path.is_file() else self.path.resolve().name
+
     def file(self, name: str) -> Path | None:
         """Return a file of the folder, or None."""
         path = self.folder / name

@@ -47,7 +47,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
     keys.drop(*SILENT)
     keys.finish()
     spec = ModelSpec(
-        name=files.path.stem if files.path.is_file() else files.path.resolve().name,
+        name=files.name,
         width=state["text_projection"].shape[1],
         image=image,
         text=text,

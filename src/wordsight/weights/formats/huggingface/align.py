@@ -100,9 +100,9 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         "text_config": {"model_type": "align_text_model", **text},
         "vision_config": {"model_type": IMAGE, "image_size": spec.image.size, **image},
     }
-    pixels = write_processor(spec.preprocess, "EfficientNetImageProcessor")
-    pixels |= {"include_top": False, "processor_class": "AlignProcessor"}
-    write_folder(target, config, pixels=pixels, tokenizer=bert_files(checkpoint), tensors=tensors)
+    processor = write_processor(spec.preprocess, "EfficientNetImageProcessor")
+    processor |= {"include_top": False, "processor_class": "AlignProcessor"}
+    write_folder(target, config, processor=processor, tokenizer=bert_files(checkpoint), tensors=tensors)
 
 
 def _spec(
@@ -124,7 +124,7 @@ def _spec(
         projection_bias=True,
     )
     spec = ModelSpec(
-        name=files.folder.resolve().name if files.path.is_dir() else files.path.stem,
+        name=files.name,
         width=int(config.get("projection_dim", 640)),
         image=ImageTowerSpec(
             kind="transformers",

@@ -46,7 +46,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
     pixels = read_processor(files, size=image.size, defaults="clip")
     text, tokenizer_files = _text(files, half(values, "text_config"), state)
     spec = ModelSpec(
-        name=files.folder.resolve().name if files.path.is_dir() else files.path.stem,
+        name=files.name,
         width=state["visual.proj"].shape[1],
         image=image,
         text=text.text,
@@ -82,8 +82,10 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
             **common,
         },
     }
-    pixels = write_processor(spec.preprocess, "ChineseCLIPImageProcessor") | {"processor_class": "ChineseCLIPProcessor"}
-    write_folder(target, config, pixels=pixels, tokenizer=bert_files(checkpoint), tensors=tensors)
+    processor = write_processor(spec.preprocess, "ChineseCLIPImageProcessor") | {
+        "processor_class": "ChineseCLIPProcessor"
+    }
+    write_folder(target, config, processor=processor, tokenizer=bert_files(checkpoint), tensors=tensors)
 
 
 def _text(

@@ -148,8 +148,8 @@ def model_type(spec: ModelSpec, layout: Layout) -> str:
     return "metaclip_2" if layout == "clip" and spec.text.end_id == LEGACY_END else layout
 
 
-def as_json(spec: ModelSpec, layout: Layout, dtype: str) -> Values:
-    """Return the content of the `config.json` that says what `spec` says."""
+def as_json(spec: ModelSpec, layout: Layout) -> Values:
+    """Return the content of the `config.json` that says what `spec` says, but for the type of the weights."""
     text, kind = spec.text, model_type(spec, layout)
     text_config: Values = {
         "model_type": f"{kind}_text_model",
@@ -161,7 +161,6 @@ def as_json(spec: ModelSpec, layout: Layout, dtype: str) -> Values:
     values: Values = {
         "architectures": [CLASSES[kind]],
         "model_type": kind,
-        "dtype": dtype,
         "initializer_factor": 1.0,
         "text_config": text_config,
         "vision_config": vision_json(spec.image, layout) | {"model_type": f"{kind}_vision_model"},

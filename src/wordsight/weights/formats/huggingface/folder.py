@@ -1,4 +1,4 @@
-"""What the folders of ALIGN and Chinese CLIP have in common: halves of a configuration, and writing one.
+"""What all folders of transformers have in common: halves of a configuration, and writing one.
 
 Free of PyTorch.
 """
@@ -22,14 +22,14 @@ def half(config: Values, name: str) -> Values:
 
 
 def write_folder(
-    target: Path, config: Values, *, pixels: Values, tokenizer: Mapping[str, bytes], tensors: Mapping[str, Array]
+    target: Path, config: Values, *, processor: Values, tokenizer: Mapping[str, bytes], tensors: Mapping[str, Array]
 ) -> None:
     """Write config.json, preprocessor_config.json, the tokenizer's files and model.safetensors."""
-    kinds = {str(array.dtype) for array in tensors.values() if array.ndim > 1}
-    config = config | {"dtype": kinds.pop() if len(kinds) == 1 else "float32"}
+    halves = all(array.dtype == "float16" for array in tensors.values() if array.ndim > 1)
+    config = config | {"dtype": "float16" if halves else "float32"}
     files = {
         **tokenizer,
-        "preprocessor_config.json": as_bytes(pixels),
+        "preprocessor_config.json": as_bytes(processor),
         "config.json": as_bytes(config),
     }
     target.mkdir(parents=True, exist_ok=True)

@@ -11,24 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from wordsight.base.errors import FormatError
-from wordsight.base.files import atomic_write
 from wordsight.towers.spec import ModelSpec
-from wordsight.weights.archive.safe import write_safetensors
-from wordsight.weights.checkpoint import Array, Checkpoint, Keys
+from wordsight.weights.checkpoint import Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.huggingface import align, chinese_clip, layers
 from wordsight.weights.formats.huggingface import config as configs
 from wordsight.weights.formats.huggingface.fitting import fitting
+from wordsight.weights.formats.huggingface.folder import write_folder
 from wordsight.weights.formats.huggingface.layers import Layout
 from wordsight.weights.formats.huggingface.processor import read_processor, write_processor
 from wordsight.weights.formats.huggingface.read_tokenizer import read_tokenizer
 from wordsight.weights.formats.huggingface.write_tokenizer import tokenizer_files
-from wordsight.weights.formats.tokenizers.clip_bpe import as_bytes
 
 OTHERS = {"align": align.read, "chinese_clip": chinese_clip.read}  # model_type -> what reads it
 MARKS = ("text_model.embeddings.", "vision_model.embeddings.")
 PROCESSORS: dict[Layout, str] = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
-DTYPES = {"float32": "float32", "float16": "float16"}
 
 
 def recognise(files: CheckpointFiles) -> bool:
@@ -64,17 +61,10 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     state = checkpoint.state
     tensors = layers.give_image(state, layout) | layers.give_text(state, layout) | layers.give_scales(state, layout)
     name = PROCESSORS[layout]
-    pixels = write_processor(spec.preprocess, f"{name}ImageProcessor") | {"processor_class": f"{name}Processor"}
-    files = {
-        "config.json": as_bytes(configs.as_json(spec, layout, _dtype(tensors))),
-        "preprocessor_config.json": as_bytes(pixels),
-        **tokenizer_files(spec, checkpoint.tokenizer_files, layout),
-    }
-    target.mkdir(parents=True, exist_ok=True)
-    write_safetensors(target / "model.safetensors", tensors)
-    for file, content in files.items():
-        with atomic_write(target / file) as handle:
-            handle.write(content)
+    processor = write_processor(spec.preprocess, f"{name}ImageProcessor") | {"processor_class": f"{name}Processor"}
+    config = configs.as_json(spec, layout)
+    tokenizer = tokenizer_files(spec, checkpoint.tokenizer_files, layout)
+    write_folder(target, config, processor=processor, tokenizer=tokenizer, tensors=tensors)
 
 
 def _layout(keys: Keys, kind: str, files: CheckpointFiles) -> Layout:
@@ -101,7 +91,7 @@ def _spec(
     pixels = read_processor(files, size=image.size, defaults=layout)
     text = replace(text, pad_id=tokenizer.spec.pad_id)
     common = ModelSpec(
-        files.folder.resolve().name if files.path.is_dir() else files.path.stem,
+        files.name,
         image=image,
         text=text,
         preprocess=pixels.spec,
@@ -113,8 +103,3 @@ def _spec(
         # initial values of the paper (Zhai et al. 2023, "Sigmoid loss", algorithm 1)
         spec = replace(common, width=len(state["text_projection.bias"]), loss="sigmoid", scale=10.0, bias=-10.0)
     return spec, dict(tokenizer.files), (*tokenizer.assumed, *pixels.assumed)
-
-
-def _dtype(tensors: dict[str, Array]) -> str:
-    kinds = {str(tensor.dtype) for tensor in tensors.values() if tensor.ndim > 1}
-    return DTYPES.get(kinds.pop(), "float32") if len(kinds) == 1 else "float32"

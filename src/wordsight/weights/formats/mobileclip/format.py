@@ -97,7 +97,7 @@ def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> OpenClipCo
         f"{'no' if fast else 'a'} causal mask; to say otherwise: wordsight convert FILE DIR --to wordsight --set "
         f"text.mask={'causal' if fast else 'none'}",
     )
-    return OpenClipConfig(typed(raw, where), preprocessing(PREPROCESS, where), raw, assumed)
+    return OpenClipConfig(typed(raw, where), preprocessing(PREPROCESS, where), assumed)
 
 
 def _fastvit(keys: Keys) -> dict[str, Array]:

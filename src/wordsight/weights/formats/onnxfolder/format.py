@@ -35,7 +35,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
     preprocess = _preprocess(_values(files, "visual/preprocess_cfg.json"))
     bias = SIGMOID_BIAS if sigmoid else None
     spec = ModelSpec(
-        name=files.folder.resolve().name,
+        name=files.name,
         width=int(config["embed_dim"]),
         image=ImageTowerSpec(kind="onnx", size=preprocess.size),
         text=TextTowerSpec(

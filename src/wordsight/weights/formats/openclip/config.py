@@ -6,7 +6,7 @@
 Unknown fields are errors, so that nothing that changes the numbers is passed over.  Knows no weights.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from wordsight.base.config import from_dict
@@ -119,7 +119,6 @@ class OpenClipConfig:
 
     model: ModelCfg
     preprocess: PreprocessSpec
-    raw: dict[str, Any] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
 
 
@@ -140,7 +139,7 @@ def configured(files: CheckpointFiles) -> OpenClipConfig | None:
                 f"{where}: {name} asks for {', '.join(used) or 'the custom block'}", cure="no published model has that"
             )
     preprocess = values.get("preprocess_cfg", {}) if "model_cfg" in values else {}
-    return OpenClipConfig(model, preprocessing(preprocess, str(where)), raw)
+    return OpenClipConfig(model, preprocessing(preprocess, str(where)))
 
 
 def typed(raw: dict[str, Any], where: str) -> ModelCfg:

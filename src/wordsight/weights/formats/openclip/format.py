@@ -84,7 +84,7 @@ def assemble(files: CheckpointFiles, keys: Keys, config: OpenClipConfig, format_
         assumed.append(naflex.assumed(preprocess))
     tokenizer, tokenizer_files = read_tokenizer(files, config.model.text_cfg, text, assumed)
     spec = ModelSpec(
-        name=files.path.stem if files.path.is_file() else files.path.resolve().name,
+        name=files.name,
         width=config.model.embed_dim,
         image=image,
         text=text,
@@ -135,12 +135,11 @@ def _read_image(keys: Keys, config: OpenClipConfig) -> tuple[ImageTowerSpec, dic
         return naflex.read_trunk(keys, model)
     if timm.is_native(model.vision_cfg, keys):
         return timm.read_trunk(keys, model)
-    vision = dict(config.raw.get("vision_cfg", {}))
-    if perception_trunk.recognise_trunk(keys, vision):
+    if perception_trunk.recognise_trunk(keys, model.vision_cfg):
         return perception_trunk.read_trunk(keys)
-    if eva_trunk.recognise_trunk(keys, vision):
-        return eva_trunk.read_trunk(keys, vision)
-    spec, state = timm_tower.read_image(keys, vision, model.embed_dim)
+    if eva_trunk.recognise_trunk(keys, model.vision_cfg):
+        return eva_trunk.read_trunk(keys, model.vision_cfg)
+    spec, state = timm_tower.read_image(keys, model)
     if BRANCHED in state:
         state = fold(state)
     if FOLDED in state:
@@ -151,11 +150,8 @@ def _read_image(keys: Keys, config: OpenClipConfig) -> tuple[ImageTowerSpec, dic
 def _read_text(files: CheckpointFiles, keys: Keys, config: OpenClipConfig) -> tuple[TextTowerSpec, dict[str, Array]]:
     if any(name in keys for name in TEXTS):
         return native.read_text(keys, config.model)
-    text = dict(config.raw.get("text_cfg", {}))
     beside = files.json("config.json") or {}
-    if "model_type" in beside:
-        text["hf_config"] = beside
-    return transformers_text.read_text(keys, text, config.model.embed_dim)
+    return transformers_text.read_text(keys, config.model, beside if "model_type" in beside else None)
 
 
 def _drop_decoder(keys: Keys) -> list[str]:

@@ -16,7 +16,7 @@ from wordsight.base.errors import FormatError
 from wordsight.weights.checkpoint import Array
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import eva_trunk, perception_trunk
-from wordsight.weights.formats.openclip.config import OpenClipConfig, preprocessing, typed
+from wordsight.weights.formats.openclip.config import OpenClipConfig, VisionCfg, preprocessing, typed
 from wordsight.weights.formats.openclip.timm_tower import guess_image
 from wordsight.weights.formats.openclip.timm_vit import TRUNK, guess_name
 from wordsight.weights.formats.trunks import mci as hybrid
@@ -25,6 +25,7 @@ from wordsight.weights.formats.trunks.sizes import depth
 
 HEAD_WIDTH = {1280: 80, 1408: 88, 1664: 104, 1792: 112}  # ViT-H, g, bigG, e; elsewhere 64 (open_clip's configurations)
 TEXT_HEADS = {1152: 16}  # SigLIP So400m; elsewhere 64 channels a head
+UNNAMED = VisionCfg()  # of a file without a configuration
 SET = "wordsight convert FILE DIR --to wordsight --set"
 QUICK = ("quickgelu", "metaclip", "openai", "dfn")  # names of weights that were trained with QuickGELU
 HALF = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
@@ -82,14 +83,14 @@ def guessed(files: CheckpointFiles, keys: Mapping[str, Array]) -> OpenClipConfig
         f"{list(spec.std)}; "
         f"to say otherwise: {SET} preprocess.resize=squash --set preprocess.interpolation=bilinear"
     )
-    return OpenClipConfig(typed(raw, str(files.path)), spec, raw, tuple(assumed))
+    return OpenClipConfig(typed(raw, str(files.path)), spec, tuple(assumed))
 
 
 def _family(keys: Mapping[str, Array], assumed: list[str]) -> Family:
-    if perception_trunk.recognise_trunk(keys, {}):
+    if perception_trunk.recognise_trunk(keys, UNNAMED):
         return Family({}, preprocess=PREPROCESS["perception"])
-    if eva_trunk.recognise_trunk(keys, {}):
-        return Family({}, preprocess=PREPROCESS["eva"])
+    if eva_trunk.recognise_trunk(keys, UNNAMED):
+        return Family({"timm_pool": eva_trunk.pool_of(keys)}, preprocess=PREPROCESS["eva"])
     if any(name.startswith(TRUNK) for name in keys):
         return _timm(keys, assumed)
     vision = _vision(keys, assumed)

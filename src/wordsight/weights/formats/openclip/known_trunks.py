@@ -1,11 +1,16 @@
-"""Text trunks that open_clip's configurations name without saying what they are; ConvNeXt trunks by their shapes.
+"""Trunks that open_clip's configurations name without saying what they are, and the names of trunks by their shapes.
 
 open_clip fetches the `config.json` of a trunk from the hub by its name; here the trunks of the published models are
 known, so that nothing has to be fetched.  The figures are those of the files `config.json` under these names on the
 hub; fields that are not given have the defaults of `wordsight.towers.transformers.options`.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from wordsight.base.errors import UsageError
+from wordsight.towers.spec import ImageTowerSpec, hidden_width
 
 ROBERTA_SIZES = {"max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
 LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
@@ -57,3 +62,46 @@ def known_trunk(name: str) -> tuple[str, dict[str, Any]] | None:
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)
     return TRUNKS.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkSizes:
+    """What one of timm's names stands for."""
+
+    width: int
+    layers: int
+    hidden: int
+    patch: int
+    size: int
+    class_token: bool = True
+
+
+def named_cfg(
+    image: ImageTowerSpec,
+    trunks: Mapping[str, TrunkSizes],
+    *,
+    class_token: bool = True,
+    pool: str,
+    usual: bool,
+    own: str,
+) -> dict[str, Any]:
+    """Return the `vision_cfg` by which open_clip takes such a tower from timm.
+
+    `UsageError` when none of `trunks` has these sizes, or its options are not `usual`; `own` holds it.
+    """
+    hidden = hidden_width(image.width, image.mlp_ratio)
+    sizes = TrunkSizes(image.width, image.layers, hidden, image.patch, image.size, class_token)
+    name = next((name for name, trunk in trunks.items() if trunk == sizes), None)
+    if name is None or not usual:
+        raise UsageError(
+            f"timm, which open_clip takes these towers from, has none of width {image.width}, {image.layers} layers, "
+            f"patch {image.patch} and size {image.size} with these options",
+            cure=f"write it as {own}; timm has {', '.join(trunks)}",
+        )
+    return {
+        "image_size": image.size,
+        "timm_model_name": name,
+        "timm_model_pretrained": False,
+        "timm_pool": pool,
+        "timm_proj": None,
+    }

@@ -6,14 +6,15 @@ vision_cfg, weights = write_trunk(spec, state)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wordsight.base.errors import UsageError
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, hidden_width
+from wordsight.towers.spec import ImageTowerSpec, ModelSpec
 from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats.openclip.config import VisionCfg
+from wordsight.weights.formats.openclip.known_trunks import TrunkSizes, named_cfg
+from wordsight.weights.formats.openclip.timm_vit import BLOCK
 from wordsight.weights.formats.trunks.perception import BLOCKS, renamed, require_tower, tower_spec
 
 TRUNK = "visual.trunk."
@@ -28,45 +29,23 @@ TIMM = {
     "attn_pool.mlp.fc1.": "attn_pool.mlp.c_fc.",
     "attn_pool.mlp.fc2.": "attn_pool.mlp.c_proj.",
 }
-TIMM_BLOCK = {
-    "norm1.": "ln_1.",
-    "norm2.": "ln_2.",
-    "attn.qkv.weight": "attn.in_proj_weight",
-    "attn.qkv.bias": "attn.in_proj_bias",
-    "attn.proj.": "attn.out_proj.",
-    "mlp.fc1.": "mlp.c_fc.",
-    "mlp.fc2.": "mlp.c_proj.",
-    "gamma_1": "ls_1.gamma",
-    "gamma_2": "ls_2.gamma",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Trunk:
-    """What one of timm's names stands for."""
-
-    width: int
-    layers: int
-    hidden: int
-    patch: int
-    size: int
-    class_token: bool = True
+TIMM_BLOCK = BLOCK | {"gamma_1": "ls_1.gamma", "gamma_2": "ls_2.gamma"}
 
 
 # timm 1.0, models/eva.py
 TRUNKS = {
-    "vit_pe_core_tiny_patch16_384": Trunk(192, 12, 768, 16, 384),
-    "vit_pe_core_small_patch16_384": Trunk(384, 12, 1536, 16, 384),
-    "vit_pe_core_base_patch16_224": Trunk(768, 12, 3072, 16, 224),
-    "vit_pe_core_large_patch14_336": Trunk(1024, 24, 4096, 14, 336),
-    "vit_pe_core_gigantic_patch14_448": Trunk(1536, 50, 8960, 14, 448, class_token=False),
+    "vit_pe_core_tiny_patch16_384": TrunkSizes(192, 12, 768, 16, 384),
+    "vit_pe_core_small_patch16_384": TrunkSizes(384, 12, 1536, 16, 384),
+    "vit_pe_core_base_patch16_224": TrunkSizes(768, 12, 3072, 16, 224),
+    "vit_pe_core_large_patch14_336": TrunkSizes(1024, 24, 4096, 14, 336),
+    "vit_pe_core_gigantic_patch14_448": TrunkSizes(1536, 50, 8960, 14, 448, class_token=False),
 }
 
 
-def recognise_trunk(keys: Mapping[str, Array], vision_cfg: Mapping[str, Any]) -> bool:
+def recognise_trunk(keys: Mapping[str, Array], cfg: VisionCfg) -> bool:
     """Say whether an open_clip checkpoint's trunk is a PE-Core."""
     parts = ("norm_pre.weight", "attn_pool.latent", "blocks.0.attn.qkv.bias")
-    name = str(vision_cfg.get("timm_model_name", ""))
+    name = cfg.timm_model_name
     return all(TRUNK + part in keys for part in parts) and (not name or name.startswith("vit_pe_") or name in TRUNKS)
 
 
@@ -104,26 +83,13 @@ def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, 
     """Return open_clip's `vision_cfg` and `visual.trunk.` weights; `UsageError` when timm has no such tower."""
     image = spec.image
     require_tower(image, linear=True)
-    hidden = hidden_width(image.width, image.mlp_ratio)
-    this = Trunk(image.width, image.layers, hidden, image.patch, image.size, image.has_class_token)
-    names = [name for name, trunk in TRUNKS.items() if trunk == this]
-    if not names or image.layer_scale:
-        raise UsageError(
-            f"timm, which open_clip takes these towers from, has none of width {image.width}, {image.layers} layers, "
-            f"patch {image.patch} and size {image.size} with these options",
-            cure=f"write it as perception; timm has {', '.join(TRUNKS)}",
-        )
+    config = named_cfg(
+        image, TRUNKS, class_token=image.has_class_token, pool="map", usual=not image.layer_scale, own="perception"
+    )
     tensors: dict[str, Array] = {}
     for name, value in state.items():
         if name.startswith("visual."):
             tensors |= {TRUNK + other: part for other, part in _timm(name.removeprefix("visual."), value).items()}
-    config = {
-        "image_size": image.size,
-        "timm_model_name": names[0],
-        "timm_model_pretrained": False,
-        "timm_pool": "map",
-        "timm_proj": None,
-    }
     return config, tensors
 
 

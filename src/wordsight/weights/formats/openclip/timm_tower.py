@@ -1,6 +1,6 @@
 """Image towers that timm builds, as open_clip's configurations name them: to ours and back.
 
-    spec, state = read_image(keys, vision_cfg, embed_dim)     # visual.trunk.*, visual.head.*
+    spec, state = read_image(keys, config.model)     # visual.trunk.*, visual.head.*
     vision_cfg = image_cfg(spec)
 
 The weights have the same names on both sides.  Numpy only: whether names and shapes are those of the trunk is
@@ -8,6 +8,7 @@ known to timm alone, and is checked when the tower is built.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from wordsight.base.config import to_dict
@@ -15,6 +16,7 @@ from wordsight.base.errors import FormatError, UsageError
 from wordsight.towers.spec import ImageTowerSpec
 from wordsight.towers.timm.options import TimmOptions, timm_options
 from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats.openclip.config import ModelCfg
 from wordsight.weights.formats.openclip.known_trunks import CONVNEXTS
 from wordsight.weights.formats.trunks.transformers_text import take_under
 
@@ -23,26 +25,26 @@ TRUNK, HEAD = "visual.trunk.", "visual.head."
 PROJECTIONS: dict[str, ImageProjection] = {"linear": "linear", "mlp": "mlp", "none": "none", "": "trunk"}
 
 
-def read_image(keys: Keys, vision_cfg: Mapping[str, Any], embed_dim: int) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_image(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
     """Return the image tower of a `vision_cfg` with `timm_model_name`, and its weights.
 
     Without one, trunks that `guess_image` knows by their shapes; others are a `FormatError`.
     """
-    cfg = dict(vision_cfg)
-    if not cfg.get("timm_model_name"):
-        cfg |= guess_image(keys, embed_dim)
+    cfg = model.vision_cfg
+    if not cfg.timm_model_name:
+        cfg = replace(cfg, **guess_image(keys, model.embed_dim))
     options = TimmOptions(
-        pool=cfg.get("timm_pool", "avg") or "",
-        projection=_projection(cfg.get("timm_proj", "linear") or "", keys.where),
-        projection_bias=bool(cfg.get("timm_proj_bias", False)),
-        drop=float(cfg.get("timm_drop", 0.0)),
-        arguments={"patch_drop_rate": cfg["patch_dropout"]} if cfg.get("patch_dropout") else {},
+        pool=cfg.timm_pool or "",
+        projection=_projection(cfg.timm_proj or "", keys.where),
+        projection_bias=cfg.timm_proj_bias,
+        drop=cfg.timm_drop,
+        arguments={"patch_drop_rate": cfg.patch_dropout} if cfg.patch_dropout else {},
     )
     spec = ImageTowerSpec(
         kind="timm",
-        trunk=cfg["timm_model_name"],
-        size=_square(cfg.get("image_size", 224), keys.where),
-        drop_path=float(cfg.get("timm_drop_path") or 0.0),
+        trunk=cfg.timm_model_name or "",
+        size=_square(cfg.image_size, keys.where),
+        drop_path=cfg.timm_drop_path or 0.0,
         projection="none" if options.projection == "none" else "linear",
         options=to_dict(options),
     )
@@ -102,8 +104,8 @@ def _projection(kind: str, where: str) -> ImageProjection:
     return PROJECTIONS[kind]
 
 
-def _square(size: int | list[int] | tuple[int, ...], where: str) -> int:
+def _square(size: int | tuple[int, int], where: str) -> int:
     sides = {size} if isinstance(size, int) else set(size)
     if len(sides) != 1:
         raise FormatError(f"image_size {size} in {where} is no square", cure="only square pictures are read")
-    return int(sides.pop())
+    return sides.pop()

@@ -1,6 +1,6 @@
 """Text towers of transformers, as open_clip's configurations name them: to ours and back.
 
-    spec, state = read_text(keys, text_cfg, embed_dim)        # text.transformer.*, text.proj*
+    spec, state = read_text(keys, config.model, trunk_config)        # text.transformer.*, text.proj*
     text_cfg = text_cfg(spec)                                 # and config.json: trunk_config(spec)
 
 The weights have the same names on both sides.  Numpy only: whether names and shapes are those of the trunk is
@@ -21,6 +21,7 @@ from wordsight.towers.transformers.options import (
     text_options,
 )
 from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats.openclip.config import ModelCfg
 from wordsight.weights.formats.openclip.known_trunks import known_trunk
 from wordsight.weights.formats.trunks.transformers_text import take_under, text_spec
 
@@ -38,25 +39,30 @@ POOLERS: dict[str, Pooler] = {
 USUAL_POOLERS = {"bert": "cls_pooler", "m2m_100": "cls_pooler"}
 
 
-def read_text(keys: Keys, text_cfg: Mapping[str, Any], embed_dim: int) -> tuple[TextTowerSpec, dict[str, Array]]:
+def read_text(
+    keys: Keys, model: ModelCfg, trunk_config: Mapping[str, Any] | None = None
+) -> tuple[TextTowerSpec, dict[str, Array]]:
     """Return the text tower of a `text_cfg` with `hf_model_name`, and its weights.
 
-    What the trunk is stands in `hf_config` (the content of its config.json); without it the trunks of the
+    What the trunk is stands in `trunk_config` (the content of its config.json); without it the trunks of the
     published models are known by their names, and others are a `FormatError`.
     """
-    name = str(text_cfg.get("hf_model_name") or "")
-    trunk, config = _trunk(name, text_cfg.get("hf_config"), keys)
-    pooler = text_cfg.get("hf_pooler_type", "mean_pooler") or USUAL_POOLERS.get(trunk, "mean_pooler")
+    cfg = model.text_cfg
+    name = cfg.hf_model_name or ""
+    trunk, config = _trunk(name, trunk_config, keys)
+    pooler = cfg.hf_pooler_type or USUAL_POOLERS.get(trunk, "mean_pooler")
     if pooler not in POOLERS:
         raise FormatError(f"hf_pooler_type {pooler!r} in {keys.where}", cure=f"known: {', '.join(POOLERS)}")
     options = TextOptions(
         config=config,
         pooler=POOLERS[pooler],
         pooling_layer=POOLING_LAYER in keys,
-        projection=_text_projection(text_cfg, config[WIDTHS.get(trunk, "hidden_size")], embed_dim, keys.where),
+        projection=_text_projection(
+            cfg.hf_proj_type, config[WIDTHS.get(trunk, "hidden_size")], model.embed_dim, keys.where
+        ),
         name=name,
     )
-    spec = text_spec(trunk, options, int(text_cfg.get("context_length", 77)))
+    spec = text_spec(trunk, options, cfg.context_length)
     return spec, take_under(keys, TEXT, PROJECTION)
 
 
@@ -87,7 +93,7 @@ def text_cfg(spec: TextTowerSpec) -> dict[str, Any]:
 
 
 def trunk_config(spec: TextTowerSpec) -> dict[str, Any]:
-    """Return the config.json of a text trunk, to lie beside the weights: what `read_text` takes as `hf_config`."""
+    """Return the config.json of a text trunk, to lie beside the weights: what `read_text` takes as `trunk_config`."""
     config = dict(text_options(spec).config)
     if spec.trunk == "modernbert":
         bases = {"full_attention": "global_rope_theta", "sliding_attention": "local_rope_theta"}
@@ -120,10 +126,7 @@ def _trunk(name: str, given: Mapping[str, Any] | None, keys: Keys) -> tuple[str,
     return known[0], config
 
 
-def _text_projection(
-    cfg: Mapping[str, Any], inner: int, embed_dim: int, where: str
-) -> Literal["linear", "mlp", "none"]:
-    kind = cfg.get("hf_proj_type", "mlp")
+def _text_projection(kind: str | None, inner: int, embed_dim: int, where: str) -> Literal["linear", "mlp", "none"]:
     if kind is None and inner == embed_dim:
         return "none"
     if kind == "linear" or kind == "mlp":

@@ -39,7 +39,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
     keys.finish()
     image = tower_spec(state)
     spec = ModelSpec(
-        name=files.path.stem if files.path.is_file() else files.path.resolve().name,
+        name=files.name,
         width=state["text_projection"].shape[1],
         image=image,
         text=text,
