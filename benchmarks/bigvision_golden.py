@@ -101,11 +101,11 @@ def prepared(draw: np.random.Generator) -> Arrays:
     keep = get_preprocess_fn(f'value_range(-1, 1)|resize_to_sequence({PATCH}, {MOST}, outkey="image")')
     made = {}
     for n, (height, width) in enumerate(SHAPES):
-        picture = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        image = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
         made |= {
-            f"pictures/{n}": picture,
-            f"squashed/{n}": np.asarray(squash({"image": picture})["image"]),
-            f"patches/{n}": np.asarray(keep({"image": picture})["image"], np.float16),
+            f"pictures/{n}": image,
+            f"squashed/{n}": np.asarray(squash({"image": image})["image"]),
+            f"patches/{n}": np.asarray(keep({"image": image})["image"], np.float16),
         }
     return made
 

@@ -24,20 +24,20 @@ def read_queries(path: Path) -> list[tuple[str, str | None]]:
     return [(query.strip(), condition.strip() or None) for query, _, condition in lines]
 
 
-def pictures_of(place: Path, keys: set[str]) -> dict[str, Image.Image]:
+def images_of(place: Path, keys: set[str]) -> dict[str, Image.Image]:
     """Return the pictures with these keys, small."""
     source: Source = open_source(place)
-    found = {}
+    small = {}
     for sample in source.samples():
         if sample.key in keys and sample.image is not None:
             opened = Image.open(io.BytesIO(sample.image) if isinstance(sample.image, bytes) else sample.image)
             opened = opened.convert("RGB")
             opened.thumbnail((CELL, CELL))
-            found[sample.key] = opened
-    return found
+            small[sample.key] = opened
+    return small
 
 
-def draw(answers: list[tuple[str, list[Hit]]], pictures: dict[str, Image.Image], columns: int) -> Image.Image:
+def draw(answers: list[tuple[str, list[Hit]]], images: dict[str, Image.Image], columns: int) -> Image.Image:
     """Return the page: a line of text and a row of pictures for each query."""
     page = Image.new("RGB", (columns * (CELL + 4), len(answers) * (CELL + LABEL + 6)), "white")
     pen = ImageDraw.Draw(page)
@@ -45,14 +45,14 @@ def draw(answers: list[tuple[str, list[Hit]]], pictures: dict[str, Image.Image],
         top = row * (CELL + LABEL + 6)
         pen.text((4, top + 2), query, fill="black")
         for column, hit in enumerate(hits):
-            page.paste(pictures[hit.key], (column * (CELL + 4), top + LABEL))
+            page.paste(images[hit.key], (column * (CELL + 4), top + LABEL))
     return page
 
 
 def describe(hit: Hit) -> str:
     """Return the score and the kind of the picture, or its name."""
-    words = hit.meta.get("class") or hit.key
-    return f"{hit.score:.2f} {str(words).splitlines()[0][:90]}"
+    label = hit.meta.get("class") or hit.key
+    return f"{hit.score:.2f} {str(label).splitlines()[0][:90]}"
 
 
 def ask(library: Library, queries: list[tuple[str, str | None]], k: int) -> list[tuple[str, list[Hit]]]:
@@ -77,8 +77,8 @@ def main() -> None:
     with open_library(args.place, model=args.model, library_dir=args.library) as library:
         library.sync()
         answers = ask(library, read_queries(args.queries), args.k)
-    pictures = pictures_of(args.place, {hit.key for _, hits in answers for hit in hits})
-    draw(answers, pictures, args.k).save(args.out)
+    images = images_of(args.place, {hit.key for _, hits in answers for hit in hits})
+    draw(answers, images, args.k).save(args.out)
     if args.text:
         lines = [
             f"**{query}**\n\n" + "\n".join(f"{n}. {describe(h)}" for n, h in enumerate(hits, 1))

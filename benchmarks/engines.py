@@ -89,14 +89,14 @@ def our_contestants(name: str, engine: Any) -> list[Contestant]:
     ]
 
 
-def contestants(name: str, place: Path, *, compiled: bool) -> tuple[Path, list[Contestant]]:
+def contestants(name: str, temporary: Path, *, compiled: bool) -> tuple[Path, list[Contestant]]:
     """Build everything from one set of random weights; return our model folder and who takes part."""
-    model, folder = built(name, place)
-    half, third = (built(name, place)[0] for _ in range(2))  # the same weights: `built` has its own seed
+    model, folder = built(name, temporary)
+    half, third = (built(name, temporary)[0] for _ in range(2))  # the same weights: `built` has its own seed
     spec = read_spec(folder)
     for line in export(folder, precisions=["int8", "fp32"], threads=CORES).lines():
         print(line, file=sys.stderr)
-    found = [
+    contestants_of = [
         *open_clip_contestants(model, spec, "fp32"),
         *open_clip_contestants(half, spec, "bf16"),
         *(open_clip_contestants(third, spec, "bf16", compiled=True) if compiled else []),
@@ -107,7 +107,7 @@ def contestants(name: str, place: Path, *, compiled: bool) -> tuple[Path, list[C
         *our_contestants("openvino fp32", OpenVinoEngine(folder, precision="fp32", threads=CORES)),
         *our_contestants("openvino bf16", OpenVinoEngine(folder, precision="bf16", threads=CORES)),
     ]
-    return folder, found
+    return folder, contestants_of
 
 
 def rate(embed: Embed, inputs: Any, seconds: float, clock: Callable[[], float]) -> float:
@@ -232,8 +232,8 @@ def photos(folder: Path | None, spec: ModelSpec, count: int) -> np.ndarray:
 
 def run(name: str, args: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure one model."""
-    with tempfile.TemporaryDirectory() as place:
-        folder, everyone = contestants(name, Path(place), compiled=args.compiled)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, everyone = contestants(name, Path(temporary), compiled=args.compiled)
         spec = read_spec(folder)
         pictures = photos(args.pictures, spec, max(SAMPLES, *args.batch))
         tokens = open_tokenizer(spec.tokenizer, folder).batch(captions(len(pictures)))

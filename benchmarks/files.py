@@ -49,20 +49,20 @@ def open_clip_loop(model: Any, size: int, kind: torch.dtype) -> Run:
     prepare = open_clip.image_transform(size, is_train=False)
 
     def run(paths: list[Path]) -> np.ndarray:
-        found = []
+        batches = []
         for start in range(0, len(paths), BATCH):
             pixels = torch.stack([prepare(Image.open(path)) for path in paths[start : start + BATCH]])
             with torch.inference_mode():
-                found.append(ready.encode_image(pixels.to(kind), normalize=True).float().numpy())
-        return np.concatenate(found)
+                batches.append(ready.encode_image(pixels.to(kind), normalize=True).float().numpy())
+        return np.concatenate(batches)
 
     return run
 
 
-def contestants(name: str, place: Path) -> dict[str, Run]:
+def contestants(name: str, temporary: Path) -> dict[str, Run]:
     """Build everything from one set of random weights."""
-    model, folder = built(name, place)
-    half, _ = built(name, place)  # the same weights: `built` has its own seed
+    model, folder = built(name, temporary)
+    half, _ = built(name, temporary)  # the same weights: `built` has its own seed
     export(folder, precisions=["int8", "fp32"], threads=CORES)
     engines = {
         "wordsight onnx int8": OnnxEngine(folder, precision="int8", threads=CORES),
@@ -88,11 +88,11 @@ def measure(runs: dict[str, Run], paths: list[Path], rounds: int) -> list[dict[s
             run(paths)
             rates[name].append(len(paths) / (time.perf_counter() - start))
     records = []
-    for name, found in rates.items():
+    for name, batches in rates.items():
         one = agreement("image", "int8", rows[name], rows[REFERENCE])
-        record: dict[str, Any] = {"name": name, "best": max(found), "median": float(np.median(found))}
+        record: dict[str, Any] = {"name": name, "best": max(batches), "median": float(np.median(batches))}
         for label, other in (("fp32", REFERENCE), ("bf16", "open_clip pure bf16")):
-            record[f"times_{label}"] = float(np.median(np.array(found) / np.array(rates[other])))
+            record[f"times_{label}"] = float(np.median(np.array(batches) / np.array(rates[other])))
         record["cosine"] = {"mean": one.mean, "worst": one.worst}
         record["cosine_centred"] = {"mean": one.centred_mean, "worst": one.centred_worst}
         records.append(record)
@@ -137,8 +137,8 @@ def main() -> None:
     paths = list(find_images(args.pictures))[: args.count]
     if not paths:
         raise SystemExit(f"no pictures in {args.pictures}")
-    with tempfile.TemporaryDirectory() as place:
-        records = measure(contestants(args.model, Path(place)), paths, args.rounds)
+    with tempfile.TemporaryDirectory() as temporary:
+        records = measure(contestants(args.model, Path(temporary)), paths, args.rounds)
     result = {
         "command": " ".join(["python", sys.argv[0], "FOLDER", *sys.argv[2:]]),
         "model": args.model,

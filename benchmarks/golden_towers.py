@@ -94,10 +94,10 @@ def perception(checkout: Path, version: str) -> dict[str, object]:
         "PE-Core G, no class token": (replace(vision, use_cls_token=False), replace(text, context_length=72)),
     }
     made: dict[str, object] = {}
-    for row, (image, words) in kinds.items():
-        model = pe.CLIP(image, words).eval()
+    for row, (image, text_config) in kinds.items():
+        model = pe.CLIP(image, text_config).eval()
         case = {"neighbour": f"facebookresearch/perception_models {version}"} | shapes_of(model)
-        tokenize = transforms.get_text_tokenizer(words.context_length)
+        tokenize = transforms.get_text_tokenizer(text_config.context_length)
         case |= run(model, case, transforms.get_image_transform(32), tokenize)
         made[row] = case | {"larger": rows(model, transforms.get_image_transform(LARGER))}
     return made

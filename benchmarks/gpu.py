@@ -51,8 +51,8 @@ def card_rate(kind: torch.dtype, rounds: int) -> float:
 def measure(name: str, args: argparse.Namespace, card: float) -> list[dict[str, Any]]:
     """Return one record for each way to embed the pictures of one model."""
     kind = KINDS[args.precision]
-    with tempfile.TemporaryDirectory() as place:
-        model, folder = built(name, Path(place))
+    with tempfile.TemporaryDirectory() as temporary:
+        model, folder = built(name, Path(temporary))
         plain, fused = (TorchEngine(folder, device="cuda", precision=args.precision, compiled=c) for c in (False, True))
         true = TorchEngine(folder, device="cuda", precision="fp32")
     spec = plain.spec

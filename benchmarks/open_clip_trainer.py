@@ -47,13 +47,13 @@ def import_open_clip() -> Any:
 
 def prepare(config: TrainConfig, work: Path) -> None:
     """Write WORK/pictures, WORK/train.tsv and WORK/models/compared.json."""
-    pictures = work / "pictures"
-    pictures.mkdir(parents=True, exist_ok=True)
+    folder_of_images = work / "pictures"
+    folder_of_images.mkdir(parents=True, exist_ok=True)
     rows = ["filepath\ttitle"]
     for name, source in config.data.sources.items():
         opened = open_source(Path(config.data.root) / source.place, split=source.split, kind=source.kind)
         for number, sample in enumerate(opened.samples()):
-            path = pictures / f"{name}-{number:06d}"
+            path = folder_of_images / f"{name}-{number:06d}"
             path.write_bytes(sample.image if isinstance(sample.image, bytes) else Path(str(sample.image)).read_bytes())
             texts = sample.texts or [f"a photo of a {clean_class_name(sample.label or '')[0]}."]
             rows += [f"{path}\t{' '.join(text.replace(chr(34), '').split())}" for text in texts]

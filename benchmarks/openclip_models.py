@@ -38,7 +38,7 @@ WHAT = "dog child woman bird car house tree boat table horse".split()
 WHERE = "in on under behind beside near before across above along".split()
 
 
-def built(name: str, place: Path) -> tuple[Any, Path]:
+def built(name: str, temporary: Path) -> tuple[Any, Path]:
     """Return open_clip's model of that name, fp32 with random weights, and our model folder with the same."""
     import open_clip
 
@@ -55,7 +55,7 @@ def built(name: str, place: Path) -> tuple[Any, Path]:
     torch.manual_seed(0)
     kind = open_clip.CustomTextCLIP if cfg.get("custom_text") else open_clip.CLIP
     model = kind(**{key: value for key, value in cfg.items() if key != "custom_text"}).eval()
-    theirs, ours = place / "theirs", place / name
+    theirs, ours = temporary / "theirs", temporary / name
     theirs.mkdir(parents=True, exist_ok=True)
     (theirs / "open_clip_config.json").write_text(json.dumps({"model_cfg": cfg, "preprocess_cfg": {}}))
     state = {key: value.contiguous().clone() for key, value in model.state_dict().items()}
@@ -73,8 +73,8 @@ def captions(count: int) -> list[str]:
     """Return captions of ten words."""
     random = np.random.default_rng(0)
 
-    def one(words: list[str]) -> str:
-        return words[random.integers(len(words))]
+    def one(choices: list[str]) -> str:
+        return choices[random.integers(len(choices))]
 
     return [
         f"a {one(WHO)} {one(WHAT)} {one(WHERE)} the {one(WHO)} {one(WHAT)} {one(WHERE)} the {one(WHAT)}"

@@ -122,7 +122,7 @@ def openclip(name: str, folder: Path) -> Neighbour:
     return Neighbour(
         "open_clip_torch",
         folder,
-        lambda pictures: model.encode_image(torch.stack([transform(picture) for picture in pictures])),
+        lambda originals: model.encode_image(torch.stack([transform(one) for one in originals])),
         model.encode_text,
     )
 
@@ -140,15 +140,15 @@ def openai(name: str, folder: Path) -> Neighbour:
     torch.manual_seed(0)
     model = shake(CLIP(embed, 224, layers, width, patch, 77, 49408, 512, 8, 12))
     path = folder / f"{name}.pt"
-    told = {"input_resolution": 224, "context_length": 77, "vocab_size": 49408}  # which OpenAI's own files hold
-    torch.save({**model.state_dict(), **{key: torch.tensor(value) for key, value in told.items()}}, path)
+    stated = {"input_resolution": 224, "context_length": 77, "vocab_size": 49408}  # which OpenAI's own files hold
+    torch.save({**model.state_dict(), **{key: torch.tensor(value) for key, value in stated.items()}}, path)
     spec = PreprocessSpec()
-    steps = [t.Resize(224, t.InterpolationMode.BICUBIC), t.CenterCrop(224), lambda picture: picture.convert("RGB")]
+    steps = [t.Resize(224, t.InterpolationMode.BICUBIC), t.CenterCrop(224), lambda one: one.convert("RGB")]
     transform = t.Compose([*steps, t.ToTensor(), t.Normalize(spec.mean, spec.std)])  # clip/clip.py, _transform
     return Neighbour(
         "clip-anytorch",
         path,
-        lambda pictures: model.encode_image(torch.stack([transform(picture) for picture in pictures])),
+        lambda originals: model.encode_image(torch.stack([transform(one) for one in originals])),
         model.encode_text,
     )
 
@@ -177,8 +177,8 @@ def huggingface(name: str, folder: Path) -> Neighbour:
             json.dumps({"pad_token": "[PAD]", "tokenizer_class": "BertTokenizer"})
         )
 
-    def images(pictures: list[Image.Image]) -> torch.Tensor:
-        batch = pixels([picture.convert("RGB") for picture in pictures], return_tensors="pt")
+    def images(originals: list[Image.Image]) -> torch.Tensor:
+        batch = pixels([one.convert("RGB") for one in originals], return_tensors="pt")
         return rows(model.get_image_features(**batch))
 
     def texts(tokens: torch.Tensor) -> torch.Tensor:
@@ -219,11 +219,11 @@ def compare(name: str) -> dict[str, Any]:
         towers = fit(checkpoint.spec, checkpoint.state, where=name)
         seconds = time.perf_counter() - start
         spec = checkpoint.spec
-        pictures, tokens = some_images(), some_tokens(spec)
-        pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures])
+        originals, tokens = some_images(), some_tokens(spec)
+        pixels = np.stack([load_pixels(one, spec.preprocess, quality="exact") for one in originals])
         worst = {
             "image": differ(
-                towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess))), neighbour.images(pictures)
+                towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess))), neighbour.images(originals)
             ),
             "text": differ(towers.encode_text(tokens), neighbour.texts(tokens)),
         }

@@ -75,9 +75,9 @@ def main() -> int:
         theirs = open_clip.create_model(name, pretrained=None).eval()
         scramble(theirs)
         ours = fit(architecture(own), theirs.state_dict(), where=f"open_clip's {name}")
-        found = differences(theirs, ours, args.count)
-        worst = max(worst, *found.values())
-        print(json.dumps({"theirs": name, "ours": own, "open_clip": open_clip.__version__, **found}), flush=True)
+        measured = differences(theirs, ours, args.count)
+        worst = max(worst, *measured.values())
+        print(json.dumps({"theirs": name, "ours": own, "open_clip": open_clip.__version__, **measured}), flush=True)
     print(json.dumps(environment()))
     return 0 if worst <= args.limit else 1
 

@@ -56,8 +56,8 @@ def true_sizes(runs: list[dict[str, Any]]) -> list[str]:
     last = {row["row"]: (row, run["environment"]) for run in runs for row in run["rows"]}
     table = [
         f"| {name} | {row['neighbour']} | {row['parameters']:.0f} | "
-        f"{row['image']:.1e} | {row['text']:.1e} | {place['time'][:10]} |"
-        for name, (row, place) in last.items()
+        f"{row['image']:.1e} | {row['text']:.1e} | {record['time'][:10]} |"
+        for name, (row, record) in last.items()
     ]
     return ["| row | neighbour | million parameters | pictures | texts | date |", "|---|---|---|---|---|---|", *table]
 

@@ -57,12 +57,12 @@ def our_ways() -> dict[str, Way]:
     """Return the ways that need nothing but the core install."""
 
     def box(data: bytes) -> Pixels:
-        picture = open_image(data)
-        height, width = resized(picture.height, picture.width, SPEC)
+        image = open_image(data)
+        height, width = resized(image.height, image.width, SPEC)
         top, left = corner(height, SPEC), corner(width, SPEC)
-        x, y = picture.width / width, picture.height / height
+        x, y = image.width / width, image.height / height
         edges = (left * x, top * y, (left + SPEC.size) * x, (top + SPEC.size) * y)
-        return np.asarray(picture.resize((SPEC.size, SPEC.size), Image.Resampling.BICUBIC, box=edges))
+        return np.asarray(image.resize((SPEC.size, SPEC.size), Image.Resampling.BICUBIC, box=edges))
 
     return {
         "decode only": decode,

@@ -45,7 +45,7 @@ def rewrite(path: Path) -> None:
     for node in model.graph.node:
         if node.op_type not in PRODUCTS:
             continue
-        names = [node.input[place] for place in PRODUCTS[node.op_type]]
+        names = [node.input[index] for index in PRODUCTS[node.op_type]]
         whole, scale = (numpy_helper.to_array(constants[name]) for name in names)
         new = refitted(whole, scale)
         change = np.linalg.norm(new[0] * new[1] - whole * scale) / np.linalg.norm(whole * scale)

@@ -36,10 +36,10 @@ def draw(folder: Path, count: int) -> None:
         Image.fromarray(blocks.repeat(8, 0).repeat(8, 1)).save(path, compress_level=1)
 
 
-def commands(place: Path, model: Path) -> dict[str, list[str]]:
+def commands(target: Path, model: Path) -> dict[str, list[str]]:
     """Return what is timed."""
     program = [sys.executable, "-m", "wordsight"]
-    search = [*program, "search", *QUERY, "--in", str(place), "--model", str(model)]
+    search = [*program, "search", *QUERY, "--in", str(target), "--model", str(model)]
     return {
         "python -c pass": [sys.executable, "-c", "pass"],
         "wordsight --help": [*program, "--help"],
@@ -74,12 +74,12 @@ def main() -> None:
     args = parser.parse_args()
     model = find_model(args.model)
     with tempfile.TemporaryDirectory() as temporary:
-        place = args.keep or Path(temporary, "pictures")
-        if not place.is_dir():
-            draw(place, args.pictures)
-        program = [sys.executable, "-m", "wordsight", "index", str(place), "--model", str(model)]
+        target = args.keep or Path(temporary, "pictures")
+        if not target.is_dir():
+            draw(target, args.pictures)
+        program = [sys.executable, "-m", "wordsight", "index", str(target), "--model", str(model)]
         subprocess.run(program, check=True)
-        times = measure(commands(place, model), args.rounds)
+        times = measure(commands(target, model), args.rounds)
     medians = {name: statistics.median(values) for name, values in times.items()}
     print(f"{'':28}{'median ms':>10}{'least':>8}{'most':>8}{'x bare import':>15}")
     for name, values in times.items():

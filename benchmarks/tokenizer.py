@@ -39,9 +39,9 @@ def captions(count: int) -> list[str]:
     """Return captions of about eleven words; how often a word is used falls as in natural text (Zipf)."""
     rng = random.Random(0)
     sounds = [a + b for a in "b c d f g h l m n p r s t st tr".split() for b in "a e i o u ee ou".split()]
-    words = ["".join(rng.choices(sounds, k=rng.randint(1, 4))) for _ in range(12_000)]
-    weights = [1 / (rank + 5) for rank in range(len(words))]
-    return [" ".join(rng.choices(words, weights, k=rng.randint(6, 16))) + "." for _ in range(count)]
+    vocabulary = ["".join(rng.choices(sounds, k=rng.randint(1, 4))) for _ in range(12_000)]
+    weights = [1 / (rank + 5) for rank in range(len(vocabulary))]
+    return [" ".join(rng.choices(vocabulary, weights, k=rng.randint(6, 16))) + "." for _ in range(count)]
 
 
 def rates(fresh: Callable[[], Callable[[str], Any]], texts: list[str], rounds: int) -> dict[str, float]:
@@ -59,7 +59,7 @@ def rates(fresh: Callable[[], Callable[[str], Any]], texts: list[str], rounds: i
 
 def contestants() -> dict[str, Callable[[], Callable[[str], Any]]]:
     """Return ours, and open_clip's tokenizer when it is installed."""
-    found: dict[str, Callable[[], Callable[[str], Any]]] = {
+    tokenizers_of: dict[str, Callable[[], Callable[[str], Any]]] = {
         "wordsight": lambda: ClipTokenizer.from_spec(TokenizerSpec()).encode
     }
     if importlib.util.find_spec("open_clip") is not None:
@@ -69,8 +69,8 @@ def contestants() -> dict[str, Callable[[], Callable[[str], Any]]]:
             raise SystemExit(f"{path} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        found["open_clip"] = lambda: module.SimpleTokenizer().encode
-    return found
+        tokenizers_of["open_clip"] = lambda: module.SimpleTokenizer().encode
+    return tokenizers_of
 
 
 def first_query(code: str, rounds: int = 5) -> float:

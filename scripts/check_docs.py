@@ -41,9 +41,9 @@ def main() -> int:
         verbs_named,
         clean_texts,
     )
-    found = [line for rule in rules for line in rule()]
-    print("\n".join(found), end="\n" if found else "")
-    return 1 if found else 0
+    problems = [line for rule in rules for line in rule()]
+    print("\n".join(problems), end="\n" if problems else "")
+    return 1 if problems else 0
 
 
 def room_pages() -> Iterator[str]:
@@ -78,8 +78,8 @@ def links_resolve() -> Iterator[str]:
         for target in LINK.findall(_without_code(page.read_text(encoding="utf-8"))):
             if re.match(r"[a-z]+:|#", target):
                 continue
-            place = (page.parent / target.partition("#")[0]).resolve()
-            if not place.exists() or not place.is_relative_to(ROOT):
+            target_path = (page.parent / target.partition("#")[0]).resolve()
+            if not target_path.exists() or not target_path.is_relative_to(ROOT):
                 yield f"{page.relative_to(ROOT)}: link to {target} leads nowhere"
 
 
@@ -87,8 +87,8 @@ def files_named() -> Iterator[str]:
     """Files that the pages of the house name with their folder exist."""
     for page in HOUSE_PAGES:
         for name in FILE_NAMED.findall((ROOT / page).read_text(encoding="utf-8")):
-            places = (ROOT / name, ROOT / "src" / "wordsight" / name)
-            if "/" in name and not any(place.exists() for place in places):
+            candidates = (ROOT / name, ROOT / "src" / "wordsight" / name)
+            if "/" in name and not any(target_path.exists() for target_path in candidates):
                 yield f"{page}: names {name}, which is not there"
 
 
@@ -98,8 +98,8 @@ def shell_blocks() -> Iterator[str]:
         if language not in ("sh", "bash", "console"):
             continue
         for line in block.replace("\\\n", " ").splitlines():
-            for words in _commands(line.removeprefix("$ ")):
-                yield from (f"{page}: {' '.join(words)}: {what}" for what in _command(words))
+            for tokens in _commands(line.removeprefix("$ ")):
+                yield from (f"{page}: {' '.join(tokens)}: {what}" for what in _command(tokens))
 
 
 def python_blocks() -> Iterator[str]:
@@ -143,38 +143,38 @@ def _commands(line: str) -> list[list[str]]:
     """Return the words of each command of a shell line."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;")
     lexer.whitespace_split = True
-    found: list[list[str]] = [[]]
-    for word in lexer:
-        if set(word) <= set("&|;"):
-            found.append([])
+    commands: list[list[str]] = [[]]
+    for token in lexer:
+        if set(token) <= set("&|;"):
+            commands.append([])
         else:
-            found[-1].append(word)
-    return [words for words in found if words]
+            commands[-1].append(token)
+    return [tokens for tokens in commands if tokens]
 
 
-def _command(words: list[str]) -> Iterator[str]:
-    if words[0].startswith("scripts/") and not (ROOT / words[0]).exists():
+def _command(tokens: list[str]) -> Iterator[str]:
+    if tokens[0].startswith("scripts/") and not (ROOT / tokens[0]).exists():
         yield "no such script"
-    if words[0] == "python" and len(words) > 1 and words[1].endswith(".py") and not (ROOT / words[1]).exists():
+    if tokens[0] == "python" and len(tokens) > 1 and tokens[1].endswith(".py") and not (ROOT / tokens[1]).exists():
         yield "no such file"
-    if words[0] != "wordsight" or len(words) == 1:
+    if tokens[0] != "wordsight" or len(tokens) == 1:
         return
-    call = take_apart(words[1:])
+    call = take_apart(tokens[1:])
     if call.verb and call.verb not in VERBS:
         yield "no such verb"
     elif call.verb:
         known = _options(verb_parser(call.verb))
-        used = {word.partition("=")[0] for word in call.arguments if re.match(r"--?[a-z]", word)}
+        used = {token.partition("=")[0] for token in call.arguments if re.match(r"--?[a-z]", token)}
         yield from (f"no option {option}" for option in sorted(used - known))
 
 
 def _options(parser: ArgumentParser) -> set[str]:
-    found: set[str] = set()
+    options: set[str] = set()
     for action in parser._actions:
-        found.update(action.option_strings)
+        options.update(action.option_strings)
         if isinstance(action.choices, dict):  # the verbs below this verb
-            found.update(*(_options(below) for below in action.choices.values()))
-    return found
+            options.update(*(_options(below) for below in action.choices.values()))
+    return options
 
 
 def _blocks() -> Iterator[tuple[str, str, str]]:
@@ -190,11 +190,11 @@ def _without_code(text: str) -> str:
 def _texts(*suffixes: str) -> list[Path]:
     """Return the project's own texts: no build outputs, caches or environments, nor what a worktree has as .git."""
     skipped = {"build", "dist", "runs", "__pycache__"}
-    found = []
+    files = []
     for folder, below, names in os.walk(ROOT):
         below[:] = [name for name in below if name not in skipped and (name == ".ci" or not name.startswith("."))]
-        found += [Path(folder) / name for name in names if Path(name).suffix in suffixes and name != ".git"]
-    return sorted(found)
+        files += [Path(folder) / name for name in names if Path(name).suffix in suffixes and name != ".git"]
+    return sorted(files)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ FORBIDDEN_NAMES = ("utils", "helpers", "common", "misc")
 
 def main() -> int:
     """Check every Python file of the project."""
-    found = [line for path in _files() for line in check_file(path)]
-    print("\n".join(found), end="\n" if found else "")
-    return 1 if found else 0
+    problems = [line for path in _files() for line in check_file(path)]
+    print("\n".join(problems), end="\n" if problems else "")
+    return 1 if problems else 0
 
 
 def check_file(path: Path) -> Iterator[str]:

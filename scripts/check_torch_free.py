@@ -74,7 +74,7 @@ def light_modules() -> list[str]:
 
 
 def _beyond(name: str) -> bool:
-    inside, beyond = (any(fnmatchcase(name, place) for place in places) for places in (INSIDE, BORDER))
+    inside, beyond = (any(fnmatchcase(name, pattern) for pattern in patterns) for patterns in (INSIDE, BORDER))
     return beyond and not inside
 
 

@@ -20,7 +20,7 @@ import pinning
 from test_onnx_equals_torch import IMAGES, TEXTS, TOKENS, VIT, source_of, towers_of
 
 from wordsight.engines import graph
-from wordsight.engines.export_external import trace, write_traced
+from wordsight.engines.export_traced import trace, write_traced
 from wordsight.towers.graph.operators import quantise, quantise_matrix
 from wordsight.towers.graph.write import build_graph, writes
 from wordsight.weights.find import BUNDLED

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from wordsight.report.figures import Bar, Curve, Frame, heatmap, interval_bars, line_chart, shade, short, ticks
+from wordsight.report.figures import Axes, Bar, Curve, heatmap, interval_bars, line_chart, shade, short, ticks
 
 
 def opacity(style):
@@ -24,7 +24,7 @@ def test_ticks_are_round_and_within(low, high, expected):
 
 
 def test_a_frame_puts_the_corners_where_they_belong():
-    frame = Frame((0, 10), (0, 2))
+    frame = Axes((0, 10), (0, 2))
     assert frame.at(0, 0) == (frame.left, frame.height - frame.bottom)
     assert frame.at(10, 2) == (frame.width - frame.right, frame.top)
 
@@ -70,7 +70,7 @@ def chart(curves, **options):
     return svg, lines
 
 
-FRAME = Frame((0, 1), (0, 1))
+FRAME = Axes((0, 1), (0, 1))
 
 
 def test_points_lie_where_their_numbers_are():

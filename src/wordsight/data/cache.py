@@ -105,17 +105,19 @@ def build_cache(
     """
     fingerprint = source.fingerprint()
     identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
-    place = (folder or cache_folder() / "pictures") / f"{_plain(source.name)}-{size}-{identity}"
-    if (place / "cache.json").exists():
-        return ImageCache(place)
-    with atomic_folder(place, mark="cache.json") as draft:
+    cached = (folder or cache_folder() / "pictures") / f"{_plain(source.name)}-{size}-{identity}"
+    if (cached / "cache.json").exists():
+        return ImageCache(cached)
+    with atomic_folder(cached, mark="cache.json") as draft:
         failures = _write(source, draft, PreprocessSpec(size=size, resize=resize), workers)
         count = len(np.load(draft / "pixels.npy", mmap_mode="r"))
         card = CacheCard(VERSION, source.name, fingerprint, size, resize, count, tuple(failures))
         write_json(draft / "cache.json", asdict(card))
     if failures:
-        notice(f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {place}/cache.json")
-    return ImageCache(place)
+        notice(
+            f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {cached}/cache.json"
+        )
+    return ImageCache(cached)
 
 
 def _plain(name: str) -> str:
@@ -128,7 +130,7 @@ def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | No
     walk = source.samples()
     failures = []
     count = 0
-    with open(folder / "pixels.npy", "wb") as pixels, open(folder / "words.jsonl", "w", encoding="utf-8") as words:
+    with open(folder / "pixels.npy", "wb") as pixels, open(folder / "words.jsonl", "w", encoding="utf-8") as lines:
         _write_header(pixels, count, spec.size)
         for sample, decoded in _decoded(walk, source, spec, workers):
             if isinstance(decoded, InputError):
@@ -136,7 +138,7 @@ def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | No
                 continue
             pixels.write(decoded.tobytes())
             record = {"key": sample.key, "texts": sample.texts, "label": sample.label}
-            words.write(json.dumps(record, ensure_ascii=False) + "\n")
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
             count += 1
         pixels.seek(0)
         _write_header(pixels, count, spec.size)

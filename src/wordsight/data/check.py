@@ -15,7 +15,7 @@ from wordsight.base.errors import InputError
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.base.threads import ordered_map
-from wordsight.data.near_duplicates import Look, equal_groups, look, near_groups
+from wordsight.data.near_duplicates import PerceptualHash, equal_groups, near_groups, perceptual_hash
 from wordsight.data.source import Source
 from wordsight.images.decode import decode
 from wordsight.images.files import image_bytes
@@ -94,14 +94,14 @@ class _Seen(NamedTuple):
     sample: Sample
     digest: str
     sides: tuple[int, int]
-    look: Look
+    perceptual_hash: PerceptualHash
 
 
 def check(source: Source, *, limits: Limits = Limits(), workers: int | None = None) -> CheckReport:
     """Read the whole source and report what is wrong or strange in it."""
     report = CheckReport(source.name)
     tokenizer = ClipTokenizer.from_spec(TokenizerSpec(context_length=limits.tokens), None)
-    keys, digests, looks = [], [], []
+    keys, digests, hashes = [], [], []
     classes: Counter[str] = Counter()
     walk = source.samples()
     with bar(source.count(), unit="img", desc=f"checking {source.name}") as progress:
@@ -112,7 +112,7 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
                 continue
             keys.append(seen.sample.key)
             digests.append(seen.digest)
-            looks.append(seen.look)
+            hashes.append(seen.perceptual_hash)
             classes.update([seen.sample.label] if seen.sample.label else [])
             _note(report, seen, limits, tokenizer)
     report.pictures = len(keys)
@@ -120,7 +120,7 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
     report.duplicates = equal_groups(keys, digests)
     copies = {key for group in report.duplicates for key in group[1:]}
     fresh = [i for i, key in enumerate(keys) if key not in copies]
-    report.near_duplicates = near_groups([keys[i] for i in fresh], [looks[i] for i in fresh])
+    report.near_duplicates = near_groups([keys[i] for i in fresh], [hashes[i] for i in fresh])
     report.skewed_classes = _skewed(classes, limits.skew)
     return report
 
@@ -133,7 +133,7 @@ def _see(sample: Sample) -> _Seen | InputError:
         return error
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(image).hexdigest()
-    return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, (height, width), look(pixels))
+    return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, (height, width), perceptual_hash(pixels))
 
 
 def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: ClipTokenizer) -> None:

@@ -22,14 +22,14 @@ _LARGE_BUCKET = 2000  # images that share a band; above it (blank images) only e
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PerceptualHash:
     """How an image looks when very small: `bits` (64-bit hash) and `thumb`, uint8 (768,)."""
 
     bits: int
     thumb: NDArray[np.uint8]
 
 
-def look(pixels: Pixels) -> Look:
+def perceptual_hash(pixels: Pixels) -> PerceptualHash:
     """Describe decoded pixels (H, W, 3)."""
     from PIL import Image
 
@@ -37,7 +37,7 @@ def look(pixels: Pixels) -> Look:
     fields = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     thumb = np.asarray(image.resize((_THUMB, _THUMB), Image.Resampling.BOX)).reshape(-1)
     bits = np.packbits(fields[:, 1:] > fields[:, :-1]).tobytes()
-    return Look(int.from_bytes(bits, "big"), thumb)
+    return PerceptualHash(int.from_bytes(bits, "big"), thumb)
 
 
 def equal_groups(names: Sequence[str], marks: Sequence[str]) -> list[list[str]]:
@@ -48,13 +48,13 @@ def equal_groups(names: Sequence[str], marks: Sequence[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def near_groups(names: Sequence[str], looks: Sequence[Look]) -> list[list[str]]:
+def near_groups(names: Sequence[str], hashes: Sequence[PerceptualHash]) -> list[list[str]]:
     """Return the groups of names whose images are near-duplicates, linked through one another."""
-    if not looks:
+    if not hashes:
         return []
-    bits = np.array([one.bits for one in looks], dtype=np.uint64)
-    thumbs = np.stack([one.thumb for one in looks]).astype(np.int16)
-    parents = list(range(len(looks)))
+    bits = np.array([one.bits for one in hashes], dtype=np.uint64)
+    thumbs = np.stack([one.thumb for one in hashes]).astype(np.int16)
+    parents = list(range(len(hashes)))
     for rows in _buckets(bits):
         for position, row in enumerate(rows[:-1]):
             others = rows[position + 1 :]

@@ -185,11 +185,11 @@ def _write_shard(path: Path, samples: Sequence[tuple[Sample, bytes]]) -> Shard:
             name = _member_name(sample.key, names)
             suffix = next((end for start, end in _MAGIC.items() if image.startswith(start)), "jpg")
             _add(tar, f"{name}.{suffix}", image)
-            _add(tar, f"{name}.json", json.dumps(_words(sample), ensure_ascii=False).encode())
+            _add(tar, f"{name}.json", json.dumps(_texts_of(sample), ensure_ascii=False).encode())
     return Shard(path.name, len(samples), path.stat().st_size, sha256_file(path))
 
 
-def _words(sample: Sample) -> dict[str, Any]:
+def _texts_of(sample: Sample) -> dict[str, Any]:
     return {**sample.meta, "key": sample.key, "captions": list(sample.texts), "class": sample.label}
 
 

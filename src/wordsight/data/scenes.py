@@ -180,7 +180,7 @@ def describe(scene: Scene, *, with_place: bool = False) -> str:
 
 def _fill(phrase: str, scene: Scene) -> str:
     shape = scene.shape if scene.count == 1 else f"{scene.shape}s"
-    words = {
+    values = {
         "thing": f"{scene.colour} {shape}",
         "textured": f"{scene.texture} {scene.colour} {shape}",
         "shape": shape,
@@ -189,7 +189,7 @@ def _fill(phrase: str, scene: Scene) -> str:
         "number": COUNTS[scene.count],
         "where": LOCATIONS[scene.place].phrase if scene.place else "",
     }
-    return _with_article(phrase.format(**words))
+    return _with_article(phrase.format(**values))
 
 
 def _with_article(text: str) -> str:

@@ -27,7 +27,7 @@ from wordsight.data.source import Position, Source
 from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded, StageTimes, encode_images
-from wordsight.embeddings.store import Block, Layout, PartNote, StoreManifest
+from wordsight.embeddings.store import EmbeddingBlock, Layout, PartNote, StoreManifest
 from wordsight.images.files import image_bytes
 
 What = Literal["image", "text", "both"]
@@ -134,7 +134,7 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
     loader = _loader(model, options, times)
     encoded = encode_images(reads, loader, engine.embed_images, batch=engine.batch, times=times)
 
-    def parts() -> Iterator[tuple[int, _Part, list[Block]]]:
+    def parts() -> Iterator[tuple[int, _Part, list[EmbeddingBlock]]]:
         for number, part in enumerate(_parts(encoded, options, source.count()), start=first):
             yield number, part, _blocks(model, part, options, times)
 
@@ -198,19 +198,19 @@ def _collect(part: _Part, one: Encoded[_Read], options: BulkOptions) -> int:
     return part.read - before
 
 
-def _blocks(model: Model, part: _Part, options: BulkOptions, times: StageTimes) -> list[Block]:
+def _blocks(model: Model, part: _Part, options: BulkOptions, times: StageTimes) -> list[EmbeddingBlock]:
     blocks = []
     if options.what != "text":
         embeddings = np.array(part.embeddings, np.float32).reshape(len(part.embeddings), model.spec.width)
-        blocks.append(Block("image", embeddings, [{"key": key} for key in part.keys]))
+        blocks.append(EmbeddingBlock("image", embeddings, [{"key": key} for key in part.keys]))
     if options.what != "image":
         with times.stage("encode"):
             embeddings = model.embed_texts([record["text"] for record in part.texts])
-        blocks.append(Block("text", embeddings, part.texts))
+        blocks.append(EmbeddingBlock("text", embeddings, part.texts))
     return blocks
 
 
-def _write(out: Path, options: BulkOptions, times: StageTimes, filled: tuple[int, _Part, list[Block]]) -> None:
+def _write(out: Path, options: BulkOptions, times: StageTimes, filled: tuple[int, _Part, list[EmbeddingBlock]]) -> None:
     number, part, blocks = filled
     with times.stage("write"), storage_errors(out):
         note = PartNote(

@@ -69,7 +69,7 @@ class PartNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class EmbeddingBlock:
     """The embeddings (n, width) of one kind in one part, with a record {"key": …} or {"key": …, "text": …} for each."""
 
     kind: Kind
@@ -166,7 +166,7 @@ def finished_parts(folder: Path) -> int:
     return number
 
 
-def write_part(folder: Path, number: int, blocks: Sequence[Block], *, note: PartNote, layout: Layout) -> None:
+def write_part(folder: Path, number: int, blocks: Sequence[EmbeddingBlock], *, note: PartNote, layout: Layout) -> None:
     """Write the files of one part, its note last: a part without note counts as absent and is written again."""
     for block in blocks:
         assert len(block.embeddings) == len(block.records)
@@ -183,7 +183,7 @@ def write_failures(folder: Path, failures: Sequence[Mapping[str, str]]) -> None:
         handle.writelines(json.dumps(failure, ensure_ascii=True) + "\n" for failure in failures)
 
 
-def _write_npy(folder: Path, number: int, block: Block) -> None:
+def _write_npy(folder: Path, number: int, block: EmbeddingBlock) -> None:
     packed = io.BytesIO()  # numpy's own writing to a file hides that the disk is full
     np.save(packed, np.ascontiguousarray(block.embeddings, "<f4"), allow_pickle=False)
     with atomic_write(folder / part_name(block.kind, number, ".npy")) as handle:
@@ -192,7 +192,7 @@ def _write_npy(folder: Path, number: int, block: Block) -> None:
         handle.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in block.records)
 
 
-def _write_parquet(folder: Path, number: int, block: Block) -> None:
+def _write_parquet(folder: Path, number: int, block: EmbeddingBlock) -> None:
     pyarrow = require("pyarrow", extra="data")
     parquet = require("pyarrow.parquet", extra="data")
     columns = {"key": [_unicode(record["key"]) for record in block.records]}

@@ -1,4 +1,4 @@
-"""From a model folder's weights to ONNX graphs in its onnx/, each kept only when it gives the model's rows.
+"""From a model folder's weights to ONNX graphs in its onnx/, each kept only when it gives the model's embeddings.
 
     report = export(folder, precisions=("int8", "fp32"))
 
@@ -51,7 +51,7 @@ from wordsight.weights.folder import (
     write_model_manifest,
 )
 
-EXTERNAL = "wordsight.engines.export_external"  # for towers of other packages
+TRACED = "wordsight.engines.export_traced"  # for towers of other packages
 NAMED = 4  # layers of a tower that an error names
 CHECKED = 16  # inputs each tower is compared on
 
@@ -67,7 +67,7 @@ def export(
     """Write the ONNX graphs of the model in `folder` and return how they agree with its towers in fp32.
 
     With `out` they go there, with the manifest, vocabulary and card beside them: a model folder without
-    weights.  `keep` names linear layers that int8 graphs compute in fp32; where int8 harms rows, the layers that
+    weights.  `keep` names linear layers that int8 graphs compute in fp32; where int8 loses accuracy, the layers that
     suffer most are kept so without being named.  `FormatError` with the figures when fp32 differs by more than 1e-4
     anywhere or the mean cosine of another precision stays below 0.99; what lay there before is then unchanged.
     """
@@ -104,15 +104,15 @@ class _Inputs:
 
 @dataclass(frozen=True, slots=True)
 class _Embedded:
-    """The rows that one engine gives for them."""
+    """The embeddings that one engine gives for them."""
 
-    rows: dict[str, Embeddings]  # by tower
+    embeddings: dict[str, Embeddings]  # by tower
     classes: Embeddings
 
     @classmethod
     def by(cls, engine: Engine, inputs: _Inputs) -> "_Embedded":
-        rows = {"image": engine.embed_images(inputs.images), "text": engine.embed_texts(inputs.texts)}
-        return cls(rows, engine.embed_texts(inputs.classes))
+        embeddings = {"image": engine.embed_images(inputs.images), "text": engine.embed_texts(inputs.texts)}
+        return cls(embeddings, engine.embed_texts(inputs.classes))
 
 
 class _Draft:
@@ -121,7 +121,7 @@ class _Draft:
     def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...]) -> None:
         self.folder, self.draft, self.threads, self.keep = folder, draft, threads, keep
         manifest = read_model_manifest(folder)
-        self.suffering: list[str] = []  # layers that integers harm most
+        self.suffering: list[str] = []  # layers that lose most by integers
         self.traced: dict[str, Any] = {}  # by tower: graphs of other packages' towers, which take long to make
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint
@@ -141,28 +141,30 @@ class _Draft:
         for precision in precisions:
             if precision == "fp32" and name == ITSELF:  # its graphs are there, and there is nothing to compare with
                 agreements += [
-                    replace(agreement(tower, "fp32", true.rows[tower], true.rows[tower]), reference=name)
+                    replace(agreement(tower, "fp32", true.embeddings[tower], true.embeddings[tower]), reference=name)
                     for tower in TOWERS
                 ]
                 continue
-            found = {}
+            by_tower = {}
             for tower in TOWERS:
                 self._write(tower, precision, self._named(tower) if precision == "int8" else ())
             for tower in TOWERS:
                 one = replace(self._compare(tower, precision, true), kept=self._named(tower), reference=name)
                 if precision == "int8" and not one.sound:
                     one = self._mend(one, true)
-                found[tower] = one if precision == "int8" else replace(one, kept=())
-            agreements += found.values()
+                by_tower[tower] = one if precision == "int8" else replace(one, kept=())
+            agreements += by_tower.values()
             given = _Embedded.by(self._engine(precision), self.inputs)
-            namings.append(naming(precision, (given.rows["image"], given.classes), (true.rows["image"], true.classes)))
+            namings.append(
+                naming(precision, (given.embeddings["image"], given.classes), (true.embeddings["image"], true.classes))
+            )
         return ParityReport(self.fingerprint, tuple(agreements), tuple(namings))
 
     def _named(self, tower: str) -> tuple[str, ...]:
         return tuple(name for name in self.keep if name.startswith("visual.") == (tower == "image"))
 
     def _reference(self, precisions: Sequence[Precision]) -> tuple[_Embedded, str]:
-        """The rows of PyTorch, or of fp32 graphs where it is not installed; and the name of what gave them.
+        """The embeddings of PyTorch, or of fp32 graphs where it is not installed; and the name of what gave them.
 
         Such graphs are made in the draft where they are wanted, else aside.
         """
@@ -172,35 +174,35 @@ class _Draft:
             )
             return _Embedded.by(engine, self.inputs), "PyTorch"
         with tempfile.TemporaryDirectory(dir=self.draft) as name:
-            place = self.draft if "fp32" in precisions else Path(name)
-            write_model_manifest(place, read_model_manifest(self.folder))
+            target = self.draft if "fp32" in precisions else Path(name)
+            write_model_manifest(target, read_model_manifest(self.folder))
             for tower in TOWERS:
-                self._write(tower, "fp32", (), place=place)
-            return _Embedded.by(OnnxEngine(place, precision="fp32", threads=self.threads), self.inputs), ITSELF
+                self._write(tower, "fp32", (), folder=target)
+            return _Embedded.by(OnnxEngine(target, precision="fp32", threads=self.threads), self.inputs), ITSELF
 
     def _engine(self, precision: str) -> OnnxEngine:
         return OnnxEngine(self.draft, precision=precision, threads=self.threads)
 
-    def _write(self, tower: str, precision: Precision, keep: Collection[str], *, place: Path | None = None) -> None:
-        path = graph_path(place or self.draft, tower, precision)
+    def _write(self, tower: str, precision: Precision, keep: Collection[str], *, folder: Path | None = None) -> None:
+        path = graph_path(folder or self.draft, tower, precision)
         path.parent.mkdir(exist_ok=True)
         if writes(self.spec, tower):
             write_graph(path, self.source, tower, precision, keep=keep)
         else:
             if tower not in self.traced:
-                self.traced[tower] = resolve(f"{EXTERNAL}:trace", extra="timm")(self.folder, tower)
-            resolve(f"{EXTERNAL}:write_traced")(self.traced[tower], path, precision)
+                self.traced[tower] = resolve(f"{TRACED}:trace", extra="timm")(self.folder, tower)
+            resolve(f"{TRACED}:write_traced")(self.traced[tower], path, precision)
 
     def _compare(self, tower: str, precision: str, true: _Embedded) -> Agreement:
         engine = self._engine(precision)
         given = self.inputs
-        rows = engine.embed_images(given.images) if tower == "image" else engine.embed_texts(given.texts)
-        return agreement(tower, precision, rows, true.rows[tower])
+        embeddings = engine.embed_images(given.images) if tower == "image" else engine.embed_texts(given.texts)
+        return agreement(tower, precision, embeddings, true.embeddings[tower])
 
     def _mend(self, plain: Agreement, true: _Embedded) -> Agreement:
-        """Keep the layers that suffer most from integers in fp32, twice as many each time, until no row is lost.
+        """Keep the layers that suffer most from integers in fp32, twice as many each time, until no embedding is lost.
 
-        At most half of them; the best that was found stays.
+        At most half of them; the best one stays.
         """
         tower = plain.tower
         if not writes(self.spec, tower):
@@ -211,13 +213,13 @@ class _Draft:
         while not best.sound and count <= max(len(ranked) // 2, 1):
             keep = tuple(dict.fromkeys((*self._named(tower), *ranked[:count])))
             self._write(tower, "int8", keep)
-            found = self._compare(tower, "int8", true)
-            if found.mean > best.mean:
-                best = replace(found, kept=keep, reference=plain.reference)
+            tried = self._compare(tower, "int8", true)
+            if tried.mean > best.mean:
+                best = replace(tried, kept=keep, reference=plain.reference)
             count *= 2
         self._write(tower, "int8", best.kept)
         if best.kept:
-            notice(f"{tower} int8: kept in fp32, since integers would harm them: {', '.join(best.kept)}")
+            notice(f"{tower} int8: kept in fp32, since they lose most by integers: {', '.join(best.kept)}")
         return best
 
     def _few(self, tower: str) -> Pixels | Tokens:

@@ -57,9 +57,9 @@ class OnnxEngine:
         self.fingerprint = manifest.fingerprint
         self.scale = manifest.scale
         self.bias = manifest.bias
-        self._foreign = manifest.spec.image.kind == "onnx"
+        self._finished = manifest.spec.image.kind == "onnx"
         self.precision = (
-            "fp32" if self._foreign else choose_precision(folder, precision)
+            "fp32" if self._finished else choose_precision(folder, precision)
         )  # a finished graph has no other
         self.threads = threads or cores()
         self.batch = min(2 * IMAGES * self.threads, MOST)
@@ -112,7 +112,7 @@ class OnnxEngine:
         return self._sessions[tower, threads]
 
     def _run(self, session: Any, tower: str, inputs: dict[str, Any]) -> Embeddings:
-        if self._foreign:
+        if self._finished:
             from wordsight.engines.finished_graph import run_finished_graph  # which brings Pillow
 
             return run_finished_graph(session, self.spec, tower, *inputs.values())
@@ -121,7 +121,7 @@ class OnnxEngine:
 
     def _open(self, tower: str, threads: int) -> Any:
         """Open a graph and see that it was made from these weights, and gives their embeddings."""
-        if self._foreign:
+        if self._finished:
             return open_session(graph_files(self._folder)[tower], threads=threads, exact=not processor().int8)
         path = graph_path(self._folder, tower, self.precision)
         session = open_session(path, threads=threads)

@@ -104,14 +104,14 @@ def _choose(folder: Path, device: str, precision: str) -> str:
     if manifest.spec.image.kind == "onnx":
         return "onnx"
     if device in ("auto", "cpu"):
-        found = _on_processor(manifest, precision)
-        wanted = "bf16" if found == "openvino" else precision
-        if found and _there(manifest, wanted):
-            return found
+        chosen = _on_processor(manifest, precision)
+        wanted = "bf16" if chosen == "openvino" else precision
+        if chosen and _there(manifest, wanted):
+            return chosen
         for_gpu = installed and device == "auto" and GPU.exists()
-        if found and not for_gpu and can_make(folder, manifest, wanted):
+        if chosen and not for_gpu and can_make(folder, manifest, wanted):
             make(folder, manifest, wanted)
-            return found
+            return chosen
     if not installed:
         where = "" if device == "auto" else f" for {device}"
         raise NotFound(
@@ -125,8 +125,8 @@ def _choose(folder: Path, device: str, precision: str) -> str:
 
 def _cure(folder: Path, manifest: ModelManifest, device: str) -> str:
     if not own(manifest.spec):
-        foreign = {manifest.spec.image.kind, manifest.spec.text.kind} & {"timm", "transformers"}
-        return f"pip install 'wordsight[{','.join(sorted(foreign))}]', whose towers these are"
+        packages = {manifest.spec.image.kind, manifest.spec.text.kind} & {"timm", "transformers"}
+        return f"pip install 'wordsight[{','.join(sorted(packages))}]', whose towers these are"
     if device not in ("auto", "cpu"):
         return "pip install 'wordsight[train]'"
     if not (folder / WEIGHTS).is_file():

@@ -1,8 +1,8 @@
-"""Does one engine give the rows of another?  Generated inputs, the agreement of two sets of rows, and a report.
+"""Does one engine give the embeddings of another?  Generated inputs, the agreement of two sets of them, and a report.
 
-Cosines are given plain and after subtracting the mean reference row: rows of one model lie in a narrow
+Cosines are given plain and after subtracting the mean reference embedding: those of one model lie in a narrow
 cone, which flatters plain cosines.  Beside them stands a task: images are named by prompts, and the share that gets
-the same name from both is told.  Free of PyTorch; knows nothing of how graphs are made.
+the same name from both is reported.  Free of PyTorch; knows nothing of how graphs are made.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.engines.engine import end_token
 from wordsight.towers.spec import ModelSpec
 
-FP32_DIFFERENCE = 1e-4  # largest allowed difference of any number of a unit row in fp32
+FP32_DIFFERENCE = 1e-4  # largest allowed difference of any number of a unit embedding in fp32
 LOWEST_MEAN = 0.99  # smallest allowed mean cosine in other precisions
 SOUND_MEAN, SOUND_WORST = 0.999, 0.99  # cosines that an export strives for by keeping layers in fp32
 ITSELF = "ONNX Runtime"  # the reference where PyTorch is not installed: the model's own fp32 graphs
@@ -26,11 +26,11 @@ PROMPT = "a photo of a {}"
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well the rows of one tower agree with the reference's.
+    """How well the embeddings of one tower agree with the reference's.
 
     `difference` is the largest absolute difference of two numbers; `mean` and `worst` are cosines of the
-    rows as they are, `centred_mean` and `centred_worst` with the mean reference row subtracted from both.
-    `kept` are the layers that the graph computes in fp32 because integers would harm them.
+    embeddings as they are, `centred_mean` and `centred_worst` with the mean reference one subtracted from both.
+    `kept` are the layers that the graph computes in fp32 because they lose most by integers.
     """
 
     tower: str
@@ -46,14 +46,14 @@ class Agreement:
 
     @property
     def good(self) -> bool:
-        """Is it close enough to be used in the place of the reference?"""
+        """Is it close enough to be used instead of the reference?"""
         if self.precision == "fp32":
             return self.difference <= FP32_DIFFERENCE
         return self.mean >= LOWEST_MEAN
 
     @property
     def sound(self) -> bool:
-        """Is it so close that no row is lost?"""
+        """Is it so close that no embedding is lost?"""
         return self.good and self.mean >= SOUND_MEAN and self.worst >= SOUND_WORST
 
     def line(self) -> str:
@@ -63,7 +63,7 @@ class Agreement:
         kept = f"; kept in fp32: {', '.join(self.kept)}" if self.kept else ""
         return (
             f"{self.tower} {self.precision}: cosine to {self.reference} fp32 mean {self.mean:.6f} "
-            f"worst {self.worst:.6f}, mean row subtracted {self.centred_mean:.6f} / {self.centred_worst:.6f}, "
+            f"worst {self.worst:.6f}, mean embedding subtracted {self.centred_mean:.6f} / {self.centred_worst:.6f}, "
             f"largest difference {self.difference:.1e}, over {self.count} inputs{kept}"
         )
 
@@ -96,7 +96,7 @@ class ParityReport:
 
 
 def naming(precision: str, pair: tuple[Embeddings, Embeddings], reference: tuple[Embeddings, Embeddings]) -> Naming:
-    """Compare the names that images get: a `pair` is the rows of images (N, E) and of classes (C, E)."""
+    """Compare the names that images get: a `pair` is the embeddings of images (N, E) and of classes (C, E)."""
     given, true = ((images @ texts.T).argmax(axis=1) for images, texts in (pair, reference))
     return Naming(precision, len(given), len(pair[1]), float((given == true).mean()))
 
@@ -106,15 +106,15 @@ def prompts() -> list[str]:
     return [PROMPT.format(name) for name in CLASSES]
 
 
-def agreement(tower: str, precision: str, rows: Embeddings, reference: Embeddings) -> Agreement:
+def agreement(tower: str, precision: str, embeddings: Embeddings, reference: Embeddings) -> Agreement:
     """Compare unit embeddings (N, E) with those of the reference."""
     centre = reference.mean(axis=0)
-    plain, centred = _cosines(rows, reference), _cosines(rows - centre, reference - centre)
+    plain, centred = _cosines(embeddings, reference), _cosines(embeddings - centre, reference - centre)
     return Agreement(
         tower=tower,
         precision=precision,
-        count=len(rows),
-        difference=float(np.abs(rows - reference).max()),
+        count=len(embeddings),
+        difference=float(np.abs(embeddings - reference).max()),
         mean=float(plain.mean()),
         worst=float(plain.min()),
         centred_mean=float(centred.mean()),
@@ -144,7 +144,7 @@ def some_images(spec: ModelSpec, count: int, *, seed: int = 0) -> Pixels:
 
 
 def some_texts(spec: ModelSpec, count: int, *, seed: int = 0) -> Tokens:
-    """Return int32 (N, context length): random words of the vocabulary, from one to as many as fit.
+    """Return int32 (N, context length): random tokens of the vocabulary, from one to as many as fit.
 
     With a start and an end token where the model's tokenizer puts them, and its padding.
     """

@@ -35,7 +35,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Axes:
     """The drawing area of a chart in pixels, and the data range that fills it."""
 
     x: tuple[float, float]
@@ -65,7 +65,7 @@ def line_chart(
         return ""
     top = 1.0 if percent else max(0.0, *(y for _, y in points)) * 1.05
     low = 0.0 if percent else min(0.0, *(y for _, y in points))
-    frame = Frame((0.0, max(x for x, _ in points)), (low, top))
+    frame = Axes((0.0, max(x for x, _ in points)), (low, top))
     parts = [_grid(frame, percent=percent), _axis_label(frame, x_label)]
     if chance is not None:
         (x0, y0), (x1, _) = frame.at(frame.x[0], chance), frame.at(frame.x[1], chance)
@@ -81,12 +81,12 @@ def line_chart(
     return _svg("".join(parts), frame.width, frame.height, title)
 
 
-def _dots(frame: Frame, curve: Curve, colour: str) -> str:
+def _dots(frame: Axes, curve: Curve, colour: str) -> str:
     spots = (frame.at(*point) for point in curve.points)
     return "".join(f'<circle cx="{x}" cy="{y}" r="2.6" style="fill:var({colour})"/>' for x, y in spots)
 
 
-def _grid(frame: Frame, *, percent: bool) -> str:
+def _grid(frame: Axes, *, percent: bool) -> str:
     parts = []
     for y in ticks(*frame.y, 5):
         x0, height = frame.at(frame.x[0], y)
@@ -100,11 +100,11 @@ def _grid(frame: Frame, *, percent: bool) -> str:
     return "".join(parts)
 
 
-def _axis_label(frame: Frame, text: str) -> str:
+def _axis_label(frame: Axes, text: str) -> str:
     return f'<text x="{frame.width - frame.right}" y="{frame.height - 4}" class="end soft">{escape(text)}</text>'
 
 
-def _legend(frame: Frame, curves: Sequence[Curve]) -> str:
+def _legend(frame: Axes, curves: Sequence[Curve]) -> str:
     parts, x = [], frame.left
     for number, curve in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]

@@ -17,7 +17,7 @@ from wordsight.embeddings.model import Model
 from wordsight.evaluate.metrics import bootstrap_interval
 from wordsight.evaluate.tasks import TaskSpec, build_task, run_task
 
-Drawn = Sequence[tuple[Path, Scene]]
+DrawnScenes = Sequence[tuple[Path, Scene]]
 
 
 def names(pairs: Sequence[Pair]) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def _name_scenes(model: Model, name: str, place: Path, *, classes: tuple[str, ..
     return run_task(model, build_task(spec))
 
 
-def _pair_by_pair(model: Model, drawn: Drawn, templates: Path) -> list[Result]:
+def _pair_by_pair(model: Model, drawn: DrawnScenes, templates: Path) -> list[Result]:
     classes = names(all_pairs())
     images = model.embed_images([path for path, _ in drawn])  # (N, D)
     guessed = (images @ model.embed_classes(classes, templates).T).argmax(axis=1)  # (N,)
@@ -80,7 +80,7 @@ CHOICES: dict[str, Callable[[Scene], list[Scene]]] = {
 }
 
 
-def _choice(model: Model, drawn: Drawn, attribute: str) -> Result:
+def _choice(model: Model, drawn: DrawnScenes, attribute: str) -> Result:
     """Each image chooses among captions that differ in one attribute only."""
     asked = [(path, scene, CHOICES[attribute](scene)) for path, scene in drawn if CHOICES[attribute](scene)]
     captions = [[describe(one, with_place=attribute == "place") for one in choices] for _, _, choices in asked]

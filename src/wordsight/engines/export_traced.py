@@ -67,9 +67,9 @@ def trace(folder: Path, tower: str) -> onnx.ModelProto:
         path = Path(name) / "traced.onnx"
         _trace(towers, tower, path)
         model = onnx.load(path)
-    said = {"fingerprint": read_fingerprint(folder), "tower": tower, "model": towers.spec.name}
+    properties = {"fingerprint": read_fingerprint(folder), "tower": tower, "model": towers.spec.name}
     del model.metadata_props[:]
-    helper.set_model_props(model, said)
+    helper.set_model_props(model, properties)
     return model
 
 
@@ -84,8 +84,8 @@ def write_traced(traced: onnx.ModelProto, path: Path, precision: Precision) -> N
         _store_half(model)
     model.metadata_props.add(key="precision", value=precision)
     if model.ByteSize() > WHOLE:
-        place = f"{path.name}.data"
-        onnx.save(model, path, save_as_external_data=True, location=place, size_threshold=APART)
+        filename = f"{path.name}.data"
+        onnx.save(model, path, save_as_external_data=True, location=filename, size_threshold=APART)
         return
     with atomic_write(path) as handle:
         handle.write(model.SerializeToString(deterministic=True))
@@ -116,7 +116,7 @@ def _quantise(model: onnx.ModelProto) -> None:
     """Store the matrices that activations are multiplied with as integers, as the package's own graphs do."""
     graph = model.graph
     constants = {constant.name: constant for constant in graph.initializer}
-    for place, node in enumerate(graph.node):
+    for index, node in enumerate(graph.node):
         if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in constants or node.input[0] in constants:
             continue
         matrix = numpy_helper.to_array(constants[node.input[1]])
@@ -130,7 +130,7 @@ def _quantise(model: onnx.ModelProto) -> None:
         graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(part), name) for part, name in parts)
         inputs = [node.input[0], *names, *(["", node.input[2]] if len(node.input) > 2 else [])]
         made = helper.make_node("DynamicQuantizeMatMul", inputs, list(node.output), name=node.name, domain=CONTRIB)
-        graph.node[place].CopyFrom(made)
+        graph.node[index].CopyFrom(made)
     used = {name for node in graph.node for name in node.input}
     kept = [constant for constant in graph.initializer if constant.name in used]
     del graph.initializer[:]
