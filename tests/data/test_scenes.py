@@ -1,5 +1,6 @@
 """Drawn scenes: the same seed draws the same, pictures show what captions say, held-out pairs stay out."""
 
+import colorsys
 import csv
 import json
 import re
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from wordsight.base.errors import UsageError
-from wordsight.data.drawing import COLOURS, SHAPES, SIDE, TEXTURES, Spot, nearest_colour, paint
+from wordsight.data.drawing import COLOURS, SHAPES, SIDE, TEXTURES, Spot, paint
 from wordsight.data.scenes import (
     COUNTS,
     LOCATIONS,
@@ -72,6 +73,12 @@ def test_scenes_vary_in_everything():
     assert {scene.texture for scene in drawn} == set(TEXTURES)
     assert {scene.count for scene in drawn} == set(COUNTS)
     assert {scene.place for scene in drawn} == {*LOCATIONS, ""}
+
+
+def nearest_colour(rgb):
+    """Return the named colour whose hue is nearest to an (R, G, B) in 0..255."""
+    hue = colorsys.rgb_to_hsv(*(value / 255 for value in rgb))[0] * 360
+    return min(COLOURS, key=lambda name: abs((hue - COLOURS[name][0] + 180) % 360 - 180))
 
 
 @pytest.mark.parametrize("colour", COLOURS)

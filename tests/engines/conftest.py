@@ -49,10 +49,10 @@ def exported(_exported, tmp_path):
 @pytest.fixture
 def plain(exported):
     """A folder with weights only."""
-    from wordsight.weights.folder import record_precisions
+    from wordsight.weights.folder import read_model_manifest, write_model_manifest
 
     shutil.rmtree(exported / "onnx")
-    record_precisions(exported, ())
+    write_model_manifest(exported, replace(read_model_manifest(exported), precisions=()))
     return exported.rename(exported.with_name("plain"))
 
 

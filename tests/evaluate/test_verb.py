@@ -25,7 +25,7 @@ def test_one_json_line_a_result_with_what_made_it(photos, tmp_path, capsys):
         main(["evaluate", "any", "--tasks", f"zero-shot:{photos}?templates=none", "--out", str(tmp_path / "out")]) == 0
     )
     printed = capsys.readouterr().out.splitlines()
-    results = [Result.from_json(line) for line in printed]
+    results = [Result.from_fields(json.loads(line)) for line in printed]
     assert [result.name for result in results] == ["photos/zero-shot/top-1", "photos/zero-shot/mean-per-class"]
     assert {result.fingerprint for result in results} == {FakeEngine().fingerprint}
     assert all(result.environment["python"] for result in results)

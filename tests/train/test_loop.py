@@ -61,7 +61,7 @@ def test_eight_pictures_are_learned(recipe):
     found = {result.name: result.value for result in done.results}
     assert found["scenes/text_to_image/R@1"] == 1.0
     verify(done.model)
-    kept = [Result.from_json(line) for line in (done.folder / "results.jsonl").read_text().splitlines()]
+    kept = [Result.from_fields(json.loads(line)) for line in (done.folder / "results.jsonl").read_text().splitlines()]
     assert {result.fingerprint for result in kept} == {read_fingerprint(done.model)}
     card = (done.model / "README.md").read_text()
     assert "| scenes | scenes | 8 | 100% |" in card

@@ -23,11 +23,11 @@ from wordsight.weights.folder import (
     read_fingerprint,
     read_model_manifest,
     read_spec,
-    record_precisions,
     save_checkpoint,
     save_model,
     towers_fingerprint,
     verify,
+    write_model_manifest,
 )
 
 SPEC = ModelSpec(
@@ -96,7 +96,7 @@ def test_the_folder_holds_what_the_format_says(folder):
     assert values["scale"] == pytest.approx(100.0)  # learned and clamped; the spec has the initial value
     assert values["spec"]["scale"] == pytest.approx(1 / 0.07)
     assert "bias" not in values
-    record_precisions(folder, ("int8", "fp32"))
+    write_model_manifest(folder, dataclasses.replace(read_model_manifest(folder), precisions=("int8", "fp32")))
     assert read_model_manifest(folder).precisions == ("int8", "fp32")
     assert sorted(folder.parent.iterdir()) == [folder]
 

@@ -91,7 +91,7 @@ def atomic_folder(path: Path, *, mark: str = "") -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
     with storage_errors(target):
-        if target.exists() and not target.is_dir():
+        if target.is_file():
             raise NotADirectoryError(errno.ENOTDIR, "", str(target))
     with draft_folder(target) as draft:
         yield draft

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 Value = str | int | float | bool | None
 
@@ -50,9 +51,7 @@ class Result:
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
 
     @classmethod
-    def from_json(cls, line: str) -> "Result":
-        """Read back what `to_json` wrote."""
-        fields = json.loads(line)
-        if fields["interval"] is not None:
-            fields["interval"] = tuple(fields["interval"])
-        return cls(**fields)
+    def from_fields(cls, fields: Mapping[str, Any]) -> "Result":
+        """Return the result of the parsed fields of a line; missing and unknown ones raise `TypeError`."""
+        interval = fields.get("interval")
+        return cls(**{**fields, "interval": tuple(interval) if interval else None})

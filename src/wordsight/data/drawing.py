@@ -84,12 +84,6 @@ def _window(spot: Spot) -> Window:
     return Window(left, top, side, spot.x * SIDE - left, spot.y * SIDE - top, radius)
 
 
-def nearest_colour(rgb: Sequence[float]) -> str:
-    """Return the named colour whose hue is nearest to an (R, G, B) in 0..255: how an image is checked."""
-    hue = colorsys.rgb_to_hsv(*(value / 255 for value in rgb))[0] * 360
-    return min(COLOURS, key=lambda name: abs((hue - COLOURS[name][0] + 180) % 360 - 180))
-
-
 def _backdrop(rng: np.random.Generator) -> Floats:
     """Return a soft gradient between two nearly grey tones, (S, S, 3)."""
     base = rng.uniform(0.12, 0.97)

@@ -44,20 +44,10 @@ def ranks_in(scores: Floats, right: NDArray[np.bool_]) -> NDArray[np.int64]:
     return before
 
 
-def recall_at_k(scores: Floats, right: NDArray[np.bool_], k: int) -> float:
-    """Return the share of rows of `scores` (Q, G) with a right entry among the first `k`."""
-    return float((ranks_in(scores, right) < k).mean())
-
-
 def label_ranks(scores: Floats, labels: Ints) -> NDArray[np.int64]:
     """Return how many wrong classes stand before the right one, (N,), for `scores` (N, C) and `labels` (N,)."""
     right = labels[:, None] == np.arange(scores.shape[1])[None, :]
     return ranks_in(scores, right)
-
-
-def accuracy(scores: Floats, labels: Ints, k: int = 1) -> float:
-    """Return the share of images whose class is among the `k` best, for `scores` (N, C) and `labels` (N,)."""
-    return float((label_ranks(scores, labels) < k).mean())
 
 
 def mean_per_class(hits: NDArray[np.generic], labels: Ints) -> float:

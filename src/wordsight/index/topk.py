@@ -1,6 +1,6 @@
 """Exact nearest embeddings, block by block, so that the scores of a large library never lie in memory at once.
 
-Used by the index and, as `wordsight.embeddings.topk.top_k`, by everything above it.  Knows only arrays.
+Knows only arrays.
 """
 
 from dataclasses import dataclass

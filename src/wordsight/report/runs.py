@@ -8,7 +8,7 @@ from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.nouns import Result
 from wordsight.base.records import read_lines
 
-METRICS, CLOCK, RESULTS, CONFIG = "metrics.jsonl", "clock.jsonl", "results.jsonl", "config.json"
+METRICS, RESULTS, CONFIG = "metrics.jsonl", "results.jsonl", "config.json"
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -34,9 +34,8 @@ def read_results(path: Path) -> list[Result]:
 
 
 def _result(line: dict[str, Any], path: Path) -> Result:
-    interval = line.get("interval")
     try:
-        return Result(**{**line, "interval": tuple(interval) if interval else None})
+        return Result.from_fields(line)
     except TypeError as error:
         raise FormatError(f"a line of {path} is no result: {error}", cure="give a file that wordsight wrote") from None
 

@@ -15,9 +15,7 @@ from itertools import pairwise
 from wordsight.base.errors import UsageError
 from wordsight.text.bytepairs import END_OF_WORD, FIRST_MERGE, ID_OF_BYTE, SIGN_OF_ID
 from wordsight.text.clean import SPECIAL_TOKENS, pre_tokens
-from wordsight.text.vocabulary import Merge, read_merges, write_merges
-
-__all__ = ["learn_merges", "read_merges", "write_merges"]
+from wordsight.text.vocabulary import Merge
 
 _SMALLEST = FIRST_MERGE + 2
 

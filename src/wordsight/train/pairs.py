@@ -11,12 +11,12 @@ from wordsight.data.cache import build_cache
 from wordsight.data.labels import LabelTexts
 from wordsight.data.source import Source, open_source
 from wordsight.data.stream import ShardStream
-from wordsight.text.learn import learn_merges, read_merges, write_merges
+from wordsight.text.learn import learn_merges
 from wordsight.text.prompts import class_prompts, templates
 from wordsight.text.tokenizer import ClipTokenizer
-from wordsight.text.vocabulary import size_of
+from wordsight.text.vocabulary import read_merges, size_of, write_merges
 from wordsight.towers.spec import ModelSpec
-from wordsight.train.config import DataConfig, SourceConfig
+from wordsight.train.config import DataConfig
 
 MERGES = "merges.txt"
 
@@ -85,9 +85,3 @@ def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSp
             text=replace(spec.text, vocabulary_size=size),
         )
     return spec, ClipTokenizer.from_spec(spec.tokenizer, folder)
-
-
-def describe(name: str, source: SourceConfig) -> str:
-    """Return a source as text for the model's card."""
-    split = f", split {source.split}" if source.split else ""
-    return f"{name} ({source.place}{split})"

@@ -13,7 +13,7 @@ card) and onnx/ (made by the export).  The format is specified in docs/weights.m
 
 import os
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,11 +103,6 @@ def write_model_manifest(folder: Path, manifest: ModelManifest) -> None:
     write_json(folder / MANIFEST, values)
 
 
-def record_precisions(folder: Path, precisions: tuple[str, ...]) -> None:
-    """Note in model.json which precisions lie in onnx/, the preferred one first."""
-    write_model_manifest(folder, replace(read_model_manifest(folder), precisions=precisions))
-
-
 def read_spec(folder: Path) -> ModelSpec:
     """Return the spec of a model folder."""
     return read_model_manifest(folder).spec
@@ -131,11 +126,6 @@ def read_vocabulary(folder: Path) -> dict[str, bytes]:
     if not (folder / name).is_file():
         raise NotFound(f"no {name} in {folder}, which has a vocabulary of its own", cure="restore the file")
     return {name: (folder / name).read_bytes()}
-
-
-def read_merges(folder: Path) -> str:
-    """Return the text of merges.txt, or "" for a model that has none."""
-    return read_vocabulary(folder).get(MERGES, b"").decode("utf-8")
 
 
 def verify(folder: Path) -> None:

@@ -18,7 +18,7 @@ from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.config import ModelCfg, VisionCfg
 
 EPSILON = 1e-5  # of PyTorch's layer norm, where norm_kwargs says nothing
-HEAD_WIDTH = 64  # of CLIP's towers (Radford et al. 2021, table 20), unless said otherwise
+
 UNKNOWN = "no published model has that"
 VIT_PARTS = ("class_embedding", "positional_embedding", "proj", "conv1.", "ln_pre.", "ln_post.", "transformer.")
 MIXER = "transformer.mixers.0.mix.weight"
