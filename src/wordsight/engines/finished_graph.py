@@ -32,6 +32,8 @@ OUTPUTS = (
 
 def run_finished_graph(session: Any, spec: ModelSpec, tower: str, batch: NDArray[Any]) -> Embeddings:
     """Return unit embeddings (B, E) of pixels uint8 (B, S, S, 3) or tokens int32 (B, L); `tower`: "image" or "text"."""
+    if not len(batch):  # which a graph for one at a time could not be asked
+        return np.empty((0, spec.width), np.float32)
     inputs = session.get_inputs()
     name = _output(session)
     parts = [
