@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
@@ -114,3 +115,23 @@ def test_of_any_matrix(rows, draw):
     assert all(one in FITS for one in sums_of(whole))
     assert (np.abs(whole * scale - weight) <= scale * 0.5001).all()
     assert max(np.abs(sums_of(whole))) >= 255 * 126  # and none of the range is given away
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 64, 385])
+@pytest.mark.parametrize("columns", [1, 16, 259])
+def test_kernels_sum_what_fits_exactly(rows, columns):
+    """In a plain session on the processor at hand: the kernels pair no other rows than the bound assumes."""
+    random = np.random.default_rng(0)
+    first = random.integers(1, 128, ((rows + 1) // 2, 1, columns))
+    alike = random.choice([-1, 1], first.shape) * np.concatenate([first, 128 - first], axis=1)
+    apart = np.concatenate([np.full_like(first, 127), np.full_like(first, -127)], axis=1)
+    weight = np.where(random.random(first.shape) < 0.5, alike, apart).reshape(-1, columns)[:rows].astype(np.int8)
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.INT32, None)
+    a = helper.make_tensor_value_info("a", onnx.TensorProto.UINT8, ["m", rows])
+    node = helper.make_node("MatMulInteger", ["a", "b"], ["y"])
+    product = helper.make_graph([node], "product", [a], [y], [numpy_helper.from_array(weight, "b")])
+    model = helper.make_model(product, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for height in (1, 3, 6, 50):
+        given = np.where(random.random((height, rows)) < 0.8, 255, 3).astype(np.uint8)
+        np.testing.assert_array_equal(session.run(None, {"a": given})[0], given.astype(int) @ weight.astype(int))
