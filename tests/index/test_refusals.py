@@ -1,0 +1,178 @@
+"""What every index refuses, in full, and what the checks they share let pass; files of the index on disk, at their borders."""
+
+import numpy as np
+import pytest
+
+from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, UsageError
+from wordsight.base.files import write_json
+from wordsight.index import exact
+from wordsight.index.exact import ExactIndex
+from wordsight.index.index import check_added, check_model, check_search, check_width
+from wordsight.index.open import INDEXES, backend_of, record, recorded
+from wordsight.index.rows import EmbeddingFile, drop_generations
+from wordsight.index.where import parse
+
+
+def refused(kind, call):
+    with pytest.raises(kind) as caught:
+        call()
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def rows(count, width=4):
+    return np.eye(max(count, width), dtype=np.float32)[:count, :width]
+
+
+@pytest.mark.parametrize(
+    ("keys", "embeddings", "meta", "kind", "message"),
+    [
+        (["a"], rows(2), [{}], UsageError, "1 keys, 2 embeddings, 1 metadata; give as many of each"),
+        (["a", "b"], rows(2), [{}], UsageError, "2 keys, 2 embeddings, 1 metadata; give as many of each"),
+        (["a"], rows(2), [{}, {}], UsageError, "1 keys, 2 embeddings, 2 metadata; give as many of each"),
+        (["a", "a"], rows(2), [{}, {}], UsageError, "a key appears twice in one call; give every entry its own key"),
+        (["a"], rows(1, 3), [{}], FormatError, "embeddings of shape (1, 3) for an index of width 4; give (n, 4)"),
+    ],
+)
+def test_additions(keys, embeddings, meta, kind, message):
+    assert refused(kind, lambda: check_added(keys, embeddings, meta, width=4)) == message
+
+
+def test_what_passes():
+    check_added([], rows(0), [], width=4)
+    check_added(["a", "b"], rows(2), [{}, {"x": 1}], width=4)
+    check_search(rows(3), 1, width=4)
+    check_width(rows(0), 4)
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_searches(k):
+    assert refused(UsageError, lambda: check_search(rows(1), k, width=4)) == f"k = {k}; ask for at least one hit"
+    assert refused(FormatError, lambda: check_search(rows(1)[0], 1, width=4)) == (
+        "embeddings of shape (4,) for an index of width 4; give (n, 4)"
+    )
+
+
+def test_models(tmp_path):
+    facts = {"fingerprint": "old", "width": "4"}
+    check_model(facts, tmp_path, fingerprint="old", width=4)
+    cure = "use that model (--model), or make the library again with wordsight index --rebuild"
+    assert refused(FingerprintMismatch, lambda: check_model(facts, tmp_path, fingerprint="new", width=4)) == (
+        f"the library in {tmp_path} was made by model old, the model in use is new; {cure}"
+    )
+    named = {**facts, "model": "small"}
+    assert refused(FingerprintMismatch, lambda: check_model(named, tmp_path, fingerprint="new", width=4)) == (
+        f"the library in {tmp_path} was made by model old (small), the model in use is new; {cure}"
+    )
+    assert refused(FormatError, lambda: check_model(facts, tmp_path, fingerprint="old", width=5)) == (
+        "embeddings of width 5 for a library of width 4; index again with --rebuild"
+    )
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_unknown_keys(name, tmp_path):
+    backend = backend_of(tmp_path, name)
+    index = backend.open(tmp_path, fingerprint="f", width=4, writable=True)
+    for call in (index.remove, index.entries):
+        assert refused(NotFound, lambda call=call: call(["gone"])) == ("no entry 'gone'; ask only for what was added")
+    index.close()
+    backend.delete(tmp_path)
+    assert refused(NotFound, lambda: backend.open(tmp_path, fingerprint="f", width=4)) == (
+        f"no library in {tmp_path}; make it with wordsight index"
+    )
+
+
+def test_the_kind_of_an_index_is_recorded_unless_it_is_the_default(tmp_path):
+    assert recorded(tmp_path) is None
+    record(tmp_path, None)
+    record(tmp_path, "exact")
+    assert recorded(tmp_path) is None and list(tmp_path.iterdir()) == []
+    record(tmp_path, "memory")
+    record(tmp_path, "other")
+    assert recorded(tmp_path) == "memory"
+    assert backend_of(tmp_path) is backend_of(tmp_path, "memory") is INDEXES["memory"]()
+    assert refused(UsageError, lambda: backend_of(tmp_path, "exact")) == (
+        f"the library in {tmp_path} has the index 'memory', not 'exact'; "
+        "leave the index out, or delete the library first"
+    )
+    assert refused(UsageError, lambda: backend_of(tmp_path, "none")) == (
+        f"no index 'none'; use one of {', '.join(INDEXES)}"
+    )
+    for content, named in (({"index": "later"}, "'later'"), ({}, "None"), ([], "None")):
+        write_json(tmp_path / "library.json", content)
+        assert refused(FormatError, lambda: recorded(tmp_path)) == (
+            f"{tmp_path / 'library.json'} names the index {named}, this program has {', '.join(INDEXES)}; "
+            f"update wordsight, or delete {tmp_path} and index again"
+        )
+
+
+def test_a_library_without_a_record_has_the_default(tmp_path):
+    assert backend_of(tmp_path) is INDEXES["exact"]()
+    ExactIndex.open(tmp_path, fingerprint="f", width=4, writable=True).close()
+    assert recorded(tmp_path) == "exact"
+    with pytest.raises(UsageError, match="has the index 'exact', not 'memory'"):
+        backend_of(tmp_path, "memory")
+
+
+def test_a_file_of_embeddings_is_written_from_any_slot_on(tmp_path):
+    file = EmbeddingFile(tmp_path, 3, 4)
+    assert (file.path, file.generation) == (tmp_path / "rows-3.f32", 3)
+    assert file.mapped(0).shape == (0, 4) and not file.path.exists()
+    file.append(0, rows(3))
+    file.append(2, 5 * rows(2))
+    file.flush()
+    assert file.mapped(4).tolist() == [*rows(2).tolist(), *(5 * rows(2)).tolist()]
+    assert file.mapped(1).tolist() == rows(1).tolist()
+    assert file.path.read_bytes()[16:20] == np.zeros(1, "<f4").tobytes()
+    assert np.fromfile(file.path, "<f4").reshape(-1, 4)[1].tolist() == [0, 1, 0, 0]
+    held = file.mapped(4)
+    file.append(4, 7 * rows(1))
+    assert file.mapped(5)[4].tolist() == [7, 0, 0, 0] and held.shape == (4, 4)
+    file.close()
+    file.close()
+    assert held[3].tolist() == [0, 5, 0, 0]
+
+
+@pytest.mark.parametrize(("size", "count", "enough"), [(16, 1, True), (15, 1, False), (16, 2, False), (33, 2, True)])
+def test_a_file_that_is_too_short_is_named(tmp_path, size, count, enough):
+    (tmp_path / "rows-0.f32").write_bytes(b"\0" * size)
+    file = EmbeddingFile(tmp_path, 0, 4)
+    if enough:
+        assert file.mapped(count).shape == (count, 4)
+    else:
+        assert refused(FormatError, lambda: file.mapped(count)) == (
+            f"{tmp_path / 'rows-0.f32'} lacks embeddings; delete {tmp_path} and index again"
+        )
+
+
+def test_generations_are_dropped_and_nothing_else(tmp_path):
+    names = ["rows-0.f32", "rows-12.f32", "rows-x.f32", "rows-1.f32.bak", "library.db"]
+    for name in names:
+        (tmp_path / name).touch()
+    drop_generations(tmp_path, but=12)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(set(names) - {"rows-0.f32"})
+    drop_generations(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(set(names) - {"rows-0.f32", "rows-12.f32"})
+
+
+@pytest.mark.parametrize(("share", "least", "removed", "compacts"), [
+    (0.25, 0, 5, False), (0.25, 0, 6, True), (0.0, 5, 5, False), (0.0, 5, 6, True), (0.9, 5, 6, False),
+])  # fmt: skip
+def test_when_compacting_pays(tmp_path, monkeypatch, share, least, removed, compacts):
+    """More than a share of the slots, and more than are worth a new file: five of twenty are a quarter and not more."""
+    monkeypatch.setattr(exact, "DEAD_SHARE", share)
+    monkeypatch.setattr(exact, "DEAD_LEAST", least)
+    keys = [str(n) for n in range(20)]
+    with ExactIndex.open(tmp_path, fingerprint="f", width=20, writable=True) as index:
+        index.add(keys, rows(20, 20), [{"n": n} for n in range(20)])
+        index.save()
+        index.remove(keys[:removed])
+        index.save()
+        assert (tmp_path / f"rows-{int(compacts)}.f32").stat().st_size == 80 * (20 - removed * compacts)
+        assert index.facts()["slots"] == str(20 - removed * compacts)
+        assert [index.search(rows(20, 20)[n : n + 1], 1, parse(f"n = {n}"))[0][0].score for n in (removed, 19)] == [
+            1,
+            1,
+        ]
+        assert index.entries(["19"])[0].meta == {"n": 19}
+    assert len(list(tmp_path.glob("rows-*"))) == 1
