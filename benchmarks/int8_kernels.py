@@ -26,12 +26,12 @@ import onnxruntime
 from openclip_models import MODELS, built, captions
 
 from wordsight.base.processor import CPUINFO, processor_name
-from wordsight.engines import graph
 from wordsight.engines.engine import needed_lengths
 from wordsight.engines.export import export
 from wordsight.engines.onnx_engine import graph_path, open_session
 from wordsight.engines.parity import agreement, some_images
 from wordsight.text.open import open_tokenizer
+from wordsight.towers.graph import operators
 from wordsight.weights.folder import read_spec
 
 BATCH = {"image": 8, "text": 32}
@@ -69,11 +69,11 @@ def made(name: str, work: Path) -> Path:
         _, folder = built(name, place)
         for line in export(folder, precisions=["int8", "fp32"], threads=1, out=place / "after").lines():
             print("after:", line)
-        largest_pair = graph.quantise_matrix
-        graph.quantise_matrix = lambda weight: graph.quantise(weight, axis=1)
+        largest_pair = operators.quantise_matrix
+        operators.quantise_matrix = lambda weight: operators.quantise(weight, axis=1)
         for line in export(folder, precisions=["int8"], threads=1, out=place / "before").lines():
             print("before:", line)
-        graph.quantise_matrix = largest_pair
+        operators.quantise_matrix = largest_pair
     return place
 
 

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 import pinning
 from test_onnx_equals_torch import IMAGES, TEXTS, TOKENS, VIT, source_of, towers_of
 
-from wordsight.engines import graph
 from wordsight.engines.export_traced import trace, write_traced
+from wordsight.towers.graph import operators
 from wordsight.towers.graph.operators import quantise, quantise_matrix
 from wordsight.towers.graph.write import build_graph, writes
 from wordsight.weights.find import BUNDLED
@@ -96,7 +96,7 @@ def test_of_the_bundled_model(tower):
 
 
 def test_weights_scaled_by_the_largest_would_overflow(monkeypatch):
-    monkeypatch.setattr(graph, "quantise_matrix", lambda weight: quantise(weight, axis=1))
+    monkeypatch.setattr(operators, "quantise_matrix", lambda weight: quantise(weight, axis=1))
     with pytest.raises(AssertionError):
         check(build_graph(source_of(towers_of(VIT)), "image", "int8"))
 

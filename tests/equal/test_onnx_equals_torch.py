@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from wordsight.engines import graph
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
+from wordsight.towers.graph import operators
 from wordsight.towers.graph.write import Source, build_graph, write_graph
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
 
@@ -214,7 +214,7 @@ def test_a_graph_too_large_for_one_file_is_two(tmp_path, monkeypatch):
 
     towers = towers_of(VIT)
     pixels = some_images(towers.spec, 2)
-    monkeypatch.setattr(graph, "WHOLE", 1000)
+    monkeypatch.setattr(operators, "WHOLE", 1000)
     write_graph(tmp_path / "image.fp32.onnx", source_of(towers), "image", "fp32")
     assert (tmp_path / "image.fp32.onnx").stat().st_size < 50_000 < (tmp_path / "image.fp32.onnx.data").stat().st_size
     session = onnxruntime.InferenceSession(tmp_path / "image.fp32.onnx", providers=["CPUExecutionProvider"])
