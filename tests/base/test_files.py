@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from wordsight.base.errors import FormatError, NotFound, StorageError
-from wordsight.base.files import atomic_write, read_json, sha256_bytes, sha256_file, storage_errors, write_json
+from wordsight.base.files import (
+    atomic_write,
+    plain_name,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    storage_errors,
+    write_json,
+)
 
 
 def test_written_whole(tmp_path: Path) -> None:
@@ -85,3 +93,17 @@ def test_hashes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"wordsight")
     expected = hashlib.sha256(b"wordsight").hexdigest()
     assert sha256_file(tmp_path / "a") == sha256_bytes(b"word", b"sight") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ViT-B-32_v1.pt", "ViT-B-32_v1.pt"),
+        ("org/name@é b", "org-name-é-b"),
+        ("../..", "none"),
+        ("", "none"),
+        ("a" * 99, "a" * 80),
+    ],
+)
+def test_names_for_files_are_plain(name: str, expected: str) -> None:
+    assert plain_name(name, otherwise="none") == expected

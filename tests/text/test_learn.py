@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
-from wordsight.text.bytepairs import END_OF_WORD, ID_OF_BYTE, SIGN_OF_ID
+from wordsight.text.bytepairs import END_OF_WORD, ID_OF_BYTE, SIGN_OF_ID, join_pairs
 from wordsight.text.clean import pre_tokens
 from wordsight.text.learn import learn_merges
 from wordsight.text.tokenizer import ClipTokenizer
@@ -117,3 +117,9 @@ def test_damaged_files_are_named_with_the_line(tmp_path: Path) -> None:
 def test_too_small_a_vocabulary_is_a_wrong_call() -> None:
     with pytest.raises(UsageError, match="514"):
         learn_merges(["a dog"], 514)
+
+
+def test_pairs_are_joined_from_the_left():
+    assert join_pairs(list("aaaba"), ("a", "a"), "aa") == ["aa", "a", "b", "a"]
+    assert join_pairs([1, 2, 1, 2, 2], (1, 2), 9) == [9, 9, 2]
+    assert join_pairs([], (1, 2), 9) == []

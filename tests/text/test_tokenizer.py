@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.text.bytepairs import END_OF_WORD, SIGN_OF_ID, letters_of, merge
 from wordsight.text.clean import clean, is_plain, pre_tokens, special_tokens
-from wordsight.text.learn import learn_merges, write_merges
+from wordsight.text.learn import learn_merges
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.tokenizer import ClipTokenizer
-from wordsight.text.vocabulary import published_vocabulary, size_of
+from wordsight.text.vocabulary import published_vocabulary, size_of, write_merges
 
 RECORDS = Path(__file__).parent / "data" / "tokens.jsonl.gz"
 

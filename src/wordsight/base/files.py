@@ -202,6 +202,12 @@ def read_json(path: Path) -> Any:
         raise FormatError(f"{path} is not JSON: {error}", cure="restore or make the file again") from None
 
 
+def plain_name(name: str, *, otherwise: str) -> str:
+    """Return a name as part of a file name: letters, digits, dots, dashes and underscores, 80 at most."""
+    kept = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+    return kept[:80].strip(".-") or otherwise
+
+
 def sha256_bytes(*parts: bytes) -> str:
     """Return the hexadecimal SHA-256 of the parts, one after the other."""
     digest = hashlib.sha256()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
 from wordsight.base.progress import notice
+from wordsight.cli.train import add_changes
 
 if TYPE_CHECKING:
     from wordsight.cli.story.notebook import Notebook
@@ -23,14 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="another seed: other scenes, other towers")
     parser.add_argument("--scenes", metavar="N", type=int, default=SCENES, help=f"scenes to learn from ({SCENES})")
-    parser.add_argument(
-        "--set",
-        metavar="A.B=C",
-        action="append",
-        default=[],
-        dest="changes",
-        help="change a value of the recipe, for example budget=60s or batch=64 (repeatable)",
-    )
+    add_changes(parser, examples="budget=60s or batch=64")
     parser.add_argument("--fresh", action="store_true", help="begin anew where an earlier demo lies")
 
 

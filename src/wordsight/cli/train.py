@@ -8,15 +8,20 @@ from wordsight.base.optional import resolve
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .toml file, a .py file with recipe(), or a packaged recipe")
+    add_changes(parser, examples="optimiser.lr=0.001 or budget=20m")
+    parser.add_argument("--resume", action="store_true", help="continue the run in its folder from the last checkpoint")
+
+
+def add_changes(parser: ArgumentParser, *, examples: str) -> None:
+    """Declare --set, which changes values of the recipe."""
     parser.add_argument(
         "--set",
         metavar="A.B=C",
         action="append",
         default=[],
         dest="changes",
-        help="change a value of the recipe, for example optimiser.lr=0.001 or budget=20m (repeatable)",
+        help=f"change a value of the recipe, for example {examples} (repeatable)",
     )
-    parser.add_argument("--resume", action="store_true", help="continue the run in its folder from the last checkpoint")
 
 
 def run(args: Namespace) -> int:

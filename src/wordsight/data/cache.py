@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.cache import cache_folder
 from wordsight.base.errors import FormatError, InputError
-from wordsight.base.files import atomic_folder, read_json, sha256_bytes, write_json
+from wordsight.base.files import atomic_folder, plain_name, read_json, sha256_bytes, write_json
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.base.threads import ordered_map
@@ -105,7 +105,8 @@ def build_cache(
     """
     fingerprint = source.fingerprint()
     identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
-    cached = (folder or cache_folder() / "pictures") / f"{_plain(source.name)}-{size}-{identity}"
+    name = f"{plain_name(source.name, otherwise='source')}-{size}-{identity}"
+    cached = (folder or cache_folder() / "pictures") / name
     if (cached / "cache.json").exists():
         return ImageCache(cached)
     with atomic_folder(cached, mark="cache.json") as draft:
@@ -118,12 +119,6 @@ def build_cache(
             f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {cached}/cache.json"
         )
     return ImageCache(cached)
-
-
-def _plain(name: str) -> str:
-    return (
-        "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in name)[:60].strip(".") or "source"
-    )
 
 
 def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | None) -> list[str]:

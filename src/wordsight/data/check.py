@@ -6,12 +6,12 @@
 Every image is decoded once.  Only what cannot be read (`broken`) is a failure; the rest is for the owner to judge.
 """
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wordsight.base.errors import InputError
+from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.base.threads import ordered_map
@@ -132,7 +132,7 @@ def _see(sample: Sample) -> _Seen | InputError:
     except InputError as error:
         return error
     height, width = pixels.shape[:2]
-    digest = hashlib.sha256(image).hexdigest()
+    digest = sha256_bytes(image)
     return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, (height, width), perceptual_hash(pixels))
 
 

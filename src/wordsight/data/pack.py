@@ -24,7 +24,7 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.base.threads import ordered_map
 from wordsight.data.manifest import VERSION, Shard, ShardManifest, read_shard_manifest, write_shard_manifest
-from wordsight.data.source import Position, Source
+from wordsight.data.source import Position, Reading, Source, readings
 from wordsight.images.decode import open_image
 from wordsight.images.files import image_bytes, is_image_name
 
@@ -78,7 +78,7 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
     if manifest.complete:
         notice(f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shards")
         return manifest
-    packed = ordered_map(partial(_prepare, options=options), _read(source, manifest.next), threads=workers)
+    packed = ordered_map(partial(_prepare, options=options), readings(source.samples(manifest.next)), threads=workers)
     with bar(source.count(), unit="img", desc=f"packing {source.name}") as progress:
         progress.update(manifest.count + len(manifest.failures))
         for group in _groups(packed, options.shard_size):
@@ -107,28 +107,15 @@ def _begin(source: Source, folder: Path, options: PackOptions) -> ShardManifest:
     return manifest
 
 
-def _read(source: Source, start: Position) -> Iterator[_Packed]:
-    walk = source.samples(start)
-    for sample in walk:
-        yield _Packed(sample, walk.position, _drained(walk.failures))
-    if walk.failures:
-        yield _Packed(None, walk.position, _drained(walk.failures))
-
-
-def _drained(failures: list[InputError]) -> tuple[str, ...]:
-    texts = tuple(str(failure) for failure in failures)
-    failures.clear()
-    return texts
-
-
-def _prepare(item: _Packed, *, options: PackOptions) -> _Packed:
+def _prepare(read: Reading, *, options: PackOptions) -> _Packed:
     """Decode the image (so that no broken one is written) and make it smaller if asked to."""
-    if item.sample is None:
-        return item
+    failures = tuple(map(str, read.failures))
+    if read.sample is None:
+        return _Packed(None, read.position, failures)
     try:
-        return replace(item, image=_encoded(item.sample, options))
+        return _Packed(read.sample, read.position, failures, _encoded(read.sample, options))
     except InputError as error:
-        return replace(item, sample=None, failures=(*item.failures, str(error)))
+        return _Packed(None, read.position, (*failures, str(error)))
 
 
 def _encoded(sample: Sample, options: PackOptions) -> bytes:

@@ -56,6 +56,25 @@ class Walk(Iterator[Sample]):
         raise StopIteration
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a walk met: a sample (None behind the last), the position behind it, what failed just before it."""
+
+    sample: Sample | None
+    position: Position
+    failures: tuple[InputError, ...]
+
+
+def readings(walk: Walk) -> Iterator[Reading]:
+    """Yield what a walk meets, nothing left out: what failed behind the last sample comes without one."""
+    reported = 0
+    for sample in walk:
+        yield Reading(sample, walk.position, tuple(walk.failures[reported:]))
+        reported = len(walk.failures)
+    if walk.failures[reported:]:
+        yield Reading(None, walk.position, tuple(walk.failures[reported:]))
+
+
 class Source(Protocol):
     """Samples in a fixed order.  `name` says what was opened, for messages."""
 

@@ -18,12 +18,11 @@ from typing import Any, Literal
 import numpy as np
 
 from wordsight.base.arrays import Embeddings, Pixels
-from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import storage_errors, sweep
-from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.base.threads import ordered_map, read_ahead
-from wordsight.data.source import Position, Source
+from wordsight.data.source import Position, Reading, Source, readings
 from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded, StageTimes, encode_images
@@ -50,15 +49,6 @@ class BulkReport:
     resumed_parts: int
     wall_seconds: float
     failures: tuple[dict[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What the source gave: a sample (or none at its end), the position behind it, what failed just before it."""
-
-    sample: Sample | None
-    position: Position
-    failures: tuple[InputError, ...]
 
 
 @dataclass(slots=True)
@@ -129,7 +119,7 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
     if first:
         note = store.read_note(out, first - 1)
         start = Position(note.next_part, note.next_entry)
-    reads = read_ahead(times.each("read", _read(source, start)), 64)
+    reads = read_ahead(times.each("read", readings(source.samples(start))), 64)
     engine = model.engine
     loader = _loader(model, options, times)
     encoded = encode_images(reads, loader, engine.embed_images, batch=engine.batch, times=times)
@@ -144,18 +134,8 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
     return times.take()
 
 
-def _read(source: Source, start: Position) -> Iterator[_Read]:
-    walk = source.samples(start)
-    reported = 0
-    for sample in walk:
-        yield _Read(sample, walk.position, tuple(walk.failures[reported:]))
-        reported = len(walk.failures)
-    if walk.failures[reported:]:
-        yield _Read(None, walk.position, tuple(walk.failures[reported:]))
-
-
 def _loader(model: Model, options: BulkOptions, times: StageTimes) -> Any:
-    def load(read: _Read) -> Pixels | None:
+    def load(read: Reading) -> Pixels | None:
         if read.sample is None or options.what == "text":
             return None
         key, image = read.sample.key, read.sample.image
@@ -167,7 +147,7 @@ def _loader(model: Model, options: BulkOptions, times: StageTimes) -> Any:
     return load
 
 
-def _parts(encoded: Iterator[Encoded[_Read]], options: BulkOptions, total: int | None) -> Iterator[_Part]:
+def _parts(encoded: Iterator[Encoded[Reading]], options: BulkOptions, total: int | None) -> Iterator[_Part]:
     """Collect what comes out of the engine into parts."""
     part = _Part()
     with bar(total, unit="sample", desc="embedding") as progress:
@@ -180,7 +160,7 @@ def _parts(encoded: Iterator[Encoded[_Read]], options: BulkOptions, total: int |
         yield part
 
 
-def _collect(part: _Part, one: Encoded[_Read], options: BulkOptions) -> int:
+def _collect(part: _Part, one: Encoded[Reading], options: BulkOptions) -> int:
     """Put one sample into the part and return how many things were read."""
     read = one.item
     part.position = read.position

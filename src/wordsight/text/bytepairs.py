@@ -9,6 +9,9 @@ each merge in the order in which it was learned.  Does not know cleaning or spec
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
+from typing import TypeVar
+
+T = TypeVar("T")
 
 END_OF_WORD = "</w>"
 FIRST_MERGE = 512
@@ -40,7 +43,7 @@ def merge(ids: list[int], ranks: Mapping[tuple[int, int], int]) -> list[int]:
         best, pair = min((ranks.get(pair, _NEVER), pair) for pair in pairwise(ids))
         if best == _NEVER:
             break
-        ids = _replace(ids, pair, best)
+        ids = join_pairs(ids, pair, best)
     return ids
 
 
@@ -48,15 +51,16 @@ _NEVER = 1 << 60
 _SHORT = 64  # above this many letters the quadratic loop is slower than the one with a heap
 
 
-def _replace(ids: list[int], pair: tuple[int, int], merged: int) -> list[int]:
-    result: list[int] = []
-    position, last = 0, len(ids) - 1
+def join_pairs(items: list[T], pair: tuple[T, T], joined: T) -> list[T]:
+    """Return the items with every occurrence of the pair, from the left, as one."""
+    result: list[T] = []
+    position, last = 0, len(items) - 1
     while position <= last:
-        if position < last and ids[position] == pair[0] and ids[position + 1] == pair[1]:
-            result.append(merged)
+        if position < last and items[position] == pair[0] and items[position + 1] == pair[1]:
+            result.append(joined)
             position += 2
         else:
-            result.append(ids[position])
+            result.append(items[position])
             position += 1
     return result
 

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from wordsight.base.errors import UsageError
-from wordsight.text.bytepairs import END_OF_WORD, FIRST_MERGE, ID_OF_BYTE, SIGN_OF_ID
+from wordsight.text.bytepairs import END_OF_WORD, FIRST_MERGE, ID_OF_BYTE, SIGN_OF_ID, join_pairs
 from wordsight.text.clean import SPECIAL_TOKENS, pre_tokens
 from wordsight.text.vocabulary import Merge
 
@@ -76,7 +76,7 @@ class _Pairs:
             for old in pairwise(signs):
                 self.totals[old] -= count
                 changed.add(old)
-            signs[:] = _joined(signs, pair, joined)
+            signs[:] = join_pairs(signs, pair, joined)
             for new in pairwise(signs):
                 self.totals[new] += count
                 self.homes[new].add(number)
@@ -87,16 +87,3 @@ class _Pairs:
             else:
                 del self.totals[other]
                 self.homes.pop(other, None)
-
-
-def _joined(signs: list[str], pair: Merge, joined: str) -> list[str]:
-    result: list[str] = []
-    position, last = 0, len(signs) - 1
-    while position <= last:
-        if position < last and (signs[position], signs[position + 1]) == pair:
-            result.append(joined)
-            position += 2
-        else:
-            result.append(signs[position])
-            position += 1
-    return result

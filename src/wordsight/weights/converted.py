@@ -6,7 +6,6 @@ The cache (`base.cache`) is asked by path, and by size and time of every file th
 model is made of, so a changed file is converted again.  Free of PyTorch.
 """
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from wordsight import __version__
 from wordsight.base.cache import VARIABLE, cache_folder
 from wordsight.base.errors import StorageError, UnknownModel
-from wordsight.base.files import atomic_folder
+from wordsight.base.files import atomic_folder, plain_name, sha256_bytes
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.weights.archive.table import SUFFIXES
@@ -34,7 +33,7 @@ def converted(path: Path, *, name: str = "") -> Path:
     `name` is what the model is called, where the path does not say it.  What the file did not determine is
     said on standard error, once.
     """
-    target = cache_folder() / "models" / f"{_plain(name or path.name)}-{_key(path, name)}"
+    target = cache_folder() / "models" / f"{plain_name(name or path.name, otherwise='model')}-{_key(path, name)}"
     if (target / MANIFEST).is_file():
         return target
     checkpoint: Checkpoint = resolve("wordsight.weights.formats.table:read_any")(path)  # a kept one needs no format
@@ -74,15 +73,10 @@ def _key(path: Path, name: str) -> str:
     files = [path, *(p for p in _files(path.parent) if p.suffix in BESIDE)] if path.is_file() else _files(path)
     stats = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     text = json.dumps([CONVERSION, __version__, str(path.absolute()), name, sorted(stats)])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return sha256_bytes(text.encode("utf-8", "surrogateescape"))[:16]
 
 
 def _files(folder: Path) -> list[Path]:
     """Return the model's files in a folder and in those one below, as ONNX exports have them."""
     paths = [*folder.glob("*"), *folder.glob("*/*")]
     return sorted(path for path in paths if path.suffix in MODEL_FILES and path.is_file())
-
-
-def _plain(name: str) -> str:
-    kept = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
-    return kept[:80].strip(".-") or "model"
