@@ -166,12 +166,6 @@ def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
     return towers
 
 
-def towers_fingerprint(towers: "TwoTowers", *, merges: str = "", dtype: str = "float32") -> str:
-    """Return the fingerprint that `save_model` would give these `TwoTowers`."""
-    raw = resolve("wordsight.weights.tensors:raw_tensors", extra="train")
-    return fingerprint(towers.spec, raw(towers, dtype), {MERGES: merges.encode()} if merges else {})
-
-
 def save_model(
     towers: "TwoTowers", folder: Path, *, merges: str | None = None, card: str = "", dtype: str = "float32"
 ) -> ModelManifest:

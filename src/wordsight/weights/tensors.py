@@ -4,7 +4,7 @@ Used through `wordsight.weights.folder`; `fit` is also where the weights of any 
 their names are ours.  Nothing is ever unpickled.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from wordsight.towers.build import build
 from wordsight.towers.shapes import own
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
-from wordsight.weights.archive.safe import NAMES, read_safetensors
+from wordsight.weights.archive.safe import read_safetensors
 from wordsight.weights.checkpoint import Array, check_shapes, check_state
-from wordsight.weights.fingerprint import RawTensor
 
 DRAWS = ("normal_", "uniform_", "kaiming_uniform_")
 DTYPES = {"float32": np.float32, "float16": np.float16}
@@ -40,12 +39,6 @@ def stored_state(towers: TwoTowers, dtype: str = "float32") -> dict[str, Array]:
         else:
             state[name] = kept.numpy().copy()
     return state
-
-
-def raw_tensors(towers: TwoTowers, dtype: str = "float32") -> Iterator[RawTensor]:
-    """Yield what `stored_state` holds, for the fingerprint of towers that are not on disk."""
-    for name, array in stored_state(towers, dtype).items():
-        yield RawTensor(name, NAMES[array.dtype], array.shape, array.tobytes())
 
 
 def read_towers(spec: ModelSpec, path: Path) -> TwoTowers:
