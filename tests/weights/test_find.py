@@ -11,10 +11,11 @@ import pytest
 from wordsight.base.errors import StorageError, UnknownModel
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
-from wordsight.weights import converted, find
+from wordsight.weights import find
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.find import find_model
 from wordsight.weights.folder import load_towers, read_checkpoint, read_model_manifest, verify
+from wordsight.weights.formats import table
 
 
 def write_openai(path):
@@ -124,13 +125,13 @@ def test_a_public_file_is_converted_once_and_again_when_it_changes(public, tmp_p
 def test_what_two_processes_convert_at_once_is_whole(public, monkeypatch):
     before = find_model(public)
     shutil.move(before, before.parent.parent / "aside")
-    read_any = converted.read_any
+    read_any = table.read_any
 
     def slow(path, **options):
         shutil.copytree(before.parent.parent / "aside", before)  # another process was quicker
         return read_any(path, **options)
 
-    monkeypatch.setattr(converted, "read_any", slow)
+    monkeypatch.setattr(table, "read_any", slow)
     assert find_model(public) == before
     assert list(before.parent.iterdir()) == [before]
     verify(before)
