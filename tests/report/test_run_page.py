@@ -109,11 +109,11 @@ def test_learning_curves_show_the_losses_that_were_used(tmp_path):
     assert learning_curves([], accuracies={}) == ""
     html = learning_curves(lines, accuracies={"a/top-1": "right", "b": "none"}, chance=0.125)
     loss, right = html.split('<div class="box">')[1:]
-    assert "contrastive loss" in loss and "word loss" not in loss and "loss over steps" in loss
+    assert "contrastive loss" in loss and "bag-of-words loss" not in loss and "loss over steps" in loss
     assert "accuracy over steps" in right and ">right<" in right and "none" not in right and ">chance<" in right
     assert "100 %" in right
     both = learning_curves([{**line, "words": 1.0} for line in lines], accuracies={})
-    assert "word loss" in both and both.count('<div class="box">') == 1
+    assert "bag-of-words loss" in both and both.count('<div class="box">') == 1
 
 
 def test_the_foot_names_the_versions_that_measured(tmp_path):
