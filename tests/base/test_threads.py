@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wordsight.base.threads import PREFIX, ordered_map, read_ahead, under_way
+from wordsight.base.threads import PREFIX, ordered_map, read_ahead, under_way, write_behind
 
 
 def at_work() -> list[threading.Thread]:
@@ -75,3 +75,42 @@ def test_what_is_under_way_is_given_whole_and_refilled() -> None:
             item, result = window.popleft()
             assert result.result() == item
     assert sizes == [[0, 1, 2, 3], [3, 4, 5, 6], [6]]
+
+
+def test_writing_goes_on_behind_and_in_order() -> None:
+    made, written = threading.Event(), []
+
+    def items() -> Iterator[int]:
+        yield 0
+        made.set()
+        yield from (1, 2)
+
+    def write(item: int) -> None:
+        assert made.wait(60)  # the next item is made while this one is written
+        written.append(item)
+
+    write_behind(write, items())
+    assert written == [0, 1, 2]
+    assert at_work() == []
+
+
+@pytest.mark.parametrize("broken_item", [0, 2])
+def test_nothing_is_written_behind_a_failure(broken_item: int) -> None:
+    begun = []
+
+    def write(item: int) -> None:
+        begun.append(item)
+        if item == broken_item:
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_behind(write, range(3))
+    assert begun == list(range(broken_item + 1))
+    assert at_work() == []
+
+
+def test_what_is_being_written_is_finished_when_the_items_fail() -> None:
+    written: list[int] = []
+    with pytest.raises(ValueError, match="in the middle"):
+        write_behind(written.append, broken())
+    assert written == [0, 1, 2, 3, 4]

@@ -2,6 +2,7 @@
 
     for pixels in ordered_map(decode, samples): ...
     for sample in read_ahead(source.samples(), 64): ...
+    write_behind(write, parts)
 
 Decoding, resizing and the engines release Python's lock, so threads use all cores without copying images between
 processes.  Items may be endless; closing any of these iterators ends its threads.
@@ -43,6 +44,18 @@ def read_ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             if value is _END:
                 return
             yield value  # type: ignore[misc]
+
+
+def write_behind(function: Callable[[T], object], items: Iterable[T]) -> None:
+    """Call `function` with each item in a thread while the next item is made here; none is begun after a failure."""
+    last: Future[object] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix=PREFIX) as pool:
+        for item in items:
+            if last is not None:
+                last.result()
+            last = pool.submit(function, item)
+    if last is not None:
+        last.result()
 
 
 def under_way(

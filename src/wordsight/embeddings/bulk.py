@@ -21,7 +21,7 @@ from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import storage_errors, sweep
 from wordsight.base.progress import bar
-from wordsight.base.threads import ordered_map, read_ahead
+from wordsight.base.threads import read_ahead, write_behind
 from wordsight.data.source import Position, Reading, Source, readings
 from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
@@ -129,8 +129,7 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
             yield number, part, _blocks(model, part, options, times)
 
     with closing(reads), closing(encoded):
-        for _ in ordered_map(partial(_write, out, options, times), parts(), threads=1, ahead=2):
-            pass
+        write_behind(partial(_write, out, options, times), parts())
     return times.take()
 
 
