@@ -5,7 +5,7 @@ import io
 import numpy as np
 import sentencepiece
 import torch
-from compare import record
+from compare import TEXTS, record
 from PIL import Image
 from tokenizers import Tokenizer
 from tokenizers.models import Unigram
@@ -35,14 +35,6 @@ from wordsight.text.open import open_tokenizer
 from wordsight.weights.folder import load_towers, save_checkpoint
 from wordsight.weights.formats.table import read_any, write_as
 
-TEXTS = [
-    "a photo of a dog",
-    "Two RED cats, on green_grass!",
-    "",
-    "shoe " * 100,
-    "Ünïcode &amp; naïve — 犬",
-    "1 dog's 22",
-]
 MODELS = {"clip": CLIPModel, "metaclip_2": MetaClip2Model, "siglip": SiglipModel, "siglip2": Siglip2Model}
 CONFIGS = {"clip": CLIPConfig, "metaclip_2": MetaClip2Config, "siglip": SiglipConfig, "siglip2": Siglip2Config}
 PROCESSORS = {

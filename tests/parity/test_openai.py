@@ -6,7 +6,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from compare import record
+from compare import TEXTS, record
 from openai_side import clip
 from openclip_side import disturb, pictures
 
@@ -18,14 +18,6 @@ from wordsight.weights.folder import load_towers, read_checkpoint, save_checkpoi
 from wordsight.weights.formats.openai import format as openai
 from wordsight.weights.formats.table import read_any
 
-TEXTS = [
-    "a photo of a dog",
-    "Two RED cats, on green_grass!",
-    "",
-    "shoe " * 100,
-    "Ünïcode &amp; naïve — 犬",
-    "1 dog's 22",
-]
 VIT = {"image_resolution": 48, "vision_layers": 2, "vision_width": 128, "vision_patch_size": 16}
 RESNET = {"image_resolution": 64, "vision_layers": (1, 2, 1, 1), "vision_width": 16, "vision_patch_size": None}
 TEXT = {
