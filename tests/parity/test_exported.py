@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from openclip_side import TEXT, folder_of, make
-from test_external import BERT, T5, gemma, text_folder, tiny, words  # noqa: F401  (tiny is a fixture)
+from test_external import BERT, T5, gemma, text_folder, tiny, tokenizers  # noqa: F401  (tiny is a fixture)
 
 from wordsight.engines.export import export
 from wordsight.engines.onnx_engine import OnnxEngine
@@ -46,7 +46,7 @@ def test_timm_image_towers_are_traced(case, tmp_path):
 @pytest.mark.parametrize(
     "case",
     [
-        ("bert", BERT, words.bert, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}),
+        ("bert", BERT, tokenizers.bert, {"hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}),
         ("mt5", T5, gemma, {"hf_proj_type": "linear", "hf_pooler_type": "mean_pooler"}),
     ],
     ids=lambda case: case[0],
