@@ -1,5 +1,6 @@
 """Fetching from a hub that speaks the real contract on the loopback: whole, resumed, damaged, gated, missing, offline."""
 
+import hashlib
 import json
 import os
 
@@ -9,7 +10,7 @@ from server import COMMIT, Hub, Repository, etag
 
 from wordsight.base.errors import FormatError, UnknownModel
 from wordsight.weights import hub as client
-from wordsight.weights.hub import choose_files, fetch
+from wordsight.weights.hub import check_hash, choose_files, fetch
 from wordsight.weights.names import Address
 
 WEIGHTS = bytes(range(256)) * 8192  # 2 MiB
@@ -208,3 +209,55 @@ def test_notes_are_plain(hub, place):
     note = json.loads((place / "ours" / "fetched" / "org--name@main.json").read_text())
     assert note["files"][0] == "open_clip_model.safetensors"
     assert client.is_offline() is False
+
+
+@pytest.mark.parametrize(
+    "names, wanted",
+    [
+        (["a.safetensors", "b.safetensors", "config.json"], []),  # which of the two, nobody knows
+        (["only.pt", "config.json"], ["only.pt", "config.json"]),
+        (["a.npz", "b.pt"], ["b.pt"]),  # the safer kind goes first
+        (["deep/a.safetensors", "config.json"], []),
+        (["model.safetensors", "model.safetensors.index.json.bak", "vocab.txt"], ["model.safetensors", "vocab.txt"]),
+        (
+            ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-1.safetensors", "spiece.model"],
+            ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "spiece.model"],
+        ),
+        (
+            ["open_clip_model.safetensors", "pytorch_model.bin.index.json"],
+            ["open_clip_model.safetensors"],  # the list of other weights stays behind
+        ),
+    ],
+)
+def test_which_weights_are_chosen(names, wanted):
+    assert choose_files(names) == wanted
+
+
+@pytest.mark.parametrize("size", [0, 5, (1 << 22) + 1], ids=["empty", "small", "more than a chunk"])
+def test_hashes_of_both_kinds(size, tmp_path):
+    content = os.urandom(size)
+    path = tmp_path / "blob"
+    path.write_bytes(content)
+    git = hashlib.sha1(b"blob %d\0" % size + content).hexdigest()
+    sha256 = hashlib.sha256(content).hexdigest()
+    for stated in (git, git.upper(), sha256, sha256.upper(), "", "abc"):  # the last two are no hashes
+        check_hash(path, stated)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("digits", [40, 64])
+def test_a_wrong_hash_removes_link_and_file(digits, tmp_path):
+    blob, link = tmp_path / "blob", tmp_path / "config.json"
+    blob.write_bytes(b"x")
+    link.symlink_to(blob)
+    with pytest.raises(FormatError, match="config.json was damaged on its way: .*the hub states 000000000000"):
+        check_hash(link, "0" * digits)
+    assert not link.is_symlink() and not blob.exists()
+
+
+def test_a_file_that_was_removed_is_fetched_again(hub):
+    folder = fetch(PLACE)
+    (folder / "tokenizer.json").unlink()
+    hub.requests.clear()
+    assert fetch(PLACE) == folder
+    assert (folder / "tokenizer.json").read_bytes() == b"{}"

@@ -63,11 +63,16 @@ def test_near_names():
     assert "ViT-B-32/laion2b_s34b_b79k" in near("ViT-B-32/laion2b_s34b_b79")
 
 
+def test_nothing_is_near_a_name_that_is_like_none():
+    assert near("zzzzzzzz") == []
+    assert len(near("ViT-B-32/laion2b", count=2)) == 2
+
+
 def test_the_catalogue_is_what_it_says():
     rows = catalogue()
     measured = [row for row in rows if row.imagenet is not None]
     assert len(measured) >= 60
-    assert len({row.name for row in rows}) == len(rows)
+    assert len({row.name for row in rows}) == len({row.hub for row in rows}) == len(rows)
     for row in rows:
         assert row.hub.count("/") == 1 and row.licence and row.width > 0 and 128 <= row.size <= 512, row
         assert (row.imagenet is None) == (row.source == ""), row

@@ -97,7 +97,7 @@ def _refuse_bare_architecture(name: str, bare: str) -> None:
 @cache
 def _known() -> dict[str, PublicModel]:
     named = {_key(model.name): model for model in catalogue()}
-    return {**{_key(model.hub): model for model in reversed(catalogue())}, **named}
+    return {**{_key(model.hub): model for model in catalogue()}, **named}
 
 
 def _key(name: str) -> str:
