@@ -130,3 +130,45 @@ def test_only_the_metadata_of_hits_is_read(opened, photos):
     read = [statement for statement in statements if "from entry" in statement]
     assert len(read) == 1
     assert "where slot in (" in read[0]
+
+
+def test_a_query_and_its_condition_are_read_once(opened, photos, monkeypatch, capsys):
+    from wordsight.cli.main import main
+    from wordsight.index import where
+    from wordsight.search import query
+
+    opened(photos).sync()
+    parsed, read = [], []
+    parse, read_part = where.parse, query._read_part
+    monkeypatch.setattr(where, "parse", lambda text: (parsed.append(text), parse(text))[1])
+    monkeypatch.setattr(query, "_read_part", lambda text, place: (read.append(text), read_part(text, place))[1])
+    arguments = ["search", "red", "--in", str(photos), "--where", "width > 1", "--without", "blue", "--engine", "fake"]
+    assert main([*arguments, "--paths-only"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == str(photos / "a" / "red.png")
+    assert (parsed, read) == (["width > 1"], ["blue", "red"])
+
+
+def test_what_is_wrong_with_a_query_is_raised_before_anything_is_indexed(photos, capsys):
+    from wordsight.cli.main import main
+
+    for wrong in (["red", "--where", "width >"], ["red", "--without", " "], ["none.jpg"]):
+        assert main(["search", *wrong, "--in", str(photos), "--engine", "fake"]) == 2
+        assert "wordsight:" in capsys.readouterr().err
+    assert not (photos / ".wordsight").exists()
+
+
+def test_a_query_with_unwanted_parts_asks_the_index_once(opened, photos, monkeypatch):
+    """One call is one state: nothing that another process removes meanwhile is missed."""
+    from wordsight.index.exact import ExactIndex
+
+    library = opened(photos)
+    library.sync()
+    library.search("red")
+    calls = []
+    for name in ("search", "entries", "columns", "facts"):
+        real = getattr(ExactIndex, name)
+        monkeypatch.setattr(
+            ExactIndex, name, lambda *given, name=name, real=real: (calls.append(name), real(*given))[1]
+        )
+    assert library.search("red", k=1, without=["blue"])[0].key == "a/red.png"
+    assert calls == ["search"]

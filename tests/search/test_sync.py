@@ -340,3 +340,128 @@ def _size(library):
         return len(library)
     finally:
         library.close()
+
+
+def test_the_folder_is_scanned_once_for_each_sync(opened, photos, paint, monkeypatch):
+    scanned = []
+    monkeypatch.setattr("wordsight.search.contents.scan", lambda folder: (scanned.append(folder), scan(folder))[1])
+    library = opened(photos)
+    for change in ("first", "nothing", "new"):
+        if change == "new":
+            paint(photos / "new.png", "orange")
+        scanned.clear()
+        library.sync()
+        assert scanned == [photos]
+
+
+def test_a_process_that_wrote_between_the_look_and_the_lock_loses_nothing(opened, photos, paint, monkeypatch):
+    """The other one has looked later than this one: what it found new is not gone."""
+    for number, library in enumerate((opened(photos), opened(photos))):  # a first sync, and a later one
+
+        def sync_of_another(folder, number=number, real=writing):
+            paint(photos / f"late{number}.png", "orange", shade=number + 1)
+            with monkeypatch.context() as patched:
+                patched.setattr("wordsight.search.library.writing", real)
+                opened(photos).sync()
+            return real(folder)
+
+        paint(photos / f"early{number}.png", "brown", shade=number + 1)
+        with monkeypatch.context() as patched:
+            patched.setattr("wordsight.search.library.writing", sync_of_another)
+            assert not library.sync()
+        assert {f"late{number}.png", f"early{number}.png"} < set(keys(library))
+        assert library.in_step()
+
+
+def test_a_known_file_that_cannot_be_opened_now_stays_as_it_was(opened, photos, monkeypatch):
+    library = opened(photos)
+    library.sync()
+    refuse = PermissionError(errno.EACCES, "Permission denied")
+    real = sync_module.Path.read_bytes
+    os.utime(photos / "top.png", ns=(1, 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            sync_module.Path, "read_bytes", lambda path: _raise(refuse) if path.name == "top.png" else real(path)
+        )
+        for _ in range(2):
+            report = library.sync()
+            assert [key for key, _ in report.failed] == ["top.png"]
+            assert (report.changed, report.removed) == ([], [])
+            assert best(library, "pink") == "top.png"
+    assert not library.sync()
+    assert library.in_step()
+
+
+def _raise(error):
+    raise error
+
+
+@pytest.mark.parametrize("group", [1, 2, 256])
+def test_contents_that_wander_in_a_ring_cost_no_encoding(opened, photos, model, monkeypatch, group):
+    """Each name gets the content of the next, group by group: what a name has lost is still had."""
+    monkeypatch.setattr(sync_module, "GROUP", group)
+    library = opened(photos)
+    library.sync()
+    counted = encoded(model, monkeypatch)
+    names = ["a/blue.png", "a/red.png", "b/green.png", "b/white.png", "top.png"]
+    contents = [(photos / name).read_bytes() for name in names]
+    for number, name in enumerate(names):
+        (photos / name).write_bytes(contents[(number + 1) % 5])
+        os.utime(photos / name, ns=(number, number))
+    assert sorted(library.sync().changed) == names
+    assert counted == []
+    for number, name in enumerate(names):
+        assert library.search(str(photos / name), k=1)[0].key == name
+        assert library.search(str(photos / name), k=1)[0].score == pytest.approx(1, abs=1e-5), number
+
+
+def test_a_broken_picture_in_the_place_of_a_content_that_moved(opened, photos, model, monkeypatch):
+    monkeypatch.setattr(sync_module, "GROUP", 1)
+    library = opened(photos)
+    library.sync()
+    counted = encoded(model, monkeypatch)
+    (photos / "a" / "red.png").rename(photos / "z.png")
+    (photos / "a" / "red.png").write_bytes(b"no picture")
+    report = library.sync()
+    assert ([key for key, _ in report.failed], report.added) == (["a/red.png"], ["z.png"])
+    assert (counted, best(library, "red")) == ([], "z.png")
+
+
+def test_two_alike_are_both_moved(opened, photos):
+    (photos / "a" / "twin.png").write_bytes((photos / "a" / "red.png").read_bytes())
+    library = opened(photos)
+    library.sync()
+    (photos / "a").rename(photos / "z")
+    report = library.sync()
+    moved = [(f"a/{name}.png", f"z/{name}.png") for name in ("blue", "red", "twin")]
+    assert (report.moved, report.added, report.removed) == (moved, [], [])
+
+
+def test_new_columns_reach_every_picture_also_in_later_groups(opened, photos, model, monkeypatch):
+    monkeypatch.setattr(sync_module, "GROUP", 2)
+    library = opened(photos)
+    library.sync()
+    counted = encoded(model, monkeypatch)
+    names = ["a/blue.png", "a/red.png", "b/green.png", "b/white.png", "top.png"]
+    (photos / "bad.jpg").write_bytes(b"no picture")
+    library.sync()
+    rows = "".join(f"{name},{number}\n" for number, name in enumerate(names))
+    (photos / "metadata.csv").write_text(f"file,price\n{rows}bad.jpg,9\n")
+    assert sorted(library.sync().changed) == names
+    assert {hit.key: hit.meta["price"] for hit in library.search("red")} == {n: i for i, n in enumerate(names)}
+    assert all(library.search(str(photos / name), k=1)[0].key == name for name in names)
+    assert sum(counted) == len(names)  # the queries; no picture of the library
+
+
+def test_broken_rows_of_a_table_are_reported_whenever_it_is_read(opened, photos, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    table = tmp_path / "t.csv"
+    table.write_text("id,image,price\n1,photos/a/red.png,5\n2,bad.jpg,5\n")
+    library = opened(table)
+    assert [key for key, _ in library.sync().failed] == ["2"]
+    assert not library.sync()
+    table.write_text("id,image,price\n1,photos/a/red.png,50\n2,bad.jpg,5\n")
+    report = library.sync()
+    assert (report.changed, [key for key, _ in report.failed]) == (["1"], ["2"])
+    assert list(library.failures()) == ["2"]
+    assert library.search("red", k=1)[0].meta["price"] == 50
