@@ -240,3 +240,17 @@ def test_an_unwritable_place_is_named(opened, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises((StorageError, OSError)):
         opened(tmp_path / "file" / "library")
+
+
+def test_a_deleted_index_leaves_nothing_that_would_spoil_the_next_one(opened, tmp_path):
+    """A journal beside a new database would be played back into it."""
+    index = opened(tmp_path)
+    index.add(["a"], unit(1), [{}])
+    index.save()
+    index.close()
+    for name in ("library.db-journal", "rows-4.f32"):
+        (tmp_path / name).write_bytes(b"left behind")
+    (tmp_path / "lock.db").write_bytes(b"")
+    (tmp_path / "rows-of-mine.f32").write_bytes(b"")
+    ExactIndex.delete(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock.db", "rows-of-mine.f32"]

@@ -84,6 +84,7 @@ def test_without_takes_off_what_is_above_the_mean(opened, photos, model):
         found = {hit.key: hit.score for hit in library.search(["red", "blue"], without=[text])}
         assert found == pytest.approx(expected, abs=1e-5)
     assert library.search(["red", "blue"], without=["blue"])[0].key == "a/red.png"
+    assert len(library.search(["red", "blue"], k=2, without=["blue"])) == 2
 
 
 def test_the_least_match_and_filters(opened, photos):

@@ -276,6 +276,8 @@ def test_two_writers(opened, photos, paint):
     paint(photos / "new.png", "orange")
     with writing(library.folder), pytest.raises(LibraryBusy, match="another process"):
         library.sync()
+    with writing(library.folder), pytest.raises(LibraryBusy, match="another process"):
+        library.forget()
     assert best(library, "red") == "a/red.png"
     assert library.sync().added == ["new.png"]
 
