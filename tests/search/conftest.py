@@ -53,3 +53,18 @@ def opened(model):
     yield opening
     for library in libraries:
         library.close()
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Count, from the call on, the images that go through the image tower of a model."""
+
+    def counting(model):
+        counted = []
+        embed = model.engine.embed_images
+        monkeypatch.setattr(
+            model.engine, "embed_images", lambda pixels: (counted.append(len(pixels)), embed(pixels))[1]
+        )
+        return counted
+
+    return counting

@@ -1,5 +1,7 @@
 """Queries: words, pictures, mixtures, what to stay away from, the least match."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,14 @@ def test_a_query_with_unwanted_parts_asks_the_index_once(opened, photos, monkeyp
         )
     assert library.search("red", k=1, without=["blue"])[0].key == "a/red.png"
     assert calls == ["search"]
+
+
+def test_a_closed_library_holds_nothing_open_and_opens_again(opened, photos):
+    library = opened(photos)
+    library.sync()
+    library.search("red")
+    index = library._reading()
+    library.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        len(index)
+    assert library.search("red", k=1)[0].key == "a/red.png"

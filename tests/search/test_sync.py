@@ -16,14 +16,6 @@ from wordsight.search import sync as sync_module
 from wordsight.search.scan import scan
 
 
-def encoded(model, monkeypatch):
-    """Count the pictures that go through the image tower."""
-    counted = []
-    embed = model.engine.embed_images
-    monkeypatch.setattr(model.engine, "embed_images", lambda pixels: (counted.append(len(pixels)), embed(pixels))[1])
-    return counted
-
-
 def keys(library):
     return sorted(hit.key for hit in library.search("red", k=1000))
 
@@ -46,10 +38,10 @@ def test_first_sync_finds_all_and_the_second_nothing(opened, photos):
     assert (photos / ".wordsight" / "library.db").is_file()
 
 
-def test_new_changed_and_removed(opened, photos, paint, model, monkeypatch):
+def test_new_changed_and_removed(opened, photos, paint, model, monkeypatch, encoded):
     library = opened(photos)
     library.sync()
-    counted = encoded(model, monkeypatch)
+    counted = encoded(model)
     paint(photos / "new.png", "orange")
     paint(photos / "a" / "red.png", "yellow", size=(30, 30))
     (photos / "b" / "green.png").unlink()
@@ -59,51 +51,6 @@ def test_new_changed_and_removed(opened, photos, paint, model, monkeypatch):
     assert best(library, "yellow") == "a/red.png"
     assert best(library, "orange") == "new.png"
     assert "b/green.png" not in keys(library)
-
-
-def test_a_renamed_folder_costs_no_encoding(opened, photos, model, monkeypatch):
-    library = opened(photos)
-    library.sync()
-    counted = encoded(model, monkeypatch)
-    (photos / "a").rename(photos / "z")
-    report = library.sync()
-    assert report.moved == [("a/blue.png", "z/blue.png"), ("a/red.png", "z/red.png")]
-    assert (report.added, report.removed, report.changed) == ([], [], [])
-    assert counted == []
-    hit = library.search("blue", k=1)[0]
-    assert (hit.key, hit.meta["folder"], hit.meta["width"]) == ("z/blue.png", "z", 24)
-
-
-def test_exchanged_names_follow_the_content(opened, photos, model, monkeypatch):
-    library = opened(photos)
-    library.sync()
-    counted = encoded(model, monkeypatch)
-    (photos / "a" / "red.png").rename(photos / "x.png")
-    (photos / "a" / "blue.png").rename(photos / "a" / "red.png")
-    (photos / "x.png").rename(photos / "a" / "blue.png")
-    for name in ("red", "blue"):  # equal size: only the time tells that something happened
-        os.utime(photos / "a" / f"{name}.png", ns=(1, 1))
-    report = library.sync()
-    assert sorted(report.changed) == ["a/blue.png", "a/red.png"]
-    assert counted == []
-    assert best(library, "red") == "a/blue.png"
-    assert best(library, "blue") == "a/red.png"
-
-
-def test_copies_are_added_and_touching_is_no_change(opened, photos, model, monkeypatch):
-    library = opened(photos)
-    library.sync()
-    counted = encoded(model, monkeypatch)
-    (photos / "copy.png").write_bytes((photos / "top.png").read_bytes())
-    assert library.sync().added == ["copy.png"]
-    os.utime(photos / "top.png", ns=(10**18, 10**18))
-    os.utime(photos / "copy.png", ns=(10**18, 10**18))
-    assert not library.in_step()
-    assert not library.sync()
-    assert library.in_step()
-    assert counted == []
-    times = {hit.key: hit.meta["mtime"] for hit in library.search("pink", k=2)}
-    assert times == {"top.png": "2001-09-09T01:46:40Z", "copy.png": "2001-09-09T01:46:40Z"}
 
 
 def test_a_broken_picture_is_told_once_and_tried_again_when_it_changes(opened, photos, paint):
@@ -159,7 +106,7 @@ def test_the_table_beside_gives_columns(opened, photos):
         library.sync()
 
 
-def test_a_table_with_pictures_is_a_library_too(opened, photos, model, monkeypatch, tmp_path):
+def test_a_table_with_pictures_is_a_library_too(opened, photos, model, monkeypatch, tmp_path, encoded):
     table = tmp_path / "t.csv"
     table.write_text("id,image,caption,price,class\n1,photos/a/red.png,a red one,5,x\n2,photos/a/blue.png,blue,50,y\n")
     library = opened(table)
@@ -168,7 +115,7 @@ def test_a_table_with_pictures_is_a_library_too(opened, photos, model, monkeypat
     hit = library.search("red", where="price < 10 and class = x")[0]
     assert (hit.key, hit.meta["text"], hit.path.name) == ("1", "a red one", "red.png")
     assert not library.sync()
-    counted = encoded(model, monkeypatch)
+    counted = encoded(model)
     table.write_text(
         "id,image,caption,price,class\n1,photos/a/red.png,a red one,6,x\n3,photos/top.png,pink,1,y\n,nope.png,,,\n"
     )
@@ -314,7 +261,7 @@ open_library(sys.argv[1], model=model).sync()
 """
 
 
-def test_killed_while_indexing_is_usable_and_goes_on(opened, paint, tmp_path, model, monkeypatch):
+def test_killed_while_indexing_is_usable_and_goes_on(opened, paint, tmp_path, model, monkeypatch, encoded):
     folder = tmp_path / "many"
     for i in range(150):
         paint(folder / f"{i:03d}.png", ["red", "green", "blue"][i % 3], shade=1, size=(10 + i, 10))
@@ -328,7 +275,7 @@ def test_killed_while_indexing_is_usable_and_goes_on(opened, paint, tmp_path, mo
     done = len(library)
     assert 0 < done < 150
     assert len(library.search("red", k=1000)) == done
-    counted = encoded(model, monkeypatch)
+    counted = encoded(model)
     assert len(library.sync().added) == 150 - done
     assert sum(counted) == 150 - done
     stored = library._reading().entries([f"{i:03d}.png" for i in range(150)])
@@ -396,63 +343,6 @@ def test_a_known_file_that_cannot_be_opened_now_stays_as_it_was(opened, photos, 
 
 def _raise(error):
     raise error
-
-
-@pytest.mark.parametrize("group", [1, 2, 256])
-def test_contents_that_wander_in_a_ring_cost_no_encoding(opened, photos, model, monkeypatch, group):
-    """Each name gets the content of the next, group by group: what a name has lost is still had."""
-    monkeypatch.setattr(sync_module, "GROUP", group)
-    library = opened(photos)
-    library.sync()
-    counted = encoded(model, monkeypatch)
-    names = ["a/blue.png", "a/red.png", "b/green.png", "b/white.png", "top.png"]
-    contents = [(photos / name).read_bytes() for name in names]
-    for number, name in enumerate(names):
-        (photos / name).write_bytes(contents[(number + 1) % 5])
-        os.utime(photos / name, ns=(number, number))
-    assert sorted(library.sync().changed) == names
-    assert counted == []
-    for number, name in enumerate(names):
-        assert library.search(str(photos / name), k=1)[0].key == name
-        assert library.search(str(photos / name), k=1)[0].score == pytest.approx(1, abs=1e-5), number
-
-
-def test_a_broken_picture_in_the_place_of_a_content_that_moved(opened, photos, model, monkeypatch):
-    monkeypatch.setattr(sync_module, "GROUP", 1)
-    library = opened(photos)
-    library.sync()
-    counted = encoded(model, monkeypatch)
-    (photos / "a" / "red.png").rename(photos / "z.png")
-    (photos / "a" / "red.png").write_bytes(b"no picture")
-    report = library.sync()
-    assert ([key for key, _ in report.failed], report.added) == (["a/red.png"], ["z.png"])
-    assert (counted, best(library, "red")) == ([], "z.png")
-
-
-def test_two_alike_are_both_moved(opened, photos):
-    (photos / "a" / "twin.png").write_bytes((photos / "a" / "red.png").read_bytes())
-    library = opened(photos)
-    library.sync()
-    (photos / "a").rename(photos / "z")
-    report = library.sync()
-    moved = [(f"a/{name}.png", f"z/{name}.png") for name in ("blue", "red", "twin")]
-    assert (report.moved, report.added, report.removed) == (moved, [], [])
-
-
-def test_new_columns_reach_every_picture_also_in_later_groups(opened, photos, model, monkeypatch):
-    monkeypatch.setattr(sync_module, "GROUP", 2)
-    library = opened(photos)
-    library.sync()
-    counted = encoded(model, monkeypatch)
-    names = ["a/blue.png", "a/red.png", "b/green.png", "b/white.png", "top.png"]
-    (photos / "bad.jpg").write_bytes(b"no picture")
-    library.sync()
-    rows = "".join(f"{name},{number}\n" for number, name in enumerate(names))
-    (photos / "metadata.csv").write_text(f"file,price\n{rows}bad.jpg,9\n")
-    assert sorted(library.sync().changed) == names
-    assert {hit.key: hit.meta["price"] for hit in library.search("red")} == {n: i for i, n in enumerate(names)}
-    assert all(library.search(str(photos / name), k=1)[0].key == name for name in names)
-    assert sum(counted) == len(names)  # the queries; no picture of the library
 
 
 def test_broken_rows_of_a_table_are_reported_whenever_it_is_read(opened, photos, tmp_path):
