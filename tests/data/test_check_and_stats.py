@@ -9,7 +9,7 @@ from PIL import Image
 
 from wordsight.data import near_duplicates
 from wordsight.data.check import Limits, check
-from wordsight.data.near_duplicates import Look, equal_groups, look, near_groups
+from wordsight.data.near_duplicates import PerceptualHash, equal_groups, near_groups, perceptual_hash
 from wordsight.data.source import open_source
 from wordsight.data.stats import stats
 
@@ -99,16 +99,16 @@ def ramp(values):
 
 
 def test_a_hash_tells_which_field_is_brighter_than_its_left_neighbour():
-    assert look(ramp(range(0, 90, 10))).bits == 2**64 - 1
-    assert look(ramp(range(90, 0, -10))).bits == 0
-    assert look(ramp([0, 10, 0, 10, 0, 10, 0, 10, 0])).bits == int("10101010" * 8, 2)
-    assert look(ramp([200] * 9)).bits == 0
-    assert look(ramp([255, 0, 0, 0, 0, 0, 0, 0, 255])).bits == int("00000001" * 8, 2)
-    assert look(ramp([7] * 9)).thumb.tolist() == [7] * 768
+    assert perceptual_hash(ramp(range(0, 90, 10))).bits == 2**64 - 1
+    assert perceptual_hash(ramp(range(90, 0, -10))).bits == 0
+    assert perceptual_hash(ramp([0, 10, 0, 10, 0, 10, 0, 10, 0])).bits == int("10101010" * 8, 2)
+    assert perceptual_hash(ramp([200] * 9)).bits == 0
+    assert perceptual_hash(ramp([255, 0, 0, 0, 0, 0, 0, 0, 255])).bits == int("00000001" * 8, 2)
+    assert perceptual_hash(ramp([7] * 9)).thumb.tolist() == [7] * 768
 
 
 def looks(*pairs):
-    return [Look(bits, np.full(768, level, np.uint8)) for bits, level in pairs]
+    return [PerceptualHash(bits, np.full(768, level, np.uint8)) for bits, level in pairs]
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_limits(values, good, sound):
 def test_lines():
     one = an_agreement(mean=0.99912345, worst=0.99, centred_mean=0.5, centred_worst=0.25, kept=("a", "b"))
     assert one.line() == (
-        "image int8: cosine to PyTorch fp32 mean 0.999123 worst 0.990000, mean row subtracted 0.500000 / 0.250000, "
+        "image int8: cosine to PyTorch fp32 mean 0.999123 worst 0.990000, mean embedding subtracted 0.500000 / 0.250000, "
         "largest difference 5.0e-01, over 16 inputs; kept in fp32: a, b"
     )
     assert replace(one, kept=()).line().endswith("over 16 inputs")
