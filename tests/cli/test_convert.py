@@ -9,8 +9,10 @@ from wordsight.cli import convert
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.shapes import shapes
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
@@ -23,8 +25,8 @@ def model(tmp_path):
     spec = ModelSpec(
         "tiny",
         width=16,
-        image=ImageTowerSpec(size=16, width=16, layers=1, heads=1, patch=8),
-        text=TextTowerSpec(width=16, layers=1, heads=1, context_length=8),
+        image=VitSpec(size=16, width=16, layers=1, heads=1, patch=8),
+        text=ClipTextSpec(width=16, layers=1, heads=1, context_length=8),
         preprocess=PreprocessSpec(size=16),
         tokenizer=TokenizerSpec(context_length=8),
     )
@@ -73,8 +75,8 @@ def test_an_unknown_format_is_said(model, tmp_path):
 @pytest.fixture
 def public(tmp_path, monkeypatch):
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
-    image = ImageTowerSpec(size=32, width=64, layers=1, heads=1, patch=16)
-    spec = ModelSpec("small", 16, image, TextTowerSpec(width=64, layers=1, heads=1))
+    image = VitSpec(size=32, width=64, layers=1, heads=1, patch=16)
+    spec = ModelSpec("small", 16, image, ClipTextSpec(width=64, layers=1, heads=1))
     draw = np.random.default_rng(0)
     state = {name: draw.normal(0, 0.02, shape).astype(np.float16) for name, shape in shapes(spec).items()}
     extras = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}

@@ -13,7 +13,8 @@ from PIL import Image
 
 from wordsight.cli.main import main
 from wordsight.engines.fake import COLOURS
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.timm.spec import TimmSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.folder import save_checkpoint
 
@@ -203,7 +204,7 @@ def test_models_lists_and_shows(capsys, tmp_path):
 
 
 def test_a_tower_of_another_package_is_shown_without_what_describes_our_own(capsys, tmp_path):
-    image = ImageTowerSpec(kind="timm", trunk="convnext_base", options={"projection": "linear"})
+    image = TimmSpec(trunk="convnext_base", options={"projection": "linear"})
     checkpoint = Checkpoint(ModelSpec("x", image=image), {"logit_scale": np.float32(2).reshape(())})
     save_checkpoint(checkpoint, tmp_path / "model")
     status, out, _ = say(capsys, "models", "show", tmp_path / "model")

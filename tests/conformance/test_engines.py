@@ -11,7 +11,9 @@ from wordsight.engines.parity import some_images, some_texts
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.folder import save_model
 
 
@@ -21,8 +23,8 @@ def folder(tmp_path_factory):
     spec = ModelSpec(
         "tiny",
         width=24,
-        image=ImageTowerSpec(size=32, width=32, layers=2, heads=2, patch=8),
-        text=TextTowerSpec(context_length=16, vocabulary_size=49408, width=32, layers=2, heads=2),
+        image=VitSpec(size=32, width=32, layers=2, heads=2, patch=8),
+        text=ClipTextSpec(context_length=16, vocabulary_size=49408, width=32, layers=2, heads=2),
         preprocess=PreprocessSpec(size=32),
         tokenizer=TokenizerSpec(context_length=16),
     )

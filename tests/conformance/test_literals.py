@@ -21,7 +21,7 @@ from wordsight.text.clean import _CLEANERS
 from wordsight.text.open import TOKENIZERS
 from wordsight.towers.graph import precision
 from wordsight.towers.parts import blocks
-from wordsight.towers.spec import Activation
+from wordsight.towers.tower_spec import Activation
 from wordsight.train import schedule
 from wordsight.train.config import TrainConfig
 

@@ -10,14 +10,18 @@ from wordsight.engines.export import export
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.folder import save_model
 
 SPEC = ModelSpec(
     "tiny",
     width=24,
-    image=ImageTowerSpec(size=16, width=32, layers=2, heads=2, patch=8),
-    text=TextTowerSpec(context_length=40, vocabulary_size=600, width=32, layers=2, heads=2),
+    image=VitSpec(size=16, width=32, layers=2, heads=2, patch=8),
+    text=ClipTextSpec(context_length=40, vocabulary_size=600, width=32, layers=2, heads=2),
     preprocess=PreprocessSpec(size=16),
     tokenizer=TokenizerSpec(vocabulary="own", vocabulary_size=600, context_length=40),
 )
@@ -59,7 +63,7 @@ def plain(exported):
 @pytest.fixture
 def convolutions(tmp_path):
     """A folder with a tiny ResNet's weights only."""
-    image = ImageTowerSpec(kind="resnet", size=32, width=8, heads=4, stages=(1, 1, 1, 1))
+    image = ResNetSpec(size=32, width=8, heads=4, stages=(1, 1, 1, 1))
     spec = replace(SPEC, image=image, preprocess=PreprocessSpec(size=32))
     save_model(build(spec).eval(), tmp_path / "convolutions", merges=MERGES)
     return tmp_path / "convolutions"
@@ -82,9 +86,9 @@ SIGLIP = replace(
     loss="sigmoid",
     bias=-10.0,
 )
-EVA = replace(
-    SPEC.image, kind="eva", rotary="eva", mlp="swiglu", inner_norm=True, activation="silu", patch_bias=True,
-    pre_norm=False, projection="linear", attention_bias="no_key", size=32,
+EVA = EvaSpec(
+    size=32, width=32, layers=2, heads=2, patch=8, rotary="eva", mlp="swiglu", inner_norm=True, activation="silu",
+    projection="linear",
 )  # fmt: skip
 FAMILIES = {
     "pictures of every shape, sigmoid": SIGLIP,

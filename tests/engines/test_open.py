@@ -16,6 +16,7 @@ from wordsight.engines.open import open_engine
 from wordsight.engines.openvino_engine import OpenVinoEngine
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
+from wordsight.towers.timm.spec import TimmSpec
 from wordsight.weights.folder import read_model_manifest
 
 
@@ -125,7 +126,7 @@ def test_auto_without_anything_names_the_cure(plain, monkeypatch, absent, cure):
 def test_towers_of_another_package_name_its_extra(plain, monkeypatch):
     without(monkeypatch, "torch")
     manifest = read_model_manifest(plain)
-    image = replace(manifest.spec.image, kind="timm", trunk="convnext_atto")
+    image = TimmSpec(size=manifest.spec.image.size, trunk="convnext_atto")
     monkeypatch.setattr(
         opening,
         "read_model_manifest",

@@ -11,11 +11,15 @@ from wordsight.engines.torch_engine import TorchEngine
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.graph import operators
 from wordsight.towers.graph.write import Source, build_graph, write_graph
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 
-VIT = ImageTowerSpec(size=32, width=64, layers=2, heads=2, patch=8)
+VIT = VitSpec(size=32, width=64, layers=2, heads=2, patch=8)
 SIGLIP = replace(
     VIT,
     width=40,
@@ -28,10 +32,8 @@ SIGLIP = replace(
     activation="gelu_tanh",
     epsilon=1e-6,
 )
-EVA = replace(
-    VIT, kind="eva", patch_bias=True, pre_norm=False, projection="linear", attention_bias="no_key", epsilon=1e-6
-)
-RESNET = ImageTowerSpec(kind="resnet", size=64, width=8, heads=4, stages=(1, 2, 1, 1))
+EVA = EvaSpec(size=32, width=64, layers=2, heads=2, patch=8, projection="linear", epsilon=1e-6)
+RESNET = ResNetSpec(size=64, width=8, heads=4, stages=(1, 2, 1, 1))
 IMAGES = {
     "class token": VIT,
     "quick gelu": replace(VIT, activation="quick_gelu"),
@@ -58,7 +60,7 @@ IMAGES = {
     "eva, after the branches": replace(EVA, norm_order="post", layer_scale=True, pool="mean"),
     "eva, rms": replace(EVA, norm="rms", attention_bias="none", pool="mean_all", projection="matrix", layer_scale=True),
 }
-TEXT = TextTowerSpec(context_length=12, vocabulary_size=600, width=48, layers=3, heads=3)
+TEXT = ClipTextSpec(context_length=12, vocabulary_size=600, width=48, layers=3, heads=3)
 TOKENS = TokenizerSpec(vocabulary="own", vocabulary_size=600, context_length=12)
 
 

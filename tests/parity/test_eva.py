@@ -13,7 +13,7 @@ from timm.models import _registry
 from timm.models import eva as timm_eva
 
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
-from wordsight.towers.spec import hidden_width
+from wordsight.towers.tower_spec import hidden_width
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles

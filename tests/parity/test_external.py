@@ -16,9 +16,12 @@ from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.shapes import shapes
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.timm.spec import TimmSpec
 from wordsight.towers.transformers.options import IMAGE_FIELDS, TEXT_FIELDS, full_config, text_options
+from wordsight.towers.transformers.spec import TransformersImageSpec
 from wordsight.towers.transformers.text import TransformersTextTower
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import format as openclip
@@ -196,7 +199,7 @@ DIRECT = [
 ]
 
 
-IMAGE = ImageTowerSpec(size=8, patch=8, width=8, layers=0, heads=1)
+IMAGE = VitSpec(size=8, patch=8, width=8, layers=0, heads=1)
 IMAGE_STATE = {
     name: np.zeros(shape, np.float32)
     for name, shape in shapes(ModelSpec("x", 24, IMAGE)).items()
@@ -355,12 +358,12 @@ def test_what_open_clip_has_no_place_for():
     for options in ({"pooler": "last"}, {"projection_bias": True}, {"name": ""}, {"pooling_layer": True}):
         with pytest.raises(UsageError, match="open_clip has no place"):
             transformers_text.text_cfg(replace(spec, options=spec.options | options))
-    image = ImageTowerSpec(kind="timm", trunk="convnext_base", options={"arguments": {"patch_drop_rate": 0.5}})
+    image = TimmSpec(trunk="convnext_base", options={"arguments": {"patch_drop_rate": 0.5}})
     assert timm_tower.image_cfg(image)["patch_dropout"] == 0.5
     with pytest.raises(UsageError, match="cannot be told depths"):
         timm_tower.image_cfg(replace(image, options={"arguments": {"depths": [1, 1, 1, 1]}}))
     with pytest.raises(UsageError, match="no image tower of kind 'transformers'"):
-        timm_tower.image_cfg(ImageTowerSpec(kind="transformers", trunk="align_vision_model"))
+        timm_tower.image_cfg(TransformersImageSpec(trunk="align_vision_model"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from transformers import AutoTokenizer
 
 from wordsight.base.errors import FormatError
 from wordsight.text.open import open_tokenizer
-from wordsight.towers.spec import ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.huggingface.read_tokenizer import read_tokenizer
 from wordsight.weights.formats.huggingface.write_tokenizer import tokenizer_files
@@ -34,8 +35,8 @@ HARD = [
 
 def text_of(layout, size):
     if layout == "clip":
-        return TextTowerSpec(vocabulary_size=size, context_length=12, end_id=size - 1)
-    return TextTowerSpec(vocabulary_size=size, context_length=12, mask="none", pool="last", projection="linear")
+        return ClipTextSpec(vocabulary_size=size, context_length=12, end_id=size - 1)
+    return ClipTextSpec(vocabulary_size=size, context_length=12, mask="none", pool="last", projection="linear")
 
 
 def their_tokens(folder, layout):

@@ -14,7 +14,7 @@ from openclip_side import TEXT, VISION, both_ways, folder_of, make, ours, theirs
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.images.spec import PreprocessSpec
-from wordsight.towers.spec import TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip import format as openclip
 from wordsight.weights.formats.openclip import timm_vit as openclip_timm
@@ -291,7 +291,7 @@ def test_siglips_vocabularies_fill_up_with_their_end(size, pad, tmp_path):
     (tmp_path / "tokenizer_config.json").unlink()
     (tmp_path / "x.pt").touch()
     cfg = TextCfg(vocab_size=size, hf_tokenizer_name="x", tokenizer_kwargs={"clean": "canonicalize"})
-    text = TextTowerSpec(vocabulary_size=size, mask="none", pool="last")
+    text = ClipTextSpec(vocabulary_size=size, mask="none", pool="last")
     assert read_tokenizer(CheckpointFiles(tmp_path), cfg, text)[0].pad_id == pad
 
 

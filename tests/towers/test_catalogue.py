@@ -7,6 +7,7 @@ import pytest
 from wordsight.base.errors import ConfigError
 from wordsight.towers import count
 from wordsight.towers.catalogue import architecture, names
+from wordsight.towers.resnet.spec import ResNetSpec
 
 ORIGINALS = {"ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-L-14-336", "RN50", "RN101", "RN50x4", "RN50x16", "RN50x64"}
 # parameters in millions as published for these towers
@@ -22,7 +23,7 @@ def test_the_catalogue_holds_the_originals_and_small_towers():
     for name in ORIGINALS:
         spec = architecture(name)
         assert spec.name == name
-        assert spec.text.activation == spec.image.activation == "quick_gelu" or spec.image.kind == "resnet"
+        assert isinstance(spec.image, ResNetSpec) or spec.image.activation == "quick_gelu"
         assert spec.text.activation == "quick_gelu"
         assert (spec.tokenizer.vocabulary, spec.text.context_length, spec.text.vocabulary_size) == ("clip", 77, 49408)
 

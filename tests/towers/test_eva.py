@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 import torch
 
+from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError
+from wordsight.towers.eva.angles import eva_angles
 from wordsight.towers.eva.module import EvaTransformer
-from wordsight.towers.eva.shapes import check_eva
-from wordsight.towers.parts.angles import rotary_angles
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.angles import perception_angles
+from wordsight.towers.vit.spec import VitSpec
 
-EVA = ImageTowerSpec(
-    kind="eva", size=21, patch=7, width=16, heads=2, layers=2, patch_bias=True, pre_norm=False, projection="linear",
-    attention_bias="no_key", mlp_ratio=2.5, epsilon=1e-6,
+EVA = EvaSpec(
+    size=21, patch=7, width=16, heads=2, layers=2, projection="linear", mlp_ratio=2.5, epsilon=1e-6,
 )  # fmt: skip
+PERCEPTION = VitSpec(size=35, patch=7, width=16, heads=2, rotary="perception", pool="mean", class_token=False)
 FORMS = {
     "EVA-01": EVA,
     "EVA-01 with layer scale": dataclasses.replace(EVA, layer_scale=True),
@@ -55,7 +58,7 @@ def attention(state, at, tokens, spec):
         packed = [x + bias for x in packed]
     parts = np.array(packed).reshape(count, 3, spec.heads, size)
     if spec.rotary == "eva":
-        angles = rotary_angles(spec)
+        angles = eva_angles(spec)
         for place in np.ndindex(count, 2, spec.heads):
             parts[place] = turned(parts[place], angles[place[0]])
     out = []
@@ -133,8 +136,10 @@ def test_every_weight_is_trained():
 
 @pytest.mark.parametrize("rotary", ["eva", "perception"])
 def test_scores_depend_on_the_way_from_one_cell_to_the_other(rotary):
-    spec = dataclasses.replace(EVA, size=35, rotary=rotary, rotary_grid=0, class_token=True)
-    angles = rotary_angles(spec)
+    if rotary == "eva":
+        angles = eva_angles(dataclasses.replace(EVA, size=35, rotary=rotary))
+    else:
+        angles = perception_angles(dataclasses.replace(PERCEPTION, class_token=True))
     assert not angles[0].any()
     draw = np.random.default_rng(0)
     query, key = draw.normal(size=(2, 8))
@@ -149,15 +154,14 @@ def test_scores_depend_on_the_way_from_one_cell_to_the_other(rotary):
 
 
 def test_angles_of_the_two_families():
-    eva = rotary_angles(dataclasses.replace(EVA, size=35, rotary="eva", rotary_grid=10))[1:].reshape(5, 5, 8)
+    eva = eva_angles(dataclasses.replace(EVA, size=35, rotary="eva", rotary_grid=10))[1:].reshape(5, 5, 8)
     np.testing.assert_allclose(eva[3, 1], [6, 6, 0.06, 0.06, 2, 2, 0.02, 0.02])  # row, then column, twice as far
-    spec = dataclasses.replace(EVA, size=35, rotary="perception", kind="vit", class_token=False)
-    plain = rotary_angles(spec).reshape(5, 5, 8)
+    plain = perception_angles(PERCEPTION).reshape(5, 5, 8)
     np.testing.assert_allclose(plain[3, 1], [1, 1, 0.01, 0.01, 3, 3, 0.03, 0.03])  # column, then row
-    counted = rotary_angles(dataclasses.replace(spec, class_token=True))[1:].reshape(5, 5, 8)
+    counted = perception_angles(dataclasses.replace(PERCEPTION, class_token=True))[1:].reshape(5, 5, 8)
     np.testing.assert_allclose(counted[3, 1], [2, 2, 0.02, 0.02, 4, 4, 0.04, 0.04])  # from 1
-    with pytest.raises(ConfigError, match="turns nothing"):
-        rotary_angles(EVA)
+    assert eva_angles(EVA) is None
+    assert perception_angles(dataclasses.replace(PERCEPTION, rotary="none")) is None
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,7 @@ def test_angles_of_the_two_families():
      ("projection", "none"), ("patch_bias", False), ("final_norm", "tokens"), ("class_token", False)],
 )  # fmt: skip
 def test_what_the_tower_cannot_be_is_refused(field, value):
-    check_eva(EVA)
+    stated = {"name": "x", "image": to_dict(EVA)}
+    assert from_dict(ModelSpec, stated).image == EVA
     with pytest.raises(ConfigError, match=f"image.{field} = "):
-        check_eva(dataclasses.replace(EVA, **{field: value}))
+        from_dict(ModelSpec, {"name": "x", "image": stated["image"] | {field: value}})

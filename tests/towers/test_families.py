@@ -9,16 +9,21 @@ import math
 import pytest
 import torch
 
+from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
 from wordsight.towers.check import check_spec
-from wordsight.towers.parts.angles import rotary_angles
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec, hidden_width
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.onnx.spec import OnnxImageSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.tower_spec import hidden_width
+from wordsight.towers.vit.angles import perception_angles
+from wordsight.towers.vit.spec import VitSpec
 
-TEXT = TextTowerSpec(context_length=12, vocabulary_size=50, width=16, layers=2, heads=4)
-VIT = ImageTowerSpec(size=18, width=24, layers=2, heads=3, patch=4)  # the last two pixels belong to no patch
+TEXT = ClipTextSpec(context_length=12, vocabulary_size=50, width=16, layers=2, heads=4)
+VIT = VitSpec(size=18, width=24, layers=2, heads=3, patch=4)  # the last two pixels belong to no patch
 PAD, END = 0, 7
 
 
@@ -216,7 +221,7 @@ def plain_image(state, picture, tower):
     x = x + state["visual.positional_embedding"]
     if tower.pre_norm:
         x = norm(state, "visual.ln_pre", x, tower.epsilon)
-    angles = torch.from_numpy(rotary_angles(tower)).float().double() if tower.rotary != "none" else None
+    angles = torch.from_numpy(perception_angles(tower)).float().double() if tower.rotary != "none" else None
     x = blocks(state, "visual.", x, tower, seen=torch.ones(len(x), len(x)).bool(), angles=angles)
     if tower.final_norm == "tokens":
         x = norm(state, "visual.ln_post", x, tower.epsilon)
@@ -325,8 +330,8 @@ def refused(said, **parts):
         ({"pool": "queries", "final_norm": "tokens"}, "image.final_norm = 'tokens' with"),
         ({"pool": "queries", "pool_queries": 0}, "image.pool_queries = 0"),
         ({"pool": "queries", "heads": 3}, "width = 10 .*image.pool_heads"),
-        ({"pool": "mean_all"}, "image.pool = 'mean_all' with"),
-        ({"rotary": "eva"}, "image.rotary = 'eva' with"),
+        ({"pool": "mean_all"}, "image.pool = 'mean_all'"),
+        ({"rotary": "eva"}, "image.rotary = 'eva'"),
         ({"rotary": "perception", "heads": 4}, r"image.width / image.heads = 6"),
         ({"mlp": "swiglu"}, "image.mlp = 'swiglu' with"),
         ({"norm": "rms"}, "image.norm = 'rms' with"),
@@ -334,11 +339,15 @@ def refused(said, **parts):
         ({"stem": "tiered", "patch": 6}, "image.patch = 6 is not a multiple"),
         ({"stem": "tiered", "patch": 16, "size": 32, "stem_padding": 2}, "image.stem_padding = 2"),
         ({"stem_padding": 1}, "image.stem_padding = 1 with"),
-        ({"kind": "onnx"}, 'kind "onnx" has no weights'),
     ],
 )
 def test_image_towers_that_cannot_be(changes, said):
-    refused(said, image=dataclasses.replace(VIT, **changes))
+    with pytest.raises(ConfigError, match=said):
+        check_spec(from_dict(ModelSpec, to_dict(spec_of(VIT)) | {"image": to_dict(VIT) | changes}))
+
+
+def test_a_finished_graph_is_not_built():
+    refused('kind "onnx" has no weights', image=OnnxImageSpec(size=18))
 
 
 @pytest.mark.parametrize(

@@ -10,22 +10,17 @@ from wordsight.base.errors import UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.features import image_states, text_states
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.towers.stand_in import ImageStandIn, TextStandIn
+from wordsight.towers.vit.spec import VitSpec
 
-TEXT = TextTowerSpec(context_length=9, vocabulary_size=40, width=24, layers=3, heads=2)
-VIT = ImageTowerSpec(size=32, width=24, layers=3, heads=2, patch=8)
-EVA = dataclasses.replace(
-    VIT,
-    kind="eva",
-    patch_bias=True,
-    pre_norm=False,
-    projection="linear",
-    rotary="eva",
-    attention_bias="no_key",
-    mlp="swiglu",
-)
+TEXT = ClipTextSpec(context_length=9, vocabulary_size=40, width=24, layers=3, heads=2)
+VIT = VitSpec(size=32, width=24, layers=3, heads=2, patch=8)
+EVA = EvaSpec(size=32, width=24, layers=3, heads=2, patch=8, projection="linear", rotary="eva", mlp="swiglu")
 IMAGES = {
     "class token": VIT,
     "mean, class token beside": dataclasses.replace(VIT, pool="mean", class_token=True),
@@ -33,7 +28,7 @@ IMAGES = {
     "queries": dataclasses.replace(VIT, pool="queries", class_token=True, pool_queries=3),
     "perception": dataclasses.replace(VIT, rotary="perception", pool="attention", final_norm="tokens"),
     "eva": EVA,
-    "resnet": ImageTowerSpec(kind="resnet", size=64, width=8, heads=4, stages=(1, 2, 1, 1)),
+    "resnet": ResNetSpec(size=64, width=8, heads=4, stages=(1, 2, 1, 1)),
 }
 
 

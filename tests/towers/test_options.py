@@ -4,19 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, MissingExtra
 from wordsight.towers.build import build
 from wordsight.towers.check import check_spec
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.towers.timm.module import TimmImageTower
+from wordsight.towers.timm.spec import TimmSpec
 from wordsight.towers.transformers.options import IMAGE_FIELDS, TEXT_FIELDS, full_config
+from wordsight.towers.transformers.spec import TransformersTextSpec
 from wordsight.towers.transformers.text import TransformersTextTower
 
-TIMM = ImageTowerSpec(kind="timm", trunk="test_convnext", options={"projection": "linear"})
+TIMM = TimmSpec(trunk="test_convnext", options={"projection": "linear"})
 BERT = TEXT_FIELDS["bert"] | {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 40}
-TEXT = TextTowerSpec(
-    kind="transformers", trunk="bert", vocabulary_size=40, options={"config": BERT, "projection": "linear"}
-)
+TEXT = TransformersTextSpec(trunk="bert", vocabulary_size=40, options={"config": BERT, "projection": "linear"})
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ TEXT = TextTowerSpec(
 )
 def test_image_towers_that_cannot_be_built(change, message):
     with pytest.raises(ConfigError, match=message):
-        check_spec(ModelSpec("x", image=replace(TIMM, **change)))
+        check_spec(from_dict(ModelSpec, {"name": "x", "image": {**to_dict(TIMM), **change}}))
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,15 @@ import torch
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 
-TEXT = TextTowerSpec(context_length=12, vocabulary_size=50, width=16, layers=3, heads=4, activation="quick_gelu")
+TEXT = ClipTextSpec(context_length=12, vocabulary_size=50, width=16, layers=3, heads=4, activation="quick_gelu")
 TOKENIZER = TokenizerSpec(vocabulary="own", vocabulary_size=50, context_length=12)
-VIT = ImageTowerSpec(size=16, width=24, layers=2, heads=3, patch=4, activation="quick_gelu")
-RESNET = ImageTowerSpec(kind="resnet", size=64, width=8, heads=4, stages=(2, 1, 2, 1))
+VIT = VitSpec(size=16, width=24, layers=2, heads=3, patch=4, activation="quick_gelu")
+RESNET = ResNetSpec(size=64, width=8, heads=4, stages=(2, 1, 2, 1))
 
 
 def spec_of(image, text=TEXT):

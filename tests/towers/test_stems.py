@@ -3,13 +3,13 @@
 import torch
 import torch.nn.functional as F
 
-from wordsight.towers.spec import ImageTowerSpec
 from wordsight.towers.vit.module import VisionTransformer
+from wordsight.towers.vit.spec import VitSpec
 
 
 def test_the_tiered_stem():
     torch.manual_seed(0)
-    spec = ImageTowerSpec(stem="tiered", stem_padding=1, size=32, patch=16, width=24, layers=1, heads=2)
+    spec = VitSpec(stem="tiered", stem_padding=1, size=32, patch=16, width=24, layers=1, heads=2)
     tower = VisionTransformer(spec, 20).double()
     state, picture = tower.state_dict(), torch.randn(3, 32, 32, dtype=torch.float64)
 

@@ -6,18 +6,22 @@ import math
 import pytest
 import torch
 
+from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
 from wordsight.towers.catalogue import architecture
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 
 SMALL = ModelSpec(
     "small",
     width=32,
-    image=ImageTowerSpec(size=32, width=64, layers=2, heads=2, patch=8, stem="conv", pool="mean", positions="sincos"),
-    text=TextTowerSpec(context_length=20, vocabulary_size=60, width=32, layers=2, heads=2),
+    image=VitSpec(size=32, width=64, layers=2, heads=2, patch=8, stem="conv", pool="mean", positions="sincos"),
+    text=ClipTextSpec(context_length=20, vocabulary_size=60, width=32, layers=2, heads=2),
     preprocess=PreprocessSpec(size=32),
     tokenizer=TokenizerSpec(vocabulary="own", vocabulary_size=60, context_length=20),
 )
@@ -144,8 +148,8 @@ def test_the_seed_decides_the_weights():
 
 def test_initial_deviations_are_those_of_clip():
     torch.manual_seed(0)
-    image = ImageTowerSpec(kind="resnet", size=32, width=8, heads=4, stages=(1, 2, 1, 1))
-    text = TextTowerSpec(context_length=64, vocabulary_size=512, width=128, layers=8, heads=2)
+    image = ResNetSpec(size=32, width=8, heads=4, stages=(1, 2, 1, 1))
+    text = ClipTextSpec(context_length=64, vocabulary_size=512, width=128, layers=8, heads=2)
     tokens = TokenizerSpec(vocabulary="own", vocabulary_size=512, context_length=64)
     spec = ModelSpec("t", width=96, image=image, text=text, preprocess=PreprocessSpec(size=32), tokenizer=tokens)
     towers = build(spec)
@@ -236,8 +240,6 @@ def test_pixels_of_another_size_and_too_long_texts_are_refused(towers):
         ("image", {"patch": 64, "stem": "patch"}, "image.size = 32 with image.patch = 64"),
         ("image", {"size": 48, "patch": 12}, "image.patch = 12 with a conv stem"),
         ("image", {"size": 64}, "preprocess.size = 32 but image.size = 64"),
-        ("image", {"kind": "resnet"}, "four stages"),
-        ("image", {"stages": (1, 1, 1, 1)}, "stages .* in a vit"),
         ("image", {"drop_path": 1.0}, "drop_path = 1.0"),
         ("text", {"heads": 0}, "text.heads a value above 0"),
         ("text", {"vocabulary_size": 61}, "tokenizer.vocabulary_size = 60 but text.vocabulary_size = 61"),
@@ -248,6 +250,22 @@ def test_parts_that_do_not_fit_are_refused_by_name(part, changes, said):
     spec = dataclasses.replace(SMALL, **{part: dataclasses.replace(getattr(SMALL, part), **changes)})
     with pytest.raises(ConfigError, match=said):
         build(spec)
+
+
+def test_a_field_of_another_family_is_refused_unless_it_says_what_is_so_anyway():
+    stated = to_dict(SMALL)
+    assert from_dict(ModelSpec, stated | {"image": stated["image"] | {"stages": [], "norm": "layer"}}) == SMALL
+    for changes, said in (
+        ({"stages": [1, 1, 1, 1]}, r'image.stages = \[1, 1, 1, 1\] with image.kind = "vit"'),
+        ({"norm": "rms"}, "image.norm = 'rms' with image.kind = \"vit\""),
+        ({"stage": 1}, "unknown key image.stage"),
+        ({"kind": "vits"}, "image.kind = 'vits'"),
+        ({"kind": ["vit"]}, "image.kind = "),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            from_dict(ModelSpec, stated | {"image": stated["image"] | changes})
+    with pytest.raises(ConfigError, match="four stages"):
+        build(dataclasses.replace(SMALL, image=ResNetSpec(size=32)))
 
 
 def test_bias_and_loss_have_to_agree():

@@ -10,6 +10,7 @@ from wordsight.base.errors import UsageError
 from wordsight.engines.torch_engine import choose_device
 from wordsight.towers.build import build
 from wordsight.towers.catalogue import architecture
+from wordsight.towers.tower import of_patches
 from wordsight.train.average import Average
 from wordsight.train.bag_of_words import BagOfWordsHead, bag_of_words_targets, rarity_of
 from wordsight.train.config import OptimiserConfig
@@ -99,9 +100,9 @@ def test_the_words_head_reaches_the_image_tower_only(name):
     if name == "tiny-rn-64":
         spec = dataclasses.replace(spec, image=dataclasses.replace(spec.image, width=8, stages=(1, 1, 1, 1), heads=4))
     towers = build(spec)
-    head = BagOfWordsHead(towers, torch.ones(spec.text.vocabulary_size))
+    head = BagOfWordsHead(towers.image_tower, torch.ones(spec.text.vocabulary_size))
     tokens = torch.randint(1, 500, (2, 8))
-    towers.encode_image(torch.randn(2, 3, spec.image.size, spec.image.size))
-    head(tokens).backward()
+    last = towers.last_image_state(torch.randn(2, 3, spec.image.size, spec.image.size))
+    head(of_patches(towers.image_tower, last), tokens).backward()
     assert sum(p.grad.abs().sum() for p in towers.visual.parameters() if p.grad is not None) > 0
     assert towers.token_embedding.weight.grad is None

@@ -7,7 +7,9 @@ import pytest
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, NotFound, WordsightError
+from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.catalogue import architecture
+from wordsight.towers.timm.spec import TimmSpec
 from wordsight.train.config import TrainConfig, check_config, duration
 from wordsight.train.recipe import read_recipe, recipe_names
 
@@ -124,16 +126,15 @@ def test_unknown_recipes_name_the_near_ones(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("part", "kind", "said"),
+    ("part", "other", "said"),
     [
-        ("image", "eva", r"loss\.words = 0\.5 with model\.image\.kind = 'eva'; set loss\.words = 0, or"),
-        ("image", "timm", r"model\.image\.kind = 'timm'; .* to vit or resnet"),
-        ("tokenizer", "sentencepiece", r"model\.tokenizer\.kind = 'sentencepiece'; .* to clip-bpe"),
+        ("image", TimmSpec(), r"loss\.words = 0\.5 with model\.image\.kind = 'timm'; .* to vit or resnet or eva"),
+        ("tokenizer", TokenizerSpec(kind="sentencepiece"), r"model\.tokenizer\.kind = 'sentencepiece'; .* to clip-bpe"),
     ],
 )
-def test_naming_the_words_is_for_towers_whose_tokens_it_knows(recipe, part, kind, said):
+def test_naming_the_words_is_for_towers_whose_tokens_it_knows(recipe, part, other, said):
     config = read_recipe(str(recipe), ["loss.words=0"])
-    model = replace(config.model, **{part: replace(getattr(config.model, part), kind=kind)})
+    model = replace(config.model, **{part: other})
     check_config(replace(config, model=model))
     with pytest.raises(ConfigError, match=said):
         check_config(replace(config, model=model, loss=replace(config.loss, words=0.5)))

@@ -7,15 +7,18 @@ import pytest
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.text.open import open_tokenizer
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.resnet.spec import ResNetSpec
 from wordsight.towers.shapes import shapes
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.folder import save_checkpoint
 from wordsight.weights.formats.table import FORMATS, read_any, write_as
 
-TEXT = TextTowerSpec(width=64, layers=1, heads=1, activation="quick_gelu")
-VIT = ImageTowerSpec(size=32, width=64, layers=1, heads=1, patch=16, activation="quick_gelu")
-RESNET = ImageTowerSpec(kind="resnet", size=32, width=16, stages=(1, 1, 1, 1), heads=8)
+TEXT = ClipTextSpec(width=64, layers=1, heads=1, activation="quick_gelu")
+VIT = VitSpec(size=32, width=64, layers=1, heads=1, patch=16, activation="quick_gelu")
+RESNET = ResNetSpec(size=32, width=16, stages=(1, 1, 1, 1), heads=8)
 WORDS = ["Two RED cats, on green_grass!", "!", "shoe! " * 100, "", "Ünïcode dog's 22"]
 
 

@@ -10,14 +10,16 @@ import torch
 from wordsight.base.errors import FormatError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.build import build
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.folder import load_towers, save_model, verify
 
 
 @pytest.fixture
 def folder(tmp_path):
-    image = ImageTowerSpec(size=32, width=16, layers=1, heads=1, patch=16)
-    text = TextTowerSpec(width=16, layers=1, heads=1)
+    image = VitSpec(size=32, width=16, layers=1, heads=1, patch=16)
+    text = ClipTextSpec(width=16, layers=1, heads=1)
     save_model(build(ModelSpec("small", 16, image, text, PreprocessSpec(size=32))), tmp_path / "model")
     return tmp_path / "model"
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from wordsight.base.errors import StorageError, UnknownModel
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.shapes import shapes
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights import find
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.find import find_model
@@ -20,8 +22,8 @@ from wordsight.weights.formats import table
 
 def write_openai(path):
     """A small file of OpenAI's layout, with the published vocabulary."""
-    image = ImageTowerSpec(size=32, width=64, layers=1, heads=1, patch=16)
-    spec = ModelSpec("tiny", 16, image, TextTowerSpec(width=64, layers=1, heads=1))
+    image = VitSpec(size=32, width=64, layers=1, heads=1, patch=16)
+    spec = ModelSpec("tiny", 16, image, ClipTextSpec(width=64, layers=1, heads=1))
     draw = np.random.default_rng(0)
     state = {name: draw.normal(0, 0.02, shape).astype(np.float16) for name, shape in shapes(spec).items()}
     extras = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}

@@ -13,7 +13,11 @@ from wordsight.base.errors import FormatError, NotFound, ShapeMismatch, StorageE
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.build import build
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.onnx.spec import OnnxImageSpec, OnnxTextSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights import folder as folder_module
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.fingerprint import fingerprint, read_tensors
@@ -32,8 +36,8 @@ from wordsight.weights.folder import (
 SPEC = ModelSpec(
     "small",
     width=16,
-    image=ImageTowerSpec(kind="resnet", size=32, width=4, heads=4, stages=(1, 1, 1, 1)),
-    text=TextTowerSpec(context_length=10, vocabulary_size=40, width=16, layers=1, heads=2),
+    image=ResNetSpec(size=32, width=4, heads=4, stages=(1, 1, 1, 1)),
+    text=ClipTextSpec(context_length=10, vocabulary_size=40, width=16, layers=1, heads=2),
     preprocess=PreprocessSpec(size=32, mean=(0.5, 0.5, 0.5)),
     tokenizer=TokenizerSpec(vocabulary="own", vocabulary_size=40, context_length=10),
 )
@@ -77,7 +81,7 @@ def test_loaded_towers_can_learn_without_changing_the_file(folder):
 
 
 def test_fixed_positions_are_made_again_not_stored(tmp_path):
-    image = ImageTowerSpec(size=32, width=16, layers=1, heads=2, patch=16, stem="conv", pool="mean", positions="sincos")
+    image = VitSpec(size=32, width=16, layers=1, heads=2, patch=16, stem="conv", pool="mean", positions="sincos")
     image = dataclasses.replace(image, width=64)
     towers = build(dataclasses.replace(SPEC, image=image)).eval()
     save_model(towers, tmp_path / "m", merges=MERGES)
@@ -175,7 +179,7 @@ def test_finished_graphs_take_the_place_of_weights(tmp_path):
         (tmp_path / tower).mkdir()
         (tmp_path / tower / f"{tower}.onnx").write_bytes(f"graph of {tower}".encode())
     (tmp_path / "text" / "text.onnx.data").write_bytes(b"large tensors")
-    image, text = ImageTowerSpec(kind="onnx", size=32), TextTowerSpec(kind="onnx", context_length=10)
+    image, text = OnnxImageSpec(size=32), OnnxTextSpec(context_length=10)
     spec = ModelSpec(
         "graphs",
         16,

@@ -15,8 +15,10 @@ import pytest
 
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.shapes import shapes
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.formats.table import write_as
 
@@ -64,8 +66,8 @@ def lying(values):
 
 def written(folder, name):
     """A small model as the format writes it."""
-    image = ImageTowerSpec(size=32, width=64, layers=1, heads=1, patch=16, activation="quick_gelu")
-    text = TextTowerSpec(width=64, layers=1, heads=1, activation="quick_gelu")
+    image = VitSpec(size=32, width=64, layers=1, heads=1, patch=16, activation="quick_gelu")
+    text = ClipTextSpec(width=64, layers=1, heads=1, activation="quick_gelu")
     vocabulary = {}
     tokenizer = TokenizerSpec()
     if name == "huggingface":  # whose tokenizer is read anew each time: a small one

@@ -8,15 +8,22 @@ import pytest
 from wordsight.base.errors import ConfigError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.onnx.spec import OnnxImageSpec
 from wordsight.towers.parts.resize import RULES, resize_grid, resize_line
+from wordsight.towers.resnet.spec import ResNetSpec
 from wordsight.towers.shapes import shapes
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.timm.spec import TimmSpec
 from wordsight.towers.transformers.options import TEXT_FIELDS
+from wordsight.towers.transformers.spec import TransformersTextSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.resize import resize_checkpoint
 
-TEXT = TextTowerSpec(context_length=9, vocabulary_size=40, width=16, layers=1, heads=2)
-VIT = ImageTowerSpec(size=32, width=16, layers=1, heads=2, patch=8)
+TEXT = ClipTextSpec(context_length=9, vocabulary_size=40, width=16, layers=1, heads=2)
+VIT = VitSpec(size=32, width=16, layers=1, heads=2, patch=8)
 
 
 def checkpoint(image=VIT, text=TEXT, family="openclip", **preprocess):
@@ -36,23 +43,17 @@ def checkpoint(image=VIT, text=TEXT, family="openclip", **preprocess):
 IMAGES = {
     "visual.positional_embedding": [VIT, dataclasses.replace(VIT, pool="attention", class_token=False)],
     "visual.pos_embed": [
-        ImageTowerSpec(
-            kind="eva",
+        EvaSpec(
             size=32,
             width=16,
             layers=1,
             heads=2,
             patch=8,
-            patch_bias=True,
-            pre_norm=False,
-            attention_bias="no_key",
             projection="linear",
             rotary="eva",
         )
     ],
-    "visual.attnpool.positional_embedding": [
-        ImageTowerSpec(kind="resnet", size=64, width=8, heads=4, stages=(1, 1, 1, 1))
-    ],
+    "visual.attnpool.positional_embedding": [ResNetSpec(size=64, width=8, heads=4, stages=(1, 1, 1, 1))],
 }
 CASES = [(name, image) for name, images in IMAGES.items() for image in images]
 
@@ -74,7 +75,7 @@ def test_only_the_positions_change_and_everything_fits(name, image, family):
     side = int((len(table) - extra) ** 0.5) * 2
     expected = resize_grid(table, side, extra=extra, rule=RULES.get(family, RULES["openclip"]))
     assert np.array_equal(new.reshape(expected.shape), expected)
-    if image.rotary == "eva":
+    if isinstance(image, EvaSpec):
         assert spec.image.rotary_grid == 4
         assert resize_checkpoint(resized, size=96).spec.image.rotary_grid == 4
 
@@ -116,17 +117,17 @@ def test_what_cannot_be_resized_is_said():
     with pytest.raises(ConfigError, match=r"any shape") as caught:
         resize_checkpoint(given, size=64)
     assert "preprocess.max_patches" in caught.value.cure
-    finished = dataclasses.replace(given.spec, image=dataclasses.replace(VIT, kind="onnx"))
+    finished = dataclasses.replace(given.spec, image=OnnxImageSpec(size=32))
     with pytest.raises(ConfigError, match='kind "onnx"'):
         resize_checkpoint(dataclasses.replace(given, spec=finished), size=64)
     with pytest.raises(ConfigError, match=r"image\.size = 4 "):
         resize_checkpoint(checkpoint(), size=4)
 
 
-CONV = ImageTowerSpec(kind="timm", trunk="test_convnext", size=64, options={"pool": "avg"})
+CONV = TimmSpec(trunk="test_convnext", size=64, options={"pool": "avg"})
 CONFIG = TEXT_FIELDS["roberta"] | {"vocab_size": 40, "max_position_embeddings": 22}
-WORDS = TextTowerSpec(
-    kind="transformers", trunk="roberta", context_length=9, vocabulary_size=40, pad_id=1, options={"config": CONFIG}
+WORDS = TransformersTextSpec(
+    trunk="roberta", context_length=9, vocabulary_size=40, pad_id=1, options={"config": CONFIG}
 )
 
 

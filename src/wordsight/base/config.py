@@ -1,37 +1,70 @@
 """Typed configuration: nested frozen dataclasses from and to plain dicts, TOML and `a.b=c` overrides.
 
 An unknown key is an error that names the near ones.  Supported field types: bool, int, float, str,
-None, Literal, tuples of these, dicts of str, nested dataclasses and optional forms of all of them.
+None, Literal, tuples of these, dicts of str, nested dataclasses and optional forms of all of them.  A field may
+hold one of several dataclasses, which their own field `kind` tells apart (`BY_KIND`).
 """
 
 import dataclasses
 import difflib
 import tomllib
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from wordsight.base.errors import ConfigError, NotFound
 
 T = TypeVar("T")
+# in a field's metadata: a function that returns a `Choice` for each kind of dataclass the field may hold; the first is
+# meant where no kind is stated
+BY_KIND = "by kind"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the dataclasses that a field may hold; `implied` are keys that may be given with this one value."""
+
+    dataclass: type[Any]
+    implied: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_dict(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
     """Build dataclass `kind` from nested dicts; unknown keys and wrong types raise `ConfigError`."""
     hints = get_type_hints(kind)
-    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    parts = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in values:
-        if key not in names:
-            raise _unknown_key(f"{where}{key}", key, names)
+        if key not in parts:
+            raise _unknown_key(f"{where}{key}", key, list(parts))
     missing = [
-        f.name
-        for f in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        name
+        for name, part in parts.items()
+        if name not in values and part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise ConfigError(f"{where or kind.__name__ + ': '}missing {', '.join(missing)}", cure="give them a value")
-    return kind(**{key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()})
+    given = {}
+    for key, value in values.items():
+        if BY_KIND in parts[key].metadata and isinstance(value, dict):
+            given[key] = _choose(parts[key].metadata[BY_KIND](), value, f"{where}{key}")
+        else:
+            given[key] = _convert(hints[key], value, f"{where}{key}")
+    return kind(**given)
+
+
+def _choose(choices: Mapping[str, Choice], values: dict[str, Any], where: str) -> Any:
+    """Build the dataclass that `kind` names, the first where there is no such key."""
+    kind = values.get("kind", next(iter(choices)))
+    if not isinstance(kind, str) or kind not in choices:
+        raise ConfigError(f"{where}.kind = {kind!r}", cure=f"use one of {', '.join(map(repr, choices))}")
+    choice, own = choices[kind], {}
+    for key, value in values.items():
+        if key not in choice.implied:
+            own[key] = value
+        elif (tuple(value) if isinstance(value, list) else value) != choice.implied[key]:
+            raise ConfigError(f'{where}.{key} = {value!r} with {where}.kind = "{kind}"', cure="leave it out")
+    return from_dict(choice.dataclass, own, where=f"{where}.")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

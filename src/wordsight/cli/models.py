@@ -6,8 +6,6 @@ from typing import Any
 
 from wordsight.base.errors import MissingExtra, UnknownModel, UsageError
 
-FINISHED = {"image": ("kind", "size"), "text": ("kind", "context_length", "vocabulary_size")}  # all that graphs say
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
@@ -110,16 +108,8 @@ def _show_folder(folder: Path) -> None:
 
 
 def _show_values(prefix: str, values: dict[str, Any]) -> None:
-    """Print nested values one a line as `image.activation  gelu`; what is empty does not apply and is left out.
-
-    So are the fields that say nothing of a tower of another package, or of a finished graph.
-    """
-    from wordsight.towers.transformers.options import MEANT
-
-    meant = {"timm": MEANT, "transformers": MEANT, "onnx": FINISHED}.get(str(values.get("kind")))
+    """Print nested values one a line as `image.activation  gelu`; what is empty does not apply and is left out."""
     for key, value in values.items():
-        if meant is not None and key not in meant[prefix.rstrip(".")]:
-            continue
         if isinstance(value, dict) and key != "options":
             _show_values(f"{key}.", value)
         elif value not in ("", 0, [], {}) or value is False:

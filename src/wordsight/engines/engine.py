@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings, Pixels, Tokens
+from wordsight.base.arrays import Embeddings, Pixels, RowIds, Tokens
 from wordsight.base.errors import UsageError
-from wordsight.towers.check import reads_padding
+from wordsight.towers.families import text_family
 from wordsight.towers.spec import ModelSpec
 
 
@@ -70,7 +70,7 @@ def check_pixels(pixels: NDArray[Any], spec: ModelSpec) -> Pixels:
 
     A model that keeps the shape of an image takes (B, H, W, 3), both sides multiples of its patch.
     """
-    size, patch = spec.preprocess.size, spec.image.patch
+    size, patch = spec.preprocess.size, spec.preprocess.patch
     if spec.preprocess.resize == "patches":
         sides = pixels.shape[1:3]
         fits = pixels.ndim == 4 and pixels.shape[3] == 3 and all(side > 0 and side % patch == 0 for side in sides)
@@ -119,40 +119,22 @@ def check_tokens(tokens: NDArray[Any], spec: ModelSpec) -> Tokens:
 
 def end_token(spec: ModelSpec) -> int | None:
     """Return the id that every row must hold because it is read there; None where the tower needs none."""
-    text, tokenizer = spec.text, spec.tokenizer
-    if text.kind != "clip" or text.pool != "end" or not tokenizer.keep_end:
-        return None
-    if text.end_id is not None:
-        return text.end_id
-    return text.vocabulary_size - 1 if tokenizer.kind == "clip-bpe" and tokenizer.end_id is None else tokenizer.end_id
+    return text_family(spec.text).end_token(spec.text, spec.tokenizer)
 
 
 def needs_all(spec: ModelSpec) -> bool:
-    """Does a text's embedding depend on its padding, so that each must be computed at the full context length?"""
-    if spec.text.kind == "onnx":
-        return spec.tokenizer.padding == "full"
-    return reads_padding(spec.text)
+    """Does a text's row depend on its padding, so that every text has to be computed at the full context length?"""
+    return text_family(spec.text).reads_padding(spec.text, spec.tokenizer)
 
 
-def needed_lengths(tokens: Tokens, spec: ModelSpec) -> NDArray[np.int64]:
+def needed_lengths(tokens: Tokens, spec: ModelSpec) -> RowIds:
     """Return how many positions of each row matter, (B,); what follows them changes nothing.
 
-    Up to the token that is read where attention is causal, up to the last one that is not padding where padding
-    is not seen, all of them otherwise.
+    All of them where the tower reads the padding too.
     """
-    text = spec.text
-    count, length = tokens.shape
     if needs_all(spec):
-        return np.full(count, length)
-    if text.kind == "clip" and text.mask == "causal" and text.pool == "end":
-        ends = tokens if text.end_id is None else tokens == text.end_id
-        first: NDArray[np.int64] = ends.argmax(axis=1) + 1
-        return first
-    if text.kind == "clip" and text.mask == "causal":  # and the first token is read
-        return np.full(count, length)
-    real = tokens != text.pad_id
-    last: NDArray[np.int64] = np.where(real.any(axis=1), length - real[:, ::-1].argmax(axis=1), length)
-    return last
+        return np.full(tokens.shape[0], tokens.shape[1])
+    return text_family(spec.text).needed(tokens, spec.text)
 
 
 def batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

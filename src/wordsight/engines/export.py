@@ -38,6 +38,7 @@ from wordsight.engines.parity import (
     some_texts,
 )
 from wordsight.text.open import open_tokenizer
+from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, Precision
 from wordsight.towers.graph.write import TOWERS, Source, write_graph, writes
 from wordsight.weights.find import MANIFEST
@@ -74,7 +75,7 @@ def export(
     wanted = _ordered(precisions)
     target = folder if out is None else out
     manifest = read_model_manifest(folder)
-    if manifest.spec.image.kind == "onnx":
+    if finished(manifest.spec):
         raise UsageError(f"{folder} holds finished graphs and no weights", cure="use it as it is")
     sweep(target)
     kept = _kept(target, manifest.fingerprint, wanted)

@@ -21,7 +21,9 @@ from wordsight.engines.engine import check_pixels, check_tokens, needed_lengths
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.tokenizer import ClipTokenizer
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 
 COLOURS = {  # name: sRGB
     "red": (220, 30, 30),
@@ -53,8 +55,8 @@ class FakeEngine:
         self.spec = ModelSpec(
             name="fake",
             width=WIDTH,
-            image=ImageTowerSpec(size=SIZE, width=64, layers=1, heads=1, patch=8),
-            text=TextTowerSpec(width=64, layers=1, heads=1),
+            image=VitSpec(size=SIZE, width=64, layers=1, heads=1, patch=8),
+            text=ClipTextSpec(width=64, layers=1, heads=1),
             preprocess=PreprocessSpec(size=SIZE),
             tokenizer=TokenizerSpec(),
         )

@@ -21,6 +21,7 @@ from wordsight.base.processor import cores, processor
 from wordsight.base.progress import notice
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
+from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, SUMS
 from wordsight.weights.folder import ENGINES, read_model_manifest
 from wordsight.weights.graphs import graph_files
@@ -57,7 +58,7 @@ class OnnxEngine:
         self.fingerprint = manifest.fingerprint
         self.scale = manifest.scale
         self.bias = manifest.bias
-        self._finished = manifest.spec.image.kind == "onnx"
+        self._finished = finished(manifest.spec)
         self.precision = (
             "fp32" if self._finished else choose_precision(folder, precision)
         )  # a finished graph has no other

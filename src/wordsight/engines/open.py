@@ -15,8 +15,8 @@ from wordsight.base.optional import resolve
 from wordsight.base.processor import processor
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine
+from wordsight.towers.families import finished, image_family, text_family, written
 from wordsight.towers.graph.precision import PRECISIONS
-from wordsight.towers.shapes import own
 from wordsight.weights.folder import WEIGHTS, ModelManifest, read_model_manifest
 
 ENGINES = {
@@ -57,7 +57,7 @@ def can_make(folder: Path, manifest: ModelManifest, precision: str) -> bool:
     """Can graphs for a precision be made from what lies in `folder`, there, with what is installed, without PyTorch?"""
     return (
         MADE.get(precision, precision) in PRECISIONS
-        and own(manifest.spec)
+        and written(manifest.spec)
         and (folder / WEIGHTS).is_file()
         and os.access(folder, os.W_OK)
         and importlib.util.find_spec("onnx") is not None
@@ -84,7 +84,7 @@ def _on_processor(manifest: ModelManifest, precision: str) -> str:
     Integers make transformers fastest; convolutions gain nothing from them in ONNX Runtime, so ResNets are left to
     OpenVINO's bfloat16 where both are there, unless only other graphs are.
     """
-    if precision == "bf16" or (precision == "auto" and manifest.spec.image.kind == "resnet"):
+    if precision == "bf16" or (precision == "auto" and not image_family(manifest.spec.image).integers):
         usable = not manifest.precisions or _there(manifest, "bf16")
         if usable and processor().bf16 and importlib.util.find_spec("openvino") is not None:
             return "openvino"
@@ -95,13 +95,13 @@ def _there(manifest: ModelManifest, precision: str) -> bool:
     """Does the folder hold graphs for a precision?"""
     if precision == "auto":
         return bool(manifest.precisions)
-    return bool(READ.get(precision, {precision}) & set(manifest.precisions)) or manifest.spec.image.kind == "onnx"
+    return bool(READ.get(precision, {precision}) & set(manifest.precisions)) or finished(manifest.spec)
 
 
 def _choose(folder: Path, device: str, precision: str) -> str:
     manifest = read_model_manifest(folder)
     installed = importlib.util.find_spec("torch") is not None
-    if manifest.spec.image.kind == "onnx":
+    if finished(manifest.spec):
         return "onnx"
     if device in ("auto", "cpu"):
         chosen = _on_processor(manifest, precision)
@@ -124,9 +124,10 @@ def _choose(folder: Path, device: str, precision: str) -> str:
 
 
 def _cure(folder: Path, manifest: ModelManifest, device: str) -> str:
-    if not own(manifest.spec):
-        packages = {manifest.spec.image.kind, manifest.spec.text.kind} & {"timm", "transformers"}
-        return f"pip install 'wordsight[{','.join(sorted(packages))}]', whose towers these are"
+    families = (image_family(manifest.spec.image), text_family(manifest.spec.text))
+    extras = sorted({family.extra for family in families if not family.graph})
+    if extras:
+        return f"pip install 'wordsight[{','.join(extras)}]', whose towers these are"
     if device not in ("auto", "cpu"):
         return "pip install 'wordsight[train]'"
     if not (folder / WEIGHTS).is_file():

@@ -130,8 +130,9 @@ def some_images(spec: ModelSpec, count: int, *, seed: int = 0) -> Pixels:
     random = np.random.default_rng(seed)
     height = width = spec.preprocess.size
     if spec.preprocess.resize == "patches":
-        side = max(spec.image.size // spec.image.patch, 2)
-        height, width = (side - 1) * spec.image.patch, side * spec.image.patch
+        patch = spec.preprocess.patch
+        side = max(spec.image.size // patch, 2)
+        height, width = (side - 1) * patch, side * patch
     images = np.empty((count, height, width, 3), dtype=np.uint8)
     down, across = np.linspace(-1, 1, height)[:, None, None], np.linspace(-1, 1, width)[None, :, None]
     for number in range(count):

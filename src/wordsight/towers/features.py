@@ -7,7 +7,7 @@
     text.layer(-2, normed=True)             # (B, L, D): the last but one layer, through the final norm
 
 Layers are counted as everywhere: 0 is what enters the first block, n what leaves the last, -1 the last, -2
-the last but one.  Of a ResNet 0 is the stem and 1 to 4 are the stages.  For the own towers; gradients flow
+the last but one.  Of a ResNet 0 is the stem and 1 to 4 are the stages.  For native towers; gradients flow
 unless switched off.
 
 Shapes: B batch, T tokens, N patches, G side of the grid, D width of a tower, L tokens of a text, E width of the
@@ -110,21 +110,18 @@ def image_states(towers: TwoTowers, pixels: Tensor, *, layers: Collection[int] |
     `layers` are the numbers to keep (None: all). Towers of another package and pixels of another size raise
     `UsageError`.
     """
-    visual, image = towers.visual, towers.spec.image
-    if image.kind not in ("vit", "eva", "resnet"):
-        raise UsageError(f'the layers of a tower of kind "{image.kind}"', cure="they are that package's to give")
+    tower = towers.image_tower
     towers.check_pixels(pixels)
-    pixels = pixels.to(next(visual.parameters()).dtype)
-    count = 1 + (len(image.stages) if image.kind == "resnet" else image.layers)
-    kept, x = _run(visual.states(pixels), count, layers)  # type: ignore[operator]
-    pooled = visual.pool(x)  # type: ignore[operator]
+    pixels = pixels.to(towers.dtype)
+    kept, x = _run(tower.states(pixels), tower.depth + 1, layers)
+    pooled = tower.pool(x)
     return ImageStates(
         kept,
-        last=visual.ln_post(x) if image.kind == "vit" and image.final_norm == "tokens" else x,  # type: ignore[operator]
+        last=tower.read(x),
         pooled=pooled,
-        projected=visual.project(pooled),  # type: ignore[operator]
-        extra=0 if image.kind == "resnet" else int(visual.extra),  # type: ignore[arg-type]
-        shape=(pixels.shape[2] // image.patch, pixels.shape[3] // image.patch),
+        projected=tower.project(pooled),
+        extra=tower.extra,
+        shape=(pixels.shape[2] // tower.cell, pixels.shape[3] // tower.cell),
     )
 
 
@@ -136,9 +133,7 @@ def text_states(
     `layers` are the numbers to keep (None: all). `leave_out` last blocks are not computed: the tower is read as
     if it were that much shallower. A tower of another package raises `UsageError`.
     """
-    spec = towers.spec.text
-    if towers.text is not None:
-        raise UsageError(f'the layers of a tower of kind "{spec.kind}"', cure="they are that package's to give")
+    spec = towers.clip_text
     if not 0 <= leave_out <= spec.layers:
         raise UsageError(f"leave_out = {leave_out}", cure=f"this tower has {spec.layers} layers")
     states = towers.transformer.states(towers.embed_text(tokens), seen(tokens, spec))

@@ -2,35 +2,27 @@
 
     shapes(spec)["visual.proj"]     # (768, 512)
 
-The same names and shapes as `build(spec).state_dict()`, in its order.  Towers of another package are
-known to that package alone: `own(spec)` says whether all of a spec's towers are this package's.
+The same names and shapes as `build(spec).state_dict()`, in its order.
 """
 
 from wordsight.base.errors import ConfigError
-from wordsight.towers.clip_text.shapes import clip_text_modules, clip_text_roots
-from wordsight.towers.eva.shapes import eva_shapes
+from wordsight.towers.families import image_family, text_family
 from wordsight.towers.parts.shapes import Shape
-from wordsight.towers.resnet.shapes import resnet_shapes
 from wordsight.towers.spec import ModelSpec
-from wordsight.towers.vit.shapes import vit_shapes
-
-IMAGES = {"vit": vit_shapes, "resnet": resnet_shapes, "eva": eva_shapes}
-
-
-def own(spec: ModelSpec) -> bool:
-    """Return whether both towers are of this package."""
-    return spec.image.kind in ("vit", "resnet", "eva") and spec.text.kind == "clip"
 
 
 def shapes(spec: ModelSpec) -> dict[str, Shape]:
-    """Return the shape of each tensor by its name; with a tower of another package raise `ConfigError`."""
-    if not own(spec):
+    """Return the shape of each tensor by its name; towers that only another package knows raise `ConfigError`."""
+    image, text = image_family(spec.image), text_family(spec.text)
+    if image.shapes is None or text.shapes is None:
         raise ConfigError(
             f'the shapes of image.kind = "{spec.image.kind}", text.kind = "{spec.text.kind}" are not known here',
             cure="build the towers; that needs PyTorch and the package of the tower",
         )
-    image = dict(IMAGES[spec.image.kind](spec.image, spec.width))
-    found = dict(clip_text_roots(spec))
-    found.update({f"visual.{name}": shape for name, shape in image.items()})
-    found.update(clip_text_modules(spec))
+    found = dict(text.roots(spec.text, spec)) if text.roots else {}
+    found["logit_scale"] = ()
+    if spec.bias is not None:
+        found["logit_bias"] = ()
+    found.update({f"visual.{name}": shape for name, shape in image.shapes(spec.image, spec.width)})
+    found.update(text.shapes(spec.text, spec))
     return found

@@ -52,7 +52,7 @@ class TextStandIn(nn.Module):
 
     def __init__(self, towers: TwoTowers, *, projected: bool = False, leave_out: int = 0) -> None:
         super().__init__()
-        spec = towers.spec.text
+        spec = towers.clip_text
         self.towers = towers
         self.projected = projected
         self.leave_out = leave_out
@@ -105,16 +105,16 @@ class ImageStandIn(nn.Module):
 
     def __init__(self, towers: TwoTowers, *, projected: bool = False) -> None:
         super().__init__()
-        image = towers.spec.image
+        tower = towers.image_tower
         self.towers = towers
         self.projected = projected
         self.config = SimpleNamespace(
-            hidden_size=image.width,
+            hidden_size=tower.width,
             projection_dim=towers.spec.width,
-            num_hidden_layers=image.layers,
-            num_attention_heads=image.heads,
-            image_size=image.size,
-            patch_size=image.patch,
+            num_hidden_layers=tower.depth,
+            num_attention_heads=tower.heads,
+            image_size=towers.spec.image.size,
+            patch_size=tower.cell,
         )
 
     @property

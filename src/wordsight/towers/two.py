@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from wordsight.base.errors import UsageError
 from wordsight.towers.clip_text.mixer import TokenMixer
 from wordsight.towers.clip_text.reading import cut, pick, seen
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.parts.blocks import LayerNorm, Stack, Transformer, init_like_clip, wide
-from wordsight.towers.spec import ModelSpec, hidden_width
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.tower import ImageTower, PatchTower
+from wordsight.towers.tower_spec import hidden_width
 
 MAX_LOG_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5: logits are never scaled by more than 100
 
@@ -24,7 +27,7 @@ class TwoTowers(nn.Module):
     """An image tower (`visual`), a text tower, and the learned log scale (and bias) of their cosines.
 
     `logit_scale` is the logarithm of the scale; read the scale through `scale`, which is clamped.
-    `logit_bias` is None unless the spec has a bias.  The own text tower's parameters lie at the root; another
+    `logit_bias` is None unless the spec has a bias.  The native text tower's parameters lie at the root; another
     one is the module `text`, token ids (B, L) to (B, E).  Made by `wordsight.towers.build.build`.
     """
 
@@ -43,7 +46,7 @@ class TwoTowers(nn.Module):
             self._init_text()
 
     def _add_text(self) -> None:
-        text = self.spec.text
+        text = self.clip_text
         behind = int(text.pool == "class")
         self.token_embedding = nn.Embedding(text.vocabulary_size, text.width)
         if behind:
@@ -72,17 +75,39 @@ class TwoTowers(nn.Module):
 
     def _init_text(self) -> None:
         """Standard deviations of openai/CLIP `model.py`; of OpenCLIP's `transformer.py` where CLIP has no such part."""
-        width = self.spec.text.width
+        text, width = self.clip_text, self.clip_text.width
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         nn.init.normal_(self.positional_embedding, std=0.01)
-        if self.spec.text.pool == "class":
+        if text.pool == "class":
             nn.init.normal_(self.cls_emb, std=0.01)
-        if self.spec.text.projection != "none":
+        if text.projection != "none":
             layer = self.text_projection
             nn.init.normal_(layer.weight if isinstance(layer, nn.Linear) else layer, std=width**-0.5)
             if isinstance(layer, nn.Linear):
                 nn.init.zeros_(layer.bias)
         init_like_clip(self.transformer, width)
+
+    @property
+    def image_tower(self) -> ImageTower:
+        """The image tower, to look inside; one of another package raises `UsageError`."""
+        if not isinstance(self.visual, ImageTower):
+            raise UsageError(
+                f'the layers of a tower of kind "{self.spec.image.kind}"', cure="they are that package's to give"
+            )
+        return self.visual
+
+    @property
+    def clip_text(self) -> ClipTextSpec:
+        """The spec of the native text tower, to look inside; another one raises `UsageError`."""
+        text = self.spec.text
+        if not isinstance(text, ClipTextSpec):
+            raise UsageError(f'the layers of a tower of kind "{text.kind}"', cure="they are that package's to give")
+        return text
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the image tower's weights."""
+        return next(self.visual.parameters()).dtype
 
     @property
     def scale(self) -> Tensor:
@@ -108,12 +133,22 @@ class TwoTowers(nn.Module):
         size raise `UsageError`.
         """
         self.check_pixels(pixels)
-        rows: Tensor = self.visual(pixels.to(next(self.visual.parameters()).dtype))
+        rows: Tensor = self.visual(pixels.to(self.dtype))
         return F.normalize(wide(rows), dim=-1) if normalize else rows
+
+    def last_image_state(self, pixels: Tensor) -> Tensor:
+        """Return what leaves the last block of a native image tower, (B, T, D) or (B, C, G, G), for (B, 3, S, S)."""
+        self.check_pixels(pixels)
+        return self.image_tower.last(pixels.to(self.dtype))
+
+    def embed_last_image_state(self, last: Tensor) -> Tensor:
+        """Return the unit rows (B, E) of what `last_image_state` gave."""
+        tower = self.image_tower
+        return F.normalize(wide(tower.project(tower.pool(last))), dim=-1)
 
     def check_pixels(self, pixels: Tensor) -> None:
         """Raise `UsageError` unless the image tower can read pixels of this shape."""
-        size, patch = self.spec.image.size, self.spec.image.patch
+        size, patch = self.spec.image.size, self.spec.preprocess.patch
         if self.spec.preprocess.resize == "patches":
             sides = pixels.shape[2:]
             fits = pixels.ndim == 4 and pixels.shape[1] == 3 and all(s > 0 and s % patch == 0 for s in sides)
@@ -132,7 +167,8 @@ class TwoTowers(nn.Module):
         """
         if self.spec.preprocess.resize != "patches":
             raise UsageError("patches of several shapes", cure=f"{self.spec.name} reads squares; use encode_image")
-        rows: Tensor = self.visual.patches(patches.to(next(self.visual.parameters()).dtype), mask, shapes)  # type: ignore[operator]
+        assert isinstance(self.visual, PatchTower)
+        rows = self.visual.patches(patches.to(self.dtype), mask, shapes)
         return F.normalize(wide(rows), dim=-1) if normalize else rows
 
     def encode_text(self, tokens: Tensor, *, normalize: bool = True, trim: bool = True) -> Tensor:
@@ -146,19 +182,20 @@ class TwoTowers(nn.Module):
         if self.text is not None:
             rows: Tensor = self.text(tokens)
         else:
+            text = self.clip_text
             if trim:
-                tokens = cut(tokens, self.spec.text)
-            x = self.transformer(self.embed_text(tokens), seen(tokens, self.spec.text))
+                tokens = cut(tokens, text)
+            x = self.transformer(self.embed_text(tokens), seen(tokens, text))
             rows = self.project_text(self.pool_text(x, tokens))
         return F.normalize(wide(rows), dim=-1) if normalize else rows
 
     def embed_text(self, tokens: Tensor) -> Tensor:
-        """Return what enters the first block of the own text tower, (B, L, D); too long texts raise `UsageError`."""
-        length, limit = tokens.shape[1], self.spec.text.context_length
+        """Return what enters the first block of the native text tower, (B, L, D); too long texts raise `UsageError`."""
+        length, limit = tokens.shape[1], self.clip_text.context_length
         if length > limit:
             raise UsageError(f"texts of {length} tokens", cure=f"{self.spec.name} reads at most {limit}")
         x = self.token_embedding(tokens)  # (B, L, D)
-        if self.spec.text.pool == "class":
+        if self.clip_text.pool == "class":
             behind = self.cls_emb.to(x.dtype).expand(len(x), 1, -1)  # (B, 1, D)
             x = torch.cat([x, behind], dim=1)
         out: Tensor = self.dropout(x + self.positional_embedding[: x.shape[1]])
@@ -166,14 +203,14 @@ class TwoTowers(nn.Module):
 
     def pool_text(self, x: Tensor, tokens: Tensor) -> Tensor:
         """Return the normed row that is read from the states after the last block: (B, L, D) to (B, D)."""
-        if self.spec.text.pool == "mean":
-            return pick(self.ln_final(x), tokens, self.spec.text)
-        out: Tensor = self.ln_final(pick(x, tokens, self.spec.text))
+        if self.clip_text.pool == "mean":
+            return pick(self.ln_final(x), tokens, self.clip_text)
+        out: Tensor = self.ln_final(pick(x, tokens, self.clip_text))
         return out
 
     def project_text(self, pooled: Tensor) -> Tensor:
         """Return (B, E) for pooled rows (B, D)."""
-        if self.spec.text.projection == "none":
+        if self.clip_text.projection == "none":
             return pooled
         layer = self.text_projection
         out: Tensor = layer(pooled) if isinstance(layer, nn.Linear) else pooled @ layer

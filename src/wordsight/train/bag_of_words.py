@@ -8,45 +8,28 @@ Shapes: B batch, T image tokens, D width of the image tower, V vocabulary.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.text.tokenizer import ClipTokenizer
-from wordsight.towers.spec import ImageTowerSpec
-from wordsight.towers.two import TwoTowers
-
-RESNET_GROWTH = 32  # channels of the last stage for each of the stem's (CLIP's modified ResNet)
+from wordsight.towers.tower import ImageTower
 
 
 class BagOfWordsHead(nn.Module):
-    """Predicts a caption's tokens from what flows through the image tower; call it after `encode_image`."""
+    """Predicts a caption's tokens from what leaves the last block of the image tower."""
 
     rarity: Tensor
 
-    def __init__(self, towers: TwoTowers, rarity: Tensor) -> None:
+    def __init__(self, tower: ImageTower, rarity: Tensor) -> None:
         super().__init__()
-        self.linear = nn.Linear(_width(towers.spec.image), len(rarity))
+        self.linear = nn.Linear(tower.width, len(rarity))
         self.register_buffer("rarity", rarity, persistent=False)  # (V,)
-        self._features: Tensor | None = None
-        watched = towers.visual.transformer if towers.spec.image.kind == "vit" else towers.visual.layer4
-        assert isinstance(watched, nn.Module)
-        self._first = 1 if towers.spec.image.kind == "vit" and towers.spec.image.has_class_token else 0
-        watched.register_forward_hook(self._keep)
 
-    def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        if not self.training or not torch.is_grad_enabled():
-            return
-        grid = output if output.ndim == 3 else output.flatten(2).transpose(1, 2)  # (B, T, D)
-        self._features = grid[:, self._first :].mean(dim=1)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return the loss for the texts (B, L) of the images seen last, a scalar."""
-        assert self._features is not None, "encode_image was not called"
-        logits = self.linear(self._features).float()  # (B, V)
-        self._features = None
+    def forward(self, patches: Tensor, tokens: Tensor) -> Tensor:
+        """Return the loss for patches (B, N, D) and their texts (B, L), a scalar."""
+        logits = self.linear(patches.mean(dim=1)).float()  # (B, V)
         loss: Tensor = F.cross_entropy(logits, bag_of_words_targets(tokens, self.rarity))
         return loss
 
@@ -68,7 +51,3 @@ def rarity_of(texts: Iterable[str], tokenizer: ClipTokenizer) -> Tensor:
     rarity = ((total + 1) / (counts + 1)).log()
     rarity[[0, tokenizer.start_id, tokenizer.end_id]] = 0.0
     return rarity.float()
-
-
-def _width(image: ImageTowerSpec) -> int:
-    return image.width if image.kind == "vit" else image.width * RESNET_GROWTH

@@ -11,6 +11,7 @@ from wordsight.base.errors import ConfigError
 from wordsight.data.kinds import AUTO, kinds
 from wordsight.data.spec import AugmentSpec
 from wordsight.evaluate.tasks import TaskSpec, check_task
+from wordsight.towers.families import IMAGE_FAMILIES
 from wordsight.towers.spec import ModelSpec
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -202,10 +203,13 @@ def check_config(config: TrainConfig) -> None:
 
 
 def _check_bag_of_words(config: TrainConfig) -> None:
-    """The auxiliary loss reads tokens of our plain towers, and knows start and end of a text by CLIP's vocabulary."""
+    """The auxiliary loss reads tokens of native towers, and knows start and end of a text by CLIP's vocabulary."""
     kinds = {
-        "model.image.kind": (config.model.image.kind, ("vit", "resnet")),
-        "model.tokenizer.kind": (config.model.tokenizer.kind, ("clip-bpe",)),
+        "model.image.kind": (
+            config.model.image.kind,
+            [kind for kind, family in IMAGE_FAMILIES.items() if family.native],
+        ),
+        "model.tokenizer.kind": (config.model.tokenizer.kind, ["clip-bpe"]),
     }
     for name, (kind, known) in kinds.items():
         if config.loss.words and kind not in known:

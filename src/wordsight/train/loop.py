@@ -96,7 +96,7 @@ class Learning:
         self.average = Average(self.towers, config.average)
         self.head = None
         if config.loss.words:
-            self.head = BagOfWordsHead(self.towers, rarity_of(all_texts(self.pairs), tokenizer)).to(device)
+            self.head = BagOfWordsHead(self.towers.image_tower, rarity_of(all_texts(self.pairs), tokenizer)).to(device)
         self.parts: dict[str, nn.Module] = {"towers": self.towers} | ({"words": self.head} if self.head else {})
         self.optimiser = make_optimiser(self.parts, config.optimiser)
         self.objective = Objective(self.towers, head=self.head, bag_of_words=config.loss.words, device=device)

@@ -9,6 +9,7 @@ from wordsight.images.spec import PreprocessSpec
 from wordsight.losses.positives import same_pairs
 from wordsight.losses.sigmoid import sigmoid_loss
 from wordsight.losses.softmax import softmax_loss
+from wordsight.towers.tower import of_patches
 from wordsight.towers.two import TwoTowers
 from wordsight.train.bag_of_words import BagOfWordsHead
 
@@ -29,18 +30,20 @@ class Objective:
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss, a scalar, and what `MEASURED` names, (4,) float64."""
         pixels = normalise(batch.pixels, self.mean, self.std)
-        image, text = self.towers(pixels, batch.tokens)
+        last = None if self.head is None else self.towers.last_image_state(pixels)
+        image = self.towers.encode_image(pixels) if last is None else self.towers.embed_last_image_state(last)
+        text = self.towers.encode_text(batch.tokens)
         positives = same_pairs(batch.image_ids, batch.text_ids)
         scale, bias = self.towers.scale, self.towers.logit_bias
         if bias is None:
             contrastive = softmax_loss(image, text, scale, positives=positives)
         else:
             contrastive = sigmoid_loss(image, text, scale, bias, positives=positives)
-        if self.head is None:
+        if self.head is None or last is None:
             named = contrastive.new_zeros(())
             loss = contrastive
         else:
-            named = self.head(batch.tokens)
+            named = self.head(of_patches(self.towers.image_tower, last), batch.tokens)
             loss = contrastive + self.bag_of_words * named
         right = accuracy(image.detach(), text.detach(), positives)
         return loss, torch.stack([loss, contrastive, named, right]).detach().double()

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import ShapeMismatch
 from wordsight.towers.check import check_numbers
-from wordsight.towers.shapes import own, shapes
+from wordsight.towers.families import native
+from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
 
 Array = NDArray[Any]
@@ -98,7 +99,7 @@ def check_state(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> N
     Towers of other packages are compared when they are built (`wordsight.weights.tensors.fit`).
     """
     check_numbers(spec)
-    if own(spec):
+    if native(spec):
         check_shapes(shapes(spec), state, where=where)
 
 

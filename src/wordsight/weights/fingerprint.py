@@ -8,7 +8,7 @@ file alone, without PyTorch.  The exact bytes are in docs/weights.md.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
@@ -16,7 +16,11 @@ from types import MappingProxyType
 from typing import Any
 
 from wordsight.base.config import from_dict, to_dict
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.families import image_family, text_family
+from wordsight.towers.family import ImageFamily, TextFamily
+from wordsight.towers.flat import FLAT_IMAGE, FLAT_TEXT
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
 from wordsight.weights.archive.safe import read_header
 
 DIGITS = 16
@@ -48,11 +52,22 @@ class RawTensor:
 
 def stated(spec: ModelSpec) -> dict[str, Any]:
     """Return a spec as model.json states it: nested, without what came after the first version and is the default."""
-    values = to_dict(from_dict(ModelSpec, to_dict(spec)))  # a mean of 0 is 0.0, as it is when read back
+    return _stated(_read_back(spec))
+
+
+def _read_back(spec: ModelSpec) -> ModelSpec:
+    """Return the spec as it is when read from a file: a mean of 0 is 0.0."""
+    return from_dict(ModelSpec, to_dict(spec))
+
+
+def _stated(spec: ModelSpec) -> dict[str, Any]:
+    values = to_dict(spec)
     for part, first in FIRST.items():
         default = to_dict(type(getattr(spec, part))())
         values[part] = {
-            name: value for name, value in values[part].items() if name in first or value != default.get(name)
+            name: value
+            for name, value in values[part].items()
+            if name in first or name == "kind" or value != default.get(name)
         }
     return values
 
@@ -65,11 +80,15 @@ def fingerprint(
     digest = hashlib.sha256()
     for name in sorted(parts):
         digest.update(parts[name])
-    said = stated(spec)
+    spec = _read_back(spec)
+    said = _stated(spec)
     merges = vocabulary.get(MERGES, b"").decode("utf-8", "surrogateescape")
     for value in (said["preprocess"], said["tokenizer"], merges):
         digest.update(_canonical(value))
-    unseen = {part: _unseen(part, said[part]) for part in ("image", "text")}
+    unseen = {
+        "image": _unseen(spec.image, image_family(spec.image), FLAT_IMAGE, FIRST["image"]),
+        "text": _unseen(spec.text, text_family(spec.text), FLAT_TEXT, FIRST["text"]),
+    }
     files = {name: hashlib.sha256(vocabulary[name]).hexdigest() for name in vocabulary if name != MERGES}
     for facts in (unseen if any(unseen.values()) else {}, files):
         if facts:
@@ -94,11 +113,23 @@ def _line(tensor: RawTensor) -> bytes:
     return digest.digest()
 
 
-def _unseen(part: str, said: dict[str, Any]) -> dict[str, Any]:
-    """Return what a tower's spec states that its weights do not show: later fields, and an activation of its own."""
-    usual = (ImageTowerSpec() if part == "image" else TextTowerSpec()).activation
+def _unseen(
+    tower: ImageTowerSpec | TextTowerSpec,
+    family: ImageFamily[Any] | TextFamily[Any],
+    flat: Mapping[str, Any],
+    first: Collection[str],
+) -> dict[str, Any]:
+    """Return what a tower's spec says that its weights do not show: later fields, and an activation of its own.
+
+    What it implies counts as if it were stated, and defaults are those of the flat spec: so models keep their
+    fingerprint.
+    """
+    usual = {**to_dict(family.spec()), **flat}
+    values = {name: value for name, value in {**family.implied, **to_dict(tower)}.items() if value is not None}
     return {
-        name: value for name, value in said.items() if name not in FIRST[part] or (name == UNSEEN and value != usual)
+        name: value
+        for name, value in values.items()
+        if (name not in first or name == UNSEEN) and value != usual.get(name)
     }
 
 

@@ -25,6 +25,7 @@ from wordsight.base.files import atomic_folder, atomic_write, read_json, write_j
 from wordsight.base.optional import resolve
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.check import check_spec
+from wordsight.towers.families import finished
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, check_state
@@ -131,7 +132,7 @@ def read_vocabulary(folder: Path) -> dict[str, bytes]:
 def verify(folder: Path) -> None:
     """Compute the fingerprint from the weights and compare it with the stated one; `FormatError` when they differ."""
     manifest = read_model_manifest(folder)
-    raw = raw_graphs(folder) if manifest.spec.image.kind == "onnx" else read_tensors(folder / WEIGHTS)
+    raw = raw_graphs(folder) if finished(manifest.spec) else read_tensors(folder / WEIGHTS)
     actual = fingerprint(manifest.spec, raw, read_vocabulary(folder))
     if actual != manifest.fingerprint:
         raise FormatError(
@@ -143,7 +144,7 @@ def verify(folder: Path) -> None:
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Return all of a model folder: numpy arrays mapped from the file, checked by name and shape."""
     manifest = read_model_manifest(folder)
-    if manifest.spec.image.kind == "onnx":
+    if finished(manifest.spec):
         raise UsageError(f"{folder} holds finished graphs, no weights", cure="use it as it is; it cannot be converted")
     state = read_safetensors(folder / WEIGHTS)
     check_state(manifest.spec, state, where=str(folder / WEIGHTS))

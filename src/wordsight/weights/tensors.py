@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from wordsight.base.errors import UsageError
 from wordsight.towers.build import build
-from wordsight.towers.shapes import own
+from wordsight.towers.families import native
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.archive.safe import read_safetensors
@@ -51,9 +51,9 @@ def fit(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> TwoTowers
     check_state(spec, state, where=where)
     # a copy of each: numbers in a mapped file are not aligned, which changes the last bits of convolutions
     ready = {name: torch.from_numpy(_own(array)) for name, array in state.items()}
-    with _NoDraws(zeros=not own(spec)):
+    with _NoDraws(zeros=not native(spec)):
         towers = build(spec)
-    if not own(spec):
+    if not native(spec):
         check_shapes({name: tuple(value.shape) for name, value in towers.state_dict().items()}, state, where=where)
     towers.load_state_dict(ready, strict=True, assign=True)
     return towers.eval()

@@ -6,16 +6,16 @@ Free of PyTorch.
 import numpy as np
 from onnx import TensorProto
 
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.graph.operators import Graph
 from wordsight.towers.graph.transformer import Reading, Stack, Weights, layer_norm, linear, project, transformer
-from wordsight.towers.spec import ModelSpec, TextTowerSpec
+from wordsight.towers.spec import ModelSpec
 
 HIDDEN = -1e9  # added to a score before softmax: that token is not seen
 
 
-def text_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
+def text_graph(graph: Graph, weights: Weights, text: ClipTextSpec, spec: ModelSpec) -> None:
     """Add the text tower with input "tokens" and output "rows"."""
-    text = spec.text
     tokens = graph.input("tokens", TensorProto.INT32, ["batch", "length"])
     x = graph.lookup(weights.take("token_embedding.weight"), tokens)  # (B, L, D)
     if text.pool == "class":
@@ -51,7 +51,7 @@ def text_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
     graph.output(project(graph, weights, x, "text_projection", form=text.projection), "rows", ["batch", spec.width])
 
 
-def _mixer(graph: Graph, weights: Weights, x: str, name: str, text: TextTowerSpec) -> str:
+def _mixer(graph: Graph, weights: Weights, x: str, name: str, text: ClipTextSpec) -> str:
     """Add convolutions over neighbouring tokens, (B, L, D) to (B, L, D); see `wordsight.towers.clip_text.mixer`."""
 
     def convolved(value: str, part: str) -> str:
@@ -73,7 +73,7 @@ def _with_class_behind(graph: Graph, weights: Weights, x: str, width: int) -> st
     return graph.node("Concat", x, behind, axis=1)
 
 
-def _hidden(graph: Graph, tokens: str, text: TextTowerSpec) -> str:
+def _hidden(graph: Graph, tokens: str, text: ClipTextSpec) -> str:
     """Return what scores get because a token is padding, (B, 1, 1, L), or "" where padding is seen."""
     if text.pool != "class" and text.mask != "padding":
         return ""
@@ -85,7 +85,7 @@ def _hidden(graph: Graph, tokens: str, text: TextTowerSpec) -> str:
     return graph.node("Unsqueeze", scores, graph.constant([1, 2]))
 
 
-def _later(graph: Graph, text: TextTowerSpec, length: str) -> str:
+def _later(graph: Graph, text: ClipTextSpec, length: str) -> str:
     """Return what scores get because a token is a later one, (L, L), or "" where later ones are seen."""
     if text.mask != "causal":
         return ""
@@ -96,7 +96,7 @@ def _later(graph: Graph, text: TextTowerSpec, length: str) -> str:
     return graph.node("Slice", later, zero, length, one)
 
 
-def _everywhere(graph: Graph, hidden: str, later: str, length: str, text: TextTowerSpec) -> str:
+def _everywhere(graph: Graph, hidden: str, later: str, length: str, text: ClipTextSpec) -> str:
     """Return what is added to the scores of all tokens, broadcast to (B, H, L, L), or ""."""
     if later:
         everywhere = graph.node("Unsqueeze", later, graph.constant([0, 1]))  # (1, 1, L, L)
@@ -109,7 +109,7 @@ def _everywhere(graph: Graph, hidden: str, later: str, length: str, text: TextTo
     return graph.node("Add", hidden, column)  # (B, 1, L, L): attention in integers broadcasts no columns
 
 
-def _reading(graph: Graph, tokens: str, text: TextTowerSpec, hidden: str, later: str) -> Reading:
+def _reading(graph: Graph, tokens: str, text: ClipTextSpec, hidden: str, later: str) -> Reading:
     """Return which token is read, and what its scores get, (B, 1, 1, L)."""
     if text.pool in ("last", "class"):
         ends = (graph.constant([place]) for place in (-1, np.iinfo(np.int64).max, 1))
@@ -136,7 +136,7 @@ def _of_row(graph: Graph, row: str, hidden: str, later: str) -> str:
     return graph.node("Add", scores, hidden) if hidden else scores
 
 
-def _mean(graph: Graph, x: str, tokens: str, text: TextTowerSpec) -> str:
+def _mean(graph: Graph, x: str, tokens: str, text: ClipTextSpec) -> str:
     """Return the mean (B, D) of the tokens of x (B, L, D) that are seen."""
     if text.mask != "padding":
         return graph.node("ReduceMean", x, graph.constant([1]), keepdims=0)

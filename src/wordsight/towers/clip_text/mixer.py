@@ -8,7 +8,7 @@ training puts around each convolution folded into it.
 from torch import Tensor, nn
 
 from wordsight.towers.parts.blocks import Mlp
-from wordsight.towers.spec import Activation
+from wordsight.towers.tower_spec import Activation
 
 
 class TokenMixer(nn.Module):

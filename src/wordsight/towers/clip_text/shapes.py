@@ -1,28 +1,28 @@
 """The names and shapes of the native text tower's weights, in the order of its `state_dict`.  Free of PyTorch."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.parts.shapes import Item, blocks_shapes, linear_shapes, norm_shapes
-from wordsight.towers.spec import ModelSpec, hidden_width
+from wordsight.towers.tower_spec import hidden_width
+
+if TYPE_CHECKING:
+    from wordsight.towers.spec import ModelSpec
 
 
-def clip_text_roots(spec: ModelSpec) -> Iterator[Item]:
+def clip_text_roots(text: ClipTextSpec, spec: "ModelSpec") -> Iterator[Item]:
     """The parameters that belong to no module."""
-    text = spec.text
     behind = int(text.pool == "class")
     if behind:
         yield "cls_emb", (text.width,)
     yield "positional_embedding", (text.context_length + behind, text.width)
     if text.projection == "matrix":
         yield "text_projection", (text.width, spec.width)
-    yield "logit_scale", ()
-    if spec.bias is not None:
-        yield "logit_bias", ()
 
 
-def clip_text_modules(spec: ModelSpec) -> Iterator[Item]:
+def clip_text_modules(text: ClipTextSpec, spec: "ModelSpec") -> Iterator[Item]:
     """Yield the parameters that lie in modules."""
-    text = spec.text
     hidden = hidden_width(text.width, text.mlp_ratio)
     yield "token_embedding.weight", (text.vocabulary_size, text.width)
     yield from blocks_shapes(text.layers, text.width, hidden, layer_scale=text.layer_scale)

@@ -6,22 +6,23 @@ Free of PyTorch.
 import numpy as np
 from onnx import TensorProto
 
+from wordsight.towers.eva.angles import eva_angles
+from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.graph.operators import Array, Graph
+from wordsight.towers.graph.pixels import mean_of_patches, patch_stem, with_class
 from wordsight.towers.graph.positions import Angles, rotary
 from wordsight.towers.graph.transformer import Weights, balance, paired, project, turned
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
-from wordsight.towers.vit.graph import mean_of_patches, patch_stem, with_class
+from wordsight.towers.spec import ModelSpec
 
 
-def eva_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
+def eva_graph(graph: Graph, weights: Weights, image: EvaSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
-    image = spec.image
     pixels = graph.input("pixels", TensorProto.UINT8, ["batch", image.size, image.size, 3])
     kernel, bias = (weights.take(f"visual.patch_embed.proj.{part}") for part in ("weight", "bias"))
-    x = patch_stem(graph, kernel, pixels, spec, bias=bias)  # (B, N, D)
+    x = patch_stem(graph, kernel, pixels, spec.preprocess, size=image.size, bias=bias)  # (B, N, D)
     places = weights.take("visual.pos_embed")[0]
     x = with_class(graph, x, weights.take("visual.cls_token")[0, 0] + places[0], places[1:])
-    angles = rotary(image)
+    angles = rotary(eva_angles(image))
     for number in range(image.layers):
         one = image.pool == "class" and number == image.layers - 1
         x = _Block(graph, weights, image, f"visual.blocks.{number}.", angles).add(x, one=one)
@@ -37,7 +38,7 @@ def eva_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
 class _Block:
     """One residual block; `one` computes the class token's row only."""
 
-    def __init__(self, graph: Graph, weights: Weights, image: ImageTowerSpec, name: str, angles: Angles | None) -> None:
+    def __init__(self, graph: Graph, weights: Weights, image: EvaSpec, name: str, angles: Angles | None) -> None:
         self.graph, self.weights, self.image, self.name, self.angles = graph, weights, image, name, angles
         self.post = image.norm_order == "post"
 
@@ -114,13 +115,13 @@ class _Block:
         return y if factor is None else self.graph.node("Mul", y, self.graph.constant(factor))
 
 
-def _norm(graph: Graph, weights: Weights, x: str, name: str, image: ImageTowerSpec) -> str:
+def _norm(graph: Graph, weights: Weights, x: str, name: str, image: EvaSpec) -> str:
     scale = weights.take(f"{name}.weight")
     shift = np.zeros_like(scale) if image.norm == "rms" else weights.take(f"{name}.bias")
     return _normalised(graph, x, scale, shift, image)
 
 
-def _normalised(graph: Graph, x: str, scale: Array, shift: Array, image: ImageTowerSpec) -> str:
+def _normalised(graph: Graph, x: str, scale: Array, shift: Array, image: EvaSpec) -> str:
     if image.norm != "rms":
         return graph.layer_norm(x, scale, shift, epsilon=image.epsilon)
     square = graph.node("ReduceMean", graph.node("Mul", x, x), graph.constant([-1]), keepdims=1)

@@ -1,7 +1,7 @@
 """EVA's vision transformer, in all its published forms.
 
 Fang et al. 2022 ("EVA") and 2023 ("EVA-02"), Sun et al. 2023 ("EVA-CLIP") and 2024 ("EVA-CLIP-18B"): a vision
-transformer whose attention has no key bias, with, by `ImageTowerSpec`, rotary positions beside the learned ones,
+transformer whose attention has no key bias, with, by `EvaSpec`, rotary positions beside the learned ones,
 a gated MLP, norms inside attention and MLP, norms after the branches, norms without mean and bias.
 
 Shapes: B batch, S side of the picture in pixels, G side of the patch grid, T = G*G + 1 tokens, D width of the
@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.parts.angles import rotary_angles
+from wordsight.towers.eva.angles import eva_angles
+from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.parts.blocks import ACTIVATIONS, DropPath, LayerNorm, attend, wide
 from wordsight.towers.parts.rotary import Rotary
-from wordsight.towers.spec import ImageTowerSpec, hidden_width
+from wordsight.towers.tower_spec import hidden_width
 
 STD = 0.02  # of weights at the start; baaivision/EVA, eva_vit_model.py
 GAMMA = 1e-5  # layer scale at the start
@@ -43,7 +44,7 @@ class RmsNorm(nn.Module):
 class EvaAttention(nn.Module):
     """Self-attention with one fused input projection; query and value may have a bias, the key never has."""
 
-    def __init__(self, spec: ImageTowerSpec, rotary: nn.Module | None) -> None:
+    def __init__(self, spec: EvaSpec, rotary: nn.Module | None) -> None:
         super().__init__()
         width = spec.width
         self.heads = spec.heads
@@ -75,7 +76,7 @@ class EvaAttention(nn.Module):
 class EvaMlp(nn.Module):
     """Two linear layers; "swiglu" makes twice the inner width, gate first: activation(gate) times the rest."""
 
-    def __init__(self, spec: ImageTowerSpec) -> None:
+    def __init__(self, spec: EvaSpec) -> None:
         super().__init__()
         hidden = hidden_width(spec.width, spec.mlp_ratio)
         self.gated = spec.mlp == "swiglu"
@@ -99,7 +100,7 @@ class EvaMlp(nn.Module):
 class EvaBlock(nn.Module):
     """Residual block; norms before the branches ("pre") or on their results ("post")."""
 
-    def __init__(self, spec: ImageTowerSpec, drop: nn.Module, rotary: nn.Module | None) -> None:
+    def __init__(self, spec: EvaSpec, drop: nn.Module, rotary: nn.Module | None) -> None:
         super().__init__()
         self.post = spec.norm_order == "post"
         self.norm1 = _norm(spec, spec.width)
@@ -129,7 +130,7 @@ class EvaBlock(nn.Module):
 class PatchEmbed(nn.Module):
     """One convolution of stride `patch`."""
 
-    def __init__(self, spec: ImageTowerSpec) -> None:
+    def __init__(self, spec: EvaSpec) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, spec.width, spec.patch, stride=spec.patch)
 
@@ -142,15 +143,17 @@ class PatchEmbed(nn.Module):
 class EvaTransformer(nn.Module):
     """Pixels (B, 3, S, S), normalised, to (B, E)."""
 
-    def __init__(self, spec: ImageTowerSpec, out_width: int) -> None:
+    def __init__(self, spec: EvaSpec, out_width: int) -> None:
         super().__init__()
         width, side = spec.width, spec.size // spec.patch
         self.spec = spec
+        self.width, self.heads, self.depth, self.cell = width, spec.heads, spec.layers, spec.patch
         self.extra = 1  # tokens before those of the patches
         self.patch_embed = PatchEmbed(spec)
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.pos_embed = nn.Parameter(torch.empty(1, side * side + 1, width))
-        rotary = Rotary(torch.from_numpy(rotary_angles(spec))) if spec.rotary == "eva" else None
+        angles = eva_angles(spec)
+        rotary = None if angles is None else Rotary(torch.from_numpy(angles))
         last = max(spec.layers - 1, 1)
         drops = [DropPath(spec.drop_path * i / last) for i in range(spec.layers)]
         self.blocks = nn.ModuleList([EvaBlock(spec, drop, rotary) for drop in drops])
@@ -177,9 +180,9 @@ class EvaTransformer(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the embedding of each picture, (B, E), not normalised."""
-        return self.project(self.pool(self.tokens(pixels)))
+        return self.project(self.pool(self.last(pixels)))
 
-    def tokens(self, pixels: Tensor) -> Tensor:
+    def last(self, pixels: Tensor) -> Tensor:
         """Return the tokens after the last block, (B, T, D); the class token is the first."""
         x = self.embed(pixels)
         for block in self.blocks:
@@ -201,6 +204,10 @@ class EvaTransformer(nn.Module):
         out: Tensor = torch.cat([first, x], dim=1) + self.pos_embed
         return out
 
+    def read(self, tokens: Tensor) -> Tensor:
+        """Return the tokens after the last block as pooling reads them, (B, T, D): as they are."""
+        return tokens
+
     def pool(self, tokens: Tensor) -> Tensor:
         """Return one normed row for the tokens after the last block (B, T, D)."""
         if self.spec.pool == "class":
@@ -216,5 +223,5 @@ class EvaTransformer(nn.Module):
         return out
 
 
-def _norm(spec: ImageTowerSpec, width: int) -> nn.Module:
+def _norm(spec: EvaSpec, width: int) -> nn.Module:
     return RmsNorm(width, spec.epsilon) if spec.norm == "rms" else LayerNorm(width, spec.epsilon)

@@ -9,12 +9,12 @@ import numpy as np
 
 from wordsight.towers.graph.operators import Array, Graph
 from wordsight.towers.graph.transformer import Weights, layer_norm, linear
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.vit.spec import VitSpec
 
 POOL = "visual.attn_pool."
 
 
-def probe_pool(graph: Graph, weights: Weights, x: str, image: ImageTowerSpec) -> str:
+def probe_pool(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     """Add SigLIP's head: one learned query, then a residual MLP; (B, T, D) to (B, D)."""
     probe = weights.take(f"{POOL}probe").reshape(-1)
     x = _attend(graph, weights, x, probe, image.pool_heads or image.heads)
@@ -23,7 +23,7 @@ def probe_pool(graph: Graph, weights: Weights, x: str, image: ImageTowerSpec) ->
     return graph.node("Add", x, linear(graph, weights, y, f"{POOL}mlp.c_proj"))
 
 
-def query_pool(graph: Graph, weights: Weights, x: str, image: ImageTowerSpec) -> str:
+def query_pool(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     """Add CoCa's head, of whose queries the first is read: (B, T, D) to (B, E)."""
     query = weights.take(f"{POOL}query")[0].astype(np.float64)
     scale, shift = weights.take(f"{POOL}ln_q.weight"), weights.take(f"{POOL}ln_q.bias")

@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.towers.parts.angles import rotary_angles
-from wordsight.towers.spec import ImageTowerSpec
-
 Array = NDArray[Any]
 BASE = 10000.0  # of the geometric series of frequencies
 
@@ -25,11 +22,11 @@ class Angles:
         return Angles(self.cos[:1], self.sin[:1])
 
 
-def rotary(image: ImageTowerSpec) -> Angles | None:
-    """Return by what a tower turns queries and keys, None where it does not."""
-    if image.rotary == "none":
+def rotary(table: NDArray[np.float64] | None) -> Angles | None:
+    """Return by what a tower turns queries and keys, for the angles (T, d) of its channels; None for None."""
+    if table is None:
         return None
-    angles = rotary_angles(image)[:, ::2]  # the two channels of a pair turn alike
+    angles = table[:, ::2]  # the two channels of a pair turn alike
     return Angles(np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from wordsight.base.errors import FormatError
 from wordsight.towers.graph.operators import EPSILON, Array, Graph
 from wordsight.towers.graph.positions import Angles
-from wordsight.towers.spec import Activation, Projection
+from wordsight.towers.tower_spec import Activation, Projection
 
 LARGEST = 4.0  # how many deviations a normed channel is taken to reach, for balancing
 

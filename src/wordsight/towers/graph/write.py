@@ -1,24 +1,20 @@
 """From weights to the graph of a tower: `build_graph(source, "image", "int8")` is a serialised ONNX model.
 
-A new tower is one `graph_*.py` and one row of `IMAGES`.  Free of PyTorch.
+Free of PyTorch.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.clip_text.graph import text_graph
-from wordsight.towers.eva.graph import eva_graph
+from wordsight.base.optional import resolve
+from wordsight.towers.families import image_family, text_family
 from wordsight.towers.graph.operators import Array, Graph
 from wordsight.towers.graph.precision import SUMS, Precision
 from wordsight.towers.graph.transformer import Weights
-from wordsight.towers.resnet.graph import resnet_graph
 from wordsight.towers.spec import ModelSpec
-from wordsight.towers.vit.graph import vit_graph
 
-Write = Callable[[Graph, Weights, ModelSpec], None]
-IMAGES: dict[str, Write] = {"vit": vit_graph, "resnet": resnet_graph, "eva": eva_graph}
 ASIDE = ("visual.", "logit_")  # what is not the text tower's
 TOWERS = ("image", "text")
 
@@ -34,7 +30,11 @@ class Source:
 
 def writes(spec: ModelSpec, tower: str) -> bool:
     """Can the graph of a tower be written from its weights?  Those of other packages are traced instead."""
-    return spec.image.kind in IMAGES if tower == "image" else spec.text.kind == "clip"
+    return bool(_writer(spec, tower))
+
+
+def _writer(spec: ModelSpec, tower: str) -> str:
+    return image_family(spec.image).graph if tower == "image" else text_family(spec.text).graph
 
 
 def build_graph(source: Source, tower: str, precision: Precision, *, keep: Collection[str] = ()) -> bytes:
@@ -57,10 +57,9 @@ def fill(graph: Graph, source: Source, tower: str) -> Graph:
     spec, state = source.spec, source.state
     if tower == "image":
         weights = Weights({name: array for name, array in state.items() if name.startswith("visual.")})
-        IMAGES[spec.image.kind](graph, weights, spec)
     else:
         weights = Weights({name: array for name, array in state.items() if not name.startswith(ASIDE)})
-        text_graph(graph, weights, spec)
+    resolve(_writer(spec, tower))(graph, weights, getattr(spec, tower), spec)
     weights.check_all_taken()
     unknown = sorted(graph.keep - set(graph.layers))
     if unknown:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.spec import Activation
+from wordsight.towers.tower_spec import Activation
 
 
 def wide(x: Tensor) -> Tensor:

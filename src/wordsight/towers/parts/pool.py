@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.towers.parts.blocks import LayerNorm, Mlp, attend
-from wordsight.towers.spec import ImageTowerSpec, hidden_width
+from wordsight.towers.tower_spec import hidden_width
+from wordsight.towers.vit.spec import VitSpec
 
 
 class CrossAttention(nn.Module):
@@ -52,7 +53,7 @@ class CrossAttention(nn.Module):
 class ProbePool(nn.Module):
     """SigLIP's head: one learned query, then a residual MLP (Zhai et al. 2022, "Scaling vision transformers")."""
 
-    def __init__(self, spec: ImageTowerSpec) -> None:
+    def __init__(self, spec: VitSpec) -> None:
         super().__init__()
         width = spec.width
         self.probe = nn.Parameter(torch.empty(1, 1, width))
@@ -71,7 +72,7 @@ class ProbePool(nn.Module):
 class QueryPool(nn.Module):
     """CoCa's head (Yu et al. 2022): the first of Q learned queries is the picture's, the others are for captions."""
 
-    def __init__(self, spec: ImageTowerSpec, out_width: int) -> None:
+    def __init__(self, spec: VitSpec, out_width: int) -> None:
         super().__init__()
         self.query = nn.Parameter(torch.randn(spec.pool_queries, out_width))
         self.attn = CrossAttention(out_width, spec.pool_heads or spec.heads, token_width=spec.width)

@@ -9,14 +9,15 @@ import numpy as np
 from onnx import TensorProto
 
 from wordsight.towers.graph.operators import EPSILON, Array, Graph
+from wordsight.towers.graph.pixels import normalised
 from wordsight.towers.graph.transformer import Weights
+from wordsight.towers.resnet.shapes import GROWTH
+from wordsight.towers.resnet.spec import ResNetSpec
 from wordsight.towers.spec import ModelSpec
-from wordsight.towers.vit.graph import normalised
 
 
-def resnet_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
+def resnet_graph(graph: Graph, weights: Weights, image: ResNetSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
-    image = spec.image
     pixels = graph.input("pixels", TensorProto.UINT8, ["batch", image.size, image.size, 3])
     x = normalised(graph, pixels, spec.preprocess)
     for number in (1, 2, 3):
@@ -27,7 +28,7 @@ def resnet_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
         for number in range(blocks):
             stride = 2 if number == 0 and stage > 1 else 1
             x = _bottleneck(graph, weights, x, f"visual.layer{stage}.{number}.", stride=stride, first=number == 0)
-    rows = _attention_pool(graph, weights, x, spec)
+    rows = _attention_pool(graph, weights, x, image)
     graph.output(graph.unit(rows), "rows", ["batch", spec.width])
 
 
@@ -56,13 +57,13 @@ def _pool(graph: Graph, x: str, stride: int) -> str:
     return x if stride == 1 else graph.node("AveragePool", x, kernel_shape=[stride] * 2, strides=[stride] * 2)
 
 
-def _attention_pool(graph: Graph, weights: Weights, x: str, spec: ModelSpec) -> str:
+def _attention_pool(graph: Graph, weights: Weights, x: str, image: ResNetSpec) -> str:
     """Attend from the mean cell to the mean and all cells: (B, C, G, G) to (B, E).
 
     There is one query, so it is multiplied with the key's matrix in the place of all cells, and cells are mixed before
     the value's matrix is: the same numbers as attention written out, for a thirtieth of its work.
     """
-    channels, heads, pool = spec.image.width * 32, spec.image.heads, "visual.attnpool."
+    channels, heads, pool = image.width * GROWTH, image.heads, "visual.attnpool."
     cells = graph.node("Transpose", graph.reshape(x, [0, channels, -1]), perm=[0, 2, 1])  # (B, G*G, C)
     mean = graph.node("ReduceMean", cells, graph.constant([1]), keepdims=1)
     places: Array = weights.take(f"{pool}positional_embedding")

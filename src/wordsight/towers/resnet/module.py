@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.towers.resnet.shapes import EXPANSION, REDUCTION
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.resnet.spec import ResNetSpec
 
 
 class Bottleneck(nn.Module):
@@ -81,7 +81,7 @@ class AttentionPool(nn.Module):
 class ModifiedResNet(nn.Module):
     """Pixels (B, 3, S, S), normalised, to (B, E)."""
 
-    def __init__(self, spec: ImageTowerSpec, out_width: int) -> None:
+    def __init__(self, spec: ResNetSpec, out_width: int) -> None:
         super().__init__()
         width = spec.width
         self.conv1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False)
@@ -97,13 +97,15 @@ class ModifiedResNet(nn.Module):
             self.add_module(f"layer{number}", _stage(channels, planes, blocks, stride=1 if number == 1 else 2))
             channels = planes * EXPANSION
         self.stages = [f"layer{number}" for number in range(1, len(spec.stages) + 1)]
+        self.width, self.heads, self.depth, self.cell = channels, spec.heads, len(spec.stages), REDUCTION
+        self.extra = 0  # tokens before those of the cells
         self.attnpool = AttentionPool(spec.size // REDUCTION, channels, spec.heads, out_width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the embedding of each picture, (B, E), not normalised."""
-        return self.project(self.pool(self.grid(pixels)))
+        return self.project(self.pool(self.last(pixels)))
 
-    def grid(self, pixels: Tensor) -> Tensor:
+    def last(self, pixels: Tensor) -> Tensor:
         """Return the last feature grid, (B, C, G, G)."""
         *_, last = self.states(pixels)
         return last
@@ -117,6 +119,10 @@ class ModifiedResNet(nn.Module):
         for name in self.stages:
             x = self.get_submodule(name)(x)
             yield x
+
+    def read(self, grid: Tensor) -> Tensor:
+        """Return the last grid as pooling reads it, (B, C, G, G): as it is."""
+        return grid
 
     def pool(self, grid: Tensor) -> Tensor:
         """Return one row for the last grid (B, C, G, G): (B, C)."""

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from wordsight.towers.parts.shapes import Item, linear_shapes
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.resnet.spec import ResNetSpec
 
 EXPANSION = 4  # channels of a bottleneck's output for each of its inner ones (He et al. 2016)
 REDUCTION = 32  # pixels of the image for each cell of the last grid, along one side
 GROWTH = 32  # channels of the last grid for each of the stem's
 
 
-def resnet_shapes(image: ImageTowerSpec, out: int) -> Iterator[Item]:
+def resnet_shapes(image: ResNetSpec, out: int) -> Iterator[Item]:
     """Yield every tensor of the tower (without "visual."); `out` is the width of the shared space."""
     width, channels = image.width, image.width
     for i, (following, inner) in enumerate(((width // 2, 3), (width // 2, width // 2), (width, width // 2)), start=1):

@@ -14,16 +14,15 @@ from torch import Tensor, nn
 
 from wordsight.base.errors import ConfigError
 from wordsight.base.optional import require
-from wordsight.towers.spec import ImageTowerSpec
-from wordsight.towers.timm.options import HEAD_POOLS, TimmOptions, check_timm, timm_options
+from wordsight.towers.timm.options import HEAD_POOLS, TimmOptions, timm_options
+from wordsight.towers.timm.spec import TimmSpec
 
 
 class TimmImageTower(nn.Module):
     """A timm trunk and the head behind it, as open_clip puts them together; random weights."""
 
-    def __init__(self, spec: ImageTowerSpec, width: int) -> None:
+    def __init__(self, spec: TimmSpec, width: int) -> None:
         super().__init__()
-        check_timm(spec)
         timm = require("timm", extra="timm")
         options = timm_options(spec)
         if not timm.is_model(spec.trunk):

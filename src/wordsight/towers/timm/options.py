@@ -9,7 +9,7 @@ from typing import Any, Literal
 from wordsight.base.config import from_dict
 from wordsight.base.errors import ConfigError
 from wordsight.towers.parts.rules import check_size
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.timm.spec import TimmSpec
 
 HEAD_POOLS = ("abs_attn", "rot_attn")  # attention pooling that belongs to the head, not to the trunk
 
@@ -31,12 +31,12 @@ class TimmOptions:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def timm_options(spec: ImageTowerSpec) -> TimmOptions:
+def timm_options(spec: TimmSpec) -> TimmOptions:
     """Return the options of an image tower of kind "timm"; unknown ones are a `ConfigError`."""
     return from_dict(TimmOptions, spec.options, where="image.options.")
 
 
-def check_timm(spec: ImageTowerSpec) -> None:
+def check_timm(spec: TimmSpec) -> None:
     """Raise `ConfigError` when the tower cannot be built as it says; whether timm has the trunk, timm knows."""
     check_size(spec.size)
     if not spec.trunk:

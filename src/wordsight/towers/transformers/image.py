@@ -9,8 +9,8 @@ Shapes: B batch, S side of the image in pixels, H and W sides of the last featur
 from torch import Tensor, nn
 
 from wordsight.base.optional import require
-from wordsight.towers.spec import ImageTowerSpec
-from wordsight.towers.transformers.options import check_transformers_image, image_options
+from wordsight.towers.transformers.options import image_options
+from wordsight.towers.transformers.spec import TransformersImageSpec
 
 # model type -> its configuration class and its model class
 IMAGE_TRUNKS = {"align_vision_model": ("AlignVisionConfig", "AlignVisionModel")}
@@ -22,9 +22,8 @@ class TransformersImageTower(nn.Module):
     Where its configuration says so ("max") it is the largest value in place of the mean.
     """
 
-    def __init__(self, spec: ImageTowerSpec, width: int) -> None:
+    def __init__(self, spec: TransformersImageSpec, width: int) -> None:
         super().__init__()
-        check_transformers_image(spec)
         transformers = require("transformers", extra="transformers")
         config_class, model_class = IMAGE_TRUNKS[spec.trunk]
         options = image_options(spec)

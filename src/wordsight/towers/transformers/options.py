@@ -3,9 +3,9 @@
     text_options(spec.text).pooler         # how the trunk is pooled
     check_transformers_text(spec.text)         # ConfigError, before anything heavy is imported
 
-`options` of `ImageTowerSpec` and `TextTowerSpec` hold these dataclasses as plain dicts.  The configuration of
-a transformers trunk is complete (no default of another package's version decides) and holds known fields only,
-so that nothing in a checkpoint can name code, kernels or files to be fetched.
+`options` of both specs hold these dataclasses as plain dicts.  The configuration of a trunk is complete (no default
+of another package's version decides) and holds known fields only, so that nothing in a checkpoint can name code,
+kernels or files to be fetched.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from wordsight.base.config import from_dict
 from wordsight.base.errors import ConfigError
 from wordsight.towers.parts.rules import check_size
-from wordsight.towers.spec import ImageTowerSpec, TextTowerSpec
+from wordsight.towers.transformers.spec import TransformersImageSpec, TransformersTextSpec
 
 Pooler = Literal["mean", "max", "cls", "cls_last_hidden_state", "last"]
 
@@ -107,14 +107,6 @@ IMAGE_FIELDS: dict[str, dict[str, Any]] = {
 WIDTHS = {"t5": "d_model", "mt5": "d_model", "m2m_100": "d_model"}
 DEPTHS = {"t5": "num_layers", "mt5": "num_layers", "m2m_100": "encoder_layers"}
 HEADS = {"t5": "num_heads", "mt5": "num_heads", "m2m_100": "encoder_attention_heads"}
-# the fields of a spec that say something of a tower of another package; the others describe our own
-MEANT = {
-    "image": ("kind", "size", "drop_path", "trunk", "options"),
-    "text": (
-        *("kind", "context_length", "vocabulary_size", "width", "layers", "heads"),
-        *("mask", "pool", "pad_id", "trunk", "options"),
-    ),
-}
 # what no encoder of two towers has otherwise, and what would change all its numbers
 PLAIN = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute"}
 POOLING_LAYERS = ("bert", "roberta", "xlm-roberta", "camembert")  # the types that may have one
@@ -146,23 +138,23 @@ class TextOptions:
     name: str = ""
 
 
-def image_options(spec: ImageTowerSpec) -> ImageOptions:
+def image_options(spec: TransformersImageSpec) -> ImageOptions:
     """Return the options of an image tower of kind "transformers"; unknown ones are a `ConfigError`."""
     return from_dict(ImageOptions, spec.options, where="image.options.")
 
 
-def text_options(spec: TextTowerSpec) -> TextOptions:
+def text_options(spec: TransformersTextSpec) -> TextOptions:
     """Return the options of a text tower of kind "transformers"; unknown ones are a `ConfigError`."""
     return from_dict(TextOptions, spec.options, where="text.options.")
 
 
-def check_transformers_image(spec: ImageTowerSpec) -> None:
+def check_transformers_image(spec: TransformersImageSpec) -> None:
     """Raise `ConfigError` when the image tower cannot be built as it says."""
     check_size(spec.size)
     _check_config(image_options(spec).config, IMAGE_FIELDS, spec.trunk, "image")
 
 
-def check_transformers_text(spec: TextTowerSpec) -> None:
+def check_transformers_text(spec: TransformersTextSpec) -> None:
     """Raise `ConfigError` when a text tower of kind "transformers" cannot be built as it says."""
     options = text_options(spec)
     _check_config(options.config, TEXT_FIELDS, spec.trunk, "text")
@@ -187,7 +179,7 @@ def check_transformers_text(spec: TextTowerSpec) -> None:
         raise ConfigError(f"a {spec.trunk} trunk has no pooling layer", cure="set text.options.pooling_layer = false")
 
 
-def longest_text(spec: TextTowerSpec) -> int | None:
+def longest_text(spec: TransformersTextSpec) -> int | None:
     """Return how many tokens a text trunk of transformers has positions for; None where positions are computed."""
     config = text_options(spec).config
     if spec.trunk in ("t5", "mt5", "m2m_100"):

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 
 from wordsight.base.errors import ConfigError
 from wordsight.base.optional import require
-from wordsight.towers.spec import TextTowerSpec
 from wordsight.towers.transformers.options import (
     POOLING_LAYERS,
     WIDTHS,
     TextOptions,
-    check_transformers_text,
     text_options,
 )
+from wordsight.towers.transformers.spec import TransformersTextSpec
 
 # model type -> its configuration class, its model class, and the part of the model that encodes
 TEXT_TRUNKS = {
@@ -42,9 +41,8 @@ class TransformersTextTower(nn.Module):
     Tokens of `pad_id` are neither seen nor pooled.
     """
 
-    def __init__(self, spec: TextTowerSpec, width: int) -> None:
+    def __init__(self, spec: TransformersTextSpec, width: int) -> None:
         super().__init__()
-        check_transformers_text(spec)
         transformers = require("transformers", extra="transformers")
         self.options = text_options(spec)
         self.pad_id = spec.pad_id

@@ -7,31 +7,40 @@ stretched inside the graph.  Free of PyTorch.
 import numpy as np
 from onnx import TensorProto
 
-from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.graph.operators import EPSILON, Array, Graph
+from wordsight.towers.graph.pixels import mean_of_patches, normalised, patch_stem, patches_along, with_class
 from wordsight.towers.graph.pool import probe_pool, query_pool
 from wordsight.towers.graph.positions import rotary, sincos
 from wordsight.towers.graph.transformer import Reading, Stack, Weights, layer_norm, project, transformer
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.angles import perception_angles
+from wordsight.towers.vit.spec import VitSpec
 
-GROUP = 8  # channels of a group in the conv stem's norms (towers/vit.py)
+GROUP = 8  # channels of a group in the conv stem's norms (vit/module.py)
 
 
-def vit_graph(graph: Graph, weights: Weights, spec: ModelSpec) -> None:
+def vit_graph(graph: Graph, weights: Weights, image: VitSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
-    image = spec.image
     pixels = graph.input("pixels", TensorProto.UINT8, shape_of_pixels(spec))
     if image.stem == "patch":
         bias = weights.take("visual.conv1.bias") if image.patch_bias else None
-        x = patch_stem(graph, weights.take("visual.conv1.weight"), pixels, spec, bias=bias)  # (B, N, D)
+        x = patch_stem(
+            graph, weights.take("visual.conv1.weight"), pixels, spec.preprocess, size=image.size, bias=bias
+        )  # (B, N, D)
     elif image.stem == "conv":
-        x = conv_stem(graph, weights, pixels, spec)
+        x = conv_stem(graph, weights, normalised(graph, pixels, spec.preprocess), image)
     else:
-        x = tiered_stem(graph, weights, pixels, spec)
-    x = _with_positions(graph, weights, x, pixels, spec)
+        x = tiered_stem(graph, weights, normalised(graph, pixels, spec.preprocess), image)
+    places = _positions(weights, image)
+    if spec.preprocess.resize == "patches":
+        x = graph.node("Add", x, _stretched(graph, places, pixels, image))
+    elif image.has_class_token:
+        x = with_class(graph, x, weights.take("visual.class_embedding") + places[0], places[1:])
+    else:
+        x = graph.node("Add", x, graph.constant(places))
     if image.pre_norm:
         x = layer_norm(graph, weights, x, "visual.ln_pre", epsilon=image.epsilon)
-    x = _pooled(graph, weights, _blocks(graph, weights, x, image), spec)  # (B, D)
+    x = _pooled(graph, weights, _blocks(graph, weights, x, image), image)  # (B, D)
     name = "visual.head" if image.projection == "linear" else "visual.proj"
     graph.output(project(graph, weights, x, name, form=image.projection), "rows", ["batch", spec.width])
 
@@ -42,22 +51,8 @@ def shape_of_pixels(spec: ModelSpec) -> list[int | str]:
     return ["batch", "height", "width", 3] if spec.preprocess.resize == "patches" else ["batch", size, size, 3]
 
 
-def patch_stem(graph: Graph, kernel: Array, pixels: str, spec: ModelSpec, *, bias: Array | None) -> str:
-    """Cut into patches and multiply: the convolution of stride `patch` as one matrix, normalisation folded in."""
-    image, patch = spec.image, spec.image.patch
-    x = _cut(graph, pixels, spec)  # (B, H, P, W, P, 3)
-    x = graph.node("Transpose", x, perm=[0, 1, 3, 2, 4, 5])  # (B, H, W, P, P, 3)
-    x = graph.reshape(x, [0, -1, patch**2 * 3])
-    mean, deviation = _levels(spec.preprocess)
-    scaled = kernel.transpose(2, 3, 1, 0) / deviation[:, None]  # (P, P, 3, D)
-    matrix = scaled.reshape(-1, image.width).astype(np.float32)  # (P*P*3, D)
-    return graph.byte_linear(x, matrix, np.tile(mean, patch**2), bias)
-
-
-def conv_stem(graph: Graph, weights: Weights, pixels: str, spec: ModelSpec) -> str:
+def conv_stem(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     """Convolutions of stride 2 with group norm and GELU, then one of 1x1."""
-    image = spec.image
-    x = normalised(graph, pixels, spec.preprocess)
     steps = image.patch.bit_length() - 1
     for step in range(steps):
         kernel = weights.take(f"visual.stem.{3 * step}.weight")
@@ -71,10 +66,8 @@ def conv_stem(graph: Graph, weights: Weights, pixels: str, spec: ModelSpec) -> s
     return graph.linear(x, np.ascontiguousarray(kernel.T), weights.take(f"{last}.bias"), name=last)
 
 
-def tiered_stem(graph: Graph, weights: Weights, pixels: str, spec: ModelSpec) -> str:
+def tiered_stem(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     """Three convolutions without overlap, GELU between."""
-    image = spec.image
-    x = normalised(graph, pixels, spec.preprocess)
     for step, side in enumerate((image.patch // 4, 2, 2)):
         if step:
             x = graph.activation(x, "gelu")
@@ -86,73 +79,17 @@ def tiered_stem(graph: Graph, weights: Weights, pixels: str, spec: ModelSpec) ->
     return graph.node("Transpose", x, perm=[0, 2, 1])  # (B, G*G, D)
 
 
-def normalised(graph: Graph, pixels: str, spec: PreprocessSpec) -> str:
-    """Return float32 (B, 3, S, S) of mean 0 and deviation 1 for uint8 (B, S, S, 3)."""
-    mean, deviation = _levels(spec)
-    x = graph.node("Transpose", pixels, perm=[0, 3, 1, 2])
-    x = graph.node("Cast", x, to=TensorProto.FLOAT)
-    x = graph.node("Sub", x, graph.constant(mean.reshape(3, 1, 1)))
-    return graph.node("Mul", x, graph.constant((1 / deviation).reshape(3, 1, 1)))
-
-
-def with_class(graph: Graph, x: str, first: Array, places: Array) -> str:
-    """Put the class token before the patches, (B, 1 + N, D), positions (N, D) added to these."""
-    x = graph.node("Add", x, graph.constant(places))
-    count = graph.node("Shape", x, start=0, end=1)
-    shape = graph.node("Concat", count, graph.constant([1, len(first)]), axis=0)
-    return graph.node("Concat", graph.node("Expand", graph.constant(first), shape), x, axis=1)
-
-
-def mean_of_patches(graph: Graph, x: str, *, skip: int) -> str:
-    """Return the mean (B, D) of the tokens of x (B, T, D) behind the first `skip`."""
-    if skip:
-        end = graph.constant([np.iinfo(np.int64).max])
-        x = graph.node("Slice", x, graph.constant([skip]), end, graph.constant([1]))
-    return graph.node("ReduceMean", x, graph.constant([1]), keepdims=0)
-
-
-def _levels(spec: PreprocessSpec) -> tuple[Array, Array]:
-    """Mean and deviation of each channel in 8-bit levels."""
-    return np.array(spec.mean) * 255, np.array(spec.std) * 255
-
-
-def _cut(graph: Graph, pixels: str, spec: ModelSpec) -> str:
-    """Take rows and columns of patches apart: (B, H, P, W, P, 3)."""
-    patch = spec.image.patch
-    if spec.preprocess.resize != "patches":
-        side = spec.image.size // patch
-        if spec.image.size % patch:  # what is beyond the last whole patch is not looked at
-            whole = graph.constant([side * patch] * 2)
-            pixels = graph.node("Slice", pixels, graph.constant([0, 0]), whole, graph.constant([1, 2]))
-        return graph.reshape(pixels, [0, side, patch, side, patch, 3])
-    rows = _patches_along(graph, pixels, 1, patch)
-    shape = graph.node("Concat", graph.constant([0]), rows, graph.constant([patch, -1, patch, 3]), axis=0)
-    return graph.node("Reshape", pixels, shape)
-
-
-def _patches_along(graph: Graph, pixels: str, axis: int, patch: int) -> str:
-    """Return the number of patches along an axis, (1,)."""
-    return graph.node("Div", graph.node("Shape", pixels, start=axis, end=axis + 1), graph.constant([patch]))
-
-
-def _with_positions(graph: Graph, weights: Weights, x: str, pixels: str, spec: ModelSpec) -> str:
-    image = spec.image
-    side = image.size // image.patch
+def _positions(weights: Weights, image: VitSpec) -> Array:
+    """Return the table of positions, (T, D)."""
     if image.positions == "learned":
-        places = weights.take("visual.positional_embedding")
-    else:
-        places = sincos(side, image.width, class_token=image.has_class_token)
-    if spec.preprocess.resize == "patches":
-        return graph.node("Add", x, _stretched(graph, places, pixels, image))
-    if image.has_class_token:
-        return with_class(graph, x, weights.take("visual.class_embedding") + places[0], places[1:])
-    return graph.node("Add", x, graph.constant(places))
+        return weights.take("visual.positional_embedding")
+    return sincos(image.size // image.patch, image.width, class_token=image.has_class_token)
 
 
-def _stretched(graph: Graph, places: Array, pixels: str, image: ImageTowerSpec) -> str:
+def _stretched(graph: Graph, places: Array, pixels: str, image: VitSpec) -> str:
     """Return positions (G*G, D) for the grid of the pixels, (H*W, D): bilinear with antialias, an axis at a time."""
     side = image.size // image.patch
-    down, across = (_stretch(graph, _patches_along(graph, pixels, axis, image.patch), side) for axis in (1, 2))
+    down, across = (_stretch(graph, patches_along(graph, pixels, axis, image.patch), side) for axis in (1, 2))
     table = graph.constant(places.reshape(side, side * image.width))
     rows = graph.reshape(graph.node("MatMul", down, table), [-1, side, image.width])  # (H, G, D)
     return graph.reshape(graph.node("MatMul", across, rows), [-1, image.width])
@@ -171,7 +108,7 @@ def _stretch(graph: Graph, count: str, side: int) -> str:
     return graph.node("Div", share, graph.node("ReduceSum", share, graph.constant([1]), keepdims=1))
 
 
-def _blocks(graph: Graph, weights: Weights, x: str, image: ImageTowerSpec) -> str:
+def _blocks(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     """Add the transformer: (B, T, D), or (B, 1, D) where only the class token is read."""
     stack = Stack(
         "visual.transformer.",
@@ -181,15 +118,14 @@ def _blocks(graph: Graph, weights: Weights, x: str, image: ImageTowerSpec) -> st
         image.activation,
         epsilon=image.epsilon,
         layer_scale=image.layer_scale,
-        angles=rotary(image),
+        angles=rotary(perception_angles(image)),
     )
     reading = Reading(graph.first) if image.pool == "class" else None
     return transformer(graph, weights, x, stack=stack, reading=reading)
 
 
-def _pooled(graph: Graph, weights: Weights, x: str, spec: ModelSpec) -> str:
+def _pooled(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     """Norm and pool: (B, T, D) to (B, D), or (B, E) for learned queries."""
-    image = spec.image
     first = image.final_norm == "tokens"
     if first:
         x = layer_norm(graph, weights, x, "visual.ln_post", epsilon=image.epsilon)

@@ -2,7 +2,7 @@
 
 Shapes: B batch, S side of the picture in pixels, P side of a patch, G side of the patch grid, T tokens (G*G,
 and one more with a class token), D width of the tower, E width of the shared space.  The options are those
-of `ImageTowerSpec` and no others.  Knows nothing of text.
+of `VitSpec` and no others.  Knows nothing of text.
 """
 
 from collections.abc import Iterator
@@ -11,20 +11,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.parts.angles import rotary_angles
 from wordsight.towers.parts.blocks import DropPath, LayerNorm, Stack, Transformer, grid_positions, wide
 from wordsight.towers.parts.pool import ProbePool, QueryPool
 from wordsight.towers.parts.rotary import Rotary
-from wordsight.towers.spec import ImageTowerSpec, hidden_width
+from wordsight.towers.tower_spec import hidden_width
+from wordsight.towers.vit.angles import perception_angles
+from wordsight.towers.vit.spec import VitSpec
 
 
 class VisionTransformer(nn.Module):
     """Pixels (B, 3, S, S), normalised, to (B, E)."""
 
-    def __init__(self, spec: ImageTowerSpec, out_width: int) -> None:
+    def __init__(self, spec: VitSpec, out_width: int) -> None:
         super().__init__()
         width, self.side = spec.width, spec.size // spec.patch
         self.spec = spec
+        self.width, self.heads, self.depth, self.cell = width, spec.heads, spec.layers, spec.patch
         self.extra = int(spec.has_class_token)  # tokens before those of the patches
         scale = width**-0.5
         if spec.stem == "patch":
@@ -69,15 +71,16 @@ class VisionTransformer(nn.Module):
             epsilon=spec.epsilon,
             layer_scale=spec.layer_scale,
         )
-        rotary = None if spec.rotary == "none" else Rotary(torch.from_numpy(rotary_angles(spec)))
+        angles = perception_angles(spec)
+        rotary = None if angles is None else Rotary(torch.from_numpy(angles))
         drops = [DropPath(spec.drop_path * i / last) for i in range(spec.layers)]
         self.transformer = Transformer(stack, drops, rotary)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the embedding of each picture, (B, E), not normalised."""
-        return self.project(self.pool(self.tokens(pixels)))
+        return self.project(self.pool(self.last(pixels)))
 
-    def tokens(self, pixels: Tensor) -> Tensor:
+    def last(self, pixels: Tensor) -> Tensor:
         """Return the tokens after the last block, (B, T, D); the class token, where there is one, is the first."""
         out: Tensor = self.transformer(self.embed(pixels))
         return out
@@ -96,10 +99,15 @@ class VisionTransformer(nn.Module):
         out: Tensor = self.ln_pre(x + self._positions(grid.shape[2], grid.shape[3]))
         return out
 
+    def read(self, tokens: Tensor) -> Tensor:
+        """Return the tokens after the last block as pooling reads them, (B, T, D)."""
+        out: Tensor = self.ln_post(tokens) if self.spec.final_norm == "tokens" else tokens
+        return out
+
     def pool(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return one normed row for the tokens after the last block (B, T, D); `mask` as in `attend`, (B, 1, 1, T)."""
         normed_first = self.spec.final_norm == "tokens"
-        x = self.ln_post(tokens) if normed_first else tokens
+        x = self.read(tokens)
         if self.spec.pool in ("attention", "queries"):
             pooled = self.attn_pool(x, mask)
         elif self.spec.pool == "class":

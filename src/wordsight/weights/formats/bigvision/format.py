@@ -20,10 +20,13 @@ from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import atomic_write
 from wordsight.base.progress import notice
 from wordsight.images.spec import HALF, PreprocessSpec
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.bigvision.layers import Taken, give_towers, take_towers
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import SENTENCEPIECE, usual_tokenizer
 from wordsight.weights.formats.trunks.sizes import image_sizes, text_sizes
 
@@ -51,7 +54,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
     taken = take_towers(keys)
     keys.finish()
     spec = _spec(taken, files.weights.stem)
-    tokenizer = usual_tokenizer(spec.text, "lower-ascii")
+    tokenizer = usual_tokenizer(of_family(spec.text, ClipTextSpec, "big_vision"), "lower-ascii")
     tokenizer_files, assumed = {}, list(tokenizer.assumed)
     sentencepiece = (
         next((path for name in SENTENCEPIECE_FILES if (path := files.file(name))), None)
@@ -89,8 +92,9 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
 def tensors_of(checkpoint: Checkpoint, *, stacked: bool = False) -> dict[str, Array]:
     """Return the tensors of the file by name; `stacked` for one array for all layers of a tower ("scan")."""
     spec = checkpoint.spec
-    _check(spec)
-    heads = (spec.image.heads, spec.text.heads)
+    image, text = of_family(spec.image, VitSpec, "big_vision"), of_family(spec.text, ClipTextSpec, "big_vision")
+    _check(spec, image, text)
+    heads = (image.heads, text.heads)
     patches = spec.preprocess.resize == "patches"
     tensors = give_towers(checkpoint.state, heads=heads, patches=patches, stacked=stacked)
     return {f"params/{name}": tensor for name, tensor in tensors.items()}
@@ -107,7 +111,7 @@ def _spec(taken: Taken, name: str) -> ModelSpec:
     known: dict[str, Any] = {"activation": "gelu_tanh", "epsilon": EPSILON}
     class_token = "visual.class_embedding" in state
     pool: Any = "class" if class_token else "attention" if "visual.attn_pool.probe" in state else "mean"
-    image = ImageTowerSpec(
+    image = VitSpec(
         **image_sizes(state, class_token=class_token),
         **known,
         heads=taken.image_heads,
@@ -120,7 +124,7 @@ def _spec(taken: Taken, name: str) -> ModelSpec:
     if pool == "attention":
         ratio = len(state["visual.attn_pool.mlp.c_fc.bias"]) / image.width
         image = replace(image, pool_mlp_ratio=0.0 if ratio == image.mlp_ratio else ratio)
-    text = TextTowerSpec(
+    text = ClipTextSpec(
         **text_sizes(state),
         **known,
         heads=taken.text_heads,
@@ -147,11 +151,9 @@ def _spec(taken: Taken, name: str) -> ModelSpec:
     )
 
 
-def _check(spec: ModelSpec) -> None:
+def _check(spec: ModelSpec, image: VitSpec, text: ClipTextSpec) -> None:
     """Raise `UsageError` naming the first thing that big_vision's towers cannot be."""
-    image, text = spec.image, spec.text
     wanted: dict[str, tuple[object, object]] = {
-        "image.kind": (image.kind, "vit"),
         "image.stem": (image.stem, "patch"),
         "image.patch_bias": (image.patch_bias, True),
         "image.pool": (image.pool, "attention"),
@@ -165,7 +167,6 @@ def _check(spec: ModelSpec) -> None:
         "image.pool_heads": (image.pool_heads or image.heads, image.heads),
         "image.activation": (image.activation, "gelu_tanh"),
         "image.epsilon": (image.epsilon, EPSILON),
-        "text.kind": (text.kind, "clip"),
         "text.mask": (text.mask, "none"),
         "text.pool": (text.pool, "last"),
         "text.layer_scale": (text.layer_scale, False),

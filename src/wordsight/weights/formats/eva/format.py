@@ -14,11 +14,13 @@ import numpy as np
 
 from wordsight.base.errors import FormatError
 from wordsight.images.spec import PreprocessSpec
-from wordsight.towers.parts.angles import rotary_angles
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.eva.angles import eva_angles
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.trunks.clip_text import clip_tokenizer, read_clip_text, require_clip_text, weights_file
 from wordsight.weights.formats.trunks.eva import OWN, ROTARY_GRID, assumed_trunk, read_tower, write_tower
 
@@ -76,10 +78,12 @@ def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
     spec = checkpoint.spec
     require_clip_text(spec, "EVA", PreprocessSpec())
     tensors = write_tower(spec.image, checkpoint.state, OWN)
-    if spec.image.rotary == "eva":
-        angles = rotary_angles(spec.image)[1:]  # EVA leaves the class token out
+    image = of_family(spec.image, EvaSpec, "EVA")
+    angles = eva_angles(image)
+    if angles is not None:
+        angles = angles[1:]  # EVA leaves the class token out
         tables = {".freqs_cos": np.cos(angles).astype("f4"), ".freqs_sin": np.sin(angles).astype("f4")}
-        prefixes = ["visual.rope", *(f"visual.blocks.{block}.attn.rope" for block in range(spec.image.layers))]
+        prefixes = ["visual.rope", *(f"visual.blocks.{block}.attn.rope" for block in range(image.layers))]
         tensors |= {prefix + end: table for prefix in prefixes for end, table in tables.items()}
     return tensors | {name: value for name, value in checkpoint.state.items() if not name.startswith("visual.")}
 
@@ -90,7 +94,7 @@ def _take_tables(keys: Keys) -> dict[str, Array]:
     return {name: np.asarray(keys.take(name), np.float64) for name in names}
 
 
-def _with_rotary(image: ImageTowerSpec, tables: Mapping[str, Array], where: str) -> ImageTowerSpec:
+def _with_rotary(image: EvaSpec, tables: Mapping[str, Array], where: str) -> EvaSpec:
     """Return the spec with what the stored tables say: how wide heads are, and which grid positions are counted for.
 
     Tables of another kind are a `FormatError`.
@@ -102,7 +106,9 @@ def _with_rotary(image: ImageTowerSpec, tables: Mapping[str, Array], where: str)
     heads = image.width // shape[1] if len(shape) == 2 and 0 < shape[1] <= image.width else 0
     for grid in dict.fromkeys((ROTARY_GRID, side, *range(1, LARGEST_GRID))) if heads else ():
         candidate = replace(image, rotary="eva", rotary_grid=grid, heads=heads)
-        angles = rotary_angles(candidate)[1:]  # EVA leaves the class token out
+        angles = eva_angles(candidate)
+        assert angles is not None
+        angles = angles[1:]  # EVA leaves the class token out
         expected = dict(zip(TABLES, (np.cos(angles), np.sin(angles)), strict=True))
         if all(_near(table, expected["." + name.rpartition(".")[2]]) for name, table in tables.items()):
             return candidate

@@ -17,7 +17,7 @@ import numpy as np
 from wordsight.base.config import to_dict
 from wordsight.base.errors import ConfigError, FormatError, UsageError
 from wordsight.images.spec import HALF, PreprocessSpec
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.towers.transformers.options import (
     IMAGE_FIELDS,
     TEXT_FIELDS,
@@ -27,13 +27,16 @@ from wordsight.towers.transformers.options import (
     image_options,
     text_options,
 )
+from wordsight.towers.transformers.spec import TransformersImageSpec, TransformersTextSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.huggingface.folder import half, write_folder
 from wordsight.weights.formats.huggingface.processor import processor_values, read_processor, write_processor
 from wordsight.weights.formats.tokenizers.bert import bert_files, read_bert_tokenizer
 from wordsight.weights.formats.trunks.transformers_text import BUFFERS, text_spec
 
+WHO = "transformers' AlignModel"
 IMAGE, TEXT = "align_vision_model", "bert"  # ALIGN's text trunk computes what BERT does
 NAMES = {"text_model.": "text.transformer.", "text_projection.": "text.proj.", "vision_model.": "visual.trunk."}
 CONTEXT_LENGTH = 64  # AlignProcessor's max_length
@@ -83,7 +86,9 @@ def read(files: CheckpointFiles) -> Checkpoint:
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write a folder for `AlignModel.from_pretrained`; `UsageError` where it has no place for such towers."""
     spec, state = checkpoint.spec, checkpoint.state
-    _check(spec)
+    image_tower = of_family(spec.image, TransformersImageSpec, WHO)
+    text_tower = of_family(spec.text, TransformersTextSpec, WHO)
+    _check(image_tower, text_tower, spec)
     names = {ours: theirs for theirs, ours in NAMES.items()}
     tensors: dict[str, Array] = {}
     for name, array in state.items():
@@ -91,7 +96,7 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         if start is not None:
             tensors[names[start] + name.removeprefix(start)] = array
     tensors["temperature"] = np.exp(-np.asarray(state["logit_scale"], np.float64)).astype(np.float32)
-    text, image = text_options(spec.text).config, image_options(spec.image).config
+    text, image = text_options(text_tower).config, image_options(image_tower).config
     config = {
         "architectures": ["AlignModel"],
         "model_type": "align",
@@ -126,8 +131,7 @@ def _spec(
     spec = ModelSpec(
         name=files.name,
         width=int(config.get("projection_dim", 640)),
-        image=ImageTowerSpec(
-            kind="transformers",
+        image=TransformersImageSpec(
             trunk=IMAGE,
             size=pixels.size,
             projection="none",
@@ -176,11 +180,11 @@ def _log_scale(temperature: Array, where: str) -> Array:
     return np.asarray(-math.log(value), np.float32)
 
 
-def _check(spec: ModelSpec) -> None:
-    options = text_options(spec.text) if spec.text.kind == "transformers" else TextOptions()
+def _check(image: TransformersImageSpec, text: TransformersTextSpec, spec: ModelSpec) -> None:
+    options = text_options(text)
     problems = {
-        f"image.trunk = {spec.image.trunk!r}": spec.image.trunk != IMAGE,
-        f"text.trunk = {spec.text.trunk!r}": spec.text.trunk != TEXT,
+        f"image.trunk = {image.trunk!r}": image.trunk != IMAGE,
+        f"text.trunk = {text.trunk!r}": text.trunk != TEXT,
         f"text.options.pooler = {options.pooler!r}": options.pooler != "cls_last_hidden_state",
         "a text trunk without its pooling layer": not options.pooling_layer,
         "a text projection without a bias": options.projection != "linear" or not options.projection_bias,
@@ -188,4 +192,4 @@ def _check(spec: ModelSpec) -> None:
     }
     for problem, there in problems.items():
         if there:
-            raise UsageError(f"{problem} has no place in transformers' AlignModel", cure="choose another format")
+            raise UsageError(f"{WHO} has no place for {problem}", cure="choose another format")

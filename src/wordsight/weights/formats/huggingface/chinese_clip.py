@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import ConfigError, FormatError, UsageError
-from wordsight.towers.spec import ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.towers.transformers.options import TEXT_FIELDS, TextOptions, full_config, text_options
+from wordsight.towers.transformers.spec import TransformersTextSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.huggingface import config as configs
 from wordsight.weights.formats.huggingface import layers
 from wordsight.weights.formats.huggingface.fitting import fitting
@@ -24,6 +28,7 @@ from wordsight.weights.formats.huggingface.processor import read_processor, writ
 from wordsight.weights.formats.tokenizers.bert import bert_files, read_bert_tokenizer
 from wordsight.weights.formats.trunks.transformers_text import BUFFERS, text_spec
 
+WHO = "transformers' ChineseCLIPModel"
 TEXT = "bert"  # Chinese CLIP's text trunk computes what BERT does
 CONTEXT_LENGTH = 52  # of OFA-Sys/Chinese-CLIP, cn_clip/clip/utils.py: tokenize(texts, context_length=52)
 NAMES = {"text_model.": "text.transformer.", "text_projection.": "text.proj."}
@@ -65,7 +70,8 @@ def read(files: CheckpointFiles) -> Checkpoint:
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write a folder for `ChineseCLIPModel.from_pretrained`; `UsageError` where it has no place for such towers."""
     spec, state = checkpoint.spec, checkpoint.state
-    _check(spec)
+    image, text = of_family(spec.image, VitSpec, WHO), of_family(spec.text, TransformersTextSpec, WHO)
+    _check(text, spec)
     tensors = layers.give_image(state, "clip") | layers.give_scales(state, "clip")
     for theirs, ours in NAMES.items():
         tensors |= {theirs + name.removeprefix(ours): state[name] for name in state if name.startswith(ours)}
@@ -75,9 +81,9 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         "model_type": "chinese_clip",
         "logit_scale_init_value": math.log(spec.scale),
         **common,
-        "text_config": {"model_type": "chinese_clip_text_model", **text_options(spec.text).config, **common},
+        "text_config": {"model_type": "chinese_clip_text_model", **text_options(text).config, **common},
         "vision_config": {
-            **configs.vision_json(spec.image, "clip"),
+            **configs.vision_json(image, "clip"),
             "model_type": "chinese_clip_vision_model",
             **common,
         },
@@ -109,10 +115,10 @@ def _text(
     return ModelSpec(name="", text=text, tokenizer=tokenizer.spec), dict(tokenizer.files)
 
 
-def _check(spec: ModelSpec) -> None:
-    options = text_options(spec.text)
+def _check(text: TransformersTextSpec, spec: ModelSpec) -> None:
+    options = text_options(text)
     problems = {
-        f"text.trunk = {spec.text.trunk!r}": spec.text.trunk != TEXT,
+        f"text.trunk = {text.trunk!r}": text.trunk != TEXT,
         f"text.options.pooler = {options.pooler!r}": options.pooler not in ("cls", "cls_last_hidden_state"),
         "the pooling layer of the text trunk": options.pooling_layer,
         f"text.options.projection = {options.projection!r}": options.projection != "linear",
@@ -120,6 +126,6 @@ def _check(spec: ModelSpec) -> None:
     }
     for problem, there in problems.items():
         if there:
-            raise UsageError(f"{problem} has no place in transformers' ChineseCLIPModel", cure="choose another format")
-    if fitting(replace(spec, text=TextTowerSpec())) != "clip":
+            raise UsageError(f"{WHO} has no place for {problem}", cure="choose another format")
+    if fitting(replace(spec, text=ClipTextSpec())) != "clip":
         raise UsageError("the image tower is not CLIP's", cure="choose another format")

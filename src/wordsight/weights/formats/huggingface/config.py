@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from wordsight.base.errors import FormatError
-from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, TextTowerSpec, hidden_width
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.tower_spec import Activation, hidden_width
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array
 from wordsight.weights.formats.huggingface.layers import Layout
 from wordsight.weights.formats.trunks.sizes import image_sizes, text_sizes
@@ -99,7 +102,7 @@ class HuggingFaceConfig:
         return cls(text, image, tuple(assumed))
 
 
-def image_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> ImageTowerSpec:
+def image_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> VitSpec:
     """Return the image tower of a state under our names; a configuration that says other sizes is a `FormatError`."""
     sizes = image_sizes(state, class_token=layout == "clip")
     size = values.get("image_size", sizes["size"]) if layout != "siglip2" else sizes["size"]
@@ -119,13 +122,11 @@ def image_tower(state: Mapping[str, Array], layout: Layout, values: Values) -> I
         "epsilon": values["layer_norm_eps"],
     }
     if layout == "clip":
-        return ImageTowerSpec(**sizes)
-    return ImageTowerSpec(
-        **sizes, patch_bias=True, pre_norm=False, pool="attention", final_norm="tokens", projection="none"
-    )
+        return VitSpec(**sizes)
+    return VitSpec(**sizes, patch_bias=True, pre_norm=False, pool="attention", final_norm="tokens", projection="none")
 
 
-def text_tower(state: Mapping[str, Array], layout: Layout, config: HuggingFaceConfig) -> TextTowerSpec:
+def text_tower(state: Mapping[str, Array], layout: Layout, config: HuggingFaceConfig) -> ClipTextSpec:
     """Return the text tower of a state under our names; `pad_id` is left to the tokenizer."""
     values = config.text
     sizes = text_sizes(state) | {
@@ -134,23 +135,23 @@ def text_tower(state: Mapping[str, Array], layout: Layout, config: HuggingFaceCo
         "epsilon": values["layer_norm_eps"],
     }
     if layout != "clip":
-        return TextTowerSpec(**sizes, mask="none", pool="last", projection="linear")
+        return ClipTextSpec(**sizes, mask="none", pool="last", projection="linear")
     end = values["eos_token_id"]
     if isinstance(end, list) and len(end) == 1:
         end = end[0]
     if not isinstance(end, int):
         raise FormatError(f"eos_token_id {end!r} in config.json", cure="one id says where a text is read")
-    return TextTowerSpec(**sizes, end_id=None if end == LEGACY_END and config.legacy else end)
+    return ClipTextSpec(**sizes, end_id=None if end == LEGACY_END and config.legacy else end)
 
 
-def model_type(spec: ModelSpec, layout: Layout) -> str:
+def model_type(text: ClipTextSpec, layout: Layout) -> str:
     """Return the type under which transformers knows such towers; CLIP's cannot read a text at token 2."""
-    return "metaclip_2" if layout == "clip" and spec.text.end_id == LEGACY_END else layout
+    return "metaclip_2" if layout == "clip" and text.end_id == LEGACY_END else layout
 
 
-def as_json(spec: ModelSpec, layout: Layout) -> Values:
+def as_json(spec: ModelSpec, image: VitSpec, text: ClipTextSpec, layout: Layout) -> Values:
     """Return the content of the `config.json` that says what `spec` says, but for the type of the weights."""
-    text, kind = spec.text, model_type(spec, layout)
+    kind = model_type(text, layout)
     text_config: Values = {
         "model_type": f"{kind}_text_model",
         "vocab_size": text.vocabulary_size,
@@ -163,7 +164,7 @@ def as_json(spec: ModelSpec, layout: Layout) -> Values:
         "model_type": kind,
         "initializer_factor": 1.0,
         "text_config": text_config,
-        "vision_config": vision_json(spec.image, layout) | {"model_type": f"{kind}_vision_model"},
+        "vision_config": vision_json(image, layout) | {"model_type": f"{kind}_vision_model"},
     }
     if layout == "clip":
         text_config["eos_token_id"] = LEGACY_END if text.end_id is None else text.end_id
@@ -175,7 +176,7 @@ def as_json(spec: ModelSpec, layout: Layout) -> Values:
     return values
 
 
-def vision_json(image: ImageTowerSpec, layout: Layout) -> Values:
+def vision_json(image: VitSpec, layout: Layout) -> Values:
     """Return the `vision_config` of an image tower, for CLIP's layout without `projection_dim`."""
     values: Values = {
         "model_type": f"{layout}_vision_model",
@@ -192,7 +193,7 @@ def vision_json(image: ImageTowerSpec, layout: Layout) -> Values:
     return values
 
 
-def _layers(tower: ImageTowerSpec | TextTowerSpec) -> Values:
+def _layers(tower: VitSpec | ClipTextSpec) -> Values:
     return {
         "hidden_size": tower.width,
         "intermediate_size": hidden_width(tower.width, tower.mlp_ratio),

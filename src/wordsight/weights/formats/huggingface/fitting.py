@@ -6,25 +6,26 @@ layout = fitting(spec)          # "clip", "siglip", "siglip2"; `UsageError` for 
 from typing import Any
 
 from wordsight.base.errors import UsageError
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.huggingface.config import CLASSES
 from wordsight.weights.formats.huggingface.layers import Layout
 
 
 def fitting(spec: ModelSpec) -> Layout:
     """Return the layout whose towers are those of `spec`; `UsageError` names what has no place in any."""
-    image, text = spec.image, spec.text
+    image, text = of_family(spec.image, VitSpec, "transformers"), of_family(spec.text, ClipTextSpec, "transformers")
     if text.pool == "last":
         layout: Layout = "siglip2" if spec.preprocess.resize == "patches" else "siglip"
     else:
         layout = "clip"
     wanted: dict[str, Any] = {
-        "image.kind": "vit",
         "image.stem": "patch",
         "image.positions": "learned",
         "image.rotary": "none",
         "image.layer_scale": False,
-        "text.kind": "clip",
         "text.layer_scale": False,
         "text.mixer": 0,
     }

@@ -11,9 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from wordsight.base.errors import FormatError
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.spec import ModelSpec
+from wordsight.towers.transformers.spec import TransformersImageSpec, TransformersTextSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.huggingface import align, chinese_clip, layers
 from wordsight.weights.formats.huggingface import config as configs
 from wordsight.weights.formats.huggingface.fitting import fitting
@@ -53,16 +57,17 @@ def read(files: CheckpointFiles) -> Checkpoint:
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write a folder for `from_pretrained`; `UsageError` where transformers has no class for such towers."""
     spec = checkpoint.spec
-    if spec.text.kind == "transformers":
-        write_other = align.write if spec.image.kind == "transformers" else chinese_clip.write
+    if isinstance(spec.text, TransformersTextSpec):
+        write_other = align.write if isinstance(spec.image, TransformersImageSpec) else chinese_clip.write
         write_other(checkpoint, target)
         return
     layout = fitting(spec)
+    image, text = of_family(spec.image, VitSpec, "transformers"), of_family(spec.text, ClipTextSpec, "transformers")
     state = checkpoint.state
     tensors = layers.give_image(state, layout) | layers.give_text(state, layout) | layers.give_scales(state, layout)
     name = PROCESSORS[layout]
     processor = write_processor(spec.preprocess, f"{name}ImageProcessor") | {"processor_class": f"{name}Processor"}
-    config = configs.as_json(spec, layout)
+    config = configs.as_json(spec, image, text, layout)
     tokenizer = tokenizer_files(spec, checkpoint.tokenizer_files, layout)
     write_folder(target, config, processor=processor, tokenizer=tokenizer, tensors=tensors)
 

@@ -14,7 +14,7 @@ from wordsight.base.errors import FormatError
 from wordsight.text.bytepairs import END_OF_WORD, SIGN_OF_ID
 from wordsight.text.spec import Cleaning, TokenizerSpec
 from wordsight.text.vocabulary import Merge, from_merges, published_vocabulary
-from wordsight.towers.spec import TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.huggingface.layers import Layout
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import (
@@ -53,7 +53,7 @@ class ParsedFiles:
         return token_ids(self.whole)
 
 
-def read_tokenizer(files: CheckpointFiles, layout: Layout, text: TextTowerSpec) -> CheckpointTokenizer:
+def read_tokenizer(files: CheckpointFiles, layout: Layout, text: ClipTextSpec) -> CheckpointTokenizer:
     """Return the tokenizer of a folder; files that contradict each other are a `FormatError`."""
     parsed = _parse(files)
     sentencepiece = files.file(SENTENCEPIECE)
@@ -95,7 +95,7 @@ def _pair(one: Any) -> Merge:
 
 
 def _clip(
-    parsed: ParsedFiles, vocabulary: Mapping[str, int], merges: list[Merge], text: TextTowerSpec
+    parsed: ParsedFiles, vocabulary: Mapping[str, int], merges: list[Merge], text: ClipTextSpec
 ) -> CheckpointTokenizer:
     """CLIP's tokenizer class: byte pairs whose ids are CLIP's or another order's."""
     start, end = (parsed.token("bos_token") or "<|startoftext|>"), (parsed.token("eos_token") or "<|endoftext|>")
@@ -131,7 +131,7 @@ def _in_order(ids: Mapping[str, int], merges: list[Merge], start: str, end: str)
     return all(ids.get(token) == number for number, token in enumerate(order))
 
 
-def _carried(parsed: ParsedFiles, whole: Values, layout: Layout, text: TextTowerSpec) -> CheckpointTokenizer:
+def _carried(parsed: ParsedFiles, whole: Values, layout: Layout, text: ClipTextSpec) -> CheckpointTokenizer:
     """Any other `tokenizer.json`."""
     ids = parsed.ids()
     assumed = _hidden_padding(parsed) if layout != "clip" else ()
@@ -170,7 +170,7 @@ def _lowers(parsed: ParsedFiles, whole: Values, layout: Layout) -> bool:
     return layout != "clip" and asked and "Lowercase" not in steps
 
 
-def _sentencepiece(parsed: ParsedFiles, data: bytes, text: TextTowerSpec) -> CheckpointTokenizer:
+def _sentencepiece(parsed: ParsedFiles, data: bytes, text: ClipTextSpec) -> CheckpointTokenizer:
     """SigLIP's first tokenizers."""
     ids = piece_ids(data)
     special = {name: parsed.token(f"{name}_token") or "</s>" for name in ("eos", "pad")}
@@ -203,5 +203,5 @@ def _hidden_padding(parsed: ParsedFiles) -> tuple[str, ...]:
     )
 
 
-def _padding(text: TextTowerSpec) -> Literal["longest", "full"]:
+def _padding(text: ClipTextSpec) -> Literal["longest", "full"]:
     return "longest" if text.mask == "causal" and text.pool == "end" else "full"

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import FormatError
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.mobileclip.names import (
     BLOCK,
     FASTVIT,
@@ -57,7 +59,8 @@ def read(files: CheckpointFiles) -> Checkpoint:
     checkpoint = assemble(files, Keys(state, where=str(files.weights)), config, "mobileclip")
     if fast:
         return checkpoint
-    image = replace(checkpoint.spec.image, stem_padding=1, epsilon=1e-5)  # models/vit.py; timm has neither
+    image = of_family(checkpoint.spec.image, VitSpec, "MobileCLIP-B")
+    image = replace(image, stem_padding=1, epsilon=1e-5)  # models/vit.py; timm has neither
     return replace(checkpoint, spec=replace(checkpoint.spec, image=image))
 
 

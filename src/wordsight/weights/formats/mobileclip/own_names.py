@@ -11,8 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.timm.spec import TimmSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Checkpoint
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.mobileclip.names import (
     FASTVIT,
     IMAGE,
@@ -27,30 +31,34 @@ from wordsight.weights.formats.trunks.mci import BACKBONE, without_class_positio
 
 FAST = ("fastvit_mci0", "fastvit_mci1", "fastvit_mci2")
 APPLES_EPSILON = 1e-5
+WHO = "Apple's MobileCLIP (S0, S1, S2, B)"
 _STAGE = re.compile(r"stages\.(\d+)\.(downsample|pos_emb|blocks)\.(.+)")
 
 
 def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
     """Return the weights under Apple's names; `UsageError` for what its code cannot build."""
     spec = checkpoint.spec
-    fast = spec.image.kind == "timm"
-    _require(spec, fast=fast)
+    image, text = spec.image, of_family(spec.text, ClipTextSpec, WHO)
+    if isinstance(image, TimmSpec):
+        problems = {f"image.trunk = {image.trunk!r}": image.trunk not in FAST}
+    else:
+        image = of_family(image, VitSpec, WHO)
+        problems = {
+            f"image.stem = {image.stem}, image.stem_padding = {image.stem_padding}, image.epsilon = {image.epsilon}": (
+                (image.stem, image.stem_padding, image.epsilon) != ("tiered", 1, APPLES_EPSILON)
+            )
+        }
+    _require(spec, text, problems, mask="none" if isinstance(image, TimmSpec) else "causal")
     own = {name: array for name, array in checkpoint.state.items() if name.startswith("visual.")}
     rest = {name: array for name, array in checkpoint.state.items() if not name.startswith("visual.")}
-    tensors = _fastvit(own) if fast else _vit(own, spec.image)
-    return tensors | _text(rest, spec.text) | {"logit_scale": rest["logit_scale"]}
+    tensors = _fastvit(own) if isinstance(image, TimmSpec) else _vit(own, image)
+    return tensors | _text(rest, text) | {"logit_scale": rest["logit_scale"]}
 
 
-def _require(spec: ModelSpec, *, fast: bool) -> None:
-    image, text, pictures = spec.image, spec.text, spec.preprocess
-    seen = "none" if fast else "causal"
-    problems = {
-        f"image.kind = {image.kind}, image.trunk = {image.trunk!r}": fast and image.trunk not in FAST,
-        f"image.stem = {image.stem}, image.stem_padding = {image.stem_padding}, image.epsilon = {image.epsilon}": (
-            not fast and (image.stem, image.stem_padding, image.epsilon) != ("tiered", 1, APPLES_EPSILON)
-        ),
-        f"text.kind = {text.kind}": text.kind != "clip",
-        f"text.mask = {text.mask}, text.pool = {text.pool}": (text.mask, text.pool, text.end_id) != (seen, "end", None),
+def _require(spec: ModelSpec, text: ClipTextSpec, problems: dict[str, bool], *, mask: str) -> None:
+    pictures = spec.preprocess
+    problems |= {
+        f"text.mask = {text.mask}, text.pool = {text.pool}": (text.mask, text.pool, text.end_id) != (mask, "end", None),
         f"text.activation = {text.activation}": text.activation != "gelu",
         f"text.projection = {text.projection}": text.projection != "matrix",
         f"text.epsilon = {text.epsilon}": text.epsilon != APPLES_EPSILON,
@@ -63,7 +71,7 @@ def _require(spec: ModelSpec, *, fast: bool) -> None:
     named = [said for said, wrong in problems.items() if wrong]
     if named:
         raise UsageError(
-            f"Apple's MobileCLIP (S0, S1, S2, B) has no place for {'; '.join(named)}",
+            f"{WHO} has no place for {'; '.join(named)}",
             cure="write it as openclip, the layout of the later ones",
         )
 
@@ -90,7 +98,7 @@ def _fastvit(state: Mapping[str, Array]) -> dict[str, Array]:
     return made
 
 
-def _vit(state: Mapping[str, Array], image: ImageTowerSpec) -> dict[str, Array]:
+def _vit(state: Mapping[str, Array], image: VitSpec) -> dict[str, Array]:
     stem = {name.removeprefix(BACKBONE): value for name, value in write_stem(state).items()}
     made = {f"{IMAGE}patch_emb.{renamed(name, VIT_PARTS, back=True)}": value for name, value in stem.items()}
     made[IMAGE + "pos_embed.pos_embed.pos_embed"] = without_class_position(state["visual.positional_embedding"])[
@@ -110,7 +118,7 @@ def _vit(state: Mapping[str, Array], image: ImageTowerSpec) -> dict[str, Array]:
     return made
 
 
-def _text(state: Mapping[str, Array], text: TextTowerSpec) -> dict[str, Array]:
+def _text(state: Mapping[str, Array], text: ClipTextSpec) -> dict[str, Array]:
     whole = {ours: apple for apple, ours in TEXT_WHOLE.items()}
     head, shift = "transformer.resblocks.", 1 if text.mixer else 0
     made: dict[str, Array] = {}

@@ -10,7 +10,8 @@ from typing import Any
 from wordsight.base.errors import FormatError
 from wordsight.images.spec import CLIP_MEAN, CLIP_STD, PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.onnx.spec import OnnxImageSpec, OnnxTextSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON
@@ -37,13 +38,10 @@ def read(files: CheckpointFiles) -> Checkpoint:
     spec = ModelSpec(
         name=files.name,
         width=int(config["embed_dim"]),
-        image=ImageTowerSpec(kind="onnx", size=preprocess.size),
-        text=TextTowerSpec(
-            kind="onnx",
+        image=OnnxImageSpec(size=preprocess.size),
+        text=OnnxTextSpec(
             context_length=tokenizer.context_length,
             vocabulary_size=tokenizer.vocabulary_size,
-            mask="none",
-            pool="last",
         ),
         preprocess=preprocess,
         tokenizer=tokenizer,

@@ -19,10 +19,15 @@ from wordsight.base.errors import ShapeMismatch, UsageError
 from wordsight.base.progress import notice
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.tower_spec import ImageTowerSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.trunks.clip_text import other_preprocessing
 from wordsight.weights.formats.trunks.sizes import depth, image_sizes, text_sizes
 
@@ -41,7 +46,6 @@ FREE = (
     "layers",
     "heads",
     "patch",
-    "stages",
     "context_length",
     "vocabulary_size",
     "drop_path",
@@ -97,19 +101,18 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     write_torch(path, {**checkpoint.state, **extras})
 
 
-def _vit(state: dict[str, Array]) -> ImageTowerSpec:
+def _vit(state: dict[str, Array]) -> VitSpec:
     sizes = image_sizes(state, class_token=True)
-    return ImageTowerSpec(**sizes, heads=sizes["width"] // HEAD_WIDTH, activation="quick_gelu")
+    return VitSpec(**sizes, heads=sizes["width"] // HEAD_WIDTH, activation="quick_gelu")
 
 
-def _resnet(state: dict[str, Array]) -> ImageTowerSpec:
+def _resnet(state: dict[str, Array]) -> ResNetSpec:
     rows = len(state["visual.attnpool.positional_embedding"]) - 1
     side = math.isqrt(max(rows, 0))
     if side < 1 or side * side != rows:
         raise ShapeMismatch(f"{rows} positions for the cells of a picture", cure="square pictures are read")
     width = len(state["visual.layer1.0.conv1.weight"])
-    return ImageTowerSpec(
-        kind="resnet",
+    return ResNetSpec(
         size=side * REDUCTION,
         width=width,
         heads=width * WIDENED // HEAD_WIDTH,
@@ -117,12 +120,12 @@ def _resnet(state: dict[str, Array]) -> ImageTowerSpec:
     )
 
 
-def _text(state: dict[str, Array]) -> TextTowerSpec:
+def _text(state: dict[str, Array]) -> ClipTextSpec:
     sizes = text_sizes(state)
-    return TextTowerSpec(**sizes, heads=sizes["width"] // HEAD_WIDTH, activation="quick_gelu")
+    return ClipTextSpec(**sizes, heads=sizes["width"] // HEAD_WIDTH, activation="quick_gelu")
 
 
-def _compare(files: CheckpointFiles, extras: dict[str, int], image: ImageTowerSpec, text: TextTowerSpec) -> None:
+def _compare(files: CheckpointFiles, extras: dict[str, int], image: ImageTowerSpec, text: ClipTextSpec) -> None:
     """Raise `ShapeMismatch` when the extra numbers are not those of the shapes."""
     shown = dict(zip(EXTRAS, (image.size, text.context_length, text.vocabulary_size), strict=True))
     wrong = [f"{name} = {value}, not {shown[name]}" for name, value in extras.items() if value != shown[name]]
@@ -132,19 +135,20 @@ def _compare(files: CheckpointFiles, extras: dict[str, int], image: ImageTowerSp
 
 def _unlike_openai(spec: ModelSpec) -> list[str]:
     """Return what of a spec `build_model` would not make again from the shapes."""
-    resnet = spec.image.kind == "resnet"
-    wanted_image = ImageTowerSpec(
-        kind="resnet" if resnet else "vit", activation=spec.image.activation if resnet else "quick_gelu"
-    )
-    wrong = _differences("image", spec.image, wanted_image)
+    who = "OpenAI's layout"
+    text, image = of_family(spec.text, ClipTextSpec, who), spec.image
+    if isinstance(image, ResNetSpec):
+        wrong, heads, count = [], image.width * WIDENED, image.heads
+    else:
+        image = of_family(image, VitSpec, who)
+        wrong, heads, count = _differences("image", image, VitSpec(activation="quick_gelu")), image.width, image.heads
     # nobody sees behind the end of a text in a causal tower
-    text = replace(spec.text, pad_id=0) if spec.text.mask == "causal" else spec.text
-    wrong += _differences("text", text, TextTowerSpec(activation="quick_gelu"))
+    text = replace(text, pad_id=0) if text.mask == "causal" else text
+    wrong += _differences("text", text, ClipTextSpec(activation="quick_gelu"))
     wrong += other_preprocessing(spec.preprocess, PreprocessSpec())
-    heads = spec.image.width * (WIDENED if resnet else 1)
-    for name, channels, count in (("image", heads, spec.image.heads), ("text", spec.text.width, spec.text.heads)):
-        if channels != count * HEAD_WIDTH:
-            wrong.append(f"{name}.heads = {count} ({channels} channels in heads of {HEAD_WIDTH})")
+    for name, channels, given in (("image", heads, count), ("text", text.width, text.heads)):
+        if channels != given * HEAD_WIDTH:
+            wrong.append(f"{name}.heads = {given} ({channels} channels in heads of {HEAD_WIDTH})")
     if spec.bias is not None or spec.loss != "softmax":
         wrong.append("a bias")
     if (spec.tokenizer.kind, spec.tokenizer.vocabulary) != ("clip-bpe", "clip"):

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from wordsight.base.errors import FormatError
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.openclip.config import VisionCfg
 from wordsight.weights.formats.openclip.known_trunks import TrunkSizes, named_cfg
 from wordsight.weights.formats.trunks.eva import EPSILON, KNOWN, ROTARY_GRID, TIMM, Known, read_tower, write_tower
@@ -34,7 +36,7 @@ def recognise_trunk(keys: Mapping[str, Array], cfg: VisionCfg) -> bool:
     return known and (not name or name.startswith(("eva02_", "eva_")) or name in TRUNKS)
 
 
-def read_trunk(keys: Keys, cfg: VisionCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_trunk(keys: Keys, cfg: VisionCfg) -> tuple[EvaSpec, dict[str, Array]]:
     """Return spec and weights, under our names, of open_clip's `visual.trunk.`; another pooling is a `FormatError`."""
     image, state = read_tower(keys, TIMM)
     if {"class": "token", "mean": "avg"}[image.pool] != cfg.timm_pool:
@@ -51,7 +53,7 @@ def pool_of(keys: Mapping[str, Array]) -> str:
 
 def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return open_clip's `vision_cfg` and `visual.trunk.` weights; `UsageError` when timm has no such tower."""
-    image = spec.image
+    image = of_family(spec.image, EvaSpec, "EVA")
     tensors = write_tower(image, state, TIMM)
     known = KNOWN.get(image.width, Known(image.width // 64))
     wanted = replace(
@@ -65,7 +67,7 @@ def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, 
         layer_scale=False,
         attention_bias="no_key",
         norm="layer",
-        norm_order=known.norm_order,  # type: ignore[arg-type]
+        norm_order=known.norm_order,
     )
     pool = "token" if image.pool == "class" else "avg"
     return named_cfg(image, TRUNKS, pool=pool, usual=image == wanted, own="eva"), tensors

@@ -16,10 +16,18 @@ import numpy as np
 
 from wordsight.base.errors import UsageError
 from wordsight.base.files import atomic_write, write_json
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.timm.spec import TimmSpec
+from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
+from wordsight.towers.transformers.spec import TransformersTextSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.archive.safe import write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.openclip import (
     eva_trunk,
     naflex,
@@ -68,8 +76,10 @@ def assemble(files: CheckpointFiles, keys: Keys, config: OpenClipConfig, format_
     """Return the model of weights under open_clip's names and a configuration; every weight is used once."""
     assumed = [*config.assumed, *_drop_decoder(keys)]
     image, state = _read_image(keys, config)
-    if config.assumed and (image.kind == "eva" or image.rotary != "none"):  # there is no configuration
-        assumed += perception.assumed_trunk(image) if image.rotary == "perception" else eva.assumed_trunk(image)
+    if config.assumed and isinstance(image, EvaSpec):  # there is no configuration
+        assumed += eva.assumed_trunk(image)
+    if config.assumed and isinstance(image, VitSpec) and image.rotary == "perception":
+        assumed += perception.assumed_trunk(image)
     text, text_state = _read_text(files, keys, config)
     state |= text_state
     state["logit_scale"] = keys.take("logit_scale").reshape(())
@@ -79,8 +89,8 @@ def assemble(files: CheckpointFiles, keys: Keys, config: OpenClipConfig, format_
         state["logit_bias"] = bias.reshape(())
     keys.finish()
     preprocess = replace(config.preprocess, size=image.size)
-    if naflex.match(config.model.vision_cfg):
-        preprocess = naflex.keeping_shape(config, image)
+    if isinstance(image, VitSpec) and naflex.match(config.model.vision_cfg):
+        preprocess = replace(naflex.keeping_shape(config, image.patch), size=image.size)
         assumed.append(naflex.assumed(preprocess))
     tokenizer, tokenizer_files = read_tokenizer(files, config.model.text_cfg, text, assumed)
     spec = ModelSpec(
@@ -102,17 +112,17 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     spec = checkpoint.spec
     preprocess = preprocess_cfg(spec.preprocess)
     vision, state, custom = _write_image(spec, checkpoint.state)
-    external = spec.text.kind == "transformers"
-    text = transformers_text.text_cfg(spec.text) if external else native.text_cfg(spec)
+    text, trunk_config = _text_cfg(spec.text)
+    external = trunk_config is not None
     named, files = write_tokenizer(checkpoint)
-    custom = custom or external or spec.text.pool == "class"
+    custom = custom or external or "embed_cls" in text
     state |= _write_text(checkpoint.state, custom=custom and not external)
     model: dict[str, Any] = {"embed_dim": spec.width, "vision_cfg": vision, "text_cfg": {**text, **named}}
     if custom:
         model["custom_text"] = True
     if spec.bias is not None:
         model["init_logit_bias"] = spec.bias
-    if _quick_gelu(spec, custom_image="timm_model_name" in vision, external=external):
+    if _quick_gelu(spec, custom_image="timm_model_name" in vision):
         model["quick_gelu"] = True
     values = {"model_cfg": model, "preprocess_cfg": preprocess}
     target.mkdir(parents=True, exist_ok=True)
@@ -120,9 +130,16 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
         with atomic_write(target / name) as handle:
             handle.write(data)
     write_safetensors(target / WEIGHTS, state)
-    if external:
-        write_json(target / "config.json", transformers_text.trunk_config(spec.text))
+    if trunk_config is not None:
+        write_json(target / "config.json", trunk_config)
     write_json(target / CONFIG, values)
+
+
+def _text_cfg(text: TextTowerSpec) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the `text_cfg`, without its tokenizer, and the configuration of a trunk of transformers."""
+    if isinstance(text, TransformersTextSpec):
+        return transformers_text.text_cfg(text), transformers_text.trunk_config(text)
+    return native.text_cfg(of_family(text, ClipTextSpec, "open_clip")), None
 
 
 def _read_image(keys: Keys, config: OpenClipConfig) -> tuple[ImageTowerSpec, dict[str, Array]]:
@@ -172,22 +189,25 @@ def _write_image(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str,
     """Return `vision_cfg`, the image tower's weights, and whether open_clip wants the text tower apart."""
     image = spec.image
     own = {name: array for name, array in state.items() if name.startswith("visual.")}
-    if image.kind == "resnet":
-        return native.resnet_cfg(spec), own, False
-    if image.kind in ("timm", "transformers", "onnx"):
+    if isinstance(image, ResNetSpec):
+        return native.resnet_cfg(image), own, False
+    if isinstance(image, TimmSpec):
         if FOLDED in own:
             own = unfold(own, stem_scale=image.trunk not in UNSCALED)
             arguments = {name: value for name, value in image.options["arguments"].items() if name not in FOLDING}
             image = replace(image, options={**image.options, "arguments": arguments})
         return timm_tower.image_cfg(image), own, True
-    if image.kind == "eva" or image.rotary != "none":
-        write_trunk = perception_trunk.write_trunk if image.rotary == "perception" else eva_trunk.write_trunk
-        cfg, trunk = write_trunk(spec, state)
+    if isinstance(image, EvaSpec):
+        cfg, trunk = eva_trunk.write_trunk(spec, state)
+        return cfg, trunk, True
+    image = of_family(image, VitSpec, "open_clip")
+    if image.rotary == "perception":
+        cfg, trunk = perception_trunk.write_trunk(spec, state)
         return cfg, trunk, True
     bare = image.has_class_token and not image.patch_bias and image.projection == "matrix" and image.stem != "tiered"
     if bare and image.pool != "attention":
-        return native.vit_cfg(spec), own, False
-    cfg, trunk = timm.write_trunk(spec, state)
+        return native.vit_cfg(image), own, False
+    cfg, trunk = timm.write_trunk(image, state)
     return cfg, trunk, True
 
 
@@ -199,10 +219,10 @@ def _write_text(state: Mapping[str, Array], *, custom: bool) -> dict[str, Array]
     return {name if name.startswith("logit_") else "text." + name: array for name, array in result.items()}
 
 
-def _quick_gelu(spec: ModelSpec, *, custom_image: bool, external: bool) -> bool:
+def _quick_gelu(spec: ModelSpec, *, custom_image: bool) -> bool:
     """Say whether open_clip's own towers use QuickGELU; it has one switch for both."""
-    used = [] if external else [spec.text.activation]
-    if spec.image.kind == "vit" and not custom_image:
+    used = [spec.text.activation] if isinstance(spec.text, ClipTextSpec) else []
+    if isinstance(spec.image, VitSpec) and not custom_image:
         used.append(spec.image.activation)
     quick = "quick_gelu" in used
     if "silu" in used or (quick and set(used) != {"quick_gelu"}):

@@ -213,9 +213,10 @@ def _quick_gelu(files: CheckpointFiles, keys: Mapping[str, Array], assumed: list
     mixed = first is not None and norm is not None and first.dtype == np.float16 and norm.dtype == np.float32
     quick = named or mixed
     other = "gelu" if quick else "quick_gelu"
+    image = "" if "visual.layer1.0.conv1.weight" in keys else f"image.activation={other} --set "
     reason = "from its name" if named else "as its weights are in OpenAI's mixture" if mixed else "as most have it"
     assumed.append(
         f"that the activation is {'quick_gelu' if quick else 'gelu'}, {reason}; "
-        f"to say otherwise: {SET} image.activation={other} --set text.activation={other}"
+        f"to say otherwise: {SET} {image}text.activation={other}"
     )
     return quick

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.spec import ImageTowerSpec, hidden_width
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.tower_spec import hidden_width
+from wordsight.towers.vit.spec import VitSpec
 
 ROBERTA_SIZES = {"max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
 LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
@@ -77,7 +79,7 @@ class TrunkSizes:
 
 
 def named_cfg(
-    image: ImageTowerSpec,
+    image: VitSpec | EvaSpec,
     trunks: Mapping[str, TrunkSizes],
     *,
     class_token: bool = True,

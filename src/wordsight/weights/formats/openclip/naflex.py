@@ -2,7 +2,7 @@
 
     if match(config.model.vision_cfg):
         spec, state = read_trunk(keys, config.model)
-        preprocess = keeping_shape(config, spec)
+        preprocess = keeping_shape(config, spec.patch)
 
 timm's `naflexvit_*_siglip` differ from its SigLIP towers of one size in the names of what is before the blocks, in
 the first layer, which reads a patch row, column, channel, and in the activation.  open_clip 3.3.0 cannot build them;
@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from wordsight.base.errors import FormatError
 from wordsight.images.spec import PreprocessSpec
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip import timm_vit as timm
 from wordsight.weights.formats.openclip.config import ModelCfg, OpenClipConfig, VisionCfg
@@ -31,7 +31,7 @@ def match(cfg: VisionCfg) -> re.Match[str] | None:
     return NAME.fullmatch(cfg.timm_model_name or "")
 
 
-def read_trunk(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_trunk(keys: Keys, model: ModelCfg) -> tuple[VitSpec, dict[str, Array]]:
     """Return our spec and weights of a tower for which `match`; another pooling is a `FormatError`."""
     cfg = model.vision_cfg
     named = match(cfg)
@@ -55,10 +55,10 @@ def read_trunk(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, A
     return replace(spec, activation="gelu_tanh"), state
 
 
-def keeping_shape(config: OpenClipConfig, image: ImageTowerSpec) -> PreprocessSpec:
+def keeping_shape(config: OpenClipConfig, patch: int) -> PreprocessSpec:
     """Return the preprocessing of a tower for which `match`: within as many patches as the configuration says."""
     most = config.model.vision_cfg.image_seq_len or PATCHES
-    return replace(config.preprocess, size=image.size, resize="patches", patch=image.patch, max_patches=most)
+    return replace(config.preprocess, resize="patches", patch=patch, max_patches=most)
 
 
 def assumed(preprocess: PreprocessSpec) -> str:

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
+from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.parts.resize import RULES, resize_grid, resize_line
-from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, TextTowerSpec, hidden_width
+from wordsight.towers.resnet.spec import ResNetSpec
+from wordsight.towers.tower_spec import Activation, hidden_width
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.config import ModelCfg, VisionCfg
 
@@ -25,7 +28,7 @@ MIXER = "transformer.mixers.0.mix.weight"
 TEXT_PARTS = ("token_embedding.", "positional_embedding", "cls_emb", "transformer.", "ln_final.", "text_projection")
 
 
-def read_vit(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_vit(keys: Keys, model: ModelCfg) -> tuple[VitSpec, dict[str, Array]]:
     """Return the spec and weights of open_clip's vision transformer (`visual.class_embedding`...)."""
     cfg = model.vision_cfg
     if cfg.pool_type not in ("tok", "avg") or isinstance(cfg.attentional_pool, str):
@@ -43,7 +46,7 @@ def read_vit(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Arr
     if positions is not None and len(positions) != side * side + 1:  # weights of another size, as open_clip loads them
         state["visual.positional_embedding"] = resize_grid(positions, side, extra=1, rule=RULES["openclip"])
     pool = "queries" if cfg.attentional_pool else {"tok": "class", "avg": "mean"}[cfg.pool_type]
-    spec = ImageTowerSpec(
+    spec = VitSpec(
         size=_side(cfg.image_size, "image_size"),
         width=width,
         layers=_depth(cfg),
@@ -56,19 +59,18 @@ def read_vit(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Arr
         pre_norm=not cfg.no_ln_pre,
         pool=pool,  # type: ignore[arg-type]
         pool_heads=cfg.attn_pooler_heads if pool == "queries" else 0,
-        pool_queries=cfg.attn_pooler_queries if pool == "queries" else ImageTowerSpec().pool_queries,
+        pool_queries=cfg.attn_pooler_queries if pool == "queries" else VitSpec().pool_queries,
         final_norm="pooled" if cfg.final_ln_after_pool or pool != "mean" else "tokens",
         layer_scale=cfg.ls_init_value is not None,
     )
     return spec, state
 
 
-def read_resnet(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_resnet(keys: Keys, model: ModelCfg) -> tuple[ResNetSpec, dict[str, Array]]:
     """Return the spec and weights of CLIP's ResNet (`visual.layer1.0.conv1.weight`...)."""
     cfg = model.vision_cfg
     stages = cfg.layers if isinstance(cfg.layers, tuple) else (cfg.layers,)
-    spec = ImageTowerSpec(
-        kind="resnet",
+    spec = ResNetSpec(
         size=_side(cfg.image_size, "image_size"),
         width=cfg.width,
         heads=cfg.width * 32 // cfg.head_width,
@@ -77,7 +79,7 @@ def read_resnet(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, 
     return spec, _take(keys, "visual.", ("conv", "bn", "layer", "attnpool."), to="visual.")
 
 
-def read_text(keys: Keys, model: ModelCfg) -> tuple[TextTowerSpec, dict[str, Array]]:
+def read_text(keys: Keys, model: ModelCfg) -> tuple[ClipTextSpec, dict[str, Array]]:
     """Return the spec and weights of open_clip's text transformer, at the root or under `text.`."""
     cfg = model.text_cfg
     if cfg.pool_type not in ("argmax", "last", "first", "eos") and not cfg.embed_cls:
@@ -95,7 +97,7 @@ def read_text(keys: Keys, model: ModelCfg) -> tuple[TextTowerSpec, dict[str, Arr
     if not any(name.startswith("text_projection") for name in state):
         projection = "none"
     pool = {"argmax": "end", "eos": "end"}.get(cfg.pool_type, cfg.pool_type)
-    spec = TextTowerSpec(
+    spec = ClipTextSpec(
         context_length=cfg.context_length,
         vocabulary_size=cfg.vocab_size,
         width=cfg.width,
@@ -115,9 +117,8 @@ def read_text(keys: Keys, model: ModelCfg) -> tuple[TextTowerSpec, dict[str, Arr
     return spec, state
 
 
-def vit_cfg(spec: ModelSpec) -> dict[str, Any]:
+def vit_cfg(image: VitSpec) -> dict[str, Any]:
     """Return the `vision_cfg` of a vit that open_clip's own class can hold; `UsageError` names what it cannot."""
-    image = spec.image
     _refuse(
         {
             f'image.stem = "{image.stem}"': image.stem != "patch",
@@ -127,9 +128,6 @@ def vit_cfg(spec: ModelSpec) -> dict[str, Any]:
             f'image.rotary = "{image.rotary}"': image.rotary != "none",
             f'image.pool = "{image.pool}"': image.pool not in ("class", "mean", "queries"),
             f'image.projection = "{image.projection}"': image.projection != "matrix",
-            f'image.mlp = "{image.mlp}"': image.mlp != "plain",
-            "image.inner_norm = true": image.inner_norm,
-            f'image.norm_order = "{image.norm_order}"': image.norm_order != "pre",
             f"image.heads = {image.heads}": image.width % image.heads != 0,
         }
     )
@@ -152,9 +150,8 @@ def vit_cfg(spec: ModelSpec) -> dict[str, Any]:
     return cfg
 
 
-def resnet_cfg(spec: ModelSpec) -> dict[str, Any]:
+def resnet_cfg(image: ResNetSpec) -> dict[str, Any]:
     """Return the `vision_cfg` of CLIP's ResNet."""
-    image = spec.image
     return {
         "image_size": image.size,
         "layers": list(image.stages),
@@ -164,9 +161,8 @@ def resnet_cfg(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def text_cfg(spec: ModelSpec) -> dict[str, Any]:
+def text_cfg(text: ClipTextSpec) -> dict[str, Any]:
     """Return the `text_cfg` of a text transformer, without its tokenizer; `UsageError` names what open_clip cannot."""
-    text = spec.text
     plain = text.pool in ("end", "last", "first")
     _refuse(
         {

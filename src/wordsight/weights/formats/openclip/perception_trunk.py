@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wordsight.towers.spec import ImageTowerSpec, ModelSpec
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.config import VisionCfg
 from wordsight.weights.formats.openclip.known_trunks import TrunkSizes, named_cfg
@@ -49,7 +50,7 @@ def recognise_trunk(keys: Mapping[str, Array], cfg: VisionCfg) -> bool:
     return all(TRUNK + part in keys for part in parts) and (not name or name.startswith("vit_pe_") or name in TRUNKS)
 
 
-def read_trunk(keys: Keys) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_trunk(keys: Keys) -> tuple[VitSpec, dict[str, Array]]:
     """Return spec and weights, under our names, of open_clip's `visual.trunk.`."""
     state: dict[str, Array] = {}
     for name in [name for name in keys.left if name.startswith(TRUNK)]:
@@ -81,8 +82,7 @@ def _read_head(keys: Keys) -> dict[str, Array]:
 
 def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return open_clip's `vision_cfg` and `visual.trunk.` weights; `UsageError` when timm has no such tower."""
-    image = spec.image
-    require_tower(image, linear=True)
+    image = require_tower(spec.image, linear=True)
     config = named_cfg(
         image, TRUNKS, class_token=image.has_class_token, pool="map", usual=not image.layer_scale, own="perception"
     )

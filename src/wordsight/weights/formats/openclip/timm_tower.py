@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.towers.spec import ImageTowerSpec
 from wordsight.towers.timm.options import TimmOptions, timm_options
+from wordsight.towers.timm.spec import TimmSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.config import ModelCfg
 from wordsight.weights.formats.openclip.known_trunks import CONVNEXTS
@@ -25,7 +25,7 @@ TRUNK, HEAD = "visual.trunk.", "visual.head."
 PROJECTIONS: dict[str, ImageProjection] = {"linear": "linear", "mlp": "mlp", "none": "none", "": "trunk"}
 
 
-def read_image(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_image(keys: Keys, model: ModelCfg) -> tuple[TimmSpec, dict[str, Array]]:
     """Return the image tower of a `vision_cfg` with `timm_model_name`, and its weights.
 
     Without one, trunks that `guess_image` knows by their shapes; others are a `FormatError`.
@@ -40,8 +40,7 @@ def read_image(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, A
         drop=cfg.timm_drop,
         arguments={"patch_drop_rate": cfg.patch_dropout} if cfg.patch_dropout else {},
     )
-    spec = ImageTowerSpec(
-        kind="timm",
+    spec = TimmSpec(
         trunk=cfg.timm_model_name or "",
         size=_square(cfg.image_size, keys.where),
         drop_path=cfg.timm_drop_path or 0.0,
@@ -51,10 +50,8 @@ def read_image(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, A
     return spec, take_under(keys, TRUNK, HEAD)
 
 
-def image_cfg(spec: ImageTowerSpec) -> dict[str, Any]:
-    """Return the `vision_cfg` of an image tower of kind "timm"; others, and what it has no field for: `UsageError`."""
-    if spec.kind != "timm":
-        raise UsageError(f"open_clip has no image tower of kind {spec.kind!r}", cure="choose another format")
+def image_cfg(spec: TimmSpec) -> dict[str, Any]:
+    """Return the `vision_cfg` of the image tower; what it has no field for is a `UsageError`."""
     options = timm_options(spec)
     arguments = dict(options.arguments)
     patch_dropout = arguments.pop("patch_drop_rate", 0.0)

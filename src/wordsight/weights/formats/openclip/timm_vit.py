@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.towers.spec import Activation, ImageTowerSpec, ModelSpec, hidden_width
+from wordsight.towers.tower_spec import Activation, hidden_width
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.config import ModelCfg, VisionCfg
 from wordsight.weights.formats.trunks import mci as hybrid
@@ -121,7 +122,7 @@ def guess_name(keys: Mapping[str, Array]) -> str | None:
     return None
 
 
-def read_trunk(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_trunk(keys: Keys, model: ModelCfg) -> tuple[VitSpec, dict[str, Array]]:
     """Return our spec and weights of a tower for which `is_native`."""
     cfg = model.vision_cfg
     match, tiered = NAME.fullmatch(_name(cfg)), hybrid.FIRST in keys
@@ -147,7 +148,7 @@ def read_trunk(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, A
         state |= _read_pool(keys)
     projection = _read_head(keys, state)
     hidden, width = state["visual.transformer.resblocks.0.mlp.c_fc.weight"].shape
-    spec = ImageTowerSpec(
+    spec = VitSpec(
         size=size,
         width=width,
         layers=sum(name.endswith(".ln_1.weight") for name in state),
@@ -168,9 +169,8 @@ def read_trunk(keys: Keys, model: ModelCfg) -> tuple[ImageTowerSpec, dict[str, A
     return spec, state
 
 
-def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Array]]:
+def write_trunk(image: VitSpec, state: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return the `vision_cfg` and weights (`visual.trunk.`...) of a tower; `UsageError` when timm has none such."""
-    image = spec.image
     if image.stem == "tiered":
         cfg, state = hybrid.check(image), dict(state)
         state["visual.positional_embedding"] = hybrid.without_class_position(state["visual.positional_embedding"])
@@ -198,7 +198,7 @@ def write_trunk(spec: ModelSpec, state: Mapping[str, Array]) -> tuple[dict[str, 
     return cfg, _trunk(state, image)
 
 
-def _trunk(state: Mapping[str, Array], image: ImageTowerSpec) -> dict[str, Array]:
+def _trunk(state: Mapping[str, Array], image: VitSpec) -> dict[str, Array]:
     return {name: array for old, value in state.items() for name, array in _back(old, value, image).items()}
 
 
@@ -207,7 +207,7 @@ def _name(cfg: VisionCfg) -> str:
     return (cfg.timm_model_name or "").partition(".")[0]
 
 
-def _back(old: str, value: Array, image: ImageTowerSpec) -> dict[str, Array]:
+def _back(old: str, value: Array, image: VitSpec) -> dict[str, Array]:
     """Return the timm weights made of one of our image tower's; those of the text tower are left out."""
     if not old.startswith("visual."):
         return {}
@@ -233,9 +233,9 @@ def _back(old: str, value: Array, image: ImageTowerSpec) -> dict[str, Array]:
     return dict([single[name]])
 
 
-def _kind(image: ImageTowerSpec) -> str:
+def _kind(image: VitSpec) -> str:
     """Return the kind of timm tower that has the parts of ours; `UsageError` when none has."""
-    plain = image.kind == "vit" and image.stem == "patch" and image.mlp == "plain" and image.rotary == "none"
+    plain = image.stem == "patch" and image.rotary == "none"
     parts = (image.pool, image.has_class_token, image.pre_norm, image.patch_bias, image.final_norm)
     kinds = {
         ("attention", False, False, True, "tokens"): "siglip",
@@ -252,7 +252,7 @@ def _kind(image: ImageTowerSpec) -> str:
     return kinds[parts]
 
 
-def _near(image: ImageTowerSpec, kind: str, hidden: int) -> str:
+def _near(image: VitSpec, kind: str, hidden: int) -> str:
     """Say which activation timm has the same tower with."""
     for row in NAMED:
         match = NAME.fullmatch(row.name)

@@ -14,7 +14,9 @@ from typing import Any
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.progress import notice
 from wordsight.text.spec import Cleaning, TokenizerSpec
-from wordsight.towers.spec import TextTowerSpec
+from wordsight.towers.families import text_family
+from wordsight.towers.tower_spec import TextTowerSpec
+from wordsight.towers.transformers.spec import TransformersTextSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip.config import TextCfg
@@ -83,7 +85,7 @@ def _pad(
     assumed: list[str] | None,
 ) -> int:
     """Return the number of what fills up short texts; where no file says it, that is said."""
-    if text.kind == "transformers":
+    if isinstance(text, TransformersTextSpec):
         return text.pad_id  # by which the tower knows what is no text
     said = token_text(settings.get("pad_token"))
     if said in vocabulary:
@@ -101,9 +103,7 @@ def _pad(
 
 def padding(text: TextTowerSpec) -> Any:
     """Return "full" for towers that read what stands behind the text, "longest" for the others."""
-    hidden = text.mask == "causal" and text.pool in ("end", "first")
-    hidden = hidden or (text.mask == "padding" and text.pool in ("end", "first", "mean"))
-    return "longest" if hidden else "full"
+    return "full" if text_family(text).reads_padding(text, TokenizerSpec()) else "longest"
 
 
 def write_tokenizer(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, bytes]]:

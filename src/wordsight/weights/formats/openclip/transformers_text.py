@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from wordsight.base.errors import ConfigError, FormatError, UsageError
-from wordsight.towers.spec import TextTowerSpec
 from wordsight.towers.transformers.options import (
     TEXT_FIELDS,
     WIDTHS,
@@ -20,6 +19,7 @@ from wordsight.towers.transformers.options import (
     full_config,
     text_options,
 )
+from wordsight.towers.transformers.spec import TransformersTextSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.openclip.config import ModelCfg
 from wordsight.weights.formats.openclip.known_trunks import known_trunk
@@ -41,7 +41,7 @@ USUAL_POOLERS = {"bert": "cls_pooler", "m2m_100": "cls_pooler"}
 
 def read_text(
     keys: Keys, model: ModelCfg, trunk_config: Mapping[str, Any] | None = None
-) -> tuple[TextTowerSpec, dict[str, Array]]:
+) -> tuple[TransformersTextSpec, dict[str, Array]]:
     """Return the text tower of a `text_cfg` with `hf_model_name`, and its weights.
 
     What the trunk is stands in `trunk_config` (the content of its config.json); without it the trunks of the
@@ -66,7 +66,7 @@ def read_text(
     return spec, take_under(keys, TEXT, PROJECTION)
 
 
-def text_cfg(spec: TextTowerSpec) -> dict[str, Any]:
+def text_cfg(spec: TransformersTextSpec) -> dict[str, Any]:
     """Return the `text_cfg` of a text tower of kind "transformers"; what open_clip has no place for: `UsageError`."""
     options = text_options(spec)
     pooler = options.pooler
@@ -92,7 +92,7 @@ def text_cfg(spec: TextTowerSpec) -> dict[str, Any]:
     }
 
 
-def trunk_config(spec: TextTowerSpec) -> dict[str, Any]:
+def trunk_config(spec: TransformersTextSpec) -> dict[str, Any]:
     """Return the config.json of a text trunk, to lie beside the weights: what `read_text` takes as `trunk_config`."""
     config = dict(text_options(spec).config)
     if spec.trunk == "modernbert":

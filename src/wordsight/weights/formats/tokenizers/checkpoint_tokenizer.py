@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from wordsight.text.spec import Cleaning, TokenizerSpec
-from wordsight.towers.spec import TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
 
 TOKENIZER_JSON = "tokenizer.json"
 SENTENCEPIECE = "spiece.model"
@@ -23,7 +23,7 @@ class CheckpointTokenizer:
     assumed: tuple[str, ...] = ()
 
 
-def usual_tokenizer(text: TextTowerSpec, cleaning: Cleaning) -> CheckpointTokenizer:
+def usual_tokenizer(text: ClipTextSpec, cleaning: Cleaning) -> CheckpointTokenizer:
     """Return the tokenizer that a text tower of this vocabulary usually has, saying what was assumed."""
     size, length = text.vocabulary_size, text.context_length
     spec = TokenizerSpec(vocabulary_size=size, context_length=length, cleaning=cleaning)

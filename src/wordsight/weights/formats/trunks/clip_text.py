@@ -13,8 +13,10 @@ from pathlib import Path
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.spec import ModelSpec, TextTowerSpec
+from wordsight.towers.clip_text.spec import ClipTextSpec
+from wordsight.towers.spec import ModelSpec
 from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.trunks.sizes import text_sizes
 
 HEAD_WIDTH = 64  # of every published text tower of this kind
@@ -22,7 +24,7 @@ PARTS = ("token_embedding.", "positional_embedding", "transformer.", "ln_final."
 FIRST = "transformer.resblocks.0.mlp.c_fc.weight"
 
 
-def read_clip_text(keys: Keys) -> tuple[TextTowerSpec, dict[str, Array]]:
+def read_clip_text(keys: Keys) -> tuple[ClipTextSpec, dict[str, Array]]:
     """Take the text tower and `logit_scale`; sizes are read from the shapes, heads are 64 channels wide.
 
     `FormatError` when the shapes are not those of a CLIP text tower.
@@ -36,11 +38,11 @@ def read_clip_text(keys: Keys) -> tuple[TextTowerSpec, dict[str, Array]]:
     if FIRST not in state or state[FIRST].shape[1] % HEAD_WIDTH:
         raise FormatError(f"{keys.where} holds no text tower of CLIP's kind", cure="name its format")
     sizes = text_sizes(state)
-    spec = TextTowerSpec(**sizes, heads=sizes["width"] // HEAD_WIDTH)
+    spec = ClipTextSpec(**sizes, heads=sizes["width"] // HEAD_WIDTH)
     return spec, state
 
 
-def clip_tokenizer(text: TextTowerSpec) -> TokenizerSpec:
+def clip_tokenizer(text: ClipTextSpec) -> TokenizerSpec:
     """Return the published tokenizer at the tower's lengths."""
     return replace(TokenizerSpec(), vocabulary_size=text.vocabulary_size, context_length=text.context_length)
 
@@ -64,8 +66,8 @@ def require_clip_text(spec: ModelSpec, who: str, usual: PreprocessSpec) -> None:
 
     `usual` is the preprocessing that the format's own code has.
     """
-    text, plain = spec.text, TextTowerSpec()
-    same = ("kind", "activation", "epsilon", "mask", "pool", "end_id", "projection", "layer_scale", "mixer")
+    text, plain = of_family(spec.text, ClipTextSpec, who), ClipTextSpec()
+    same = ("activation", "epsilon", "mask", "pool", "end_id", "projection", "layer_scale", "mixer")
     wrong = [f"text.{name} = {getattr(text, name)!r}" for name in same if getattr(text, name) != getattr(plain, name)]
     if text.heads * HEAD_WIDTH != text.width:
         wrong.append(f"text.heads = {text.heads}")

@@ -10,16 +10,21 @@ fused, and so are the two halves of a gated MLP.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.eva.spec import EvaSpec
+from wordsight.towers.tower_spec import ImageTowerSpec
 from wordsight.weights.checkpoint import Array, Keys
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.trunks.sizes import depth
 
 EPSILON = 1e-6  # of every EVA tower; baaivision/EVA, eva_clip/model.py
 ROTARY_GRID = 16  # pt_hw_seq_len of every published configuration: 224 / 14
+
+Pool = Literal["class", "mean", "mean_all"]  # of `EvaSpec`
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Style:
     rest: str
     gated_out: str
     apart: tuple[str, str]
-    mean: str  # the value of `ImageTowerSpec.pool` that fc_norm means
+    mean: Literal["mean", "mean_all"]  # the value of `EvaSpec.pool` that fc_norm means
 
 
 OWN = Style(
@@ -63,7 +68,7 @@ class Known:
     """What shapes do not show, of the published tower of a width."""
 
     heads: int
-    norm_order: str = "pre"
+    norm_order: Literal["pre", "post"] = "pre"
 
 
 # eva_clip/model_configs of baaivision/EVA (EVA-CLIP and EVA-CLIP-18B); other widths have heads of 64 channels
@@ -76,7 +81,7 @@ KNOWN = {
 HEAD_WIDTH = 64
 
 
-def read_tower(keys: Keys, style: Style) -> tuple[ImageTowerSpec, dict[str, Array]]:
+def read_tower(keys: Keys, style: Style) -> tuple[EvaSpec, dict[str, Array]]:
     """Take every weight of the image tower but rotary tables; the spec is read from shapes and `KNOWN`.
 
     Rotary positions are set where there are inner norms, as in every published tower.
@@ -90,7 +95,7 @@ def read_tower(keys: Keys, style: Style) -> tuple[ImageTowerSpec, dict[str, Arra
     for block in range(layers):
         for name, value in _read_block(keys, f"{here}blocks.{block}.", style).items():
             state[f"blocks.{block}.{name}"] = value
-    pool = style.mean if here + "fc_norm.weight" in keys else "class"
+    pool: Pool = style.mean if here + "fc_norm.weight" in keys else "class"
     state |= _read_norm(keys, here + ("norm" if pool == "class" else "fc_norm"), "norm")
     head = keys.take(here + "head.weight")
     if "blocks.0.attn.q_bias" in state:  # one option of EVA's decides over the biases of both
@@ -104,14 +109,13 @@ def read_tower(keys: Keys, style: Style) -> tuple[ImageTowerSpec, dict[str, Arra
     return spec, {f"visual.{name}": value for name, value in state.items()}
 
 
-def _spec(state: Mapping[str, Array], layers: int, side: int, pool: str) -> ImageTowerSpec:
+def _spec(state: Mapping[str, Array], layers: int, side: int, pool: Pool) -> EvaSpec:
     width, _, _, patch = state["patch_embed.proj.weight"].shape
     hidden = state["blocks.0.mlp.fc2.weight"].shape[1]
     gated = state["blocks.0.mlp.fc1.weight"].shape[0] == 2 * hidden
     inner = "blocks.0.attn.norm.weight" in state
     known = KNOWN.get(width, Known(max(width // HEAD_WIDTH, 1)))
-    return ImageTowerSpec(
-        kind="eva",
+    return EvaSpec(
         size=side * patch,
         width=width,
         layers=layers,
@@ -120,18 +124,16 @@ def _spec(state: Mapping[str, Array], layers: int, side: int, pool: str) -> Imag
         mlp_ratio=hidden / width,
         activation="silu" if gated else "gelu",
         epsilon=EPSILON,
-        patch_bias=True,
         rotary="eva" if inner else "none",
         rotary_grid=ROTARY_GRID if inner else 0,
-        pre_norm=False,
-        pool=pool,  # type: ignore[arg-type]
+        pool=pool,
         projection="linear" if "head.bias" in state else "matrix",
         layer_scale="blocks.0.gamma_1" in state,
         mlp="swiglu" if gated else "plain",
         inner_norm=inner,
         attention_bias="no_key" if "blocks.0.attn.q_bias" in state else "none",
         norm="layer" if "blocks.0.norm1.bias" in state else "rms",
-        norm_order=known.norm_order,  # type: ignore[arg-type]
+        norm_order=known.norm_order,
     )
 
 
@@ -179,10 +181,9 @@ def _read_block(keys: Keys, here: str, style: Style) -> dict[str, Array]:
     return out
 
 
-def write_tower(image: ImageTowerSpec, state: Mapping[str, Array], style: Style) -> dict[str, Array]:
+def write_tower(tower: ImageTowerSpec, state: Mapping[str, Array], style: Style) -> dict[str, Array]:
     """Return the weights of the image tower under the other side's names; `UsageError` when it cannot have them."""
-    if image.kind != "eva":
-        raise UsageError(f'an image tower of kind "{image.kind}" is none of EVA\'s', cure="write it as openclip")
+    image = of_family(tower, EvaSpec, "EVA's layout")
     if image.pool not in ("class", style.mean):
         raise UsageError(f'image.pool = "{image.pool}" has no place here', cure='only "class" can be carried anywhere')
     out: dict[str, Array] = {}
@@ -193,7 +194,7 @@ def write_tower(image: ImageTowerSpec, state: Mapping[str, Array], style: Style)
     return out
 
 
-def _write(name: str, value: Array, image: ImageTowerSpec, style: Style) -> dict[str, Array]:
+def _write(name: str, value: Array, image: EvaSpec, style: Style) -> dict[str, Array]:
     """Return one of our weights under the other's names; fused ones come apart."""
     if name.startswith("norm."):
         return {name if image.pool == "class" else "fc_" + name: value}
@@ -205,7 +206,7 @@ def _write(name: str, value: Array, image: ImageTowerSpec, style: Style) -> dict
     return {f"blocks.{block}.{other}": part for other, part in _write_block(inside, value, image, style).items()}
 
 
-def _write_block(inside: str, value: Array, image: ImageTowerSpec, style: Style) -> dict[str, Array]:
+def _write_block(inside: str, value: Array, image: EvaSpec, style: Style) -> dict[str, Array]:
     part, _, end = inside.rpartition(".")
     if part == "attn.norm":
         return {f"{style.inner_attn}.{end}": value}
@@ -223,7 +224,7 @@ def _write_block(inside: str, value: Array, image: ImageTowerSpec, style: Style)
     return {inside: value}
 
 
-def assumed_trunk(image: ImageTowerSpec, *, tables: bool = False) -> tuple[str, ...]:
+def assumed_trunk(image: EvaSpec, *, tables: bool = False) -> tuple[str, ...]:
     """Return what was assumed of an image tower that no configuration describes; `tables`: rotary ones were stored."""
     why = f"as published at width {image.width}" if image.width in KNOWN else "as most published ones"
     said = [f"image.norm_order = {image.norm_order}, {why} (--set image.norm_order=...)"]

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.spec import ImageTowerSpec, hidden_width
+from wordsight.towers.tower_spec import hidden_width
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.trunks.fastvit import batch_norm, fold_norm
 
@@ -62,7 +63,7 @@ def without_class_position(positions: Array) -> Array:
     return positions[1:]
 
 
-def check(image: ImageTowerSpec) -> dict[str, Any]:
+def check(image: VitSpec) -> dict[str, Any]:
     """Return the `vision_cfg` of a tower with such a stem; `UsageError` when it is not timm's."""
     problems = {
         f"image.stem_padding = {image.stem_padding}": image.stem_padding != 0,

@@ -7,8 +7,10 @@ require_tower(spec.image)           # before writing
 from collections.abc import Mapping
 
 from wordsight.base.errors import UsageError
-from wordsight.towers.spec import ImageTowerSpec
+from wordsight.towers.tower_spec import ImageTowerSpec
+from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array
+from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.trunks.sizes import image_sizes
 
 BLOCKS = "transformer.resblocks."
@@ -17,7 +19,7 @@ HEAD_WIDTH = 64
 HEADS = {1536: 16}  # elsewhere heads of 64 channels
 
 
-def assumed_trunk(image: ImageTowerSpec) -> tuple[str, ...]:
+def assumed_trunk(image: VitSpec) -> tuple[str, ...]:
     """Return what was assumed of an image tower that no configuration describes."""
     why = "as published at this width" if image.width in HEADS else f"{HEAD_WIDTH} channels each"
     return (
@@ -26,11 +28,11 @@ def assumed_trunk(image: ImageTowerSpec) -> tuple[str, ...]:
     )
 
 
-def tower_spec(state: Mapping[str, Array]) -> ImageTowerSpec:
+def tower_spec(state: Mapping[str, Array]) -> VitSpec:
     """Read the tower's spec from its shapes."""
     sizes = image_sizes(state, class_token="visual.class_embedding" in state)
     width = sizes["width"]
-    return ImageTowerSpec(
+    return VitSpec(
         **sizes,
         heads=HEADS.get(width, max(width // HEAD_WIDTH, 1)),
         class_token="visual.class_embedding" in state,
@@ -44,10 +46,10 @@ def tower_spec(state: Mapping[str, Array]) -> ImageTowerSpec:
     )
 
 
-def require_tower(image: ImageTowerSpec, *, linear: bool = False) -> None:
-    """Raise `UsageError` unless the image tower is a PE-Core; `linear` says that its projection may have a bias."""
+def require_tower(tower: ImageTowerSpec, *, linear: bool = False) -> VitSpec:
+    """Return the image tower; `UsageError` unless it is a PE-Core.  `linear`: its projection may have a bias."""
+    image = of_family(tower, VitSpec, "a Perception Encoder")
     wanted = {
-        "kind": "vit",
         "activation": "gelu",
         "epsilon": 1e-5,
         "stem": "patch",
@@ -67,6 +69,7 @@ def require_tower(image: ImageTowerSpec, *, linear: bool = False) -> None:
         wrong.append(f'image.projection = "{image.projection}"')
     if wrong:
         raise UsageError(f"a Perception Encoder has no place for {', '.join(wrong)}", cure="choose another format")
+    return image
 
 
 def renamed(name: str, table: Mapping[str, str]) -> str:

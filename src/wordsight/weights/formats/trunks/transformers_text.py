@@ -7,8 +7,8 @@ state = take_under(keys, "text.transformer.", "text.proj.")
 from typing import Literal
 
 from wordsight.base.config import to_dict
-from wordsight.towers.spec import TextTowerSpec
 from wordsight.towers.transformers.options import DEPTHS, HEADS, WIDTHS, Pooler, TextOptions
+from wordsight.towers.transformers.spec import TransformersTextSpec
 from wordsight.weights.checkpoint import Array, Keys
 
 # what older files hold although nothing in it is learned: tables of positions and masks
@@ -21,11 +21,10 @@ SHOWN: dict[Pooler, Literal["mean", "first", "last"]] = {
 }
 
 
-def text_spec(trunk: str, options: TextOptions, context_length: int) -> TextTowerSpec:
+def text_spec(trunk: str, options: TextOptions, context_length: int) -> TransformersTextSpec:
     """Return the spec of a text tower of transformers; what its configuration decides is shown in the usual fields."""
     config = options.config
-    return TextTowerSpec(
-        kind="transformers",
+    return TransformersTextSpec(
         context_length=context_length,
         vocabulary_size=config["vocab_size"],
         width=config[WIDTHS.get(trunk, "hidden_size")],

@@ -1,0 +1,64 @@
+"""What can be seen of an image tower from inside, whatever its family: states, pooling, projection.
+
+    tower = image_tower(towers)
+    for x in tower.states(pixels): ...
+    tower.project(tower.pool(x))
+
+Shapes: B batch, S side of the image in pixels, T tokens, D width of the tower, C channels, G side of the last grid, E
+width of the shared space.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class ImageTower(Protocol):
+    """A native image tower.
+
+    `width` are the channels of its last state, `depth` its blocks (or stages), `heads` those of its attention;
+    `cell` is the side in pixels of what a token (or a cell of the last grid) stands for, and `extra` are the
+    tokens before those.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    cell: int
+    extra: int
+
+    def states(self, pixels: Tensor) -> Iterator[Tensor]:
+        """Yield what enters the first block and what leaves each, depth + 1 times (B, T, D), or (B, C, G, G)."""
+        ...
+
+    def last(self, pixels: Tensor) -> Tensor:
+        """Return the last of the states."""
+        ...
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Return the last state as pooling reads it."""
+        ...
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """Return the pooled row of each image for the last state, (B, D)."""
+        ...
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for pooled rows."""
+        ...
+
+
+@runtime_checkable
+class PatchTower(Protocol):
+    """An image tower that can read images of several shapes at once, cut into patches."""
+
+    def patches(self, patches: Tensor, mask: Tensor, shapes: Tensor) -> Tensor:
+        """Return (B, E) for patches (B, N, P*P*3), `mask` (B, N) and grid `shapes` (B, 2)."""
+        ...
+
+
+def of_patches(tower: ImageTower, state: Tensor) -> Tensor:
+    """Return a state row by row without the extra tokens, (B, N, D)."""
+    return state[:, tower.extra :] if state.ndim == 3 else state.flatten(2).transpose(1, 2)

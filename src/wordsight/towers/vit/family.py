@@ -1,0 +1,26 @@
+"""The Vision Transformers."""
+
+from wordsight.towers.family import Grid, ImageFamily
+from wordsight.towers.flat import FLAT_IMAGE, implied
+from wordsight.towers.vit.check import check_vit
+from wordsight.towers.vit.shapes import vit_shapes
+from wordsight.towers.vit.spec import VitSpec
+
+
+def _grid(image: VitSpec) -> Grid | None:
+    if image.positions == "sincos":
+        return None
+    rule = "perception" if image.rotary == "perception" else ""
+    return Grid("positional_embedding", image.size // image.patch, int(image.has_class_token), rule)
+
+
+VIT = ImageFamily(
+    spec=VitSpec,
+    check=check_vit,
+    module="wordsight.towers.vit.module:VisionTransformer",
+    shapes=vit_shapes,
+    graph="wordsight.towers.vit.graph:vit_graph",
+    any_shape=True,
+    grid=_grid,
+    implied=implied(FLAT_IMAGE, VitSpec),
+)
