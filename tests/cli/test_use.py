@@ -210,7 +210,7 @@ def test_a_tower_of_another_package_is_shown_without_what_describes_our_own(caps
     status, out, _ = say(capsys, "models", "show", tmp_path / "model")
     assert status == 0
     shown = {line.split()[0] for line in out.splitlines() if line.startswith("image.")}
-    assert shown == {"image.kind", "image.size", "image.trunk", "image.options"}
+    assert shown == {"image.kind", "image.size", "image.projection", "image.trunk", "image.options"}
     assert "text.layers" in out
 
 

@@ -10,7 +10,7 @@ from wordsight.engines.engine import batches, check_pixels, check_tokens, end_to
 from wordsight.engines.fake import FakeEngine
 
 SPEC = FakeEngine().spec  # 32 pixels; 49,408 tokens, the largest ends a text; reads there
-PATCHES = replace(SPEC, preprocess=replace(SPEC.preprocess, resize="patches"))
+PATCHES = replace(SPEC, preprocess=replace(SPEC.preprocess, resize="patches", patch=8, max_patches=16))
 
 
 def with_text(**values):

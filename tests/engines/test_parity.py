@@ -118,7 +118,7 @@ def test_images_are_legal_varied_and_always_the_same():
 
 
 def test_images_that_keep_their_shape_are_wider_than_high():
-    spec = replace(SPEC, preprocess=replace(SPEC.preprocess, resize="patches"))
+    spec = replace(SPEC, preprocess=replace(SPEC.preprocess, resize="patches", patch=8, max_patches=16))
     images = check_pixels(some_images(spec, 3), spec)
     assert images.shape == (3, 24, 32, 3)
 

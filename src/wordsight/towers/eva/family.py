@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _check(image: EvaSpec, model: "ModelSpec") -> None:
     del model
-    check_blocks(image)
+    check_blocks(image.size, patch=image.patch, width=image.width, heads=image.heads, drop_path=image.drop_path)
     if image.rotary != "none":
         multiple("image.width / image.heads", image.width // image.heads, "4", 4)
 

@@ -1,41 +1,15 @@
 """What the checks of several towers ask of the numbers in a spec; each raises `ConfigError`.  Free of PyTorch."""
 
-from typing import Protocol
-
 from wordsight.base.errors import ConfigError
 
 
-class Blocks(Protocol):
-    """The numbers of a stack of blocks over patches."""
-
-    @property
-    def size(self) -> int:
-        """Side of the image."""
-
-    @property
-    def patch(self) -> int:
-        """Side of a patch."""
-
-    @property
-    def width(self) -> int:
-        """Channels."""
-
-    @property
-    def heads(self) -> int:
-        """Heads of attention."""
-
-    @property
-    def drop_path(self) -> float:
-        """Share of samples for which a residual branch is left out while training."""
-
-
-def check_blocks(image: Blocks) -> None:
+def check_blocks(size: int, *, patch: int, width: int, heads: int, drop_path: float) -> None:
     """Refuse blocks over patches that cannot be built; what is beyond the last whole patch is not looked at."""
-    multiple("image.width", image.width, "image.heads", image.heads)
-    if image.patch < 1 or image.size < image.patch:
-        raise ConfigError(f"image.size = {image.size} with image.patch = {image.patch}", cure="give a larger size")
-    if not 0.0 <= image.drop_path < 1.0:
-        raise ConfigError(f"image.drop_path = {image.drop_path}", cure="give a share from 0 to below 1")
+    multiple("image.width", width, "image.heads", heads)
+    if patch < 1 or size < patch:
+        raise ConfigError(f"image.size = {size} with image.patch = {patch}", cure="give a larger size")
+    if not 0.0 <= drop_path < 1.0:
+        raise ConfigError(f"image.drop_path = {drop_path}", cure="give a share from 0 to below 1")
 
 
 def check_size(size: int) -> None:

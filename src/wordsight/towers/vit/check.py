@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def check_vit(image: VitSpec, model: "ModelSpec") -> None:
     """Raise `ConfigError`, naming the values and the cure, when the parts of the tower do not fit together."""
-    check_blocks(image)
+    check_blocks(image.size, patch=image.patch, width=image.width, heads=image.heads, drop_path=image.drop_path)
     if image.rotary != "none":
         multiple("image.width / image.heads", image.width // image.heads, "4", 4)
     if image.positions == "sincos":
