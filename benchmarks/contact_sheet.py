@@ -24,9 +24,9 @@ def read_queries(path: Path) -> list[tuple[str, str | None]]:
     return [(query.strip(), condition.strip() or None) for query, _, condition in lines]
 
 
-def images_of(place: Path, keys: set[str]) -> dict[str, Image.Image]:
+def images_of(library: Path, keys: set[str]) -> dict[str, Image.Image]:
     """Return the pictures with these keys, small."""
-    source: Source = open_source(place)
+    source: Source = open_source(library)
     small = {}
     for sample in source.samples():
         if sample.key in keys and sample.image is not None:

@@ -149,9 +149,9 @@ def rows_of_table(field_of: list[Contestant], sizes: list[int]) -> list[dict[str
                     "times_reference": max(one.rates[size]) / max(reference.rates[size]),
                     "times_reference_median": float(np.median(ratios)),
                 }
-            found = agreement(tower, "int8", one.rows, reference.rows)
-            record["cosine"] = {"mean": found.mean, "worst": found.worst}
-            record["cosine_centred"] = {"mean": found.centred_mean, "worst": found.centred_worst}
+            agreed = agreement(tower, "int8", one.rows, reference.rows)
+            record["cosine"] = {"mean": agreed.mean, "worst": agreed.worst}
+            record["cosine_centred"] = {"mean": agreed.centred_mean, "worst": agreed.centred_worst}
             records.append(record)
     return records
 
@@ -199,8 +199,10 @@ def tables(records: list[dict[str, Any]], sizes: list[int]) -> list[str]:
 
 def commit() -> str:
     """Return the short name of the commit, with a + where the tree has changes."""
-    found = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False
+    )
+    return described.stdout.strip() or "unknown"
 
 
 def arguments() -> argparse.Namespace:
@@ -224,10 +226,10 @@ def photos(folder: Path | None, spec: ModelSpec, count: int) -> np.ndarray:
     """Return the pictures that are embedded, uint8 (N, S, S, 3)."""
     if folder is None:
         return some_images(spec, count)
-    found = list(find_images(folder))[:count]
-    if len(found) < count:
-        raise SystemExit(f"{folder} has {len(found)} pictures; give a folder of {count} or more")
-    return np.stack([load_pixels(path, spec.preprocess) for path in found])
+    paths = list(find_images(folder))[:count]
+    if len(paths) < count:
+        raise SystemExit(f"{folder} has {len(paths)} pictures; give a folder of {count} or more")
+    return np.stack([load_pixels(path, spec.preprocess) for path in paths])
 
 
 def run(name: str, args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -235,10 +237,10 @@ def run(name: str, args: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder, everyone = contestants(name, Path(temporary), compiled=args.compiled)
         spec = read_spec(folder)
-        pictures = photos(args.pictures, spec, max(SAMPLES, *args.batch))
-        tokens = open_tokenizer(spec.tokenizer, folder).batch(captions(len(pictures)))
+        images = photos(args.pictures, spec, max(SAMPLES, *args.batch))
+        tokens = open_tokenizer(spec.tokenizer, folder).batch(captions(len(images)))
         field_of = [one for one in everyone if one.tower in args.towers]
-        measure(field_of, {"image": pictures, "text": tokens}, args)
+        measure(field_of, {"image": images, "text": tokens}, args)
     return rows_of_table(field_of, args.batch)
 
 

@@ -27,7 +27,7 @@ for _name in ("nms", "qnms"):
 TESTS = Path(__file__).parent.parent / "tests" / "parity"
 sys.path.insert(0, str(TESTS))
 
-from golden_side import DATA, TEXTS, drawn, pictures
+from golden_side import DATA, TEXTS, drawn, odd_images
 
 EMBED = 16
 LARGER = 48  # pixels, where pictures of 32 were trained on
@@ -121,12 +121,12 @@ def run(model: torch.nn.Module, case: dict, prepare: Callable, tokenize: Callabl
 def rows(model: torch.nn.Module, prepare: Callable[[Image], torch.Tensor]) -> list[list[float]]:
     """Return the neighbour's unit rows of the pictures."""
     with torch.no_grad():
-        return listed(model.encode_image(torch.stack([prepare(picture) for picture in pictures()]), normalize=True))
+        return listed(model.encode_image(torch.stack([prepare(image) for image in odd_images()]), normalize=True))
 
 
-def listed(found: torch.Tensor) -> list[list[float]]:
+def listed(result: torch.Tensor) -> list[list[float]]:
     """Return numbers as they are kept."""
-    kept: list[list[float]] = np.round(found.double().numpy(), 9).tolist()
+    kept: list[list[float]] = np.round(result.double().numpy(), 9).tolist()
     return kept
 
 

@@ -87,7 +87,7 @@ def settle(tower: torch.nn.Module, size: int) -> None:
 def vocabulary(size: int) -> str:
     """Return the JSON of a tokenizer with `size` words."""
     special = ["[PAD]", "[UNK]", "[SEP]", "[CLS]"]
-    words = {name: number for number, name in enumerate([*special, *(f"w{place}" for place in range(4, size))])}
+    words = {name: number for number, name in enumerate([*special, *(f"w{temporary}" for temporary in range(4, size))])}
     made = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     return made.to_str()
@@ -212,8 +212,8 @@ CASES: dict[str, tuple[Callable[[str, Path], Neighbour], str]] = {
 def compare(name: str) -> dict[str, Any]:
     """Build, save, read and compare one row."""
     build, kind = CASES[name]
-    with tempfile.TemporaryDirectory() as place, torch.inference_mode():
-        neighbour = build(kind, Path(place))
+    with tempfile.TemporaryDirectory() as temporary, torch.inference_mode():
+        neighbour = build(kind, Path(temporary))
         start = time.perf_counter()
         checkpoint = read_any(neighbour.path)
         towers = fit(checkpoint.spec, checkpoint.state, where=name)

@@ -28,7 +28,7 @@ def command(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def demo_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "story"
     done = subprocess.run(command(folder, "--set", "steps=9"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -36,27 +36,27 @@ def told(tmp_path_factory):
     return folder
 
 
-def test_the_page_and_all_records_are_there(told):
-    page = (told / "report.html").read_text()
+def test_the_page_and_all_records_are_there(demo_folder):
+    page = (demo_folder / "report.html").read_text()
     assert "Two towers learn to see" in page
-    story = json.loads((told / "demo.json").read_text())
+    story = json.loads((demo_folder / "demo.json").read_text())
     assert story["scenes"] == {"train": 64, "unseen": 64, "seen": 64, "gallery": 64}
     assert story["pairs_seen"] == 9 * 16
     assert {stage["name"] for stage in story["stages"]} >= {"drawing scenes", "learning", "measuring"}
     assert story["photos"]
 
 
-def test_the_matrix_is_recorded_before_during_and_after(told):
-    lines = list(read_lines(told / "matrices" / "steps.jsonl"))
+def test_the_matrix_is_recorded_before_during_and_after(demo_folder):
+    lines = list(read_lines(demo_folder / "matrices" / "steps.jsonl"))
     assert [line["step"] for line in lines] == [0, 8, 9]
     for line in lines:
-        matrix = np.load(told / "matrices" / line["matrix"])
+        matrix = np.load(demo_folder / "matrices" / line["matrix"])
         assert matrix.shape == (16, 16)
         assert np.abs(matrix).max() <= 1.001
 
 
-def test_results_say_how_many_chose_among_how_many(told):
-    results = {result.name: result for result in read_results(told / "results.jsonl")}
+def test_results_say_how_many_chose_among_how_many(demo_folder):
+    results = {result.name: result for result in read_results(demo_folder / "results.jsonl")}
     main_one = results["unseen/zero-shot/top-1"]
     assert main_one.setting["classes"] == 64
     assert main_one.setting["chance"] == 1 / 64
@@ -67,24 +67,24 @@ def test_results_say_how_many_chose_among_how_many(told):
     assert sum(r.value * r.count for r in per_pair) == pytest.approx(main_one.value * main_one.count)
 
 
-def test_answers_are_judged_by_what_was_drawn(told):
-    answers = list(read_lines(told / "answers.jsonl"))
+def test_answers_are_judged_by_what_was_drawn(demo_folder):
+    answers = list(read_lines(demo_folder / "answers.jsonl"))
     searches = [answer for answer in answers if answer["kind"] == "scenes"]
     assert len(searches) == 7
     hearts = next(answer for answer in searches if answer["query"] == "red hearts")
     for hit in hearts["hits"]:
         assert hit["right"] == ("red heart" in hit["said"])
-        assert (told / hit["image"]).exists()
+        assert (demo_folder / hit["image"]).exists()
     fours = next(answer for answer in searches if "count = 4" in answer["query"])
     assert fours["hits"]
     assert all(hit["said"].startswith("four ") for hit in fours["hits"])
     assert sum(answer["kind"] == "classify" for answer in answers) == 9
 
 
-def test_a_second_call_goes_on_without_learning_again(told):
-    weights = told / "run" / "model" / "weights.safetensors"
+def test_a_second_call_goes_on_without_learning_again(demo_folder):
+    weights = demo_folder / "run" / "model" / "weights.safetensors"
     before = weights.stat().st_mtime_ns
-    done = subprocess.run(command(told, "--set", "steps=9"), capture_output=True, text=True)
+    done = subprocess.run(command(demo_folder, "--set", "steps=9"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "going on with what lies in" in done.stderr
     assert "learning ..." not in done.stderr
@@ -98,8 +98,8 @@ def test_the_recipe_measures_on_all_pairs():
     assert config.schedule.steps % config.validation.every == 0  # so that the curve ends with the last step
 
 
-def test_other_settings_are_refused_where_a_demo_lies(told, capsys):
-    assert main(["demo", str(told), *SMALL, "--set", "steps=9", "--seed", "5"]) == 2
+def test_other_settings_are_refused_where_a_demo_lies(demo_folder, capsys):
+    assert main(["demo", str(demo_folder), *SMALL, "--set", "steps=9", "--seed", "5"]) == 2
     assert "seed 0, not 5; add --fresh" in capsys.readouterr().err
 
 
@@ -146,9 +146,9 @@ def package(tmp_path, monkeypatch):
     return place
 
 
-def test_photos_of_an_installed_package_are_copied_small_and_searched(told, tmp_path, package, capsys):
+def test_photos_of_an_installed_package_are_copied_small_and_searched(demo_folder, tmp_path, package, capsys):
     notebook = open_notebook(tmp_path / "album", {}, fresh=False)
-    answers = photos.search_photos(notebook, str(told / "run" / "model"))
+    answers = photos.search_photos(notebook, str(demo_folder / "run" / "model"))
     assert [answer["query"] for answer in answers] == ["a cat"]  # nobody has a rocket
     assert {hit["image"] for hit in answers[0]["hits"]} == {"photos/snapshots-chelsea.jpg", "photos/snapshots-pond.jpg"}
     assert {hit["image"] for hit in answers[0]["hits"] if hit["right"]} == {"photos/snapshots-chelsea.jpg"}

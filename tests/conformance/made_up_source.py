@@ -12,11 +12,11 @@ from wordsight.data.source import START, Position, Step, Walk
 
 
 class NotesSource:
-    def __init__(self, found, columns) -> None:
+    def __init__(self, files, columns) -> None:
         del columns  # notes have none
-        self.name = found.name
-        self._paths = found.paths
-        self._lines = [path.read_text().splitlines() for path in found.paths]
+        self.name = files.name
+        self._paths = files.paths
+        self._lines = [path.read_text().splitlines() for path in files.paths]
 
     def samples(self, start: Position = START) -> Walk:
         return Walk(self._steps(start), start)

@@ -114,7 +114,7 @@ def options(module: Any) -> dict[str, tuple]:
 def test_choices_of_the_command_line_are_the_tables():
     from wordsight.cli import convert, embed
 
-    assert set(options(embed)["format"]) == set(get_args(store.Layout))
+    assert set(options(embed)["format"]) == set(get_args(store.StoreLayout))
     assert set(options(embed)["what"]) == set(get_args(bulk.What))
     assert set(options(convert)["precision"]) == set(precision.PRECISIONS)
 

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 MADE_UP = Opener("made_up_source:NotesSource", (".notes",))
 
 
-def picture(number):
+def encoded_image(number):
     pixels = np.random.default_rng(number).integers(0, 256, (8, 10, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -40,7 +40,7 @@ def picture(number):
 
 def _rows(folder):
     for number in range(6):
-        (folder / f"{number}.png").write_bytes(picture(number))
+        (folder / f"{number}.png").write_bytes(encoded_image(number))
     rows = [{"image": f"{n}.png", "captions": f"picture {n}", "class": f"class{n % 3}", "price": n} for n in range(6)]
     rows[2]["image"] = "gone.png"
     return rows
@@ -64,7 +64,7 @@ def _jsonl(folder):
 def _parquet(folder):
     rows = _rows(folder)
     for number, row in enumerate(rows):
-        row["image"] = None if number == 2 else picture(number)
+        row["image"] = None if number == 2 else encoded_image(number)
     pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet", row_group_size=4)
     return folder / "table.parquet"
 
@@ -73,7 +73,7 @@ def _folder(folder):
     for number in range(6):
         path = folder / f"class{number % 3}" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(picture(number))
+        path.write_bytes(encoded_image(number))
         path.with_suffix(".txt").write_bytes(b"\xff\xfe\xfa" if number == 2 else f"picture {number}\n".encode())
     return folder
 
@@ -83,7 +83,7 @@ def _shards(folder):
         with tarfile.open(folder / f"{part}.tar", "w") as tar:
             for number in range(3 * part, 3 * part + 3):
                 words = b"{" if number == 2 else json.dumps({"captions": [f"picture {number}"]}).encode()
-                for suffix, content in (("png", picture(number)), ("json", words)):
+                for suffix, content in (("png", encoded_image(number)), ("json", words)):
                     member = tarfile.TarInfo(f"{number}.{suffix}")
                     member.size = len(content)
                     tar.addfile(member, io.BytesIO(content))

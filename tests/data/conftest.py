@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 
-def picture(number: int, *, width: int = 40, height: int = 32, form: str = "PNG") -> bytes:
+def encoded_image(number: int, *, width: int = 40, height: int = 32, form: str = "PNG") -> bytes:
     """Return an encoded picture of smooth colours that differs for each number."""
     generator = np.random.default_rng(number)
     small = Image.fromarray(generator.integers(0, 256, (4, 4, 3), dtype=np.uint8))
@@ -35,14 +35,14 @@ def write_shard(path: Path, numbers: range) -> Path:
     members = {}
     for number in numbers:
         words = {"captions": [f"picture {number}", f"number {number}"], "class": f"class{number % 3}", "price": number}
-        members[f"{number:04d}.png"] = picture(number)
+        members[f"{number:04d}.png"] = encoded_image(number)
         members[f"{number:04d}.json"] = json.dumps(words).encode()
     return write_tar(path, members)
 
 
-@pytest.fixture(name="picture")
-def _picture() -> Callable[..., bytes]:
-    return picture
+@pytest.fixture(name="encoded_image")
+def _encoded_image() -> Callable[..., bytes]:
+    return encoded_image
 
 
 @pytest.fixture(name="write_tar")
@@ -61,5 +61,5 @@ def _folder(tmp_path: Path) -> Path:
     for number in range(6):
         place = tmp_path / "classes" / f"class{number % 3}" / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(picture(number))
+        place.write_bytes(encoded_image(number))
     return tmp_path / "classes"

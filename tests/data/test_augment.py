@@ -12,7 +12,7 @@ from wordsight.data.spec import AugmentSpec
 PLAIN = np.ones((1, 3), np.float32)
 
 
-def _picture(side=28, number=0):
+def _pixels(side=28, number=0):
     small = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
 
@@ -25,7 +25,7 @@ def _apply(picture, box, size, colours=PLAIN):
 @pytest.mark.parametrize("size", [7, 20, 28, 50])
 @pytest.mark.parametrize("box", [(0, 0, 1, 1), (0.25, 0.1, 0.9, 0.6)])
 def test_crops_are_those_of_pillow(size, box):
-    picture = _picture()
+    picture = _pixels()
     edges = tuple(28 * edge for edge in box)
     expected = Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR, box=edges)
     # Pillow does not look beyond the box, so only the inside is compared when it is smaller than the picture.
@@ -35,16 +35,16 @@ def test_crops_are_those_of_pillow(size, box):
 
 
 def test_nothing_changes_without_change():
-    assert np.array_equal(_apply(_picture(), (0, 0, 1, 1), 28), _picture())
+    assert np.array_equal(_apply(_pixels(), (0, 0, 1, 1), 28), _pixels())
 
 
 def test_a_box_from_right_to_left_mirrors():
-    straight, mirrored = (_apply(_picture(), box, 20) for box in [(0.1, 0, 0.8, 1), (0.8, 0, 0.1, 1)])
+    straight, mirrored = (_apply(_pixels(), box, 20) for box in [(0.1, 0, 0.8, 1), (0.8, 0, 0.1, 1)])
     assert np.abs(mirrored[:, ::-1].astype(int) - straight).max() <= 1
 
 
 def test_colours_are_changed_one_after_the_other():
-    picture = 60 + _picture() * 0.4  # far from the limits, so that nothing is clipped
+    picture = 60 + _pixels() * 0.4  # far from the limits, so that nothing is clipped
     picture = picture.astype(np.uint8)
     bright = picture * 1.1
     mean = (bright @ np.array(GREY)).mean()
@@ -56,13 +56,13 @@ def test_colours_are_changed_one_after_the_other():
 
 
 def test_without_saturation_pictures_are_grey():
-    got = _apply(_picture(), (0, 0, 1, 1), 28, [[1, 1, 0]]).astype(int)
+    got = _apply(_pixels(), (0, 0, 1, 1), 28, [[1, 1, 0]]).astype(int)
     assert (got.max(axis=2) - got.min(axis=2)).max() <= 1
 
 
 def test_pictures_of_a_batch_do_not_touch_each_other():
     number = CHUNK + 5
-    pictures = torch.from_numpy(np.stack([_picture(number=n) for n in range(number)]))
+    pictures = torch.from_numpy(np.stack([_pixels(number=n) for n in range(number)]))
     changes = draw_changes(AugmentSpec(), ["a dog"] * number, np.random.default_rng(3))
     together = apply(pictures, changes, 24)
     for place in (0, CHUNK - 1, CHUNK, number - 1):

@@ -32,13 +32,13 @@ def test_resize_is_part_of_what_is_kept(tmp_path, folder):
     assert crop.folder != squash.folder and not np.array_equal(crop.array, squash.array)
 
 
-def test_it_is_built_once_and_anew_when_the_source_changes(tmp_path, folder, picture, monkeypatch):
+def test_it_is_built_once_and_anew_when_the_source_changes(tmp_path, folder, encoded_image, monkeypatch):
     first = build_cache(open_source(folder), size=16, folder=tmp_path / "c")
     with monkeypatch.context() as context:
         context.setattr(cache_module, "load_pixels", None)
         again = build_cache(open_source(folder), size=16, folder=tmp_path / "c")
     assert again.folder == first.folder and np.array_equal(again.array, first.array)
-    (folder / "class0" / "new.png").write_bytes(picture(50))
+    (folder / "class0" / "new.png").write_bytes(encoded_image(50))
     assert len(build_cache(open_source(folder), size=16, folder=tmp_path / "c")) == 7
 
 

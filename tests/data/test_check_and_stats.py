@@ -15,7 +15,7 @@ from wordsight.data.stats import stats
 
 
 @pytest.fixture
-def trouble(tmp_path, picture):
+def trouble(tmp_path, encoded_image):
     rows = []
 
     def add(name, image, captions=("a dog",), label="dog"):
@@ -23,17 +23,17 @@ def trouble(tmp_path, picture):
         rows.append({"image": name, "captions": list(captions), "class": label, "shop": 1})
 
     for number in range(12):
-        add(f"{number}.png", picture(number))
-    add("copy.png", picture(3))
+        add(f"{number}.png", encoded_image(number))
+    add("copy.png", encoded_image(3))
     again = io.BytesIO()
-    Image.open(io.BytesIO(picture(5, width=200, height=160))).resize((150, 120)).save(again, "JPEG", quality=80)
+    Image.open(io.BytesIO(encoded_image(5, width=200, height=160))).resize((150, 120)).save(again, "JPEG", quality=80)
     add("near.jpg", again.getvalue())
-    add("near-original.png", picture(5, width=200, height=160))
-    add("tiny.png", picture(20, width=40, height=10))
-    add("long.png", picture(21, width=200, height=32))
-    add("silent.png", picture(22), (), None)
-    add("wordy.png", picture(23), ("word " * 90, "a dog"), "cat")
-    add("half.png", picture(24)[:100])
+    add("near-original.png", encoded_image(5, width=200, height=160))
+    add("tiny.png", encoded_image(20, width=40, height=10))
+    add("long.png", encoded_image(21, width=200, height=32))
+    add("silent.png", encoded_image(22), (), None)
+    add("wordy.png", encoded_image(23), ("word " * 90, "a dog"), "cat")
+    add("half.png", encoded_image(24)[:100])
     rows.append({"image": "gone.png", "captions": [], "class": "dog", "shop": 1})
     (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return open_source(tmp_path / "t.jsonl")
@@ -149,9 +149,9 @@ def test_many_images_of_one_band_are_compared_by_equal_hashes(monkeypatch):
     assert near_groups(list("abcde"), many) == [["a", "c"]]
 
 
-def test_the_text_of_the_figures(tmp_path, picture):
+def test_the_text_of_the_figures(tmp_path, encoded_image):
     for number, (width, height) in enumerate(((40, 32), (50, 30), (43, 34))):
-        (tmp_path / f"{number}.png").write_bytes(picture(number, width=width, height=height))
+        (tmp_path / f"{number}.png").write_bytes(encoded_image(number, width=width, height=height))
     rows = [
         {"image": "0.png", "captions": ["A dog, a DOG!", "one - two"], "class": "dog", "price": 1},
         {"image": "1.png", "captions": ["a cat"], "class": "cat", "colour": "red"},

@@ -40,8 +40,8 @@ def test_a_shard_that_is_none_is_passed_as_a_whole(tmp_path, write_shard, junk):
 
 
 @pytest.mark.parametrize("junk", [0, 1, 2])
-def test_a_table_that_is_none_is_passed_as_a_whole(tmp_path, picture, junk):
-    (tmp_path / "0.png").write_bytes(picture(0))
+def test_a_table_that_is_none_is_passed_as_a_whole(tmp_path, encoded_image, junk):
+    (tmp_path / "0.png").write_bytes(encoded_image(0))
     for part in range(3):
         pq.write_table(pa.Table.from_pylist([{"image": "0.png", "id": f"{part}"}]), tmp_path / f"{part}.parquet")
     (tmp_path / f"{junk}.parquet").write_bytes(b"PAR1 junk")
@@ -54,8 +54,8 @@ def test_a_table_that_is_none_is_passed_as_a_whole(tmp_path, picture, junk):
     assert source.count() == 2
 
 
-def test_rows_behind_a_position_in_a_damaged_group_are_counted_from_there(tmp_path, picture):
-    rows = [{"image": picture(number), "text": f"{number}"} for number in range(8)]
+def test_rows_behind_a_position_in_a_damaged_group_are_counted_from_there(tmp_path, encoded_image):
+    rows = [{"image": encoded_image(number), "text": f"{number}"} for number in range(8)]
     path = tmp_path / "t.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=4, compression="zstd", use_dictionary=False)
     column = pq.ParquetFile(path).metadata.row_group(0).column(0)
@@ -71,8 +71,8 @@ def test_rows_behind_a_position_in_a_damaged_group_are_counted_from_there(tmp_pa
         assert all("rows from 1 of group 0 are damaged: " in failure for failure in failures)
 
 
-def test_rows_that_cannot_be_read_are_numbered(tmp_path, picture):
-    (tmp_path / "0.png").write_bytes(picture(0))
+def test_rows_that_cannot_be_read_are_numbered(tmp_path, encoded_image):
+    (tmp_path / "0.png").write_bytes(encoded_image(0))
     limit = csv.field_size_limit()
     rows = ["image,caption", "0.png,one", f"0.png,{'x' * (limit + 1)}", "0.png", "0.png,two", "lost.png,x", ",x"]
     path = tmp_path / "t.csv"
@@ -87,8 +87,8 @@ def test_rows_that_cannot_be_read_are_numbered(tmp_path, picture):
     assert walked(open_source(path), Position(0, 2))[1] == failures[1:]
 
 
-def test_lines_that_are_no_rows_are_numbered(tmp_path, picture):
-    (tmp_path / "0.png").write_bytes(picture(0))
+def test_lines_that_are_no_rows_are_numbered(tmp_path, encoded_image):
+    (tmp_path / "0.png").write_bytes(encoded_image(0))
     path = tmp_path / "t.jsonl"
     path.write_text('{"image": "0.png"}\n\n[1]\n{broken\n{"caption": "x"}\n')
     _, failures, _ = walked(open_source(path))
@@ -98,8 +98,8 @@ def test_lines_that_are_no_rows_are_numbered(tmp_path, picture):
     assert walked(open_source(path), Position(0, 2))[1] == failures[1:]
 
 
-def test_a_cell_that_is_no_utf8_is_named_and_high_letters_are_none(tmp_path, picture):
-    (tmp_path / "0.png").write_bytes(picture(0))
+def test_a_cell_that_is_no_utf8_is_named_and_high_letters_are_none(tmp_path, encoded_image):
+    (tmp_path / "0.png").write_bytes(encoded_image(0))
     path = tmp_path / "t.csv"
     path.write_bytes("image,caption\n0.png,日本 😀 ÿ\n".encode() + b"0.png,\xe9\n")
     samples, failures, _ = walked(open_source(path))
@@ -108,11 +108,11 @@ def test_a_cell_that_is_no_utf8_is_named_and_high_letters_are_none(tmp_path, pic
 
 
 @pytest.mark.parametrize("kind", ["table", "shards"])
-def test_reading_other_columns_is_another_fingerprint(tmp_path, picture, write_shard, kind):
+def test_reading_other_columns_is_another_fingerprint(tmp_path, encoded_image, write_shard, kind):
     if kind == "shards":
         write_shard(tmp_path / "x.tar", range(2))
     else:
-        (tmp_path / "0.png").write_bytes(picture(0))
+        (tmp_path / "0.png").write_bytes(encoded_image(0))
         (tmp_path / "x.csv").write_text("image,caption\n0.png,x\n")
     prints = {
         open_source(tmp_path, kind=kind, columns=columns).fingerprint()
@@ -231,7 +231,7 @@ def test_tars_that_are_none(tmp_path):
         read_index(tmp_path / "y.tar")
 
 
-def test_a_member_twice_and_folders_in_a_tar(tmp_path, picture):
+def test_a_member_twice_and_folders_in_a_tar(tmp_path, encoded_image):
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         entry = tarfile.TarInfo("a")
         entry.type = tarfile.DIRTYPE

@@ -119,9 +119,9 @@ class Listed(FakeSource):
         return self.listed[entry]
 
 
-def test_resizing_shrinks_the_shorter_side_only_where_larger(tmp_path, picture):
-    large = picture(1, width=120, height=60, form="JPEG")
-    small = picture(2, width=20, height=30)
+def test_resizing_shrinks_the_shorter_side_only_where_larger(tmp_path, encoded_image):
+    large = encoded_image(1, width=120, height=60, form="JPEG")
+    small = encoded_image(2, width=20, height=30)
     pack(Listed([Sample("large", large), Sample("small", small)]), tmp_path, PackOptions(resize=40, quality=95))
     first, second = open_source(tmp_path).samples()
     assert second.image == small
@@ -131,17 +131,17 @@ def test_resizing_shrinks_the_shorter_side_only_where_larger(tmp_path, picture):
     assert np.abs(np.asarray(shrunk, dtype=int) - np.asarray(expected, dtype=int)).mean() < 4
 
 
-def test_broken_pictures_are_not_written(tmp_path, picture):
-    samples = [Sample("a", picture(1)), Sample("b", picture(2)[:60]), Sample("c", b"no picture")]
+def test_broken_pictures_are_not_written(tmp_path, encoded_image):
+    samples = [Sample("a", encoded_image(1)), Sample("b", encoded_image(2)[:60]), Sample("c", b"no picture")]
     manifest = pack(Listed(samples), tmp_path, PackOptions())
     assert manifest.count == 1 and ["b" in manifest.failures[0], "c" in manifest.failures[1]] == [True, True]
     with pytest.raises(FormatError, match="no picture"):
         pack(Listed(samples[1:]), tmp_path / "none", PackOptions())
 
 
-def test_member_names_are_plain_and_different(tmp_path, picture):
+def test_member_names_are_plain_and_different(tmp_path, encoded_image):
     keys = ["cats/a.b.png", "cats/a_b.png", "ü/1.jpg", "", "x" * 300]
-    pack(Listed([Sample(key, picture(n)) for n, key in enumerate(keys)]), tmp_path, PackOptions())
+    pack(Listed([Sample(key, encoded_image(n)) for n, key in enumerate(keys)]), tmp_path, PackOptions())
     with tarfile.open(tmp_path / "000000.tar") as tar:
         names = [name.rpartition(".")[0] for name in tar.getnames()[::2]]
     assert names == ["cats_a_b", "cats_a_b-2", "ü_1", "_", "x" * 80]

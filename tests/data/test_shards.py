@@ -17,18 +17,18 @@ def test_names_are_split_at_the_first_dot_of_the_last_part():
     assert split_name("x") == ("x", "")
 
 
-def test_files_of_a_sample_may_lie_apart_and_words_in_txt(tmp_path, write_tar, picture):
+def test_files_of_a_sample_may_lie_apart_and_words_in_txt(tmp_path, write_tar, encoded_image):
     members = {
-        "a.jpg": picture(1),
-        "b.png": picture(2),
-        "a.seg.png": picture(3),
+        "a.jpg": encoded_image(1),
+        "b.png": encoded_image(2),
+        "a.seg.png": encoded_image(3),
         "b.txt": b"one\ntwo\n",
         "a.txt": b"dog",
     }
     write_tar(tmp_path / "x.tar", members)
     first, second = open_source(tmp_path / "x.tar").samples()
-    assert (first.key, first.image, first.texts) == ("a", picture(1), ("dog",))
-    assert (second.key, second.image, second.texts) == ("b", picture(2), ("one", "two"))
+    assert (first.key, first.image, first.texts) == ("a", encoded_image(1), ("dog",))
+    assert (second.key, second.image, second.texts) == ("b", encoded_image(2), ("one", "two"))
 
 
 def test_any_sample_is_read_without_those_before(tmp_path, write_shard):
@@ -63,16 +63,16 @@ def test_damage_in_the_middle_is_reported(tmp_path, write_shard):
     assert "damaged" in str(walk.failures[0]) or "cut short" in str(walk.failures[0])
 
 
-def test_broken_members_fail_alone(tmp_path, write_tar, picture):
+def test_broken_members_fail_alone(tmp_path, write_tar, encoded_image):
     members = {
-        "a.png": picture(1),
+        "a.png": encoded_image(1),
         "a.json": b"[1]",
         "b.json": b"{}",
-        "c.png": picture(2),
+        "c.png": encoded_image(2),
         "c.txt": b"\xff\xff",
-        "d.png": picture(3),
+        "d.png": encoded_image(3),
         "d.json": json.dumps({"caption": 3}).encode(),
-        "e.png": picture(4),
+        "e.png": encoded_image(4),
     }
     walk = open_source(write_tar(tmp_path / "x.tar", members)).samples()
     assert [sample.key for sample in walk] == ["e"]

@@ -4,7 +4,7 @@ from wordsight.engines.fake import COLOURS, SIZE, FakeEngine
 from wordsight.text.tokenizer import ClipTokenizer
 
 
-def plain_pictures(*colours):
+def plain_images(*colours):
     return np.stack([np.full((SIZE, SIZE, 3), colour, np.uint8) for colour in colours])
 
 
@@ -12,15 +12,15 @@ def test_a_colour_finds_its_pictures():
     engine = FakeEngine()
     tokenizer = ClipTokenizer.from_spec(engine.spec.tokenizer)
     texts = engine.embed_texts(tokenizer.batch([f"a {name} thing" for name in COLOURS]))
-    pictures = engine.embed_images(plain_pictures(*COLOURS.values()))
+    pictures = engine.embed_images(plain_images(*COLOURS.values()))
     np.testing.assert_array_equal((texts @ pictures.T).argmax(axis=1), np.arange(len(COLOURS)))
 
 
 def test_a_picture_of_two_colours_lies_between():
     engine = FakeEngine()
-    both = plain_pictures(COLOURS["red"])
+    both = plain_images(COLOURS["red"])
     both[0, : SIZE // 4] = COLOURS["blue"]
-    pure = engine.embed_images(plain_pictures(COLOURS["red"], COLOURS["blue"], COLOURS["green"]))
+    pure = engine.embed_images(plain_images(COLOURS["red"], COLOURS["blue"], COLOURS["green"]))
     red, blue, green = pure @ engine.embed_images(both)[0]
     assert red > blue > green
 

@@ -28,7 +28,7 @@ PLACE = Address("org/name")
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def cache_folders(tmp_path, monkeypatch):
     """A cache of our own, and the network allowed."""
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "ours"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
@@ -40,7 +40,7 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def hub(place, monkeypatch):
+def hub(cache_folders, monkeypatch):
     with Hub({"org/name": Repository(dict(FILES))}) as running:
         monkeypatch.setenv("HF_ENDPOINT", running.url)
         yield running
@@ -87,8 +87,8 @@ def test_a_broken_download_goes_on_where_it_stopped(hub):
     assert any(wanted and wanted.startswith("bytes=") and not wanted.startswith("bytes=0-") for wanted in ranges)
 
 
-def test_a_killed_download_goes_on_in_the_next_process(hub, place):
-    blobs = place / "hub" / "models--org--name" / "blobs"
+def test_a_killed_download_goes_on_in_the_next_process(hub, cache_folders):
+    blobs = cache_folders / "hub" / "models--org--name" / "blobs"
     blobs.mkdir(parents=True)
     (blobs / f"{etag('open_clip_model.safetensors', WEIGHTS)}.part").write_bytes(WEIGHTS[:1000])
     folder = fetch(PLACE)
@@ -98,8 +98,8 @@ def test_a_killed_download_goes_on_in_the_next_process(hub, place):
     assert not list(blobs.glob("*.part"))
 
 
-def test_a_killed_download_of_another_file_is_noticed(hub, place):
-    blobs = place / "hub" / "models--org--name" / "blobs"
+def test_a_killed_download_of_another_file_is_noticed(hub, cache_folders):
+    blobs = cache_folders / "hub" / "models--org--name" / "blobs"
     blobs.mkdir(parents=True)
     (blobs / f"{etag('open_clip_model.safetensors', WEIGHTS)}.part").write_bytes(b"x" * 1000)
     with pytest.raises(FormatError, match="damaged"):
@@ -154,14 +154,14 @@ def test_offline_never_asks(hub, monkeypatch):
     assert hub.requests == []
 
 
-def test_what_another_program_fetched_is_used_offline_and_checked(hub, place, monkeypatch):
+def test_what_another_program_fetched_is_used_offline_and_checked(hub, cache_folders, monkeypatch):
     for name in FILES:
         huggingface_hub.hf_hub_download("org/name", name, endpoint=hub.url)
     asked = len(hub.requests)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     folder = fetch(PLACE)
     assert len(hub.requests) == asked
-    (place / "ours" / "fetched" / "org--name@main.json").unlink()
+    (cache_folders / "ours" / "fetched" / "org--name@main.json").unlink()
     blob = (folder / "open_clip_model.safetensors").resolve()
     os.chmod(blob, 0o644)
     blob.write_bytes(WEIGHTS[:-1] + b"x")
@@ -204,9 +204,9 @@ def test_which_files_make_a_model(names, wanted):
     assert choose_files(names) == wanted
 
 
-def test_notes_are_plain(hub, place):
+def test_notes_are_plain(hub, cache_folders):
     fetch(PLACE)
-    note = json.loads((place / "ours" / "fetched" / "org--name@main.json").read_text())
+    note = json.loads((cache_folders / "ours" / "fetched" / "org--name@main.json").read_text())
     assert note["files"][0] == "open_clip_model.safetensors"
     assert client.is_offline() is False
 

@@ -98,17 +98,18 @@ def test_other_positives_are_left_out_of_the_softmax():
     """Pairs 0 and 2 show the same picture: row 0 loses column 2, row 2 column 0, and the columns likewise."""
     mask = same_pairs([1, 2, 1, 3], list("abcd"))
     by_picture = [
-        log_share([v for j, v in enumerate(FOUR[i]) if j == i or not mask[i, j]], _place(mask, i)) for i in range(4)
+        log_share([v for j, v in enumerate(FOUR[i]) if j == i or not mask[i, j]], _position(mask, i)) for i in range(4)
     ]
     columns = [[row[j] for row in FOUR] for j in range(4)]
     by_text = [
-        log_share([v for i, v in enumerate(columns[j]) if i == j or not mask[i, j]], _place(mask, j)) for j in range(4)
+        log_share([v for i, v in enumerate(columns[j]) if i == j or not mask[i, j]], _position(mask, j))
+        for j in range(4)
     ]
     expected = (sum(by_picture) + sum(by_text)) / 8
     assert softmax_loss_of(torch.tensor(FOUR, dtype=torch.float64), mask).item() == pytest.approx(expected, abs=1e-12)
 
 
-def _place(mask, own):
+def _position(mask, own):
     """Where entry `own` of a row stands once the other positives are gone."""
     return sum(1 for j in range(own) if not mask[own, j])
 

@@ -54,12 +54,12 @@ def record(row: str, neighbour: str, ours, theirs, *, limit: float = LIMIT) -> f
     return worst
 
 
-def our_rows(checkpoint, folder, pictures, texts) -> tuple[np.ndarray, np.ndarray]:
+def our_rows(checkpoint, folder, odd_images, texts) -> tuple[np.ndarray, np.ndarray]:
     """Our rows of pictures and texts, through the checkpoint's own preprocessing and tokenizer."""
     spec = checkpoint.spec
     save_checkpoint(checkpoint, folder)
     towers = load_towers(folder)
-    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures])
+    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in odd_images])
     tokens = open_tokenizer(spec.tokenizer, folder).batch(texts)
     with torch.no_grad():
         image_rows = towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess)))

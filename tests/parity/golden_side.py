@@ -51,7 +51,7 @@ def sharpen(model):
     return model
 
 
-def pictures():
+def odd_images():
     """Odd sizes and every mode that pictures come in, an edge of one pixel among them."""
     draw = np.random.default_rng(11)
 
@@ -67,4 +67,4 @@ def pictures():
 
 def rows(checkpoint, folder):
     """Our rows of the pictures and texts, through the checkpoint's own preprocessing and tokenizer."""
-    return our_rows(checkpoint, folder, pictures(), TEXTS)
+    return our_rows(checkpoint, folder, odd_images(), TEXTS)

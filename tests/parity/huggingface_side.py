@@ -53,7 +53,7 @@ TEXT = {
 VISION = {"hidden_size": 64, "intermediate_size": 100, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
-def pictures():
+def odd_images():
     """Odd sizes and every mode that pictures come in."""
     draw = np.random.default_rng(3)
 
@@ -123,7 +123,7 @@ def small_merges():
     return [tuple(line.split(" ")) for line in lines.split("|")]
 
 
-def pieces(vocabulary=120):
+def sentencepiece_bytes(vocabulary=120):
     """A SentencePiece model trained on the texts: unknown, end, then pieces, as T5's."""
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -143,7 +143,7 @@ def pieces(vocabulary=120):
 
 
 def siglip_tokenizer(folder, **more):
-    (folder / "made.model").write_bytes(pieces())
+    (folder / "made.model").write_bytes(sentencepiece_bytes())
     return SiglipTokenizer(str(folder / "made.model"), model_max_length=12, model_input_names=["input_ids"], **more)
 
 
@@ -166,7 +166,7 @@ def theirs(layout, folder):
     """Rows of pictures and texts, and the tokens, as transformers makes them of a folder; it is read strictly."""
     model, said = MODELS[layout].from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
     assert not any(said[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), said
-    prepared = PROCESSORS[layout].from_pretrained(folder)(images=pictures(), return_tensors="pt")
+    prepared = PROCESSORS[layout].from_pretrained(folder)(images=odd_images(), return_tensors="pt")
     tokens = their_tokens(layout, folder)
     with torch.no_grad():
         images = model.eval().get_image_features(**prepared).pooler_output
@@ -187,7 +187,9 @@ def ours(path, folder):
     spec = checkpoint.spec
     save_checkpoint(checkpoint, folder)
     towers = load_towers(folder)
-    seen = [normalise(load_pixels(one, spec.preprocess, quality="exact")[None], spec.preprocess) for one in pictures()]
+    seen = [
+        normalise(load_pixels(one, spec.preprocess, quality="exact")[None], spec.preprocess) for one in odd_images()
+    ]
     tokens = open_tokenizer(spec.tokenizer, folder).batch(TEXTS)
     with torch.no_grad():
         images = torch.cat([towers.encode_image(torch.from_numpy(one)) for one in seen]).numpy()

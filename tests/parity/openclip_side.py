@@ -16,7 +16,7 @@ TEXT = {"context_length": 12, "width": 64, "heads": 2, "layers": 2}
 VISION = {"image_size": 32, "patch_size": 8, "width": 64, "head_width": 32, "layers": 2}
 
 
-def pictures():
+def odd_images():
     """Odd sizes and every mode that pictures come in."""
     draw = np.random.default_rng(3)
 
@@ -90,7 +90,7 @@ def theirs(place):
     model.eval()
     tokens = open_clip.get_tokenizer(source)(TEXTS)
     with torch.no_grad():
-        images = model.encode_image(torch.stack([prepare(picture) for picture in pictures()])).numpy()
+        images = model.encode_image(torch.stack([prepare(picture) for picture in odd_images()])).numpy()
         texts = model.encode_text(tokens).numpy()
     return images, texts
 
@@ -103,7 +103,7 @@ def ours(path, folder):
 
 
 def rows(checkpoint, folder):
-    return our_rows(checkpoint, folder, pictures(), TEXTS)
+    return our_rows(checkpoint, folder, odd_images(), TEXTS)
 
 
 def both_ways(row, place, folder):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from compare import record
-from external_side import BERT, disturb, only_list, ours, save_tokenizer, theirs
 from transformers import ChineseCLIPConfig, ChineseCLIPModel
 from transformers.models.chinese_clip.image_processing_pil_chinese_clip import ChineseCLIPImageProcessorPil
+from transformers_side import BERT, disturb, only_list, ours, save_tokenizer, theirs
 
 from wordsight.base.errors import ShapeMismatch, UsageError
 from wordsight.weights.checkpoint_files import CheckpointFiles

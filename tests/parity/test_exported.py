@@ -24,13 +24,13 @@ def exported(place, cfg, kind, tmp_path):
 
 def agree(ours, report):
     true = TorchEngine(ours, device="cpu")
-    pictures, texts = some_images(true.spec, 5, seed=4), some_texts(true.spec, 7, seed=4)
+    odd_images, texts = some_images(true.spec, 5, seed=4), some_texts(true.spec, 7, seed=4)
     full = OnnxEngine(ours, precision="fp32", threads=1)
-    np.testing.assert_allclose(full.embed_images(pictures), true.embed_images(pictures), atol=5e-6)
+    np.testing.assert_allclose(full.embed_images(odd_images), true.embed_images(odd_images), atol=5e-6)
     np.testing.assert_allclose(full.embed_texts(texts), true.embed_texts(texts), atol=5e-6)
     for precision, least in (("int8", 0.99), ("fp16", 0.99999)):
         engine = OnnxEngine(ours, precision=precision, threads=1)
-        assert (engine.embed_images(pictures) * true.embed_images(pictures)).sum(axis=1).mean() > least
+        assert (engine.embed_images(odd_images) * true.embed_images(odd_images)).sum(axis=1).mean() > least
         assert (engine.embed_texts(texts) * true.embed_texts(texts)).sum(axis=1).mean() > least
     assert all(one.good for one in report.agreements)
 

@@ -111,7 +111,7 @@ def paint(pipeline, prompts=PROMPTS, **more):
     return made.images
 
 
-def same_pictures(row, theirs, ours):
+def same_images(row, theirs, ours):
     """Identical, and not because the words do not matter."""
     assert np.abs(theirs[0] - theirs[1]).max() > 1e-3
     np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)  # of 0 to 1
@@ -134,7 +134,7 @@ def test_stable_diffusion_1(tokenizer, tmp_path):
     parts = painter(48)
     theirs = paint(sd(text_encoder(model, layers=3), tokenizer, parts))
     ours = paint(sd(TextStandIn(towers), tokenizer, parts))
-    same_pictures("Stable Diffusion 1.x", theirs, ours)
+    same_images("Stable Diffusion 1.x", theirs, ours)
     skipped = paint(sd(TextStandIn(towers), tokenizer, parts), clip_skip=1)
     assert np.abs(skipped - ours).max() > 1e-3
 
@@ -145,7 +145,7 @@ def test_stable_diffusion_2(tokenizer, tmp_path):
     parts = painter(48, use_linear_projection=True)
     theirs = paint(sd(text_encoder(model, layers=2), tokenizer, parts))
     pipeline = sd(TextStandIn(towers, leave_out=1), tokenizer, parts)
-    same_pictures("Stable Diffusion 2.x", theirs, paint(pipeline))
+    same_images("Stable Diffusion 2.x", theirs, paint(pipeline))
     ids = tokenizer(PROMPTS, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt").input_ids
     with torch.no_grad():
         whole = text_states(towers, ids).layer(-2, normed=True)
@@ -178,8 +178,8 @@ def test_stable_diffusion_xl(tokenizer, tmp_path):
 
     theirs = pipeline(text_encoder(first, layers=3), text_encoder(second, layers=3, projected=True))
     ours = pipeline(TextStandIn(our_first), TextStandIn(our_second, projected=True))
-    same_pictures("SDXL", paint(theirs), paint(ours))
-    same_pictures("SDXL, one more layer skipped", paint(theirs, clip_skip=1), paint(ours, clip_skip=1))
+    same_images("SDXL", paint(theirs), paint(ours))
+    same_images("SDXL, one more layer skipped", paint(theirs, clip_skip=1), paint(ours, clip_skip=1))
 
 
 def test_every_layer_is_that_of_transformers(tokenizer, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import timm
 import torch
 from compare import record
-from openclip_side import TEXT, TEXTS, both_ways, disturb, folder_of, make, pictures, rows, theirs
+from openclip_side import TEXT, TEXTS, both_ways, disturb, folder_of, make, odd_images, rows, theirs
 from safetensors.torch import save_file
 from timm.models import _registry, fastvit, vision_transformer_hybrid
 
@@ -238,7 +238,7 @@ def rows_of(model):
     size = model.visual.image_size[0]
     prepare = open_clip.transform.image_transform(size, is_train=False, **PLAIN)
     with torch.no_grad():
-        images = model.eval().encode_image(torch.stack([prepare(picture) for picture in pictures()]))
+        images = model.eval().encode_image(torch.stack([prepare(picture) for picture in odd_images()]))
         return images.numpy(), model.encode_text(open_clip.tokenizer.SimpleTokenizer(context_length=12)(TEXTS)).numpy()
 
 

@@ -2,7 +2,7 @@
 
 import torch
 from compare import record
-from huggingface_side import PROCESSORS, gemma_tokenizer, make, pictures, saved
+from huggingface_side import PROCESSORS, gemma_tokenizer, make, odd_images, saved
 
 from wordsight.weights.folder import load_towers, save_checkpoint
 from wordsight.weights.formats.table import read_any
@@ -17,7 +17,7 @@ def test_patches_masks_and_shapes(tmp_path):
     saved(tmp_path / "theirs", model, tokenizer, processor)
     save_checkpoint(read_any(tmp_path / "theirs"), tmp_path / "ours")
     towers = load_towers(tmp_path / "ours")
-    inputs = processor(images=pictures(), return_tensors="pt")
+    inputs = processor(images=odd_images(), return_tensors="pt")
     assert len({tuple(shape) for shape in inputs["spatial_shapes"].tolist()}) > 4
     with torch.no_grad():
         theirs = model.vision_model(**inputs).pooler_output

@@ -70,14 +70,14 @@ def test_pictures(folder):
     place, model, cfg = folder
     checkpoint = read(CheckpointFiles(place))
     random = np.random.default_rng(0)
-    pictures = [
+    odd_images = [
         Image.fromarray(random.integers(0, 255, (h, w, 3), dtype=np.uint8)) for h, w in [(40, 61), (33, 32), (90, 31)]
     ]
-    pictures += [pictures[0].convert("L"), pictures[1].convert("P")]
+    odd_images += [odd_images[0].convert("L"), odd_images[1].convert("P")]
     preprocess = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**cfg), is_train=False)
     with torch.no_grad():
-        theirs = model.encode_image(torch.stack([preprocess(p) for p in pictures])).numpy()
-    pixels = np.stack([load_pixels(p, checkpoint.spec.preprocess, quality="exact") for p in pictures])
+        theirs = model.encode_image(torch.stack([preprocess(p) for p in odd_images])).numpy()
+    pixels = np.stack([load_pixels(p, checkpoint.spec.preprocess, quality="exact") for p in odd_images])
     record(
         "ONNX folder, images",
         "open_clip_torch",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from compare import TEXTS, record
 from openai_side import clip
-from openclip_side import disturb, pictures
+from openclip_side import disturb, odd_images
 
 from wordsight.base.errors import ShapeMismatch, UsageError
 from wordsight.images.transform import load_pixels, normalise
@@ -53,7 +53,7 @@ def archived(model, path):
 def theirs(path):
     model, prepare = clip.load(str(path), device="cpu")
     with torch.no_grad():
-        images = model.encode_image(torch.stack([prepare(picture) for picture in pictures()])).numpy()
+        images = model.encode_image(torch.stack([prepare(picture) for picture in odd_images()])).numpy()
         texts = model.encode_text(clip.tokenize(TEXTS, truncate=True)).numpy()
     return images, texts
 
@@ -62,7 +62,7 @@ def ours(path, folder):
     checkpoint = read_any(path)
     save_checkpoint(checkpoint, folder)
     towers, spec = load_towers(folder), checkpoint.spec
-    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures()])
+    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in odd_images()])
     tokens = torch.from_numpy(open_tokenizer(spec.tokenizer, folder).batch(TEXTS))
     with torch.no_grad():
         images = towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess))).numpy()
@@ -97,7 +97,7 @@ def test_what_we_write_open_clip_loads_strictly(tmp_path):
     model = open_clip.load_openai_model(str(tmp_path / "out.pt"), precision="fp32", device="cpu")
     prepare = open_clip.image_transform(48, is_train=False)
     with torch.no_grad():
-        pixels = torch.stack([prepare(picture) for picture in pictures()])
+        pixels = torch.stack([prepare(picture) for picture in odd_images()])
         record("OpenAI ViT, written, image", "open_clip_torch", images, model.encode_image(pixels).numpy())
         record(
             "OpenAI ViT, written, text", "open_clip_torch", texts, model.encode_text(open_clip.tokenize(TEXTS)).numpy()

@@ -34,7 +34,7 @@ SIZES = [(37, 53), (53, 37), (32, 32), (33, 32), (120, 9), (9, 121), (1, 40), (4
 MODES = ["RGB", "L", "LA", "RGBA", "P", "P clear", "L clear", "RGB clear", "1", "CMYK"]
 
 
-def picture(height: int, width: int, mode: str) -> Image.Image:
+def drawn_image(height: int, width: int, mode: str) -> Image.Image:
     """Slopes with sharp noise over them, in a mode; "clear" has a transparent palette entry or colour."""
     rng = np.random.default_rng(height * 1000 + width)
     rows, columns = np.mgrid[0:height, 0:width]
@@ -62,7 +62,9 @@ def packed(made: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-FILES = {f"{mode} {height}x{width}": packed(picture(height, width, mode)) for mode in MODES for height, width in SIZES}
+FILES = {
+    f"{mode} {height}x{width}": packed(drawn_image(height, width, mode)) for mode in MODES for height, width in SIZES
+}
 
 
 def opened(data: bytes) -> Image.Image:
@@ -241,13 +243,13 @@ def test_deliberately_different() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     buffer = io.BytesIO()
-    picture(37, 53, "RGB").save(buffer, "PNG", exif=exif)
+    drawn_image(37, 53, "RGB").save(buffer, "PNG", exif=exif)
     turned = load_pixels(buffer.getvalue(), spec, quality="exact")
-    upright = levels(theirs(picture(37, 53, "RGB").rotate(-90, expand=True)), spec)
+    upright = levels(theirs(drawn_image(37, 53, "RGB").rotate(-90, expand=True)), spec)
     assert np.array_equal(turned, upright)
-    deep = Image.fromarray((np.asarray(picture(37, 53, "L")).astype(np.uint16) << 8) + 7)
+    deep = Image.fromarray((np.asarray(drawn_image(37, 53, "L")).astype(np.uint16) << 8) + 7)
     kept = load_pixels(packed(deep), spec, quality="exact")
-    assert np.array_equal(kept, levels(theirs(picture(37, 53, "L")), spec))
+    assert np.array_equal(kept, levels(theirs(drawn_image(37, 53, "L")), spec))
     assert levels(theirs(deep), spec).min() > 200
     assert torch.equal(theirs(deep), theirs(opened(packed(deep))))
 
@@ -258,7 +260,7 @@ def test_without_antialiasing(size: int) -> None:
     spec = PreprocessSpec(size=size, resize="squash", interpolation="bilinear", antialias=False)
     different = total = 0
     for height, width in SIZES:
-        made = picture(height, width, "RGB")
+        made = drawn_image(height, width, "RGB")
         floats = torch.from_numpy(np.array(made)).permute(2, 0, 1)[None].double()
         wanted = torch.nn.functional.interpolate(floats, (size, size), mode="bilinear", align_corners=False)
         levels = wanted[0].permute(1, 2, 0).numpy()

@@ -125,7 +125,7 @@ def test_special_tokens_written_out(clip_folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def pieces(tmp_path_factory) -> Path:
+def sentencepiece_folder(tmp_path_factory) -> Path:
     """A model with the ids of C4's: pad 0, end 1, unknown 2."""
     folder = tmp_path_factory.mktemp("pieces")
     sentencepiece.SentencePieceTrainer.train(
@@ -146,20 +146,23 @@ SENTENCEPIECE = {"kind": "sentencepiece", "end_id": 1, "pad_id": 1}
 
 
 @pytest.mark.parametrize("length", [3, LENGTH, 64])
-def test_siglip_is_transformers(pieces: Path, length: int) -> None:
-    tokenizer = transformers.SiglipTokenizer(str(pieces / "spiece.model"))
-    same(ours(pieces, cleaning="siglip", context_length=length, **SENTENCEPIECE), padded(tokenizer, length=length))
+def test_siglip_is_transformers(sentencepiece_folder: Path, length: int) -> None:
+    tokenizer = transformers.SiglipTokenizer(str(sentencepiece_folder / "spiece.model"))
+    same(
+        ours(sentencepiece_folder, cleaning="siglip", context_length=length, **SENTENCEPIECE),
+        padded(tokenizer, length=length),
+    )
 
 
-def test_big_visions_sticky_end(pieces: Path) -> None:
+def test_big_visions_sticky_end(sentencepiece_folder: Path) -> None:
     """Lower case of ASCII letters only; the end is kept; padding is the end's id (big_vision, pp/ops_text.py)."""
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(pieces / "spiece.model"))
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_folder / "spiece.model"))
     wanted = []
     for text in TEXTS:
         lower = "".join(letter.lower() if letter.isascii() else letter for letter in text)
         row = [*processor.EncodeAsIds(lower), 1]
         wanted.append([*row[: LENGTH - 1], row[-1]] if len(row) >= LENGTH else row + [1] * (LENGTH - len(row)))
-    same(ours(pieces, cleaning="lower-ascii", **SENTENCEPIECE), wanted)
+    same(ours(sentencepiece_folder, cleaning="lower-ascii", **SENTENCEPIECE), wanted)
 
 
 # --- tokenizer.json
@@ -224,14 +227,14 @@ def test_clips_ends_every_row_with_its_class_token(bert: Path, tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def unigrams(pieces: Path) -> list[tuple[str, float]]:
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(pieces / "spiece.model"))
+def unigrams(sentencepiece_folder: Path) -> list[tuple[str, float]]:
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_folder / "spiece.model"))
     return [(processor.id_to_piece(n), processor.get_score(n)) for n in range(processor.get_piece_size())]
 
 
-def test_t5_is_open_clips(pieces: Path, tmp_path: Path) -> None:
+def test_t5_is_open_clips(sentencepiece_folder: Path, tmp_path: Path) -> None:
     """open_clip's SigLIP: the SentencePiece model as a tokenizer.json, padded with the end."""
-    tokenizer = transformers.T5TokenizerFast.from_pretrained(pieces, extra_ids=0, pad_token="</s>")
+    tokenizer = transformers.T5TokenizerFast.from_pretrained(sentencepiece_folder, extra_ids=0, pad_token="</s>")
     theirs = open_clip.tokenizer.HFTokenizer(
         str(save(tokenizer, tmp_path)), context_length=LENGTH, clean="canonicalize"
     )

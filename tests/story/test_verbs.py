@@ -43,7 +43,7 @@ PICTURES = 48
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with drawn scenes and a recipe."""
     folder = tmp_path_factory.mktemp("story")
     write_scenes(folder / "scenes", scenes(PICTURES, pairs=seen_pairs(), seed=0))
@@ -52,13 +52,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def program(place: Path) -> Callable[..., list[str]]:
+def program(home: Path) -> Callable[..., list[str]]:
     """Return a function that runs the program in the folder and returns the lines it printed."""
 
     def run(*arguments: str, status: int = 0) -> list[str]:
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE), "WORDSIGHT_CACHE": str(place / "cache")}
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE), "WORDSIGHT_CACHE": str(home / "cache")}
         command = [sys.executable, "-m", "wordsight", *arguments]
-        done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
         assert done.returncode == status, done.stderr
         return done.stdout.splitlines()
 
@@ -66,10 +66,10 @@ def program(place: Path) -> Callable[..., list[str]]:
 
 
 @pytest.fixture(scope="module")
-def model(program: Callable[..., list[str]], place: Path) -> str:
+def model(program: Callable[..., list[str]], home: Path) -> str:
     """Learn for thirty steps; return the model's folder."""
     folder = program("train", "recipe.toml")[0]
-    assert (place / folder / "model.json").is_file()
+    assert (home / folder / "model.json").is_file()
     return folder
 
 
@@ -78,24 +78,24 @@ def test_the_data_is_sound(program: Callable[..., list[str]]) -> None:
     assert json.loads("\n".join(program("data", "stats", "scenes", "--json")))["pictures"] == PICTURES
 
 
-def test_it_has_learned(program: Callable[..., list[str]], model: str, place: Path) -> None:
+def test_it_has_learned(program: Callable[..., list[str]], model: str, home: Path) -> None:
     lines = program("evaluate", model, "--tasks", "retrieval:scenes", "--out", "results")
     results = {result["name"].partition("/")[2]: result for result in map(json.loads, lines)}
     found = results["text_to_image/R@10"]
     assert found["setting"]["gallery"] == PICTURES
     assert found["value"] > 2 * found["setting"]["chance"]
-    assert (place / "results" / "results.jsonl").read_text().splitlines() == lines
+    assert (home / "results" / "results.jsonl").read_text().splitlines() == lines
 
 
-def test_embeddings_in_bulk(program: Callable[..., list[str]], model: str, place: Path) -> None:
+def test_embeddings_in_bulk(program: Callable[..., list[str]], model: str, home: Path) -> None:
     program("embed", "scenes", "--out", "embeddings", "--model", model)
-    rows = np.concatenate([np.load(path) for path in sorted((place / "embeddings").rglob("*.npy"))])
+    rows = np.concatenate([np.load(path) for path in sorted((home / "embeddings").rglob("*.npy"))])
     assert rows.shape == (PICTURES, 128)
     assert np.allclose(np.linalg.norm(rows.astype(np.float32), axis=1), 1, atol=1e-3)
 
 
-def test_search_finds_what_was_learned(program: Callable[..., list[str]], model: str, place: Path) -> None:
-    with open(place / "scenes" / "metadata.csv", newline="") as handle:
+def test_search_finds_what_was_learned(program: Callable[..., list[str]], model: str, home: Path) -> None:
+    with open(home / "scenes" / "metadata.csv", newline="") as handle:
         colours = {row["file"]: row["colour"] for row in csv.DictReader(handle)}
     program("index", "scenes", "--model", model)
     found = program("search", "red circle", "--in", "scenes", "-k", "5", "--paths-only", "--model", model)
@@ -106,12 +106,12 @@ def test_search_finds_what_was_learned(program: Callable[..., list[str]], model:
     assert {json.loads(line)["meta"]["colour"] for line in lines} == {"blue"}
 
 
-def test_another_model_is_refused_with_the_cure(program: Callable[..., list[str]], model: str, place: Path) -> None:
+def test_another_model_is_refused_with_the_cure(program: Callable[..., list[str]], model: str, home: Path) -> None:
     program("index", "scenes", "--model", model)
     program("search", "red", "--in", "scenes", "--engine", "fake", status=2)
 
 
-def test_classes_are_told_apart(program: Callable[..., list[str]], model: str, place: Path) -> None:
+def test_classes_are_told_apart(program: Callable[..., list[str]], model: str, home: Path) -> None:
     lines = program("classify", "scenes", "--classes", "red,green,blue", "--json", "--model", model)
     assert len(lines) == PICTURES
     assert "00000.png" in lines[0]

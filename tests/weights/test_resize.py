@@ -131,7 +131,7 @@ WORDS = TransformersTextSpec(
 )
 
 
-def foreign(**state):
+def timm_checkpoint(**state):
     tokens = TokenizerSpec(kind="tokenizers", vocabulary_size=40, context_length=9)
     pixels = PreprocessSpec(size=64, scale_to=80)
     spec = ModelSpec("t", width=16, image=CONV, text=WORDS, preprocess=pixels, tokenizer=tokens)
@@ -139,7 +139,7 @@ def foreign(**state):
 
 
 def test_a_foreign_tower_changes_where_nothing_depends_on_the_size():
-    whole = foreign(**{"visual.trunk.stem.0.weight": np.zeros(3)})
+    whole = timm_checkpoint(**{"visual.trunk.stem.0.weight": np.zeros(3)})
     done = resize_checkpoint(whole, size=96, context_length=20)
     assert (done.spec.image.size, done.spec.preprocess.size, done.spec.preprocess.scale_to) == (96, 96, 120)
     assert done.spec.text.context_length == done.spec.tokenizer.context_length == 20
@@ -151,4 +151,4 @@ def test_a_foreign_tower_changes_where_nothing_depends_on_the_size():
 @pytest.mark.parametrize("name", ["pos_embed", "layers.0.blocks.0.attn.relative_position_bias_table"])
 def test_a_foreign_tower_with_positions_stays(name):
     with pytest.raises(ConfigError, match=f"image.size = 96: visual.trunk.{name} belongs to pictures of 64 pixels"):
-        resize_checkpoint(foreign(**{f"visual.trunk.{name}": np.zeros(3)}), size=96)
+        resize_checkpoint(timm_checkpoint(**{f"visual.trunk.{name}": np.zeros(3)}), size=96)

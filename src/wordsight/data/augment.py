@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wordsight.data.spec import AugmentSpec
 
-Floats = NDArray[np.float32]
+Float32s = NDArray[np.float32]
 
 # Words that a mirrored image would contradict: sides, and anything written (letters and digits become unreadable).
 _SIDED = re.compile(
@@ -39,8 +39,8 @@ class Changes:
     left > right.  `colours` (B, 3): factors of brightness, contrast and saturation.
     """
 
-    boxes: Floats
-    colours: Floats
+    boxes: Float32s
+    colours: Float32s
 
     def of(self, positions: NDArray[np.int64]) -> "Changes":
         """Return the changes of some of the images."""

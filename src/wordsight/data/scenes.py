@@ -171,11 +171,11 @@ def captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
     return tuple(dict.fromkeys(phrases))
 
 
-def describe(scene: Scene, *, with_place: bool = False) -> str:
+def describe(scene: Scene, *, with_location: bool = False) -> str:
     """Return one caption with number, texture, colour and shape, and with the place of a single object if asked."""
     if scene.count > 1:
         return _fill("{number} {textured}", scene)
-    return _fill("A {textured} {where}" if with_place else "A {textured}", scene)
+    return _fill("A {textured} {where}" if with_location else "A {textured}", scene)
 
 
 def _fill(phrase: str, scene: Scene) -> str:
@@ -199,8 +199,8 @@ def _with_article(text: str) -> str:
 
 def _imagine(pair: Pair, rng: np.random.Generator) -> Scene:
     count = int(rng.choice((1, 1, 2, 3, 4)))
-    place = str(rng.choice(list(LOCATIONS))) if count == 1 else ""
-    return Scene(*pair, texture=str(rng.choice(TEXTURES)), count=count, place=place)
+    location = str(rng.choice(list(LOCATIONS))) if count == 1 else ""
+    return Scene(*pair, texture=str(rng.choice(TEXTURES)), count=count, place=location)
 
 
 def _spots(scene: Scene, rng: np.random.Generator) -> list[Spot]:

@@ -26,7 +26,7 @@ from wordsight.data.source import Position, Reading, Source, readings
 from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded, StageTimes, encode_images
-from wordsight.embeddings.store import EmbeddingBlock, Layout, PartNote, StoreManifest
+from wordsight.embeddings.store import EmbeddingBlock, PartNote, StoreLayout, StoreManifest
 from wordsight.images.files import image_bytes
 
 What = Literal["image", "text", "both"]
@@ -37,7 +37,7 @@ class BulkOptions:
     """What to embed, how to write it, and how many samples a part holds (what is lost at most when stopped)."""
 
     what: What = "image"
-    layout: Layout = "npy"
+    layout: StoreLayout = "npy"
     part_size: int = 2000
 
 

@@ -23,7 +23,7 @@ from wordsight.base.optional import require
 
 T = TypeVar("T")
 Kind = Literal["image", "text"]
-Layout = Literal["npy", "parquet"]
+StoreLayout = Literal["npy", "parquet"]
 FORMAT = "wordsight-embeddings"
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -44,7 +44,7 @@ class StoreManifest:
     source: str
     source_fingerprint: str
     what: Literal["image", "text", "both"]
-    layout: Layout
+    layout: StoreLayout
     part_size: int
     parts: int = 0
     complete: bool = False
@@ -166,7 +166,9 @@ def finished_parts(folder: Path) -> int:
     return number
 
 
-def write_part(folder: Path, number: int, blocks: Sequence[EmbeddingBlock], *, note: PartNote, layout: Layout) -> None:
+def write_part(
+    folder: Path, number: int, blocks: Sequence[EmbeddingBlock], *, note: PartNote, layout: StoreLayout
+) -> None:
     """Write the files of one part, its note last: a part without note counts as absent and is written again."""
     for block in blocks:
         assert len(block.embeddings) == len(block.records)

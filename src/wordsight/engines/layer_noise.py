@@ -46,8 +46,8 @@ def worst_layers(source: Source, tower: str, inputs: Array) -> list[tuple[str, f
     graph.finish()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "measured.onnx"
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "measured.onnx"
         graph.save(path, {})
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name

@@ -63,13 +63,13 @@ def check_task(spec: TaskSpec, *, where: str = "") -> None:
 
 
 def _from_text(kind: str, rest: str) -> TaskSpec:
-    place, _, query = rest.partition("?")
+    path, _, query = rest.partition("?")
     values: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
     if "limit" in values:
         values["limit"] = _whole(values["limit"])
     if "classes" in values:
         values["classes"] = [name.strip() for name in values["classes"].split(",")]
-    return from_dict(TaskSpec, {"kind": kind, "place": place, **values})
+    return from_dict(TaskSpec, {"kind": kind, "place": path, **values})
 
 
 def _whole(text: str) -> int:

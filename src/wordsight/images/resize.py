@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Pixels
 from wordsight.images.geometry import Frame
 
-Floats = NDArray[np.float32]
+Float32s = NDArray[np.float32]
 Filter = Literal["bicubic", "bilinear", "lanczos"]
 
 _BAND = 16  # outputs a product: 8 to 32 measured alike, 16 best
@@ -35,7 +35,7 @@ class _Band:
     stop: int
     first: int
     last: int
-    weights: Floats
+    weights: Float32s
 
 
 def resize_crop(pixels: Pixels, frame: Frame, kind: Filter) -> Pixels:
@@ -54,7 +54,7 @@ def resize_crop(pixels: Pixels, frame: Frame, kind: Filter) -> Pixels:
     return _vertical(half, rows, frame.rows)
 
 
-def _horizontal(pixels: Pixels, columns: tuple[_Band, ...], first: int, last: int, size: int) -> Floats:
+def _horizontal(pixels: Pixels, columns: tuple[_Band, ...], first: int, last: int, size: int) -> Float32s:
     """Return the rows first..last with their columns resized: float32 (3, last - first, size) in 0..255."""
     left, right = columns[0].first, columns[-1].last
     step = max(1, _CHUNK // (3 * (right - left)))
@@ -72,7 +72,7 @@ def _horizontal(pixels: Pixels, columns: tuple[_Band, ...], first: int, last: in
     return result
 
 
-def _vertical(half: Floats, rows: tuple[_Band, ...], size: int) -> Pixels:
+def _vertical(half: Float32s, rows: tuple[_Band, ...], size: int) -> Pixels:
     """Resize the rows of `half` (3, H', W') to `size` of them and round: uint8 (size, W', 3)."""
     origin, width = rows[0].first, half.shape[2]
     result = _room("result", 3 * size * width).reshape(3, size, width)
@@ -90,9 +90,9 @@ def _vertical(half: Floats, rows: tuple[_Band, ...], size: int) -> Pixels:
 _rooms = threading.local()
 
 
-def _room(name: str, count: int) -> Floats:
+def _room(name: str, count: int) -> Float32s:
     """Return `count` floats of this thread's scratch memory: fresh pages for every image would double the time."""
-    held: Floats | None = getattr(_rooms, name, None)
+    held: Float32s | None = getattr(_rooms, name, None)
     if held is None or held.size < count:
         held = np.empty(count, dtype=np.float32)
         setattr(_rooms, name, held)

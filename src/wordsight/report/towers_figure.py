@@ -41,8 +41,8 @@ def _image_side(images: Sequence[Path], side: int) -> str:
         parts.append(_arrow(f"M{size + 14} {middle}H{x - 4}") + _arrow(f"M{x + TOWER + 2} {middle}H{LEFT - 46}"))
         parts.append(f'<text x="{LEFT - 38}" y="{middle + 5}" class="strong">{_numbered("I", row)}</text>')
     parts.append(f'<path class="tower" d="M{x} {TOP}L{x + TOWER} {TOP + 40}V{TOP + side - 40}L{x} {TOP + side}Z"/>')
-    place = f'transform="translate({x + TOWER / 2} {TOP + side / 2}) rotate(-90)" dy="5"'
-    parts.append(f'<text class="mid strong" font-size="15" {place}>image tower</text>')
+    at = f'transform="translate({x + TOWER / 2} {TOP + side / 2}) rotate(-90)" dy="5"'
+    parts.append(f'<text class="mid strong" font-size="15" {at}>image tower</text>')
     return "".join(parts)
 
 
@@ -52,15 +52,15 @@ def _text_side(captions: Sequence[str], side: int) -> str:
     base, thick = 138, 46  # where captions end, thickness of the tower
     for column, caption in enumerate(captions):
         x = LEFT + column * CELL + CELL / 2
-        place = f'transform="translate({x - 2} {base - 8}) rotate(-32)"'
-        parts.append(f'<text {place} font-size="11">{escape(_short(caption))}</text>')
+        at = f'transform="translate({x - 2} {base - 8}) rotate(-32)"'
+        parts.append(f'<text {at} font-size="11">{escape(_short(caption))}</text>')
         parts.append(_arrow(f"M{x} {base - 4}V{base + 12}") + _arrow(f"M{x} {base + 16 + thick}V{TOP - 26}"))
         parts.append(f'<text x="{x}" y="{TOP - 12}" class="mid strong">{_numbered("T", column)}</text>')
     y, right = base + 14, LEFT + side
     outline = f"M{LEFT} {y}H{right}L{right - 40} {y + thick}H{LEFT + 40}Z"
     parts.append(f'<path class="tower text" d="{outline}"/>')
-    place = f'x="{LEFT + side / 2}" y="{y + thick / 2 + 5}"'
-    parts.append(f'<text class="mid strong" font-size="15" {place}>text tower</text>')
+    at = f'x="{LEFT + side / 2}" y="{y + thick / 2 + 5}"'
+    parts.append(f'<text class="mid strong" font-size="15" {at}>text tower</text>')
     return "".join(parts)
 
 

@@ -27,7 +27,7 @@ FACTS = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TrainingState:
     """The parts of a running training.  `learned` are what the optimiser changes, `sums` the open window."""
 
     learned: dict[str, nn.Module]
@@ -63,7 +63,7 @@ class State:
                 target.copy_(tensors[name])
 
 
-def write_checkpoint(run: Path, state: State, facts: dict[str, Any], *, keep: int) -> Path:
+def write_checkpoint(run: Path, state: TrainingState, facts: dict[str, Any], *, keep: int) -> Path:
     """Write the checkpoint of `facts["step"]` and remove all but the last `keep`."""
     final = run / FOLDER / f"step-{facts['step']:08d}"
     with atomic_folder(final) as draft:
@@ -82,7 +82,7 @@ def list_checkpoints(run: Path) -> list[Path]:
     return sorted((run / FOLDER).glob("step-*"))
 
 
-def read_checkpoint(folder: Path, state: State) -> dict[str, Any]:
+def read_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
     """Restore `state` from a checkpoint and return its facts."""
     facts: dict[str, Any] = read_json(folder / FACTS)
     state.restore(load_file(folder / TENSORS), folder)

@@ -69,8 +69,8 @@ def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Resu
         "|---|---|---|---|",
     ]
     for name, images, weight in zip(sets.names, sets.sets, sets.weights, strict=True):
-        place = config.data.sources[name].place
-        lines.append(f"| {name} | {place} | {len(images):,} | {weight / weights:.0%} |")
+        location = config.data.sources[name].place
+        lines.append(f"| {name} | {location} | {len(images):,} | {weight / weights:.0%} |")
     lines += ["", f"{steps:,} steps of {config.batch} pairs ({steps * config.batch:,} pairs), seed {config.seed}.", ""]
     if results:
         lines += ["## Results", "", "| measure | value | 95 % interval | chance |", "|---|---|---|---|"]

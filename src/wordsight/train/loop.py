@@ -33,7 +33,7 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.towers.build import build
 from wordsight.train.average import Average
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
-from wordsight.train.checkpoint import State, list_checkpoints, read_checkpoint, write_checkpoint
+from wordsight.train.checkpoint import TrainingState, list_checkpoints, read_checkpoint, write_checkpoint
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
 from wordsight.train.log import MetricsLog, Progress
@@ -101,7 +101,7 @@ class Learning:
         self.optimiser = make_optimiser(self.parts, config.optimiser)
         self.objective = Objective(self.towers, head=self.head, bag_of_words=config.loss.words, device=device)
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
-        self.state = State(self.parts, self.average.towers, self.optimiser, self.sums)
+        self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums)
         self.loader = Loader(
             self.pairs.sets,
             spec=LoaderSpec(config.batch, spec.image.size, config.seed, config.augment, config.data.run),

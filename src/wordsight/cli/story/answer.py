@@ -87,7 +87,7 @@ def _shown(hit: Hit, wanted: Mapping[str, Value], drawn: Mapping[str, Scene], fo
     scene = drawn[hit.key]
     assert hit.path is not None
     image = hit.path.relative_to(folder).as_posix()
-    caption = describe(scene, with_place=True)
+    caption = describe(scene, with_location=True)
     return {"image": image, "score": round(hit.score, 4), "said": caption, "right": _shows(scene, wanted)}
 
 

@@ -84,7 +84,7 @@ class Watcher:
         self._folder = folder / "matrices"
         drawn = read_scenes(folder / "scenes" / "unseen")[:IMAGES]
         self._images = [path for path, _ in drawn]
-        self._captions = [describe(scene, with_place=True) for _, scene in drawn]
+        self._captions = [describe(scene, with_location=True) for _, scene in drawn]
         pairs = [
             {"image": path.relative_to(folder).as_posix(), "caption": caption}
             for path, caption in zip(self._images, self._captions, strict=True)

@@ -34,13 +34,13 @@ def measure(notebook: Notebook, model: Model) -> list[Result]:
         templates = folder / "scenes" / "templates.txt"
         measured = [
             result
-            for name, place, pairs in (
+            for name, split, pairs in (
                 ("unseen", "unseen", all_pairs()),
                 ("unseen-only", "unseen", held_out_pairs()),
                 ("seen", "seen", all_pairs()),
             )
             for result in _name_scenes(
-                model, name, folder / "scenes" / place, classes=names(pairs), templates=templates
+                model, name, folder / "scenes" / split, classes=names(pairs), templates=templates
             )
         ]
         measured += _pair_by_pair(model, drawn, templates)
@@ -52,9 +52,9 @@ def measure(notebook: Notebook, model: Model) -> list[Result]:
     return measured
 
 
-def _name_scenes(model: Model, name: str, place: Path, *, classes: tuple[str, ...], templates: Path) -> list[Result]:
+def _name_scenes(model: Model, name: str, folder: Path, *, classes: tuple[str, ...], templates: Path) -> list[Result]:
     """Zero-shot classification by colour and shape among `classes`."""
-    spec = TaskSpec("zero-shot", str(place), name=name, classes=classes, templates=str(templates))
+    spec = TaskSpec("zero-shot", str(folder), name=name, classes=classes, templates=str(templates))
     return run_task(model, build_task(spec))
 
 
@@ -76,14 +76,14 @@ def _pair_by_pair(model: Model, drawn: DrawnScenes, templates: Path) -> list[Res
 CHOICES: dict[str, Callable[[Scene], list[Scene]]] = {
     "texture": lambda scene: [replace(scene, texture=texture) for texture in TEXTURES],
     "count": lambda scene: [replace(scene, count=count, place="") for count in COUNTS],
-    "place": lambda scene: [replace(scene, place=place) for place in LOCATIONS] if scene.count == 1 else [],
+    "place": lambda scene: [replace(scene, place=location) for location in LOCATIONS] if scene.count == 1 else [],
 }
 
 
 def _choice(model: Model, drawn: DrawnScenes, attribute: str) -> Result:
     """Each image chooses among captions that differ in one attribute only."""
     asked = [(path, scene, CHOICES[attribute](scene)) for path, scene in drawn if CHOICES[attribute](scene)]
-    captions = [[describe(one, with_place=attribute == "place") for one in choices] for _, _, choices in asked]
+    captions = [[describe(one, with_location=attribute == "place") for one in choices] for _, _, choices in asked]
     texts = list(dict.fromkeys(text for group in captions for text in group))
     number = {text: i for i, text in enumerate(texts)}
     cosines = model.embed_images([path for path, _, _ in asked]) @ model.embed_texts(texts).T  # (N, texts)
@@ -91,7 +91,7 @@ def _choice(model: Model, drawn: DrawnScenes, attribute: str) -> Result:
         group[int(np.argmax([row[number[text]] for text in group]))]
         for row, group in zip(cosines, captions, strict=True)
     ]
-    right = [describe(scene, with_place=attribute == "place") for _, scene, _ in asked]
+    right = [describe(scene, with_location=attribute == "place") for _, scene, _ in asked]
     hits = np.array([a == b for a, b in zip(best, right, strict=True)])
     return Result(
         f"unseen/choice/{attribute}",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from huggingface_side import TEXTS, pictures
+from huggingface_side import TEXTS, odd_images
 from transformers import AutoTokenizer, BertTokenizer
 
 from wordsight.images.transform import load_pixels, normalise
@@ -62,7 +62,7 @@ def theirs(kind, processor, folder, length):
     """Rows of pictures and texts as transformers makes them of a folder; it is read strictly."""
     model, said = kind.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
     assert not any(said[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys")), said
-    prepared = processor.from_pretrained(folder)(images=pictures(), return_tensors="pt")
+    prepared = processor.from_pretrained(folder)(images=odd_images(), return_tensors="pt")
     tokens = AutoTokenizer.from_pretrained(folder)(
         TEXTS, padding=True, truncation=True, max_length=length, return_tensors="pt"
     )
@@ -77,7 +77,7 @@ def ours(folder, place):
     checkpoint = read_any(folder)
     save_checkpoint(checkpoint, place)
     towers, spec = load_towers(place), checkpoint.spec
-    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in pictures()])
+    pixels = np.stack([load_pixels(picture, spec.preprocess, quality="exact") for picture in odd_images()])
     tokens = open_tokenizer(spec.tokenizer, place).batch(TEXTS)
     with torch.no_grad():
         images = towers.encode_image(torch.from_numpy(normalise(pixels, spec.preprocess)))
