@@ -44,6 +44,9 @@ def test_a_folder_is_itself(model, monkeypatch):
     assert find_model(str(model)) == model
     monkeypatch.setenv("HOME", str(model.parent))
     assert find_model("~/mine") == model
+    for name in ("model.json", "weights.safetensors"):
+        (model / name).touch()
+        assert find_model(model / name) == model
 
 
 def test_none_is_the_variable_then_the_bundled_model(model, monkeypatch, tmp_path):
@@ -107,6 +110,7 @@ def test_a_public_file_is_converted_once_and_again_when_it_changes(public, tmp_p
     folder = find_model(public)
     assert folder.parent == tmp_path / "cache" / "models"
     said = capsys.readouterr().err
+    assert "assumed: that the towers use QuickGELU" in said
     assert f"{public} is read as openai" in said
     assert "assumed: that the towers use QuickGELU" in said
     manifest = read_model_manifest(folder)

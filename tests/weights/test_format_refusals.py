@@ -110,6 +110,7 @@ def test_sentencepiece_models():
     fields = [b"\n\x05<unk>\x15\x00\x00\x80\x3f\x18\x02", b"\n\x01a", b"\n\x01a", b"\n\x01b\x19" + bytes(8)]
     whole = b"".join(b"\n" + bytes([len(field)]) + field for field in fields) + b"\x12\x03abc\x18\x96\x01"
     assert piece_ids(whole) == {"<unk>": 0, "a": 1, "b": 3}  # the first of one name
+    assert piece_ids(b"\n\x08\x15" + bytes(4) + b"\n\x01c") == {"c": 0}  # a score before the piece
     long = b"\n" + bytes([0xAC, 0x02]) + b"x" * 300
     assert piece_ids(b"\n" + bytes([0xAF, 0x02]) + long) == {"x" * 300: 0}
     for damaged in (
