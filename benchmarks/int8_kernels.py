@@ -49,8 +49,8 @@ class Contestant:
 
     def rows(self, inputs: np.ndarray) -> np.ndarray:
         """Return the embeddings of some inputs."""
-        found: np.ndarray = self.session.run(["rows"], {self.session.get_inputs()[0].name: inputs})[0]
-        return found
+        outputs: np.ndarray = self.session.run(["rows"], {self.session.get_inputs()[0].name: inputs})[0]
+        return outputs
 
     def time(self, inputs: np.ndarray, seconds: float) -> None:
         """Note one round's rate: that of the best call."""
@@ -64,24 +64,24 @@ class Contestant:
 
 def made(name: str, work: Path) -> Path:
     """Return a folder with the graphs of a model: "after" with fp32 beside it, and "before"."""
-    place = work / name
-    if not (place / "before" / "onnx" / "parity.json").is_file():
-        _, folder = built(name, place)
-        for line in export(folder, precisions=["int8", "fp32"], threads=1, out=place / "after").lines():
+    model_folder = work / name
+    if not (model_folder / "before" / "onnx" / "parity.json").is_file():
+        _, folder = built(name, model_folder)
+        for line in export(folder, precisions=["int8", "fp32"], threads=1, out=model_folder / "after").lines():
             print("after:", line)
         largest_pair = operators.quantise_matrix
         operators.quantise_matrix = lambda weight: operators.quantise(weight, axis=1)
-        for line in export(folder, precisions=["int8"], threads=1, out=place / "before").lines():
+        for line in export(folder, precisions=["int8"], threads=1, out=model_folder / "before").lines():
             print("before:", line)
         operators.quantise_matrix = largest_pair
-    return place
+    return model_folder
 
 
-def contestants(place: Path, tower: str) -> list[Contestant]:
+def contestants(model_folder: Path, tower: str) -> list[Contestant]:
     """Return who takes part, the reference first."""
-    after, before = (graph_path(place / name, tower, "int8") for name in ("after", "before"))
+    after, before = (graph_path(model_folder / name, tower, "int8") for name in ("after", "before"))
     return [
-        Contestant("fp32", open_session(graph_path(place / "after", tower, "fp32"), threads=1)),
+        Contestant("fp32", open_session(graph_path(model_folder / "after", tower, "fp32"), threads=1)),
         Contestant("int8 before, exact kernels", open_session(before, threads=1, exact=True)),
         Contestant("int8 before, fast kernels", open_session(before, threads=1)),
         Contestant("**int8 after, fast kernels**", open_session(after, threads=1)),
@@ -103,9 +103,9 @@ def measured(everyone: list[Contestant], inputs: np.ndarray, tower: str, args: a
         "|---" * 5 + "|",
     ]
     slowest = max(everyone[0].rates)
-    for one, found in zip(everyone, rows, strict=True):
+    for one, outputs in zip(everyone, rows, strict=True):
         rate, middle = max(one.rates), statistics.median(one.rates)
-        same = agreement(tower, "int8", found, rows[0])
+        same = agreement(tower, "int8", outputs, rows[0])
         lines.append(
             f"| {one.name} | {rate:.1f} ({middle:.1f}) | {rate / slowest:.2f} | {same.mean:.5f} / {same.worst:.5f} "
             f"| {same.centred_mean:.5f} / {same.centred_worst:.5f} |"
@@ -130,19 +130,21 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=32, help="images and captions that cosines are taken over")
     parser.add_argument("--only-make", action="store_true", help="make the graphs and end")
     args = parser.parse_args()
-    places = {name: made(name, args.work) for name in args.models}
+    model_folders = {name: made(name, args.work) for name in args.models}
     if args.only_make:
         return
     print(f"`python {' '.join(sys.argv)}`, {time.strftime('%Y-%m-%d')}, one core of {processor_name()} ({flags()}),")
     print(f"ONNX Runtime {onnxruntime.__version__}, {args.rounds} rounds, random weights")
-    for name, place in places.items():
-        spec = read_spec(place / "after")
+    for name, model_folder in model_folders.items():
+        spec = read_spec(model_folder / "after")
         inputs = {"image": some_images(spec, args.samples)}
-        tokens = open_tokenizer(spec.tokenizer, place / "after").batch(captions(max(args.samples, BATCH["text"])))
+        tokens = open_tokenizer(spec.tokenizer, model_folder / "after").batch(
+            captions(max(args.samples, BATCH["text"]))
+        )
         inputs["text"] = tokens[:, : needed_lengths(tokens, spec).max()]
         for tower in args.towers:
             print(f"\n{name}\n")
-            print("\n".join(measured(contestants(place, tower), inputs[tower], tower, args)), flush=True)
+            print("\n".join(measured(contestants(model_folder, tower), inputs[tower], tower, args)), flush=True)
 
 
 if __name__ == "__main__":

@@ -66,10 +66,10 @@ def measure(room: str, *, sample: int, seed: int) -> None:
         with open(folder / "pyproject.toml", "a") as handle:
             handle.write(SETTINGS.format(files=files, tests=json.dumps(tests)))
         (folder / "mutants" / "src").mkdir(parents=True)
-        said = mutmut(folder, "run", "--max-children", "1", "nothing")  # makes the mutants and tries none
+        message = mutmut(folder, "run", "--max-children", "1", "nothing")  # makes the mutants and tries none
         every = sorted(verdicts(folder))
         if not every:
-            sys.exit(f"{room}: no mutants could be made\n{said}")
+            sys.exit(f"{room}: no mutants could be made\n{message}")
         chosen = every if len(every) <= sample else sorted(random.Random(seed).sample(every, sample))
         mutmut(folder, "run", "--max-children", "1", *chosen)
         codes = verdicts(folder)

@@ -9,7 +9,7 @@ import pytest
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.weights import checkpoint_files
 from wordsight.weights.archive import table
-from wordsight.weights.archive.lazy import Stored
+from wordsight.weights.archive.lazy import StoredTensor
 from wordsight.weights.archive.safe import write_safetensors
 from wordsight.weights.archive.table import read_tree
 from wordsight.weights.checkpoint_files import WEIGHT_FILES, CheckpointFiles, unwrapped
@@ -18,7 +18,7 @@ ONE = {"weight": np.ones(2, np.float32)}
 
 
 def stored(*names):
-    return {name: Stored("F32", (1,), lambda: np.zeros(1, np.float32)) for name in names}
+    return {name: StoredTensor("F32", (1,), lambda: np.zeros(1, np.float32)) for name in names}
 
 
 def test_a_file_beside_others_is_the_one_that_was_named(tmp_path):

@@ -48,7 +48,7 @@ class Checkpoint:
 class Keys(Mapping[str, Array]):
     """The tensors of a checkpoint, each taken exactly once.
 
-    keys = Keys(found.tensors, where=str(found.path)); weight = keys.take("visual.proj"); keys.finish()
+    keys = Keys(given.tensors, where=str(given.path)); weight = keys.take("visual.proj"); keys.finish()
     """
 
     def __init__(self, tensors: Mapping[str, Array], *, where: str) -> None:
@@ -106,23 +106,23 @@ def check_state(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> N
 def check_shapes(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Array], *, where: str) -> None:
     """Raise `ShapeMismatch` unless `state` has exactly these names with these shapes."""
     both = [name for name in expected if name in state]
-    found = {name: (state[name].shape, state[name].dtype) for name in both}
+    given = {name: (state[name].shape, state[name].dtype) for name in both}
     sizes = [
-        f"{name} is {found[name][0]}, not {tuple(expected[name])}"
+        f"{name} is {given[name][0]}, not {tuple(expected[name])}"
         for name in both
-        if found[name][0] != tuple(expected[name])
+        if given[name][0] != tuple(expected[name])
     ]
-    kinds = [f"{name} is {found[name][1]}" for name in both if found[name][1].kind != _kind(name)]
+    kinds = [f"{name} is {given[name][1]}" for name in both if given[name][1].kind != _kind(name)]
     problems = {
         "missing": [name for name in expected if name not in state],
         "unknown": [name for name in state if name not in expected],
         "of another shape": sizes,
         "of another kind": kinds,
     }
-    said = [f"{len(names)} {what} ({some(names)})" for what, names in problems.items() if names]
-    if said:
+    lines = [f"{len(names)} {what} ({some(names)})" for what, names in problems.items() if names]
+    if lines:
         raise ShapeMismatch(
-            f"the weights in {where} do not fit their architecture: {'; '.join(said)}",
+            f"the weights in {where} do not fit their architecture: {'; '.join(lines)}",
             cure="the spec and the weights must come from the same model",
         )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import read_json
-from wordsight.weights.archive.lazy import Stored, Tensors
+from wordsight.weights.archive.lazy import StoredTensor, Tensors
 from wordsight.weights.archive.pickles import PickledObject
 from wordsight.weights.archive.table import SUFFIXES, read_tree
 from wordsight.weights.archive.torchread import flattened
@@ -93,7 +93,7 @@ class CheckpointFiles:
 
     @cached_property
     def tree(self) -> Any:
-        """All that the weights file holds: nested dicts, lists, plain values; tensors as `Stored`."""
+        """All that the weights file holds: nested dicts, lists, plain values; tensors as `StoredTensor`."""
         return read_tree(self.weights)
 
     @cached_property
@@ -135,7 +135,7 @@ class CheckpointFiles:
         return node
 
 
-def unwrapped(stored: Mapping[str, Stored], *, where: str) -> dict[str, Stored]:
+def unwrapped(stored: Mapping[str, StoredTensor], *, where: str) -> dict[str, StoredTensor]:
     """Return tensors under their names without what training put around them; two of one name are a `FormatError`."""
     names = {name: name.replace("._orig_mod.", ".") for name in stored}
     for _ in range(4):  # one around the other

@@ -74,7 +74,7 @@ def _locate(name: str, *, fetch: bool) -> ModelLocation:
 
 
 def _require_public(path: Path) -> None:
-    inside = sorted(found.parent for found in path.glob(f"*/{MANIFEST}")) if path.is_dir() else []
+    inside = sorted(inner.parent for inner in path.glob(f"*/{MANIFEST}")) if path.is_dir() else []
     if inside:
         raise UnknownModel(f"{path} has no {MANIFEST}", cure=f"did you mean {' or '.join(map(str, inside[:3]))}?")
     resolve("wordsight.weights.converted:require_model")(path)

@@ -81,9 +81,9 @@ def fingerprint(
     for name in sorted(parts):
         digest.update(parts[name])
     spec = _read_back(spec)
-    said = _stated(spec)
+    statements = _stated(spec)
     merges = vocabulary.get(MERGES, b"").decode("utf-8", "surrogateescape")
-    for value in (said["preprocess"], said["tokenizer"], merges):
+    for value in (statements["preprocess"], statements["tokenizer"], merges):
         digest.update(_canonical(value))
     unseen = {
         "image": _unseen(spec.image, image_family(spec.image), FLAT_IMAGE, FIRST["image"]),

@@ -189,7 +189,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
     model's are kept.
     """
     check_checkpoint(checkpoint)
-    _check_place(folder)
+    _check_target(folder)
     with atomic_folder(folder) as fresh:
         manifest = fill_folder(checkpoint, fresh)
         _carry_over(folder, fresh)
@@ -265,7 +265,7 @@ def _write_bytes(path: Path, content: bytes) -> None:
         handle.write(content)
 
 
-def _check_place(folder: Path) -> None:
+def _check_target(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise UsageError(f"{folder} holds other files and no model", cure="choose an empty or a new folder")
     if folder.exists() and not folder.is_dir():

@@ -39,7 +39,7 @@ def take_in(graphs: Mapping[str, Path], folder: Path) -> None:
 
 def raw_graphs(folder: Path) -> Iterator[RawTensor]:
     """Yield what a model folder's `onnx/` holds, for the fingerprint; file by file, mapped."""
-    for path in sorted(found for tower in TOWERS for found in (folder / "onnx" / tower).iterdir()):
+    for path in sorted(path_of for tower in TOWERS for path_of in (folder / "onnx" / tower).iterdir()):
         size = path.stat().st_size
         if not size:
             raise FormatError(f"{path} is empty", cure="fetch the model again")

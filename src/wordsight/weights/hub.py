@@ -36,7 +36,7 @@ HUB = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class RepositoryListing:
     """What a repository holds of a model at one commit: file name to stated hash ("" when the hub states none)."""
 
     commit: str
@@ -95,13 +95,13 @@ def _weights(names: Sequence[str]) -> list[str]:
         if wanted in names:
             return [wanted]
     for pattern in OTHER_WEIGHTS:
-        found = [name for name in names if "/" not in name and fnmatch.fnmatch(name, pattern)]
-        if found:
-            return found if len(found) == 1 else []
+        matches = [name for name in names if "/" not in name and fnmatch.fnmatch(name, pattern)]
+        if matches:
+            return matches if len(matches) == 1 else []
     return []
 
 
-def _ask(hub: Any, address: Address) -> Listing:
+def _ask(hub: Any, address: Address) -> RepositoryListing:
     """Ask the hub which files there are, and their hashes."""
     api = hub.HfApi(endpoint=_endpoint())
     info = api.model_info(address.repository, revision=address.revision, files_metadata=True)
@@ -113,7 +113,7 @@ def _ask(hub: Any, address: Address) -> Listing:
             f"{address} does not hold one file of weights ({', '.join(list(stated)[:8]) or 'it is empty'})",
             cure="name another repository, or fetch the file yourself and give its path",
         )
-    return Listing(str(info.sha), {name: stated[name] for name in files}, sizes)
+    return RepositoryListing(str(info.sha), {name: stated[name] for name in files}, sizes)
 
 
 def _stated_hash(sibling: Any) -> str:
@@ -122,7 +122,7 @@ def _stated_hash(sibling: Any) -> str:
     return str(large["sha256"] if large else sibling.blob_id or "")
 
 
-def _download(hub: Any, address: Address, name: str, listing: Listing) -> Path:
+def _download(hub: Any, address: Address, name: str, listing: RepositoryListing) -> Path:
     if len(listing.files[name]) == LARGE:
         with storage_errors(Path(hub.constants.HF_HUB_CACHE)):
             _bring(hub, address, name, listing)
@@ -131,7 +131,7 @@ def _download(hub: Any, address: Address, name: str, listing: Listing) -> Path:
     return path
 
 
-def _bring(hub: Any, address: Address, name: str, listing: Listing) -> None:
+def _bring(hub: Any, address: Address, name: str, listing: RepositoryListing) -> None:
     """Bring a large file into the hub's cache, going on where an earlier process was ended.
 
     The client itself goes on only within one process.  It finds the finished file under its hash and links it.
@@ -212,7 +212,7 @@ def _explain(hub: Any, address: Address, error: Exception) -> Path:
     """Turn the client's error into ours, or go on with what the cache holds when only the network is missing."""
     errors = hub.errors
     page = f"{(_endpoint() or HUB).rstrip('/')}/{address.repository}"
-    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    answer = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, errors.GatedRepoError):
         raise UnknownModel(
             f"{address} may only be read by those who accepted its terms",
@@ -226,8 +226,8 @@ def _explain(hub: Any, address: Address, error: Exception) -> Path:
             cure=f"check the spelling at {page}, or set HF_TOKEN",
         ) from None
     if isinstance(error, errors.LocalEntryNotFoundError) or not isinstance(error, errors.HfHubHTTPError):
-        return _cached(hub, address, f"the hub cannot be reached ({said})")
-    raise UnknownModel(f"{address}: the hub answered {said}", cure="try again later") from None
+        return _cached(hub, address, f"the hub cannot be reached ({answer})")
+    raise UnknownModel(f"{address}: the hub answered {answer}", cure="try again later") from None
 
 
 def _cached(hub: Any, address: Address, reason: str) -> Path:
@@ -237,10 +237,10 @@ def _cached(hub: Any, address: Address, reason: str) -> Path:
         notice(f"{address} as it was fetched before: {reason}", once=True)
         return before
     try:
-        found = hub.snapshot_download(address.repository, revision=address.revision, local_files_only=True)
+        matches = hub.snapshot_download(address.repository, revision=address.revision, local_files_only=True)
     except (hub.errors.LocalEntryNotFoundError, FileNotFoundError):
-        found = None
-    folder = Path(found) if found else None
+        matches = None
+    folder = Path(matches) if matches else None
     names = [] if folder is None else sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     files = choose_files(names)
     if folder is None or not files:

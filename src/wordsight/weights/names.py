@@ -90,8 +90,8 @@ def _refuse_bare_architecture(name: str, bare: str) -> None:
     shape, _, weights = _key(bare).partition("/")
     tags = [m.name for m in catalogue() if m.name != m.hub and _key(m.name).startswith(f"{shape}/")]
     if tags:
-        said = f"no weights {name!r}" if weights else f"{name!r} is an architecture, not weights"
-        raise UnknownModel(said, cure=f"choose one of {', '.join(tags)}")
+        problem = f"no weights {name!r}" if weights else f"{name!r} is an architecture, not weights"
+        raise UnknownModel(problem, cure=f"choose one of {', '.join(tags)}")
 
 
 @cache

@@ -32,7 +32,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor in a file: type (as safetensors names it), shape, and how to get its numbers as they lie there."""
 
     kind: str
@@ -48,7 +48,7 @@ class Stored:
 class Tensors(Mapping[str, Array]):
     """Names to arrays, each read from its file when it is taken."""
 
-    def __init__(self, stored: Mapping[str, Stored]) -> None:
+    def __init__(self, stored: Mapping[str, StoredTensor]) -> None:
         self.stored = dict(stored)
 
     def __getitem__(self, name: str) -> Array:

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from wordsight.base.errors import FormatError
-from wordsight.weights.archive.lazy import KINDS, Stored
+from wordsight.weights.archive.lazy import KINDS, StoredTensor
 from wordsight.weights.archive.zips import Zip
 from wordsight.weights.checkpoint import Array
 
@@ -25,12 +25,12 @@ CODES = {code: kind for kind, code in KINDS.items() if kind not in ("BF16", "BOO
 MOST_AXES = 32
 
 
-def npz_tree(archive: Zip) -> dict[str, Stored]:
+def npz_tree(archive: Zip) -> dict[str, StoredTensor]:
     """Return the arrays of a `.npz` by name; one that holds more than numbers is a `FormatError`."""
     return {name.removesuffix(SUFFIX): _array(archive, name) for name in archive.names}
 
 
-def _array(archive: Zip, name: str) -> Stored:
+def _array(archive: Zip, name: str) -> StoredTensor:
     if not name.endswith(SUFFIX):
         raise FormatError(f"{archive.path} holds {name}, which is no array", cure="fetch the file again")
     start = archive.start(name, LONGEST_HEAD)
@@ -38,13 +38,13 @@ def _array(archive: Zip, name: str) -> Stored:
     width = 2 if version == b"\x01" else 4
     length = int.from_bytes(start[8 : 8 + width], "little")
     begin = 8 + width + length
-    found = HEAD.fullmatch(start[8 + width : begin])
-    if start[:6] != MAGIC or begin > len(start) or found is None:
+    header = HEAD.fullmatch(start[8 + width : begin])
+    if start[:6] != MAGIC or begin > len(start) or header is None:
         raise FormatError(
             f"{name} in {archive.path} is no array of numbers; arrays of objects are refused",
             cure="use weights from a source you trust",
         )
-    order, code, columns, axes = (part.decode() for part in found.groups())
+    order, code, columns, axes = (part.decode() for part in header.groups())
     kind = "BF16" if code == "V2" else "BOOL" if code == "b1" else CODES.get(code)
     shape = tuple(int(axis) for axis in axes.split(",") if axis.strip())
     if kind is None or len(shape) > MOST_AXES:
@@ -55,7 +55,7 @@ def _array(archive: Zip, name: str) -> Stored:
             f"{name} in {archive.path} has {archive.entries[name].size - begin} bytes, not those of shape {shape}",
             cure="fetch the file again",
         )
-    return Stored(
+    return StoredTensor(
         kind, shape, partial(_numbers, archive, name, begin, (dtype, shape, "F" if columns == "True" else "C"))
     )
 

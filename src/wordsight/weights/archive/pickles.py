@@ -186,10 +186,10 @@ class Machine:
     # names and calls
 
     def _name(self, module: Any, name: Any) -> None:
-        found = self._names(module, name) if type(module) is str and type(name) is str else None
-        if found is None:
+        known = self._names(module, name) if type(module) is str and type(name) is str else None
+        if known is None:
             raise self.bad(f"it names {str(module)[:80]}.{str(name)[:80]}, which holds no weights")
-        self._push(found)
+        self._push(known)
 
     def _global(self) -> None:
         module, name = self._line().decode("utf-8"), self._line().decode("utf-8")

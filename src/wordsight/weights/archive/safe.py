@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import atomic_write
-from wordsight.weights.archive.lazy import KINDS, Stored, Tensors
+from wordsight.weights.archive.lazy import KINDS, StoredTensor, Tensors
 from wordsight.weights.checkpoint import Array
 
 ALIGNED = 8  # the header ends at a multiple of this, so that mapped numbers lie at their place
@@ -72,7 +72,7 @@ def read_safetensors(path: Path) -> Tensors:
         if entry.dtype not in KINDS:
             raise FormatError(f"{name} in {path} is of type {entry.dtype}", cure=f"known: {', '.join(KINDS)}")
         lying = whole[header.start + entry.begin : header.start + entry.end]
-        stored[name] = Stored(entry.dtype, entry.shape, partial(_numbers, lying, entry.dtype, entry.shape))
+        stored[name] = StoredTensor(entry.dtype, entry.shape, partial(_numbers, lying, entry.dtype, entry.shape))
     return Tensors(stored)
 
 

@@ -1,6 +1,6 @@
 """Containers of tensors: which reader opens a file.  A file is known by how it begins, not by its name.
 
-    read_tree(Path("checkpoint.pt"))              # nested plain values, tensors as `Stored`
+    read_tree(Path("checkpoint.pt"))              # nested plain values, tensors as `StoredTensor`
     read_tree(Path("model.safetensors.index.json"))   # the tensors of all its files
 
 Nothing of any file is executed; what is refused and why is in docs/weights.md.
@@ -55,7 +55,7 @@ def _indexed(path: Path) -> dict[str, Any]:
     file_of = values.get("weight_map") if isinstance(values, dict) else None
     if not isinstance(file_of, dict) or not file_of or not all(isinstance(name, str) for name in file_of.values()):
         raise FormatError(f"{path} has no weight_map from names to files", cure="fetch the model again")
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for name in sorted(set(file_of.values())):
         if Path(name).name != name or "\\" in name or "\0" in name or ":" in name or name.endswith(INDEX):
             raise FormatError(
@@ -66,5 +66,5 @@ def _indexed(path: Path) -> dict[str, Any]:
         listed = {tensor for tensor, file in file_of.items() if file == name}
         if not isinstance(shard, dict) or set(shard) != listed:
             raise FormatError(f"{path.parent / name} does not hold what {path.name} says", cure="fetch the model again")
-        found.update(shard)
-    return found
+        entries.update(shard)
+    return entries

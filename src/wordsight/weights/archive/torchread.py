@@ -1,9 +1,9 @@
 """PyTorch's files as plain nested values, read without PyTorch and without running anything of them.
 
-    read_torch_tree(Path("checkpoint.pt"))     # {"epoch": 3, "state_dict": {"visual.proj": Stored(...), ...}}
+    read_torch_tree(Path("checkpoint.pt"))     # {"epoch": 3, "state_dict": {"visual.proj": StoredTensor(...), ...}}
 
 Three layouts: the zip of today (`data.pkl` and `data/0`, `data/1`, ...), the single stream of PyTorch before 1.6,
-and TorchScript's archives, whose modules become nested dicts.  Tensors are `Stored`: mapped, read when asked for.
+and TorchScript's archives, whose modules become nested dicts.  Tensors are `StoredTensor`: mapped, read when asked for.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError
 from wordsight.weights.archive.allowed import Dtype, Numbers, allowed, allowed_in_script
-from wordsight.weights.archive.lazy import Stored
+from wordsight.weights.archive.lazy import StoredTensor
 from wordsight.weights.archive.pickles import Machine, Name, PickledObject
 from wordsight.weights.archive.views import KIND_OF_STORAGE, Storage, width
 from wordsight.weights.archive.zips import Zip
@@ -34,7 +34,7 @@ def is_legacy(start: bytes) -> bool:
 
 
 def read_torch_tree(path: Path) -> Any:
-    """Return what a PyTorch file holds: dicts, lists, plain values, tensors as `Stored`, objects as `PickledObject`."""
+    """Return what a PyTorch file holds: dicts, lists, plain values, `StoredTensor`s, objects as `PickledObject`."""
     with path.open("rb") as handle:
         start = handle.read(START)
     if start[:2] == b"PK":
@@ -49,13 +49,13 @@ def read_torch_tree(path: Path) -> Any:
 
 def zip_tree(archive: Zip) -> Any:
     """Return what the zip layout or a TorchScript archive holds."""
-    found = [name for name in archive.names if PurePosixPath(name).name == PICKLE and name.count("/") <= 1]
-    if len(found) != 1:
+    candidates = [name for name in archive.names if PurePosixPath(name).name == PICKLE and name.count("/") <= 1]
+    if len(candidates) != 1:
         raise FormatError(
-            f"{archive.path} is a zip with {len(found)} files {PICKLE}, so none of PyTorch's",
+            f"{archive.path} is a zip with {len(candidates)} files {PICKLE}, so none of PyTorch's",
             cure="fetch it again; archives of TorchScript before 1.4 are not read",
         )
-    top = found[0][: -len(PICKLE)]
+    top = candidates[0][: -len(PICKLE)]
     script = f"{top}constants.pkl" in archive.entries or any(name.startswith(f"{top}code/") for name in archive.names)
     order = "<"
     if f"{top}byteorder" in archive.entries:
@@ -63,7 +63,7 @@ def zip_tree(archive: Zip) -> Any:
     if not order:
         raise FormatError(f"{archive.path} is of no known byte order", cure="fetch the file again")
     machine = Machine(
-        archive.small(found[0], limit=MOST_PICKLE),
+        archive.small(candidates[0], limit=MOST_PICKLE),
         names=allowed_in_script if script else allowed,
         persistent=partial(_zip_storage, archive, top, order),
         where=str(archive.path),
@@ -87,8 +87,8 @@ def _storage_id(pid: Any, where: str) -> tuple[str, str, int]:
     """Return type, label and length of a storage as ("storage", class, label, place, length) names it."""
     if type(pid) is tuple and len(pid) in (5, 6) and pid[0] == "storage":
         _, kind, label, _, count = pid[:5]
-        said = type(kind) is Name and kind.path in KIND_OF_STORAGE
-        if said and type(label) is str and type(count) is int and count >= 0:
+        typed = type(kind) is Name and kind.path in KIND_OF_STORAGE
+        if typed and type(label) is str and type(count) is int and count >= 0:
             return KIND_OF_STORAGE[kind.path], label, count
     raise FormatError(f"{where} refers to something that is no storage", cure="use weights from a source you trust")
 
@@ -118,9 +118,9 @@ class _Legacy:
             raise self._bad("its storages are not those that its tensors need")
         for label in labels:
             kind, count = self.announced[label]
-            said = int.from_bytes(self.content[at : at + 8].tobytes(), "little", signed=True)
-            if said != count:
-                raise self._bad(f"storage {label[:40]} has {said} numbers, not {count}")
+            stated = int.from_bytes(self.content[at : at + 8].tobytes(), "little", signed=True)
+            if stated != count:
+                raise self._bad(f"storage {label[:40]} has {stated} numbers, not {count}")
             self.offsets[label] = at + 8
             at += 8 + count * width(kind)
             if at > len(self.content):
@@ -182,19 +182,19 @@ def settled(value: Any, machine: Machine) -> Any:
 OPEN = object()  # stands for what is being settled
 
 
-def flattened(tree: Any, most: int = 200_000) -> dict[str, Stored]:
+def flattened(tree: Any, most: int = 200_000) -> dict[str, StoredTensor]:
     """Return the tensors of nested dicts, lists and objects, each under its path joined by dots."""
-    found: dict[str, Stored] = {}
+    tensors: dict[str, StoredTensor] = {}
     left = [most]
 
     def walk(node: Any, path: str) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise FormatError(f"a checkpoint with more than {most} parts", cure="use weights from a source you trust")
-        if isinstance(node, Stored):
-            found[path] = node
+        if isinstance(node, StoredTensor):
+            tensors[path] = node
         elif isinstance(node, np.ndarray):
-            found[path] = Stored("", node.shape, lambda: node)
+            tensors[path] = StoredTensor("", node.shape, lambda: node)
         elif isinstance(node, dict):
             for name, item in node.items():
                 walk(item, f"{path}.{name}" if path else str(name))
@@ -205,4 +205,4 @@ def flattened(tree: Any, most: int = 200_000) -> dict[str, Stored]:
                 walk(item, f"{path}.{number}")
 
     walk(tree, "")
-    return found
+    return tensors

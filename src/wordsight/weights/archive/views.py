@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wordsight.weights.archive.lazy import KINDS, Stored
+from wordsight.weights.archive.lazy import KINDS, StoredTensor
 from wordsight.weights.checkpoint import Array
 
 MOST_AXES = 32
@@ -89,7 +89,7 @@ def retyped(storage: Any, kind: str) -> Storage:
     return replace(storage, kind=kind, count=storage.count // width(kind))
 
 
-def rebuild(storage: Any, offset: Any, size: Any, stride: Any) -> Stored:
+def rebuild(storage: Any, offset: Any, size: Any, stride: Any) -> StoredTensor:
     """Return the tensor that views a storage; one that reaches beyond it is a `ValueError`."""
     if type(storage) is not Storage:
         raise ValueError("a tensor of no storage")
@@ -102,7 +102,7 @@ def rebuild(storage: Any, offset: Any, size: Any, stride: Any) -> Stored:
         last += (length - 1) * step
     if count and (last >= storage.count or count > storage.count):
         raise ValueError(f"a tensor of shape {size} that reaches beyond its storage of {storage.count}")
-    return Stored(storage.kind, size, partial(_view, storage, offset, size, stride))
+    return StoredTensor(storage.kind, size, partial(_view, storage, offset, size, stride))
 
 
 def _view(storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:

@@ -175,8 +175,8 @@ class Zip:
             kind, length = struct.unpack("<2H", extra[at : at + 4])
             if kind == 1:
                 wide = iter(struct.unpack(f"<{length // 8}Q", extra[at + 4 : at + 4 + length // 8 * 8]))
-                found = [next(wide, value) if value == FULL32 else value for value in values]
-                return found[0], found[1], found[2]
+                sizes = [next(wide, value) if value == FULL32 else value for value in values]
+                return sizes[0], sizes[1], sizes[2]
             at += 4 + length
         raise self._bad(f"the size of {name} is missing")
 

@@ -25,7 +25,7 @@ from wordsight.towers.spec import ModelSpec
 from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.checkpoint import Array, Checkpoint, Keys
 from wordsight.weights.checkpoint_files import CheckpointFiles
-from wordsight.weights.formats.bigvision.layers import Taken, give_towers, take_towers
+from wordsight.weights.formats.bigvision.layers import ReadTowers, give_towers, take_towers
 from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import SENTENCEPIECE, usual_tokenizer
 from wordsight.weights.formats.trunks.sizes import image_sizes, text_sizes
@@ -51,9 +51,9 @@ def read(files: CheckpointFiles) -> Checkpoint:
         raise FormatError(f"{files.weights} holds no two towers of big_vision", cure="name the file itself")
     inside = {name.removeprefix(root): files.tensors[name] for name in files.tensors if name.startswith(root)}
     keys = Keys(inside, where=str(files.weights))
-    taken = take_towers(keys)
+    kept = take_towers(keys)
     keys.finish()
-    spec = _spec(taken, files.weights.stem)
+    spec = _spec(kept, files.weights.stem)
     tokenizer = usual_tokenizer(of_family(spec.text, ClipTextSpec, "big_vision"), "lower-ascii")
     tokenizer_files, assumed = {}, list(tokenizer.assumed)
     sentencepiece = (
@@ -64,14 +64,14 @@ def read(files: CheckpointFiles) -> Checkpoint:
     if sentencepiece is not None and tokenizer.spec.kind == "sentencepiece":
         tokenizer_files = {SENTENCEPIECE: sentencepiece.read_bytes()}
         assumed = [f"{sentencepiece.name} beside the weights is taken for their tokenizer, used as big_vision does."]
-    if not taken.patches:
+    if not kept.patches:
         assumed.append(
             "Preprocessing is not in the file: big_vision's own (squash, bilinear without antialias) is assumed; "
             "open_clip and transformers smooth: --set preprocess.antialias=true."
         )
     spec = replace(spec, tokenizer=tokenizer.spec, text=replace(spec.text, pad_id=tokenizer.spec.pad_id))
     origin = {"format": "bigvision", "file": files.weights.name}
-    return Checkpoint(spec, taken.state, tokenizer_files, tuple(assumed), origin)
+    return Checkpoint(spec, kept.state, tokenizer_files, tuple(assumed), origin)
 
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
@@ -105,16 +105,16 @@ def _root(names: Mapping[str, Array]) -> str | None:
     return next((root for root in ROOTS if all(f"{root}{mark}" in names for mark in MARKS)), None)
 
 
-def _spec(taken: Taken, name: str) -> ModelSpec:
+def _spec(kept: ReadTowers, name: str) -> ModelSpec:
     """Return the towers; the tokenizer is left to the caller."""
-    state = taken.state
+    state = kept.state
     known: dict[str, Any] = {"activation": "gelu_tanh", "epsilon": EPSILON}
     class_token = "visual.class_embedding" in state
     pool: Any = "class" if class_token else "attention" if "visual.attn_pool.probe" in state else "mean"
     image = VitSpec(
         **image_sizes(state, class_token=class_token),
         **known,
-        heads=taken.image_heads,
+        heads=kept.image_heads,
         patch_bias=True,
         pre_norm=False,
         pool=pool,
@@ -127,7 +127,7 @@ def _spec(taken: Taken, name: str) -> ModelSpec:
     text = ClipTextSpec(
         **text_sizes(state),
         **known,
-        heads=taken.text_heads,
+        heads=kept.text_heads,
         mask="none",
         pool="last",
         projection="linear" if "text_projection.weight" in state else "none",
@@ -136,7 +136,7 @@ def _spec(taken: Taken, name: str) -> ModelSpec:
     pixels = PreprocessSpec(
         size=image.size, resize="squash", interpolation="bilinear", antialias=False, mean=HALF, std=HALF
     )
-    if taken.patches:
+    if kept.patches:
         pixels = replace(pixels, resize="patches", antialias=True, patch=image.patch, max_patches=PATCHES)
     sigmoid = "logit_bias" in state
     return ModelSpec(

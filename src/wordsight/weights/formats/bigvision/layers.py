@@ -30,7 +30,7 @@ _NORM = {"weight": "scale", "bias": "bias"}  # ours -> theirs
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReadTowers:
     """Both towers under our names, and what only the shapes of these files say."""
 
     state: State
@@ -39,7 +39,7 @@ class Taken:
     patches: bool  # the image tower reads pictures as patches of every shape (NaFlex)
 
 
-def take_towers(keys: Keys) -> Taken:
+def take_towers(keys: Keys) -> ReadTowers:
     """Take every `img/*`, `txt/*`, `t` and `b`; what is not there raises `ShapeMismatch`."""
     kernel = keys["img/embedding/kernel"]
     state = _take_image(keys)
@@ -49,7 +49,7 @@ def take_towers(keys: Keys) -> Taken:
     state["logit_scale"] = keys.take("t").reshape(())
     if "b" in keys:
         state["logit_bias"] = keys.take("b").reshape(())
-    return Taken(state, image_heads, text_heads, kernel.ndim == 2)
+    return ReadTowers(state, image_heads, text_heads, kernel.ndim == 2)
 
 
 def give_towers(state: Mapping[str, Array], *, heads: tuple[int, int], patches: bool, stacked: bool) -> State:

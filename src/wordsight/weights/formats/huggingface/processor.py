@@ -46,14 +46,14 @@ DEFAULTS: dict[str, Values] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pixels:
+class ReadPreprocess:
     """What is done to a picture, and what of it stands in no file."""
 
     spec: PreprocessSpec
     assumed: tuple[str, ...] = ()
 
 
-def read_processor(files: CheckpointFiles, *, size: int, defaults: str | Values) -> Pixels:
+def read_processor(files: CheckpointFiles, *, size: int, defaults: str | Values) -> ReadPreprocess:
     """Return what the processor files of a folder say; `size` is the side that the tower reads.
 
     `defaults` are those of the processor class, or its name in `DEFAULTS`; they hold where the files are silent.
@@ -79,12 +79,12 @@ def read_processor(files: CheckpointFiles, *, size: int, defaults: str | Values)
     mean, std = _scaled(values)
     common = PreprocessSpec(size=size, interpolation=_interpolation(values["resample"]), mean=mean, std=std)
     if "max_num_patches" in usual:
-        return Pixels(
+        return ReadPreprocess(
             replace(common, resize="patches", patch=values["patch_size"], max_patches=values["max_num_patches"]),
             tuple(assumed),
         )
     spec = _resize(common, values, assumed)
-    return Pixels(spec, tuple(assumed))
+    return ReadPreprocess(spec, tuple(assumed))
 
 
 def processor_values(files: CheckpointFiles) -> Values | None:

@@ -56,7 +56,7 @@ def own_names(checkpoint: Checkpoint) -> dict[str, Array]:
 
 
 def _require(spec: ModelSpec, text: ClipTextSpec, problems: dict[str, bool], *, mask: str) -> None:
-    pictures = spec.preprocess
+    pixels = spec.preprocess
     problems |= {
         f"text.mask = {text.mask}, text.pool = {text.pool}": (text.mask, text.pool, text.end_id) != (mask, "end", None),
         f"text.activation = {text.activation}": text.activation != "gelu",
@@ -64,11 +64,11 @@ def _require(spec: ModelSpec, text: ClipTextSpec, problems: dict[str, bool], *, 
         f"text.epsilon = {text.epsilon}": text.epsilon != APPLES_EPSILON,
         "text.layer_scale = true": text.layer_scale,
         f"scores of {spec.loss}": spec.loss != "softmax",
-        f"preprocess.interpolation = {pictures.interpolation}, mean = {pictures.mean}": (
-            (pictures.interpolation, pictures.resize) != ("bilinear", "shortest") or any(pictures.mean)
+        f"preprocess.interpolation = {pixels.interpolation}, mean = {pixels.mean}": (
+            (pixels.interpolation, pixels.resize) != ("bilinear", "shortest") or any(pixels.mean)
         ),
     }
-    named = [said for said, wrong in problems.items() if wrong]
+    named = [problem for problem, wrong in problems.items() if wrong]
     if named:
         raise UsageError(
             f"{WHO} has no place for {'; '.join(named)}",

@@ -182,7 +182,7 @@ def preprocess_cfg(spec: PreprocessSpec) -> dict[str, Any]:
         f"preprocess.scale_to = {spec.scale_to}": spec.scale_to not in (0, spec.size),
         f'preprocess.interpolation = "{spec.interpolation}"': spec.interpolation not in ("bilinear", "bicubic"),
     }
-    named = [said for said, there in wrong.items() if there]
+    named = [problem for problem, there in wrong.items() if there]
     if named:
         raise UsageError(f"open_clip has no place for {', '.join(named)}", cure="choose another format")
     if not spec.antialias:

@@ -113,10 +113,10 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     preprocess = preprocess_cfg(spec.preprocess)
     vision, state, custom = _write_image(spec, checkpoint.state)
     text, trunk_config = _text_cfg(spec.text)
-    external = trunk_config is not None
+    transformers_tower = trunk_config is not None
     named, files = write_tokenizer(checkpoint)
-    custom = custom or external or "embed_cls" in text
-    state |= _write_text(checkpoint.state, custom=custom and not external)
+    custom = custom or transformers_tower or "embed_cls" in text
+    state |= _write_text(checkpoint.state, custom=custom and not transformers_tower)
     model: dict[str, Any] = {"embed_dim": spec.width, "vision_cfg": vision, "text_cfg": {**text, **named}}
     if custom:
         model["custom_text"] = True

@@ -199,7 +199,7 @@ def text_cfg(text: ClipTextSpec) -> dict[str, Any]:
 
 
 def _refuse(problems: Mapping[str, bool]) -> None:
-    named = [said for said, wrong in problems.items() if wrong]
+    named = [stated for stated, wrong in problems.items() if wrong]
     if named:
         raise UsageError(f"open_clip has no place for {', '.join(named)}", cure="choose another format")
 
@@ -251,10 +251,10 @@ def _depth(cfg: VisionCfg) -> int:
     return cfg.layers
 
 
-def _ratio(state: Mapping[str, Array], name: str, said: float) -> float:
+def _ratio(state: Mapping[str, Array], name: str, stated: float) -> float:
     """Return the MLP's ratio as its weight (hidden, width) shows it, the same whichever file it came from."""
     if name not in state or state[name].ndim != 2:
-        return said
+        return stated
     hidden, width = state[name].shape
     return float(hidden / width)
 

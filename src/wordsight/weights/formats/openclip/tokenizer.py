@@ -87,9 +87,9 @@ def _pad(
     """Return the number of what fills up short texts; where no file says it, that is said."""
     if isinstance(text, TransformersTextSpec):
         return text.pad_id  # by which the tower knows what is no text
-    said = token_text(settings.get("pad_token"))
-    if said in vocabulary:
-        return vocabulary[said]
+    pad_token = token_text(settings.get("pad_token"))
+    if pad_token in vocabulary:
+        return vocabulary[pad_token]
     siglip = spec.cleaning == "canonical" and spec.vocabulary_size in SIGLIP_SIZES
     usual = next((word for word in (("</s>", *PADS) if siglip else PADS) if word in vocabulary), "")
     pad = vocabulary.get(usual, 0)

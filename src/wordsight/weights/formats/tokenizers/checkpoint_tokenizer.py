@@ -39,5 +39,5 @@ def usual_tokenizer(text: ClipTextSpec, cleaning: Cleaning) -> CheckpointTokeniz
     if size >= GEMMA_SIZE:
         name = "Gemma"
         spec = replace(spec, pad_id=0, cleaning="lower" if cleaning == "siglip" else cleaning)
-    said = f"The tokenizer is not in the file; {size:,} tokens are those of {name}: {NEEDED} (its SentencePiece model)."
-    return CheckpointTokenizer(spec, {}, (said,))
+    note = f"The tokenizer is not in the file; {size:,} tokens are those of {name}: {NEEDED} (its SentencePiece model)."
+    return CheckpointTokenizer(spec, {}, (note,))

@@ -213,7 +213,7 @@ def _write_block(inside: str, value: Array, image: EvaSpec, style: Style) -> dic
     if part == "mlp.norm":
         return {f"{style.inner_mlp}.{end}": value}
     if inside == "attn.qkv.weight" and image.inner_norm:
-        return {f"attn.{one}_proj.weight": piece for one, piece in zip("qkv", np.split(value, 3), strict=True)}
+        return {f"attn.{one}_proj.weight": third for one, third in zip("qkv", np.split(value, 3), strict=True)}
     if inside in OWN.apart and image.inner_norm:
         return {style.apart[OWN.apart.index(inside)]: value}
     if image.mlp == "swiglu" and part == "mlp.fc1" and (style is OWN or image.inner_norm):
@@ -227,9 +227,9 @@ def _write_block(inside: str, value: Array, image: EvaSpec, style: Style) -> dic
 def assumed_trunk(image: EvaSpec, *, tables: bool = False) -> tuple[str, ...]:
     """Return what was assumed of an image tower that no configuration describes; `tables`: rotary ones were stored."""
     why = f"as published at width {image.width}" if image.width in KNOWN else "as most published ones"
-    said = [f"image.norm_order = {image.norm_order}, {why} (--set image.norm_order=...)"]
+    assumed = [f"image.norm_order = {image.norm_order}, {why} (--set image.norm_order=...)"]
     if not tables:
-        said.append(f"image.heads = {image.heads}, {why} (--set image.heads=...)")
+        assumed.append(f"image.heads = {image.heads}, {why} (--set image.heads=...)")
         if image.rotary == "eva":
-            said.append(f"image.rotary_grid = {image.rotary_grid}, as every EVA-02 (--set image.rotary_grid=...)")
-    return tuple(said)
+            assumed.append(f"image.rotary_grid = {image.rotary_grid}, as every EVA-02 (--set image.rotary_grid=...)")
+    return tuple(assumed)

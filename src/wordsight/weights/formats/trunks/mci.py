@@ -76,7 +76,7 @@ def check(image: VitSpec) -> dict[str, Any]:
     }
     shape = (image.width, image.layers, hidden_width(image.width, image.mlp_ratio), image.patch, image.size)
     problems["its sizes"] = shape not in SIZES.values()
-    named = [said for said, wrong in problems.items() if wrong]
+    named = [problem for problem, wrong in problems.items() if wrong]
     if named:
         raise UsageError(
             f"timm, which open_clip takes such a tower from, has none with {', '.join(named)}",
