@@ -45,7 +45,7 @@ RULES = (
     _rule("_?(said|told|taken)|.*_(said|told|taken)|(said|told|taken)_.*|harm.*", "stated, printed, used: what it is"),
     _rule("Found|Place|Places|Manifest|Record|Clock|Entry|Config", "a name that says of what, such as ModelManifest"),
     _rule("_?places?|.*_places?|_?places?_.*", "path, folder, location, position or index", STATED),
-    _rule("(?i)_?foreign|_?external(_(?!data).*)?", "native, timm or transformers tower, finished or traced graph"),
+    _rule("(?i)_?foreign|_?external(_(?!data).*)?", "native, timm or transformers tower, finished graph", BORROWED),
     _rule("AnyTokenizer|PieceTokenizer|FileTokenizer", "Tokenizer is the protocol; an implementation has its kind"),
     _rule("(?i)_?pieces", "sentencepiece, or parts"),
     _rule("Words|Wording|Worded.*|WordsHead|wordings?", "Annotation, Caption, AnnotatedSet, BagOfWordsHead"),

@@ -99,9 +99,9 @@ def register_operators():
 
 
 def graph_source(checkpoint, fingerprint):
-    from wordsight.towers.graph.write import Source
+    from wordsight.towers.graph.write import GraphSource
 
-    return Source(checkpoint.spec, checkpoint.state, fingerprint)
+    return GraphSource(checkpoint.spec, checkpoint.state, fingerprint)
 
 
 def written(source, tower):

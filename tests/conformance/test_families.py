@@ -25,7 +25,7 @@ from wordsight.towers.build import build
 from wordsight.towers.check import check_spec
 from wordsight.towers.families import IMAGE_FAMILIES, TEXT_FAMILIES, image_family, native, text_family, written
 from wordsight.towers.features import image_states
-from wordsight.towers.graph.write import Source, build_graph, writes
+from wordsight.towers.graph.write import GraphSource, build_graph, writes
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.checkpoint import Checkpoint
@@ -142,11 +142,11 @@ def test_a_written_graph_gives_what_the_module_gives(model, tower):
     inputs = some_images(spec, 3) if tower == "image" else some_texts(spec, 3)
     expected = engine.embed_images(inputs) if tower == "image" else engine.embed_texts(inputs)
     for precision, limit in (("fp32", CLOSE), ("fp16", 2e-3)):
-        content = build_graph(Source(spec, checkpoint.state), tower, precision)
+        content = build_graph(GraphSource(spec, checkpoint.state), tower, precision)
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         given = session.run(None, {session.get_inputs()[0].name: inputs})[0]
         np.testing.assert_allclose(given, expected, atol=limit, rtol=0)
-    build_graph(Source(spec, checkpoint.state), tower, "int8")
+    build_graph(GraphSource(spec, checkpoint.state), tower, "int8")
 
 
 def test_a_model_is_saved_and_loaded_whole(model, tmp_path):

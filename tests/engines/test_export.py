@@ -15,8 +15,8 @@ from wordsight.engines.onnx_engine import OnnxEngine
 from wordsight.engines.parity import agreement, naming, some_images
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.towers.graph.operators import quantise
-from wordsight.towers.graph.transformer import Weights
-from wordsight.towers.graph.write import Source, build_graph
+from wordsight.towers.graph.transformer import GraphWeights
+from wordsight.towers.graph.write import GraphSource, build_graph
 from wordsight.weights.folder import read_model_manifest, save_model
 
 
@@ -25,7 +25,7 @@ def contents(folder):
 
 
 def source_of(towers):
-    return Source(
+    return GraphSource(
         towers.spec, {name: tensor.detach().numpy() for name, tensor in towers.state_dict().items()}, "0" * 16
     )
 
@@ -197,10 +197,10 @@ def test_int8_stores_the_weights_in_a_quarter(towers):
 
 
 def test_weights_nobody_took_are_named():
-    weights = Weights({"a": np.zeros(1), "b": np.zeros(1)})
+    weights = GraphWeights({"a": np.zeros(1), "b": np.zeros(1)})
     weights.take("a")
     with pytest.raises(FormatError, match="no place for b"):
-        weights.check_all_taken()
+        weights.check_all_read()
     with pytest.raises(FormatError, match="no weight c"):
         weights.take("c")
 

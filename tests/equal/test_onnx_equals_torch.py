@@ -14,7 +14,7 @@ from wordsight.towers.build import build
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.graph import operators
-from wordsight.towers.graph.write import Source, build_graph, write_graph
+from wordsight.towers.graph.write import GraphSource, build_graph, write_graph
 from wordsight.towers.resnet.spec import ResNetSpec
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.vit.spec import VitSpec
@@ -82,7 +82,7 @@ def towers_of(image, text=TEXT, tokens=TOKENS, *, width=40, preprocess=None):
 
 def source_of(towers):
     """The weights as a checkpoint holds them: fixed positions and other tables are no part of it."""
-    return Source(towers.spec, {name: tensor.numpy() for name, tensor in towers.state_dict().items()}, "f" * 16)
+    return GraphSource(towers.spec, {name: tensor.numpy() for name, tensor in towers.state_dict().items()}, "f" * 16)
 
 
 def run_graph(towers, tower, precision, inputs):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-STEPS = ("format", "lint", "types", "layers", "torch-free", "sizes", "docs")
+STEPS = ("format", "lint", "types", "layers", "torch-free", "sizes", "names", "docs")
 
 
 def check(root: Path, *steps: str) -> subprocess.CompletedProcess[str]:

@@ -26,7 +26,7 @@ def names(root: Path) -> ModuleType:
         ("total = sum(found for _ in [])", "variable", "found", "own name"),
         ("size = processor.get_piece_size()", "", "", ""),
         ("from wordsight.text.clean import special_words", "import", "special_words", "token"),
-        ("self.run_foreign = 1\nself._foreign = 1", "attribute", "_foreign", "finished"),
+        ("foreign = graph.EXTERNAL", "variable", "foreign", "finished"),
         ("print(f'{_rows_said} of 3')", "variable", "_rows_said", "stated"),
     ],
 )

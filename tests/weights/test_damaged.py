@@ -1,4 +1,4 @@
-"""Weights of a model folder that are damaged or lie."""
+"""GraphWeights of a model folder that are damaged or lie."""
 
 import json
 import struct

@@ -40,7 +40,7 @@ from wordsight.engines.parity import (
 from wordsight.text.open import open_tokenizer
 from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, Precision
-from wordsight.towers.graph.write import TOWERS, Source, write_graph, writes
+from wordsight.towers.graph.write import TOWERS, GraphSource, write_graph, writes
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import (
     CARD,
@@ -126,7 +126,7 @@ class _Draft:
         self.traced: dict[str, Any] = {}  # by tower: graphs of other packages' towers, which take long to make
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint
-        self.source = Source(self.spec, read_checkpoint(folder).state, self.fingerprint)
+        self.source = GraphSource(self.spec, read_checkpoint(folder).state, self.fingerprint)
         tokenizer = open_tokenizer(self.spec.tokenizer, folder)
         self.inputs = _Inputs(
             some_images(self.spec, CHECKED),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wordsight.towers.graph.operators import Array, Graph
-from wordsight.towers.graph.write import Source, fill
+from wordsight.towers.graph.write import GraphSource, fill
 
 
 class MeasuringGraph(Graph):
@@ -37,7 +37,7 @@ class MeasuringGraph(Graph):
         self.output(self.node("Concat", *self._noise, axis=0), "noise", ["layers"])
 
 
-def worst_layers(source: Source, tower: str, inputs: Array) -> list[tuple[str, float]]:
+def worst_layers(source: GraphSource, tower: str, inputs: Array) -> list[tuple[str, float]]:
     """Return the linear layers of a tower with their share of noise in 8 bits, the worst first."""
     import onnxruntime
 

@@ -69,8 +69,8 @@ def shape(name: str) -> str:
 
 def work(name: str) -> str:
     """Return the last cells of an architecture's row: operations.  Takes some seconds for large towers."""
-    found = operations(architecture(name))
-    return f"{found.image / 1e9:.2f} | {found.text / 1e9:.2f} |"
+    counted = operations(architecture(name))
+    return f"{counted.image / 1e9:.2f} | {counted.text / 1e9:.2f} |"
 
 
 def _shapes(spec: ModelSpec) -> TwoTowers:

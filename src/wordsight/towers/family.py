@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import RowIds, Tokens
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.parts.shapes import Item
+from wordsight.towers.parts.shapes import NamedShape
 from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ImageFamily(Generic[I]):
     check: "Callable[[I, ModelSpec], None]"
     module: str = ""
     extra: str = "train"
-    shapes: Callable[[I, int], Iterable[Item]] | None = None
+    shapes: Callable[[I, int], Iterable[NamedShape]] | None = None
     graph: str = ""
     any_shape: bool = False
     integers: bool = True
@@ -118,8 +118,8 @@ class TextFamily(Generic[T]):
     module: str = ""
     extra: str = "train"
     at_root: bool = False
-    roots: "Callable[[T, ModelSpec], Iterable[Item]] | None" = None
-    shapes: "Callable[[T, ModelSpec], Iterable[Item]] | None" = None
+    roots: "Callable[[T, ModelSpec], Iterable[NamedShape]] | None" = None
+    shapes: "Callable[[T, ModelSpec], Iterable[NamedShape]] | None" = None
     graph: str = ""
     reads_padding: Callable[[T, TokenizerSpec], bool]
     needed: Callable[[Tokens, T], RowIds] = before_padding

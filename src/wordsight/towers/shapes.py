@@ -19,10 +19,10 @@ def shapes(spec: ModelSpec) -> dict[str, Shape]:
             f'the shapes of image.kind = "{spec.image.kind}", text.kind = "{spec.text.kind}" are not known here',
             cure="build the towers; that needs PyTorch and the package of the tower",
         )
-    found = dict(text.roots(spec.text, spec)) if text.roots else {}
-    found["logit_scale"] = ()
+    every = dict(text.roots(spec.text, spec)) if text.roots else {}
+    every["logit_scale"] = ()
     if spec.bias is not None:
-        found["logit_bias"] = ()
-    found.update({f"visual.{name}": shape for name, shape in image.shapes(spec.image, spec.width)})
-    found.update(text.shapes(spec.text, spec))
-    return found
+        every["logit_bias"] = ()
+    every.update({f"visual.{name}": shape for name, shape in image.shapes(spec.image, spec.width)})
+    every.update(text.shapes(spec.text, spec))
+    return every

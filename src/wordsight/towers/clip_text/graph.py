@@ -8,13 +8,21 @@ from onnx import TensorProto
 
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.graph.operators import Graph
-from wordsight.towers.graph.transformer import Reading, Stack, Weights, layer_norm, linear, project, transformer
+from wordsight.towers.graph.transformer import (
+    GraphStack,
+    GraphWeights,
+    ReadToken,
+    layer_norm,
+    linear,
+    project,
+    transformer,
+)
 from wordsight.towers.spec import ModelSpec
 
 HIDDEN = -1e9  # added to a score before softmax: that token is not seen
 
 
-def text_graph(graph: Graph, weights: Weights, text: ClipTextSpec, spec: ModelSpec) -> None:
+def text_graph(graph: Graph, weights: GraphWeights, text: ClipTextSpec, spec: ModelSpec) -> None:
     """Add the text tower with input "tokens" and output "rows"."""
     tokens = graph.input("tokens", TensorProto.INT32, ["batch", "length"])
     x = graph.lookup(weights.take("token_embedding.weight"), tokens)  # (B, L, D)
@@ -22,9 +30,9 @@ def text_graph(graph: Graph, weights: Weights, text: ClipTextSpec, spec: ModelSp
         x = _with_class_behind(graph, weights, x, text.width)
     length = graph.node("Shape", x, start=1, end=2)  # (1,)
     zero = graph.constant([0])
-    places = graph.constant(weights.take("positional_embedding"))
-    x = graph.node("Add", x, graph.node("Slice", places, zero, length, zero))
-    stack = Stack(
+    table = graph.constant(weights.take("positional_embedding"))
+    x = graph.node("Add", x, graph.node("Slice", table, zero, length, zero))
+    stack = GraphStack(
         "transformer.",
         text.width,
         text.layers,
@@ -51,7 +59,7 @@ def text_graph(graph: Graph, weights: Weights, text: ClipTextSpec, spec: ModelSp
     graph.output(project(graph, weights, x, "text_projection", form=text.projection), "rows", ["batch", spec.width])
 
 
-def _mixer(graph: Graph, weights: Weights, x: str, name: str, text: ClipTextSpec) -> str:
+def _mixer(graph: Graph, weights: GraphWeights, x: str, name: str, text: ClipTextSpec) -> str:
     """Add convolutions over neighbouring tokens, (B, L, D) to (B, L, D); see `wordsight.towers.clip_text.mixer`."""
 
     def convolved(value: str, part: str) -> str:
@@ -66,7 +74,7 @@ def _mixer(graph: Graph, weights: Weights, x: str, name: str, text: ClipTextSpec
     return graph.node("Add", graph.node("Transpose", mixed, perm=[0, 2, 1]), y)
 
 
-def _with_class_behind(graph: Graph, weights: Weights, x: str, width: int) -> str:
+def _with_class_behind(graph: Graph, weights: GraphWeights, x: str, width: int) -> str:
     """Put the learned token behind the text, (B, L + 1, D)."""
     shape = graph.node("Concat", graph.node("Shape", x, start=0, end=1), graph.constant([1, width]), axis=0)
     behind = graph.node("Expand", graph.constant(weights.take("cls_emb").reshape(1, 1, width)), shape)
@@ -109,21 +117,21 @@ def _everywhere(graph: Graph, hidden: str, later: str, length: str, text: ClipTe
     return graph.node("Add", hidden, column)  # (B, 1, L, L): attention in integers broadcasts no columns
 
 
-def _reading(graph: Graph, tokens: str, text: ClipTextSpec, hidden: str, later: str) -> Reading:
+def _reading(graph: Graph, tokens: str, text: ClipTextSpec, hidden: str, later: str) -> ReadToken:
     """Return which token is read, and what its scores get, (B, 1, 1, L)."""
     if text.pool in ("last", "class"):
-        ends = (graph.constant([place]) for place in (-1, np.iinfo(np.int64).max, 1))
+        ends = (graph.constant([bound]) for bound in (-1, np.iinfo(np.int64).max, 1))
         start, end, axis = ends
-        return Reading(lambda value: graph.node("Slice", value, start, end, axis), hidden)
+        return ReadToken(lambda value: graph.node("Slice", value, start, end, axis), hidden)
     if text.pool == "first":
-        return Reading(graph.first, _of_row(graph, graph.constant([0]), hidden, later))
+        return ReadToken(graph.first, _of_row(graph, graph.constant([0]), hidden, later))
     marked = tokens
     if text.end_id is not None:
         marked = graph.node("Equal", tokens, graph.constant(np.int32(text.end_id)))
         marked = graph.node("Cast", marked, to=TensorProto.INT32)
     ends_at = graph.node("ArgMax", marked, axis=1, keepdims=0)  # (B,): the first one, or the largest id
     chosen = graph.node("Unsqueeze", ends_at, graph.constant([1, 2]))  # (B, 1, 1)
-    return Reading(
+    return ReadToken(
         lambda value: graph.node("GatherND", value, chosen, batch_dims=1), _of_row(graph, ends_at, hidden, later)
     )
 

@@ -7,10 +7,10 @@ training stage, so that another image size keeps the angles' range.  Free of PyT
 import numpy as np
 
 from wordsight.towers.eva.spec import EvaSpec
-from wordsight.towers.parts.angles import Angles, grid_angles, line_angles
+from wordsight.towers.parts.angles import AngleArray, grid_angles, line_angles
 
 
-def eva_angles(image: EvaSpec) -> Angles | None:
+def eva_angles(image: EvaSpec) -> AngleArray | None:
     """Return the angles of all tokens of `image.size`, (T, d); None for a tower without rotary positions."""
     if image.rotary == "none":
         return None

@@ -11,17 +11,17 @@ from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.graph.operators import Array, Graph
 from wordsight.towers.graph.pixels import mean_of_patches, patch_stem, with_class
 from wordsight.towers.graph.positions import Angles, rotary
-from wordsight.towers.graph.transformer import Weights, balance, paired, project, turned
+from wordsight.towers.graph.transformer import GraphWeights, balance, paired, project, turned
 from wordsight.towers.spec import ModelSpec
 
 
-def eva_graph(graph: Graph, weights: Weights, image: EvaSpec, spec: ModelSpec) -> None:
+def eva_graph(graph: Graph, weights: GraphWeights, image: EvaSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
     pixels = graph.input("pixels", TensorProto.UINT8, ["batch", image.size, image.size, 3])
     kernel, bias = (weights.take(f"visual.patch_embed.proj.{part}") for part in ("weight", "bias"))
     x = patch_stem(graph, kernel, pixels, spec.preprocess, size=image.size, bias=bias)  # (B, N, D)
-    places = weights.take("visual.pos_embed")[0]
-    x = with_class(graph, x, weights.take("visual.cls_token")[0, 0] + places[0], places[1:])
+    table = weights.take("visual.pos_embed")[0]
+    x = with_class(graph, x, weights.take("visual.cls_token")[0, 0] + table[0], table[1:])
     angles = rotary(eva_angles(image))
     for number in range(image.layers):
         one = image.pool == "class" and number == image.layers - 1
@@ -38,7 +38,7 @@ def eva_graph(graph: Graph, weights: Weights, image: EvaSpec, spec: ModelSpec) -
 class _Block:
     """One residual block; `one` computes the class token's row only."""
 
-    def __init__(self, graph: Graph, weights: Weights, image: EvaSpec, name: str, angles: Angles | None) -> None:
+    def __init__(self, graph: Graph, weights: GraphWeights, image: EvaSpec, name: str, angles: Angles | None) -> None:
         self.graph, self.weights, self.image, self.name, self.angles = graph, weights, image, name, angles
         self.post = image.norm_order == "post"
 
@@ -115,7 +115,7 @@ class _Block:
         return y if factor is None else self.graph.node("Mul", y, self.graph.constant(factor))
 
 
-def _norm(graph: Graph, weights: Weights, x: str, name: str, image: EvaSpec) -> str:
+def _norm(graph: Graph, weights: GraphWeights, x: str, name: str, image: EvaSpec) -> str:
     scale = weights.take(f"{name}.weight")
     shift = np.zeros_like(scale) if image.norm == "rms" else weights.take(f"{name}.bias")
     return _normalised(graph, x, scale, shift, image)

@@ -6,11 +6,11 @@ Names and layout are described in docs/towers.md; the tower itself is `wordsight
 from collections.abc import Iterator
 
 from wordsight.towers.eva.spec import EvaSpec
-from wordsight.towers.parts.shapes import Item, linear_shapes
+from wordsight.towers.parts.shapes import NamedShape, linear_shapes
 from wordsight.towers.tower_spec import hidden_width
 
 
-def eva_shapes(image: EvaSpec, width: int) -> Iterator[Item]:
+def eva_shapes(image: EvaSpec, width: int) -> Iterator[NamedShape]:
     """Yield every parameter of the tower (without "visual."); `width` is the shared space's."""
     inner = image.width
     side = image.size // image.patch
@@ -28,7 +28,7 @@ def eva_shapes(image: EvaSpec, width: int) -> Iterator[Item]:
         yield from linear_shapes("head", width, inner)
 
 
-def _block(image: EvaSpec) -> Iterator[Item]:
+def _block(image: EvaSpec) -> Iterator[NamedShape]:
     inner, hidden = image.width, hidden_width(image.width, image.mlp_ratio)
     if image.layer_scale:
         yield "gamma_1", (inner,)
@@ -48,7 +48,7 @@ def _block(image: EvaSpec) -> Iterator[Item]:
     yield from linear_shapes("mlp.fc2", inner, hidden)
 
 
-def _norm(image: EvaSpec, name: str, width: int) -> Iterator[Item]:
+def _norm(image: EvaSpec, name: str, width: int) -> Iterator[NamedShape]:
     yield f"{name}.weight", (width,)
     if image.norm == "layer":
         yield f"{name}.bias", (width,)

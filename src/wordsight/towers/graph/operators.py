@@ -82,11 +82,11 @@ class Graph:
                 if len(data) < APART:
                     continue
                 handle.write(bytes(-handle.tell() % 64))  # aligned
-                place = {"location": path.name, "offset": str(handle.tell()), "length": str(len(data))}
+                entry = {"location": path.name, "offset": str(handle.tell()), "length": str(len(data))}
                 handle.write(data)
                 constant.ClearField("raw_data")
                 constant.data_location = onnx.TensorProto.EXTERNAL
-                for key, value in place.items():
+                for key, value in entry.items():
                     constant.external_data.add(key=key, value=value)
 
     def _model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -168,7 +168,7 @@ class Graph:
         if self.precision != "int8":
             return self.matrix(value)
         whole, scale = quantise(value, axis=axis)
-        shape = [-1 if place == axis else 1 for place in range(value.ndim)]
+        shape = [-1 if dimension == axis else 1 for dimension in range(value.ndim)]
         wide = self.node("Cast", self.constant(whole), to=onnx.TensorProto.FLOAT)
         return self.node("Mul", wide, self.constant(scale.reshape(shape)))
 
@@ -177,11 +177,11 @@ class Graph:
         if self.precision == "fp32":
             return self.node("Gather", self.constant(table), rows, axis=0)
         if self.precision == "fp16":
-            found = self.node("Gather", self.constant(half(table)), rows, axis=0)
-            return self.node("Cast", found, to=onnx.TensorProto.FLOAT)
+            cast = self.node("Gather", self.constant(half(table)), rows, axis=0)
+            return self.node("Cast", cast, to=onnx.TensorProto.FLOAT)
         whole, scale = quantise(table, axis=0)
-        found = self.node("Cast", self.node("Gather", self.constant(whole), rows, axis=0), to=onnx.TensorProto.FLOAT)
-        return self.node("Mul", found, self.node("Gather", self.constant(scale[:, None]), rows, axis=0))
+        cast = self.node("Cast", self.node("Gather", self.constant(whole), rows, axis=0), to=onnx.TensorProto.FLOAT)
+        return self.node("Mul", cast, self.node("Gather", self.constant(scale[:, None]), rows, axis=0))
 
     def layer_norm(self, x: str, weight: Array, bias: Array, *, epsilon: float = EPSILON) -> str:
         """Normalise the last axis."""
@@ -239,7 +239,7 @@ def quantise(weight: Array, *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.
 
     For weights that are widened before they are multiplied.
     """
-    others = tuple(place for place in range(weight.ndim) if place != axis)
+    others = tuple(dimension for dimension in range(weight.ndim) if dimension != axis)
     return _rounded(weight, np.abs(weight).max(axis=others, keepdims=True))
 
 

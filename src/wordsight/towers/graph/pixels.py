@@ -36,9 +36,9 @@ def normalised(graph: Graph, pixels: str, spec: PreprocessSpec) -> str:
     return graph.node("Mul", x, graph.constant((1 / deviation).reshape(3, 1, 1)))
 
 
-def with_class(graph: Graph, x: str, first: Array, places: Array) -> str:
+def with_class(graph: Graph, x: str, first: Array, positions: Array) -> str:
     """Put the class token before the patches, (B, 1 + N, D), positions (N, D) added to these."""
-    x = graph.node("Add", x, graph.constant(places))
+    x = graph.node("Add", x, graph.constant(positions))
     count = graph.node("Shape", x, start=0, end=1)
     shape = graph.node("Concat", count, graph.constant([1, len(first)]), axis=0)
     return graph.node("Concat", graph.node("Expand", graph.constant(first), shape), x, axis=1)

@@ -8,13 +8,13 @@ hundredth of its work, and in float32 in every precision.
 import numpy as np
 
 from wordsight.towers.graph.operators import Array, Graph
-from wordsight.towers.graph.transformer import Weights, layer_norm, linear
+from wordsight.towers.graph.transformer import GraphWeights, layer_norm, linear
 from wordsight.towers.vit.spec import VitSpec
 
 POOL = "visual.attn_pool."
 
 
-def probe_pool(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
+def probe_pool(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Add SigLIP's head: one learned query, then a residual MLP; (B, T, D) to (B, D)."""
     probe = weights.take(f"{POOL}probe").reshape(-1)
     x = _attend(graph, weights, x, probe, image.pool_heads or image.heads)
@@ -23,7 +23,7 @@ def probe_pool(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     return graph.node("Add", x, linear(graph, weights, y, f"{POOL}mlp.c_proj"))
 
 
-def query_pool(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
+def query_pool(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Add CoCa's head, of whose queries the first is read: (B, T, D) to (B, E)."""
     query = weights.take(f"{POOL}query")[0].astype(np.float64)
     scale, shift = weights.take(f"{POOL}ln_q.weight"), weights.take(f"{POOL}ln_q.bias")
@@ -32,7 +32,7 @@ def query_pool(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     return _attend(graph, weights, x, query, image.pool_heads or image.heads)
 
 
-def _attend(graph: Graph, weights: Weights, x: str, query: Array, heads: int) -> str:
+def _attend(graph: Graph, weights: GraphWeights, x: str, query: Array, heads: int) -> str:
     """Attend from one fixed query (E,) to x (B, T, D): (B, E), the output projection included."""
     name, width = f"{POOL}attn.", len(query)
     if weights.has(f"{name}in_proj_weight"):

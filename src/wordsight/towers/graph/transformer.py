@@ -17,7 +17,7 @@ from wordsight.towers.tower_spec import Activation, Projection
 LARGEST = 4.0  # how many deviations a normed channel is taken to reach, for balancing
 
 
-class Weights:
+class GraphWeights:
     """A state dict in float32 that notices what nobody took."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
@@ -40,7 +40,7 @@ class Weights:
         """Return a linear layer's weight as (in, out)."""
         return np.ascontiguousarray(self.take(name).T)
 
-    def check_all_taken(self) -> None:
+    def check_all_read(self) -> None:
         """Raise `FormatError` when weights are left over: the graph would not be the tower."""
         if self._left:
             raise FormatError(
@@ -50,7 +50,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class GraphStack:
     """The shape of a transformer; `prefix` ends where "resblocks" begins."""
 
     prefix: str
@@ -64,7 +64,7 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadToken:
     """The one token of each row that is read in the end.
 
     `pick` takes it, (B, T, D) to (B, 1, D); `bias` is what attention scores get when only it asks, as (B, 1, 1, T).
@@ -83,7 +83,7 @@ class Packed:
 
 
 def transformer(
-    graph: Graph, weights: Weights, x: str, *, stack: Stack, bias: str = "", reading: Reading | None = None
+    graph: Graph, weights: GraphWeights, x: str, *, stack: GraphStack, bias: str = "", reading: ReadToken | None = None
 ) -> str:
     """Add all blocks to x (B, T, D), with `bias` on the attention scores; with `reading` the result is (B, 1, D)."""
     for number in range(stack.layers):
@@ -110,7 +110,7 @@ def transformer(
 
 
 def normed(
-    graph: Graph, weights: Weights, x: str, *, norm: str, following: str, epsilon: float = EPSILON
+    graph: Graph, weights: GraphWeights, x: str, *, norm: str, following: str, epsilon: float = EPSILON
 ) -> tuple[str, Array]:
     """Add a layer norm; return its result and the matrix (in, out) of the linear layer that follows it.
 
@@ -135,17 +135,17 @@ def balance(scale: Array, shift: Array, matrix: Array) -> Array:
     return share.astype(np.float32)
 
 
-def linear(graph: Graph, weights: Weights, x: str, name: str) -> str:
+def linear(graph: Graph, weights: GraphWeights, x: str, name: str) -> str:
     """Add the linear layer of that name."""
     return graph.linear(x, weights.matrix(f"{name}.weight"), weights.take(f"{name}.bias"), name=name)
 
 
-def layer_norm(graph: Graph, weights: Weights, x: str, name: str, *, epsilon: float = EPSILON) -> str:
+def layer_norm(graph: Graph, weights: GraphWeights, x: str, name: str, *, epsilon: float = EPSILON) -> str:
     """Add the layer norm of that name."""
     return graph.layer_norm(x, weights.take(f"{name}.weight"), weights.take(f"{name}.bias"), epsilon=epsilon)
 
 
-def project(graph: Graph, weights: Weights, x: str, name: str, *, form: Projection = "matrix") -> str:
+def project(graph: Graph, weights: GraphWeights, x: str, name: str, *, form: Projection = "matrix") -> str:
     """Bring x (B, D) into the shared space, (B, E), and scale to unit rows; always in float32, it costs little."""
     if form == "matrix":
         x = graph.node("MatMul", x, graph.matrix(weights.take(name)))
@@ -155,11 +155,11 @@ def project(graph: Graph, weights: Weights, x: str, name: str, *, form: Projecti
     return graph.unit(x)
 
 
-def _factor(block: str, number: int, stack: Stack) -> str:
+def _factor(block: str, number: int, stack: GraphStack) -> str:
     return f"{block}ls_{number}.gamma" if stack.layer_scale else ""
 
 
-def _branch_end(graph: Graph, weights: Weights, x: str, name: str, factor: str) -> str:
+def _branch_end(graph: Graph, weights: GraphWeights, x: str, name: str, factor: str) -> str:
     """Add the linear layer that ends a residual branch, with the branch's factor in its weights."""
     if not factor:
         return linear(graph, weights, x, name)
@@ -167,7 +167,7 @@ def _branch_end(graph: Graph, weights: Weights, x: str, name: str, factor: str) 
     return graph.linear(x, weights.matrix(f"{name}.weight") * gamma, weights.take(f"{name}.bias") * gamma, name=name)
 
 
-def _arranged(packed: Packed, stack: Stack) -> Packed:
+def _arranged(packed: Packed, stack: GraphStack) -> Packed:
     """Where positions are rotary, put the two channels of each pair half a head apart, for query and key alike."""
     if stack.angles is None:
         return packed
@@ -192,7 +192,7 @@ def turned(graph: Graph, x: str, *, angles: Angles, heads: int, width: int) -> s
     return graph.reshape(graph.node("Concat", left, right, axis=-1), [0, 0, width])
 
 
-def _attend_all(graph: Graph, y: str, packed: Packed, *, name: str, stack: Stack, bias: str) -> str:
+def _attend_all(graph: Graph, y: str, packed: Packed, *, name: str, stack: GraphStack, bias: str) -> str:
     fused = graph.linear(y, packed.matrix, packed.bias, name=name)  # (B, T, 3D)
     query, key, value = graph.nodes("Split", fused, count=3, axis=-1, num_outputs=3)
     if stack.angles is not None:
@@ -200,7 +200,7 @@ def _attend_all(graph: Graph, y: str, packed: Packed, *, name: str, stack: Stack
     return graph.attention(query, key, value, heads=stack.heads, width=stack.width, bias=bias)
 
 
-def _attend_one(graph: Graph, y: str, packed: Packed, *, name: str, stack: Stack, reading: Reading) -> str:
+def _attend_one(graph: Graph, y: str, packed: Packed, *, name: str, stack: GraphStack, reading: ReadToken) -> str:
     width = stack.width
     cut = [np.ascontiguousarray(part) for part in (packed.matrix[:, :width], packed.matrix[:, width:])]
     query = graph.linear(reading.pick(y), cut[0], packed.bias[:width], name=name)  # (B, 1, D)

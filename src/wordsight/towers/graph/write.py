@@ -12,7 +12,7 @@ from wordsight.base.optional import resolve
 from wordsight.towers.families import image_family, text_family
 from wordsight.towers.graph.operators import Array, Graph
 from wordsight.towers.graph.precision import SUMS, Precision
-from wordsight.towers.graph.transformer import Weights
+from wordsight.towers.graph.transformer import GraphWeights
 from wordsight.towers.spec import ModelSpec
 
 ASIDE = ("visual.", "logit_")  # what is not the text tower's
@@ -20,7 +20,7 @@ TOWERS = ("image", "text")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class GraphSource:
     """What graphs are made of: a spec and its weights, and the fingerprint that names them."""
 
     spec: ModelSpec
@@ -37,7 +37,7 @@ def _writer(spec: ModelSpec, tower: str) -> str:
     return image_family(spec.image).graph if tower == "image" else text_family(spec.text).graph
 
 
-def build_graph(source: Source, tower: str, precision: Precision, *, keep: Collection[str] = ()) -> bytes:
+def build_graph(source: GraphSource, tower: str, precision: Precision, *, keep: Collection[str] = ()) -> bytes:
     """Return one serialised graph: tower "image" takes "pixels", tower "text" takes "tokens", both give "rows".
 
     `keep` names linear layers that stay in float32 in an int8 graph.
@@ -46,21 +46,23 @@ def build_graph(source: Source, tower: str, precision: Precision, *, keep: Colle
     return graph.model(_metadata(source, tower, precision))
 
 
-def write_graph(path: Path, source: Source, tower: str, precision: Precision, *, keep: Collection[str] = ()) -> None:
+def write_graph(
+    path: Path, source: GraphSource, tower: str, precision: Precision, *, keep: Collection[str] = ()
+) -> None:
     """Write one graph to `path`, constants too large for it beside it."""
     graph = fill(Graph(precision, keep=keep), source, tower)
     graph.save(path, _metadata(source, tower, precision))
 
 
-def fill(graph: Graph, source: Source, tower: str) -> Graph:
+def fill(graph: Graph, source: GraphSource, tower: str) -> Graph:
     """Add a tower to an empty graph; weights that are missing or left over are a `FormatError`."""
     spec, state = source.spec, source.state
     if tower == "image":
-        weights = Weights({name: array for name, array in state.items() if name.startswith("visual.")})
+        weights = GraphWeights({name: array for name, array in state.items() if name.startswith("visual.")})
     else:
-        weights = Weights({name: array for name, array in state.items() if not name.startswith(ASIDE)})
+        weights = GraphWeights({name: array for name, array in state.items() if not name.startswith(ASIDE)})
     resolve(_writer(spec, tower))(graph, weights, getattr(spec, tower), spec)
-    weights.check_all_taken()
+    weights.check_all_read()
     unknown = sorted(graph.keep - set(graph.layers))
     if unknown:
         raise UsageError(
@@ -69,8 +71,8 @@ def fill(graph: Graph, source: Source, tower: str) -> Graph:
     return graph
 
 
-def _metadata(source: Source, tower: str, precision: str) -> dict[str, str]:
+def _metadata(source: GraphSource, tower: str, precision: str) -> dict[str, str]:
     """Return what a graph says of itself."""
-    said = {"tower": tower, "precision": precision, "model": source.spec.name}
+    metadata = {"tower": tower, "precision": precision, "model": source.spec.name}
     sums = {"sums": SUMS} if precision == "int8" else {}
-    return {"fingerprint": source.fingerprint, **said, **sums}
+    return {"fingerprint": source.fingerprint, **metadata, **sums}

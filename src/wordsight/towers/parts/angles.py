@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 BASE = 10000.0  # of the geometric series; Su et al. 2021
 
-Angles = NDArray[np.float64]
+AngleArray = NDArray[np.float64]
 
 
-def line_angles(positions: Angles, channels: int) -> Angles:
+def line_angles(positions: AngleArray, channels: int) -> AngleArray:
     """Return the angles of half a head at each position, (G, d/2), the two of a pair alike."""
     frequencies = BASE ** (-np.arange(0, channels, 2) / channels)
     return np.repeat(positions[:, None] * frequencies, 2, axis=1)
 
 
-def grid_angles(first: Angles, second: Angles, *, class_token: bool) -> Angles:
+def grid_angles(first: AngleArray, second: AngleArray, *, class_token: bool) -> AngleArray:
     """Return the angles of all tokens row by row, (T, d), from two that broadcast to (G, G, d/2).
 
     Those of the class token, which is the first, are zero.

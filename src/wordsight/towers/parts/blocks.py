@@ -207,8 +207,8 @@ class Transformer(nn.Module):
             x = block(x, mask)
             yield self._mixed(x, 1) if number == len(self.resblocks) else x
 
-    def _mixed(self, x: Tensor, place: int) -> Tensor:
-        return x if self.mixers is None else self.mixers[place](x)
+    def _mixed(self, x: Tensor, mixer: int) -> Tensor:
+        return x if self.mixers is None else self.mixers[mixer](x)
 
 
 def init_like_clip(stack: Transformer, width: int) -> None:

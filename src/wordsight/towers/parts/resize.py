@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wordsight.base.errors import ConfigError
 
 Array = NDArray[Any]
-Weights = NDArray[np.float64]
+ResizeWeights = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _refuse_beyond(count: int, most: int) -> None:
         raise ConfigError(f"positions for {count} places in a row", cure=f"at most {most} make sense")
 
 
-def _weights(old: int, new: int, rule: Rule) -> Weights:
+def _weights(old: int, new: int, rule: Rule) -> ResizeWeights:
     """Return the weight of every old place for every new one, (new, old); rows sum to 1."""
     centres: Array
     if rule.corners:
@@ -93,7 +93,7 @@ def _weights(old: int, new: int, rule: Rule) -> Weights:
     return _wide_kernel(centres, old, new, rule) if rule.antialias else _plain_kernel(centres, old, rule)
 
 
-def _plain_kernel(centres: Array, old: int, rule: Rule) -> Weights:
+def _plain_kernel(centres: Array, old: int, rule: Rule) -> ResizeWeights:
     """The places beyond an end count as the end."""
     if rule.kernel == "bilinear":
         centres = centres.clip(0, old - 1)
@@ -101,23 +101,23 @@ def _plain_kernel(centres: Array, old: int, rule: Rule) -> Weights:
     first = np.floor(centres).astype(int)
     weights = np.zeros((len(centres), old))
     for step in range(1 - reach, reach + 1):
-        places = first + step
-        np.add.at(weights, (np.arange(len(centres)), places.clip(0, old - 1)), _kernel(places - centres, rule))
+        positions = first + step
+        np.add.at(weights, (np.arange(len(centres)), positions.clip(0, old - 1)), _kernel(positions - centres, rule))
     return weights
 
 
-def _wide_kernel(centres: Array, old: int, new: int, rule: Rule) -> Weights:
+def _wide_kernel(centres: Array, old: int, new: int, rule: Rule) -> ResizeWeights:
     """The places beyond an end do not count; the others weigh the more."""
     stretch = max(old / new, 1.0)
     weights = _kernel((np.arange(old)[None, :] - centres[:, None]) / stretch, rule)
-    normed: Weights = weights / weights.sum(axis=1, keepdims=True)
+    normed: ResizeWeights = weights / weights.sum(axis=1, keepdims=True)
     return normed
 
 
-def _kernel(distance: Array, rule: Rule) -> Weights:
-    x: Weights = np.abs(np.asarray(distance, dtype=np.float64))
+def _kernel(distance: Array, rule: Rule) -> ResizeWeights:
+    x: ResizeWeights = np.abs(np.asarray(distance, dtype=np.float64))
     if rule.kernel == "bilinear":
-        line: Weights = np.maximum(1 - x, 0)
+        line: ResizeWeights = np.maximum(1 - x, 0)
         return line
     a = CUBIC_ANTIALIAS if rule.antialias else CUBIC_PLAIN
     near = ((a + 2) * x - (a + 3)) * x * x + 1

@@ -22,8 +22,8 @@ def only(name: str, value: object, allowed: object, where: str) -> None:
     """Refuse a value that does not go with another; `allowed` is one value or a tuple of them."""
     choices = allowed if isinstance(allowed, tuple) else (allowed,)
     if value not in choices:
-        said = " or ".join(repr(choice) for choice in choices if choice is not None)
-        raise ConfigError(f"{name} = {value!r} with {where}", cure=f"only {said} goes with it")
+        wanted = " or ".join(repr(choice) for choice in choices if choice is not None)
+        raise ConfigError(f"{name} = {value!r} with {where}", cure=f"only {wanted} goes with it")
 
 
 def multiple(name: str, value: int, of: str, divisor: int) -> None:

@@ -3,22 +3,22 @@
 from collections.abc import Iterator
 
 Shape = tuple[int, ...]
-Item = tuple[str, Shape]
+NamedShape = tuple[str, Shape]
 
 
-def linear_shapes(name: str, out: int, inner: int) -> Iterator[Item]:
+def linear_shapes(name: str, out: int, inner: int) -> Iterator[NamedShape]:
     """Yield those of a linear layer with a bias."""
     yield f"{name}.weight", (out, inner)
     yield f"{name}.bias", (out,)
 
 
-def norm_shapes(name: str, width: int) -> Iterator[Item]:
+def norm_shapes(name: str, width: int) -> Iterator[NamedShape]:
     """Yield those of a norm with a shift."""
     yield f"{name}.weight", (width,)
     yield f"{name}.bias", (width,)
 
 
-def blocks_shapes(layers: int, width: int, hidden: int, *, layer_scale: bool) -> Iterator[Item]:
+def blocks_shapes(layers: int, width: int, hidden: int, *, layer_scale: bool) -> Iterator[NamedShape]:
     """Yield those of `wordsight.towers.parts.blocks.Transformer`, without its mixers, under "transformer."."""
     for i in range(layers):
         block = f"transformer.resblocks.{i}"

@@ -10,13 +10,13 @@ from onnx import TensorProto
 
 from wordsight.towers.graph.operators import EPSILON, Array, Graph
 from wordsight.towers.graph.pixels import normalised
-from wordsight.towers.graph.transformer import Weights
+from wordsight.towers.graph.transformer import GraphWeights
 from wordsight.towers.resnet.shapes import GROWTH
 from wordsight.towers.resnet.spec import ResNetSpec
 from wordsight.towers.spec import ModelSpec
 
 
-def resnet_graph(graph: Graph, weights: Weights, image: ResNetSpec, spec: ModelSpec) -> None:
+def resnet_graph(graph: Graph, weights: GraphWeights, image: ResNetSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
     pixels = graph.input("pixels", TensorProto.UINT8, ["batch", image.size, image.size, 3])
     x = normalised(graph, pixels, spec.preprocess)
@@ -32,7 +32,7 @@ def resnet_graph(graph: Graph, weights: Weights, image: ResNetSpec, spec: ModelS
     graph.output(graph.unit(rows), "rows", ["batch", spec.width])
 
 
-def _bottleneck(graph: Graph, weights: Weights, x: str, name: str, *, stride: int, first: bool) -> str:
+def _bottleneck(graph: Graph, weights: GraphWeights, x: str, name: str, *, stride: int, first: bool) -> str:
     y = graph.node("Relu", _conv(graph, weights, x, f"{name}conv1", f"{name}bn1"))
     y = graph.node("Relu", _conv(graph, weights, y, f"{name}conv2", f"{name}bn2"))
     y = _conv(graph, weights, _pool(graph, y, stride), f"{name}conv3", f"{name}bn3")
@@ -41,7 +41,7 @@ def _bottleneck(graph: Graph, weights: Weights, x: str, name: str, *, stride: in
     return graph.node("Relu", graph.node("Add", y, x))
 
 
-def _conv(graph: Graph, weights: Weights, x: str, conv: str, norm: str, *, stride: int = 1) -> str:
+def _conv(graph: Graph, weights: GraphWeights, x: str, conv: str, norm: str, *, stride: int = 1) -> str:
     """Add a convolution without bias that keeps the size (before its stride), with the batch norm after it."""
     kernel = weights.take(f"{conv}.weight")
     deviation = np.sqrt(weights.take(f"{norm}.running_var") + EPSILON)
@@ -57,7 +57,7 @@ def _pool(graph: Graph, x: str, stride: int) -> str:
     return x if stride == 1 else graph.node("AveragePool", x, kernel_shape=[stride] * 2, strides=[stride] * 2)
 
 
-def _attention_pool(graph: Graph, weights: Weights, x: str, image: ResNetSpec) -> str:
+def _attention_pool(graph: Graph, weights: GraphWeights, x: str, image: ResNetSpec) -> str:
     """Attend from the mean cell to the mean and all cells: (B, C, G, G) to (B, E).
 
     There is one query, so it is multiplied with the key's matrix in the place of all cells, and cells are mixed before
@@ -66,9 +66,9 @@ def _attention_pool(graph: Graph, weights: Weights, x: str, image: ResNetSpec) -
     channels, heads, pool = image.width * GROWTH, image.heads, "visual.attnpool."
     cells = graph.node("Transpose", graph.reshape(x, [0, channels, -1]), perm=[0, 2, 1])  # (B, G*G, C)
     mean = graph.node("ReduceMean", cells, graph.constant([1]), keepdims=1)
-    places: Array = weights.take(f"{pool}positional_embedding")
-    mean = graph.node("Add", mean, graph.constant(places[:1]))  # (B, 1, C)
-    tokens = graph.node("Concat", mean, graph.node("Add", cells, graph.constant(places[1:])), axis=1)
+    table: Array = weights.take(f"{pool}positional_embedding")
+    mean = graph.node("Add", mean, graph.constant(table[:1]))  # (B, 1, C)
+    tokens = graph.node("Concat", mean, graph.node("Add", cells, graph.constant(table[1:])), axis=1)
     asked = graph.reshape(_linear(graph, weights, mean, f"{pool}q_proj"), [0, heads, 1, channels // heads])
     weights.take(f"{pool}k_proj.bias")  # moves all scores of a head alike
     keys = weights.take(f"{pool}k_proj.weight").reshape(heads, channels // heads, channels)
@@ -84,6 +84,6 @@ def _attention_pool(graph: Graph, weights: Weights, x: str, image: ResNetSpec) -
     return _linear(graph, weights, mixed, f"{pool}c_proj")
 
 
-def _linear(graph: Graph, weights: Weights, x: str, name: str) -> str:
+def _linear(graph: Graph, weights: GraphWeights, x: str, name: str) -> str:
     product = graph.node("MatMul", x, graph.weight(weights.matrix(f"{name}.weight"), axis=1))
     return graph.node("Add", product, graph.constant(weights.take(f"{name}.bias")))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from wordsight.towers.parts.shapes import Item, linear_shapes
+from wordsight.towers.parts.shapes import NamedShape, linear_shapes
 from wordsight.towers.resnet.spec import ResNetSpec
 
 EXPANSION = 4  # channels of a bottleneck's output for each of its inner ones (He et al. 2016)
@@ -10,7 +10,7 @@ REDUCTION = 32  # pixels of the image for each cell of the last grid, along one 
 GROWTH = 32  # channels of the last grid for each of the stem's
 
 
-def resnet_shapes(image: ResNetSpec, out: int) -> Iterator[Item]:
+def resnet_shapes(image: ResNetSpec, out: int) -> Iterator[NamedShape]:
     """Yield every tensor of the tower (without "visual."); `out` is the width of the shared space."""
     width, channels = image.width, image.width
     for i, (following, inner) in enumerate(((width // 2, 3), (width // 2, width // 2), (width, width // 2)), start=1):
@@ -28,7 +28,7 @@ def resnet_shapes(image: ResNetSpec, out: int) -> Iterator[Item]:
     yield from linear_shapes("attnpool.c_proj", out, last)
 
 
-def _bottleneck(name: str, channels: int, planes: int, *, changed: bool) -> Iterator[Item]:
+def _bottleneck(name: str, channels: int, planes: int, *, changed: bool) -> Iterator[NamedShape]:
     """`changed`: the shortcut has a convolution, because stride or channels change (in each stage's first block)."""
     following = planes * EXPANSION
     for i, (outer, inner, side) in enumerate(((planes, channels, 1), (planes, planes, 3), (following, planes, 1)), 1):
@@ -39,7 +39,7 @@ def _bottleneck(name: str, channels: int, planes: int, *, changed: bool) -> Iter
         yield from _batch_norm(f"{name}.downsample.1", following)
 
 
-def _batch_norm(name: str, channels: int) -> Iterator[Item]:
+def _batch_norm(name: str, channels: int) -> Iterator[NamedShape]:
     for part in ("weight", "bias", "running_mean", "running_var"):
         yield f"{name}.{part}", (channels,)
     yield f"{name}.num_batches_tracked", ()

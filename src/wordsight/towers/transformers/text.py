@@ -71,8 +71,8 @@ class TransformersTextTower(nn.Module):
         if pooler == "max":
             return last.masked_fill(~seen.unsqueeze(-1), -torch.inf).amax(dim=1)
         if pooler == "last":
-            places = (seen * torch.arange(last.shape[1], device=last.device)).argmax(dim=1)  # (B,)
-            return last[torch.arange(last.shape[0], device=last.device), places]
+            positions = (seen * torch.arange(last.shape[1], device=last.device)).argmax(dim=1)  # (B,)
+            return last[torch.arange(last.shape[0], device=last.device), positions]
         if pooler == "cls" and self.options.pooling_layer:
             pooled: Tensor = states.pooler_output
             return pooled

@@ -6,11 +6,11 @@ further.  Free of PyTorch.
 
 import numpy as np
 
-from wordsight.towers.parts.angles import Angles, grid_angles, line_angles
+from wordsight.towers.parts.angles import AngleArray, grid_angles, line_angles
 from wordsight.towers.vit.spec import VitSpec
 
 
-def perception_angles(image: VitSpec) -> Angles | None:
+def perception_angles(image: VitSpec) -> AngleArray | None:
     """Return the angles of all tokens of `image.size`, (T, d); None for a tower without rotary positions."""
     if image.rotary == "none":
         return None

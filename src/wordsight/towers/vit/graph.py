@@ -11,7 +11,7 @@ from wordsight.towers.graph.operators import EPSILON, Array, Graph
 from wordsight.towers.graph.pixels import mean_of_patches, normalised, patch_stem, patches_along, with_class
 from wordsight.towers.graph.pool import probe_pool, query_pool
 from wordsight.towers.graph.positions import rotary, sincos
-from wordsight.towers.graph.transformer import Reading, Stack, Weights, layer_norm, project, transformer
+from wordsight.towers.graph.transformer import GraphStack, GraphWeights, ReadToken, layer_norm, project, transformer
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.vit.angles import perception_angles
 from wordsight.towers.vit.spec import VitSpec
@@ -19,7 +19,7 @@ from wordsight.towers.vit.spec import VitSpec
 GROUP = 8  # channels of a group in the conv stem's norms (vit/module.py)
 
 
-def vit_graph(graph: Graph, weights: Weights, image: VitSpec, spec: ModelSpec) -> None:
+def vit_graph(graph: Graph, weights: GraphWeights, image: VitSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
     pixels = graph.input("pixels", TensorProto.UINT8, shape_of_pixels(spec))
     if image.stem == "patch":
@@ -31,13 +31,13 @@ def vit_graph(graph: Graph, weights: Weights, image: VitSpec, spec: ModelSpec) -
         x = conv_stem(graph, weights, normalised(graph, pixels, spec.preprocess), image)
     else:
         x = tiered_stem(graph, weights, normalised(graph, pixels, spec.preprocess), image)
-    places = _positions(weights, image)
+    added = _positions(weights, image)
     if spec.preprocess.resize == "patches":
-        x = graph.node("Add", x, _stretched(graph, places, pixels, image))
+        x = graph.node("Add", x, _stretched(graph, added, pixels, image))
     elif image.has_class_token:
-        x = with_class(graph, x, weights.take("visual.class_embedding") + places[0], places[1:])
+        x = with_class(graph, x, weights.take("visual.class_embedding") + added[0], added[1:])
     else:
-        x = graph.node("Add", x, graph.constant(places))
+        x = graph.node("Add", x, graph.constant(added))
     if image.pre_norm:
         x = layer_norm(graph, weights, x, "visual.ln_pre", epsilon=image.epsilon)
     x = _pooled(graph, weights, _blocks(graph, weights, x, image), image)  # (B, D)
@@ -51,7 +51,7 @@ def shape_of_pixels(spec: ModelSpec) -> list[int | str]:
     return ["batch", "height", "width", 3] if spec.preprocess.resize == "patches" else ["batch", size, size, 3]
 
 
-def conv_stem(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
+def conv_stem(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Convolutions of stride 2 with group norm and GELU, then one of 1x1."""
     steps = image.patch.bit_length() - 1
     for step in range(steps):
@@ -66,7 +66,7 @@ def conv_stem(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     return graph.linear(x, np.ascontiguousarray(kernel.T), weights.take(f"{last}.bias"), name=last)
 
 
-def tiered_stem(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
+def tiered_stem(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Three convolutions without overlap, GELU between."""
     for step, side in enumerate((image.patch // 4, 2, 2)):
         if step:
@@ -79,18 +79,18 @@ def tiered_stem(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     return graph.node("Transpose", x, perm=[0, 2, 1])  # (B, G*G, D)
 
 
-def _positions(weights: Weights, image: VitSpec) -> Array:
+def _positions(weights: GraphWeights, image: VitSpec) -> Array:
     """Return the table of positions, (T, D)."""
     if image.positions == "learned":
         return weights.take("visual.positional_embedding")
     return sincos(image.size // image.patch, image.width, class_token=image.has_class_token)
 
 
-def _stretched(graph: Graph, places: Array, pixels: str, image: VitSpec) -> str:
+def _stretched(graph: Graph, added: Array, pixels: str, image: VitSpec) -> str:
     """Return positions (G*G, D) for the grid of the pixels, (H*W, D): bilinear with antialias, an axis at a time."""
     side = image.size // image.patch
     down, across = (_stretch(graph, patches_along(graph, pixels, axis, image.patch), side) for axis in (1, 2))
-    table = graph.constant(places.reshape(side, side * image.width))
+    table = graph.constant(added.reshape(side, side * image.width))
     rows = graph.reshape(graph.node("MatMul", down, table), [-1, side, image.width])  # (H, G, D)
     return graph.reshape(graph.node("MatMul", across, rows), [-1, image.width])
 
@@ -108,9 +108,9 @@ def _stretch(graph: Graph, count: str, side: int) -> str:
     return graph.node("Div", share, graph.node("ReduceSum", share, graph.constant([1]), keepdims=1))
 
 
-def _blocks(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
+def _blocks(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Add the transformer: (B, T, D), or (B, 1, D) where only the class token is read."""
-    stack = Stack(
+    stack = GraphStack(
         "visual.transformer.",
         image.width,
         image.layers,
@@ -120,11 +120,11 @@ def _blocks(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
         layer_scale=image.layer_scale,
         angles=rotary(perception_angles(image)),
     )
-    reading = Reading(graph.first) if image.pool == "class" else None
+    reading = ReadToken(graph.first) if image.pool == "class" else None
     return transformer(graph, weights, x, stack=stack, reading=reading)
 
 
-def _pooled(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
+def _pooled(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Norm and pool: (B, T, D) to (B, D), or (B, E) for learned queries."""
     first = image.final_norm == "tokens"
     if first:
@@ -141,7 +141,7 @@ def _pooled(graph: Graph, weights: Weights, x: str, image: VitSpec) -> str:
     return x if first else layer_norm(graph, weights, x, "visual.ln_post", epsilon=image.epsilon)
 
 
-def _group_norm(graph: Graph, weights: Weights, x: str, name: str, *, channels: int) -> str:
+def _group_norm(graph: Graph, weights: GraphWeights, x: str, name: str, *, channels: int) -> str:
     """Normalise groups of channels of x (B, C, G, G)."""
     groups = channels // GROUP
     flat = graph.reshape(x, [0, groups, -1])

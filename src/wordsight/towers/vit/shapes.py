@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from wordsight.towers.parts.shapes import Item, blocks_shapes, linear_shapes, norm_shapes
+from wordsight.towers.parts.shapes import NamedShape, blocks_shapes, linear_shapes, norm_shapes
 from wordsight.towers.tower_spec import hidden_width
 from wordsight.towers.vit.spec import VitSpec
 
 
-def vit_shapes(image: VitSpec, out: int) -> Iterator[Item]:
+def vit_shapes(image: VitSpec, out: int) -> Iterator[NamedShape]:
     """Yield every parameter of the tower (without "visual."); `out` is the width of the shared space."""
     width, side, extra = image.width, image.size // image.patch, int(image.has_class_token)
     pooled = out if image.pool == "queries" else width
@@ -42,7 +42,7 @@ def vit_shapes(image: VitSpec, out: int) -> Iterator[Item]:
         yield from linear_shapes("head", out, pooled)
 
 
-def _conv_stem(width: int, patch: int) -> Iterator[Item]:
+def _conv_stem(width: int, patch: int) -> Iterator[NamedShape]:
     steps, channels = patch.bit_length() - 1, 3
     for step in range(steps):
         following = max(width >> (steps - 1 - step), 8)
@@ -53,7 +53,7 @@ def _conv_stem(width: int, patch: int) -> Iterator[Item]:
     yield f"stem.{3 * steps}.bias", (width,)
 
 
-def _probe_pool(image: VitSpec) -> Iterator[Item]:
+def _probe_pool(image: VitSpec) -> Iterator[NamedShape]:
     width = image.width
     hidden = hidden_width(width, image.pool_mlp_ratio or image.mlp_ratio)
     yield "attn_pool.probe", (1, 1, width)
@@ -65,7 +65,7 @@ def _probe_pool(image: VitSpec) -> Iterator[Item]:
     yield from linear_shapes("attn_pool.mlp.c_proj", width, hidden)
 
 
-def _query_pool(image: VitSpec, out: int) -> Iterator[Item]:
+def _query_pool(image: VitSpec, out: int) -> Iterator[NamedShape]:
     yield "attn_pool.query", (image.pool_queries, out)
     if image.width == out:
         yield "attn_pool.attn.in_proj_weight", (3 * out, out)
