@@ -19,6 +19,8 @@ import torch
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.engines.engine import end_token, needed_lengths, needs_all
+from wordsight.engines.export import export
+from wordsight.engines.open import open_engine
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.towers.build import build
@@ -28,6 +30,8 @@ from wordsight.towers.features import image_states
 from wordsight.towers.graph.write import GraphSource, build_graph, writes
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
+from wordsight.towers.tower import of_patches
+from wordsight.train.bag_of_words import BagOfWordsHead
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.fingerprint import stated
 from wordsight.weights.folder import load_towers, read_checkpoint, read_model_manifest, save_checkpoint, verify
@@ -211,3 +215,31 @@ def test_no_more_of_a_text_is_computed_than_matters(model):
         for row, length in enumerate(lengths):
             cut = towers.encode_text(torch.from_numpy(tokens[row : row + 1, :length]), trim=False)
             torch.testing.assert_close(cut[0], whole[row], atol=1e-5, rtol=0)
+
+
+def test_a_made_up_model_is_exported_and_opened(rows, tmp_path):
+    """Nothing between a model's folder and its embeddings asks which family it is of."""
+    (tmp_path / "model.json").write_bytes(MADE_UP.read_bytes())
+    spec = read_model_manifest(tmp_path).spec
+    state = pinning.drawn({name: (shape, True) for name, shape in shapes(spec).items()})
+    save_checkpoint(Checkpoint(spec, state, pinning.VOCABULARY), tmp_path)
+    report = export(tmp_path, precisions=("fp32", "fp16"))
+    assert {one.tower for one in report.agreements if one.good} == {"image", "text"}
+    onnx, pytorch = (open_engine(tmp_path, engine=name, device="cpu", precision="fp32") for name in ("onnx", "torch"))
+    pixels, tokens = some_images(spec, 3), some_texts(spec, 3)
+    np.testing.assert_allclose(onnx.embed_images(pixels), pytorch.embed_images(pixels), atol=CLOSE, rtol=0)
+    np.testing.assert_allclose(onnx.embed_texts(tokens), pytorch.embed_texts(tokens), atol=CLOSE, rtol=0)
+
+
+def test_the_bag_of_words_loss_reads_every_native_image_tower(model):
+    """Its gradient reaches the image tower alone."""
+    towers = load_towers(model).train().requires_grad_(True)
+    spec = towers.spec
+    if not image_family(spec.image).native:
+        return
+    head = BagOfWordsHead(towers.image_tower, torch.ones(spec.text.vocabulary_size))
+    pixels = torch.from_numpy(some_images(spec, 3)).permute(0, 3, 1, 2).float() / 255
+    last = towers.last_image_state(pixels)
+    head(of_patches(towers.image_tower, last), torch.from_numpy(some_texts(spec, 3))).backward()
+    reached = {name for name, value in towers.named_parameters() if value.grad is not None and value.grad.abs().sum()}
+    assert reached and all(name.startswith("visual.") for name in reached)
