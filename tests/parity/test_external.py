@@ -362,8 +362,8 @@ def test_what_open_clip_has_no_place_for():
     assert timm_tower.image_cfg(image)["patch_dropout"] == 0.5
     with pytest.raises(UsageError, match="cannot be told depths"):
         timm_tower.image_cfg(replace(image, options={"arguments": {"depths": [1, 1, 1, 1]}}))
-    with pytest.raises(UsageError, match="no image tower of kind 'transformers'"):
-        timm_tower.image_cfg(TransformersImageSpec(trunk="align_vision_model"))
+    with pytest.raises(UsageError, match='open_clip has no place for image.kind = "transformers"'):
+        openclip._write_image(ModelSpec("x", image=TransformersImageSpec(trunk="align_vision_model")), {})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from openclip_side import TEXT, TEXTS, both_ways, disturb, folder_of, make, odd_
 from safetensors.torch import save_file
 from timm.models import _registry, fastvit, vision_transformer_hybrid
 
+from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError, ShapeMismatch, UsageError
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.mobileclip import format as mobileclip
@@ -90,9 +91,8 @@ def test_there_and_back(row, tmp_path):
     alone = tmp_path / "alone.pt"
     torch.save(torch_state(place), alone)
     found = openclip.read(CheckpointFiles(alone))
-    assert (
-        found.spec.text.mask == checkpoint.spec.text.mask and found.spec.image.options == checkpoint.spec.image.options
-    )
+    assert found.spec.text.mask == checkpoint.spec.text.mask
+    assert to_dict(found.spec.image).get("options") == to_dict(checkpoint.spec.image).get("options")
     branches = [name for name in checkpoint.state if re.search(r"conv_kxk|large_conv|token_mixer\.mixer", name)]
     assert not branches
 

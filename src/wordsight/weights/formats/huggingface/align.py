@@ -192,4 +192,4 @@ def _check(image: TransformersImageSpec, text: TransformersTextSpec, spec: Model
     }
     for problem, there in problems.items():
         if there:
-            raise UsageError(f"{WHO} has no place for {problem}", cure="choose another format")
+            raise UsageError(f"{problem} has no place in {WHO}", cure="choose another format")

@@ -126,6 +126,6 @@ def _check(text: TransformersTextSpec, spec: ModelSpec) -> None:
     }
     for problem, there in problems.items():
         if there:
-            raise UsageError(f"{WHO} has no place for {problem}", cure="choose another format")
+            raise UsageError(f"{problem} has no place in {WHO}", cure="choose another format")
     if fitting(replace(spec, text=ClipTextSpec())) != "clip":
         raise UsageError("the image tower is not CLIP's", cure="choose another format")
