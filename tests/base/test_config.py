@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordsight.base.config import from_dict, override, read_toml, to_dict
+from wordsight.base.config import BY_KIND, Choice, from_dict, override, read_toml, to_dict
 from wordsight.base.errors import ConfigError, NotFound
 
 
@@ -128,3 +128,47 @@ def test_toml_files(tmp_path: Path) -> None:
     path.write_bytes(b'name = "\xff"')
     with pytest.raises(ConfigError, match="is not TOML"):
         read_toml(path)
+
+
+@dataclass(frozen=True)
+class Square:
+    kind: str = "square"
+    side: int = 1
+
+
+@dataclass(frozen=True)
+class Circle:
+    kind: str = "circle"
+    radius: float = 1.0
+
+
+def shapes():
+    return {"square": Choice(Square, {"radius": 0.0, "points": (1, 2)}), "circle": Choice(Circle)}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    shape: Any = field(default_factory=Square, metadata={BY_KIND: shapes})
+
+
+def test_a_field_holds_one_of_several_dataclasses_by_their_kind():
+    assert from_dict(Drawing, {}).shape == Square()
+    assert from_dict(Drawing, {"shape": {"side": 3}}).shape == Square(side=3)  # the first, where no kind is stated
+    assert from_dict(Drawing, {"shape": {"kind": "circle", "radius": 2}}).shape == Circle(radius=2.0)
+    circle = Drawing(Circle(radius=2.5))
+    assert from_dict(Drawing, to_dict(circle)) == circle
+
+
+def test_what_a_kind_implies_may_be_said_and_nothing_else():
+    assert from_dict(Drawing, {"shape": {"radius": 0.0, "points": [1, 2]}}).shape == Square()
+    for values, message in (
+        ({"radius": 1.0}, 'shape.radius = 1.0 with shape.kind = "square"; leave it out'),
+        ({"points": [2, 1]}, 'shape.points = [2, 1] with shape.kind = "square"; leave it out'),
+        ({"kind": "circle", "side": 1}, "unknown key shape.side; did you mean kind?"),
+        ({"kind": "line"}, "shape.kind = 'line'; use one of 'square', 'circle'"),
+        ({"kind": 1}, "shape.kind = 1; use one of 'square', 'circle'"),
+        ({"side": "long"}, "shape.side = 'long' is str; give int"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            from_dict(Drawing, {"shape": values})
+        assert str(caught.value) == message

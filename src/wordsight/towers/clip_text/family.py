@@ -13,7 +13,6 @@ from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.family import TextFamily, before_padding
 from wordsight.towers.flat import FLAT_TEXT, implied
 from wordsight.towers.parts.reading import reads_padding
-from wordsight.towers.parts.resize import resize_line
 from wordsight.towers.parts.rules import multiple, same
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ def _end_token(text: ClipTextSpec, tokenizer: TokenizerSpec) -> int | None:
 
 def _resize(state: dict[str, Any], text: ClipTextSpec, length: int) -> None:
     """Interpolate the positions of a text; what is behind them is the learned token's."""
+    from wordsight.towers.parts.resize import resize_line
+
     table = np.asarray(state["positional_embedding"])
     line, behind = table[: text.context_length], table[text.context_length :]
     state["positional_embedding"] = np.concatenate([resize_line(line, length), behind])

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from wordsight.towers.family import ImageFamily
 from wordsight.towers.flat import FLAT_IMAGE, implied
-from wordsight.towers.timm.options import check_timm
 from wordsight.towers.timm.spec import TimmSpec
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ FIXED = (
 
 
 def _check(image: TimmSpec, model: "ModelSpec") -> None:
+    from wordsight.towers.timm.options import check_timm
+
     del model
     check_timm(image)
 

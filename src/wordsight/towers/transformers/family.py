@@ -6,7 +6,6 @@ from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.family import ImageFamily, TextFamily
 from wordsight.towers.flat import FLAT_IMAGE, FLAT_TEXT, implied
 from wordsight.towers.parts.reading import reads_padding
-from wordsight.towers.transformers.options import check_transformers_image, check_transformers_text
 from wordsight.towers.transformers.spec import TransformersImageSpec, TransformersTextSpec
 
 if TYPE_CHECKING:
@@ -14,11 +13,15 @@ if TYPE_CHECKING:
 
 
 def _check_image(image: TransformersImageSpec, model: "ModelSpec") -> None:
+    from wordsight.towers.transformers.options import check_transformers_image  # whose tables few models need
+
     del model
     check_transformers_image(image)
 
 
 def _check_text(text: TransformersTextSpec, model: "ModelSpec") -> None:
+    from wordsight.towers.transformers.options import check_transformers_text
+
     del model
     check_transformers_text(text)
 
