@@ -26,7 +26,7 @@ from wordsight.engines.export_traced import trace, write_traced
 from wordsight.engines.onnx_engine import open_session
 from wordsight.engines.parity import some_images
 from wordsight.text.open import open_tokenizer
-from wordsight.towers.graph.write import Source, write_graph
+from wordsight.towers.graph.write import GraphSource, write_graph
 from wordsight.weights.folder import read_checkpoint, read_spec
 
 TOWERS = ("image", "text")
@@ -36,36 +36,36 @@ WAYS = {
 }  # fmt: skip
 
 
-def path_of(place: Path, tower: str, way: str) -> Path:
+def path_of(folder: Path, tower: str, way: str) -> Path:
     """Return where a graph lies."""
-    return place / f"{tower}, {way}.onnx"
+    return folder / f"{tower}, {way}.onnx"
 
 
 def make(name: str, work: Path) -> Path:
     """Return a folder with the graphs of both towers in all ways, and the model in its folder "model"."""
-    place = work / f"{name} written or traced"
-    if path_of(place, TOWERS[-1], list(WAYS)[-1]).is_file():
-        return place
-    place.mkdir(parents=True, exist_ok=True)
-    _, folder = built(name, place)
-    folder.rename(place / "model")
-    source = Source(read_spec(place / "model"), read_checkpoint(place / "model").state)
+    folder = work / f"{name} written or traced"
+    if path_of(folder, TOWERS[-1], list(WAYS)[-1]).is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    _, model = built(name, folder)
+    model.rename(folder / "model")
+    source = GraphSource(read_spec(folder / "model"), read_checkpoint(folder / "model").state)
     for tower in TOWERS:
-        traced = trace(place / "model", tower)
+        traced = trace(folder / "model", tower)
         for way, precision in WAYS.items():
-            path = path_of(place, tower, way)
+            path = path_of(folder, tower, way)
             if "written" in way:
                 write_graph(path, source, tower, precision)
             elif "dynamic" not in way:
                 write_traced(traced, path, precision)
         quantize_dynamic(
-            path_of(place, tower, "fp32 traced"), path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True,
+            path_of(folder, tower, "fp32 traced"), path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True,
             reduce_range=True, weight_type=QuantType.QInt8,
         )  # fmt: skip
         for way in WAYS:
-            operators = [node.op_type for node in onnx.load(path_of(place, tower, way)).graph.node]
+            operators = [node.op_type for node in onnx.load(path_of(folder, tower, way)).graph.node]
             print(f"{name} {tower}, {way}: {len(operators)} nodes")
-    return place
+    return folder
 
 
 def main() -> None:
@@ -79,19 +79,19 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=32, help="images and captions that cosines are taken over")
     parser.add_argument("--only-make", action="store_true", help="make the graphs and end")
     args = parser.parse_args()
-    places = {name: make(name, args.work) for name in args.models}
+    folders = {name: make(name, args.work) for name in args.models}
     if args.only_make:
         return
     print(f"`python {' '.join(sys.argv)}`, {time.strftime('%Y-%m-%d')}, one core of {processor_name()}")
     print(f"({kernels.flags()}), ONNX Runtime {onnxruntime.__version__}, {args.rounds} rounds, random weights")
-    for name, place in places.items():
-        spec = read_spec(place / "model")
-        tokens = open_tokenizer(spec.tokenizer, place / "model").batch(captions(max(args.samples, 32)))
+    for name, folder in folders.items():
+        spec = read_spec(folder / "model")
+        tokens = open_tokenizer(spec.tokenizer, folder / "model").batch(captions(max(args.samples, 32)))
         inputs = {"image": some_images(spec, args.samples), "text": tokens[:, : needed_lengths(tokens, spec).max()]}
         for tower in args.towers:
             everyone = []
             for way in WAYS:
-                path = path_of(place, tower, way)
+                path = path_of(folder, tower, way)
                 size = path.stat().st_size / 1e6
                 everyone.append(kernels.Contestant(f"{way} ({size:.0f} MB)", open_session(path, threads=1)))
             print(f"\n{name}\n")
