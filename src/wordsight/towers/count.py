@@ -29,7 +29,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Floating-point operations of one forward pass of one picture and of one text."""
+    """Floating-point operations of one forward pass of one image and of one text."""
 
     image: int
     text: int
@@ -60,7 +60,7 @@ def table() -> str:
 
 
 def shape(name: str) -> str:
-    """Return the first cells of an architecture's row: name, picture, parameters.  Takes a moment."""
+    """Return the first cells of an architecture's row: name, image, parameters.  Takes a moment."""
     spec = architecture(name)
     size, side = parameters(spec), spec.image.size
     image, text = size.image / 1e6, size.text / 1e6

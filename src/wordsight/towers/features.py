@@ -60,7 +60,7 @@ class ImageStates:
 
     @property
     def rows(self) -> Tensor:
-        """The embeddings: unit rows (B, E), float32."""
+        """The embeddings: unit embeddings (B, E), float32."""
         return F.normalize(wide(self.projected), dim=-1)
 
     def layer(self, number: int) -> Tensor:
@@ -94,7 +94,7 @@ class TextStates:
 
     @property
     def rows(self) -> Tensor:
-        """The embeddings: unit rows (B, E), float32."""
+        """The embeddings: unit embeddings (B, E), float32."""
         return F.normalize(wide(self.projected), dim=-1)
 
     def layer(self, number: int, *, normed: bool = False) -> Tensor:

@@ -1,6 +1,6 @@
 """Two towers, one space: the module that is trained, saved and exported.
 
-Shapes: B batch, S side of the picture in pixels, L tokens of a text, D width of the text tower, E width of
+Shapes: B batch, S side of the image in pixels, L tokens of a text, D width of the text tower, E width of
 the shared space.  The text tower's parameters lie at the root, as in OpenAI's checkpoints.
 Knows nothing of files, tokenizers or losses.
 """
@@ -126,9 +126,9 @@ class TwoTowers(nn.Module):
         return self.logit_scale.clamp(max=MAX_LOG_SCALE) if self.spec.loss == "softmax" else self.logit_scale
 
     def encode_image(self, pixels: Tensor, *, normalize: bool = True) -> Tensor:
-        """Return one row for each picture: normalised pixels (B, 3, S, S) to (B, E), float32 unit rows.
+        """Return one row for each image: normalised pixels (B, 3, S, S) to (B, E), float32 unit embeddings.
 
-        Towers that keep the shape of a picture (`preprocess.resize` "patches") take (B, 3, H, W), both sides
+        Towers that keep the shape of an image (`preprocess.resize` "patches") take (B, 3, H, W), both sides
         multiples of the patch.  With `normalize=False` the projection's output as it is.  Pixels of another
         size raise `UsageError`.
         """
@@ -142,7 +142,7 @@ class TwoTowers(nn.Module):
         return self.image_tower.last(pixels.to(self.dtype))
 
     def embed_last_image_state(self, last: Tensor) -> Tensor:
-        """Return the unit rows (B, E) of what `last_image_state` gave."""
+        """Return the unit embeddings (B, E) of what `last_image_state` gave."""
         tower = self.image_tower
         return F.normalize(wide(tower.project(tower.pool(last))), dim=-1)
 
@@ -160,7 +160,7 @@ class TwoTowers(nn.Module):
             raise UsageError(f"pixels of shape {tuple(pixels.shape)}", cure=f"{self.spec.name} wants {wanted}")
 
     def encode_patches(self, patches: Tensor, mask: Tensor, shapes: Tensor, *, normalize: bool = True) -> Tensor:
-        """Return one row for each picture of several shapes, cut into normalised patches: (B, N, P*P*3) to (B, E).
+        """Return one row for each image of several shapes, cut into normalised patches: (B, N, P*P*3) to (B, E).
 
         `mask` (B, N) is true where there is a patch, `shapes` (B, 2) are rows and columns of each grid.  Only for
         towers whose `preprocess.resize` is "patches"; with others it is a `UsageError`.
@@ -172,7 +172,7 @@ class TwoTowers(nn.Module):
         return F.normalize(wide(rows), dim=-1) if normalize else rows
 
     def encode_text(self, tokens: Tensor, *, normalize: bool = True, trim: bool = True) -> Tensor:
-        """Return one row for each text: token ids (B, L) to (B, E), float32 unit rows.
+        """Return one row for each text: token ids (B, L) to (B, E), float32 unit embeddings.
 
         Where attention is causal and the end token is read, what follows it is never looked at.  So with
         `trim` only the positions up to the batch's last end token are computed, which changes nothing but
@@ -217,5 +217,5 @@ class TwoTowers(nn.Module):
         return out
 
     def forward(self, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the unit rows of pictures and texts, each (B, E)."""
+        """Return the unit embeddings of images and texts, each (B, E)."""
         return self.encode_image(pixels), self.encode_text(tokens)

@@ -25,7 +25,7 @@ from wordsight.base.progress import notice
 from wordsight.weights.checkpoint_files import WEIGHT_FILES
 from wordsight.weights.names import Address
 
-# configuration and tokenizer files; no code, no pictures, no other frameworks' weights
+# configuration and tokenizer files; no code, no images, no other frameworks' weights
 SMALL = ("*.json", "merges.txt", "vocab.txt", "*.model", "README.md")
 GRAPHS = ("visual/", "textual/")  # the folders of an ONNX export for photo applications
 OTHER_GRAPHS = (".armnn", ".rknn")  # compiled for other machines

@@ -23,11 +23,11 @@ DEFAULT = "openclip"  # the rule of checkpoints whose own family has none
 def resize_checkpoint(
     checkpoint: Checkpoint, *, size: int | None = None, context_length: int | None = None
 ) -> Checkpoint:
-    """Return the checkpoint for pictures of `size` pixels and texts of `context_length` tokens (None: as it is).
+    """Return the checkpoint for images of `size` pixels and texts of `context_length` tokens (None: as it is).
 
     The rule is that of the format it was read from.  Towers of other packages change when none of their weights
     depend on it (convolutions; texts as long as there are positions).  Else, for finished graphs, and for towers
-    that read pictures of any shape, `ConfigError`.
+    that read images of any shape, `ConfigError`.
     """
     spec, state = checkpoint.spec, dict(checkpoint.state)
     if size is not None and size != spec.image.size:

@@ -1,4 +1,4 @@
-"""The text tower as ONNX: token ids int32 (B, L) to unit rows (B, E); L is any length that holds what is read.
+"""The text tower as ONNX: token ids int32 (B, L) to unit embeddings (B, E); L is any length that holds what is read.
 
 Free of PyTorch.
 """

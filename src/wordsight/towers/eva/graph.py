@@ -1,4 +1,4 @@
-"""EVA's vision transformer as ONNX: pixels uint8 (B, S, S, 3) to unit rows (B, E), normalisation inside.
+"""EVA's vision transformer as ONNX: pixels uint8 (B, S, S, 3) to unit embeddings (B, E), normalisation inside.
 
 Free of PyTorch.
 """

@@ -4,7 +4,7 @@ Fang et al. 2022 ("EVA") and 2023 ("EVA-02"), Sun et al. 2023 ("EVA-CLIP") and 2
 transformer whose attention has no key bias, with, by `EvaSpec`, rotary positions beside the learned ones,
 a gated MLP, norms inside attention and MLP, norms after the branches, norms without mean and bias.
 
-Shapes: B batch, S side of the picture in pixels, G side of the patch grid, T = G*G + 1 tokens, D width of the
+Shapes: B batch, S side of the image in pixels, G side of the patch grid, T = G*G + 1 tokens, D width of the
 tower, H heads, F inner width of the MLP, E width of the shared space.  Knows nothing of text.
 """
 
@@ -179,7 +179,7 @@ class EvaTransformer(nn.Module):
             (self.proj if self.spec.projection == "matrix" else self.head.weight).mul_(HEAD)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return the embedding of each picture, (B, E), not normalised."""
+        """Return the embedding of each image, (B, E), not normalised."""
         return self.project(self.pool(self.last(pixels)))
 
     def last(self, pixels: Tensor) -> Tensor:

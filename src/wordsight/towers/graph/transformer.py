@@ -146,7 +146,7 @@ def layer_norm(graph: Graph, weights: GraphWeights, x: str, name: str, *, epsilo
 
 
 def project(graph: Graph, weights: GraphWeights, x: str, name: str, *, form: Projection = "matrix") -> str:
-    """Bring x (B, D) into the shared space, (B, E), and scale to unit rows; always in float32, it costs little."""
+    """Bring x (B, D) into the shared space, (B, E), scaled to unit length; always in float32, it costs little."""
     if form == "matrix":
         x = graph.node("MatMul", x, graph.matrix(weights.take(name)))
     elif form == "linear":

@@ -2,7 +2,7 @@
 
 Shapes: B batch, T tokens, D width, H heads.  Parameter names are those of OpenAI's checkpoints
 (`resblocks.0.attn.in_proj_weight`, `resblocks.0.mlp.c_fc.weight`), so that public weights fit one to one.
-Knows nothing of pictures, words or pooling.
+Knows nothing of images, words or pooling.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Pooling by attention: learned queries look at all tokens of a picture and give one row.
+"""Pooling by attention: learned queries look at all tokens of an image and give one row.
 
 Shapes: B batch, T tokens, D width of the tower, E width of the shared space, Q queries, H heads.
 """
@@ -70,7 +70,7 @@ class ProbePool(nn.Module):
 
 
 class QueryPool(nn.Module):
-    """CoCa's head (Yu et al. 2022): the first of Q learned queries is the picture's, the others are for captions."""
+    """CoCa's head (Yu et al. 2022): the first of Q learned queries is the image's, the others are for captions."""
 
     def __init__(self, spec: VitSpec, out_width: int) -> None:
         super().__init__()

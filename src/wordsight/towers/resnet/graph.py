@@ -1,4 +1,4 @@
-"""CLIP's modified ResNet as ONNX: pixels uint8 (B, S, S, 3) to unit rows (B, E), normalisation inside.
+"""CLIP's modified ResNet as ONNX: pixels uint8 (B, S, S, 3) to unit embeddings (B, E), normalisation inside.
 
 Batch norms are folded into the convolutions before them.  In int8 the weights are stored as integers and
 computed with in float32: ONNX Runtime's integer convolutions are slower than its float ones, and one scale

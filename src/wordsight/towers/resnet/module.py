@@ -3,7 +3,7 @@
 Differs from the classical one in three ways: a stem of three 3x3 convolutions, average pooling before
 every convolution that would have had a stride (anti-aliasing), and attention pooling at the end.
 
-Shapes: B batch, S side of the picture, G = S / 32 the last grid, C = 32 * width its channels, E width of
+Shapes: B batch, S side of the image, G = S / 32 the last grid, C = 32 * width its channels, E width of
 the shared space.  Knows nothing of text.
 """
 
@@ -102,7 +102,7 @@ class ModifiedResNet(nn.Module):
         self.attnpool = AttentionPool(spec.size // REDUCTION, channels, spec.heads, out_width)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return the embedding of each picture, (B, E), not normalised."""
+        """Return the embedding of each image, (B, E), not normalised."""
         return self.project(self.pool(self.last(pixels)))
 
     def last(self, pixels: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class TimmImageTower(nn.Module):
         self.head = _timm_head(timm, self.trunk, options, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return one row for each picture: normalised pixels (B, 3, S, S) to (B, E)."""
+        """Return one row for each image: normalised pixels (B, 3, S, S) to (B, E)."""
         rows: Tensor = self.head(self.trunk(pixels))
         return rows
 

@@ -32,6 +32,6 @@ class TransformersImageTower(nn.Module):
         self.pooling = options.config["pooling_type"]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return one row for each picture: normalised pixels (B, 3, S, S) to (B, E)."""
+        """Return one row for each image: normalised pixels (B, 3, S, S) to (B, E)."""
         cells: Tensor = self.trunk(pixels).last_hidden_state  # (B, E, H, W)
         return cells.amax(dim=(2, 3)) if self.pooling == "max" else cells.mean(dim=(2, 3))

@@ -1,4 +1,4 @@
-"""The Vision Transformer as ONNX: pixels uint8 (B, S, S, 3) to unit rows (B, E), normalisation inside.
+"""The Vision Transformer as ONNX: pixels uint8 (B, S, S, 3) to unit embeddings (B, E), normalisation inside.
 
 A tower that keeps the shape of an image takes (B, H, W, 3), both sides multiples of the patch; its positions are
 stretched inside the graph.  Free of PyTorch.

@@ -1,6 +1,6 @@
 """The Vision Transformer image tower: CLIP's, SigLIP's, CoCa's, Perception Encoder's.
 
-Shapes: B batch, S side of the picture in pixels, P side of a patch, G side of the patch grid, T tokens (G*G,
+Shapes: B batch, S side of the image in pixels, P side of a patch, G side of the patch grid, T tokens (G*G,
 and one more with a class token), D width of the tower, E width of the shared space.  The options are those
 of `VitSpec` and no others.  Knows nothing of text.
 """
@@ -77,7 +77,7 @@ class VisionTransformer(nn.Module):
         self.transformer = Transformer(stack, drops, rotary)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return the embedding of each picture, (B, E), not normalised."""
+        """Return the embedding of each image, (B, E), not normalised."""
         return self.project(self.pool(self.last(pixels)))
 
     def last(self, pixels: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class VisionTransformer(nn.Module):
         return self.head(pooled) if self.spec.projection == "linear" else pooled
 
     def patches(self, patches: Tensor, mask: Tensor, shapes: Tensor) -> Tensor:
-        """Return the embedding (B, E) of pictures of several shapes, cut into patches.
+        """Return the embedding (B, E) of images of several shapes, cut into patches.
 
         `patches` (B, N, P*P*3): the grid row by row, filled up to N; inside a patch row, column, channel.
         `mask` (B, N) is true where there is a patch, `shapes` (B, 2) are rows and columns of each grid.
@@ -147,7 +147,7 @@ class VisionTransformer(nn.Module):
     def _positions(self, height: int, width: int) -> Tensor:
         """Return the positions of a grid, ([1 +] height * width, D); another shape than the square is interpolated.
 
-        As the towers that read every shape of picture were trained: bilinear, with antialias, from G x G.
+        As the towers that read every shape of image were trained: bilinear, with antialias, from G x G.
         """
         table = self.positional_embedding
         if (height, width) == (self.side, self.side):
@@ -162,7 +162,7 @@ def tiered_stem(width: int, patch: int, padding: int) -> nn.Sequential:
     """Return convolutions of patch / 4, 2 and 2 pixels without overlap, GELU between, that end at the grid of `patch`.
 
     That of MobileCLIP-B (apple/ml-mobileclip, `models/vit.py`), the batch norms folded in; `padding` zeros lie
-    around the picture.
+    around the image.
     """
     first, inner = patch // 4, width // 4
     return nn.Sequential(
@@ -178,7 +178,7 @@ def conv_stem(width: int, patch: int) -> nn.Sequential:
     """Return 3x3 convolutions of stride 2 that end at the grid of `patch` (a power of two), then a 1x1 to `width`.
 
     Channels double at each step.  Xiao et al. 2021 ("Early convolutions help transformers see better"),
-    with group norm in place of batch norm: a picture's embedding then never depends on its batch.
+    with group norm in place of batch norm: an image's embedding then never depends on its batch.
     """
     steps = patch.bit_length() - 1
     layers: list[nn.Module] = []

@@ -6,7 +6,7 @@
 The file holds weights and no more.  Tokenizer and preprocessing are those of big_vision's own evaluation
 (`configs/proj/image_text/SigLIP_demo.ipynb`, `SigLIP2_demo.ipynb`), with which the published figures were measured:
 squashed, bilinear, TensorFlow's resize without antialias.  open_clip and transformers prepare the same weights with
-antialias, which changes every picture that shrinks.  Free of PyTorch.
+antialias, which changes every image that shrinks.  Free of PyTorch.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ MARKS = ("img/embedding/kernel", "txt/Embed_0/embedding", "t")
 EPSILON = 1e-6  # flax.linen.LayerNorm
 PATCHES = 256  # how many patches the published NaFlex figures were measured with (README_siglip2.md)
 FILE = "model.npz"
-PIXELS = ("squash", "bilinear", False)  # how big_vision prepares pictures: resize, interpolation, antialias
+PIXELS = ("squash", "bilinear", False)  # how big_vision prepares images: resize, interpolation, antialias
 SENTENCEPIECE_FILES = (SENTENCEPIECE, "sentencepiece.model", "tokenizer.model")
 
 

@@ -36,7 +36,7 @@ class ReadTowers:
     state: State
     image_heads: int
     text_heads: int
-    patches: bool  # the image tower reads pictures as patches of every shape (NaFlex)
+    patches: bool  # the image tower reads images as patches of every shape (NaFlex)
 
 
 def take_towers(keys: Keys) -> ReadTowers:
@@ -55,7 +55,7 @@ def take_towers(keys: Keys) -> ReadTowers:
 def give_towers(state: Mapping[str, Array], *, heads: tuple[int, int], patches: bool, stacked: bool) -> State:
     """Return big_vision's tensors by name, the names without "params/" in front.
 
-    `heads` are those of the image and the text tower; `patches` writes the image tower for pictures of every
+    `heads` are those of the image and the text tower; `patches` writes the image tower for images of every
     shape; `stacked` writes all layers of a tower as one array.
     """
     kernel = np.ascontiguousarray(state["visual.conv1.weight"].transpose(2, 3, 1, 0))  # (P, P, 3, D)

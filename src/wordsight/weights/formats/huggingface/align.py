@@ -1,4 +1,4 @@
-"""ALIGN as transformers holds it: EfficientNet for pictures, BERT for texts.  Free of PyTorch.
+"""ALIGN as transformers holds it: EfficientNet for images, BERT for texts.  Free of PyTorch.
 
     checkpoint = read(CheckpointFiles(Path("align-base")))
     write(checkpoint, Path("out"))             # what AlignModel and AlignProcessor load strictly

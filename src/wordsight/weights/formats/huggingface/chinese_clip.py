@@ -1,4 +1,4 @@
-"""Chinese CLIP as transformers holds it: CLIP's Vision Transformer for pictures, BERT for texts.  Free of PyTorch.
+"""Chinese CLIP as transformers holds it: CLIP's Vision Transformer for images, BERT for texts.  Free of PyTorch.
 
     checkpoint = read(CheckpointFiles(Path("chinese-clip-vit-base-patch16")))
     write(checkpoint, Path("out"))             # what ChineseCLIPModel and its processor load strictly

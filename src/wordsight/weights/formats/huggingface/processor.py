@@ -1,4 +1,4 @@
-"""What transformers' image processors do to a picture, as a `PreprocessSpec`, and back.
+"""What transformers' image processors do to an image, as a `PreprocessSpec`, and back.
 
     pixels = read_processor(files, size=224, defaults="clip")
     values = write_processor(spec.preprocess, "CLIPImageProcessor")
@@ -47,7 +47,7 @@ DEFAULTS: dict[str, Values] = {
 
 @dataclass(frozen=True, slots=True)
 class ReadPreprocess:
-    """What is done to a picture, and what of it stands in no file."""
+    """What is done to an image, and what of it stands in no file."""
 
     spec: PreprocessSpec
     assumed: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ class VisionCfg:
     mlp_ratio: float = 4.0
     patch_size: int | tuple[int, int] | None = 16
     image_size: int | tuple[int, int] = 224
-    image_seq_len: int | None = None  # of later versions: patches of a picture that keeps its shape
+    image_seq_len: int | None = None  # of later versions: patches of an image that keeps its shape
     ls_init_value: float | None = None
     patch_dropout: float = 0.0
     attentional_pool: bool | str = False

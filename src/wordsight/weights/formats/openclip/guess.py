@@ -29,7 +29,7 @@ UNNAMED = VisionCfg()  # of a file without a configuration
 SET = "wordsight convert FILE DIR --to wordsight --set"
 QUICK = ("quickgelu", "metaclip", "openai", "dfn")  # names of weights that were trained with QuickGELU
 HALF = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
-IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # of the data set's pictures, as in timm
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # of the data set's images, as in timm
 PREPROCESS: dict[str, dict[str, Any]] = {  # as open_clip's `pretrained.py` has it for each family
     "siglip": HALF,
     "perception": HALF | {"interpolation": "bilinear"},

@@ -1,4 +1,4 @@
-"""SigLIP 2's towers for pictures of any shape (NaFlex) as open_clip takes them from timm.  Free of PyTorch.
+"""SigLIP 2's towers for images of any shape (NaFlex) as open_clip takes them from timm.  Free of PyTorch.
 
     if match(config.model.vision_cfg):
         spec, state = read_trunk(keys, config.model)

@@ -3,7 +3,7 @@
     spec, state = read_vit(keys, config.model)
     vision_cfg = vit_cfg(spec)
 
-The names are OpenAI's, as ours are; what differs is how the options are said.  Knows no tokenizer or picture.
+The names are OpenAI's, as ours are; what differs is how the options are said.  Knows no tokenizer or image.
 """
 
 from collections.abc import Mapping

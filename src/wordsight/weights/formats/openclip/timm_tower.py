@@ -76,7 +76,7 @@ def image_cfg(spec: TimmSpec) -> dict[str, Any]:
 def guess_image(keys: Mapping[str, Array], embed_dim: int) -> dict[str, Any]:
     """Return the `vision_cfg` of a published ConvNeXt tower by the shapes of its weights; others: `FormatError`.
 
-    The size is that of the published model with such shapes; a ConvNeXt reads pictures of any size.
+    The size is that of the published model with such shapes; a ConvNeXt reads images of any size.
     """
     stages = [
         len({name.split(".")[5] for name in keys if name.startswith(f"{TRUNK}stages.{stage}.blocks.")})

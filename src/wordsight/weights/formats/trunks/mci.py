@@ -3,7 +3,7 @@
     state = read_stem(keys)            # visual.stem.*, the batch norms folded in
     weights = write_stem(state)        # visual.trunk.patch_embed.backbone.*, norms that do nothing
 
-timm knows one size.  It puts no zeros around the picture where Apple's own code puts one pixel of them, and has
+timm knows one size.  It puts no zeros around the image where Apple's own code puts one pixel of them, and has
 another epsilon: the same weights give other rows in the two, and each file is read as its own library reads it.
 """
 
