@@ -12,7 +12,7 @@ import open_clip
 import pytest
 import torch
 from compare import record
-from huggingface_side import pieces
+from huggingface_side import sentencepiece_bytes
 from open_clip.convert import load_big_vision_weights
 from open_clip.transformer import TextTransformer
 from timm.layers import GELUTanh
@@ -133,7 +133,7 @@ def theirs(path, *, head=True):
 
 
 def ours(checkpoint, tmp_path):
-    whole = replace(checkpoint, tokenizer_files={"spiece.model": pieces()})
+    whole = replace(checkpoint, tokenizer_files={"spiece.model": sentencepiece_bytes()})
     save_checkpoint(whole, tmp_path / "ours")
     towers = load_towers(tmp_path / "ours")
     pixels, tokens = inputs()
@@ -232,13 +232,13 @@ def test_tokenizer_is_asked_for_and_found_beside(tmp_path):
     assert any("antialias" in sentence for sentence in bare.assumed)
     with pytest.raises(UsageError, match=r"spiece\.model"):
         save_checkpoint(bare, tmp_path / "ours")
-    (tmp_path / "sentencepiece.model").write_bytes(pieces())
+    (tmp_path / "sentencepiece.model").write_bytes(sentencepiece_bytes())
     assert list(read_any(tmp_path).tokenizer_files) == ["spiece.model"]
 
 
 def test_what_the_file_has_no_room_for_lies_beside_it_or_is_said(tmp_path, capsys):
     np.savez(tmp_path / "model.npz", **model())
-    whole = replace(read_any(tmp_path / "model.npz"), tokenizer_files={"spiece.model": pieces()})
+    whole = replace(read_any(tmp_path / "model.npz"), tokenizer_files={"spiece.model": sentencepiece_bytes()})
     write_as(whole, tmp_path / "back", "bigvision")
     assert read_any(tmp_path / "back").tokenizer_files == whole.tokenizer_files
     assert "preprocessing" not in capsys.readouterr().err
@@ -286,7 +286,7 @@ def golden():
 def test_beside_flax(name, golden, tmp_path):
     mine = {key.removeprefix(f"{name}/"): value for key, value in golden.items() if key.startswith(f"{name}/")}
     np.savez(tmp_path / "model.npz", **{key: value for key, value in mine.items() if key.startswith("params/")})
-    checkpoint = replace(read_any(tmp_path / "model.npz"), tokenizer_files={"spiece.model": pieces(60)})
+    checkpoint = replace(read_any(tmp_path / "model.npz"), tokenizer_files={"spiece.model": sentencepiece_bytes(60)})
     save_checkpoint(checkpoint, tmp_path / "ours")
     towers = load_towers(tmp_path / "ours")
     with torch.no_grad():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import pytest
-from huggingface_side import TEXTS, clip_tokenizer, gemma_tokenizer, pieces, siglip_tokenizer, small_merges
+from huggingface_side import TEXTS, clip_tokenizer, gemma_tokenizer, sentencepiece_bytes, siglip_tokenizer, small_merges
 from sentencepiece import SentencePieceProcessor
 from transformers import AutoTokenizer
 
@@ -184,7 +184,7 @@ def test_without_files(tmp_path):
 
 
 def test_piece_ids():
-    data = pieces()
+    data = sentencepiece_bytes()
     processor = SentencePieceProcessor(model_proto=data)
     assert piece_ids(data) == {processor.id_to_piece(n): n for n in range(processor.get_piece_size())}
     for broken in (b"", data[:50], b"\xff" * 40, b"{}"):

@@ -127,7 +127,7 @@ def test_special_tokens_written_out(clip_folder: Path) -> None:
 @pytest.fixture(scope="module")
 def sentencepiece_folder(tmp_path_factory) -> Path:
     """A model with the ids of C4's: pad 0, end 1, unknown 2."""
-    folder = tmp_path_factory.mktemp("pieces")
+    folder = tmp_path_factory.mktemp("sentencepiece")
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(corpus()),
         model_prefix=str(folder / "spiece"),
