@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.report.demo_page import write_demo_page
+from wordsight.report.demo_page import clock, write_demo_page
 
 _SPEC = importlib.util.spec_from_file_location("demo_records", Path(__file__).parent / "records.py")
 records = importlib.util.module_from_spec(_SPEC)
@@ -126,3 +126,43 @@ def test_the_same_records_make_the_same_page(folder):
     first = write_demo_page(folder).read_bytes()
     assert write_demo_page(folder).read_bytes() == first
     assert json.loads((folder / "demo.json").read_text())["seconds"] == 187.4
+
+
+def test_the_page_lies_beside_its_records_under_its_title(folder):
+    path = write_demo_page(folder)
+    assert path == folder / "report.html"
+    page = Page(path.read_text())
+    assert "Two towers learn to see" in page.words
+    words = " ".join(page.words)
+    for text in (
+        "Every figure on this page was recorded while this machine did it.",
+        "Cosines after 100 steps.",
+        "pairs never seen",
+        "the three likeliest, and how sure it is",
+        "A green frame: the picture shows what was",
+        "No photos: no installed package brings any.",
+        "Written by wordsight 0.1.0, 2026-01-02T03:04:05Z",
+        "on 2 cores",
+        "parameters in both towers together",
+    ):
+        assert text in words, text
+
+
+def test_the_grid_has_the_colours_and_shapes_of_the_story(folder):
+    text = write_demo_page(folder).read_text()
+    assert "<th></th><th>circle</th><th>star</th>" in text
+    assert "<tr><th>red</th><td>·</td>" in text and "<tr><th>blue</th>" in text
+    story = json.loads((folder / "demo.json").read_text())
+    for name in ("colours", "shapes", "stages", "settings", "photos", "seconds", "parameters", "pairs_seen"):
+        story.pop(name)
+    (folder / "demo.json").write_text(json.dumps(story))
+    headings = Page(write_demo_page(folder).read_text()).headings
+    assert "Real photos" not in headings and "How it was made" in headings
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.95, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s")],
+)
+def test_times_are_short(seconds, text):
+    assert clock(seconds) == text
