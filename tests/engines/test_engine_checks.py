@@ -128,3 +128,8 @@ def test_pieces_are_full_and_none_is_lost(count, size, sizes):
     pieces = list(batches(np.arange(count), size))
     assert [len(piece) for piece in pieces] == sizes
     assert [row for piece in pieces for row in piece] == list(range(count))
+
+
+def test_a_text_is_read_whole_where_another_token_than_its_end_is_read():
+    tokens = np.array([[5, 0, 6, 0, 0], [49406, 49407, 0, 0, 0]], np.int32)
+    assert needed_lengths(tokens, with_text(pool="last")).tolist() == [5, 5]

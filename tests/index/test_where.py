@@ -164,3 +164,15 @@ def test_leaves_are_given_from_left_to_right():
     assert [leaf.column for leaf in columns_of(tree)] == ["a", "b", "c"]
     with pytest.raises(WhereError):
         check(tree, {})
+
+
+def test_texts_and_numbers_among_one_list(on_disk):
+    metas = [{"mixed": "5"}, {"mixed": 5}, {"mixed": "x"}, {"mixed": 2.5}, {}, {"mixed": "y"}]
+    rows = np.ones((len(metas), 1), np.float32)
+    on_disk.remove([entry.key for entry in on_disk.search(rows[:1], 999)[0]])
+    on_disk.add([str(i) for i in range(len(metas))], rows, metas)
+    for condition in ("mixed in ('x', 5, y)", "mixed not in ('x', 2.5, '5', 7)", "mixed in (2.5, 5)"):
+        tree = parse(condition)
+        expected = [str(i) for i, meta in enumerate(metas) if matches(tree, meta)]
+        assert [hit.key for hit in on_disk.search(rows[:1], 9, tree)[0]] == expected
+    assert len(expected) == 2
