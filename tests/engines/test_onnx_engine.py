@@ -170,3 +170,18 @@ def test_an_error_in_one_part_ends_the_call(exported, monkeypatch):
     monkeypatch.setattr(engine, "_run", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         engine.embed_texts(some_texts(engine.spec, 4))
+
+
+@pytest.mark.parametrize(("threads", "batch"), [(1, 16), (2, 32), (4, 64), (64, 64)])
+def test_it_asks_for_as_much_as_keeps_its_threads_busy(exported, threads, batch):
+    engine = OnnxEngine(exported, threads=threads)
+    assert (engine.threads, engine.batch) == (threads, batch)
+
+
+def test_it_takes_all_processors_and_leaves_them_alone_when_idle(exported, monkeypatch):
+    monkeypatch.setattr(onnx_engine, "cores", lambda: 3)
+    assert OnnxEngine(exported).threads == 3
+    session = onnx_engine.open_session(exported / "onnx" / "text.fp32.onnx", threads=2)
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
