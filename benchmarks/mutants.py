@@ -71,11 +71,11 @@ def measure(room: str, *, sample: int, seed: int) -> None:
         if not every:
             sys.exit(f"{room}: no mutants could be made\n{message}")
         chosen = every if len(every) <= sample else sorted(random.Random(seed).sample(every, sample))
-        said = mutmut(folder, "run", "--max-children", "1", *chosen)
+        printed = mutmut(folder, "run", "--max-children", "1", *chosen)
         codes = verdicts(folder)
         tried = [mutant for mutant in chosen if codes[mutant] is not None]
         if not tried:
-            sys.exit(f"{room}: the tests are red before anything is broken\n{said[-2000:]}")
+            sys.exit(f"{room}: the tests are red before anything is broken\n{printed[-2000:]}")
         alive = [mutant for mutant in tried if codes[mutant] in ALIVE]
         killed = len(tried) - len(alive)
         print(
