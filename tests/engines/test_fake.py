@@ -28,3 +28,11 @@ def test_a_picture_of_two_colours_lies_between():
 def test_every_colour_is_one_token():
     tokenizer = ClipTokenizer.from_spec(FakeEngine().spec.tokenizer)
     assert [len(tokenizer.encode(name)) for name in COLOURS] == [1] * len(COLOURS)
+
+
+def test_colour_outweighs_everything_else():
+    engine = FakeEngine()
+    for place, row in enumerate(engine.embed_images(plain_images(*COLOURS.values()))):
+        np.testing.assert_allclose(row, np.eye(engine.spec.width)[place], atol=1e-6)  # no brightness beside its mean
+    texts = engine.embed_texts(ClipTokenizer.from_spec(engine.spec.tokenizer).batch(["a red thing", "something blue"]))
+    assert texts[0, list(COLOURS).index("red")] > 0.9 and texts[1, list(COLOURS).index("blue")] > 0.9
