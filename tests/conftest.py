@@ -19,6 +19,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job 
 settings.register_profile("same", derandomize=True, deadline=None, database=None)  # the same cases on every machine
 settings.load_profile("same")
 
+import torch  # noqa: E402  (with the one thread set above)
+
+# the CPU build of PyTorch has no compiled torchvision operators; transformers, timm and open_clip only need their names
+_OPERATORS = torch.library.Library("torchvision", "DEF")
+for _name in ("nms", "qnms"):
+    _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
 
 @pytest.fixture(autouse=True)
 def _speaking() -> Iterator[None]:
