@@ -19,7 +19,7 @@ HEAD = """# parity: equal to the neighbours, row by row
 For every family that is read, a neighbour builds the model with random weights (every number moved off its initial
 value) and saves it; Wordsight reads the file; pictures of odd sizes and modes and texts short, overlong and empty go
 through both, each with its own preprocessing and tokenizer. What stands here is the largest absolute difference between
-two numbers of unit rows, in float32; the tests demand at most 1e-5. "back" is the other direction: what Wordsight
+two numbers of unit embeddings, in float32; the tests demand at most 1e-5. "back" is the other direction: what Wordsight
 writes, the neighbour loads strictly and gives these numbers. `benchmarks/parity_table.py` wrote this page and says how.
 """
 
