@@ -1,14 +1,16 @@
 """Models that must never change: from a model.json of an earlier version to weights, fingerprint and embeddings.
 
-    python tests/conformance/pinning.py      # records anew what the files in pinned/ give today
+    python tests/conformance/pinning.py NAME      # adds pinned/NAME.json, the model.json of a new tiny model
 
 Weights are drawn name by name from numpy's generator, so that nothing but a tower's own computation decides the
 embeddings.  `pinned/NAME.json` is the model.json, `pinned/embeddings.npz` holds what each model gave when it was
-recorded, and `pinned/processor.json` on what: there the bytes must be the same, elsewhere 2e-6 apart at most.
+recorded, and `pinned/processor.json` on what: there the bytes must be the same, elsewhere 2e-6 apart at most.  A new
+family of towers needs one such model; a new one is recorded on that processor, or compared within 2e-6 there too.
 """
 
 import json
 import platform
+import sys
 import tempfile
 import zlib
 from pathlib import Path
@@ -130,17 +132,20 @@ def processor():
     }
 
 
-def record():
-    everything = {}
-    for name in NAMES:
+def record(names):
+    """Add what new models give to what is recorded; what is recorded already is never touched."""
+    path = PLACE / "embeddings.npz"
+    everything = dict(np.load(path))
+    for name in names:
+        if any(key.startswith(f"{name}/") for key in everything):
+            sys.exit(f"{name} is recorded already, and must stay what it is")
         with tempfile.TemporaryDirectory() as place:
             manifest, found = computed(name, Path(place))
             (PLACE / f"{name}.json").write_bytes((Path(place) / "new" / "model.json").read_bytes())
-        everything |= {f"{name}/{kind}": rows for kind, rows in found.items()}
-        print(name, manifest.fingerprint, {kind: rows.shape for kind, rows in found.items()})
-    np.savez_compressed(PLACE / "embeddings.npz", **everything)
-    (PLACE / "processor.json").write_text(json.dumps(processor(), indent=1) + "\n")
+        everything |= {f"{name}/{kind}": embeddings for kind, embeddings in found.items()}
+        print(name, manifest.fingerprint, {kind: embeddings.shape for kind, embeddings in found.items()})
+    np.savez_compressed(path, **everything)
 
 
 if __name__ == "__main__":
-    record()
+    record(sys.argv[1:])

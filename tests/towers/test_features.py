@@ -62,7 +62,7 @@ def test_the_last_layer_pooled_and_projected_is_the_embedding(name):
     image = towers.spec.image
     pixels = torch.randn(2, 3, image.size, image.size)
     states = image_states(towers, pixels)
-    assert torch.equal(states.rows, towers.encode_image(pixels))
+    assert torch.equal(states.embeddings, towers.encode_image(pixels))
     assert torch.equal(states.projected, towers.encode_image(pixels, normalize=False))
     assert torch.equal(towers.visual.project(states.pooled), states.projected)
     count = 5 if image.kind == "resnet" else image.layers + 1
@@ -114,8 +114,8 @@ TEXTS = {
 def test_text_states_end_in_the_embedding(name):
     towers, tokens = towers_of(text=TEXTS[name]), some_tokens()
     states = text_states(towers, tokens)
-    torch.testing.assert_close(states.rows, towers.encode_text(tokens), atol=1e-6, rtol=0)
-    assert torch.equal(F.normalize(towers.project_text(states.pooled), dim=1), states.rows)
+    torch.testing.assert_close(states.embeddings, towers.encode_text(tokens), atol=1e-6, rtol=0)
+    assert torch.equal(F.normalize(towers.project_text(states.pooled), dim=1), states.embeddings)
     assert torch.equal(states.layer(-1, normed=True), states.last)
     assert torch.equal(states.layer(-2, normed=True), towers.ln_final(states.layer(2)))
     assert not torch.equal(states.layer(-2), states.layer(-2, normed=True))
@@ -127,7 +127,7 @@ def test_leaving_out_the_last_block_is_a_shallower_tower():
     assert torch.equal(cut.layer(-1), whole.layer(-2)) and cut.layers.last == 2
     assert torch.equal(cut.last, whole.layer(-2, normed=True))
     del towers.transformer.resblocks[2]
-    torch.testing.assert_close(cut.rows, towers.encode_text(tokens), atol=1e-6, rtol=0)
+    torch.testing.assert_close(cut.embeddings, towers.encode_text(tokens), atol=1e-6, rtol=0)
 
 
 def test_only_the_asked_layers_are_kept():

@@ -1,4 +1,4 @@
-"""What flows through the towers, for systems that read more than the embedding: every layer, the grid, the pooled rows.
+"""What flows through the towers, for systems that read more than the embedding: every layer, the grid, the pooled vectors.
 
     states = image_states(towers, pixels)
     states.patches(-2)                      # (B, N, D): the last but one layer, patches only
@@ -46,7 +46,7 @@ class Layers:
 class ImageStates:
     """What flows through the image tower.
 
-    `last` are the tokens as the pooling reads them (B, T, D) (of a ResNet the last grid), `pooled` is the row
+    `last` are the tokens as the pooling reads them (B, T, D) (of a ResNet the last grid), `pooled` is the vector
     before the projection (B, D), `projected` the embedding before normalisation (B, E). `extra` tokens stand
     before those of the patches; `shape` is the patch grid's.
     """
@@ -59,7 +59,7 @@ class ImageStates:
     shape: tuple[int, int]
 
     @property
-    def rows(self) -> Tensor:
+    def embeddings(self) -> Tensor:
         """The embeddings: unit embeddings (B, E), float32."""
         return F.normalize(wide(self.projected), dim=-1)
 
@@ -82,7 +82,7 @@ class ImageStates:
 class TextStates:
     """What flows through the text tower.
 
-    `last` are the tokens after the final norm (B, L, D), `pooled` is the normed row that is read (B, D),
+    `last` are the tokens after the final norm (B, L, D), `pooled` is the normed vector that is read (B, D),
     `projected` the embedding before normalisation (B, E).
     """
 
@@ -93,7 +93,7 @@ class TextStates:
     norm: nn.Module
 
     @property
-    def rows(self) -> Tensor:
+    def embeddings(self) -> Tensor:
         """The embeddings: unit embeddings (B, E), float32."""
         return F.normalize(wide(self.projected), dim=-1)
 
