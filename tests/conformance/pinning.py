@@ -5,7 +5,7 @@
 Weights are drawn name by name from numpy's generator, so that nothing but a tower's own computation decides the
 embeddings.  `pinned/NAME.json` is the model.json, `pinned/embeddings.npz` holds what each model gave when it was
 recorded, and `pinned/processor.json` on what: there the bytes must be the same, elsewhere 2e-6 apart at most.  A new
-family of towers needs one such model; a new one is recorded on that processor, or compared within 2e-6 there too.
+family of towers needs one such model; one that was recorded elsewhere is compared within 2e-6 everywhere.
 """
 
 import json
@@ -132,6 +132,12 @@ def processor():
     }
 
 
+def same_processor(name=""):
+    """Return whether the model `name` was recorded on this processor with these libraries."""
+    recorded = json.loads((PLACE / "processor.json").read_text())
+    return name not in recorded.pop("elsewhere") and recorded == processor()
+
+
 def record(names):
     """Add what new models give to what is recorded; what is recorded already is never touched."""
     path = PLACE / "embeddings.npz"
@@ -145,6 +151,10 @@ def record(names):
         everything |= {f"{name}/{kind}": embeddings for kind, embeddings in found.items()}
         print(name, manifest.fingerprint, {kind: embeddings.shape for kind, embeddings in found.items()})
     np.savez_compressed(path, **everything)
+    recorded = json.loads((PLACE / "processor.json").read_text())
+    if not same_processor():
+        recorded["elsewhere"] += names
+        (PLACE / "processor.json").write_text(json.dumps(recorded, indent=1) + "\n")
 
 
 if __name__ == "__main__":

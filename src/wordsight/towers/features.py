@@ -1,4 +1,4 @@
-"""What flows through the towers, for systems that read more than the embedding: every layer, the grid, the pooled vectors.
+"""What flows through the towers, beyond the embedding: every layer, the grid, the pooled vectors.
 
     states = image_states(towers, pixels)
     states.patches(-2)                      # (B, N, D): the last but one layer, patches only
