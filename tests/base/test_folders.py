@@ -185,3 +185,35 @@ def test_drafts_of_another_system_are_left_for_a_day(tmp_path: Path) -> None:
         os.utime(path, (0, 0))
     sweep(tmp_path)
     assert names(tmp_path) == sorted([young.name, filling.name])
+
+
+def left_by_a_killed_process(folder: Path, name: str) -> set[str]:
+    """Return the names of what a process leaves that is killed while it writes `folder`/`name`."""
+    script = KILLED.replace('place / "folder"', f"place / {name!r}")
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=False)
+    return set(names(folder))
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "x" * 235, "x" * 255, "é" * 127], ids=["newline", "235", "255", "of two bytes"]
+)
+def test_names_of_every_kind_have_drafts_that_are_swept(name: str, tmp_path: Path) -> None:
+    fill(tmp_path / name, "first")
+    assert len(left_by_a_killed_process(tmp_path, name)) > 1
+    fill(tmp_path / name, "second")
+    assert names(tmp_path) == [name]
+    assert (tmp_path / name / "a").read_text() == "second"
+
+
+def test_what_may_not_be_removed_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = left_by_a_killed_process(tmp_path, "theirs")
+    assert left
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    sweep(tmp_path)
+    monkeypatch.undo()
+    fill(tmp_path / "ours", "whole")
+    assert (tmp_path / "ours" / "a").read_text() == "whole"

@@ -190,3 +190,16 @@ def test_the_kind_is_written_down_before_anything_else(opened, folder, monkeypat
         opened().search("red")
     assert len(opened().sync().added) == 4
     opened().forget()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"index": null}', '{"index": "later"}', '{"index": ["memory"]}'])
+def test_a_library_whose_record_is_damaged_is_made_anew(content, photos, folder, model):
+    with open_library(photos, model=model, library_dir=folder) as library:
+        library.sync()
+    (folder / "library.json").write_text(content)
+    with open_library(photos, model=model, library_dir=folder) as library:
+        with pytest.raises(FormatError, match="--rebuild"):
+            library.sync()
+        library.forget()
+        assert len(library.sync().added) == 4
+    assert recorded(folder) == "exact"

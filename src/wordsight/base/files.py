@@ -105,7 +105,7 @@ def sweep(folder: Path) -> None:
         if draft is None or not _abandoned(left, draft):
             continue
         target = folder / draft["name"]
-        with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # another sweeps too, or it is somebody else's
             if draft["kind"] == "old" and not target.exists():
                 left.rename(target)
             elif left.is_dir():
@@ -114,14 +114,19 @@ def sweep(folder: Path) -> None:
                 left.unlink()
 
 
-_DRAFT = re.compile(r"\.(?P<name>.+)\.(?P<system>[0-9a-f]{8})-(?P<process>\d{1,9})-\d+\.(?P<kind>part|old)")
+_DRAFT = re.compile(r"\.(?P<name>.+)\.(?P<system>[0-9a-f]{8})-(?P<process>\d{1,9})-\d+\.(?P<kind>part|old)", re.DOTALL)
+_LONGEST = 255  # bytes of a file's name
 _DAY = 86_400  # seconds
 _numbers = itertools.count()
 
 
 def _beside(path: Path, kind: str) -> Path:
-    """Return a name beside `path` that nobody else uses."""
-    return path.with_name(f".{path.name}.{_system()}-{os.getpid()}-{next(_numbers)}.{kind}")
+    """Return a name beside `path` that nobody else uses; a name too long for an ending is replaced by its hash."""
+    end = f".{_system()}-{os.getpid()}-{next(_numbers)}.{kind}"
+    name = path.name
+    if len(os.fsencode(f".{name}{end}")) > _LONGEST:
+        name = sha256_bytes(os.fsencode(name))[:16]
+    return path.with_name(f".{name}{end}")
 
 
 @cache

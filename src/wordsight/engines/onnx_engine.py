@@ -23,7 +23,7 @@ from wordsight.engines.engine import batches, check_pixels, check_tokens, needed
 from wordsight.engines.parity import ParityReport
 from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, SUMS
-from wordsight.weights.folder import ENGINES, read_model_manifest
+from wordsight.weights.folder import ENGINES, WEIGHTS, read_model_manifest
 from wordsight.weights.graphs import graph_files
 
 if TYPE_CHECKING:
@@ -199,5 +199,7 @@ def choose_precision(folder: Path, precision: str) -> str:
 
 
 def convert_command(folder: Path) -> str:
-    """Return how the graphs of a folder are made."""
-    return f"wordsight convert {folder} {folder} --to onnx (needs pip install 'wordsight[models]')"
+    """Return how the graphs of a folder are made: from its own weights, or from the model that it was exported from."""
+    model = str(folder) if (folder / WEIGHTS).is_file() else "MODEL"
+    source = "" if model != "MODEL" else ", MODEL being what it was exported from"
+    return f"wordsight convert {model} {folder} --to onnx{source} (needs pip install 'wordsight[models]')"

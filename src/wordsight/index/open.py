@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.files import read_json, write_json
+from wordsight.base.files import read_json, sweep, write_json
 from wordsight.index.index import Backend
 
 DEFAULT = "exact"
@@ -52,6 +52,7 @@ def backend_of(folder: Path, wanted: str | None = None) -> Backend:
 
 def record(folder: Path, wanted: str | None) -> None:
     """Write down which kind of index the library in `folder` is about to have, unless that is recorded already."""
+    sweep(folder)
     if wanted is not None and wanted != DEFAULT and recorded(folder) is None:
         write_json(folder / RECORD, {"index": wanted})
 
@@ -61,11 +62,23 @@ def recorded(folder: Path) -> str | None:
     path = folder / RECORD
     if not path.is_file():
         return DEFAULT if (folder / "library.db").is_file() else None
-    content = read_json(path)
+    anew = "make the library anew with wordsight index --rebuild"
+    try:
+        content = read_json(path)
+    except FormatError as error:
+        raise FormatError(error.problem, cure=f"restore the file, or {anew}") from None
     kind = content.get("index") if isinstance(content, dict) else None
-    if kind not in INDEXES:
+    if not isinstance(kind, str) or kind not in INDEXES:
         raise FormatError(
             f"{path} names the index {kind!r}, this program has {', '.join(INDEXES)}",
-            cure=f"update wordsight, or delete {folder} and index again",
+            cure=f"update wordsight, or {anew}",
         )
-    return str(kind)
+    return kind
+
+
+def delete(folder: Path) -> None:
+    """Delete the index of the library in `folder`, of whatever kind, and what is recorded of it."""
+    for row in INDEXES.values():
+        row().delete(folder)
+    (folder / RECORD).unlink(missing_ok=True)
+    sweep(folder)

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wordsight.base.errors import NotFound, StorageError, UsageError
+from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError
 from wordsight.base.nouns import Value
 from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Index, Neighbour
 from wordsight.index.lock import LibraryBusy, writing
-from wordsight.index.open import RECORD, backend_of, record
+from wordsight.index.open import backend_of, delete, record
 from wordsight.search.contents import NOTHING, SIGNATURE, Contents, Listing, library_folder, open_contents
 from wordsight.search.query import Part, Query, embed_part, embed_parts, read_query
 from wordsight.search.report import SyncReport
@@ -102,8 +102,9 @@ class Library:
         if not self.folder.is_dir():
             return
         with writing(self.folder):
-            backend_of(self.folder, self._kind).delete(self.folder)
-            (self.folder / RECORD).unlink(missing_ok=True)
+            with contextlib.suppress(FormatError):  # a damaged record is deleted too, an index of another kind is not
+                backend_of(self.folder, self._kind)
+            delete(self.folder)
 
     def search(
         self,
