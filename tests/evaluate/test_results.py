@@ -251,7 +251,7 @@ def test_a_table_without_rows_is_refused(tmp_path):
     (tmp_path / "empty.csv").write_text("image,captions\n")
     with pytest.raises(FormatError) as caught:
         build_task(read_task(f"retrieval:{tmp_path / 'empty.csv'}"))
-    assert str(caught.value) == "empty.csv has no pictures; check the place and the split"
+    assert str(caught.value) == "empty.csv has no pictures; check the path and the split"
 
 
 class Terminal(io.StringIO):

@@ -360,7 +360,7 @@ def test_what_open_clip_has_no_place_for():
             transformers_text.text_cfg(replace(spec, options=spec.options | options))
     image = TimmSpec(trunk="convnext_base", options={"arguments": {"patch_drop_rate": 0.5}})
     assert timm_tower.image_cfg(image)["patch_dropout"] == 0.5
-    with pytest.raises(UsageError, match="cannot be told depths"):
+    with pytest.raises(UsageError, match="cannot be given depths"):
         timm_tower.image_cfg(replace(image, options={"arguments": {"depths": [1, 1, 1, 1]}}))
     with pytest.raises(UsageError, match='open_clip has no place for image.kind = "transformers"'):
         openclip._write_image(ModelSpec("x", image=TransformersImageSpec(trunk="align_vision_model")), {})

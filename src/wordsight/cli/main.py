@@ -59,7 +59,7 @@ EVERYWHERE = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command line taken apart: the verb (empty if none was given) and its arguments, global options first."""
+    """A parsed command line: the verb (empty if none was given) and its arguments, global options first."""
 
     verb: str
     arguments: list[str]

@@ -85,7 +85,7 @@ def _from_file(path: Path) -> TaskSpec:
 
 
 def build_task(spec: TaskSpec, *, root: Path | None = None) -> Any:
-    """Read the images of a task into memory, still encoded; a relative place lies in `root`.
+    """Read the images of a task into memory, still encoded; a relative path lies in `root`.
 
     A source with unreadable entries raises the first of them: a gallery with holes would be another task.
     """
@@ -95,7 +95,7 @@ def build_task(spec: TaskSpec, *, root: Path | None = None) -> Any:
     source = open_source(root / spec.place if root else spec.place, split=spec.split)
     samples = _read(source.samples(), spec.limit)
     if not samples:
-        raise FormatError(f"{source.name} has no pictures", cure="check the place and the split")
+        raise FormatError(f"{source.name} has no pictures", cure="check the path and the split")
     return _module(spec.kind, "build")(replace(spec, name=spec.name or source.name.split("/")[0]), samples)
 
 

@@ -64,7 +64,7 @@ def read_query(
     unwanted = [_read_part(text, location) for text in without]
     texts = [query] if isinstance(query, str) else list(query)
     if not texts:
-        raise UsageError("an empty query", cure="give words or the path of a picture")
+        raise UsageError("an empty query", cure="give a text or the path of an image")
     return Query(tuple(_read_part(text, location) for text in texts), tuple(unwanted), condition)
 
 
@@ -106,7 +106,7 @@ def _read_part(text: str, location: Path | None) -> Part:
     match = _WEIGHTED.fullmatch(text)
     weight, text = (float(match[1]), match[2]) if match else (1.0, text)
     if not text.strip():
-        raise UsageError("an empty query", cure="give words or the path of a picture")
+        raise UsageError("an empty query", cure="give a text or the path of an image")
     if weight == 0 or weight == float("inf"):
         raise UsageError(f"the weight {weight} of {text!r}", cure="give a positive number, or leave the part out")
     if re.match(r"https?://", text):

@@ -73,7 +73,7 @@ class ImageStates:
         return x[:, self.extra :] if x.ndim == 3 else x.flatten(2).transpose(1, 2)
 
     def grid(self, number: int) -> Tensor:
-        """Return the patches of a layer in their places, (B, D, G, G)."""
+        """Return the patches of a layer in their positions, (B, D, G, G)."""
         x = self.layer(number)
         return self.patches(number).transpose(1, 2).unflatten(2, self.shape) if x.ndim == 3 else x  # type: ignore[no-untyped-call]
 

@@ -2,10 +2,10 @@
 
     found = CheckpointFiles(Path("folder or file"))
     found.json("open_clip_config.json")     # dict, or None
-    found.tensors                           # name -> array, each read when it is taken
+    found.tensors                           # name -> array, each read when it is asked for
     found.facts                             # plain values beside the weights: "epoch", "name"...
 
-Training checkpoints hold more than weights: `part` says which part was taken (see `PARTS`), `others` what else
+Training checkpoints hold more than weights: `part` says which part was read (see `PARTS`), `others` what else
 could have been, `tree` is all of it.  Knows which files of a folder hold weights and how each container is read;
 not what the names in it mean.
 """
@@ -36,7 +36,7 @@ WEIGHT_FILES = (
     "model.pth",
 )
 
-# where training checkpoints keep weights, the one that is taken first; averages (EMA) are taken when asked for, or
+# where training checkpoints keep weights, the one that is read first; averages (EMA) are read when asked for, or
 # when there is nothing else, as open_clip's and EVA's own loaders do
 PARTS = ("state_dict", "model", "module", "params", "model_state_dict", "network")
 AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "module_ema", "ema_model", "params_ema")

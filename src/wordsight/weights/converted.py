@@ -31,7 +31,7 @@ def converted(path: Path, *, name: str = "") -> Path:
     """Return our folder of the public checkpoint at `path` (a file or a folder), converting it at first.
 
     `name` is what the model is called, where the path does not say it.  What the file did not determine is
-    said on standard error, once.
+    printed on standard error, once.
     """
     target = cache_folder() / "models" / f"{plain_name(name or path.name, otherwise='model')}-{_key(path, name)}"
     if (target / MANIFEST).is_file():

@@ -11,7 +11,7 @@ from wordsight.towers.clip_text.spec import ClipTextSpec
 
 
 def ends(tokens: Tensor, spec: ClipTextSpec) -> Tensor:
-    """Return the place of each text's end token, (B,): the first `end_id`, or the first of the largest id.
+    """Return the position of each text's end token, (B,): the first `end_id`, or the first of the largest id.
 
     A text without `end_id` is read at its first token, as the originals do.
     """

@@ -14,7 +14,7 @@ from wordsight.towers.graph.operators import EPSILON, Array, Graph
 from wordsight.towers.graph.positions import Angles
 from wordsight.towers.tower_spec import Activation, Projection
 
-LARGEST = 4.0  # how many deviations a normed channel is taken to reach, for balancing
+LARGEST = 4.0  # how many deviations a normed channel is assumed to reach, for balancing
 
 
 class GraphWeights:

@@ -81,7 +81,7 @@ class Stack:
 class Attention(nn.Module):
     """Multi-head self-attention with one fused input projection; `causal` hides later tokens.
 
-    `rotary` turns queries and keys, each (B, H, T, D/H), by their place.
+    `rotary` turns queries and keys, each (B, H, T, D/H), by their position.
     """
 
     def __init__(self, width: int, heads: int, *, causal: bool, rotary: nn.Module | None = None) -> None:

@@ -83,7 +83,7 @@ def _refuse_beyond(count: int, most: int) -> None:
 
 
 def _weights(old: int, new: int, rule: Rule) -> ResizeWeights:
-    """Return the weight of every old place for every new one, (new, old); rows sum to 1."""
+    """Return the weight of every old position for every new one, (new, old); rows sum to 1."""
     centres: Array
     if rule.corners:
         centres = np.linspace(0.0, old - 1.0, new) if new > 1 else np.zeros(1)
@@ -94,7 +94,7 @@ def _weights(old: int, new: int, rule: Rule) -> ResizeWeights:
 
 
 def _plain_kernel(centres: Array, old: int, rule: Rule) -> ResizeWeights:
-    """The places beyond an end count as the end."""
+    """Positions beyond an end count as the end."""
     if rule.kernel == "bilinear":
         centres = centres.clip(0, old - 1)
     reach = 2 if rule.kernel == "bicubic" else 1
@@ -107,7 +107,7 @@ def _plain_kernel(centres: Array, old: int, rule: Rule) -> ResizeWeights:
 
 
 def _wide_kernel(centres: Array, old: int, new: int, rule: Rule) -> ResizeWeights:
-    """The places beyond an end do not count; the others weigh the more."""
+    """Positions beyond an end do not count; the others weigh the more."""
     stretch = max(old / new, 1.0)
     weights = _kernel((np.arange(old)[None, :] - centres[:, None]) / stretch, rule)
     normed: ResizeWeights = weights / weights.sum(axis=1, keepdims=True)

@@ -192,7 +192,7 @@ def longest_text(spec: TransformersTextSpec) -> int | None:
 def full_config(fields: dict[str, dict[str, Any]], trunk: str, config: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the fields that decide what a trunk computes, from a config.json: what is left out has its default.
 
-    A trunk of unknown type, and one that sees or counts its words in another way (`PLAIN`), is a `ConfigError`.
+    A trunk of unknown type, and one that masks or counts its tokens in another way (`PLAIN`), is a `ConfigError`.
     """
     if trunk not in fields:
         raise ConfigError(f"{where} is a {trunk!r} of transformers", cure=f"known here: {', '.join(fields)}")

@@ -96,11 +96,11 @@ def _stretched(graph: Graph, added: Array, pixels: str, image: VitSpec) -> str:
 
 
 def _stretch(graph: Graph, count: str, side: int) -> str:
-    """Return the matrix (count, G) of `torch.nn.functional.interpolate`, bilinear with antialias, from G places."""
+    """Return the matrix (count, G) of `torch.nn.functional.interpolate`, bilinear with antialias, from G positions."""
     zero, one = graph.constant(np.float32(0)), graph.constant(np.float32(1))
     number = graph.node("Cast", graph.node("Squeeze", count), to=TensorProto.FLOAT)
     scale = graph.node("Div", graph.constant(np.float32(side)), number)
-    reach = graph.node("Max", scale, one)  # of the triangle, in places
+    reach = graph.node("Max", scale, one)  # of the triangle, in positions
     centre = graph.node("Add", graph.node("Range", zero, number, one), graph.constant(np.float32(0.5)))
     centre = graph.reshape(graph.node("Mul", centre, scale), [-1, 1])
     distance = graph.node("Abs", graph.node("Sub", graph.constant(np.arange(side) + 0.5), centre))  # (count, G)

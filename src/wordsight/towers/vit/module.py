@@ -57,7 +57,7 @@ class VisionTransformer(nn.Module):
             self.positional_embedding = nn.Parameter(table)
         else:
             fixed = grid_positions(self.side, self.spec.width)
-            fixed = torch.cat([fixed.new_zeros(self.extra, self.spec.width), fixed])  # the class token has no place
+            fixed = torch.cat([fixed.new_zeros(self.extra, self.spec.width), fixed])  # the class token has no position
             self.register_buffer("positional_embedding", fixed, persistent=False)
 
     def _add_blocks(self) -> None:

@@ -46,7 +46,7 @@ class StoredTensor:
 
 
 class Tensors(Mapping[str, Array]):
-    """Names to arrays, each read from its file when it is taken."""
+    """Names to arrays, each read from its file when it is asked for."""
 
     def __init__(self, stored: Mapping[str, StoredTensor]) -> None:
         self.stored = dict(stored)

@@ -5,7 +5,7 @@
 
 Python's own unpickler runs what a file names.  This one interprets the opcodes of pickletools itself; a name is
 looked up in the table it was given, and one that is not there is a `FormatError`.  Steps, containers and
-numbers are limited, and lengths are compared with the file before anything is taken, so no file can make it
+numbers are limited, and lengths are compared with the file before anything is allocated, so no file can make it
 work or grow without end.
 """
 

@@ -116,4 +116,4 @@ def _view(storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[in
 
 def _check_whole(*values: Any) -> None:
     if any(type(value) is not int or value < 0 for value in values):
-        raise ValueError("a size, stride or place that is no whole number of 0 or more")
+        raise ValueError("a size, stride or offset that is no whole number of 0 or more")

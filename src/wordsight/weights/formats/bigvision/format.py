@@ -63,7 +63,9 @@ def read(files: CheckpointFiles) -> Checkpoint:
     )
     if sentencepiece is not None and tokenizer.spec.kind == "sentencepiece":
         tokenizer_files = {SENTENCEPIECE: sentencepiece.read_bytes()}
-        assumed = [f"{sentencepiece.name} beside the weights is taken for their tokenizer, used as big_vision does."]
+        assumed = [
+            f"{sentencepiece.name} beside the weights is assumed to be their tokenizer, used as big_vision does."
+        ]
     if not kept.patches:
         assumed.append(
             "Preprocessing is not in the file: big_vision's own (squash, bilinear without antialias) is assumed; "

@@ -2,7 +2,7 @@
 
     recognise(files), read(files), write(checkpoint, file)      see `wordsight.weights.formats.table`
 
-The names are settled in `trunks.eva`.  Not in the files, and so taken from the published configurations
+The names are settled in `trunks.eva`.  Not in the files, and so read from the published configurations
 (eva_clip/model_configs of EVA-CLIP and EVA-CLIP-18B): heads, the order of norms, GELU, epsilons.
 """
 

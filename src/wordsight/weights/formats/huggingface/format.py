@@ -3,7 +3,7 @@
     checkpoint = read(CheckpointFiles(Path("clip-vit-base-patch32")))   # configuration, weights, processor, tokenizer
     write(checkpoint, Path("out"))                                      # what from_pretrained loads, nothing left over
 
-A bare file of weights with transformers' names is read too; what it does not say is assumed and said.
+A bare file of weights with transformers' names is read too; what it does not state is assumed and reported.
 Free of PyTorch.
 """
 

@@ -57,7 +57,7 @@ def read_processor(files: CheckpointFiles, *, size: int, defaults: str | Values)
     """Return what the processor files of a folder say; `size` is the side that the tower reads.
 
     `defaults` are those of the processor class, or its name in `DEFAULTS`; they hold where the files are silent.
-    What cannot be said by a `PreprocessSpec` is a `FormatError`.
+    What a `PreprocessSpec` cannot state is a `FormatError`.
     """
     usual = DEFAULTS[defaults] if isinstance(defaults, str) else defaults
     values = processor_values(files)
@@ -97,7 +97,7 @@ def processor_values(files: CheckpointFiles) -> Values | None:
 def write_processor(spec: PreprocessSpec, processor: str) -> Values:
     """Return the content of a `preprocessor_config.json` for the class `processor`.
 
-    What that class cannot do is a `UsageError`, or said, where only single levels of pixels change.
+    What that class cannot do is a `UsageError`, or reported, where only single levels of pixels change.
     """
     if spec.resize == "longest":
         raise UsageError(f"preprocess.resize = {spec.resize!r}", cure="transformers' processors cannot do that")
@@ -141,7 +141,7 @@ def _resize(common: PreprocessSpec, values: Values, assumed: list[str]) -> Prepr
     if values["do_center_crop"]:
         cropped = _square(values["crop_size"], "crop_size")
     elif shortest:
-        assumed.append("do_center_crop is false, and the tower reads squares: the centre of other pictures is taken.")
+        assumed.append("do_center_crop is false, and the tower reads squares: the centre of other images is used.")
     if cropped != size:
         assumed.append(
             f"preprocessor_config.json makes pictures of {cropped} pixels, the tower reads {size}: {size} is used."

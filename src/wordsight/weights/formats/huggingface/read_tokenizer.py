@@ -180,7 +180,7 @@ def _sentencepiece(parsed: ParsedFiles, data: bytes, text: ClipTextSpec) -> Chec
     cleaning: Cleaning = "siglip" if parsed.config.get("do_lower_case", True) else "none"
     assumed = _hidden_padding(parsed)
     if cleaning == "none":
-        assumed += ("do_lower_case is false: text is taken as it is, with its punctuation.",)
+        assumed += ("do_lower_case is false: text is used as it is, with its punctuation.",)
     spec = TokenizerSpec(
         kind="sentencepiece",
         vocabulary_size=text.vocabulary_size,

@@ -2,7 +2,7 @@
 
     files = tokenizer_files(spec, checkpoint.tokenizer_files, "clip")    # file name -> content
 
-Cleaning that transformers' classes cannot do is said: such texts may be cut otherwise there.  Free of PyTorch.
+Cleaning that transformers' classes cannot do is reported: such texts get other tokens there.  Free of PyTorch.
 """
 
 import json

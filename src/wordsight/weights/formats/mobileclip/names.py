@@ -1,7 +1,7 @@
 """Apple's names for the parts of MobileCLIP beside timm's and ours (github.com/apple/ml-mobileclip, `mobileclip/`)."""
 
 IMAGE, TEXT = "image_encoder.model.", "text_encoder."
-# Apple's name for a part -> timm's; the first that fits is taken, in this order, at every place
+# Apple's name for a part -> timm's; the first that fits is used, in this order, at every position
 FASTVIT = (
     ("patch_embed.", "stem."),
     ("rbr_conv.", "conv_kxk."),

@@ -5,7 +5,7 @@
 The parameter names are ours.  The architecture follows from the shapes as in openai/CLIP `clip/model.py`
 (`build_model`): heads are 64 channels wide.  What no file says is the activation: OpenAI's towers use QuickGELU,
 x * sigmoid(1.702 x), and files of this layout that were trained with GELU exist.  Three whole numbers in the file
-(`EXTRAS`) are how its own files are told from others of the same names; without them the file is open_clip's.
+(`EXTRAS`) are what distinguishes its own files from others of the same names; without them the file is open_clip's.
 """
 
 import math

@@ -175,7 +175,7 @@ def preprocessing(values: dict[str, Any], where: str) -> PreprocessSpec:
 def preprocess_cfg(spec: PreprocessSpec) -> dict[str, Any]:
     """Return the `preprocess_cfg` that says the same as `spec`; `UsageError` where open_clip cannot do that.
 
-    What changes only some levels of pixels is said.
+    What changes only some levels of pixels is reported.
     """
     wrong = {
         f'preprocess.resize = "{spec.resize}"': spec.resize == "patches",

@@ -2,7 +2,7 @@
 
     config = guessed(files, keys)
 
-What shapes do not show is taken as most published models have it, and said in `assumed`, each with the way to
+What shapes do not show is assumed as most published models have it, and reported in `assumed`, each with the way to
 say otherwise.
 """
 
@@ -124,7 +124,7 @@ def _timm(keys: Mapping[str, Array], assumed: list[str]) -> Family:
         return Family(trunk | {"image_size": int(name.rpartition("_")[2])}, SIGLIP_TEXT, PREPROCESS["siglip"])
     fast = name != hybrid.NAME
     assumed.append(
-        f"that texts {'see all their words' if fast else 'are read from the left'}, as MobileCLIP's of this size; "
+        f"that texts {'see all their tokens' if fast else 'are read from the left'}, as MobileCLIP's of this size; "
         f"to say otherwise: {SET} text.mask={'causal' if fast else 'none'}"
     )
     vision: dict[str, Any] = {"timm_model_name": name, "timm_pool": "avg" if fast else "token", "timm_proj": None}

@@ -3,7 +3,7 @@
     spec, state = read_vit(keys, config.model)
     vision_cfg = vit_cfg(spec)
 
-The names are OpenAI's, as ours are; what differs is how the options are said.  Knows no tokenizer or image.
+The names are OpenAI's, as ours are; what differs is how the options are stated.  Knows no tokenizer or image.
 """
 
 from collections.abc import Mapping
@@ -242,7 +242,7 @@ def _side(value: int | tuple[int, int] | None, name: str) -> int:
             raise FormatError(f"{name} = {list(value)} is no square", cure="only square towers are known")
         return value[0]
     if value is None:
-        raise FormatError(f"{name} is not said in vision_cfg", cure="give it a value")
+        raise FormatError(f"{name} is not stated in vision_cfg", cure="give it a value")
     return value
 
 

@@ -57,7 +57,7 @@ def image_cfg(spec: TimmSpec) -> dict[str, Any]:
     patch_dropout = arguments.pop("patch_drop_rate", 0.0)
     if arguments:
         raise UsageError(
-            f"open_clip builds timm's towers by name, and cannot be told {', '.join(arguments)}",
+            f"open_clip builds timm's towers by name, and cannot be given {', '.join(arguments)}",
             cure="choose another format",
         )
     cfg: dict[str, Any] = {

@@ -133,7 +133,7 @@ def read_trunk(keys: Keys, model: ModelCfg) -> tuple[VitSpec, dict[str, Array]]:
     state["visual.positional_embedding"] = positions.reshape(positions.shape[-2:])  # (1, T, D) to (T, D)
     if TRUNK + "cls_token" in keys:
         state["visual.class_embedding"] = keys.take(TRUNK + "cls_token").reshape(-1)
-    if tiered:  # whose class token has no place
+    if tiered:  # whose class token has no position
         table = state["visual.positional_embedding"]
         state["visual.positional_embedding"] = np.concatenate([np.zeros_like(table[:1]), table])
     for name in keys.left:

@@ -84,7 +84,7 @@ def _pad(
     text: TextTowerSpec,
     assumed: list[str] | None,
 ) -> int:
-    """Return the number of what fills up short texts; where no file says it, that is said."""
+    """Return the number of what fills up short texts; where no file states it, that is reported."""
     if isinstance(text, TransformersTextSpec):
         return text.pad_id  # by which the tower knows what is no text
     pad_token = token_text(settings.get("pad_token"))

@@ -2,7 +2,7 @@
 
     recognise(files), read(files), write(checkpoint, file)      see `wordsight.weights.formats.table`
 
-Meta's names are nearly ours.  Not in the files, and so taken from the published configurations
+Meta's names are nearly ours.  Not in the files, and so read from the published configurations
 (facebookresearch/perception_models, core/vision_encoder/config.py): heads, GELU, the epsilon.
 """
 

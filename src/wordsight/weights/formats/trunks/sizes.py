@@ -16,7 +16,7 @@ from wordsight.weights.checkpoint import Array
 
 
 def depth(names: Mapping[str, Array], prefix: str) -> int:
-    """Return how many blocks there are, told by the numbers that follow `prefix`, up to a dot.
+    """Return how many blocks there are, by the numbers that follow `prefix`, up to a dot.
 
     Numbers that do not count from 0 without a gap raise `ShapeMismatch`.
     """
