@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).parent.parent / "docs" / "parity.md"
-HEAD = """# parity: equal to the neighbours, row by row
+HEAD = """# parity: equal to the reference implementations
 
-For every family that is read, a neighbour builds the model with random weights (every number moved off its initial
-value) and saves it; Wordsight reads the file; pictures of odd sizes and modes and texts short, overlong and empty go
-through both, each with its own preprocessing and tokenizer. What stands here is the largest absolute difference between
-two numbers of unit embeddings, in float32; the tests demand at most 1e-5. "back" is the other direction: what Wordsight
-writes, the neighbour loads strictly and gives these numbers. `benchmarks/parity_table.py` wrote this page and says how.
+For every family that is read, a reference implementation builds the model with random weights (every number moved off
+its initial value) and saves it; Wordsight reads the file; images of odd sizes and modes and texts short, overlong and
+empty go through both, each with its own preprocessing and tokenizer. The tables show the largest absolute difference
+between two numbers of unit embeddings, in float32; the tests demand at most 1e-5. "back" is the other direction: the
+reference strictly loads what Wordsight writes. `benchmarks/parity_table.py` writes this page and says how.
 """
 
 
@@ -30,7 +30,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def small(rows: Iterable[dict[str, Any]], day: str) -> list[str]:
-    """Return the table of the tests: for each family and neighbour how many cases, and the worst of each direction."""
+    """Return the table of the tests: for each family and reference how many cases, and the worst of each direction."""
     read: dict[tuple[str, str], list[float]] = {}
     back: dict[tuple[str, str], list[float]] = {}
     for row in rows:
@@ -43,7 +43,7 @@ def small(rows: Iterable[dict[str, Any]], day: str) -> list[str]:
         for key in sorted({*read, *back}, key=lambda key: (key[0].lower(), key[1]))
         for family, neighbour in [key]
     ]
-    return ["| row | neighbour | cases | worst | worst, back | date |", "|---|---|---|---|---|---|", *table]
+    return ["| row | reference | cases | worst | worst, back | date |", "|---|---|---|---|---|---|", *table]
 
 
 def worst(values: list[float] | None) -> str:
@@ -59,7 +59,7 @@ def true_sizes(runs: list[dict[str, Any]]) -> list[str]:
         f"{row['image']:.1e} | {row['text']:.1e} | {record['time'][:10]} |"
         for name, (row, record) in last.items()
     ]
-    return ["| row | neighbour | million parameters | pictures | texts | date |", "|---|---|---|---|---|---|", *table]
+    return ["| row | reference | million parameters | images | texts | date |", "|---|---|---|---|---|---|", *table]
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def operations(spec: ModelSpec) -> Work:
 
 def table() -> str:
     """Return all architectures as a Markdown table: parameters in millions, operations in 10^9."""
-    head = "| architecture | picture | parameters (M): image | text | both | GFLOPs: a picture | a text |"
+    head = "| architecture | input | parameters (M): image | text | both | GFLOPs: an image | a text |"
     return "\n".join([head, "|---|---|---|---|---|---|---|", *(f"{shape(n)} {work(n)}" for n in names())])
 
 
