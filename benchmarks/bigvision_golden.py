@@ -1,11 +1,11 @@
-"""What big_vision's own flax code computes, for the parity test: small random models, their rows, prepared pictures.
+"""What big_vision's flax code computes, for the parity test: small random models, embeddings, preprocessed images.
 
     python benchmarks/bigvision_golden.py CHECKOUT tests/parity/data/bigvision_tiny.npz
 
 CHECKOUT is one of google-research/big_vision.  Needs jax, flax, einops, ml_collections and tensorflow, which nothing
 else here does: run it in an environment of its own.  The file holds numbers that this script made, nothing else:
 `MODEL/params/...` as big_vision's checkpoints name them, `MODEL/tokens`, `MODEL/pixels`, `MODEL/images` and
-`MODEL/texts` (rows), and `pictures/N`, `squashed/N`, `patches/N` for the preprocessing.
+`MODEL/texts` (embeddings), and `pictures/N`, `squashed/N`, `patches/N` for the preprocessing.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def eighths(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def patches_of(draw: np.random.Generator) -> tuple[Any, ...]:
-    """Return patches, kind (1 is a patch), row and column of four pictures, filled up to the longest."""
+    """Return patches, kind (1 is a patch), row and column of four images, padded to the longest."""
     import jax.numpy as jnp
 
     most = max(rows * columns for rows, columns in GRIDS)
@@ -91,7 +91,7 @@ def patches_of(draw: np.random.Generator) -> tuple[Any, ...]:
 
 
 def prepared(draw: np.random.Generator) -> Arrays:
-    """Return pictures and what big_vision's evaluation makes of them, by name."""
+    """Return images and what big_vision's evaluation makes of them, by name."""
     import big_vision.pp.ops_general
     import big_vision.pp.ops_image
     import big_vision.pp.proj.image_text.ops_naflex  # noqa: F401  (all three register what is named below)

@@ -1,9 +1,9 @@
-"""Ask a library many things and draw the answers as one page of pictures, with a table of them in words.
+"""Ask a library many things and draw the answers as one page of images, with a table of them as text.
 
     python benchmarks/contact_sheet.py PLACE QUERIES --out sheet.png --text answers.md [--model M] [-k 8]
 
 QUERIES is a text file with a query a line, or "query | condition" for `--where`.  PLACE is what `wordsight index`
-takes.  The page is for looking at; commit only pages of pictures whose licence allows it.
+takes.  The page is for looking at; commit only pages of images whose licence allows it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def read_queries(path: Path) -> list[tuple[str, str | None]]:
 
 
 def images_of(library: Path, keys: set[str]) -> dict[str, Image.Image]:
-    """Return the pictures with these keys, small."""
+    """Return the images with these keys, small."""
     source: Source = open_source(library)
     small = {}
     for sample in source.samples():
@@ -38,7 +38,7 @@ def images_of(library: Path, keys: set[str]) -> dict[str, Image.Image]:
 
 
 def draw(answers: list[tuple[str, list[Hit]]], images: dict[str, Image.Image], columns: int) -> Image.Image:
-    """Return the page: a line of text and a row of pictures for each query."""
+    """Return the page: a line of text and a row of images for each query."""
     page = Image.new("RGB", (columns * (CELL + 4), len(answers) * (CELL + LABEL + 6)), "white")
     pen = ImageDraw.Draw(page)
     for row, (query, hits) in enumerate(answers):
@@ -50,7 +50,7 @@ def draw(answers: list[tuple[str, list[Hit]]], images: dict[str, Image.Image], c
 
 
 def describe(hit: Hit) -> str:
-    """Return the score and the kind of the picture, or its name."""
+    """Return the score and the class of the image, or its name."""
     label = hit.meta.get("class") or hit.key
     return f"{hit.score:.2f} {str(label).splitlines()[0][:90]}"
 

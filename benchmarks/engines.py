@@ -3,10 +3,10 @@
     python benchmarks/engines.py                                   # ViT-B-32, one core, batches 1, 8, 32
     python benchmarks/engines.py --models ViT-B-32 ViT-B-16 SigLIP-B-16 RN50 --cores 2 --compiled --out FOLDER
 
-Contestants take turns: in each round every one runs for a moment at every batch size, so that a busy
-neighbour hits all alike.  open_clip gets normalised float pixels and all columns of tokens, as its own loop
+Contestants take turns: in each round every one runs for a moment at every batch size, so that other load
+hits all alike.  open_clip gets normalised float pixels and all columns of tokens, as its own loop
 gives them; ours get bytes and normalise inside.  Reported are the best round and the median round, and the
-cosine to open_clip's fp32 rows, plain and with the mean row subtracted.  Needs open_clip_torch, openvino.
+cosine to open_clip's fp32 embeddings, plain and with the mean embedding subtracted.  Needs open_clip_torch, openvino.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def rate(embed: Embed, inputs: Any, seconds: float, clock: Callable[[], float]) 
 
 
 def measure(field_of: list[Contestant], samples: dict[str, np.ndarray], args: argparse.Namespace) -> None:
-    """Fill in the rows, then the rates round by round."""
+    """Fill in the embeddings, then the rates round by round."""
     for one in field_of:
         inputs = one.prepare(samples[one.tower])
         parts = [one.embed(inputs[start : start + 8]) for start in range(0, len(inputs), 8)]
@@ -223,7 +223,7 @@ def arguments() -> argparse.Namespace:
 
 
 def photos(folder: Path | None, spec: ModelSpec, count: int) -> np.ndarray:
-    """Return the pictures that are embedded, uint8 (N, S, S, 3)."""
+    """Return the images that are embedded, uint8 (N, S, S, 3)."""
     if folder is None:
         return some_images(spec, count)
     paths = list(find_images(folder))[:count]

@@ -1,10 +1,10 @@
-"""From picture files to embeddings: our loop beside open_clip's, same random weights, same files, same run.
+"""From image files to embeddings: our loop beside open_clip's, same random weights, same files, same run.
 
     python benchmarks/files.py FOLDER --cores 2 --count 256 --rounds 5 --out benchmarks/results
 
 Contestants take turns round by round.  open_clip's loop is the one its pages show: open a file, its own transform, a
 batch of 32, `encode_image`; in fp32, and in pure bf16, which a user has with one line.  Ours is `Model.embed_images`.
-Reported are pictures per second of the best and of the median round, and cosines to open_clip's fp32 rows.
+Reported are images per second of the best and of the median round, and cosines to open_clip's fp32 embeddings.
 Needs open_clip_torch.
 """
 

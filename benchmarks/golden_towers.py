@@ -1,4 +1,4 @@
-"""Rows of EVA-CLIP's and Perception Encoder's own code, kept for the parity tests: tests/parity/data/*.json.
+"""Embeddings by EVA-CLIP's and Perception Encoder's own code, kept for the parity tests: tests/parity/data/*.json.
 
     python benchmarks/golden_towers.py eva        CHECKOUT_OF_BAAIVISION_EVA         5623d08
     python benchmarks/golden_towers.py perception CHECKOUT_OF_PERCEPTION_MODELS      3e352cc
@@ -111,7 +111,7 @@ def shapes_of(model: torch.nn.Module) -> dict[str, object]:
 
 
 def run(model: torch.nn.Module, case: dict, prepare: Callable, tokenize: Callable) -> dict[str, object]:
-    """Load the weights of a case and return the neighbour's unit rows of the pictures and texts."""
+    """Load the weights of a case and return the reference's unit embeddings of the images and texts."""
     model.load_state_dict({name: torch.from_numpy(value) for name, value in drawn(case).items()}, strict=True)
     with torch.no_grad():
         texts = model.encode_text(tokenize(TEXTS), normalize=True)
@@ -119,13 +119,13 @@ def run(model: torch.nn.Module, case: dict, prepare: Callable, tokenize: Callabl
 
 
 def rows(model: torch.nn.Module, prepare: Callable[[Image], torch.Tensor]) -> list[list[float]]:
-    """Return the neighbour's unit rows of the pictures."""
+    """Return the reference's unit embeddings of the images."""
     with torch.no_grad():
         return listed(model.encode_image(torch.stack([prepare(image) for image in odd_images()]), normalize=True))
 
 
 def listed(result: torch.Tensor) -> list[list[float]]:
-    """Return numbers as they are kept."""
+    """Return numbers as they are stored."""
     kept: list[list[float]] = np.round(result.double().numpy(), 9).tolist()
     return kept
 

@@ -1,9 +1,9 @@
-"""Images/s on a CUDA GPU: our engine beside open_clip, same random weights, same run, and as a share of the card.
+"""Images/s on a CUDA GPU: our engine beside open_clip, same random weights, same run, and as a fraction of its rate.
 
     python benchmarks/gpu.py --models ViT-B-32 ViT-B-16 ViT-L-14 --batch 256 --out benchmarks/results
 
-The card's rate is measured with large matrix products in the same precision.  open_clip gets normalised pixels that lie
-on the card already, as well as it can be fed; ours gets bytes from the processor's memory, rows go back to it.
+The GPU's rate is measured with large matrix products in the same precision.  open_clip gets normalised pixels that are
+on the GPU already, its best case; ours gets bytes from the host's memory, and embeddings go back to it.
 Needs open_clip_torch and a GPU.
 """
 
@@ -49,7 +49,7 @@ def card_rate(kind: torch.dtype, rounds: int) -> float:
 
 
 def measure(name: str, args: argparse.Namespace, card: float) -> list[dict[str, Any]]:
-    """Return one record for each way to embed the pictures of one model."""
+    """Return one record for each way to embed the images of one model."""
     kind = KINDS[args.precision]
     with tempfile.TemporaryDirectory() as temporary:
         model, folder = built(name, Path(temporary))

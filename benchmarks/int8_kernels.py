@@ -1,12 +1,12 @@
-"""int8 graphs before and after they were kept from overflowing, with ONNX Runtime's fast and exact kernels.
+"""int8 graphs before and after they were kept from saturating, with ONNX Runtime's fast and exact kernels.
 
     python benchmarks/int8_kernels.py --work FOLDER                          # as this processor is
     benchmarks/avx2/run.sh python benchmarks/int8_kernels.py --work FOLDER   # as on one with AVX2 only
 
 "before" scales each column by its largest weight, "after" by its largest pair (docs/engines.md, "int8 on every
 processor").  Graphs are made once in FOLDER and run in plain sessions on one core; contestants take turns, measured in
-processor time, from which a busy machine takes less.  Reported are the best round (in brackets the median) and cosines
-to the fp32 graph: mean / worst, then with the mean row subtracted.
+CPU time, which other load affects less.  Reported are the best round (in brackets the median) and cosines
+to the fp32 graph: mean / worst, then with the mean embedding subtracted.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Contestant:
         return outputs
 
     def time(self, inputs: np.ndarray, seconds: float) -> None:
-        """Note one round's rate: that of the best call."""
+        """Record one round's rate: that of the best call."""
         best, end = float("inf"), time.process_time() + seconds
         while time.process_time() < end or best == float("inf"):
             start = time.process_time()
@@ -114,7 +114,7 @@ def measured(everyone: list[Contestant], inputs: np.ndarray, tower: str, args: a
 
 
 def flags() -> str:
-    """Return what of the processor matters here."""
+    """Return the processor features that matter here."""
     listed = set(CPUINFO.read_text(encoding="utf-8").split())
     return ", ".join(flag for flag in FLAGS if flag in listed)
 

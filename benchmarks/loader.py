@@ -1,8 +1,8 @@
-"""How fast batches are made: augmentation alone, and whole batches, in processor time of one thread.
+"""How fast batches are made: augmentation alone, and whole batches, in CPU time of one thread.
 
     python benchmarks/loader.py [--cache 112] [--size 96] [--batch 512] [--device cpu] [--steps 10]
 
-The pictures are noise made on the spot; the text is one of 100 sentences.  Prints one line a measurement.
+The images are random noise; the text is one of 100 captions.  Prints one line a measurement.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from wordsight.text.tokenizer import ClipTokenizer
 
 
 class Noise:
-    """A picture set in memory."""
+    """An image set in memory."""
 
     name = "noise"
 
@@ -39,17 +39,17 @@ class Noise:
         return [np.arange(len(self))]
 
     def pixels(self, rows: RowIds) -> tuple[Pixels, dict[int, Exception]]:
-        """Return the pictures; none fails."""
+        """Return the images; none fails."""
         return self._pixels[rows], {}
 
     def draw(self, row: int, chance: float) -> Caption:
-        """Return one of 100 sentences."""
+        """Return one of 100 captions."""
         text = f"a {'big brown' if chance < 0.5 else 'small'} dog runs over the field number {row % 100}"
         return Caption(text, text)
 
 
 def seconds(work: Callable[[int], object], steps: int, device: str) -> float:
-    """Return the least time of one call: processor time on a CPU, elapsed time on another device."""
+    """Return the least time of one call: CPU time on a CPU, elapsed time on another device."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     times = []
     for step in range(steps + 2):

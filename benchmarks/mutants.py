@@ -3,10 +3,10 @@
     pip install mutmut==3.8.1
     python benchmarks/mutants.py losses evaluate index text data/order weights/checkpoint --sample 300
 
-A copy of the last commit is made in a folder for the time being, mutmut breaks it there, and a table is printed: how
+A copy of the last commit is made in a temporary folder, mutmut breaks it there, and a table is printed: how
 many mutants each room has, how many were tried (all, or a sample drawn with --seed), how many were killed (a test
 failed or ran out of time).  The survivors follow with what was changed in them.  A developer's tool: it takes minutes
-a room, is no part of `scripts/test`, and what it says of a line is a question to its reader, not a verdict.
+a room, is not part of `scripts/test`, and a survivor is a question to its reader, not a verdict.
 """
 
 import argparse

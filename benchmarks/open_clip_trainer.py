@@ -4,10 +4,10 @@
     python benchmarks/open_clip_trainer.py train --work WORK --epochs 2 [-- more options of open_clip_train]
     python benchmarks/open_clip_trainer.py evaluate RECIPE --set data.root=DIR --work WORK --tasks T,... --out FILE
 
-`prepare` writes every picture of the recipe's sources once and a table with a row for each of its captions (a
+`prepare` writes every image of the recipe's sources once and a table with a row for each of its captions (a
 class name becomes "a photo of a NAME."); `train` calls `open_clip_train.main` on it, with the model
-configuration written from the recipe's towers.  A modified ResNet is the same module on both sides; of a
-Vision Transformer width, layers, heads, patch and picture size are the same, but patch stem, class token and
+configuration written from the recipe's towers.  A modified ResNet is the same architecture in both; of a
+Vision Transformer width, layers, heads, patch and image size are the same, but patch stem, class token and
 positions are open_clip's own.  Its text tower has the same shape and its own 49,408-entry vocabulary.  Needs
 open_clip_torch, pandas and a torchvision, in an environment of their own.
 """
@@ -119,14 +119,14 @@ class OpenClipEncoder:
         self.fingerprint = f"open_clip {open_clip.__version__}"
 
     def embed_images(self, items: list[Any]) -> np.ndarray:
-        """Return unit rows (n, D) of encoded pictures."""
+        """Return unit embeddings (n, D) of encoded images."""
         opened = [Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) for item in items]
         with torch.inference_mode():
             rows = self.model.encode_image(torch.stack([self.preprocess(p) for p in opened]), normalize=True)
         return rows.float().numpy()
 
     def embed_texts(self, texts: list[str]) -> np.ndarray:
-        """Return unit rows (n, D)."""
+        """Return unit embeddings (n, D)."""
         with torch.inference_mode():
             return self.model.encode_text(self.tokenizer(list(texts)), normalize=True).float().numpy()
 

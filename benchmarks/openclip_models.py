@@ -1,4 +1,4 @@
-"""open_clip's models with random weights, as a neighbour builds them and as our model folder; shared by benchmarks.
+"""open_clip's models with random weights, as open_clip builds them and as our model folder; shared by benchmarks.
 
     theirs, folder = built("ViT-B-32-quickgelu", Path("somewhere"))
 

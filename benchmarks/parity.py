@@ -1,12 +1,12 @@
-"""Public architectures at their true sizes: neighbours build them with random weights, we read what they save.
+"""Public architectures at their true sizes: other libraries build them with random weights, we read what they save.
 
     python benchmarks/parity.py                                     # every row
     python benchmarks/parity.py ViT-B-32 transformers/siglip --out benchmarks/results
 
-Each row: the neighbour builds and saves the model, `read_any` reads it, pictures go through both preprocessings (ours
-pixel-exact), token ids through both text towers; the largest difference between numbers of unit rows is printed and
-must be at most 1e-5.  Small vocabularies stand in for tokenizers that only a hub has (their rows compare token ids, not
-words).  Needs open_clip_torch, timm, transformers and clip-anytorch.
+Each row: the other library builds and saves the model, `read_any` reads it, images go through both preprocessings (ours
+pixel-exact), token ids through both text towers; the largest difference between numbers of unit embeddings is printed
+and must be at most 1e-5.  Small vocabularies stand in for tokenizers that only a hub has (their rows compare token ids,
+not texts).  Needs open_clip_torch, timm, transformers and clip-anytorch.
 """
 
 import argparse
@@ -48,7 +48,7 @@ Embeddings = np.ndarray
 
 @dataclass
 class Neighbour:
-    """A model that a neighbour built and saved at `path`."""
+    """A model that another library built and saved at `path`."""
 
     distribution: str
     path: Path
@@ -71,7 +71,7 @@ def shake(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def settle(tower: torch.nn.Module, size: int) -> None:
-    """Give batch norms the statistics of some pictures: with others a deep random tower maps all to one point."""
+    """Give batch norms the statistics of some images: with others a deep random tower maps all to one point."""
     norms = [part for part in tower.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.reset_running_stats()
@@ -85,7 +85,7 @@ def settle(tower: torch.nn.Module, size: int) -> None:
 
 
 def vocabulary(size: int) -> str:
-    """Return the JSON of a tokenizer with `size` words."""
+    """Return the JSON of a tokenizer with `size` tokens."""
     special = ["[PAD]", "[UNK]", "[SEP]", "[CLS]"]
     words = {name: number for number, name in enumerate([*special, *(f"w{temporary}" for temporary in range(4, size))])}
     made = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
@@ -189,7 +189,7 @@ def huggingface(name: str, folder: Path) -> Neighbour:
 
 
 def rows(output: Any) -> torch.Tensor:
-    """Return the row of transformers' answer, which is the row itself in older versions."""
+    """Return the embeddings in transformers' output, which is themselves in older versions."""
     result: torch.Tensor = output if isinstance(output, torch.Tensor) else output.pooler_output
     return result
 
@@ -239,7 +239,7 @@ def compare(name: str) -> dict[str, Any]:
 
 
 def some_images() -> list[Image.Image]:
-    """Return pictures of odd sizes and modes."""
+    """Return images of odd sizes and modes."""
     random = np.random.default_rng(0)
     sizes = [(301, 517), (640, 413), (97, 301), (224, 224)][:COUNT]
     made = []
@@ -263,7 +263,7 @@ def some_tokens(spec: Any) -> torch.Tensor:
 
 
 def differ(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """Return the largest difference between numbers of unit rows; rows that are all alike would show nothing."""
+    """Return the largest difference between unit embeddings; equal ones for all inputs would show nothing."""
     theirs = torch.nn.functional.normalize(theirs.float(), dim=-1)
     spread = float((theirs - theirs.mean(dim=0)).abs().max())
     assert spread > 10 * LIMIT, f"the neighbour's rows are all alike ({spread:.1e})"

@@ -4,7 +4,7 @@
 
 For each pair THEIRS=OURS: builds open_clip's model with random weights (gains, biases and batch-norm
 statistics too, and attention made sharp, so that no part is an identity or averages everything), loads its
-state dict into ours, strictly, and prints the largest absolute difference of the unit rows.  Needs
+state dict into ours, strictly, and prints the largest absolute difference of the unit embeddings.  Needs
 open_clip_torch; downloads nothing.
 """
 
@@ -40,7 +40,7 @@ def scramble(model: torch.nn.Module) -> None:
 
 
 def random_tokens(count: int, length: int) -> torch.Tensor:
-    """Return (count, length) token rows with one end token each, at different places of the first half."""
+    """Return (count, length) token rows with one end token each, at different positions in the first half."""
     tokens = torch.zeros(count, length, dtype=torch.int64)
     for row, end in enumerate(torch.randint(4, length // 2, (count,)).tolist()):
         tokens[row, :end] = torch.randint(1, END - 1, (end,))
@@ -49,7 +49,7 @@ def random_tokens(count: int, length: int) -> torch.Tensor:
 
 
 def differences(theirs: Any, ours: TwoTowers, count: int) -> dict[str, float]:
-    """Return the largest absolute differences of the unit rows."""
+    """Return the largest absolute differences of the unit embeddings."""
     size = ours.spec.image.size
     pixels, tokens = torch.randn(count, 3, size, size), random_tokens(count, ours.spec.text.context_length)
     with torch.inference_mode():

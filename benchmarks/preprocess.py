@@ -1,9 +1,9 @@
-"""Pictures/s from JPEG bytes to what a tower sees, beside open_clip's own transform, one core, same run.
+"""Images/s from JPEG bytes to the input of a tower, beside open_clip's own transform, one core, same run.
 
     python benchmarks/preprocess.py                              # drawn pictures of 500 x 375 and 3000 x 2250
     python benchmarks/preprocess.py --pictures FOLDER --out benchmarks/results
 
-Contestants take turns, so that a busy neighbour hits all alike; the clock counts this process's CPU time.  Deviations
+Contestants take turns, so that other load hits all alike; the clock counts this process's CPU time.  Deviations
 are the largest and the mean difference, in levels of 255, from our reference on Pillow.  open_clip and PyTorch take
 part when they are installed.  open_clip gives normalised floats; ours gives bytes, which the engines normalise, and
 stands a second time with `normalise`.
@@ -102,7 +102,7 @@ def torch_ways() -> dict[str, Way]:
 
 
 def measure(ways: dict[str, Way], files: list[bytes], rounds: int) -> list[dict[str, Any]]:
-    """Return one record for each way: pictures/s in the best round, and the deviation from the reference."""
+    """Return one record for each way: images/s in the best round, and the deviation from the reference."""
     references = [transform(decode(data), SPEC) for data in files]
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):

@@ -2,9 +2,9 @@
 
     python benchmarks/requantise.py MODEL                # MODEL/onnx/*.int8.onnx, in place
 
-For a folder whose weights are gone; with weights `wordsight convert MODEL MODEL --to onnx` loses less.  A column whose
+For a folder without weights; with weights `wordsight convert MODEL MODEL --to onnx` loses less.  A column whose
 sums fit stays as it is.  In the others either the sums that do not fit are cut or the column gets a coarser scale,
-whichever changes its weights less.  Printed is the change of the weights of each matrix, as a share of their size.
+whichever changes its weights less.  Printed is the change of the weights of each matrix, as a fraction of their norm.
 """
 
 import sys
@@ -22,7 +22,7 @@ LARGEST = 128  # of two neighbouring weights of one sign: 255 * 128 fits 16 bits
 
 
 def cut(whole: np.ndarray) -> np.ndarray:
-    """Return integers (K, N) with both weights of a pair that does not fit lessened alike."""
+    """Return integers (K, N) with both weights of a pair that does not fit reduced equally."""
     count, width = whole.shape
     pairs = np.pad(whole.astype(int), ((0, count % 2), (0, 0))).reshape(-1, 2, width)
     excess = np.maximum(np.abs(pairs.sum(axis=1)) - LARGEST, 0) * (pairs.prod(axis=1) > 0)

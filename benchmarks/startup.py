@@ -1,8 +1,8 @@
-"""How long a user waits: `wordsight --help`, and a whole search of a ready library, beside Python's own start.
+"""How long a user waits: `wordsight --help`, and a whole search of an indexed library, beside Python's own start.
 
     python benchmarks/startup.py [--model FOLDER] [--pictures 10000] [--rounds 15] [--keep DIR]
 
-Draws small pictures into a temporary folder, indexes them once, then starts each command anew in turn, round after
+Draws small images into a temporary folder, indexes them once, then starts each command anew in turn, round after
 round, and prints the medians.  Goals: help at most twice bare Python plus 50 ms; the search, from process start to
 answer, at most 2.5 times `import numpy, onnxruntime`.
 """
@@ -27,7 +27,7 @@ QUERY = ["red", "shoes", "on", "the", "grass"]
 
 
 def draw(folder: Path, count: int) -> None:
-    """Write `count` pictures of 48 x 48 random blocks in folders of 500."""
+    """Write `count` images of 48 x 48 random blocks in folders of 500."""
     random = np.random.default_rng(0)
     for i in track(range(count), count, unit="picture", desc="drawing"):
         path = folder / f"{i // 500:03d}" / f"{i:05d}.png"
@@ -53,7 +53,7 @@ def commands(target: Path, model: Path) -> dict[str, list[str]]:
 
 
 def measure(timed: dict[str, list[str]], rounds: int) -> dict[str, list[float]]:
-    """Return milliseconds of every start; the first round is thrown away."""
+    """Return milliseconds of every start; the first round is dropped."""
     times: dict[str, list[float]] = {name: [] for name in timed}
     for number in range(rounds + 1):
         for name, command in timed.items():
