@@ -108,7 +108,6 @@ def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Sto
                 cure="go on with the same source and options, or give another --out",
             )
     sweep(out)
-
     return stored
 
 

@@ -200,6 +200,5 @@ def choose_precision(folder: Path, precision: str) -> str:
 
 def convert_command(folder: Path) -> str:
     """Return how the graphs of a folder are made: from its own weights, or from the model that it was exported from."""
-    model = str(folder) if (folder / WEIGHTS).is_file() else "MODEL"
-    source = "" if model != "MODEL" else ", MODEL being what it was exported from"
-    return f"wordsight convert {model} {folder} --to onnx{source} (needs pip install 'wordsight[models]')"
+    model, note = (folder, "") if (folder / WEIGHTS).is_file() else ("MODEL", ", MODEL being what it was exported from")
+    return f"wordsight convert {model} {folder} --to onnx{note} (needs pip install 'wordsight[models]')"

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from wordsight.towers.two import TwoTowers
 
 __all__ = [
-    "MERGES",
     "find_model",
     "load_towers",
     "read_checkpoint",
