@@ -12,10 +12,10 @@ from wordsight.base.files import (
     plain_name,
     read_json,
     sha256_bytes,
-    sha256_file,
     storage_errors,
     write_json,
 )
+from wordsight.base.reading import sha256_file
 
 
 def test_written_whole(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from wordsight.base.errors import ConfigError, NotFound
+from wordsight.base.reading import read_text
 
 T = TypeVar("T")
 # in a field's metadata: a function that returns a `Choice` for each kind of dataclass the field may hold; the first is
@@ -86,9 +87,11 @@ def to_dict(config: Any) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file into nested dicts."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="check the path") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}", cure="mend the line named") from None
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from wordsight.base.errors import FormatError, NotFound, StorageError
+from wordsight.base.reading import read_text
 
 _STORAGE = {
     errno.ENOSPC: "the disk is full",
@@ -200,9 +201,11 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file; missing or malformed files raise `NotFound` or `FormatError`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="check the path") from None
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
     except (ValueError, RecursionError) as error:  # also numbers of too many digits, and lists in lists without end
         raise FormatError(f"{path} is not JSON: {error}", cure="restore or make the file again") from None
 
@@ -219,9 +222,3 @@ def sha256_bytes(*parts: bytes) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file's content."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

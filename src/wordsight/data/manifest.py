@@ -14,7 +14,8 @@ from typing import Any
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, InputError
-from wordsight.base.files import read_json, sha256_file, write_json
+from wordsight.base.files import read_json, write_json
+from wordsight.base.reading import sha256_file
 from wordsight.data.source import START, Position
 
 NAME = "manifest.json"

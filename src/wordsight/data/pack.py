@@ -19,9 +19,10 @@ from typing import Any
 from wordsight import __version__
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError, InputError, UsageError
-from wordsight.base.files import atomic_write, sha256_file, storage_errors, sweep
+from wordsight.base.files import atomic_write, storage_errors, sweep
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
+from wordsight.base.reading import sha256_file
 from wordsight.base.threads import ordered_map
 from wordsight.data.manifest import VERSION, Shard, ShardManifest, read_shard_manifest, write_shard_manifest
 from wordsight.data.source import Position, Reading, Source, readings
