@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,9 +54,30 @@ def test_a_broken_picture_is_listed_and_the_status_is_1(photos, tmp_path, capsys
         (["check", "PHOTOS", "--kind", "table"], "holds no table"),
         (["pack", "PHOTOS", "--out", "x", "--shard-size", "0"], "at least 1"),
         (["pack", "PHOTOS"], "--out"),
-        (["polish", "PHOTOS"], "invalid choice"),
+        (["polish", "PHOTOS"], "pack|check|stats polish; use pack, check, stats"),
     ],
 )
 def test_wrong_calls_end_with_2_and_one_reason(photos, capsys, arguments, words):
     assert main(["data", *(str(photos) if word == "PHOTOS" else word for word in arguments)]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("action", "file"),
+    [
+        (["pack", "--out", "OUT"], "OUT/manifest.json"),
+        (["check"], "CACHE/failures/data-check.txt"),
+        (["stats"], "CACHE/failures/data-stats.txt"),
+    ],
+)
+def test_a_long_list_of_failures_is_cut_and_a_file_has_all(photos, tmp_path, capsys, monkeypatch, action, file):
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    for number in range(25):
+        (photos / f"bad{number:02}.png").write_bytes(b"no picture")
+    arguments = [str(tmp_path / "out") if word == "OUT" else word for word in action]
+    assert main(["data", arguments[0], str(photos), *arguments[1:]]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("failed:", "..."))]
+    path = file.replace("OUT", str(tmp_path / "out")).replace("CACHE", str(tmp_path / "cache"))
+    assert (len(lines), lines[-1]) == (21, f"... and 5 more; all 25 are listed in {path}")
+    content = Path(path).read_text()
+    assert all(f"bad{number:02}.png" in content for number in range(25))

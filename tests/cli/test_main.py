@@ -101,12 +101,12 @@ def test_a_mistake_in_wordsight_keeps_its_traceback(verb: ModuleType) -> None:
     ("argv", "said"),
     [
         (["serach"], "no verb 'serach'; did you mean search?"),
-        (["zzzzz"], "no verb 'zzzzz'; known: demo"),
-        (["--modle", "--help-me"], "no option --modle"),
+        (["zzzzz"], "no verb 'zzzzz'; use demo"),
+        (["--modle", "--help-me"], "no option --modle; did you mean --model?"),
         (["look", "p", "--model"], "--model needs a value"),
         (["look", "p", "-k", "many"], "invalid int value: 'many'"),
         (["look"], "required: place"),
-        (["look", "p", "--kk"], "unrecognized arguments: --kk"),
+        (["look", "p", "--kk"], "no option --kk"),
     ],
 )
 def test_wrong_calls(verb: ModuleType, capsys: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
@@ -114,6 +114,7 @@ def test_wrong_calls(verb: ModuleType, capsys: pytest.CaptureFixture[str], argv:
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+    assert (err.startswith("wordsight: "), err.count("\n")) == (True, 1)
 
 
 def test_no_verb_shows_help_as_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,8 +162,80 @@ def test_full_disk_is_one_line() -> None:
         process = start("print('found')", stdout=full)
         _, err = process.communicate()
     assert process.returncode == 1
-    assert err.startswith("wordsight: the disk is full")
+    assert err.startswith("wordsight: the disk is full: standard output; free room")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "2>/dev/full", ">/dev/full 2>/dev/full"])
+def test_closed_and_full_streams(redirected: str) -> None:
+    """A closed standard output is refused, one that is full fails; standard error stops nothing."""
+    code = "import sys; from wordsight.cli.main import main; sys.exit(main(['--version']))"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = ["sh", "-c", f'"$0" -c "$1" {redirected}', sys.executable, code]
+    run = subprocess.run(command, env=environment, text=True, capture_output=True, stdin=subprocess.PIPE)
+    status = 2 if redirected.startswith(">&-") else 1 if redirected.startswith(">") else 0
+    assert run.returncode == status
+    assert run.stdout == ("" if status else f"wordsight {program.__version__}\n")
+    told = "wordsight: standard output is closed; let it lead to a file, or to /dev/null\n"
+    assert run.stderr == (told if redirected == ">&-" else "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            "PermissionError(13, '', 'here/x')",
+            "Permission denied: here/x; give yourself the right to it, or choose another path; what was finished before "
+            "is kept",
+        ),
+        ("OSError(36, '', b'long')", "File name too long: long; give a shorter path; what was finished before is kept"),
+        ("OSError(40, '', 'a')", "Too many levels of symbolic links: a; check the path and the disk; what was finished "
+        "before is kept"),
+        ("OSError(28, '')", "the disk is full: standard output; free room; what was finished before is kept"),
+        ("MemoryError()", "out of memory; free some, or give fewer inputs; what was finished before is kept"),
+    ],
+)  # fmt: skip
+def test_what_the_system_refuses_is_one_line(verb: ModuleType, capsys, error: str, said: str) -> None:
+    def run(args: Namespace) -> int:
+        print("found before")
+        raise eval(error)
+
+    verb.run = run
+    assert main(["look", "p"]) == 1
+    assert capsys.readouterr() == ("found before\n", f"wordsight: {said}\n")
+
+
+def test_with_a_variable_set_it_keeps_its_traceback(verb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(args: Namespace) -> int:
+        raise PermissionError(13, "", "x")
+
+    verb.run = run
+    monkeypatch.setenv("WORDSIGHT_DEBUG", "1")
+    with pytest.raises(PermissionError):
+        main(["look", "p"])
+
+
+def test_an_error_without_a_number_is_a_mistake_and_keeps_its_traceback(verb: ModuleType) -> None:
+    def run(args: Namespace) -> int:
+        raise OSError("a library's own")
+
+    verb.run = run
+    with pytest.raises(OSError, match="a library's own"):
+        main(["look", "p"])
+
+
+def test_names_are_escaped_on_a_terminal() -> None:
+    import pty
+
+    reading, writing = pty.openpty()
+    code = r"from wordsight.base.terminal import say; say('a\x1b[2J\n.jpg'); print('caf\udce9')"
+    code += "; from wordsight.base.errors import NotFound; raise NotFound('no \\x1b]0;x')"
+    process = start(code, stdout=writing)
+    _, err = process.communicate()
+    os.close(writing)
+    assert os.read(reading, 1000) == b"a\\x1b[2J\\n.jpg\r\ncaf\xe9\r\n"
+    os.close(reading)
+    assert (process.returncode, err) == (2, "wordsight: no \x1b]0;x\n")
 
 
 def test_ctrl_c_is_one_line() -> None:

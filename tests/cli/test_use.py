@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +79,12 @@ def test_search_with_everything(photos, capsys):
     assert say(capsys, "search", "red", "--in", photos, "--min-match", "0.999")[0] == 1
 
 
+@pytest.mark.parametrize("least", ["-1", "-0.5", "-.5", "-1e-1", "-0"])
+def test_the_least_score_may_be_negative(photos, capsys, least):
+    status, out, _ = say(capsys, "search", "red", "--in", photos, "--min-match", least, "--paths-only", "-k", 1)
+    assert (status, out) == (0, f"{photos / 'red.png'}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -87,7 +94,11 @@ def test_search_with_everything(photos, capsys):
         (["search", "red", "--where", "width <"], "letter 8"),
         (["search", "red", "--where", "prize < 1"], "no column prize"),
         (["search", "red", "--min-match", "7"], "cosine"),
-        (["search", "red", "-k", "0"], "k = 0"),
+        (["search", "red", "--min-match", "-1.5"], "--min-match -1.5"),
+        (["search", "red", "--min-match", "nan"], "--min-match nan"),
+        (["search", "red", "--min-match", "-inf"], "--min-match -inf"),
+        (["search", "red", "-k", "0"], "-k 0"),
+        (["search", "red", "-k", "-1"], "-k -1"),
         (["search", "red", "--in", "nowhere"], "nothing at nowhere"),
         (["search", "red", "--in", "empty"], "no pictures in empty"),
         (["index", "nowhere"], "nothing at nowhere"),
@@ -194,6 +205,49 @@ def test_embed_writes_goes_on_and_reports(photos, capsys, tmp_path):
     assert "bad.jpg" in err
     status, _, err = say(capsys, "embed", photos, "--out", tmp_path / "out", "--what", "both", "--part-size", 2)
     assert "2 of 2 parts were there already" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file"),
+    [
+        (["index", "PHOTOS"], "PHOTOS/.wordsight/failures.txt"),
+        (["search", "red", "--in", "PHOTOS"], "PHOTOS/.wordsight/failures.txt"),
+        (["classify", "PHOTOS", "--classes", "red,blue"], "CACHE/failures/classify.txt"),
+        (["embed", "PHOTOS", "--out", "OUT"], "OUT/failures.jsonl"),
+    ],
+)
+def test_a_long_list_of_failures_is_cut_and_a_file_has_all(photos, capsys, tmp_path, monkeypatch, arguments, file):
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "out"), "CACHE": str(tmp_path / "cache")}
+    for number in range(25):
+        (photos / f"bad{number:02}.jpg").write_bytes(b"x")
+    _, _, err = say(capsys, *(places.get(word, word) for word in arguments), "--quiet")
+    lines = err.splitlines()
+    name, _, rest = file.partition("/")
+    path = f"{places[name]}/{rest}"
+    assert (len(lines), lines[-1]) == (21, f"... and 5 more; all 25 are listed in {path}")
+    assert all(line.startswith("failed: ") and "bad" in line for line in lines[:20])
+    content = Path(path).read_text()
+    assert all(f"bad{number:02}.jpg" in content for number in range(25))
+
+
+def test_odd_names_are_escaped_on_a_terminal_and_raw_where_they_are_piped(photos, capsys, monkeypatch):
+    odd = photos / "red\x1b[2J\u202e.png"
+    (photos / "red.png").rename(odd)
+    say(capsys, "index", photos)
+    bare = ("search", "red", "--in", photos, "-k", 1)
+    verbs = (bare, (*bare, "--paths-only"), ("classify", photos, "--classes", "red,blue"))
+    for arguments in verbs:
+        assert str(odd) in say(capsys, *arguments)[1]
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout.isatty", lambda: True)
+            out = say(capsys, *arguments)[1]
+        assert r"red\x1b[2J\u202e.png" in out
+        assert "\x1b" not in out
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout.isatty", lambda: True)
+        assert say(capsys, *bare, "-0")[1] == f"{odd}\0"
+        assert json.loads(say(capsys, *bare, "--json")[1])["path"] == str(odd)
 
 
 def test_models_lists_and_shows(capsys, tmp_path):

@@ -1,8 +1,13 @@
-"""Progress bars and one-line notices, always on standard error."""
+"""Progress bars, one-line notices and errors, always on standard error, escaped where that is a terminal.
+
+Standard error that cannot be written (closed, full, its reader gone) stops no work.
+"""
 
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
+
+from wordsight.base.terminal import drop, shown
 
 T = TypeVar("T")
 _state = {"quiet": False}
@@ -19,15 +24,27 @@ def notice(text: str, *, once: bool = False) -> None:
     if _state["quiet"] or (once and text in _printed):
         return
     _printed.add(text)
-    print(text, file=sys.stderr, flush=True)
+    print_error(text)
+
+
+def print_error(text: str) -> None:
+    """Print one line on standard error, quiet or not: an error, or an input that failed."""
+    if sys.stderr is None:
+        return
+    try:
+        print(shown(text, sys.stderr), file=sys.stderr, flush=True)
+    except OSError:
+        drop(sys.stderr)
 
 
 def bar(total: int | None = None, *, unit: str = "it", desc: str = "") -> Any:
     """Return a tqdm bar (use as a context manager, call `.update(n)`); hidden when quiet or not on a terminal."""
     from tqdm import tqdm
 
-    hidden = _state["quiet"] or not sys.stderr.isatty()
-    return tqdm(total=total, unit=unit, desc=desc, file=sys.stderr, disable=hidden, dynamic_ncols=True)
+    hidden = _state["quiet"] or sys.stderr is None or not sys.stderr.isatty()
+    return tqdm(
+        total=total, unit=unit, desc=shown(desc, sys.stderr), file=sys.stderr, disable=hidden, dynamic_ncols=True
+    )
 
 
 def track(items: Iterable[T], total: int | None = None, *, unit: str = "it", desc: str = "") -> Iterator[T]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.progress import notice, track
+from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
@@ -37,17 +39,17 @@ def run(args: Namespace) -> int:
     images = _find(args.pictures)
     model = load(args.model, engine=args.engine, device=args.device)
     class_embeddings = model.embed_classes(classes, args.templates)
-    failures = 0
+    failures: list[str] = []
     for encoded in track(_encode(model, images), len(images), unit="picture", desc="classifying"):
         if encoded.error is not None or encoded.embedding is None:
-            notice(f"failed: {encoded.error}")
-            failures += 1
+            failures.append(str(encoded.error))
             continue
         shares = model.probabilities(encoded.embedding[None] @ class_embeddings.T)[0]
         best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[: args.top]
         _print(encoded.item, best, as_json=args.json)
     if failures:
-        notice(f"{failures} of {len(images)} pictures failed")
+        list_failures(failures, in_cache("classify"))
+        notice(f"{len(failures)} of {len(images)} pictures failed")
     return 1 if failures else 0
 
 
@@ -110,4 +112,4 @@ def _print(path: Path, best: list[tuple[float, str]], *, as_json: bool) -> None:
         shares = {name: round(share, 6) for share, name in best}
         print(json.dumps({"path": str(path), "probabilities": shares}, ensure_ascii=True))
     else:
-        print(f"{path}  " + "  ".join(f"{name} {share:.3f}" for share, name in best))
+        say(f"{path}  " + "  ".join(f"{name} {share:.3f}" for share, name in best))

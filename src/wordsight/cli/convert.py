@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
+from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
     from wordsight.weights.checkpoint import Checkpoint
@@ -65,10 +66,10 @@ def run(args: Namespace) -> int:
         from wordsight.weights.folder import save_checkpoint
 
         manifest = save_checkpoint(checkpoint, args.target)
-        print(f"wrote {args.target}, fingerprint {manifest.fingerprint}")
+        say(f"wrote {args.target}, fingerprint {manifest.fingerprint}")
     else:
         write_as(checkpoint, args.target, args.to)
-        print(f"wrote {args.target}")
+        say(f"wrote {args.target}")
     return 0
 
 
@@ -90,8 +91,9 @@ def to_onnx(location: "ModelLocation", args: Namespace) -> int:
         export = resolve("wordsight.engines.export:export", extra="models")
         options = {"keep": args.keep} if args.keep else {}
         report = export(source, precisions=args.precision or ["int8"], out=out, **options)
-    print("\n".join(report.lines()))
-    print(f"wrote {args.target / 'onnx'}")
+    for line in report.lines():
+        say(line)
+    say(f"wrote {args.target / 'onnx'}")
     return 0
 
 

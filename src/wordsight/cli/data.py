@@ -2,14 +2,19 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
+from wordsight.base.failures import in_cache, list_failures
+from wordsight.base.terminal import say
 from wordsight.data.kinds import kinds
 
 if TYPE_CHECKING:
+    from wordsight.data.check import CheckReport
     from wordsight.data.source import Source
+    from wordsight.data.stats import Stats
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,15 +59,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pack(source: "Source", args: argparse.Namespace) -> int:
-    from wordsight.base.progress import notice
+    from wordsight.data.manifest import NAME
     from wordsight.data.pack import PackOptions, pack
 
     options = PackOptions(shard_size=args.shard_size, resize=args.resize, quality=args.quality)
     manifest = pack(source, args.out, options)
     size = sum(shard.bytes for shard in manifest.shards) / 1e6
-    print(f"{manifest.count} samples in {len(manifest.shards)} shards, {size:.1f} MB: {args.out}")
-    for failure in manifest.failures:
-        notice(f"failed: {failure}")
+    say(f"{manifest.count} samples in {len(manifest.shards)} shards, {size:.1f} MB: {args.out}")
+    list_failures(manifest.failures, args.out / NAME, written=True)
     return 1 if manifest.failures else 0
 
 
@@ -77,7 +81,7 @@ def _check(source: "Source", args: argparse.Namespace) -> int:
         differing = source.verify()
     report = check(source)
     report.broken[:0] = map(str, differing)
-    print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if args.json else report.text())
+    _print(report, report.broken, args)
     return 1 if report.broken else 0
 
 
@@ -85,5 +89,14 @@ def _stats(source: "Source", args: argparse.Namespace) -> int:
     from wordsight.data.stats import stats
 
     figures = stats(source)
-    print(json.dumps(figures.as_dict(), ensure_ascii=False, indent=2) if args.json else figures.text())
+    _print(figures, figures.failures, args)
     return 1 if figures.failures else 0
+
+
+def _print(report: "CheckReport | Stats", failures: Sequence[str], args: argparse.Namespace) -> None:
+    if args.json:
+        print(json.dumps(report.as_dict(), indent=2))
+        return
+    for line in report.lines():
+        say(line)
+    list_failures(failures, in_cache(f"data-{args.action}"))

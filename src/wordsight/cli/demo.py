@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
 from wordsight.base.progress import notice
+from wordsight.base.terminal import say
 from wordsight.cli.train import add_changes
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def run(args: Namespace) -> int:
     except KeyboardInterrupt:
         _page(notebook)
         raise
-    print(_page(notebook))
+    say(str(_page(notebook)))
     return 0
 
 

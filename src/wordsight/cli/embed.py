@@ -4,7 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
+from wordsight.base.terminal import say
 from wordsight.data.kinds import kinds
 
 if TYPE_CHECKING:
@@ -45,16 +47,13 @@ def run(args: Namespace) -> int:
 
 
 def _tell(report: "BulkReport", out: Path) -> None:
+    from wordsight.embeddings.store import FAILURES
+
     manifest = report.manifest
-    for failure in report.failures:
-        notice(f"failed: {failure['error']}")
+    list_failures([failure["error"] for failure in report.failures], out / FAILURES, written=True)
     if report.resumed_parts:
         notice(f"{report.resumed_parts} of {manifest.parts} parts were there already")
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in manifest.seconds.items())
     notice(f"{report.wall_seconds:.1f} s in this run; in all runs and threads: {stages}")
-    print(
-        f"{manifest.read} read: {manifest.images} pictures, {manifest.texts} texts, "
-        f"{manifest.failures} failed (listed in {out / 'failures.jsonl'})"
-        if manifest.failures
-        else f"{manifest.read} read: {manifest.images} pictures, {manifest.texts} texts"
-    )
+    failed = f", {manifest.failures} failed (listed in {out / FAILURES})" if manifest.failures else ""
+    say(f"{manifest.read} read: {manifest.images} pictures, {manifest.texts} texts{failed}")

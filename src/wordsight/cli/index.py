@@ -4,11 +4,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
+from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
     from wordsight.search.report import SyncReport
+
+FAILURES = "failures.txt"  # in the library's folder: all failures of the last run that had more than a screenful
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,13 +35,13 @@ def run(args: Namespace) -> int:
         if args.failed:
             failures = library.failures()
             for reason in failures.values():
-                print(reason)
+                say(reason)
             return 1 if failures else 0
         if args.rebuild:
             library.forget()
         report = library.sync()
         notice_of(report, library)
-        print(f"{len(library)} pictures in {library.folder}: {summary(report)}")
+        say(f"{len(library)} pictures in {library.folder}: {summary(report)}")
     return 1 if report.failed else 0
 
 
@@ -45,8 +49,7 @@ def notice_of(report: "SyncReport", library: "Library") -> None:
     """Print to standard error what a sync did, with every failure; nothing when it did nothing."""
     if not report:
         return
-    for _, reason in report.failed:
-        notice(f"failed: {reason}")
+    list_failures([reason for _, reason in report.failed], library.folder / FAILURES)
     notice(f"{library.location}: {summary(report)}")
 
 

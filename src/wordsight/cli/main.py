@@ -6,8 +6,8 @@ itself.  The options of `EVERYWHERE` may stand before or after the verb; every `
 `model`, `device`, `engine`, `offline` and `quiet` (which is already obeyed when `run` begins).
 
 Exit status: 0 done; 1 nothing matched, some inputs failed, or storage gave out; 2 the call was wrong; 130 stopped
-by Ctrl-C; 141 the reader of the output went away.  An exception that is not a `WordsightError` is a mistake in
-Wordsight and keeps its traceback (Python's own exit status, 1).
+by Ctrl-C; 141 the reader of the output went away.  An exception that is neither a `WordsightError` nor of the
+operating system is a mistake in Wordsight and keeps its traceback (Python's own exit status, 1).
 """
 
 import errno
@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING
 
 from wordsight import __version__
 from wordsight.base.errors import StorageError, UsageError, WordsightError
-from wordsight.base.progress import set_quiet
+from wordsight.base.progress import print_error, set_quiet
+from wordsight.base.suggest import suggest
+from wordsight.base.terminal import drop
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+DEBUG = "WORDSIGHT_DEBUG"  # set: errors of files and folders keep their tracebacks too
 VERBS = {  # verb: (module, what it does)
     "demo": ("wordsight.cli.demo", "the whole story: learn, measure, classify and search, from nothing"),
     "search": ("wordsight.cli.search", "find pictures by text, by another picture, or by a mixture"),
@@ -67,23 +70,24 @@ class Call:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with `argv` (default: the process's arguments) and return its exit status."""
-    _keep_odd_file_names()
     try:
+        _prepare_streams()
         status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return _say("stopped; what was finished before is kept", 130)
     except BrokenPipeError:
-        _drop_output()
+        drop(sys.stdout)
         return 141
     except WordsightError as error:
         return _say(str(error), error.exit_status)
+    except MemoryError:
+        return _say("out of memory; free some, or give fewer inputs; what was finished before is kept", 1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno is None or os.environ.get(DEBUG):
             raise
-        _drop_output()
-        return _say(f"the disk is full: {error}; free room, what was finished before is kept", StorageError.exit_status)
+        return _say(_storage_problem(error), StorageError.exit_status)
 
 
 def take_apart(argv: Sequence[str]) -> Call:
@@ -123,11 +127,12 @@ def help_text() -> str:
 
 def verb_parser(verb: str) -> "ArgumentParser":
     """Return the parser of one verb, with the global options in it; imports that verb's file."""
-    import argparse
     import importlib
 
+    from wordsight.cli.parser import VerbParser
+
     module = importlib.import_module(VERBS[verb][0])
-    parser = argparse.ArgumentParser(prog=f"wordsight {verb}", description=VERBS[verb][1], allow_abbrev=False)
+    parser = VerbParser(prog=f"wordsight {verb}", description=VERBS[verb][1], allow_abbrev=False)
     module.add_arguments(parser)
     everywhere = parser.add_argument_group("everywhere")
     for option in EVERYWHERE:
@@ -145,11 +150,11 @@ def _run(argv: list[str]) -> int:
     if not call.verb:
         return _without_verb(call.arguments)
     if call.verb not in VERBS:
-        raise UsageError(f"no verb {call.verb!r}", cure=_near(call.verb))
+        raise UsageError(f"no verb {call.verb!r}", cure=suggest(call.verb, VERBS))
     try:
         args = verb_parser(call.verb).parse_args(call.arguments)
-    except SystemExit as exit:  # argparse has printed why: --help is 0, a wrong argument 2
-        return int(exit.code or 0)
+    except SystemExit:  # --help has been printed
+        return 0
     set_quiet(args.quiet)
     if args.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
@@ -171,35 +176,53 @@ def _without_verb(arguments: list[str]) -> int:
     if "--version" in arguments:
         print(f"wordsight {__version__}")
         return 0
-    unknown = [a for a in arguments if a.partition("=")[0] not in {o.name for o in EVERYWHERE}]
+    options = [option.name for option in EVERYWHERE]
+    unknown = [a for a in arguments if a.partition("=")[0] not in options]
     if unknown:
-        raise UsageError(f"no option {unknown[0]}", cure="see wordsight --help")
-    print(help_text(), file=sys.stderr)
+        raise UsageError(f"no option {unknown[0]}", cure=suggest(unknown[0], [*options, "--help", "--version"]))
+    for line in help_text().splitlines():
+        print_error(line)
     return UsageError.exit_status
 
 
-def _near(verb: str) -> str:
-    import difflib
+def _storage_problem(error: OSError) -> str:
+    """Return what a file, a folder or standard output did not allow, with the cure."""
+    what = os.strerror(error.errno or 0)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = "the disk is full"
+    named = "" if error.filename is None else f" {os.fsdecode(error.filename)}"
+    cure = _CURES.get(error.errno or 0, "check the path and the disk")
+    return f"{what}:{named or ' standard output'}; {cure}; what was finished before is kept"
 
-    near = difflib.get_close_matches(verb, VERBS, n=2, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(VERBS)}"
+
+_CURES = {
+    errno.ENOSPC: "free room",
+    errno.EDQUOT: "free room",
+    errno.EACCES: "give yourself the right to it, or choose another path",
+    errno.EPERM: "give yourself the right to it, or choose another path",
+    errno.EROFS: "choose another path",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+}
 
 
 def _say(text: str, status: int) -> int:
-    print(f"wordsight: {text}", file=sys.stderr)
+    print_error(f"wordsight: {text}")
+    try:
+        sys.stdout.flush()  # what was printed before
+    except (OSError, AttributeError):  # there is no standard output
+        drop(sys.stdout)
     return status
 
 
-def _keep_odd_file_names() -> None:
-    """Print file names that are not valid UTF-8 as the bytes they are, instead of failing on them."""
+def _prepare_streams() -> None:
+    """Take the place of closed streams, so that no file opened later does, and let odd file names be printed."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed", cure="let it lead to a file, or to /dev/null")
+    for stream in (sys.stdin, sys.stderr):
+        if stream is None:
+            os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)  # a replaced stream (a notebook's) may lack it
-        if reconfigure is not None:
+        if reconfigure is not None:  # names that are not valid UTF-8 are printed as the bytes they are
             reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "backslashreplace")
-
-
-def _drop_output() -> None:
-    """Point standard output at nothing, so that the interpreter's last flush cannot fail once more."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)

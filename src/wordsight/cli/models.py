@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import MissingExtra, UnknownModel, UsageError
+from wordsight.base.terminal import say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,9 +34,9 @@ def _list(name: str | None) -> int:
 
     for title, wanted in (("in use", name), ("bundled", str(BUNDLED))):
         try:
-            print(f"{title:14}{_line(find_model(wanted))}")
+            say(f"{title:14}{_line(find_model(wanted))}")
         except UnknownModel as error:
-            print(f"{title:14}none: {error.problem}")
+            say(f"{title:14}none: {error.problem}")
     print(f"{'other models':14}give a folder, a file or a name as --model, or set {VARIABLE}")
     print(f"{'architectures':14}{', '.join(catalogue.names())}")
     print(f"{'':14}(shapes to train; they come without weights)")
@@ -67,7 +68,8 @@ def _show(name: str | None) -> int:
     except (UnknownModel, MissingExtra) as error:  # without the hub's client the catalogue is known all the same
         if known is None:
             raise
-        print(f"\n{error.problem}; {error.cure}")
+        print()
+        say(f"{error.problem}; {error.cure}")
         return 0
     _show_folder(folder)
     return 0
@@ -92,19 +94,21 @@ def _show_folder(folder: Path) -> None:
     from wordsight.weights.folder import CARD, read_model_manifest
 
     manifest = read_model_manifest(folder)
-    print(f"{'folder':20}{folder}")
+    say(f"{'folder':20}{folder}")
     for key, value in to_dict(manifest).items():
         if key == "assumed":
             continue
         if key in ("spec", "origin"):
             _show_values("", value)
         else:
-            print(f"{key:20}{_plain(value)}")
+            say(f"{key:20}{_plain(value)}")
     for assumption in manifest.assumed:
-        print(f"{'assumed':20}{assumption}")
+        say(f"{'assumed':20}{assumption}")
     card = folder / CARD
     if card.is_file():
-        print(f"\n{card.read_text(encoding='utf-8').rstrip()}")
+        print()
+        for line in card.read_text(encoding="utf-8").rstrip().splitlines():
+            say(line)
 
 
 def _show_values(prefix: str, values: dict[str, Any]) -> None:
@@ -113,7 +117,7 @@ def _show_values(prefix: str, values: dict[str, Any]) -> None:
         if isinstance(value, dict) and key != "options":
             _show_values(f"{key}.", value)
         elif value not in ("", 0, [], {}) or value is False:
-            print(f"{prefix + key:28}{_plain(value)}")
+            say(f"{prefix + key:28}{_plain(value)}")
 
 
 def _plain(value: Any) -> str:
@@ -133,5 +137,5 @@ def _fetch(name: str) -> int:
             f"no public model {name!r}", cure=f"did you mean {' or '.join(close)}?" if close else "see wordsight models"
         )
     fetch(location, refresh=True)
-    print(_line(find_model(name)))
+    say(_line(find_model(name)))
     return 0

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wordsight.base.optional import resolve
+from wordsight.base.terminal import say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def run(args: Namespace) -> int:
     """Write the page and print its path."""
     first: Path = args.runs[0]
     if len(args.runs) == 1 and not args.out and (first / "demo.json").exists():
-        print(resolve("wordsight.report.demo_page:write_demo_page")(first))
+        say(str(resolve("wordsight.report.demo_page:write_demo_page")(first)))
         return 0
-    print(resolve("wordsight.report.run_page:write_run_page")(args.runs, args.out or first / "report.html"))
+    say(str(resolve("wordsight.report.run_page:write_run_page")(args.runs, args.out or first / "report.html")))
     return 0

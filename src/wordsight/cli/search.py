@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import StorageError, UsageError
 from wordsight.base.progress import notice
+from wordsight.base.terminal import say, shown
 
 if TYPE_CHECKING:
     from wordsight.search.library import Hit, Library
@@ -48,6 +49,8 @@ def run(args: Namespace) -> int:
     """Search; 0 with hits, 1 without."""
     from wordsight.search.query import join_words
 
+    if args.k < 1:
+        raise UsageError(f"-k {args.k}", cure="ask for at least one picture")
     if args.min_match is not None and not -1 <= args.min_match <= 1:
         raise UsageError(f"--min-match {args.min_match}", cure="give a cosine from -1 to 1")
     with _open(args) as library:
@@ -94,7 +97,8 @@ def _print(hits: "list[Hit]", args: Namespace) -> None:
             print(json.dumps(record, ensure_ascii=True))
     elif args.paths_only or args.null:
         for hit in hits:
-            sys.stdout.write(f"{hit.path or hit.key}" + ("\0" if args.null else "\n"))
+            name = str(hit.path or hit.key)
+            sys.stdout.write(f"{name}\0" if args.null else f"{shown(name, sys.stdout)}\n")
     else:
         for hit in hits:
-            print(f"{hit.score:.3f}  {hit.path or hit.key}")
+            say(f"{hit.score:.3f}  {hit.path or hit.key}")

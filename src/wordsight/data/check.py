@@ -1,7 +1,7 @@
 """The audit of a source: what is broken, doubled, tiny, without text, too long, lopsided, stretched.
 
     report = check(open_source("photos"))
-    print(report.text())          # counts and the list;  report.as_dict() for JSON
+    report.broken, report.lines(), report.as_dict()
 
 Every image is decoded once.  Only what cannot be read (`broken`) is a failure; the rest is for the owner to judge.
 """
@@ -63,15 +63,17 @@ class CheckReport:
     def _lists(self) -> dict[str, list[Any]]:
         return {name: getattr(self, name) for name in FINDINGS}
 
-    def text(self, *, most: int = 20) -> str:
-        """Return the report as lines; of each finding at most `most` are listed."""
+    def lines(self, *, most: int = 20) -> list[str]:
+        """Return the report as lines; of each finding at most `most` are listed, of what is broken only the number."""
         lines = [f"{self.source}: {self.pictures} pictures"]
         for name, keys in self._lists().items():
             lines.append(f"{len(keys):8}  {FINDINGS[name]}")
+            if name == "broken":
+                continue
             lines.extend(f"          {_one_line(item)}" for item in keys[:most])
             if len(keys) > most:
                 lines.append(f"          ... and {len(keys) - most} more (--json lists all)")
-        return "\n".join(lines)
+        return lines
 
 
 FINDINGS = {

@@ -1,6 +1,7 @@
 """The figures of a source: how many images of what size, how many captions of what length, which words and classes.
 
-    print(stats(open_source("photos")).text())
+    figures = stats(open_source("photos"))
+    figures.lines(), figures.failures
 
 Images are not decoded: their size is read from the header.
 """
@@ -56,8 +57,8 @@ class Stats:
         """Return plain dicts and lists."""
         return asdict(self)
 
-    def text(self) -> str:
-        """Return the figures as lines."""
+    def lines(self) -> list[str]:
+        """Return the figures as lines; of what failed only the number."""
         pairs = [
             (
                 "pictures",
@@ -76,7 +77,7 @@ class Stats:
             ("columns", ", ".join(self.columns)),
         ]
         lines = [f"{name:12} {value}" for name, value in pairs if value not in (None, "")]
-        return "\n".join([self.source, *lines, *(f"failed: {failure}" for failure in self.failures)])
+        return [self.source, *lines]
 
 
 class _Tally:

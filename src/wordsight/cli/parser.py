@@ -1,0 +1,70 @@
+"""The parser of a verb: argparse, with negative numbers as values and every wrong call as one line with its cure.
+
+argparse takes `-0.5` for an option as soon as any option looks like a number (`-0`).  Here it is a value or an
+argument unless it is spelled exactly like an option, and `-0` is zero behind an option that takes numbers.
+"""
+
+import argparse
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from wordsight.base.errors import UsageError
+from wordsight.base.suggest import suggest
+
+_NEGATIVE = re.compile(r"-(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?|-(inf|infinity|nan)", re.IGNORECASE)
+
+
+class VerbParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that raises `UsageError`; the parsers of actions below a verb are of this class too."""
+
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        """Return the arguments; what is left over raises `UsageError`."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            raise UsageError(f"unexpected argument {rest[0]}", cure=f"see {self.prog} --help")
+        return parsed
+
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """See `ArgumentParser`; an unknown option is refused before anything else, with the near ones."""
+        arguments = list(args or ())
+        self._refuse_unknown(arguments)
+        numeric = {name for action in self._actions if action.type in (int, float) for name in action.option_strings}
+        pairs = itertools.pairwise(["", *arguments])
+        return super().parse_known_args(
+            ["0" if n == "-0" and option in numeric else n for option, n in pairs], namespace
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print below the usage."""
+        raise UsageError(message, cure=f"see {self.prog} --help")
+
+    def _refuse_unknown(self, arguments: Sequence[str]) -> None:
+        known = {name for parser in _parsers(self) for action in parser._actions for name in action.option_strings}
+        for argument in itertools.takewhile(lambda one: one != "--", arguments):
+            name = argument.partition("=")[0] if argument.startswith("--") else argument[:2]
+            if name[:1] != "-" or name == "-" or " " in argument or name in known or _NEGATIVE.fullmatch(argument):
+                continue
+            near = suggest(name, sorted(known)) if name.startswith("--") else ""
+            help_of = f"see {self.prog} --help; an argument that begins with a dash comes after --"
+            raise UsageError(f"no option {argument}", cure=near if near.startswith("did") else help_of)
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        if _NEGATIVE.fullmatch(arg_string) and arg_string not in self._option_string_actions:
+            return None  # a value or an argument
+        return super()._parse_optional(arg_string)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            named = "/".join(action.option_strings) or str(action.metavar or "|".join(action.choices))
+            raise UsageError(f"{named} {value}", cure=suggest(value, action.choices))
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield a parser and those of the actions below it."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _parsers(below)
