@@ -241,6 +241,8 @@ def test_pixels_of_another_size_and_too_long_texts_are_refused(towers):
         ("image", {"size": 48, "patch": 12}, "image.patch = 12 with a conv stem"),
         ("image", {"size": 64}, "preprocess.size = 32 but image.size = 64"),
         ("image", {"drop_path": 1.0}, "drop_path = 1.0"),
+        ("text", {"dropout": -1.0}, "text.dropout = -1.0"),
+        ("text", {"dropout": 1.0}, "text.dropout = 1.0"),
         ("text", {"heads": 0}, "text.heads a value above 0"),
         ("text", {"vocabulary_size": 61}, "tokenizer.vocabulary_size = 60 but text.vocabulary_size = 61"),
         ("tokenizer", {"context_length": 21}, "tokenizer.context_length = 21"),

@@ -144,15 +144,19 @@ def test_the_fingerprint_is_the_documented_one(folder, towers):
     spec = json.loads((folder / "model.json").read_text())["spec"]
     for value in (spec["preprocess"], spec["tokenizer"], MERGES):
         digest.update(line(value))
-    assert read_fingerprint(folder) == digest.hexdigest()[:16]
+    usual = dataclasses.replace(
+        SPEC, image=dataclasses.replace(SPEC.image, heads=2), text=dataclasses.replace(SPEC.text, heads=1)
+    )
+    files = {"merges.txt": MERGES.encode()}
+    assert fingerprint(usual, read_tensors(folder / "weights.safetensors"), files) == digest.hexdigest()[:16]
+    common = digest.copy()
+    common.update(line({"image": {"heads": 4}, "text": {"heads": 2}}))
+    assert read_fingerprint(folder) == common.hexdigest()[:16]
     assert set(spec["preprocess"]) == {"size", "resize", "interpolation", "mean", "std"}  # later fields only if set
     digest.update(line({"image": {}, "text": {"activation": "quick_gelu", "pool": "last"}}))
-    text = dataclasses.replace(SPEC.text, activation="quick_gelu", pool="last")
-    twin = dataclasses.replace(SPEC, text=text)
-    assert (
-        fingerprint(twin, read_tensors(folder / "weights.safetensors"), {"merges.txt": MERGES.encode()})
-        == (digest.hexdigest()[:16])
-    )
+    text = dataclasses.replace(usual.text, activation="quick_gelu", pool="last")
+    twin = dataclasses.replace(usual, text=text)
+    assert fingerprint(twin, read_tensors(folder / "weights.safetensors"), files) == digest.hexdigest()[:16]
     digest.update(line({"tokenizer.json": hashlib.sha256(b"{}").hexdigest()}))
     files = {"merges.txt": MERGES.encode(), "tokenizer.json": b"{}"}
     assert fingerprint(twin, read_tensors(folder / "weights.safetensors"), files) == digest.hexdigest()[:16]

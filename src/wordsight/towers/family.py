@@ -41,6 +41,12 @@ def no_grid(image: ImageTowerSpec) -> Grid | None:
     return None
 
 
+def all_shown(tower: ImageTowerSpec | TextTowerSpec) -> Mapping[str, Any]:
+    """Return nothing: the weights show every field of the first version that embeddings depend on."""
+    del tower
+    return {}
+
+
 def of_size(image: I, size: int) -> I:
     """Return the spec for images of another size."""
     return replace(image, size=size)
@@ -59,7 +65,9 @@ class ImageFamily(Generic[I]):
     `any_shape`: it can read images that keep their shape.  `integers`: int8 is its fastest precision on a
     processor.  `resized` returns the spec for another image size (None: there is no other), `grid` the positions to
     resize then, and `fixed` are parts of the names of weights that belong to one size.  `implied` are values of the
-    flat spec of earlier versions that its towers have and do not state (`wordsight.towers.flat`).
+    flat spec of earlier versions that its towers have and do not state (`wordsight.towers.flat`).  `usual` returns
+    those fields of the first version that change embeddings and that no weight shows, with the values that do not
+    count in the fingerprint.
     """
 
     spec: type[I]
@@ -74,6 +82,7 @@ class ImageFamily(Generic[I]):
     grid: Callable[[I], Grid | None] = no_grid
     fixed: tuple[str, ...] = ()
     implied: Mapping[str, Any] = field(default_factory=dict)
+    usual: Callable[[I], Mapping[str, Any]] = all_shown
 
     @property
     def native(self) -> bool:
@@ -104,9 +113,9 @@ def no_end(text: TextTowerSpec, tokenizer: TokenizerSpec) -> int | None:
 class TextFamily(Generic[T]):
     """A family of text towers.
 
-    `module`, `extra`, `check`, `graph` and `implied` are as in `ImageFamily`; the module turns token ids (B, L) into
-    (B, E).  `at_root`: its weights lie at the root of `TwoTowers`, which computes it.  `shapes` yields what it has
-    of its own there and what lies in modules, apart.
+    `module`, `extra`, `check`, `graph`, `implied` and `usual` are as in `ImageFamily`; the module turns token ids
+    (B, L) into (B, E).  `at_root`: its weights lie at the root of `TwoTowers`, which computes it.  `shapes` yields what
+    it has of its own there and what lies in modules, apart.
 
     `reads_padding`: does an embedding depend on how far the text is filled up?  `needed` returns how many positions
     of each row matter where it does not, `end_token` the id that every row must hold because it is read there.
@@ -126,6 +135,7 @@ class TextFamily(Generic[T]):
     end_token: Callable[[T, TokenizerSpec], int | None] = no_end
     resize: Callable[[dict[str, Any], T, int], None] | None = None
     implied: Mapping[str, Any] = field(default_factory=dict)
+    usual: Callable[[T], Mapping[str, Any]] = all_shown
 
     @property
     def native(self) -> bool:

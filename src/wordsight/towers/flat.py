@@ -1,7 +1,8 @@
 """The flat spec of earlier versions, which had one list of fields for image towers of all kinds, one for text towers.
 
 A field of it that a family does not have may stand in a model.json with the value that the family implies, and
-counts in the fingerprint as it did.  Free of PyTorch.
+counts in the fingerprint as it did.  The number of heads, which no weight shows, counts where it is not the usual one
+of the width: so all published models keep the fingerprint they had before it counted.  Free of PyTorch.
 """
 
 from collections.abc import Mapping
@@ -28,3 +29,19 @@ def implied(flat: Mapping[str, Any], spec: type, **other: Any) -> dict[str, Any]
     """Return the fields of `flat` that `spec` lacks, with the values that it implies: defaults but for `other`."""
     own = {field.name for field in fields(spec)}
     return {name: other.get(name, value) for name, value in flat.items() if name not in own}
+
+
+NARROW = {40: 2, 48: 3, 64: 2, 128: 4}  # heads of towers of few channels, as trained here
+IMAGE_HEADS = {4096: 32, 5120: 40}  # EVA-CLIP 8B and 18B
+TEXT_HEADS = {1152: 16}  # SigLIP's So400m
+HEAD_WIDTH = 64  # channels of a head (Vaswani et al. 2017); large image towers have 16 heads of more (ViT-H, g, G)
+
+
+def image_heads(width: int) -> int:
+    """Return how many heads image transformers of this width usually have."""
+    return {**NARROW, **IMAGE_HEADS}.get(width, max(1, min(width // HEAD_WIDTH, 16)))
+
+
+def text_heads(width: int) -> int:
+    """Return how many heads text transformers of this width usually have."""
+    return {**NARROW, **TEXT_HEADS}.get(width, max(1, width // HEAD_WIDTH))

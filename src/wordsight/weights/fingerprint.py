@@ -36,7 +36,7 @@ FIRST = {
     "preprocess": {"size", "resize", "interpolation", "mean", "std"},
     "tokenizer": {"kind", "vocabulary", "vocabulary_size", "context_length"},
 }
-# of the towers' first fields, the one that changes embeddings and cannot be seen in the weights
+# of all towers' first fields, the one that changes embeddings and cannot be seen in the weights; a family names others
 UNSEEN = "activation"
 
 
@@ -119,17 +119,18 @@ def _unseen(
     flat: Mapping[str, Any],
     first: Collection[str],
 ) -> dict[str, Any]:
-    """Return what a tower's spec says that its weights do not show: later fields, and an activation of its own.
+    """Return what a tower's spec says that its weights do not show: later fields, and what is not its family's usual.
 
     What it implies counts as if it were stated, and defaults are those of the flat spec: so models keep their
     fingerprint.
     """
-    usual = {**to_dict(family.spec()), **flat}
+    hidden = family.usual(tower)
+    usual = {**to_dict(family.spec()), **flat, **hidden}
     values = {name: value for name, value in {**family.implied, **to_dict(tower)}.items() if value is not None}
     return {
         name: value
         for name, value in values.items()
-        if (name not in first or name == UNSEEN) and value != usual.get(name)
+        if (name not in first or name == UNSEEN or name in hidden) and value != usual.get(name)
     }
 
 

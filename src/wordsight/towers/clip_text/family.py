@@ -11,9 +11,9 @@ from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.clip_text.shapes import clip_text_modules, clip_text_roots
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.family import TextFamily, before_padding
-from wordsight.towers.flat import FLAT_TEXT, implied
+from wordsight.towers.flat import FLAT_TEXT, implied, text_heads
 from wordsight.towers.parts.reading import reads_padding
-from wordsight.towers.parts.rules import multiple, same
+from wordsight.towers.parts.rules import multiple, same, share
 
 if TYPE_CHECKING:
     from wordsight.towers.spec import ModelSpec
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def _check(text: ClipTextSpec, model: "ModelSpec") -> None:
     multiple("text.width", text.width, "text.heads", text.heads)
+    share("text.dropout", text.dropout)
     if text.mixer < 0 or (text.mixer and text.mixer % 2 == 0):
         raise ConfigError(f"text.mixer = {text.mixer}", cure="give an odd number, or 0 for none")
     if text.mixer and text.pool == "class":
@@ -80,4 +81,5 @@ CLIP_TEXT = TextFamily(
     end_token=_end_token,
     resize=_resize,
     implied=implied(FLAT_TEXT, ClipTextSpec),
+    usual=lambda text: {"heads": text_heads(text.width)},
 )

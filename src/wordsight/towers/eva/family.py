@@ -1,12 +1,12 @@
 """EVA's vision transformers."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wordsight.towers.eva.shapes import eva_shapes
 from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.family import Grid, ImageFamily
-from wordsight.towers.flat import FLAT_IMAGE, implied
+from wordsight.towers.flat import FLAT_IMAGE, image_heads, implied
 from wordsight.towers.parts.rules import check_blocks, multiple
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ def _resized(image: EvaSpec, size: int) -> EvaSpec:
     return replace(image, size=size, rotary_grid=grid if image.rotary == "eva" else image.rotary_grid)
 
 
+def _usual(image: EvaSpec) -> dict[str, Any]:
+    """Published towers read the class token, and none has layer scales; with those, the patches are averaged."""
+    averaged = "mean" if image.norm == "layer" else "mean_all"
+    return {"heads": image_heads(image.width), "pool": averaged if image.layer_scale else "class"}
+
+
 EVA = ImageFamily(
     spec=EvaSpec,
     check=_check,
@@ -35,4 +41,5 @@ EVA = ImageFamily(
     resized=_resized,
     grid=lambda image: Grid("pos_embed", image.size // image.patch, 1),
     implied=implied(FLAT_IMAGE, EvaSpec, patch_bias=True, pre_norm=False),
+    usual=_usual,
 )

@@ -8,8 +8,13 @@ def check_blocks(size: int, *, patch: int, width: int, heads: int, drop_path: fl
     multiple("image.width", width, "image.heads", heads)
     if patch < 1 or size < patch:
         raise ConfigError(f"image.size = {size} with image.patch = {patch}", cure="give a larger size")
-    if not 0.0 <= drop_path < 1.0:
-        raise ConfigError(f"image.drop_path = {drop_path}", cure="give a share from 0 to below 1")
+    share("image.drop_path", drop_path)
+
+
+def share(name: str, value: float) -> None:
+    """Refuse what is no share of all that leaves something."""
+    if not 0.0 <= value < 1.0:
+        raise ConfigError(f"{name} = {value}", cure="give a share from 0 to below 1")
 
 
 def check_size(size: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from wordsight.base.config import from_dict
 from wordsight.base.errors import ConfigError
-from wordsight.towers.parts.rules import check_size
+from wordsight.towers.parts.rules import check_size, share
 from wordsight.towers.timm.spec import TimmSpec
 
 HEAD_POOLS = ("abs_attn", "rot_attn")  # attention pooling that belongs to the head, not to the trunk
@@ -39,6 +39,7 @@ def timm_options(spec: TimmSpec) -> TimmOptions:
 def check_timm(spec: TimmSpec) -> None:
     """Raise `ConfigError` when the tower cannot be built as it says; whether timm has the trunk, timm knows."""
     check_size(spec.size)
+    share("image.drop_path", spec.drop_path)
     if not spec.trunk:
         raise ConfigError('image.trunk = "" with image.kind = "timm"', cure="name an architecture of timm")
     if ":" in spec.trunk or "/" in spec.trunk:
