@@ -61,6 +61,15 @@ def test_filters_before_ranking(index):
     assert index.search(rows[:1], 5, parse("number > 1000")) == [[]]
 
 
+@pytest.mark.parametrize("word", ["and", "or"])
+def test_conditions_of_thousands_of_parts(index, word):
+    _, rows = fill(index)
+    condition = parse(f" {word} ".join(["number > 9"] * 3000))
+    assert len(index.search(rows[:1], 50, condition)[0]) == 40
+    some = parse(f"number in ({', '.join(map(str, range(-9000, 10)))}) and not (number = 3 {word} number = 3)")
+    assert len(index.search(rows[:1], 50, some)[0]) == 9
+
+
 def test_hits_carry_metadata_without_the_missing(index):
     index.add(["a", "b"], unit(2), [{"x": 1, "t": "ä"}, {"x": None, "y": 2.5, "on": True}])
     hits = {hit.key: hit.meta for hit in index.search(unit(1), 2)[0]}

@@ -19,6 +19,7 @@ from wordsight.index.where import (
     parse,
 )
 
+NO_FUNCTION = "compare a column with a value; contains and like ignore case"
 FORM = "write for example: price < 50 and colour = 'red'"
 
 
@@ -91,40 +92,58 @@ def test_whole_numbers_stay_whole_as_far_as_sqlite_keeps_them(text, kind):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", f"--where: 'the end' where a column should stand at letter 1; {FORM}"),
+        ("", f"where: 'the end' where a column should stand at letter 1; {FORM}"),
         (
             "price",
-            "--where: 'the end' where a comparison (= != < <= > >= in contains like is) should stand at letter 6; "
+            "where: 'the end' where a comparison (= != < <= > >= in contains like is) should stand at letter 6; "
             + FORM,
         ),
         (
             "price 'x'",
-            "--where: \"'x'\" where a comparison (= != < <= > >= in contains like is) should stand at letter 7; "
-            + FORM,
+            "where: \"'x'\" where a comparison (= != < <= > >= in contains like is) should stand at letter 7; " + FORM,
         ),
-        ("price <", f"--where: 'the end' where a value should stand at letter 8; {FORM}"),
-        ("price = and", f"--where: 'and' where a value should stand at letter 9; {FORM}"),
-        ("a = 1 b", f"--where: 'b' where and, or, or the end should stand at letter 7; {FORM}"),
-        ("(a = 1", f"--where: 'the end' where a closing parenthesis should stand at letter 7; {FORM}"),
-        ("a in 5", f"--where: '5' where an opening parenthesis should stand at letter 6; {FORM}"),
-        ("a in (5 6", f"--where: '6' where a comma or a closing parenthesis should stand at letter 9; {FORM}"),
-        ("a is 5", f"--where: '5' where null should stand at letter 6; {FORM}"),
-        ("a not = 5", f"--where: '=' where in, contains or like should stand at letter 7; {FORM}"),
-        ("and = 5", f"--where: 'and' where a column should stand at letter 1; {FORM}"),
-        ("5 = 5", f"--where: '5' where a column should stand at letter 1; {FORM}"),
-        ("a = 'x", "--where: ' is never closed at letter 5; close it, or double a ' that is meant"),
-        ('a = "x', '--where: " is never closed at letter 5; close it, or double a " that is meant'),
-        ("`a = 5", "--where: ` is never closed at letter 1; close it, or double a ` that is meant"),
-        ("[a = 5", "--where: [ is never closed at letter 1; close it, or double a [ that is meant"),
-        ("a  ~~x y", f"--where: '~~x' is not understood at letter 4; {FORM}"),
-        ("a contains 5", "--where: contains needs text, 5 is a number at letter 12; put it in quotes: contains '5'"),
-        ("a like 1.5", "--where: like needs text, 1.5 is a number at letter 8; put it in quotes: like '1.5'"),
+        ("price <", f"where: 'the end' where a value should stand at letter 8; {FORM}"),
+        ("price = and", f"where: 'and' where a value should stand at letter 9; {FORM}"),
+        ("a = 1 b", f"where: 'b' where and, or, or the end should stand at letter 7; {FORM}"),
+        ("(a = 1", f"where: 'the end' where a closing parenthesis should stand at letter 7; {FORM}"),
+        ("a in 5", f"where: '5' where an opening parenthesis should stand at letter 6; {FORM}"),
+        ("a in (5 6", f"where: '6' where a comma or a closing parenthesis should stand at letter 9; {FORM}"),
+        ("a is 5", f"where: '5' where null should stand at letter 6; {FORM}"),
+        ("a not = 5", f"where: '=' where in, contains or like should stand at letter 7; {FORM}"),
+        ("and = 5", f"where: 'and' where a column should stand at letter 1; {FORM}"),
+        ("5 = 5", f"where: '5' where a column should stand at letter 1; {FORM}"),
+        ("a = 'x", "where: ' is never closed at letter 5; close it, or double a ' that is meant"),
+        ('a = "x', 'where: " is never closed at letter 5; close it, or double a " that is meant'),
+        ("`a = 5", "where: ` is never closed at letter 1; close it, or double a ` that is meant"),
+        ("[a = 5", "where: [ is never closed at letter 1; close it, or double a [ that is meant"),
+        ("a  ~~x y", f"where: '~~x' is not understood at letter 4; {FORM}"),
+        ("a contains 5", "where: contains needs text, 5 is a number at letter 12; put it in quotes: contains '5'"),
+        ("a = 1e999", "where: 1e999 is too large a number at letter 5; leave the comparison out: no number is larger"),
+        (
+            "a = dark red",
+            "where: 'red' where and, or, or the end should stand at letter 10; put text of several words in quotes",
+        ),
+        ("lower(a) = 'x'", f"where: no function lower at letter 1; {NO_FUNCTION}"),
+        ("a > date('now')", f"where: no function date at letter 5; {NO_FUNCTION}"),
+        (
+            f"a {'x' * 50} 5",
+            f"where: '{'x' * 40}' where a comparison (= != < <= > >= in contains like is) should stand at letter 3; {FORM}",
+        ),
+        ("a like 1.5", "where: like needs text, 1.5 is a number at letter 8; put it in quotes: like '1.5'"),
     ],
 )
 def test_refusals(text, message):
     with pytest.raises(WhereError) as caught:
         parse(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("expression", ["(" * 20_000 + "a = 1", "not " * 20_000 + "a = 1", "a = " + "9" * 20_000 + "x"])
+def test_what_is_far_too_long_is_one_line(expression):
+    with pytest.raises(WhereError) as caught:
+        parse(expression)
+        check(parse(expression), {"a": Column("a", numbers=True, texts=False)})
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("opened", ["(", "not "])
@@ -153,25 +172,25 @@ KNOWN = "columns: price, colour, Mixed, empty"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pryce = 1", f"--where: no column pryce at letter 1; did you mean price? {KNOWN}"),
-        ("not zzz = 1", f"--where: no column zzz at letter 5; {KNOWN}"),
-        ("MIXED = 1", f"--where: no column MIXED at letter 1; did you mean Mixed? {KNOWN}"),
-        ("PRICE in (1)", f"--where: no column PRICE at letter 1; did you mean price? {KNOWN}"),
-        ("zzz is null", f"--where: no column zzz at letter 1; {KNOWN}"),
+        ("pryce = 1", f"where: no column pryce at letter 1; did you mean price? {KNOWN}"),
+        ("not zzz = 1", f"where: no column zzz at letter 5; {KNOWN}"),
+        ("MIXED = 1", f"where: no column MIXED at letter 1; did you mean Mixed? {KNOWN}"),
+        ("PRICE in (1)", f"where: no column PRICE at letter 1; did you mean price? {KNOWN}"),
+        ("zzz is null", f"where: no column zzz at letter 1; {KNOWN}"),
         (
             "price = cheap",
-            "--where: column price holds numbers, 'cheap' is text at letter 1; "
+            "where: column price holds numbers, 'cheap' is text at letter 1; "
             "compare it with a number, for example price < 10",
         ),
         (
             "price = 1 or price in (5, x)",
-            "--where: column price holds numbers, 'x' is text at letter 14; "
+            "where: column price holds numbers, 'x' is text at letter 14; "
             "compare it with a number, for example price < 10",
         ),
-        ("colour = 5", "--where: column colour holds text, 5 is a number at letter 1; put it in quotes: '5'"),
+        ("colour = 5", "where: column colour holds text, 5 is a number at letter 1; put it in quotes: '5'"),
         (
             "colour in (a, 1.5)",
-            "--where: column colour holds text, 1.5 is a number at letter 1; put it in quotes: '1.5'",
+            "where: column colour holds text, 1.5 is a number at letter 1; put it in quotes: '1.5'",
         ),
     ],
 )
@@ -184,7 +203,7 @@ def test_columns_that_do_not_fit(text, message):
 def test_no_columns_at_all():
     with pytest.raises(WhereError) as caught:
         check(parse("a = 1"), {})
-    assert str(caught.value) == "--where: no column a at letter 1; columns: none"
+    assert str(caught.value) == "where: no column a at letter 1; columns: none"
 
 
 @pytest.mark.parametrize(
@@ -284,3 +303,42 @@ def test_patterns(text, pattern, expected):
 def test_part_of_a_text_whatever_the_case():
     assert holds_text("Dark RED", "k r") and holds_text("STRASSE", "aße")
     assert not holds_text("red", "reds")
+
+
+def test_a_message_lists_some_columns_of_many():
+    columns = {f"c{number}": Column(f"c{number}", numbers=True, texts=False) for number in range(2000)}
+    with pytest.raises(WhereError) as caught:
+        check(parse("zzz = 1"), columns)
+    assert str(caught.value).endswith("columns: " + ", ".join(f"c{n}" for n in range(40)) + ", and 1960 more")
+
+
+def test_too_many_values_are_refused():
+    check(parse(f"price in ({', '.join(['1'] * 10_000)})"), COLUMNS)
+    with pytest.raises(WhereError, match="more than 10,000 values at letter 1; ask for fewer at a time"):
+        check(parse(f"price in ({', '.join(['1'] * 10_001)})"), COLUMNS)
+    with pytest.raises(WhereError, match="more than 10,000 values"):
+        check(parse(" or ".join(["price = 1"] * 10_001)), COLUMNS)
+
+
+def test_like_takes_no_longer_than_text_times_pattern():
+    """Trying every way to share out the text between the parts would not end."""
+    assert not is_like("a" * 5000, "%a" * 60 + "%b")
+    assert is_like("a" * 5000, "%a" * 60 + "%")
+    assert not is_like("ab" * 2000, "%a_a%" * 20 + "x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts", "others"),
+    [
+        ("%ab%b", ["abb", "xabab", "aabbb"], ["ab", "abbx", "ba"]),
+        ("a%a", ["aa", "axa"], ["a", "ab"]),
+        ("%_a_%", ["xax", "xxaxx", "aaa"], ["ax", "xa", "a"]),
+        ("_%_", ["ab", "abc"], ["a", ""]),
+        ("%%", ["", "a\nb"], []),
+        ("", [""], ["a"]),
+        ("a.c", ["A.C"], ["abc"]),
+    ],
+)
+def test_what_fits_a_pattern(pattern, texts, others):
+    assert [is_like(text, pattern) for text in texts] == [True] * len(texts)
+    assert [is_like(text, pattern) for text in others] == [False] * len(others)

@@ -5,7 +5,7 @@ column holds which metadata column.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wordsight.index.values import Stored, restored, stored
@@ -29,14 +29,22 @@ def clause(condition: Condition, columns: Mapping[str, str]) -> Clause:
         return Clause(f"not ({inner.text})", inner.values)
     if isinstance(condition, Both | Either):
         inners = [clause(part, columns) for part in condition.parts]
-        joint = " and " if isinstance(condition, Both) else " or "
-        return Clause(joint.join(f"({i.text})" for i in inners), tuple(v for i in inners for v in i.values))
+        text = _joined([inner.text for inner in inners], "and" if isinstance(condition, Both) else "or")
+        return Clause(text, tuple(value for inner in inners for value in inner.values))
     column = columns[condition.column]
     if isinstance(condition, Missing):
         return Clause(f"{column} is null", ())
     if isinstance(condition, Among):
         return _among(column, condition)
     return _compare(column, condition)
+
+
+def _joined(texts: Sequence[str], word: str) -> str:
+    """Return the parts joined half by half: SQLite refuses expressions that are more than 1,000 deep."""
+    if len(texts) == 1:
+        return texts[0]
+    middle = len(texts) // 2
+    return f"({_joined(texts[:middle], word)}) {word} ({_joined(texts[middle:], word)})"
 
 
 def _compare(column: str, leaf: Compare) -> Clause:

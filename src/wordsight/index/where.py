@@ -13,10 +13,12 @@ A comparison with a missing value is false, so `not price < 50` also keeps entri
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from wordsight.base.errors import UsageError
 from wordsight.base.nouns import Value
@@ -24,7 +26,7 @@ from wordsight.base.nouns import Value
 Literal = str | int | float
 _TOKENS = re.compile(
     r"""\s*(?:
-    (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:-]))
+    (?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:-]))
   | (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
   | (?P<quoted>`[^`]+`|\[[^\]]+\])
   | (?P<sign><=|>=|!=|<>|==|=|<|>|\(|\)|,)
@@ -36,13 +38,15 @@ _TOKENS = re.compile(
 _COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = {"and", "or", "not", "in", "contains", "like", "is", "null", "true", "false"}
 _MOST_DEPTH = 100  # parentheses and nots inside each other: far above use, far below Python's own limit
+_MOST_COLUMNS = 40  # listed in a message
+_MOST_VALUES = 10_000  # compared with in one condition: SQLite takes 32,766
 
 
 class WhereError(UsageError):
     """A condition that cannot be understood; `position` counts letters from 1."""
 
     def __init__(self, problem: str, *, cure: str = "", position: int) -> None:
-        super().__init__(f"--where: {problem} at letter {position}", cure=cure)
+        super().__init__(f"where: {problem} at letter {position}", cure=cure)
         self.position = position
 
 
@@ -130,8 +134,14 @@ def columns_of(condition: Condition) -> Iterator[Compare | Among | Missing]:
 
 
 def check(condition: Condition, columns: Mapping[str, Column]) -> None:
-    """Raise `WhereError` for a column that is not there, or a value of a kind that the column never holds."""
+    """Raise `WhereError` for a column that is not there, a value of a kind that it never holds, or too many values."""
+    count = 0
     for leaf in columns_of(condition):
+        count += len(_values(leaf))
+        if count > _MOST_VALUES:
+            raise WhereError(
+                f"more than {_MOST_VALUES:,} values", cure="ask for fewer at a time", position=leaf.position
+            )
         if leaf.column not in columns:
             raise _unknown_column(leaf, columns)
         for value in _values(leaf):
@@ -162,14 +172,22 @@ def holds_text(text: str, part: str) -> bool:
 
 
 def is_like(text: str, pattern: str) -> bool:
-    """Return whether all of `text` fits a pattern: `%` is any text, `_` one letter, whatever the case."""
+    """Return whether all of `text` fits a pattern: `%` is any text, `_` one letter, whatever the case.
+
+    The time is that of the text's length times the pattern's: no part is tried again once it has fitted.
+    """
     return _pattern(pattern).fullmatch(text.casefold()) is not None
 
 
 @lru_cache(maxsize=64)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    signs = {"%": ".*", "_": "."}
-    return re.compile("".join(signs.get(sign) or re.escape(sign) for sign in pattern.casefold()), re.DOTALL)
+    parts = pattern.casefold().split("%")
+    first, *rest = ("".join("." if sign == "_" else re.escape(sign) for sign in part) for part in parts)
+    if rest:
+        *between, last = rest
+        # What stands between two % is taken where it comes first, which is as good as anywhere later.
+        first += "".join(f"(?>.*?{part})" for part in between if part) + f".*{last}"
+    return re.compile(first, re.DOTALL)
 
 
 def _compare(operator: str, value: Value, wanted: Literal) -> bool:
@@ -218,14 +236,15 @@ def _check_kind(leaf: Compare | Among | Missing, column: Column, value: Literal)
 def _unknown_column(leaf: Compare | Among | Missing, columns: Mapping[str, Column]) -> WhereError:
     near = difflib.get_close_matches(leaf.column, columns, n=3, cutoff=0.5)
     near += [name for name in columns if name.lower() == leaf.column.lower() and name not in near]
-    known = ", ".join(columns) or "none"
+    more = len(columns) - _MOST_COLUMNS
+    known = ", ".join([*islice(columns, _MOST_COLUMNS), *([f"and {more} more"] if more > 0 else [])]) or "none"
     cure = f"did you mean {' or '.join(near)}? columns: {known}" if near else f"columns: {known}"
     return WhereError(f"no column {leaf.column}", cure=cure, position=leaf.position)
 
 
 def _tokens(expression: str) -> Iterator[_Token]:
-    start = 0
-    while start < len(expression.rstrip()):
+    start, end = 0, len(expression.rstrip())
+    while start < end:
         match = _TOKENS.match(expression, start)
         if match is None:
             raise _strange(expression, start)
@@ -245,7 +264,7 @@ def _strange(expression: str, start: int) -> WhereError:
         return WhereError(
             f"{sign} is never closed", cure=f"close it, or double a {sign} that is meant", position=start + 1
         )
-    return WhereError(f"{expression[start:].split()[0]!r} is not understood", cure=_FORM, position=start + 1)
+    return WhereError(f"{expression[start:].split()[0][:40]!r} is not understood", cure=_FORM, position=start + 1)
 
 
 _FORM = "write for example: price < 50 and colour = 'red'"
@@ -262,7 +281,9 @@ class _Parser:
     def whole(self) -> Condition:
         condition = self._either()
         if self._next.kind != "end":
-            raise self._wrong("and, or, or the end")
+            before = self._tokens[self._at - 1]
+            phrase = before.kind in ("word", "bare") and self._next.kind in ("word", "bare", "number")
+            raise self._wrong("and, or, or the end", cure="put text of several words in quotes" if phrase else _FORM)
         return condition
 
     @property
@@ -275,9 +296,16 @@ class _Parser:
             return True
         return False
 
-    def _wrong(self, wanted: str) -> WhereError:
+    def _wrong(self, wanted: str, *, cure: str = _FORM) -> WhereError:
         token = self._next
-        return WhereError(f"{token.text!r} where {wanted} should stand", cure=_FORM, position=token.position)
+        return WhereError(f"{token.text[:40]!r} where {wanted} should stand", cure=cure, position=token.position)
+
+    def _refuse_function(self) -> None:
+        """Raise `WhereError` where a parenthesis follows a name."""
+        name = self._tokens[self._at - 1]
+        if name.kind == "word" and self._next.kind == "sign" and self._next.text == "(":
+            cure = "compare a column with a value; contains and like ignore case"
+            raise WhereError(f"no function {name.text}", cure=cure, position=name.position)
 
     def _either(self) -> Condition:
         parts = [self._both()]
@@ -311,6 +339,7 @@ class _Parser:
         if column.kind not in ("word", "quoted"):
             raise self._wrong("a column")
         self._at += 1
+        self._refuse_function()
         name = column.text[1:-1] if column.kind == "quoted" else column.text
         negated = self._take("not")
         if self._take("in"):
@@ -369,10 +398,15 @@ class _Parser:
         else:
             raise self._wrong("a value")
         self._at += 1
+        self._refuse_function()
         return value
 
 
 def _number(token: _Token) -> int | float:
     if re.fullmatch(r"[+-]?\d{1,18}", token.text):
         return int(token.text)
-    return float(token.text)
+    number = float(token.text)
+    if not math.isfinite(number):
+        cure = "leave the comparison out: no number is larger"
+        raise WhereError(f"{token.text[:40]} is too large a number", cure=cure, position=token.position)
+    return number

@@ -17,6 +17,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError
 from wordsight.base.nouns import Value
+from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Index, Neighbour
 from wordsight.index.lock import LibraryBusy, writing
@@ -136,7 +137,13 @@ class Library:
             raise UsageError(f"k = {k}", cure="ask for at least one hit")
         index = self._reading()
         wanted = max(CANDIDATES * k, LEAST_CANDIDATES) if query.without else k
-        neighbours = index.search(embed_parts(query.parts, self.model)[None], wanted, query.where)[0]
+        embedding = embed_parts(query.parts, self.model)[None]
+        neighbours = index.search(embedding, wanted, query.where)[0]
+        if query.where is not None and not neighbours:
+            from wordsight.search.hints import case_hints
+
+            for hint in case_hints(index, query.where, embedding):
+                notice(f"where: {hint}")
         if query.without:
             neighbours = _weigh(neighbours, query.without, self.model)[:k]
         return [self._hit(one) for one in neighbours if min_match is None or one.score >= min_match]
