@@ -2,6 +2,7 @@
 
 import pytest
 
+from wordsight.index.like import holds_text, is_like
 from wordsight.index.where import (
     Among,
     Both,
@@ -13,8 +14,6 @@ from wordsight.index.where import (
     WhereError,
     check,
     columns_of,
-    holds_text,
-    is_like,
     matches,
     parse,
 )

@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wordsight.index.like import holds_text, is_like
 from wordsight.index.values import Stored, restored, stored
-from wordsight.index.where import Among, Both, Compare, Condition, Either, Literal, Missing, Not, holds_text, is_like
+from wordsight.index.where import Among, Both, Compare, Condition, Either, Literal, Missing, Not
 
 _KIND = {True: "in ('text', 'blob')", False: "in ('integer', 'real')"}  # is the value text?
 

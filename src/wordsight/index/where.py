@@ -17,11 +17,11 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 
 from wordsight.base.errors import UsageError
 from wordsight.base.nouns import Value
+from wordsight.index.like import holds_text, is_like
 
 Literal = str | int | float
 _TOKENS = re.compile(
@@ -164,30 +164,6 @@ def matches(condition: Condition, meta: Mapping[str, Value]) -> bool:
     if isinstance(condition, Among):
         return any(_compare("=", value, one) for one in condition.values)
     return _compare(condition.operator, value, condition.value)
-
-
-def holds_text(text: str, part: str) -> bool:
-    """Return whether `part` is in `text`, whatever the case."""
-    return part.casefold() in text.casefold()
-
-
-def is_like(text: str, pattern: str) -> bool:
-    """Return whether all of `text` fits a pattern: `%` is any text, `_` one letter, whatever the case.
-
-    The time is that of the text's length times the pattern's: no part is tried again once it has fitted.
-    """
-    return _pattern(pattern).fullmatch(text.casefold()) is not None
-
-
-@lru_cache(maxsize=64)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    parts = pattern.casefold().split("%")
-    first, *rest = ("".join("." if sign == "_" else re.escape(sign) for sign in part) for part in parts)
-    if rest:
-        *between, last = rest
-        # What stands between two % is taken where it comes first, which is as good as anywhere later.
-        first += "".join(f"(?>.*?{part})" for part in between if part) + f".*{last}"
-    return re.compile(first, re.DOTALL)
 
 
 def _compare(operator: str, value: Value, wanted: Literal) -> bool:
