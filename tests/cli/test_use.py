@@ -189,6 +189,21 @@ def test_classify_files_folders_and_globs(photos, capsys, tmp_path):
     assert list(records[1]["probabilities"]) == ["blue, navy", "red"]
 
 
+def test_classify_as_json_gives_all_classes_unless_cut(photos, capsys, tmp_path):
+    classes = tmp_path / "classes.txt"
+    classes.write_bytes("\ufeffred\r\n# remark\r\nblue\r\ngreen\r\n".encode())
+    arguments = ("classify", photos / "red.png", "--classes-file", classes)
+    for more, number in (((), 3), (("--top", 2), 2)):
+        record = json.loads(say(capsys, *arguments, "--json", *more)[1])
+        assert len(record["probabilities"]) == number
+        assert set(record["probabilities"]) <= {"red", "blue", "green"}
+        assert next(iter(record["probabilities"])) == "red"
+    assert len(say(capsys, *arguments)[1].split()) == 3  # path, class, probability
+    classes.write_text("# nothing\n")
+    status, _, err = say(capsys, *arguments)
+    assert (status, err) == (2, f"wordsight: {classes} holds no class; write one class a line\n")
+
+
 def test_classify_lists_what_fails_and_goes_on(photos, capsys):
     (photos / "bad.jpg").write_bytes(b"x")
     status, out, err = say(capsys, "classify", photos, "--classes", "red,blue")

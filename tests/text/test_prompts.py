@@ -31,13 +31,13 @@ def test_a_file_of_templates(tmp_path: Path) -> None:
 def test_files_that_are_no_templates_are_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("a photo\n", encoding="utf-8")
-    with pytest.raises(FormatError, match=r"mine\.txt: no slot in 'a photo'"):
+    with pytest.raises(FormatError, match=r"mine\.txt, line 1: no slot in 'a photo'"):
         templates(path)
     path.write_text("# nothing\n", encoding="utf-8")
     with pytest.raises(FormatError, match="no template"):
         templates(path)
-    path.write_bytes(b"\xff\xfe{}")
-    with pytest.raises(FormatError, match="not text"):
+    path.write_bytes(b"{}\n{}\xff")
+    with pytest.raises(FormatError, match="not UTF-8"):
         templates(path)
     with pytest.raises(UsageError, match=r"photos.*did you mean photo"):
         templates("photos")

@@ -127,7 +127,7 @@ def test_templates(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("a {}\na photo\n", encoding="utf-8")
     assert refused(FormatError, lambda: templates(path)) == (
-        f"{path}: no slot in 'a photo'; write {{}} where the class name goes"
+        f"{path}, line 2: no slot in 'a photo'; write {{}} where the class name goes"
     )
     path.write_text("# nothing\n", encoding="utf-8")
     assert refused(FormatError, lambda: templates(path)) == (
@@ -135,14 +135,13 @@ def test_templates(tmp_path: Path) -> None:
     )
     path.write_bytes(b"\xff")
     assert refused(FormatError, lambda: templates(path)) == (
-        f"{path} is not text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte; "
-        "give a text file in UTF-8"
+        f"{path} is not UTF-8: byte 0xff in line 1; save it as UTF-8"
     )
     assert refused(UsageError, lambda: templates("prodct")) == (
-        "no templates named prodct and no such file; did you mean product or photo?"
+        "no templates named prodct and no such file; did you mean product?"
     )
     assert refused(UsageError, lambda: templates("zzz")) == (
-        "no templates named zzz and no such file; give a file or one of clip, none, photo, product"
+        "no templates named zzz and no such file; use clip, none, photo, product, a text file"
     )
     assert refused(UsageError, lambda: clean_class_name(" _, ")) == (
         "the class name ' _, ' is empty; give every class a name"

@@ -1,7 +1,7 @@
 """Reading files that somebody else made: regular files only, within a limit.
 
     data = read_file(path, limit=IMAGE_LIMIT)      # bytes
-    text = read_text(path)                         # UTF-8, a byte order mark left out
+    text = read_text(path)                         # UTF-8, or UTF-16 with its mark; a byte order mark is left out
     with open_regular(path) as handle: ...         # for what is read in parts
 
 A named pipe without a writer blocks whoever opens it, and a device may never end: neither is opened, whatever its
@@ -9,6 +9,7 @@ name.  What cannot be read is an `OSError` as from `open`, whose `strerror` says
 errors of the file system into their own need nothing further.
 """
 
+import codecs
 import errno
 import hashlib
 import io
@@ -115,4 +116,6 @@ def _read(handle: BinaryIO, path: str | os.PathLike[str], limit: int) -> bytes:
 
 
 def _as_text(data: bytes, encoding: str) -> str:
+    if encoding == "utf-8-sig" and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
     return io.TextIOWrapper(io.BytesIO(data), encoding=encoding).read()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.progress import notice, track
 from wordsight.base.terminal import say
@@ -22,10 +22,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     classes = parser.add_mutually_exclusive_group(required=True)
     classes.add_argument("--classes", metavar="A,B,…", help='class names, for example "cat,dog"')
     classes.add_argument(
-        "--classes-file", type=Path, metavar="FILE", help="one class a line; synonyms on a line, separated by commas"
+        "--classes-file",
+        type=Path,
+        metavar="FILE",
+        help="one class a line, synonyms with commas between; lines that begin with # are left out",
     )
     parser.add_argument("--templates", metavar="NAME|FILE", help="none, photo (default), clip, product, or a text file")
-    parser.add_argument("--top", type=int, default=1, metavar="N", help="how many classes of each picture (default: 1)")
+    parser.add_argument(
+        "--top", type=int, metavar="N", help="how many classes of each picture (default: 1, with --json all)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line: path and probabilities")
 
 
@@ -33,9 +38,10 @@ def run(args: Namespace) -> int:
     """Classify; 1 when images failed."""
     from wordsight.embeddings.model import load
 
-    if args.top < 1:
+    if args.top is not None and args.top < 1:
         raise UsageError(f"--top {args.top}", cure="ask for at least one class")
     classes = _classes(args)
+    most = args.top or (len(classes) if args.json else 1)
     images = _find(args.pictures)
     model = load(args.model, engine=args.engine, device=args.device)
     class_embeddings = model.embed_classes(classes, args.templates)
@@ -45,7 +51,7 @@ def run(args: Namespace) -> int:
             failures.append(str(encoded.error))
             continue
         shares = model.probabilities(encoded.embedding[None] @ class_embeddings.T)[0]
-        best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[: args.top]
+        best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[:most]
         _print(encoded.item, best, as_json=args.json)
     if failures:
         list_failures(failures, in_cache("classify"))
@@ -57,14 +63,12 @@ def _classes(args: Namespace) -> list[str]:
     if args.classes is not None:
         names = [name.strip() for name in args.classes.split(",")]
     else:
-        try:
-            lines = args.classes_file.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise NotFound(f"{args.classes_file} cannot be read: {error.strerror}", cure="check the path") from None
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{args.classes_file} is not text: {error}", cure="save it as UTF-8") from None
-        names = [line.strip() for line in lines if line.strip()]
-    if not names or not all(names):
+        from wordsight.text.lines import listed_lines
+
+        names = [line for _, line in listed_lines(args.classes_file)]
+        if not names:
+            raise FormatError(f"{args.classes_file} holds no class", cure="write one class a line")
+    if not all(names):
         raise UsageError("an empty class name", cure="give names with commas between, for example --classes cat,dog")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

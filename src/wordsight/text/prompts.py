@@ -8,12 +8,14 @@ Named lists are text files in `templates/`, one template a line, `{}` or `{c}` w
 remark.  Does not know towers: averaging over prompts happens where the embeddings are.
 """
 
-import difflib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.suggest import suggest
+from wordsight.text.lines import listed_lines
 
 _SLOT = re.compile(r"\{c?\}")
 
@@ -27,18 +29,20 @@ def template_names() -> list[str]:
 def templates(name_or_file: str | Path) -> list[str]:
     """Return the templates of a named list ("none", "photo", "clip", "product") or of a text file."""
     names = template_names()
-    if str(name_or_file) in names:
-        text = (Path(__file__).parent / "templates" / f"{name_or_file}.txt").read_text("utf-8")
-        return _parse(text, str(name_or_file))
     path = Path(name_or_file)
-    if not path.is_file():
-        near = difflib.get_close_matches(str(name_or_file), names, n=2, cutoff=0.5)
-        cure = f"did you mean {' or '.join(near)}?" if near else f"give a file or one of {', '.join(names)}"
+    if str(name_or_file) in names:
+        path = Path(__file__).parent / "templates" / f"{name_or_file}.txt"
+    elif not os.path.exists(path):  # False for names that no file can have
+        cure = suggest(str(name_or_file), [*names, "a text file"])
         raise UsageError(f"no templates named {name_or_file} and no such file", cure=cure)
-    try:
-        return _parse(path.read_text("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is not text: {error}", cure="give a text file in UTF-8") from None
+    lines = listed_lines(path)
+    for number, line in lines:
+        if not _SLOT.search(line):
+            problem = f"{path}, line {number}: no slot in {line!r}"
+            raise FormatError(problem, cure="write {} where the class name goes")
+    if not lines:
+        raise FormatError(f"{path} holds no template", cure="write one template a line, {} where the class name goes")
+    return [line for _, line in lines]
 
 
 def class_prompts(class_name: str, templates: Sequence[str]) -> list[str]:
@@ -60,14 +64,3 @@ def clean_class_name(name: str) -> list[str]:
     if not names:
         raise UsageError(f"the class name {name!r} is empty", cure="give every class a name")
     return names
-
-
-def _parse(text: str, where: str) -> list[str]:
-    lines = [line.strip() for line in text.splitlines()]
-    kept = [line for line in lines if line and not line.startswith("#")]
-    for line in kept:
-        if not _SLOT.search(line):
-            raise FormatError(f"{where}: no slot in {line!r}", cure="write {} where the class name goes")
-    if not kept:
-        raise FormatError(f"{where} holds no template", cure="write one template a line, {} where the class name goes")
-    return kept
