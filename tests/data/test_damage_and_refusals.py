@@ -1,6 +1,5 @@
 """Where a walk stands after damage, what files are called, and what is refused, in full."""
 
-import csv
 import io
 import json
 import tarfile
@@ -41,9 +40,9 @@ def test_a_shard_that_is_none_is_passed_as_a_whole(tmp_path, write_shard, junk):
 
 @pytest.mark.parametrize("junk", [0, 1, 2])
 def test_a_table_that_is_none_is_passed_as_a_whole(tmp_path, encoded_image, junk):
-    (tmp_path / "0.png").write_bytes(encoded_image(0))
     for part in range(3):
-        pq.write_table(pa.Table.from_pylist([{"image": "0.png", "id": f"{part}"}]), tmp_path / f"{part}.parquet")
+        (tmp_path / f"{part}.png").write_bytes(encoded_image(part))
+        pq.write_table(pa.Table.from_pylist([{"image": f"{part}.png", "id": f"{part}"}]), tmp_path / f"{part}.parquet")
     (tmp_path / f"{junk}.parquet").write_bytes(b"PAR1 junk")
     source = open_source(tmp_path)
     samples, failures, end = walked(source)
@@ -73,16 +72,27 @@ def test_rows_behind_a_position_in_a_damaged_group_are_counted_from_there(tmp_pa
 
 def test_rows_that_cannot_be_read_are_numbered(tmp_path, encoded_image):
     (tmp_path / "0.png").write_bytes(encoded_image(0))
-    limit = csv.field_size_limit()
-    rows = ["image,caption", "0.png,one", f"0.png,{'x' * (limit + 1)}", "0.png", "0.png,two", "lost.png,x", ",x"]
+    rows = [
+        "image,caption",
+        "0.png,one",
+        f"0.png,{'x' * (2**24)}",
+        "",
+        "0.png",
+        "0.png,two,or,more",
+        "lost.png,x",
+        ",x",
+    ]
     path = tmp_path / "t.csv"
     path.write_text("\n".join(rows))
     _, failures, _ = walked(open_source(path))
     assert failures == [
-        f"{path}: row 2: field larger than field limit ({limit}); mend the row",
-        f"{path}: row 3 has 1 fields, the header 2; mend the row",
-        f"{path}: row 5: no file {tmp_path / 'lost.png'}; paths are relative to the table",
-        f"{path}: row 6: no picture; the image column has to hold a path or the encoded bytes",
+        f"{path}: line 3 is longer than {2**24} letters; mend the row",
+        f"{path}: line 5 has 1 fields, the header 2; "
+        "mend the row; a text that holds a comma has to stand in double quotes",
+        f"{path}: line 6 has 4 fields, the header 2; "
+        "mend the row; a text that holds a comma has to stand in double quotes",
+        f"{path}: line 7: no file {tmp_path / 'lost.png'}; paths are relative to the table",
+        f"{path}: line 8: no picture; the image column has to hold a path or the encoded bytes",
     ]
     assert walked(open_source(path), Position(0, 2))[1] == failures[1:]
 
@@ -92,19 +102,19 @@ def test_lines_that_are_no_rows_are_numbered(tmp_path, encoded_image):
     path = tmp_path / "t.jsonl"
     path.write_text('{"image": "0.png"}\n\n[1]\n{broken\n{"caption": "x"}\n')
     _, failures, _ = walked(open_source(path))
-    assert failures[0] == f"{path}: row 2 is no object; write one object a line"
-    assert failures[1].startswith(f"{path}: row 3 is not JSON: ") and failures[1].endswith("; mend the line")
-    assert failures[2].startswith(f"{path}: row 4 has no image column; there are: caption")
+    assert failures[0] == f"{path}: line 3 is no object; write one object a line"
+    assert failures[1].startswith(f"{path}: line 4 is not JSON: ") and failures[1].endswith("; mend the line")
+    assert failures[2].startswith(f"{path}: line 5 has no image column; there are: caption")
     assert walked(open_source(path), Position(0, 2))[1] == failures[1:]
 
 
 def test_a_cell_that_is_no_utf8_is_named_and_high_letters_are_none(tmp_path, encoded_image):
     (tmp_path / "0.png").write_bytes(encoded_image(0))
     path = tmp_path / "t.csv"
-    path.write_bytes("image,caption\n0.png,日本 😀 ÿ\n".encode() + b"0.png,\xe9\n")
+    path.write_bytes("image,caption\n0.png,日本 😀 ÿ \ufffd\n".encode() + b"0.png,\xe9\n")
     samples, failures, _ = walked(open_source(path))
     assert len(samples) == 1
-    assert failures == [f"{path}: row 2 is not UTF-8; save the table as UTF-8"]
+    assert failures == [f"{path}: line 3 is not UTF-8; save the table as UTF-8"]
 
 
 @pytest.mark.parametrize("kind", ["table", "shards"])
@@ -146,7 +156,8 @@ def test_a_missing_image_column(names, cure):
     with pytest.raises(FormatError) as caught:
         fields.choose(names, Columns(), where="here", need_image=True)
     assert str(caught.value) == (
-        f"here has no image column; {cure}name it with --image (or columns=Columns(image=...))"
+        f"here has no image column; {cure}"
+        "name it as image (--image COLUMN, image= in a task or recipe, Columns(image=...) in Python)"
     )
     assert fields.choose(names, Columns(), where="here", need_image=False) == {}
 
@@ -252,7 +263,7 @@ def test_a_cache_of_nothing_says_what_failed_first(tmp_path):
     with pytest.raises(FormatError) as caught:
         build_cache(open_source(tmp_path / "t.jsonl"), size=8, folder=tmp_path / "cache")
     assert str(caught.value) == (
-        f"no picture of t.jsonl could be read: {tmp_path / 't.jsonl'}: row 1: no file {tmp_path / 'lost.png'}; "
+        f"no picture of t.jsonl could be read: {tmp_path / 't.jsonl'}: line 1: no file {tmp_path / 'lost.png'}; "
         "paths are relative to the table; check the source with 'wordsight data check'"
     )
     (tmp_path / "e.jsonl").write_text("")

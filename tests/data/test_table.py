@@ -62,7 +62,7 @@ def test_broken_rows_are_numbered_and_passed_over(folder):
     walk = open_source(folder / "t.csv").samples()
     assert [sample.texts for sample in walk] == [("a dog",), ("a hen",)]
     texts = [str(failure) for failure in walk.failures]
-    assert ["row 2" in texts[0], "gone.png" in texts[1], "UTF-8" in texts[2], "no picture" in texts[3]] == [True] * 4
+    assert ["line 3" in texts[0], "gone.png" in texts[1], "UTF-8" in texts[2], "no picture" in texts[3]] == [True] * 4
 
 
 def test_lines_that_are_no_objects(folder):

@@ -5,36 +5,59 @@ Knows no file format: it is handed names and plain values.
 
 import difflib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.nouns import Value
 from wordsight.data.source import Columns
+from wordsight.data.text_lines import is_text
+from wordsight.images.files import is_image_name
 
 KNOWN = {
-    "image": ("image", "path", "file", "filepath", "file_name", "filename", "image_path"),
-    "captions": ("captions", "caption", "text", "texts", "title"),
+    "image": ("image", "path", "file", "filepath", "file_name", "filename", "image_path", "image_name"),
+    "captions": ("captions", "caption", "text", "texts", "title", "comment"),
     "label": ("class", "label"),
     "key": ("key", "id", "uid"),
 }
 
+HOW_TO_NAME = "--image COLUMN, image= in a task or recipe, Columns(image=...) in Python"
+_SHOWN = 200  # letters of a value that a message holds
+_LARGEST = 2**63 - 1  # of the integers that stores keep
+
 
 def choose(names: Sequence[str], columns: Columns, *, where: str, need_image: bool) -> dict[str, str]:
-    """Return role -> column name for the roles that are there; a named column that is not, or no image, is an error."""
+    """Return role -> column name for the roles that are there; a named column that is not, or no image, is an error.
+
+    A known name is found in capitals too, where there is none in lower case.
+    """
     chosen = {}
     for role, known in KNOWN.items():
         wanted = getattr(columns, role)
         if wanted is not None and wanted not in names:
             near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
-            cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
+            cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {shortened(', '.join(names))}"
             raise FormatError(f"{where} has no column {wanted}", cure=cure)
-        column = wanted or next((name for name in known if name in names), None)
+        column = wanted or _known(names, known)
         if column:
             chosen[role] = column
     if need_image and "image" not in chosen:
+        if any(map(is_image_name, names)):
+            raise FormatError(
+                f"{where} has no header: its first line is {shortened(', '.join(names))}",
+                cure="put a line with the names of the columns above it, for example image,caption",
+            )
         raise FormatError(f"{where} has no image column", cure=_image_cure(names))
     return chosen
+
+
+def _known(names: Sequence[str], known: Sequence[str]) -> str | None:
+    exact = next((name for name in known if name in names), None)
+    if exact is not None:
+        return exact
+    lower = {name.lower(): name for name in reversed(names)}
+    return next((lower[name] for name in known if name in lower), None)
 
 
 def _image_cure(names: Sequence[str]) -> str:
@@ -43,17 +66,22 @@ def _image_cure(names: Sequence[str]) -> str:
         name for name in names if any(word in name.lower() for word in ("image", "img", "file", "pic", "photo"))
     ]
     hint = f"; perhaps {' or '.join(near)}" if near else ""
-    return f"there are: {', '.join(names)}{hint}; name it with --image (or columns=Columns(image=...))"
+    return f"there are: {shortened(', '.join(names))}{hint}; name it as image ({HOW_TO_NAME})"
+
+
+def shortened(text: str) -> str:
+    """Return a value for a message: cut where it is longer than anybody reads."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def captions(value: Any, *, where: str) -> tuple[str, ...]:
-    """Read captions from a list, a JSON list as text, or one text; empty ones are left out."""
-    if value is None:
+    """Read captions from a list, a JSON list as text, or one text; empty and missing ones are left out."""
+    if is_missing(value):
         return ()
     if isinstance(value, str):
         return _from_text(value)
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return tuple(item for item in value if item.strip())
+    if isinstance(value, list | tuple) and all(isinstance(item, str) or is_missing(item) for item in value):
+        return tuple(item for item in value if isinstance(item, str) and item.strip())
     raise InputError(f"{where}: captions are {type(value).__name__}", cure="give a text or a list of texts")
 
 
@@ -61,9 +89,9 @@ def _from_text(text: str) -> tuple[str, ...]:
     if text.lstrip().startswith("["):
         try:
             listed = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return (text,)
-        if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
+        if isinstance(listed, list) and all(isinstance(item, str) and is_text(item) for item in listed):
             return tuple(item for item in listed if item.strip())
     return (text,) if text.strip() else ()
 
@@ -73,13 +101,42 @@ def lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for none: null, or not a number, which is how data frames write null."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def label(values: Mapping[str, Any], chosen: Mapping[str, str]) -> str | None:
     """Return the class name, or None; a number counts as a name when nothing better is there."""
-    value = values.get(chosen["label"]) if "label" in chosen else None
-    return str(value) if value not in (None, "") else None
+    return name(values.get(chosen["label"])) if "label" in chosen else None
+
+
+def name(value: Any) -> str | None:
+    """Return a plain value as a name (7.0 is 7, as data frames write it); None where it is none."""
+    if is_missing(value) or value == "" or not isinstance(value, str | int | float):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def meta(values: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Value]:
     """Return the plain values of the columns that play no role; lists and groups are left out."""
     used = set(chosen.values())
-    return {k: v for k, v in values.items() if k not in used and (v is None or isinstance(v, str | int | float | bool))}
+    return {k: plain(v) for k, v in values.items() if k not in used and (v is None or isinstance(v, _PLAIN))}
+
+
+_PLAIN = (str, int, float, bool)
+
+
+def plain(value: Value) -> Value:
+    """Return a value as any store keeps it: what is no finite number is missing, integers beyond 64 bits are floats.
+
+    Integers beyond floats too stay what they are when written: text.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        try:
+            return float(value)
+        except OverflowError:
+            return str(value)
+    return value

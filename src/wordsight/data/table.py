@@ -1,28 +1,86 @@
-"""Tables as a source: csv, tsv, jsonl and parquet, one row an image.
+"""Tables as a source: csv, tsv, jsonl and parquet.  One row an image, or one row a caption: rows of one image are one.
 
 The image column holds a path (relative to the table's folder) or, in parquet, the encoded bytes; a group
 `{"bytes": ..., "path": ...}` is read too.  Captions may be a list, a JSON list as text, or one text.  Further plain
 columns become metadata.
+
+Rows that name the same file are one sample, given where the first of them stands: it has the captions of all, in order,
+and the metadata of the first.  Rows that hold bytes are of one image when the bytes are equal *and* their path, or
+where they have none their key, says so.  A row with another class than those before it is a failed row.
 Parquet needs the package pyarrow; the other forms need nothing.
 """
 
-import csv
-import json
+import contextlib
+import os
+import unicodedata
+from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
-from wordsight.base.optional import require
 from wordsight.data import fields
 from wordsight.data.folder import stamp
+from wordsight.data.json_lines import JsonLines
+from wordsight.data.parquet import ParquetTable
+from wordsight.data.same_image import NO_NAME, SharedRows, Stated, repeated
 from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
+from wordsight.data.text_table import TextTable
 
 Row = Mapping[str, Any] | InputError
-_PARQUET_ROWS = 256  # rows decoded at once: with images of 100 kB about 25 MB
+
+
+class TableFile(Protocol):
+    """One table.  `names` are its columns, None where each row has its own; `unit` is what its rows are numbered by."""
+
+    unit: str
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Return the columns."""
+
+    def rows(self, first: int = 0, *, binary: bool = True) -> Iterator[tuple[int, Row]]:
+        """Yield number (from 1) and row from the row with index `first` on; bytes may be left out unless `binary`."""
+
+
+_PARQUET = ".parquet"
+_WAY = "rows of one image are one"  # of reading; another one is another fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A row that can be read: where it stands, its values, and which column plays which role."""
+
+    path: Path
+    index: int
+    where: str
+    values: Mapping[str, Any]
+    chosen: Mapping[str, str]
+
+    def get(self, role: str) -> Any:
+        return self.values.get(self.chosen.get(role, ""))
+
+    def captions(self) -> tuple[str, ...]:
+        return fields.captions(self.get("captions"), where=self.where)
+
+    def label(self) -> str | None:
+        return fields.label(self.values, self.chosen)
+
+    def sample(self) -> Sample:
+        """Return the sample of this row alone; raises `InputError` when its image is missing or a value wrong."""
+        value = self.get("image")
+        key = fields.name(self.get("key")) or (value if isinstance(value, str) else None)
+        return Sample(
+            key=f"{self.path.stem}:{self.index:08d}" if key is None else key,
+            image=_image(value, self.path.parent, self.where),
+            texts=self.captions(),
+            label=self.label(),
+            meta=fields.meta(self.values, self.chosen),
+        )
 
 
 class TableSource:
@@ -32,6 +90,8 @@ class TableSource:
         self.name = files.name
         self.paths = files.paths
         self._columns = columns
+        self._starts: list[int] = []  # number of the first row of each table, once they are counted
+        self._shared: SharedRows | None = None
 
     def samples(self, start: Position = START) -> Walk:
         """Walk over the rows from `start` on."""
@@ -40,50 +100,101 @@ class TableSource:
 
     def _check_columns(self) -> None:
         for path in self.paths:
-            if not path.exists() or path.suffix.lower() == ".jsonl":  # in jsonl each line has its own keys
-                continue
-            try:
-                names = _header(path)
-            except (InputError, OSError):
-                continue  # walking over the source reports it
-            fields.choose(names, self._columns, where=str(path), need_image=True)
+            with contextlib.suppress(InputError, OSError):  # walking over the source reports it
+                names = self._open(path).names
+                if names is not None:
+                    fields.choose(names, self._columns, where=str(path), need_image=True)
+
+    def _open(self, path: Path) -> TableFile:
+        if not path.exists():
+            raise InputError(f"no table {path}", cure="check the path")
+        if path.suffix.lower() == _PARQUET:
+            return ParquetTable(path)
+        if path.suffix.lower() == ".jsonl":
+            return JsonLines(path)
+        asked = (self._columns.image, self._columns.captions, self._columns.label, self._columns.key)
+        return TextTable(path, [name for name in asked if name])
 
     def _steps(self, start: Position) -> Iterator[Step]:
+        self._find_shared()
         for part in range(start.part, len(self.paths)):
             path = self.paths[part]
-            first = start.entry if part == start.part else 0
             try:
-                for entry, row in enumerate(_rows(path, first), start=first):
-                    yield self._sample(row, path, entry), Position(part, entry + 1)
+                for index, met in self._entries(path, start.entry if part == start.part else 0):
+                    sample = self._sample(met, self._starts[part] + index) if isinstance(met, _Entry) else met
+                    if sample is not None:
+                        yield sample, Position(part, index + 1)
             except InputError as error:
                 yield error, Position(part + 1, 0)
             except OSError as error:
-                yield (
-                    InputError(f"{path} cannot be read: {error.strerror}", cure="check the file"),
-                    Position(part + 1, 0),
-                )
+                problem = InputError(f"{path} cannot be read: {error.strerror}", cure="check the file")
+                yield problem, Position(part + 1, 0)
 
-    def _sample(self, row: Row, path: Path, entry: int) -> Sample | InputError:
-        if isinstance(row, InputError):
-            return row
-        where = f"{path}: row {entry + 1}"
+    def _entries(self, path: Path, first: int = 0, *, binary: bool = True) -> Iterator[tuple[int, _Entry | InputError]]:
+        """Yield index and row of each row of a table."""
+        table = self._open(path)
+        chosen = None
+        for index, (number, row) in enumerate(table.rows(first, binary=binary), start=first):
+            if isinstance(row, InputError):
+                yield index, row
+                continue
+            where = f"{path}: {table.unit} {number}"
+            try:
+                if chosen is None or table.names is None:
+                    known = list(row) if table.names is None else table.names
+                    chosen = fields.choose(known, self._columns, where=where, need_image=True)
+            except FormatError as error:  # a line of jsonl without an image
+                yield index, InputError(error.problem, cure=error.cure)
+                continue
+            yield index, _Entry(path, index, where, row, chosen)
+
+    def _find_shared(self) -> None:
+        """Find the rows of images that have several; the tables are read once for it, twice where there are some."""
+        if self._starts:
+            return
+        names, starts = array("q"), []
+        for path in self.paths:
+            starts.append(len(names))
+            with contextlib.suppress(InputError, OSError):  # the walk reports it
+                for _, met in self._entries(path, binary=False):
+                    names.append(_image_name(met) if isinstance(met, _Entry) else NO_NAME)
+        members = repeated(names)
+        if len(members):
+            self._shared = self._noted(SharedRows(members), iter(members.tolist()), starts)
+        self._starts = starts
+
+    def _noted(self, shared: SharedRows, members: Iterator[int], starts: list[int]) -> SharedRows:
+        """Note what the members say, in a walk over all tables; bytes are compared by their hash."""
+        member = next(members, None)
+        for path, start in zip(self.paths, starts, strict=True):
+            with contextlib.suppress(InputError, OSError):
+                for index, met in self._entries(path):
+                    if start + index == member:
+                        shared.note(*_noted(met))
+                        member = next(members, None)
+        shared.settle()
+        return shared
+
+    def _sample(self, entry: _Entry, number: int) -> Sample | InputError | None:
+        """Return the sample of a row, or None when it has been given with an earlier row of the same image."""
+        owner = number if self._shared is None else self._shared.owner(number)
+        stated = [] if self._shared is None else self._shared.stated(owner)
+        first = next((one.label for one in stated if one.label is not None), None)
         try:
-            chosen = fields.choose(list(row), self._columns, where=where, need_image=True)
-            image = _image(row[chosen["image"]], path.parent, where)
-            key = row.get(chosen.get("key", ""))
-            if key in (None, ""):
-                key = row[chosen["image"]] if isinstance(row[chosen["image"]], str) else f"{path.stem}:{entry:08d}"
-            return Sample(
-                key=str(key),
-                image=image,
-                texts=fields.captions(row.get(chosen.get("captions", "")), where=where),
-                label=fields.label(row, chosen),
-                meta=fields.meta(row, chosen),
-            )
+            if stated and entry.label() not in (None, first):
+                raise InputError(
+                    f"{entry.where}: class {entry.label()} for an image of class {first}", cure="give it one class"
+                )
+            if owner != number:
+                return None
+            sample = entry.sample()
         except InputError as error:
-            return error
-        except FormatError as error:  # a line of jsonl without an image
-            return InputError(error.problem, cure=error.cure)
+            rows = f" ({len(stated)} rows are of it)" if owner == number and len(stated) > 1 else ""
+            return InputError(f"{error.problem}{rows}", cure=error.cure)
+        if not stated:
+            return sample
+        texts = tuple(text for one in stated if one.label in (None, first) for text in one.captions)
+        return replace(sample, texts=texts, label=first)
 
     def parts(self) -> int:
         """Return the number of files."""
@@ -91,14 +202,44 @@ class TableSource:
 
     def count(self) -> int | None:
         """Return the number of rows of parquet files; None for text tables."""
-        if any(path.suffix.lower() != ".parquet" or not path.exists() for path in self.paths):
+        if any(path.suffix.lower() != _PARQUET or not path.exists() for path in self.paths):
             return None
         return sum(_stated_rows(path) for path in self.paths)
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tables, and of the columns asked for."""
         facts = [stamp(path, path.parent) for path in self.paths if path.exists()]
-        return sha256_bytes("\n".join(["table", repr(self._columns), *facts]).encode())[:16]
+        return sha256_bytes("\n".join(["table", _WAY, repr(self._columns), *facts]).encode())[:16]
+
+
+def _stated_rows(path: Path) -> int:
+    try:
+        return len(ParquetTable(path))
+    except InputError:
+        return 0  # walking over the source reports it
+
+
+def _image_name(entry: _Entry) -> int:
+    """Return a hash of what names the image of a row: its file, or the path or key that stands beside its bytes."""
+    value = entry.get("image")
+    path = value.get("path") if isinstance(value, dict) else value
+    if isinstance(path, str) and path.strip():
+        plain = unicodedata.normalize("NFC", path.strip().replace("\\", "/"))
+        return hash(os.path.normpath(entry.path.parent / plain)) or 1
+    key = fields.name(entry.get("key"))
+    return NO_NAME if key is None else hash(key) or 1
+
+
+def _noted(met: _Entry | InputError) -> tuple[int, Stated]:
+    if isinstance(met, InputError):
+        return NO_NAME, Stated()
+    value = met.get("image")
+    content = value.get("bytes") if isinstance(value, dict) else value
+    try:
+        stated = Stated(met.captions(), met.label())
+    except InputError:
+        return NO_NAME, Stated()
+    return hash((_image_name(met), content if isinstance(content, bytes) else None)) or 1, stated
 
 
 def _image(value: Any, folder: Path, where: str) -> bytes | Path:
@@ -107,116 +248,15 @@ def _image(value: Any, folder: Path, where: str) -> bytes | Path:
     if isinstance(value, bytes) and value:
         return value
     if isinstance(value, str) and value.strip():
-        path = folder / value.strip()
-        if not path.is_file():
-            raise InputError(f"{where}: no file {path}", cure="paths are relative to the table")
-        return path
+        return _file(value.strip(), folder, where)
     raise InputError(f"{where}: no picture", cure="the image column has to hold a path or the encoded bytes")
 
 
-def _stated_rows(path: Path) -> int:
-    try:
-        return int(_parquet(path).metadata.num_rows)
-    except InputError:
-        return 0  # walking over the source reports it
-
-
-def _header(path: Path) -> list[str]:
-    if path.suffix.lower() == ".parquet":
-        return list(_parquet(path).schema_arrow.names)
-    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as handle:
-        return next(csv.reader(handle, delimiter=_delimiter(path)), [])
-
-
-def _delimiter(path: Path) -> str:
-    return "\t" if path.suffix.lower() == ".tsv" else ","
-
-
-def _rows(path: Path, first: int) -> Iterator[Row]:
-    if not path.exists():
-        raise InputError(f"no table {path}", cure="check the path")
-    if path.suffix.lower() == ".parquet":
-        yield from _parquet_rows(path, first)
-    elif path.suffix.lower() == ".jsonl":
-        yield from _json_rows(path, first)
-    else:
-        yield from _csv_rows(path, first)
-
-
-def _csv_rows(path: Path, first: int) -> Iterator[Row]:
-    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as handle:
-        reader = csv.reader(handle, delimiter=_delimiter(path))
-        names = next(reader, [])
-        entry = -1
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                entry += 1
-                if entry >= first:
-                    yield InputError(f"{path}: row {entry + 1}: {error}", cure="mend the row")
-                continue
-            if not cells:
-                continue  # an empty line is no row
-            entry += 1
-            if entry >= first:
-                yield _csv_row(names, cells, f"{path}: row {entry + 1}")
-
-
-def _csv_row(names: list[str], cells: list[str], where: str) -> Row:
-    if len(cells) != len(names):
-        return InputError(f"{where} has {len(cells)} fields, the header {len(names)}", cure="mend the row")
-    if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell if letter > "\u00ff"):
-        return InputError(f"{where} is not UTF-8", cure="save the table as UTF-8")
-    return dict(zip(names, cells, strict=True))
-
-
-def _json_rows(path: Path, first: int) -> Iterator[Row]:
-    with open(path, "rb") as handle:
-        filled = (line for line in handle if line.strip())
-        for entry, line in enumerate(filled):
-            if entry < first:
-                continue
-            where = f"{path}: row {entry + 1}"
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                yield InputError(f"{where} is not JSON: {error}", cure="mend the line")
-                continue
-            yield row if isinstance(row, dict) else InputError(f"{where} is no object", cure="write one object a line")
-
-
-def _parquet(path: Path) -> Any:
-    pyarrow = require("pyarrow", extra="data")
-    parquet = require("pyarrow.parquet", extra="data")
-    try:
-        return parquet.ParquetFile(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is not a parquet file: {error}", cure="make the file again") from None
-
-
-def _parquet_rows(path: Path, first: int) -> Iterator[Row]:
-    file = _parquet(path)
-    passed = 0
-    for group in range(file.num_row_groups):
-        rows = file.metadata.row_group(group).num_rows
-        if passed + rows > first:
-            yield from _group_rows(file, path, group, max(0, first - passed))
-        passed += rows
-
-
-def _group_rows(file: Any, path: Path, group: int, first: int) -> Iterator[Row]:
-    pyarrow = require("pyarrow", extra="data")
-    rows = file.metadata.row_group(group).num_rows
-    given = 0
-    try:
-        for batch in file.iter_batches(_PARQUET_ROWS, row_groups=[group], use_threads=False):
-            if given + batch.num_rows > first:
-                yield from batch.slice(max(0, first - given)).to_pylist()
-            given += batch.num_rows
-    except (pyarrow.ArrowException, OSError) as error:
-        problem = f"{path}: rows from {given + 1} of group {group} are damaged: {error}"
-        for _ in range(max(given, first), rows):
-            yield InputError(problem, cure="make the file again")
+def _file(name: str, folder: Path, where: str) -> Path:
+    """Return the file a table names: as it stands, with Windows' separators, or in another of Unicode's forms."""
+    plain = name.replace("\\", "/")
+    for form in (name, plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain)):
+        with contextlib.suppress(OSError, ValueError):  # too long for a name, or with a zero byte in it
+            if (folder / form).is_file():
+                return folder / form
+    raise InputError(f"{where}: no file {fields.shortened(str(folder / name))}", cure="paths are relative to the table")
