@@ -84,6 +84,11 @@ def test_a_line_of_another_encoding_costs_that_line_only(tmp_path):
     ]
     (tmp_path / "u.csv").write_bytes("image,caption\na.jpg,x\n".encode("utf-16") + b"b\0,\0\x00\xd8,\0")
     assert [number for number, row in rows(tmp_path / "u.csv") if isinstance(row, str)] == [3]
+    (tmp_path / "w.csv").write_bytes(b'image,caption\na.jpg,"tea\ncaf\xe9"\nb.jpg,tea\n')
+    assert [(number, str(row)[-41:]) for number, row in rows(tmp_path / "w.csv")] == [
+        (2, "line 2 is not UTF-8; save the table as UTF-8"[-41:]),
+        (4, "{'image': 'b.jpg', 'caption': 'tea'}"),
+    ]
     (tmp_path / "v.csv").write_bytes(b"caf\xe9,image\nx,a.jpg\n")
     with pytest.raises(FormatError) as caught:
         TextTable(tmp_path / "v.csv")

@@ -86,6 +86,8 @@ class TextTable:
                 if cells is None:
                     cure = "close it, or double the quotes that belong to a text"
                     yield number, self._error(number, ": a quote opens that is never closed", cure)
+                elif not all(map(is_text, cells)):  # a line further down in a cell of several
+                    yield number, self._error(number, " is not UTF-8", "save the table as UTF-8")
                 elif any(cells):
                     yield number, self._fitting(number, cells)
 
