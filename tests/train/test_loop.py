@@ -15,8 +15,10 @@ from wordsight.base.nouns import Result
 from wordsight.train import loop
 from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.loop import Diverged, Learning, train
+from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
 from wordsight.train.schedule import TrainingClock
+from wordsight.train.validate import Validation
 from wordsight.weights.folder import load_towers, read_fingerprint, verify
 
 STILL = ["augment.scale=[1.0,1.0]", "augment.ratio=[1.0,1.0]", "augment.flip=0", "model.text.dropout=0"]
@@ -75,14 +77,15 @@ def test_the_average_is_what_is_validated_and_saved(recipe):
     assert all(torch.equal(saved[name], state[f"average/{name}"]) for name in saved)
     assert not torch.equal(saved["visual.proj"], state["towers/visual.proj"])
     config = read_recipe(str(recipe), [f"out={recipe.parent / 'again'}", "steps=6", "average=0.9"])
-    learning = Learning(config, done.folder, torch.device("cpu"))
-    before = [result.value for result in learning.validation.run()]
-    learning.restore(list_checkpoints(done.folder)[-1])
-    after = learning.validation.run()
+    pairs = open_pairs(config.data, hold_out=False)
+    learning, validation = Learning(config, done.folder, torch.device("cpu"), pairs), Validation(config, pairs)
+    before = [result.value for result in validation.run(learning.encoder)]
+    learning.restore()
+    after = validation.run(learning.encoder)
     with torch.no_grad():
         for parameter in learning.towers.parameters():
             parameter.zero_()  # the towers that learn are not what is measured
-    assert learning.validation.run() == after
+    assert validation.run(learning.encoder) == after
     assert [result.value for result in after] != before
     validated = [line for line in lines(done.folder) if "scenes/text_to_image/R@1" in line][-1]
     assert {result.name: result.value for result in after} == {k: v for k, v in validated.items() if k != "step"}

@@ -1,8 +1,10 @@
 """`wordsight train RECIPE [--set a.b=c]… [--resume]`: learn two towers from images with captions."""
 
+import os
 from argparse import ArgumentParser, Namespace
 
 from wordsight.base.optional import resolve
+from wordsight.base.progress import notice
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,6 +28,12 @@ def add_changes(parser: ArgumentParser, *, examples: str) -> None:
 
 def run(args: Namespace) -> int:
     """Train, then print the model's folder and its results."""
+    rank = os.environ.get("RANK", "0")  # torchrun's; its other processes may start beside the one that learns
+    if rank != "0":
+        notice(
+            f"process {rank} of {os.environ.get('WORLD_SIZE', '?')} has nothing to do: training uses one process so far"
+        )
+        return 0
     config = resolve("wordsight.train.recipe:read_recipe")(args.recipe, args.changes)
     done = resolve("wordsight.train.loop:train", extra="train")(config, device=args.device, resume=args.resume)
     print(done.model)

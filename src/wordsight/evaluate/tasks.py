@@ -96,7 +96,12 @@ def build_task(spec: TaskSpec, *, root: Path | None = None) -> Any:
     samples = _read(source.samples(), spec.limit)
     if not samples:
         raise FormatError(f"{source.name} has no pictures", cure="check the path and the split")
-    return _module(spec.kind, "build")(replace(spec, name=spec.name or source.name.split("/")[0]), samples)
+    return build_of(replace(spec, name=spec.name or source.name.split("/")[0]), samples)
+
+
+def build_of(spec: TaskSpec, samples: Sequence[Sample]) -> Any:
+    """Return the task that `spec` makes of samples that were read already."""
+    return _module(spec.kind, "build")(spec, samples)
 
 
 def run_task(encoder: Encoder, task: Any) -> list[Result]:

@@ -1,12 +1,14 @@
 """Checkpoints: everything a run needs to continue bit for bit, as one folder of safetensors and JSON.
 
 checkpoints/step-00001200/state.safetensors   weights, average, optimiser, sums since the last line of metrics
-checkpoints/step-00001200/state.json          the step, the sources' fingerprints
+checkpoints/step-00001200/state.json          the step, the sources' fingerprints, the hashes of both files
 
 The order of the data, the augmentation and dropout are functions of (seed, step), so the step is their
-whole state.  A folder appears whole, by renaming.
+whole state.  A folder appears whole, by renaming.  What disks and copies do to it later is found by the hashes, and the
+checkpoint before it is used instead.
 """
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from wordsight.base.errors import FormatError
-from wordsight.base.files import atomic_folder, atomic_write, read_json, storage_errors, write_json
+from wordsight.base.errors import FormatError, WordsightError
+from wordsight.base.files import (
+    atomic_folder,
+    atomic_write,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    storage_errors,
+    write_json,
+)
+from wordsight.base.progress import notice
 from wordsight.train.optimiser import named_parameters
 
 FOLDER = "checkpoints"
@@ -63,27 +75,79 @@ class TrainingState:
                 target.copy_(tensors[name])
 
 
+class DamagedCheckpoint(FormatError):
+    """A checkpoint that is not what was written."""
+
+
 def write_checkpoint(run: Path, state: TrainingState, facts: dict[str, Any], *, keep: int) -> Path:
-    """Write the checkpoint of `facts["step"]` and remove all but the last `keep`."""
+    """Write the checkpoint of `facts["step"]`; of it and those before it the last `keep` stay."""
     final = run / FOLDER / f"step-{facts['step']:08d}"
     with atomic_folder(final) as draft:
         content = save({name: t.detach().cpu().contiguous() for name, t in state.tensors().items()})
         with atomic_write(draft / TENSORS) as handle:
             handle.write(content)
-        write_json(draft / FACTS, facts)
+        sealed = {**facts, "tensors": sha256_bytes(content)}
+        write_json(draft / FACTS, {**sealed, "sha256": _hash_of(sealed)})
     with storage_errors(final):
-        for old in list_checkpoints(run)[:-keep]:
+        for old in [folder for folder in list_checkpoints(run) if folder.name <= final.name][:-keep]:
             shutil.rmtree(old)
     return final
 
 
 def list_checkpoints(run: Path) -> list[Path]:
     """Return the folders of a run's checkpoints, oldest first."""
-    return sorted((run / FOLDER).glob("step-*"))
+    return sorted((run / FOLDER).glob("step-" + "[0-9]" * 8))
+
+
+def restore_newest(run: Path, state: TrainingState) -> dict[str, Any] | None:
+    """Restore the newest checkpoint that is whole and return its facts; None when the run has no checkpoint.
+
+    Damaged ones are named in a notice.  When all of them are, raises `FormatError`.
+    """
+    checkpoints = list_checkpoints(run)
+    for folder in reversed(checkpoints):
+        try:
+            return read_checkpoint(folder, state)
+        except DamagedCheckpoint as error:
+            notice(f"{error.problem}; trying the checkpoint before it")
+    if checkpoints:
+        raise FormatError(
+            f"all checkpoints in {run / FOLDER} are damaged", cure="restore one from a copy, or train anew with out="
+        )
+    return None
 
 
 def read_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
-    """Restore `state` from a checkpoint and return its facts."""
-    facts: dict[str, Any] = read_json(folder / FACTS)
-    state.restore(load_file(folder / TENSORS), folder)
+    """Restore `state` from a checkpoint and return its facts; raises `DamagedCheckpoint` before anything is changed."""
+    try:
+        facts = _checked_facts(folder)
+        tensors = load_file(folder / TENSORS)
+    except (OSError, WordsightError, SafetensorError) as error:
+        reason = error.problem if isinstance(error, WordsightError) else str(error)
+        raise DamagedCheckpoint(f"{folder} is damaged: {reason}") from error
+    broken = not_finite(tensors)
+    if broken:
+        raise DamagedCheckpoint(f"{folder} is damaged: {broken} holds a value that is no number")
+    state.restore(tensors, folder)
     return facts
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of a tensor that holds NaN or infinity, or None."""
+    return next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None)
+
+
+def _checked_facts(folder: Path) -> dict[str, Any]:
+    """Return what state.json holds, both files compared with their hashes."""
+    facts = read_json(folder / FACTS)
+    if not isinstance(facts, dict) or facts.pop("sha256", "") != _hash_of(facts):
+        raise FormatError(f"{FACTS} is not what was written")
+    if facts["tensors"] != sha256_file(folder / TENSORS):
+        raise FormatError(f"{TENSORS} is not what was written")
+    if folder.name != f"step-{facts['step']:08d}":
+        raise FormatError(f"it is the checkpoint of step {facts['step']}")
+    return facts
+
+
+def _hash_of(facts: dict[str, Any]) -> str:
+    return sha256_bytes(json.dumps(facts, sort_keys=True).encode())

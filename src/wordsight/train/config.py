@@ -42,7 +42,8 @@ class DataConfig:
     `sources` are named freely, so that `data.sources.NAME.weight=2` can change one.  `pictures`: "cached"
     decodes each image once and keeps it `side` pixels wide, "stream" decodes at every use (for sets too
     large to keep).  `resize` is that of `PreprocessSpec`.  `run` is the number of pairs drawn from one source
-    before the next one's turn comes (see `LoaderSpec`).
+    before the next one's turn comes (see `LoaderSpec`).  `held_out` is the share of the images that are kept from
+    training and validated with where `validation.tasks` names nothing (see `wordsight.train.held_out`).
     """
 
     sources: dict[str, SourceConfig]
@@ -51,6 +52,7 @@ class DataConfig:
     side: int = 112
     resize: Literal["shortest", "squash"] = "shortest"
     run: int = 1
+    held_out: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,13 @@ class ExportFailed(WordsightError):
 
 
 def finish(
-    config: TrainConfig, towers: TwoTowers, run: Path, *, results: Sequence[Result], sets: Pairs, steps: int
+    config: TrainConfig, towers: TwoTowers, run: Path, *, results: Sequence[Result], pairs: Pairs, steps: int
 ) -> Path:
     """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
     folder = run / "model"
     learned = towers.spec.tokenizer.vocabulary == "own"
     merges = (run / MERGES).read_text(encoding="utf-8") if learned else None
-    card = model_card(config, towers, results=results, sets=sets, steps=steps)
+    card = model_card(config, towers, results=results, pairs=pairs, steps=steps)
     manifest = save_model(towers, folder, merges=merges, card=card)
     facts = environment()
     with atomic_write(run / "results.jsonl", "w") as handle:
@@ -52,11 +52,11 @@ def _export(folder: Path, precisions: tuple[str, ...]) -> None:
         raise ExportFailed(problem, cure=error.cure) from error
 
 
-def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Result], sets: Pairs, steps: int) -> str:
+def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Result], pairs: Pairs, steps: int) -> str:
     """Return the model's README: what it is, what it has seen, what it reaches."""
     spec = towers.spec
     count = sum(parameter.numel() for parameter in towers.parameters())
-    weights = sum(sets.weights)
+    weights = sum(source.weight for source in pairs.sources)
     lines = [
         f"# {config.name}",
         "",
@@ -68,9 +68,9 @@ def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Resu
         "| source | place | pictures | share of the pairs |",
         "|---|---|---|---|",
     ]
-    for name, images, weight in zip(sets.names, sets.sets, sets.weights, strict=True):
-        location = config.data.sources[name].place
-        lines.append(f"| {name} | {location} | {len(images):,} | {weight / weights:.0%} |")
+    for source in pairs.sources:
+        location = config.data.sources[source.name].place
+        lines.append(f"| {source.name} | {location} | {source.count():,} | {source.weight / weights:.0%} |")
     lines += ["", f"{steps:,} steps of {config.batch} pairs ({steps * config.batch:,} pairs), seed {config.seed}.", ""]
     if results:
         lines += ["## Results", "", "| measure | value | 95 % interval | chance |", "|---|---|---|---|"]

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from wordsight.base.files import atomic_write
 from wordsight.base.progress import bar, notice
 from wordsight.base.records import append_line, read_lines
@@ -56,7 +58,7 @@ def _open_board(folder: Path, step: int) -> Any:
 
 
 class Progress:
-    """The bar: loss, pairs a second, time left.  Without a terminal, a line every half minute."""
+    """The bar: loss, pairs a second, time left.  Without a terminal, a line after the first step and every half minute."""
 
     def __init__(self, *, length: int | None, seconds: float | None, batch: int) -> None:
         self._length = length
@@ -65,27 +67,31 @@ class Progress:
         self._bar = bar(100, unit="%", desc="learning")
         self._bar.bar_format = "{percentage:3.0f}%|{bar}| {desc}"
         self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW)
-        self._spoken = time.monotonic()
-        self.loss: float | None = None
+        self._spoken: float | None = None
 
-    def show(self, step: int, elapsed: float) -> None:
-        """Say where the run is: `step` steps are done, `elapsed` seconds were counted."""
+    def show(self, step: int, elapsed: float, measured: Tensor) -> None:
+        """Print where the run is: `step` steps done, `elapsed` seconds counted, of the last step what was measured."""
         now = time.monotonic()
         self._seen.append((step, now))
-        if len(self._seen) == 1:
+        if self._spoken is not None and now - self._spoken < (SPOKEN if self._bar.disable else DRAWN):
             return
-        speed = (step - self._seen[0][0]) / max(now - self._seen[0][1], 1e-9)  # steps a second
-        left = self._seconds - elapsed if self._seconds else ((self._length or 0) - step) / speed
-        done = elapsed / self._seconds if self._seconds else step / max(self._length or 1, 1)
-        loss = "" if self.loss is None else f"loss {self.loss:.3f} · "
-        text = f"step {step} · {loss}{speed * self._batch:.0f} pairs/s · {_clock(left)} left"
-        if self._bar.disable and now - self._spoken >= SPOKEN:
-            self._spoken = now
+        self._spoken = now
+        text = f"step {step} · loss {float(measured[0]):.3f}{self._speed(step, elapsed)}"
+        if self._bar.disable:
             notice(text)
-        elif not self._bar.disable and now - self._spoken >= DRAWN:
-            self._spoken = now
+        else:
+            done = elapsed / self._seconds if self._seconds else step / max(self._length or 1, 1)
             self._bar.n = min(100, 100 * done)
             self._bar.set_description_str(text)
+
+    def _speed(self, step: int, elapsed: float) -> str:
+        """Return pairs a second and the time left, from the second step on."""
+        (first, started), (_, now) = self._seen[0], self._seen[-1]
+        if step == first:
+            return ""
+        speed = (step - first) / max(now - started, 1e-9)  # steps a second
+        left = self._seconds - elapsed if self._seconds else ((self._length or 0) - step) / speed
+        return f" · {speed * self._batch:.0f} pairs/s · {_clock(left)} left"
 
     def close(self) -> None:
         """Leave the bar."""

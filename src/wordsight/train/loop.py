@@ -21,9 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from wordsight.base.config import to_dict
 from wordsight.base.errors import UsageError, WordsightError
-from wordsight.base.files import read_json, write_json
 from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.data.loader import Loader
@@ -33,7 +31,7 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.towers.build import build
 from wordsight.train.average import Average
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
-from wordsight.train.checkpoint import TrainingState, list_checkpoints, read_checkpoint, write_checkpoint
+from wordsight.train.checkpoint import FOLDER, TrainingState, not_finite, restore_newest, write_checkpoint
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
 from wordsight.train.log import MetricsLog, Progress
@@ -41,11 +39,12 @@ from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
 from wordsight.train.pairs import Pairs, all_texts, open_pairs, open_tokenizer
 from wordsight.train.precision import autocast
+from wordsight.train.run_folder import alone_in, begin, check_folder, check_unlocked, claim
 from wordsight.train.schedule import TrainingClock, rate
+from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation
 
 Watch = Callable[[int, Encoder], None]  # called with the steps done and the averaged towers as they are then
-FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
 
 
 class Diverged(WordsightError):
@@ -66,28 +65,40 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
     """Learn two towers and save them; `watch` is called before the first step and after every one.
 
     With `resume` the run in `config.out` goes on from its last checkpoint (or begins, if there is none);
-    without, a folder that holds a run already raises `UsageError`.
+    without, a folder that holds a run already raises `UsageError`, as does one in which another process trains.
+    What is wrong with the recipe or the data is raised before anything is written.
     """
-    folder = Path(config.out)
-    _claim(folder, config, resume=resume)
-    with _deterministic(choose_device(device)) as chosen:
-        learning = Learning(config, folder, chosen)
-        if resume and list_checkpoints(folder):
-            learning.restore(list_checkpoints(folder)[-1])
-        learning.run(watch or _nobody)
-        results = learning.validation.run()
-        model = finish(
-            config, learning.average.towers, folder, results=results, sets=learning.pairs, steps=learning.step
-        )
+    folder, chosen = Path(config.out), choose_device(device)
+    check_folder(folder, config, resume=resume)
+    check_unlocked(folder)
+    pairs = open_pairs(config.data, hold_out=not config.validation.tasks)
+    validation = Validation(config, pairs)
+    check_pairs(config, pairs)
+    with alone_in(folder), _deterministic(chosen):
+        check_folder(folder, config, resume=resume)  # again: another may have been quicker
+        claim(folder, resume=resume)
+        learning = Learning(config, folder, chosen, pairs)
+        begin(folder, config)
+        learning.restore()
+        learning.run(validation, watch or _nobody)
+        results = validation.run(learning.encoder)
+        model = finish(config, learning.average.towers, folder, results=results, pairs=pairs, steps=learning.step)
     return Run(folder, model, results, learning.step)
 
 
-class Learning:
-    """A run in memory: everything that is made from the recipe, and the step it stands at."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A step: its learning rate, and what `MEASURED` names, on the device."""
 
-    def __init__(self, config: TrainConfig, folder: Path, device: torch.device) -> None:
-        self.config, self.folder, self.device = config, folder, device
-        self.pairs: Pairs = open_pairs(config.data)
+    lr: float
+    measured: torch.Tensor
+
+
+class Learning:
+    """A run in memory: everything that is made from the recipe and its pairs, and the step it stands at."""
+
+    def __init__(self, config: TrainConfig, folder: Path, device: torch.device, pairs: Pairs) -> None:
+        self.config, self.folder, self.device, self.pairs = config, folder, device, pairs
         spec, tokenizer = open_tokenizer(config.model, self.pairs, folder)
         seed_everything(config.seed, -1)
         self.towers = build(spec).to(device)
@@ -103,44 +114,50 @@ class Learning:
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
         self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums)
         self.loader = Loader(
-            self.pairs.sets,
+            [source.drawn for source in pairs.sources],
             spec=LoaderSpec(config.batch, spec.image.size, config.seed, config.augment, config.data.run),
             tokenizer=tokenizer,
-            weights=self.pairs.weights,
+            weights=[source.weight for source in pairs.sources],
             device=device,
         )
         self.encoder = TowersEncoder(self.average.towers, tokenizer, device=device, precision=config.precision)
-        self.validation = Validation(
-            config.validation, root=Path(config.data.root), encoder=self.encoder, spec=spec.preprocess
-        )
         self.length = config.schedule.length(config.batch)
         self.step = 0
+        self.broken_at = torch.zeros((), dtype=torch.int64, device=device)  # the first step whose loss was no number
         self.saved_at = time.monotonic()
 
-    def restore(self, checkpoint: Path) -> None:
-        """Stand where a checkpoint was written."""
-        facts = read_checkpoint(checkpoint, self.state)
+    def restore(self) -> None:
+        """Stand where the newest whole checkpoint was written; without one, at the beginning."""
+        facts = restore_newest(self.folder, self.state)
+        if facts is None:
+            return
         changed = [name for name, value in self.pairs.fingerprints().items() if facts["data"].get(name) != value]
         if changed:
-            raise UsageError(f"the data of {changed[0]} changed since {checkpoint}", cure="restore it, or start anew")
+            cure = "restore it (and validation.tasks, data.held_out), or start anew with another out="
+            raise UsageError(f"the data of {changed[0]} changed since step {facts['step']} of {self.folder}", cure=cure)
         self.step = facts["step"]
         notice(f"going on after step {self.step}")
 
-    def run(self, watch: Watch) -> None:
+    def run(self, validation: Validation, watch: Watch) -> None:
         """Learn until the length or the budget is reached; Ctrl-C ends after the step, with a checkpoint."""
         config = self.config
+        if self.length is None and not self.step:
+            notice_budget(config, self.pairs, self._try_step)
         record, clock = MetricsLog(self.folder, step=self.step), TrainingClock(self.folder / "clock.jsonl")
         progress = Progress(length=self.length, seconds=config.schedule.seconds, batch=config.batch)
+        if clock.last > self.step:
+            notice(f"the {clock.last - self.step} steps begun after that are taken again")
         batches = self.loader.stream(self.step)
         self.towers.train()
         watch(self.step, self.encoder)
         try:
             with _stop_signal() as stopped:
                 while not self._over(clock):
-                    lr = self._learn(next(batches), clock)
-                    self._record(record, progress, lr)
+                    taken = self._learn(next(batches), clock)
+                    self._record(record, taken)
+                    self._validate(record, validation)
                     watch(self.step, self.encoder)
-                    progress.show(self.step, clock.at(self.step))
+                    progress.show(self.step, clock.at(self.step), taken.measured)
                     if stopped.is_set() or self._checkpoint_due():
                         self.save()
                     if stopped.is_set():
@@ -154,7 +171,10 @@ class Learning:
 
     def save(self) -> None:
         """Write a checkpoint, unless the weights are broken."""
-        self._check_finite(self.sums)
+        self._check_finite()
+        if not_finite(self.state.tensors()):
+            self.broken_at.fill_(self.step)
+            self._check_finite()
         facts = {"step": self.step, "data": self.pairs.fingerprints(), "torch": torch.__version__}
         write_checkpoint(self.folder, self.state, facts, keep=self.config.checkpoint.keep)
         self.saved_at = time.monotonic()
@@ -166,18 +186,14 @@ class Learning:
             return self.step >= self.length
         return clock.at(self.step) >= seconds and self.step > 0
 
-    def _learn(self, batch: Any, clock: TrainingClock) -> float:
-        """Take one step and return its learning rate."""
+    def _learn(self, batch: Any, clock: TrainingClock) -> Taken:
+        """Take one step."""
         config, seconds = self.config, self.config.schedule.seconds
         now = clock.at(self.step)
         progress = self.step / self.length if self.length else now / (seconds or 1.0)
         lr = config.optimiser.lr * rate(config.schedule, step=self.step, progress=progress)
         set_rate(self.optimiser, lr)
-        seed_everything(config.seed, self.step)
-        with autocast(self.device, config.precision):
-            loss, measured = self.objective(batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        measured = self._backward(batch)
         if config.optimiser.clip:
             parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, config.optimiser.clip)
@@ -186,21 +202,44 @@ class Learning:
         self.average.update(self.towers, self.step)
         self.sums += measured
         self.step += 1
-        return lr
+        good = (self.broken_at > 0) | torch.isfinite(measured[0])
+        self.broken_at = torch.where(good, self.broken_at, self.step)
+        return Taken(lr, measured)
 
-    def _record(self, record: MetricsLog, progress: Progress, lr: float) -> None:
+    def _backward(self, batch: Any) -> torch.Tensor:
+        """Compute the loss of a batch and its gradients; return what `MEASURED` names."""
+        seed_everything(self.config.seed, self.step)
+        with autocast(self.device, self.config.precision):
+            loss, measured = self.objective(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return measured
+
+    def _try_step(self) -> None:
+        """Do the work of a step without its effect."""
+        self.towers.eval()  # batch norm's statistics stay as they are
+        self._backward(self.loader.batch(0))
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def _record(self, record: MetricsLog, taken: Taken) -> None:
+        """Write a line of metrics after the first step, and after every `log` steps their means."""
         config = self.config
-        if self.step % config.log == 0:
-            self._check_finite(self.sums)
-            means = dict(zip(MEASURED, (self.sums / config.log).tolist(), strict=True))
+        if self.step != 1 and self.step % config.log:
+            return
+        self._check_finite()
+        whole = self.step % config.log == 0
+        means = dict(zip(MEASURED, (self.sums / config.log if whole else taken.measured).tolist(), strict=True))
+        if whole:
             self.sums.zero_()
-            progress.loss = means["loss"]
-            if self.head is None:  # then the contrastive loss is the whole
-                means = {name: means[name] for name in ("loss", "accuracy")}
-            scale = float(self.towers.scale.detach())
-            record.write(self.step, {"samples": self.step * config.batch, **means, "lr": lr, "scale": scale})
-        if config.validation.every and self.step % config.validation.every == 0:
-            results = self.validation.run()
+        if self.head is None:  # then the contrastive loss is the whole
+            means = {name: means[name] for name in ("loss", "accuracy")}
+        scale = float(self.towers.scale.detach())
+        record.write(self.step, {"samples": self.step * config.batch, **means, "lr": taken.lr, "scale": scale})
+
+    def _validate(self, record: MetricsLog, validation: Validation) -> None:
+        every = self.config.validation.every
+        if every and self.step % every == 0:
+            results = validation.run(self.encoder)
             if results:
                 record.write(self.step, {result.name: result.value for result in results})
                 notice(summary(self.step, results))
@@ -210,11 +249,12 @@ class Learning:
         by_step = plan.steps > 0 and self.step % plan.steps == 0
         return by_step or (plan.seconds > 0 and time.monotonic() - self.saved_at >= plan.seconds)
 
-    def _check_finite(self, sums: torch.Tensor) -> None:
-        if not bool(torch.isfinite(sums).all()):
+    def _check_finite(self) -> None:
+        if self.broken_at:
             raise Diverged(
-                f"the loss is not a number any more (within {self.config.log} steps before step {self.step})",
-                cure="lower optimiser.lr or lengthen schedule.warmup, then start anew or --resume",
+                f"the loss is not a number any more at step {int(self.broken_at)}",
+                cure="begin anew with another out= and a lower optimiser.lr or a longer schedule.warmup; "
+                f"the last good checkpoint stays in {self.folder / FOLDER}",
             )
 
 
@@ -230,22 +270,6 @@ def seed_everything(seed: int, step: int) -> None:
 def summary(step: int, results: list[Result]) -> str:
     """Return results as one line."""
     return f"step {step}: " + ", ".join(f"{result.name} {100 * result.value:.1f}" for result in results)
-
-
-def _claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
-    """Make `folder` this run's, or see that the run in it is the same one."""
-    path = folder / "config.json"
-    wanted = to_dict(config)
-    if path.exists() and not resume:
-        raise UsageError(f"{folder} holds a run already", cure="add --resume to continue it, or set another out=")
-    if path.exists():
-        before = read_json(path)
-        changed = [key for key in wanted if key not in FREE and wanted[key] != before.get(key)]
-        if changed:
-            raise UsageError(
-                f"{changed[0]} is not what the run in {folder} began with", cure="resume with the same recipe and --set"
-            )
-    write_json(path, wanted)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import ConfigError
+from wordsight.base.files import sha256_bytes
+from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data.cache import build_cache
 from wordsight.data.labels import LabelTexts
@@ -17,40 +19,86 @@ from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import read_merges, size_of, write_merges
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.config import DataConfig
+from wordsight.train.held_out import Without, choose_held_out
 
 MERGES = "merges.txt"
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """What a run learns from.  `sets` are what the loader takes, `weights` their shares."""
+class SourcePairs:
+    """The pairs of one source: `images` with all its annotations, `drawn` is what the loader takes.
 
-    names: tuple[str, ...]
-    sources: tuple[Source, ...]
-    sets: tuple[Any, ...]
-    weights: tuple[float, ...]
-    patterns: tuple[tuple[str, ...], ...]
+    The images with the keys `held_out` are kept from training, their texts from the vocabulary.
+    """
+
+    name: str
+    source: Source
+    images: Any
+    drawn: Any
+    weight: float
+    templates: tuple[str, ...]
+    prompt_list: str | None = None  # the name or file of the templates
+    held_out: frozenset[str] = frozenset()
+
+    def learned(self) -> Iterator[Sample]:
+        """Yield the samples that are trained on."""
+        return (sample for sample in self.source.samples() if sample.key not in self.held_out)
+
+    def validated(self) -> list[Sample]:
+        """Return the samples that are held out."""
+        return [sample for sample in self.source.samples() if sample.key in self.held_out] if self.held_out else []
+
+    def fingerprint(self) -> str:
+        """Return what names the content that is trained on."""
+        held_out = sha256_bytes("\n".join(sorted(self.held_out)).encode("utf-8", "surrogatepass"))[:16]
+        return self.source.fingerprint() + (f"-{held_out}" if self.held_out else "")
+
+    def count(self) -> int:
+        """Return how many images are trained on."""
+        return sum(len(block) for block in self.drawn.blocks())
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What a run learns from."""
+
+    sources: tuple[SourcePairs, ...]
 
     def fingerprints(self) -> dict[str, str]:
         """Return what names the content of each source."""
-        return {name: source.fingerprint() for name, source in zip(self.names, self.sources, strict=True)}
+        return {source.name: source.fingerprint() for source in self.sources}
 
 
-def open_pairs(config: DataConfig) -> Pairs:
-    """Open all sources of a recipe; images that are to be cached are decoded now, with a progress bar."""
-    names, sources, sets, weights, patterns = [], [], [], [], []
-    for name, source in config.sources.items():
-        opened = open_source(Path(config.root) / source.place, split=source.split, kind=source.kind)
-        images = _image_set(opened, config)
-        source_templates = templates(source.templates) if source.templates else []
-        names.append(name)
-        sources.append(opened)
-        sets.append(LabelTexts(images, source_templates, share=source.share) if source_templates else images)
-        weights.append(float(len(images)) if source.weight is None else source.weight)
-        patterns.append(tuple(source_templates))
-    if sum(weights) <= 0:
+def open_pairs(config: DataConfig, *, hold_out: bool) -> Pairs:
+    """Open all sources of a recipe; images that are to be cached are decoded now, with a progress bar.
+
+    With `hold_out` the share `config.held_out` of the images is kept from training.
+    """
+    if all(source.weight == 0 for source in config.sources.values()):
         raise ConfigError("the weights of all sources are 0", cure="give one a weight above 0")
-    return Pairs(tuple(names), tuple(sources), tuple(sets), tuple(weights), tuple(patterns))
+    named = {name: templates(source.templates) for name, source in config.sources.items() if source.templates}
+    sources = {
+        name: open_source(Path(config.root) / source.place, split=source.split, kind=source.kind)
+        for name, source in config.sources.items()
+    }
+    images = {name: _image_set(source, config) for name, source in sources.items()}
+    cached = config.pictures == "cached"
+    rows = (
+        dict(zip(images, choose_held_out(list(images.values()), config.held_out), strict=True))
+        if (hold_out and cached and config.held_out)
+        else {}
+    )
+    opened = []
+    for name, source in config.sources.items():
+        patterns = tuple(named.get(name, ()))
+        own = images[name]
+        held_out = rows.get(name, ())
+        learned = Without(own, rows[name]) if len(held_out) else own
+        drawn = LabelTexts(learned, patterns, share=source.share) if patterns else learned
+        weight = float(len(own)) if source.weight is None else source.weight
+        keys = frozenset(own.keys[row] for row in held_out)
+        opened.append(SourcePairs(name, sources[name], own, drawn, weight, patterns, source.templates, keys))
+    return Pairs(tuple(opened))
 
 
 def _image_set(source: Source, config: DataConfig) -> Any:
@@ -61,11 +109,11 @@ def _image_set(source: Source, config: DataConfig) -> Any:
 
 def all_texts(pairs: Pairs) -> Iterator[str]:
     """Yield every caption, and every prompt of every class as often as the class occurs, in a fixed order."""
-    for source, patterns in zip(pairs.sources, pairs.patterns, strict=True):
-        for sample in source.samples():
+    for source in pairs.sources:
+        for sample in source.learned():
             yield from sample.texts
-            if sample.label is not None and (patterns or not sample.texts):
-                yield from class_prompts(sample.label, patterns[:1] or ["{}"])
+            if sample.label is not None and (source.templates or not sample.texts):
+                yield from class_prompts(sample.label, source.templates[:1] or ["{}"])
 
 
 def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSpec, ClipTokenizer]:

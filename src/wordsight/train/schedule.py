@@ -62,6 +62,11 @@ class TrainingClock:
         self._known[step] = seconds
         return seconds
 
+    @property
+    def last(self) -> int:
+        """The last step whose time is known."""
+        return max(self._known, default=0)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -10,12 +10,14 @@ import torch
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result
-from wordsight.evaluate.tasks import build_task, run_task
+from wordsight.base.progress import notice
+from wordsight.evaluate.tasks import TaskSpec, build_of, build_task, run_task
 from wordsight.images.transform import load_pixels
 from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import ValidationConfig
+from wordsight.train.config import TrainConfig
 from wordsight.train.objective import Objective, normalise
+from wordsight.train.pairs import Pairs, SourcePairs
 from wordsight.train.precision import autocast
 
 
@@ -53,15 +55,42 @@ class TowersEncoder:
 
 
 class Validation:
-    """The tasks of a recipe, their images decoded once."""
+    """The tasks of a recipe, or of the images held out where it names none; their images are decoded once."""
 
-    def __init__(self, config: ValidationConfig, *, root: Path, encoder: TowersEncoder, spec: Any) -> None:
-        self._encoder = encoder
-        self._tasks = []
-        for name, task in config.tasks.items():
-            built = build_task(replace(task, name=task.name or name), root=root)
-            self._tasks.append(replace(built, images=[load_pixels(item, spec) for item in built.images]))
+    def __init__(self, config: TrainConfig, pairs: Pairs) -> None:
+        tasks = [
+            build_task(replace(task, name=task.name or name), root=Path(config.data.root))
+            for name, task in config.validation.tasks.items()
+        ] or [task for source in pairs.sources for task in _held_out_task(source)]
+        spec = config.model.preprocess
+        self._tasks = [replace(task, images=[load_pixels(item, spec) for item in task.images]) for task in tasks]
+        if not tasks and config.data.held_out:
+            notice("no validation: name a task in validation.tasks (" + _why_none(config) + ")")
 
-    def run(self) -> list[Result]:
+    def run(self, encoder: TowersEncoder) -> list[Result]:
         """Measure the towers as they are now."""
-        return [result for task in self._tasks for result in run_task(self._encoder, task)]
+        return [result for task in self._tasks for result in run_task(encoder, task)]
+
+
+def _held_out_task(source: SourcePairs) -> list[Any]:
+    """Return the task of a source's held-out images in a list: retrieval by captions, or zero-shot by classes."""
+    samples = source.validated()
+    labels = tuple(sorted({label for label in source.images.labels if label is not None})) if samples else ()
+    name, place = f"{source.name}-held-out", source.source.name
+    if sum(bool(sample.texts) for sample in samples) >= 2:
+        spec = TaskSpec("retrieval", place, name=name)
+    elif len(labels) >= 2 and any(sample.label for sample in samples):
+        spec = TaskSpec("zero-shot", place, name=name, classes=labels, templates=source.prompt_list or "none")
+    else:
+        return []
+    notice(
+        f"validation: {len(samples):,} of {len(samples) + source.count():,} images of {source.name} are held out and "
+        "never trained on (data.held_out=0 trains on all)"
+    )
+    return [build_of(spec, samples)]
+
+
+def _why_none(config: TrainConfig) -> str:
+    if config.data.pictures != "cached":
+        return f'images are held out by themselves only with data.pictures = "cached", not {config.data.pictures!r}'
+    return "too few images can be held out: they are few, or share their captions"

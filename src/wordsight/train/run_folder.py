@@ -1,0 +1,124 @@
+"""The folder of a run: which run it holds, that one process at a time works in it, what a new run may replace.
+
+A run has begun when config.json is there, which is written when everything else is prepared: what is wrong with the
+recipe or the data shows before anything is written, and leaves nothing that stands in the way of the next try.
+"""
+
+import contextlib
+import errno
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from wordsight.base.config import to_dict
+from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.files import read_json, storage_errors, write_json
+from wordsight.base.progress import notice
+from wordsight.train.checkpoint import list_checkpoints
+from wordsight.train.config import TrainConfig
+from wordsight.train.pairs import MERGES
+
+CONFIG = "config.json"
+LOCK = ".lock"
+MODEL = "model"
+FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
+WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # some network disks
+
+
+def check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Raise `UsageError` when this run cannot be the one in `folder`; writes nothing."""
+    with storage_errors(folder):
+        if folder.exists() and not folder.is_dir():
+            raise FileExistsError(errno.EEXIST, "", str(folder))
+        begun = (folder / CONFIG).exists()
+    if begun and not resume and _learned(folder):
+        raise UsageError(f"{folder} holds a run already", cure="add --resume to continue it, or set another out=")
+    if begun and resume:
+        _check_same(folder / CONFIG, config)
+    if not begun and list_checkpoints(folder):
+        raise NotFound(f"{folder} has checkpoints, but no {CONFIG}", cure="restore that file, or set another out=")
+
+
+def claim(folder: Path, *, resume: bool) -> None:
+    """Make room in a locked folder: what a run left that never came to a checkpoint is removed."""
+    begun = (folder / CONFIG).exists()
+    if begun and resume:
+        return
+    with storage_errors(folder):
+        (folder / MERGES).unlink(missing_ok=True)
+        if begun:
+            notice(f"{folder}: the run in it ended before its first checkpoint; beginning anew")
+            for name in ("metrics.jsonl", "clock.jsonl", CONFIG):
+                (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+def begin(folder: Path, config: TrainConfig) -> None:
+    """Write the recipe with every value: from now on the folder holds this run."""
+    write_json(folder / CONFIG, to_dict(config))
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Lock `folder`, made if absent, while the block runs; raise `UsageError` when another process has it locked.
+
+    The system gives up the lock when the process ends, however it ends.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = open(folder / LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - closing it would give up the lock
+    with handle:
+        if not _lock(handle):
+            raise UsageError(f"another training works in {folder}", cure="wait until it ends, or set another out=")
+        yield
+
+
+def check_unlocked(folder: Path) -> None:
+    """Raise `UsageError` when another process works in `folder` now; writes nothing."""
+    if (folder / LOCK).exists():
+        with alone_in(folder):
+            pass
+
+
+def _lock(handle: IO[str]) -> bool:
+    """Return whether the file is locked for this process, without waiting."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing is locked there
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        notice(f"{handle.name} cannot be locked on this disk: see to it that nothing else trains there")
+    return True
+
+
+def _learned(folder: Path) -> bool:
+    return bool(list_checkpoints(folder)) or (folder / MODEL).exists()
+
+
+def _check_same(path: Path, config: TrainConfig) -> None:
+    before, wanted = read_json(path), to_dict(config)
+    if not isinstance(before, dict):
+        raise FormatError(f"{path} is not a recipe", cure="restore the file, or set another out=")
+    changed = [key for key in wanted if key not in FREE and wanted[key] != before.get(key)]
+    if changed:
+        raise UsageError(
+            f"{_first_difference(changed[0], before.get(changed[0]), wanted[changed[0]])} is not what the run in "
+            f"{path.parent} began with",
+            cure="resume with the same recipe and --set",
+        )
+
+
+def _first_difference(name: str, before: object, wanted: object) -> str:
+    """Return the dotted key of the first value that differs."""
+    if isinstance(before, dict) and isinstance(wanted, dict):
+        for key in {**before, **wanted}:
+            if before.get(key) != wanted.get(key):
+                return _first_difference(f"{name}.{key}", before.get(key), wanted.get(key))
+    return name
