@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordsight.base.config import BY_KIND, Choice, from_dict, override, read_toml, to_dict
+from wordsight.base.config import BY_KIND, Choice, from_dict, known_keys, override, read_toml, to_dict
 from wordsight.base.errors import ConfigError, NotFound
 
 
@@ -67,24 +67,47 @@ def test_there_and_back(run: Run) -> None:
         ({"name": "a", "stpes": 3}, "unknown key stpes; did you mean steps?"),
         ({"name": "a", "optimiser": {"lrr": 3}}, "unknown key optimiser.lrr; did you mean lr?"),
         ({"name": "a", "zzz": 1}, "unknown key zzz; known here: name, steps"),
-        ({}, "Run: missing name; give them a value"),
-        ({"name": 3}, "name = 3 is int; give str"),
-        ({"name": "a", "steps": "3"}, "steps = '3' is str; give int"),
-        ({"name": "a", "steps": True}, "steps = True is bool; give int"),
-        ({"name": "a", "steps": 3.0}, "steps = 3.0 is float; give int"),
-        ({"name": "a", "ema": 1}, "ema = 1 is int; give bool"),
+        ({}, "name is missing; set name"),
+        ({"name": 3}, "name = 3 is a whole number; give text"),
+        ({"name": "a", "steps": "3"}, "steps = '3' is text; give a whole number, for example 10"),
+        ({"name": "a", "steps": True}, "steps = True is true or false; give a whole number, for example 10"),
+        ({"name": "a", "steps": 3.0}, "steps = 3.0 is a number; give a whole number, for example 10"),
+        ({"name": "a", "ema": 1}, "ema = 1 is a whole number; give true or false"),
         ({"name": "a", "size": [1]}, "size has 1 items; give 2"),
-        ({"name": "a", "optimiser": {"betas": [0.9, "x"]}}, "optimiser.betas[1] = 'x' is str; give float"),
+        (
+            {"name": "a", "optimiser": {"betas": [0.9, "x"]}},
+            "optimiser.betas[1] = 'x' is text; give a number, for example 0.98",
+        ),
         ({"name": "a", "optimiser": {"kind": "adam"}}, "optimiser.kind = 'adam'; use one of 'adamw', 'sgd'"),
-        ({"name": "a", "optimiser": 3}, "optimiser = 3 is int; give Optimiser"),
-        ({"name": "a", "weights": {"x": "y"}}, "weights.x = 'y' is str; give float"),
-        ({"name": "a", "budget": []}, "budget = [] is list; give str"),
+        (
+            {"name": "a", "optimiser": 3},
+            "optimiser = 3 is a whole number; give a group of keys, for example optimiser.lr",
+        ),
+        ({"name": "a", "weights": {"x": "y"}}, "weights.x = 'y' is text; give a number"),
+        ({"name": "a", "budget": []}, "budget = [] is a list; give text"),
     ],
 )
 def test_refused(values: dict, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         from_dict(Run, values)
     assert str(caught.value).startswith(said)
+
+
+def test_known_keys_are_those_of_the_values_below_names_and_of_the_kind() -> None:
+    @dataclass(frozen=True)
+    class Whole:
+        run: Run
+        runs: dict[str, Optimiser] = field(default_factory=dict)
+
+    inside = ["name", "steps", "budget", "ema", "size", "place", "weights", *_OPTIMISER]
+    assert known_keys(Whole, {"runs": {"a": {}}}) == [f"run.{key}" for key in inside] + [
+        "runs.a.lr",
+        "runs.a.betas",
+        "runs.a.kind",
+    ]
+
+
+_OPTIMISER = ("optimiser.lr", "optimiser.betas", "optimiser.kind")
 
 
 def test_override_reads_toml_values_and_leaves_the_original() -> None:
@@ -167,7 +190,7 @@ def test_what_a_kind_implies_may_be_said_and_nothing_else():
         ({"kind": "circle", "side": 1}, "unknown key shape.side; did you mean kind?"),
         ({"kind": "line"}, "shape.kind = 'line'; use one of 'square', 'circle'"),
         ({"kind": 1}, "shape.kind = 1; use one of 'square', 'circle'"),
-        ({"side": "long"}, "shape.side = 'long' is str; give int"),
+        ({"side": "long"}, "shape.side = 'long' is text; give a whole number, for example 1"),
     ):
         with pytest.raises(ConfigError) as caught:
             from_dict(Drawing, {"shape": values})

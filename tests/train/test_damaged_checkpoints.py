@@ -98,7 +98,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused(recipe):
 
 def test_damaged_later_ones_are_not_counted_among_those_kept(recipe):
     whole = run(recipe, "run")
-    older, newest = list_checkpoints(whole.folder)
+    _, newest = list_checkpoints(whole.folder)
     (newest / "state.json").unlink()
     newest.rename(newest.parent / "step-00000099")
     run(recipe, "run", "checkpoint.steps=2", "checkpoint.keep=1", resume=True)

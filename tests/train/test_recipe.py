@@ -101,8 +101,36 @@ def test_the_recipes_beside_the_package_are_whole():
         ("model.image.depth=3", "model.image.depth"),
         ("schedule.kind=linear", "cosine"),
         ("schedule.cooldown=1.5", "0 to 1"),
-        ("batch=1", "batch = 1"),
-        ("batch=many", "batch"),
+        ("batch=1", "batch = 1 has no negatives: a pair is told from the others of its batch; give 2 or more"),
+        ("batch=many", "batch = 'many' is text; give a whole number, for example 256"),
+        ("lr=fast", "optimiser.lr = 'fast' is text; give a number, for example 0.001"),
+        ("lr=inf", "optimiser.lr = inf; give a finite number, 0 or more"),
+        ("optimiser.betas=[0.9, 1]", r"optimiser.betas\[1\] = 1.0; give 0 to 0.999999"),
+        ("optimiser.eps=-1", "optimiser.eps = -1.0"),
+        ("seed=-1", "seed = -1"),
+        ("augment.scale=[0, 1]", r"augment.scale\[0\] = 0.0; give 0.01 to 1.0"),
+        ("augment.ratio=[2, 1]", r"augment.ratio\[1\] = 1.0; give a finite number, 2.0 or more"),
+        ("augment.flip=2", "augment.flip = 2.0; give 0 to 1"),
+        ("data.side=0", "data.side = 0; give 1 to 4096"),
+        ("data.held_out=1", "data.held_out = 1.0; give 0 to 0.5"),
+        ("checkpoint.seconds=-1", "checkpoint.seconds = -1.0"),
+        ("model.width=0", "model.width = 0"),
+        ("image.heads=7", r"unknown key image.heads; did you mean model.image.heads\?"),
+        ("heads=7", r"unknown key heads; did you mean model.image.heads or model.text.heads\?"),
+        (
+            "kind=eva",
+            r"did you mean data.sources.scenes.kind or model.image.kind or model.text.kind or model.tokenizer.kind or "
+            r"schedule.kind or validation.tasks.scenes.kind\?",
+        ),
+        ("warmpu=3", r"unknown key warmpu; did you mean schedule.warmup\?"),
+        (
+            "model.image.heads=7",
+            r"model.image.width = 32 is not a multiple of model.image.heads \(7\); "
+            "give model.image.heads a divisor of it, or model.image.width a multiple of 7",
+        ),
+        ("model.scale=0", "model.scale = 0.0; give a number above 0"),
+        ("model.loss=sigmoid", 'model.loss = "sigmoid" with model.bias = None'),
+        ("validation.tasks.more.kind=retrieval", "validation.tasks.more.place is missing"),
         ("model.architecture=tiny-95", "tiny-96"),
         ("data.sources.scenes.weight=-1", "weight = -1"),
         ("budget=later", "budget"),
@@ -115,9 +143,22 @@ def test_wrong_values_are_refused_by_name(recipe, change, says):
         assert config.schedule.seconds
 
 
+def test_another_family_for_a_tower_keeps_what_both_have(recipe):
+    config = read_recipe(str(recipe), ["model.image.kind=eva", "model.image.rotary=eva"])
+    before = read_recipe(str(recipe)).model.image
+    image = config.model.image
+    assert (image.kind, image.rotary) == ("eva", "eva")
+    assert (image.width, image.layers, image.pool) == (before.width, before.layers, before.pool)
+    assert read_recipe(str(recipe), ["model.image.kind=vit"]).model.image == before
+
+
 def test_unknown_recipes_name_the_near_ones(tmp_path):
-    with pytest.raises(NotFound, match="pairs"):
-        read_recipe("pair")
+    known = "the recipes that come with the package are pairs and scenes; a file ends in .toml or .py"
+    for name in ("pair", "pairs.toml"):
+        with pytest.raises(NotFound, match=f"no recipe {name}; did you mean pairs\\? {known}"):
+            read_recipe(name)
+    with pytest.raises(NotFound, match=f"no recipe nothere.toml; {known}"):
+        read_recipe("nothere.toml")
     with pytest.raises(NotFound, match="lost"):
         read_recipe(str(tmp_path / "lost.toml"))
     (tmp_path / "empty.py").write_text("")

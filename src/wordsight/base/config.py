@@ -39,19 +39,42 @@ def from_dict(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
         if key not in parts:
             raise _unknown_key(f"{where}{key}", key, list(parts))
     missing = [
-        name
+        f"{where}{name}"
         for name, part in parts.items()
         if name not in values and part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise ConfigError(f"{where or kind.__name__ + ': '}missing {', '.join(missing)}", cure="give them a value")
+        raise ConfigError(f"{missing[0]} is missing", cure=f"set {' and '.join(missing)}")
     given = {}
     for key, value in values.items():
         if BY_KIND in parts[key].metadata and isinstance(value, dict):
             given[key] = _choose(parts[key].metadata[BY_KIND](), value, f"{where}{key}")
         else:
-            given[key] = _convert(hints[key], value, f"{where}{key}")
+            given[key] = _convert(hints[key], value, f"{where}{key}", like=parts[key].default)
     return kind(**given)
+
+
+def known_keys(kind: type[Any], values: Mapping[str, Any], *, where: str = "") -> list[str]:
+    """Return the dotted keys that `values` of dataclass `kind` may have; of a dict field those of the names in it."""
+    hints, keys = get_type_hints(kind), []
+    for part in dataclasses.fields(kind):
+        given, name = values.get(part.name), f"{where}{part.name}"
+        inside: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+        hint = hints[part.name]
+        if BY_KIND in part.metadata:
+            choices = part.metadata[BY_KIND]()
+            first = next(iter(choices))
+            keys += known_keys(
+                choices.get(inside.get("kind", first), choices[first]).dataclass, inside, where=f"{name}."
+            )
+        elif dataclasses.is_dataclass(hint):
+            keys += known_keys(hint, inside, where=f"{name}.")  # type: ignore[arg-type]
+        elif get_origin(hint) is dict and dataclasses.is_dataclass(get_args(hint)[1]):
+            for own, below in inside.items():
+                keys += known_keys(get_args(hint)[1], below, where=f"{name}.{own}.")
+        else:
+            keys.append(name)
+    return keys
 
 
 def _choose(choices: Mapping[str, Choice], values: dict[str, Any], where: str) -> Any:
@@ -130,20 +153,30 @@ def _unknown_key(path: str, key: str, names: list[str]) -> ConfigError:
     return ConfigError(f"unknown key {path}", cure=cure)
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+_NAMES = {  # what a type is called in a message
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+    tuple: "a list",
+    list: "a list",
+    dict: "a group of keys",
+    type(None): "nothing",
+}
+
+
+def _convert(hint: Any, value: Any, where: str, *, like: Any = None) -> Any:
+    """Return the value as the type `hint` asks for; `like` is a value of that type, an example for the message."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        return _convert_union(hint, value, where)
+        return _convert_union(hint, value, where, like=like)
     if origin is Literal:
         if value in get_args(hint):
             return value
         raise ConfigError(f"{where} = {value!r}", cure=f"use one of {', '.join(map(repr, get_args(hint)))}")
     if origin is tuple and isinstance(value, list | tuple):
-        inner = get_args(hint)
-        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
-        if len(kinds) != len(value):
-            raise ConfigError(f"{where} has {len(value)} items", cure=f"give {len(kinds)}")
-        return tuple(_convert(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+        return _convert_tuple(get_args(hint), value, where, like=like)
     if origin is dict and isinstance(value, dict):
         kind = get_args(hint)[1]
         return {k: _convert(kind, v, f"{where}.{k}") for k, v in value.items()}
@@ -157,11 +190,35 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return Path(value)
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    name = getattr(hint, "__name__", str(hint))
-    raise ConfigError(f"{where} = {value!r} is {type(value).__name__}", cure=f"give {name}")
+    raise _wrong_type(origin or hint, value, where, like=like)
 
 
-def _convert_union(hint: Any, value: Any, where: str) -> Any:
+def _wrong_type(wanted: Any, value: Any, where: str, *, like: Any) -> ConfigError:
+    if dataclasses.is_dataclass(wanted):
+        name, first = "a group of keys", dataclasses.fields(wanted)[0].name
+        return ConfigError(
+            f"{where} = {value!r} is {_name(type(value))}", cure=f"give {name}, for example {where}.{first}"
+        )
+    example = f", for example {list(like) if isinstance(like, tuple) else like!r}"
+    fits = isinstance(like, wanted) and like != "" and not isinstance(like, bool)
+    cure = f"give {_name(wanted)}{example if fits else ''}"
+    return ConfigError(f"{where} = {value!r} is {_name(type(value))}", cure=cure)
+
+
+def _name(kind: type) -> str:
+    return _NAMES.get(kind, kind.__name__)
+
+
+def _convert_tuple(inner: tuple[Any, ...], value: Sequence[Any], where: str, *, like: Any) -> tuple[Any, ...]:
+    kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+    if len(kinds) != len(value):
+        raise ConfigError(f"{where} has {len(value)} items", cure=f"give {len(kinds)}")
+    examples = like if isinstance(like, tuple) and len(like) == len(value) else [None] * len(value)
+    triples = zip(kinds, value, examples, strict=True)
+    return tuple(_convert(kind, v, f"{where}[{i}]", like=example) for i, (kind, v, example) in enumerate(triples))
+
+
+def _convert_union(hint: Any, value: Any, where: str, *, like: Any) -> Any:
     kinds = get_args(hint)
     if value is None and type(None) in kinds:
         return None
@@ -170,7 +227,7 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
         if kind is type(None):
             continue
         try:
-            return _convert(kind, value, where)
+            return _convert(kind, value, where, like=like)
         except ConfigError as error:
             failures.append(error)
     raise failures[0]

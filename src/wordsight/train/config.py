@@ -3,6 +3,7 @@
 Read from TOML, Python files and `a.b=c` by `wordsight.train.recipe`.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -179,7 +180,13 @@ def check_config(config: TrainConfig) -> None:
         raise ConfigError("schedule.steps and schedule.samples are both set", cure="leave one out")
     if not config.data.sources:
         raise ConfigError("data.sources is empty", cure="name at least one source of pairs")
-    _within("batch", batch, 2, None)
+    if batch < 2:
+        raise ConfigError(
+            f"batch = {batch} has no negatives: a pair is told from the others of its batch", cure="give 2 or more"
+        )
+    _within("seed", config.seed, 0, None)
+    _within("data.side", config.data.side, 1, 4096)
+    _within("data.held_out", config.data.held_out, 0, 0.5)
     _within("schedule.steps", schedule.steps, 1, None)
     _within("schedule.samples", schedule.samples, 1, None)
     _within("schedule.warmup", schedule.warmup, 0, None)
@@ -187,11 +194,17 @@ def check_config(config: TrainConfig) -> None:
     _within("average", config.average, 0, 0.99999)
     _within("data.run", config.data.run, 1, None)
     _within("log", config.log, 1, None)
+    _within("model.width", config.model.width, 1, None)
     _within("loss.words", config.loss.words, 0, None)
     _check_bag_of_words(config)
     _within("optimiser.lr", config.optimiser.lr, 0, None)
     _within("optimiser.decay", config.optimiser.decay, 0, None)
     _within("optimiser.clip", config.optimiser.clip, 0, None)
+    for number, beta in enumerate(config.optimiser.betas):
+        _within(f"optimiser.betas[{number}]", beta, 0, 0.999999)
+    _within("optimiser.eps", config.optimiser.eps, 0, None)
+    _check_augment(config.augment)
+    _within("checkpoint.seconds", config.checkpoint.seconds, 0, None)
     _within("checkpoint.keep", config.checkpoint.keep, 1, None)
     _within("checkpoint.steps", config.checkpoint.steps, 0, None)
     _within("validation.every", config.validation.every, 0, None)
@@ -202,6 +215,15 @@ def check_config(config: TrainConfig) -> None:
             raise ConfigError(f"data.sources.{name}.kind = {source.kind!r}", cure=f"use one of {', '.join(kinds())}")
     for name, task in config.validation.tasks.items():
         check_task(task, where=f"validation.tasks.{name}.")
+
+
+def _check_augment(augment: AugmentSpec) -> None:
+    for name, high in (("scale", 1.0), ("ratio", None)):
+        low, top = getattr(augment, name)
+        _within(f"augment.{name}[0]", low, 0.01, high)
+        _within(f"augment.{name}[1]", top, low, high)
+    for name in ("flip", "brightness", "contrast", "saturation", "grey"):
+        _within(f"augment.{name}", getattr(augment, name), 0, 1)
 
 
 def _check_bag_of_words(config: TrainConfig) -> None:
@@ -220,7 +242,7 @@ def _check_bag_of_words(config: TrainConfig) -> None:
 
 
 def _within(name: str, value: float | None, low: float, high: float | None) -> None:
-    if value is None or (value >= low and (high is None or value <= high)):
+    if value is None or (math.isfinite(value) and value >= low and (high is None or value <= high)):
         return
-    limits = f"{low} or more" if high is None else f"{low} to {high}"
+    limits = f"a finite number, {low} or more" if high is None else f"{low} to {high}"
     raise ConfigError(f"{name} = {value}", cure=f"give {limits}")

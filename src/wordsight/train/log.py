@@ -58,7 +58,7 @@ def _open_board(folder: Path, step: int) -> Any:
 
 
 class Progress:
-    """The bar: loss, pairs a second, time left.  Without a terminal, a line after the first step and every half minute."""
+    """The bar: loss, pairs a second, time left.  Without a terminal, a line at the first step and every half minute."""
 
     def __init__(self, *, length: int | None, seconds: float | None, batch: int) -> None:
         self._length = length

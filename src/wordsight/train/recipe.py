@@ -8,16 +8,19 @@ a file with `recipe() -> TrainConfig`; it is run, so run only those you trust.  
 
 import difflib
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.config import from_dict, override, read_toml, to_dict
+from wordsight.base.config import from_dict, known_keys, override, read_toml, to_dict
 from wordsight.base.errors import ConfigError, NotFound
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.check import check_spec
+from wordsight.towers.families import image_choices, text_choices
+from wordsight.towers.spec import ModelSpec
 from wordsight.train.config import TrainConfig, check_config
 
 FOLDER = Path(__file__).parent / "recipes"  # the recipes that come with the package
@@ -30,6 +33,8 @@ SHORT = {  # what may be typed instead of the full path
 }
 NAMED = "model.architecture"
 LENGTHS = ("steps", "samples", "budget")
+NAMES = ("data.sources.", "validation.tasks.")  # below these a new name may be given
+_OF_MODEL = re.compile(r"(?<![\w.\"])((image|text|preprocess|tokenizer)\.(?=[a-z])|(scale|bias|loss|width)(?= = ))")
 
 
 def recipe_names() -> list[str]:
@@ -46,13 +51,16 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConf
         if change.partition("=")[0].strip() == NAMED:  # another architecture: nothing of the recipe's own is left
             values["model"] = {"architecture": change.partition("=")[2].strip().strip("\"'")}
     values["model"] = _model(values.get("model", {}))
+    for change in changes:
+        _of_family(values["model"], change)
+    _check_names(changes, values)
     if any(change.startswith(f"schedule.{name}=") for name in LENGTHS for change in changes):
         # the length that was typed replaces the recipe's, also one of another kind
         values["schedule"] = {k: v for k, v in values.get("schedule", {}).items() if k not in LENGTHS}
     values = override(values, [change for change in changes if change.partition("=")[0].strip() != NAMED])
     config = from_dict(TrainConfig, values)
     config = replace(config, out=config.out or f"runs/{config.name}")
-    check_spec(config.model)
+    _check_model(config.model)
     check_config(config)
     return config
 
@@ -60,14 +68,14 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConf
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix in (".toml", ".py"):
-        if not path.is_file():
-            raise NotFound(f"no recipe {path}", cure="check the path")
-        return path
-    if name_or_path in recipe_names():
+        if path.is_file():
+            return path
+    elif name_or_path in recipe_names():
         return FOLDER / f"{name_or_path}.toml"
-    near = difflib.get_close_matches(name_or_path, recipe_names(), n=2, cutoff=0.5)
-    known = f"known: {', '.join(recipe_names())}, or a .toml or .py file"
-    raise NotFound(f"no recipe {name_or_path!r}", cure=f"did you mean {' or '.join(near)}?" if near else known)
+    near = difflib.get_close_matches(path.stem, recipe_names(), n=2, cutoff=0.5)
+    known = f"the recipes that come with the package are {' and '.join(recipe_names())}; a file ends in .toml or .py"
+    asked = f"did you mean {' or '.join(near)}? " if near else ""
+    raise NotFound(f"no recipe {name_or_path}", cure=f"{asked}{known}")
 
 
 def _long(assignment: str) -> str:
@@ -83,6 +91,40 @@ def _model(values: dict[str, Any]) -> dict[str, Any]:
         return values
     base = to_dict(architecture(str(values["architecture"])))
     return _merge(base, {key: value for key, value in values.items() if key != "architecture"})
+
+
+def _of_family(model: dict[str, Any], change: str) -> None:
+    """Where a change names another family for a tower, drop the keys of the tower that the family has not."""
+    key, _, kind = (part.strip().strip("\"'") for part in change.partition("="))
+    for part, choices in {"image": image_choices(), "text": text_choices()}.items():
+        tower = model.get(part, {})
+        if key == f"model.{part}.kind" and kind in choices and kind != tower.get("kind", next(iter(choices))):
+            own = {field.name for field in fields(choices[kind].dataclass)} - {"kind"}
+            model[part] = {name: value for name, value in tower.items() if name in own}
+
+
+def _check_names(changes: Sequence[str], values: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a key that does not exist where a longer or near one does."""
+    known = known_keys(TrainConfig, values)
+    ends = {name.rpartition(".")[2] for name in known}
+    for change in changes:
+        key = change.partition("=")[0].strip()
+        if key == NAMED or key.startswith(NAMES) or any(f"{name}.".startswith(f"{key}.") for name in known):
+            continue
+        near = [name for name in known if name.endswith(f".{key}")]
+        close = difflib.get_close_matches(key.rpartition(".")[2], ends, n=2, cutoff=0.6)
+        near = near or [name for name in known if name.rpartition(".")[2] in close]
+        if near:
+            raise ConfigError(f"unknown key {key}", cure=f"did you mean {' or '.join(near[:6])}?")
+
+
+def _check_model(spec: ModelSpec) -> None:
+    """Check the model, and name its keys as they stand in a recipe."""
+    try:
+        check_spec(spec)
+    except ConfigError as error:
+        problem, cure = (_OF_MODEL.sub(r"model.\g<0>", text) for text in (error.problem, error.cure))
+        raise ConfigError(problem, cure=cure) from error
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +144,8 @@ def _run(path: Path) -> TrainConfig:
     spec.loader.exec_module(module)
     function = getattr(module, "recipe", None)
     if not callable(function):
-        raise ConfigError(f"{path} has no function recipe()", cure="define recipe() -> Config")
+        raise ConfigError(f"{path} has no function recipe()", cure="define recipe() -> TrainConfig")
     config = function()
     if not isinstance(config, TrainConfig):
-        raise ConfigError(f"recipe() of {path} returned {type(config).__name__}", cure="return a Config")
+        raise ConfigError(f"recipe() of {path} returned {type(config).__name__}", cure="return a TrainConfig")
     return config

@@ -34,7 +34,11 @@ def only(name: str, value: object, allowed: object, where: str) -> None:
 def multiple(name: str, value: int, of: str, divisor: int) -> None:
     """Refuse a value that is not a positive multiple of another."""
     if divisor < 1 or value < 1 or value % divisor:
-        cure = f"make it a multiple of {divisor}" if divisor >= 1 else f"give {of} a value above 0"
+        cure = (
+            f"give {of} a divisor of it, or {name} a multiple of {divisor}"
+            if divisor >= 1
+            else f"give {of} a value above 0"
+        )
         raise ConfigError(f"{name} = {value} is not a multiple of {of} ({divisor})", cure=cure)
 
 
