@@ -1,7 +1,7 @@
 """A validation set for recipes that name none: images kept from training, a function of their keys alone.
 
 Images that could give each other away stay on one side: those with the same key, the same pixels or a caption in
-common, over all sources.  Such groups are ordered by the hash of their first key and taken while they fit into the
+common, over all sources.  Such groups are ordered by the hash of their first key and chosen while they fit into the
 share, so adding images moves few others.  Class names are no captions here.
 """
 
@@ -18,7 +18,7 @@ from wordsight.data.image_set import AnnotatedSet, Annotation, Caption
 MOST = 1000  # images held out: enough for intervals of 3 %, and retrieval among them takes seconds
 FEWEST = 2  # with one image every answer is right
 
-Member = tuple[int, int]  # the number of a set and a row in it
+RowOfSet = tuple[int, int]  # the number of a set and a row in it
 
 
 class Without:
@@ -58,32 +58,32 @@ def choose_held_out(sets: Sequence[ImageCache], share: float) -> list[RowIds]:
     counts = [sum(len(block) for block in one.blocks()) for one in sets]
     room = min(round(share * sum(counts)), MOST)
     spare = [count // 2 for count in counts]
-    taken: list[Member] = []
+    chosen: list[RowOfSet] = []
     for group in sorted(_groups(sets), key=lambda group: _first_hash(sets, group)):
         needed = np.bincount([number for number, _ in group], minlength=len(sets))
-        if len(taken) + len(group) <= room and all(needed <= spare):
-            taken += group
+        if len(chosen) + len(group) <= room and all(needed <= spare):
+            chosen += group
             spare = [left - n for left, n in zip(spare, needed, strict=True)]
-    if len(taken) < FEWEST:
-        taken = []
-    return [np.array(sorted(row for n, row in taken if n == number), dtype=np.int64) for number in range(len(sets))]
+    if len(chosen) < FEWEST:
+        chosen = []
+    return [np.array(sorted(row for n, row in chosen if n == number), dtype=np.int64) for number in range(len(sets))]
 
 
-def _first_hash(sets: Sequence[ImageCache], group: Sequence[Member]) -> str:
+def _first_hash(sets: Sequence[ImageCache], group: Sequence[RowOfSet]) -> str:
     return min(sha256_bytes(sets[number].keys[row].encode("utf-8", "surrogatepass")) for number, row in group)
 
 
-def _groups(sets: Sequence[ImageCache]) -> list[list[Member]]:
+def _groups(sets: Sequence[ImageCache]) -> list[list[RowOfSet]]:
     """Return the rows of all sets that are drawn from, in groups that are held together by something they share."""
-    above: dict[Member, Member] = {}
-    first: dict[Hashable, Member] = {}
+    above: dict[RowOfSet, RowOfSet] = {}
+    first: dict[Hashable, RowOfSet] = {}
     for number, images in enumerate(sets):
         for row in np.concatenate(images.blocks()):
             member = (number, int(row))
             above[member] = member
             for mark in _marks(images, number, int(row)):
                 above[_root(above, member)] = _root(above, first.setdefault(mark, member))
-    groups: dict[Member, list[Member]] = {}
+    groups: dict[RowOfSet, list[RowOfSet]] = {}
     for member in above:
         groups.setdefault(_root(above, member), []).append(member)
     return list(groups.values())
@@ -96,7 +96,7 @@ def _marks(images: ImageCache, number: int, row: int) -> Iterator[Hashable]:
         yield "caption", " ".join(text.lower().split())
 
 
-def _root(above: dict[Member, Member], member: Member) -> Member:
+def _root(above: dict[RowOfSet, RowOfSet], member: RowOfSet) -> RowOfSet:
     while above[member] != member:
         above[member] = above[above[member]]
         member = above[member]

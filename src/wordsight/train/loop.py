@@ -87,7 +87,7 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StepTaken:
     """A step: its learning rate, and what `MEASURED` names, on the device."""
 
     lr: float
@@ -153,11 +153,11 @@ class Learning:
         try:
             with _stop_signal() as stopped:
                 while not self._over(clock):
-                    taken = self._learn(next(batches), clock)
-                    self._record(record, taken)
+                    done = self._learn(next(batches), clock)
+                    self._record(record, done)
                     self._validate(record, validation)
                     watch(self.step, self.encoder)
-                    progress.show(self.step, clock.at(self.step), taken.measured)
+                    progress.show(self.step, clock.at(self.step), done.measured)
                     if stopped.is_set() or self._checkpoint_due():
                         self.save()
                     if stopped.is_set():
@@ -186,7 +186,7 @@ class Learning:
             return self.step >= self.length
         return clock.at(self.step) >= seconds and self.step > 0
 
-    def _learn(self, batch: Any, clock: TrainingClock) -> Taken:
+    def _learn(self, batch: Any, clock: TrainingClock) -> StepTaken:
         """Take one step."""
         config, seconds = self.config, self.config.schedule.seconds
         now = clock.at(self.step)
@@ -204,7 +204,7 @@ class Learning:
         self.step += 1
         good = (self.broken_at > 0) | torch.isfinite(measured[0])
         self.broken_at = torch.where(good, self.broken_at, self.step)
-        return Taken(lr, measured)
+        return StepTaken(lr, measured)
 
     def _backward(self, batch: Any) -> torch.Tensor:
         """Compute the loss of a batch and its gradients; return what `MEASURED` names."""
@@ -221,20 +221,20 @@ class Learning:
         self._backward(self.loader.batch(0))
         self.optimiser.zero_grad(set_to_none=True)
 
-    def _record(self, record: MetricsLog, taken: Taken) -> None:
+    def _record(self, record: MetricsLog, done: StepTaken) -> None:
         """Write a line of metrics after the first step, and after every `log` steps their means."""
         config = self.config
         if self.step != 1 and self.step % config.log:
             return
         self._check_finite()
         whole = self.step % config.log == 0
-        means = dict(zip(MEASURED, (self.sums / config.log if whole else taken.measured).tolist(), strict=True))
+        means = dict(zip(MEASURED, (self.sums / config.log if whole else done.measured).tolist(), strict=True))
         if whole:
             self.sums.zero_()
         if self.head is None:  # then the contrastive loss is the whole
             means = {name: means[name] for name in ("loss", "accuracy")}
         scale = float(self.towers.scale.detach())
-        record.write(self.step, {"samples": self.step * config.batch, **means, "lr": taken.lr, "scale": scale})
+        record.write(self.step, {"samples": self.step * config.batch, **means, "lr": done.lr, "scale": scale})
 
     def _validate(self, record: MetricsLog, validation: Validation) -> None:
         every = self.config.validation.every

@@ -76,11 +76,11 @@ def _held_out_task(source: SourcePairs) -> list[Any]:
     """Return the task of a source's held-out images in a list: retrieval by captions, or zero-shot by classes."""
     samples = source.validated()
     labels = tuple(sorted({label for label in source.images.labels if label is not None})) if samples else ()
-    name, place = f"{source.name}-held-out", source.source.name
+    name, where = f"{source.name}-held-out", source.source.name
     if sum(bool(sample.texts) for sample in samples) >= 2:
-        spec = TaskSpec("retrieval", place, name=name)
+        spec = TaskSpec("retrieval", where, name=name)
     elif len(labels) >= 2 and any(sample.label for sample in samples):
-        spec = TaskSpec("zero-shot", place, name=name, classes=labels, templates=source.prompt_list or "none")
+        spec = TaskSpec("zero-shot", where, name=name, classes=labels, templates=source.prompt_list or "none")
     else:
         return []
     notice(
