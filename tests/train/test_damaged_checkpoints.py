@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wordsight.base.errors import FormatError
-from wordsight.base.files import sha256_file
+from wordsight.base.reading import sha256_file
 from wordsight.train.checkpoint import _hash_of, list_checkpoints
 from wordsight.train.loop import train
 from wordsight.train.recipe import read_recipe

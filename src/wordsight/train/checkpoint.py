@@ -26,11 +26,11 @@ from wordsight.base.files import (
     atomic_write,
     read_json,
     sha256_bytes,
-    sha256_file,
     storage_errors,
     write_json,
 )
 from wordsight.base.progress import notice
+from wordsight.base.reading import sha256_file
 from wordsight.train.optimiser import named_parameters
 
 FOLDER = "checkpoints"
