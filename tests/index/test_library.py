@@ -186,8 +186,7 @@ def test_the_kind_is_written_down_before_anything_else(opened, folder, monkeypat
         patched.setattr(INDEXES["memory"](), "open", killed)
         opened("memory").sync()
     assert json.loads((folder / "library.json").read_text()) == {"index": "memory"}
-    with pytest.raises(NotFound):
-        opened().search("red")
+    assert not opened().exists()
     assert len(opened().sync().added) == 4
     opened().forget()
 

@@ -7,7 +7,7 @@ from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, Us
 from wordsight.base.files import write_json
 from wordsight.index import exact
 from wordsight.index.exact import ExactIndex
-from wordsight.index.index import check_added, check_model, check_search, check_width
+from wordsight.index.index import check_added, check_embeddings, check_model, check_search
 from wordsight.index.open import INDEXES, backend_of, record, recorded
 from wordsight.index.rows import EmbeddingFile, drop_generations
 from wordsight.index.where import parse
@@ -18,6 +18,9 @@ def refused(kind, call):
         call()
     assert type(caught.value) is kind
     return str(caught.value)
+
+
+NOT_FINITE = "embeddings that hold NaN or infinite numbers; embed again; nothing was stored or compared"
 
 
 def rows(count, width=4):
@@ -32,6 +35,8 @@ def rows(count, width=4):
         (["a"], rows(2), [{}, {}], UsageError, "1 keys, 2 embeddings, 2 metadata; give as many of each"),
         (["a", "a"], rows(2), [{}, {}], UsageError, "a key appears twice in one call; give every entry its own key"),
         (["a"], rows(1, 3), [{}], FormatError, "embeddings of shape (1, 3) for an index of width 4; give (n, 4)"),
+        (["a"], np.full((1, 4), np.nan, np.float32), [{}], FormatError, NOT_FINITE),
+        (["a", "b"], np.array([[1, 0, 0, 0], [0, 0, 0, np.inf]], np.float32), [{}, {}], FormatError, NOT_FINITE),
     ],
 )
 def test_additions(keys, embeddings, meta, kind, message):
@@ -42,7 +47,7 @@ def test_what_passes():
     check_added([], rows(0), [], width=4)
     check_added(["a", "b"], rows(2), [{}, {"x": 1}], width=4)
     check_search(rows(3), 1, width=4)
-    check_width(rows(0), 4)
+    check_embeddings(rows(0), 4)
 
 
 @pytest.mark.parametrize("k", [0, -1])
@@ -51,6 +56,7 @@ def test_searches(k):
     assert refused(FormatError, lambda: check_search(rows(1)[0], 1, width=4)) == (
         "embeddings of shape (4,) for an index of width 4; give (n, 4)"
     )
+    assert refused(FormatError, lambda: check_search(np.full((1, 4), np.inf, np.float32), 1, width=4)) == NOT_FINITE
 
 
 def test_models(tmp_path):

@@ -60,6 +60,41 @@ def test_a_mixture_is_the_weighted_sum_of_unit_rows(model, photos):
     np.testing.assert_allclose(embed_parts(parts, model), expected / np.linalg.norm(expected), atol=1e-6)
 
 
+def test_every_kind_of_image_is_a_query_alone_and_in_mixtures(opened, photos, model):
+    from PIL import Image
+
+    library = opened(photos)
+    path = photos / "b" / "green.png"
+    image = Image.open(path).convert("RGB")
+    for item in (path, str(path), path.read_bytes(), image, np.asarray(image)):
+        assert library.search(item, k=1)[0].key == "b/green.png"
+        assert library.search([(9, item), "red"], k=1)[0].key == "b/green.png"
+        assert library.search([(1, item), "9:red"], k=1)[0].key == "a/red.png"
+        assert library.search(["green", "red"], k=1, without=item)[0].key == "a/red.png"
+    assert library.search((2, "blue"), k=1)[0].key == "a/blue.png"
+    assert library.search(["green", "red"], k=1, without="green")[0].key == "a/red.png"
+
+
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), 1e7])
+def test_weights_that_cannot_be_used(weight):
+    with pytest.raises(UsageError, match=r"the weight .* of a part; give a number above 0, at most 1,000,000"):
+        read_query([(weight, "red")])
+
+
+def test_weights_of_any_size_give_a_unit_row(model):
+    for weights in ((1e6, 1e-6), (1e-300, 1e-300), (1e6, 1e6)):
+        row = embed_parts(read_query([(weights[0], "red"), (weights[1], "blue")]).parts, model)
+        assert np.linalg.norm(row) == pytest.approx(1, abs=1e-6)
+    with pytest.raises(UsageError, match="the weight inf of a part"):
+        read_query("9" * 400 + ":red")
+
+
+@pytest.mark.parametrize("part", [None, 3, {"red": 2}.items(), [["red"]]])
+def test_what_no_query_is_made_of(part):
+    with pytest.raises(UsageError, match=r"cannot be made of|is needed"):
+        read_query(part)
+
+
 def test_words_pictures_and_mixtures_find_what_they_should(opened, photos):
     library = opened(photos)
     library.sync()
@@ -105,6 +140,13 @@ def test_the_least_match_and_filters(opened, photos):
     "call",
     [
         {"k": 0},
+        {"k": 2.5},
+        {"k": "3"},
+        {"k": True},
+        {"k": None},
+        {"min_match": float("nan")},
+        {"min_match": 1.5},
+        {"min_match": "0.2"},
         {"where": "prize < 5"},
         {"where": "width <"},
         {"without": [""]},
@@ -117,9 +159,19 @@ def test_wrong_calls(opened, photos, call):
         library.search("red", **call)
 
 
-def test_no_library_yet(opened, photos):
-    with pytest.raises(NotFound, match="wordsight index"):
-        opened(photos).search("red")
+def test_a_location_is_indexed_on_first_use_and_then_only_when_asked(opened, photos, paint):
+    library = opened(photos)
+    assert library.search("red", k=1)[0].key == "a/red.png"
+    paint(photos / "redder.png", "red")
+    assert len(library.search("red")) == 5
+    library.sync()
+    assert len(library.search("red")) == 6
+
+
+def test_what_is_wrong_with_a_call_is_raised_before_anything_is_indexed(opened, photos):
+    for query, options in (("", {}), ("red", {"k": 0}), ("red", {"where": "width <"}), ("red", {"min_match": 2})):
+        with pytest.raises(UsageError):
+            opened(photos).search(query, **options)
     assert not (photos / ".wordsight").exists()
 
 

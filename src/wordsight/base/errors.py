@@ -12,7 +12,8 @@ WordsightError              exit status 2: the call was wrong
 ├── InputError              exit status 1: one input (image, row, shard) failed; others go on
 │   ├── UnreadableFile      a file that could not be opened just now
 │   ├── BrokenImage
-│   └── TooManyPixels
+│   ├── TooManyPixels
+│   └── NoEmbedding         an image or text that a tower gives NaN or zeros for
 └── StorageError            exit status 1: the disk is full, read-only or gone
 """
 
@@ -76,6 +77,10 @@ class BrokenImage(InputError):
 
 class TooManyPixels(InputError):
     """An image whose header declares more pixels than the limit."""
+
+
+class NoEmbedding(InputError):
+    """An image or text for which a tower gives no embedding: NaN, infinite numbers or zeros."""
 
 
 class StorageError(WordsightError):

@@ -104,9 +104,7 @@ def _expand(pattern: str) -> Iterator[Path]:
 
 
 def _encode(model: "Model", images: Iterable[Path]) -> "Iterator[Encoded[Path]]":
-    from wordsight.embeddings.pipeline import encode_images
-
-    return encode_images(images, model.load_pixels, model.engine.embed_images, batch=model.engine.batch)
+    return model.encode_images(images, model.load_pixels)
 
 
 def _print(path: Path, best: list[tuple[float, str]], *, as_json: bool) -> None:

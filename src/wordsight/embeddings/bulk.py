@@ -25,7 +25,7 @@ from wordsight.base.threads import read_ahead, write_behind
 from wordsight.data.source import Position, Reading, Source, readings
 from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.pipeline import Encoded, StageTimes, encode_images
+from wordsight.embeddings.pipeline import Encoded, StageTimes
 from wordsight.embeddings.store import EmbeddingBlock, PartNote, StoreLayout, StoreManifest
 from wordsight.images.files import image_bytes
 
@@ -119,9 +119,7 @@ def _run(model: Model, source: Source, out: Path, options: BulkOptions, first: i
         note = store.read_note(out, first - 1)
         start = Position(note.next_part, note.next_entry)
     reads = read_ahead(times.each("read", readings(source.samples(start))), 64)
-    engine = model.engine
-    loader = _loader(model, options, times)
-    encoded = encode_images(reads, loader, engine.embed_images, batch=engine.batch, times=times)
+    encoded = model.encode_images(reads, _loader(model, options, times), name=_name, times=times)
 
     def parts() -> Iterator[tuple[int, _Part, list[EmbeddingBlock]]]:
         for number, part in enumerate(_parts(encoded, options, source.count()), start=first):
@@ -136,13 +134,20 @@ def _loader(model: Model, options: BulkOptions, times: StageTimes) -> Any:
     def load(read: Reading) -> Pixels | None:
         if read.sample is None or options.what == "text":
             return None
-        key, image = read.sample.key, read.sample.image
         with times.stage("read"):
-            content = image_bytes(image, key=key)
+            content = image_bytes(read.sample.image, key=read.sample.key)
         with times.stage("decode"):
-            return model.load_pixels(content, name=str(image) if isinstance(image, Path) else key)
+            return model.load_pixels(content, name=_name(read))
 
     return load
+
+
+def _name(read: Reading) -> str:
+    """Return how messages call an image: its file, or its key where it lies inside another file."""
+    sample = read.sample
+    if sample is None:
+        return ""
+    return str(sample.image) if isinstance(sample.image, Path) else sample.key
 
 
 def _parts(encoded: Iterator[Encoded[Reading]], options: BulkOptions, total: int | None) -> Iterator[_Part]:

@@ -8,23 +8,27 @@ Nothing is opened before it is needed: not the tokenizer, and neither tower, unt
 know where embeddings are kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings
-from wordsight.base.errors import UsageError
+from wordsight.base.arrays import Embeddings, Pixels, is_unit
+from wordsight.base.errors import FormatError, NoEmbedding, UsageError
 from wordsight.embeddings.classes import class_embeddings
+from wordsight.embeddings.items import image_list, image_name, shortened, text_list
 from wordsight.engines.engine import Engine
 from wordsight.towers.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from wordsight.embeddings.pipeline import Encoded, StageTimes
     from wordsight.images.transform import Quality
 
+T = TypeVar("T")
 Scores = NDArray[np.float32]
 TEXTS_AT_ONCE = 1024  # tokenised at once; the engine sorts them by length and cuts them into batches
 DEFAULT_TEMPLATES = "photo"
@@ -86,36 +90,70 @@ class Model:
 
         The first image that cannot be read raises `BrokenImage` or `TooManyPixels`, which name it.
         """
-        from wordsight.embeddings.pipeline import encode_images
-
-        _need_list(items, (str, bytes, Path), "picture")
-        named = ((item, f"picture {i + 1}" if _is_nameless(item) else "") for i, item in enumerate(items))
+        named = ((item, image_name(item, f"picture {i + 1}")) for i, item in enumerate(image_list(items)))
         embeddings = []
-        for encoded in encode_images(
-            named,
-            lambda pair: self.load_pixels(pair[0], name=pair[1]),
-            self.engine.embed_images,
-            batch=self.engine.batch,
+        for encoded in self.encode_images(
+            named, lambda pair: self.load_pixels(pair[0], name=pair[1]), name=lambda pair: pair[1]
         ):
             if encoded.error is not None:
                 raise encoded.error
             embeddings.append(encoded.embedding)
         return np.array(embeddings, np.float32).reshape(len(embeddings), self.spec.width)
 
+    def encode_images(
+        self,
+        items: Iterable[T],
+        load: Callable[[T], Pixels | None],
+        *,
+        name: Callable[[T], str] = str,
+        times: "StageTimes | None" = None,
+    ) -> "Generator[Encoded[T], None, None]":
+        """Yield every item in order with the embedding of the image that `load` returns, or why there is none.
+
+        See `wordsight.embeddings.pipeline.encode_images`.  An image for which the tower gives NaN or zeros comes out
+        with `NoEmbedding`, in which `name` says how the item is called; where all images would, `FormatError` is
+        raised.
+        """
+        from wordsight.embeddings.pipeline import Encoded, encode_images
+
+        engine = self.engine
+        with closing(encode_images(items, load, engine.embed_images, batch=engine.batch, times=times)) as encoded:
+            for one in encoded:
+                if one.embedding is None or is_unit(one.embedding[None])[0]:
+                    yield one
+                else:
+                    yield Encoded(one.item, error=self._no_embedding("image", name(one.item)))
+
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, width) of texts; what exceeds the context is cut, with one notice."""
-        _need_list(texts, (str, bytes), "text")
-        texts = list(texts)
-        for text in texts:
-            if not isinstance(text, str):
-                raise UsageError(f"a text cannot be made of {type(text).__name__}", cure="give a list of str")
+        texts = text_list(texts, "text")
         embeddings = np.empty((len(texts), self.spec.width), np.float32)
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             part = texts[start : start + TEXTS_AT_ONCE]
             embeddings[start : start + len(part)] = self.engine.embed_texts(
                 self.tokenizer.batch(part, pad_to="longest")
             )
+        sound = is_unit(embeddings)
+        if not sound.all():
+            raise self._no_embedding("text", repr(shortened(texts[int(np.argmin(sound))])))
         return embeddings
+
+    def _no_embedding(self, tower: str, name: str) -> NoEmbedding:
+        """Return the error of one input; `FormatError` is raised where the tower gives nothing for a plain one either.
+
+        The plain ones are a grey image and the text "a".
+        """
+        if tower == "image":
+            size = self.spec.preprocess.size
+            plain = self.engine.embed_images(self.load_pixels(np.full((size, size, 3), 128, np.uint8))[None])
+        else:
+            plain = self.engine.embed_texts(self.tokenizer.batch(["a"], pad_to="longest"))
+        gives = f"the {tower} tower of {self.name} gives NaN, infinite numbers or zeros"
+        if not is_unit(plain).all():
+            raise FormatError(
+                f"{gives} for every {tower}", cure="its files are damaged: fetch, export or train the model again"
+            )
+        return NoEmbedding(f"{gives} for {name}", cure="leave it out, or compute in fp32: precision='fp32'")
 
     def embed_classes(self, classes: Sequence[str], templates: str | Path | Sequence[str] | None = None) -> Embeddings:
         """Return one unit embedding (len(classes), width) for each class: the mean of its prompts, normalised again.
@@ -125,8 +163,8 @@ class Model:
         """
         from wordsight.text import prompts
 
-        _need_list(classes, (str, bytes), "class")
-        if not len(classes):
+        classes = text_list(classes, "class")
+        if not classes:
             raise UsageError("no classes", cure="give at least one, for example cat,dog")
         if templates is None or isinstance(templates, str | Path):
             templates = prompts.templates(templates or DEFAULT_TEMPLATES)
@@ -140,12 +178,16 @@ class Model:
         Softmax over scale times cosine; for a model learned with the sigmoid loss, its independent probabilities
         divided by their sum.
         """
+        classes = text_list(classes, "class")
+        twice = [name for number, name in enumerate(classes) if name in classes[:number]]
+        if twice:
+            raise UsageError(f"the class {twice[0]} is given twice", cure="give every class once")
         class_embeddings = self.embed_classes(classes, templates)
         return self.probabilities(self.embed_images(items) @ class_embeddings.T)
 
     def probabilities(self, cosines: Scores) -> Scores:
         """Return cosines (n, classes) as probabilities whose rows sum to 1; see `classify`."""
-        logits = cosines.astype(np.float64) * self.scale
+        logits = _finite(cosines) * self.scale
         if self.bias is not None:
             logits = -np.logaddexp(0, -(logits + self.bias))  # the logarithm of the sigmoid
         logits -= logits.max(axis=1, keepdims=True)
@@ -167,7 +209,7 @@ class Model:
         """Return cosines (n, m) as `match` does."""
         if self.spec.loss != "sigmoid":
             return self.probabilities(cosines)
-        logits = cosines.astype(np.float64) * self.scale + (self.bias or 0.0)
+        logits = _finite(cosines) * self.scale + (self.bias or 0.0)
         shares: Scores = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
         return shares
 
@@ -199,10 +241,7 @@ def load(
     return Model(opened, folder=folder, pixels=pixels)
 
 
-def _need_list(items: Any, single: tuple[type, ...], noun: str) -> None:
-    if isinstance(items, single):
-        raise UsageError(f"a single {noun} was given where a list is needed", cure=f"write [{noun}]")
-
-
-def _is_nameless(item: Any) -> bool:
-    return isinstance(item, bytes | bytearray | memoryview)
+def _finite(cosines: Scores) -> NDArray[np.float64]:
+    if not np.isfinite(cosines).all():
+        raise UsageError("cosines that are NaN or infinite", cure="give those of unit embeddings")
+    return cosines.astype(np.float64)

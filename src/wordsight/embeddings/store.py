@@ -172,6 +172,11 @@ def write_part(
     """Write the files of one part, its note last: a part without note counts as absent and is written again."""
     for block in blocks:
         assert len(block.embeddings) == len(block.records)
+        if not np.isfinite(block.embeddings).all():
+            raise FormatError(
+                f"embeddings for {folder} that hold NaN or infinite numbers",
+                cure="embed again; none of them was stored",
+            )
         if layout == "npy":
             _write_npy(folder, number, block)
         else:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FingerprintMismatch, FormatError, UsageError
 from wordsight.base.nouns import Value
@@ -165,19 +167,23 @@ def check_added(
         raise UsageError(counts, cure="give as many of each")
     if len(set(keys)) != len(keys):
         raise UsageError("a key appears twice in one call", cure="give every entry its own key")
-    check_width(embeddings, width)
+    check_embeddings(embeddings, width)
 
 
 def check_search(embeddings: Embeddings, k: int, *, width: int) -> None:
     """Raise `UsageError` or `FormatError` for what `Index.search` refuses."""
     if k < 1:
         raise UsageError(f"k = {k}", cure="ask for at least one hit")
-    check_width(embeddings, width)
+    check_embeddings(embeddings, width)
 
 
-def check_width(embeddings: Embeddings, width: int) -> None:
-    """Raise `FormatError` unless the embeddings are (n, width)."""
+def check_embeddings(embeddings: Embeddings, width: int) -> None:
+    """Raise `FormatError` unless the embeddings are (n, width), and numbers."""
     if embeddings.ndim != 2 or embeddings.shape[1] != width:
         raise FormatError(
             f"embeddings of shape {embeddings.shape} for an index of width {width}", cure=f"give (n, {width})"
+        )
+    if not np.isfinite(embeddings).all():
+        raise FormatError(
+            "embeddings that hold NaN or infinite numbers", cure="embed again; nothing was stored or compared"
         )

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -109,32 +110,36 @@ class Library:
 
     def search(
         self,
-        query: str | Sequence[str],
+        query: Any,
         *,
         k: int = 10,
         where: str | None = None,
-        without: Sequence[str] = (),
+        without: Any = (),
         min_match: float | None = None,
     ) -> list[Hit]:
-        """Return up to k images, best first.
+        """Return up to k images, best first.  A library that is not there yet is made first, by `sync`.
 
-        `query`: words, an image's path, or a list of parts, each with a weight ("2:words") if wanted.  `where`: a
-        condition on metadata, applied before ranking.  `without`: queries to stay away from.  `min_match`: the least
-        score, which is a cosine (-1 to 1) less what `without` takes off.
+        `query`: text, an image (a path, or whatever `Model.embed_images` takes), or a list of these, each with a
+        weight if wanted ("2:red" or (2, image)).  `where`: a condition on metadata, applied before ranking.
+        `without`: a query, or several, to stay away from.  `min_match`: the least score, which is a cosine (-1 to 1)
+        less what `without` takes off.
 
         With `without`, the best max(10 k, 200) images for the query are weighed: each loses, for every unwanted
         query, weight times what its cosine with that query is above the mean over these images.
         """
-        return self.answer(self.read(query, where=where, without=without), k=k, min_match=min_match)
+        asked = self.read(query, where=where, without=without)
+        check_wanted(k, min_match)
+        if not self.exists():
+            self.sync()
+        return self.answer(asked, k=k, min_match=min_match)
 
-    def read(self, query: str | Sequence[str], *, where: str | None = None, without: Sequence[str] = ()) -> Query:
+    def read(self, query: Any, *, where: str | None = None, without: Any = ()) -> Query:
         """Return the query as it is understood; whatever is wrong with it is raised before any work."""
         return read_query(query, where=where, without=without, location=self.location)
 
     def answer(self, query: Query, *, k: int = 10, min_match: float | None = None) -> list[Hit]:
         """Return the hits of a query that has been read; see `search`."""
-        if k < 1:
-            raise UsageError(f"k = {k}", cure="ask for at least one hit")
+        check_wanted(k, min_match)
         index = self._reading()
         wanted = max(CANDIDATES * k, LEAST_CANDIDATES) if query.without else k
         embedding = embed_parts(query.parts, self.model)[None]
@@ -214,6 +219,14 @@ def open_library(
         raise NotFound(f"nothing at {location}", cure="check the path")
     folder = library_folder(location) if library_dir is None else Path(library_dir)
     return Library(location, folder, model if isinstance(model, Model) else load(model), index=index)
+
+
+def check_wanted(k: Any, min_match: Any) -> None:
+    """Raise `UsageError` for a number of hits, or a least score, that nobody can mean."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise UsageError(f"k = {k!r}", cure="ask for at least one hit, in whole numbers")
+    if min_match is not None and not (isinstance(min_match, int | float | np.number) and -1 <= min_match <= 1):
+        raise UsageError(f"min_match = {min_match!r}", cure="give a cosine from -1 to 1")
 
 
 def _recorded(index: Index) -> Listing:

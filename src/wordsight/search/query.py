@@ -3,36 +3,40 @@
     "red shoes"                          text
     "shoe.jpg"                           an image: a path that is there
     ["2:red shoes", "0.5:shoe.jpg"]      a mixture: each part's embedding times its weight, summed, of length 1 again
+    ["red shoes", (0.5, image)]          from Python: whatever `Model.embed_images` takes, with a weight if wanted
 
 A number and a colon before a part are its weight; text that begins so is written with the weight 1 ("1:9:30 train").
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wordsight.base.arrays import Embeddings, unit
 from wordsight.base.errors import NotFound, UsageError
+from wordsight.embeddings.items import is_image, listed
 from wordsight.embeddings.model import Model
 from wordsight.images.files import is_image_name
 
 if TYPE_CHECKING:
     from wordsight.index.where import Condition
 
+MOST_WEIGHT = 1e6  # beyond it the other parts no longer count in float32
 _WEIGHTED = re.compile(r"(\d+\.?\d*|\.\d+):(?=.)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a query: text, or the path of an image, with its weight."""
+    """One part of a query, with its weight: text, or an image (its path, or whatever `Model.embed_images` takes)."""
 
     weight: float
     text: str = ""
-    image: Path | None = None
+    image: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,16 @@ class Query:
 
 
 def read_query(
-    query: str | Sequence[str],
+    query: Any,
     *,
     where: str | None = None,
-    without: Sequence[str] = (),
+    without: Any = (),
     location: Path | None = None,
 ) -> Query:
     """Return a query as it is understood; images are looked for in the current folder and then in `location`.
 
-    Raises `UsageError` for an empty part, a weight of zero or a web address, `NotFound` for what looks like the path of
+    `query` and `without` are a part or many: text, an image, or a pair of a weight and one of these.  Raises
+    `UsageError` for an empty part, a weight of zero or a web address, `NotFound` for what looks like the path of
     an image and is none, `WhereError` for a condition that cannot be understood.
     """
     condition = None
@@ -61,14 +66,14 @@ def read_query(
         from wordsight.index.where import parse
 
         condition = parse(where)
-    unwanted = [_read_part(text, location) for text in without]
-    texts = [query] if isinstance(query, str) else list(query)
-    if not texts:
+    unwanted = [_read_part(part, location) for part in _parts(without)]
+    parts = _parts(query)
+    if not parts:
         raise UsageError("an empty query", cure="give a text or the path of an image")
-    return Query(tuple(_read_part(text, location) for text in texts), tuple(unwanted), condition)
+    return Query(tuple(_read_part(part, location) for part in parts), tuple(unwanted), condition)
 
 
-def join_words(arguments: Sequence[str]) -> list[str]:
+def join_words(arguments: Iterable[str]) -> list[str]:
     """Join words that follow each other on a command line into one phrase; images and weights begin a new part.
 
     `red running shoes` is one phrase, `2:red shoes 1:shoe.jpg` two parts ("2:red shoes", "1:shoe.jpg").
@@ -77,18 +82,19 @@ def join_words(arguments: Sequence[str]) -> list[str]:
     open_phrase = False
     for argument in arguments:
         match = _WEIGHTED.fullmatch(argument)
-        is_image = _is_image(match[2] if match else argument)
-        if open_phrase and not match and not is_image:
+        named = _looks_like_image(match[2] if match else argument)
+        if open_phrase and not match and not named:
             parts[-1] += f" {argument}"
         else:
             parts.append(argument)
-        open_phrase = not is_image
+        open_phrase = not named
     return parts
 
 
 def embed_parts(parts: Sequence[Part], model: Model) -> Embeddings:
     """Return the embedding (width,) of a mixture; only the tower that is needed is opened."""
-    total = np.sum([part.weight * embed_part(part, model) for part in parts], axis=0)
+    largest = max(part.weight for part in parts)
+    total = np.sum([part.weight / largest * embed_part(part, model) for part in parts], axis=0)
     if not np.linalg.norm(total) > 1e-6:
         raise UsageError("the parts of the query cancel each other", cure="change their weights")
     embedding: Embeddings = unit(total[None])[0]
@@ -102,23 +108,44 @@ def embed_part(part: Part, model: Model) -> Embeddings:
     return embedding
 
 
-def _read_part(text: str, location: Path | None) -> Part:
-    match = _WEIGHTED.fullmatch(text)
-    weight, text = (float(match[1]), match[2]) if match else (1.0, text)
+def _parts(query: Any) -> list[Any]:
+    """Return the parts of a query, which may be one itself."""
+    alone = is_image(query) or _is_pair(query)  # a str is a path that may be one
+    return [query] if alone else list(listed(query, "query"))
+
+
+def _is_pair(part: Any) -> bool:
+    return isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], int | float)
+
+
+def _read_part(part: Any, location: Path | None) -> Part:
+    weight, part = part if _is_pair(part) else (1.0, part)
+    match = _WEIGHTED.fullmatch(part) if isinstance(part, str) else None
+    weight, part = (weight * float(match[1]), match[2]) if match else (float(weight), part)
+    if not 0 < weight <= MOST_WEIGHT:
+        raise UsageError(f"the weight {weight:g} of a part", cure=f"give a number above 0, at most {MOST_WEIGHT:,.0f}")
+    if isinstance(part, str):
+        return _read_text(weight, part, location)
+    if not is_image(part):
+        raise UsageError(f"a query cannot be made of {type(part).__name__}", cure="give text or an image")
+    if isinstance(part, PathLike) and not Path(part).is_file():
+        raise NotFound(f"no picture {part}", cure="check the path")
+    return Part(weight, image=part)
+
+
+def _read_text(weight: float, text: str, location: Path | None) -> Part:
     if not text.strip():
         raise UsageError("an empty query", cure="give a text or the path of an image")
-    if weight == 0 or weight == float("inf"):
-        raise UsageError(f"the weight {weight} of {text!r}", cure="give a positive number, or leave the part out")
     if re.match(r"https?://", text):
         raise UsageError(f"{text} is a web address", cure="save the picture to a file and give its path")
     for folder in (Path(), location or Path()):
         path = folder / Path(text).expanduser()
-        if _is_image(text) and path.is_file():
+        if _looks_like_image(text) and path.is_file():
             return Part(weight, image=path)
-    if _is_image(text):
+    if _looks_like_image(text):
         raise NotFound(f"no picture {text}", cure="check the path; write words without the ending of a picture's name")
     return Part(weight, text=text)
 
 
-def _is_image(text: str) -> bool:
+def _looks_like_image(text: str) -> bool:
     return is_image_name(text) and "\0" not in text

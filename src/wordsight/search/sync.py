@@ -22,7 +22,7 @@ from wordsight.base.nouns import Value
 from wordsight.base.progress import bar
 from wordsight.base.threads import read_ahead
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.pipeline import Encoded, encode_images
+from wordsight.embeddings.pipeline import Encoded
 from wordsight.images.decode import open_image
 from wordsight.images.files import image_bytes
 from wordsight.index.index import FileState, Index, IndexEntry
@@ -100,10 +100,10 @@ class Sync:
     def _read_all(self, keys: Sequence[str] | None) -> None:
         """Read and encode these images, or all, and put them into the index group by group."""
         images = self._contents.images(self._listing, keys)
-        engine, total = self._model.engine, None if keys is None else len(keys)
+        total = None if keys is None else len(keys)
         with (
             closing(read_ahead(images, 64)) as reading,
-            closing(encode_images(reading, self._load, engine.embed_images, batch=engine.batch)) as encoded,
+            closing(self._model.encode_images(reading, self._load, name=_name)) as encoded,
             bar(total, unit="picture", desc="indexing") as progress,
         ):
             while group := list(islice(encoded, GROUP)):
@@ -121,7 +121,7 @@ class Sync:
         candidate.sha256 = sha256_bytes(data)
         if candidate.sha256 in self._known:
             return None
-        name = str(candidate.image) if isinstance(candidate.image, Path) else candidate.key
+        name = _name(candidate)
         opened = open_image(data, name=name, colours="kept")
         candidate.meta |= {"width": opened.width, "height": opened.height}
         return self._model.load_pixels(opened, name=name)
@@ -187,6 +187,13 @@ class Sync:
             embeddings.reshape(len(entries), self._model.spec.width),
             [entry.meta for entry in entries],
         )
+
+
+def _name(candidate: Candidate | InputError) -> str:
+    """Return how messages call an image: its file, or its key where it lies inside another file."""
+    if isinstance(candidate, InputError):
+        return ""
+    return str(candidate.image) if isinstance(candidate.image, Path) else candidate.key
 
 
 def _state(candidate: Candidate, error: InputError | None) -> FileState | None:

@@ -18,6 +18,7 @@ from wordsight.base.suggest import suggest
 from wordsight.text.lines import listed_lines
 
 _SLOT = re.compile(r"\{c?\}")
+SLOT_CURE = "write {} where the class name goes"
 
 
 def template_names() -> list[str]:
@@ -39,16 +40,24 @@ def templates(name_or_file: str | Path) -> list[str]:
     for number, line in lines:
         if not _SLOT.search(line):
             problem = f"{path}, line {number}: no slot in {line!r}"
-            raise FormatError(problem, cure="write {} where the class name goes")
+            raise FormatError(problem, cure=SLOT_CURE)
     if not lines:
         raise FormatError(f"{path} holds no template", cure="write one template a line, {} where the class name goes")
     return [line for _, line in lines]
 
 
 def class_prompts(class_name: str, templates: Sequence[str]) -> list[str]:
-    """Return the texts of a class: every template with each of its names, synonyms apart."""
-    if not templates:
-        raise UsageError(f"no templates for the class {class_name}", cure="give at least one, for example {}")
+    """Return the texts of a class: every template with each of its names, synonyms apart.
+
+    A template without a slot would make one text of all classes: it is a `UsageError`.
+    """
+    if isinstance(templates, str) or not templates:
+        raise UsageError(f"no templates for the class {class_name}", cure="give a list of at least one, for example {}")
+    for template in templates:
+        if not isinstance(template, str):
+            raise UsageError(f"a template of {type(template).__name__}", cure=f"give a text; {SLOT_CURE}")
+        if not _SLOT.search(template):
+            raise UsageError(f"no slot in the template {template!r}", cure=SLOT_CURE)
     return [text for name in clean_class_name(class_name) for text in fill(templates, name)]
 
 
@@ -59,6 +68,8 @@ def fill(templates: Sequence[str], class_name: str) -> list[str]:
 
 def clean_class_name(name: str) -> list[str]:
     """Return the names of a class, best first: synonyms apart, underscores and runs of white space as one space."""
+    if not isinstance(name, str):
+        raise UsageError(f"a class cannot be made of {type(name).__name__}", cure="give class names as a list of str")
     parts = (" ".join(part.replace("_", " ").split()) for part in name.split(","))
     names = list(dict.fromkeys(part for part in parts if part))
     if not names:

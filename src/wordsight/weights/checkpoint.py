@@ -20,6 +20,7 @@ from wordsight.towers.check import check_numbers
 from wordsight.towers.families import native
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
+from wordsight.weights.finite import check_finite
 
 Array = NDArray[Any]
 SHOWN = 5  # how many names an error lists
@@ -96,11 +97,13 @@ class Keys(Mapping[str, Array]):
 def check_state(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> None:
     """Raise `ShapeMismatch`, listing what is wrong, unless `state` is exactly the weights of `spec`'s towers.
 
-    Towers of other packages are compared when they are built (`wordsight.weights.tensors.fit`).
+    Weights that are NaN or infinite, and an absurd scale, raise `FormatError`.  Towers of other packages are compared
+    when they are built (`wordsight.weights.tensors.fit`).
     """
     check_numbers(spec)
     if native(spec):
         check_shapes(shapes(spec), state, where=where)
+    check_finite(state, where=where)
 
 
 def check_shapes(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Array], *, where: str) -> None:

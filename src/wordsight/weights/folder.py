@@ -31,6 +31,7 @@ from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, check_state
 from wordsight.weights.find import MANIFEST, find_model
 from wordsight.weights.fingerprint import MERGES, fingerprint, read_tensors, stated
+from wordsight.weights.finite import check_scale
 from wordsight.weights.graphs import PRECISION, raw_graphs, take_in
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def read_model_manifest(folder: Path) -> ModelManifest:
         check_spec(manifest.spec)
     except ConfigError as error:
         raise FormatError(f"{path}: {error.problem}", cure=error.cure) from None
+    check_scale(manifest.scale, manifest.bias, where=str(path))
     return manifest
 
 
