@@ -46,6 +46,35 @@ def test_comes_back_as_it_was_saved(opened, tmp_path):
     assert [hit.key for hit in again.search(unit(2)[1:], 1)[0]] == ["b"]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_more_columns_than_sqlite_has_are_kept_and_can_be_asked_for(opened, tmp_path, at_once):
+    many = [{f"c{n}": n + entry for n in range(2100)} for entry in range(3)]
+    many[0] |= {"c2000": "text", "C2000": True, "c2001": None, "odd": "\udcff", "endless": float("inf")}
+    keys = ["a", "b", "c"]
+    index = opened(tmp_path)
+    if at_once:
+        index.add(keys, unit(3), many)
+    else:
+        for entry, key in enumerate(keys):
+            index.add([key], unit(3)[entry : entry + 1], many[entry : entry + 1])
+    index.save()
+    again = opened(tmp_path, writable=False)
+    kept = {**many[0], "C2000": 1}
+    del kept["c2001"], kept["endless"]
+    assert [entry.meta for entry in again.entries(keys)] == [kept, *many[1:]]
+    for condition, met in (
+        ("c2050 = 2051", ["b"]),
+        ("c5 < 7 and c2099 > 2099", ["b"]),
+        ("c2000 = text", ["a"]),
+        ("c2000 > 5", ["b", "c"]),
+        ("C2000 = true", ["a"]),
+        ("c2001 is null", ["a"]),
+        ("not c2002 = 2002", ["b", "c"]),
+    ):
+        assert sorted(hit.key for hit in again.search(unit(1), 3, parse(condition))[0]) == met, condition
+    assert len(again.columns()) == 2103
+
+
 SPILLING = """
 import os, signal, sys
 from pathlib import Path

@@ -119,8 +119,8 @@ def name(value: Any) -> str | None:
 
 
 def meta(values: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Value]:
-    """Return the plain values of the columns that play no role; lists and groups are left out."""
-    used = set(chosen.values())
+    """Return the plain values of the columns that play no role; lists, groups and what has no name are left out."""
+    used = {"", *chosen.values()}
     return {k: plain(v) for k, v in values.items() if k not in used and (v is None or isinstance(v, _PLAIN))}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.optional import require
+from wordsight.base.reading import open_regular
 
 _ROWS = 256  # decoded at once: with images of 100 kB about 25 MB
 _OUT_OF_RANGE = "<value out of range"  # how Arrow writes a date that no calendar has
@@ -39,6 +40,7 @@ class ParquetTable:
         self._arrow = require("pyarrow", extra="data")
         parquet = require("pyarrow.parquet", extra="data")
         try:
+            open_regular(path).close()  # a pipe would block
             self._file = parquet.ParquetFile(path)
         except (self._arrow.ArrowInvalid, OSError) as error:
             raise InputError(f"{path} is not a parquet file: {error}", cure="make the file again") from None

@@ -7,8 +7,11 @@ is guessed: a byte that is not UTF-8 stays in the line as a lone surrogate, whic
 """
 
 import codecs
+import io
 from collections.abc import Iterator
 from pathlib import Path
+
+from wordsight.base.reading import open_regular
 
 LONGEST = 2**24  # characters of a line; a longer one comes cut to this length plus one
 _MARKS = (  # the longer ones first: UTF-32's begins like UTF-16's
@@ -41,9 +44,14 @@ def encoding_of(head: bytes) -> str:
 
 def numbered_lines(path: Path, *, newline: str = "") -> Iterator[tuple[int, str]]:
     """Yield number (from 1) and text of each line without its end; `newline` is that of `open`: "" is any."""
-    with open(path, "rb") as raw:
+    raw = open_regular(path)
+    try:
         encoding = encoding_of(raw.read(4))
-    with open(path, newline=newline, encoding=encoding, errors=_KEPT) as handle:
+        raw.seek(0)
+    except BaseException:
+        raw.close()
+        raise
+    with io.TextIOWrapper(raw, encoding, newline=newline, errors=_KEPT) as handle:
         number = 0
         while line := handle.readline(LONGEST + 2):
             number += 1

@@ -21,6 +21,7 @@ import numpy as np
 from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.base.errors import NotFound
 from wordsight.base.nouns import Value
+from wordsight.index.columns import MetaColumns
 from wordsight.index.database import NAME, connect, database_errors, read_facts, select_in
 from wordsight.index.files import FileTable
 from wordsight.index.index import IndexEntry, Neighbour, check_added, check_model, check_search
@@ -45,6 +46,7 @@ class ExactIndex:
         self._connection = connect(folder, writable=writable)
         self._writing = False
         self._embeddings: EmbeddingFile | None = None
+        self._meta = MetaColumns(self._connection)
         self.files = FileTable(self._connection, self._path, self._begin)
 
     @classmethod
@@ -100,11 +102,8 @@ class ExactIndex:
 
     def columns(self) -> "dict[str, Column]":
         """See `Index`."""
-        from wordsight.index.where import Column
-
         with database_errors(self._path):
-            rows = self._connection.execute("select name, numbers, texts from meta_column order by rowid")
-            return {name: Column(name, bool(numbers), bool(texts)) for name, numbers, texts in rows}
+            return self._meta.kinds()
 
     def add(self, keys: Sequence[str], embeddings: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
         """See `Index`."""
@@ -223,17 +222,15 @@ class ExactIndex:
 
         check(where, self.columns())
         add_functions(self._connection)
-        return clause(where, self._sql_columns())
+        return clause(where, self._meta.expressions())
 
     def _entries(self, slots: Sequence[int], embeddings: Embeddings) -> dict[int, IndexEntry]:
         """Return slot -> entry, of these slots only."""
-        columns = self._connection.execute("select name, place from meta_column order by rowid").fetchall()
-        wanted = ", ".join(["slot", "key", *(column for _, column in columns)])
+        columns = self._meta.selected()
+        wanted = ", ".join(["slot", "key", *columns.values()])
         entries = {}
         for slot, key, *values in select_in(self._connection, f"select {wanted} from entry where slot in", slots):
-            pairs = zip(columns, values, strict=True)
-            meta = {name: restored(value) for (name, _), value in pairs if value is not None}
-            entries[slot] = IndexEntry(str(restored(key)), embeddings[slot], meta)
+            entries[slot] = IndexEntry(str(restored(key)), embeddings[slot], self._meta.read(columns, values))
         return entries
 
     def _slots(self, keys: Sequence[str]) -> dict[str, int]:
@@ -255,37 +252,11 @@ class ExactIndex:
         self._connection.executemany("delete from entry where slot = ?", slots)
 
     def _insert(self, first: int, keys: Sequence[str], meta: Sequence[Mapping[str, Value]]) -> None:
-        columns = self._columns_for(meta)
-        names = ", ".join(["slot", "key", *columns.values()])
+        columns, rows = self._meta.write(meta)
+        names = ", ".join(["slot", "key", *columns])
         marks = ", ".join("?" * (2 + len(columns)))
-        entries = (
-            (first + i, stored(key), *(stored(values.get(name)) for name in columns))
-            for i, (key, values) in enumerate(zip(keys, meta, strict=True))
-        )
+        entries = ((first + i, stored(key), *values) for i, (key, values) in enumerate(zip(keys, rows, strict=True)))
         self._connection.executemany(f"insert into entry ({names}) values ({marks})", entries)
-
-    def _columns_for(self, meta: Sequence[Mapping[str, Value]]) -> dict[str, str]:
-        """Return metadata column -> SQL column for all columns in `meta`, made or widened where needed."""
-        kinds: dict[str, set[bool]] = {}
-        for values in meta:
-            for name, value in values.items():
-                if value is not None:
-                    kinds.setdefault(name, set()).add(isinstance(value, str))
-        columns = self._sql_columns()
-        for name in kinds:
-            if name not in columns:
-                column = columns[name] = f"m{len(columns)}"
-                self._connection.execute(f"alter table entry add column {column}")
-                self._connection.execute("insert into meta_column values (?, ?, 0, 0)", (name, column))
-        widened = [(False in kind, True in kind, name) for name, kind in kinds.items()]
-        self._connection.executemany(
-            "update meta_column set numbers = numbers or ?, texts = texts or ? where name = ?", widened
-        )
-        return {name: columns[name] for name in kinds}
-
-    def _sql_columns(self) -> dict[str, str]:
-        """Return metadata column -> SQL column."""
-        return dict(self._connection.execute("select name, place from meta_column"))
 
     def _compact(self, facts: Mapping[str, str]) -> None:
         """Write the living embeddings to the next generation and number the entries anew."""

@@ -1,0 +1,109 @@
+"""Where the metadata columns of an index lie in SQLite: each in a column of its own, those beyond `OWN` in one of JSON.
+
+SQLite allows 2,000 columns in a table, and tables of measurements may have more.  A row of `meta_column` says for each
+name which SQL gives its value: `m7`, or `json_extract(rest, '$.m1207')`.  Knows no keys and no embeddings.
+"""
+
+import json
+import math
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wordsight.base.nouns import Value
+from wordsight.index.values import Stored, restored, stored
+
+if TYPE_CHECKING:
+    from wordsight.index.where import Column
+
+OWN = 900  # columns of their own; SQLite's limit of values in a statement has been 999
+_REST = "rest"
+
+
+class MetaColumns:
+    """The metadata columns of one database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def kinds(self) -> "dict[str, Column]":
+        """Return every column there has been, with the kinds of values it has held."""
+        from wordsight.index.where import Column
+
+        rows = self._connection.execute("select name, numbers, texts from meta_column order by rowid")
+        return {name: Column(name, bool(numbers), bool(texts)) for name, numbers, texts in rows}
+
+    def expressions(self) -> dict[str, str]:
+        """Return name -> the SQL that gives the value of a column."""
+        return dict(self._connection.execute("select name, place from meta_column order by rowid"))
+
+    def selected(self) -> dict[str, str]:
+        """Return name -> SQL column of those with one of their own, and `rest` under "" where there is one."""
+        expressions = self.expressions()
+        own = {name: column for name, column in expressions.items() if _is_own(column)}
+        return own if len(own) == len(expressions) else {**own, "": _REST}
+
+    def read(self, selected: Mapping[str, str], values: Sequence[Stored]) -> dict[str, Value]:
+        """Return the metadata that the values of the `selected` columns are."""
+        meta = {name: restored(value) for name, value in zip(selected, values, strict=True) if value is not None}
+        rest = meta.pop("", None) if selected.get("") == _REST else None
+        if rest is not None:
+            names = {_path(column): name for name, column in self.expressions().items() if not _is_own(column)}
+            meta |= {names[path]: value for path, value in json.loads(str(rest)).items()}
+        return meta
+
+    def write(self, meta: Sequence[Mapping[str, Value]]) -> tuple[list[str], list[list[Stored]]]:
+        """Return the SQL columns that the metadata of some entries need, made where needed, and their values."""
+        columns = self._made(meta)
+        own = {name: column for name, column in columns.items() if _is_own(column)}
+        rest = {name: _path(column) for name, column in columns.items() if not _is_own(column)}
+        rows: list[list[Stored]] = []
+        for values in meta:
+            row = [stored(values.get(name)) for name in own]
+            rows.append([*row, _as_json(values, rest)] if rest else row)
+        return [*own.values(), *([_REST] if rest else [])], rows
+
+    def _made(self, meta: Sequence[Mapping[str, Value]]) -> dict[str, str]:
+        """Return name -> SQL for all columns in `meta`, made or widened where needed."""
+        kinds: dict[str, set[bool]] = {}
+        for values in meta:
+            for name, value in values.items():
+                if value is not None:
+                    kinds.setdefault(name, set()).add(isinstance(value, str))
+        columns = self.expressions()
+        for name in kinds:
+            if name not in columns:
+                columns[name] = self._make(name, len(columns))
+        widened = [(False in kind, True in kind, name) for name, kind in kinds.items()]
+        self._connection.executemany(
+            "update meta_column set numbers = numbers or ?, texts = texts or ? where name = ?", widened
+        )
+        return {name: columns[name] for name in kinds}
+
+    def _make(self, name: str, number: int) -> str:
+        if number < OWN:
+            column = f"m{number}"
+            self._connection.execute(f"alter table entry add column {column}")
+        else:
+            column = f"json_extract({_REST}, '$.m{number}')"
+            if number == OWN:
+                self._connection.execute(f"alter table entry add column {_REST}")
+        self._connection.execute("insert into meta_column values (?, ?, 0, 0)", (name, column))
+        return column
+
+
+def _is_own(column: str) -> bool:
+    return "(" not in column
+
+
+def _path(column: str) -> str:
+    return column.partition("$.")[2].removesuffix("')")
+
+
+def _as_json(values: Mapping[str, Value], paths: Mapping[str, str]) -> str:
+    present: dict[str, Any] = {}
+    for name, path in paths.items():
+        value = values.get(name)
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value)):  # JSON has no such number
+            present[path] = int(value) if isinstance(value, bool) else value
+    return json.dumps(present)
