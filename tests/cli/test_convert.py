@@ -68,7 +68,7 @@ def test_half_is_half_as_large(model, tmp_path):
 
 
 def test_an_unknown_format_is_said(model, tmp_path):
-    with pytest.raises(UsageError, match="'tape' is unknown; use --to wordsight or onnx or huggingface or openclip"):
+    with pytest.raises(UsageError, match="no format 'tape'; use wordsight, onnx, huggingface, openclip"):
         convert_with(model, tmp_path / "out", "--to", "tape")
 
 

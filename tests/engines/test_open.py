@@ -167,7 +167,7 @@ def test_auto_without_graphs_and_weights_says_so(exported):
     (exported / "weights.safetensors").unlink()
     assert isinstance(open_engine(exported), OnnxEngine)
     with pytest.raises(NotFound, match=r"has no weights\.safetensors"):
-        open_engine(exported, device="meta")
+        open_engine(exported, device="xpu")
 
 
 def test_pytorch_not_installed_names_the_extra(plain, monkeypatch):
@@ -178,8 +178,26 @@ def test_pytorch_not_installed_names_the_extra(plain, monkeypatch):
 
 
 def test_an_unknown_engine_names_those_there_are(exported):
-    with pytest.raises(UsageError, match="'jet'; use auto or one of onnx, openvino, torch, fake"):
+    with pytest.raises(UsageError, match="'jet'; use auto, onnx, openvino, torch$"):
         open_engine(exported, engine="jet")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "onxx"}, "no engine 'onxx'; did you mean onnx?"),
+        ({"device": "cudaa"}, "no device 'cudaa'; did you mean cuda?"),
+        ({"device": "cuda:x"}, "no device 'cuda:x'; give a number, for example cuda:0"),
+        ({"device": "gpu"}, "no device 'gpu'; use cuda for a GPU of NVIDIA or AMD, mps for one of Apple"),
+        ({"device": "disk"}, "no device 'disk'; use auto, cpu, cuda, mps, xpu"),
+        ({"precision": "fp31"}, "no precision 'fp31'; did you mean fp32 or fp16?"),
+        ({"precision": "double"}, "no precision 'double'; use auto, int8, fp16, bf16, fp32"),
+    ],
+)
+def test_misspelt_names_suggest_near_ones(exported, options, message):
+    with pytest.raises(UsageError) as caught:
+        open_engine(exported, **options)
+    assert str(caught.value) == message
 
 
 def test_the_fake_needs_no_folder(tmp_path):

@@ -19,6 +19,11 @@ def set_quiet(quiet: bool) -> None:
     _state["quiet"] = quiet
 
 
+def is_quiet() -> bool:
+    """Return whether notices and bars are silenced."""
+    return _state["quiet"]
+
+
 def notice(text: str, *, once: bool = False) -> None:
     """Print one line on standard error; with `once`, not again in this process."""
     if _state["quiet"] or (once and text in _printed):

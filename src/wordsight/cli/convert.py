@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
+from wordsight.base.suggest import suggest
 from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def run(args: Namespace) -> int:
 
     known = (*OURS, *written())
     if args.to not in known:
-        raise UsageError(f"format {args.to!r} is unknown", cure=f"use --to {' or '.join(known)}")
+        raise UsageError(f"no format {args.to!r}", cure=suggest(args.to, known))
     location = locate(args.source)
     if args.to == "onnx":
         return to_onnx(location, args)

@@ -17,8 +17,8 @@ from wordsight.base.arrays import Embeddings, Pixels, RowIds, Tokens
 from wordsight.base.config import from_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json
+from wordsight.base.once import notice_once_here
 from wordsight.base.processor import cores, processor
-from wordsight.base.progress import notice
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
 from wordsight.towers.families import finished
@@ -134,10 +134,9 @@ class OnnxEngine:
             )
         refuse_unsound(self._folder, tower, self.precision)
         if self.precision == "int8" and stated.get("sums") != SUMS and not processor().int8:
-            notice(
-                f"{path} was made by an earlier version: on this processor without VNNI it is computed exactly, but "
-                f"slower; export again: {convert_command(self._folder)}",
-                once=True,
+            notice_once_here(
+                f"{self._folder} holds int8 graphs of an earlier version, which this processor computes at half the "
+                f"speed; their embeddings are right; faster ones: {convert_command(self._folder)}"
             )
             return open_session(path, threads=threads, exact=True)
         return session

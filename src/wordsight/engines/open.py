@@ -14,7 +14,9 @@ from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.processor import processor
 from wordsight.base.progress import notice
+from wordsight.base.suggest import suggest
 from wordsight.engines.engine import Engine
+from wordsight.engines.names import check_device, check_precision
 from wordsight.towers.families import finished, image_family, text_family, written
 from wordsight.towers.graph.precision import PRECISIONS
 from wordsight.weights.folder import WEIGHTS, ModelManifest, read_model_manifest
@@ -40,6 +42,11 @@ def open_engine(folder: Path, *, engine: str = "auto", device: str = "auto", pre
     `precision`: "auto", "int8", "fp32" (and "bf16", "fp16" with PyTorch, "fp16" with ONNX, "bf16" with OpenVINO).
     What cannot be had raises an error with the cure.
     """
+    check_device(device)
+    check_precision(precision)
+    if engine != "auto" and engine not in ENGINES:
+        known = ["auto", *(name for name in ENGINES if name != "fake")]
+        raise UsageError(f"no engine {engine!r}", cure=suggest(engine, known))
     if engine == "auto":
         engine = _choose(folder, device, precision)
     elif engine in ("onnx", "openvino") and device in ("auto", "cpu"):
@@ -47,8 +54,6 @@ def open_engine(folder: Path, *, engine: str = "auto", device: str = "auto", pre
         wanted = "bf16" if engine == "openvino" and precision == "auto" else precision
         if not _there(manifest, wanted) and can_make(folder, manifest, wanted):
             make(folder, manifest, wanted)
-    if engine not in ENGINES:
-        raise UsageError(f"no engine {engine!r}", cure=f"use auto or one of {', '.join(ENGINES)}")
     opened: Engine = resolve(ENGINES[engine], extra=EXTRAS.get(engine, ""))(folder, device=device, precision=precision)
     return opened
 

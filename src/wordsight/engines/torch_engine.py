@@ -18,6 +18,7 @@ from torch import Tensor
 from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.errors import UsageError
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
+from wordsight.engines.names import check_device
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers, read_fingerprint
 
@@ -117,6 +118,7 @@ class TorchEngine:
 
 def choose_device(name: str) -> torch.device:
     """Return the device of that name, "auto" a GPU when there is one; what is not there raises `UsageError`."""
+    check_device(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
