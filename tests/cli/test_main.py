@@ -62,6 +62,25 @@ def test_global_options_before_and_after_the_verb(verb: ModuleType, order: list[
     assert (seen[0].device, seen[0].engine, seen[0].offline, seen[0].quiet) == ("auto", "auto", False, False)
 
 
+@pytest.mark.parametrize("option", ["--model", "--engine", "--device"])
+def test_global_options_that_a_verb_cannot_honour_are_refused(
+    verb: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setitem(program.UNUSED, "look", (("--model", "--engine", "--device"), "nothing is computed"))
+    assert main(["look", "p", option, "x"]) == 2
+    said = f"wordsight: look with {option} x: nothing is computed; leave out {option}\n"
+    assert capsys.readouterr().err == said
+    assert main(["look", "p", "--engine", "auto", "--device=auto", "--offline"]) == 0
+
+
+def test_training_refuses_a_model_to_begin_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "pairs", "--model", "bundled"]) == 2
+    assert "train with --model bundled: two new towers are trained, from random weights" in capsys.readouterr().err
+    assert set(program.UNUSED) <= set(program.VERBS)
+    options = {option.name for option in program.EVERYWHERE if option.metavar}
+    assert all(set(names) <= options for names, _ in program.UNUSED.values())
+
+
 def test_quiet_is_obeyed_before_the_verb_runs(verb: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     from wordsight.base.progress import notice
 

@@ -217,22 +217,43 @@ def sample(**meta):
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="sort"), [sample(a=1, b=2), sample()]),
             FormatError,
-            "n has no pictures with a column 'sort'; name a column with label=: a, b",
+            "n has no pictures with a column 'sort'; use a, b (label=COLUMN)",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x", meta={"a": 1})]),
             FormatError,
-            "n has no pictures with a class; name a column with label=: a",
+            "n has no pictures with a class; name the column with label=, one of: a",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x"), [sample()]),
+            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x")]),
+            FormatError,
+            "n has no pictures with a class; put the images into a folder for each class, or give a table with a class "
+            "column",
+        ),
+        (
+            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="a"), [Sample("k", b"x", meta={"a": ""})]),
+            FormatError,
+            "the column 'a' of n is empty; name another with label=",
+        ),
+        (
+            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="colr"), [sample(a=1, colour=2)]),
+            FormatError,
+            "n has no pictures with a column 'colr'; did you mean colour? (label=COLUMN)",
+        ),
+        (
+            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [sample()]),
             UsageError,
-            "classes only; give two different names or more",
+            "n has one class only, 'only': every answer is right; add others that it could be, for example classes=A,B",
+        ),
+        (
+            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", classes=("only", "", "b")), [sample()]),
+            UsageError,
+            "classes=only,,b; leave out a comma",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", classes=("only", "b", "b")), [sample()]),
             UsageError,
-            "classes only, b, b; give two different names or more",
+            "classes=only,b,b; give 'b' once",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", classes=("a", "b")), [sample()]),

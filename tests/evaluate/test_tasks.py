@@ -122,6 +122,11 @@ def test_a_place_below_a_root(table):
         ("recall:place", UsageError, "recall:place"),
         ("retrieval:x?splitt=val", ConfigError, "split"),
         ("retrieval:x?limit=many", UsageError, "limit"),
+        ("retreival:x", UsageError, r"'retreival:x' is no task; did you mean retrieval\?"),
+        ("zero-shot:", UsageError, "zero-shot: names no images; give a folder, a table or shards: zero-shot:PLACE"),
+        ("zero-shot:x?template=photo", ConfigError, r"unknown key template; did you mean templates\?"),
+        ("zero-shot:x?kind=retrieval", UsageError, "kind=retrieval behind the"),
+        ("zero-shot:x?per_class=yes", UsageError, "per_class='yes'; give true or false"),
     ],
 )
 def test_wrong_tasks_are_refused_by_name(text, error, says):
@@ -140,6 +145,75 @@ def test_a_gallery_with_holes_is_refused(table):
     table.write_text(table.read_text() + 'lost.png,"[""a lost thing""]",lost,warm\n')
     with pytest.raises(InputError, match="lost"):
         run_task(ColourEncoder(), build_task(read_task(f"retrieval:{table}")))
+
+
+def test_what_cannot_be_read_is_left_out_and_counted_where_that_is_wanted(table):
+    table.write_text(table.read_text() + 'lost.png,"[""a lost thing""]",lost,warm\n')
+    (table.parent / "blue.png").write_bytes((table.parent / "blue.png").read_bytes()[:40])
+    failures = []
+    task = build_task(read_task(f"retrieval:{table}"), failures=failures)
+    assert [name for failure in failures for name in ("blue.png", "lost.png") if name in str(failure)] == [
+        "lost.png",
+        "blue.png",
+    ]
+    results = run_task(ColourEncoder(), task, missing=len(failures))
+    assert {result.setting["missing"] for result in results} == {2}
+    assert {result.count for result in results} == {3, 6}
+
+
+def test_every_result_states_what_was_cut_from_the_source(table):
+    (table.parent / "val.csv").write_text(table.read_text().replace(",class,", ",sort,", 1))
+    table.rename(table.parent / "train.csv")
+    task = build_task(read_task(f"zero-shot:{table.parent}?split=val&label=sort&limit=4"))
+    results = run_task(ColourEncoder(), task)
+    for result in results:
+        assert [result.setting[key] for key in ("split", "label", "limit")] == ["val", "sort", 4]
+        assert result.name.startswith(f"{table.parent.name}/zero-shot/")
+    plain = run_task(ColourEncoder(), build_task(read_task(f"zero-shot:{table.parent / 'train.csv'}")))
+    assert not {"split", "label", "limit", "missing"} & set(plain[0].setting)
+
+
+def test_classes_one_by_one(table, capsys):
+    classes = "red,lime,blue,white,black"
+    task = build_task(read_task(f"zero-shot:{table}?name=c&templates=none&per_class=true&classes={classes}"))
+    assert capsys.readouterr().err == "c: no image is of the class black\n"
+
+    class WithBlack(ColourEncoder):
+        def embed_texts(self, texts):
+            return super().embed_texts([text.replace("black", "blue") for text in texts])
+
+    results = {r.name: r for r in run_task(WithBlack(), task)}
+    own = {name: r for name, r in results.items() if "class" in r.setting}
+    assert list(own) == [f"c/zero-shot/top-1/{name}" for name in ("red", "lime", "blue", "white")]
+    assert [r.value for r in own.values()] == [1, 1, 0, 1]
+    assert [r.count for r in own.values()] == [1, 1, 1, 1]
+    assert own["c/zero-shot/top-1/red"].setting["class"] == "red"
+
+
+def test_images_without_a_caption_or_a_class_are_counted(table, capsys):
+    Image.new("RGB", (8, 8)).save(table.parent / "bare.png")
+    table.write_text(table.read_text() + "bare.png,,,\n")
+    build_task(read_task(f"retrieval:{table}?name=c"))
+    build_task(read_task(f"zero-shot:{table}?name=c"))
+    assert capsys.readouterr().err.splitlines() == [
+        "c: 1 of 5 images have no caption and are left out",
+        "c: 1 of 5 images have no class and are left out",
+    ]
+
+
+def test_retrieval_among_one_image_is_said_to_be_none(table, capsys):
+    build_task(read_task(f"retrieval:{table}?name=c&limit=1"))
+    assert capsys.readouterr().err == "c has one image with captions only: every answer is right\n"
+
+
+def test_a_folder_of_one_file_is_named_for_the_folder(table):
+    folder = table.parent / "colours"
+    folder.mkdir()
+    (folder / "test.csv").write_text(
+        table.read_text().replace("red.png", "../red.png").replace("lime.png", "../lime.png")
+    )
+    assert build_task(read_task(f"retrieval:{folder}?limit=1")).spec.name == "colours"
+    assert build_task(read_task(f"retrieval:{folder}?split=test&limit=1")).spec.name == "colours"
 
 
 def test_commas_within_a_task_stay():

@@ -38,3 +38,66 @@ def test_a_wrong_task_is_refused_before_the_model_is_opened(photos, capsys):
     assert "no captions" in capsys.readouterr().err
     assert main(["evaluate", "any", "--model", "other", "--tasks", f"zero-shot:{photos}"]) == 2
     assert "two models" in capsys.readouterr().err
+
+
+def evaluate(capsys, *words):
+    status = main(["evaluate", "any", *map(str, words)])
+    return status, *capsys.readouterr()
+
+
+def test_a_terminal_gets_a_table(photos, capsys, monkeypatch):
+    task = f"zero-shot:{photos}?templates=none&limit=2"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    status, out, _ = evaluate(capsys, "--tasks", task)
+    assert status == 0
+    head, first, second = out.splitlines()
+    assert head.split("  ")[0] == "result"
+    assert [cell.strip() for cell in first.split("   ") if cell.strip()] == [
+        "photos/zero-shot/top-1",
+        "100.0 %  100.0 to 100.0  2  chance 50.0 %, limit 2, templates none",
+    ]
+    assert second.startswith("photos/zero-shot/mean-per-class  100.0 %")
+    _, out, _ = evaluate(capsys, "--tasks", task, "--json")
+    assert [json.loads(line)["name"] for line in out.splitlines()] == [
+        "photos/zero-shot/top-1",
+        "photos/zero-shot/mean-per-class",
+    ]
+
+
+def test_classes_are_measured_on_request(photos, capsys):
+    (photos / "blue.txt").write_text("")
+    _, out, _ = evaluate(capsys, "--tasks", f"zero-shot:{photos}", "--per-class")
+    assert [json.loads(line)["name"] for line in out.splitlines()][2:] == [
+        "photos/zero-shot/top-1/blue",
+        "photos/zero-shot/top-1/red",
+    ]
+    for path in photos.glob("*/*.png"):
+        path.with_suffix(".txt").write_text("a colour")
+    status, out, err = evaluate(capsys, "--tasks", f"retrieval:{photos}", "--per-class")
+    assert (status, out) == (2, "")
+    assert "--per-class without a task that has classes; leave it out, or add zero-shot:PLACE" in err
+
+
+def test_what_cannot_be_read_stops_unless_it_may_be_skipped(photos, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    (photos / "red" / "broken.png").write_bytes((photos / "red" / "one.png").read_bytes()[:30])
+    status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}")
+    assert (status, out) == (1, "")
+    assert "broken.png" in err
+    assert "mend or remove what cannot be read, or measure without it: evaluate has --skip-failed" in err
+    status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}", "--skip-failed")
+    results = [Result.from_fields(json.loads(line)) for line in out.splitlines()]
+    assert status == 1
+    assert {(result.count, result.setting["missing"]) for result in results} == {(2, 1)}
+    first, second = err.splitlines()
+    assert first == "photos: measured on 2 images, 1 could not be read"
+    assert second.startswith("failed: ")
+    assert "broken.png" in second
+
+
+def test_two_tasks_of_one_name_are_refused(photos, capsys):
+    status, _, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}", "--tasks", f"zero-shot:{photos}")
+    assert status == 2
+    assert f"two tasks are called photos: {photos} and {photos}; name one of them: zero-shot:{photos}?name=NAME" in err
+    status, out, _ = evaluate(capsys, "--tasks", f"zero-shot:{photos},zero-shot:{photos}?templates=none")
+    assert (status, len(out.splitlines())) == (0, 4)

@@ -64,6 +64,16 @@ def test_runs_in_folders_of_one_name_are_told_apart_by_their_path(tmp_path):
     assert text.count("Settings of ") == 2  # the same folder twice is one run
 
 
+def test_measurements_of_one_name_are_told_apart_by_what_was_cut(tmp_path):
+    for split, value in (("val", 0.5), ("test", 0.25), (None, 0.125)):
+        result = Result("pets/zero-shot/top-1", value, None, 100, setting={"templates": "photo", "split": split})
+        append_line(tmp_path / "results.jsonl", json.loads(result.to_json()))
+    text = write_run_page([tmp_path], tmp_path / "page.html").read_text()
+    for title, value in ((" (split val)", "50.0"), (" (split test)", "25.0"), ("", "12.5")):
+        assert f"<td>pets/zero-shot/top-1{title}</td><td></td><td>{value} %" in text
+    assert "photo" not in text
+
+
 def test_three_runs_are_counted_in_the_title(tmp_path):
     runs = [make_run(tmp_path / name, loss=40.0, right=0.5) for name in "abc"]
     assert "<h1>3 runs</h1>" in write_run_page(runs, tmp_path / "page.html").read_text()

@@ -3,7 +3,8 @@
 Each verb is one file `cli/<verb>.py` with two functions, `add_arguments(parser)` and `run(args) -> int`, and one
 row in `VERBS`.  Only the file of the verb that was typed is imported, so `--help` costs little more than Python
 itself.  The options of `EVERYWHERE` may stand before or after the verb; every `run` finds them in its `args` as
-`model`, `device`, `engine`, `offline` and `quiet` (which is already obeyed when `run` begins).
+`model`, `device`, `engine`, `offline` and `quiet` (which is already obeyed when `run` begins).  One that a verb cannot
+honour (`UNUSED`) is refused.
 
 Exit status: 0 done; 1 nothing matched, some inputs failed, or storage gave out; 2 the call was wrong; 130 stopped
 by Ctrl-C; 141 the reader of the output went away.  An exception that is neither a `WordsightError` nor of the
@@ -13,7 +14,7 @@ operating system is a mistake in Wordsight and keeps its traceback (Python's own
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,16 @@ EVERYWHERE = (
     GlobalOption("--offline", "", "never use the network"),
     GlobalOption("--quiet", "", "no progress bars and notices on standard error"),
 )
+
+
+UNUSED = {  # verb: the global options that would change nothing in it, and why; giving one is an error
+    "demo": (("--engine",), "the page is made with ONNX Runtime"),
+    "data": (("--model", "--device", "--engine"), "no model is used"),
+    "train": (("--model", "--engine"), "two new towers are trained, from random weights, with PyTorch"),
+    "report": (("--model", "--device", "--engine"), "no model is used"),
+    "convert": (("--model", "--device", "--engine"), "the model is IN, and nothing is computed with it"),
+    "models": (("--device", "--engine"), "nothing is computed"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +166,20 @@ def _run(argv: list[str]) -> int:
         args = verb_parser(call.verb).parse_args(call.arguments)
     except SystemExit:  # --help has been printed
         return 0
+    _refuse_unused(call.verb, vars(args))
     set_quiet(args.quiet)
     if args.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
     status: int = args.run(args)
     return status
+
+
+def _refuse_unused(verb: str, given: Mapping[str, object]) -> None:
+    options, reason = UNUSED.get(verb, ((), ""))
+    for option in options:
+        value = given[option.removeprefix("--")]
+        if value not in (None, "auto"):
+            raise UsageError(f"{verb} with {option} {value}: {reason}", cure=f"leave out {option}")
 
 
 def _value(option: str, parts: Iterator[str]) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError
 from wordsight.base.nouns import Result, Sample
+from wordsight.base.progress import notice
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import best_ranks, bootstrap_interval, chance_of_recall
 from wordsight.evaluate.tasks import TaskSpec
@@ -36,6 +37,12 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> RetrievalTask:
     captioned = [sample for sample in samples if sample.texts and sample.image is not None]
     if not captioned:
         raise FormatError(f"{spec.name} has no captions", cure="use it for zero-shot, or name its caption column")
+    if len(captioned) < len(samples):
+        notice(
+            f"{spec.name}: {len(samples) - len(captioned)} of {len(samples)} images have no caption and are left out"
+        )
+    if len(captioned) == 1:
+        notice(f"{spec.name} has one image with captions only: every answer is right")
     texts = tuple(text for sample in captioned for text in sample.texts)
     owners = np.repeat(np.arange(len(captioned)), [len(sample.texts) for sample in captioned])
     return RetrievalTask(spec, [sample.image for sample in captioned], texts, owners)

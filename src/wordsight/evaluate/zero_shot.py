@@ -1,12 +1,12 @@
 """Zero-shot classification: each class is an embedding made of its name in many prompts, an image gets the nearest.
 
-Results: NAME/zero-shot/top-1, top-5 (where there are more than five classes) and mean-per-class.  A class's
-row is the mean of the unit embeddings of all its prompts (every template with every synonym of its name), made
-a unit row again (Radford et al. 2021, section 3.1.4).
+Results: NAME/zero-shot/top-1, top-5 (where there are more than five classes) and mean-per-class; where asked for, also
+top-1/CLASS within each class that has images.  The embedding of a class is the mean of those of all its prompts
+(every template with every synonym of its name), made a unit vector again (Radford et al. 2021, section 3.1.4).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.nouns import Result, Sample
+from wordsight.base.progress import notice
+from wordsight.base.suggest import suggest
 from wordsight.embeddings.classes import class_embeddings
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
@@ -38,20 +40,47 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
     pairs = [(s.image, _label(s, spec.label)) for s in samples]
     labelled = [(image, label) for image, label in pairs if image is not None and label is not None]
     if not labelled:
-        column = f"a column {spec.label!r}" if spec.label else "a class"
-        columns = ", ".join(samples[0].meta)
-        raise FormatError(f"{spec.name} has no pictures with {column}", cure=f"name a column with label=: {columns}")
-    classes = spec.classes or tuple(sorted({label for _, label in labelled}))
-    if len(set(classes)) != len(classes) or len(classes) < 2:
-        raise UsageError(f"classes {', '.join(classes)}", cure="give two different names or more")
-    unknown = {label for _, label in labelled} - set(classes)
-    if unknown:
-        raise UsageError(f"class {min(unknown)!r} of {spec.name} is not among classes", cure="add it to classes")
+        raise _no_class(spec, samples)
+    if len(labelled) < len(samples):
+        notice(f"{spec.name}: {len(samples) - len(labelled)} of {len(samples)} images have no class and are left out")
+    occurring = {label for _, label in labelled}
+    classes = spec.classes or tuple(sorted(occurring))
+    _check_classes(spec, classes, occurring)
     numbers = {name: i for i, name in enumerate(classes)}
     patterns = templates(spec.templates)
     prompts = tuple(tuple(class_prompts(name, patterns)) for name in classes)
     labels = np.array([numbers[label] for _, label in labelled], dtype=np.int64)
     return ZeroShotTask(spec, [image for image, _ in labelled], labels, classes, prompts)
+
+
+def _no_class(spec: TaskSpec, samples: Sequence[Sample]) -> FormatError:
+    """Return the error of a source in which no image has a class, with what may be meant instead."""
+    columns = list(samples[0].meta)
+    problem = f"{spec.name} has no pictures with " + (f"a column {spec.label!r}" if spec.label else "a class")
+    if spec.label in columns:
+        return FormatError(f"the column {spec.label!r} of {spec.name} is empty", cure="name another with label=")
+    if spec.label and columns:
+        return FormatError(problem, cure=f"{suggest(spec.label, columns)} (label=COLUMN)")
+    if columns:
+        return FormatError(problem, cure=f"name the column with label=, one of: {', '.join(columns)}")
+    return FormatError(problem, cure="put the images into a folder for each class, or give a table with a class column")
+
+
+def _check_classes(spec: TaskSpec, classes: Sequence[str], occurring: set[str]) -> None:
+    again = sorted({name for name in classes if classes.count(name) > 1})
+    if again or "" in classes:
+        raise UsageError(
+            f"classes={','.join(classes)}", cure=f"give {again[0]!r} once" if again[0:] else "leave out a comma"
+        )
+    if len(classes) < 2:
+        cure = "add others that it could be, for example classes=A,B"
+        raise UsageError(f"{spec.name} has one class only, {classes[0]!r}: every answer is right", cure=cure)
+    unknown = occurring - set(classes)
+    if unknown:
+        raise UsageError(f"class {min(unknown)!r} of {spec.name} is not among classes", cure="add it to classes")
+    absent = [name for name in classes if name not in occurring]
+    if absent:
+        notice(f"{spec.name}: no image is of the class{'' if len(absent) == 1 else 'es'} {', '.join(absent)}")
 
 
 def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
@@ -65,6 +94,25 @@ def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
         results.append(_result(encoder, task, "top-5", float(five.mean()), bootstrap_interval(five), 5))
     interval = bootstrap_interval(first, strata=task.labels)
     results.append(_result(encoder, task, "mean-per-class", mean_per_class(first, task.labels), interval, 1))
+    return results + (_within_classes(results[0], first, task) if task.spec.per_class else [])
+
+
+def _within_classes(whole: Result, hits: NDArray[np.bool_], task: ZeroShotTask) -> list[Result]:
+    """Return top-1 within each class that has images, `whole` being that of all images."""
+    results = []
+    for number, name in enumerate(task.classes):
+        mine = hits[task.labels == number]
+        if len(mine):
+            results.append(
+                replace(
+                    whole,
+                    name=f"{whole.name}/{name}",
+                    value=float(mine.mean()),
+                    interval=bootstrap_interval(mine),
+                    count=len(mine),
+                    setting={**whole.setting, "class": name},
+                )
+            )
     return results
 
 

@@ -18,6 +18,7 @@ from wordsight.report.page import box, note, page, section, table
 from wordsight.report.runs import CONFIG, RESULTS, check_runs, read_metrics, read_results
 
 LOSSES = {"contrastive": "contrastive loss", "words": "bag-of-words loss"}  # metric: what it is called
+CUT = ("split", "label", "templates", "limit", "missing")  # settings that make another measurement of a name
 Lines = Sequence[Mapping[str, Any]]
 
 
@@ -69,7 +70,8 @@ def _all_curves(metrics: Mapping[str, Lines]) -> str:
 
 
 def _results(results: Mapping[str, Sequence[Result]]) -> str:
-    by_name = {run: {result.name: result for result in recorded} for run, recorded in results.items()}
+    cut = _distinguishing([result for recorded in results.values() for result in recorded])
+    by_name = {run: {_title(result, cut): result for result in recorded} for run, recorded in results.items()}
     names = dict.fromkeys(name for recorded in by_name.values() for name in recorded)
     if not names:
         return note("No results are recorded yet.")
@@ -79,6 +81,23 @@ def _results(results: Mapping[str, Sequence[Result]]) -> str:
     return box(table(["measure", "chance", *by_name], rows)) + note(
         "With the 95 % bootstrap interval and the number averaged over."
     )
+
+
+def _distinguishing(results: Sequence[Result]) -> dict[str, list[str]]:
+    """Return for each name the settings in which its results differ: such results are different measurements."""
+    settings: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        settings.setdefault(result.name, []).append(result.setting)
+    return {
+        name: [key for key in CUT if len({setting.get(key) for setting in of_name}) > 1]
+        for name, of_name in settings.items()
+    }
+
+
+def _title(result: Result, cut: Mapping[str, Sequence[str]]) -> str:
+    """Return the name of a result, with the settings that tell it from others of the name."""
+    notes = [f"{key} {result.setting[key]}" for key in cut[result.name] if result.setting.get(key) is not None]
+    return f"{result.name} ({', '.join(notes)})" if notes else result.name
 
 
 def _chance(name: str, by_name: Mapping[str, Mapping[str, Result]]) -> str:

@@ -1,0 +1,43 @@
+"""Results as a table for people: name, value, interval, number averaged over, and what the name does not tell.
+
+for line in table(results): print(line)
+"""
+
+from collections.abc import Sequence
+
+from wordsight.base.nouns import Result
+from wordsight.base.terminal import escaped
+
+HEAD = ("result", "value", "95 % interval", "n", "")
+NOTED = ("chance", "split", "label", "limit", "templates", "gallery", "missing")  # settings, in the order of the notes
+
+
+def table(results: Sequence[Result]) -> list[str]:
+    """Return the lines: a head, and one for each result; values are shares, shown in percent."""
+    rows = [HEAD, *(_row(result) for result in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column in (0, len(HEAD) - 1) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _row(result: Result) -> tuple[str, str, str, str, str]:
+    low, high = result.interval or (result.value, result.value)
+    notes = [f"{name} {_short(result.setting[name])}" for name in NOTED if result.setting.get(name) is not None]
+    return (
+        escaped(result.name),
+        f"{100 * result.value:.1f} %",
+        f"{100 * low:.1f} to {100 * high:.1f}",
+        f"{result.count:,}",
+        escaped(", ".join(notes)),
+    )
+
+
+def _short(value: object) -> str:
+    return (
+        f"{100 * value:.1f} %" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    )
