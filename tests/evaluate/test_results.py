@@ -158,9 +158,13 @@ def test_the_interval_of_the_mean_per_class_keeps_every_class():
     assert top1.interval[0] < top1.value < top1.interval[1]
 
 
-def test_a_label_may_be_any_value_that_is_not_empty():
-    samples = [Sample(str(i), b"x", meta={"kind": kind}) for i, kind in enumerate([1, 2.5, "", None, "XXXX", 0])]
-    task = zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="kind"), samples)
+def test_a_label_may_be_any_value_that_is_not_empty(tmp_path):
+    lines = []
+    for number, kind in enumerate([1, 2.5, "", None, "XXXX", 0]):
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{number}.png")
+        lines.append(json.dumps({"image": f"{number}.png", "kind": kind}))
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    task = build_task(TaskSpec("zero-shot", str(tmp_path / "t.jsonl"), label="kind"))
     assert task.classes == ("0", "1", "2.5", "XXXX")
     assert task.labels.tolist() == [1, 2, 3, 0]
     assert task.labels.dtype == np.int64
@@ -215,30 +219,25 @@ def sample(**meta):
             "train.csv has no captions; use it for zero-shot, or name its caption column",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="sort"), [sample(a=1, b=2), sample()]),
+            lambda d: build_task(TaskSpec("zero-shot", str(d / "val.csv"), label="clss")),
             FormatError,
-            "n has no pictures with a column 'sort'; use a, b (label=COLUMN)",
+            "TABLE/val.csv has no column clss; did you mean class?",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x", meta={"a": 1})]),
             FormatError,
-            "n has no pictures with a class; name the column with label=, one of: a",
+            "n has no pictures with a class; name its column with label=, one of: a",
+        ),
+        (
+            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="b"), [Sample("k", b"x", meta={"a": 1})]),
+            FormatError,
+            "n has no pictures with a class: column b is empty; name its column with label=, one of: a",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x")]),
             FormatError,
             "n has no pictures with a class; put the images into a folder for each class, or give a table with a class "
             "column",
-        ),
-        (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="a"), [Sample("k", b"x", meta={"a": ""})]),
-            FormatError,
-            "the column 'a' of n is empty; name another with label=",
-        ),
-        (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="colr"), [sample(a=1, colour=2)]),
-            FormatError,
-            "n has no pictures with a column 'colr'; did you mean colour? (label=COLUMN)",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [sample()]),
@@ -265,7 +264,7 @@ def sample(**meta):
 def test_a_refusal_names_the_value_and_the_cure(table, make, error, message):
     with pytest.raises(error) as caught:
         make(table)
-    assert str(caught.value) == message
+    assert str(caught.value).replace(str(table), "TABLE") == message
 
 
 def test_a_table_without_rows_is_refused(tmp_path):

@@ -94,6 +94,7 @@ def test_zero_shot_by_class_and_by_column(table):
     by_column = build_task(read_task(f"zero-shot:{table}?label=kind"))
     assert by_column.classes == ("cold", "warm")
     assert by_column.labels.tolist() == [1, 1, 0, 1]
+    assert build_task(read_task(f"zero-shot:{table}?label=class")).classes == task.classes
 
 
 def test_text_rows_keep_the_order():

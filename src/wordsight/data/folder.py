@@ -20,7 +20,11 @@ class FolderSource:
     """The images below a folder, sorted by path.  One part."""
 
     def __init__(self, files: SourceFiles, columns: Columns) -> None:
-        del columns  # a folder has none
+        asked = next((name for name in (columns.image, columns.captions, columns.label, columns.key) if name), None)
+        if asked:
+            raise FormatError(
+                f"{files.paths[0]} is a folder of pictures, it has no column {asked}", cure="leave the column out"
+            )
         self.name = files.name
         self.root = files.paths[0]
         self._paths = list(find_images(self.root))

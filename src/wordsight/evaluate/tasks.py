@@ -18,7 +18,7 @@ from wordsight.base.nouns import Result, Sample, Value
 from wordsight.base.optional import resolve
 from wordsight.base.suggest import suggest
 from wordsight.base.threads import ordered_map
-from wordsight.data.source import open_source
+from wordsight.data.source import Columns, open_source
 from wordsight.evaluate.encode import Encoder
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
@@ -115,7 +115,7 @@ def build_task(spec: TaskSpec, *, root: Path | None = None, failures: list[Input
     if spec.limit is not None and spec.limit < 1:
         raise UsageError(f"limit = {spec.limit}", cure="give 1 or more, or leave it out")
     location = root / spec.place if root else Path(spec.place)
-    source = open_source(location if root else spec.place, split=spec.split)
+    source = open_source(location if root else spec.place, split=spec.split, columns=Columns(label=spec.label))
     samples, failed = _read(source.samples(), spec.limit)
     if failures is None and failed:
         more = f" (and {len(failed) - 1} more of {source.name})" if len(failed) > 1 else ""

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.nouns import Result, Sample
 from wordsight.base.progress import notice
-from wordsight.base.suggest import suggest
 from wordsight.embeddings.classes import class_embeddings
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
@@ -37,8 +36,7 @@ class ZeroShotTask:
 
 def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
     """Return the task of the images that have a class."""
-    pairs = [(s.image, _label(s, spec.label)) for s in samples]
-    labelled = [(image, label) for image, label in pairs if image is not None and label is not None]
+    labelled = [(s.image, s.label) for s in samples if s.image is not None and s.label is not None]
     if not labelled:
         raise _no_class(spec, samples)
     if len(labelled) < len(samples):
@@ -56,13 +54,9 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
 def _no_class(spec: TaskSpec, samples: Sequence[Sample]) -> FormatError:
     """Return the error of a source in which no image has a class, with what may be meant instead."""
     columns = list(samples[0].meta)
-    problem = f"{spec.name} has no pictures with " + (f"a column {spec.label!r}" if spec.label else "a class")
-    if spec.label in columns:
-        return FormatError(f"the column {spec.label!r} of {spec.name} is empty", cure="name another with label=")
-    if spec.label and columns:
-        return FormatError(problem, cure=f"{suggest(spec.label, columns)} (label=COLUMN)")
+    problem = f"{spec.name} has no pictures with a class" + (f": column {spec.label} is empty" if spec.label else "")
     if columns:
-        return FormatError(problem, cure=f"name the column with label=, one of: {', '.join(columns)}")
+        return FormatError(problem, cure=f"name its column with label=, one of: {', '.join(columns)}")
     return FormatError(problem, cure="put the images into a folder for each class, or give a table with a class column")
 
 
@@ -114,13 +108,6 @@ def _within_classes(whole: Result, hits: NDArray[np.bool_], task: ZeroShotTask) 
                 )
             )
     return results
-
-
-def _label(sample: Sample, column: str | None) -> str | None:
-    if column is None:
-        return sample.label
-    value = sample.meta.get(column)
-    return None if value is None or value == "" else str(value)
 
 
 def _result(
