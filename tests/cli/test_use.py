@@ -34,7 +34,7 @@ def photos(tmp_path):
 
 def say(capsys, *arguments):
     """Run the program and return its status, output and notices."""
-    status = main([*map(str, arguments), *FAKE])
+    status = main([*map(str, arguments), *(() if arguments[0] == "models" else FAKE)])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -67,6 +67,44 @@ def test_forms_of_output(photos, capsys):
     assert (out, err) == (f"{photos / 'red.png'}\n", "")
     _, out, _ = say(capsys, "search", "red", "--in", photos, "-0", "-k", 1)
     assert out == f"{photos / 'red.png'}\0"
+
+
+@pytest.fixture
+def more(tmp_path):
+    """A second folder, with a red picture that is redder than the first folder's."""
+    folder = tmp_path / "more"
+    folder.mkdir()
+    for name in ("red", "pink"):
+        Image.new("RGB", (20, 10), COLOURS[name]).save(folder / f"{name}-2.png")
+    return folder
+
+
+def test_several_places_are_answered_together(photos, more, capsys, monkeypatch):
+    arguments = ("search", "red", "--in", photos, "--in", more)
+    status, out, _ = say(capsys, *arguments, "--json", "-k", 3)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert (status, len(records)) == (0, 3)
+    assert {(record["key"], record["place"]) for record in records[:2]} == {
+        ("red.png", str(photos)),
+        ("red-2.png", str(more)),
+    }
+    assert [record["score"] for record in records] == sorted((record["score"] for record in records), reverse=True)
+    assert say(capsys, *arguments, "--in", f"{photos}/../photos", "--paths-only", "-k", 9)[1].count("red.png") == 1
+    assert say(capsys, "search", "red", "--in", photos, "--in", photos / "sub", "--paths-only")[1].count("blue") == 1
+    monkeypatch.chdir(photos.parent)
+    assert say(capsys, "search", "pink-2.png", "--in", photos, "--in", more, "-k", 1)[1].endswith("more/pink-2.png\n")
+
+
+def test_a_place_that_fails_does_not_keep_others_from_answering(photos, more, capsys, tmp_path):
+    status, out, err = say(capsys, "search", "red", "--in", tmp_path / "gone", "--in", more, "-k", 1)
+    assert (status, out.endswith("red-2.png\n")) == (1, True)
+    assert f"failed: {tmp_path / 'gone'}: nothing at {tmp_path / 'gone'}; check the path" in err.splitlines()
+    status, out, err = say(capsys, "search", "red", "--in", tmp_path / "gone", "--in", tmp_path / "lost")
+    assert (status, out, err.count("failed: ")) == (2, "", 2)
+    status, out, err = say(capsys, "search", "red", "--in", photos, "--in", more, "--min-match", "1")
+    assert (status, err.splitlines()[-1]) == (1, f"nothing in {photos} or {more} matches")
+    status, _, err = say(capsys, "search", "red", "--in", photos, "--in", more, "--library", "x")
+    assert (status, err) == (2, "wordsight: --library x for 2 places; leave it out, or give one --in\n")
 
 
 def test_search_with_everything(photos, capsys):

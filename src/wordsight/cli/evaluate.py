@@ -32,7 +32,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--skip-failed", action="store_true", help="measure without what cannot be read, and list it (exit status 1)"
     )
-    parser.add_argument("--precision", metavar="NAME", default="auto", help="auto, int8, bf16, fp32 (default: auto)")
+    parser.add_argument(
+        "--precision",
+        metavar="NAME",
+        default="auto",
+        help="auto (default), int8, fp16, bf16, fp32: as the engine has them",
+    )
 
 
 def run(args: Namespace) -> int:

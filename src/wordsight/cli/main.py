@@ -138,6 +138,7 @@ def help_text() -> str:
 
 def verb_parser(verb: str) -> "ArgumentParser":
     """Return the parser of one verb, with the global options in it; imports that verb's file."""
+    import argparse
     import importlib
 
     from wordsight.cli.parser import VerbParser
@@ -149,7 +150,8 @@ def verb_parser(verb: str) -> "ArgumentParser":
     for option in EVERYWHERE:
         if option.metavar:
             default = None if option.name == "--model" else "auto"
-            everywhere.add_argument(option.name, metavar=option.metavar, default=default, help=option.help)
+            described = argparse.SUPPRESS if option.name in UNUSED.get(verb, ((), ""))[0] else option.help
+            everywhere.add_argument(option.name, metavar=option.metavar, default=default, help=described)
         else:
             everywhere.add_argument(option.name, action="store_true", help=option.help)
     parser.set_defaults(run=module.run)

@@ -1,16 +1,21 @@
 """`wordsight search`: images of a location by words, by an image, or by a mixture."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wordsight.base.errors import StorageError, UsageError
-from wordsight.base.progress import notice
+from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
+from wordsight.base.progress import notice, print_error
 from wordsight.base.terminal import say, shown
 
 if TYPE_CHECKING:
+    from wordsight.embeddings.model import Model
     from wordsight.search.library import Hit, Library
+    from wordsight.search.query import Query
 
 _EPILOG = """\
 QUERY is words, the path of a picture, or a part with a weight (2:words, 0.5:photo.jpg).  Words that follow each other
@@ -22,7 +27,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.add_argument("query", nargs="*", metavar="QUERY", help="words, a picture's path, or 2:words")
-    parser.add_argument("--in", dest="place", type=Path, default=Path(), metavar="PLACE", help="default: this folder")
+    parser.add_argument(
+        "--in",
+        dest="locations",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="PLACE",
+        help="a folder, shards or a table (default: this folder); again for more, the best of all are answered",
+    )
     parser.add_argument(
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )
@@ -36,40 +49,87 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="stay away from this (repeatable; 2:words weighs)",
     )
     parser.add_argument(
-        "--min-match", type=float, metavar="P", help="least score, a cosine from -1 to 1 (words seldom reach 0.4)"
+        "--min-match",
+        type=float,
+        metavar="P",
+        help="minimum score, a cosine from -1 to 1; right answers have 0.4 to 0.9 with the bundled model, "
+        "0.2 to 0.35 with most public ones",
     )
     parser.add_argument("--no-sync", action="store_true", help="answer from the library as it is")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a line: score, key, path, meta")
+    form.add_argument("--json", action="store_true", help="one JSON object a line: score, key, path, meta, place")
     form.add_argument("--paths-only", action="store_true", help="nothing but the paths, for xargs")
     form.add_argument("-0", "--null", action="store_true", help="the paths, with a zero byte behind each, for xargs -0")
 
 
 def run(args: Namespace) -> int:
-    """Search; 0 with hits, 1 without."""
-    from wordsight.search.query import join_words
+    """Search; 0 with hits, 1 without, or where one of several places failed."""
+    from wordsight.embeddings.model import load
 
     if args.k < 1:
         raise UsageError(f"-k {args.k}", cure="ask for at least one picture")
     if args.min_match is not None and not -1 <= args.min_match <= 1:
         raise UsageError(f"--min-match {args.min_match}", cure="give a cosine from -1 to 1")
-    with _open(args) as library:
-        query = library.read(join_words(args.query), where=args.where, without=args.without)
-        if not args.no_sync:
-            _bring_up_to_date(library)
-        hits = library.answer(query, k=args.k, min_match=args.min_match)
+    locations = list({os.path.realpath(location): location for location in args.locations or [Path()]}.values())
+    if args.library and len(locations) > 1:
+        raise UsageError(f"--library {args.library} for {len(locations)} places", cure="leave it out, or give one --in")
+    query = _read(locations, args)
+    model = load(args.model, engine=args.engine, device=args.device)
+    answers = [_answer(location, query, model, args) for location in locations]
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    if len(errors) == len(locations):
+        raise errors[0]
+    hits = _merged([answer for answer in answers if not isinstance(answer, Exception)])[: args.k]
     _print(hits, args)
     if not hits:
-        notice(f"nothing in {args.place} matches")
-    return 0 if hits else 1
+        notice(f"nothing in {' or '.join(map(str, locations))} matches")
+    return 0 if hits and not errors else 1
 
 
-def _open(args: Namespace) -> "Library":
-    from wordsight.embeddings.model import load
+@dataclass(frozen=True, slots=True)
+class _Located:
+    """A hit, and the location whose library gave it."""
+
+    location: Path
+    hit: "Hit"
+
+
+def _read(locations: Sequence[Path], args: Namespace) -> "Query":
+    """Return the query; an image is looked for in the current folder and in every location."""
+    from wordsight.search.query import join_words, read_query
+
+    for location in locations:
+        try:
+            return read_query(join_words(args.query), where=args.where, without=args.without, location=location)
+        except NotFound:
+            if location == locations[-1]:
+                raise
+    raise AssertionError("there is a place")
+
+
+def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> "list[_Located] | Exception":
+    """Return the hits of one location; where there are several, the error that kept one from answering is printed."""
     from wordsight.search.library import open_library
 
-    model = load(args.model, engine=args.engine, device=args.device)
-    return open_library(args.place, model=model, library_dir=args.library)
+    try:
+        with open_library(location, model=model, library_dir=args.library) as library:
+            if not args.no_sync:
+                _bring_up_to_date(library)
+            hits = library.answer(query, k=args.k, min_match=args.min_match)
+        return [_Located(location, hit) for hit in hits]
+    except (WordsightError, OSError) as error:
+        if len(args.locations) > 1:
+            print_error(f"failed: {location}: {error}")
+        return error
+
+
+def _merged(answers: "list[list[_Located]]") -> "list[_Located]":
+    """Return the hits of all locations, best first; a file that two locations hold comes once."""
+    ranked = sorted((hit for answer in answers for hit in answer), key=lambda one: -one.hit.score)
+    if len(answers) == 1:
+        return ranked
+    once = {one.hit.path.resolve() if one.hit.path else (one.location, one.hit.key): one for one in reversed(ranked)}
+    return sorted(once.values(), key=lambda one: -one.hit.score)
 
 
 def _bring_up_to_date(library: "Library") -> None:
@@ -87,18 +147,20 @@ def _bring_up_to_date(library: "Library") -> None:
         notice(f"answering from the library as it is: {error}")
 
 
-def _print(hits: "list[Hit]", args: Namespace) -> None:
+def _print(hits: list[_Located], args: Namespace) -> None:
     if args.json:
         import json
 
-        for hit in hits:
+        for one in hits:
+            hit = one.hit
             path = None if hit.path is None else str(hit.path)
             record = {"score": round(hit.score, 6), "key": hit.key, "path": path, "meta": dict(hit.meta)}
-            print(json.dumps(record, ensure_ascii=True))
+            print(json.dumps({**record, "place": str(one.location)}, ensure_ascii=True))
     elif args.paths_only or args.null:
-        for hit in hits:
-            name = str(hit.path or hit.key)
+        for one in hits:
+            name = str(one.hit.path or one.hit.key)
             sys.stdout.write(f"{name}\0" if args.null else f"{shown(name, sys.stdout)}\n")
     else:
-        for hit in hits:
-            say(f"{hit.score:.3f}  {hit.path or hit.key}")
+        for one in hits:
+            key = f"{one.location}: {one.hit.key}" if len(args.locations) > 1 else one.hit.key
+            say(f"{one.hit.score:.3f}  {one.hit.path or key}")

@@ -1,10 +1,12 @@
 """`wordsight train RECIPE [--set a.b=c]… [--resume]`: learn two towers from images with captions."""
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
+from wordsight.base.terminal import say, shown
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,7 +38,7 @@ def run(args: Namespace) -> int:
         return 0
     config = resolve("wordsight.train.recipe:read_recipe")(args.recipe, args.changes)
     done = resolve("wordsight.train.loop:train", extra="train")(config, device=args.device, resume=args.resume)
-    print(done.model)
+    say(str(done.model))
     for result in done.results:
-        print(f"{result.name}\t{result.value:.4f}")
+        print(f"{shown(result.name, sys.stdout)}\t{result.value:.4f}")
     return 0
