@@ -1,20 +1,25 @@
 """Optimiser groups, the average, precision, the auxiliary words."""
 
 import dataclasses
+import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
+from wordsight.base.config import from_dict
 from wordsight.base.errors import UsageError
 from wordsight.engines.torch_engine import choose_device
 from wordsight.towers.build import build
 from wordsight.towers.catalogue import architecture
+from wordsight.towers.spec import ModelSpec
 from wordsight.towers.tower import of_patches
 from wordsight.train.average import Average
 from wordsight.train.bag_of_words import BagOfWordsHead, bag_of_words_targets, rarity_of
 from wordsight.train.config import OptimiserConfig
-from wordsight.train.optimiser import make_optimiser, named_parameters
+from wordsight.train.optimiser import make_optimiser, named_parameters, still_names
 from wordsight.train.precision import autocast
 
 
@@ -30,6 +35,49 @@ def test_decay_is_left_off_gains_biases_scale_and_embeddings():
     assert {"logit_scale", "positional_embedding", "token_embedding.weight", "ln_final.weight"} <= without
     assert not [name for name in with_decay if name.endswith("bias") or ".ln_" in name]
     assert {"visual.proj", "text_projection", "transformer.resblocks.0.attn.in_proj_weight"} <= with_decay
+
+
+PINNED = Path(__file__).resolve().parents[1] / "conformance" / "pinned"
+NATIVE = sorted(
+    path.stem
+    for path in PINNED.glob("*.json")
+    if not {"timm", "transformers"} & set(re.findall(r'"kind": "(\w+)"', path.read_text())) and path.stem != "processor"
+)
+# what the published recipes leave without decay, by the last part of its name
+LEFT = {
+    *("bias", "in_proj_bias", "q_bias", "v_bias", "logit_scale", "logit_bias", "gamma", "gamma_1", "gamma_2"),
+    *("positional_embedding", "pos_embed", "class_embedding", "cls_emb", "cls_token", "probe", "query"),
+}
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_of_every_family_kernels_and_matrices_decay_and_nothing_else(name):
+    towers = build(from_dict(ModelSpec, json.loads((PINNED / f"{name}.json").read_text())["spec"]))
+    still = still_names(towers)
+    for parameter, values in towers.named_parameters():
+        leaf = parameter.rpartition(".")[2]
+        gain = leaf == "weight" and (values.ndim == 1 or parameter == "token_embedding.weight")
+        assert (parameter in still) == (leaf in LEFT or gain), parameter
+
+
+def test_every_native_family_is_among_them():
+    assert {"clip-vit", "clip-resnet", "coca", "eva02", "eva-post", "eva-rms", "perception", "siglip"} <= set(NATIVE)
+
+
+def test_towers_of_others_say_themselves_what_does_not_decay():
+    class Trunk(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.places = torch.nn.Parameter(torch.ones(2, 3))
+            self.scale = torch.nn.Parameter(torch.ones(4, 1, 1))
+            self.table = torch.nn.Embedding(5, 3)
+            self.kernel = torch.nn.Parameter(torch.ones(4, 1, 3, 3))
+
+        def no_weight_decay(self):
+            return {"places"}
+
+    tower = torch.nn.ModuleDict({"trunk": Trunk()})
+    assert still_names(tower) == {"trunk.places", "trunk.scale", "trunk.table.weight"}
 
 
 def test_the_average_by_hand():

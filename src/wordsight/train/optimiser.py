@@ -1,24 +1,43 @@
-"""AdamW over two groups of parameters: weights, which decay, and the rest, which does not."""
+"""AdamW over two groups of parameters: weights, which decay, and the rest, which does not.
+
+Without decay, as in the published recipes (timm's and EVA's `no_weight_decay`; big_vision decays kernels alone): gains,
+biases, scale and bias of the logits, tables of tokens and positions, and learned tokens and queries.
+"""
 
 import torch
 from torch import Tensor, nn
 
 from wordsight.train.config import OptimiserConfig
 
-STILL = ("positional_embedding", "class_embedding", "token_embedding")  # tables of positions and tokens do not decay
+STILL = {"positional_embedding", "class_embedding", "pos_embed", "cls_token", "probe", "query"}  # of native towers
 
 
-def decays(name: str, parameter: Tensor) -> bool:
-    """Say whether weight decay applies: to matrices and kernels; not to gains, biases, scale and embeddings."""
-    return parameter.ndim >= 2 and not any(part in STILL for part in name.split("."))
+def still_names(module: nn.Module) -> set[str]:
+    """Return the names of the parameters of a module that do not decay."""
+    embeddings = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Embedding)}
+    own: set[str] = set()
+    for name, part in module.named_modules():
+        said = getattr(part, "no_weight_decay", None)  # timm's models know
+        own |= {f"{name}.{one}".removeprefix(".") for one in said()} if callable(said) else set()
+    return {
+        name
+        for name, parameter in module.named_parameters()
+        if _is_vector(parameter) or name in embeddings | own or not STILL.isdisjoint(name.split("."))
+    }
+
+
+def _is_vector(parameter: Tensor) -> bool:
+    """Say whether a parameter has one side at most, also as (C, 1, 1): gains and single tokens are such."""
+    return sum(side > 1 for side in parameter.shape) < 2
 
 
 def make_optimiser(parts: dict[str, nn.Module], config: OptimiserConfig) -> torch.optim.AdamW:
     """Return AdamW for all parameters of the named modules."""
     named = named_parameters(parts)
+    still = {f"{part}.{name}" for part, module in parts.items() for name in still_names(module)}
     groups = [
-        {"params": [p for name, p in named.items() if decays(name, p)], "weight_decay": config.decay},
-        {"params": [p for name, p in named.items() if not decays(name, p)], "weight_decay": 0.0},
+        {"params": [p for name, p in named.items() if name not in still], "weight_decay": config.decay},
+        {"params": [p for name, p in named.items() if name in still], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
 
