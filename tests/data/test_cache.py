@@ -74,12 +74,32 @@ def test_what_a_killed_process_left_is_removed(tmp_path, killed_draft):
     assert list(tmp_path.iterdir()) == [place]
 
 
-def test_a_damaged_cache_says_so(tmp_path):
-    cache = build_cache(FakeSource(4), size=16, folder=tmp_path)
-    words = cache.folder / "words.jsonl"
-    words.write_text(words.read_text().split("\n", 1)[1])
-    with pytest.raises(FormatError, match="3 texts, 4 pictures; delete it"):
-        build_cache(FakeSource(4), size=16, folder=tmp_path)
+@pytest.mark.parametrize("name", ["words.jsonl", "pixels.npy", "cache.json"])
+@pytest.mark.parametrize("content", ["gone", "empty", "half", "junk"])
+def test_a_damaged_cache_is_made_again(tmp_path, capsys, name, content):
+    whole = build_cache(FakeSource(4), size=16, folder=tmp_path)
+    pixels, keys = whole.array.copy(), whole.keys
+    path = whole.folder / name
+    data = path.read_bytes()
+    new = {"empty": b"", "half": data[: len(data) // 2], "junk": b"[1]\n" * 50}.get(content)
+    path.unlink() if new is None else path.write_bytes(new)
+    again = build_cache(FakeSource(4), size=16, folder=tmp_path)
+    assert np.array_equal(again.array, pixels)
+    assert again.keys == keys
+    assert path.read_bytes() == data
+    said = capsys.readouterr().err
+    assert said.startswith(f"the cache of decoded images {whole.folder} is damaged (") or (name, content) == (
+        "cache.json",
+        "gone",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [whole.folder.name]
+
+
+def test_what_could_not_be_decoded_is_told_each_time(tmp_path, capsys):
+    for _ in range(2):
+        cache = build_cache(FakeSource(5, broken=(2,)), size=16, folder=tmp_path)
+        said = f"fake-5: 1 of 5 inputs failed, listed in {cache.folder}/cache.json\n"
+        assert capsys.readouterr().err == said
 
 
 def test_where_caches_lie(monkeypatch, tmp_path):

@@ -263,13 +263,13 @@ def test_a_cache_of_nothing_says_what_failed_first(tmp_path):
     with pytest.raises(FormatError) as caught:
         build_cache(open_source(tmp_path / "t.jsonl"), size=8, folder=tmp_path / "cache")
     assert str(caught.value) == (
-        f"no picture of t.jsonl could be read: {tmp_path / 't.jsonl'}: line 1: no file {tmp_path / 'lost.png'}; "
+        f"no image of t.jsonl could be read: {tmp_path / 't.jsonl'}: line 1: no file {tmp_path / 'lost.png'}; "
         "paths are relative to the table; check the source with 'wordsight data check'"
     )
     (tmp_path / "e.jsonl").write_text("")
     with pytest.raises(FormatError) as caught:
         build_cache(open_source(tmp_path / "e.jsonl"), size=8, folder=tmp_path / "cache")
-    assert str(caught.value) == ("no picture of e.jsonl could be read; check the source with 'wordsight data check'")
+    assert str(caught.value) == ("no image of e.jsonl could be read; check the source with 'wordsight data check'")
 
 
 def test_a_cache_tells_how_many_failed(tmp_path, capsys):

@@ -190,8 +190,8 @@ def test_without_augmentation_images_are_resized_only(cache):
 
 def test_wrong_sets_and_weights_are_named(cache):
     for sets, weights, message in (
-        ([], None, "0 picture sets, no weights; give a weight for each set"),
-        ([cache], [1, 2], "1 picture sets, 2 weights; give a weight for each set"),
+        ([], None, "0 image sets, no weights; give a weight for each set"),
+        ([cache], [1, 2], "1 image sets, 2 weights; give a weight for each set"),
     ):
         with pytest.raises(UsageError) as caught:
             _loader(*sets, weights=weights)

@@ -226,17 +226,17 @@ def sample(**meta):
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x", meta={"a": 1})]),
             FormatError,
-            "n has no pictures with a class; name its column with label=, one of: a",
+            "n has no images with a class; name its column with label=, one of: a",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="b"), [Sample("k", b"x", meta={"a": 1})]),
             FormatError,
-            "n has no pictures with a class: column b is empty; name its column with label=, one of: a",
+            "n has no images with a class: column b is empty; name its column with label=, one of: a",
         ),
         (
             lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x")]),
             FormatError,
-            "n has no pictures with a class; put the images into a folder for each class, or give a table with a class "
+            "n has no images with a class; put the images into a folder for each class, or give a table with a class "
             "column",
         ),
         (
@@ -271,7 +271,7 @@ def test_a_table_without_rows_is_refused(tmp_path):
     (tmp_path / "empty.csv").write_text("image,captions\n")
     with pytest.raises(FormatError) as caught:
         build_task(read_task(f"retrieval:{tmp_path / 'empty.csv'}"))
-    assert str(caught.value) == "empty.csv has no pictures; check the path and the split"
+    assert str(caught.value) == "empty.csv has no images; check the path and the split"
 
 
 class Terminal(io.StringIO):

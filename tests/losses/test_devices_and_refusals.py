@@ -82,7 +82,7 @@ def test_ready_logits_keep_their_type():
             lambda: sigmoid_loss_of(torch.ones(2, 2), torch.ones(2, dtype=torch.bool)),
             "positives of torch.bool, shape (2,); give torch.bool (2, 2)",
         ),
-        (lambda: same_pairs([1, 2], [1]), "2 picture ids and 1 text ids; give one of each for every pair"),
+        (lambda: same_pairs([1, 2], [1]), "2 image ids and 1 text ids; give one of each for every pair"),
     ],
 )
 def test_a_refusal_names_the_shapes_and_the_cure(call, message):

@@ -188,7 +188,7 @@ def test_wrong_shapes_are_refused_by_name():
         softmax_loss(image, text, 1.0, positives=torch.eye(5))
     with pytest.raises(UsageError, match=r"\(4, 4\)"):
         sigmoid_loss(image, text, 1.0, 0.0, positives=torch.eye(4, dtype=torch.bool))
-    with pytest.raises(UsageError, match="3 picture ids and 2 text ids"):
+    with pytest.raises(UsageError, match="3 image ids and 2 text ids"):
         same_pairs([1, 2, 3], [1, 2])
 
 

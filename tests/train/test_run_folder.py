@@ -77,7 +77,7 @@ def test_what_is_wrong_shows_before_anything_is_written(recipe, change, error):
 def test_a_source_without_captions_is_refused_before_anything_is_written(recipe):
     for path in (recipe.parent / "scenes").glob("*.txt"):
         path.write_text("")
-    with pytest.raises(FormatError, match="no picture with text; give captions or class names"):
+    with pytest.raises(FormatError, match="no image with a text; give captions or class names"):
         run(recipe, "run", "validation.tasks={}")
     assert not (recipe.parent / "run").exists()
 

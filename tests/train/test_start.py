@@ -231,5 +231,5 @@ def test_weights_that_broke_in_the_last_step_are_not_saved(recipe, monkeypatch):
 
 
 def test_a_source_without_any_text_is_refused(recipe, table):
-    with pytest.raises(FormatError, match="no picture with text"):
+    with pytest.raises(FormatError, match="no image with a text"):
         run(recipe, table([""] * 9))

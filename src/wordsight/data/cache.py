@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.cache import cache_folder
-from wordsight.base.errors import FormatError, InputError
+from wordsight.base.errors import FormatError, InputError, WordsightError
 from wordsight.base.files import atomic_folder, plain_name, read_json, sha256_bytes, write_json
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
@@ -32,6 +32,7 @@ from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
 
 VERSION = 1
+CARD = "cache.json"  # written last
 Resize = Literal["shortest", "squash"]
 
 
@@ -52,7 +53,7 @@ class ImageCache:
     """Decoded images with their annotations, by row."""
 
     def __init__(self, folder: Path) -> None:
-        card = read_json(folder / "cache.json")
+        card = read_json(folder / CARD)
         self.folder = folder
         self.name: str = card["source"]
         self.size: int = card["size"]
@@ -65,7 +66,7 @@ class ImageCache:
         self.labels: list[str | None] = [record["label"] for record in records]
         if not len(self.keys) == len(self.array) == card["count"]:
             raise FormatError(
-                f"{folder} is damaged: {len(self.keys)} texts, {len(self.array)} pictures", cure="delete it"
+                f"{folder} is damaged: {len(self.keys)} texts, {len(self.array)} images", cure="delete it"
             )
         self._prompter = Prompter()
 
@@ -98,7 +99,7 @@ def build_cache(
     folder: Path | None = None,
     workers: int | None = None,
 ) -> ImageCache:
-    """Decode every image of the source to (size, size, 3), or open what was decoded before.
+    """Decode every image of the source to (size, size, 3), or open what was decoded before if it is whole.
 
     `folder` is where caches lie (each in a folder of its own below).  Broken images are left out, counted and
     listed in `failures`.  Raises `FormatError` when no image could be read, `StorageError` when the disk is full.
@@ -107,18 +108,33 @@ def build_cache(
     identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
     name = f"{plain_name(source.name, otherwise='source')}-{size}-{identity}"
     cached = (folder or cache_folder() / "pictures") / name
-    if (cached / "cache.json").exists():
-        return ImageCache(cached)
-    with atomic_folder(cached, mark="cache.json") as draft:
+    if (cached / CARD).exists():
+        opened = _opened(cached)
+        if opened is not None:
+            return opened
+    mark = "" if (cached / CARD).exists() else CARD  # without it a damaged cache is replaced
+    with atomic_folder(cached, mark=mark) as draft:
         failures = _write(source, draft, PreprocessSpec(size=size, resize=resize), workers)
         count = len(np.load(draft / "pixels.npy", mmap_mode="r"))
         card = CacheCard(VERSION, source.name, fingerprint, size, resize, count, tuple(failures))
-        write_json(draft / "cache.json", asdict(card))
-    if failures:
-        notice(
-            f"{source.name}: {len(failures)} of {count + len(failures)} inputs failed, listed in {cached}/cache.json"
-        )
-    return ImageCache(cached)
+        write_json(draft / CARD, asdict(card))
+    return _with_notice(ImageCache(cached))
+
+
+def _opened(folder: Path) -> ImageCache | None:
+    """Return the cache in a folder, or None where it is damaged."""
+    try:
+        return _with_notice(ImageCache(folder))
+    except (WordsightError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
+        notice(f"the cache of decoded images {folder} is damaged ({error}): decoding again")
+        return None
+
+
+def _with_notice(cache: ImageCache) -> ImageCache:
+    if cache.failures:
+        count = len(cache.failures)
+        notice(f"{cache.name}: {count} of {len(cache) + count} inputs failed, listed in {cache.folder / CARD}")
+    return cache
 
 
 def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | None) -> list[str]:
@@ -141,7 +157,7 @@ def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | No
     if not count:
         first = f": {failures[0]}" if failures else ""
         raise FormatError(
-            f"no picture of {source.name} could be read{first}", cure="check the source with 'wordsight data check'"
+            f"no image of {source.name} could be read{first}", cure="check the source with 'wordsight data check'"
         )
     return failures
 

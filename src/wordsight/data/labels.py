@@ -36,7 +36,7 @@ class Prompter:
             prompts = self._prompts_of(annotation.label)
             return Caption(_one_of(prompts, uniform / share), f"label {annotation.label}")
         if not annotation.captions:
-            raise InputError("a picture without caption and class", cure="leave it out")
+            raise InputError("an image without caption and class", cure="leave it out")
         text = _one_of(annotation.captions, (uniform - share) / (1 - share))
         return Caption(text, f"text {text}")
 

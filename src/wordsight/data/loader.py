@@ -64,7 +64,7 @@ class Loader:
     ) -> None:
         if not image_sets or (weights is not None and len(weights) != len(image_sets)):
             given = "no" if weights is None else len(weights)
-            raise UsageError(f"{len(image_sets)} picture sets, {given} weights", cure="give a weight for each set")
+            raise UsageError(f"{len(image_sets)} image sets, {given} weights", cure="give a weight for each set")
         self._image_sets = list(image_sets)
         self._spec = spec
         self._tokenizer = tokenizer
@@ -72,7 +72,7 @@ class Loader:
         self._orders = [Order(one.blocks(), seed=[spec.seed, number]) for number, one in enumerate(image_sets)]
         for one, order in zip(image_sets, self._orders, strict=True):
             if not order.count:
-                raise FormatError(f"{one.name} has no picture with text", cure="give captions or class names")
+                raise FormatError(f"{one.name} has no image with a text", cure="give captions or class names")
         counts = [order.count for order in self._orders]
         self._mixture = Mixture([float(count) for count in counts] if weights is None else weights)
         self._first_ids = np.cumsum([0, *(len(one) for one in image_sets)])

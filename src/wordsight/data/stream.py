@@ -29,7 +29,9 @@ class ShardStream:
 
     def __init__(self, source: Source, *, size: int, resize: Resize = "shortest", workers: int | None = None) -> None:
         if not isinstance(source, ShardSource):
-            raise UsageError(f"{source.name} is no tar shards", cure="write shards with 'wordsight data pack' first")
+            raise UsageError(
+                f"{source.name} is not of tar shards", cure="write shards with 'wordsight data pack' first"
+            )
         self.name = source.name
         self.size = size
         self._source = source

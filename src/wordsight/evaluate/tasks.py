@@ -124,7 +124,7 @@ def build_task(spec: TaskSpec, *, root: Path | None = None, failures: list[Input
         failures += failed
         samples = _whole_images(samples, failures)
     if not samples:
-        raise FormatError(f"{source.name} has no pictures", cure="check the path and the split")
+        raise FormatError(f"{source.name} has no images", cure="check the path and the split")
     name = location.resolve().name if location.is_dir() else source.name.split("/")[0]
     return build_of(replace(spec, name=spec.name or name), samples)
 

@@ -54,7 +54,7 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
 def _no_class(spec: TaskSpec, samples: Sequence[Sample]) -> FormatError:
     """Return the error of a source in which no image has a class, with what may be meant instead."""
     columns = list(samples[0].meta)
-    problem = f"{spec.name} has no pictures with a class" + (f": column {spec.label} is empty" if spec.label else "")
+    problem = f"{spec.name} has no images with a class" + (f": column {spec.label} is empty" if spec.label else "")
     if columns:
         return FormatError(problem, cure=f"name its column with label=, one of: {', '.join(columns)}")
     return FormatError(problem, cure="put the images into a folder for each class, or give a table with a class column")

@@ -1,6 +1,6 @@
 """Which images and texts of one batch belong together besides the pairs themselves.
 
-positives = same_pairs(picture_ids, tokens)
+positives = same_pairs(image_ids, tokens)
 softmax_loss(image, text, scale, positives=positives)
 """
 
@@ -22,7 +22,7 @@ def same_pairs(image_ids: Ids, text_ids: Ids) -> Tensor:
     """
     images, texts = _codes(image_ids), _codes(text_ids)
     if images.shape != texts.shape:
-        raise UsageError(f"{len(images)} picture ids and {len(texts)} text ids", cure="give one of each for every pair")
+        raise UsageError(f"{len(images)} image ids and {len(texts)} text ids", cure="give one of each for every pair")
     texts = texts.to(images.device)
     return (images[:, None] == images[None, :]) | (texts[:, None] == texts[None, :])
 

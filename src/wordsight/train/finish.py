@@ -60,12 +60,12 @@ def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Resu
     lines = [
         f"# {config.name}",
         "",
-        f"Two towers ({spec.name}: {count / 1e6:.1f} million parameters, pictures of {spec.image.size} pixels, "
+        f"Two towers ({spec.name}: {count / 1e6:.1f} million parameters, images of {spec.image.size} pixels, "
         f"texts of {spec.text.context_length} tokens) in a space of {spec.width} dimensions.",
         "",
         "## Learned from",
         "",
-        "| source | place | pictures | share of the pairs |",
+        "| source | path | images | share of the pairs |",
         "|---|---|---|---|",
     ]
     for source in pairs.sources:

@@ -17,8 +17,8 @@ def still_names(module: nn.Module) -> set[str]:
     embeddings = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Embedding)}
     own: set[str] = set()
     for name, part in module.named_modules():
-        said = getattr(part, "no_weight_decay", None)  # timm's models know
-        own |= {f"{name}.{one}".removeprefix(".") for one in said()} if callable(said) else set()
+        named = getattr(part, "no_weight_decay", None)  # a method of timm's models
+        own |= {f"{name}.{one}".removeprefix(".") for one in named()} if callable(named) else set()
     return {
         name
         for name, parameter in module.named_parameters()

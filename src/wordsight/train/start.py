@@ -1,4 +1,4 @@
-"""What is said of a run before its first step: refused is what cannot be, noticed what will learn nothing."""
+"""What is printed of a run before its first step: what cannot be is refused, what will learn nothing is noticed."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def check_pairs(config: TrainConfig, pairs: Pairs) -> None:
     """Raise `FormatError` for a source without pairs; notice what makes a run hopeless with these pairs."""
     for source in pairs.sources:
         if not source.count():
-            raise FormatError(f"{source.source.name} has no picture with text", cure="give captions or class names")
+            raise FormatError(f"{source.source.name} has no image with a text", cure="give captions or class names")
     count, batch = sum(source.count() for source in pairs.sources), config.batch
     if count == 1:
         notice("1 image to learn from: there is nothing to tell it from, so nothing will be learned")
