@@ -167,6 +167,43 @@ def test_unknown_recipes_name_the_near_ones(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "import nothing_of_the_kind",
+            r"mine.py, line 1: ModuleNotFoundError: No module named 'nothing_of_the_kind'; ",
+        ),
+        ("def recipe(:", "mine.py, line 1: SyntaxError: "),
+        (
+            "\ndef recipe():\n    return 1 / 0",
+            "mine.py, line 3: ZeroDivisionError: division by zero; correct the recipe",
+        ),
+        ("def recipe():\n    return 1", r"recipe\(\) of .*mine.py returned int; return a TrainConfig"),
+    ],
+)
+def test_faults_of_a_python_recipe_name_its_line(tmp_path, text, says):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        read_recipe(str(tmp_path / "mine.py"))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("schedule = 5", "schedule"),
+        ("data = 5", "data = 5 is a whole number; give a group of keys, for example data.sources"),
+        ("data.sources.a = 5", "data.sources.a = 5 is a whole number"),
+        ("model.name = ''\nmodel.image = 5", "model.image = 5 is a whole number"),
+        ("model.name = ''\nmodel.image.kind = []", r"model.image.kind = \[\]; use one of"),
+    ],
+)
+def test_a_value_where_a_group_belongs_is_named(tmp_path, line, says):
+    (tmp_path / "mine.toml").write_text(f"data.sources.b.place = 'x'\n{line}\n" if "model" in line else f"{line}\n")
+    with pytest.raises(ConfigError, match=says):
+        read_recipe(str(tmp_path / "mine.toml"), ["steps=3", "model.image.kind=eva"] if "model" not in line else [])
+
+
+@pytest.mark.parametrize(
     ("part", "other", "said"),
     [
         ("image", TimmSpec(), r"loss\.words = 0\.5 with model\.image\.kind = 'timm'; .* to vit or resnet or eva"),

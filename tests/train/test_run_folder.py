@@ -145,3 +145,13 @@ def test_of_several_processes_the_first_learns(recipe, monkeypatch, capsys):
     monkeypatch.setenv("RANK", "0")
     assert main(words) == 0
     assert (recipe.parent / "run" / "model").exists()
+
+
+def test_lines_that_a_crash_of_the_machine_left_do_not_stop_a_resumed_run(recipe):
+    whole = run(recipe, "run", "steps=6", "checkpoint.steps=3", "log=1")
+    metrics = (whole.folder / "metrics.jsonl").read_text()
+    for name in ("metrics.jsonl", "clock.jsonl"):
+        with open(whole.folder / name, "ab") as handle:
+            handle.write(b"\0\0\0\n[1]\n{}\n\xff{\n")
+    again = run(recipe, "run", "steps=6", "checkpoint.steps=3", "log=1", resume=True)
+    assert (again.folder / "metrics.jsonl").read_text() == metrics

@@ -63,14 +63,13 @@ def known_keys(kind: type[Any], values: Mapping[str, Any], *, where: str = "") -
         hint = hints[part.name]
         if BY_KIND in part.metadata:
             choices = part.metadata[BY_KIND]()
-            first = next(iter(choices))
-            keys += known_keys(
-                choices.get(inside.get("kind", first), choices[first]).dataclass, inside, where=f"{name}."
-            )
+            choice = choices.get(str(inside.get("kind"))) or next(iter(choices.values()))
+            keys += known_keys(choice.dataclass, inside, where=f"{name}.")
         elif dataclasses.is_dataclass(hint):
             keys += known_keys(hint, inside, where=f"{name}.")  # type: ignore[arg-type]
         elif get_origin(hint) is dict and dataclasses.is_dataclass(get_args(hint)[1]):
             for own, below in inside.items():
+                below = below if isinstance(below, Mapping) else {}
                 keys += known_keys(get_args(hint)[1], below, where=f"{name}.{own}.")
         else:
             keys.append(name)

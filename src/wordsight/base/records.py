@@ -1,5 +1,6 @@
 """Run records: JSON lines that are appended as things happen, and the environment they happened in."""
 
+import contextlib
 import json
 import os
 import platform
@@ -47,3 +48,13 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         for line in handle:
             if line.endswith("\n"):
                 yield json.loads(line)
+
+
+def whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a JSON-lines file that a crash of the machine may have damaged; other lines are left out."""
+    with open(path, encoding="utf-8", errors="replace") as handle:
+        for line in handle:
+            with contextlib.suppress(ValueError):
+                record = json.loads(line) if line.endswith("\n") else None
+                if isinstance(record, dict):
+                    yield record

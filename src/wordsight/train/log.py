@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wordsight.base.files import atomic_write
 from wordsight.base.progress import bar, notice
-from wordsight.base.records import append_line, read_lines
+from wordsight.base.records import append_line, whole_lines
 
 METRICS = "metrics.jsonl"
 WINDOW = 100  # the speed shown is that of the last so many steps
@@ -30,7 +30,7 @@ class MetricsLog:
     def __init__(self, run: Path, *, step: int) -> None:
         self._path = run / METRICS
         if self._path.exists():
-            kept = [line for line in read_lines(self._path) if line["step"] <= step]
+            kept = [line for line in whole_lines(self._path) if line.get("step", step + 1) <= step]
             with atomic_write(self._path, "w") as handle:
                 handle.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
         self._board = _open_board(run / "tensorboard", step)

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from wordsight.base.errors import UsageError, WordsightError
+from wordsight.base.failures import list_failures
 from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.data.loader import Loader
@@ -44,6 +45,7 @@ from wordsight.train.schedule import TrainingClock, rate
 from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation
 
+FAILURES = "failures.txt"  # of the run's folder: what could not be read while it was streamed
 Watch = Callable[[int, Encoder], None]  # called with the steps done and the averaged towers as they are then
 
 
@@ -164,6 +166,7 @@ class Learning:
                         raise KeyboardInterrupt
                 self.save()
         finally:
+            list_failures(list(self.loader.failures), self.folder / FAILURES)
             batches.close()
             record.close()
             clock.close()

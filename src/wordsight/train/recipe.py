@@ -6,17 +6,19 @@ In TOML, `model.architecture` names an architecture; other keys below `model` ch
 a file with `recipe() -> TrainConfig`; it is run, so run only those you trust.  Free of PyTorch.
 """
 
+import contextlib
 import difflib
 import importlib.util
 import re
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from wordsight.base.config import from_dict, known_keys, override, read_toml, to_dict
-from wordsight.base.errors import ConfigError, NotFound
+from wordsight.base.errors import ConfigError, NotFound, WordsightError
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.check import check_spec
 from wordsight.towers.families import image_choices, text_choices
@@ -54,9 +56,10 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConf
     for change in changes:
         _of_family(values["model"], change)
     _check_names(changes, values)
-    if any(change.startswith(f"schedule.{name}=") for name in LENGTHS for change in changes):
+    schedule = values.get("schedule", {})
+    if isinstance(schedule, dict) and any(c.startswith(f"schedule.{name}=") for name in LENGTHS for c in changes):
         # the length that was typed replaces the recipe's, also one of another kind
-        values["schedule"] = {k: v for k, v in values.get("schedule", {}).items() if k not in LENGTHS}
+        values["schedule"] = {k: v for k, v in schedule.items() if k not in LENGTHS}
     values = override(values, [change for change in changes if change.partition("=")[0].strip() != NAMED])
     config = from_dict(TrainConfig, values)
     config = replace(config, out=config.out or f"runs/{config.name}")
@@ -98,6 +101,8 @@ def _of_family(model: dict[str, Any], change: str) -> None:
     key, _, kind = (part.strip().strip("\"'") for part in change.partition("="))
     for part, choices in {"image": image_choices(), "text": text_choices()}.items():
         tower = model.get(part, {})
+        if not isinstance(tower, dict):
+            continue
         if key == f"model.{part}.kind" and kind in choices and kind != tower.get("kind", next(iter(choices))):
             own = {field.name for field in fields(choices[kind].dataclass)} - {"kind"}
             model[part] = {name: value for name, value in tower.items() if name in own}
@@ -141,11 +146,27 @@ def _run(path: Path) -> TrainConfig:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    with _errors_in(path):
+        spec.loader.exec_module(module)
     function = getattr(module, "recipe", None)
     if not callable(function):
         raise ConfigError(f"{path} has no function recipe()", cure="define recipe() -> TrainConfig")
-    config = function()
+    with _errors_in(path):
+        config = function()
     if not isinstance(config, TrainConfig):
         raise ConfigError(f"recipe() of {path} returned {type(config).__name__}", cure="return a TrainConfig")
     return config
+
+
+@contextlib.contextmanager
+def _errors_in(path: Path) -> Iterator[None]:
+    """Turn whatever a Python recipe raises into a `ConfigError` that names the line."""
+    try:
+        yield
+    except WordsightError:
+        raise
+    except Exception as error:
+        own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else None
+        problem = f"{path}, line {line}: {type(error).__name__}: {error.args[0] if error.args else error}"
+        raise ConfigError(problem, cure="correct the recipe") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wordsight.base.files import storage_errors
-from wordsight.base.records import read_lines
+from wordsight.base.records import whole_lines
 from wordsight.train.config import ScheduleConfig
 
 
@@ -40,7 +40,9 @@ class TrainingClock:
 
     def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
         self._known: dict[int, float] = (
-            {line["step"]: line["seconds"] for line in read_lines(path)} if path.exists() else {}
+            {line["step"]: line["seconds"] for line in whole_lines(path) if {"step", "seconds"} <= set(line)}
+            if path.exists()
+            else {}
         )
         self._past: float = max(self._known.values(), default=0.0)
         self._now = now
