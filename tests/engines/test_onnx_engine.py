@@ -145,9 +145,9 @@ def test_several_processors_give_the_rows_of_one(exported, count):
 def test_processors_compute_apart_when_each_has_something_to_do(exported):
     engine = OnnxEngine(exported, threads=3)
     engine.embed_texts(some_texts(engine.spec, 2))
-    assert list(engine._sessions) == [("text", 3)]
+    assert list(engine._open_here.here.sessions) == [("text", 3)]
     engine.embed_texts(some_texts(engine.spec, 3))
-    assert list(engine._sessions) == [("text", 3), ("text", 1)]
+    assert list(engine._open_here.here.sessions) == [("text", 3), ("text", 1)]
 
 
 @pytest.mark.parametrize(

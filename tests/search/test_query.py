@@ -180,7 +180,8 @@ def test_only_the_metadata_of_hits_is_read(opened, photos):
     library.sync()
     library.search("red", k=2)
     statements = []
-    library._index._connection.set_trace_callback(statements.append)
+    with library._reading() as index:
+        index._connection.set_trace_callback(statements.append)
     library.search("red", k=2)
     read = [statement for statement in statements if "from entry" in statement]
     assert len(read) == 1
@@ -233,7 +234,8 @@ def test_a_closed_library_holds_nothing_open_and_opens_again(opened, photos):
     library = opened(photos)
     library.sync()
     library.search("red")
-    index = library._reading()
+    with library._reading() as index:
+        pass
     library.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         len(index)

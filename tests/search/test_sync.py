@@ -278,7 +278,8 @@ def test_killed_while_indexing_is_usable_and_goes_on(opened, paint, tmp_path, mo
     counted = encoded(model)
     assert len(library.sync().added) == 150 - done
     assert sum(counted) == 150 - done
-    stored = library._reading().entries([f"{i:03d}.png" for i in range(150)])
+    with library._reading() as index:
+        stored = index.entries([f"{i:03d}.png" for i in range(150)])
     np.testing.assert_allclose(
         [entry.embedding for entry in stored], model.embed_images(sorted(folder.glob("*.png"))), atol=1e-6
     )

@@ -22,6 +22,7 @@ from wordsight.base.errors import FormatError, NoEmbedding, UsageError
 from wordsight.embeddings.classes import class_embeddings
 from wordsight.embeddings.items import image_list, image_name, shortened, text_list
 from wordsight.engines.engine import Engine
+from wordsight.engines.travel import received, sent
 from wordsight.towers.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Model:
         self.engine = engine
         self.folder = folder
         self.pixels = pixels
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A model travels to another process as its folder and options, and is opened again there when used."""
+        return _received, (self.engine, None if self.folder is None else sent(self.folder), self.pixels)
 
     @property
     def spec(self) -> ModelSpec:
@@ -239,6 +244,10 @@ def load(
     folder = None if engine == "fake" else find_model(name)
     opened = open_engine(folder or Path(), engine=engine, device=device, precision=precision)
     return Model(opened, folder=folder, pixels=pixels)
+
+
+def _received(engine: Engine, folder: Path | str | None, pixels: "Quality") -> Model:
+    return Model(engine, folder=None if folder is None else received(folder), pixels=pixels)
 
 
 def _finite(cosines: Scores) -> NDArray[np.float64]:

@@ -6,8 +6,9 @@
 The two graphs are opened when first used, each on its own: a text query never loads the image tower.
 """
 
+import threading
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ from wordsight.base.config import from_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import read_json
 from wordsight.base.once import notice_once_here
+from wordsight.base.processes import PerProcess
 from wordsight.base.processor import cores, processor
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
+from wordsight.engines.travel import Reopened, reopened
 from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, SUMS
 from wordsight.weights.folder import ENGINES, WEIGHTS, read_model_manifest
@@ -40,12 +43,22 @@ def graph_path(folder: Path, tower: str, precision: str) -> Path:
     return folder / ENGINES / f"{tower}.{precision}.onnx"
 
 
+@dataclass(slots=True)
+class _Open:
+    """What is open in one process: sessions by tower and threads, and the threads that compute apart."""
+
+    sessions: dict[tuple[str, int], Any] = field(default_factory=dict)
+    workers: "ThreadPoolExecutor | None" = None
+    lock: Any = field(default_factory=threading.Lock)
+
+
 class OnnxEngine:
     """An `Engine` on ONNX Runtime.
 
     `precision` "auto" is int8 where the folder has it, else fp32, else fp16; `threads` None is all processors this
     process may use.  An embedding may differ in its third digit with those beside it when in int8, because
-    activations are quantised batch by batch.  Graphs that somebody else exported are run as they are.
+    activations are quantised batch by batch.  Graphs that somebody else exported are run as they are.  Threads may
+    share it; a forked child opens its graphs again, and so does a process that it is pickled for.
     """
 
     def __init__(
@@ -65,7 +78,11 @@ class OnnxEngine:
         self.threads = threads or cores()
         self.batch = min(2 * IMAGES * self.threads, MOST)
         self._folder = folder
-        self._sessions: dict[tuple[str, int], Any] = {}  # by tower and threads
+        self._options = {"device": device, "precision": precision, "threads": threads}
+        self._open_here = PerProcess(_Open)
+
+    def __reduce__(self) -> Reopened:
+        return reopened(self, self._folder, self._options)
 
     def embed_images(self, pixels: Pixels) -> Embeddings:
         """Return unit embeddings (B, E) for uint8 (B, S, S, 3)."""
@@ -97,20 +114,25 @@ class OnnxEngine:
         def work(part: RowIds) -> None:
             embeddings[part] = self._run(session, tower, inputs(part))
 
-        for _ in self._workers.map(work, parts) if apart else map(work, parts):
+        for _ in self._workers().map(work, parts) if apart else map(work, parts):
             pass
         return embeddings
 
-    @cached_property
     def _workers(self) -> "ThreadPoolExecutor":
         from concurrent.futures import ThreadPoolExecutor  # not before several images come
 
-        return ThreadPoolExecutor(self.threads, thread_name_prefix="embed")
+        here = self._open_here.here
+        with here.lock:
+            if here.workers is None:
+                here.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="embed")
+            return here.workers
 
     def _session(self, tower: str, threads: int) -> Any:
-        if (tower, threads) not in self._sessions:
-            self._sessions[tower, threads] = self._open(tower, threads)
-        return self._sessions[tower, threads]
+        here = self._open_here.here
+        with here.lock:
+            if (tower, threads) not in here.sessions:
+                here.sessions[tower, threads] = self._open(tower, threads)
+            return here.sessions[tower, threads]
 
     def _run(self, session: Any, tower: str, inputs: dict[str, Any]) -> Embeddings:
         if self._finished:

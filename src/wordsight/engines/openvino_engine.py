@@ -5,6 +5,9 @@
 Needs the extra "openvino".
 """
 
+import os
+import threading
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,17 +17,32 @@ import openvino
 
 from wordsight.base.arrays import Embeddings, Pixels, Tokens, unit
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.processes import PerProcess
 from wordsight.base.processor import cores, processor
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
-from wordsight.engines.onnx_engine import IMAGES, TEXTS, convert_command, graph_path
+from wordsight.engines.onnx_engine import IMAGES, TEXTS, OnnxEngine, convert_command, graph_path
+from wordsight.engines.travel import Reopened, reopened
 from wordsight.weights.folder import read_model_manifest
 
+PROCESS = os.getpid()  # the one that imported OpenVINO
 TAIL = 1024  # bytes at the end of a graph, where its metadata stand
 PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 
 
+@dataclass(slots=True)
+class _Open:
+    """What is open in one process: a compiled graph for each tower, asked by one thread at a time."""
+
+    requests: dict[str, Any] = field(default_factory=dict)
+    lock: Any = field(default_factory=threading.Lock)
+
+
 class OpenVinoEngine:
-    """An `Engine` on OpenVINO's processor plugin; `precision` "auto" is bf16 where the processor has units for it."""
+    """An `Engine` on OpenVINO's processor plugin; `precision` "auto" is bf16 where the processor has units for it.
+
+    Threads may share it, and a process that it is pickled for opens its graphs again.  OpenVINO does not survive a
+    fork: a forked child computes the same graphs with ONNX Runtime.
+    """
 
     def __init__(
         self, folder: Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None
@@ -44,16 +62,23 @@ class OpenVinoEngine:
         self.batch = 2 * IMAGES
         self._folder = folder
         self._graphs = _graphs(folder, precision)
-        self._requests: dict[str, Any] = {}
+        self._asked = {"device": device, "precision": precision, "threads": threads}
+        self._open_here = PerProcess(_Open)
+        self._in_child = PerProcess(lambda: OnnxEngine(folder, precision=self._graphs, threads=threads))
         self._options = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": threads or cores(),
             "NUM_STREAMS": 1,
         }
 
+    def __reduce__(self) -> Reopened:
+        return reopened(self, self._folder, self._asked)
+
     def embed_images(self, pixels: Pixels) -> Embeddings:
         """Return unit embeddings (B, E) for uint8 (B, S, S, 3)."""
         checked = check_pixels(pixels, self.spec)
+        if os.getpid() != PROCESS:
+            return self._in_child.here.embed_images(checked)
         embeddings = np.empty((len(checked), self.spec.width), dtype=np.float32)
         for part in batches(np.arange(len(checked)), IMAGES):
             embeddings[part] = self._run("image", checked[part])
@@ -62,6 +87,8 @@ class OpenVinoEngine:
     def embed_texts(self, tokens: Tokens) -> Embeddings:
         """Return unit embeddings (B, E) of token ids (B, L); texts of like length are computed together, no further."""
         checked = check_tokens(tokens, self.spec)
+        if os.getpid() != PROCESS:
+            return self._in_child.here.embed_texts(checked)
         lengths = needed_lengths(checked, self.spec)
         embeddings = np.empty((len(checked), self.spec.width), dtype=np.float32)
         for part in batches(np.argsort(lengths, kind="stable"), TEXTS):
@@ -69,9 +96,11 @@ class OpenVinoEngine:
         return embeddings
 
     def _run(self, tower: str, inputs: Pixels | Tokens) -> Embeddings:
-        if tower not in self._requests:
-            self._requests[tower] = self._open(graph_path(self._folder, tower, self._graphs))
-        return unit(self._requests[tower].infer([inputs])[0])
+        here = self._open_here.here
+        with here.lock:
+            if tower not in here.requests:
+                here.requests[tower] = self._open(graph_path(self._folder, tower, self._graphs))
+            return unit(here.requests[tower].infer([inputs])[0])
 
     def _open(self, path: Path) -> Any:
         """Compile a graph that was made from these weights; another or a damaged one raises `FormatError`."""

@@ -8,8 +8,10 @@ computed.  `compiled` costs a minute at the first batch and pays for itself over
 Needs the extra "train".
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,18 +21,27 @@ from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.errors import UsageError
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.names import check_device
+from wordsight.engines.travel import Reopened, reopened
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers, read_fingerprint
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BATCH = {"cpu": 16, "cuda": 256}  # rows at once
 
+# A forked child has none of the threads that PyTorch computes with, and would wait for them: it computes with one.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 
 class TorchEngine:
     """An `Engine` on PyTorch; `precision` "auto" is bf16 on CUDA (fp16 where it has no bf16) and fp32 elsewhere.
 
-    `compiled` lets `torch.compile` fuse the image tower into CUDA graphs of one batch size; CUDA only.
+    `compiled` lets `torch.compile` fuse the image tower into CUDA graphs of one batch size; CUDA only.  Threads may
+    share it; a forked child computes on one core, and not on a GPU; a process that it is pickled for opens it again.
     """
+
+    _folder: Path | None = None  # where its towers came from
+    _options: dict[str, Any]
 
     def __init__(self, folder: Path, *, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
         target = choose_device(device)
@@ -40,6 +51,14 @@ class TorchEngine:
         towers = load_towers(folder)
         self._describe(towers, read_fingerprint(folder))  # before bf16 rounds the scale
         self._take(towers.to(target, kind), compiled=compiled)
+        self._folder, self._options = folder, {"device": device, "precision": precision, "compiled": compiled}
+
+    def __reduce__(self) -> Reopened:
+        if self._folder is None:
+            raise UsageError(
+                "towers in memory cannot be sent to another process", cure="save them with save_model and load that"
+            )
+        return reopened(self, self._folder, self._options)
 
     @classmethod
     def of(cls, towers: TwoTowers, *, fingerprint: str) -> "TorchEngine":
@@ -58,6 +77,7 @@ class TorchEngine:
     def _take(self, towers: TwoTowers, *, compiled: bool = False) -> None:
         self._towers = towers.eval()
         self._device = towers.logit_scale.device
+        self._process = os.getpid()
         self.batch = BATCH.get(self._device.type, BATCH["cpu"])
         self._mean, self._deviation = (
             255 * torch.tensor(values, device=self._device).view(3, 1, 1)
@@ -104,6 +124,11 @@ class TorchEngine:
     def _send(self, array: Pixels | Tokens) -> Tensor:
         """Bring an array to the device; to a GPU from pinned memory, without waiting."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self._device.type != "cpu" and self._process != os.getpid():
+            raise UsageError(
+                f"a model on {self._device} that was loaded before the fork",
+                cure='load it in the child, or start processes with the method "spawn"',
+            )
         if self._device.type != "cuda":
             return tensor.to(self._device)
         return tensor.pin_memory().to(self._device, non_blocking=True)

@@ -9,8 +9,9 @@ changes nothing.  Knows the protocol of an index, and no index.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError
 from wordsight.base.nouns import Value
+from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Index, Neighbour
@@ -43,8 +45,21 @@ class Hit:
     meta: Mapping[str, Value]
 
 
+@dataclass(slots=True)
+class _Open:
+    """What one process has open: the index, asked by one thread at a time, so that none is asked that is closed."""
+
+    index: Index | None = None
+    lock: Any = field(default_factory=threading.RLock)
+    syncing: Any = field(default_factory=threading.Lock)
+
+
 class Library:
-    """Use it as a context manager, or `close` it.  `index` is the kind of a library that is yet to be made."""
+    """Use it as a context manager, or `close` it.  `index` is the kind of a library that is yet to be made.
+
+    Threads may share it, also when one of them closes it; a forked child opens the index again, and so does a process
+    that the library is pickled for.
+    """
 
     def __init__(self, location: Path, folder: Path, model: Model, *, index: str | None = None) -> None:
         self.location = location
@@ -52,28 +67,31 @@ class Library:
         self.model = model
         self._kind = index
         self._contents: Contents | None = None
-        self._index: Index | None = None
+        self._open_here = PerProcess(_Open)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (self.location.absolute(), self.folder.absolute(), self.model, self._kind)
 
     def __len__(self) -> int:
         """Return the number of images in the library; 0 when there is none yet."""
-        return len(self._reading()) if self.exists() else 0
+        with contextlib.suppress(NotFound), self._reading() as index:
+            return len(index)
+        return 0
 
     def exists(self) -> bool:
         """Return whether the library has been made."""
-        try:
-            self._reading()
-        except NotFound:
-            return False
-        return True
+        with contextlib.suppress(NotFound), self._reading():
+            return True
+        return False
 
     def failures(self) -> dict[str, str]:
         """Return key -> reason of the images that are known to be broken."""
-        return {key: state.error for key, state in self._reading().files.states().items() if state.error}
+        with self._reading() as index:
+            return {key: state.error for key, state in index.files.states().items() if state.error}
 
     def in_step(self) -> bool:
         """Return, from names, sizes and times alone, whether the library is up to date with its location."""
-        listing = self.contents.look()
-        return self.exists() and listing.in_step(_recorded(self._reading()))
+        return self.contents.look().in_step(self._recorded())
 
     def sync(self) -> SyncReport:
         """Bring the library up to date and return what was done; makes it if it is not there.
@@ -81,13 +99,16 @@ class Library:
         Raises `LibraryBusy` when another process is at it, `FingerprintMismatch` for a library of another model,
         `StorageError` for a folder that cannot be written.
         """
-        listing = self.contents.look()
-        before = _recorded(self._reading()) if self.exists() else NOTHING
+        with self._open_here.here.syncing:
+            return self._sync()
+
+    def _sync(self) -> SyncReport:
+        contents = self.contents
+        listing, before = contents.look(), self._recorded()
         if listing.in_step(before):
             return SyncReport()
         from wordsight.search.sync import Sync
 
-        contents = self.contents
         self.close()
         self._make_folder()
         with writing(self.folder):
@@ -140,15 +161,17 @@ class Library:
     def answer(self, query: Query, *, k: int = 10, min_match: float | None = None) -> list[Hit]:
         """Return the hits of a query that has been read; see `search`."""
         check_wanted(k, min_match)
-        index = self._reading()
+        if not self.exists():
+            raise self._not_made()
         wanted = max(CANDIDATES * k, LEAST_CANDIDATES) if query.without else k
         embedding = embed_parts(query.parts, self.model)[None]
-        neighbours = index.search(embedding, wanted, query.where)[0]
-        if query.where is not None and not neighbours:
-            from wordsight.search.hints import case_hints
+        with self._reading() as index:
+            neighbours = index.search(embedding, wanted, query.where)[0]
+            if query.where is not None and not neighbours:
+                from wordsight.search.hints import case_hints
 
-            for hint in case_hints(index, query.where, embedding):
-                notice(f"where: {hint}")
+                for hint in case_hints(index, query.where, embedding):
+                    notice(f"where: {hint}")
         if query.without:
             neighbours = _weigh(neighbours, query.without, self.model)[:k]
         return [self._hit(one) for one in neighbours if min_match is None or one.score >= min_match]
@@ -162,9 +185,11 @@ class Library:
 
     def close(self) -> None:
         """Close the index; the library opens it again when used."""
-        if self._index is not None:
-            self._index.close()
-        self._index = None
+        here = self._open_here.here
+        with here.lock:
+            if here.index is not None:
+                here.index.close()
+            here.index = None
 
     def __enter__(self) -> "Library":
         return self
@@ -176,15 +201,26 @@ class Library:
         path = self.contents.path(neighbour.key, neighbour.meta)
         return Hit(neighbour.score, neighbour.key, path, neighbour.meta)
 
-    def _reading(self) -> Index:
-        """Return the index, opened for reading; `NotFound` when there is none."""
-        if self._index is None:
-            try:
-                self._index = self._open(writable=False)
-            except NotFound:
-                cure = f"make it with wordsight index {self.location}"
-                raise NotFound(f"no library of {self.location}", cure=cure) from None
-        return self._index
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Index]:
+        """Give the index, open for reading, to one thread; `NotFound` when there is none."""
+        here = self._open_here.here
+        with here.lock:
+            if here.index is None:
+                try:
+                    here.index = self._open(writable=False)
+                except NotFound:
+                    raise self._not_made() from None
+            yield here.index
+
+    def _not_made(self) -> NotFound:
+        return NotFound(f"no library of {self.location}", cure=f"make it with wordsight index {self.location}")
+
+    def _recorded(self) -> Listing:
+        """Return how the location looked when the library was last in step with it."""
+        with contextlib.suppress(NotFound), self._reading() as index:
+            return _recorded(index)
+        return NOTHING
 
     def _open(self, *, writable: bool) -> Index:
         model = self.model
@@ -219,6 +255,10 @@ def open_library(
         raise NotFound(f"nothing at {location}", cure="check the path")
     folder = library_folder(location) if library_dir is None else Path(library_dir)
     return Library(location, folder, model if isinstance(model, Model) else load(model), index=index)
+
+
+def _received(location: Path, folder: Path, model: Model, kind: str | None) -> Library:
+    return Library(location, folder, model, index=kind)
 
 
 def check_wanted(k: Any, min_match: Any) -> None:
