@@ -4,14 +4,36 @@
 pictures, `wordsight.losses` holds the contrastive losses.  Nothing heavy is imported before it is used.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wordsight.base.optional import resolve
 
+if TYPE_CHECKING:
+    from wordsight import losses
+    from wordsight.base.errors import WordsightError
+    from wordsight.embeddings.model import Model, load
+    from wordsight.search.hits import Hit
+    from wordsight.search.library import Library, open_library
+    from wordsight.weights.folder import load_towers
+
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "load_towers", "losses", "open_library"]
+__all__ = [
+    "Hit",
+    "Library",
+    "Model",
+    "WordsightError",
+    "__version__",
+    "load",
+    "load_towers",
+    "losses",
+    "open_library",
+]
 
 _PUBLIC = {
+    "Hit": "wordsight.search.hits:Hit",
+    "Library": "wordsight.search.library:Library",
+    "Model": "wordsight.embeddings.model:Model",
+    "WordsightError": "wordsight.base.errors:WordsightError",
     "load": "wordsight.embeddings.model:load",
     "load_towers": "wordsight.weights.folder:load_towers",
     "open_library": "wordsight.search.library:open_library",
@@ -26,3 +48,7 @@ def __getattr__(name: str) -> Any:
 
         return importlib.import_module("wordsight.losses")
     raise AttributeError(f"module 'wordsight' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -48,6 +48,13 @@ class Model:
         self.folder = folder
         self.pixels = pixels
 
+    def __repr__(self) -> str:
+        engine = type(self.engine).__name__
+        computed = f"{engine} {getattr(self.engine, 'precision', 'fp32')}"
+        return (
+            f"<Model {self.name}: embeddings of {self.spec.width} numbers, {computed}, fingerprint {self.fingerprint}>"
+        )
+
     def __reduce__(self) -> tuple[Any, ...]:
         """A model travels to another process as its folder and options, and is opened again there when used."""
         return _received, (self.engine, None if self.folder is None else sent(self.folder), self.pixels)
@@ -129,7 +136,7 @@ class Model:
                 else:
                     yield Encoded(one.item, error=self._no_embedding("image", name(one.item)))
 
-    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
+    def embed_texts(self, texts: Iterable[str]) -> Embeddings:
         """Return unit embeddings (n, width) of texts; what exceeds the context is cut, with one notice."""
         texts = text_list(texts, "text")
         embeddings = np.empty((len(texts), self.spec.width), np.float32)
@@ -160,7 +167,7 @@ class Model:
             )
         return NoEmbedding(f"{gives} for {name}", cure="leave it out, or compute in fp32: precision='fp32'")
 
-    def embed_classes(self, classes: Sequence[str], templates: str | Path | Sequence[str] | None = None) -> Embeddings:
+    def embed_classes(self, classes: Iterable[str], templates: str | Path | Sequence[str] | None = None) -> Embeddings:
         """Return one unit embedding (len(classes), width) for each class: the mean of its prompts, normalised again.
 
         `templates`: None is "photo", a name ("none", "photo", "clip", "product"), a file, or a list of texts with
@@ -176,7 +183,7 @@ class Model:
         return class_embeddings(self.embed_texts, [prompts.class_prompts(one, templates) for one in classes])
 
     def classify(
-        self, items: Iterable[Any], classes: Sequence[str], templates: str | Path | Sequence[str] | None = None
+        self, items: Iterable[Any], classes: Iterable[str], templates: str | Path | Sequence[str] | None = None
     ) -> Scores:
         """Return the probability of each class for each image: float32 (n, len(classes)), rows sum to 1.
 

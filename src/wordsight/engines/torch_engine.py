@@ -45,7 +45,8 @@ class TorchEngine:
 
     def __init__(self, folder: Path, *, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
         target = choose_device(device)
-        kind = PRECISIONS[choose_precision(precision, target)]
+        self.precision = choose_precision(precision, target)
+        kind = PRECISIONS[self.precision]
         if compiled and target.type != "cuda":
             raise UsageError(f"compiled towers on {target.type}", cure="use device cuda, or leave compiled out")
         towers = load_towers(folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
 from wordsight.base.nouns import Value
+from wordsight.base.progress import notice
 from wordsight.index.index import FileState, IndexEntry, Neighbour, check_added, check_model, check_search
 from wordsight.index.where import Column, Condition, check, matches
 
@@ -46,6 +47,7 @@ class MemoryIndex:
         if saved is not None:
             check_model(saved.facts, folder, fingerprint=fingerprint, width=width)
         elif writable:
+            notice(f"the index of {folder} is kept in memory: it is gone when this process ends", once=True)
             _SAVED[folder.absolute()] = _State({"fingerprint": fingerprint, "width": str(width)})
         else:
             raise NotFound(f"no library in {folder}", cure="make it with wordsight index")

@@ -1,6 +1,13 @@
 """Contrastive losses, written to be read: `softmax_loss` and `sigmoid_loss`, opened when first used."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wordsight.losses.positives import same_pairs
+    from wordsight.losses.sigmoid import sigmoid_loss
+    from wordsight.losses.softmax import softmax_loss
+
+__all__ = ["same_pairs", "sigmoid_loss", "softmax_loss"]
 
 _PUBLIC = {
     "softmax_loss": "wordsight.losses.softmax:softmax_loss",

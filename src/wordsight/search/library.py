@@ -10,15 +10,14 @@ changes nothing.  Knows the protocol of an index, and no index.
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError
-from wordsight.base.nouns import Value
+from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model, load
@@ -26,23 +25,14 @@ from wordsight.index.index import Index, Neighbour
 from wordsight.index.lock import LibraryBusy, writing
 from wordsight.index.open import backend_of, delete, record
 from wordsight.search.contents import NOTHING, SIGNATURE, Contents, Listing, library_folder, open_contents
+from wordsight.search.hits import Hit, Hits
 from wordsight.search.query import Part, Query, embed_part, embed_parts, read_query
 from wordsight.search.report import SyncReport
 
 CANDIDATES = 10  # times k: how many of the best are weighed against `without`
 LEAST_CANDIDATES = 200
 
-__all__ = ["Hit", "Library", "LibraryBusy", "open_library"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer.  `path` is the image's file, or None when it lies inside a table or shard."""
-
-    score: float
-    key: str
-    path: Path | None
-    meta: Mapping[str, Value]
+__all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
 
 
 @dataclass(slots=True)
@@ -71,6 +61,13 @@ class Library:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _received, (self.location.absolute(), self.folder.absolute(), self.model, self._kind)
+
+    def __repr__(self) -> str:
+        try:
+            state = f"{len(self)} images in {self.folder}" if self.exists() else "not indexed yet"
+        except WordsightError as error:
+            state = f"cannot be opened, {error.problem}"
+        return f"<Library of {self.location}: {state}, model {self.model.name}>"
 
     def __len__(self) -> int:
         """Return the number of images in the library; 0 when there is none yet."""
@@ -137,8 +134,8 @@ class Library:
         where: str | None = None,
         without: Any = (),
         min_match: float | None = None,
-    ) -> list[Hit]:
-        """Return up to k images, best first.  A library that is not there yet is made first, by `sync`.
+    ) -> Hits:
+        """Return a list of up to k hits, best first.  A library that is not there yet is made first, by `sync`.
 
         `query`: text, an image (a path, or whatever `Model.embed_images` takes), or a list of these, each with a
         weight if wanted ("2:red" or (2, image)).  `where`: a condition on metadata, applied before ranking.
@@ -158,7 +155,7 @@ class Library:
         """Return the query as it is understood; whatever is wrong with it is raised before any work."""
         return read_query(query, where=where, without=without, location=self.location)
 
-    def answer(self, query: Query, *, k: int = 10, min_match: float | None = None) -> list[Hit]:
+    def answer(self, query: Query, *, k: int = 10, min_match: float | None = None) -> Hits:
         """Return the hits of a query that has been read; see `search`."""
         check_wanted(k, min_match)
         if not self.exists():
@@ -174,7 +171,7 @@ class Library:
                     notice(f"where: {hint}")
         if query.without:
             neighbours = _weigh(neighbours, query.without, self.model)[:k]
-        return [self._hit(one) for one in neighbours if min_match is None or one.score >= min_match]
+        return Hits(self._hit(one) for one in neighbours if min_match is None or one.score >= min_match)
 
     @property
     def contents(self) -> Contents:
