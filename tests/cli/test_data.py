@@ -50,7 +50,7 @@ def test_a_broken_picture_is_listed_and_the_status_is_1(photos, tmp_path, capsys
     ("arguments", "words"),
     [
         (["stats", "nowhere"], "nothing at nowhere"),
-        (["check", "PHOTOS", "--verify"], "is no shards"),
+        (["check", "PHOTOS", "--verify"], "is not a set of shards"),
         (["check", "PHOTOS", "--kind", "table"], "holds no table"),
         (["pack", "PHOTOS", "--out", "x", "--shard-size", "0"], "at least 1"),
         (["pack", "PHOTOS"], "--out"),

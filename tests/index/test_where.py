@@ -92,7 +92,9 @@ def test_mistakes_are_pointed_at(condition, position, word):
 def test_unknown_column_names_near_and_known_ones(tmp_path):
     index = MemoryIndex.open(tmp_path, fingerprint="f", width=2, writable=True)
     index.add(["a"], np.eye(2, dtype=np.float32)[:1], [{"price": 5, "colour": "red"}])
-    with pytest.raises(WhereError, match=r"no column prise at letter 15; did you mean price\? columns: price, colour"):
+    with pytest.raises(
+        WhereError, match=r"no column prise at character 15; did you mean price\? columns: price, colour"
+    ):
         index.search(np.eye(2, dtype=np.float32)[:1], 1, parse("colour = r or prise < 5"))
 
 

@@ -91,44 +91,48 @@ def test_whole_numbers_stay_whole_as_far_as_sqlite_keeps_them(text, kind):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", f"where: 'the end' where a column should stand at letter 1; {FORM}"),
+        ("", f"where: 'the end' where a column should stand at character 1; {FORM}"),
         (
             "price",
-            "where: 'the end' where a comparison (= != < <= > >= in contains like is) should stand at letter 6; "
+            "where: 'the end' where a comparison (= != < <= > >= in contains like is) should stand at character 6; "
             + FORM,
         ),
         (
             "price 'x'",
-            "where: \"'x'\" where a comparison (= != < <= > >= in contains like is) should stand at letter 7; " + FORM,
+            "where: \"'x'\" where a comparison (= != < <= > >= in contains like is) should stand at character 7; "
+            + FORM,
         ),
-        ("price <", f"where: 'the end' where a value should stand at letter 8; {FORM}"),
-        ("price = and", f"where: 'and' where a value should stand at letter 9; {FORM}"),
-        ("a = 1 b", f"where: 'b' where and, or, or the end should stand at letter 7; {FORM}"),
-        ("(a = 1", f"where: 'the end' where a closing parenthesis should stand at letter 7; {FORM}"),
-        ("a in 5", f"where: '5' where an opening parenthesis should stand at letter 6; {FORM}"),
-        ("a in (5 6", f"where: '6' where a comma or a closing parenthesis should stand at letter 9; {FORM}"),
-        ("a is 5", f"where: '5' where null should stand at letter 6; {FORM}"),
-        ("a not = 5", f"where: '=' where in, contains or like should stand at letter 7; {FORM}"),
-        ("and = 5", f"where: 'and' where a column should stand at letter 1; {FORM}"),
-        ("5 = 5", f"where: '5' where a column should stand at letter 1; {FORM}"),
-        ("a = 'x", "where: ' is never closed at letter 5; close it, or double a ' that is meant"),
-        ('a = "x', 'where: " is never closed at letter 5; close it, or double a " that is meant'),
-        ("`a = 5", "where: ` is never closed at letter 1; close it, or double a ` that is meant"),
-        ("[a = 5", "where: [ is never closed at letter 1; close it, or double a [ that is meant"),
-        ("a  ~~x y", f"where: '~~x' is not understood at letter 4; {FORM}"),
-        ("a contains 5", "where: contains needs text, 5 is a number at letter 12; put it in quotes: contains '5'"),
-        ("a = 1e999", "where: 1e999 is too large a number at letter 5; leave the comparison out: no number is larger"),
+        ("price <", f"where: 'the end' where a value should stand at character 8; {FORM}"),
+        ("price = and", f"where: 'and' where a value should stand at character 9; {FORM}"),
+        ("a = 1 b", f"where: 'b' where and, or, or the end should stand at character 7; {FORM}"),
+        ("(a = 1", f"where: 'the end' where a closing parenthesis should stand at character 7; {FORM}"),
+        ("a in 5", f"where: '5' where an opening parenthesis should stand at character 6; {FORM}"),
+        ("a in (5 6", f"where: '6' where a comma or a closing parenthesis should stand at character 9; {FORM}"),
+        ("a is 5", f"where: '5' where null should stand at character 6; {FORM}"),
+        ("a not = 5", f"where: '=' where in, contains or like should stand at character 7; {FORM}"),
+        ("and = 5", f"where: 'and' where a column should stand at character 1; {FORM}"),
+        ("5 = 5", f"where: '5' where a column should stand at character 1; {FORM}"),
+        ("a = 'x", "where: ' is never closed at character 5; close it, or double a ' that is meant"),
+        ('a = "x', 'where: " is never closed at character 5; close it, or double a " that is meant'),
+        ("`a = 5", "where: ` is never closed at character 1; close it, or double a ` that is meant"),
+        ("[a = 5", "where: [ is never closed at character 1; close it, or double a [ that is meant"),
+        ("a  ~~x y", f"where: '~~x' is not understood at character 4; {FORM}"),
+        ("a contains 5", "where: contains needs text, 5 is a number at character 12; put it in quotes: contains '5'"),
+        (
+            "a = 1e999",
+            "where: 1e999 is too large a number at character 5; leave the comparison out: no number is larger",
+        ),
         (
             "a = dark red",
-            "where: 'red' where and, or, or the end should stand at letter 10; put text of several words in quotes",
+            "where: 'red' where and, or, or the end should stand at character 10; put text of several words in quotes",
         ),
-        ("lower(a) = 'x'", f"where: no function lower at letter 1; {NO_FUNCTION}"),
-        ("a > date('now')", f"where: no function date at letter 5; {NO_FUNCTION}"),
+        ("lower(a) = 'x'", f"where: no function lower at character 1; {NO_FUNCTION}"),
+        ("a > date('now')", f"where: no function date at character 5; {NO_FUNCTION}"),
         (
             f"a {'x' * 50} 5",
-            f"where: '{'x' * 40}' where a comparison (= != < <= > >= in contains like is) should stand at letter 3; {FORM}",
+            f"where: '{'x' * 40}' where a comparison (= != < <= > >= in contains like is) should stand at character 3; {FORM}",
         ),
-        ("a like 1.5", "where: like needs text, 1.5 is a number at letter 8; put it in quotes: like '1.5'"),
+        ("a like 1.5", "where: like needs text, 1.5 is a number at character 8; put it in quotes: like '1.5'"),
     ],
 )
 def test_refusals(text, message):
@@ -152,7 +156,7 @@ def test_a_hundred_inside_each_other_are_enough(opened):
     with pytest.raises(WhereError) as caught:
         parse(f"{opened * 100}a = 1{closed * 100}")
     assert caught.value.position == 100 * len(opened) + 1
-    assert str(caught.value).endswith(f"inside each other at letter {100 * len(opened) + 1}; make it simpler")
+    assert str(caught.value).endswith(f"inside each other at character {100 * len(opened) + 1}; simplify the condition")
 
 
 def test_parts_one_after_the_other_are_not_inside_each_other():
@@ -171,25 +175,25 @@ KNOWN = "columns: price, colour, Mixed, empty"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pryce = 1", f"where: no column pryce at letter 1; did you mean price? {KNOWN}"),
-        ("not zzz = 1", f"where: no column zzz at letter 5; {KNOWN}"),
-        ("MIXED = 1", f"where: no column MIXED at letter 1; did you mean Mixed? {KNOWN}"),
-        ("PRICE in (1)", f"where: no column PRICE at letter 1; did you mean price? {KNOWN}"),
-        ("zzz is null", f"where: no column zzz at letter 1; {KNOWN}"),
+        ("pryce = 1", f"where: no column pryce at character 1; did you mean price? {KNOWN}"),
+        ("not zzz = 1", f"where: no column zzz at character 5; {KNOWN}"),
+        ("MIXED = 1", f"where: no column MIXED at character 1; did you mean Mixed? {KNOWN}"),
+        ("PRICE in (1)", f"where: no column PRICE at character 1; did you mean price? {KNOWN}"),
+        ("zzz is null", f"where: no column zzz at character 1; {KNOWN}"),
         (
             "price = cheap",
-            "where: column price holds numbers, 'cheap' is text at letter 1; "
+            "where: column price holds numbers, 'cheap' is text at character 1; "
             "compare it with a number, for example price < 10",
         ),
         (
             "price = 1 or price in (5, x)",
-            "where: column price holds numbers, 'x' is text at letter 14; "
+            "where: column price holds numbers, 'x' is text at character 14; "
             "compare it with a number, for example price < 10",
         ),
-        ("colour = 5", "where: column colour holds text, 5 is a number at letter 1; put it in quotes: '5'"),
+        ("colour = 5", "where: column colour holds text, 5 is a number at character 1; put it in quotes: '5'"),
         (
             "colour in (a, 1.5)",
-            "where: column colour holds text, 1.5 is a number at letter 1; put it in quotes: '1.5'",
+            "where: column colour holds text, 1.5 is a number at character 1; put it in quotes: '1.5'",
         ),
     ],
 )
@@ -202,7 +206,7 @@ def test_columns_that_do_not_fit(text, message):
 def test_no_columns_at_all():
     with pytest.raises(WhereError) as caught:
         check(parse("a = 1"), {})
-    assert str(caught.value) == "where: no column a at letter 1; columns: none"
+    assert str(caught.value) == "where: no column a at character 1; columns: none"
 
 
 @pytest.mark.parametrize(
@@ -313,7 +317,7 @@ def test_a_message_lists_some_columns_of_many():
 
 def test_too_many_values_are_refused():
     check(parse(f"price in ({', '.join(['1'] * 10_000)})"), COLUMNS)
-    with pytest.raises(WhereError, match="more than 10,000 values at letter 1; ask for fewer at a time"):
+    with pytest.raises(WhereError, match="more than 10,000 values at character 1; ask for fewer at a time"):
         check(parse(f"price in ({', '.join(['1'] * 10_001)})"), COLUMNS)
     with pytest.raises(WhereError, match="more than 10,000 values"):
         check(parse(" or ".join(["price = 1"] * 10_001)), COLUMNS)

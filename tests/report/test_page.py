@@ -87,4 +87,4 @@ def test_files_that_cannot_be_shown_are_named(tmp_path):
     )
     with pytest.raises(NotFound) as caught:
         address(tmp_path / "a.png")
-    assert str(caught.value) == f"the record names {tmp_path / 'a.png'}, which is not there; make the record anew"
+    assert str(caught.value) == f"the record names {tmp_path / 'a.png'}, which is not there; record the run again"

@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--templates", metavar="NAME|FILE", help="none, photo (default), clip, product, or a text file")
     parser.add_argument(
-        "--top", type=int, metavar="N", help="how many classes of each picture (default: 1, with --json all)"
+        "--top", type=int, metavar="N", help="how many classes of each image (default: 1, with --json all)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line: path and probabilities")
 
@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
     model = load(args.model, engine=args.engine, device=args.device)
     class_embeddings = model.embed_classes(classes, args.templates)
     failures: list[str] = []
-    for encoded in track(_encode(model, images), len(images), unit="picture", desc="classifying"):
+    for encoded in track(_encode(model, images), len(images), unit="image", desc="classifying"):
         if encoded.error is not None or encoded.embedding is None:
             failures.append(str(encoded.error))
             continue
@@ -55,7 +55,7 @@ def run(args: Namespace) -> int:
         _print(encoded.item, best, as_json=args.json)
     if failures:
         list_failures(failures, in_cache("classify"))
-        notice(f"{len(failures)} of {len(images)} pictures failed")
+        notice(f"{len(failures)} of {len(images)} images failed")
     return 1 if failures else 0
 
 
@@ -82,7 +82,7 @@ def _find(patterns: Iterable[str]) -> list[Path]:
     for pattern in patterns:
         paths = list(_expand(pattern))
         if not paths:
-            raise NotFound(f"no pictures at {pattern}", cure="check the path; a glob has to match files")
+            raise NotFound(f"no images at {pattern}", cure="check the path; a glob has to match files")
         images.update(dict.fromkeys(paths))
     return list(images)
 

@@ -33,17 +33,29 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("target", metavar="OUT", type=Path, help="what to write; may be IN for --to onnx")
     parser.add_argument("--to", required=True, metavar="FORMAT", help=f"one of {', '.join(OURS + PUBLIC)}")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="A.B=C", help="say what the file does not, or another image.size"
+        "--set",
+        action="append",
+        default=[],
+        metavar="A.B=C",
+        help="set a fact that the file does not state, or another image.size; again for more",
     )
-    parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="the vocabulary, where IN comes without")
-    parser.add_argument("--part", default="", metavar="NAME", help="which weights of a training checkpoint")
+    parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="the tokenizer file, where IN has none")
+    parser.add_argument(
+        "--part", default="", metavar="NAME", help="which weights of a training checkpoint with several"
+    )
     parser.add_argument(
         "--precision",
         action="append",
         choices=["int8", "fp16", "fp32"],
-        help="of --to onnx, repeatable (default: int8)",
+        help="of --to onnx; again for more (default: int8)",
     )
-    parser.add_argument("--keep", action="append", default=[], metavar="LAYER", help="of --to onnx: not in int8")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="LAYER",
+        help="of --to onnx: a linear layer that stays in fp32 in int8 graphs; again for more",
+    )
     parser.add_argument("--half", action="store_true", help="store the weights in 16 bits")
 
 

@@ -21,22 +21,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the three actions."""
     actions = parser.add_subparsers(dest="action", metavar="pack|check|stats", required=True)
     pack = actions.add_parser(
-        "pack", allow_abbrev=False, help="write webdataset shards with a manifest; goes on where it was stopped"
+        "pack", allow_abbrev=False, help="write webdataset shards with a manifest; a stopped run continues"
     )
     _add_source(pack)
-    pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
-    pack.add_argument("--shard-size", type=int, default=1000, metavar="N", help="samples a shard (default: 1000)")
+    pack.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the shards")
+    pack.add_argument("--shard-size", type=int, default=1000, metavar="N", help="samples per shard (default: 1000)")
     pack.add_argument(
         "--resize", type=int, metavar="PIXELS", help="scale the shorter side down to this (default: keep)"
     )
-    pack.add_argument("--quality", type=int, default=90, metavar="Q", help="of resized JPEGs (default: 90)")
+    pack.add_argument(
+        "--quality", type=int, default=90, metavar="Q", help="JPEG quality of resized images (default: 90)"
+    )
     check = actions.add_parser(
-        "check", allow_abbrev=False, help="broken, double, tiny, captionless, too long, lopsided, stretched"
+        "check",
+        allow_abbrev=False,
+        help="find broken, duplicate, tiny and stretched images, missing and long captions, uneven classes",
     )
     _add_source(check)
     check.add_argument("--json", action="store_true", help="everything as one JSON object")
     check.add_argument("--verify", action="store_true", help="compare packed shards with the hashes of their manifest")
-    stats = actions.add_parser("stats", allow_abbrev=False, help="counts, sizes, caption lengths, words, classes")
+    stats = actions.add_parser("stats", allow_abbrev=False, help="count images, sizes, captions, words and classes")
     _add_source(stats)
     stats.add_argument("--json", action="store_true", help="everything as one JSON object")
 
@@ -44,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", nargs="+", help="a folder, table, shards (x-{000..007}.tar)")
     parser.add_argument("--split", metavar="NAME", help="train, val, train+extra ... or all")
-    parser.add_argument("--kind", choices=kinds(), default="auto", help="what SOURCE is")
+    parser.add_argument("--kind", choices=kinds(), default="auto", help="what SOURCE is (default: auto)")
     for role in ("image", "captions", "label", "key"):
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"the column (or JSON key) of the {role}")
 
@@ -77,7 +81,7 @@ def _check(source: "Source", args: argparse.Namespace) -> int:
     differing = []
     if args.verify:
         if not isinstance(source, ShardSource):
-            raise UsageError(f"{source.name} is no shards", cure="leave out --verify")
+            raise UsageError(f"{source.name} is not a set of shards", cure="leave out --verify")
         differing = source.verify()
     report = check(source)
     report.broken[:0] = map(str, differing)

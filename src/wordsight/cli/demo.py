@@ -23,10 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "folder", metavar="DIR", nargs="?", type=Path, default=Path(FOLDER), help=f"default: ./{FOLDER}"
     )
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="another seed: other scenes, other towers")
-    parser.add_argument("--scenes", metavar="N", type=int, default=SCENES, help=f"scenes to learn from ({SCENES})")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="other scenes, other towers (default: 0)")
+    parser.add_argument(
+        "--scenes", metavar="N", type=int, default=SCENES, help=f"scenes to train on (default: {SCENES})"
+    )
     add_changes(parser, examples="budget=60s or batch=64")
-    parser.add_argument("--fresh", action="store_true", help="begin anew where an earlier demo lies")
+    parser.add_argument("--fresh", action="store_true", help="start again where an earlier demo lies")
 
 
 def run(args: Namespace) -> int:

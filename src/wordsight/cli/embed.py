@@ -17,7 +17,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("source", metavar="SOURCE", help="a folder, a table (csv, tsv, jsonl, parquet) or tar shards")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="where to; an unfinished one is gone on with"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the folder of the embeddings; an unfinished run continues",
     )
     parser.add_argument("--format", choices=("npy", "parquet"), default="npy", help="default: npy")
     parser.add_argument("--what", choices=("image", "text", "both"), default="image", help="default: image")
@@ -28,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=int,
         default=2000,
         metavar="N",
-        help="samples in one file: what is lost at most when stopped",
+        help="samples per file; at most that many are lost when stopped (default: 2000)",
     )
 
 

@@ -17,12 +17,12 @@ FAILURES = "failures.txt"  # in the library's folder: all failures of the last r
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("place", type=Path, metavar="PLACE", help="a folder of pictures, tar shards, or a table")
+    parser.add_argument("place", type=Path, metavar="PLACE", help="a folder of images, tar shards, or a table")
     parser.add_argument(
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )
-    parser.add_argument("--rebuild", action="store_true", help="make the library anew, for another model too")
-    parser.add_argument("--failed", action="store_true", help="list the pictures that are known to be broken, and stop")
+    parser.add_argument("--rebuild", action="store_true", help="build the library again; needed for another model")
+    parser.add_argument("--failed", action="store_true", help="list the images that are known to be broken, and stop")
 
 
 def run(args: Namespace) -> int:

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 DEBUG = "WORDSIGHT_DEBUG"  # set: errors of files and folders keep their tracebacks too
 VERBS = {  # verb: (module, what it does)
-    "demo": ("wordsight.cli.demo", "the whole story: learn, measure, classify and search, from nothing"),
-    "search": ("wordsight.cli.search", "find pictures by text, by another picture, or by a mixture"),
+    "demo": ("wordsight.cli.demo", "everything in one run: train, evaluate, classify and search, from nothing"),
+    "search": ("wordsight.cli.search", "find images by text, by another image, or by a mixture"),
     "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
-    "classify": ("wordsight.cli.classify", "name which of your classes each picture shows"),
-    "embed": ("wordsight.cli.embed", "write the embeddings of many pictures and texts"),
+    "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
+    "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
     "data": ("wordsight.cli.data", "pack, check or count a data set"),
-    "train": ("wordsight.cli.train", "learn two towers from pictures with captions"),
-    "evaluate": ("wordsight.cli.evaluate", "measure a model: zero-shot classification and retrieval"),
+    "train": ("wordsight.cli.train", "train two towers on images with captions"),
+    "evaluate": ("wordsight.cli.evaluate", "evaluate a model: zero-shot classification and retrieval"),
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),
-    "convert": ("wordsight.cli.convert", "write a model in another form, such as ONNX graphs"),
+    "convert": ("wordsight.cli.convert", "write a model in another format, such as ONNX graphs"),
     "models": ("wordsight.cli.models", "what can be loaded, and its card"),
 }
 
@@ -57,7 +57,7 @@ EVERYWHERE = (
     GlobalOption("--device", "NAME", "where PyTorch computes: auto, cpu, cuda, cuda:1, mps (default: auto)"),
     GlobalOption("--engine", "NAME", "what computes the embeddings: auto, onnx, openvino, torch (default: auto)"),
     GlobalOption("--offline", "", "never use the network"),
-    GlobalOption("--quiet", "", "no progress bars and notices on standard error"),
+    GlobalOption("--quiet", "", "no progress bars and notices; errors are printed"),
 )
 
 

@@ -107,7 +107,7 @@ def _show_folder(folder: Path) -> None:
     card = folder / CARD
     if card.is_file():
         print()
-        for line in card.read_text(encoding="utf-8").rstrip().splitlines():
+        for line in card.read_text(encoding="utf-8", errors="replace").rstrip().splitlines():
             say(line)
 
 

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from wordsight.search.query import Query
 
 _EPILOG = """\
-QUERY is words, the path of a picture, or a part with a weight (2:words, 0.5:photo.jpg).  Words that follow each other
-are one phrase; to mix several phrases give each a weight.  The place is indexed on first use and kept in step after.
+QUERY is text, the path of an image, or either with a weight (2:words, 0.5:photo.jpg).  Words that follow each other
+are one phrase; to mix several phrases give each a weight.  PLACE is indexed on first use and kept in step after.
 """
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("query", nargs="*", metavar="QUERY", help="words, a picture's path, or 2:words")
+    parser.add_argument("query", nargs="*", metavar="QUERY", help="text, the path of an image, or 2:text")
     parser.add_argument(
         "--in",
         dest="locations",
@@ -39,14 +39,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )
-    parser.add_argument("-k", type=int, default=10, metavar="N", help="how many pictures at most (default: 10)")
+    parser.add_argument("-k", type=int, default=10, metavar="N", help="how many images at most (default: 10)")
     parser.add_argument("--where", metavar="EXPR", help="condition on metadata, e.g. \"price < 50 and colour = 'red'\"")
     parser.add_argument(
         "--without",
         action="append",
         default=[],
         metavar="QUERY",
-        help="stay away from this (repeatable; 2:words weighs)",
+        help="rank images like this lower; again for more, 2:text sets a weight",
     )
     parser.add_argument(
         "--min-match",
@@ -67,7 +67,7 @@ def run(args: Namespace) -> int:
     from wordsight.embeddings.model import load
 
     if args.k < 1:
-        raise UsageError(f"-k {args.k}", cure="ask for at least one picture")
+        raise UsageError(f"-k {args.k}", cure="ask for at least one image")
     if args.min_match is not None and not -1 <= args.min_match <= 1:
         raise UsageError(f"--min-match {args.min_match}", cure="give a cosine from -1 to 1")
     locations = list({os.path.realpath(location): location for location in args.locations or [Path()]}.values())

@@ -24,7 +24,7 @@ def add_changes(parser: ArgumentParser, *, examples: str) -> None:
         action="append",
         default=[],
         dest="changes",
-        help=f"change a value of the recipe, for example {examples} (repeatable)",
+        help=f"change a value of the recipe, for example {examples}; again for more",
     )
 
 

@@ -54,8 +54,12 @@ class PackOptions:
     quality: int = 90
 
     def __post_init__(self) -> None:
-        if self.shard_size < 1 or (self.resize is not None and self.resize < 1) or not 1 <= self.quality <= 100:
-            raise UsageError(f"{self}", cure="shard size and resize are at least 1, quality 1 to 100")
+        if self.shard_size < 1:
+            raise UsageError(f"a shard size of {self.shard_size}", cure="give at least 1")
+        if self.resize is not None and self.resize < 1:
+            raise UsageError(f"resize to {self.resize} pixels", cure="give at least 1")
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"a quality of {self.quality}", cure="give 1 to 100")
 
 
 @dataclass(frozen=True, slots=True)

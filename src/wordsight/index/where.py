@@ -43,10 +43,10 @@ _MOST_VALUES = 10_000  # compared with in one condition: SQLite takes 32,766
 
 
 class WhereError(UsageError):
-    """A condition that cannot be understood; `position` counts letters from 1."""
+    """A condition that cannot be understood; `position` counts characters from 1."""
 
     def __init__(self, problem: str, *, cure: str = "", position: int) -> None:
-        super().__init__(f"where: {problem} at letter {position}", cure=cure)
+        super().__init__(f"where: {problem} at character {position}", cure=cure)
         self.position = position
 
 
@@ -298,7 +298,11 @@ class _Parser:
     def _single(self) -> Condition:
         self._depth += 1
         if self._depth > _MOST_DEPTH:
-            raise WhereError("too many parts inside each other", cure="make it simpler", position=self._next.position)
+            raise WhereError(
+                f"more than {_MOST_DEPTH} parentheses and nots inside each other",
+                cure="simplify the condition",
+                position=self._next.position,
+            )
         if self._take("not"):
             condition: Condition = Not(self._single())
         elif self._take("("):

@@ -74,5 +74,5 @@ def address(path: Path) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise NotFound(f"the record names {path}, which is not there", cure="make the record anew") from None
+        raise NotFound(f"the record names {path}, which is not there", cure="record the run again") from None
     return f"data:{_TYPES[path.suffix.lower()]};base64,{base64.b64encode(data).decode('ascii')}"

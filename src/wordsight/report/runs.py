@@ -19,7 +19,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
         return list(read_lines(path))
     except ValueError as error:
         raise FormatError(
-            f"{path} is not JSON lines: {error}", cure="restore the file or make the record anew"
+            f"{path} is not JSON lines: {error}", cure="restore the file, or record the run again"
         ) from None
 
 
