@@ -90,7 +90,7 @@ def test_what_cannot_be_read_stops_unless_it_may_be_skipped(photos, capsys, monk
     assert status == 1
     assert {(result.count, result.setting["missing"]) for result in results} == {(2, 1)}
     first, second = err.splitlines()
-    assert first == "photos: measured on 2 images, 1 could not be read"
+    assert first == "photos: measured on 2 images, without 1 inputs that failed"
     assert second.startswith("failed: ")
     assert "broken.png" in second
 
@@ -101,3 +101,10 @@ def test_two_tasks_of_one_name_are_refused(photos, capsys):
     assert f"two tasks are called photos: {photos} and {photos}; name one of them: zero-shot:{photos}?name=NAME" in err
     status, out, _ = evaluate(capsys, "--tasks", f"zero-shot:{photos},zero-shot:{photos}?templates=none")
     assert (status, len(out.splitlines())) == (0, 4)
+
+
+def test_a_folder_for_the_results_that_cannot_be_is_refused_before_anything_is_measured(photos, capsys, tmp_path):
+    (tmp_path / "taken").write_text("")
+    status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}", "--out", tmp_path / "taken")
+    assert (status, out) == (1, "")
+    assert "taken is a file, not a folder" in err

@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from wordsight.base.errors import FormatError
+from wordsight.cli.main import main
 from wordsight.data.cache import build_cache
 from wordsight.data.source import open_source
 from wordsight.train import loop
@@ -233,3 +234,18 @@ def test_weights_that_broke_in_the_last_step_are_not_saved(recipe, monkeypatch):
 def test_a_source_without_any_text_is_refused(recipe, table):
     with pytest.raises(FormatError, match="no image with a text"):
         run(recipe, table([""] * 9))
+
+
+def test_what_streaming_could_not_read_is_listed_in_the_end(recipe, table, capsys):
+    changes = table([f"thing number {n}" for n in range(8)])
+    shards = recipe.parent / "shards"
+    assert main(["data", "pack", str(recipe.parent / "pairs.csv"), "--out", str(shards), "--quiet"]) == 0
+    (shard,) = shards.glob("*.tar")
+    content = shard.read_bytes()
+    shard.write_bytes(content.replace(b"IHDR", b"IHDX", 1))
+    capsys.readouterr()
+    done = run(recipe, [*changes, "data.sources.scenes.place=shards", "data.pictures=stream"])
+    failed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == 1
+    assert "000.png" in failed[0]
+    assert done.steps == 6

@@ -9,6 +9,7 @@ from typing import Any
 
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.failures import in_cache, list_failures
+from wordsight.base.files import storage_errors
 from wordsight.base.optional import resolve
 from wordsight.base.progress import print_error
 from wordsight.base.records import environment
@@ -48,6 +49,9 @@ def run(args: Namespace) -> int:
     _check_names([built.task.spec for built in tasks])
     if args.per_class and not any(hasattr(built.task, "classes") for built in tasks):
         raise UsageError("--per-class without a task that has classes", cure="leave it out, or add zero-shot:PLACE")
+    if args.out:
+        with storage_errors(args.out):  # before anything is measured
+            args.out.mkdir(parents=True, exist_ok=True)
     load = resolve("wordsight.embeddings.model:load")
     model = load(args.name or args.model, engine=args.engine, device=args.device, precision=args.precision)
     facts, measure = environment(), resolve("wordsight.evaluate.tasks:run_task")
@@ -102,9 +106,9 @@ def _list_failures(tasks: Sequence[_Built]) -> int:
     """List what was left out and return the exit status."""
     for built in tasks:
         if built.failures:
-            measured, missing = len(built.task.images), len(built.failures)
-            print_error(f"{built.task.spec.name}: measured on {measured:,} images, {missing:,} could not be read")
-    reasons = [str(failure) for built in tasks for failure in built.failures]
+            measured = f"{built.task.spec.name}: measured on {len(built.task.images):,} images"
+            print_error(f"{measured}, without {len(built.failures):,} inputs that failed")
+    reasons = list(dict.fromkeys(str(failure) for built in tasks for failure in built.failures))
     if reasons:
         list_failures(reasons, in_cache("evaluate"))
     return 1 if reasons else 0

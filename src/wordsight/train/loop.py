@@ -222,6 +222,8 @@ class Learning:
         """Do the work of a step without its effect."""
         self.towers.eval()  # batch norm's statistics stay as they are
         self._backward(self.loader.batch(0))
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
         self.optimiser.zero_grad(set_to_none=True)
 
     def _record(self, record: MetricsLog, done: StepTaken) -> None:
