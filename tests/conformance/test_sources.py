@@ -85,7 +85,9 @@ def _folder(folder):
         path = folder / f"class{number % 3}" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(encoded_image(number))
-        path.with_suffix(".txt").write_bytes(b"\xff\xfe\xfa" if number == 2 else f"picture {number}\n".encode())
+        path.with_suffix(".txt").write_text(f"picture {number}\n")
+    (folder / "class2" / "2.png").unlink()
+    (folder / "metadata.csv").write_text("file,price\nclass1/1.png,5\nclass2/2.png,5\n")
     return folder
 
 
@@ -103,10 +105,11 @@ def _shards(folder):
 
 def _notes(folder):
     rows = _rows(folder)
+    (folder / "notes").mkdir()  # beside the images: a folder with images in it is a folder of images
     for part in range(2):
-        lines = [f"{row['image']}; {row['captions']}" for row in rows[3 * part : 3 * part + 3]]
-        (folder / f"{part}.notes").write_text("\n".join(lines))
-    return folder
+        lines = [f"../{row['image']}; {row['captions']}" for row in rows[3 * part : 3 * part + 3]]
+        (folder / "notes" / f"{part}.notes").write_text("\n".join(lines))
+    return folder / "notes"
 
 
 # form -> the kind it is, and what makes six entries of it of which one is broken
@@ -164,8 +167,8 @@ def test_a_row_is_recognised_by_its_files_and_opened_by_its_name(location):
 def test_a_location_is_not_read_as_another_kind(location):
     kind, path = location
     for other in set(OPENERS) - {kind}:
-        if path.is_dir() and other == "folder":
-            continue  # a folder of shards may be read as one of pictures
+        if path.is_dir() and (other == "folder" or any(path.glob("*.csv"))):
+            continue  # a folder may be read as one of pictures, and the table in it as a table
         with pytest.raises((UsageError, FormatError), match=other):
             open_source(path, kind=other)
 

@@ -44,7 +44,7 @@ def test_a_table_that_is_none_is_passed_as_a_whole(tmp_path, encoded_image, junk
         (tmp_path / f"{part}.png").write_bytes(encoded_image(part))
         pq.write_table(pa.Table.from_pylist([{"image": f"{part}.png", "id": f"{part}"}]), tmp_path / f"{part}.parquet")
     (tmp_path / f"{junk}.parquet").write_bytes(b"PAR1 junk")
-    source = open_source(tmp_path)
+    source = open_source(f"{tmp_path}/*.parquet")
     samples, failures, end = walked(source)
     left = [part for part in range(3) if part != junk]
     assert samples == [(str(part), Position(part, 1)) for part in left]

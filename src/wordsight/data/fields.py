@@ -6,6 +6,7 @@ Knows no file format: it is handed names and plain values.
 import difflib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from wordsight.data.source import Columns
 from wordsight.data.text_lines import is_text
 from wordsight.images.files import is_image_name
 
+_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")  # "007" stays text
+_LONGEST = 64  # letters of a number; more digits than that are a name
 KNOWN = {
     "image": ("image", "path", "file", "filepath", "file_name", "filename", "image_path", "image_name"),
     "captions": ("captions", "caption", "text", "texts", "title", "comment"),
@@ -140,3 +143,15 @@ def plain(value: Value) -> Value:
         except OverflowError:
             return str(value)
     return value
+
+
+def from_text(text: Value) -> Value:
+    """Return the cell of a text table: a number where it looks like one, None where it is empty."""
+    if not isinstance(text, str):
+        return plain(text)
+    if not text.strip():
+        return None
+    match = _NUMBER.fullmatch(text.strip()) if len(text) < _LONGEST else None
+    if match is None:
+        return text
+    return plain(float(text) if match[2] or match[3] else int(text))

@@ -9,17 +9,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """`target` is the "module:class" that is called with (found, columns) for files with one of the `suffixes`."""
+    """`target` is the "module:class" that is called with (files, columns) for files with one of the `suffixes`.
+
+    `holds_images` says that such files hold images rather than name them.
+    """
 
     target: str
     suffixes: tuple[str, ...] = ()
+    holds_images: bool = False
 
 
-FOLDER = "folder"  # the kind of a folder in which no other kind is recognised
+FOLDER = "folder"  # the kind of a folder with images, and of one in which no other kind is recognised
+TEXT_TABLES = (".csv", ".tsv")  # tables whose cells are all text
+TABLE = "table"  # the kind that tells of the images of a folder when it lies among them
 OPENERS: Mapping[str, Opener] = {  # where files of several kinds lie in one folder, the first row has it
     FOLDER: Opener("wordsight.data.folder:FolderSource"),
-    "shards": Opener("wordsight.data.shards:ShardSource", (".tar",)),
-    "table": Opener("wordsight.data.table:TableSource", (".csv", ".tsv", ".jsonl", ".parquet")),
+    "shards": Opener("wordsight.data.shards:ShardSource", (".tar",), holds_images=True),
+    TABLE: Opener("wordsight.data.table:TableSource", (*TEXT_TABLES, ".jsonl", ".parquet")),
 }
 AUTO = "auto"  # the kind is recognised
 

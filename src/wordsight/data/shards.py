@@ -20,7 +20,7 @@ from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data import fields
-from wordsight.data.folder import stamp
+from wordsight.data.listing import stamp
 from wordsight.data.manifest import ShardManifest, different, read_shard_manifest
 from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
@@ -38,6 +38,7 @@ class ShardSource:
     def __init__(self, files: SourceFiles, columns: Columns) -> None:
         self.name = files.name
         self.paths = files.paths
+        self._prefixes = files.prefixes()
         self._whole = files.whole
         self._columns = columns
         self._manifests: dict[Path, ShardManifest | None] = {
@@ -115,7 +116,7 @@ class ShardSource:
             texts = fields.captions(values.get(chosen.get("captions", "")), where=where)
             texts += fields.lines(_text(_bytes(handle.fileno(), members.get("txt")), where))
             return Sample(
-                key=str(values.get(chosen.get("key", ""), keys[entry])),
+                key=str(values.get(chosen.get("key", ""), self._prefixes[path] + keys[entry])),
                 image=_bytes(handle.fileno(), image),
                 texts=tuple(dict.fromkeys(texts)),
                 label=fields.label(values, chosen),

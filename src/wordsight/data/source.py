@@ -20,7 +20,7 @@ from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.base.nouns import Sample
 from wordsight.base.optional import resolve
 from wordsight.data.kinds import AUTO, OPENERS
-from wordsight.data.source_files import expand, find
+from wordsight.data.source_files import SourceFiles, expand, find
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,7 +116,11 @@ def open_source(
     `kind` is one of the rows of `OPENERS` (wordsight.data.kinds), or "auto".
     Raises `NotFound` for a path that does not exist, `FormatError` for one that holds nothing readable.
     """
-    files = find(_paths(location), split=split, kind=kind)
+    return open_files(find(_paths(location), split=split, kind=kind), columns)
+
+
+def open_files(files: SourceFiles, columns: Columns | None = None) -> Source:
+    """Open what `find` has recognised."""
     source: Source = resolve(OPENERS[files.kind].target)(files, columns or Columns())
     return source
 

@@ -1,17 +1,21 @@
-"""What files a source is: patterns expanded, the kind recognised, the split picked.  Opens no image and no table."""
+"""What files a source is: patterns expanded, the kind recognised, the split picked.  Opens no image and no table.
 
-import difflib
-import glob
+`find` is the one door: what a folder is for one verb it is for all.
+"""
+
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.data.kinds import AUTO, FOLDER, OPENERS, kind_of_suffix, kinds
+from wordsight.data.listing import SPLITS
+from wordsight.images.files import is_image_entry, walk_files, walk_images
 
-_NUMBERED = re.compile(r"[-_.]?\d+(-of-\d+)?$")  # "train-0003", "train-00000-of-00002"
+_NUMBERED = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?$")  # "train-0003", "train-00000-of-00002", Hugging Face's
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -27,6 +31,18 @@ class SourceFiles:
     paths: tuple[Path, ...]
     whole: bool = False
 
+    @property
+    def is_image_folder(self) -> bool:
+        """Whether it is a folder of images rather than files that hold or name them."""
+        return self.kind == FOLDER
+
+    def prefixes(self) -> dict[Path, str]:
+        """Return what tells entries of each file from those of others of its name: "test/"; "" in a single folder."""
+        folders = {path: os.path.abspath(path.parent) for path in self.paths}
+        common = os.path.commonpath(folders.values())
+        below = {path: Path(os.path.relpath(folder, common)).as_posix() for path, folder in folders.items()}
+        return {path: "" if folder == "." else f"{folder}/" for path, folder in below.items()}
+
 
 def expand(pattern: str) -> list[Path]:
     """Return the paths a pattern stands for: braces (`{000..007}`, `{a,b}`), then `*` and `?`.
@@ -34,6 +50,8 @@ def expand(pattern: str) -> list[Path]:
     Braces name files that should be there, so each is returned even when absent (its loss is reported when read);
     nothing is returned when none is there.
     """
+    import glob  # here, for every search passes this file
+
     if Path(pattern).exists():
         return [Path(pattern)]
     paths: list[Path] = []
@@ -68,22 +86,87 @@ def find(paths: list[Path], *, split: str | None, kind: str) -> SourceFiles:
 
 
 def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFiles:
-    if split and split != "all" and (folder / split).is_dir():
-        return _find_in_folder(folder / split, split=None, kind=kind)
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    for one, opener in OPENERS.items():
-        mine = [path for path in files if path.suffix.lower() in opener.suffixes]
-        if mine and kind in (AUTO, one):
-            chosen = _files(mine, folder.name, split=_named_split(mine, split), kind=one)
-            return replace(chosen, whole=len(chosen.paths) == len(mine))
-    if kind in (AUTO, FOLDER):
-        if split and split != "all":
-            raise NotFound(f"no split {split} in {folder}", cure=f"it needs a folder {folder / split}")
+    named = split if split != "all" else None
+    if named and (folder / named).is_dir():
+        return _find_in_folder(folder / named, split=None, kind=kind)
+    contents = _look(folder)
+    one = _recognised(contents, named) if kind == AUTO else kind
+    if one == FOLDER:
+        if named:
+            raise NotFound(f"no split {named} in {folder}", cure=f"it needs a folder {folder / named}")
         return SourceFiles(FOLDER, folder.name, (folder,))
-    raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
+    mine = contents.files.get(one) or _files_below(folder).get(one)
+    if not mine:
+        raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
+    chosen = _files(mine, folder.name, split=_named_split(mine, split, folder), kind=one, root=folder)
+    return replace(chosen, whole=len(chosen.paths) == len(mine))
 
 
-def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> SourceFiles:
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """The files at the top of a folder by kind, and whether images lie at its top and anywhere."""
+
+    folder: Path
+    files: Mapping[str, list[Path]]
+    image_at_top: bool
+    image: bool
+
+
+def _look(folder: Path) -> _Contents:
+    """Look at the names at the top, and below until the first image."""
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if entry.name[0] != "."]
+    paths = [Path(entry.path) for entry in visible if kind_of_suffix(_suffix(entry.name)) and entry.is_file()]
+    at_top = any(map(is_image_entry, visible))
+    below = not at_top and any(entry.is_dir(follow_symlinks=False) for entry in visible)
+    return _Contents(folder, _by_kind(paths), at_top, at_top or (below and any(True for _ in walk_images(folder))))
+
+
+def _recognised(contents: _Contents, split: str | None) -> str:
+    """Return the kind of a folder: the one door for every verb.
+
+    A split that is asked for decides.  Else images on disk make it a folder of images, whatever lies beside them; but
+    shards that are counted from 0 with no image beside them are shards.  Without images it is what its files are:
+    shards wherever they lie, tables at the top, tables below.
+    """
+    for kind, paths in contents.files.items():
+        packed = OPENERS[kind].holds_images and not contents.image_at_top
+        if split and split.split("+")[0] in _splits(paths, contents.folder):
+            return kind
+        if not split and packed and (not contents.image or _counted(paths)):
+            return kind
+    if contents.image:
+        return FOLDER
+    below = _files_below(contents.folder)
+    packed_below = [kind for kind in below if OPENERS[kind].holds_images]
+    return next(iter([*packed_below, *contents.files, *below]), FOLDER)
+
+
+def _counted(paths: Iterable[Path]) -> bool:
+    """Say whether files are numbered from 0."""
+    numbers = (re.search(r"(\d+)(-of-\d+)?$", path.stem) for path in paths)
+    return any(number is not None and int(number[1]) == 0 for number in numbers)
+
+
+def _files_below(folder: Path) -> Mapping[str, list[Path]]:
+    return _by_kind(folder / path for path, entry in walk_files(folder) if entry.is_file() and "/" in path)
+
+
+def _by_kind(paths: Iterable[Path]) -> Mapping[str, list[Path]]:
+    """Group paths by their kind, in the order of the rows; others are left out."""
+    groups: dict[str, list[Path]] = {kind: [] for kind in OPENERS}
+    for path in sorted(paths):
+        kind = kind_of_suffix(_suffix(path.name))
+        if kind:
+            groups[kind].append(path)
+    return {kind: paths for kind, paths in groups.items() if paths}
+
+
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :].lower() if "." in name else ""
+
+
+def _files(paths: list[Path], name: str, *, split: str | None, kind: str, root: Path | None = None) -> SourceFiles:
     kinds = {path: _kind_of(path) for path in paths}
     first = kinds[paths[0]]
     strange = [path for path in paths if kinds[path] != first]
@@ -93,7 +176,7 @@ def _files(paths: list[Path], name: str, *, split: str | None, kind: str) -> Sou
         )
     if kind not in (AUTO, first):
         raise UsageError(f"{paths[0]} was to be read as {kind}", cure=f"it is a {first}: leave out kind={kind}")
-    chosen = _pick_split(paths, split) if split else paths
+    chosen = _pick_split(paths, split, root) if split else paths
     label = f"{name}/{split}" if split else (name if len(paths) > 1 else str(paths[0].name))
     return SourceFiles(first, label, tuple(chosen))
 
@@ -111,31 +194,37 @@ def _kind_of(path: Path) -> str:
     )
 
 
-def _splits(paths: Iterable[Path]) -> dict[str, list[Path]]:
+def _splits(paths: Iterable[Path], root: Path | None) -> dict[str, list[Path]]:
+    """Group files by their split: the name without its number, or the folder of a split below `root`."""
     groups: dict[str, list[Path]] = {}
     for path in paths:
-        groups.setdefault(_NUMBERED.sub("", path.stem), []).append(path)
+        name, folder = _NUMBERED.sub("", path.stem), path.parent.name
+        if root is not None and path.parent != root and (not name or folder.lower() in SPLITS):
+            name = folder
+        groups.setdefault(name, []).append(path)
     return groups
 
 
-def _named_split(paths: list[Path], split: str | None) -> str | None:
-    groups = _splits(paths)
+def _named_split(paths: list[Path], split: str | None, root: Path) -> str | None:
+    groups = _splits(paths, root)
     if split is None and len(groups) > 1:
         names = ", ".join(sorted(groups))
         raise UsageError(
-            f"several splits lie in {paths[0].parent}: {names}",
+            f"several splits lie in {root}: {names}",
             cure="name one with --split (or split=), or all of them with --split all",
         )
     return split
 
 
-def _pick_split(paths: list[Path], split: str) -> list[Path]:
+def _pick_split(paths: list[Path], split: str, root: Path | None) -> list[Path]:
     if split == "all":
         return paths
-    groups = _splits(paths)
+    groups = _splits(paths, root)
     for name in split.split("+"):
         if name not in groups:
+            import difflib  # only for the hint: every search passes this file
+
             near = difflib.get_close_matches(name, groups, n=2, cutoff=0.5)
             cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(groups))}"
-            raise NotFound(f"no split {name} in {paths[0].parent}", cure=cure)
+            raise NotFound(f"no split {name} in {root or paths[0].parent}", cure=cure)
     return [path for name in split.split("+") for path in groups[name]]

@@ -12,7 +12,6 @@ Parquet needs the package pyarrow; the other forms need nothing.
 
 import contextlib
 import os
-import unicodedata
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,8 +22,9 @@ from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.data import fields
-from wordsight.data.folder import stamp
 from wordsight.data.json_lines import JsonLines
+from wordsight.data.listing import stamp
+from wordsight.data.names import composed, locate, posix
 from wordsight.data.parquet import ParquetTable
 from wordsight.data.same_image import NO_NAME, SharedRows, Stated, repeated
 from wordsight.data.source import START, Columns, Position, Step, Walk
@@ -45,6 +45,18 @@ class TableFile(Protocol):
 
     def rows(self, first: int = 0, *, binary: bool = True) -> Iterator[tuple[int, Row]]:
         """Yield number (from 1) and row from the row with index `first` on; bytes may be left out unless `binary`."""
+
+
+def open_table(path: Path, columns: Columns) -> TableFile:
+    """Open one table; raises `InputError` when it is not there or none."""
+    if not path.exists():
+        raise InputError(f"no table {path}", cure="check the path")
+    if path.suffix.lower() == _PARQUET:
+        return ParquetTable(path)
+    if path.suffix.lower() == ".jsonl":
+        return JsonLines(path)
+    asked = (columns.image, columns.captions, columns.label, columns.key)
+    return TextTable(path, [name for name in asked if name])
 
 
 _PARQUET = ".parquet"
@@ -70,12 +82,15 @@ class _Entry:
     def label(self) -> str | None:
         return fields.label(self.values, self.chosen)
 
-    def sample(self) -> Sample:
-        """Return the sample of this row alone; raises `InputError` when its image is missing or a value wrong."""
+    def sample(self, prefix: str) -> Sample:
+        """Return the sample of this row alone; raises `InputError` when its image is missing or a value wrong.
+
+        `prefix` is what tells rows of this table from those of others of its name.
+        """
         value = self.get("image")
-        key = fields.name(self.get("key")) or (value if isinstance(value, str) else None)
+        key = fields.name(self.get("key")) or (value.replace("\\", "/") if isinstance(value, str) else None)
         return Sample(
-            key=f"{self.path.stem}:{self.index:08d}" if key is None else key,
+            key=f"{prefix}{self.path.stem}:{self.index:08d}" if key is None else key,
             image=_image(value, self.path.parent, self.where),
             texts=self.captions(),
             label=self.label(),
@@ -89,6 +104,7 @@ class TableSource:
     def __init__(self, files: SourceFiles, columns: Columns) -> None:
         self.name = files.name
         self.paths = files.paths
+        self._prefixes = files.prefixes()
         self._columns = columns
         self._starts: list[int] = []  # number of the first row of each table, once they are counted
         self._shared: SharedRows | None = None
@@ -106,14 +122,7 @@ class TableSource:
                     fields.choose(names, self._columns, where=str(path), need_image=True)
 
     def _open(self, path: Path) -> TableFile:
-        if not path.exists():
-            raise InputError(f"no table {path}", cure="check the path")
-        if path.suffix.lower() == _PARQUET:
-            return ParquetTable(path)
-        if path.suffix.lower() == ".jsonl":
-            return JsonLines(path)
-        asked = (self._columns.image, self._columns.captions, self._columns.label, self._columns.key)
-        return TextTable(path, [name for name in asked if name])
+        return open_table(path, self._columns)
 
     def _steps(self, start: Position) -> Iterator[Step]:
         self._find_shared()
@@ -187,7 +196,7 @@ class TableSource:
                 )
             if owner != number:
                 return None
-            sample = entry.sample()
+            sample = entry.sample(self._prefixes[entry.path])
         except InputError as error:
             rows = f" ({len(stated)} rows are of it)" if owner == number and len(stated) > 1 else ""
             return InputError(f"{error.problem}{rows}", cure=error.cure)
@@ -224,8 +233,7 @@ def _image_name(entry: _Entry) -> int:
     value = entry.get("image")
     path = value.get("path") if isinstance(value, dict) else value
     if isinstance(path, str) and path.strip():
-        plain = unicodedata.normalize("NFC", path.strip().replace("\\", "/"))
-        return hash(os.path.normpath(entry.path.parent / plain)) or 1
+        return hash(os.path.normpath(entry.path.parent / composed(posix(path)))) or 1
     key = fields.name(entry.get("key"))
     return NO_NAME if key is None else hash(key) or 1
 
@@ -253,10 +261,9 @@ def _image(value: Any, folder: Path, where: str) -> bytes | Path:
 
 
 def _file(name: str, folder: Path, where: str) -> Path:
-    """Return the file a table names: as it stands, with Windows' separators, or in another of Unicode's forms."""
-    plain = name.replace("\\", "/")
-    for form in (name, plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain)):
-        with contextlib.suppress(OSError, ValueError):  # too long for a name, or with a zero byte in it
-            if (folder / form).is_file():
-                return folder / form
-    raise InputError(f"{where}: no file {fields.shortened(str(folder / name))}", cure="paths are relative to the table")
+    path = locate(folder, name)
+    if path is None:
+        raise InputError(
+            f"{where}: no file {fields.shortened(str(folder / name))}", cure="paths are relative to the table"
+        )
+    return path

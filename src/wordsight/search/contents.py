@@ -4,22 +4,23 @@ Two forms with the same methods: `FolderContents` for a folder of images, `Sourc
 Knows no index and no model.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wordsight.base.errors import InputError, NotFound
 from wordsight.base.nouns import Sample, Value
-from wordsight.data.kinds import kind_of_suffix
-from wordsight.images.files import IMAGE_SUFFIXES
-from wordsight.search import tables
-from wordsight.search.scan import Stamp, scan
+from wordsight.base.progress import notice
+from wordsight.data.kinds import AUTO, TEXT_TABLES
+from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
+from wordsight.data.source_files import SourceFiles, find
+
+if TYPE_CHECKING:
+    from wordsight.data.image_folder import ImageFolder
 
 SIGNATURE = "signature"  # the fact that keeps a listing's signature
-TEXT_TABLES = (".csv", ".tsv")  # whose cells are all text
 MEASURED = ("width", "height")  # columns that come from the image itself
 
 
@@ -74,24 +75,30 @@ class Contents(Protocol):
         """Return the file of an image, or None when it lies inside another file."""
         ...
 
+    def problems(self) -> list[InputError]:
+        """Return what is wrong with what tells of the images, as far as it has been read since `look`."""
+        ...
+
 
 class FolderContents:
     """A folder of images, listed recursively; keys are paths below it, with `/`."""
 
     def __init__(self, location: Path) -> None:
         self.location = location
-        self._beside: dict[str, dict[str, Value]] | None = None
+        self._folder: ImageFolder | None = None
+        self._files = FolderListing(location)
+        self._problems: list[InputError] = []
 
     def look(self) -> Listing:
         """See `Contents`.  A folder without any image raises `NotFound`."""
-        self._beside = None  # read again when needed
-        stamps = scan(self.location)
+        self._files, self._folder, self._problems = list_folder(self.location), None, []
+        stamps = {image: stamp for image, stamp in self._files.images.items() if stamp}  # no links to nowhere
         if not stamps:
             raise NotFound(
-                f"no pictures in {self.location}",
+                no_images(self._files),
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
-        return Listing(stamps, tables.stamp(self.location))
+        return Listing(stamps, self._files.signature())
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""
@@ -102,26 +109,42 @@ class FolderContents:
             yield Candidate(key, self.location / key, (size, mtime_ns), meta)
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
-        """Return path, name and folder, the columns of the table beside, then what is measured of the file."""
-        if self._beside is None:
-            self._beside = tables.read_beside(self.location)
+        """Return path, name and folder, what the folder tells of the image, then what is measured of the file."""
+        facts, problems = self._described().facts(key)
+        self._problems += problems
         folder, _, name = key.rpartition("/")
         own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
-        return {"path": key, "name": name, "folder": folder, **self._beside.get(key, {}), **own}
+        return {"path": key, "name": name, "folder": folder, **facts.columns(), **own}
 
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
         """Return the image's file."""
         return self.location / key
 
+    def problems(self) -> list[InputError]:
+        """See `Contents`."""
+        folder = self._described()
+        for remark in folder.remarks:
+            notice(remark, once=True)
+        return [*folder.problems, *self._problems]
+
+    def _described(self) -> "ImageFolder":
+        if self._folder is None:
+            from wordsight.data.image_folder import ImageFolder
+
+            self._folder = ImageFolder(self._files)
+        return self._folder
+
 
 class SourceContents:
     """A table or tar shards; keys are those of the samples, columns come along as metadata."""
 
-    def __init__(self, location: Path) -> None:
-        from wordsight.data.source import open_source
+    def __init__(self, location: Path, files: SourceFiles) -> None:
+        from wordsight.data import fields  # here, for a search of a folder does without
+        from wordsight.data.source import open_files
 
         self.location = location
-        self._source = open_source(location, split="all" if location.is_dir() else None)
+        self._source = open_files(files)
+        self._of_cell = fields.from_text if files.paths[0].suffix.lower() in TEXT_TABLES else fields.plain
 
     def look(self) -> Listing:
         """Return a signature of the names, sizes and times of the files."""
@@ -151,8 +174,12 @@ class SourceContents:
         """Return the path that the table gives, if it gives one."""
         return Path(str(meta["path"])) if meta.get("path") else None
 
+    def problems(self) -> list[InputError]:
+        """Return nothing: whatever is wrong is met on the way."""
+        return []
+
     def _candidate(self, sample: Sample) -> Candidate:
-        meta = {name: self._value(value) for name, value in sample.meta.items()}
+        meta = {name: self._of_cell(value) for name, value in sample.meta.items()}
         if sample.label is not None:
             meta["class"] = sample.label
         if sample.texts:
@@ -164,33 +191,18 @@ class SourceContents:
             stamp = (len(sample.image), 0)
         return Candidate(sample.key, sample.image, stamp, meta)
 
-    def _value(self, value: Value) -> Value:
-        if isinstance(value, str) and self.location.suffix.lower() in TEXT_TABLES:
-            return tables.from_text(value)
-        return tables.plain(value)
-
 
 def open_contents(location: Path) -> Contents:
-    """Return what lies at `location`: a folder with images is that; else shards or a table."""
+    """Return what lies at `location`, all splits of it; `data.source_files` decides what it is."""
     if not location.exists():
         raise NotFound(f"nothing at {location}", cure="check the path")
-    if location.is_dir() and not _holds_source(location):
-        return FolderContents(location)
-    return SourceContents(location)
+    files = find([location], split="all" if location.is_dir() else None, kind=AUTO)
+    return FolderContents(location) if files.is_image_folder else SourceContents(location, files)
 
 
 def library_folder(location: Path) -> Path:
     """Return where the library of `location` lies by default: PLACE/.wordsight, or FILE.wordsight beside a file."""
     return location / ".wordsight" if location.is_dir() else location.with_name(f"{location.name}.wordsight")
-
-
-def _holds_source(folder: Path) -> bool:
-    """Return whether a folder holds shards or tables and, at its top, neither images nor folders that may hold them."""
-    with os.scandir(folder) as entries:
-        visible = [entry for entry in entries if not entry.name.startswith(".")]
-        suffixes = {os.path.splitext(entry.name)[1].lower() for entry in visible}
-        mixed = any(entry.is_dir() for entry in visible)
-    return any(map(kind_of_suffix, suffixes)) and not suffixes & IMAGE_SUFFIXES and not mixed
 
 
 def _moment(mtime_ns: int) -> str:

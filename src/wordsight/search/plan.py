@@ -7,8 +7,8 @@ compares contents.  Pure functions: nothing is read or written.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from wordsight.data.listing import Stamp
 from wordsight.index.index import FileState
-from wordsight.search.scan import Stamp
 
 
 @dataclass(frozen=True, slots=True)

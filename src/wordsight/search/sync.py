@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from wordsight.base.errors import InputError, UnreadableFile
+from wordsight.base.errors import InputError, NotFound, UnreadableFile
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.base.progress import bar
@@ -81,12 +81,14 @@ class Sync:
         """Bring the index in step with the location."""
         stamps = self._listing.stamps
         self._read_all(None if stamps is None else to_read(self._before, stamps))
+        self._require_some()
         unread = [key for key in stamps or () if key not in self._now]
         done = plan(self._before, {**{key: self._before[key] for key in unread}, **self._now})
         self._index.remove(done.gone)
         self._index.files.forget([*done.gone, *done.forgotten])
         if self._listing.signature != self._index.facts().get(SIGNATURE, ""):
             self._renew_metadata([key for key in unread if not self._before[key].error])
+            self._failed += [("", str(problem)) for problem in self._contents.problems()]
         self._index.note({SIGNATURE: self._listing.signature or ""})
         self._index.save()
         return SyncReport(
@@ -96,6 +98,12 @@ class Sync:
             removed=list(done.removed),
             failed=self._failed,
         )
+
+    def _require_some(self) -> None:
+        """Raise `NotFound` when there were images and none is left: it may be a disk that is not mounted."""
+        if self._listing.stamps is None and self._before and not any(s and not s.error for s in self._now.values()):
+            reason = self._failed[0][1] if self._failed else f"{self._contents.location} is empty"
+            raise NotFound(f"no picture can be read any more: {reason}", cure="the library is left as it is")
 
     def _read_all(self, keys: Sequence[str] | None) -> None:
         """Read and encode these images, or all, and put them into the index group by group."""

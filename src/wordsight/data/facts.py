@@ -1,0 +1,80 @@
+"""What is known of one image of a folder, put together from the rows and files that tell of it.  Reads nothing.
+
+facts = of_values({"caption": "a dog", "label": "dog", "price": 5}, chosen)
+facts.also(other)          # both; where they differ, the first
+facts.columns()            # as metadata: caption, text, label, class, price
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wordsight.base.errors import InputError
+from wordsight.base.nouns import Value
+from wordsight.data import fields
+from wordsight.data.source import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Captions, class, and columns under their own names.
+
+    `meta` are the columns that play no role; `roles` those that were read as captions (`captions` names
+    it) or class.
+    """
+
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+    meta: Mapping[str, Value] = field(default_factory=dict)
+    roles: Mapping[str, Value] = field(default_factory=dict)
+    captions: str | None = None
+
+    def also(self, other: "Facts") -> "Facts":
+        """Return these facts and others: all captions once, and what only the others know."""
+        return Facts(
+            texts=tuple(dict.fromkeys((*self.texts, *other.texts))),
+            label=other.label if self.label is None else self.label,
+            meta={**other.meta, **self.meta},
+            roles={**other.roles, **self.roles},
+            captions=self.captions or other.captions,
+        )
+
+    def columns(self) -> dict[str, Value]:
+        """Return all as metadata: captions as `text`, one a line, the class as `class`, every column as it is named."""
+        text = {"text": "\n".join(self.texts)} if self.texts else {}
+        label = {} if self.label is None else {"class": self.label}
+        named = {self.captions: text["text"]} if self.captions and len(self.texts) > 1 else {}
+        return {**text, **label, **self.meta, **self.roles, **named}
+
+
+def of_values(values: Mapping[str, Any], chosen: Mapping[str, str], *, where: str, text_cells: bool = False) -> Facts:
+    """Return the facts of a row or JSON object; `chosen` says which column has which role.
+
+    `text_cells`: all cells are text, and those that look like numbers mean them.  Captions that are no texts raise
+    `InputError`.
+    """
+    image, captions = chosen.get("image"), chosen.get("captions")
+    of_role = {name for role, name in chosen.items() if role != "key"}
+    of_cell = fields.from_text if text_cells else fields.plain
+    plain = {name: of_cell(value) for name, value in fields.meta(values, {}).items() if name != image}
+    return Facts(
+        texts=fields.captions(values.get(captions or ""), where=where),
+        label=fields.label(values, chosen),
+        meta={name: value for name, value in plain.items() if name not in of_role},
+        roles={name: value for name, value in plain.items() if name in of_role},
+        captions=captions,
+    )
+
+
+def of_json(values: Mapping[str, Any], stem: str, *, where: str) -> Facts:
+    """Return the facts of the JSON beside an image; none when it tells of something else.
+
+    It tells of the image when it has captions, a class, or the image's name as `key`, as img2dataset writes it.
+    """
+    chosen = fields.choose(list(values), Columns(), where=where, need_image=False)
+    if not {"captions", "label"} & set(chosen) and values.get("key") != stem:
+        return Facts()
+    try:
+        return of_values(values, {role: name for role, name in chosen.items() if role != "image"}, where=where)
+    except InputError:
+        return Facts()

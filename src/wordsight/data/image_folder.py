@@ -1,0 +1,94 @@
+"""A folder of images and all that is known of them: the one description that sources and libraries share.
+
+    folder = ImageFolder(list_folder(Path("photos")))
+    folder.facts("a/red.jpg").texts         # the captions of its rows, of its .json and of its .txt
+    folder.problems, folder.remarks         # what could not be read, and what was left alone, so far
+
+Opens tables and the files beside images, each when it is first asked for; no image.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from wordsight.base.errors import InputError
+from wordsight.base.reading import MEGABYTE, read_text
+from wordsight.data import fields
+from wordsight.data.facts import Facts, of_json
+from wordsight.data.joined import Joined, join_tables
+from wordsight.data.json_lines import parse_object
+from wordsight.data.listing import FolderListing
+from wordsight.data.source import Columns
+
+LARGEST = MEGABYTE  # of a file beside an image: captions are a few hundred bytes
+
+
+class ImageFolder:
+    """One listing.  `columns` names the columns of its tables where they are not the known ones."""
+
+    def __init__(self, listing: FolderListing, columns: Columns | None = None) -> None:
+        self.listing = listing
+        self._columns = columns or Columns()
+        self._class_part = listing.class_part()
+
+    @cached_property
+    def _joined(self) -> Joined:
+        return join_tables(self.listing, self._columns)
+
+    def read(self) -> None:
+        """Read the tables now; a column that is asked for and that none of them has raises `FormatError`."""
+        _ = self._joined
+
+    @property
+    def problems(self) -> list[InputError]:
+        """One error for each folder that cannot be read and each row that cannot be used."""
+        unreadable = [
+            InputError(f"the folder {self.listing.root / path} cannot be read", cure="check its permissions")
+            for path in sorted(self.listing.passed.unreadable)
+        ]
+        return [*unreadable, *self._joined.problems]
+
+    @property
+    def remarks(self) -> list[str]:
+        """One line for each thing in the folder that was left alone."""
+        root, linked = self.listing.root, sorted(self.listing.passed.linked)
+        more = f" and {len(linked) - 5} more" if len(linked) > 5 else ""
+        links = [f"links to folders in {root} are not followed: {', '.join(linked[:5])}{more}"] if linked else []
+        others = [f"{root / name} is left alone: {root} is a folder of images" for name in sorted(self.listing.others)]
+        return [*links, *others, *self._joined.remarks]
+
+    def facts(self, image: str) -> tuple[Facts, list[InputError]]:
+        """Return what is known of an image, and an error for each file beside it that cannot be read."""
+        facts = self._joined.facts.get(image, Facts())
+        problems = []
+        for suffix, read in ((".json", self._from_json), (".txt", self._from_text)):
+            try:
+                facts = facts.also(self._beside(image, suffix, read))
+            except InputError as error:
+                problems.append(error)
+        part = self._class_part
+        return facts if part is None else facts.also(Facts(label=image.split("/")[part])), problems
+
+    def _beside(self, image: str, suffix: str, read: Callable[[str, str, str], Facts]) -> Facts:
+        name = self.listing.beside(image, suffix)
+        if name is None:
+            return Facts()
+        path = self.listing.root / name
+        try:
+            return read(read_text(path, limit=LARGEST), image, str(path))
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not UTF-8", cure="save the captions as UTF-8") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}", cure="mend it, or take it away") from None
+
+    def _from_text(self, text: str, image: str, where: str) -> Facts:
+        del image, where
+        return Facts(fields.lines(text))
+
+    def _from_json(self, text: str, image: str, where: str) -> Facts:
+        try:
+            values = parse_object(text, where)
+        except InputError:
+            if self.listing.is_download(image):
+                raise
+            return Facts()  # it need not be of the image
+        return of_json(values, image.rpartition("/")[2].rpartition(".")[0], where=where)

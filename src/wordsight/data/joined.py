@@ -1,0 +1,147 @@
+"""Tables that lie in a folder of images and tell of them: `metadata.csv` and any other at the top.
+
+    file,price,colour                       file_name,caption
+    shoes/1.jpg,49.5,red                    0001.jpg,a red shoe
+
+`metadata.csv`, `.tsv`, `.jsonl` or `.parquet` may lie in the folders inside too; paths are relative to the table.
+Another table counts when its image column names at least one image of the folder.  A row that names a file that is not
+there is a problem.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.errors import FormatError, InputError
+from wordsight.data import fields
+from wordsight.data.facts import Facts, of_values
+from wordsight.data.kinds import TEXT_TABLES
+from wordsight.data.listing import FolderListing, is_metadata
+from wordsight.data.names import composed, locate, posix
+from wordsight.data.source import Columns
+from wordsight.data.table import open_table
+
+_FIRST = ("file", "file_name")  # the image column of metadata.*, ours and Hugging Face's, before the other known names
+
+
+@dataclass(slots=True)
+class Joined:
+    """Image -> what the tables say of it; the rows that cannot be used; what was left alone, for the user to read."""
+
+    facts: dict[str, Facts] = field(default_factory=dict)
+    problems: list[InputError] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def join_tables(listing: FolderListing, columns: Columns) -> Joined:
+    """Read the tables of a folder.  A column that is asked for and that none of them has raises `FormatError`."""
+    joined = Joined()
+    refused: list[FormatError] = []
+    images = {composed(image): image for image in listing.images}
+    for table in sorted(listing.tables):
+        if listing.is_record(table):
+            continue
+        try:
+            _Join(listing, images, table, columns).into(joined)
+        except FormatError as error:
+            refused.append(error)
+            if is_metadata(table):
+                joined.problems.append(InputError(error.problem, cure=error.cure))
+            else:
+                joined.remarks.append(f"{listing.root / table} is left alone: {error.problem}")
+    asked = next((name for name in (columns.image, columns.captions, columns.label, columns.key) if name), None)
+    if asked and not joined.facts:
+        raise refused[0] if refused else FormatError(
+            f"{listing.root} is a folder of pictures, it has no column {asked}", cure="leave the column out"
+        )
+    return joined
+
+
+class _Join:
+    """One table that is being read."""
+
+    def __init__(self, listing: FolderListing, images: Mapping[str, str], table: str, columns: Columns) -> None:
+        self._root = listing.root
+        self._images = images
+        self._path = listing.root / table
+        self._below = table.rpartition("/")[0]
+        self._regular = listing.tables[table] is not None
+        self._columns = columns
+        self._is_metadata = is_metadata(table)
+
+    def into(self, joined: Joined) -> None:
+        """Add what the table says, unless it tells of none of the images."""
+        facts: dict[str, Facts] = {}
+        problems: list[InputError] = []
+        try:
+            for row in self._rows():
+                if isinstance(row, InputError):
+                    problems.append(row)
+                else:
+                    image, stated = row
+                    known = facts.get(image, stated)
+                    if stated.label not in (None, known.label) and known.label is not None:
+                        problems.append(_two_classes(self._path, image, known, stated))
+                    else:
+                        facts[image] = known.also(stated)
+        except InputError as error:  # the table itself cannot be read, or not to its end
+            joined.problems.append(error)
+        if not facts and not self._is_metadata:
+            first = f": {problems[0].problem}" if problems else ""
+            joined.remarks.append(f"{self._path} is left alone: it names no image of {self._root}{first}")
+            return
+        joined.problems += problems
+        for image, stated in facts.items():
+            joined.facts[image] = joined.facts[image].also(stated) if image in joined.facts else stated
+
+    def _rows(self) -> Iterator[tuple[str, Facts] | InputError]:
+        if not self._regular:
+            raise InputError(f"{self._path} is no regular file", cure="take it away, or put a table there")
+        try:
+            table = open_table(self._path, self._columns)
+            chosen = None if table.names is None else self._choose(table.names)
+            for number, row in table.rows(binary=False):
+                where = f"{self._path}: {table.unit} {number}"
+                yield row if isinstance(row, InputError) else self._read(row, chosen or self._choose(list(row)), where)
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be read: {error.strerror}", cure="check the file") from None
+
+    def _choose(self, names: Sequence[str]) -> Mapping[str, str]:
+        columns = self._columns
+        if self._is_metadata and columns.image is None:
+            columns = replace(columns, image=next((name for name in _FIRST if name in names), None))
+        return fields.choose(names, columns, where=str(self._path), need_image=True)
+
+    def _read(self, row: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> tuple[str, Facts] | InputError:
+        cell = row[chosen["image"]]
+        cell = cell.get("path") if isinstance(cell, dict) else cell
+        if not isinstance(cell, str) or not cell.strip():
+            return InputError(f"{where} names no image", cure=f"put a path into its column {chosen['image']}")
+        image = self._image(cell)
+        if image is None:
+            return self._missing(cell, where)
+        try:
+            return image, of_values(row, chosen, where=where, text_cells=self._path.suffix.lower() in TEXT_TABLES)
+        except InputError as error:
+            return error
+
+    def _image(self, cell: str) -> str | None:
+        """Return the image that a cell names."""
+        for path in (cell.strip(), posix(cell)):
+            below = os.path.relpath(path, self._root) if os.path.isabs(path) else posix(f"{self._below}/{path}")
+            image = self._images.get(composed(below.lstrip("/")))
+            if image is not None:
+                return image
+        return None
+
+    def _missing(self, cell: str, where: str) -> InputError:
+        path = fields.shortened(str(self._path.parent / posix(cell)))
+        if locate(self._path.parent, cell) is None:
+            return InputError(f"{where}: no file {path}", cure="paths are relative to the table")
+        return InputError(f"{where}: {path} is no image of {self._root}", cure="leave the row out, or move the file")
+
+
+def _two_classes(table: Path, image: str, known: Facts, stated: Facts) -> InputError:
+    return InputError(f"{table}: class {stated.label} for {image} of class {known.label}", cure="give it one class")

@@ -1,0 +1,136 @@
+"""What a folder of images holds, from one walk that opens nothing: images, what tells of them, what was passed over.
+
+    listing = list_folder(Path("photos"))
+    listing.images                          # {"a/red.jpg": (size, time of change), ...}
+    listing.beside("a/red.jpg", ".txt")     # "a/red.TXT", or None
+
+Paths are below the folder, with `/`.  Names and stamps come from the system calls that find the files: ten thousand
+take some tens of milliseconds.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wordsight.data.kinds import TABLE, kind_of_suffix
+from wordsight.data.names import composed
+from wordsight.images.files import PassedOver, is_image_entry, walk_files
+
+Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
+BESIDE = (".txt", ".json")  # endings of the files that tell of the image of the same name
+SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
+_METADATA = "metadata"  # stem of the tables that are looked for in the folders inside, too
+_STATS = "_stats.json"  # img2dataset writes NNNNN_stats.json beside the folder NNNNN
+
+
+@dataclass(frozen=True, slots=True)
+class FolderListing:
+    """One look at a folder.  The stamp of a link to nowhere, and of what is no regular file, is None."""
+
+    root: Path
+    images: dict[str, Stamp | None] = field(default_factory=dict)
+    tables: dict[str, Stamp | None] = field(default_factory=dict)  # those at the top, and metadata.* anywhere
+    others: list[str] = field(default_factory=list)  # files of other kinds of sources at the top
+    downloads: list[str] = field(default_factory=list)  # parts of the folder that img2dataset wrote
+    passed: PassedOver = field(default_factory=PassedOver)
+    _beside: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # composed name -> path, stamp
+
+    def beside(self, image: str, suffix: str) -> str | None:
+        """Return the file beside an image that has its name and `suffix` in any case, or None."""
+        side_file = self._beside.get(composed(_stem(image)) + suffix)
+        return side_file[0] if side_file else None
+
+    def sorted_images(self) -> list[str]:
+        """Return the images sorted folder by folder."""
+        paths = sorted(path.split("/") for path in self.images)
+        return ["/".join(parts) for parts in sorted(paths, key=lambda parts: parts[:-1])]
+
+    def class_part(self) -> int | None:
+        """Return which part of every image's path is its class, or None where folders are no classes.
+
+        Classes are two or more folders beside each other and no image beside them: at the top, or below folders
+        named for splits when nothing else lies at the top.  The folders that img2dataset numbers are none.
+        """
+        tops = {path.partition("/")[0] for path in self.images}
+        part = int(all(top.lower() in SPLITS for top in tops))
+        inside = [path.split("/", part + 1) for path in self.images]
+        if not tops.isdisjoint(self.downloads) or not all(len(parts) == part + 2 for parts in inside):
+            return None
+        return part if len({parts[part] for parts in inside}) > 1 else None
+
+    def is_download(self, path: str) -> bool:
+        """Say whether a file lies in a folder that img2dataset wrote."""
+        return path.partition("/")[0] in self.downloads
+
+    def is_record(self, table: str) -> bool:
+        """Say whether a table is img2dataset's record of a folder, whose images have all of it in their JSON."""
+        return _stem(table) in self.downloads
+
+    def signature(self) -> str:
+        """Return what changes when anything but the images does; "" where there is nothing but images."""
+        stated = {**self.tables, **dict(self._beside.values())}
+        lines = [f"{path} {stamp}" for path, stamp in sorted(stated.items())]
+        lines += [f"class {self.class_part()}"] if self.class_part() is not None else []
+        return "\n".join([*lines, *(f"unreadable {path}" for path in sorted(self.passed.unreadable))])
+
+
+def is_metadata(table: str) -> bool:
+    """Say whether a table is `metadata.csv` or the like, which tells of the images beside and below it."""
+    return _stem(table[table.rfind("/") + 1 :]) == _METADATA
+
+
+def list_folder(root: Path) -> FolderListing:
+    """Walk over a folder; raises `NotFound` when it is not there, `StorageError` when the disk fails."""
+    listing = FolderListing(root)
+    beside: dict[str, tuple[str, os.DirEntry[str]]] = {}
+    for path, entry in walk_files(root, listing.passed):
+        if is_image_entry(entry):
+            listing.images[path] = _stamp(entry)
+            continue
+        suffix = _suffix(path)
+        kind = kind_of_suffix(suffix)
+        if kind == TABLE and ("/" not in path or is_metadata(path)):
+            listing.tables[path] = _stamp(entry)
+        elif kind not in (None, TABLE) and "/" not in path:
+            listing.others.append(path)
+        elif suffix in BESIDE:
+            beside[composed(_stem(path)) + suffix] = path, entry
+            if "/" not in path and path.endswith(_STATS):
+                listing.downloads.append(path.removesuffix(_STATS))
+    if beside:
+        for image in listing.images:
+            for name in (composed(_stem(image)) + suffix for suffix in BESIDE):
+                if name in beside:
+                    listing._beside[name] = beside[name][0], _stamp(beside[name][1])
+    return listing
+
+
+def _stamp(entry: "os.DirEntry[str]") -> Stamp | None:
+    try:
+        if not entry.is_file():
+            return None
+        facts = entry.stat()
+    except OSError:  # a link to nowhere, or gone since the folder was listed
+        return None
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _stem(path: str) -> str:
+    return path[: path.rfind(".")] if "." in path[path.rfind("/") + 1 :] else path
+
+
+def _suffix(path: str) -> str:
+    return path[path.rfind(".") :].lower() if "." in path else ""
+
+
+def no_images(listing: FolderListing) -> str:
+    """Return that a folder has no images, and which folders inside could not be looked into."""
+    unreadable = sorted(listing.passed.unreadable)
+    inside = f" (cannot be read: {', '.join(unreadable[:5])})" if unreadable else ""
+    return f"no pictures in {listing.root}{inside}"
+
+
+def stamp(path: Path, root: Path) -> str:
+    """Return name, size and time of a file as one line: what a fingerprint of files is made of."""
+    facts = path.stat()
+    return f"{path.relative_to(root).as_posix()} {facts.st_size} {facts.st_mtime_ns}"
