@@ -170,6 +170,19 @@ def shards_in_folders(folder):
     tar(folder / "test" / "0.tar", {"a.png": encoded_image(2)})
 
 
+def numbered_classes(folder):
+    """CLIP_benchmark's shards."""
+    for split, numbers in (("train", (0, 1)), ("test", (2,))):
+        members = {}
+        for number in numbers:
+            members[f"s000000{number}.cls"] = str(number % 2).encode()
+            members[f"s000000{number}.webp"] = encoded_image(number, "WEBP")
+        tar(folder / split / "0.tar", members)
+        (folder / split / "nshards.txt").write_text("1")
+    (folder / "classnames.txt").write_text("cat\r\ndog\r\n", encoding="utf-8-sig")
+    (folder / "zeroshot_classification_templates.txt").write_text("a photo of a {c}.")
+
+
 def hidden_and_linked(folder):
     images(folder, "a.jpg", "b.jpg", "c.jpg", ".wordsight/x.jpg", ".hidden.jpg")
     images(folder.parent / "elsewhere", "d.jpg")
@@ -199,6 +212,7 @@ LAYOUTS = {
     "Hugging Face's parquet": (parquet_of_hugging_face, set(), "012"),
     "Hugging Face's converted parquet": (parquet_of_the_hub, set(), ""),
     "shards in folders of splits": (shards_in_folders, set(), ""),
+    "CLIP_benchmark's shards": (numbered_classes, {"cat", "dog"}, ""),
     "hidden and linked folders": (hidden_and_linked, set(), ""),
 }
 

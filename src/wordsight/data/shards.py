@@ -4,6 +4,7 @@
     shards.read(part, entry)         # any sample, without reading those before it
 
 `.txt` holds captions, one a line.  `.json` holds captions, class and further columns under the names in `fields`.
+`.cls` holds a class, or its number (see `class_files`).
 Where a `manifest.json` of `pack` lies beside the tars, the number of samples of each is checked against it.
 """
 
@@ -20,6 +21,7 @@ from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data import fields
+from wordsight.data.class_files import ClassFile
 from wordsight.data.listing import stamp
 from wordsight.data.manifest import ShardManifest, different, read_shard_manifest
 from wordsight.data.source import START, Columns, Position, Step, Walk
@@ -44,6 +46,7 @@ class ShardSource:
         self._manifests: dict[Path, ShardManifest | None] = {
             folder: read_shard_manifest(folder) for folder in {path.parent for path in self.paths}
         }
+        self._classes = {folder: ClassFile(folder) for folder in self._manifests}
         self._read_index = lru_cache(maxsize=_OPEN_SHARDS)(_keyed_index)
         self._lock = threading.Lock()  # threads that meet a new shard together read its headers once
 
@@ -114,12 +117,14 @@ class ShardSource:
             values = _json(_bytes(handle.fileno(), members.get("json")), where)
             chosen = fields.choose(list(values), self._columns, where=where, need_image=False)
             texts = fields.captions(values.get(chosen.get("captions", "")), where=where)
-            texts += fields.lines(_text(_bytes(handle.fileno(), members.get("txt")), where))
+            texts += fields.lines(_text(_bytes(handle.fileno(), members.get("txt")), f"{where}.txt"))
+            stated = _text(_bytes(handle.fileno(), members.get("cls")), f"{where}.cls")
+            label = fields.label(values, chosen)
             return Sample(
                 key=str(values.get(chosen.get("key", ""), self._prefixes[path] + keys[entry])),
                 image=_bytes(handle.fileno(), image),
                 texts=tuple(dict.fromkeys(texts)),
-                label=fields.label(values, chosen),
+                label=self._classes[path.parent].label(stated, where) if label is None else label,
                 meta=fields.meta(values, chosen),
             )
 
@@ -158,7 +163,8 @@ class ShardSource:
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tars, and of the columns asked for."""
-        facts = [stamp(path, path.parent) for path in self.paths if path.exists()]
+        named = {classes.path for classes in self._classes.values() if classes.path}
+        facts = [stamp(path, path.parent) for path in (*self.paths, *sorted(named)) if path.exists()]
         return sha256_bytes("\n".join(["shards", repr(self._columns), *facts]).encode())[:16]
 
 
@@ -198,4 +204,4 @@ def _text(raw: bytes, where: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{where}.txt is not UTF-8", cure="make the shard again with UTF-8 captions") from None
+        raise InputError(f"{where} is not UTF-8", cure="make the shard again with UTF-8 captions") from None
