@@ -53,8 +53,12 @@ def join_tables(listing: FolderListing, columns: Columns) -> Joined:
                 joined.remarks.append(f"{listing.root / table} is left alone: {error.problem}")
     asked = next((name for name in (columns.image, columns.captions, columns.label, columns.key) if name), None)
     if asked and not joined.facts:
-        raise refused[0] if refused else FormatError(
-            f"{listing.root} is a folder of pictures, it has no column {asked}", cure="leave the column out"
+        raise (
+            refused[0]
+            if refused
+            else FormatError(
+                f"{listing.root} is a folder of pictures, it has no column {asked}", cure="leave the column out"
+            )
         )
     return joined
 
