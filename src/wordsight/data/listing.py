@@ -11,10 +11,11 @@ take some tens of milliseconds.
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
-from wordsight.images.files import PassedOver, is_image_entry, walk_files
+from wordsight.images.files import IMAGE_SUFFIXES, PassedOver, is_file, walk_files
 
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
 BESIDE = (".txt", ".json")  # endings of the files that tell of the image of the same name
@@ -51,12 +52,19 @@ class FolderListing:
         Classes are two or more folders beside each other and no image beside them: at the top, or below folders
         named for splits when nothing else lies at the top.  The folders that img2dataset numbers are none.
         """
-        tops = {path.partition("/")[0] for path in self.images}
+        folders = [folder.split("/") for folder in {path.rpartition("/")[0] for path in self.images}]
+        tops = {parts[0] for parts in folders}
         part = int(all(top.lower() in SPLITS for top in tops))
-        inside = [path.split("/", part + 1) for path in self.images]
-        if not tops.isdisjoint(self.downloads) or not all(len(parts) == part + 2 for parts in inside):
+        if not tops.isdisjoint(["", *self.downloads]) or any(len(parts) <= part for parts in folders):
             return None
-        return part if len({parts[part] for parts in inside}) > 1 else None
+        return part if len({parts[part] for parts in folders}) > 1 else None
+
+    def signature(self) -> str:
+        """Return what changes when anything but the images does; "" where there is nothing but images."""
+        stamps, class_part = {**self.tables, **dict(self._beside.values())}, self.class_part()
+        lines = [f"{path} {stamp}" for path, stamp in sorted(stamps.items())]
+        lines += [f"class {class_part}"] if class_part is not None else []
+        return "\n".join([*lines, *(f"unreadable {path}" for path in sorted(self.passed.unreadable))])
 
     def is_download(self, path: str) -> bool:
         """Say whether a file lies in a folder that img2dataset wrote."""
@@ -65,13 +73,6 @@ class FolderListing:
     def is_record(self, table: str) -> bool:
         """Say whether a table is img2dataset's record of a folder, whose images have all of it in their JSON."""
         return _stem(table) in self.downloads
-
-    def signature(self) -> str:
-        """Return what changes when anything but the images does; "" where there is nothing but images."""
-        stated = {**self.tables, **dict(self._beside.values())}
-        lines = [f"{path} {stamp}" for path, stamp in sorted(stated.items())]
-        lines += [f"class {self.class_part()}"] if self.class_part() is not None else []
-        return "\n".join([*lines, *(f"unreadable {path}" for path in sorted(self.passed.unreadable))])
 
 
 def is_metadata(table: str) -> bool:
@@ -84,10 +85,11 @@ def list_folder(root: Path) -> FolderListing:
     listing = FolderListing(root)
     beside: dict[str, tuple[str, os.DirEntry[str]]] = {}
     for path, entry in walk_files(root, listing.passed):
-        if is_image_entry(entry):
-            listing.images[path] = _stamp(entry)
-            continue
         suffix = _suffix(path)
+        if suffix in IMAGE_SUFFIXES:
+            if is_file(entry):
+                listing.images[path] = _stamp(entry)
+            continue
         kind = kind_of_suffix(suffix)
         if kind == TABLE and ("/" not in path or is_metadata(path)):
             listing.tables[path] = _stamp(entry)
@@ -107,12 +109,10 @@ def list_folder(root: Path) -> FolderListing:
 
 def _stamp(entry: "os.DirEntry[str]") -> Stamp | None:
     try:
-        if not entry.is_file():
-            return None
         facts = entry.stat()
     except OSError:  # a link to nowhere, or gone since the folder was listed
         return None
-    return facts.st_size, facts.st_mtime_ns
+    return (facts.st_size, facts.st_mtime_ns) if S_ISREG(facts.st_mode) else None
 
 
 def _stem(path: str) -> str:
@@ -120,7 +120,7 @@ def _stem(path: str) -> str:
 
 
 def _suffix(path: str) -> str:
-    return path[path.rfind(".") :].lower() if "." in path else ""
+    return path[path.rfind(".") :].lower()
 
 
 def no_images(listing: FolderListing) -> str:

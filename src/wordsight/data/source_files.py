@@ -116,7 +116,8 @@ def _look(folder: Path) -> _Contents:
     """Look at the names at the top, and below until the first image."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if entry.name[0] != "."]
-    paths = [Path(entry.path) for entry in visible if kind_of_suffix(_suffix(entry.name)) and entry.is_file()]
+    suffixes = {suffix for opener in OPENERS.values() for suffix in opener.suffixes}
+    paths = [Path(entry.path) for entry in visible if _suffix(entry.name) in suffixes and entry.is_file()]
     at_top = any(map(is_image_entry, visible))
     below = not at_top and any(entry.is_dir(follow_symlinks=False) for entry in visible)
     return _Contents(folder, _by_kind(paths), at_top, at_top or (below and any(True for _ in walk_images(folder))))
@@ -163,7 +164,7 @@ def _by_kind(paths: Iterable[Path]) -> Mapping[str, list[Path]]:
 
 
 def _suffix(name: str) -> str:
-    return name[name.rfind(".") :].lower() if "." in name else ""
+    return name[name.rfind(".") :].lower()
 
 
 def _files(paths: list[Path], name: str, *, split: str | None, kind: str, root: Path | None = None) -> SourceFiles:

@@ -59,7 +59,7 @@ def walk_images(folder: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
 def is_image_entry(entry: "os.DirEntry[str]") -> bool:
     """Say whether an entry is an image by its name, and a file or a link to one; a link to nowhere is too."""
     name = entry.name
-    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and _is_file(entry)
+    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and is_file(entry)
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def _entries(folder: str, below: str, passed: PassedOver) -> list["os.DirEntry[s
         raise StorageError(f"{folder} cannot be read: {error.strerror}", cure="check the disk") from error
 
 
-def _is_file(entry: "os.DirEntry[str]") -> bool:
+def is_file(entry: "os.DirEntry[str]") -> bool:
     """Say whether an entry is a file, or a link to one; a link to nowhere is too, and fails when it is opened."""
     if not entry.is_symlink():
         return entry.is_file()
