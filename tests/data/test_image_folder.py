@@ -81,6 +81,15 @@ def test_paths_are_relative_to_the_table(photos):
     ]
 
 
+def test_a_table_above_tells_of_the_images_of_a_split(photos):
+    (photos / "deep").rename(photos / "train")
+    (photos / "metadata.csv").write_text("file_name,text\na.jpg,top\ntrain/a.jpg,one\n./train/c.jpg,two\ngone.jpg,x\n")
+    (photos / "metadata.txt").write_text("no table")
+    walk = open_source(photos, split="train").samples()
+    assert [(sample.key, sample.texts) for sample in walk] == [("a.jpg", ("one",)), ("c.jpg", ("two",))]
+    assert walk.failures == []
+
+
 def test_an_image_has_one_class(photos):
     (photos / "metadata.csv").write_text("file,class\na.jpg,cat\na.jpg,cat\na.jpg,\nb.JPG,\na.jpg,dog\n")
     walk = open_source(photos).samples()
@@ -186,7 +195,10 @@ def test_folders_that_may_not_be_read_are_failures_and_named_where_nothing_else_
     assert list(map(str, walk.failures)) == [f"the folder {photos}/deep cannot be read; check its permissions"]
     for name in ("a.jpg", "b.JPG"):
         (photos / name).unlink()
-    with pytest.raises(FormatError, match=r"no pictures in .* \(cannot be read: deep\)"):
+    (photos / "link").symlink_to(photos.parent)
+    with pytest.raises(
+        FormatError, match=r"no pictures in .* \(cannot be read: deep\) \(links, which are not followed: link\);"
+    ):
         open_source(photos)
 
 

@@ -23,7 +23,7 @@ class FolderSource:
         self.name = files.name
         self.root = files.paths[0]
         self._columns = columns
-        listing = list_folder(self.root)
+        listing = list_folder(self.root, files.above)
         if not listing.images:
             raise FormatError(no_images(listing), cure="give a folder with pictures, shards or a table")
         self._images = listing.sorted_images()

@@ -108,7 +108,9 @@ class _Join:
             chosen = None if table.names is None else self._choose(table.names)
             for number, row in table.rows(binary=False):
                 where = f"{self._path}: {table.unit} {number}"
-                yield row if isinstance(row, InputError) else self._read(row, chosen or self._choose(list(row)), where)
+                met = row if isinstance(row, InputError) else self._read(row, chosen or self._choose(list(row)), where)
+                if met is not None:
+                    yield met
         except OSError as error:
             raise InputError(f"{self._path} cannot be read: {error.strerror}", cure="check the file") from None
 
@@ -118,14 +120,17 @@ class _Join:
             columns = replace(columns, image=next((name for name in _FIRST if name in names), None))
         return fields.choose(names, columns, where=str(self._path), need_image=True)
 
-    def _read(self, row: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> tuple[str, Facts] | InputError:
+    def _read(
+        self, row: Mapping[str, Any], chosen: Mapping[str, str], where: str
+    ) -> tuple[str, Facts] | InputError | None:
+        """Return the image of a row with its facts; None for a row of another split."""
         cell = row[chosen["image"]]
         cell = cell.get("path") if isinstance(cell, dict) else cell
         if not isinstance(cell, str) or not cell.strip():
             return InputError(f"{where} names no image", cure=f"put a path into its column {chosen['image']}")
         image = self._image(cell)
         if image is None:
-            return self._missing(cell, where)
+            return None if self._below == ".." else self._missing(cell, where)
         try:
             return image, of_values(row, chosen, where=where, text_cells=self._path.suffix.lower() in TEXT_TABLES)
         except InputError as error:
@@ -134,7 +139,9 @@ class _Join:
     def _image(self, cell: str) -> str | None:
         """Return the image that a cell names."""
         for path in (cell.strip(), posix(cell)):
-            below = os.path.relpath(path, self._root) if os.path.isabs(path) else posix(f"{self._below}/{path}")
+            below = posix(f"{self._below}/{path}")
+            if os.path.isabs(path) or self._below == "..":
+                below = os.path.relpath(self._path.parent / path, self._root)
             image = self._images.get(composed(below.lstrip("/")))
             if image is not None:
                 return image

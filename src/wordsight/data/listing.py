@@ -9,6 +9,7 @@ take some tens of milliseconds.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -76,13 +77,17 @@ class FolderListing:
 
 
 def is_metadata(table: str) -> bool:
-    """Say whether a table is `metadata.csv` or the like, which tells of the images beside and below it."""
-    return _stem(table[table.rfind("/") + 1 :]) == _METADATA
+    """Say whether a file is a table called `metadata`, which tells of the images beside and below it."""
+    return _stem(table[table.rfind("/") + 1 :]) == _METADATA and kind_of_suffix(_suffix(table)) == TABLE
 
 
-def list_folder(root: Path) -> FolderListing:
-    """Walk over a folder; raises `NotFound` when it is not there, `StorageError` when the disk fails."""
+def list_folder(root: Path, above: Iterable[Path] = ()) -> FolderListing:
+    """Walk over a folder; raises `NotFound` when it is not there, `StorageError` when the disk fails.
+
+    `above` are tables in the folder above that may tell of the images too.
+    """
     listing = FolderListing(root)
+    listing.tables.update((f"../{path.name}", _stamp(path)) for path in above)
     beside: dict[str, tuple[str, os.DirEntry[str]]] = {}
     for path, entry in walk_files(root, listing.passed):
         suffix = _suffix(path)
@@ -107,7 +112,7 @@ def list_folder(root: Path) -> FolderListing:
     return listing
 
 
-def _stamp(entry: "os.DirEntry[str]") -> Stamp | None:
+def _stamp(entry: "os.DirEntry[str] | Path") -> Stamp | None:
     try:
         facts = entry.stat()
     except OSError:  # a link to nowhere, or gone since the folder was listed
@@ -124,9 +129,9 @@ def _suffix(path: str) -> str:
 
 
 def no_images(listing: FolderListing) -> str:
-    """Return that a folder has no images, and which folders inside could not be looked into."""
-    unreadable = sorted(listing.passed.unreadable)
-    inside = f" (cannot be read: {', '.join(unreadable[:5])})" if unreadable else ""
+    """Return that a folder has no images, and where there may be some."""
+    passed = {"cannot be read": listing.passed.unreadable, "links, which are not followed": listing.passed.linked}
+    inside = "".join(f" ({why}: {', '.join(sorted(paths)[:5])})" for why, paths in passed.items() if paths)
     return f"no pictures in {listing.root}{inside}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.data.kinds import AUTO, FOLDER, OPENERS, kind_of_suffix, kinds
-from wordsight.data.listing import SPLITS
+from wordsight.data.listing import SPLITS, is_metadata
 from wordsight.images.files import is_image_entry, walk_files, walk_images
 
 _NUMBERED = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?$")  # "train-0003", "train-00000-of-00002", Hugging Face's
@@ -23,13 +23,15 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 class SourceFiles:
     """The files of a source: its kind, a name for messages, its folder or files in order.
 
-    `whole` says that every file of a folder is meant, so that one that is missing there is missing here.
+    `whole` says that every file of a folder is meant, so that one that is missing there is missing here; `above` are
+    the tables in the folder of which this one is a split.
     """
 
     kind: str
     name: str
     paths: tuple[Path, ...]
     whole: bool = False
+    above: tuple[Path, ...] = ()
 
     @property
     def is_image_folder(self) -> bool:
@@ -88,7 +90,8 @@ def find(paths: list[Path], *, split: str | None, kind: str) -> SourceFiles:
 def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFiles:
     named = split if split != "all" else None
     if named and (folder / named).is_dir():
-        return _find_in_folder(folder / named, split=None, kind=kind)
+        above = sorted(path for path in folder.glob("metadata.*") if is_metadata(path.name))
+        return replace(_find_in_folder(folder / named, split=None, kind=kind), above=tuple(above))
     contents = _look(folder)
     one = _recognised(contents, named) if kind == AUTO else kind
     if one == FOLDER:
