@@ -366,3 +366,19 @@ def test_search_imports_neither_pictures_nor_tables_nor_torch(photos, capsys):
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_columns_are_named_in_every_verb_that_reads_a_source(photos, capsys, tmp_path):
+    (photos / "t.csv").write_text("pic;words;kind;nr\nred.png;fire;warm;r\nsub/blue.png;sea;cold;b\n")
+    named = ["--image", "pic", "--captions", "words", "--label", "kind", "--key", "nr"]
+    table = photos / "t.csv"
+    status, _, err = say(capsys, "index", table)
+    assert status == 2 and "perhaps pic; name it as image (--image COLUMN, " in err
+    assert say(capsys, "index", table, *named)[0] == 0
+    _, out, _ = say(capsys, "search", "red", "--in", table, "--where", "class = warm and text = fire", "--json")
+    assert json.loads(out)["key"] == "r"
+    assert say(capsys, "search", "red", "--in", table, *named, "--key", "words", "-k", 1)[1].endswith("red.png\n")
+    assert say(capsys, "embed", table, "--out", tmp_path / "out", "--what", "both", *named)[1] == (
+        "2 read: 2 pictures, 2 texts\n"
+    )
+    assert "2 samples" in say(capsys, "data", "pack", table, "--out", tmp_path / "packed", *named)[1]

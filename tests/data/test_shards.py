@@ -77,7 +77,7 @@ def test_broken_members_fail_alone(tmp_path, write_tar, encoded_image):
     walk = open_source(write_tar(tmp_path / "x.tar", members)).samples()
     assert [sample.key for sample in walk] == ["e"]
     assert [str(f).split(";")[0].rpartition("x.tar: ")[2] for f in walk.failures] == [
-        "a.json is a list",
+        "a.json is no object",
         "b has no picture",
         "c.txt is not UTF-8",
         "d: captions are int",

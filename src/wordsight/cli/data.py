@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import UsageError
 from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.terminal import say
+from wordsight.cli.source_options import add_columns, columns_of
 from wordsight.data.kinds import kinds
 
 if TYPE_CHECKING:
@@ -49,16 +50,14 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", nargs="+", help="a folder, table, shards (x-{000..007}.tar)")
     parser.add_argument("--split", metavar="NAME", help="train, val, train+extra ... or all")
     parser.add_argument("--kind", choices=kinds(), default="auto", help="what SOURCE is (default: auto)")
-    for role in ("image", "captions", "label", "key"):
-        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"the column (or JSON key) of the {role}")
+    add_columns(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the action; exit status 1 if some inputs failed."""
-    from wordsight.data.source import Columns, open_source
+    from wordsight.data.source import open_source
 
-    columns = Columns(image=args.image, captions=args.captions, label=args.label, key=args.key)
-    source = open_source(args.source, split=args.split, kind=args.kind, columns=columns)
+    source = open_source(args.source, split=args.split, kind=args.kind, columns=columns_of(args))
     return {"pack": _pack, "check": _check, "stats": _stats}[args.action](source, args)
 
 

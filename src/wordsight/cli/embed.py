@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
+from wordsight.cli.source_options import add_columns, columns_of
 from wordsight.data.kinds import kinds
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--what", choices=("image", "text", "both"), default="image", help="default: image")
     parser.add_argument("--kind", choices=kinds(), default="auto", help="what SOURCE is (default: auto)")
     parser.add_argument("--split", metavar="NAME", help="which split of SOURCE, where it has several")
+    add_columns(parser)
     parser.add_argument(
         "--part-size",
         type=int,
@@ -43,7 +45,7 @@ def run(args: Namespace) -> int:
     from wordsight.embeddings.model import load
 
     model = load(args.model, engine=args.engine, device=args.device)
-    source = open_source(args.source, split=args.split, kind=args.kind)
+    source = open_source(args.source, split=args.split, kind=args.kind, columns=columns_of(args))
     options = BulkOptions(what=args.what, layout=args.format, part_size=args.part_size)
     report = embed_source(model, source, args.out, options)
     _tell(report, args.out)

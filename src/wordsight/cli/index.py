@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
+from wordsight.cli.source_options import add_columns, columns_of
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -21,6 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )
+    add_columns(parser)
     parser.add_argument("--rebuild", action="store_true", help="build the library again; needed for another model")
     parser.add_argument("--failed", action="store_true", help="list the images that are known to be broken, and stop")
 
@@ -31,7 +33,8 @@ def run(args: Namespace) -> int:
     from wordsight.search.library import open_library
 
     model = load(args.model, engine=args.engine, device=args.device)
-    with open_library(args.place, model=model, library_dir=args.library) as library:
+    columns = columns_of(args)
+    with open_library(args.place, model=model, library_dir=args.library, columns=columns) as library:
         if args.failed:
             failures = library.failures()
             for reason in failures.values():

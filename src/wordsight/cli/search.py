@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.progress import notice, print_error
 from wordsight.base.terminal import say, shown
+from wordsight.cli.source_options import add_columns, columns_of
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
@@ -55,6 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="minimum score, a cosine from -1 to 1; right answers have 0.4 to 0.9 with the bundled model, "
         "0.2 to 0.35 with most public ones",
     )
+    add_columns(parser)
     parser.add_argument("--no-sync", action="store_true", help="answer from the library as it is")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line: score, key, path, meta, place")
@@ -112,7 +114,8 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
     from wordsight.search.library import open_library
 
     try:
-        with open_library(location, model=model, library_dir=args.library) as library:
+        columns = columns_of(args)
+        with open_library(location, model=model, library_dir=args.library, columns=columns) as library:
             if not args.no_sync:
                 _bring_up_to_date(library)
             hits = library.answer(query, k=args.k, min_match=args.min_match)

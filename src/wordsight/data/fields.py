@@ -25,21 +25,25 @@ KNOWN = {
     "key": ("key", "id", "uid"),
 }
 
-HOW_TO_NAME = "--image COLUMN, image= in a task or recipe, Columns(image=...) in Python"
 _SHOWN = 200  # letters of a value that a message holds
 _LARGEST = 2**63 - 1  # of the integers that stores keep
 
 
-def choose(names: Sequence[str], columns: Columns, *, where: str, need_image: bool) -> dict[str, str]:
+def choose(
+    names: Sequence[str], columns: Columns, *, where: str, need_image: bool, complete: bool = True
+) -> dict[str, str]:
     """Return role -> column name for the roles that are there; a named column that is not, or no image, is an error.
 
-    A known name is found in capitals too, where there is none in lower case.
+    A known name is found in capitals too, where there is none in lower case.  Unless `complete` the names are the keys
+    of one object, which need not have captions, class or key; one that is spelled nearly so is an error all the same.
     """
     chosen = {}
     for role, known in KNOWN.items():
         wanted = getattr(columns, role)
         if wanted is not None and wanted not in names:
-            near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
+            near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5 if complete else 0.8)
+            if not complete and not near and role != "image":
+                continue
             cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {shortened(', '.join(names))}"
             raise FormatError(f"{where} has no column {wanted}", cure=cure)
         column = wanted or _known(names, known)
@@ -69,7 +73,12 @@ def _image_cure(names: Sequence[str]) -> str:
         name for name in names if any(word in name.lower() for word in ("image", "img", "file", "pic", "photo"))
     ]
     hint = f"; perhaps {' or '.join(near)}" if near else ""
-    return f"there are: {shortened(', '.join(names))}{hint}; name it as image ({HOW_TO_NAME})"
+    return f"there are: {shortened(', '.join(names))}{hint}; name it as image ({how_to_name('image')})"
+
+
+def how_to_name(role: str) -> str:
+    """Return how a column is named for a role: on the command line, in a task or recipe, in Python."""
+    return f"--{role} COLUMN, {role}= in a task or recipe, Columns({role}=...) in Python"
 
 
 def shortened(text: str) -> str:

@@ -8,20 +8,20 @@
 Where a `manifest.json` of `pack` lies beside the tars, the number of samples of each is checked against it.
 """
 
-import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from wordsight.base.errors import InputError, UsageError
+from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data import fields
 from wordsight.data.class_files import ClassFile
+from wordsight.data.json_lines import parse_object
 from wordsight.data.listing import stamp
 from wordsight.data.manifest import ShardManifest, different, read_shard_manifest
 from wordsight.data.source import START, Columns, Position, Step, Walk
@@ -115,13 +115,15 @@ class ShardSource:
             raise InputError(f"{where} has no picture", cure=f"it has {', '.join(members) or 'nothing'}")
         with _opened(path) as handle:
             values = _json(_bytes(handle.fileno(), members.get("json")), where)
-            chosen = fields.choose(list(values), self._columns, where=where, need_image=False)
+            chosen = _chosen(values, self._columns, where)
             texts = fields.captions(values.get(chosen.get("captions", "")), where=where)
             texts += fields.lines(_text(_bytes(handle.fileno(), members.get("txt")), f"{where}.txt"))
             stated = _text(_bytes(handle.fileno(), members.get("cls")), f"{where}.cls")
             label = fields.label(values, chosen)
+            key = values.get(chosen.get("key", ""))
+            named = key if isinstance(key, str) else fields.name(key)
             return Sample(
-                key=str(values.get(chosen.get("key", ""), self._prefixes[path] + keys[entry])),
+                key=self._prefixes[path] + keys[entry] if named is None else named,
                 image=_bytes(handle.fileno(), image),
                 texts=tuple(dict.fromkeys(texts)),
                 label=self._classes[path.parent].label(stated, where) if label is None else label,
@@ -190,14 +192,18 @@ def _json(raw: bytes, where: str) -> dict[str, Any]:
     if not raw:
         return {}
     try:
-        values = json.loads(raw)
-    except ValueError as error:
-        raise InputError(f"{where}.json is not JSON: {error}", cure="make the shard again") from None
-    if not isinstance(values, dict):
-        raise InputError(
-            f"{where}.json is a {type(values).__name__}", cure="it has to be an object with captions or class"
-        )
-    return values
+        return parse_object(raw.decode("utf-8-sig"), f"{where}.json")
+    except UnicodeDecodeError:
+        raise InputError(f"{where}.json is not UTF-8", cure="make the shard again") from None
+    except InputError as error:
+        raise InputError(error.problem, cure="make the shard again") from None
+
+
+def _chosen(values: Mapping[str, Any], columns: Columns, where: str) -> dict[str, str]:
+    try:
+        return fields.choose(list(values), columns, where=where, need_image=False, complete=False)
+    except FormatError as error:
+        raise InputError(error.problem, cure=error.cure) from None
 
 
 def _text(raw: bytes, where: str) -> str:

@@ -151,7 +151,9 @@ class TableSource:
             try:
                 if chosen is None or table.names is None:
                     known = list(row) if table.names is None else table.names
-                    chosen = fields.choose(known, self._columns, where=where, need_image=True)
+                    chosen = fields.choose(
+                        known, self._columns, where=where, need_image=True, complete=table.names is not None
+                    )
             except FormatError as error:  # a line of jsonl without an image
                 yield index, InputError(error.problem, cure=error.cure)
                 continue

@@ -19,9 +19,11 @@ from wordsight.data.source_files import SourceFiles, find
 
 if TYPE_CHECKING:
     from wordsight.data.image_folder import ImageFolder
+    from wordsight.data.source import Columns
 
 SIGNATURE = "signature"  # the fact that keeps a listing's signature
 MEASURED = ("width", "height")  # columns that come from the image itself
+OURS = {name: f"source_{name}" for name in ("path", *MEASURED)}  # how columns of these names in tables and JSON come
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class Contents(Protocol):
     """What a library needs to know of its location."""
 
     location: Path
+    columns: "Columns | None"
 
     def look(self) -> Listing:
         """List the location, opening no image."""
@@ -83,8 +86,9 @@ class Contents(Protocol):
 class FolderContents:
     """A folder of images, listed recursively; keys are paths below it, with `/`."""
 
-    def __init__(self, location: Path) -> None:
+    def __init__(self, location: Path, columns: "Columns | None" = None) -> None:
         self.location = location
+        self.columns = columns
         self._folder: ImageFolder | None = None
         self._files = FolderListing(location)
         self._problems: list[InputError] = []
@@ -98,7 +102,8 @@ class FolderContents:
                 no_images(self._files),
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
-        return Listing(stamps, self._files.signature())
+        asked = "" if self.columns is None else f" {self.columns}"
+        return Listing(stamps, f"{self._files.signature()}{asked}")
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""
@@ -131,19 +136,20 @@ class FolderContents:
         if self._folder is None:
             from wordsight.data.image_folder import ImageFolder
 
-            self._folder = ImageFolder(self._files)
+            self._folder = ImageFolder(self._files, self.columns)
         return self._folder
 
 
 class SourceContents:
     """A table or tar shards; keys are those of the samples, columns come along as metadata."""
 
-    def __init__(self, location: Path, files: SourceFiles) -> None:
+    def __init__(self, location: Path, files: SourceFiles, columns: "Columns | None" = None) -> None:
         from wordsight.data import fields  # here, for a search of a folder does without
         from wordsight.data.source import open_files
 
         self.location = location
-        self._source = open_files(files)
+        self.columns = columns
+        self._source = open_files(files, columns)
         self._of_cell = fields.from_text if files.paths[0].suffix.lower() in TEXT_TABLES else fields.plain
 
     def look(self) -> Listing:
@@ -151,16 +157,14 @@ class SourceContents:
         return Listing(None, self._source.fingerprint())
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
-        """See `Contents`; all are read.  A key that appears twice is an error the second time."""
+        """See `Contents`; all are read.  A key that two images have is an error at the second."""
         seen: set[str] = set()
         walk = self._source.samples()
         for sample in walk:
             yield from walk.failures
             walk.failures.clear()
             if sample.key in seen:
-                yield InputError(
-                    f"the key {sample.key} appears twice in {self.location}", cure="give every row its own"
-                )
+                yield self._key_again(sample)
                 continue
             seen.add(sample.key)
             yield self._candidate(sample)
@@ -178,8 +182,17 @@ class SourceContents:
         """Return nothing: whatever is wrong is met on the way."""
         return []
 
+    def _key_again(self, sample: Sample) -> InputError:
+        from wordsight.data.fields import how_to_name
+
+        image = f" {sample.image}" if isinstance(sample.image, Path) else ""
+        return InputError(
+            f"{self.location}: the image{image} has the key {sample.key}, as one before it has",
+            cure=f"give every image its own, or name another column as key ({how_to_name('key')})",
+        )
+
     def _candidate(self, sample: Sample) -> Candidate:
-        meta = {name: self._of_cell(value) for name, value in sample.meta.items()}
+        meta = {OURS.get(name, name): self._of_cell(value) for name, value in sample.meta.items()}
         if sample.label is not None:
             meta["class"] = sample.label
         if sample.texts:
@@ -192,12 +205,17 @@ class SourceContents:
         return Candidate(sample.key, sample.image, stamp, meta)
 
 
-def open_contents(location: Path) -> Contents:
-    """Return what lies at `location`, all splits of it; `data.source_files` decides what it is."""
+def open_contents(location: Path, columns: "Columns | None" = None) -> Contents:
+    """Return what lies at `location`, all splits of it; `data.source_files` decides what it is.
+
+    `columns` names those of its tables that are not known by their names.
+    """
     if not location.exists():
         raise NotFound(f"nothing at {location}", cure="check the path")
     files = find([location], split="all" if location.is_dir() else None, kind=AUTO)
-    return FolderContents(location) if files.is_image_folder else SourceContents(location, files)
+    if files.is_image_folder:
+        return FolderContents(location, columns)
+    return SourceContents(location, files, columns)
 
 
 def library_folder(location: Path) -> Path:

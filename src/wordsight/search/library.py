@@ -9,11 +9,12 @@ changes nothing.  Knows the protocol of an index, and no index.
 """
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,8 +30,12 @@ from wordsight.search.hits import Hit, Hits
 from wordsight.search.query import Part, Query, embed_part, embed_parts, read_query
 from wordsight.search.report import SyncReport
 
+if TYPE_CHECKING:
+    from wordsight.data.source import Columns
+
 CANDIDATES = 10  # times k: how many of the best are weighed against `without`
 LEAST_CANDIDATES = 200
+COLUMNS = "columns"  # the fact that keeps which columns the library was made with
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
 
@@ -51,16 +56,25 @@ class Library:
     that the library is pickled for.
     """
 
-    def __init__(self, location: Path, folder: Path, model: Model, *, index: str | None = None) -> None:
+    def __init__(
+        self,
+        location: Path,
+        folder: Path,
+        model: Model,
+        *,
+        index: str | None = None,
+        columns: "Columns | None" = None,
+    ) -> None:
         self.location = location
         self.folder = folder
         self.model = model
         self._kind = index
+        self._columns = columns
         self._contents: Contents | None = None
         self._open_here = PerProcess(_Open)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (self.location.absolute(), self.folder.absolute(), self.model, self._kind)
+        return _received, (self.location.absolute(), self.folder.absolute(), self.model, self._kind, self._columns)
 
     def __repr__(self) -> str:
         try:
@@ -113,12 +127,14 @@ class Library:
             with contextlib.closing(self._open(writable=True)) as index:
                 if _recorded(index) != before:
                     listing = contents.look()  # another process has written since, perhaps from a newer listing
-                index.note({"model": self.model.name, "place": str(self.location.absolute())})
+                facts = {"model": self.model.name, "place": str(self.location.absolute())}
+                index.note({**facts, COLUMNS: _as_fact(contents.columns)})
                 return Sync(index, self.model, contents, listing).run()
 
     def forget(self) -> None:
         """Delete the library, not the images; the next `sync` makes it again."""
         self.close()
+        self._contents = None
         if not self.folder.is_dir():
             return
         with writing(self.folder):
@@ -175,9 +191,13 @@ class Library:
 
     @property
     def contents(self) -> Contents:
-        """What lies at the location."""
+        """What lies at the location, read with the columns asked for, else with those the library was made with."""
         if self._contents is None:
-            self._contents = open_contents(self.location)
+            columns = self._columns
+            if columns is None:
+                with contextlib.suppress(NotFound), self._reading() as index:
+                    columns = _columns_of(index.facts().get(COLUMNS, ""))
+            self._contents = open_contents(self.location, columns)
         return self._contents
 
     def close(self) -> None:
@@ -241,21 +261,25 @@ def open_library(
     model: Model | str | Path | None = None,
     library_dir: str | Path | None = None,
     index: str | None = None,
+    columns: "Columns | None" = None,
 ) -> Library:
     """Return the library of a folder, a table or tar shards; nothing is read or made before `sync`.
 
     `model`: a loaded model, a name or folder, or None for the default.  `library_dir`: where the library lies when not
     beside its location.  `index`: the kind of index of a library that is yet to be made ("exact", "memory").
+    `columns`: which columns of a table mean what, where their names do not say it; a library remembers those it was
+    made with, and reads its table again when asked for others.
     """
     location = Path(location)
     if not location.exists():
         raise NotFound(f"nothing at {location}", cure="check the path")
     folder = library_folder(location) if library_dir is None else Path(library_dir)
-    return Library(location, folder, model if isinstance(model, Model) else load(model), index=index)
+    model = model if isinstance(model, Model) else load(model)
+    return Library(location, folder, model, index=index, columns=columns)
 
 
-def _received(location: Path, folder: Path, model: Model, kind: str | None) -> Library:
-    return Library(location, folder, model, index=kind)
+def _received(location: Path, folder: Path, model: Model, kind: str | None, columns: "Columns | None") -> Library:
+    return Library(location, folder, model, index=kind, columns=columns)
 
 
 def check_wanted(k: Any, min_match: Any) -> None:
@@ -264,6 +288,18 @@ def check_wanted(k: Any, min_match: Any) -> None:
         raise UsageError(f"k = {k!r}", cure="ask for at least one hit, in whole numbers")
     if min_match is not None and not (isinstance(min_match, int | float | np.number) and -1 <= min_match <= 1):
         raise UsageError(f"min_match = {min_match!r}", cure="give a cosine from -1 to 1")
+
+
+def _as_fact(columns: "Columns | None") -> str:
+    return "" if columns is None else json.dumps(asdict(columns))
+
+
+def _columns_of(fact: str) -> "Columns | None":
+    if not fact:
+        return None
+    from wordsight.data.source import Columns
+
+    return Columns(**json.loads(fact))
 
 
 def _recorded(index: Index) -> Listing:

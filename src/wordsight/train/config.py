@@ -25,12 +25,17 @@ class SourceConfig:
 
     `weight` is its share of the pairs drawn, beside those of the other sources; None: its number of
     images.  `templates` (a named list or a file) makes texts of class names; `share` is how often such a
-    text replaces a caption of an image that has captions too.
+    text replaces a caption of an image that has captions too.  `image`, `captions`, `label` and `key` name the
+    columns of a table, or JSON keys, that are not known by their names.
     """
 
     place: str
     split: str | None = None
     kind: str = AUTO
+    image: str | None = None
+    captions: str | None = None
+    label: str | None = None
+    key: str | None = None
     weight: float | None = None
     templates: str | None = None
     share: float = 0.0

@@ -11,14 +11,14 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data.cache import build_cache
 from wordsight.data.labels import LabelTexts
-from wordsight.data.source import Source, open_source
+from wordsight.data.source import Columns, Source, open_source
 from wordsight.data.stream import ShardStream
 from wordsight.text.learn import learn_merges
 from wordsight.text.prompts import class_prompts, templates
 from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import read_merges, size_of, write_merges
 from wordsight.towers.spec import ModelSpec
-from wordsight.train.config import DataConfig
+from wordsight.train.config import DataConfig, SourceConfig
 from wordsight.train.held_out import Without, choose_held_out
 
 MERGES = "merges.txt"
@@ -77,10 +77,7 @@ def open_pairs(config: DataConfig, *, hold_out: bool) -> Pairs:
     if all(source.weight == 0 for source in config.sources.values()):
         raise ConfigError("the weights of all sources are 0", cure="give one a weight above 0")
     named = {name: templates(source.templates) for name, source in config.sources.items() if source.templates}
-    sources = {
-        name: open_source(Path(config.root) / source.place, split=source.split, kind=source.kind)
-        for name, source in config.sources.items()
-    }
+    sources = {name: _open(Path(config.root) / source.place, source) for name, source in config.sources.items()}
     images = {name: _image_set(source, config) for name, source in sources.items()}
     cached = config.pictures == "cached"
     rows = (
@@ -99,6 +96,11 @@ def open_pairs(config: DataConfig, *, hold_out: bool) -> Pairs:
         keys = frozenset(own.keys[row] for row in held_out)
         opened.append(SourcePairs(name, sources[name], own, drawn, weight, patterns, source.templates, keys))
     return Pairs(tuple(opened))
+
+
+def _open(path: Path, source: SourceConfig) -> Source:
+    columns = Columns(image=source.image, captions=source.captions, label=source.label, key=source.key)
+    return open_source(path, split=source.split, kind=source.kind, columns=columns)
 
 
 def _image_set(source: Source, config: DataConfig) -> Any:
