@@ -188,5 +188,5 @@ def test_what_rows_say_is_kept_by_their_first_row():
         rows.note(name, Stated((text, "ü"), None))
     rows.settle()
     assert [rows.owner(number) for number in range(8)] == [0, 1, 2, 3, 4, 1, 6, 7]
-    assert rows.stated(1) == [Stated(("b", "ü")), Stated(("e", "ü"))]
-    assert rows.stated(3) == []
+    assert list(rows.stated(1)) == [Stated(("b", "ü")), Stated(("e", "ü"))]
+    assert list(rows.stated(3)) == []

@@ -7,8 +7,8 @@
     rows.owner(7)                        # the first row of the image of row 7
     rows.stated(rows.owner(7))             # what each row of that image says, in order
 
-Rows are counted over all tables.  What they say lies in a temporary file, so that it takes some 50 bytes of memory a
-row however far the rows of an image lie apart.  Knows no table.
+Rows are counted over all tables.  What they say lies in a temporary file, so that it takes some 100 bytes of memory a
+row at most, however far the rows of an image lie apart.  Knows no table.
 """
 
 import json
@@ -16,6 +16,8 @@ import os
 import tempfile
 import weakref
 from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,15 +54,15 @@ class SharedRows:
     """The rows of the images that have several."""
 
     def __init__(self, members: NDArray[np.int64]) -> None:
-        self._members = members
+        self._members = _packed(members)
         self._names = array("q")
         self._ends = array("q", [0])
         self._folder = Path(tempfile.gettempdir())
         self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # open as long as this lives
         weakref.finalize(self, self._file.close)
-        self._owners = members
-        self._by_owner = np.empty(0, np.int64)  # positions of the members, those of one image together
-        self._owners_sorted = np.empty(0, np.int64)
+        self._owners = self._members
+        self._by_owner = array("q")  # positions of the members, those of one image together
+        self._owners_sorted = array("q")
 
     def note(self, name: int, stated: Stated) -> None:
         """Note what the next member says; `NO_NAME` leaves it alone, another name is compared with those noted."""
@@ -74,25 +76,30 @@ class SharedRows:
         """Find the first row of each image; called when all members are noted."""
         with storage_errors(self._folder):
             self._file.flush()
-        names = np.frombuffer(self._names, np.int64)
+        names, members = (np.frombuffer(numbers, np.int64) for numbers in (self._names, self._members))
         _, first, image = np.unique(names, return_index=True, return_inverse=True)
-        self._owners = np.where(names == NO_NAME, self._members, self._members[first[image]])
-        self._by_owner = np.argsort(self._owners, kind="stable")
-        self._owners_sorted = self._owners[self._by_owner]
+        owners = np.where(names == NO_NAME, members, members[first[image]])
+        by_owner = np.argsort(owners, kind="stable")
+        self._owners, self._by_owner, self._owners_sorted = map(_packed, (owners, by_owner, owners[by_owner]))
+        self._names = array("q")
 
     def owner(self, number: int) -> int:
         """Return the first row of the image of a row; of most rows that is itself."""
-        position = int(np.searchsorted(self._members, number))
+        position = bisect_left(self._members, number)
         known = position < len(self._members) and self._members[position] == number
-        return int(self._owners[position]) if known else number
+        return self._owners[position] if known else number
 
-    def stated(self, owner: int) -> list[Stated]:
-        """Return what the rows of an image say, by its first row; nothing for a row that shares its image with none."""
-        first = int(np.searchsorted(self._owners_sorted, owner))
-        after = int(np.searchsorted(self._owners_sorted, owner, side="right"))
-        return [self._read(int(position)) for position in self._by_owner[first:after]]
+    def stated(self, owner: int) -> Iterator[Stated]:
+        """Yield what each row of an image says, by its first row; nothing for one that shares its image with none."""
+        first = bisect_left(self._owners_sorted, owner)
+        for position in self._by_owner[first : bisect_right(self._owners_sorted, owner)]:
+            start, end = self._ends[position], self._ends[position + 1]
+            captions, label = json.loads(os.pread(self._file.fileno(), end - start, start).decode())
+            yield Stated(tuple(captions), label)
 
-    def _read(self, position: int) -> Stated:
-        start, end = self._ends[position], self._ends[position + 1]
-        captions, label = json.loads(os.pread(self._file.fileno(), end - start, start))
-        return Stated(tuple(captions), label)
+
+def _packed(numbers: NDArray[np.int64]) -> "array[int]":
+    """Return numbers in a form that is quick to look at one by one."""
+    packed = array("q")
+    packed.frombytes(numbers.astype(np.int64, copy=False).tobytes())
+    return packed

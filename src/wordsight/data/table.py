@@ -13,10 +13,10 @@ Parquet needs the package pyarrow; the other forms need nothing.
 import contextlib
 import os
 from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
@@ -63,15 +63,20 @@ _PARQUET = ".parquet"
 _WAY = "rows of one image are one"  # of reading; another one is another fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A row that can be read: where it stands, its values, and which column plays which role."""
 
     path: Path
+    folder: str  # of the table, from the root
     index: int
-    where: str
+    unit: str
+    number: int
     values: Mapping[str, Any]
     chosen: Mapping[str, str]
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}: {self.unit} {self.number}"
 
     def get(self, role: str) -> Any:
         return self.values.get(self.chosen.get(role, ""))
@@ -142,22 +147,21 @@ class TableSource:
     def _entries(self, path: Path, first: int = 0, *, binary: bool = True) -> Iterator[tuple[int, _Entry | InputError]]:
         """Yield index and row of each row of a table."""
         table = self._open(path)
-        chosen = None
+        folder, chosen = os.path.abspath(path.parent), None
         for index, (number, row) in enumerate(table.rows(first, binary=binary), start=first):
             if isinstance(row, InputError):
                 yield index, row
                 continue
-            where = f"{path}: {table.unit} {number}"
             try:
                 if chosen is None or table.names is None:
                     known = list(row) if table.names is None else table.names
-                    chosen = fields.choose(
-                        known, self._columns, where=where, need_image=True, complete=table.names is not None
-                    )
+                    where = f"{path}: {table.unit} {number}"
+                    complete = table.names is not None
+                    chosen = fields.choose(known, self._columns, where=where, need_image=True, complete=complete)
             except FormatError as error:  # a line of jsonl without an image
                 yield index, InputError(error.problem, cure=error.cure)
                 continue
-            yield index, _Entry(path, index, where, row, chosen)
+            yield index, _Entry(path, folder, index, table.unit, number, row, chosen)
 
     def _find_shared(self) -> None:
         """Find the rows of images that have several; the tables are read once for it, twice where there are some."""
@@ -189,23 +193,27 @@ class TableSource:
     def _sample(self, entry: _Entry, number: int) -> Sample | InputError | None:
         """Return the sample of a row, or None when it has been given with an earlier row of the same image."""
         owner = number if self._shared is None else self._shared.owner(number)
-        stated = [] if self._shared is None else self._shared.stated(owner)
-        first = next((one.label for one in stated if one.label is not None), None)
+        if owner != number:
+            return self._of_another_class(entry, owner)
+        stated = [] if self._shared is None else list(self._shared.stated(number))
         try:
-            if stated and entry.label() not in (None, first):
-                raise InputError(
-                    f"{entry.where}: class {entry.label()} for an image of class {first}", cure="give it one class"
-                )
-            if owner != number:
-                return None
             sample = entry.sample(self._prefixes[entry.path])
         except InputError as error:
-            rows = f" ({len(stated)} rows are of it)" if owner == number and len(stated) > 1 else ""
+            rows = f" ({len(stated)} rows are of it)" if len(stated) > 1 else ""
             return InputError(f"{error.problem}{rows}", cure=error.cure)
         if not stated:
             return sample
+        first = _first_label(stated)
         texts = tuple(text for one in stated if one.label in (None, first) for text in one.captions)
         return replace(sample, texts=texts, label=first)
+
+    def _of_another_class(self, entry: _Entry, owner: int) -> InputError | None:
+        """Return what is wrong with a row that is not the first of its image, if anything."""
+        label = entry.label()
+        first = None if label is None or self._shared is None else _first_label(self._shared.stated(owner))
+        if label == first:
+            return None
+        return InputError(f"{entry.where}: class {label} for an image of class {first}", cure="give it one class")
 
     def parts(self) -> int:
         """Return the number of files."""
@@ -230,12 +238,18 @@ def _stated_rows(path: Path) -> int:
         return 0  # walking over the source reports it
 
 
+def _first_label(stated: Iterable[Stated]) -> str | None:
+    return next((one.label for one in stated if one.label is not None), None)
+
+
 def _image_name(entry: _Entry) -> int:
     """Return a hash of what names the image of a row: its file, or the path or key that stands beside its bytes."""
     value = entry.get("image")
     path = value.get("path") if isinstance(value, dict) else value
     if isinstance(path, str) and path.strip():
-        return hash(os.path.normpath(entry.path.parent / composed(posix(path)))) or 1
+        name = composed(posix(path))
+        inside = name[0] not in "./"
+        return hash(f"{entry.folder}/{name}" if inside else os.path.normpath(os.path.join(entry.folder, name))) or 1
     key = fields.name(entry.get("key"))
     return NO_NAME if key is None else hash(key) or 1
 
