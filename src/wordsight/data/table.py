@@ -68,7 +68,7 @@ class _Entry(NamedTuple):
 
     path: Path
     folder: str  # of the table, from the root
-    index: int
+    row_id: int  # from 0
     unit: str
     number: int
     values: Mapping[str, Any]
@@ -95,7 +95,7 @@ class _Entry(NamedTuple):
         value = self.get("image")
         key = fields.name(self.get("key")) or (value.replace("\\", "/") if isinstance(value, str) else None)
         return Sample(
-            key=f"{prefix}{self.path.stem}:{self.index:08d}" if key is None else key,
+            key=f"{prefix}{self.path.stem}:{self.row_id:08d}" if key is None else key,
             image=_image(value, self.path.parent, self.where),
             texts=self.captions(),
             label=self.label(),
