@@ -78,7 +78,7 @@ def test_texts_of_all_lengths_come_back_in_order(exported):
 
 
 def test_it_is_for_processors(exported):
-    with pytest.raises(UsageError, match="'cuda' with the ONNX engine; use cpu, or --engine torch"):
+    with pytest.raises(UsageError, match="'cuda' with the ONNX engine; use device cpu, or engine torch"):
         OnnxEngine(exported, device="cuda")
 
 

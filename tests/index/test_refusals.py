@@ -109,11 +109,13 @@ def test_the_kind_of_an_index_is_recorded_unless_it_is_the_default(tmp_path):
         write_json(tmp_path / "library.json", content)
         assert refused(FormatError, lambda: recorded(tmp_path)) == (
             f"{tmp_path / 'library.json'} names the index {named}, this program has {', '.join(INDEXES)}; "
-            "update wordsight, or make the library anew with wordsight index --rebuild"
+            "update wordsight, or build the library again with wordsight index --rebuild"
         )
     (tmp_path / "library.json").write_text("{")
     assert "is not JSON" in refused(FormatError, lambda: recorded(tmp_path))
-    assert "or make the library anew with wordsight index --rebuild" in refused(FormatError, lambda: recorded(tmp_path))
+    assert "or build the library again with wordsight index --rebuild" in refused(
+        FormatError, lambda: recorded(tmp_path)
+    )
 
 
 def test_a_library_without_a_record_has_the_default(tmp_path):

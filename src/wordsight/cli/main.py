@@ -130,7 +130,8 @@ def help_text() -> str:
         "usage: wordsight VERB [arguments]\n\n"
         f"verbs:\n{verbs}\n\n"
         f"everywhere:\n{options}\n  {'--help':20}of the program, or of a verb: wordsight VERB --help\n"
-        f"  {'--version':20}print the version\n\n"
+        f"  {'--version':20}print the version\n"
+        f"  {'--completion SHELL':20}print a script that completes verbs and options: bash, zsh, fish\n\n"
         "results on standard output, progress and notices on standard error\n"
         "exit status: 0 done, 1 nothing matched or some inputs failed, 2 the call was wrong"
     )
@@ -159,7 +160,7 @@ def verb_parser(verb: str) -> "ArgumentParser":
 
 
 def _run(argv: list[str]) -> int:
-    call = take_apart(argv)
+    call = take_apart(argv) if argv[:1] != ["--completion"] else Call("", argv)
     if not call.verb:
         return _without_verb(call.arguments)
     if call.verb not in VERBS:
@@ -198,10 +199,17 @@ def _without_verb(arguments: list[str]) -> int:
     if "--version" in arguments:
         print(f"wordsight {__version__}")
         return 0
+    if arguments[:1] == ["--completion"]:
+        from wordsight.cli.completion import script
+
+        print(script(" ".join(arguments[1:])), end="")
+        return 0
     options = [option.name for option in EVERYWHERE]
     unknown = [a for a in arguments if a.partition("=")[0] not in options]
     if unknown:
-        raise UsageError(f"no option {unknown[0]}", cure=suggest(unknown[0], [*options, "--help", "--version"]))
+        raise UsageError(
+            f"no option {unknown[0]}", cure=suggest(unknown[0], [*options, "--help", "--version", "--completion"])
+        )
     for line in help_text().splitlines():
         print_error(line)
     return UsageError.exit_status

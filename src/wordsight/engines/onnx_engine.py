@@ -65,7 +65,7 @@ class OnnxEngine:
         self, folder: Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None
     ) -> None:
         if device not in ("auto", "cpu"):
-            raise UsageError(f"device {device!r} with the ONNX engine", cure="use cpu, or --engine torch")
+            raise UsageError(f"device {device!r} with the ONNX engine", cure="use device cpu, or engine torch")
         manifest = read_model_manifest(folder)
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint

@@ -124,7 +124,7 @@ def _choose(folder: Path, device: str, precision: str) -> str:
             cure=_cure(folder, manifest, device),
         )
     if not (folder / WEIGHTS).is_file():
-        raise NotFound(f"{folder} has no {WEIGHTS} for PyTorch", cure="use --engine onnx --device cpu")
+        raise NotFound(f"{folder} has no {WEIGHTS} for PyTorch", cure="use engine onnx and device cpu")
     return "torch"
 
 

@@ -48,7 +48,7 @@ class OpenVinoEngine:
         self, folder: Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None
     ) -> None:
         if device not in ("auto", "cpu"):
-            raise UsageError(f"device {device!r} with the OpenVINO engine", cure="use cpu, or --engine torch")
+            raise UsageError(f"device {device!r} with the OpenVINO engine", cure="use device cpu, or engine torch")
         if precision == "auto":
             precision = "bf16" if processor().bf16 else "fp32"
         if precision not in PRECISIONS:

@@ -33,6 +33,7 @@ OTHER_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.npz")  # when no 
 LARGE = 64  # digits of the hash of a large file: SHA-256; small ones have git's 40
 CHUNK = 1 << 22  # bytes read at once
 HUB = "https://huggingface.co"
+OFFLINE = "the network is not to be used (--offline)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def fetch(address: Address, *, refresh: bool = False, offline: bool = False) -> 
         return known
     hub = require("huggingface_hub", extra="models")
     if offline or is_offline():
-        return _cached(hub, address, "the network is not to be used (--offline)")
+        return _cached(hub, address, OFFLINE if is_offline() else "nothing is fetched to show a model")
     try:
         listing = _ask(hub, address)
         notice(f"fetching {address.name or address} ({', '.join(listing.files)})", once=True)
