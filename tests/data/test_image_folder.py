@@ -151,6 +151,23 @@ def test_what_cannot_be_used_is_a_failure_and_the_image_is_read(photos):
     assert LARGEST == 1_000_000
 
 
+def test_a_table_that_is_none_costs_itself_alone(photos, monkeypatch, capsys):
+    monkeypatch.setattr("wordsight.data.text_lines.LONGEST", 1000)
+    with open(photos / "a.csv", "wb") as handle:
+        handle.truncate(50 * 2**30)  # of zeros, on a disk that keeps none of them
+    (photos / "b.parquet").write_bytes(b"PAR1")
+    os.mkfifo(photos / "metadata.tsv")
+    walk = open_source(photos).samples()
+    assert len(list(walk)) == 4
+    assert [failure.problem.partition(": ")[0].partition(" is")[0] for failure in walk.failures] == [
+        f"{photos}/a.csv",
+        f"{photos}/b.parquet",
+        f"{photos}/metadata.tsv",
+    ]
+    assert walk.failures[0].problem == f"{photos}/a.csv: line 1 has no end"
+    assert capsys.readouterr().err == ""
+
+
 def test_json_beside_tells_of_its_image_or_is_left_alone(photos):
     (photos / "a.json").write_text('{"caption": "a dog", "price": 5, "class": "dog", "boxes": [1]}')
     (photos / "b.json").write_text('{"key": "b", "url": "http://x"}')

@@ -11,7 +11,6 @@ there is a problem.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import FormatError, InputError
@@ -79,26 +78,31 @@ class _Join:
         """Add what the table says, unless it tells of none of the images."""
         facts: dict[str, Facts] = {}
         problems: list[InputError] = []
+        broken: list[InputError] = []
         try:
             for row in self._rows():
                 if isinstance(row, InputError):
                     problems.append(row)
                 else:
-                    image, stated = row
-                    known = facts.get(image, stated)
-                    if stated.label not in (None, known.label) and known.label is not None:
-                        problems.append(_two_classes(self._path, image, known, stated))
-                    else:
-                        facts[image] = known.also(stated)
+                    self._note(facts, *row, problems)
         except InputError as error:  # the table itself cannot be read, or not to its end
-            joined.problems.append(error)
-        if not facts and not self._is_metadata:
+            broken.append(error)
+        joined.problems += broken
+        if facts or self._is_metadata:
+            joined.problems += problems
+        elif not broken:
             first = f": {problems[0].problem}" if problems else ""
             joined.remarks.append(f"{self._path} is left alone: it names no image of {self._root}{first}")
-            return
-        joined.problems += problems
         for image, stated in facts.items():
             joined.facts[image] = joined.facts[image].also(stated) if image in joined.facts else stated
+
+    def _note(self, facts: dict[str, Facts], image: str, stated: Facts, problems: list[InputError]) -> None:
+        known = facts.get(image, stated)
+        if known.label is None or stated.label in (None, known.label):
+            facts[image] = known.also(stated)
+        else:
+            problem = f"{self._path}: class {stated.label} for {image} of class {known.label}"
+            problems.append(InputError(problem, cure="give it one class"))
 
     def _rows(self) -> Iterator[tuple[str, Facts] | InputError]:
         if not self._regular:
@@ -152,7 +156,3 @@ class _Join:
         if locate(self._path.parent, cell) is None:
             return InputError(f"{where}: no file {path}", cure="paths are relative to the table")
         return InputError(f"{where}: {path} is no image of {self._root}", cure="leave the row out, or move the file")
-
-
-def _two_classes(table: Path, image: str, known: Facts, stated: Facts) -> InputError:
-    return InputError(f"{table}: class {stated.label} for {image} of class {known.label}", cure="give it one class")

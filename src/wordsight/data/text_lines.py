@@ -11,9 +11,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from wordsight.base.errors import InputError
 from wordsight.base.reading import open_regular
 
 LONGEST = 2**24  # characters of a line; a longer one comes cut to this length plus one
+_PARTS = 16  # times `LONGEST`: how far the end of a line is looked for
 _MARKS = (  # the longer ones first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -56,8 +58,12 @@ def numbered_lines(path: Path, *, newline: str = "") -> Iterator[tuple[int, str]
         while line := handle.readline(LONGEST + 2):
             number += 1
             yield number, line.rstrip("\r\n")[: LONGEST + 1]
+            passed = 0
             while len(line) == LONGEST + 2 and line[-1] not in "\r\n":  # the rest of a long line
                 line = handle.readline(LONGEST + 2)
+                passed += 1
+                if passed > _PARTS:
+                    raise InputError(f"{path}: line {number} has no end", cure="it is no text file: take it away")
 
 
 def is_text(line: str) -> bool:
