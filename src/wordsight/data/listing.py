@@ -9,11 +9,12 @@ take some tens of milliseconds.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
 
+from wordsight.base.files import sha256_bytes
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
 from wordsight.images.files import IMAGE_SUFFIXES, PassedOver, is_file, walk_files
@@ -61,11 +62,12 @@ class FolderListing:
         return part if len({parts[part] for parts in folders}) > 1 else None
 
     def signature(self) -> str:
-        """Return what changes when anything but the images does; "" where there is nothing but images."""
+        """Return a hash of all but the images: of what tells of them, by name, size and time; "" where nothing does."""
         stamps, class_part = {**self.tables, **dict(self._beside.values())}, self.class_part()
         lines = [f"{path} {stamp}" for path, stamp in sorted(stamps.items())]
         lines += [f"class {class_part}"] if class_part is not None else []
-        return "\n".join([*lines, *(f"unreadable {path}" for path in sorted(self.passed.unreadable))])
+        lines += [f"unreadable {path}" for path in sorted(self.passed.unreadable)]
+        return sha256_bytes("\n".join(lines).encode(errors="surrogateescape"))[:16] if lines else ""
 
     def is_download(self, path: str) -> bool:
         """Say whether a file lies in a folder that img2dataset wrote."""
@@ -95,21 +97,28 @@ def list_folder(root: Path, above: Iterable[Path] = ()) -> FolderListing:
             if is_file(entry):
                 listing.images[path] = _stamp(entry)
             continue
+        if suffix in BESIDE:
+            beside[composed(_stem(path)) + suffix] = path, entry
+            if "/" not in path and path.endswith(_STATS):
+                listing.downloads.append(path.removesuffix(_STATS))
+            continue
         kind = kind_of_suffix(suffix)
         if kind == TABLE and ("/" not in path or is_metadata(path)):
             listing.tables[path] = _stamp(entry)
         elif kind not in (None, TABLE) and "/" not in path:
             listing.others.append(path)
-        elif suffix in BESIDE:
-            beside[composed(_stem(path)) + suffix] = path, entry
-            if "/" not in path and path.endswith(_STATS):
-                listing.downloads.append(path.removesuffix(_STATS))
-    if beside:
-        for image in listing.images:
-            for name in (composed(_stem(image)) + suffix for suffix in BESIDE):
-                if name in beside:
-                    listing._beside[name] = beside[name][0], _stamp(beside[name][1])
+    _note_beside(listing, beside)
     return listing
+
+
+def _note_beside(listing: FolderListing, beside: "Mapping[str, tuple[str, os.DirEntry[str]]]") -> None:
+    """Keep the files that lie beside an image."""
+    for image in listing.images if beside else ():
+        stem = composed(_stem(image))
+        for suffix in BESIDE:
+            if stem + suffix in beside:
+                path, entry = beside[stem + suffix]
+                listing._beside[stem + suffix] = path, _stamp(entry)
 
 
 def _stamp(entry: "os.DirEntry[str] | Path") -> Stamp | None:
