@@ -7,8 +7,8 @@ import pytest
 
 from wordsight.base.errors import FormatError
 from wordsight.base.nouns import Sample
-from wordsight.data.image_folder import LARGEST, ImageFolder
-from wordsight.data.listing import list_folder
+from wordsight.data.image_folder import ImageFolder
+from wordsight.data.listing import LARGEST, list_folder
 from wordsight.data.names import locate, posix
 from wordsight.data.source import Columns, open_source
 
@@ -176,10 +176,18 @@ def test_json_beside_tells_of_its_image_or_is_left_alone(photos):
     assert columns_of(photos, "a.jpg") == {"text": "a dog", "caption": "a dog", "price": 5, "class": "dog"}
     assert columns_of(photos, "b.JPG") == {"key": "b", "url": "http://x"}
     assert columns_of(photos, "deep/a.jpg") == columns_of(photos, "deep/c.jpg") == {}
-    (photos / "deep").rename(photos / "00000")
-    (photos / "00000_stats.json").write_text("{}")
-    _, problems = ImageFolder(list_folder(photos)).facts("00000/c.jpg")
-    assert [problem.problem.partition(":")[0] for problem in problems] == [f"{photos}/00000/c.json is not JSON"]
+    (photos / "deep" / "c.json").write_text('{"imageData": "' + "x" * LARGEST + '"}')
+    assert columns_of(photos, "deep/c.jpg") == {}
+    (photos / "deep" / "c.json").write_text('{"caption": ')
+    _, problems = ImageFolder(list_folder(photos)).facts("deep/c.jpg")
+    assert [problem.problem.partition(":")[0] for problem in problems] == [f"{photos}/deep/c.json is not JSON"]
+
+
+def test_paths_may_be_relative_to_the_one_folder_of_images(photos):
+    for name in ("a.jpg", "b.JPG"):
+        (photos / name).unlink()
+    (photos / "captions.csv").write_text("image,caption\na.jpg,one\ndeep/c.jpg,two\n")
+    assert [columns_of(photos, name)["caption"] for name in ("deep/a.jpg", "deep/c.jpg")] == ["one", "two"]
 
 
 def test_what_is_left_alone_is_said_once(photos, encoded_image, capsys):

@@ -19,7 +19,17 @@ from wordsight.images.files import is_image_name
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")  # "007" stays text
 _LONGEST = 64  # letters of a number; more digits than that are a name
 KNOWN = {
-    "image": ("image", "path", "file", "filepath", "file_name", "filename", "image_path", "image_name"),
+    "image": (
+        "image",
+        "path",
+        "file",
+        "filepath",
+        "file_name",
+        "filename",
+        "image_path",
+        "image_name",
+        "image_file_name",
+    ),
     "captions": ("captions", "caption", "text", "texts", "title", "comment"),
     "label": ("class", "label"),
     "key": ("key", "id", "uid"),

@@ -11,15 +11,13 @@ from collections.abc import Callable
 from functools import cached_property
 
 from wordsight.base.errors import InputError
-from wordsight.base.reading import MEGABYTE, read_text
+from wordsight.base.reading import read_text
 from wordsight.data import fields
 from wordsight.data.facts import Facts, of_json
 from wordsight.data.joined import Joined, join_tables
 from wordsight.data.json_lines import parse_object
-from wordsight.data.listing import FolderListing
+from wordsight.data.listing import LARGEST, FolderListing
 from wordsight.data.source import Columns
-
-LARGEST = MEGABYTE  # of a file beside an image: captions are a few hundred bytes
 
 
 class ImageFolder:
@@ -85,10 +83,6 @@ class ImageFolder:
         return Facts(fields.lines(text))
 
     def _from_json(self, text: str, image: str, where: str) -> Facts:
-        try:
-            values = parse_object(text, where)
-        except InputError:
-            if self.listing.is_download(image):
-                raise
-            return Facts()  # it need not be of the image
-        return of_json(values, image.rpartition("/")[2].rpartition(".")[0], where=where)
+        if not text.lstrip().startswith("{"):
+            return Facts()  # a list is of something else
+        return of_json(parse_object(text, where), image.rpartition("/")[2].rpartition(".")[0], where=where)

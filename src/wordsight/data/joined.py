@@ -3,9 +3,9 @@
     file,price,colour                       file_name,caption
     shoes/1.jpg,49.5,red                    0001.jpg,a red shoe
 
-`metadata.csv`, `.tsv`, `.jsonl` or `.parquet` may lie in the folders inside too; paths are relative to the table.
-Another table counts when its image column names at least one image of the folder.  A row that names a file that is not
-there is a problem.
+`metadata.csv`, `.tsv`, `.jsonl` or `.parquet` may lie in the folders inside too; paths are relative to the table, or to
+the folder that holds all images.  Another table counts when its image column names at least one image of the folder.
+A row that names a file that is not there is a problem.
 """
 
 import os
@@ -70,6 +70,8 @@ class _Join:
         self._images = images
         self._path = listing.root / table
         self._below = table.rpartition("/")[0]
+        folders = {image.rpartition("/")[0] for image in images}
+        self._only = min(folders) if len(folders) == 1 and self._below != ".." else self._below  # that has all images
         self._regular = listing.tables[table] is not None
         self._columns = columns
         self._is_metadata = is_metadata(table)
@@ -146,9 +148,10 @@ class _Join:
             below = posix(f"{self._below}/{path}")
             if os.path.isabs(path) or self._below == "..":
                 below = os.path.relpath(self._path.parent / path, self._root)
-            image = self._images.get(composed(below.lstrip("/")))
-            if image is not None:
-                return image
+            for name in (below, f"{self._only}/{path}"):
+                image = self._images.get(composed(name.lstrip("/")))
+                if image is not None:
+                    return image
         return None
 
     def _missing(self, cell: str, where: str) -> InputError:

@@ -15,12 +15,14 @@ from pathlib import Path
 from stat import S_ISREG
 
 from wordsight.base.files import sha256_bytes
+from wordsight.base.reading import MEGABYTE
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
 from wordsight.images.files import IMAGE_SUFFIXES, PassedOver, is_file, walk_files
 
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
 BESIDE = (".txt", ".json")  # endings of the files that tell of the image of the same name
+LARGEST = MEGABYTE  # of a file beside an image: captions have hundreds of bytes; larger JSON holds outlines or an image
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
 _METADATA = "metadata"  # stem of the tables that are looked for in the folders inside, too
 _STATS = "_stats.json"  # img2dataset writes NNNNN_stats.json beside the folder NNNNN
@@ -62,16 +64,13 @@ class FolderListing:
         return part if len({parts[part] for parts in folders}) > 1 else None
 
     def signature(self) -> str:
-        """Return a hash of all but the images: of what tells of them, by name, size and time; "" where nothing does."""
+        """Return a hash of what tells of the images and of what is passed over; "" where there are images alone."""
         stamps, class_part = {**self.tables, **dict(self._beside.values())}, self.class_part()
         lines = [f"{path} {stamp}" for path, stamp in sorted(stamps.items())]
         lines += [f"class {class_part}"] if class_part is not None else []
-        lines += [f"unreadable {path}" for path in sorted(self.passed.unreadable)]
+        for passed in (self.passed.unreadable, self.passed.linked, self.others):
+            lines += [f"passed {path}" for path in sorted(passed)]
         return sha256_bytes("\n".join(lines).encode(errors="surrogateescape"))[:16] if lines else ""
-
-    def is_download(self, path: str) -> bool:
-        """Say whether a file lies in a folder that img2dataset wrote."""
-        return path.partition("/")[0] in self.downloads
 
     def is_record(self, table: str) -> bool:
         """Say whether a table is img2dataset's record of a folder, whose images have all of it in their JSON."""
@@ -118,7 +117,9 @@ def _note_beside(listing: FolderListing, beside: "Mapping[str, tuple[str, os.Dir
         for suffix in BESIDE:
             if stem + suffix in beside:
                 path, entry = beside[stem + suffix]
-                listing._beside[stem + suffix] = path, _stamp(entry)
+                stamp = _stamp(entry)
+                if suffix != ".json" or stamp is None or stamp[0] <= LARGEST:
+                    listing._beside[stem + suffix] = path, stamp
 
 
 def _stamp(entry: "os.DirEntry[str] | Path") -> Stamp | None:
