@@ -105,3 +105,133 @@ def test_damage_inside_parquet_loses_a_group_only(folder, encoded_image):
     walk = open_source(path).samples()
     assert [sample.texts[0] for sample in walk] == ["0", "1", "4", "5", "6", "7"]
     assert len(walk.failures) == 2
+
+
+def labelled(path, values, features=None):
+    table = pa.table({"image": [f"{n % 3}.png" for n in range(len(values))], "label": pa.array(values)})
+    if features is not None:
+        table = table.replace_schema_metadata({b"huggingface": json.dumps({"info": {"features": features}}).encode()})
+    pq.write_table(table, path)
+    return [sample.label for sample in open_source(path).samples()]
+
+
+def test_classes_have_their_names_from_the_schema(folder):
+    kind = {"names": ["cat", "dog", "hen"], "_type": "ClassLabel"}
+    assert labelled(folder / "t.parquet", [2, 0, None], {"label": kind, "image": {"_type": "Image"}}) == [
+        "hen",
+        "cat",
+        None,
+    ]
+    assert labelled(folder / "t.parquet", [1, -1, 3], {"label": kind}) == ["dog", None, None]  # -1: not labelled
+    for other in ({}, {"label": {"_type": "Value"}}, {"label": {"names": 5, "_type": "ClassLabel"}}, [], {"label": []}):
+        assert labelled(folder / "t.parquet", [2, 0, 1], other) == ["2", "0", "1"]
+
+
+def test_a_schema_may_hold_anything(folder):
+    pq.write_table(
+        pa.table({"image": ["0.png"]}).replace_schema_metadata({b"huggingface": b"\xff{"}), folder / "t.parquet"
+    )
+    assert len(list(open_source(folder / "t.parquet").samples())) == 1
+
+
+def one_column(folder, column):
+    """Return the metadata x of each row and the failures of a table with this column."""
+    names = [f"{n}.png" for n in range(len(column))]
+    pq.write_table(pa.table({"image": names, "x": column}), folder / "t.parquet")
+    walk = open_source(folder / "t.parquet").samples()
+    return [sample.meta.get("x") for sample in walk], [str(failure) for failure in walk.failures]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pa.array([1_000_000_001, 5, None], pa.timestamp("ns")), ["1970-01-01 00:00:01.000000001", "1970-01-01 00:00:00.000000005", None]),
+        (pa.array([0, 1, 2], pa.date32()), ["1970-01-01", "1970-01-02", "1970-01-03"]),
+        (pa.array([1, 2, 3], pa.time64("ns")), [f"00:00:00.00000000{n}" for n in (1, 2, 3)]),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
+        (pa.array([1, 2, 3]).cast(pa.decimal128(30, 2)), [1.0, 2.0, 3.0]),
+        (pa.array([1.5, float("nan"), float("inf")]), [1.5, None, None]),
+        (pa.array([2**64 - 1, 1, 2], pa.uint64()), [float(2**64), 1, 2]),
+        (pa.array([True, False, None]), [True, False, None]),
+        (pa.array([1, 2, 3], pa.duration("s")), [None] * 3),
+        (pa.array([{"a": 1}, None, {"a": 2}]), [None] * 3),
+        (pa.array([[("k", 1)], [], None], pa.map_(pa.string(), pa.int64())), [None] * 3),
+        (pa.array([[1], [2, 3], None]), [None] * 3),
+        (pa.nulls(3), [None] * 3),
+    ],
+)  # fmt: skip
+def test_every_type_of_column_is_read_or_left_out(folder, column, values):
+    assert one_column(folder, column) == (values, [])
+
+
+def test_a_value_that_no_calendar_has_costs_its_row(folder):
+    values, failures = one_column(folder, pa.array([0, 2**31 - 1, 1], pa.int32()).cast(pa.date32()))
+    assert values == ["1970-01-01", "1970-01-02"]
+    assert failures == [f"{folder / 't.parquet'}: row 2: column x: <value out of range: 2147483647>; mend the row"]
+
+
+@pytest.mark.parametrize("wrap", [lambda texts: texts, lambda texts: texts.dictionary_encode()])
+def test_text_that_is_no_utf8_costs_its_row(folder, wrap):
+    texts = pa.array([b"good", b"caf\xe9", b"better"]).view(pa.string())
+    values, failures = one_column(folder, wrap(texts))
+    assert values == ["good", "better"]
+    assert failures == [f"{folder / 't.parquet'}: row 2: column x: text that is not UTF-8; mend the row"]
+
+
+def test_captions_of_no_text_are_a_failed_row(folder):
+    pq.write_table(pa.table({"image": ["0.png"], "caption": [[1, 2]]}), folder / "t.parquet")
+    walk = open_source(folder / "t.parquet").samples()
+    assert list(walk) == [] and "captions are of a kind that is not read" in str(walk.failures[0])
+
+
+def test_a_column_twice_in_parquet_is_refused(folder):
+    path = folder / "t.parquet"
+    pq.write_table(pa.table([pa.array(["0.png"]), pa.array([1]), pa.array([2])], names=["image", "x", "x"]), path)
+    with pytest.raises(FormatError) as caught:
+        open_source(path).samples()
+    assert str(caught.value) == f"{path} has two columns x; rename one of them"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"image": "0.png", "caption": "ok \\ud83d"}', " holds half a character (\\ud800 to \\udfff); mend the line"),
+        ('{"image": "0.png", "caption": ' + "[" * 100_000 + "]" * 100_000 + "}", " is nested too deep; mend the line"),
+        ('{"image": "0.png", "x": ' + "9" * 5000 + "}", " is not JSON: "),
+    ],
+)
+def test_a_bad_line_of_json_is_one_failed_row(folder, line, problem):
+    good = ['{"image": "1.png", "caption": "a \\ud83d\\ude00"}', '{"image": "2.png", "n": ' + "9" * 400 + "}"]
+    (folder / "t.jsonl").write_text("\n".join([good[0], line, good[1]]))
+    walk = open_source(folder / "t.jsonl").samples()
+    one, two = walk
+    assert (one.texts, two.meta["n"]) == (("a 😀",), "9" * 400)
+    assert [str(failure).startswith(f"{folder / 't.jsonl'}: line 2{problem}") for failure in walk.failures] == [True]
+
+
+def test_an_object_need_not_have_every_key_that_is_named(folder):
+    rows = [{"image": "0.png", "words": "a"}, {"image": "1.png"}, {"image": "2.png", "word": "c"}]
+    (folder / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    walk = open_source(folder / "t.jsonl", columns=Columns(captions="words", label="kind")).samples()
+    assert [sample.texts for sample in walk] == [("a",), ()]
+    assert list(map(str, walk.failures)) == [f"{folder / 't.jsonl'}: line 3 has no column words; did you mean word?"]
+
+
+def test_known_names_are_found_in_capitals(folder):
+    (folder / "t.csv").write_text("Image,Caption,CLASS,class\n0.png,a dog,x,animal\n")
+    (sample,) = open_source(folder / "t.csv").samples()
+    assert (sample.key, sample.texts, sample.label, sample.meta) == ("0.png", ("a dog",), "animal", {"CLASS": "x"})
+
+
+def test_a_table_without_header_is_named_as_one(folder):
+    (folder / "t.csv").write_text("0.png,a dog\n1.png,a cat\n")
+    with pytest.raises(FormatError) as caught:
+        open_source(folder / "t.csv").samples()
+    assert str(caught.value) == (
+        f"{folder / 't.csv'} has no header: its first line is 0.png, a dog; "
+        "put a line with the names of the columns above it, for example image,caption"
+    )
+
+
+def test_labels_as_data_frames_write_them(folder):
+    assert labelled(folder / "t.parquet", [1.0, float("nan"), 2.5]) == ["1", None, "2.5"]

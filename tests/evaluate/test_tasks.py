@@ -224,3 +224,23 @@ def test_commas_within_a_task_stay():
         "own.toml",
         "retrieval:c",
     ]
+
+
+def test_columns_are_named_in_the_task_and_beside_it(tmp_path, capsys):
+    from PIL import Image
+
+    from wordsight.cli.main import main
+
+    for name in ("red", "blue"):
+        Image.new("RGB", (8, 8), name).save(tmp_path / f"{name}.png")
+    (tmp_path / "t.csv").write_text("pic;words;kind\nred.png;fire;1\nblue.png;sea;2\nred.png;blood;1\n")
+    task = build_task(read_task(f"retrieval:{tmp_path / 't.csv'}?image=pic&captions=words"))
+    assert task.texts == ("fire", "blood", "sea") and task.owners.tolist() == [0, 0, 1]
+    tasks = ["--tasks", f"retrieval:{tmp_path / 't.csv'}", "--tasks", f"zero-shot:{tmp_path / 't.csv'}?label=kind"]
+    named = ["--image", "pic", "--captions", "words", "--label", "nothing"]
+    assert main(["evaluate", *tasks, *named, "--engine", "fake"]) == 2
+    assert "has no column nothing" in capsys.readouterr().err
+    assert main(["evaluate", *tasks, *named[:-2], "--engine", "fake"]) == 0
+    out, err = capsys.readouterr()
+    assert '"captions": "words"' in out and '"classes": 2' in out
+    assert err.startswith("the classes of t.csv are plain numbers (1, 2), and prompts are made of them; ")

@@ -17,7 +17,7 @@ FROZEN = {
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
     "train": "RECIPE --set --resume",
-    "evaluate": "MODEL --tasks --out --json --per-class --skip-failed --precision",
+    "evaluate": "MODEL --tasks --image --captions --label --key --out --json --per-class --skip-failed --precision",
     "report": "RUN --out",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch NAME",

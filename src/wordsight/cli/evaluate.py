@@ -14,6 +14,7 @@ from wordsight.base.optional import resolve
 from wordsight.base.progress import print_error
 from wordsight.base.records import environment
 from wordsight.base.terminal import say
+from wordsight.cli.source_options import ROLES, add_columns
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="retrieval:PLACE, zero-shot:PLACE?label=COLUMN&templates=NAME&split=val, or a .toml file; "
         "several with commas, or --tasks again",
     )
+    add_columns(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, help="append the results to DIR/results.jsonl, too")
     parser.add_argument("--json", action="store_true", help="one JSON line a result, on a terminal, too")
     parser.add_argument("--per-class", action="store_true", help="also the accuracy and number of images of each class")
@@ -76,7 +78,8 @@ def _build(text: str, args: Namespace) -> _Built:
     read, build = (resolve(f"wordsight.evaluate.tasks:{name}") for name in ("read_task", "build_task"))
     spec = read(text)
     failures: list[InputError] = []
-    spec = replace(spec, per_class=spec.per_class or args.per_class)
+    columns = {role: getattr(spec, role) or getattr(args, role) for role in ROLES}
+    spec = replace(spec, per_class=spec.per_class or args.per_class, **columns)
     return _Built(build(spec, failures=failures if args.skip_failed else None), failures)
 
 

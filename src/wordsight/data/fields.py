@@ -104,7 +104,8 @@ def captions(value: Any, *, where: str) -> tuple[str, ...]:
         return _from_text(value)
     if isinstance(value, list | tuple) and all(isinstance(item, str) or is_missing(item) for item in value):
         return tuple(item for item in value if isinstance(item, str) and item.strip())
-    raise InputError(f"{where}: captions are {type(value).__name__}", cure="give a text or a list of texts")
+    kind = "of a kind that is not read" if value == {} else type(value).__name__
+    raise InputError(f"{where}: captions are {kind}", cure="give a text or a list of texts")
 
 
 def _from_text(text: str) -> tuple[str, ...]:

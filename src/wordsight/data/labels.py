@@ -6,12 +6,25 @@
 All prompts of one label count as the same text.  The synonyms in a class name are drawn like templates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.errors import InputError, UsageError
+from wordsight.base.progress import notice
 from wordsight.data.image_set import AnnotatedSet, Annotation, Caption
 from wordsight.text.prompts import class_prompts
+
+
+def notice_numbers(classes: Iterable[str], of: str) -> None:
+    """Print once that the classes of something are plain numbers, which as names tell a text tower nothing."""
+    shown = list(islice(classes, 3))
+    if shown and all(name.removeprefix("-").isdecimal() for name in shown):
+        notice(
+            f"the classes of {of} are plain numbers ({', '.join(shown)}), and prompts are made of them; "
+            "name a column with their names (label), or write these into the schema (ClassLabel) or classnames.txt",
+            once=True,
+        )
 
 
 class Prompter:
@@ -41,6 +54,8 @@ class Prompter:
         return Caption(text, f"text {text}")
 
     def _prompts_of(self, label: str) -> tuple[str, ...]:
+        if not self._prompts:
+            notice_numbers([label], "training images")
         if label not in self._prompts:
             self._prompts[label] = tuple(dict.fromkeys(class_prompts(label, self._templates)))
         return self._prompts[label]

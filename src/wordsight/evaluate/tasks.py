@@ -27,7 +27,13 @@ TASKS = {  # kind: the module with its `build` and `run`
     "retrieval": "wordsight.evaluate.retrieval",
     "zero-shot": "wordsight.evaluate.zero_shot",
 }
-CUT = ("split", "label", "limit")  # keys that make another measurement of the same name: every result states them
+CUT = (
+    "split",
+    "image",
+    "captions",
+    "label",
+    "limit",
+)  # keys that make another measurement of the same name: every result states them
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ class TaskSpec:
     """One task; `kind` is a row of `TASKS`.
 
     `place` and `split` are those of `wordsight.data.source.open_source`; a relative place is looked for
-    in the folder of the task's file.  `name` heads its results (default: the name of the place).
+    in the folder of the task's file.  `name` heads its results (default: the name of the place).  `image`, `captions`,
+    `label` and `key` are columns of a table, or JSON keys, that are not known by their names.
     For zero-shot: `label` is the column with the class (default: the source's class), `templates` a named
     list of prompts or a file, `classes` the names to choose from (default: those that occur, sorted).
     `limit` takes the first images only; `per_class` adds the accuracy within each class.
@@ -50,6 +57,9 @@ class TaskSpec:
     classes: tuple[str, ...] | None = None
     limit: int | None = None
     per_class: bool = False
+    image: str | None = None
+    captions: str | None = None
+    key: str | None = None
 
 
 def read_task(text: str) -> TaskSpec:
@@ -115,7 +125,8 @@ def build_task(spec: TaskSpec, *, root: Path | None = None, failures: list[Input
     if spec.limit is not None and spec.limit < 1:
         raise UsageError(f"limit = {spec.limit}", cure="give 1 or more, or leave it out")
     location = root / spec.place if root else Path(spec.place)
-    source = open_source(location if root else spec.place, split=spec.split, columns=Columns(label=spec.label))
+    columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
+    source = open_source(location if root else spec.place, split=spec.split, columns=columns)
     samples, failed = _read(source.samples(), spec.limit)
     if failures is None and failed:
         more = f" (and {len(failed) - 1} more of {source.name})" if len(failed) > 1 else ""

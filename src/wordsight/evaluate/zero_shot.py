@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.nouns import Result, Sample
 from wordsight.base.progress import notice
+from wordsight.data.labels import notice_numbers
 from wordsight.embeddings.classes import class_embeddings
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
@@ -44,6 +45,7 @@ def build(spec: TaskSpec, samples: Sequence[Sample]) -> ZeroShotTask:
     occurring = {label for _, label in labelled}
     classes = spec.classes or tuple(sorted(occurring))
     _check_classes(spec, classes, occurring)
+    notice_numbers(classes, spec.name)
     numbers = {name: i for i, name in enumerate(classes)}
     patterns = templates(spec.templates)
     prompts = tuple(tuple(class_prompts(name, patterns)) for name in classes)
