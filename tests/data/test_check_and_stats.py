@@ -97,7 +97,7 @@ def test_figures(trouble):
 def ramp(values):
     """An image whose eight rows of nine fields have these grey levels from left to right."""
     row = np.repeat(np.array(values, np.uint8), 8)
-    return np.repeat(np.tile(row, (64, 1))[:, :, None], 3, axis=2)
+    return Image.fromarray(np.repeat(np.tile(row, (64, 1))[:, :, None], 3, axis=2))
 
 
 def test_a_hash_tells_which_field_is_brighter_than_its_left_neighbour():

@@ -75,16 +75,8 @@ def test_a_broken_picture_is_told_once_and_tried_again_when_it_changes(opened, p
 
 def test_a_file_that_cannot_be_opened_now_is_tried_next_time(opened, photos, monkeypatch):
     library = opened(photos)
-    real = sync_module.Path.read_bytes
-    refuse = PermissionError(errno.EACCES, "Permission denied")
-
-    def read_bytes(path):
-        if path.name == "top.png":
-            raise refuse
-        return real(path)
-
     with monkeypatch.context() as patched:
-        patched.setattr(sync_module.Path, "read_bytes", read_bytes)
+        refuse(patched, "top.png")
         assert [key for key, _ in library.sync().failed] == ["top.png"]
     assert library.sync().added == ["top.png"]
 
@@ -327,13 +319,9 @@ def test_a_process_that_wrote_between_the_look_and_the_lock_loses_nothing(opened
 def test_a_known_file_that_cannot_be_opened_now_stays_as_it_was(opened, photos, monkeypatch):
     library = opened(photos)
     library.sync()
-    refuse = PermissionError(errno.EACCES, "Permission denied")
-    real = sync_module.Path.read_bytes
     os.utime(photos / "top.png", ns=(1, 1))
     with monkeypatch.context() as patched:
-        patched.setattr(
-            sync_module.Path, "read_bytes", lambda path: _raise(refuse) if path.name == "top.png" else real(path)
-        )
+        refuse(patched, "top.png")
         for _ in range(2):
             report = library.sync()
             assert [key for key, _ in report.failed] == ["top.png"]
@@ -343,8 +331,16 @@ def test_a_known_file_that_cannot_be_opened_now_stays_as_it_was(opened, photos, 
     assert library.in_step()
 
 
-def _raise(error):
-    raise error
+def refuse(monkeypatch, name):
+    """Let the files of a name not be opened."""
+    real = os.stat
+
+    def stat(path, **options):
+        if str(path).endswith(name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
 
 
 def test_broken_rows_of_a_table_are_reported_whenever_it_is_read(opened, photos, tmp_path):

@@ -192,10 +192,10 @@ def _renamed(draft: Path, target: Path) -> bool:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
-    with atomic_write(path, "w") as handle:
-        json.dump(value, handle, indent=2, ensure_ascii=False)
-        handle.write("\n")
+    """Write `value` as indented JSON, atomically; names that are not UTF-8 are escaped, and read back the same."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    with atomic_write(path) as handle:
+        handle.write(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def read_json(path: Path) -> Any:

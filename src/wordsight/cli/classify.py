@@ -1,6 +1,7 @@
 """`wordsight classify`: which of the given classes each image shows."""
 
 import glob
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from wordsight.base.terminal import say
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
     from wordsight.embeddings.pipeline import Encoded
+    from wordsight.images.files import PassedOver
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,15 +39,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Classify; 1 when images failed."""
     from wordsight.embeddings.model import load
+    from wordsight.images.files import PassedOver
 
     if args.top is not None and args.top < 1:
         raise UsageError(f"--top {args.top}", cure="ask for at least one class")
     classes = _classes(args)
     most = args.top or (len(classes) if args.json else 1)
-    images = _find(args.pictures)
+    passed = PassedOver()
+    images = _find(args.pictures, passed)
+    if passed.kinds:
+        notice(passed.text())
     model = load(args.model, engine=args.engine, device=args.device)
     class_embeddings = model.embed_classes(classes, args.templates)
-    failures: list[str] = []
+    failures = [f"the folder {path} cannot be read; check its permissions" for path in passed.unreadable]
     for encoded in track(_encode(model, images), len(images), unit="image", desc="classifying"):
         if encoded.error is not None or encoded.embedding is None:
             failures.append(str(encoded.error))
@@ -55,7 +61,7 @@ def run(args: Namespace) -> int:
         _print(encoded.item, best, as_json=args.json)
     if failures:
         list_failures(failures, in_cache("classify"))
-        notice(f"{len(failures)} of {len(images)} images failed")
+        notice(f"{len(failures)} of {len(images) + len(passed.unreadable)} images failed")
     return 1 if failures else 0
 
 
@@ -76,31 +82,42 @@ def _classes(args: Namespace) -> list[str]:
     return names
 
 
-def _find(patterns: Iterable[str]) -> list[Path]:
+def _find(patterns: Iterable[str], passed: "PassedOver") -> list[Path]:
     """Return the images that files, folders and globs stand for, in order and each once."""
     images: dict[Path, None] = {}
     for pattern in patterns:
-        paths = list(_expand(pattern))
+        paths = list(_expand(pattern, passed))
         if not paths:
-            raise NotFound(f"no images at {pattern}", cure="check the path; a glob has to match files")
+            problem = f"no images at {pattern}" + (f": {passed.text()}" if passed.kinds else "")
+            raise NotFound(problem, cure="check the path; a glob has to match files")
         images.update(dict.fromkeys(paths))
     return list(images)
 
 
-def _expand(pattern: str) -> Iterator[Path]:
-    from wordsight.images.files import find_images, is_image_name
+def _expand(pattern: str, passed: "PassedOver") -> Iterator[Path]:
+    from wordsight.images.files import is_image_name
 
-    path = Path(pattern)
-    if path.is_dir():
-        yield from find_images(path)
-    elif path.is_file():
-        yield path
+    if os.path.isdir(pattern):
+        yield from _below(Path(pattern), passed)
+    elif os.path.isfile(pattern):
+        yield Path(pattern)
     else:
         for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
             if match.is_dir():
-                yield from find_images(match)
+                yield from _below(match, passed)
             elif is_image_name(match):
                 yield match
+            else:
+                passed.note(match.name)
+
+
+def _below(folder: Path, passed: "PassedOver") -> Iterator[Path]:
+    from wordsight.images.files import PassedOver, find_images
+
+    here = PassedOver()
+    yield from find_images(folder, here)
+    passed.kinds += here.kinds
+    passed.unreadable += [str(folder / path) for path in here.unreadable]
 
 
 def _encode(model: "Model", images: Iterable[Path]) -> "Iterator[Encoded[Path]]":

@@ -39,13 +39,21 @@ def run(args: Namespace) -> int:
             failures = library.failures()
             for reason in failures.values():
                 say(reason)
+            library.in_step()  # it looks at the location
+            _notice_passed_over(library)
             return 1 if failures else 0
         if args.rebuild:
             library.forget()
         report = library.sync()
         notice_of(report, library)
+        _notice_passed_over(library)
         say(f"{len(library)} pictures in {library.folder}: {summary(report)}")
     return 1 if report.failed else 0
+
+
+def _notice_passed_over(library: "Library") -> None:
+    if passed_over := library.passed_over():
+        notice(f"{library.location}: {passed_over}", once=True)
 
 
 def notice_of(report: "SyncReport", library: "Library") -> None:

@@ -141,7 +141,10 @@ def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | No
     walk = source.samples()
     failures = []
     count = 0
-    with open(folder / "pixels.npy", "wb") as pixels, open(folder / "words.jsonl", "w", encoding="utf-8") as lines:
+    with (
+        open(folder / "pixels.npy", "wb") as pixels,
+        open(folder / "words.jsonl", "w", encoding="utf-8", errors="backslashreplace") as lines,
+    ):
         _write_header(pixels, count, spec.size)
         for sample, decoded in _decoded(walk, source, spec, workers):
             if isinstance(decoded, InputError):

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wordsight.base.errors import InputError
-from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.base.threads import ordered_map
 from wordsight.data.near_duplicates import PerceptualHash, equal_groups, near_groups, perceptual_hash
 from wordsight.data.source import Source
-from wordsight.images.decode import decode
-from wordsight.images.files import image_bytes
+from wordsight.images.decode import Wanted, opened
+from wordsight.images.failures import reading
+from wordsight.images.files import image_hash
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.tokenizer import ClipTokenizer
 
@@ -127,15 +127,17 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
     return report
 
 
+_WANTED = Wanted(further=lambda width, height: width * height)  # it is also made grey
+
+
 def _see(sample: Sample) -> _Seen | InputError:
     try:
-        image = image_bytes(sample.image, key=sample.key)
-        pixels = decode(image, name=sample.key)
+        digest = image_hash(sample.image, key=sample.key)
+        with opened(sample.image, name=sample.key, wanted=_WANTED) as image, reading(sample.key):
+            sides, looks = (image.height, image.width), perceptual_hash(image)
     except InputError as error:
         return error
-    height, width = pixels.shape[:2]
-    digest = sha256_bytes(image)
-    return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, (height, width), perceptual_hash(pixels))
+    return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, sides, looks)
 
 
 def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: ClipTokenizer) -> None:

@@ -40,7 +40,10 @@ class ImageFolder:
     def problems(self) -> list[InputError]:
         """One error for each folder that cannot be read and each row that cannot be used."""
         unreadable = [
-            InputError(f"the folder {self.listing.root / path} cannot be read", cure="check its permissions")
+            InputError(
+                f"the folder {self.listing.root / path} cannot be read",
+                cure="check its permissions, or shorten its path",
+            )
             for path in sorted(self.listing.passed.unreadable)
         ]
         return [*unreadable, *self._joined.problems]
@@ -52,7 +55,8 @@ class ImageFolder:
         more = f" and {len(linked) - 5} more" if len(linked) > 5 else ""
         links = [f"links to folders in {root} are not followed: {', '.join(linked[:5])}{more}"] if linked else []
         others = [f"{root / name} is left alone: {root} is a folder of images" for name in sorted(self.listing.others)]
-        return [*links, *others, *self._joined.remarks]
+        unread = [f"{root}: {self.listing.passed.text()}"] if self.listing.passed.kinds else []
+        return [*links, *others, *unread, *self._joined.remarks]
 
     def facts(self, image: str) -> tuple[Facts, list[InputError]]:
         """Return what is known of an image, and an error for each file beside it that cannot be read."""

@@ -18,12 +18,14 @@ from wordsight.base.files import sha256_bytes
 from wordsight.base.reading import MEGABYTE
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
-from wordsight.images.files import IMAGE_SUFFIXES, PassedOver, is_file, walk_files
+from wordsight.images.files import PassedOver, is_file, walk_files
+from wordsight.images.kinds import IMAGE_SUFFIXES
 
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
 BESIDE = (".txt", ".json")  # endings of the files that tell of the image of the same name
 LARGEST = MEGABYTE  # of a file beside an image: captions have hundreds of bytes; larger JSON holds outlines or an image
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
+_LATEST = 2**63 - 1  # nanoseconds, in the year 2262: what an index keeps; file systems go on to 2446 and beyond
 _METADATA = "metadata"  # stem of the tables that are looked for in the folders inside, too
 _STATS = "_stats.json"  # img2dataset writes NNNNN_stats.json beside the folder NNNNN
 
@@ -95,6 +97,8 @@ def list_folder(root: Path, above: Iterable[Path] = ()) -> FolderListing:
         if suffix in IMAGE_SUFFIXES:
             if is_file(entry):
                 listing.images[path] = _stamp(entry)
+            else:
+                listing.passed.note(entry.name)
             continue
         if suffix in BESIDE:
             beside[composed(_stem(path)) + suffix] = path, entry
@@ -106,6 +110,8 @@ def list_folder(root: Path, above: Iterable[Path] = ()) -> FolderListing:
             listing.tables[path] = _stamp(entry)
         elif kind not in (None, TABLE) and "/" not in path:
             listing.others.append(path)
+        else:
+            listing.passed.note(entry.name)
     _note_beside(listing, beside)
     return listing
 
@@ -127,7 +133,7 @@ def _stamp(entry: "os.DirEntry[str] | Path") -> Stamp | None:
         facts = entry.stat()
     except OSError:  # a link to nowhere, or gone since the folder was listed
         return None
-    return (facts.st_size, facts.st_mtime_ns) if S_ISREG(facts.st_mode) else None
+    return (facts.st_size, max(-_LATEST, min(facts.st_mtime_ns, _LATEST))) if S_ISREG(facts.st_mode) else None
 
 
 def _stem(path: str) -> str:
@@ -142,7 +148,7 @@ def no_images(listing: FolderListing) -> str:
     """Return that a folder has no images, and where there may be some."""
     passed = {"cannot be read": listing.passed.unreadable, "links, which are not followed": listing.passed.linked}
     inside = "".join(f" ({why}: {', '.join(sorted(paths)[:5])})" for why, paths in passed.items() if paths)
-    return f"no pictures in {listing.root}{inside}"
+    return f"no pictures in {listing.root}{inside}" + (f": {listing.passed.text()}" if listing.passed.kinds else "")
 
 
 def stamp(path: Path, root: Path) -> str:

@@ -9,15 +9,18 @@ alone call all sandals on white the same.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Pixels
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 HASH_BITS_APART = 3  # so that of 4 bands of 16 bits one is equal
 LEVELS_APART = 20  # the most seen between 80 photos of 128 pixels and their JPEGs of quality 60 at three quarters
 _THUMB = 16
+_GAP = 4096.0  # how many times larger an image may be that is scaled down at once: the filters of longer ones are huge
 _LARGE_BUCKET = 2000  # images that share a band; above it (blank images) only equal hashes are compared
 
 
@@ -29,13 +32,13 @@ class PerceptualHash:
     thumb: NDArray[np.uint8]
 
 
-def perceptual_hash(pixels: Pixels) -> PerceptualHash:
-    """Describe decoded pixels (H, W, 3)."""
+def perceptual_hash(image: "Image") -> PerceptualHash:
+    """Describe a Pillow image in RGB."""
     from PIL import Image
 
-    image = Image.fromarray(pixels)
-    fields = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    thumb = np.asarray(image.resize((_THUMB, _THUMB), Image.Resampling.BOX)).reshape(-1)
+    box = Image.Resampling.BOX
+    fields = np.asarray(image.convert("L").resize((9, 8), box, reducing_gap=_GAP), dtype=np.int16)
+    thumb = np.asarray(image.resize((_THUMB, _THUMB), box, reducing_gap=_GAP)).reshape(-1)
     bits = np.packbits(fields[:, 1:] > fields[:, :-1]).tobytes()
     return PerceptualHash(int.from_bytes(bits, "big"), thumb)
 

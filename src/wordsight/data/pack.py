@@ -26,8 +26,9 @@ from wordsight.base.reading import sha256_file
 from wordsight.base.threads import ordered_map
 from wordsight.data.manifest import VERSION, Shard, ShardManifest, read_shard_manifest, write_shard_manifest
 from wordsight.data.source import Position, Reading, Source, readings
-from wordsight.images.decode import open_image
-from wordsight.images.files import image_bytes, is_image_name
+from wordsight.images.decode import opened
+from wordsight.images.failures import reading
+from wordsight.images.files import image_bytes, is_image_name, require_image
 
 # The first bytes of each format, and the suffix its members get.
 _MAGIC = {
@@ -69,7 +70,7 @@ class _Packed:
     sample: Sample | None
     position: Position
     failures: tuple[str, ...]
-    image: bytes = b""
+    image: bytes | Path = b""
 
 
 def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | None = None) -> ShardManifest:
@@ -123,18 +124,19 @@ def _prepare(read: Reading, *, options: PackOptions) -> _Packed:
         return _Packed(None, read.position, (*failures, str(error)))
 
 
-def _encoded(sample: Sample, options: PackOptions) -> bytes:
-    image = image_bytes(sample.image, key=sample.key)
-    opened = open_image(image, name=sample.key)
-    if options.resize is None or min(opened.size) <= options.resize:
-        return image
-    from PIL import Image
+def _encoded(sample: Sample, options: PackOptions) -> bytes | Path:
+    """Return the bytes of a sample's image; the path of a file that is taken as it is, so that it is not held."""
+    content = require_image(sample.image, key=sample.key)
+    with opened(content, name=sample.key) as image, reading(sample.key):
+        if options.resize is None or min(image.size) <= options.resize:
+            return content
+        from PIL import Image
 
-    share = options.resize / min(opened.size)
-    width, height = (max(options.resize, round(side * share)) for side in opened.size)
-    buffer = io.BytesIO()
-    opened.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=options.quality)
-    return buffer.getvalue()
+        share = options.resize / min(image.size)
+        width, height = (max(options.resize, round(side * share)) for side in image.size)
+        buffer = io.BytesIO()
+        image.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=options.quality)
+        return buffer.getvalue()
 
 
 def _groups(items: Iterator[_Packed], shard_size: int) -> Iterator[list[_Packed]]:
@@ -152,15 +154,16 @@ def _groups(items: Iterator[_Packed], shard_size: int) -> Iterator[list[_Packed]
 
 
 def _write_group(folder: Path, manifest: ShardManifest, group: Sequence[_Packed]) -> ShardManifest:
-    failures = tuple(failure for item in group for failure in item.failures)
-    shards = manifest.shards
+    failures = [failure for item in group for failure in item.failures]
+    shards, count = manifest.shards, 0
     good = [(item.sample, item.image) for item in group if item.sample is not None]
     if good:
-        shards = (*shards, _write_shard(folder / f"{len(shards):06d}.tar", good))
+        shard = _write_shard(folder / f"{len(shards):06d}.tar", good, failures)
+        shards, count = (*shards, shard), shard.count
     manifest = replace(
         manifest,
         shards=shards,
-        count=manifest.count + len(good),
+        count=manifest.count + count,
         failures=(*manifest.failures, *failures),
         next=group[-1].position,
     )
@@ -170,15 +173,28 @@ def _write_group(folder: Path, manifest: ShardManifest, group: Sequence[_Packed]
     return manifest
 
 
-def _write_shard(path: Path, samples: Sequence[tuple[Sample, bytes]]) -> Shard:
+def _write_shard(path: Path, samples: Sequence[tuple[Sample, bytes | Path]], failures: list[str]) -> Shard:
+    """Write one tar; a file that is gone since it was looked at is added to `failures`."""
     names: set[str] = set()
     with atomic_write(path) as handle, tarfile.open(fileobj=handle, mode="w") as tar:
-        for sample, image in samples:
+        for sample, given in samples:
+            try:
+                image = image_bytes(given, key=sample.key)
+            except InputError as error:
+                failures.append(str(error))
+                continue
             name = _member_name(sample.key, names)
-            suffix = next((end for start, end in _MAGIC.items() if image.startswith(start)), "jpg")
-            _add(tar, f"{name}.{suffix}", image)
-            _add(tar, f"{name}.json", json.dumps(_texts_of(sample), ensure_ascii=False).encode())
-    return Shard(path.name, len(samples), path.stat().st_size, sha256_file(path))
+            _add(tar, f"{name}.{_suffix(image, sample.key)}", image)
+            _add(
+                tar, f"{name}.json", json.dumps(_texts_of(sample), ensure_ascii=False).encode(errors="backslashreplace")
+            )
+    return Shard(path.name, len(names), path.stat().st_size, sha256_file(path))
+
+
+def _suffix(image: bytes, key: str) -> str:
+    """Return the ending of a member: by its first bytes, else that of its key."""
+    named = key.rpartition(".")[2].lower() if is_image_name(key) else "jpg"
+    return next((end for start, end in _MAGIC.items() if image.startswith(start)), named)
 
 
 def _texts_of(sample: Sample) -> dict[str, Any]:

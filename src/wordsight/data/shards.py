@@ -27,7 +27,7 @@ from wordsight.data.manifest import ShardManifest, different, read_shard_manifes
 from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
 from wordsight.data.tarindex import Member, TarIndex, read_index
-from wordsight.images.files import IMAGE_SUFFIXES
+from wordsight.images.kinds import IMAGE_SUFFIXES
 
 _OPEN_SHARDS = 64  # indexes kept in memory; one of 10,000 samples takes about 6 MB
 _FIRST = ("jpg", "jpeg", "png", "webp")  # when a sample has several images
@@ -167,7 +167,7 @@ class ShardSource:
         """Return a hash of the names, sizes and times of the tars, and of the columns asked for."""
         named = {classes.path for classes in self._classes.values() if classes.path}
         facts = [stamp(path, path.parent) for path in (*self.paths, *sorted(named)) if path.exists()]
-        return sha256_bytes("\n".join(["shards", repr(self._columns), *facts]).encode())[:16]
+        return sha256_bytes("\n".join(["shards", repr(self._columns), *facts]).encode(errors="surrogateescape"))[:16]
 
 
 def _keyed_index(path: Path) -> tuple[list[str], TarIndex]:

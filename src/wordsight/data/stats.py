@@ -8,14 +8,15 @@ Images are not decoded: their size is read from the header.
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from wordsight.base.errors import InputError
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.data.source import Source
+from wordsight.images.decode import sides
 
 _TOP = 20
 
@@ -96,14 +97,14 @@ class _Tally:
 
     def add(self, sample: Sample) -> None:
         """Count one sample."""
-        from PIL import Image
-
-        size = sample.image.stat().st_size if isinstance(sample.image, Path) else len(sample.image or b"")
         try:
-            with Image.open(BytesIO(sample.image) if isinstance(sample.image, bytes) else sample.image or "") as image:
-                width, height = image.size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            self.failures.append(f"{sample.key} is no picture: {error}")
+            width, height = sides(sample.image, name=sample.key)
+            size = sample.image.stat().st_size if isinstance(sample.image, Path) else len(sample.image or b"")
+        except InputError as error:
+            self.failures.append(str(error))
+            return
+        except OSError as error:
+            self.failures.append(f"{sample.key} cannot be opened: {error.strerror}")
             return
         self.bytes += size
         self.widths.append(width)

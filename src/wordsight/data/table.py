@@ -228,7 +228,8 @@ class TableSource:
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tables, and of the columns asked for."""
         facts = [stamp(path, path.parent) for path in self.paths if path.exists()]
-        return sha256_bytes("\n".join(["table", _WAY, repr(self._columns), *facts]).encode())[:16]
+        named = "\n".join(["table", _WAY, repr(self._columns), *facts])
+        return sha256_bytes(named.encode(errors="surrogateescape"))[:16]
 
 
 def _stated_rows(path: Path) -> int:

@@ -27,7 +27,7 @@ from wordsight.embeddings import store
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded, StageTimes
 from wordsight.embeddings.store import EmbeddingBlock, PartNote, StoreLayout, StoreManifest
-from wordsight.images.files import image_bytes
+from wordsight.images.files import require_image
 
 What = Literal["image", "text", "both"]
 
@@ -134,10 +134,9 @@ def _loader(model: Model, options: BulkOptions, times: StageTimes) -> Any:
     def load(read: Reading) -> Pixels | None:
         if read.sample is None or options.what == "text":
             return None
-        with times.stage("read"):
-            content = image_bytes(read.sample.image, key=read.sample.key)
+        image = require_image(read.sample.image, key=read.sample.key)
         with times.stage("decode"):
-            return model.load_pixels(content, name=_name(read))
+            return model.load_pixels(image, name=_name(read))
 
     return load
 

@@ -2,59 +2,53 @@
 
     pixels = decode("photo.jpg")            # uint8 (H, W, 3)
     pixels = decode(data, name="row 17")    # bytes; the name appears in errors
+    with opened("photo.jpg") as image: ...  # a Pillow image, its memory counted for as long as the block runs
 
-Reads JPEG, PNG, WebP, GIF (first frame), BMP and TIFF.  Turns by the EXIF orientation, lays
-transparency onto white, converts palette, grey, CMYK and 16-bit images.  The size is read from the
-header and checked before anything is decoded.  Whatever is wrong with an image is a `BrokenImage` or
-`TooManyPixels` that names it.  Does not know what size a tower wants.
+Reads JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and AVIF, and with further packages HEIC and raw photos (`kinds`).
+Turns by the EXIF orientation, lays transparency onto white, converts palette, grey, CMYK and 16-bit images.  The size
+is read from the header and checked before anything is decoded, and decoding waits for its share of the memory that all
+threads have together (`memory`).  Whatever is wrong with an image is a `BrokenImage` or `TooManyPixels` that names it.
+Does not know what size a tower wants.
 
 `open_image(item, colours="kept")` leaves palette, transparency and CMYK as they are, for towers that were taught
 with conversion to RGB after the resize.
 """
 
-import struct
+import os
 import warnings
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal
+from os import PathLike
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import BrokenImage, TooManyPixels, UsageError
+from wordsight.base.optional import resolve
+from wordsight.base.reading import IMAGE_LIMIT, in_words, open_regular
+from wordsight.images import png
+from wordsight.images.colours import to_rgb, turned
+from wordsight.images.estimate import decoding_need, opening_need
+from wordsight.images.failures import name_of, reading
+from wordsight.images.kinds import OptionalKind, is_avif, optional_kind
+from wordsight.images.memory import VARIABLE, decoding_memory
+from wordsight.images.tiff import MAGIC, MOST_PARTS, first_directory, most_parts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Item = Any  # path | bytes | PIL.Image.Image | uint8 array (H, W, 3)
 Colours = Literal["rgb", "kept"]
+Further = Callable[[int, int], int]
 
 DEFAULT_MAX_PIXELS = 89_478_485  # Pillow's own first limit: a quarter of a GiB at three bytes a pixel
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # JPEG includes MPO, the files of some cameras
-_ORIENTATION = 0x0112
-_ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow finds an orientation
-# What Pillow's readers raise on hostile bytes, as seen when fuzzing them.
-_READER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
+_SMALL = 1_000_000  # bytes of a file that is opened without waiting for memory
 
 
 def decode(
@@ -72,12 +66,14 @@ def decode(
     visibly different from a full decode, so only on request.
 
     Raises `BrokenImage` (cannot be read, missing file included), `TooManyPixels` (the header declares
-    more than `max_pixels`) and `UsageError` (not one of the four kinds of item).
+    more than `max_pixels`, or decoding takes more memory than all have together) and `UsageError` (not one of the four
+    kinds of item).
     """
     if isinstance(item, np.ndarray):
-        return _checked_array(item)
-    image = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least)
-    with reading(name or name_of(item)):
+        return checked_array(item)
+    name = name or name_of(item)
+    wanted = Wanted(max_pixels, at_least, further=lambda width, height: 3 * width * height)
+    with opened(item, name=name, wanted=wanted) as image, reading(name):
         return np.asarray(image)
 
 
@@ -93,46 +89,190 @@ def open_image(
 
     It is in RGB, or with `colours` "kept" in the mode it has; only samples of more than 8 bits become RGB always.
     """
-    from PIL import Image
+    with _loaded(item, name or name_of(item), Wanted(max_pixels, at_least, colours)) as image:
+        return image
 
+
+def sides(item: Item, *, name: str = "") -> tuple[int, int]:
+    """Return (width, height) of a path or the bytes of a file, as the header says; errors as those of `decode`."""
     name = name or name_of(item)
-    wanted = _Wanted(max_pixels, at_least, colours)
-    if isinstance(item, Image.Image):
-        return _upright(item, name, wanted)
-    if isinstance(item, bytes | bytearray | memoryview):
-        return _read(BytesIO(item), name, wanted)
-    if not isinstance(item, str | PathLike):
-        kinds = "a path, bytes, a Pillow picture or a uint8 array (H, W, 3)"
-        raise UsageError(f"a picture cannot be made of {type(item).__name__}", cure=f"give {kinds}")
-    try:
-        with open(item, "rb") as handle:
-            return _read(handle, name, wanted)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise BrokenImage(f"{name} cannot be opened: {reason}", cure="check the path") from error
+    _silence_pillow()
+    with _handle(item, name) as handle:
+        return _measured(handle, name, Wanted())[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How an image is to be opened: see `decode` and `open_image`.
+
+    `further` returns the bytes that will be needed beside a loaded image of (width, height) while it is used.
+    """
+
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    at_least: int | None = None
+    colours: Colours = "rgb"
+    further: Further = lambda width, height: 0
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Turn what Pillow raises while reading the image `name` into `BrokenImage` or `TooManyPixels`."""
+def opened(item: Item, *, name: str = "", wanted: Wanted = Wanted()) -> "Iterator[Image]":
+    """Give `open_image`'s image, with its share of the memory for decoding held for as long as the block runs.
+
+    At its end the image is closed, unless it was given.
+    """
+    with _loaded(item, name or name_of(item), wanted) as image:
+        try:
+            yield image
+        finally:
+            if image is not item:
+                image.close()
+
+
+@contextmanager
+def _loaded(item: Item, name: str, wanted: Wanted) -> "Iterator[Image]":
     from PIL import Image
 
-    try:
-        yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels(f"{name}: {error}", cure="make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
-    except _READER_ERRORS as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise BrokenImage(f"{name} cannot be decoded: {reason}", cure="replace the file or leave it out") from error
+    if isinstance(item, Image.Image):
+        with _room(_need_of(item, name, wanted, 0), item.size, name):
+            yield _upright(item, name, wanted)
+        return
+    if not isinstance(item, bytes | bytearray | memoryview | str | PathLike):
+        kinds = "a path, bytes, a Pillow picture or a uint8 array (H, W, 3)"
+        raise UsageError(f"a picture cannot be made of {type(item).__name__}", cure=f"give {kinds}")
+    _silence_pillow()
+    with _handle(item, name) as handle:
+        need, size = _measured(handle, name, wanted)
+        with _room(need, size, name):
+            yield _upright(_draft(handle, name, wanted), name, wanted)
 
 
-def name_of(item: Item) -> str:
-    """Return how messages call an image that was given no name."""
-    if isinstance(item, str | PathLike):
-        return str(fspath(item))
+@contextmanager
+def _handle(item: Item, name: str) -> Iterator[BinaryIO]:
     if isinstance(item, bytes | bytearray | memoryview):
-        return f"a picture of {len(item)} bytes"
-    return str(getattr(item, "filename", "") or "a picture in memory")
+        yield BytesIO(item)
+        return
+    try:
+        handle = open_regular(item, limit=IMAGE_LIMIT)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BrokenImage(f"{name} cannot be opened: {reason}", cure="check the path") from error
+    with handle:
+        yield handle
+
+
+@contextmanager
+def _room(need: int, size: tuple[int, int], name: str) -> Iterator[None]:
+    """Hold `need` bytes of the memory for decoding; an image that takes more than there is at all is refused."""
+    budget = decoding_memory()
+    if need > budget.total and not budget.held():
+        raise TooManyPixels(
+            f"{name} takes {in_words(need)} of memory to decode ({size[0]} x {size[1]} pixels), "
+            f"and all decoding has {in_words(budget.total)}",
+            cure=f"make it smaller, or set {VARIABLE}={need // 1_000_000 + 1}MB",
+        )
+    with budget.share(need):
+        yield
+
+
+def _measured(handle: BinaryIO, name: str, wanted: Wanted) -> tuple[int, tuple[int, int]]:
+    """Return the bytes that decoding takes, and (width, height); the header is read and closed again.
+
+    Opening a large file may take its size, WebP's canvas more, so that waits for room, too.
+    """
+    size = handle.seek(0, os.SEEK_END)
+    first = opening_need(handle, size)
+    with decoding_memory().share(min(first, decoding_memory().total) if first > _SMALL else 0), reading(name):
+        kind = _optional(handle, name)
+        if kind is not None:
+            sides, need = resolve(f"{kind.module}:measure")(handle, size)
+            _check_sides(sides, name, wanted)
+            return need + wanted.further(*sides), sides
+        image = _draft(handle, name, wanted)
+        return _need_of(image, name, wanted, size), image.size
+
+
+def _need_of(image: "Image", name: str, wanted: Wanted, size: int) -> int:
+    _check_sides(image.size, name, wanted)
+    grey = 4 * image.width * image.height if image.mode == "L" and wanted.colours == "rgb" else 0
+    with reading(name):
+        return decoding_need(image, size) + grey + wanted.further(*image.size)
+
+
+def _draft(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
+    """Return the image of a file, its header read and nothing decoded (of a raw photo, which has no other, all)."""
+    with reading(name):
+        return _identified(handle, name, wanted)
+
+
+def _identified(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
+    from PIL import Image, UnidentifiedImageError
+
+    kind = _optional(handle, name)
+    if kind is not None:
+        image: Image.Image = resolve(f"{kind.module}:draft")(handle)
+        return image
+    handle.seek(0)
+    head = handle.read(16)
+    formats: tuple[str, ...] = _FORMATS
+    if is_avif(head):
+        formats = ("AVIF",)
+        _require_avif(name)
+    if head.startswith(png.SIGNATURE):
+        handle = png.trimmed(handle)
+    parts = most_parts(first_directory(handle)) if head[:4] in MAGIC else 0
+    if parts > MOST_PARTS:
+        raise BrokenImage(f"{name} is cut into {parts:,} strips or tiles", cure="save it again with fewer")
+    try:
+        image = Image.open(handle, formats=formats)
+    except UnidentifiedImageError as error:
+        raise BrokenImage(
+            f"{name} is not a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture",
+            cure="convert it to one of these or leave it out",
+        ) from error
+    _check_sides(image.size, name, wanted)
+    if wanted.at_least is not None:
+        image.draft("RGB", (wanted.at_least, wanted.at_least))
+    return image
+
+
+def _optional(handle: BinaryIO, name: str) -> OptionalKind | None:
+    """Return the kind of file that needs a further package, if it is one; without the package it cannot be read."""
+    kind = optional_kind(handle, os.path.splitext(name)[1].lower())
+    if kind is not None and not kind.installed():
+        raise BrokenImage(
+            f"{name} is a {kind.name}, which needs another package", cure=f"pip install 'wordsight[{kind.extra}]'"
+        )
+    return kind
+
+
+def _require_avif(name: str) -> None:
+    from PIL import __version__, features
+
+    if not features.check("avif"):
+        raise BrokenImage(
+            f"{name} is an AVIF image, which this Pillow {__version__} does not read",
+            cure="pip install 'pillow>=11.3'",
+        )
+
+
+def _check_sides(sides: tuple[int, int], name: str, wanted: Wanted) -> None:
+    width, height = sides
+    if width * height > wanted.max_pixels:
+        raise TooManyPixels(
+            f"{name} declares {width} x {height} pixels, more than {wanted.max_pixels:,}",
+            cure="make it smaller or raise max_pixels",
+        )
+    if width == 0 or height == 0:
+        raise BrokenImage(f"{name} has no pixels ({width} x {height})", cure="replace the file or leave it out")
+
+
+def _upright(image: "Image", name: str, wanted: Wanted) -> "Image":
+    with reading(name):
+        image.load()
+        deep = image.mode.startswith("I") or image.mode == "F"  # Pillow would cut these at 255
+        if deep or wanted.colours == "rgb":
+            image = to_rgb(image, name)
+        return turned(image)
 
 
 @cache
@@ -144,114 +284,8 @@ def _silence_pillow() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """The arguments of `open_image` that its parts need."""
-
-    max_pixels: int
-    at_least: int | None
-    colours: Colours
-
-
-def _read(handle: Any, name: str, wanted: _Wanted) -> "Image":
-    from PIL import Image, UnidentifiedImageError
-
-    _silence_pillow()
-    with reading(name):
-        try:
-            image = Image.open(handle, formats=_FORMATS)
-        except UnidentifiedImageError as error:
-            raise BrokenImage(
-                f"{name} is not a JPEG, PNG, WebP, GIF, BMP or TIFF picture",
-                cure="convert it to one of these or leave it out",
-            ) from error
-        return _upright(image, name, wanted)
-
-
-def _upright(image: "Image", name: str, wanted: _Wanted) -> "Image":
-    width, height = image.size
-    if width * height > wanted.max_pixels:
-        raise TooManyPixels(
-            f"{name} declares {width} x {height} pixels, more than {wanted.max_pixels:,}",
-            cure="make it smaller or raise max_pixels",
-        )
-    if width == 0 or height == 0:
-        raise BrokenImage(f"{name} has no pixels ({width} x {height})", cure="replace the file or leave it out")
-    if wanted.at_least is not None:
-        image.draft("RGB", (wanted.at_least, wanted.at_least))
-    with reading(name):
-        image.load()
-        deep = image.mode.startswith("I") or image.mode == "F"  # Pillow would cut these at 255
-        return _turned(to_rgb(image, name) if deep or wanted.colours == "rgb" else image)
-
-
-def to_rgb(image: "Image", name: str = "the picture") -> "Image":
-    """Return a loaded Pillow image in mode RGB: transparency onto white, 16-bit samples by their high byte."""
-    from PIL import Image
-
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I"):
-        return _with_notes(_grey_of_integers(image, name), image)
-    if image.mode == "F":
-        raise BrokenImage(f"{name} holds floating-point samples without a known range", cure="convert it to 8 bits")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return _with_notes(Image.alpha_composite(white, layer).convert("RGB"), image)
-    return image.convert("RGB")
-
-
-def _with_notes(image: "Image", original: "Image") -> "Image":
-    """Return the image with what the original says about itself (its orientation above all), transparency apart."""
-    image.info = {key: value for key, value in original.info.items() if key != "transparency"}
-    return image
-
-
-def _grey_of_integers(image: "Image", name: str) -> "Image":
-    from PIL import Image
-
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise BrokenImage(f"{name} holds samples of more than 16 bits", cure="convert it to 8 or 16 bits")
-    grey = (values >> 8).astype(np.uint8)
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):
-        grey[values == clear] = 255
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _turned(image: "Image") -> "Image":
-    from PIL import Image
-
-    turns = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }
-    turn = turns.get(_orientation(image))
-    if turn is None:
-        return image
-    turned = image.transpose(turn)
-    for key in _ORIENTED:  # so that an image which is opened again is not turned again
-        turned.info.pop(key, None)
-    return turned
-
-
-def _orientation(image: "Image") -> int:
-    """Return EXIF's orientation, 1..8; an image whose EXIF block is damaged counts as upright."""
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except _READER_ERRORS:
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _checked_array(array: NDArray[Any]) -> Pixels:
+def checked_array(array: NDArray[Any]) -> Pixels:
+    """Return an array that is an image: uint8 (H, W, 3); others raise `UsageError`."""
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise UsageError(f"an array of {array.dtype} {array.shape} is not a picture", cure="give uint8 (H, W, 3)")
     return array

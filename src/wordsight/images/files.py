@@ -1,19 +1,30 @@
 """Finding images in a folder, and reading their files.
 
-    for path in find_images(Path("photos")): ...
+    passed = PassedOver()
+    for path in find_images(Path("photos"), passed): ...
+    passed.text(), passed.unreadable                 # "12 videos not read"; folders that could not be listed
     data = image_bytes(sample.image, key=sample.key)
 
 Goes by the names only: what is inside a file is seen when it is decoded.
 """
 
+import errno
 import os
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wordsight.base.errors import InputError, NotFound, StorageError, UnreadableFile
+from wordsight.base.files import sha256_bytes
+from wordsight.base.reading import IMAGE_LIMIT, read_file, sha256_file
+from wordsight.images.failures import name_of
+from wordsight.images.kinds import IMAGE_SUFFIXES, extras, other_kind
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+_ODD = "pipes and devices"
+BROKEN_LINKS = "broken links"
+_ONE = {"videos": "video", _ODD: "pipe or device", BROKEN_LINKS: "broken link"}
 
 
 def is_image_name(path: Path | str) -> bool:
@@ -21,61 +32,123 @@ def is_image_name(path: Path | str) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
+@dataclass(slots=True)
+class PassedOver:
+    """What a walk passed over.
+
+    `unreadable` are folders that could not be listed and `linked` links to folders, as paths below the folder; `kinds`
+    counts files that show something and are not read.
+    """
+
+    unreadable: list[str] = field(default_factory=list)
+    linked: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def note(self, name: str) -> None:
+        """Count a file that is not read if its name ends like that of something people look at."""
+        suffix = name[name.rfind(".") :].lower()
+        if kind := _ODD if suffix in IMAGE_SUFFIXES else other_kind(suffix):
+            self.kinds[kind] += 1
+
+    def text(self) -> str:
+        """Return what `kinds` counted as one line, with the cure where there is one; "" when there is nothing."""
+        if not self.kinds:
+            return ""
+        counted = sorted(self.kinds.items(), key=lambda pair: (-pair[1], pair[0]))
+        parts = [f"{number} {_ONE.get(kind, kind) if number == 1 else kind}" for kind, number in counted]
+        line = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+        needed = extras(self.kinds)
+        return f"{line} not read" + (f": pip install 'wordsight[{','.join(needed)}]'" if needed else "")
+
+
+def require_image(image: bytes | Path | None, *, key: str) -> bytes | Path:
+    """Return an image's bytes or path; where there is neither, raise `InputError`.  `key` is how it calls it."""
+    if image is None:
+        raise InputError(f"{key} has no picture", cure="give it one, or leave it out")
+    return image
+
+
 def image_bytes(image: bytes | Path | None, *, key: str) -> bytes:
     """Return the bytes of an image's file, read now if `image` is a path.  `key` is how errors call it.
 
-    Raises `InputError` where there is none, `UnreadableFile` where it cannot be opened.
+    Raises `InputError` where there are none or too many, `UnreadableFile` where it cannot be opened.
     """
+    image = require_image(image, key=key)
     if isinstance(image, bytes):
         return image
-    if image is None:
-        raise InputError(f"{key} has no picture", cure="give it one, or leave it out")
+    with _file_errors(image):
+        return read_file(image, limit=IMAGE_LIMIT)
+
+
+def image_hash(image: bytes | Path | None, *, key: str) -> str:
+    """Return the SHA-256 of an image's file, read in parts; errors as those of `image_bytes`."""
+    if not isinstance(image, Path):
+        return sha256_bytes(image_bytes(image, key=key))
+    with _file_errors(image):
+        return sha256_file(image, limit=IMAGE_LIMIT)
+
+
+@contextmanager
+def unchanged(image: bytes | Path | None) -> Iterator[None]:
+    """Raise `UnreadableFile` at the end of the block if the file of an image is another than at its beginning."""
+    before = _stamp(image)
+    yield
+    if _stamp(image) != before:
+        raise UnreadableFile(f"{image!s} was changed while it was read", cure="try it again")
+
+
+def _stamp(image: bytes | Path | None) -> tuple[int, ...]:
+    if not isinstance(image, Path):
+        return ()
     try:
-        return image.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name that holds a zero byte
-        reason = getattr(error, "strerror", None) or error
-        raise UnreadableFile(
-            f"{image} cannot be opened: {reason}", cure="check the path, and that you may read it"
-        ) from error
+        facts = os.stat(image)
+    except (OSError, ValueError):
+        return ()
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-def find_images(folder: Path) -> Iterator[Path]:
+@contextmanager
+def _file_errors(image: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = f"{name_of(image)} cannot be opened: {error.strerror}"
+        if error.errno == errno.EINVAL:  # no file, or too large a one: it will not be another next time
+            raise InputError(problem, cure="leave it out") from error
+        raise UnreadableFile(problem, cure="check the path, and that you may read it") from error
+
+
+def find_images(folder: Path, passed: PassedOver | None = None) -> Iterator[Path]:
     """Yield the images in `folder` and below, sorted folder by folder; see `walk_images`."""
-    paths = sorted(path.split("/") for path, _ in walk_images(folder))
+    paths = sorted(path.split("/") for path, _ in walk_images(folder, passed))
     for parts in sorted(paths, key=lambda parts: parts[:-1]):
         yield folder.joinpath(*parts)
 
 
-def walk_images(folder: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+def walk_images(folder: Path, passed: PassedOver | None = None) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
     """Yield path below `folder` (with /) and directory entry of every image, in no order; see `walk_files`.
 
-    What is neither a file nor a link is no image.
+    What is neither a file nor a link is no image; a link to nowhere is one, and fails when it is opened.
     """
-    for path, entry in walk_files(folder):
+    passed = PassedOver() if passed is None else passed
+    for path, entry in walk_files(folder, passed):
         if is_image_entry(entry):
             yield path, entry
+        else:
+            passed.note(entry.name)
 
 
 def is_image_entry(entry: "os.DirEntry[str]") -> bool:
     """Say whether an entry is an image by its name, and a file or a link to one; a link to nowhere is too."""
-    name = entry.name
-    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and is_file(entry)
-
-
-@dataclass(slots=True)
-class PassedOver:
-    """What a walk passed over: folders that could not be read and links to folders, as paths below the folder."""
-
-    unreadable: list[str] = field(default_factory=list)
-    linked: list[str] = field(default_factory=list)
+    return is_image_name(entry.name) and is_file(entry)
 
 
 def walk_files(folder: Path, passed: PassedOver | None = None) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
     """Yield path below `folder` (with /) and directory entry of all that is no folder, in no order.
 
     Hidden files and folders (a name that begins with a dot) are passed over, and links to folders are not followed.
-    A folder inside that may not be read, or is gone by the time, is passed over.  A `folder` that is not there raises
-    `NotFound`, a disk that fails `StorageError`.
+    A folder inside that may not be read, has too long a path or is gone by the time, is passed over.  A `folder` that
+    is not there raises `NotFound`, a disk that fails `StorageError`.
     """
     if not folder.is_dir():
         raise NotFound(f"no folder {folder}", cure="check the path")
@@ -98,13 +171,13 @@ def _entries(folder: str, below: str, passed: PassedOver) -> list["os.DirEntry[s
     try:
         with os.scandir(folder) as entries:
             return list(entries)
-    except PermissionError:
-        passed.unreadable.append(below.rstrip("/") or ".")
-        return []
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise StorageError(f"{folder} cannot be read: {error.strerror}", cure="check the disk") from error
+        if not isinstance(error, PermissionError) and error.errno != errno.ENAMETOOLONG:
+            raise StorageError(f"{folder} cannot be read: {error.strerror}", cure="check the disk") from error
+        passed.unreadable.append(below.rstrip("/") or ".")
+        return []
 
 
 def is_file(entry: "os.DirEntry[str]") -> bool:

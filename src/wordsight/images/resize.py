@@ -11,7 +11,7 @@ are clipped to 0..255 as Pillow does but not rounded: at most 1 or 2 levels away
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Pixels
 from wordsight.images.geometry import Frame
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 Float32s = NDArray[np.float32]
 Filter = Literal["bicubic", "bilinear", "lanczos"]
 
 _BAND = 16  # outputs a product: 8 to 32 measured alike, 16 best
 _CHUNK = 1 << 19  # input samples turned into floats at a time: 2 MiB, measured best of 0.25 to 4
+BETWEEN_MOST = 64_000_000  # bytes held between the passes: 23,800 rows of 224 outputs
 _SUPPORT = {"bicubic": 2.0, "bilinear": 1.0, "lanczos": 3.0}  # in output pixels; Pillow, src/libImaging/Resample.c
 
 
@@ -38,7 +42,22 @@ class _Band:
     weights: Float32s
 
 
-def resize_crop(pixels: Pixels, frame: Frame, kind: Filter) -> Pixels:
+class ImageSamples:
+    """A Pillow image of mode RGB or L as an array uint8 (H, W, 3): parts are copied, never the whole."""
+
+    def __init__(self, image: "Image") -> None:
+        self._image = image
+        self.shape = (image.height, image.width, 3)
+
+    def __getitem__(self, part: tuple[slice, slice]) -> Pixels:
+        """Return the rows and columns of a part, as a view of four bytes a pixel."""
+        rows, columns = part
+        image = self._image.crop((columns.start, rows.start, columns.stop, rows.stop)).convert("RGB")
+        samples = np.frombuffer(image.tobytes("raw", "RGBX"), dtype=np.uint8)
+        return samples.reshape(image.height, image.width, 4)[:, :, :3]
+
+
+def resize_crop(pixels: Pixels | ImageSamples, frame: Frame, kind: Filter) -> Pixels:
     """Return uint8 (H, W, 3) resized and cut to uint8 (rows, columns, 3), within 2 levels of Pillow.
 
     The cut must lie inside the scaled image.
@@ -50,11 +69,32 @@ def resize_crop(pixels: Pixels, frame: Frame, kind: Filter) -> Pixels:
         return np.ascontiguousarray(pixels[frame.top : bottom, frame.left : right])
     rows = _bands(height, frame.height, frame.top, frame.rows, kind)
     columns = _bands(width, frame.width, frame.left, frame.columns, kind)
+    at_once = BETWEEN_MOST // (3 * 4 * frame.columns)  # rows
+    if rows[-1].last - rows[0].first > at_once:
+        return _rounded(_summed(pixels, columns, rows, frame, at_once))
     half = _horizontal(pixels, columns, rows[0].first, rows[-1].last, frame.columns)
     return _vertical(half, rows, frame.rows)
 
 
-def _horizontal(pixels: Pixels, columns: tuple[_Band, ...], first: int, last: int, size: int) -> Float32s:
+def _summed(
+    pixels: Pixels | ImageSamples, columns: tuple[_Band, ...], rows: tuple[_Band, ...], frame: Frame, at_once: int
+) -> Float32s:
+    """Return what `_vertical` rounds, of very tall images: a part of the rows after the other is added to the sums."""
+    result = np.zeros((3, frame.rows, frame.columns), np.float32)
+    for first in range(rows[0].first, rows[-1].last, at_once):
+        last = min(first + at_once, rows[-1].last)
+        half = _horizontal(pixels, columns, first, last, frame.columns)
+        for band in rows:
+            low, high = max(first, band.first), min(last, band.last)
+            if low < high:
+                weights = band.weights[low - band.first : high - band.first]
+                result[:, band.start : band.stop] += np.matmul(weights.T, half[:, low - first : high - first])
+    return result
+
+
+def _horizontal(
+    pixels: Pixels | ImageSamples, columns: tuple[_Band, ...], first: int, last: int, size: int
+) -> Float32s:
     """Return the rows first..last with their columns resized: float32 (3, last - first, size) in 0..255."""
     left, right = columns[0].first, columns[-1].last
     step = max(1, _CHUNK // (3 * (right - left)))
@@ -79,9 +119,14 @@ def _vertical(half: Float32s, rows: tuple[_Band, ...], size: int) -> Pixels:
     for band in rows:
         part = half[:, band.first - origin : band.last - origin]
         np.matmul(band.weights.T, part, out=result[:, band.start : band.stop])
+    return _rounded(result)
+
+
+def _rounded(result: Float32s) -> Pixels:
+    """Return float32 (3, rows, columns), which is used up, as uint8 (rows, columns, 3)."""
     result += 0.5
     np.clip(result, 0, 255, out=result)
-    pixels = np.empty((size, width, 3), dtype=np.uint8)
+    pixels = np.empty((*result.shape[1:], 3), dtype=np.uint8)
     for channel in range(3):
         pixels[:, :, channel] = result[channel]
     return pixels

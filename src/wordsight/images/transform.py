@@ -9,16 +9,18 @@ within 2 of 255 levels, faster, unless `quality` is "exact".  Does not know engi
 uint8.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Pixels
 from wordsight.images.check import check_preprocess
-from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, decode, name_of, open_image, reading, to_rgb
+from wordsight.images.colours import to_rgb
+from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Wanted, checked_array, opened
+from wordsight.images.failures import name_of, reading
 from wordsight.images.geometry import Frame, columns_first, framed
-from wordsight.images.resize import Filter, resize_crop
+from wordsight.images.resize import BETWEEN_MOST, Filter, ImageSamples, resize_crop
 from wordsight.images.sampling import Plain, sampled
 from wordsight.images.spec import PreprocessSpec
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Quality = Literal["fast", "exact"]
-_LARGEST = 1 << 27  # pixels of a scaled image that the reference may make: half a GiB
+_LARGEST = 1 << 25  # pixels of a scaled image that the reference may make: 128 MiB
+_LONGEST = 1 << 17  # pixels of a side that is scaled down at once: the filters of longer ones take gigabytes
 
 
 def transform(image: "Pixels | Image", spec: PreprocessSpec) -> Pixels:
@@ -62,21 +65,62 @@ def load_pixels(
     large JPEGs be decoded at a fraction of their size: faster still, but far from the reference.  Errors are
     those of `decode`.
     """
+    name = name or name_of(item)
     if isinstance(item, np.ndarray):
-        pixels = decode(item)
-        frame = framed(pixels.shape[0], pixels.shape[1], spec)
-        if not _takes_fast(frame, (pixels.shape[0], pixels.shape[1]), spec, quality):
-            return transform(np.ascontiguousarray(pixels), spec)
-        return resize_crop(pixels, frame, cast(Filter, spec.interpolation))
-    at_least = 2 * spec.size if scaled_decode else None
-    colours: Literal["rgb", "kept"] = "rgb" if spec.rgb == "before" else "kept"
-    image = open_image(item, name=name, max_pixels=max_pixels, at_least=at_least, colours=colours)
+        with reading(name):
+            return _array_pixels(checked_array(item), spec, quality)
+    wanted = Wanted(
+        max_pixels,
+        at_least=2 * spec.size if scaled_decode else None,
+        colours="kept",
+        further=lambda width, height: _further(width, height, spec),
+    )
+    with opened(item, name=name, wanted=wanted) as image, reading(name):
+        return _image_pixels(image, spec, quality)
+
+
+def _array_pixels(pixels: Pixels, spec: PreprocessSpec, quality: Quality) -> Pixels:
+    from PIL import Image
+
+    if max(pixels.shape) > _LONGEST:
+        return _image_pixels(Image.fromarray(np.ascontiguousarray(pixels)), spec, quality)
+    frame = framed(pixels.shape[0], pixels.shape[1], spec)
+    if not _takes_fast(frame, (pixels.shape[0], pixels.shape[1]), spec, quality):
+        return transform(np.ascontiguousarray(pixels), spec)
+    return resize_crop(pixels, frame, cast(Filter, spec.interpolation))
+
+
+def _image_pixels(image: "Image", spec: PreprocessSpec, quality: Quality) -> Pixels:
+    if spec.rgb == "before" and (image.mode not in ("RGB", "L") or "transparency" in image.info):
+        image = to_rgb(image)
+    image = _shortened(image, spec)
     frame = framed(image.height, image.width, spec)
     plain = image.mode in ("RGB", "L")  # of these it does not matter when they become RGB
     if plain and _takes_fast(frame, (image.height, image.width), spec, quality):
-        return resize_crop(_samples(image.convert("RGB")), frame, cast(Filter, spec.interpolation))
-    with reading(name or name_of(item)):
-        return transform(image, spec)
+        return resize_crop(ImageSamples(image), frame, cast(Filter, spec.interpolation))
+    return transform(image, spec)
+
+
+def _shortened(image: "Image", spec: PreprocessSpec) -> "Image":
+    """Return an image whose sides are short enough to be scaled down at once: longer ones are first reduced.
+
+    By a whole number, each pixel the mean of those it stands for, so little is lost: what remains is still hundreds of
+    times what the tower sees.
+    """
+    frame = framed(image.height, image.width, spec)
+    sides = ((image.width, frame.width), (image.height, frame.height))
+    across, down = (-(-old // _LONGEST) if new < old else 1 for old, new in sides)
+    if (across, down) == (1, 1) or spec.interpolation == "nearest":
+        return image
+    return (to_rgb(image) if image.mode in ("1", "P") else image).reduce((across, down))
+
+
+def _further(width: int, height: int, spec: PreprocessSpec) -> int:
+    """Return the bytes that are needed beside an image of these sides, turned or not, to make pixels of it."""
+    frames = (framed(height, width, spec), framed(width, height, spec))
+    largest = max(frame.height * frame.width for frame in frames)
+    between = min(12 * max(frame.columns for frame in frames) * max(width, height), BETWEEN_MOST)
+    return between + 4 * min(largest, _LARGEST) + (0 if spec.antialias else 3 * width * height)
 
 
 def _takes_fast(frame: Frame, old: tuple[int, int], spec: PreprocessSpec, quality: Quality) -> bool:
@@ -123,9 +167,3 @@ def normalise(batch: Pixels, spec: PreprocessSpec) -> NDArray[np.float32]:
     result *= scale[:, None, None]
     result += shift[:, None, None]
     return result
-
-
-def _samples(image: Any) -> Pixels:
-    """Return a view (H, W, 3) of an RGB image as Pillow holds it, four bytes a pixel: no repacking."""
-    width, height = image.size
-    return np.frombuffer(image.tobytes("raw", "RGBX"), dtype=np.uint8).reshape(height, width, 4)[:, :, :3]

@@ -16,6 +16,7 @@ from wordsight.base.progress import notice
 from wordsight.data.kinds import AUTO, TEXT_TABLES
 from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
 from wordsight.data.source_files import SourceFiles, find
+from wordsight.images.files import BROKEN_LINKS, PassedOver
 
 if TYPE_CHECKING:
     from wordsight.data.image_folder import ImageFolder
@@ -62,6 +63,11 @@ class Contents(Protocol):
     location: Path
     columns: "Columns | None"
 
+    @property
+    def passed(self) -> PassedOver:
+        """What the last look passed over."""
+        ...
+
     def look(self) -> Listing:
         """List the location, opening no image."""
         ...
@@ -96,7 +102,9 @@ class FolderContents:
     def look(self) -> Listing:
         """See `Contents`.  A folder without any image raises `NotFound`."""
         self._files, self._folder, self._problems = list_folder(self.location), None, []
-        stamps = {image: stamp for image, stamp in self._files.images.items() if stamp}  # no links to nowhere
+        stamps = {image: stamp for image, stamp in self._files.images.items() if stamp}
+        if nowhere := len(self._files.images) - len(stamps):
+            self.passed.kinds[BROKEN_LINKS] = nowhere
         if not stamps:
             raise NotFound(
                 no_images(self._files),
@@ -104,6 +112,11 @@ class FolderContents:
             )
         asked = "" if self.columns is None else f" {self.columns}"
         return Listing(stamps, f"{self._files.signature()}{asked}")
+
+    @property
+    def passed(self) -> PassedOver:
+        """See `Contents`."""
+        return self._files.passed
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""
@@ -150,6 +163,7 @@ class SourceContents:
         self.location = location
         self.columns = columns
         self._source = open_files(files, columns)
+        self.passed = PassedOver()
         self._of_cell = fields.from_text if files.paths[0].suffix.lower() in TEXT_TABLES else fields.plain
 
     def look(self) -> Listing:

@@ -131,6 +131,10 @@ class Library:
                 index.note({**facts, COLUMNS: _as_fact(contents.columns)})
                 return Sync(index, self.model, contents, listing).run()
 
+    def passed_over(self) -> str:
+        """Return what the location holds that is not read, by kind, as far as it has been seen; "" for nothing."""
+        return self.contents.passed.text()
+
     def forget(self) -> None:
         """Delete the library, not the images; the next `sync` makes it again."""
         self.close()

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import InputError, NotFound, UnreadableFile
-from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.base.progress import bar
 from wordsight.base.threads import read_ahead
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
-from wordsight.images.decode import open_image
-from wordsight.images.files import image_bytes
+from wordsight.images.decode import Wanted, opened
+from wordsight.images.files import image_hash, unchanged
 from wordsight.index.index import FileState, Index, IndexEntry
 from wordsight.search.contents import MEASURED, SIGNATURE, Candidate, Contents, Listing
 from wordsight.search.plan import Plan, plan, to_read
@@ -125,14 +124,14 @@ class Sync:
         """Read one image; in a thread.  None when its content is known already."""
         if isinstance(candidate, InputError):
             raise candidate
-        data = image_bytes(candidate.image, key=candidate.key)
-        candidate.sha256 = sha256_bytes(data)
-        if candidate.sha256 in self._known:
-            return None
         name = _name(candidate)
-        opened = open_image(data, name=name, colours="kept")
-        candidate.meta |= {"width": opened.width, "height": opened.height}
-        return self._model.load_pixels(opened, name=name)
+        with unchanged(candidate.image):
+            candidate.sha256 = image_hash(candidate.image, key=candidate.key)
+            if candidate.sha256 in self._known:
+                return None
+            with opened(candidate.image, name=name, wanted=Wanted(colours="kept")) as image:
+                candidate.meta |= {"width": image.width, "height": image.height}
+                return self._model.load_pixels(image, name=name)
 
     def _put(self, group: Sequence[Encoded[Candidate | InputError]]) -> None:
         """Put what has been read of a group into the index."""
