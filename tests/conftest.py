@@ -1,10 +1,13 @@
 """What all tests share: one thread a process, the same generated cases everywhere,
 nobody's own model or library leaks in, progress says nothing."""
 
+import atexit
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +18,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reached for the network would fail here, not hang
 os.environ.pop("WORDSIGHT_MODEL", None)
+os.environ["WORDSIGHT_CACHE"] = tempfile.mkdtemp(prefix="wordsight-tests-")  # nobody's own cache is used
+atexit.register(shutil.rmtree, os.environ["WORDSIGHT_CACHE"], ignore_errors=True)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored, and children inherit that
 settings.register_profile("same", derandomize=True, deadline=None, database=None)  # the same cases on every machine
 settings.load_profile("same")

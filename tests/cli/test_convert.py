@@ -91,7 +91,7 @@ def test_a_public_file_and_back(public, tmp_path, capsys):
     before, after = CheckpointFiles(public).tensors, CheckpointFiles(tmp_path / "back.pt").tensors
     assert set(before) == set(after)
     assert all(np.array_equal(before[name], after[name]) for name in before)
-    assert not (tmp_path / "cache").exists()  # only what is used without converting is kept there
+    assert not (tmp_path / "cache" / "models").exists()  # only what is used without converting is kept there
 
 
 def test_what_is_set_is_no_longer_assumed(public, tmp_path, capsys):

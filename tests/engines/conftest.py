@@ -51,6 +51,19 @@ def exported(_exported, tmp_path):
 
 
 @pytest.fixture
+def recorded():
+    """Return a function that records the graphs and the tokenizer of a folder as those its model was made with."""
+    from wordsight.engines.export import recorded_files
+    from wordsight.weights.folder import read_model_manifest, write_model_manifest
+
+    def recording(folder):
+        manifest = read_model_manifest(folder)
+        write_model_manifest(folder, replace(manifest, files=recorded_files(folder, manifest.spec)))
+
+    return recording
+
+
+@pytest.fixture
 def plain(exported):
     """A folder with weights only."""
     from wordsight.weights.folder import read_model_manifest, write_model_manifest

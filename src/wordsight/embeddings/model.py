@@ -88,7 +88,10 @@ class Model:
     def tokenizer(self) -> Any:
         """The model's tokenizer: a `wordsight.text.open.Tokenizer`."""
         from wordsight.text.open import open_tokenizer
+        from wordsight.weights.folder import check_tokenizer
 
+        if self.folder is not None:
+            check_tokenizer(self.folder)
         return open_tokenizer(self.spec.tokenizer, self.folder)
 
     def load_pixels(self, item: Any, *, name: str = "") -> NDArray[np.uint8]:

@@ -37,10 +37,12 @@ from wordsight.engines.parity import (
     some_images,
     some_texts,
 )
+from wordsight.engines.trial import note_sound
 from wordsight.text.open import open_tokenizer
 from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, Precision
 from wordsight.towers.graph.write import TOWERS, GraphSource, write_graph, writes
+from wordsight.towers.spec import ModelSpec
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import (
     CARD,
@@ -49,8 +51,10 @@ from wordsight.weights.folder import (
     read_fingerprint,
     read_model_manifest,
     read_vocabulary,
+    vocabulary_file,
     write_model_manifest,
 )
+from wordsight.weights.unchanged import digest_of
 
 TRACED = "wordsight.engines.export_traced"  # for towers of other packages
 NAMED = 4  # layers of a tower that an error names
@@ -80,7 +84,7 @@ def export(
     sweep(target)
     kept = _kept(target, manifest.fingerprint, wanted)
     with draft_folder(target / ENGINES) as draft:
-        write_model_manifest(draft, manifest)
+        write_model_manifest(draft, replace(manifest, files={}))
         made = _Draft(folder, draft, threads, tuple(keep))
         report = made.fill(wanted)
         _refuse_bad(report, made.suffering)
@@ -90,8 +94,16 @@ def export(
     )
     write_json(target / ENGINES / PARITY, to_dict(report))
     present = tuple(name for name in PRECISIONS if name in {a.precision for a in report.agreements})
-    write_model_manifest(target, replace(manifest, precisions=present))
+    write_model_manifest(target, replace(manifest, precisions=present, files=recorded_files(target, manifest.spec)))
     return report
+
+
+def recorded_files(target: Path, spec: ModelSpec) -> dict[str, str]:
+    """Return the SHA-256 of the tokenizer's files and the graphs in `target`."""
+    graphs = sorted((target / ENGINES).glob("*.onnx"))
+    tokenizer = vocabulary_file(spec.tokenizer)
+    names = [*([tokenizer] if tokenizer else []), *(path.relative_to(target).as_posix() for path in graphs)]
+    return {name: digest_of(target / name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +188,7 @@ class _Draft:
             return _Embedded.by(engine, self.inputs), "PyTorch"
         with tempfile.TemporaryDirectory(dir=self.draft) as name:
             target = self.draft if "fp32" in precisions else Path(name)
-            write_model_manifest(target, read_model_manifest(self.folder))
+            write_model_manifest(target, replace(read_model_manifest(self.folder), files={}))
             for tower in TOWERS:
                 self._write(tower, "fp32", (), folder=target)
             return _Embedded.by(OnnxEngine(target, precision="fp32", threads=self.threads), self.inputs), ITSELF
@@ -193,6 +205,7 @@ class _Draft:
             if tower not in self.traced:
                 self.traced[tower] = resolve(f"{TRACED}:trace", extra="timm")(self.folder, tower)
             resolve(f"{TRACED}:write_traced")(self.traced[tower], path, precision)
+        note_sound(path)  # what is made here is compared here
 
     def _compare(self, tower: str, precision: str, true: _Embedded) -> Agreement:
         engine = self._engine(precision)

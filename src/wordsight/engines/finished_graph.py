@@ -40,7 +40,13 @@ def run_finished_graph(session: Any, spec: ModelSpec, tower: str, batch: NDArray
         session.run([name], {entry.name: _feed(entry, spec, tower, part) for entry in inputs})[0]
         for part in _parts(batch, fixed=inputs[0].shape[0])
     ]
-    embeddings = np.concatenate(parts).astype(np.float32).reshape(len(batch), -1)
+    embeddings = np.concatenate([np.atleast_2d(part) for part in parts])
+    if len(embeddings) != len(batch) or embeddings.dtype.kind != "f":
+        raise FormatError(
+            f"the {tower} graph gives {len(embeddings)} embeddings of type {embeddings.dtype} for {len(batch)} inputs",
+            cure="fetch the folder again, or use another export",
+        )
+    embeddings = embeddings.astype(np.float32).reshape(len(batch), -1)
     if embeddings.shape[1] != spec.width:
         raise FormatError(
             f"the {tower} graph gives embeddings of {embeddings.shape[1]} numbers, its configuration says {spec.width}",

@@ -6,8 +6,9 @@
 The two graphs are opened when first used, each on its own: a text query never loads the image tower.
 """
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,12 @@ from wordsight.base.processor import cores, processor
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.parity import ParityReport
 from wordsight.engines.travel import Reopened, reopened
+from wordsight.engines.trial import require_tried
 from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, SUMS
 from wordsight.weights.folder import ENGINES, WEIGHTS, read_model_manifest
 from wordsight.weights.graphs import graph_files
+from wordsight.weights.unchanged import check_recorded
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +81,7 @@ class OnnxEngine:
         self.threads = threads or cores()
         self.batch = min(2 * IMAGES * self.threads, MOST)
         self._folder = folder
+        self._files = manifest.files
         self._options = {"device": device, "precision": precision, "threads": threads}
         self._open_here = PerProcess(_Open)
 
@@ -138,15 +142,26 @@ class OnnxEngine:
         if self._finished:
             from wordsight.engines.finished_graph import run_finished_graph  # which brings Pillow
 
-            return run_finished_graph(session, self.spec, tower, *inputs.values())
-        embeddings: Embeddings = session.run(["rows"], inputs)[0]
+            with running(f"the {tower} graph of {self.spec.name}"):
+                return run_finished_graph(session, self.spec, tower, *inputs.values())
+        with running(f"the {tower} graph of {self.spec.name}"):
+            embeddings: Embeddings = session.run(["rows"], inputs)[0]
+        (given,) = inputs.values()
+        if embeddings.shape != (len(given), self.spec.width) or embeddings.dtype != np.float32:
+            raise FormatError(
+                f"the {tower} graph gives {embeddings.dtype} {embeddings.shape} for {len(given)} inputs, "
+                f"not float32 {(len(given), self.spec.width)}",
+                cure=f"export again: {convert_command(self._folder)}",
+            )
         return embeddings
 
     def _open(self, tower: str, threads: int) -> Any:
         """Open a graph and see that it was made from these weights, and gives their embeddings."""
+        path = graph_files(self._folder)[tower] if self._finished else graph_path(self._folder, tower, self.precision)
+        self._require_unchanged(path)
+        require_tried(self._folder, tower, self.precision, path)
         if self._finished:
-            return open_session(graph_files(self._folder)[tower], threads=threads, exact=not processor().int8)
-        path = graph_path(self._folder, tower, self.precision)
+            return open_session(path, threads=threads, exact=not processor().int8)
         session = open_session(path, threads=threads)
         stated = session.get_modelmeta().custom_metadata_map
         if stated.get("fingerprint") != self.fingerprint:
@@ -162,6 +177,27 @@ class OnnxEngine:
             )
             return open_session(path, threads=threads, exact=True)
         return session
+
+    def _require_unchanged(self, path: Path) -> None:
+        """Raise `FormatError` where the graph, or the tensors beside a finished one, are not those recorded."""
+        name = path.relative_to(self._folder).as_posix()
+        beside = f"{path.parent.relative_to(self._folder).as_posix()}/" if self._finished else name
+        for recorded in self._files:
+            if recorded.startswith(beside):
+                check_recorded(self._folder, self._files, recorded)
+
+
+@contextlib.contextmanager
+def running(name: str) -> Iterator[None]:
+    """Turn what ONNX Runtime raises over a graph that cannot be run into `FormatError`."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = (state.Fail, state.InvalidArgument, state.RuntimeException, state.NotImplemented, state.EPFail)
+    try:
+        yield
+    except (*kinds, ValueError) as error:
+        message = " ".join(str(error).split())[:300]
+        raise FormatError(f"{name} cannot be run: {message}", cure="export or fetch the model again") from None
 
 
 def refuse_unsound(folder: Path, tower: str, precision: str) -> None:
@@ -202,6 +238,7 @@ def open_session(path: Path, *, threads: int, exact: bool = False) -> Any:
         state.Fail,
         state.InvalidArgument,
         state.NotImplemented,
+        state.RuntimeException,
     ) as error:
         raise FormatError(
             f"{path} is no graph that can be run: {error}", cure="export or fetch the model again"

@@ -23,6 +23,7 @@ from wordsight.engines.engine import batches, check_pixels, check_tokens, needed
 from wordsight.engines.onnx_engine import IMAGES, TEXTS, OnnxEngine, convert_command, graph_path
 from wordsight.engines.travel import Reopened, reopened
 from wordsight.weights.folder import read_model_manifest
+from wordsight.weights.unchanged import check_recorded
 
 PROCESS = os.getpid()  # the one that imported OpenVINO
 TAIL = 1024  # bytes at the end of a graph, where its metadata stand
@@ -61,6 +62,7 @@ class OpenVinoEngine:
         self.precision = precision
         self.batch = 2 * IMAGES
         self._folder = folder
+        self._files = manifest.files
         self._graphs = _graphs(folder, precision)
         self._asked = {"device": device, "precision": precision, "threads": threads}
         self._open_here = PerProcess(_Open)
@@ -104,6 +106,7 @@ class OpenVinoEngine:
 
     def _open(self, path: Path) -> Any:
         """Compile a graph that was made from these weights; another or a damaged one raises `FormatError`."""
+        check_recorded(self._folder, self._files, path.relative_to(self._folder).as_posix())
         with path.open("rb") as handle:
             handle.seek(max(path.stat().st_size - TAIL, 0))
             tail = handle.read()

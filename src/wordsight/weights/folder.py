@@ -11,17 +11,18 @@ model.json (written last), weights.safetensors, the tokenizer's file where it is
 card) and onnx/ (made by the export).  The format is specified in docs/weights.md.  Knows nothing of engines.
 """
 
+import json
 import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
-from wordsight.base.files import atomic_folder, atomic_write, read_json, write_json
+from wordsight.base.files import atomic_folder, atomic_write, read_json, sha256_bytes, write_json
 from wordsight.base.optional import resolve
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.check import check_spec
@@ -30,9 +31,10 @@ from wordsight.towers.spec import ModelSpec
 from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, check_state
 from wordsight.weights.find import MANIFEST, find_model
-from wordsight.weights.fingerprint import MERGES, fingerprint, read_tensors, stated
+from wordsight.weights.fingerprint import DIGITS, MERGES, fingerprint, read_tensors, stated
 from wordsight.weights.finite import check_scale
 from wordsight.weights.graphs import PRECISION, raw_graphs, take_in
+from wordsight.weights.unchanged import check_recorded, digest_of, remembered
 
 if TYPE_CHECKING:
     from wordsight.towers.two import TwoTowers
@@ -51,6 +53,7 @@ __all__ = [
 FORMAT = "wordsight-model"
 VERSION = 1
 WEIGHTS = "weights.safetensors"
+SUM = "sum"  # the key of model.json's own check sum
 CARD = "README.md"
 ENGINES = "onnx"
 TOKENIZERS = {"clip-bpe": MERGES, "tokenizers": "tokenizer.json", "sentencepiece": "spiece.model"}
@@ -63,7 +66,7 @@ class ModelManifest:
 
     `scale` and `bias` are the learned values (the spec holds the initial ones); `precisions` are those of
     the ONNX graphs in the folder, the preferred one first.  `origin` says of a public checkpoint where it came
-    from, and `assumed` what its file did not say.
+    from, and `assumed` what its file did not say.  `files` holds the SHA-256 of the tokenizer's files and of graphs.
     """
 
     spec: ModelSpec
@@ -73,6 +76,7 @@ class ModelManifest:
     precisions: tuple[str, ...] = ()
     origin: dict[str, str] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def read_model_manifest(folder: Path) -> ModelManifest:
@@ -86,23 +90,35 @@ def read_model_manifest(folder: Path) -> ModelManifest:
             f"{path} has format version {values.get('version')!r}; this program reads {VERSION}",
             cure="update wordsight",
         )
-    rest = {key: value for key, value in values.items() if key not in ("format", "version")}
+    rest = {key: value for key, value in values.items() if key not in ("format", "version", SUM)}
     try:
         manifest = from_dict(ModelManifest, rest)
         check_spec(manifest.spec)
     except ConfigError as error:
         raise FormatError(f"{path}: {error.problem}", cure=error.cure) from None
     check_scale(manifest.scale, manifest.bias, where=str(path))
+    if SUM in values and values[SUM] != _sum(values):
+        raise FormatError(
+            f"{path} was changed after it was written, and no longer belongs to the fingerprint that it states",
+            cure="restore it; wordsight convert --set makes a model with other settings",
+        )
     return manifest
 
 
 def write_model_manifest(folder: Path, manifest: ModelManifest) -> None:
     """Write model.json, atomically."""
     values = {"format": FORMAT, "version": VERSION, **to_dict(manifest), "spec": stated(manifest.spec)}
-    for name in ("origin", "assumed"):
+    for name in ("origin", "assumed", "files"):
         if not values[name]:
             del values[name]
+    values[SUM] = _sum(values)
     write_json(folder / MANIFEST, values)
+
+
+def _sum(values: dict[str, Any]) -> str:
+    """Return the check sum of model.json: it tells a manifest that was changed by hand from one that was written."""
+    rest = {key: value for key, value in values.items() if key != SUM}
+    return sha256_bytes(json.dumps(rest, sort_keys=True).encode())[:DIGITS]
 
 
 def read_spec(folder: Path) -> ModelSpec:
@@ -134,7 +150,35 @@ def verify(folder: Path) -> None:
     """Compute the fingerprint from the weights and compare it with the stated one; `FormatError` when they differ."""
     manifest = read_model_manifest(folder)
     raw = raw_graphs(folder) if finished(manifest.spec) else read_tensors(folder / WEIGHTS)
-    actual = fingerprint(manifest.spec, raw, read_vocabulary(folder))
+    _require_same(folder, manifest, fingerprint(manifest.spec, raw, read_vocabulary(folder)))
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Raise `FormatError` where the tokenizer's file is not the one that model.json records, if it records one."""
+    _check_tokenizer(folder, read_model_manifest(folder))
+
+
+def _check_tokenizer(folder: Path, manifest: ModelManifest) -> None:
+    for name in manifest.files:
+        if name in TOKENIZERS.values():
+            check_recorded(folder, manifest.files, name)
+
+
+def verify_weights(folder: Path, manifest: ModelManifest) -> None:
+    """Do as `verify`, for a folder with weights, once for each file of weights; a changed tokenizer file is named."""
+    _check_tokenizer(folder, manifest)
+    vocabulary = read_vocabulary(folder)
+    facts = to_dict(manifest)
+    stated_facts = json.dumps([facts["spec"], sorted(map(sha256_bytes, vocabulary.values()))], sort_keys=True)
+    actual = remembered(
+        folder / WEIGHTS,
+        f"fingerprint {sha256_bytes(stated_facts.encode())}",
+        lambda: fingerprint(manifest.spec, read_tensors(folder / WEIGHTS), vocabulary),
+    )
+    _require_same(folder, manifest, actual)
+
+
+def _require_same(folder: Path, manifest: ModelManifest, actual: str) -> None:
     if actual != manifest.fingerprint:
         raise FormatError(
             f"{folder} states fingerprint {manifest.fingerprint} but its files have {actual}",
@@ -149,6 +193,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise UsageError(f"{folder} holds finished graphs, no weights", cure="use it as it is; it cannot be converted")
     state = read_safetensors(folder / WEIGHTS)
     check_state(manifest.spec, state, where=str(folder / WEIGHTS))
+    verify_weights(folder, manifest)
     card = folder / CARD
     return Checkpoint(
         spec=manifest.spec,
@@ -164,7 +209,9 @@ def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
     """Return the `TwoTowers` of a model: float32, on the CPU, in evaluation mode.  Needs the extra "train"."""
     folder = find_model(name_or_path)
     read = resolve("wordsight.weights.tensors:read_towers", extra="train")
-    towers: TwoTowers = read(read_spec(folder), folder / WEIGHTS)
+    manifest = read_model_manifest(folder)
+    towers: TwoTowers = read(manifest.spec, folder / WEIGHTS)
+    verify_weights(folder, manifest)
     return towers
 
 
@@ -243,9 +290,20 @@ def fill_folder(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
         precisions=(PRECISION,) if checkpoint.graphs else (),
         origin=dict(checkpoint.origin),
         assumed=tuple(checkpoint.assumed),
+        files=_digests(folder, checkpoint),
     )
     write_model_manifest(folder, manifest)
     return manifest
+
+
+def _digests(folder: Path, checkpoint: Checkpoint) -> dict[str, str]:
+    """Return the SHA-256 of the tokenizer's files and of finished graphs with their tensors."""
+    names = list(checkpoint.tokenizer_files)
+    if checkpoint.graphs:
+        names += [
+            path.relative_to(folder).as_posix() for path in sorted((folder / ENGINES).rglob("*")) if path.is_file()
+        ]
+    return {name: digest_of(folder / name) for name in names}
 
 
 def _scale(checkpoint: Checkpoint) -> float:
