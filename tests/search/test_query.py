@@ -1,11 +1,14 @@
 """Queries: words, pictures, mixtures, what to stay away from, the least match."""
 
+import os
+import shutil
 import sqlite3
 
 import numpy as np
 import pytest
 
-from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.errors import BrokenImage, NotFound, UsageError
+from wordsight.images.decode import decode
 from wordsight.search.query import embed_parts, join_words, read_query
 
 
@@ -240,3 +243,47 @@ def test_a_closed_library_holds_nothing_open_and_opens_again(opened, photos):
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         len(index)
     assert library.search("red", k=1)[0].key == "a/red.png"
+
+
+def test_what_names_a_file_is_that_file_or_an_error(tmp_path, paint, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    paint(tmp_path / "photo.png", "red")
+    for name in ("photo", "photo.raw-ish", "2:photo"):
+        shutil.copy("photo.png", name)
+    (tmp_path / "notes.txt").write_text("red shoes")
+    (tmp_path / "empty.cr2").write_bytes(b"")
+    os.mkfifo("live")
+    (tmp_path / "red").mkdir()
+    for text in ("photo", "photo.raw-ish", "~/photo", str(tmp_path / "photo"), "0.5:photo", "~/photo.png"):
+        assert read_query(text).parts[0].image is not None, text
+        assert read_query("x", without=[text]).without[0].image is not None, text
+    assert (read_query("0.5:photo").parts[0].weight, read_query("2:photo").parts[0].weight) == (0.5, 1)
+    for text, problem in {
+        "notes.txt": "notes.txt is not a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture; convert it to one of these",
+        "2:notes.txt": "notes.txt is not a JPEG",
+        "empty.cr2": "empty.cr2 is not a JPEG",
+        "live": "live cannot be opened: it is a named pipe, not a file; check the path; for the words, write them with",
+    }.items():
+        with pytest.raises((UsageError, BrokenImage), match=problem):
+            part = read_query(text).parts[0]
+            decode(part.image)
+    assert read_query("red").parts[0].text == "red"
+    assert read_query("a photo").parts[0].text == "a photo"
+    assert join_words(["red", "notes.txt", "photo", "of", "it"]) == ["red", "notes.txt", "photo of it"]
+    assert read_query("in the folder", location=tmp_path / "notes.txt").parts[0].text == "in the folder"
+    assert read_query("photo", location=tmp_path).parts[0].image is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["~cosy room", "~nobody/x", "x" * 100_000, "a/" * 3000 + "b", "nul\0byte", "a\ud800b", "..", "/"]
+)
+def test_words_that_look_like_a_path_are_words(text):
+    assert read_query(text).parts[0].text == text
+
+
+@pytest.mark.parametrize("text", ["a" * 300 + ".jpg", "~cosy/room.jpg", "b/" * 3000 + "c.png"])
+def test_a_path_that_cannot_be_is_one_short_line(text):
+    with pytest.raises(NotFound, match="no picture .*; check the path; write words without") as caught:
+        read_query(text)
+    assert len(str(caught.value)) < 350

@@ -1,13 +1,15 @@
 """From what a user asks to one embedding.
 
     "red shoes"                          text
-    "shoe.jpg"                           an image: a path that is there
+    "shoe.jpg"                           an image: a path that is there; what names a file is never words
     ["2:red shoes", "0.5:shoe.jpg"]      a mixture: each part's embedding times its weight, summed, of length 1 again
     ["red shoes", (0.5, image)]          from Python: whatever `Model.embed_images` takes, with a weight if wanted
 
 A number and a colon before a part are its weight; text that begins so is written with the weight 1 ("1:9:30 train").
 """
 
+import contextlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wordsight.base.arrays import Embeddings, unit
-from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.embeddings.items import is_image, listed
 from wordsight.embeddings.model import Model
+from wordsight.images.failures import name_of
 from wordsight.images.files import is_image_name
 
 if TYPE_CHECKING:
@@ -82,7 +85,7 @@ def join_words(arguments: Iterable[str]) -> list[str]:
     open_phrase = False
     for argument in arguments:
         match = _WEIGHTED.fullmatch(argument)
-        named = _looks_like_image(match[2] if match else argument)
+        named = _names_file(match[2] if match else argument)
         if open_phrase and not match and not named:
             parts[-1] += f" {argument}"
         else:
@@ -120,7 +123,8 @@ def _is_pair(part: Any) -> bool:
 
 def _read_part(part: Any, location: Path | None) -> Part:
     weight, part = part if _is_pair(part) else (1.0, part)
-    match = _WEIGHTED.fullmatch(part) if isinstance(part, str) else None
+    whole = not isinstance(part, str) or _file_of(part, location) is not None
+    match = None if whole else _WEIGHTED.fullmatch(part)
     weight, part = (weight * float(match[1]), match[2]) if match else (float(weight), part)
     if not 0 < weight <= MOST_WEIGHT:
         raise UsageError(f"the weight {weight:g} of a part", cure=f"give a number above 0, at most {MOST_WEIGHT:,.0f}")
@@ -128,7 +132,7 @@ def _read_part(part: Any, location: Path | None) -> Part:
         return _read_text(weight, part, location)
     if not is_image(part):
         raise UsageError(f"a query cannot be made of {type(part).__name__}", cure="give text or an image")
-    if isinstance(part, PathLike) and not Path(part).is_file():
+    if isinstance(part, PathLike) and _file_of(str(part), None) is None:
         raise NotFound(f"no picture {part}", cure="check the path")
     return Part(weight, image=part)
 
@@ -138,14 +142,36 @@ def _read_text(weight: float, text: str, location: Path | None) -> Part:
         raise UsageError("an empty query", cure="give a text or the path of an image")
     if re.match(r"https?://", text):
         raise UsageError(f"{text} is a web address", cure="save the picture to a file and give its path")
-    for folder in (Path(), location or Path()):
-        path = folder / Path(text).expanduser()
-        if _looks_like_image(text) and path.is_file():
-            return Part(weight, image=path)
-    if _looks_like_image(text):
-        raise NotFound(f"no picture {text}", cure="check the path; write words without the ending of a picture's name")
+    path = _file_of(text, location)
+    if path is not None:
+        return Part(weight, image=path if is_image_name(path) else _checked_file(path))
+    if is_image_name(text) and "\0" not in text:
+        problem = f"no picture {name_of(text)}"
+        raise NotFound(problem, cure="check the path; write words without the ending of a picture's name")
     return Part(weight, text=text)
 
 
-def _looks_like_image(text: str) -> bool:
-    return is_image_name(text) and "\0" not in text
+def _file_of(text: str, location: Path | None) -> Path | None:
+    """Return what a text names in the current folder or `location`: a file, or what lies in the place of one."""
+    for folder in (Path(), location or Path()):
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # no name of a file; a home that nobody has
+            path = folder / Path(text).expanduser()
+            if os.path.lexists(path) and not path.is_dir():
+                return path
+    return None
+
+
+def _names_file(text: str) -> bool:
+    """Say whether an argument is the path of an image, or of a file as it is seldom a word of a phrase."""
+    return is_image_name(text) or (("." in text or "/" in text) and _file_of(text, None) is not None)
+
+
+def _checked_file(path: Path) -> Path:
+    """Return a file that is not called like an image if it is one: what names a file is never words."""
+    from wordsight.images.decode import sides
+
+    try:
+        sides(path)
+    except InputError as error:
+        raise UsageError(error.problem, cure=f"{error.cure}; for the words, write them with others") from None
+    return path
