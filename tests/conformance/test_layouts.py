@@ -159,6 +159,11 @@ def parquet_of_hugging_face(folder):
         write(folder / "data" / f"train-0000{part}-of-00002.parquet", rows)
 
 
+def parquet_with_images_of_a_card(folder):
+    parquet_of_hugging_face(folder)
+    images(folder, "assets/logo.png")
+
+
 def parquet_of_the_hub(folder):
     for split in ("train", "test"):
         numbers = range(2) if split == "train" else range(2, 3)
@@ -210,6 +215,7 @@ LAYOUTS = {
     "shards with previews": (shards_with_previews, set(), ""),
     "a table of files elsewhere": (table_of_files_elsewhere, set(), "abc"),
     "Hugging Face's parquet": (parquet_of_hugging_face, set(), "012"),
+    "Hugging Face's parquet and a card": (parquet_with_images_of_a_card, set(), "012"),
     "Hugging Face's converted parquet": (parquet_of_the_hub, set(), ""),
     "shards in folders of splits": (shards_in_folders, set(), ""),
     "CLIP_benchmark's shards": (numbered_classes, {"cat", "dog"}, ""),

@@ -151,6 +151,14 @@ def test_what_cannot_be_used_is_a_failure_and_the_image_is_read(photos):
     assert LARGEST == 1_000_000
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_captions_are_read_as_editors_save_them(photos, encoding):
+    (photos / "a.txt").write_bytes("a café\r\n\ufeffand another\r\n".encode(encoding))
+    (photos / "b.json").write_bytes('{"caption": "a café"}'.encode(encoding))
+    assert columns_of(photos, "a.jpg") == {"text": "a café\nand another"}
+    assert columns_of(photos, "b.JPG") == {"text": "a café", "caption": "a café"}
+
+
 def test_a_table_that_is_none_costs_itself_alone(photos, monkeypatch, capsys):
     monkeypatch.setattr("wordsight.data.text_lines.LONGEST", 1000)
     with open(photos / "a.csv", "wb") as handle:

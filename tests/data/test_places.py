@@ -81,3 +81,20 @@ def test_kinds_are_not_mixed(splits):
         open_source([splits / "train-0000.tar", splits / "a.csv"])
     with pytest.raises(UsageError, match="leave out"):
         open_source(splits / "a.csv", kind="shards")
+
+
+def test_images_in_folders_inside_a_set_are_left_alone_and_said(splits, encoded_image, capsys):
+    (splits / "preview").mkdir()
+    (splits / "preview" / "a.png").write_bytes(encoded_image(1))
+    assert len(_keys(open_source(splits, split="all"))) == 8
+    assert capsys.readouterr().err == f"images in the folders inside {splits} are left alone: it holds shards\n"
+    (splits / "top.png").write_bytes(encoded_image(2))
+    assert _keys(open_source(splits, split="all")) == ["top.png", "preview/a.png"]
+    assert len(_keys(open_source(splits, split="val"))) == 2
+
+
+def test_tables_that_name_images_are_no_set_of_their_own(tmp_path, encoded_image):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.png").write_bytes(encoded_image(1))
+    (tmp_path / "data" / "notes.csv").write_text("image\na.png\n")
+    assert _keys(open_source(tmp_path)) == ["data/a.png"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.progress import notice
 from wordsight.base.reading import read_text
+from wordsight.data.fields import without_marks
 
 NAMES = "classnames.txt"
 _DIGITS = 20  # of a class number that are read
@@ -31,14 +32,14 @@ class ClassFile:
         if self.path is None:
             return ()
         try:
-            return [line.strip() for line in read_text(self.path).rstrip().split("\n")]
+            return [line.strip() for line in without_marks(read_text(self.path)).rstrip().split("\n")]
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8"
             raise FormatError(f"{self.path} cannot be read: {reason}", cure="write one class name a line") from None
 
     def label(self, text: str, where: str) -> str | None:
         """Return the class that a `.cls` member states: a number by its name, or a name."""
-        text = text.strip()
+        text = without_marks(text).strip()
         if not text.isdecimal():
             return text or None
         if self.path is None:

@@ -121,7 +121,13 @@ def _from_text(text: str) -> tuple[str, ...]:
 
 def lines(text: str) -> tuple[str, ...]:
     """Read captions from the text of a `.txt` file: one a line, empty lines left out."""
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+    stated = (line.strip() for line in without_marks(text).splitlines())
+    return tuple(line for line in stated if line)
+
+
+def without_marks(text: str) -> str:
+    """Return a text without byte order marks: files put together from several have them inside, too."""
+    return text.replace("\ufeff", "")
 
 
 def is_missing(value: Any) -> bool:

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from functools import cached_property
 
 from wordsight.base.errors import InputError
-from wordsight.base.reading import read_text
+from wordsight.base.reading import read_file
 from wordsight.data import fields
 from wordsight.data.facts import Facts, of_json
 from wordsight.data.joined import Joined, join_tables
 from wordsight.data.json_lines import parse_object
 from wordsight.data.listing import LARGEST, FolderListing
 from wordsight.data.source import Columns
+from wordsight.data.text_lines import encoding_of
 
 
 class ImageFolder:
@@ -76,7 +77,8 @@ class ImageFolder:
             return Facts()
         path = self.listing.root / name
         try:
-            return read(read_text(path, limit=LARGEST), image, str(path))
+            data = read_file(path, limit=LARGEST)
+            return read(data.decode(encoding_of(data)), image, str(path))
         except UnicodeDecodeError:
             raise InputError(f"{path} is not UTF-8", cure="save the captions as UTF-8") from None
         except OSError as error:

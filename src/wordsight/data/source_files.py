@@ -11,11 +11,13 @@ from itertools import product
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.progress import notice
 from wordsight.data.kinds import AUTO, FOLDER, OPENERS, kind_of_suffix, kinds
 from wordsight.data.listing import SPLITS, is_metadata
 from wordsight.images.files import is_image_entry, walk_files, walk_images
 
 _NUMBERED = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?$")  # "train-0003", "train-00000-of-00002", Hugging Face's
+_EXPORTED = re.compile(r"-\d+-of-\d+(-[0-9a-f]{16})?$")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -98,6 +100,8 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
         if named:
             raise NotFound(f"no split {named} in {folder}", cure=f"it needs a folder {folder / named}")
         return SourceFiles(FOLDER, folder.name, (folder,))
+    if kind == AUTO and contents.image and not named:
+        notice(f"images in the folders inside {folder} are left alone: it holds {one}", once=True)
     mine = contents.files.get(one) or _files_below(folder).get(one)
     if not mine:
         raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
@@ -123,18 +127,22 @@ def _look(folder: Path) -> _Contents:
     paths = [Path(entry.path) for entry in visible if _suffix(entry.name) in suffixes and entry.is_file()]
     at_top = any(map(is_image_entry, visible))
     below = not at_top and any(entry.is_dir(follow_symlinks=False) for entry in visible)
-    return _Contents(folder, _by_kind(paths), at_top, at_top or (below and any(True for _ in walk_images(folder))))
+    image_below = below and any(True for _ in walk_images(folder))
+    if image_below and (folder / "data").is_dir():  # where Hugging Face puts what it exports
+        paths += [path for path in (folder / "data").iterdir() if _EXPORTED.search(path.stem) and path.is_file()]
+    return _Contents(folder, _by_kind(paths), at_top, at_top or image_below)
 
 
 def _recognised(contents: _Contents, split: str | None) -> str:
     """Return the kind of a folder: the one door for every verb.
 
     A split that is asked for decides.  Else images on disk make it a folder of images, whatever lies beside them; but
-    shards that are counted from 0 with no image beside them are shards.  Without images it is what its files are:
-    shards wherever they lie, tables at the top, tables below.
+    shards that are counted from 0, and tables that Hugging Face has exported, are that when no image lies beside them.
+    Without images it is what its files are: shards wherever they lie, tables at the top, tables below.
     """
     for kind, paths in contents.files.items():
-        packed = OPENERS[kind].holds_images and not contents.image_at_top
+        exported = all(_EXPORTED.search(path.stem) for path in paths)
+        packed = (OPENERS[kind].holds_images or exported) and not contents.image_at_top
         if split and split.split("+")[0] in _splits(paths, contents.folder):
             return kind
         if not split and packed and (not contents.image or _counted(paths)):
@@ -148,7 +156,7 @@ def _recognised(contents: _Contents, split: str | None) -> str:
 
 def _counted(paths: Iterable[Path]) -> bool:
     """Say whether files are numbered from 0."""
-    numbers = (re.search(r"(\d+)(-of-\d+)?$", path.stem) for path in paths)
+    numbers = (re.search(r"(\d+)(-of-\d+)?(-[0-9a-f]{16})?$", path.stem) for path in paths)
     return any(number is not None and int(number[1]) == 0 for number in numbers)
 
 
