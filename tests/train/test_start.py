@@ -210,9 +210,14 @@ def test_the_step_whose_loss_was_no_number_is_named(recipe, monkeypatch):
         return (loss * float("inf"), measured * float("inf")) if batch.step == 5 else (loss, measured)
 
     monkeypatch.setattr(loop.Objective, "__call__", broken)
-    says = r"not a number any more at step 6; begin anew with another out= and a lower optimiser\.lr .*run/checkpoints"
-    with pytest.raises(Diverged, match=says):
+    says = r"not a number any more at step 6; run it {}, with a lower optimiser\.lr or a longer schedule\.warmup"
+    other = r"with another out= \(.*run/checkpoints/step-00000004 is whole\)"
+    with pytest.raises(Diverged, match=says.format(other)):
         run(recipe, [f"out={recipe.parent / 'run'}", "checkpoint.steps=4", "validation.every=0"])
+    with pytest.raises(Diverged, match=says.format("again")):
+        run(recipe, [f"out={recipe.parent / 'early'}", "validation.every=0"])
+    monkeypatch.setattr(loop.Objective, "__call__", original)
+    run(recipe, [f"out={recipe.parent / 'early'}", "validation.every=0", "lr=0.0001"], resume=True)
 
 
 def test_weights_that_broke_in_the_last_step_are_not_saved(recipe, monkeypatch):

@@ -32,7 +32,7 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.towers.build import build
 from wordsight.train.average import Average
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
-from wordsight.train.checkpoint import FOLDER, TrainingState, not_finite, restore_newest, write_checkpoint
+from wordsight.train.checkpoint import TrainingState, list_checkpoints, not_finite, restore_newest, write_checkpoint
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
 from wordsight.train.log import MetricsLog, Progress
@@ -78,7 +78,7 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
     check_pairs(config, pairs)
     with alone_in(folder), _deterministic(chosen):
         check_folder(folder, config, resume=resume)  # again: another may have been quicker
-        claim(folder, resume=resume)
+        claim(folder, config, resume=resume)
         learning = Learning(config, folder, chosen, pairs)
         begin(folder, config)
         learning.restore()
@@ -256,10 +256,11 @@ class Learning:
 
     def _check_finite(self) -> None:
         if self.broken_at:
+            kept = list_checkpoints(self.folder)
+            where = f"with another out= ({kept[-1]} is whole)" if kept else "again"
             raise Diverged(
                 f"the loss is not a number any more at step {int(self.broken_at)}",
-                cure="begin anew with another out= and a lower optimiser.lr or a longer schedule.warmup; "
-                f"the last good checkpoint stays in {self.folder / FOLDER}",
+                cure=f"run it {where}, with a lower optimiser.lr or a longer schedule.warmup",
             )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from wordsight.base.config import to_dict
-from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.errors import FormatError, NotFound, UsageError, WordsightError
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.progress import notice
 from wordsight.train.checkpoint import list_checkpoints
@@ -34,16 +34,19 @@ def check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         begun = (folder / CONFIG).exists()
     if begun and not resume and _learned(folder):
         raise UsageError(f"{folder} holds a run already", cure="add --resume to continue it, or set another out=")
-    if begun and resume:
+    if begun and resume and _learned(folder):
         _check_same(folder / CONFIG, config)
     if not begun and list_checkpoints(folder):
         raise NotFound(f"{folder} has checkpoints, but no {CONFIG}", cure="restore that file, or set another out=")
 
 
-def claim(folder: Path, *, resume: bool) -> None:
-    """Make room in a locked folder: what a run left that never came to a checkpoint is removed."""
+def claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Make room in a locked folder: what a run left that never came to a checkpoint is removed.
+
+    With `resume` it stays where it is of the same recipe: the times of its steps are used again.
+    """
     begun = (folder / CONFIG).exists()
-    if begun and resume:
+    if begun and resume and (_learned(folder) or _is_same(folder / CONFIG, config)):
         return
     with storage_errors(folder):
         (folder / MERGES).unlink(missing_ok=True)
@@ -113,6 +116,14 @@ def _check_same(path: Path, config: TrainConfig) -> None:
             f"{path.parent} began with",
             cure="resume with the same recipe and --set",
         )
+
+
+def _is_same(path: Path, config: TrainConfig) -> bool:
+    try:
+        _check_same(path, config)
+    except WordsightError:
+        return False
+    return True
 
 
 def _first_difference(name: str, before: object, wanted: object) -> str:
