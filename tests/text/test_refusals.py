@@ -206,3 +206,12 @@ def test_a_tokenizer_file_without_tokens(tmp_path: Path) -> None:
     backend.save(str(tmp_path / "tokenizer.json"))
     message = refused(FormatError, lambda: open_tokenizer(TokenizerSpec(kind="tokenizers"), tmp_path))
     assert "tokenizer.json" in message and message.endswith("; restore the file")
+
+
+def test_a_vocabulary_that_was_written_anew_is_read_anew(tmp_path):
+    path = tmp_path / "merges.txt"
+    write_merges(path, [("a", "b")])
+    first = open_vocabulary(path)
+    assert open_vocabulary(path) is first
+    write_merges(path, [("b", "a")])
+    assert open_vocabulary(path).pairs == [(first.pairs[0][1], first.pairs[0][0])]

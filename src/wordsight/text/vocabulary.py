@@ -55,9 +55,14 @@ def published_vocabulary() -> Vocabulary:
     return Vocabulary(list(struct.iter_unpack("<HH", zlib.decompress(packed))))
 
 
-@lru_cache(maxsize=8)
 def open_vocabulary(path: Path) -> Vocabulary:
-    """Return the vocabulary of a `merges.txt`."""
+    """Return the vocabulary of a `merges.txt`, kept until the file changes."""
+    facts = path.stat() if path.exists() else None
+    return _opened(path, facts and (facts.st_mtime_ns, facts.st_size, facts.st_ino))
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path, facts: tuple[int, int, int] | None) -> Vocabulary:
     return from_merges(read_merges(path), where=str(path))
 
 
