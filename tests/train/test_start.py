@@ -254,3 +254,25 @@ def test_what_streaming_could_not_read_is_listed_in_the_end(recipe, table, capsy
     assert len(failed) == 1
     assert "000.png" in failed[0]
     assert done.steps == 6
+
+
+class Images:
+    """An image set in memory: keys, captions and one number for the pixels of each image."""
+
+    def __init__(self, keys, texts, pixels):
+        self.keys, self.texts = keys, [(text,) for text in texts]
+        self.array = np.array(pixels, dtype=np.uint8).reshape(-1, 1, 1, 1)
+
+    def blocks(self):
+        return [np.arange(len(self.keys))]
+
+
+def test_sources_share_a_validation_set_and_none_gives_more_than_half():
+    numbers = range(100)
+    large = Images([f"a{n}" for n in numbers], [f"text {n}" for n in numbers], numbers)
+    small = Images([f"b{n}" for n in range(3)], ["TEXT 7", "b", "c"], [9, 200, 201])
+    for share in (0.1, 0.2, 0.4):
+        of_large, of_small = (set(rows.tolist()) for rows in choose_held_out([large, small], share))
+        assert len(of_small) <= 1
+        assert len(of_large) + len(of_small) == round(share * 103)
+        assert (0 in of_small) == bool({7, 9} & of_large) == ({7, 9} <= of_large)
