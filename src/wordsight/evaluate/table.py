@@ -9,7 +9,9 @@ from wordsight.base.nouns import Result
 from wordsight.base.terminal import escaped
 
 HEAD = ("result", "value", "95 % interval", "n", "")
-NOTED = ("chance", "split", "label", "limit", "templates", "gallery", "missing")  # settings, in the order of the notes
+NOTED = (  # settings, in the order of the notes
+    *("chance", "split", "image", "captions", "label", "limit", "templates", "gallery", "missing"),
+)
 
 
 def table(results: Sequence[Result]) -> list[str]:

@@ -18,7 +18,15 @@ from wordsight.report.page import box, note, page, section, table
 from wordsight.report.runs import CONFIG, RESULTS, check_runs, read_metrics, read_results
 
 LOSSES = {"contrastive": "contrastive loss", "words": "bag-of-words loss"}  # metric: what it is called
-CUT = ("split", "label", "templates", "limit", "missing")  # settings that make another measurement of a name
+CUT = (
+    "split",
+    "image",
+    "captions",
+    "label",
+    "templates",
+    "limit",
+    "missing",
+)
 Lines = Sequence[Mapping[str, Any]]
 
 
