@@ -70,6 +70,20 @@ def test_conditions_of_thousands_of_parts(index, word):
     assert len(index.search(rows[:1], 50, some)[0]) == 9
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "not " * 98 + "number > 9",
+        "(" * 99 + "number > 9" + ")" * 99,
+        "number > 9 and (even is not null or (" * 49 + "number < 0" + "))" * 49,
+        "(" * 60 + "number > 9" + " and number > 9) or number > 99" * 60,
+    ],
+)
+def test_conditions_nested_as_deep_as_they_may_be(index, condition):
+    _, rows = fill(index)
+    assert len(index.search(rows[:1], 50, parse(condition))[0]) == 40
+
+
 def test_hits_carry_metadata_without_the_missing(index):
     index.add(["a", "b"], unit(2), [{"x": 1, "t": "ä"}, {"x": None, "y": 2.5, "on": True}])
     hits = {hit.key: hit.meta for hit in index.search(unit(1), 2)[0]}

@@ -30,7 +30,6 @@ from wordsight.index.topk import top_k
 from wordsight.index.values import restored, stored
 
 if TYPE_CHECKING:
-    from wordsight.index.sql import Clause
     from wordsight.index.where import Column, Condition
 
 DEAD_SHARE = 0.25  # of the slots; beyond it save() compacts
@@ -210,19 +209,17 @@ class ExactIndex:
         if where is None:
             if not self._connection.execute("select 1 from dead limit 1").fetchall():
                 return None
-            slots = self._connection.execute("select slot from entry order by slot")
+            slots = [slot for (slot,) in self._connection.execute("select slot from entry order by slot")]
         else:
-            clause = self._clause(where)
-            slots = self._connection.execute(f"select slot from entry where {clause.text} order by slot", clause.values)
-        return np.fromiter((slot for (slot,) in slots), np.int64)
+            slots = self._matching(where)
+        return np.array(slots, np.int64)
 
-    def _clause(self, where: "Condition") -> "Clause":
-        from wordsight.index.sql import add_functions, clause
+    def _matching(self, where: "Condition") -> list[int]:
+        from wordsight.index.sql import matching_slots
         from wordsight.index.where import check
 
         check(where, self.columns())
-        add_functions(self._connection)
-        return clause(where, self._meta.expressions())
+        return matching_slots(self._connection, where, self._meta.expressions())
 
     def _entries(self, slots: Sequence[int], embeddings: Embeddings) -> dict[int, IndexEntry]:
         """Return slot -> entry, of these slots only."""

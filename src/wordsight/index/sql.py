@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wordsight.index.like import holds_text, is_like
 from wordsight.index.values import Stored, restored, stored
-from wordsight.index.where import Among, Both, Compare, Condition, Either, Literal, Missing, Not
+from wordsight.index.where import Among, Both, Compare, Condition, Either, Literal, Missing, Not, columns_of, matches
 
 _KIND = {True: "in ('text', 'blob')", False: "in ('integer', 'real')"}  # is the value text?
 
@@ -70,6 +70,26 @@ def _among(column: str, leaf: Among) -> Clause:
     return Clause(" or ".join(parts), tuple(values))
 
 
+def matching_slots(connection: sqlite3.Connection, condition: Condition, columns: Mapping[str, str]) -> list[int]:
+    """Return the slots of the entries that satisfy a condition, in order; `columns` as for `clause`.
+
+    A condition that is nested deeper than SQLite can read is evaluated in Python.
+    """
+    add_functions(connection)
+    wanted = clause(condition, columns)
+    try:
+        rows = connection.execute(f"select slot from entry where {wanted.text} order by slot", wanted.values)
+        return [slot for (slot,) in rows]
+    except sqlite3.OperationalError as error:
+        if not any(part in str(error) for part in _TOO_DEEP):
+            raise
+    names = list(dict.fromkeys(leaf.column for leaf in columns_of(condition)))
+    rows = connection.execute(f"select slot, {', '.join(columns[name] for name in names)} from entry order by slot")
+    entries = ((slot, {n: restored(v) for n, v in zip(names, values, strict=True)}) for slot, *values in rows)
+    return [slot for slot, meta in entries if matches(condition, meta)]
+
+
+_TOO_DEEP = ("parser stack overflow", "Expression tree is too large")
 _FUNCTIONS = {"contains": "wordsight_contains", "like": "wordsight_like"}
 
 
