@@ -8,7 +8,6 @@ number ends there.  That it is sound is noted in the cache by its SHA-256, so it
 """
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,8 @@ from wordsight.weights.find import BUNDLED
 from wordsight.weights.unchanged import digest_of, remembered_of
 
 if TYPE_CHECKING:
+    import subprocess
+
     from wordsight.engines.onnx_engine import OnnxEngine
 
 BYTES = 3 << 30  # of address space for Python, ONNX Runtime and a small graph
@@ -48,6 +49,8 @@ def note_sound(path: Path) -> None:
 
 
 def _attempt(folder: Path, tower: str, precision: str, path: Path) -> str:
+    import subprocess  # not before a graph is tried
+
     size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
     seconds = SECONDS + size // BYTES_A_SECOND
     command = [sys.executable, "-m", __name__, str(folder), tower, precision, str(path), str(size), str(seconds)]

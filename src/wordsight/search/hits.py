@@ -6,11 +6,8 @@
 In a notebook a hit, and the list, show their images as small JPEGs inside the page.  Pillow is imported for that only.
 """
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
-from io import BytesIO
 from pathlib import Path
 
 from wordsight.base.errors import WordsightError
@@ -35,6 +32,8 @@ class Hit:
 
     def _repr_html_(self) -> str:
         """Return the image, its score and its name; the last two alone where the image cannot be read."""
+        from html import escape
+
         name = escape(str(self.path or self.key))
         image = thumbnail(self.path) if self.path is not None else ""
         shown = f'<img src="{image}" alt="{name}"><br>' if image else ""
@@ -55,6 +54,9 @@ class Hits(list[Hit]):
 
 def thumbnail(path: Path) -> str:
     """Return the image as the address of a small JPEG that holds itself, "" where it cannot be read."""
+    import base64
+    from io import BytesIO
+
     from wordsight.images.decode import open_image
 
     try:

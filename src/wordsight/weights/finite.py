@@ -1,6 +1,6 @@
 """Are all numbers of a state numbers?  A training that diverged leaves NaN, and everything made of them is NaN too.
 
-Free of PyTorch.  ViT-B-32 (151 million float32 numbers) costs 0.07 s, in float16 0.04 s.
+Free of PyTorch.  ViT-B-32 (151 million float32 numbers) costs 0.10 s on one core, in float16 0.07 s.
 """
 
 from collections.abc import Mapping
