@@ -235,3 +235,13 @@ def test_a_table_without_header_is_named_as_one(folder):
 
 def test_labels_as_data_frames_write_them(folder):
     assert labelled(folder / "t.parquet", [1.0, float("nan"), 2.5]) == ["1", None, "2.5"]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", " , \n"])
+def test_an_empty_table_is_named_as_one(folder, text):
+    (folder / "t.csv").write_text(text)
+    with pytest.raises(FormatError) as caught:
+        open_source(folder / "t.csv").samples()
+    assert str(caught.value) == (
+        f"{folder / 't.csv'} is empty; write a line with the names of the columns, and a row an image"
+    )

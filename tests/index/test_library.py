@@ -145,10 +145,9 @@ def test_a_library_of_the_first_version_is_read_as_it_lies(photos, model):
         assert library.in_step()
         assert not library.sync()
         assert [hit.key for hit in library.search("green", k=1, where="width = 24 and folder = b")] == ["b/green.png"]
-        np.testing.assert_array_equal(
-            [entry.embedding for entry in library._reading().entries(keys)],
-            model.embed_images([photos / key for key in keys]),
-        )
+        with library._reading() as index:
+            stored = [entry.embedding for entry in index.entries(keys)]
+        np.testing.assert_array_equal(stored, model.embed_images([photos / key for key in keys]))
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
         paint(photos / "new.png", "orange")
         assert library.sync().added == ["new.png"]

@@ -21,6 +21,7 @@ from typing import IO, Any
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.reading import read_text
 
+JSON_ESCAPES = "backslashreplace"  # what UTF-8 cannot hold becomes \udce9, which JSON reads as what it was
 _STORAGE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -53,13 +54,14 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of `path` and rename it into place when the block ends well.
 
     Readers see the old file or the whole new one, never a part.  The data is flushed to the disk
-    before the rename.
+    before the rename.  Text is UTF-8; bytes of file names that are not are written as JSON escapes them.
     """
     temporary = _beside(path, "part")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
+            text: Any = {} if "b" in mode else {"encoding": "utf-8", "errors": JSON_ESCAPES}
+            with open(temporary, mode, **text) as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -195,7 +197,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; names that are not UTF-8 are escaped, and read back the same."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     with atomic_write(path) as handle:
-        handle.write(f"{text}\n".encode(errors="backslashreplace"))
+        handle.write(f"{text}\n".encode(errors=JSON_ESCAPES))
 
 
 def read_json(path: Path) -> Any:

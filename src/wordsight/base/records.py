@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.files import storage_errors
+from wordsight.base.files import JSON_ESCAPES, storage_errors
 from wordsight.base.processor import processor_name
 
 _PACKAGES = ("wordsight", "numpy", "pillow", "onnxruntime", "torch")
@@ -38,7 +38,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Append one JSON line to `path`, made with its folders if absent."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as handle:
+        with open(path, "a", encoding="utf-8", errors=JSON_ESCAPES) as handle:
             handle.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.cache import cache_folder
 from wordsight.base.errors import FormatError, InputError, WordsightError
-from wordsight.base.files import atomic_folder, plain_name, read_json, sha256_bytes, write_json
+from wordsight.base.files import JSON_ESCAPES, atomic_folder, plain_name, read_json, sha256_bytes, write_json
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.base.threads import ordered_map
@@ -143,7 +143,7 @@ def _write(source: Source, folder: Path, spec: PreprocessSpec, workers: int | No
     count = 0
     with (
         open(folder / "pixels.npy", "wb") as pixels,
-        open(folder / "words.jsonl", "w", encoding="utf-8", errors="backslashreplace") as lines,
+        open(folder / "words.jsonl", "w", encoding="utf-8", errors=JSON_ESCAPES) as lines,
     ):
         _write_header(pixels, count, spec.size)
         for sample, decoded in _decoded(walk, source, spec, workers):

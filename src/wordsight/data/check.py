@@ -150,7 +150,7 @@ def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: ClipToken
     if not sample.texts and sample.label is None:
         report.without_words.append(sample.key)
     # A token is at least one byte, so most captions need not be tokenised to know that they are short enough.
-    doubtful = [text for text in sample.texts if len(text.encode()) > limits.tokens - 2]
+    doubtful = [text for text in sample.texts if len(text.encode(errors="surrogatepass")) > limits.tokens - 2]
     longest = max((len(tokenizer.encode(text)) + 2 for text in doubtful), default=0)
     if longest > limits.tokens:
         report.long_captions.append(f"{sample.key} ({longest} tokens)")

@@ -59,6 +59,8 @@ def choose(
         column = wanted or _known(names, known)
         if column:
             chosen[role] = column
+    if need_image and complete and not any(names):
+        raise FormatError(f"{where} is empty", cure="write a line with the names of the columns, and a row an image")
     if need_image and "image" not in chosen:
         if any(map(is_image_name, names)):
             raise FormatError(

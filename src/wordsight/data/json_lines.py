@@ -52,6 +52,15 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where} is not JSON: {error}", cure="mend the line") from None
     if not isinstance(row, dict):
         raise InputError(f"{where} is no object", cure="write one object a line")
-    if "\\ud" in text.lower() and not is_text(json.dumps(row, ensure_ascii=False)):
+    if "\\ud" in text.lower() and not _is_whole(json.dumps(row, ensure_ascii=False)):
         raise InputError(f"{where} holds half a character (\\ud800 to \\udfff)", cure="mend the line")
     return row
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether no half of a character is in a text; what stands for a byte of a file name is none."""
+    try:
+        text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -180,4 +180,6 @@ class _Drawn(NamedTuple):
 
 @lru_cache(maxsize=1 << 18)
 def _stable_id(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(
+        hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little", signed=True
+    )

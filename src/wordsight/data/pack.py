@@ -19,7 +19,7 @@ from typing import Any
 from wordsight import __version__
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError, InputError, UsageError
-from wordsight.base.files import atomic_write, storage_errors, sweep
+from wordsight.base.files import JSON_ESCAPES, atomic_write, storage_errors, sweep
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.base.reading import sha256_file
@@ -185,9 +185,7 @@ def _write_shard(path: Path, samples: Sequence[tuple[Sample, bytes | Path]], fai
                 continue
             name = _member_name(sample.key, names)
             _add(tar, f"{name}.{_suffix(image, sample.key)}", image)
-            _add(
-                tar, f"{name}.json", json.dumps(_texts_of(sample), ensure_ascii=False).encode(errors="backslashreplace")
-            )
+            _add(tar, f"{name}.json", json.dumps(_texts_of(sample), ensure_ascii=False).encode(errors=JSON_ESCAPES))
     return Shard(path.name, len(names), path.stat().st_size, sha256_file(path))
 
 

@@ -44,6 +44,8 @@ class ParquetTable:
             self._file = parquet.ParquetFile(path)
         except (self._arrow.ArrowInvalid, OSError) as error:
             raise InputError(f"{path} is not a parquet file: {error}", cure="make the file again") from None
+        except UnicodeEncodeError:
+            raise InputError(f"{path} has a name that is not UTF-8", cure="rename the file") from None
         schema = self._file.schema_arrow
         self.names: tuple[str, ...] = tuple(schema.names)
         for number, name in enumerate(self.names):

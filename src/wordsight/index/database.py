@@ -12,6 +12,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import storage_errors
+from wordsight.index.values import restored
 
 _AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 NAME = "library.db"
@@ -87,7 +88,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, writable: bool) -> N
 
 def read_facts(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the facts about the library: format, fingerprint, width, generation of the embeddings and so on."""
-    return dict(connection.execute("select name, value from fact"))
+    return {name: str(restored(value)) for name, value in connection.execute("select name, value from fact")}
 
 
 def select_in(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:

@@ -91,7 +91,9 @@ class ExactIndex:
         """See `Index`."""
         with database_errors(self._path):
             self._begin()
-            self._connection.executemany("insert or replace into fact values (?, ?)", list(facts.items()))
+            self._connection.executemany(
+                "insert or replace into fact values (?, ?)", [(name, stored(value)) for name, value in facts.items()]
+            )
 
     def __len__(self) -> int:
         """Return the number of entries."""

@@ -34,11 +34,11 @@ class FileTable:
         """See `FileStates`."""
         with database_errors(self._path):
             rows = self._connection.execute("select path, size, mtime_ns, sha256, error from file order by path")
-            return {str(restored(path)): FileState(*state) for path, *state in rows}
+            return {str(restored(p)): FileState(size, t, sha, str(restored(error))) for p, size, t, sha, error in rows}
 
     def record(self, states: Mapping[str, FileState]) -> None:
         """See `FileStates`."""
-        rows = [(stored(path), s.size, s.mtime_ns, s.sha256, s.error) for path, s in states.items()]
+        rows = [(stored(path), s.size, s.mtime_ns, s.sha256, stored(s.error)) for path, s in states.items()]
         with database_errors(self._path):
             self._begin()
             self._connection.executemany("insert or replace into file values (?, ?, ?, ?, ?)", rows)
