@@ -110,6 +110,19 @@ def test_errors_are_one_line(
     assert capsys.readouterr().err == said
 
 
+def test_ctrl_c_while_a_package_is_imported_is_told_from_one_that_is_broken(verb: ModuleType, capsys) -> None:
+    def run(args: Namespace) -> int:
+        raise ImportError("initialization failed") from cause
+
+    verb.run = run
+    cause: BaseException | None = KeyboardInterrupt()
+    assert main(["look", "p"]) == 130
+    assert capsys.readouterr().err == "wordsight: stopped; what was finished before is kept\n"
+    cause = ValueError("another")
+    with pytest.raises(ImportError):
+        main(["look", "p"])
+
+
 def test_a_mistake_in_wordsight_keeps_its_traceback(verb: ModuleType) -> None:
     verb.run = lambda args: 1 // 0
     with pytest.raises(ZeroDivisionError):

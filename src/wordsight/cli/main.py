@@ -88,6 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except KeyboardInterrupt:
         return _say("stopped; what was finished before is kept", 130)
+    except ImportError as error:
+        if not _interrupted(error):
+            raise
+        return _say("stopped; what was finished before is kept", 130)
     except BrokenPipeError:
         drop(sys.stdout)
         return 141
@@ -213,6 +217,13 @@ def _without_verb(arguments: list[str]) -> int:
     for line in help_text().splitlines():
         print_error(line)
     return UsageError.exit_status
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is behind an error: an extension module that is stopped while it is imported hides it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _storage_problem(error: OSError) -> str:
