@@ -10,8 +10,18 @@ from pathlib import Path
 import pytest
 
 from wordsight.base import files
-from wordsight.base.errors import StorageError
-from wordsight.base.files import atomic_folder, atomic_write, draft_folder, sweep
+from wordsight.base.errors import StorageError, UsageError
+from wordsight.base.files import (
+    atomic_folder,
+    atomic_write,
+    draft_folder,
+    new_folder,
+    put_back,
+    refuse_others,
+    require_new,
+    sweep,
+    write_json,
+)
 
 KILLED = """
 import os, signal, sys
@@ -217,3 +227,107 @@ def test_what_may_not_be_removed_is_left(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.undo()
     fill(tmp_path / "ours", "whole")
     assert (tmp_path / "ours" / "a").read_text() == "whole"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "empty"])
+def test_a_new_folder_appears_whole_and_replaces_nothing(there: bool, tmp_path: Path) -> None:
+    place = tmp_path / "folder"
+    if there:
+        place.mkdir()
+        inode = place.stat().st_ino
+    with new_folder(place) as draft:
+        (draft / "b").mkdir()
+        (draft / "a").write_text("1")
+        assert not place.exists() or [path.name for path in place.iterdir()] == [draft.name]
+    assert names(place) == ["a", "b"]
+    assert names(tmp_path) == ["folder"]
+    if there:
+        assert place.stat().st_ino == inode  # somebody may stand in it
+    with pytest.raises(UsageError, match="folder already holds files; choose an empty"), new_folder(place):
+        pytest.fail("not reached")
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "empty"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_new_folder_that_fails_leaves_nothing(there: bool, error: type[BaseException], tmp_path: Path) -> None:
+    place = tmp_path / "folder"
+    if there:
+        place.mkdir()
+    with pytest.raises(error), new_folder(place) as draft:
+        (draft / "a").write_text("half")
+        raise error
+    assert names(tmp_path) == (["folder"] if there else [])
+    assert not there or names(place) == []
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "empty"])
+def test_of_several_that_write_a_new_folder_one_goes_on(there: bool, tmp_path: Path) -> None:
+    place = tmp_path / "folder"
+    if there:
+        place.mkdir()
+    with new_folder(place) as draft:
+        (draft / "a").write_text("first")
+        for refused in (require_new, refuse_others):
+            with pytest.raises(UsageError, match="another process is writing .*folder; wait for it"):
+                refused(place)
+        with pytest.raises(UsageError, match="another process is writing"), new_folder(place):
+            pytest.fail("not reached")
+    assert (place / "a").read_text() == "first"
+    assert names(place) == ["a"]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "empty"])
+def test_what_another_wrote_meanwhile_stays(there: bool, tmp_path: Path) -> None:
+    place = tmp_path / "folder"
+    if there:
+        place.mkdir()
+    with pytest.raises(UsageError, match="another process has written .*folder meanwhile"), new_folder(place) as draft:
+        (draft / "a").write_text("mine")
+        place.mkdir(exist_ok=True)
+        (place / "a").write_text("theirs")
+    assert (place / "a").read_text() == "theirs"
+    assert names(place) == ["a"]
+
+
+def test_a_draft_of_a_killed_process_stops_nobody(tmp_path: Path, killed_draft: Callable[..., Path]) -> None:
+    fill(killed_draft(tmp_path / "folder", "part"), "half")
+    require_new(tmp_path / "folder")
+    (tmp_path / "empty").mkdir()
+    fill(killed_draft(tmp_path / "empty" / "empty", "part"), "half")
+    for name in ("folder", "empty"):
+        with new_folder(tmp_path / name) as draft:
+            (draft / "a").write_text("whole")
+        assert names(tmp_path / name) == ["a"]
+
+
+def test_a_reader_puts_back_what_a_killed_process_moved_aside(
+    tmp_path: Path, killed_draft: Callable[..., Path]
+) -> None:
+    fill(killed_draft(tmp_path / "model", "old"), "old")
+    put_back(tmp_path / "other" / "model")
+    put_back(tmp_path / "model")
+    assert (tmp_path / "model" / "a").read_text() == "old"
+    put_back(tmp_path / "model")
+    assert names(tmp_path) == ["model"]
+
+
+def test_places_that_cannot_be_are_named(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "lost").symlink_to("nowhere/at/all")
+    for opened in (new_folder, atomic_folder):
+        with pytest.raises(StorageError, match="loop is a link that leads to itself"), opened(tmp_path / "loop"):
+            pytest.fail("not reached")
+        with (
+            pytest.raises(StorageError, match=r"no folder /proc/x can be made; choose another path"),
+            opened(Path("/proc/x")),
+        ):
+            pytest.fail("not reached")
+        with opened(tmp_path / "lost") as draft:
+            (draft / "a").write_text("")
+        assert (tmp_path / "nowhere" / "at" / "all" / "a").exists()
+        (tmp_path / "nowhere" / "at" / "all" / "a").unlink()
+    with pytest.raises(StorageError, match="loop is a link that leads nowhere, not a folder"):
+        with atomic_write(tmp_path / "loop" / "file"):
+            pytest.fail("not reached")
+    with pytest.raises(StorageError, match="a name is too long while writing"):
+        write_json(tmp_path / ("x" * 300), {})

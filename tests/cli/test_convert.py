@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from wordsight.base.errors import ConfigError, NotFound, UnknownModel, UsageError
+from wordsight.base.errors import ConfigError, NotFound, StorageError, UnknownModel, UsageError
+from wordsight.base.files import draft_folder
 from wordsight.cli import convert
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
@@ -16,7 +17,9 @@ from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
+from wordsight.weights.find import find_model
 from wordsight.weights.folder import read_checkpoint, read_model_manifest, save_model
+from wordsight.weights.formats.table import read_any
 
 
 @pytest.fixture
@@ -176,6 +179,45 @@ def test_an_unknown_model_is_said(tmp_path):
 def test_a_folder_with_other_files_is_not_written_into(public, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "model.safetensors").write_bytes(b"another model")
-    with pytest.raises(UsageError, match="full, holds other files; choose an empty or a new folder"):
+    with pytest.raises(UsageError, match="full already holds files; choose an empty or a new folder"):
         convert_with(public, tmp_path / "full", "--to", "openclip")
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("to", ["openclip", "huggingface", "openai"])
+def test_a_folder_is_written_whole_or_not_at_all(to, public, tmp_path, monkeypatch):
+    """Whatever stops it between two files, nothing is left that the next one would stumble over."""
+    from wordsight.weights.archive import safe, torchfile
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    for module in (safe, torchfile):
+        monkeypatch.setattr(module, "atomic_write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        convert_with(public, tmp_path / "out", "--to", to)
+    monkeypatch.undo()
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+    assert convert_with(public, tmp_path / "out", "--to", to) == 0
+    assert read_any(tmp_path / "out").state
+
+
+@pytest.mark.parametrize("to", ["openclip", "wordsight", "onnx"])
+def test_while_another_process_writes_there_it_is_said(to, public, tmp_path, monkeypatch):
+    inside = tmp_path / "out" / "onnx" if to == "onnx" else tmp_path / "out"
+    with draft_folder(inside), pytest.raises(UsageError, match="another process is writing .*; wait for it"):
+        convert_with(public, tmp_path / "out", "--to", to)
+    assert not (tmp_path / "out" / "model.json").exists()
+
+
+def test_a_model_is_found_again_that_a_killed_process_had_moved_aside(public, tmp_path, killed_draft):
+    convert_with(public, tmp_path / "ours", "--to", "wordsight")
+    (tmp_path / "ours").rename(killed_draft(tmp_path / "ours", "old"))
+    assert read_model_manifest(find_model(tmp_path / "ours")).spec.name == "small"
+
+
+def test_a_link_to_itself_is_said(public, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for to in ("openclip", "wordsight", "onnx"):
+        with pytest.raises(StorageError, match="loop is a link that leads"):
+            convert_with(public, tmp_path / "loop", "--to", to)

@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "towers.md"
 
 
 def test_the_catalogue_holds_the_originals_and_small_towers():
-    assert set(names()) >= ORIGINALS | {"tiny-96", "nano-64", "tiny-rn-64"}
+    assert set(names()) >= ORIGINALS | {"tiny-96", "tiny-clip-96", "nano-64", "tiny-rn-64"}
     for name in ORIGINALS:
         spec = architecture(name)
         assert spec.name == name
@@ -57,7 +57,7 @@ def test_the_table_in_the_documentation_is_the_computed_one():
     listed = dict(zip(names(), lines[first:], strict=False))
     for name, line in listed.items():
         assert line.startswith(count.shape(name) + " "), "run: python -m wordsight.towers.count"
-    for name in ("nano-64", "tiny-96", "tiny-rn-64"):
+    for name in ("nano-64", "tiny-96", "tiny-clip-96", "tiny-rn-64"):
         assert listed[name] == f"{count.shape(name)} {count.work(name)}"
     assert not lines[first + len(listed)].startswith("|")
 

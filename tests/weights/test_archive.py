@@ -124,8 +124,9 @@ def test_torchscript_archives(how, tmp_path):
     torch.jit.save(made, tmp_path / "x.pt")
     found = CheckpointFiles(tmp_path / "x.pt")
     assert isinstance(found.tree, PickledObject)
-    assert set(found.tensors) == set(made.state_dict())
-    assert all(same(found.tensors[name], tensor) for name, tensor in made.state_dict().items())
+    expected = {name.removeprefix("blocks."): tensor for name, tensor in made.state_dict().items()}
+    assert set(found.tensors) == set(expected)
+    assert all(same(found.tensors[name], tensor) for name, tensor in expected.items())
 
 
 def test_big_endian_files(tmp_path):
@@ -213,6 +214,10 @@ def test_weights_in_several_files(kind, tmp_path):
         ({"module._orig_mod.a": BASE}, "", ["a"], ()),
         ({"visual._orig_mod.a": BASE, "b": BASE}, "", ["visual.a", "b"], ()),
         ({"module.a": BASE, "b": BASE}, "", ["module.a", "b"], ()),
+        ({"net.module.a.w": BASE, "net.module.b.w": BASE}, "", ["a.w", "b.w"], ()),
+        ({"net": {"a.w": BASE, "b.w": BASE}, "epoch": 1}, "", ["a.w", "b.w"], ()),
+        ({"_fsdp_wrapped_module.a._fsdp_wrapped_module.w": BASE, "b": BASE}, "", ["a.w", "b"], ()),
+        ({"a._checkpoint_wrapped_module.w": BASE, "b": BASE}, "", ["a.w", "b"], ()),
         ({"state_dict": {"module.a": BASE}, "rng": BASE}, "state_dict", ["a"], ()),
         ({"model": {"a": BASE}, "model_ema": {"a": BASE}, "optimizer": {"x": BASE}}, "model", ["a"], ("model_ema",)),
         ({"model": {"state_dict": {"a": BASE}}}, "model.state_dict", ["a"], ()),

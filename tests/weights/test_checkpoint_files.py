@@ -63,14 +63,41 @@ def test_json_beside_the_weights(tmp_path, monkeypatch):
         files.json("config.json")
 
 
-def test_what_training_put_around_the_names_is_taken_off():
+def test_what_training_put_into_the_names_is_taken_off():
     names = stored("module._orig_mod.a.weight", "module._orig_mod.b._orig_mod.weight")
-    assert list(unwrapped(names, where="x")) == ["a.weight", "b.weight"]
-    four = stored("module.module._orig_mod.module.a")
-    assert list(unwrapped(four, where="x")) == ["a"]
-    assert list(unwrapped(stored("module.a", "b"), where="x")) == ["module.a", "b"]  # not before every name
-    with pytest.raises(FormatError, match="x holds tensors whose names differ only in _orig_mod"):
+    assert list(unwrapped(names, where="x")) == ["module.a.weight", "module.b.weight"]
+    with pytest.raises(FormatError, match="x holds tensors whose names differ only in _orig_mod or _fsdp"):
         unwrapped(stored("b._orig_mod.weight", "b.weight"), where="x")
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        (["module.module._orig_mod.module.a"], "module.module.module."),
+        (["model.a.x", "model.a.y"], "model.a."),
+        (["model.a.x", "models.a.y"], ""),
+        (["model.a", "model"], ""),
+        (["a"], ""),
+        ([], ""),
+    ],
+)
+def test_what_all_names_begin_with_is_left_out(names, prefix, tmp_path):
+    write_safetensors(tmp_path / "x.safetensors", {name: np.zeros(1, np.float32) for name in names})
+    files = CheckpointFiles(tmp_path / "x.safetensors")
+    assert files.prefix == prefix
+    assert sorted(files.tensors) == sorted(name.replace("._orig_mod", "")[len(prefix) :] for name in names)
+
+
+def test_modules_beside_others_are_looked_at_large_ones_first_and_averages_last(tmp_path):
+    names = ["loss.weight", "teacher.a.x", "teacher.a.y", "teacher.a.z", "net.a.x", "net.b.y"]
+    write_safetensors(tmp_path / "x.safetensors", {name: np.zeros(1, np.float32) for name in names})
+    inside = list(CheckpointFiles(tmp_path / "x.safetensors").wrapped())
+    assert [files.part for files in inside] == ["net", "loss", "net.a", "net.b", "teacher", "teacher.a"]
+    assert list(inside[0].tensors) == ["a.x", "b.y"]
+    assert set(inside[0].beside) == {"loss.weight", "teacher.a.x", "teacher.a.y", "teacher.a.z"}
+    assert list(CheckpointFiles(tmp_path / "x.safetensors", part="teacher").tensors) == ["x", "y", "z"]
+    with pytest.raises(NotFound, match=r"has no part tea; it has loss\.weight, net\.a\.x"):
+        CheckpointFiles(tmp_path / "x.safetensors", part="tea").tensors  # noqa: B018
 
 
 def test_a_part_that_is_not_there_is_named_with_those_that_are(tmp_path):

@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wordsight.base.errors import StorageError, UnknownModel
+from wordsight.base.errors import NotFound, StorageError, UnknownModel
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
@@ -74,6 +75,19 @@ def test_none_is_the_variable_then_the_bundled_model(model, monkeypatch, tmp_pat
         ("hf-hub:org/name", "the network is not to be used"),
         ("google/siglip-nothing", "the network is not to be used"),
         ("nonsense", "no model 'nonsense'; there is no such folder; train one"),
+        ("", "no model ''; there is no such folder"),
+        ("bundeld", "no model 'bundeld'; did you mean bundled"),
+        ("tiny96", "no model 'tiny96'; did you mean the architecture tiny-96"),
+        ("ViT-B-33/openai", "no model 'ViT-B-33/openai'; did you mean ViT-B-32/openai or .*hf-hub:ViT-B-33/openai"),
+        ("openai/clip-vit-base-patch23", "did you mean openai/clip-vit-base-patch32 or .* Else run `wordsight models"),
+        ("models/x", "no model 'models/x': there is no x in the folder models; check the path; .* hf-hub:models/x"),
+        (" ViT-B-32__openai", r"timm/vit_base_patch32_clip_224.openai is not in the cache, .*\(--offline\); run"),
+        ("ViT-B-16/openai", r"timm/vit_base_patch16_clip_224.openai is not in the cache"),
+        ("~nobody/x", "no model '~nobody/x': there is no such file or folder"),
+        ("a" * 5000, f"no model '{'a' * 80}…'; train one"),
+        ("a/" * 2000, f"no model '{'a/' * 40}…'; train one"),
+        ("a\x1b[31m/b", r"no model 'a\\x1b\[31m/b'; train one"),
+        ("a\0b", r"no model 'a\\x00b'; train one"),
         ("./nowhere/x", "there is no such file or folder; train one"),
         ("nowhere/x.pt", "there is no such file or folder; train one"),
     ],
@@ -82,8 +96,40 @@ def test_unknown_names_are_answered_truthfully(name, said, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(UnknownModel, match=said):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "ViT-B-16" / "openai").mkdir(parents=True)  # holds no model, so the public one is meant
+    with pytest.raises(UnknownModel, match=said) as caught:
         find_model(name)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_a_path_is_never_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("ViT-B-32/openai", "org/name", "bundled"):
+        with pytest.raises(UnknownModel, match=f"no model '{path}': there is no such file or folder"):
+            find_model(Path(path))
+
+
+def test_the_bundled_model_has_a_name(monkeypatch):
+    monkeypatch.setenv("WORDSIGHT_MODEL", "nowhere/x.pt")
+    assert find_model("bundled") == find_model(" bundled ") == find.BUNDLED
+    monkeypatch.setenv("WORDSIGHT_MODEL", "bundled")
+    assert find_model() == find.BUNDLED
+
+
+def test_a_model_in_a_folder_of_that_name_goes_first(model, monkeypatch):
+    model.rename(model.with_name("bundled"))
+    monkeypatch.chdir(model.parent)
+    assert find_model("bundled") == Path("bundled")
+
+
+@pytest.mark.parametrize("use", [read_checkpoint, load_towers, verify])
+def test_what_needs_weights_says_that_the_bundled_model_has_none(use, tmp_path):
+    with pytest.raises(NotFound, match="the bundled model has graphs only, no weights; it can be used as it is"):
+        use(find.BUNDLED)
+    shutil.copytree(find.BUNDLED, tmp_path / "copy")
+    with pytest.raises(NotFound, match="copy has graphs only, no weights"):
+        use(tmp_path / "copy")
 
 
 def test_a_folder_without_a_model_and_a_file_are_answered(model):

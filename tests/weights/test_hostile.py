@@ -19,7 +19,7 @@ import hostile_files
 
 MEMORY = 512 * 2**20  # bytes of addresses that reading one file may take; none of the corpus is larger than 80 MB
 READER = """
-import json, resource, sys
+import encodings.latin_1, encodings.utf_16, encodings.utf_8_sig, json, resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_CPU, (120, 120))
 from wordsight.base.errors import WordsightError

@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from wordsight.base.errors import FormatError, NotFound, StorageError
-from wordsight.base.reading import read_text
+from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError
+from wordsight.base.reading import read_text, refuse_pointer
 
 JSON_ESCAPES = "backslashreplace"  # what UTF-8 cannot hold becomes \udce9, which JSON reads as what it was
 _STORAGE = {
@@ -27,6 +27,8 @@ _STORAGE = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the largest size of a file is reached",
     errno.EROFS: "the disk is read-only",
+    errno.ELOOP: "a link leads to itself",
+    errno.ENAMETOOLONG: "a name is too long",
 }
 
 
@@ -38,14 +40,15 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _STORAGE:
             raise StorageError(
-                f"{_STORAGE[error.errno]} while writing {path}",
+                f"{_STORAGE[error.errno]} while writing {shortened(path)}",
                 cure="free room or choose another folder; what was finished before is kept",
             ) from error
         if isinstance(error, PermissionError):
             raise StorageError(f"no permission to write {path}", cure="choose a folder you may write to") from error
         if isinstance(error, NotADirectoryError | FileExistsError):
             target = error.filename or path
-            raise StorageError(f"{target} is a file, not a folder", cure="choose another path") from error
+            what = "a link that leads nowhere" if os.path.islink(target) else "a file"
+            raise StorageError(f"{target} is {what}, not a folder", cure="choose another path") from error
         raise
 
 
@@ -58,7 +61,7 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """
     temporary = _beside(path, "part")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent, path.parent)
         try:
             text: Any = {} if "b" in mode else {"encoding": "utf-8", "errors": JSON_ESCAPES}
             with open(temporary, mode, **text) as handle:
@@ -75,14 +78,63 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 def draft_folder(path: Path) -> Iterator[Path]:
     """Make a folder beside `path` for as long as the block runs, and remove what killed processes left there."""
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent, path.parent)
         sweep(path.parent)
         draft = _beside(path, "part")
-        draft.mkdir()
         try:
+            _make(draft, path)
             yield draft
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Open a draft of a folder that is not there, or empty, and move it into place when the block ends well.
+
+    What `require_new` refuses, and a folder that another process wrote meanwhile, is a `UsageError`.
+    """
+    target = _real(path)
+    filled = target.is_dir()  # where somebody may stand, or a disk begins: it is filled, not replaced
+    with draft_folder(target / target.name if filled else target) as draft:
+        require_new(path, draft)
+        yield draft
+        done = _filled(draft, target) if filled else _renamed(draft, target)
+        if not done:
+            raise UsageError(f"another process has written {path} meanwhile", cure="choose a new folder")
+
+
+def require_new(path: Path, draft: Path | None = None) -> None:
+    """Raise `UsageError` for a folder with files, and what `refuse_others` does."""
+    target = _real(path)
+    drafts = refuse_others(target, draft)
+    if target.is_dir() and any(entry not in drafts for entry in target.iterdir()):
+        raise UsageError(f"{path} already holds files", cure="choose an empty or a new folder")
+
+
+def refuse_others(path: Path, draft: Path | None = None) -> list[Path]:
+    """Raise `UsageError` while another process that still runs has a draft of `path`, beside it or in it.
+
+    With a `draft` of one's own, one goes on of several that began at once.  Returns all drafts.
+    """
+    target = _real(path)
+    drafts = [other for beside in (target, target / target.name) for other in _drafts(beside)]
+    if any(draft is None or other.name < draft.name for other in drafts):
+        raise UsageError(f"another process is writing {path}", cure="wait for it, or choose another folder")
+    return drafts
+
+
+def _drafts(path: Path) -> list[Path]:
+    """Return what processes that still run write beside a path, or a draft of it, to become what lies there."""
+    own = _DRAFT.fullmatch(path.name) or _DRAFT.fullmatch(_beside(path, "part").name)
+    assert own is not None
+    drafts = []
+    for other in path.parent.glob(".*"):
+        match = _DRAFT.fullmatch(other.name)
+        alike = match and (match["name"], match["kind"]) == (own["name"], "part")
+        if match and alike and not _abandoned(other, match):
+            drafts.append(other)
+    return drafts
 
 
 @contextlib.contextmanager
@@ -92,13 +144,19 @@ def atomic_folder(path: Path, *, mark: str = "") -> Iterator[Path]:
     What lies there is replaced.  With `mark`, a file that finished folders have, a finished one stays and the draft is
     dropped: several processes may make the same folder at once, and the first one wins.
     """
-    target = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
+    target = _real(path)
     with storage_errors(target):
         if target.is_file():
             raise NotADirectoryError(errno.ENOTDIR, "", str(target))
     with draft_folder(target) as draft:
         yield draft
         _put(draft, target, mark)
+
+
+def put_back(path: Path) -> None:
+    """Rename a folder back to `path`, where nothing lies, if a process was killed that had moved it aside."""
+    if not path.exists() and path.parent.is_dir():
+        sweep(path.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -183,6 +241,21 @@ def _put(draft: Path, target: Path, mark: str) -> None:
                 shutil.rmtree(old.rename(rest), ignore_errors=True)
 
 
+def _real(path: Path) -> Path:
+    """Return where a path leads: a link stays, and what it leads to is written.  One to itself leads nowhere."""
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise StorageError(f"{path} is a link that leads to itself", cure="remove it, or choose another path")
+    return target
+
+
+def _make(folder: Path, named: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # in /proc nothing can be made
+        raise StorageError(f"no folder {shortened(named)} can be made", cure="choose another path") from None
+
+
 def _renamed(draft: Path, target: Path) -> bool:
     try:
         draft.rename(target)
@@ -190,6 +263,15 @@ def _renamed(draft: Path, target: Path) -> bool:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             return False
         raise
+    return True
+
+
+def _filled(draft: Path, target: Path) -> bool:
+    """Move what a draft holds into a folder in which nothing lies but drafts; say whether that is so."""
+    if any(entry not in _drafts(draft) for entry in target.iterdir()):
+        return False
+    for entry in sorted(draft.iterdir()):
+        entry.rename(target / entry.name)
     return True
 
 
@@ -210,6 +292,20 @@ def read_json(path: Path) -> Any:
         raise FormatError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
     except (ValueError, RecursionError) as error:  # also numbers of too many digits, and lists in lists without end
         raise FormatError(f"{path} is not JSON: {error}", cure="restore or make the file again") from None
+
+
+def require_content(path: Path) -> None:
+    """Raise `FormatError` for what is no regular file, and for a Git LFS pointer in place of one."""
+    try:
+        refuse_pointer(path)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def shortened(path: Path) -> str:
+    """Return a path for a message, the end of its names left out where it is longer than any is."""
+    text = str(path)
+    return text if len(text) <= _LONGEST else f"{text[:80]}…"
 
 
 def plain_name(name: str, *, otherwise: str) -> str:

@@ -3,6 +3,7 @@
 Standard error that cannot be written (closed, full, its reader gone) stops no work.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -22,6 +23,17 @@ def set_quiet(quiet: bool) -> None:
 def is_quiet() -> bool:
     """Return whether notices and bars are silenced."""
     return _state["quiet"]
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Silence notices and bars while the block runs."""
+    before = _state["quiet"]
+    set_quiet(True)
+    try:
+        yield
+    finally:
+        set_quiet(before)
 
 
 def notice(text: str, *, once: bool = False) -> None:

@@ -22,6 +22,9 @@ MEGABYTE = 1_000_000
 TEXT_LIMIT = 64 * MEGABYTE  # of one text, caption, template or configuration file in bytes
 IMAGE_LIMIT = 512 * MEGABYTE  # of the file of one image; larger ones are videos or archives with another's name
 _BLOCK = 1 << 20  # bytes hashed at a time
+POINTER = b"version https://git-lfs.github.com/spec/"  # what Git LFS leaves in place of a large file (docs/spec.md)
+LONGEST_POINTER = 1024  # bytes, by the same specification
+POINTER_WORDS = "it is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository"
 _KINDS = (
     (stat.S_ISDIR, errno.EISDIR, "it is a folder"),
     (stat.S_ISFIFO, errno.EINVAL, "it is a named pipe, not a file"),
@@ -74,6 +77,12 @@ def read_argument(path: str | os.PathLike[str], *, limit: int = TEXT_LIMIT) -> s
         return _as_text(_read(handle, path, limit), "utf-8-sig")
 
 
+def refuse_pointer(path: str | os.PathLike[str]) -> None:
+    """Raise `OSError` for a Git LFS pointer; for files that are not read whole."""
+    if os.stat(path).st_size <= LONGEST_POINTER:
+        read_file(path, limit=LONGEST_POINTER)
+
+
 def sha256_file(path: str | os.PathLike[str], *, limit: int | None = None) -> str:
     """Return the hexadecimal SHA-256 of a regular file, read in parts; of what it held when it was opened."""
     digest = hashlib.sha256()
@@ -112,6 +121,8 @@ def _read(handle: BinaryIO, path: str | os.PathLike[str], limit: int) -> bytes:
     data = handle.read(limit + 1)
     if len(data) > limit:  # it has grown since, or has no size of its own
         _refuse_size(len(data), path, limit)
+    if data.startswith(POINTER) and len(data) <= LONGEST_POINTER:
+        raise OSError(errno.EINVAL, POINTER_WORDS, os.fspath(path))
     return data
 
 

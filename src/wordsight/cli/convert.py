@@ -5,6 +5,7 @@ light install (into IN itself when OUT is the same folder), "wordsight" a fresh 
 format what the program it is named for loads.
 """
 
+import os
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
+from wordsight.base.files import refuse_others, require_new
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.base.suggest import suggest
@@ -70,10 +72,10 @@ def run(args: Namespace) -> int:
     location = locate(args.source)
     if args.to == "onnx":
         return to_onnx(location, args)
-    if args.target.resolve() == location.path.resolve():
+    if os.path.realpath(args.target) == os.path.realpath(location.path):
         raise UsageError(f"OUT is IN, {args.target}", cure="choose another folder")
-    if args.to != "wordsight" and args.target.is_dir() and any(args.target.iterdir()):
-        raise UsageError(f"OUT, {args.target}, holds other files", cure="choose an empty or a new folder")
+    if args.to != "wordsight" and not args.target.is_file():
+        require_new(args.target)
     checkpoint = checkpoint_of(location, args)
     if args.to == "wordsight":
         from wordsight.weights.folder import save_checkpoint
@@ -100,7 +102,8 @@ def to_onnx(location: "ModelLocation", args: Namespace) -> int:
 
             source = find_model(args.source)
         notice(f"exporting {location.name or location.path} and comparing with the towers ...")
-        out = None if args.target.resolve() == source.resolve() else args.target
+        refuse_others(args.target / "onnx")
+        out = None if os.path.realpath(args.target) == os.path.realpath(source) else args.target
         export = resolve("wordsight.engines.export:export", extra="models")
         options = {"keep": args.keep} if args.keep else {}
         report = export(source, precisions=args.precision or ["int8"], out=out, **options)
@@ -114,10 +117,12 @@ def checkpoint_of(location: "ModelLocation", args: Namespace) -> "Checkpoint":
     """Return the model in memory, with what the command line says."""
     from wordsight.weights.folder import read_checkpoint
     from wordsight.weights.formats.table import read_any
+    from wordsight.weights.licences import mention_of
 
     checkpoint = read_checkpoint(location.path) if location.ours else read_any(location.path, part=args.part)
     if location.name:
         checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=location.name))
+    mention_of(checkpoint.spec.name, checkpoint.origin)
     checkpoint = changed(checkpoint, args.set)
     if args.tokenizer is not None:
         checkpoint = with_vocabulary(checkpoint, args.tokenizer)

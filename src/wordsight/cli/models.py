@@ -14,12 +14,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="a name, file or folder (show: default the model in use)"
     )
+    parser.add_argument(
+        "--licence", default="", metavar="L,…", help="list only models of these licences; commercial: all that allow it"
+    )
 
 
 def run(args: Namespace) -> int:
     """List the models, show one, or fetch one."""
     if args.action == "list":
-        return _list(args.model)
+        return _list(args.model, args.licence)
+    if args.licence:
+        raise UsageError(f"--licence with {args.action}", cure="it chooses from the list: leave one of them out")
     if args.action == "show":
         return _show(args.name or args.model)
     if args.name is None:
@@ -27,11 +32,13 @@ def run(args: Namespace) -> int:
     return _fetch(args.name)
 
 
-def _list(name: str | None) -> int:
+def _list(name: str | None, licences: str) -> int:
     from wordsight.towers import catalogue
     from wordsight.weights.find import BUNDLED, VARIABLE, find_model
+    from wordsight.weights.licences import chosen
     from wordsight.weights.names import catalogue as public
 
+    rows = [model for model in public() if not licences or model.licence in chosen(licences)]
     for title, wanted in (("in use", name), ("bundled", str(BUNDLED))):
         try:
             say(f"{title:14}{_line(find_model(wanted))}")
@@ -41,7 +48,7 @@ def _list(name: str | None) -> int:
     print(f"{'architectures':14}{', '.join(catalogue.names())}")
     print(f"{'':14}(shapes to train; they come without weights)")
     print(f"\n{'public models':48}{'width':>6}{'pixels':>7}{'ImageNet':>9}  licence")
-    for model in public():
+    for model in rows:
         accuracy = "" if model.imagenet is None else f"{model.imagenet:.1f}"
         print(f"{model.name:48}{model.width:6}{model.size:7}{accuracy:>9}  {model.licence}")
     print("(ImageNet: published zero-shot top-1 in %; `models show NAME` gives source and address)")
@@ -57,29 +64,28 @@ def _line(folder: Path) -> str:
 
 def _show(name: str | None) -> int:
     """Print the catalogue's row, and all that the model itself says once it is here."""
-    from wordsight.weights.find import find_model
+    from wordsight.weights.find import find_model, locate
 
-    if name is None or Path(name).expanduser().exists():
-        _show_folder(find_model(name))
-        return 0
-    known = _row(name)
     try:
-        folder = find_model(name, fetch=False)
+        known = _row(locate(name, fetch=False).name)
     except (UnknownModel, MissingExtra) as error:  # without the hub's client the catalogue is known all the same
-        if known is None:
+        if _row(name or "") is None:
             raise
         print()
         say(f"{error.problem}; {error.cure}")
         return 0
-    _show_folder(folder)
+    if known is not None:
+        print()
+    _show_folder(find_model(name, fetch=False))
     return 0
 
 
 def _row(name: str) -> Any:
-    """Print what the catalogue knows of a name, and return the row."""
+    """Print what the catalogue knows of a name, and return the row; None for what is not in it."""
+    from wordsight.weights.lookup import is_known
     from wordsight.weights.names import address, catalogue
 
-    location = address(name)
+    location = address(name) if is_known(name) else None
     row = next((row for row in catalogue() if location is not None and row.name == location.name), None)
     if row is not None:
         accuracy = "not published" if row.imagenet is None else f"{row.imagenet} % zero-shot top-1 ({row.source})"
@@ -126,16 +132,17 @@ def _plain(value: Any) -> str:
 
 def _fetch(name: str) -> int:
     """Fetch a public model, or look whether there is a newer one, and convert it; print where it lies."""
-    from wordsight.weights.find import find_model
+    from wordsight.weights.find import NAME, find_model, shown
     from wordsight.weights.hub import fetch
     from wordsight.weights.names import address, near
 
+    if name == NAME:
+        raise UsageError(f"the model {name!r} comes with the package", cure="use it: there is nothing to fetch")
     location = address(name)
     if location is None:
         close = near(name)
-        raise UnknownModel(
-            f"no public model {name!r}", cure=f"did you mean {' or '.join(close)}?" if close else "see wordsight models"
-        )
+        cure = f"did you mean {' or '.join(close)}?" if close else "see wordsight models"
+        raise UnknownModel(f"no public model {shown(name)}", cure=cure)
     fetch(location, refresh=True)
     say(_line(find_model(name)))
     return 0

@@ -18,7 +18,7 @@ from typing import Any
 from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.files import draft_folder, read_json, sweep, write_json
+from wordsight.base.files import draft_folder, read_json, refuse_others, sweep, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine, needed_lengths
@@ -265,7 +265,7 @@ def _refuse_bad(report: ParityReport, suffering: Sequence[str]) -> None:
 def _kept(target: Path, fingerprint: str, wanted: Sequence[str]) -> ParityReport:
     """The figures of graphs that lie in `target` already, made from the same weights, in other precisions."""
     if not (target / MANIFEST).is_file():
-        if target.is_dir() and any(target.iterdir()):
+        if target.is_dir() and any(entry not in refuse_others(target / ENGINES) for entry in target.iterdir()):
             raise UsageError(f"{target} holds other files and no model", cure="choose an empty or a new folder")
         return ParityReport(fingerprint, ())
     if read_fingerprint(target) != fingerprint:

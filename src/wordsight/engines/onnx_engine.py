@@ -18,7 +18,7 @@ import numpy as np
 from wordsight.base.arrays import Embeddings, Pixels, RowIds, Tokens
 from wordsight.base.config import from_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError
-from wordsight.base.files import read_json
+from wordsight.base.files import read_json, require_content
 from wordsight.base.once import notice_once_here
 from wordsight.base.processes import PerProcess
 from wordsight.base.processor import cores, processor
@@ -223,6 +223,7 @@ def open_session(path: Path, *, threads: int, exact: bool = False) -> Any:
 
     if not path.is_file():
         raise NotFound(f"no graph {path}", cure="restore the file or export again")
+    require_content(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -17,6 +17,7 @@ import openvino
 
 from wordsight.base.arrays import Embeddings, Pixels, Tokens, unit
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.files import require_content
 from wordsight.base.processes import PerProcess
 from wordsight.base.processor import cores, processor
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
@@ -106,6 +107,7 @@ class OpenVinoEngine:
 
     def _open(self, path: Path) -> Any:
         """Compile a graph that was made from these weights; another or a damaged one raises `FormatError`."""
+        require_content(path)
         check_recorded(self._folder, self._files, path.relative_to(self._folder).as_posix())
         with path.open("rb") as handle:
             handle.seek(max(path.stat().st_size - TAIL, 0))

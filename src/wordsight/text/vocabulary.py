@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
-from wordsight.base.files import atomic_write
+from wordsight.base.files import atomic_write, require_content
 from wordsight.text.bytepairs import END_OF_WORD, FIRST_MERGE, SIGN_OF_ID
 
 Merge = tuple[str, str]
@@ -45,6 +45,7 @@ def vocabulary_file(folder: Path | None, name: str) -> Path:
     path = folder / name
     if not path.is_file():
         raise NotFound(f"no file {path}", cure="give the model's folder, which holds it")
+    require_content(path)
     return path
 
 

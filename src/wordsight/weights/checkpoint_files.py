@@ -6,21 +6,25 @@
     found.facts                             # plain values beside the weights: "epoch", "name"...
 
 Training checkpoints hold more than weights: `part` says which part was read (see `PARTS`), `others` what else
-could have been, `tree` is all of it.  Knows which files of a folder hold weights and how each container is read;
-not what the names in it mean.
+could have been, `tree` is all of it.  What stands before every name of the weights, such as "model.", is left out:
+`prefix`.  Where it stands before some names only, `wrapped` has those alone.  Knows which files of a folder hold
+weights and how each container is read; not what the names in it mean.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.base.files import read_json
+from wordsight.base.files import read_json, require_content
 from wordsight.weights.archive.lazy import StoredTensor, Tensors
 from wordsight.weights.archive.pickles import PickledObject
 from wordsight.weights.archive.table import SUFFIXES, read_tree
 from wordsight.weights.archive.torchread import flattened
+from wordsight.weights.sentence_transformers import clip_folder
 
 # in order of preference; the names in use are those of open_clip's and Hugging Face's hubs
 WEIGHT_FILES = (
@@ -41,7 +45,11 @@ WEIGHT_FILES = (
 PARTS = ("state_dict", "model", "module", "params", "model_state_dict", "network")
 AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "module_ema", "ema_model", "params_ema")
 MOST_JSON = 128 * 2**20  # bytes; the largest tokenizer.json in use has 35 million
-WRAPPERS = ("module.", "_orig_mod.")  # put before every name by data parallelism and by torch.compile
+# what torch.compile, FSDP and activation checkpointing put into names, wherever the wrapped module lies
+WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+DEEPEST = 3  # modules around a model that lies beside other weights
+MOST_MODULES = 20  # that are looked at for a model: the largest ones
+AVERAGED = ("ema", "average", "teacher", "momentum")  # parts of the names of averaged models, read after the others
 
 
 class CheckpointFiles:
@@ -51,8 +59,9 @@ class CheckpointFiles:
         if not path.exists():
             raise NotFound(f"no file or folder {path}", cure="check the path")
         self.path = path
-        self.folder = path if path.is_dir() else path.parent
+        self.folder = clip_folder(path) if path.is_dir() else path.parent
         self.asked = part
+        self.beside: tuple[str, ...] = ()  # names of weights that lie outside the part
 
     @property
     def name(self) -> str:
@@ -62,7 +71,10 @@ class CheckpointFiles:
     def file(self, name: str) -> Path | None:
         """Return a file of the folder, or None."""
         path = self.folder / name
-        return path if path.is_file() else None
+        if not path.is_file():
+            return None
+        require_content(path)
+        return path
 
     def json(self, name: str) -> dict[str, Any] | None:
         """Return a JSON file of the folder, or None; one that is no JSON object is a `FormatError`."""
@@ -121,29 +133,55 @@ class CheckpointFiles:
 
     @cached_property
     def tensors(self) -> Tensors:
-        """The tensors of the part that holds the weights, under their names without `WRAPPERS`."""
-        return Tensors(unwrapped(flattened(self._at(self.part)), where=str(self.weights)))
+        """The tensors of the part that holds the weights, under their names without `prefix` and `WRAPPERS`."""
+        return Tensors({name.removeprefix(self.prefix): tensor for name, tensor in self._named.items()})
+
+    @cached_property
+    def prefix(self) -> str:
+        """What stands before the name of every weight, with its last dot; "" for nothing."""
+        names = [name.split(".")[:-1] for name in self._named]
+        shared = zip(*names, strict=False) if names else ()
+        alike = itertools.takewhile(lambda parts: len(set(parts)) == 1, shared)
+        return "".join(f"{parts[0]}." for parts in alike)
+
+    def wrapped(self) -> Iterator["CheckpointFiles"]:
+        """Yield the weights of each large module as files of their own, the largest first, averaged ones last."""
+        names = [name.split(".") for name in self._named]
+        paths = Counter(".".join(parts[:depth]) for depth in range(1, DEEPEST + 1) for parts in names if parts[depth:])
+        largest = [path for path, _ in paths.most_common(MOST_MODULES)]
+        for path in sorted(largest, key=lambda path: any(mark in path.lower() for mark in AVERAGED)):
+            inside = CheckpointFiles(self.path, part=f"{self.part}.{path}".lstrip("."))
+            inside.__dict__["tree"] = self.tree  # which is read once
+            inside.beside = tuple(name for name in self._named if not name.startswith(f"{path}."))
+            yield inside
+
+    @cached_property
+    def _named(self) -> dict[str, StoredTensor]:
+        return unwrapped(flattened(self._at(self.part)), where=str(self.weights))
 
     def _at(self, part: str) -> Any:
-        node = self.tree
-        for name in part.split(".") if part else ():
+        """Return what lies at a path; its end may be the beginning of names that have dots themselves."""
+        node, left = self.tree, part.split(".") if part else []
+        while left:
             inside = node.fields if isinstance(node, PickledObject) else node
-            if not isinstance(inside, dict) or name not in inside:
-                names = list(inside) if isinstance(inside, dict) else []
-                raise NotFound(f"{self.weights} has no part {part}", cure=f"it has {', '.join(map(str, names[:10]))}")
-            node = inside[name]
+            if isinstance(inside, dict) and left[0] in inside:
+                node = inside[left.pop(0)]
+                continue
+            names = list(map(str, inside)) if isinstance(inside, dict) else []
+            begin = ".".join(left) + "."
+            if not any(name.startswith(begin) for name in names):
+                raise NotFound(f"{self.weights} has no part {part}", cure=f"it has {', '.join(names[:10])}")
+            return {name[len(begin) :]: inside[name] for name in names if name.startswith(begin)}
         return node
 
 
 def unwrapped(stored: Mapping[str, StoredTensor], *, where: str) -> dict[str, StoredTensor]:
-    """Return tensors under their names without what training put around them; two of one name are a `FormatError`."""
-    names = {name: name.replace("._orig_mod.", ".") for name in stored}
-    for _ in range(4):  # one around the other
-        for wrapper in WRAPPERS:
-            if names and all(name.startswith(wrapper) for name in names.values()):
-                names = {old: name[len(wrapper) :] for old, name in names.items()}
+    """Return tensors under their names without `WRAPPERS`; two of one name are a `FormatError`."""
+    names = {name: ".".join(part for part in name.split(".") if part not in WRAPPERS) for name in stored}
     if len(set(names.values())) != len(names):
-        raise FormatError(f"{where} holds tensors whose names differ only in _orig_mod", cure="save the model again")
+        raise FormatError(
+            f"{where} holds tensors whose names differ only in {' or '.join(WRAPPERS)}", cure="save the model again"
+        )
     return {names[old]: tensor for old, tensor in stored.items()}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from wordsight import __version__
 from wordsight.base.cache import VARIABLE, cache_folder
 from wordsight.base.errors import StorageError, UnknownModel
-from wordsight.base.files import atomic_folder, plain_name, sha256_bytes
+from wordsight.base.files import atomic_folder, plain_name, sha256_bytes, storage_errors
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.weights.archive.table import SUFFIXES
@@ -34,8 +34,9 @@ def converted(path: Path, *, name: str = "") -> Path:
     printed on standard error, once.
     """
     target = cache_folder() / "models" / f"{plain_name(name or path.name, otherwise='model')}-{_key(path, name)}"
-    if (target / MANIFEST).is_file():
-        return target
+    with storage_errors(target):
+        if (target / MANIFEST).is_file():
+            return target
     checkpoint: Checkpoint = resolve("wordsight.weights.formats.table:read_any")(path)  # a kept one needs no format
     if name:
         checkpoint = replace(checkpoint, spec=replace(checkpoint.spec, name=name))

@@ -1,6 +1,6 @@
 """From what a user types after `--model` to the folder of a model.  Free of PyTorch.
 
-    find_model("ViT-B-32/openai"), find_model("model.pt"), find_model("folder"), find_model(None)
+    find_model("ViT-B-32/openai"), find_model("model.pt"), find_model("folder"), find_model("bundled"), find_model(None)
 
 A public checkpoint is converted once, into the cache (`weights.converted`); all that comes after sees only folders of
 ours.
@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wordsight.base.errors import UnknownModel
+from wordsight.base.files import put_back
 from wordsight.base.optional import resolve
-from wordsight.towers import catalogue
 
 MANIFEST = "model.json"
+NAME = "bundled"  # of the model that comes with the package
+SHOWN = 80  # letters of a wrong name that a message repeats
 VARIABLE = "WORDSIGHT_MODEL"
 BUNDLED = Path(__file__).parent.parent / "bundled"
+PATHS = (".", "/", "~", "\\")  # what a path that is no name begins with
 FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz", ".onnx")  # no model on the hub is called so
 OURS = "train one (wordsight train), or give the file or folder of a public checkpoint"
 
@@ -37,61 +40,82 @@ class ModelLocation:
 def find_model(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Path:
     """Return the folder of a model: of a path or name; None is $WORDSIGHT_MODEL, else the bundled model.
 
-    Public checkpoints are fetched (unless `fetch` is False or the network is not to be used) and converted once.
+    Public checkpoints are fetched (unless `fetch` is False or the network is not to be used) and converted once.  A
+    licence that excludes commercial use is printed in one line.
     What leads to no model raises `UnknownModel`, which says what the name is, if it is known, and the cure.
     """
     location = locate(name_or_path, fetch=fetch)
-    if location.ours:
-        return location.path
-    folder: Path = resolve("wordsight.weights.converted:converted")(location.path, name=location.name)
+    if location.path == BUNDLED:
+        return BUNDLED
+    folder = location.path
+    if not location.ours:
+        folder = resolve("wordsight.weights.converted:converted")(location.path, name=location.name)
+    resolve("wordsight.weights.licences:mention")(folder)
     return folder
 
 
 def locate(name_or_path: str | Path | None = None, *, fetch: bool = True) -> ModelLocation:
     """Return where a model lies, before anything is converted."""
     if name_or_path is not None:
-        return _locate(str(name_or_path), fetch=fetch)
+        return _locate(name_or_path, fetch=fetch)
     named = os.environ.get(VARIABLE)
     if named:
         try:
             return _locate(named, fetch=fetch)
         except UnknownModel as error:
             raise UnknownModel(f"{VARIABLE}: {error.problem}", cure=error.cure) from None
+    return _bundled()
+
+
+def shown(name: str) -> str:
+    """Return a name as a message repeats it: no longer than a line, with nothing a terminal would act upon."""
+    return repr(name if len(name) <= SHOWN else f"{name[:SHOWN]}…")
+
+
+def _bundled() -> ModelLocation:
     if not (BUNDLED / MANIFEST).is_file():
         raise UnknownModel("no model comes with this installation", cure=f"give --model or set {VARIABLE}; {OURS}")
     return ModelLocation(BUNDLED)
 
 
-def _locate(name: str, *, fetch: bool) -> ModelLocation:
-    path = Path(name).expanduser()
-    if path.is_file() and (path.parent / MANIFEST).is_file() and path.name in (MANIFEST, "weights.safetensors"):
-        path = path.parent
-    if path.exists():
-        if not (path / MANIFEST).is_file():
-            _require_public(path)
-        return ModelLocation(path)
-    return _named(name, fetch=fetch)
+def _locate(given: str | Path, *, fetch: bool) -> ModelLocation:
+    """Return the model at a path, else of a name; a folder without a model does not stand in the way of a name."""
+    name = str(given).strip()
+    path = _existing(Path(given)) if name else None
+    refused = UnknownModel(f"no model {shown(name)}: there is no such file or folder", cure=OURS)
+    if path is not None:
+        problem = None if (path / MANIFEST).is_file() else _refused(path)
+        if problem is None:
+            return ModelLocation(path)
+        refused = problem
+    if isinstance(given, Path) or name.startswith(PATHS) or name.lower().endswith(FILES):
+        raise refused
+    if name == NAME:
+        return _bundled()
+    if path is not None and not resolve("wordsight.weights.lookup:is_known")(name):
+        raise refused
+    return ModelLocation(*resolve("wordsight.weights.lookup:by_name")(name, fetch=fetch))
 
 
-def _require_public(path: Path) -> None:
+def _existing(path: Path) -> Path | None:
+    """Return where a path leads, or None; what no file system can hold leads nowhere."""
+    try:
+        path = path.expanduser()
+        put_back(path)
+        if path.is_file() and (path.parent / MANIFEST).is_file() and path.name in (MANIFEST, "weights.safetensors"):
+            path = path.parent
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # a name that is too long, of nobody's home, or with a zero byte
+        return None
+
+
+def _refused(path: Path) -> UnknownModel | None:
+    """Return why a path holds no public model, None if it may."""
     inside = sorted(inner.parent for inner in path.glob(f"*/{MANIFEST}")) if path.is_dir() else []
     if inside:
-        raise UnknownModel(f"{path} has no {MANIFEST}", cure=f"did you mean {' or '.join(map(str, inside[:3]))}?")
-    resolve("wordsight.weights.converted:require_model")(path)
-
-
-def _named(name: str, *, fetch: bool) -> ModelLocation:
-    if name.startswith((".", "/", "~")) or name.lower().endswith(FILES):
-        raise UnknownModel(f"no model {name!r}: there is no such file or folder", cure=OURS)
-    shapes = {known.lower(): known for known in catalogue.names()}
-    address = resolve("wordsight.weights.names:address")(name)
-    if address is not None:
-        return ModelLocation(
-            resolve("wordsight.weights.hub:fetch")(address, offline=not fetch), address.name or str(address)
-        )
-    if name.replace("/", "-").lower() in shapes:
-        known = shapes[name.replace("/", "-").lower()]
-        raise UnknownModel(f"{name!r} is an architecture ({known}), not weights", cure=OURS)
-    near = resolve("wordsight.weights.names:near")(name)
-    cure = f"did you mean {' or '.join(near)}?" if near else f"there is no such folder; {OURS}"
-    raise UnknownModel(f"no model {name!r}", cure=cure)
+        return UnknownModel(f"{path} has no {MANIFEST}", cure=f"did you mean {' or '.join(map(str, inside[:3]))}?")
+    try:
+        resolve("wordsight.weights.converted:require_model")(path)
+    except UnknownModel as error:
+        return error
+    return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.towers.families import image_family, text_family
@@ -73,9 +73,16 @@ def _stated(spec: ModelSpec) -> dict[str, Any]:
 
 
 def fingerprint(
-    spec: ModelSpec, tensors: Iterable[RawTensor], vocabulary: Mapping[str, bytes] = MappingProxyType({})
+    spec: ModelSpec,
+    tensors: Iterable[RawTensor],
+    vocabulary: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    counted: Literal["all", "before heads"] = "all",
 ) -> str:
-    """Return the fingerprint; `tensors` in any order, `vocabulary` the tokenizer's files by name."""
+    """Return the fingerprint; `tensors` in any order, `vocabulary` the tokenizer's files by name.
+
+    "before heads": as models saved before heads and EVA's pooling counted state it.
+    """
     parts = {t.name: _line(t) for t in tensors}
     digest = hashlib.sha256()
     for name in sorted(parts):
@@ -86,8 +93,8 @@ def fingerprint(
     for value in (statements["preprocess"], statements["tokenizer"], merges):
         digest.update(_canonical(value))
     unseen = {
-        "image": _unseen(spec.image, image_family(spec.image), FLAT_IMAGE, FIRST["image"]),
-        "text": _unseen(spec.text, text_family(spec.text), FLAT_TEXT, FIRST["text"]),
+        "image": _unseen(spec.image, image_family(spec.image), FLAT_IMAGE, FIRST["image"], counted),
+        "text": _unseen(spec.text, text_family(spec.text), FLAT_TEXT, FIRST["text"], counted),
     }
     files = {name: hashlib.sha256(vocabulary[name]).hexdigest() for name in vocabulary if name != MERGES}
     for facts in (unseen if any(unseen.values()) else {}, files):
@@ -118,13 +125,14 @@ def _unseen(
     family: ImageFamily[Any] | TextFamily[Any],
     flat: Mapping[str, Any],
     first: Collection[str],
+    counted: str,
 ) -> dict[str, Any]:
     """Return what a tower's spec says that its weights do not show: later fields, and what is not its family's usual.
 
     What it implies counts as if it were stated, and defaults are those of the flat spec: so models keep their
     fingerprint.
     """
-    hidden = family.usual(tower)
+    hidden = family.usual(tower) if counted == "all" else {}
     usual = {**to_dict(family.spec()), **flat, **hidden}
     values = {name: value for name, value in {**family.implied, **to_dict(tower)}.items() if value is not None}
     return {

@@ -11,6 +11,7 @@ model.json (written last), weights.safetensors, the tokenizer's file where it is
 card) and onnx/ (made by the export).  The format is specified in docs/weights.md.  Knows nothing of engines.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,7 +23,15 @@ import numpy as np
 
 from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
-from wordsight.base.files import atomic_folder, atomic_write, read_json, sha256_bytes, write_json
+from wordsight.base.files import (
+    atomic_folder,
+    atomic_write,
+    read_json,
+    refuse_others,
+    require_content,
+    sha256_bytes,
+    write_json,
+)
 from wordsight.base.optional import resolve
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.check import check_spec
@@ -30,7 +39,7 @@ from wordsight.towers.families import finished
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, check_state
-from wordsight.weights.find import MANIFEST, find_model
+from wordsight.weights.find import BUNDLED, MANIFEST, find_model
 from wordsight.weights.fingerprint import DIGITS, MERGES, fingerprint, read_tensors, stated
 from wordsight.weights.finite import check_scale
 from wordsight.weights.graphs import PRECISION, raw_graphs, take_in
@@ -143,13 +152,25 @@ def read_vocabulary(folder: Path) -> dict[str, bytes]:
         return {}
     if not (folder / name).is_file():
         raise NotFound(f"no {name} in {folder}, which has a vocabulary of its own", cure="restore the file")
+    require_content(folder / name)
     return {name: (folder / name).read_bytes()}
+
+
+def weights_file(folder: Path) -> Path:
+    """Return the weights of a model folder; `NotFound` for one that has graphs only, as the bundled model."""
+    if not (folder / WEIGHTS).is_file():
+        named = "the bundled model" if folder == BUNDLED else str(folder)
+        raise NotFound(
+            f"{named} has graphs only, no weights",
+            cure="it can be used as it is, by an ONNX engine; converting, training and PyTorch need weights",
+        )
+    return folder / WEIGHTS
 
 
 def verify(folder: Path) -> None:
     """Compute the fingerprint from the weights and compare it with the stated one; `FormatError` when they differ."""
     manifest = read_model_manifest(folder)
-    raw = raw_graphs(folder) if finished(manifest.spec) else read_tensors(folder / WEIGHTS)
+    raw = raw_graphs(folder) if finished(manifest.spec) else read_tensors(weights_file(folder))
     _require_same(folder, manifest, fingerprint(manifest.spec, raw, read_vocabulary(folder)))
 
 
@@ -179,11 +200,19 @@ def verify_weights(folder: Path, manifest: ModelManifest) -> None:
 
 
 def _require_same(folder: Path, manifest: ModelManifest, actual: str) -> None:
-    if actual != manifest.fingerprint:
+    if actual != manifest.fingerprint and _before_heads(folder, manifest) != manifest.fingerprint:
         raise FormatError(
             f"{folder} states fingerprint {manifest.fingerprint} but its files have {actual}",
             cure="a file was changed or exchanged; fetch or save the model again",
         )
+
+
+def _before_heads(folder: Path, manifest: ModelManifest) -> str:
+    """Return the fingerprint as earlier versions made it: models saved by them keep theirs."""
+    if finished(manifest.spec):
+        return ""
+    tensors, vocabulary = read_tensors(weights_file(folder)), read_vocabulary(folder)
+    return fingerprint(manifest.spec, tensors, vocabulary, counted="before heads")
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -191,7 +220,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     manifest = read_model_manifest(folder)
     if finished(manifest.spec):
         raise UsageError(f"{folder} holds finished graphs, no weights", cure="use it as it is; it cannot be converted")
-    state = read_safetensors(folder / WEIGHTS)
+    state = read_safetensors(weights_file(folder))
     check_state(manifest.spec, state, where=str(folder / WEIGHTS))
     verify_weights(folder, manifest)
     card = folder / CARD
@@ -201,7 +230,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         tokenizer_files=read_vocabulary(folder),
         assumed=manifest.assumed,
         origin=manifest.origin,
-        card=card.read_text(encoding="utf-8") if card.is_file() else "",
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
     )
 
 
@@ -210,7 +239,7 @@ def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
     folder = find_model(name_or_path)
     read = resolve("wordsight.weights.tensors:read_towers", extra="train")
     manifest = read_model_manifest(folder)
-    towers: TwoTowers = read(manifest.spec, folder / WEIGHTS)
+    towers: TwoTowers = read(manifest.spec, weights_file(folder))
     verify_weights(folder, manifest)
     return towers
 
@@ -239,6 +268,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> ModelManifest:
     check_checkpoint(checkpoint)
     _check_target(folder)
     with atomic_folder(folder) as fresh:
+        refuse_others(folder, fresh)
         manifest = fill_folder(checkpoint, fresh)
         _carry_over(folder, fresh)
     return manifest
@@ -325,8 +355,9 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def _check_target(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise UsageError(f"{folder} holds other files and no model", cure="choose an empty or a new folder")
+    with contextlib.suppress(FileNotFoundError):  # another process is replacing it, as will be found
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+            raise UsageError(f"{folder} holds other files and no model", cure="choose an empty or a new folder")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", cure="choose a folder")
 

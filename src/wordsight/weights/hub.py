@@ -48,16 +48,16 @@ class RepositoryListing:
 def fetch(address: Address, *, refresh: bool = False, offline: bool = False) -> Path:
     """Return the folder of a public model in the hub's cache, fetching what is missing.
 
-    With `offline`, or HF_HUB_OFFLINE set, the network is never used.  Raises `UnknownModel` when there is no such
-    model, or it may not be read, or it is not in the cache and the network is missing; `FormatError` when a file is
-    not what the hub says.
+    With `offline`, or HF_HUB_OFFLINE set (`--offline`), the network is never used.  Raises `UnknownModel` when there
+    is no such model, or it may not be read, or it is not in the cache and the network is missing; `FormatError` when a
+    file is not what the hub says.
     """
     known = None if refresh else _fetched(address)
     if known is not None:
         return known
     hub = require("huggingface_hub", extra="models")
     if offline or is_offline():
-        return _cached(hub, address, OFFLINE if is_offline() else "nothing is fetched to show a model")
+        return _cached(hub, address, OFFLINE if is_offline() else "")
     try:
         listing = _ask(hub, address)
         notice(f"fetching {address.name or address} ({', '.join(listing.files)})", once=True)
@@ -235,7 +235,8 @@ def _cached(hub: Any, address: Address, reason: str) -> Path:
     """Return what we or any program have put into the hub's cache; blobs there are named by their hashes."""
     before = _fetched(address)
     if before is not None:
-        notice(f"{address} as it was fetched before: {reason}", once=True)
+        if reason:
+            notice(f"{address} as it was fetched before: {reason}", once=True)
         return before
     try:
         matches = hub.snapshot_download(address.repository, revision=address.revision, local_files_only=True)
@@ -246,7 +247,7 @@ def _cached(hub: Any, address: Address, reason: str) -> Path:
     files = choose_files(names)
     if folder is None or not files:
         raise UnknownModel(
-            f"{address} is not in the cache, and {reason}",
+            f"{address} is not in the cache{', and ' if reason else ''}{reason}",
             cure=f'run `wordsight models fetch "{address.name or address}"` where there is a network',
         )
     for name in files:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wordsight.base.config import from_dict
 from wordsight.base.errors import UnknownModel
+from wordsight.weights.find import NAME
 
 CATALOGUE = Path(__file__).parent / "catalogue.toml"
 PREFIXES = ("open_clip:", "openclip:", "hf-hub:", "hf_hub:", "hf_clip:", "hf:")
@@ -82,7 +83,7 @@ def address(name: str) -> Address | None:
 
 def near(name: str, count: int = 3) -> list[str]:
     """Return the names of the catalogue that are spelled most like `name`."""
-    spelled = {_key(model.name): model.name for model in catalogue()}
+    spelled = {NAME: NAME, **{_key(model.name): model.name for model in catalogue()}}
     return [spelled[key] for key in difflib.get_close_matches(_key(name), spelled, n=count, cutoff=0.6)]
 
 

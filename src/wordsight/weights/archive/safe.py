@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.base.files import atomic_write
+from wordsight.base.files import atomic_write, require_content
 from wordsight.weights.archive.lazy import KINDS, StoredTensor, Tensors
 from wordsight.weights.checkpoint import Array
 
@@ -40,6 +40,7 @@ def check_safetensors(path: Path) -> None:
     """Raise `NotFound` or `FormatError` unless `path` is a whole safetensors file (header, sizes, no gaps)."""
     if not path.is_file():
         raise NotFound(f"no weights {path}", cure="restore the file, or use the folder with an ONNX engine")
+    require_content(path)
     try:
         with safe_open(path, framework="numpy"):
             pass

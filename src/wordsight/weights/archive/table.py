@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.base.files import read_json
+from wordsight.base.files import read_json, require_content
 from wordsight.weights.archive.npz import SUFFIX, npz_tree
 from wordsight.weights.archive.safe import read_safetensors
 from wordsight.weights.archive.torchread import START, is_legacy, read_torch_tree, zip_tree
@@ -27,6 +27,7 @@ def read_tree(path: Path) -> Any:
         return _indexed(path)
     if not path.is_file():
         raise NotFound(f"no file {path}", cure="check the path")
+    require_content(path)
     with path.open("rb") as handle:
         start = handle.read(START)
     if start[:2] == b"PK":

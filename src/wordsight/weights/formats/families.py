@@ -8,6 +8,7 @@ from typing import TypeVar
 from wordsight.base.errors import UsageError
 from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
 
+ELSEWHERE = "choose another format"  # the cure that `table.write_as` replaces by the formats that have a place
 S = TypeVar("S", bound=ImageTowerSpec | TextTowerSpec)
 
 
@@ -16,4 +17,4 @@ def of_family(tower: ImageTowerSpec | TextTowerSpec, spec: type[S], who: str) ->
     if isinstance(tower, spec):
         return tower
     part = "image" if isinstance(tower, ImageTowerSpec) else "text"
-    raise UsageError(f'{who} has no place for {part}.kind = "{tower.kind}"', cure="choose another format")
+    raise UsageError(f'{who} has no place for {part}.kind = "{tower.kind}"', cure=ELSEWHERE)

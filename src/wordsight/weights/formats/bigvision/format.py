@@ -35,6 +35,7 @@ MARKS = ("img/embedding/kernel", "txt/Embed_0/embedding", "t")
 EPSILON = 1e-6  # flax.linen.LayerNorm
 PATCHES = 256  # how many patches the published NaFlex figures were measured with (README_siglip2.md)
 FILE = "model.npz"
+SUFFIX = ".npz"
 PIXELS = ("squash", "bilinear", False)  # how big_vision prepares images: resize, interpolation, antialias
 SENTENCEPIECE_FILES = (SENTENCEPIECE, "sentencepiece.model", "tokenizer.model")
 
@@ -78,9 +79,8 @@ def read(files: CheckpointFiles) -> Checkpoint:
 
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write `target`, a `.npz` or a folder in which one is made, flat; `UsageError` names what has no place in it."""
-    path = target if target.suffix == ".npz" else target / FILE
+    path = target if target.suffix == SUFFIX and not target.is_dir() else target / FILE
     tensors = tensors_of(checkpoint)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as handle:
         np.savez(handle, **tensors)  # type: ignore[arg-type]
     if path != target and SENTENCEPIECE in checkpoint.tokenizer_files:  # looked for there when it is read again
@@ -88,7 +88,9 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
             handle.write(checkpoint.tokenizer_files[SENTENCEPIECE])
     pixels = checkpoint.spec.preprocess
     if (pixels.resize, pixels.interpolation, pixels.antialias) not in (PIXELS, ("patches", "bilinear", True)):
-        notice(f"{path} has no room for preprocessing: big_vision's own is {', '.join(PIXELS[:2])} without antialias")
+        notice(
+            f"{path.name} has no room for preprocessing: big_vision's own is {', '.join(PIXELS[:2])} without antialias"
+        )
 
 
 def tensors_of(checkpoint: Checkpoint, *, stacked: bool = False) -> dict[str, Array]:
@@ -181,5 +183,5 @@ def _check(spec: ModelSpec, image: VitSpec, text: ClipTextSpec) -> None:
         if actual != value:
             raise UsageError(
                 f"{name} = {actual!r} has no place in big_vision's towers, which have {value!r}",
-                cure="use --to openclip or huggingface",
+                cure="choose another format",
             )

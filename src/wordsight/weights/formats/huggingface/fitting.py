@@ -60,6 +60,6 @@ def fitting(spec: ModelSpec) -> Layout:
         if actual not in (value if isinstance(value, tuple) else (value,)):
             raise UsageError(
                 f"{name} = {actual!r} has no place in transformers' {CLASSES[layout]}",
-                cure="choose another format; openclip holds most towers",
+                cure="choose another format",
             )
     return layout

@@ -100,7 +100,7 @@ def write_processor(spec: PreprocessSpec, processor: str) -> Values:
     What that class cannot do is a `UsageError`, or reported, where only single levels of pixels change.
     """
     if spec.resize == "longest":
-        raise UsageError(f"preprocess.resize = {spec.resize!r}", cure="transformers' processors cannot do that")
+        raise UsageError(f"preprocess.resize = {spec.resize!r}", cure="choose another format")
     if not spec.antialias:
         notice("transformers' processors smooth before they shrink; this model's own preprocessing does not", once=True)
     numbers = {name: number for number, name in INTERPOLATION.items()}

@@ -34,6 +34,7 @@ from wordsight.weights.formats.mobileclip.names import (
 from wordsight.weights.formats.mobileclip.own_names import own_names
 from wordsight.weights.formats.openclip.config import OpenClipConfig, preprocessing, typed
 from wordsight.weights.formats.openclip.format import assemble
+from wordsight.weights.formats.trunks.clip_text import weights_file
 from wordsight.weights.formats.trunks.fastvit import TRUNK, fold_mixer, fold_norm, trunk_name
 from wordsight.weights.formats.trunks.mci import NAME
 
@@ -67,10 +68,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
 def write(checkpoint: Checkpoint, target: Path) -> None:
     """Write a file that Apple's own code loads; `target` is the file, or a folder for `NAME.pt`."""
     tensors = own_names(checkpoint)
-    if target.suffix not in (".pt", ".pth", ".bin"):
-        target.mkdir(parents=True, exist_ok=True)
-        target = target / f"{checkpoint.spec.name}.pt"
-    write_torch(target, tensors)
+    write_torch(weights_file(target, checkpoint.spec.name), tensors)
 
 
 def _config(state: Mapping[str, Array], *, fast: bool, where: str) -> OpenClipConfig:

@@ -72,7 +72,7 @@ def _require(spec: ModelSpec, text: ClipTextSpec, problems: dict[str, bool], *, 
     if named:
         raise UsageError(
             f"{WHO} has no place for {'; '.join(named)}",
-            cure="write it as openclip, the layout of the later ones",
+            cure="choose another format",
         )
 
 
@@ -160,5 +160,5 @@ def _mixer(state: Mapping[str, Array], ours: str, apple: str) -> dict[str, Array
 def _unbiased(weight: Array, bias: Array) -> Array:
     """Return the projection (D, E) of a linear layer (E, D) whose bias is nothing; another one is a `UsageError`."""
     if np.any(bias):
-        raise UsageError("Apple's projection of pictures has no bias, and this one has", cure="write it as openclip")
+        raise UsageError("Apple's projection of pictures has no bias, and this one has", cure="choose another format")
     return np.ascontiguousarray(weight.T)

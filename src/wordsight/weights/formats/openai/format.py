@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import ShapeMismatch, UsageError
+from wordsight.base.files import plain_name
 from wordsight.base.progress import notice
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
@@ -90,14 +91,13 @@ def write(checkpoint: Checkpoint, target: Path) -> None:
     spec = checkpoint.spec
     wrong = _unlike_openai(spec)
     if wrong:
-        raise UsageError(
-            f"OpenAI's layout has no place for {', '.join(wrong)}", cure="use --to openclip or huggingface"
-        )
+        raise UsageError(f"OpenAI's layout has no place for {', '.join(wrong)}", cure="choose another format")
     if replace(spec.preprocess, rgb="after") != PreprocessSpec(size=spec.image.size, rgb="after"):
-        notice(f"OpenAI's own preprocessing will be used with {target}; that of this model differs by a pixel or less")
+        notice("OpenAI's own preprocessing will be used there; that of this model differs by a pixel or less")
     numbers = (spec.image.size, spec.text.context_length, spec.text.vocabulary_size)
     extras = {name: np.array(number, np.int64) for name, number in zip(EXTRAS, numbers, strict=True)}
-    path = target if target.suffix == SUFFIX else target / f"{spec.name.replace('/', '-')}{SUFFIX}"
+    file = target.suffix == SUFFIX and not target.is_dir()
+    path = target if file else target / f"{plain_name(spec.name, otherwise='model')}{SUFFIX}"
     write_torch(path, {**checkpoint.state, **extras})
 
 

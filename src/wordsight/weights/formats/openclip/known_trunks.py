@@ -98,7 +98,7 @@ def named_cfg(
         raise UsageError(
             f"timm, which open_clip takes these towers from, has none of width {image.width}, {image.layers} layers, "
             f"patch {image.patch} and size {image.size} with these options",
-            cure=f"write it as {own}; timm has {', '.join(trunks)}",
+            cure=f"choose another format; timm has {', '.join(trunks)}",
         )
     return {
         "image_size": image.size,

@@ -3,7 +3,7 @@
     tokenizer, files = read_tokenizer(files, config.model.text_cfg, text_spec)
     text_cfg, files = write_tokenizer(checkpoint)
 
-CLIP's own vocabulary is in neither; every other comes as the `tokenizer.json` beside the weights.
+CLIP's own vocabulary is in neither; every other comes as the `tokenizer.json` beside the weights, one learned here too.
 """
 
 import json
@@ -20,7 +20,8 @@ from wordsight.towers.transformers.spec import TransformersTextSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.openclip.config import TextCfg
-from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON
+from wordsight.weights.formats.tokenizers import clip_bpe
+from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import MERGES, NEEDED, TOKENIZER_JSON
 from wordsight.weights.formats.tokenizers.tokenizer_json import padding_side, token_ids, token_text
 
 CLEANINGS: dict[str, Cleaning] = {"lower": "clip", "canonicalize": "canonical", "whitespace": "whitespace"}
@@ -118,15 +119,18 @@ def write_tokenizer(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, b
     clean = cleaning[spec.cleaning]
     if spec.kind == "clip-bpe" and spec.vocabulary == "clip":
         return ({} if clean == "lower" else {"tokenizer_kwargs": {"clean": clean}}), {}
-    data = checkpoint.tokenizer_files.get(TOKENIZER_JSON)
-    if spec.kind != "tokenizers" or data is None:
+    own, pad = spec.kind == "clip-bpe", spec.pad_id
+    data = _own_file(checkpoint.tokenizer_files) if own else checkpoint.tokenizer_files.get(TOKENIZER_JSON)
+    if own and spec.padding == "longest":  # nothing reads it, and a sign such as "!" (0) would be taken out of texts
+        pad = spec.vocabulary_size - 1
+    if spec.kind == "sentencepiece" or data is None:
         raise UsageError(
             f'open_clip has no place for tokenizer.kind = "{spec.kind}" with vocabulary = "{spec.vocabulary}"',
-            cure=f"it wants CLIP's vocabulary or a {TOKENIZER_JSON}",
+            cure="choose another format",
         )
     options: dict[str, Any] = {} if clean == "whitespace" else {"clean": clean}
     names = {number: word for word, number in token_ids(json.loads(data)).items()}
-    settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": names[spec.pad_id]}
+    settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": names[pad]}
     if spec.padding_side == "left":
         settings["padding_side"] = "left"
     if spec.blank_id is not None:
@@ -138,7 +142,16 @@ def write_tokenizer(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, b
         numbers = {"bos_token": spec.start_id, "eos_token": spec.end_id, "cls_token": spec.last_id}
         settings |= {name: names[number] for name, number in numbers.items()}
     elif (spec.start_id, spec.end_id, spec.last_id) != (None, None, None):
-        raise UsageError("open_clip takes start and end of a text from the tokenizer's file", cure="leave them out")
+        raise UsageError(
+            "open_clip takes start and end of a text from the tokenizer's file", cure="choose another format"
+        )
     if options:
         cfg["tokenizer_kwargs"] = options
     return cfg, {TOKENIZER_JSON: data, SETTINGS: json.dumps(settings, indent=2).encode()}
+
+
+def _own_file(files: Mapping[str, bytes]) -> bytes:
+    """Return the `tokenizer.json` of a vocabulary learned here; without its merges a `UsageError`."""
+    if MERGES not in files:
+        raise UsageError(f"this model came without its {MERGES}", cure=NEEDED)
+    return clip_bpe.own_file(clip_bpe.read_merges_text(files[MERGES], where=MERGES))

@@ -38,6 +38,11 @@ def clip_vocabulary(merges: list[Merge]) -> dict[str, int]:
     return {token: number for number, token in enumerate([*tokens, START, END])}
 
 
+def own_file(merges: list[Merge]) -> bytes:
+    """Return the `tokenizer.json` of byte pairs in CLIP's order."""
+    return as_bytes(clip_file(clip_vocabulary(merges), merges))
+
+
 def merges_text(merges: list[Merge]) -> bytes:
     """Return the content of our `merges.txt`."""
     return "".join(f"{left} {right}\n" for left, right in merges).encode()

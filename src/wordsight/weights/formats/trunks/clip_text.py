@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.files import plain_name
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.clip_text.spec import ClipTextSpec
@@ -19,6 +20,7 @@ from wordsight.weights.checkpoint import Array, Keys
 from wordsight.weights.formats.families import of_family
 from wordsight.weights.formats.trunks.sizes import text_sizes
 
+TORCH_FILES = (".pt", ".pth", ".bin")  # how a file of weights may end
 HEAD_WIDTH = 64  # of every published text tower of this kind
 PARTS = ("token_embedding.", "positional_embedding", "transformer.", "ln_final.", "text_projection")
 FIRST = "transformer.resblocks.0.mlp.c_fc.weight"
@@ -49,10 +51,9 @@ def clip_tokenizer(text: ClipTextSpec) -> TokenizerSpec:
 
 def weights_file(target: Path, name: str) -> Path:
     """Return where a format of one file is written: the file that was named, or `name`.pt in the folder."""
-    if target.suffix in (".pt", ".pth", ".bin"):
+    if target.suffix in TORCH_FILES and not target.is_dir():
         return target
-    target.mkdir(parents=True, exist_ok=True)
-    return target / f"{name}.pt"
+    return target / f"{plain_name(name, otherwise='model')}.pt"
 
 
 def other_preprocessing(spec: PreprocessSpec, usual: PreprocessSpec) -> list[str]:
@@ -77,4 +78,4 @@ def require_clip_text(spec: ModelSpec, who: str, usual: PreprocessSpec) -> None:
     if spec.bias is not None:
         wrong.append(f"bias = {spec.bias}")
     if wrong:
-        raise UsageError(f"{who} has no place for {', '.join(wrong)}", cure="write it as openclip or huggingface")
+        raise UsageError(f"{who} has no place for {', '.join(wrong)}", cure="choose another format")
