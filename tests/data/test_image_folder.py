@@ -1,6 +1,7 @@
 """What tells of the images of a folder: tables, files beside, folders; and what of it cannot be used."""
 
 import os
+import sys
 import unicodedata
 
 import pytest
@@ -210,8 +211,20 @@ def test_what_is_left_alone_is_said_once(photos, encoded_image, capsys):
         f"{photos}/old.tar is left alone: {photos} is a folder of images",
         f"{photos}/files.csv is left alone: it names no image of {photos}: "
         f"{photos}/files.csv: line 2: no file {photos}/report.docx",
-        f"{photos}/sales.csv is left alone: {photos}/sales.csv has no image column",
+        f"left alone: {photos}/sales.csv has no image column; there are: month, total; "
+        "name it as image (--image COLUMN, image= in a task or recipe, Columns(image=...) in Python)",
     ]
+
+
+def test_a_table_that_needs_another_package_costs_itself_alone(photos, monkeypatch, capsys):
+    for name in ("sales.parquet", "metadata.parquet"):
+        (photos / name).write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    walk = open_source(photos).samples()
+    assert len(list(walk)) == 4
+    cure = "this needs the package pyarrow; pip install 'wordsight[data]'"
+    assert list(map(str, walk.failures)) == [f"{photos}/metadata.parquet: {cure}"]
+    assert capsys.readouterr().err == f"left alone: {photos}/sales.parquet: {cure}\n"
 
 
 def test_folders_that_may_not_be_read_are_failures_and_named_where_nothing_else_is(photos, monkeypatch):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wordsight.base.errors import FormatError, InputError
+from wordsight.base.errors import FormatError, InputError, MissingExtra
 from wordsight.data import fields
 from wordsight.data.facts import Facts, of_values
 from wordsight.data.kinds import TEXT_TABLES
@@ -46,19 +46,18 @@ def join_tables(listing: FolderListing, columns: Columns) -> Joined:
             _Join(listing, images, table, columns).into(joined)
         except FormatError as error:
             refused.append(error)
-            if is_metadata(table):
-                joined.problems.append(InputError(error.problem, cure=error.cure))
-            else:
-                joined.remarks.append(f"{listing.root / table} is left alone: {error.problem}")
+        except MissingExtra as error:
+            refused.append(FormatError(f"{listing.root / table}: {error.problem}", cure=error.cure))
+        else:
+            continue
+        if is_metadata(table):
+            joined.problems.append(InputError(refused[-1].problem, cure=refused[-1].cure))
+        else:
+            joined.remarks.append(f"left alone: {refused[-1]}")
     asked = next((name for name in (columns.image, columns.captions, columns.label, columns.key) if name), None)
     if asked and not joined.facts:
-        raise (
-            refused[0]
-            if refused
-            else FormatError(
-                f"{listing.root} is a folder of pictures, it has no column {asked}", cure="leave the column out"
-            )
-        )
+        problem = f"{listing.root} is a folder of pictures, it has no column {asked}"
+        raise refused[0] if refused else FormatError(problem, cure="leave the column out")
     return joined
 
 
