@@ -68,7 +68,9 @@ def _pack(source: "Source", args: argparse.Namespace) -> int:
     options = PackOptions(shard_size=args.shard_size, resize=args.resize, quality=args.quality)
     manifest = pack(source, args.out, options)
     size = sum(shard.bytes for shard in manifest.shards) / 1e6
-    say(f"{manifest.count} samples in {len(manifest.shards)} shards, {size:.1f} MB: {args.out}")
+    shards = len(manifest.shards)
+    samples = f"{manifest.count} sample{'s' if manifest.count != 1 else ''}"
+    say(f"{samples} in {shards} shard{'s' if shards != 1 else ''}, {size:.1f} MB: {args.out}")
     list_failures(manifest.failures, args.out / NAME, written=True)
     return 1 if manifest.failures else 0
 
