@@ -238,7 +238,7 @@ def test_a_new_folder_appears_whole_and_replaces_nothing(there: bool, tmp_path: 
     with new_folder(place) as draft:
         (draft / "b").mkdir()
         (draft / "a").write_text("1")
-        assert not place.exists() or [path.name for path in place.iterdir()] == [draft.name]
+        assert not place.exists() or [path.name for path in place.iterdir()] == [draft.parent.name]
     assert names(place) == ["a", "b"]
     assert names(tmp_path) == ["folder"]
     if there:

@@ -98,8 +98,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     filled = target.is_dir()  # where somebody may stand, or a disk begins: it is filled, not replaced
     with draft_folder(target / target.name if filled else target) as draft:
         require_new(path, draft)
-        yield draft
-        done = _filled(draft, target) if filled else _renamed(draft, target)
+        work = draft / target.name  # what a writer leaves beside it goes with the draft
+        work.mkdir()
+        yield work
+        done = _filled(work, target) if filled else _renamed(work, target)
         if not done:
             raise UsageError(f"another process has written {path} meanwhile", cure="choose a new folder")
 
@@ -266,11 +268,11 @@ def _renamed(draft: Path, target: Path) -> bool:
     return True
 
 
-def _filled(draft: Path, target: Path) -> bool:
-    """Move what a draft holds into a folder in which nothing lies but drafts; say whether that is so."""
-    if any(entry not in _drafts(draft) for entry in target.iterdir()):
+def _filled(work: Path, target: Path) -> bool:
+    """Move what a folder in a draft holds into a folder in which nothing lies but drafts; say whether that is so."""
+    if any(entry not in _drafts(work.parent) for entry in target.iterdir()):
         return False
-    for entry in sorted(draft.iterdir()):
+    for entry in sorted(work.iterdir()):
         entry.rename(target / entry.name)
     return True
 

@@ -159,6 +159,8 @@ def as_json(spec: ModelSpec, image: VitSpec, text: ClipTextSpec, layout: Layout)
         "pad_token_id": spec.tokenizer.pad_id,
         **_layers(text),
     }
+    if spec.tokenizer.vocabulary == "own":  # transformers' default is CLIP's, beyond most vocabularies
+        text_config["bos_token_id"] = text.vocabulary_size - 2
     values: Values = {
         "architectures": [CLASSES[kind]],
         "model_type": kind,
