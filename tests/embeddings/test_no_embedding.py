@@ -148,6 +148,8 @@ def test_every_list_is_taken(tmp_path):
     images = model.embed_images([RED, BLUE])
     for items in (np.stack([RED, BLUE]), iter([RED, BLUE]), (RED, BLUE)):
         np.testing.assert_array_equal(model.embed_images(items), images)
+    wanted = model.classify([RED], ["red", "blue"], templates=["a {}"])
+    np.testing.assert_array_equal(model.classify([RED], ["red", "blue"], templates=(one for one in ["a {}"])), wanted)
     assert model.classify([RED], (name for name in ("red", "blue"))).shape == (1, 2)
 
 
@@ -159,6 +161,8 @@ def test_every_list_is_taken(tmp_path):
         (["red"], ["{} and", "none"], "no slot in the template 'none'; write {} where the class name goes"),
         (["red"], [str.upper], "a template of method_descriptor; give a text; write {} where the class name goes"),
         (["red", "red"], None, "the class red is given twice; give every class once"),
+        (["red"], 3, "int was given where a list is needed; write [template]"),
+        (["red"], [], "no templates for the class red; give a list of at least one, for example {}"),
         ([], None, "no classes; give at least one, for example cat,dog"),
         ([None], None, "a class cannot be made of NoneType; give a list of str"),
         ("red", None, "a single class was given where a list is needed; write [class]"),

@@ -201,3 +201,13 @@ def test_a_library_whose_record_is_damaged_is_made_anew(content, photos, folder,
         library.forget()
         assert len(library.sync().added) == 4
     assert recorded(folder) == "exact"
+
+
+def test_an_index_in_memory_says_that_it_ends_with_its_process(photos, folder, model, capsys):
+    for _ in range(2):
+        with open_library(photos, model=model, library_dir=folder, index="memory") as library:
+            library.sync()
+            assert len(library) == 4
+    printed = f"the index of {folder} is kept in memory: it is gone when this process ends"
+    assert capsys.readouterr().err.count(printed) == 1
+    library.forget()

@@ -151,6 +151,7 @@ def test_the_least_match_and_filters(opened, photos):
         {"min_match": 1.5},
         {"min_match": "0.2"},
         {"where": "prize < 5"},
+        {"where": 5},
         {"where": "width <"},
         {"without": [""]},
     ],

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Embeddings, Pixels, is_unit
 from wordsight.base.errors import FormatError, NoEmbedding, UsageError
 from wordsight.embeddings.classes import class_embeddings
-from wordsight.embeddings.items import image_list, image_name, shortened, text_list
+from wordsight.embeddings.items import image_list, image_name, listed, shortened, text_list
 from wordsight.engines.engine import Engine
 from wordsight.engines.travel import received, sent
 from wordsight.towers.spec import ModelSpec
@@ -183,6 +183,7 @@ class Model:
             raise UsageError("no classes", cure="give at least one, for example cat,dog")
         if templates is None or isinstance(templates, str | Path):
             templates = prompts.templates(templates or DEFAULT_TEMPLATES)
+        templates = list(listed(templates, "template"))
         return class_embeddings(self.embed_texts, [prompts.class_prompts(one, templates) for one in classes])
 
     def classify(

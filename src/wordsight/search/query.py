@@ -66,10 +66,12 @@ def read_query(
     """
     condition = None
     if where is not None:
+        if not isinstance(where, str):
+            raise UsageError(f"where = {where!r}", cure='write a condition as text, for example "price < 50"')
         from wordsight.index.where import parse
 
         condition = parse(where)
-    unwanted = [_read_part(part, location) for part in _parts(without)]
+    unwanted = [_read_part(part, location) for part in _parts(() if without is None else without)]
     parts = _parts(query)
     if not parts:
         raise UsageError("an empty query", cure="give a text or the path of an image")
