@@ -1,7 +1,8 @@
 """Wordsight: two encoders that put pictures and sentences in one space, and what that space is good for.
 
 `wordsight.load` opens a model, `wordsight.load_towers` its PyTorch towers, `wordsight.open_library` a folder of
-pictures, `wordsight.losses` holds the contrastive losses.  Nothing heavy is imported before it is used.
+pictures or a table (whose columns `wordsight.Columns` names), `wordsight.losses` holds the contrastive losses.
+Nothing heavy is imported before it is used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from wordsight.base.optional import resolve
 if TYPE_CHECKING:
     from wordsight import losses
     from wordsight.base.errors import WordsightError
+    from wordsight.data.source import Columns
     from wordsight.embeddings.model import Model, load
     from wordsight.search.hits import Hit
     from wordsight.search.library import Library, open_library
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Columns",
     "Hit",
     "Library",
     "Model",
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 _PUBLIC = {
+    "Columns": "wordsight.data.source:Columns",
     "Hit": "wordsight.search.hits:Hit",
     "Library": "wordsight.search.library:Library",
     "Model": "wordsight.embeddings.model:Model",

@@ -11,7 +11,18 @@ from PIL import Image
 import wordsight
 from wordsight import losses
 
-NAMES = ["Hit", "Library", "Model", "WordsightError", "__version__", "load", "load_towers", "losses", "open_library"]
+NAMES = [
+    "Columns",
+    "Hit",
+    "Library",
+    "Model",
+    "WordsightError",
+    "__version__",
+    "load",
+    "load_towers",
+    "losses",
+    "open_library",
+]
 
 
 def test_names() -> None:
