@@ -103,7 +103,11 @@ def test_bytes_in_shards_and_rows_without_pictures(model, tmp_path):
     report = embed_source(
         model, open_source(tmp_path / "t.csv"), tmp_path / "out", BulkOptions(what="both", part_size=2)
     )
-    assert (report.manifest.read, report.manifest.images, report.manifest.texts) == (3, 1, 2)  # two rows are of good.png
+    assert (report.manifest.read, report.manifest.images, report.manifest.texts) == (
+        3,
+        1,
+        2,
+    )  # two rows are of good.png
     assert [("missing" in f["error"], "no picture" in f["error"]) for f in report.failures] == [(1, 0), (0, 1)]
 
 

@@ -3,8 +3,8 @@
 Each verb is one file `cli/<verb>.py` with two functions, `add_arguments(parser)` and `run(args) -> int`, and one
 row in `VERBS`.  Only the file of the verb that was typed is imported, so `--help` costs little more than Python
 itself.  The options of `EVERYWHERE` may stand before or after the verb; every `run` finds them in its `args` as
-`model`, `device`, `engine`, `offline` and `quiet` (which is already obeyed when `run` begins).  One that a verb cannot
-honour (`UNUSED`) is refused.
+`model`, `device`, `engine`, `offline` and `quiet` (which is already obeyed when `run` begins).  Those that
+would change nothing in a verb are in `UNUSED`.
 
 Exit status: 0 done; 1 nothing matched, some inputs failed, or storage gave out; 2 the call was wrong; 130 stopped
 by Ctrl-C; 141 the reader of the output went away.  An exception that is neither a `WordsightError` nor of the
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from wordsight import __version__
 from wordsight.base.errors import StorageError, UsageError, WordsightError
-from wordsight.base.progress import print_error, set_quiet
+from wordsight.base.progress import notice, print_error, set_quiet
 from wordsight.base.suggest import suggest
 from wordsight.base.terminal import drop
 
@@ -61,7 +61,7 @@ EVERYWHERE = (
 )
 
 
-UNUSED = {  # verb: the global options that would change nothing in it, and why; giving one is an error
+UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
     "data": (("--model", "--device", "--engine"), "no model is used"),
     "train": (("--model", "--engine"), "two new towers are trained, from random weights, with PyTorch"),
@@ -173,20 +173,24 @@ def _run(argv: list[str]) -> int:
         args = verb_parser(call.verb).parse_args(call.arguments)
     except SystemExit:  # --help has been printed
         return 0
-    _refuse_unused(call.verb, vars(args))
     set_quiet(args.quiet)
+    _check_unused(call.verb, vars(args))
     if args.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
     status: int = args.run(args)
     return status
 
 
-def _refuse_unused(verb: str, given: Mapping[str, object]) -> None:
+def _check_unused(verb: str, given: Mapping[str, object]) -> None:
+    """Refuse a model that would not be used; say that a device or engine changes nothing."""
     options, reason = UNUSED.get(verb, ((), ""))
     for option in options:
         value = given[option.removeprefix("--")]
         if value not in (None, "auto"):
-            raise UsageError(f"{verb} with {option} {value}: {reason}", cure=f"leave out {option}")
+            problem = f"{verb} with {option} {value}: {reason}"
+            if option == "--model":
+                raise UsageError(problem, cure="leave out --model")
+            notice(f"{problem}, so {option} changes nothing")
 
 
 def _value(option: str, parts: Iterator[str]) -> str:
