@@ -13,6 +13,8 @@ from wordsight.base.config import read_toml
 from wordsight.base.errors import ConfigError, FormatError
 from wordsight.base.files import read_json, sha256_bytes
 from wordsight.base.reading import open_regular, read_argument, read_file, read_text, sha256_file
+from wordsight.base.records import read_lines
+from wordsight.text.vocabulary import read_merges
 
 
 def test_a_file_and_a_link_to_one_are_read(tmp_path: Path) -> None:
@@ -113,3 +115,10 @@ def test_what_a_shell_hands_over_is_an_argument(source: str) -> None:
     command = f"printf 'cat\\ndog\\n' | {sys.executable} -c '{code}' {source}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "['cat', 'dog']\n"
+
+
+def test_records_and_vocabularies_are_never_pipes(odd: Path) -> None:
+    with pytest.raises(OSError, match="it is a named pipe"):
+        list(read_lines(odd / "pipe"))
+    with pytest.raises(FormatError, match="pipe cannot be read: it is a named pipe, not a file; restore the file"):
+        read_merges(odd / "pipe")

@@ -89,7 +89,7 @@ def test_a_share_is_given_back_after_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "total"), [("", 450e6), ("800MB", 800e6), (" 2 gb ", 2e9), ("1.5GB", 1.5e9), ("300", 300e6)]
+    ("text", "total"), [("", 460e6), ("800MB", 800e6), (" 2 gb ", 2e9), ("1.5GB", 1.5e9), ("300", 300e6)]
 )
 def test_the_environment_states_the_total(monkeypatch: pytest.MonkeyPatch, text: str, total: float) -> None:
     monkeypatch.setenv("WORDSIGHT_DECODE_MEMORY", text)

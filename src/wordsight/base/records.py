@@ -7,11 +7,13 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from wordsight.base.files import JSON_ESCAPES, storage_errors
 from wordsight.base.processor import processor_name
+from wordsight.base.reading import open_regular
 
 _PACKAGES = ("wordsight", "numpy", "pillow", "onnxruntime", "torch")
 
@@ -44,7 +46,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a JSON-lines file; a last line cut short by a killed process is passed over."""
-    with open(path, encoding="utf-8") as handle:
+    with TextIOWrapper(open_regular(path), encoding="utf-8") as handle:
         for line in handle:
             if line.endswith("\n"):
                 yield json.loads(line)
@@ -52,7 +54,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def whole_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a JSON-lines file that a crash of the machine may have damaged; other lines are left out."""
-    with open(path, encoding="utf-8", errors="replace") as handle:
+    with TextIOWrapper(open_regular(path), encoding="utf-8", errors="replace") as handle:
         for line in handle:
             with contextlib.suppress(ValueError):
                 record = json.loads(line) if line.endswith("\n") else None

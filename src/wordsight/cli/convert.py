@@ -17,6 +17,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.files import refuse_others, require_new
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
+from wordsight.base.reading import read_file
 from wordsight.base.suggest import suggest
 from wordsight.base.terminal import say
 
@@ -149,7 +150,7 @@ def with_vocabulary(checkpoint: "Checkpoint", file: Path) -> "Checkpoint":
         why = "comes with the published vocabulary" if name is None else f"needs {name}"
         raise UsageError(f"--tokenizer {file}: the model {why}", cure="leave it out, or name a file")
     spec = replace(checkpoint.spec, tokenizer=tokenizer)
-    return replace(checkpoint, spec=spec, tokenizer_files={name: file.read_bytes()})
+    return replace(checkpoint, spec=spec, tokenizer_files={name: read_file(file)})
 
 
 def changed(checkpoint: "Checkpoint", assignments: Sequence[str]) -> "Checkpoint":

@@ -232,7 +232,7 @@ def _interrupted(error: BaseException | None) -> bool:
 
 def _storage_problem(error: OSError) -> str:
     """Return what a file, a folder or standard output did not allow, with the cure."""
-    what = os.strerror(error.errno or 0)
+    what = error.strerror or os.strerror(error.errno or 0)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         what = "the disk is full"
     named = "" if error.filename is None else f" {os.fsdecode(error.filename)}"

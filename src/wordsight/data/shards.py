@@ -19,6 +19,7 @@ from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
+from wordsight.base.reading import open_regular
 from wordsight.data import fields
 from wordsight.data.class_files import ClassFile
 from wordsight.data.json_lines import parse_object
@@ -177,7 +178,7 @@ def _keyed_index(path: Path) -> tuple[list[str], TarIndex]:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        return open(path, "rb")
+        return open_regular(path)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror}", cure="check the disk and the permissions"

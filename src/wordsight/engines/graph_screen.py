@@ -11,6 +11,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePosixPath
 
 from wordsight.base.errors import FormatError
+from wordsight.base.reading import open_regular
 
 ENDLESS = {"Loop", "Scan"}  # exporters of towers write none
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
@@ -32,7 +33,7 @@ def screen(path: Path) -> None:
     """Raise `FormatError` for a graph that must not be run."""
     if not path.stat().st_size:
         raise FormatError(f"{path} is empty", cure="fetch or export the model again")
-    with path.open("rb") as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as mapped:
+    with open_regular(path) as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as mapped:
         view = memoryview(mapped)
         try:
             strings = list(_strings(view, "model", 0))

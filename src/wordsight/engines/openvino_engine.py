@@ -20,6 +20,7 @@ from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import require_content
 from wordsight.base.processes import PerProcess
 from wordsight.base.processor import cores, processor
+from wordsight.base.reading import open_regular
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.onnx_engine import IMAGES, TEXTS, OnnxEngine, convert_command, graph_path
 from wordsight.engines.travel import Reopened, reopened
@@ -109,7 +110,7 @@ class OpenVinoEngine:
         """Compile a graph that was made from these weights; another or a damaged one raises `FormatError`."""
         require_content(path)
         check_recorded(self._folder, self._files, path.relative_to(self._folder).as_posix())
-        with path.open("rb") as handle:
+        with open_regular(path) as handle:
             handle.seek(max(path.stat().st_size - TAIL, 0))
             tail = handle.read()
         again = f"export again: {convert_command(self._folder)} --precision {self._graphs}"

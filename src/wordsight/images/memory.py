@@ -19,7 +19,7 @@ from functools import cache
 from wordsight.base.errors import ConfigError
 
 VARIABLE = "WORDSIGHT_DECODE_MEMORY"
-DEFAULT = 450_000_000  # bytes; with what decoders keep aside, a process stays within 512 MB of what it has when idle
+DEFAULT = 460_000_000  # bytes; with what decoders keep aside, a process stays within 512 MB of what it has when idle
 _LARGE = 8_000_000  # bytes of a share after which freed memory is given back: about a millisecond in some tens
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(MB|GB)?\s*", re.IGNORECASE)
 
@@ -90,7 +90,7 @@ _making = threading.Lock()
 
 
 def decoding_memory() -> MemoryBudget:
-    """Return the budget of this process: WORDSIGHT_DECODE_MEMORY ("800MB", "2GB"), else 450 MB.
+    """Return the budget of this process: WORDSIGHT_DECODE_MEMORY ("800MB", "2GB"), else 460 MB.
 
     Raises `ConfigError` for a value that is no size.
     """

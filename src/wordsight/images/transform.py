@@ -9,6 +9,7 @@ within 2 of 255 levels, faster, unless `quality` is "exact".  Does not know engi
 uint8.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -73,7 +74,7 @@ def load_pixels(
         max_pixels,
         at_least=2 * spec.size if scaled_decode else None,
         colours="kept",
-        further=lambda width, height: _further(width, height, spec),
+        further=partial(resizing_need, spec=spec),
     )
     with opened(item, name=name, wanted=wanted) as image, reading(name):
         return _image_pixels(image, spec, quality)
@@ -115,12 +116,12 @@ def _shortened(image: "Image", spec: PreprocessSpec) -> "Image":
     return (to_rgb(image) if image.mode in ("1", "P") else image).reduce((across, down))
 
 
-def _further(width: int, height: int, spec: PreprocessSpec) -> int:
+def resizing_need(width: int, height: int, *, spec: PreprocessSpec) -> int:
     """Return the bytes that are needed beside an image of these sides, turned or not, to make pixels of it."""
     frames = (framed(height, width, spec), framed(width, height, spec))
-    largest = max(frame.height * frame.width for frame in frames)
+    scaled = max((size for frame in frames if (size := frame.height * frame.width) <= _LARGEST), default=0)
     between = min(12 * max(frame.columns for frame in frames) * max(width, height), BETWEEN_MOST)
-    return between + 4 * min(largest, _LARGEST) + (0 if spec.antialias else 3 * width * height)
+    return between + 4 * scaled + (0 if spec.antialias else 3 * width * height)
 
 
 def _takes_fast(frame: Frame, old: tuple[int, int], spec: PreprocessSpec, quality: Quality) -> bool:

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.reading import IMAGE_LIMIT, read_file
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 _STYLE = Path(__file__).parent / "page.css"
@@ -72,7 +73,7 @@ def address(path: Path) -> str:
     if path.suffix.lower() not in _TYPES:
         raise FormatError(f"{path} cannot be put into a page", cure=f"record pictures as {', '.join(_TYPES)}")
     try:
-        data = path.read_bytes()
+        data = read_file(path, limit=IMAGE_LIMIT)
     except FileNotFoundError:
         raise NotFound(f"the record names {path}, which is not there", cure="record the run again") from None
     return f"data:{_TYPES[path.suffix.lower()]};base64,{base64.b64encode(data).decode('ascii')}"

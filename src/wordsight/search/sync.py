@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
 from wordsight.images.decode import Wanted, opened
 from wordsight.images.files import image_hash, unchanged
+from wordsight.images.transform import resizing_need
 from wordsight.index.index import FileState, Index, IndexEntry
 from wordsight.search.contents import MEASURED, SIGNATURE, Candidate, Contents, Listing
 from wordsight.search.plan import Plan, plan, to_read
@@ -129,7 +131,8 @@ class Sync:
             candidate.sha256 = image_hash(candidate.image, key=candidate.key)
             if candidate.sha256 in self._known:
                 return None
-            with opened(candidate.image, name=name, wanted=Wanted(colours="kept")) as image:
+            wanted = Wanted(colours="kept", further=partial(resizing_need, spec=self._model.spec.preprocess))
+            with opened(candidate.image, name=name, wanted=wanted) as image:
                 candidate.meta |= {"width": image.width, "height": image.height}
                 return self._model.load_pixels(image, name=name)
 

@@ -13,6 +13,7 @@ from typing import Any
 from wordsight.base.arrays import Tokens
 from wordsight.base.errors import FormatError
 from wordsight.base.optional import require
+from wordsight.base.reading import read_file
 from wordsight.text import padding
 from wordsight.text.clean import clean
 from wordsight.text.spec import TokenizerSpec
@@ -35,7 +36,7 @@ class SentencePieceTokenizer:
     def from_spec(cls, spec: TokenizerSpec, folder: Path | None = None) -> "SentencePieceTokenizer":
         """Open `spiece.model` in the model's folder."""
         path = vocabulary_file(folder, FILE)
-        return cls.from_bytes(path.read_bytes(), spec, where=str(path))
+        return cls.from_bytes(read_file(path), spec, where=str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, spec: TokenizerSpec, *, where: str = FILE) -> "SentencePieceTokenizer":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import atomic_write, require_content
+from wordsight.base.reading import read_text
 from wordsight.text.bytepairs import END_OF_WORD, FIRST_MERGE, SIGN_OF_ID
 
 Merge = tuple[str, str]
@@ -97,9 +98,11 @@ def write_merges(path: Path, merges: Sequence[Merge]) -> None:
 def read_merges(path: Path) -> list[Merge]:
     """Read what `write_merges` wrote."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_text(path, encoding="utf-8").split("\n")
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="give the model's folder, which holds it") from None
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}", cure="restore the file") from None
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is not text: {error}", cure="restore the file") from None
     merges = []

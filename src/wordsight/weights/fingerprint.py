@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from wordsight.base.config import from_dict, to_dict
+from wordsight.base.reading import open_regular
 from wordsight.towers.families import image_family, text_family
 from wordsight.towers.family import ImageFamily, TextFamily
 from wordsight.towers.flat import FLAT_IMAGE, FLAT_TEXT
@@ -106,7 +107,7 @@ def fingerprint(
 def read_tensors(path: Path) -> Iterator[RawTensor]:
     """Yield the tensors of a safetensors file; a damaged or foreign file raises `FormatError`."""
     header = read_header(path)
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         for name, entry in header.tensors.items():
             handle.seek(header.start + entry.begin)
             yield RawTensor(name, entry.dtype, entry.shape, handle.read(entry.end - entry.begin))

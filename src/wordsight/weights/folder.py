@@ -33,6 +33,7 @@ from wordsight.base.files import (
     write_json,
 )
 from wordsight.base.optional import resolve
+from wordsight.base.reading import read_file
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.check import check_spec
 from wordsight.towers.families import finished
@@ -153,7 +154,7 @@ def read_vocabulary(folder: Path) -> dict[str, bytes]:
     if not (folder / name).is_file():
         raise NotFound(f"no {name} in {folder}, which has a vocabulary of its own", cure="restore the file")
     require_content(folder / name)
-    return {name: (folder / name).read_bytes()}
+    return {name: read_file(folder / name)}
 
 
 def weights_file(folder: Path) -> Path:

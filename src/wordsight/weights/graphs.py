@@ -10,6 +10,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from wordsight.base.errors import FormatError
+from wordsight.base.reading import open_regular
 from wordsight.weights.fingerprint import RawTensor
 
 TOWERS = ("image", "text")
@@ -43,7 +44,7 @@ def raw_graphs(folder: Path) -> Iterator[RawTensor]:
         size = path.stat().st_size
         if not size:
             raise FormatError(f"{path} is empty", cure="fetch the model again")
-        with path.open("rb") as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as content:
+        with open_regular(path) as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as content:
             yield RawTensor(path.relative_to(folder / "onnx").as_posix(), "U8", (size,), content)
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import atomic_write, require_content
+from wordsight.base.reading import open_regular
 from wordsight.weights.archive.lazy import KINDS, StoredTensor, Tensors
 from wordsight.weights.checkpoint import Array
 
@@ -53,7 +54,7 @@ def check_safetensors(path: Path) -> None:
 def read_header(path: Path) -> Header:
     """Return the header of a safetensors file, which is checked first."""
     check_safetensors(path)
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         length = int.from_bytes(handle.read(8), "little")
         values = json.loads(handle.read(length))
     values.pop("__metadata__", None)

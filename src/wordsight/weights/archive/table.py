@@ -11,6 +11,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import read_json, require_content
+from wordsight.base.reading import open_regular
 from wordsight.weights.archive.npz import SUFFIX, npz_tree
 from wordsight.weights.archive.safe import read_safetensors
 from wordsight.weights.archive.torchread import START, is_legacy, read_torch_tree, zip_tree
@@ -28,7 +29,7 @@ def read_tree(path: Path) -> Any:
     if not path.is_file():
         raise NotFound(f"no file {path}", cure="check the path")
     require_content(path)
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         start = handle.read(START)
     if start[:2] == b"PK":
         archive = Zip(path)

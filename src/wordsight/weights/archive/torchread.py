@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import FormatError
+from wordsight.base.reading import open_regular
 from wordsight.weights.archive.allowed import Dtype, Numbers, allowed, allowed_in_script
 from wordsight.weights.archive.lazy import StoredTensor
 from wordsight.weights.archive.pickles import Machine, Name, PickledObject
@@ -35,7 +36,7 @@ def is_legacy(start: bytes) -> bool:
 
 def read_torch_tree(path: Path) -> Any:
     """Return what a PyTorch file holds: dicts, lists, plain values, `StoredTensor`s, objects as `PickledObject`."""
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         start = handle.read(START)
     if start[:2] == b"PK":
         return zip_tree(Zip(path))

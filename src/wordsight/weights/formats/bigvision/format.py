@@ -19,6 +19,7 @@ import numpy as np
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import atomic_write
 from wordsight.base.progress import notice
+from wordsight.base.reading import read_file
 from wordsight.images.spec import HALF, PreprocessSpec
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.spec import ModelSpec
@@ -63,7 +64,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
         else None
     )
     if sentencepiece is not None and tokenizer.spec.kind == "sentencepiece":
-        tokenizer_files = {SENTENCEPIECE: sentencepiece.read_bytes()}
+        tokenizer_files = {SENTENCEPIECE: read_file(sentencepiece)}
         assumed = [
             f"{sentencepiece.name} beside the weights is assumed to be their tokenizer, used as big_vision does."
         ]

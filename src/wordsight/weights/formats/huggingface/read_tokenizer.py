@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from wordsight.base.errors import FormatError
+from wordsight.base.reading import read_file
 from wordsight.text.bytepairs import END_OF_WORD, SIGN_OF_ID
 from wordsight.text.spec import Cleaning, TokenizerSpec
 from wordsight.text.vocabulary import Merge, from_merges, published_vocabulary
@@ -62,7 +63,7 @@ def read_tokenizer(files: CheckpointFiles, layout: Layout, text: ClipTextSpec) -
         and sentencepiece is not None
         and (parsed.whole is None or parsed.kind.startswith("SiglipTokenizer"))
     ):
-        return _sentencepiece(parsed, sentencepiece.read_bytes(), text)
+        return _sentencepiece(parsed, read_file(sentencepiece), text)
     if parsed.pairs is not None and parsed.kind.startswith("CLIPTokenizer"):
         return _clip(parsed, *parsed.pairs, text)
     if parsed.whole is not None:
@@ -81,7 +82,7 @@ def _parse(files: CheckpointFiles) -> ParsedFiles:
     elif whole is None:
         vocabulary, lines = files.json("vocab.json"), files.file(MERGES)
         if vocabulary is not None and lines is not None:
-            pairs = vocabulary, read_merges_text(lines.read_bytes(), where=str(lines))
+            pairs = vocabulary, read_merges_text(read_file(lines), where=str(lines))
     kind = config.get("tokenizer_class") or ""
     if pairs is not None and not kind and pairs[0].keys() >= {"<|startoftext|>", "<|endoftext|>"}:
         kind = "CLIPTokenizer"  # older folders do not name it

@@ -8,6 +8,7 @@ run, not trained, converted or quantised.
 from typing import Any
 
 from wordsight.base.errors import FormatError
+from wordsight.base.reading import read_file
 from wordsight.images.spec import CLIP_MEAN, CLIP_STD, PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.onnx.spec import OnnxImageSpec, OnnxTextSpec
@@ -57,7 +58,7 @@ def read(files: CheckpointFiles) -> Checkpoint:
     return Checkpoint(
         spec,
         {},
-        tokenizer_files={TOKENIZER_JSON: (folder / "textual" / TOKENIZER_JSON).read_bytes()},
+        tokenizer_files={TOKENIZER_JSON: read_file(folder / "textual" / TOKENIZER_JSON)},
         assumed=assumed,
         origin={"format": "onnx-folder", "file": str(files.path)},
         graphs={"image": folder / IMAGE, "text": folder / TEXT},

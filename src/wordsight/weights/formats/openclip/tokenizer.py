@@ -13,6 +13,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.progress import notice
+from wordsight.base.reading import read_file
 from wordsight.text.spec import Cleaning, TokenizerSpec
 from wordsight.towers.families import text_family
 from wordsight.towers.tower_spec import TextTowerSpec
@@ -64,7 +65,7 @@ def read_tokenizer(
             f"{files.folder} has no {TOKENIZER_JSON}, which the text tower needs",
             cure=f"put the one of {cfg.hf_tokenizer_name or cfg.hf_model_name} there",
         )
-    data = path.read_bytes()
+    data = read_file(path)
     whole, settings = json.loads(data), files.json(SETTINGS) or {}
     vocabulary = token_ids(whole)
     spec = replace(spec, kind="tokenizers", padding_side=padding_side(settings, whole))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.base.reading import read_file, read_text
 from wordsight.text.spec import TokenizerSpec
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
@@ -32,7 +33,7 @@ def read_bert_tokenizer(files: CheckpointFiles, *, size: int, context_length: in
     names = {part: token_text(settings.get(f"{part}_token")) or usual for part, usual in SPECIALS.items()}
     path = files.file(TOKENIZER_JSON)
     if path is not None:
-        data = path.read_bytes()
+        data = read_file(path)
         ids = _ids(data, str(path))
     else:
         data = _from_list(files, settings, names)
@@ -87,7 +88,7 @@ def _from_list(files: CheckpointFiles, settings: Mapping[str, Any], names: Mappi
             f"{files.folder} has neither {TOKENIZER_JSON} nor {VOCABULARY}",
             cure="put the tokenizer's file beside the weights",
         )
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = read_text(path, encoding="utf-8").split("\n")
     ids = {line.rstrip("\r"): number for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines)}
     lower = bool(settings.get("do_lower_case", True))
     missing = [word for word in names.values() if word not in ids]
