@@ -142,7 +142,7 @@ def test_a_graph_that_takes_too_long(hostile, monkeypatch):
     nodes, shape = added([3000, 3000], power=2000)
     rows, constants = mean_times(ONES, *nodes)
     rows.insert(0, helper.make_node("Identity", ["tokens"], ["same"]))
-    assert hostile(rows, [*constants, shape]).startswith("the graph does not end within")
+    assert "does not end within" in hostile(rows, [*constants, shape])  # of a processor, or of a busy machine's clock
 
 
 def test_operators_of_others(hostile):
