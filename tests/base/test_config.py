@@ -187,7 +187,7 @@ def test_what_a_kind_implies_may_be_said_and_nothing_else():
     for values, message in (
         ({"radius": 1.0}, 'shape.radius = 1.0 with shape.kind = "square"; leave it out'),
         ({"points": [2, 1]}, 'shape.points = [2, 1] with shape.kind = "square"; leave it out'),
-        ({"kind": "circle", "side": 1}, "unknown key shape.side; did you mean kind?"),
+        ({"kind": "circle", "side": 1}, "unknown key shape.side; known here: kind, radius"),
         ({"kind": "line"}, "shape.kind = 'line'; use one of 'square', 'circle'"),
         ({"kind": 1}, "shape.kind = 1; use one of 'square', 'circle'"),
         ({"side": "long"}, "shape.side = 'long' is text; give a whole number, for example 1"),

@@ -128,7 +128,7 @@ def test_the_least_score_may_be_negative(photos, capsys, least):
     [
         (["search"], "empty query"),
         (["search", ""], "empty query"),
-        (["search", "none.jpg"], "no picture none.jpg"),
+        (["search", "none.jpg"], "no image none.jpg"),
         (["search", "red", "--where", "width <"], "character 8"),
         (["search", "red", "--where", "prize < 1"], "no column prize"),
         (["search", "red", "--min-match", "7"], "cosine"),
@@ -138,11 +138,12 @@ def test_the_least_score_may_be_negative(photos, capsys, least):
         (["search", "red", "-k", "0"], "-k 0"),
         (["search", "red", "-k", "-1"], "-k -1"),
         (["search", "red", "--in", "nowhere"], "nothing at nowhere"),
-        (["search", "red", "--in", "empty"], "no pictures in empty"),
+        (["search", "red", "--in", "empty"], "no images in empty"),
         (["index", "nowhere"], "nothing at nowhere"),
         (["classify", "nowhere", "--classes", "a,b"], "no images at nowhere"),
         (["classify", "red.png", "--classes", "a,,b"], "empty class"),
         (["classify", "red.png", "--classes", "a,b,a"], "a is given twice"),
+        (["classify", "red.png", "--classes", "red.png"], "red.png is a file; write --classes-file red.png"),
         (["classify", "red.png", "--classes", "a", "--top", "0"], "--top 0"),
         (["classify", "red.png", "--classes-file", "none.txt"], "none.txt"),
         (["classify", "red.png", "--classes", "a", "--templates", "fotos"], "photo"),
@@ -254,7 +255,7 @@ def test_embed_writes_goes_on_and_reports(photos, capsys, tmp_path):
     (photos / "bad.jpg").write_bytes(b"x")
     status, out, err = say(capsys, "embed", photos, "--out", tmp_path / "out", "--what", "both", "--part-size", 2)
     assert status == 1
-    assert out.startswith("4 read: 3 pictures, 0 texts, 1 failed")
+    assert out.startswith("4 read: 3 images, 0 texts, 1 failed")
     assert "bad.jpg" in err
     status, _, err = say(capsys, "embed", photos, "--out", tmp_path / "out", "--what", "both", "--part-size", 2)
     assert "2 of 2 parts were there already" in err
@@ -354,7 +355,7 @@ def test_ctrl_c_ends_with_130_and_leaves_a_usable_library(tmp_path, capsys):
     status, out, _ = say(capsys, "search", "red", "--in", folder, "--no-sync", "-k", 1000)
     assert 0 <= status <= 1
     assert len(out.splitlines()) < 200
-    assert say(capsys, "index", folder)[1].startswith("200 pictures")
+    assert say(capsys, "index", folder)[1].startswith("200 images")
 
 
 def test_search_imports_neither_pictures_nor_tables_nor_torch(photos, capsys):
@@ -379,6 +380,6 @@ def test_columns_are_named_in_every_verb_that_reads_a_source(photos, capsys, tmp
     assert json.loads(out)["key"] == "r"
     assert say(capsys, "search", "red", "--in", table, *named, "--key", "words", "-k", 1)[1].endswith("red.png\n")
     assert say(capsys, "embed", table, "--out", tmp_path / "out", "--what", "both", *named)[1] == (
-        "2 read: 2 pictures, 2 texts\n"
+        "2 read: 2 images, 2 texts\n"
     )
     assert main(["data", "pack", str(table), "--out", str(tmp_path / "packed"), *named]) == 0

@@ -200,6 +200,7 @@ def test_captions_that_are_none(value, kind):
 
 def test_kinds_and_splits_that_do_not_fit(tmp_path, write_shard, folder):
     one = write_shard(tmp_path / "train-0.tar", range(1))
+    plain = write_shard(tmp_path / "000000.tar", range(1))
     (tmp_path / "a.csv").write_text("image\n")
     for call, kind, message in (
         (
@@ -225,7 +226,12 @@ def test_kinds_and_splits_that_do_not_fit(tmp_path, write_shard, folder):
         (
             lambda: open_source(one, split="zzz"),
             NotFound,
-            f"no split zzz in {tmp_path}; there are: train",
+            f"no split zzz in {one}; there are: train",
+        ),
+        (
+            lambda: open_source(plain, split="val"),
+            NotFound,
+            f"no split val in {plain}; it has no splits: name none",
         ),
     ):
         with pytest.raises(kind) as caught:

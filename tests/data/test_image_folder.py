@@ -245,7 +245,7 @@ def test_folders_that_may_not_be_read_are_failures_and_named_where_nothing_else_
         (photos / name).unlink()
     (photos / "link").symlink_to(photos.parent)
     with pytest.raises(
-        FormatError, match=r"no pictures in .* \(cannot be read: deep\) \(links, which are not followed: link\);"
+        FormatError, match=r"no images in .* \(cannot be read: deep\) \(links, which are not followed: link\);"
     ):
         open_source(photos)
 

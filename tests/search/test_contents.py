@@ -43,12 +43,12 @@ def test_a_source_whose_images_are_all_away_leaves_the_library_alone(opened, pho
         (photos / name).rename(tmp_path / name)
     (tmp_path / "t.csv").write_text("image,price\nphotos/a/red.png,3\nphotos/top.png,4\n")
     with pytest.raises(
-        NotFound, match="no picture can be read any more: .*t.csv: line 2: no file .*; the library is left"
+        NotFound, match="no image can be read any more: .*t.csv: line 2: no file .*; the library is left"
     ):
         table.sync()
-    with pytest.raises(NotFound, match="no picture can be read any more: .*export.csv"):
+    with pytest.raises(NotFound, match="no image can be read any more: .*export.csv"):
         opened(photos).sync()
-    with pytest.raises(NotFound, match="no pictures in"):
+    with pytest.raises(NotFound, match="no images in"):
         folder.sync()
     assert (len(table), len(folder)) == (2, 5)
     for name in ("a", "b", "top.png"):

@@ -52,7 +52,7 @@ def test_a_picture_is_found_here_or_at_the_place(photos, monkeypatch, tmp_path):
     assert (part.weight, part.image) == (2, photos / "a" / "red.png")
     monkeypatch.chdir(photos / "a")
     assert read_query("red.png").parts[0].image.resolve() == photos / "a" / "red.png"
-    with pytest.raises(NotFound, match=r"no picture none\.jpg"):
+    with pytest.raises(NotFound, match=r"no image none\.jpg"):
         read_query("none.jpg", location=photos)
 
 
@@ -285,6 +285,6 @@ def test_words_that_look_like_a_path_are_words(text):
 
 @pytest.mark.parametrize("text", ["a" * 300 + ".jpg", "~cosy/room.jpg", "b/" * 3000 + "c.png"])
 def test_a_path_that_cannot_be_is_one_short_line(text):
-    with pytest.raises(NotFound, match="no picture .*; check the path; write words without") as caught:
+    with pytest.raises(NotFound, match="no image .*; check the path; write words without") as caught:
         read_query(text)
     assert len(str(caught.value)) < 350

@@ -91,7 +91,9 @@ def test_vocabularies_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_merge_lists(tmp_path: Path) -> None:
     path = tmp_path / "merges.txt"
-    assert refused(NotFound, lambda: read_merges(path)) == (f"no file {path}; give the model's folder, which holds it")
+    assert refused(NotFound, lambda: read_merges(path)) == (
+        f"no file {path}; copy it from where the model came from, or give a whole model folder"
+    )
     path.write_bytes(b"a b\n\xff\n")
     assert refused(FormatError, lambda: read_merges(path)) == (
         f"{path} is not text: 'utf-8' codec can't decode byte 0xff in position 4: invalid start byte; restore the file"
@@ -162,7 +164,7 @@ def test_files_of_tokenizers(kind: str, file: str, tmp_path: Path) -> None:
         f"this model's tokenizer is a file; give the folder that holds {file}"
     )
     assert refused(NotFound, lambda: open_tokenizer(spec, tmp_path)) == (
-        f"no file {tmp_path / file}; give the model's folder, which holds it"
+        f"no file {tmp_path / file}; copy it from where the model came from, or give a whole model folder"
     )
     (tmp_path / file).write_bytes(b"{}")
     message = refused(FormatError, lambda: open_tokenizer(spec, tmp_path))

@@ -147,7 +147,7 @@ def _copy(value: Any) -> Any:
 
 
 def _unknown_key(path: str, key: str, names: list[str]) -> ConfigError:
-    close = difflib.get_close_matches(key, names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(key, names, n=3, cutoff=0.6)
     near = [name for name in close if name.startswith(key) or key.startswith(name)] or close
     cure = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(names)}"
     return ConfigError(f"unknown key {path}", cure=cure)

@@ -68,6 +68,8 @@ def run(args: Namespace) -> int:
 def _classes(args: Namespace) -> list[str]:
     if args.classes is not None:
         names = [name.strip() for name in args.classes.split(",")]
+        if len(names) == 1 and Path(names[0]).is_file():
+            raise UsageError(f"--classes {names[0]} is a file", cure=f"write --classes-file {names[0]}")
     else:
         from wordsight.text.lines import listed_lines
 

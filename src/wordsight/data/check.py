@@ -65,7 +65,7 @@ class CheckReport:
 
     def lines(self, *, most: int = 20) -> list[str]:
         """Return the report as lines; of each finding at most `most` are listed, of what is broken only the number."""
-        lines = [f"{self.source}: {self.pictures} pictures"]
+        lines = [f"{self.source}: {self.pictures} images"]
         for name, keys in self._lists().items():
             lines.append(f"{len(keys):8}  {FINDINGS[name]}")
             if name == "broken":
@@ -79,7 +79,7 @@ class CheckReport:
 FINDINGS = {
     "broken": "broken",
     "duplicates": "groups of the same file",
-    "near_duplicates": "groups of nearly the same picture",
+    "near_duplicates": "groups of nearly the same image",
     "tiny": "tiny",
     "stretched": "of extreme aspect",
     "without_words": "without caption and class",

@@ -25,7 +25,7 @@ class FolderSource:
         self._columns = columns
         listing = list_folder(self.root, files.above)
         if not listing.images:
-            raise FormatError(no_images(listing), cure="give a folder with pictures, shards or a table")
+            raise FormatError(no_images(listing), cure="give a folder with images, shards or a table")
         self._images = listing.sorted_images()
         self._folder = ImageFolder(listing, columns)
         if columns != Columns():

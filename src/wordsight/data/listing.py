@@ -148,7 +148,7 @@ def no_images(listing: FolderListing) -> str:
     """Return that a folder has no images, and where there may be some."""
     passed = {"cannot be read": listing.passed.unreadable, "links, which are not followed": listing.passed.linked}
     inside = "".join(f" ({why}: {', '.join(sorted(paths)[:5])})" for why, paths in passed.items() if paths)
-    return f"no pictures in {listing.root}{inside}" + (f": {listing.passed.text()}" if listing.passed.kinds else "")
+    return f"no images in {listing.root}{inside}" + (f": {listing.passed.text()}" if listing.passed.kinds else "")
 
 
 def stamp(path: Path, root: Path) -> str:

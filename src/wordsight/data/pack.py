@@ -82,7 +82,9 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
     manifest = _begin(source, folder, options)
     sweep(folder)
     if manifest.complete:
-        notice(f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shards")
+        notice(
+            f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shard{'s' * (len(manifest.shards) != 1)}"
+        )
         return manifest
     packed = ordered_map(partial(_prepare, options=options), readings(source.samples(manifest.next)), threads=workers)
     with bar(source.count(), unit="img", desc=f"packing {source.name}") as progress:
@@ -92,7 +94,7 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
             progress.update(len(group))
     if not manifest.count:
         first = manifest.failures[0] if manifest.failures else "it is empty"
-        raise FormatError(f"no picture of {source.name} could be read: {first}", cure="see 'wordsight data check'")
+        raise FormatError(f"no image of {source.name} could be read: {first}", cure="see 'wordsight data check'")
     manifest = replace(manifest, complete=True)
     write_shard_manifest(folder, manifest)
     return manifest

@@ -238,5 +238,6 @@ def _pick_split(paths: list[Path], split: str, root: Path | None) -> list[Path]:
 
             near = difflib.get_close_matches(name, groups, n=2, cutoff=0.5)
             cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(groups))}"
-            raise NotFound(f"no split {name} in {root or paths[0].parent}", cure=cure)
+            where = root or (paths[0] if len(paths) == 1 else paths[0].parent)
+            raise NotFound(f"no split {name} in {where}", cure=cure if any(groups) else "it has no splits: name none")
     return [path for name in split.split("+") for path in groups[name]]

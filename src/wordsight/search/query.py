@@ -135,7 +135,7 @@ def _read_part(part: Any, location: Path | None) -> Part:
     if not is_image(part):
         raise UsageError(f"a query cannot be made of {type(part).__name__}", cure="give text or an image")
     if isinstance(part, PathLike) and _file_of(str(part), None) is None:
-        raise NotFound(f"no picture {part}", cure="check the path")
+        raise NotFound(f"no image {part}", cure="check the path")
     return Part(weight, image=part)
 
 
@@ -143,13 +143,13 @@ def _read_text(weight: float, text: str, location: Path | None) -> Part:
     if not text.strip():
         raise UsageError("an empty query", cure="give a text or the path of an image")
     if re.match(r"https?://", text):
-        raise UsageError(f"{text} is a web address", cure="save the picture to a file and give its path")
+        raise UsageError(f"{text} is a web address", cure="save the image to a file and give its path")
     path = _file_of(text, location)
     if path is not None:
         return Part(weight, image=path if is_image_name(path) else _checked_file(path))
     if is_image_name(text) and "\0" not in text:
-        problem = f"no picture {name_of(text)}"
-        raise NotFound(problem, cure="check the path; write words without the ending of a picture's name")
+        problem = f"no image {name_of(text)}"
+        raise NotFound(problem, cure="check the path; write words without the ending of an image's name")
     return Part(weight, text=text)
 
 

@@ -104,7 +104,7 @@ class Sync:
         """Raise `NotFound` when there were images and none is left: it may be a disk that is not mounted."""
         if self._listing.stamps is None and self._before and not any(s and not s.error for s in self._now.values()):
             reason = self._failed[0][1] if self._failed else f"{self._contents.location} is empty"
-            raise NotFound(f"no picture can be read any more: {reason}", cure="the library is left as it is")
+            raise NotFound(f"no image can be read any more: {reason}", cure="the library is left as it is")
 
     def _read_all(self, keys: Sequence[str] | None) -> None:
         """Read and encode these images, or all, and put them into the index group by group."""

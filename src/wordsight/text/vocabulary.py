@@ -45,7 +45,7 @@ def vocabulary_file(folder: Path | None, name: str) -> Path:
         raise UsageError("this model's tokenizer is a file", cure=f"give the folder that holds {name}")
     path = folder / name
     if not path.is_file():
-        raise NotFound(f"no file {path}", cure="give the model's folder, which holds it")
+        raise NotFound(f"no file {path}", cure="copy it from where the model came from, or give a whole model folder")
     require_content(path)
     return path
 
@@ -100,7 +100,9 @@ def read_merges(path: Path) -> list[Merge]:
     try:
         lines = read_text(path, encoding="utf-8").split("\n")
     except FileNotFoundError:
-        raise NotFound(f"no file {path}", cure="give the model's folder, which holds it") from None
+        raise NotFound(
+            f"no file {path}", cure="copy it from where the model came from, or give a whole model folder"
+        ) from None
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}", cure="restore the file") from None
     except UnicodeDecodeError as error:
