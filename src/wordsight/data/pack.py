@@ -82,9 +82,7 @@ def pack(source: Source, folder: Path, options: PackOptions, *, workers: int | N
     manifest = _begin(source, folder, options)
     sweep(folder)
     if manifest.complete:
-        notice(
-            f"{folder} is complete: {manifest.count} samples in {len(manifest.shards)} shard{'s' * (len(manifest.shards) != 1)}"
-        )
+        notice(f"{folder} was complete already")
         return manifest
     packed = ordered_map(partial(_prepare, options=options), readings(source.samples(manifest.next)), threads=workers)
     with bar(source.count(), unit="img", desc=f"packing {source.name}") as progress:
