@@ -73,7 +73,7 @@ def test_the_checkpoint_before_a_damaged_one_is_used(recipe, capsys, damage):
     assert f"{newest} is damaged" in said
     assert reason in said
     assert "going on after step 4\n" in said
-    assert "the 4 steps begun after that are done again" in said
+    assert "the 4 steps begun after step 4 are done again" in said
     assert (again.model / "weights.safetensors").read_bytes() == weights
     assert [folder.name for folder in list_checkpoints(again.folder)] == ["step-00000004", "step-00000008"]
     assert run(recipe, "run", resume=True).steps == 8
@@ -84,7 +84,7 @@ def test_a_missing_checkpoint_is_made_again(recipe, capsys):
     whole = run(recipe, "run")
     shutil.rmtree(list_checkpoints(whole.folder)[-1])
     run(recipe, "run", resume=True)
-    assert "going on after step 4\nthe 4 steps begun after that are done again\n" in capsys.readouterr().err
+    assert "going on after step 4\nthe 4 steps begun after step 4 are done again\n" in capsys.readouterr().err
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_refused(recipe):

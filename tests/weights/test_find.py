@@ -244,3 +244,10 @@ def test_towers_without_torch_name_the_extra(model):
     (model / "model.json").write_text(manifest)
     out = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)
     assert "pip install 'wordsight[train]'" in out.stdout
+
+
+def test_a_model_folder_without_its_manifest_is_named_as_one(tmp_path):
+    for name in ("weights.safetensors", "merges.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UnknownModel, match=r"has no model\.json; copy it from where the model came from"):
+        find_model(tmp_path)

@@ -148,7 +148,7 @@ class Learning:
         record, clock = MetricsLog(self.folder, step=self.step), TrainingClock(self.folder / "clock.jsonl")
         progress = Progress(length=self.length, seconds=config.schedule.seconds, batch=config.batch)
         if clock.last > self.step:
-            notice(f"the {clock.last - self.step} steps begun after that are done again")
+            notice(f"the {clock.last - self.step} steps begun after step {self.step} are done again")
         batches = self.loader.stream(self.step)
         self.towers.train()
         watch(self.step, self.encoder)

@@ -114,6 +114,10 @@ def _refused(path: Path) -> UnknownModel | None:
     inside = sorted(inner.parent for inner in path.glob(f"*/{MANIFEST}")) if path.is_dir() else []
     if inside:
         return UnknownModel(f"{path} has no {MANIFEST}", cure=f"did you mean {' or '.join(map(str, inside[:3]))}?")
+    if (path / "weights.safetensors").is_file() and (
+        path / "merges.txt"
+    ).is_file():  # a model folder of ours, not whole
+        return UnknownModel(f"{path} has no {MANIFEST}", cure="copy it from where the model came from")
     try:
         resolve("wordsight.weights.converted:require_model")(path)
     except UnknownModel as error:
