@@ -12,6 +12,7 @@ import pytest
 
 from wordsight.base.errors import FingerprintMismatch, NotFound, StorageError
 from wordsight.data.listing import list_folder
+from wordsight.images.memory import decoding_memory, limit_decoding
 from wordsight.index.lock import LibraryBusy, writing
 from wordsight.search import sync as sync_module
 
@@ -51,6 +52,39 @@ def test_new_changed_and_removed(opened, photos, paint, model, monkeypatch, enco
     assert best(library, "yellow") == "a/red.png"
     assert best(library, "orange") == "new.png"
     assert "b/green.png" not in keys(library)
+
+
+@pytest.mark.parametrize("form", ["folder", "table"])
+def test_what_failed_is_tried_again_when_more_can_be_read(opened, photos, paint, form):
+    paint(photos / "large.png", "orange", size=(1200, 1000))
+    location = photos
+    if form == "table":
+        location = photos.parent / "t.csv"
+        location.write_text("image\n" + "".join(f"photos/{name}.png\n" for name in ("top", "large")))
+    before = decoding_memory().total
+    library = opened(location)
+    try:
+        limit_decoding(5_000_000)
+        report = library.sync()
+        assert ["set WORDSIGHT_DECODE_MEMORY=" in reason for _, reason in report.failed] == [True]
+        assert not library.sync()
+        limit_decoding(before)
+        report = library.sync()
+        assert (len(report.changed), report.added, report.failed) == (1, [], [])
+        assert not library.sync()
+    finally:
+        limit_decoding(before)
+
+
+def test_a_link_to_nothing_is_a_failure_until_it_is_mended(opened, photos, paint, tmp_path):
+    (photos / "link.png").symlink_to(tmp_path / "gone.png")
+    library = opened(photos)
+    (failure,) = library.sync().failed
+    assert "link.png cannot be opened: No such file or directory; mend the link, or take it away" in failure[1]
+    assert not library.sync()
+    paint(tmp_path / "gone.png", "orange")
+    assert library.sync().added == ["link.png"]
+    assert best(library, "orange") == "link.png"
 
 
 def test_a_broken_picture_is_told_once_and_tried_again_when_it_changes(opened, photos, paint):

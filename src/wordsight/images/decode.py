@@ -14,6 +14,7 @@ Does not know what size a tower wants.
 with conversion to RGB after the resize.
 """
 
+import errno
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -155,7 +156,8 @@ def _handle(item: Item, name: str) -> Iterator[BinaryIO]:
         handle = open_regular(item, limit=IMAGE_LIMIT)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise BrokenImage(f"{name} cannot be opened: {reason}", cure="check the path") from error
+        cure = "leave it out" if error.errno == errno.EINVAL else "check the path, and that you may read it"
+        raise BrokenImage(f"{name} cannot be opened: {reason}", cure=cure) from error
     with handle:
         yield handle
 

@@ -36,7 +36,7 @@ def reading(name: str) -> Iterator[None]:
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels(f"{name}: {error}", cure="make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
+        raise TooManyPixels(f"{name}: {error}", cure="make it smaller or leave it out") from error
     except MemoryError as error:
         raise BrokenImage(
             f"{name} cannot be decoded: the memory is used up", cure="free some, or make the image smaller"

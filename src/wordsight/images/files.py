@@ -23,8 +23,7 @@ from wordsight.images.failures import name_of
 from wordsight.images.kinds import IMAGE_SUFFIXES, extras, other_kind
 
 _ODD = "pipes and devices"
-BROKEN_LINKS = "broken links"
-_ONE = {"videos": "video", _ODD: "pipe or device", BROKEN_LINKS: "broken link"}
+_ONE = {"videos": "video", _ODD: "pipe or device"}
 
 
 def is_image_name(path: Path | str) -> bool:

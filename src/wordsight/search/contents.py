@@ -4,6 +4,7 @@ Two forms with the same methods: `FolderContents` for a folder of images, `Sourc
 Knows no index and no model.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,18 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wordsight.base.errors import InputError, NotFound
+from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample, Value
 from wordsight.base.progress import notice
 from wordsight.data.kinds import AUTO, TEXT_TABLES
 from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
 from wordsight.data.source_files import SourceFiles, find
-from wordsight.images.files import BROKEN_LINKS, PassedOver
+from wordsight.images.files import PassedOver
+from wordsight.images.kinds import OPTIONAL
+from wordsight.images.memory import decoding_memory
 
 if TYPE_CHECKING:
     from wordsight.data.image_folder import ImageFolder
     from wordsight.data.source import Columns
 
 SIGNATURE = "signature"  # the fact that keeps a listing's signature
+READER = "reader"  # the fact that keeps what `reader` returned
 MEASURED = ("width", "height")  # columns that come from the image itself
 OURS = {name: f"source_{name}" for name in ("path", *MEASURED)}  # how columns of these names in tables and JSON come
 
@@ -98,19 +103,21 @@ class FolderContents:
         self._folder: ImageFolder | None = None
         self._files = FolderListing(location)
         self._problems: list[InputError] = []
+        self._nowhere: list[str] = []  # links to nothing
 
     def look(self) -> Listing:
         """See `Contents`.  A folder without any image raises `NotFound`."""
         self._files, self._folder, self._problems = list_folder(self.location), None, []
         stamps = {image: stamp for image, stamp in self._files.images.items() if stamp}
-        if nowhere := len(self._files.images) - len(stamps):
-            self.passed.kinds[BROKEN_LINKS] = nowhere
+        self._nowhere = sorted(self._files.images.keys() - stamps.keys())
         if not stamps:
             raise NotFound(
                 no_images(self._files),
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
         asked = "" if self.columns is None else f" {self.columns}"
+        if self._nowhere:
+            asked += f" {sha256_bytes(*(os.fsencode(image) for image in self._nowhere))[:16]}"
         return Listing(stamps, f"{self._files.signature()}{asked}")
 
     @property
@@ -143,7 +150,16 @@ class FolderContents:
         folder = self._described()
         for remark in folder.remarks:
             notice(remark, once=True)
-        return [*folder.problems, *self._problems]
+        return [*map(self._leads_nowhere, self._nowhere), *folder.problems, *self._problems]
+
+    def _leads_nowhere(self, image: str) -> InputError:
+        path = self.location / image
+        try:
+            path.stat()
+            reason = "it was not there a moment ago"
+        except OSError as error:
+            reason = str(error.strerror)
+        return InputError(f"{path} cannot be opened: {reason}", cure="mend the link, or take it away")
 
     def _described(self) -> "ImageFolder":
         if self._folder is None:
@@ -230,6 +246,11 @@ def open_contents(location: Path, columns: "Columns | None" = None) -> Contents:
     if files.is_image_folder:
         return FolderContents(location, columns)
     return SourceContents(location, files, columns)
+
+
+def reader() -> str:
+    """Return what decides here, besides an image itself, whether it can be read."""
+    return " ".join([str(decoding_memory().total), *(kind.extra for kind in OPTIONAL if kind.installed())])
 
 
 def library_folder(location: Path) -> Path:

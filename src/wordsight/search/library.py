@@ -25,7 +25,16 @@ from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Index, Neighbour
 from wordsight.index.lock import LibraryBusy, writing
 from wordsight.index.open import backend_of, delete, record
-from wordsight.search.contents import NOTHING, SIGNATURE, Contents, Listing, library_folder, open_contents
+from wordsight.search.contents import (
+    NOTHING,
+    READER,
+    SIGNATURE,
+    Contents,
+    Listing,
+    library_folder,
+    open_contents,
+    reader,
+)
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.query import Part, Query, embed_part, embed_parts, read_query
 from wordsight.search.report import SyncReport
@@ -307,8 +316,17 @@ def _columns_of(fact: str) -> "Columns | None":
 
 
 def _recorded(index: Index) -> Listing:
-    """Return how the location looked when the library was last in step with it."""
-    return Listing(index.files.stamps(), index.facts().get(SIGNATURE))
+    """Return how the location looked when the library was last in step with it.
+
+    What could not be read then, and may be read now that more can be, counts as not seen.
+    """
+    facts = index.facts()
+    if facts.get(READER) != reader():
+        states = index.files.states()
+        failed = {key for key, state in states.items() if state.error}
+        if failed:
+            return Listing({key: (s.size, s.mtime_ns) for key, s in states.items() if key not in failed}, None)
+    return Listing(index.files.stamps(), facts.get(SIGNATURE))
 
 
 def _weigh(neighbours: Sequence[Neighbour], without: Sequence[Part], model: Model) -> list[Neighbour]:

@@ -27,7 +27,7 @@ from wordsight.images.decode import Wanted, opened
 from wordsight.images.files import image_hash, unchanged
 from wordsight.images.transform import resizing_need
 from wordsight.index.index import FileState, Index, IndexEntry
-from wordsight.search.contents import MEASURED, SIGNATURE, Candidate, Contents, Listing
+from wordsight.search.contents import MEASURED, READER, SIGNATURE, Candidate, Contents, Listing, reader
 from wordsight.search.plan import Plan, plan, to_read
 from wordsight.search.report import SyncReport
 
@@ -81,7 +81,9 @@ class Sync:
     def run(self) -> SyncReport:
         """Bring the index in step with the location."""
         stamps = self._listing.stamps
-        self._read_all(None if stamps is None else to_read(self._before, stamps))
+        again = self._index.facts().get(READER) != reader()
+        known = {key: state for key, state in self._before.items() if not (again and state.error)}
+        self._read_all(None if stamps is None else to_read(known, stamps))
         self._require_some()
         unread = [key for key in stamps or () if key not in self._now]
         done = plan(self._before, {**{key: self._before[key] for key in unread}, **self._now})
@@ -90,7 +92,7 @@ class Sync:
         if self._listing.signature != self._index.facts().get(SIGNATURE, ""):
             self._renew_metadata([key for key in unread if not self._before[key].error])
             self._failed += [("", str(problem)) for problem in self._contents.problems()]
-        self._index.note({SIGNATURE: self._listing.signature or ""})
+        self._index.note({SIGNATURE: self._listing.signature or "", READER: reader()})
         self._index.save()
         return SyncReport(
             added=list(done.added),
