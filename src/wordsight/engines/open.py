@@ -124,7 +124,9 @@ def _choose(folder: Path, device: str, precision: str) -> str:
             cure=_cure(folder, manifest, device),
         )
     if not (folder / WEIGHTS).is_file():
-        raise NotFound(f"{folder} has no {WEIGHTS} for PyTorch", cure="use engine onnx and device cpu")
+        known = " or ".join(manifest.precisions) or "auto"
+        cure = f"use engine onnx and device cpu, with precision {known}"
+        raise NotFound(f"{folder} has no {WEIGHTS} for PyTorch", cure=cure)
     return "torch"
 
 
