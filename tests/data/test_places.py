@@ -60,7 +60,7 @@ def test_places_that_are_not_there(tmp_path):
 
 
 def test_a_folder_without_pictures(tmp_path):
-    with pytest.raises(FormatError, match="no pictures"):
+    with pytest.raises(FormatError, match="no images"):
         open_source(tmp_path)
 
 

@@ -196,7 +196,7 @@ def test_the_listing_agrees_with_find_images(photos, paint):
 
 def test_a_place_without_pictures_leaves_nothing_behind_and_spares_the_library(opened, photos, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NotFound, match="no pictures"):
+    with pytest.raises(NotFound, match="no images"):
         opened(tmp_path / "empty").sync()
     assert list((tmp_path / "empty").iterdir()) == []
     with pytest.raises(NotFound, match="nothing at"):
@@ -205,7 +205,7 @@ def test_a_place_without_pictures_leaves_nothing_behind_and_spares_the_library(o
     library.sync()
     for name in ("a", "b", "top.png"):
         (photos / name).rename(tmp_path / name)
-    with pytest.raises(NotFound, match="no pictures"):  # an unmounted disk, say
+    with pytest.raises(NotFound, match="no images"):  # an unmounted disk, say
         library.sync()
     assert len(library) == 5
 
