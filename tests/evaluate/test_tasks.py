@@ -178,6 +178,8 @@ def test_classes_one_by_one(table, capsys):
     classes = "red,lime,blue,white,black"
     task = build_task(read_task(f"zero-shot:{table}?name=c&templates=none&per_class=true&classes={classes}"))
     assert capsys.readouterr().err == "c: no image is of the class black\n"
+    build_task(read_task(f"zero-shot:{table}?name=c&classes=red,lime,blue,white,1,2,3,4,5,6,7"))
+    assert capsys.readouterr().err == "c: no image is of the classes 1, 2, 3, 4, 5 and 2 more\n"
 
     class WithBlack(ColourEncoder):
         def embed_texts(self, texts):

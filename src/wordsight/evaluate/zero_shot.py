@@ -23,6 +23,8 @@ from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.text.prompts import class_prompts, templates
 
+MOST_NAMED = 5  # classes in a notice
+
 
 @dataclass(frozen=True, slots=True)
 class ZeroShotTask:
@@ -76,7 +78,9 @@ def _check_classes(spec: TaskSpec, classes: Sequence[str], occurring: set[str]) 
         raise UsageError(f"class {min(unknown)!r} of {spec.name} is not among classes", cure="add it to classes")
     absent = [name for name in classes if name not in occurring]
     if absent:
-        notice(f"{spec.name}: no image is of the class{'' if len(absent) == 1 else 'es'} {', '.join(absent)}")
+        more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
+        named = ", ".join(absent[:MOST_NAMED]) + more
+        notice(f"{spec.name}: no image is of the class{'' if len(absent) == 1 else 'es'} {named}")
 
 
 def run(encoder: Encoder, task: ZeroShotTask) -> list[Result]:
