@@ -255,7 +255,7 @@ def test_embed_writes_goes_on_and_reports(photos, capsys, tmp_path):
     (photos / "bad.jpg").write_bytes(b"x")
     status, out, err = say(capsys, "embed", photos, "--out", tmp_path / "out", "--what", "both", "--part-size", 2)
     assert status == 1
-    assert out.startswith("4 read: 3 images, 0 texts, 1 failed")
+    assert out.startswith("4 read: 3 pictures, 0 texts, 1 failed")
     assert "bad.jpg" in err
     status, _, err = say(capsys, "embed", photos, "--out", tmp_path / "out", "--what", "both", "--part-size", 2)
     assert "2 of 2 parts were there already" in err
@@ -355,7 +355,7 @@ def test_ctrl_c_ends_with_130_and_leaves_a_usable_library(tmp_path, capsys):
     status, out, _ = say(capsys, "search", "red", "--in", folder, "--no-sync", "-k", 1000)
     assert 0 <= status <= 1
     assert len(out.splitlines()) < 200
-    assert say(capsys, "index", folder)[1].startswith("200 images")
+    assert say(capsys, "index", folder)[1].startswith("200 pictures")
 
 
 def test_search_imports_neither_pictures_nor_tables_nor_torch(photos, capsys):
@@ -380,6 +380,6 @@ def test_columns_are_named_in_every_verb_that_reads_a_source(photos, capsys, tmp
     assert json.loads(out)["key"] == "r"
     assert say(capsys, "search", "red", "--in", table, *named, "--key", "words", "-k", 1)[1].endswith("red.png\n")
     assert say(capsys, "embed", table, "--out", tmp_path / "out", "--what", "both", *named)[1] == (
-        "2 read: 2 images, 2 texts\n"
+        "2 read: 2 pictures, 2 texts\n"
     )
     assert main(["data", "pack", str(table), "--out", str(tmp_path / "packed"), *named]) == 0

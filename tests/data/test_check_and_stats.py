@@ -57,7 +57,7 @@ def test_the_report_counts_and_lists(trouble):
     values = json.loads(json.dumps(report.as_dict()))
     assert values["counts"]["tiny"] == len(values["tiny"]) > 10
     lines = report.lines(most=3)
-    assert lines[0] == "t.jsonl: 19 images"
+    assert lines[0] == "t.jsonl: 19 pictures"
     assert sum("... and" in line for line in lines) == 1
     assert lines[1] == "       2  broken"  # which ones is printed as every verb prints them
     assert not any("gone.png" in line for line in lines)

@@ -62,4 +62,4 @@ def _tell(report: "BulkReport", out: Path) -> None:
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in manifest.seconds.items())
     notice(f"{report.wall_seconds:.1f} s in this run; in all runs and threads: {stages}")
     failed = f", {manifest.failures} failed (listed in {out / FAILURES})" if manifest.failures else ""
-    say(f"{manifest.read} read: {manifest.images} images, {manifest.texts} texts{failed}")
+    say(f"{manifest.read} read: {manifest.images} pictures, {manifest.texts} texts{failed}")

@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
         report = library.sync()
         notice_of(report, library)
         _notice_passed_over(library)
-        say(f"{len(library)} images in {library.folder}: {summary(report)}")
+        say(f"{len(library)} pictures in {library.folder}: {summary(report)}")
     return 1 if report.failed else 0
 
 

@@ -65,7 +65,7 @@ class CheckReport:
 
     def lines(self, *, most: int = 20) -> list[str]:
         """Return the report as lines; of each finding at most `most` are listed, of what is broken only the number."""
-        lines = [f"{self.source}: {self.pictures} images"]
+        lines = [f"{self.source}: {self.pictures} pictures"]
         for name, keys in self._lists().items():
             lines.append(f"{len(keys):8}  {FINDINGS[name]}")
             if name == "broken":
