@@ -225,7 +225,7 @@ LAYOUTS = {
 
 def embed(place, out, capsys):
     assert main(["embed", str(place), "--split", "all", "--out", str(out), "--engine", "fake"]) == 0
-    return int(capsys.readouterr().out.split(" read: ")[1].split(" images")[0])
+    return int(capsys.readouterr().out.split(" read: ")[1].split(" pictures")[0])
 
 
 def pack(place, out, capsys):
