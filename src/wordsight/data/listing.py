@@ -52,6 +52,10 @@ class FolderListing:
         paths = sorted(path.split("/") for path in self.images)
         return ["/".join(parts) for parts in sorted(paths, key=lambda parts: parts[:-1])]
 
+    def nowhere(self) -> list[str]:
+        """Return the images that are links to nothing, sorted."""
+        return sorted(image for image, stamp in self.images.items() if stamp is None)
+
     def class_part(self) -> int | None:
         """Return which part of every image's path is its class, or None where folders are no classes.
 
@@ -70,7 +74,7 @@ class FolderListing:
         stamps, class_part = {**self.tables, **dict(self._beside.values())}, self.class_part()
         lines = [f"{path} {stamp}" for path, stamp in sorted(stamps.items())]
         lines += [f"class {class_part}"] if class_part is not None else []
-        for passed in (self.passed.unreadable, self.passed.linked, self.others):
+        for passed in (self.passed.unreadable, self.passed.linked, self.others, self.nowhere()):
             lines += [f"passed {path}" for path in sorted(passed)]
         return sha256_bytes("\n".join(lines).encode(errors="surrogateescape"))[:16] if lines else ""
 

@@ -4,7 +4,6 @@ Two forms with the same methods: `FolderContents` for a folder of images, `Sourc
 Knows no index and no model.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wordsight.base.errors import InputError, NotFound
-from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample, Value
 from wordsight.base.progress import notice
 from wordsight.data.kinds import AUTO, TEXT_TABLES
@@ -103,21 +101,17 @@ class FolderContents:
         self._folder: ImageFolder | None = None
         self._files = FolderListing(location)
         self._problems: list[InputError] = []
-        self._nowhere: list[str] = []  # links to nothing
 
     def look(self) -> Listing:
         """See `Contents`.  A folder without any image raises `NotFound`."""
         self._files, self._folder, self._problems = list_folder(self.location), None, []
         stamps = {image: stamp for image, stamp in self._files.images.items() if stamp}
-        self._nowhere = sorted(self._files.images.keys() - stamps.keys())
         if not stamps:
             raise NotFound(
                 no_images(self._files),
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
         asked = "" if self.columns is None else f" {self.columns}"
-        if self._nowhere:
-            asked += f" {sha256_bytes(*(os.fsencode(image) for image in self._nowhere))[:16]}"
         return Listing(stamps, f"{self._files.signature()}{asked}")
 
     @property
@@ -150,7 +144,7 @@ class FolderContents:
         folder = self._described()
         for remark in folder.remarks:
             notice(remark, once=True)
-        return [*map(self._leads_nowhere, self._nowhere), *folder.problems, *self._problems]
+        return [*map(self._leads_nowhere, self._files.nowhere()), *folder.problems, *self._problems]
 
     def _leads_nowhere(self, image: str) -> InputError:
         path = self.location / image
