@@ -233,6 +233,46 @@ def test_a_made_up_model_is_exported_and_opened(rows, tmp_path):
     np.testing.assert_allclose(onnx.embed_texts(tokens), pytorch.embed_texts(tokens), atol=CLOSE, rtol=0)
 
 
+def test_a_tower_is_its_projection_behind_its_trunk(model):
+    towers = load_towers(model)
+    spec = towers.spec
+    tokens = torch.from_numpy(some_texts(spec, 2))
+    pixels = torch.from_numpy(some_images(spec, 2)).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        texts = towers.project_text(towers.text_features(tokens))
+        assert torch.equal(texts, towers.encode_text(tokens, normalize=False))
+        if image_family(spec.image).native:
+            images = towers.project_image(towers.image_features(pixels))
+            assert torch.equal(images, towers.encode_image(pixels, normalize=False))
+
+
+def test_every_parameter_of_a_tower_has_a_depth(model):
+    """What lies before the first block feeds all, what is the projection feeds nothing but the embedding."""
+    towers = load_towers(model)
+    spec, names = towers.spec, [name for name, _ in towers.named_parameters() if not name.startswith("logit_")]
+    image = [name.removeprefix("visual.") for name in names if name.startswith("visual.")]
+    text = [name.removeprefix("text.") for name in names if not name.startswith("visual.")]
+    for family, own in ((image_family(spec.image), image), (text_family(spec.text), text)):
+        if family.layers is None:
+            assert family in (COLOURS, COUNTS)
+            continue
+        depths = family.layers.depths(own)
+        assert list(depths.of) == own
+        assert set(range(1, depths.blocks + 1)) <= set(depths.of.values())
+        assert depths.blocks >= 1
+        assert 0 in depths.of.values()
+    if image_family(spec.image).layers and image_family(spec.image).native:
+        depths = image_family(spec.image).layers.depths(image)
+        behind = [name for name in image if depths.of[name] == depths.projection]
+        if not behind:
+            assert spec.image.projection == "none"
+            return
+        features = towers.image_features(torch.zeros(1, 3, spec.image.size, spec.image.size))
+        towers.project_image(features.detach()).sum().backward()
+        reached = {name for name, p in towers.visual.named_parameters() if p.grad is not None}
+        assert reached == set(behind)
+
+
 def test_the_bag_of_words_loss_reads_every_native_image_tower(model):
     """Its gradient reaches the image tower alone."""
     towers = load_towers(model).train().requires_grad_(True)

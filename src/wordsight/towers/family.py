@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import RowIds, Tokens
 from wordsight.text.spec import TokenizerSpec
+from wordsight.towers.layers import LayerNames
 from wordsight.towers.parts.shapes import NamedShape
 from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
 
@@ -67,7 +68,8 @@ class ImageFamily(Generic[I]):
     resize then, and `fixed` are parts of the names of weights that belong to one size.  `implied` are values of the
     flat spec of earlier versions that its towers have and do not state (`wordsight.towers.flat`).  `usual` returns
     those fields of the first version that change embeddings and that no weight shows, with the values that do not
-    count in the fingerprint.
+    count in the fingerprint.  `layers` says at which depth a parameter lies (None: the tower learns whole or not at
+    all).
     """
 
     spec: type[I]
@@ -83,6 +85,7 @@ class ImageFamily(Generic[I]):
     fixed: tuple[str, ...] = ()
     implied: Mapping[str, Any] = field(default_factory=dict)
     usual: Callable[[I], Mapping[str, Any]] = all_shown
+    layers: LayerNames | None = None
 
     @property
     def native(self) -> bool:
@@ -113,9 +116,9 @@ def no_end(text: TextTowerSpec, tokenizer: TokenizerSpec) -> int | None:
 class TextFamily(Generic[T]):
     """A family of text towers.
 
-    `module`, `extra`, `check`, `graph`, `implied` and `usual` are as in `ImageFamily`; the module turns token ids
-    (B, L) into (B, E).  `at_root`: its weights lie at the root of `TwoTowers`, which computes it.  `shapes` yields what
-    it has of its own there and what lies in modules, apart.
+    `module`, `extra`, `check`, `graph`, `implied`, `usual` and `layers` are as in `ImageFamily`; the module turns token
+    ids (B, L) into (B, E).  `at_root`: its weights lie at the root of `TwoTowers`, which computes it.  `shapes` yields
+    what it has of its own there and what lies in modules, apart.
 
     `reads_padding`: does an embedding depend on how far the text is filled up?  `needed` returns how many positions
     of each row matter where it does not, `end_token` the id that every row must hold because it is read there.
@@ -136,6 +139,7 @@ class TextFamily(Generic[T]):
     resize: Callable[[dict[str, Any], T, int], None] | None = None
     implied: Mapping[str, Any] = field(default_factory=dict)
     usual: Callable[[T], Mapping[str, Any]] = all_shown
+    layers: LayerNames | None = None
 
     @property
     def native(self) -> bool:

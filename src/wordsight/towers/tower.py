@@ -51,6 +51,22 @@ class ImageTower(Protocol):
 
 
 @runtime_checkable
+class TextTower(Protocol):
+    """A text tower that is a module of its own, cut in two: what may be computed once, and what maps it to the space.
+
+    Calling it with token ids (B, L) gives `project(features(tokens))`.
+    """
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """Return the pooled row of each text, (B, D), for token ids (B, L)."""
+        ...
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for pooled rows."""
+        ...
+
+
+@runtime_checkable
 class PatchTower(Protocol):
     """An image tower that can read images of several shapes at once, cut into patches."""
 

@@ -17,7 +17,7 @@ from wordsight.towers.clip_text.reading import cut, pick, seen
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.parts.blocks import LayerNorm, Stack, Transformer, init_like_clip, wide
 from wordsight.towers.spec import ModelSpec
-from wordsight.towers.tower import ImageTower, PatchTower
+from wordsight.towers.tower import ImageTower, PatchTower, TextTower
 from wordsight.towers.tower_spec import hidden_width
 
 MAX_LOG_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5: logits are never scaled by more than 100
@@ -146,6 +146,15 @@ class TwoTowers(nn.Module):
         tower = self.image_tower
         return F.normalize(wide(tower.project(tower.pool(last))), dim=-1)
 
+    def image_features(self, pixels: Tensor) -> Tensor:
+        """Return what a native image tower's trunk gives, before the projection: normalised pixels to (B, D)."""
+        tower = self.image_tower
+        return tower.pool(self.last_image_state(pixels))
+
+    def project_image(self, features: Tensor) -> Tensor:
+        """Return (B, E), not normalised, for what `image_features` gave."""
+        return self.image_tower.project(features)
+
     def check_pixels(self, pixels: Tensor) -> None:
         """Raise `UsageError` unless the image tower can read pixels of this shape."""
         size, patch = self.spec.image.size, self.spec.preprocess.patch
@@ -182,12 +191,18 @@ class TwoTowers(nn.Module):
         if self.text is not None:
             rows: Tensor = self.text(tokens)
         else:
-            text = self.clip_text
-            if trim:
-                tokens = cut(tokens, text)
-            x = self.transformer(self.embed_text(tokens), seen(tokens, text))
-            rows = self.project_text(self.pool_text(x, tokens))
+            rows = self.project_text(self.text_features(tokens, trim=trim))
         return F.normalize(wide(rows), dim=-1) if normalize else rows
+
+    def text_features(self, tokens: Tensor, *, trim: bool = True) -> Tensor:
+        """Return what the text tower's trunk gives, before the projection: token ids (B, L) to (B, D)."""
+        if self.text is not None:
+            assert isinstance(self.text, TextTower)
+            return self.text.features(tokens)
+        text = self.clip_text
+        if trim:
+            tokens = cut(tokens, text)
+        return self.pool_text(self.transformer(self.embed_text(tokens), seen(tokens, text)), tokens)
 
     def embed_text(self, tokens: Tensor) -> Tensor:
         """Return what enters the first block of the native text tower, (B, L, D); too long texts raise `UsageError`."""
@@ -209,7 +224,10 @@ class TwoTowers(nn.Module):
         return out
 
     def project_text(self, pooled: Tensor) -> Tensor:
-        """Return (B, E) for pooled rows (B, D)."""
+        """Return (B, E), not normalised, for pooled rows (B, D): what `text_features` gave."""
+        if self.text is not None:
+            assert isinstance(self.text, TextTower)
+            return self.text.project(pooled)
         if self.clip_text.projection == "none":
             return pooled
         layer = self.text_projection

@@ -46,5 +46,11 @@ class Counts(nn.Module):
         self.out = nn.Linear(spec.width, out_width)
 
     def forward(self, tokens):
+        return self.project(self.features(tokens))
+
+    def features(self, tokens):
         seen = (tokens != self.pad_id)[:, :, None].float()  # (B, L, 1)
-        return self.out((self.meaning(tokens) * seen).sum(dim=1))
+        return (self.meaning(tokens) * seen).sum(dim=1)
+
+    def project(self, pooled):
+        return self.out(pooled)

@@ -12,6 +12,7 @@ from wordsight.towers.clip_text.shapes import clip_text_modules, clip_text_roots
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.family import TextFamily, before_padding
 from wordsight.towers.flat import FLAT_TEXT, implied, text_heads
+from wordsight.towers.layers import LayerNames
 from wordsight.towers.parts.reading import reads_padding
 from wordsight.towers.parts.rules import multiple, same, share
 
@@ -81,5 +82,10 @@ CLIP_TEXT = TextFamily(
     end_token=_end_token,
     resize=_resize,
     implied=implied(FLAT_TEXT, ClipTextSpec),
+    layers=LayerNames(
+        r"transformer\.resblocks\.\d+",
+        ("token_embedding", "positional_embedding", "cls_emb", "transformer.mixers.0"),
+        ("text_projection",),
+    ),
     usual=lambda text: {"heads": text_heads(text.width)},
 )

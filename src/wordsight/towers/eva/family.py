@@ -7,6 +7,7 @@ from wordsight.towers.eva.shapes import eva_shapes
 from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.family import Grid, ImageFamily
 from wordsight.towers.flat import FLAT_IMAGE, image_heads, implied
+from wordsight.towers.layers import LayerNames
 from wordsight.towers.parts.rules import check_blocks, multiple
 
 if TYPE_CHECKING:
@@ -42,4 +43,5 @@ EVA = ImageFamily(
     grid=lambda image: Grid("pos_embed", image.size // image.patch, 1),
     implied=implied(FLAT_IMAGE, EvaSpec, patch_bias=True, pre_norm=False),
     usual=_usual,
+    layers=LayerNames(r"blocks\.\d+", ("patch_embed", "cls_token", "pos_embed"), ("proj", "head")),
 )

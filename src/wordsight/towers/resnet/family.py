@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import ConfigError
 from wordsight.towers.family import Grid, ImageFamily
 from wordsight.towers.flat import FLAT_IMAGE, HEAD_WIDTH, implied
+from wordsight.towers.layers import LayerNames
 from wordsight.towers.parts.rules import multiple
 from wordsight.towers.resnet.shapes import GROWTH, REDUCTION, resnet_shapes
 from wordsight.towers.resnet.spec import ResNetSpec
@@ -33,5 +34,6 @@ RESNET = ImageFamily(
     integers=False,
     grid=lambda image: Grid("attnpool.positional_embedding", image.size // REDUCTION, 1),
     implied=implied(FLAT_IMAGE, ResNetSpec),
+    layers=LayerNames(r"layer\d+\.\d+", ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3"), ("attnpool.c_proj",)),
     usual=lambda image: {"heads": image.width * GROWTH // HEAD_WIDTH},
 )

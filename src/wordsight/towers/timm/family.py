@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.towers.family import ImageFamily
 from wordsight.towers.flat import FLAT_IMAGE, implied
+from wordsight.towers.layers import LayerNames
 from wordsight.towers.timm.spec import TimmSpec
 
 if TYPE_CHECKING:
@@ -31,4 +32,12 @@ TIMM = ImageFamily(
     extra="timm",
     fixed=FIXED,
     implied=implied(FLAT_IMAGE, TimmSpec),
+    layers=LayerNames(
+        r"trunk\.(?:blocks|layers|stages)\.\d+(?:\.(?:blocks\.)?\d+)?",
+        tuple(
+            f"trunk.{part}"
+            for part in ("stem", "conv_stem", "bn1", "patch_embed", "cls_token", "pos_embed", "norm_pre")
+        ),
+        ("head", "trunk.head.fc", "trunk.head.weight", "trunk.head.bias", "trunk.fc", "trunk.classifier"),
+    ),
 )

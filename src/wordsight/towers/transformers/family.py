@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.family import ImageFamily, TextFamily
 from wordsight.towers.flat import FLAT_IMAGE, FLAT_TEXT, implied
+from wordsight.towers.layers import LayerNames
 from wordsight.towers.parts.reading import reads_padding
 from wordsight.towers.transformers.spec import TransformersImageSpec, TransformersTextSpec
 
@@ -43,6 +44,7 @@ TRANSFORMERS_IMAGE = ImageFamily(
     extra="transformers",
     any_shape=True,
     implied=implied(FLAT_IMAGE, TransformersImageSpec),
+    layers=LayerNames(r"trunk\.encoder\.blocks\.\d+", ("trunk.embeddings",)),
 )
 TRANSFORMERS_TEXT = TextFamily(
     spec=TransformersTextSpec,
@@ -52,4 +54,9 @@ TRANSFORMERS_TEXT = TextFamily(
     reads_padding=_reads_padding,
     resize=_same_weights,
     implied=implied(FLAT_TEXT, TransformersTextSpec),
+    layers=LayerNames(
+        r"transformer\.(?:encoder\.)?(?:layers?|block)\.\d+",
+        ("transformer.embeddings", "transformer.embed_tokens", "transformer.embed_positions"),
+        ("proj",),
+    ),
 )

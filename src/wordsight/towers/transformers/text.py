@@ -56,10 +56,18 @@ class TransformersTextTower(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return one row for each text: token ids (B, L) to (B, E)."""
+        return self.project(self.features(tokens))
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """Return the pooled row of each text, (B, D), for token ids (B, L)."""
         tokens = tokens.long()
         seen = tokens != self.pad_id  # (B, L)
         states = self.transformer(input_ids=tokens, attention_mask=seen.long())
-        rows: Tensor = self.proj(self._pooled(states, seen))
+        return self._pooled(states, seen)
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for pooled rows."""
+        rows: Tensor = self.proj(pooled)
         return rows
 
     def _pooled(self, states: Any, seen: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Any
 
 from wordsight.towers.family import Grid, ImageFamily
 from wordsight.towers.flat import FLAT_IMAGE, image_heads, implied
+from wordsight.towers.layers import LayerNames
 from wordsight.towers.vit.check import check_vit
 from wordsight.towers.vit.shapes import vit_shapes
 from wordsight.towers.vit.spec import VitSpec
@@ -32,4 +33,9 @@ VIT = ImageFamily(
     grid=_grid,
     implied=implied(FLAT_IMAGE, VitSpec),
     usual=_usual,
+    layers=LayerNames(
+        r"transformer\.resblocks\.\d+",
+        ("conv1", "stem", "class_embedding", "positional_embedding", "ln_pre"),
+        ("proj", "head"),
+    ),
 )
