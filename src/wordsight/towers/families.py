@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wordsight.base.config import Choice
 from wordsight.towers.clip_text.family import CLIP_TEXT
+from wordsight.towers.efficientnet.family import EFFICIENTNET
 from wordsight.towers.eva.family import EVA
 from wordsight.towers.family import ImageFamily, TextFamily
 from wordsight.towers.onnx.family import ONNX_IMAGE, ONNX_TEXT
@@ -27,6 +28,7 @@ IMAGE_FAMILIES: dict[str, ImageFamily[Any]] = {
     "vit": VIT,
     "resnet": RESNET,
     "eva": EVA,
+    "efficientnet": EFFICIENTNET,
     "timm": TIMM,
     "transformers": TRANSFORMERS_IMAGE,
     "onnx": ONNX_IMAGE,

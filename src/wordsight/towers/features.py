@@ -121,7 +121,7 @@ def image_states(towers: TwoTowers, pixels: Tensor, *, layers: Collection[int] |
         pooled=pooled,
         projected=tower.project(pooled),
         extra=tower.extra,
-        shape=(pixels.shape[2] // tower.cell, pixels.shape[3] // tower.cell),
+        shape=_grid(pixels, x, tower.cell),
     )
 
 
@@ -146,6 +146,12 @@ def text_states(
         projected=towers.project_text(pooled),
         norm=towers.ln_final,
     )
+
+
+def _grid(pixels: Tensor, last: Tensor, cell: int) -> tuple[int, int]:
+    """Return rows and columns of the last state: a convolution's grid has a cell for the part of one that is over."""
+    rows, columns = last.shape[2:] if last.ndim == 4 else (side // cell for side in pixels.shape[2:])
+    return rows, columns
 
 
 def _run(states: Iterable[Tensor], count: int, layers: Collection[int] | None) -> tuple[Layers, Tensor]:

@@ -1,0 +1,1 @@
+"""EfficientNet-Lites that learned a thousand classes."""
