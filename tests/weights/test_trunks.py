@@ -86,8 +86,12 @@ def test_the_classifier_is_read_apart(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "number", "padding", "epsilon"),
-    [("tf_efficientnet_lite", 0, "same", 1e-3), ("tf_efficientnet_lite", 3, "same", 1e-3)]
-    + [("efficientnet_lite", 0, "symmetric", 1e-5), ("efficientnet_lite", 2, "symmetric", 1e-5)],
+    [
+        ("tf_efficientnet_lite", 0, "same", 1e-3),
+        ("tf_efficientnet_lite", 3, "same", 1e-3),
+        ("efficientnet_lite", 0, "symmetric", 1e-5),
+        ("efficientnet_lite", 2, "symmetric", 1e-5),
+    ],
 )
 def test_timms_names_are_read_with_what_its_config_says(name, number, padding, epsilon, tmp_path):
     model = timm.create_model(f"{name}{number}")

@@ -4,10 +4,12 @@ Batch norms are folded into the convolutions before them.  In int8 the weights a
 computed with in float32.  Free of PyTorch.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from onnx import TensorProto
 
-from wordsight.towers.efficientnet.shapes import blocks, same_padding
+from wordsight.towers.efficientnet.shapes import LiteBlock, blocks, same_padding
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.graph.operators import Array, Graph
 from wordsight.towers.graph.pixels import normalised
@@ -18,45 +20,52 @@ from wordsight.towers.spec import ModelSpec
 def efficientnet_graph(graph: Graph, weights: GraphWeights, image: EfficientNetSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
     pixels = graph.input("pixels", TensorProto.UINT8, ["batch", image.size, image.size, 3])
-    x = normalised(graph, pixels, spec.preprocess)
-    x = _relu6(graph, _conv(graph, weights, x, "visual.stem", image, side=image.size, stride=2))
+    tower = _Tower(graph, weights, image)
+    x = tower.relu6(tower.conv(normalised(graph, pixels, spec.preprocess), "stem", side=image.size, stride=2))
     side = -(-image.size // 2)
     for number, block in enumerate(blocks(image)):
-        name, y = f"visual.blocks.{number}", x
-        if block.expands:
-            y = _relu6(graph, _conv(graph, weights, y, f"{name}.expand", image))
-        y = _relu6(
-            graph, _conv(graph, weights, y, f"{name}.depthwise", image, side=side, stride=block.stride, groups=True)
-        )
+        x = tower.block(x, f"blocks.{number}", block, side)
         side = -(-side // block.stride)
-        y = _conv(graph, weights, y, f"{name}.reduce", image)
-        x = graph.node("Add", x, y) if block.shortcut else y
-    x = _relu6(graph, _conv(graph, weights, x, "visual.head", image))
+    x = tower.relu6(tower.conv(x, "head"))
     features = graph.node("ReduceMean", x, graph.constant([2, 3]), keepdims=0)
-    graph.output(graph.unit(_project(graph, weights, features, image)), "rows", ["batch", spec.width])
+    graph.output(graph.unit(project(graph, weights, features, image)), "rows", ["batch", spec.width])
 
 
-def _relu6(graph: Graph, x: str) -> str:
-    return graph.node("Clip", x, graph.constant(np.float32(0)), graph.constant(np.float32(6)))
+@dataclass(frozen=True, slots=True)
+class _Tower:
+    """The parts of a tower in float32; grids are (B, C, G, G)."""
+
+    graph: Graph
+    weights: GraphWeights
+    image: EfficientNetSpec
+
+    def block(self, x: str, name: str, block: LiteBlock, side: int) -> str:
+        y = self.relu6(self.conv(x, f"{name}.expand")) if block.expands else x
+        y = self.relu6(self.conv(y, f"{name}.depthwise", side=side, stride=block.stride))
+        y = self.conv(y, f"{name}.reduce")
+        return self.graph.node("Add", x, y) if block.shortcut else y
+
+    def conv(self, x: str, name: str, *, side: int = 0, stride: int = 1) -> str:
+        """Add a convolution with its batch norm; `side` is the input's, which counts where there is a stride."""
+        kernel, bias = folded(self.weights, f"visual.{name}", self.image.epsilon)
+        before, after = padding(self.image, side, kernel.shape[-1], stride)
+        return self.graph.node(
+            "Conv",
+            x,
+            self.graph.weight(kernel, axis=0),
+            self.graph.constant(bias),
+            group=len(kernel) if depthwise(kernel) else 1,
+            strides=[stride] * 2,
+            pads=[before, before, after, after],
+        )
+
+    def relu6(self, x: str) -> str:
+        return self.graph.node("Clip", x, self.graph.constant(np.float32(0)), self.graph.constant(np.float32(6)))
 
 
-def _conv(
-    graph: Graph,
-    weights: GraphWeights,
-    x: str,
-    name: str,
-    image: EfficientNetSpec,
-    *,
-    side: int = 0,
-    stride: int = 1,
-    groups: bool = False,
-) -> str:
-    """Add a convolution with the batch norm after it; `side` is the input's, `groups`: each channel apart."""
-    kernel, bias = folded(weights, name, image.epsilon)
-    before, after = padding(image, side, kernel.shape[-1], stride)
-    stored = graph.weight(kernel, axis=0)
-    attributes = {"strides": [stride] * 2, "pads": [before, before, after, after]}
-    return graph.node("Conv", x, stored, graph.constant(bias), group=len(kernel) if groups else 1, **attributes)
+def depthwise(kernel: Array) -> bool:
+    """Return whether each channel is computed apart."""
+    return bool(kernel.shape[1] == 1)
 
 
 def folded(weights: GraphWeights, name: str, epsilon: float) -> tuple[Array, Array]:
@@ -75,7 +84,8 @@ def padding(image: EfficientNetSpec, side: int, kernel: int, stride: int) -> tup
     return kernel // 2, kernel // 2
 
 
-def _project(graph: Graph, weights: GraphWeights, features: str, image: EfficientNetSpec) -> str:
+def project(graph: Graph, weights: GraphWeights, features: str, image: EfficientNetSpec) -> str:
+    """Return (B, E) for features (B, F), in float32."""
     rows = _linear(graph, weights, features, "visual.proj")
     if not image.hidden:
         return rows

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wordsight.towers.efficientnet.shapes import FEATURES, REDUCTION, STEM, Block, blocks, same_padding
+from wordsight.towers.efficientnet.shapes import FEATURES, REDUCTION, STEM, LiteBlock, blocks, same_padding
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 
 MOMENTUM = 0.01  # of batch norms; TensorFlow's 0.99 (efficientnet_lite_builder.py)
@@ -44,7 +44,7 @@ class ConvNorm(nn.Module):
 class InvertedBottleneck(nn.Module):
     """1x1 to more channels, depthwise, 1x1 to few; no activation behind the last."""
 
-    def __init__(self, spec: EfficientNetSpec, block: Block) -> None:
+    def __init__(self, spec: EfficientNetSpec, block: LiteBlock) -> None:
         super().__init__()
         inside = block.inside
         self.shortcut = block.shortcut
@@ -56,7 +56,8 @@ class InvertedBottleneck(nn.Module):
         """Return (B, C', G', G') for (B, C, G, G)."""
         y = x if self.expand is None else F.relu6(self.expand(x))
         y = self.reduce(F.relu6(self.depthwise(y)))
-        return x + y if self.shortcut else y
+        out: Tensor = x + y if self.shortcut else y
+        return out
 
 
 class EfficientNetLite(nn.Module):
@@ -105,7 +106,8 @@ class EfficientNetLite(nn.Module):
 
     def pool(self, grid: Tensor) -> Tensor:
         """Return the features (B, F): the mean of the last grid (B, F, G, G)."""
-        return grid.mean(dim=(2, 3))
+        out: Tensor = grid.mean(dim=(2, 3))
+        return out
 
     def project(self, pooled: Tensor) -> Tensor:
         """Return (B, E) for features."""

@@ -39,7 +39,7 @@ STAGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class LiteBlock:
     """An inverted bottleneck: 1x1 to `inside` channels, depthwise, 1x1 to `after`; the first 1x1 only where it grows.
 
     Its input is added to its output where both are alike.
@@ -62,9 +62,9 @@ class Block:
         return self.stride == 1 and self.before == self.after
 
 
-def blocks(image: EfficientNetSpec) -> list[Block]:
+def blocks(image: EfficientNetSpec) -> list[LiteBlock]:
     """Return the blocks of a tower, the first one's input being the stem's output."""
-    every: list[Block] = []
+    every: list[LiteBlock] = []
     channels = STEM
     for stage in STAGES:
         after = rounded(stage.channels * image.width)
@@ -72,7 +72,7 @@ def blocks(image: EfficientNetSpec) -> list[Block]:
         repeats = stage.repeats if stage in (STAGES[0], STAGES[-1]) else math.ceil(stage.repeats * image.depth)
         for number in range(repeats):
             stride = stage.stride if number == 0 else 1
-            every.append(Block(channels, channels * stage.growth, after, stage.kernel, stride))
+            every.append(LiteBlock(channels, channels * stage.growth, after, stage.kernel, stride))
             channels = after
     return every
 
@@ -114,6 +114,6 @@ def _convolution(name: str, kernel: tuple[int, ...]) -> Iterator[NamedShape]:
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return the zeros before and after a side, by TensorFlow's rule "SAME": the output is size / stride, rounded up."""
+    """Return the zeros before and after a side by TensorFlow's rule "SAME": the output is size / stride, rounded up."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

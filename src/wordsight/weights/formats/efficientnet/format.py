@@ -48,9 +48,9 @@ def read(files: CheckpointFiles) -> ImageTrunk:
     """Return the tower up to its features; what has no place in it is named as left out, or an error."""
     keys = Keys(files.tensors, where=str(files.weights))
     whose = package(keys)
-    found = _size(files)
-    assert found is not None, "asked for what was not recognised"
-    spec, preprocess = _timm(files, found) if whose == TIMM else (found, _as_tensorflow(found))
+    size = _size(files)
+    assert size is not None, "asked for what was not recognised"
+    spec, preprocess = _timm(files, size) if whose == TIMM else (size, _as_tensorflow(size))
     weights = {f"visual.{ours}": keys.take(name) for name, ours in renamed(keys).items()}
     left_out = tuple(name for name in keys.left if name.startswith(CLASSIFIERS[whose] + "."))
     keys.drop(*left_out)
