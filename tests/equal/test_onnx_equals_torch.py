@@ -10,6 +10,7 @@ from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
+from wordsight.towers.bert.spec import BertSpec
 from wordsight.towers.build import build
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.eva.spec import EvaSpec
@@ -61,6 +62,7 @@ IMAGES = {
     "eva, rms": replace(EVA, norm="rms", attention_bias="none", pool="mean_all", projection="matrix", layer_scale=True),
 }
 TEXT = ClipTextSpec(context_length=12, vocabulary_size=600, width=48, layers=3, heads=3)
+BERT = BertSpec(context_length=12, vocabulary_size=600, width=48, layers=3, heads=6)
 TOKENS = TokenizerSpec(vocabulary="own", vocabulary_size=600, context_length=12)
 
 
@@ -144,6 +146,9 @@ TEXTS = {
     "class token behind, shifted": replace(TEXT, pool="class"),
     "mixers around the blocks": replace(TEXT, mixer=5, mask="none"),
     "mixers around the blocks, causal": replace(TEXT, mixer=3, end_id=7),
+    "bert, mean": BERT,
+    "bert, first token": replace(BERT, pool="first", projection="matrix", mlp_ratio=2.0, pad_id=1),
+    "bert, pooler": replace(BERT, pool="pooler", width=42, projection="none", activation="gelu_tanh", epsilon=1e-5),
     "class token behind": replace(TEXT, pool="class", class_mask="exact", mask="none"),
 }
 

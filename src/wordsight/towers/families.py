@@ -10,6 +10,7 @@ PyTorch.
 from typing import TYPE_CHECKING, Any
 
 from wordsight.base.config import Choice
+from wordsight.towers.bert.family import BERT
 from wordsight.towers.clip_text.family import CLIP_TEXT
 from wordsight.towers.efficientnet.family import EFFICIENTNET
 from wordsight.towers.eva.family import EVA
@@ -35,6 +36,7 @@ IMAGE_FAMILIES: dict[str, ImageFamily[Any]] = {
 }
 TEXT_FAMILIES: dict[str, TextFamily[Any]] = {
     "clip": CLIP_TEXT,
+    "bert": BERT,
     "transformers": TRANSFORMERS_TEXT,
     "onnx": ONNX_TEXT,
 }

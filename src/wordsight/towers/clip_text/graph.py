@@ -8,6 +8,7 @@ from onnx import TensorProto
 
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.graph.operators import Graph
+from wordsight.towers.graph.padding import HIDDEN, for_all_tokens, mean_of_seen, padding_scores
 from wordsight.towers.graph.transformer import (
     GraphStack,
     GraphWeights,
@@ -18,8 +19,6 @@ from wordsight.towers.graph.transformer import (
     transformer,
 )
 from wordsight.towers.spec import ModelSpec
-
-HIDDEN = -1e9  # added to a score before softmax: that token is not seen
 
 
 def text_graph(graph: Graph, weights: GraphWeights, text: ClipTextSpec, spec: ModelSpec) -> None:
@@ -85,8 +84,7 @@ def _hidden(graph: Graph, tokens: str, text: ClipTextSpec) -> str:
     """Return what scores get because a token is padding, (B, 1, 1, L), or "" where padding is seen."""
     if text.pool != "class" and text.mask != "padding":
         return ""
-    padding = graph.node("Equal", tokens, graph.constant(np.int32(text.pad_id)))
-    scores = graph.node("Mul", graph.node("Cast", padding, to=TensorProto.FLOAT), graph.constant(HIDDEN))
+    scores = padding_scores(graph, tokens, text.pad_id)
     if text.pool == "class":
         sides = [0, 1, 0, 0] if text.class_mask == "shifted" else [0, 0, 0, 1]
         scores = graph.node("Pad", scores, graph.constant(sides))
@@ -111,10 +109,7 @@ def _everywhere(graph: Graph, hidden: str, later: str, length: str, text: ClipTe
         return graph.node("Add", everywhere, hidden) if hidden else everywhere
     if not hidden:
         return ""
-    most = text.context_length + int(text.pool == "class")
-    column = graph.constant(np.zeros((1, 1, most, 1), np.float32))
-    column = graph.node("Slice", column, graph.constant([0]), length, graph.constant([2]))
-    return graph.node("Add", hidden, column)  # (B, 1, L, L): attention in integers broadcasts no columns
+    return for_all_tokens(graph, hidden, length, text.context_length + int(text.pool == "class"))
 
 
 def _reading(graph: Graph, tokens: str, text: ClipTextSpec, hidden: str, later: str) -> ReadToken:
@@ -148,8 +143,4 @@ def _mean(graph: Graph, x: str, tokens: str, text: ClipTextSpec) -> str:
     """Return the mean (B, D) of the tokens of x (B, L, D) that are seen."""
     if text.mask != "padding":
         return graph.node("ReduceMean", x, graph.constant([1]), keepdims=0)
-    padding = graph.node("Equal", tokens, graph.constant(np.int32(text.pad_id)))
-    share = graph.node("Cast", graph.node("Not", padding), to=TensorProto.FLOAT)
-    share = graph.node("Unsqueeze", share, graph.constant([2]))  # (B, L, 1)
-    total = graph.node("ReduceSum", graph.node("Mul", x, share), graph.constant([1]), keepdims=0)
-    return graph.node("Div", total, graph.node("ReduceSum", share, graph.constant([1]), keepdims=0))
+    return mean_of_seen(graph, x, tokens, text.pad_id)

@@ -6,6 +6,7 @@ for that token only: the others' results would be thrown away.  Free of PyTorch.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -61,6 +62,7 @@ class GraphStack:
     epsilon: float = EPSILON
     layer_scale: bool = False
     angles: Angles | None = None
+    norm_order: Literal["pre", "post"] = "pre"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +88,58 @@ def transformer(
     graph: Graph, weights: GraphWeights, x: str, *, stack: GraphStack, bias: str = "", reading: ReadToken | None = None
 ) -> str:
     """Add all blocks to x (B, T, D), with `bias` on the attention scores; with `reading` the result is (B, 1, D)."""
+    block_of = _pre_norm_block if stack.norm_order == "pre" else _post_norm_block
     for number in range(stack.layers):
-        block = f"{stack.prefix}resblocks.{number}."
         last = reading if number == stack.layers - 1 else None
-        y, matrix = normed(
-            graph, weights, x, norm=f"{block}ln_1", following=f"{block}attn.in_proj_weight", epsilon=stack.epsilon
-        )
-        packed = _arranged(Packed(matrix, weights.take(f"{block}attn.in_proj_bias")), stack)
-        name = f"{block}attn.in_proj"
-        if last is None:
-            mixed = _attend_all(graph, y, packed, name=name, stack=stack, bias=bias)
-        else:
-            mixed = _attend_one(graph, y, packed, name=name, stack=stack, reading=last)
-            x = last.pick(x)
-        x = graph.node("Add", x, _branch_end(graph, weights, mixed, f"{block}attn.out_proj", _factor(block, 1, stack)))
-        y, matrix = normed(
-            graph, weights, x, norm=f"{block}ln_2", following=f"{block}mlp.c_fc.weight", epsilon=stack.epsilon
-        )
-        y = graph.linear(y, matrix, weights.take(f"{block}mlp.c_fc.bias"), name=f"{block}mlp.c_fc")
-        y = graph.activation(y, stack.activation)
-        x = graph.node("Add", x, _branch_end(graph, weights, y, f"{block}mlp.c_proj", _factor(block, 2, stack)))
+        x = block_of(graph, weights, x, f"{stack.prefix}resblocks.{number}.", _Attend(stack, bias, last))
     return x
+
+
+@dataclass(frozen=True, slots=True)
+class _Attend:
+    """How a block attends: `bias` on the scores, or for the `last` one which token is read."""
+
+    stack: GraphStack
+    bias: str
+    last: ReadToken | None
+
+    def mixed(self, graph: Graph, y: str, packed: Packed, name: str) -> str:
+        """Return what attention to y (B, T, D) gives: (B, T, D), or (B, 1, D) of the token that is read."""
+        if self.last is None:
+            return _attend_all(graph, y, packed, name=name, stack=self.stack, bias=self.bias)
+        return _attend_one(graph, y, packed, name=name, stack=self.stack, reading=self.last)
+
+    def picked(self, x: str) -> str:
+        """Return of x (B, T, D) what goes on beside attention."""
+        return x if self.last is None else self.last.pick(x)
+
+
+def _pre_norm_block(graph: Graph, weights: GraphWeights, x: str, block: str, attend: _Attend) -> str:
+    stack = attend.stack
+    y, matrix = normed(
+        graph, weights, x, norm=f"{block}ln_1", following=f"{block}attn.in_proj_weight", epsilon=stack.epsilon
+    )
+    packed = _arranged(Packed(matrix, weights.take(f"{block}attn.in_proj_bias")), stack)
+    mixed = attend.mixed(graph, y, packed, f"{block}attn.in_proj")
+    x = attend.picked(x)
+    x = graph.node("Add", x, _branch_end(graph, weights, mixed, f"{block}attn.out_proj", _factor(block, 1, stack)))
+    y, matrix = normed(
+        graph, weights, x, norm=f"{block}ln_2", following=f"{block}mlp.c_fc.weight", epsilon=stack.epsilon
+    )
+    y = graph.linear(y, matrix, weights.take(f"{block}mlp.c_fc.bias"), name=f"{block}mlp.c_fc")
+    y = graph.activation(y, stack.activation)
+    return graph.node("Add", x, _branch_end(graph, weights, y, f"{block}mlp.c_proj", _factor(block, 2, stack)))
+
+
+def _post_norm_block(graph: Graph, weights: GraphWeights, x: str, block: str, attend: _Attend) -> str:
+    stack = attend.stack
+    packed = Packed(weights.matrix(f"{block}attn.in_proj_weight"), weights.take(f"{block}attn.in_proj_bias"))
+    mixed = attend.mixed(graph, x, packed, f"{block}attn.in_proj")
+    x = graph.node("Add", attend.picked(x), linear(graph, weights, mixed, f"{block}attn.out_proj"))
+    x = layer_norm(graph, weights, x, f"{block}ln_1", epsilon=stack.epsilon)
+    y = graph.activation(linear(graph, weights, x, f"{block}mlp.c_fc"), stack.activation)
+    x = graph.node("Add", x, linear(graph, weights, y, f"{block}mlp.c_proj"))
+    return layer_norm(graph, weights, x, f"{block}ln_2", epsilon=stack.epsilon)
 
 
 def normed(

@@ -8,6 +8,7 @@ Knows nothing of images, words or pooling.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +77,7 @@ class Stack:
     epsilon: float = 1e-5
     layer_scale: bool = False
     causal: bool = False
+    norm_order: Literal["pre", "post"] = "pre"
 
 
 class Attention(nn.Module):
@@ -154,11 +156,15 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm residual block: attention, then MLP; `drop` acts on both branches while training."""
+    """Residual block: attention, then MLP; `drop` acts on both branches while training.
+
+    Norms stand before the branches ("pre"), or behind the sums ("post": Vaswani et al. 2017, BERT).
+    """
 
     def __init__(self, stack: Stack, drop: nn.Module, rotary: nn.Module | None = None) -> None:
         super().__init__()
         width = stack.width
+        self.post = stack.norm_order == "post"
         self.ln_1 = LayerNorm(width, stack.epsilon)
         self.attn = Attention(width, stack.heads, causal=stack.causal, rotary=rotary)
         self.ln_2 = LayerNorm(width, stack.epsilon)
@@ -169,6 +175,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (B, T, D) for (B, T, D); `mask` as in `attend`."""
+        if self.post:
+            x = self.ln_1(x + self.drop(self.ls_1(self.attn(x, mask))))
+            last: Tensor = self.ln_2(x + self.drop(self.ls_2(self.mlp(x))))
+            return last
         x = x + self.drop(self.ls_1(self.attn(self.ln_1(x), mask)))
         out: Tensor = x + self.drop(self.ls_2(self.mlp(self.ln_2(x))))
         return out

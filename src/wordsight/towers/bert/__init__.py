@@ -1,0 +1,1 @@
+"""BERT's encoder: BERT, MiniLM, sentence encoders."""
