@@ -11,6 +11,7 @@ from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.timm.spec import TimmSpec
 from wordsight.train.config import TrainConfig, check_config, duration
+from wordsight.train.probe_recipe import is_probe, read_probe
 from wordsight.train.recipe import read_recipe, recipe_names
 
 PYTHON = """
@@ -82,9 +83,9 @@ def test_wrong_durations(text):
 
 
 def test_packaged_recipes_are_whole():
-    assert set(recipe_names()) >= {"pairs", "scenes"}
+    assert set(recipe_names()) >= {"pairs", "probe", "scenes"}
     for name in recipe_names():
-        assert read_recipe(name).name == name
+        assert (read_probe if is_probe(name) else read_recipe)(name).name == name
 
 
 def test_the_recipes_beside_the_package_are_whole():
@@ -153,7 +154,7 @@ def test_another_family_for_a_tower_keeps_what_both_have(recipe):
 
 
 def test_unknown_recipes_name_the_near_ones(tmp_path):
-    known = "the recipes that come with the package are pairs and scenes; a file ends in .toml or .py"
+    known = f"the recipes that come with the package are {', '.join(recipe_names())}; a file ends in .toml or .py"
     for name in ("pair", "pairs.toml"):
         with pytest.raises(NotFound, match=f"no recipe {name}; did you mean pairs\\? {known}"):
             read_recipe(name)

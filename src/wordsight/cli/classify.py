@@ -3,7 +3,7 @@
 import glob
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,13 @@ from wordsight.base.progress import notice, track
 from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
-    from wordsight.embeddings.model import Model
+    from wordsight.base.arrays import Embeddings
+    from wordsight.embeddings.model import Model, Scores
     from wordsight.embeddings.pipeline import Encoded
+    from wordsight.evaluate.classes_file import LearnedClasses
     from wordsight.images.files import PassedOver
+
+    Probabilities = Callable[[Embeddings], Scores]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,7 +31,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--classes-file",
         type=Path,
         metavar="FILE",
-        help="one class a line, synonyms with commas between; lines that begin with # are left out",
+        help="one class a line, synonyms with commas between; lines that begin with # are left out; "
+        "or the classes.json of wordsight train probe",
     )
     parser.add_argument("--templates", metavar="NAME|FILE", help="none, photo (default), clip, product, or a text file")
     parser.add_argument(
@@ -43,26 +48,50 @@ def run(args: Namespace) -> int:
 
     if args.top is not None and args.top < 1:
         raise UsageError(f"--top {args.top}", cure="ask for at least one class")
-    classes = _classes(args)
+    learned = _learned(args)
+    classes = list(learned.names) if learned else _classes(args)
     most = args.top or (len(classes) if args.json else 1)
     passed = PassedOver()
     images = _find(args.pictures, passed)
     if passed.kinds:
         notice(passed.text())
     model = load(args.model, engine=args.engine, device=args.device)
-    class_embeddings = model.embed_classes(classes, args.templates)
+    probabilities = _probabilities(model, classes, learned, args)
     failures = [f"the folder {path} cannot be read; check its permissions" for path in passed.unreadable]
     for encoded in track(_encode(model, images), len(images), unit="image", desc="classifying"):
         if encoded.error is not None or encoded.embedding is None:
             failures.append(str(encoded.error))
             continue
-        shares = model.probabilities(encoded.embedding[None] @ class_embeddings.T)[0]
+        shares = probabilities(encoded.embedding[None])[0]
         best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[:most]
         _print(encoded.item, best, as_json=args.json)
     if failures:
         list_failures(failures, in_cache("classify"))
         notice(f"{len(failures)} of {len(images) + len(passed.unreadable)} images failed")
     return 1 if failures else 0
+
+
+def _probabilities(
+    model: "Model", classes: list[str], learned: "LearnedClasses | None", args: Namespace
+) -> "Probabilities":
+    """Return what turns embeddings into probabilities: the learned classes, or those of the names."""
+    if learned:
+        learned.require_model(model.fingerprint, args.classes_file)
+        return learned.probabilities
+    class_embeddings = model.embed_classes(classes, args.templates)
+    return lambda embeddings: model.probabilities(embeddings @ class_embeddings.T)
+
+
+def _learned(args: Namespace) -> "LearnedClasses | None":
+    """Return the classes of a file that `wordsight train probe` wrote; None where names are given."""
+    if args.classes_file is None or args.classes_file.suffix != ".json":
+        return None
+    from wordsight.evaluate.classes_file import read_classes
+
+    if args.templates is not None:
+        problem = f"--templates {args.templates} with classes that were learned from images"
+        raise UsageError(problem, cure="leave out --templates")
+    return read_classes(args.classes_file)
 
 
 def _classes(args: Namespace) -> list[str]:

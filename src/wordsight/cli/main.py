@@ -64,7 +64,6 @@ EVERYWHERE = (
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
     "data": (("--model", "--device", "--engine"), "no model is used"),
-    "train": (("--model", "--engine"), "two new towers are trained, from random weights, with PyTorch"),
     "report": (("--model", "--device", "--engine"), "no model is used"),
     "convert": (("--model", "--device", "--engine"), "the model is IN, and nothing is computed with it"),
     "models": (("--device", "--engine"), "nothing is computed"),

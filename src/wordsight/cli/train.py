@@ -1,9 +1,10 @@
-"""`wordsight train RECIPE [--set a.b=c]… [--resume]`: learn two towers from images with captions."""
+"""`wordsight train RECIPE [--set a.b=c]… [--resume]`: learn two towers, or classes on the features of a model."""
 
 import os
 import sys
 from argparse import ArgumentParser, Namespace
 
+from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say, shown
@@ -36,9 +37,29 @@ def run(args: Namespace) -> int:
             f"process {rank} of {os.environ.get('WORLD_SIZE', '?')} has nothing to do: training uses one process so far"
         )
         return 0
+    if resolve("wordsight.train.probe_recipe:is_probe")(args.recipe):
+        return _probe(args)
+    if args.model:
+        problem = f"train with --model {args.model}: two new towers are trained, from random weights, with PyTorch"
+        raise UsageError(problem, cure="leave out --model")
     config = resolve("wordsight.train.recipe:read_recipe")(args.recipe, args.changes)
     done = resolve("wordsight.train.loop:train", extra="train")(config, device=args.device, resume=args.resume)
     say(str(done.model))
+    for result in done.results:
+        print(f"{shown(result.name, sys.stdout)}\t{result.value:.4f}")
+    return 0
+
+
+def _probe(args: Namespace) -> int:
+    """Learn classes on the features of a model, then print their file and the results; the table on standard error."""
+    config = resolve("wordsight.train.probe_recipe:read_probe")(args.recipe, args.changes)
+    if args.resume:
+        raise UsageError("--resume with a probe", cure="leave it out: embeddings that were computed are kept anyway")
+    model = resolve("wordsight.embeddings.model:load")(args.model, engine=args.engine, device=args.device)
+    done = resolve("wordsight.train.probe:learn_probe")(model, config)
+    for line in resolve("wordsight.evaluate.table:table")(done.results):
+        notice(line)
+    say(str(done.classes))
     for result in done.results:
         print(f"{shown(result.name, sys.stdout)}\t{result.value:.4f}")
     return 0

@@ -11,6 +11,7 @@ from wordsight.base.terminal import escaped
 HEAD = ("result", "value", "95 % interval", "n", "")
 NOTED = (  # settings, in the order of the notes
     *("chance", "split", "image", "captions", "label", "limit", "templates", "gallery", "missing"),
+    *("images", "strength", "draws"),
 )
 
 

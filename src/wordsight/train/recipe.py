@@ -46,7 +46,7 @@ def recipe_names() -> list[str]:
 
 def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConfig:
     """Return the checked config of a recipe with `a.b=c` changes applied."""
-    path = _find(name_or_path)
+    path = find_recipe(name_or_path)
     changes = [_long(assignment) for assignment in assignments]
     values = to_dict(_run(path)) if path.suffix == ".py" else {"name": path.stem, **read_toml(path)}
     for change in changes:
@@ -68,7 +68,8 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConf
     return config
 
 
-def _find(name_or_path: str) -> Path:
+def find_recipe(name_or_path: str) -> Path:
+    """Return the file of a packaged recipe's name or of a path; what is neither raises `NotFound`."""
     path = Path(name_or_path)
     if path.suffix in (".toml", ".py"):
         if path.is_file():
@@ -76,7 +77,7 @@ def _find(name_or_path: str) -> Path:
     elif name_or_path in recipe_names():
         return FOLDER / f"{name_or_path}.toml"
     near = difflib.get_close_matches(path.stem, recipe_names(), n=2, cutoff=0.5)
-    known = f"the recipes that come with the package are {' and '.join(recipe_names())}; a file ends in .toml or .py"
+    known = f"the recipes that come with the package are {', '.join(recipe_names())}; a file ends in .toml or .py"
     asked = f"did you mean {' or '.join(near)}? " if near else ""
     raise NotFound(f"no recipe {name_or_path}", cure=f"{asked}{known}")
 
