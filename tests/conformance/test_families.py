@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from wordsight.base.config import from_dict, to_dict
-from wordsight.base.errors import ConfigError, UsageError
+from wordsight.base.errors import ConfigError, NotFound, UsageError
 from wordsight.engines.engine import end_token, needed_lengths, needs_all
 from wordsight.engines.export import export
 from wordsight.engines.open import open_engine
@@ -27,14 +27,21 @@ from wordsight.towers.build import build
 from wordsight.towers.check import check_spec
 from wordsight.towers.families import IMAGE_FAMILIES, TEXT_FAMILIES, image_family, native, text_family, written
 from wordsight.towers.features import image_states
-from wordsight.towers.graph.write import GraphSource, build_graph, writes
+from wordsight.towers.graph.write import TOWERS, GraphSource, build_graph, write_graph, writes
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.tower import of_patches
 from wordsight.train.bag_of_words import BagOfWordsHead
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.fingerprint import stated
-from wordsight.weights.folder import load_towers, read_checkpoint, read_model_manifest, save_checkpoint, verify
+from wordsight.weights.folder import (
+    load_towers,
+    read_checkpoint,
+    read_model_manifest,
+    save_checkpoint,
+    verify,
+    write_model_manifest,
+)
 from wordsight.weights.resize import resize_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -285,3 +292,28 @@ def test_the_bag_of_words_loss_reads_every_native_image_tower(model):
     head(of_patches(towers.image_tower, last), torch.from_numpy(some_texts(spec, 3))).backward()
     reached = {name for name, value in towers.named_parameters() if value.grad is not None and value.grad.abs().sum()}
     assert reached and all(name.startswith("visual.") for name in reached)
+
+
+@pytest.mark.parametrize(("precision", "lowest"), [("fp32", 1 - 1e-6), ("fp16", 1 - 1e-5), ("int8", 0.999)])
+def test_the_weights_of_a_native_model_are_taken_out_of_its_graphs(model, precision, lowest, tmp_path):
+    """Towers of what the graphs hold, with nothing but these in the folder, give what the graphs give."""
+    manifest, source = (
+        read_model_manifest(model),
+        GraphSource(read_model_manifest(model).spec, read_checkpoint(model).state),
+    )
+    write_model_manifest(tmp_path, replace(manifest, precisions=(precision,)))
+    (tmp_path / "onnx").mkdir()
+    if not native(source.spec):
+        with pytest.raises(NotFound, match="those of another package's towers are not taken out of graphs"):
+            load_towers(tmp_path)
+        return
+    paths = {tower: tmp_path / "onnx" / f"{tower}.{precision}.onnx" for tower in TOWERS}
+    for tower, path in paths.items():
+        write_graph(path, source, tower, precision)
+    engine = TorchEngine(tmp_path, device="cpu", precision="fp32")
+    images, texts = some_images(source.spec, 4), some_texts(source.spec, 4)
+    embedded = {"image": engine.embed_images(images), "text": engine.embed_texts(texts)}
+    for tower, inputs in (("image", images), ("text", texts)):
+        session = onnxruntime.InferenceSession(paths[tower], providers=["CPUExecutionProvider"])
+        given = session.run(None, {session.get_inputs()[0].name: inputs})[0]
+        assert (given * embedded[tower]).sum(axis=1).min() > lowest

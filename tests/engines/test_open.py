@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ from wordsight.engines.openvino_engine import OpenVinoEngine
 from wordsight.engines.parity import some_images, some_texts
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.towers.timm.spec import TimmSpec
-from wordsight.weights.folder import read_model_manifest
+from wordsight.weights.folder import read_model_manifest, read_spec
 
 
 def without(monkeypatch, *names):
@@ -165,11 +166,15 @@ def test_openvino_refuses_graphs_that_are_damaged_or_of_other_weights(plain, rec
         recorded(plain)  # the second time the graph alone has to tell
 
 
-def test_auto_without_graphs_and_weights_says_so(exported):
+def test_pytorch_takes_the_weights_of_a_folder_without_them_out_of_its_graphs(exported):
+    pixels = some_images(read_spec(exported), 3)
     (exported / "weights.safetensors").unlink()
-    assert isinstance(open_engine(exported), OnnxEngine)
-    with pytest.raises(NotFound, match=r"has no weights\.safetensors"):
-        open_engine(exported, device="xpu")
+    fast, torch = open_engine(exported), open_engine(exported, engine="torch", device="cpu")
+    assert isinstance(fast, OnnxEngine) and isinstance(torch, TorchEngine) and torch.fingerprint == fast.fingerprint
+    assert (fast.embed_images(pixels) * torch.embed_images(pixels)).sum(axis=1).min() > 0.999
+    shutil.rmtree(exported / "onnx")
+    with pytest.raises(NotFound, match="has no weights, and no graphs; restore weights"):
+        open_engine(exported, engine="torch")
 
 
 def test_pytorch_not_installed_names_the_extra(plain, monkeypatch):

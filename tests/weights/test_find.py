@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from wordsight.base.errors import NotFound, StorageError, UnknownModel
+from wordsight.base.errors import FormatError, NotFound, StorageError, UnknownModel
+from wordsight.engines.onnx_engine import OnnxEngine
+from wordsight.engines.parity import some_images, some_texts
+from wordsight.engines.torch_engine import TorchEngine
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
@@ -17,7 +21,14 @@ from wordsight.towers.vit.spec import VitSpec
 from wordsight.weights import find
 from wordsight.weights.archive.torchfile import write_torch
 from wordsight.weights.find import find_model
-from wordsight.weights.folder import load_towers, read_checkpoint, read_model_manifest, verify
+from wordsight.weights.folder import (
+    load_towers,
+    read_checkpoint,
+    read_fingerprint,
+    read_model_manifest,
+    save_checkpoint,
+    verify,
+)
 from wordsight.weights.formats import table
 
 
@@ -123,13 +134,33 @@ def test_a_model_in_a_folder_of_that_name_goes_first(model, monkeypatch):
     assert find_model("bundled") == Path("bundled")
 
 
-@pytest.mark.parametrize("use", [read_checkpoint, load_towers, verify])
-def test_what_needs_weights_says_that_the_bundled_model_has_none(use, tmp_path):
-    with pytest.raises(NotFound, match="the bundled model has graphs only, no weights; it can be used as it is"):
-        use(find.BUNDLED)
+def test_the_bundled_model_has_towers_by_name_and_from_a_copied_folder(tmp_path):
+    """Who changes how graphs are written exports the bundled model again, or its weights cannot be read any more."""
     shutil.copytree(find.BUNDLED, tmp_path / "copy")
-    with pytest.raises(NotFound, match="copy has graphs only, no weights"):
-        use(tmp_path / "copy")
+    towers, engine = load_towers("bundled"), OnnxEngine(find.BUNDLED)
+    assert all(map(torch.equal, load_towers(tmp_path / "copy").state_dict().values(), towers.state_dict().values()))
+    pixels, tokens = some_images(engine.spec, 4), some_texts(engine.spec, 4)
+    copied = TorchEngine.of(towers, fingerprint="")
+    assert (copied.embed_images(pixels) * engine.embed_images(pixels)).sum(axis=1).min() > 0.999
+    assert (copied.embed_texts(tokens) * engine.embed_texts(tokens)).sum(axis=1).min() > 0.999
+
+
+def test_weights_of_graphs_are_those_of_a_new_model(tmp_path):
+    checkpoint = read_checkpoint(find.BUNDLED)
+    manifest = save_checkpoint(checkpoint, tmp_path / "copy")
+    assert manifest.origin["weights"] == f"those of the graphs of {read_fingerprint(find.BUNDLED)}"
+    assert manifest.fingerprint != read_fingerprint(find.BUNDLED)
+    verify(tmp_path / "copy")
+    with pytest.raises(NotFound, match=r"has graphs only, no weights\.safetensors; its graphs are checked when"):
+        verify(find.BUNDLED)
+
+
+def test_a_graph_that_was_exchanged_gives_no_weights(tmp_path):
+    shutil.copytree(find.BUNDLED, tmp_path / "copy")
+    path = tmp_path / "copy" / "onnx" / "text.int8.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FormatError, match=r"text\.int8\.onnx is not the file that the model was made with"):
+        load_towers(tmp_path / "copy")
 
 
 def test_a_folder_without_a_model_and_a_file_are_answered(model):

@@ -285,7 +285,9 @@ def test_an_engines_only_folder_has_a_spec_but_no_towers(folder):
     (folder / "weights.safetensors").unlink()
     assert read_spec(folder) == SPEC
     assert len(read_fingerprint(folder)) == 16
-    with pytest.raises(NotFound, match="no weights"):
+    with pytest.raises(
+        NotFound, match=r"has no weights, and no graphs; restore weights\.safetensors, or use its graphs"
+    ):
         load_towers(folder)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wordsight.towers.graph.operators import Array, Graph
-from wordsight.towers.graph.write import GraphSource, fill
+from wordsight.towers.graph.write import GraphSource, fill, weights_of
 
 
 class MeasuringGraph(Graph):
@@ -41,8 +41,8 @@ def worst_layers(source: GraphSource, tower: str, inputs: Array) -> list[tuple[s
     """Return the linear layers of a tower with their share of noise in 8 bits, the worst first."""
     import onnxruntime
 
-    graph = fill(MeasuringGraph(), source, tower)
-    assert isinstance(graph, MeasuringGraph)
+    graph = MeasuringGraph()
+    fill(graph, weights_of(source.state, tower), source.spec, tower)
     graph.finish()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

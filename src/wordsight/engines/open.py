@@ -123,10 +123,6 @@ def _choose(folder: Path, device: str, precision: str) -> str:
             f"{folder} has no ONNX graphs{where} and none can be made, and PyTorch is not installed",
             cure=_cure(folder, manifest, device),
         )
-    if not (folder / WEIGHTS).is_file():
-        known = " or ".join(manifest.precisions) or "auto"
-        cure = f"use engine onnx and device cpu, with precision {known}"
-        raise NotFound(f"{folder} has no {WEIGHTS} for PyTorch", cure=cure)
     return "torch"
 
 

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,10 @@ from wordsight.towers.families import finished
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, check_state
-from wordsight.weights.find import BUNDLED, MANIFEST, find_model
+from wordsight.weights.find import MANIFEST, find_model
 from wordsight.weights.fingerprint import DIGITS, MERGES, fingerprint, read_tensors, stated
 from wordsight.weights.finite import check_scale
+from wordsight.weights.from_graphs import state_of_graphs
 from wordsight.weights.graphs import PRECISION, raw_graphs, take_in
 from wordsight.weights.unchanged import check_recorded, digest_of, remembered
 
@@ -157,21 +159,24 @@ def read_vocabulary(folder: Path) -> dict[str, bytes]:
     return {name: read_file(folder / name)}
 
 
-def weights_file(folder: Path) -> Path:
+def _weights_file(folder: Path) -> Path:
     """Return the weights of a model folder; `NotFound` for one that has graphs only, as the bundled model."""
     if not (folder / WEIGHTS).is_file():
-        named = "the bundled model" if folder == BUNDLED else str(folder)
-        raise NotFound(
-            f"{named} has graphs only, no weights",
-            cure="it can be used as it is, by an ONNX engine; converting, training and PyTorch need weights",
-        )
+        raise NotFound(f"{folder} has graphs only, no {WEIGHTS}", cure="its graphs are checked when they are opened")
     return folder / WEIGHTS
+
+
+def _read_state(folder: Path, manifest: ModelManifest) -> Mapping[str, Array]:
+    """Return the weights of a folder, mapped, or taken out of its graphs where it has these only."""
+    if (folder / WEIGHTS).is_file():
+        return read_safetensors(folder / WEIGHTS)
+    return state_of_graphs(folder, manifest)
 
 
 def verify(folder: Path) -> None:
     """Compute the fingerprint from the weights and compare it with the stated one; `FormatError` when they differ."""
     manifest = read_model_manifest(folder)
-    raw = raw_graphs(folder) if finished(manifest.spec) else read_tensors(weights_file(folder))
+    raw = raw_graphs(folder) if finished(manifest.spec) else read_tensors(_weights_file(folder))
     _require_same(folder, manifest, fingerprint(manifest.spec, raw, read_vocabulary(folder)))
 
 
@@ -212,36 +217,43 @@ def _before_heads(folder: Path, manifest: ModelManifest) -> str:
     """Return the fingerprint as earlier versions made it: models saved by them keep theirs."""
     if finished(manifest.spec):
         return ""
-    tensors, vocabulary = read_tensors(weights_file(folder)), read_vocabulary(folder)
+    tensors, vocabulary = read_tensors(folder / WEIGHTS), read_vocabulary(folder)
     return fingerprint(manifest.spec, tensors, vocabulary, counted="before heads")
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Return all of a model folder: numpy arrays mapped from the file, checked by name and shape."""
+    """Return all of a model folder: numpy arrays, mapped from the file or taken out of the graphs, checked."""
     manifest = read_model_manifest(folder)
     if finished(manifest.spec):
         raise UsageError(f"{folder} holds finished graphs, no weights", cure="use it as it is; it cannot be converted")
-    state = read_safetensors(weights_file(folder))
+    state, origin = _read_state(folder, manifest), manifest.origin
     check_state(manifest.spec, state, where=str(folder / WEIGHTS))
-    verify_weights(folder, manifest)
+    if (folder / WEIGHTS).is_file():
+        verify_weights(folder, manifest)
+    else:
+        origin = {**origin, "weights": f"those of the graphs of {manifest.fingerprint}"}
     card = folder / CARD
     return Checkpoint(
         spec=manifest.spec,
         state=state,
         tokenizer_files=read_vocabulary(folder),
         assumed=manifest.assumed,
-        origin=manifest.origin,
+        origin=origin,
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
     )
 
 
 def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
-    """Return the `TwoTowers` of a model: float32, on the CPU, in evaluation mode.  Needs the extra "train"."""
+    """Return the `TwoTowers` of a model: float32, on the CPU, in evaluation mode.  Needs the extra "train".
+
+    Those of a model that has graphs only, as the bundled one, hold the weights of its graphs.
+    """
     folder = find_model(name_or_path)
-    read = resolve("wordsight.weights.tensors:read_towers", extra="train")
+    fit = resolve("wordsight.weights.tensors:fit", extra="train")
     manifest = read_model_manifest(folder)
-    towers: TwoTowers = read(manifest.spec, weights_file(folder))
-    verify_weights(folder, manifest)
+    towers: TwoTowers = fit(manifest.spec, _read_state(folder, manifest), where=str(folder / WEIGHTS))
+    if (folder / WEIGHTS).is_file():
+        verify_weights(folder, manifest)
     return towers
 
 

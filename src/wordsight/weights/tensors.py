@@ -5,7 +5,6 @@ their names are ours.  Nothing is ever unpickled.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from wordsight.towers.build import build
 from wordsight.towers.families import native
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
-from wordsight.weights.archive.safe import read_safetensors
 from wordsight.weights.checkpoint import Array, check_shapes, check_state
 
 DRAWS = ("normal_", "uniform_", "kaiming_uniform_")
@@ -39,11 +37,6 @@ def stored_state(towers: TwoTowers, dtype: str = "float32") -> dict[str, Array]:
         else:
             state[name] = kept.numpy().copy()
     return state
-
-
-def read_towers(spec: ModelSpec, path: Path) -> TwoTowers:
-    """Return towers of `spec` with the weights of a safetensors file, in float32 on the CPU, in evaluation mode."""
-    return fit(spec, read_safetensors(path), where=str(path))
 
 
 def fit(spec: ModelSpec, state: Mapping[str, Array], *, where: str) -> TwoTowers:

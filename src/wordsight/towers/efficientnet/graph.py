@@ -72,8 +72,9 @@ def folded(weights: GraphWeights, name: str, epsilon: float) -> tuple[Array, Arr
     """Return the kernel (O, I, K, K) and the bias (O,) of a convolution with the batch norm after it."""
     norm = f"{name}.norm"
     weights.take(f"{norm}.num_batches_tracked")
-    factor = weights.take(f"{norm}.weight") / np.sqrt(weights.take(f"{norm}.running_var") + epsilon)
-    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean") * factor
+    variance = weights.take(f"{norm}.running_var", folded=1)
+    factor = weights.take(f"{norm}.weight", folded=1) / np.sqrt(variance + epsilon)
+    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean", folded=0) * factor
     return weights.take(f"{name}.conv.weight") * factor[:, None, None, None], bias
 
 

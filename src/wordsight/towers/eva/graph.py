@@ -21,7 +21,7 @@ def eva_graph(graph: Graph, weights: GraphWeights, image: EvaSpec, spec: ModelSp
     kernel, bias = (weights.take(f"visual.patch_embed.proj.{part}") for part in ("weight", "bias"))
     x = patch_stem(graph, kernel, pixels, spec.preprocess, size=image.size, bias=bias)  # (B, N, D)
     table = weights.take("visual.pos_embed")[0]
-    x = with_class(graph, x, weights.take("visual.cls_token")[0, 0] + table[0], table[1:])
+    x = with_class(graph, x, weights.take("visual.cls_token", folded=0)[0, 0] + table[0], table[1:])
     angles = rotary(eva_angles(image))
     for number in range(image.layers):
         one = image.pool == "class" and number == image.layers - 1
@@ -55,8 +55,8 @@ class _Block:
         y = self.graph.linear(y, first, self._take("mlp.fc1.bias"), name=f"{self.name}mlp.fc1")
         return self.graph.node("Add", x, self._end(self._gate(y), "mlp.fc2", "norm2", "gamma_2"))
 
-    def _take(self, name: str) -> Array:
-        return self.weights.take(f"{self.name}{name}")
+    def _take(self, name: str, *, folded: float | None = None) -> Array:
+        return self.weights.take(f"{self.name}{name}", folded=folded)
 
     def _normed(self, x: str, norm: str, matrix: Array) -> tuple[str, Array]:
         """Add the norm before a linear layer of (in, out) `matrix`, ranges shared out as in `normed`."""
@@ -106,7 +106,7 @@ class _Block:
     def _end(self, x: str, name: str, norm: str, gamma: str) -> str:
         """Add the linear layer that ends a branch, the norm behind it, and the branch's factor."""
         matrix, bias = self.weights.matrix(f"{self.name}{name}.weight"), self._take(f"{name}.bias")
-        factor = self._take(gamma) if self.image.layer_scale else None
+        factor = self._take(gamma, folded=None if self.post else 1) if self.image.layer_scale else None
         if factor is not None and not self.post:
             matrix, bias, factor = matrix * factor, bias * factor, None
         y = self.graph.linear(x, matrix, bias, name=f"{self.name}{name}")

@@ -13,7 +13,7 @@ float32.  Names are numbered in order of creation, so the same
 weights give the same bytes.  Free of PyTorch; knows nothing of towers.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from wordsight.base.files import atomic_write
 from wordsight.towers.graph.precision import Precision
 
 Array = NDArray[Any]
+Read = Callable[[Mapping[str, Array]], Array]  # from a graph's constants, by name, to a weight as it was given
 
 OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
 IR_VERSION = 9  # of the same time
@@ -103,9 +104,22 @@ class Graph:
         array = np.ascontiguousarray(value).reshape(np.shape(value))
         if array.dtype == np.float64:
             array = array.astype(np.float32)
+        name = self.add(array)
+        if array.dtype == np.float32:
+            self.stored(array, lambda constants: constants[name])
+        return name
+
+    def add(self, array: Array) -> str:
+        """Add a constant as it is; what it holds of a weight is for `stored` to say."""
         name = self._name("constant")
         self._constants.append(numpy_helper.from_array(array, name))
         return name
+
+    def stored(self, given: Array, read: Read) -> None:
+        """Do nothing: `wordsight.towers.graph.read_back` overrides this, to take weights out of a graph again.
+
+        Called for every weight that is stored: as it was given, and how it is read from a graph's constants.
+        """
 
     def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add an operator with one result."""
@@ -135,8 +149,8 @@ class Graph:
 
     def quantised_linear(self, x: str, weight: Array, bias: Array | None) -> str:
         """Return x @ weight + bias in integers; x gets one scale and zero point when it is known."""
-        whole, scale = quantise_matrix(weight)
-        constants = [self.constant(whole), self.constant(scale)]
+        constants = [self.add(array) for array in quantise_matrix(weight)]
+        self.stored(weight, product_of(*constants))
         if bias is not None:
             constants += ["", self.constant(bias)]
         return self.node("DynamicQuantizeMatMul", x, *constants, domain=CONTRIB)
@@ -148,20 +162,27 @@ class Graph:
         """
         given = np.zeros(weight.shape[1]) if bias is None else bias
         if self.precision != "int8":
-            product = self.node("MatMul", self.node("Cast", x, to=onnx.TensorProto.FLOAT), self.matrix(weight))
-            return self.node("Add", product, self.constant(given - centre @ weight))
+            wide = self.node("Cast", x, to=onnx.TensorProto.FLOAT)
+            held = self._hold(weight)
+            product = self.node("MatMul", wide, self._widened(held))
+            shift = self.add((given - centre @ weight).astype(np.float32))
+            self.stored(given, lambda constants: constants[shift] + centre @ constants[held].astype(np.float32))
+            return self.node("Add", product, shift)
         whole, scale = quantise_matrix(weight)
         zero = np.uint8(np.round(centre.mean()))
-        shift = given + (float(zero) - centre) @ (whole * scale)
-        one = self.constant(np.float32(1))
-        inputs = x, self.constant(whole), one, self.constant(scale), self.constant(zero), "", self.constant(shift)
+        offset = float(zero) - centre
+        one = self.add(np.array(1, np.float32))
+        names = [self.add(array) for array in (whole, scale, np.array(zero))]
+        shift = self.add((given + offset @ (whole * scale)).astype(np.float32))
+        read = product_of(*names[:2])
+        self.stored(weight, read)
+        self.stored(given, lambda constants: constants[shift] - offset @ read(constants))
+        inputs = x, names[0], one, *names[1:], "", shift
         return self.node("MatMulIntegerToFloat", *inputs, domain=CONTRIB)
 
     def matrix(self, value: Array) -> str:
         """Add a weight for computing in float32; in fp16 it is stored in 16 bits."""
-        if self.precision != "fp16":
-            return self.constant(value)
-        return self.node("Cast", self.constant(half(value)), to=onnx.TensorProto.FLOAT)
+        return self._widened(self._hold(value))
 
     def weight(self, value: Array, *, axis: int) -> str:
         """Add a float32 weight; in int8 it is stored as integers with a scale along `axis` and widened on loading."""
@@ -169,19 +190,24 @@ class Graph:
             return self.matrix(value)
         whole, scale = quantise(value, axis=axis)
         shape = [-1 if dimension == axis else 1 for dimension in range(value.ndim)]
-        wide = self.node("Cast", self.constant(whole), to=onnx.TensorProto.FLOAT)
-        return self.node("Mul", wide, self.constant(scale.reshape(shape)))
+        held = self.add(whole)
+        wide = self.node("Cast", held, to=onnx.TensorProto.FLOAT)
+        factor = self.add(scale.reshape(shape))
+        self.stored(value, product_of(held, factor))
+        return self.node("Mul", wide, factor)
 
     def lookup(self, table: Array, rows: str) -> str:
         """Return the rows (..., D) of `table` (V, D) that the int32 indices `rows` (...) name."""
         if self.precision == "fp32":
             return self.node("Gather", self.constant(table), rows, axis=0)
         if self.precision == "fp16":
-            cast = self.node("Gather", self.constant(half(table)), rows, axis=0)
-            return self.node("Cast", cast, to=onnx.TensorProto.FLOAT)
+            return self._widened(self.node("Gather", self._hold(table), rows, axis=0))
         whole, scale = quantise(table, axis=0)
-        cast = self.node("Cast", self.node("Gather", self.constant(whole), rows, axis=0), to=onnx.TensorProto.FLOAT)
-        return self.node("Mul", cast, self.node("Gather", self.constant(scale[:, None]), rows, axis=0))
+        held = self.add(whole)
+        cast = self.node("Cast", self.node("Gather", held, rows, axis=0), to=onnx.TensorProto.FLOAT)
+        factor = self.add(scale[:, None])
+        self.stored(table, product_of(held, factor))
+        return self.node("Mul", cast, self.node("Gather", factor, rows, axis=0))
 
     def layer_norm(self, x: str, weight: Array, bias: Array, *, epsilon: float = EPSILON) -> str:
         """Normalise the last axis."""
@@ -225,6 +251,16 @@ class Graph:
         """Return the first `count` tokens of x (B, T, D)."""
         return self.node("Slice", x, self.constant([0]), self.constant([count]), self.constant([1]))
 
+    def _hold(self, value: Array) -> str:
+        """Add a weight, in 16 bits in a graph of fp16, and return the constant's name."""
+        name = self.add(half(value) if self.precision == "fp16" else np.ascontiguousarray(value, np.float32))
+        self.stored(value, lambda constants: constants[name].astype(np.float32))
+        return name
+
+    def _widened(self, x: str) -> str:
+        """Return in float32 what a graph of fp16 stores in 16 bits."""
+        return self.node("Cast", x, to=onnx.TensorProto.FLOAT) if self.precision == "fp16" else x
+
     def _split(self, x: str, heads: int, width: int, order: list[int]) -> str:
         """Take the heads apart, (B, T, H, D/H), and permute."""
         return self.node("Transpose", self.reshape(x, [0, 0, heads, width // heads]), perm=order)
@@ -232,6 +268,11 @@ class Graph:
     def _name(self, kind: str) -> str:
         self._count += 1
         return f"{kind}_{self._count}"
+
+
+def product_of(whole: str, scale: str) -> Read:
+    """Return how a weight is read that is stored as integers and scales, which broadcast to them."""
+    return lambda constants: constants[whole].astype(np.float32) * constants[scale]
 
 
 def quantise(weight: Array, *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

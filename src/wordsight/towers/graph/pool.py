@@ -16,7 +16,7 @@ POOL = "visual.attn_pool."
 
 def probe_pool(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Add SigLIP's head: one learned query, then a residual MLP; (B, T, D) to (B, D)."""
-    probe = weights.take(f"{POOL}probe").reshape(-1)
+    probe = weights.take(f"{POOL}probe", folded=0).reshape(-1)
     x = _attend(graph, weights, x, probe, image.pool_heads or image.heads)
     y = layer_norm(graph, weights, x, f"{POOL}ln", epsilon=image.epsilon)
     y = graph.activation(linear(graph, weights, y, f"{POOL}mlp.c_fc"), image.activation)
@@ -25,21 +25,29 @@ def probe_pool(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> s
 
 def query_pool(graph: Graph, weights: GraphWeights, x: str, image: VitSpec) -> str:
     """Add CoCa's head, of whose queries the first is read: (B, T, D) to (B, E)."""
-    query = weights.take(f"{POOL}query")[0].astype(np.float64)
-    scale, shift = weights.take(f"{POOL}ln_q.weight"), weights.take(f"{POOL}ln_q.bias")
+    query = weights.take(f"{POOL}query", folded=0)[0].astype(np.float64)
+    scale, shift = (weights.take(f"{POOL}ln_q.{end}", folded=value) for end, value in (("weight", 1), ("bias", 0)))
     query = (query - query.mean()) / np.sqrt(query.var() + image.epsilon) * scale + shift
     x = layer_norm(graph, weights, x, f"{POOL}ln_k", epsilon=image.epsilon)
     return _attend(graph, weights, x, query, image.pool_heads or image.heads)
 
 
 def _attend(graph: Graph, weights: GraphWeights, x: str, query: Array, heads: int) -> str:
-    """Attend from one fixed query (E,) to x (B, T, D): (B, E), the output projection included."""
+    """Attend from one fixed query (E,) to x (B, T, D): (B, E), the output projection included.
+
+    Of query and key the graph holds one vector a head.  Read back they are that vector as the first row of the head's
+    key, and a query of 1 there, which is all in its bias.
+    """
     name, width = f"{POOL}attn.", len(query)
+    asks = np.where(np.arange(width) % (width // heads) == 0, 1.0, 0.0)  # (E,)
     if weights.has(f"{name}in_proj_weight"):
-        parts = np.split(weights.take(f"{name}in_proj_weight"), 3)
+        folded = np.repeat([0, np.nan, np.nan], width)[:, None]
+        parts = np.split(weights.take(f"{name}in_proj_weight", folded=folded), 3)
     else:
-        parts = [weights.take(f"{name}{part}_proj_weight") for part in "qkv"]
-    biases = np.split(weights.take(f"{name}in_proj_bias"), 3)  # the key's moves all scores of a head alike
+        none = {"q": np.zeros(1)}
+        parts = [weights.take(f"{name}{part}_proj_weight", folded=none.get(part)) for part in "qkv"]
+    folded = np.concatenate([asks, np.full(2 * width, np.nan)])
+    biases = np.split(weights.take(f"{name}in_proj_bias", folded=folded), 3)  # the key's moves all scores alike
     asked = (query @ parts[0].astype(np.float64).T + biases[0]).reshape(heads, -1)  # (H, E/H)
     keys = parts[1].astype(np.float64).reshape(heads, width // heads, -1)  # (H, E/H, D)
     scores = np.einsum("he,hed->dh", asked, keys) * (width // heads) ** -0.5  # (D, H)

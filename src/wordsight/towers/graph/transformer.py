@@ -4,6 +4,7 @@ The last block of a tower that is read at one token computes its query, its outp
 for that token only: the others' results would be thrown away.  Free of PyTorch.
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from wordsight.base.errors import FormatError
-from wordsight.towers.graph.operators import EPSILON, Array, Graph
+from wordsight.towers.graph.operators import EPSILON, Array, Graph, half
 from wordsight.towers.graph.positions import Angles
 from wordsight.towers.tower_spec import Activation, Projection
 
@@ -19,17 +20,25 @@ LARGEST = 4.0  # how many deviations a normed channel is assumed to reach, for b
 
 
 class GraphWeights:
-    """A state dict in float32 that notices what nobody took."""
+    """A state dict in float32 that notices what nobody took.
+
+    `folded` holds what a graph has only within other weights, with the value that it has when these are read back: a
+    number for a factor or a sum whose true values are packed (`pack_folded`), an array for what is not, with NaN
+    where a weight is stored after all.
+    """
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = arrays
         self._left = set(arrays)
+        self.folded: dict[str, Array | float] = {}
 
-    def take(self, name: str) -> Array:
+    def take(self, name: str, *, folded: Array | float | None = None) -> Array:
         """Return a weight, half precision widened; a missing one is a `FormatError`."""
         if name not in self._arrays:
             raise FormatError(f"no weight {name}", cure="export the towers as wordsight built them")
         self._left.discard(name)
+        if folded is not None:
+            self.folded[name] = folded
         array = self._arrays[name]
         return array.astype(np.float32) if array.dtype in (np.float16, np.float64) else array
 
@@ -40,6 +49,21 @@ class GraphWeights:
     def matrix(self, name: str) -> Array:
         """Return a linear layer's weight as (in, out)."""
         return np.ascontiguousarray(self.take(name).T)
+
+    def pack_folded(self) -> str:
+        """Return the weights that are nowhere but within others, in 16 bits, as text; see `unpack_folded`."""
+        values = [half(self._arrays[name]).ravel() for name, value in self.folded.items() if np.isscalar(value)]
+        return base64.b64encode(np.concatenate(values).astype("<f2").tobytes()).decode() if values else ""
+
+    def unpack_folded(self, packed: str) -> None:
+        """Put what a graph packed so into `folded`, in the place of what stands for it."""
+        names = [name for name, value in self.folded.items() if np.isscalar(value)]
+        ends = np.cumsum([self._arrays[name].size for name in names])
+        values = np.frombuffer(base64.b64decode(packed), "<f2").astype(np.float32)
+        if len(values) != (ends[-1] if names else 0):
+            raise FormatError("the graph's folded weights are of other sizes", cure="export or fetch the model again")
+        for name, part in zip(names, np.split(values, ends[:-1]), strict=True):
+            self.folded[name] = part.reshape(self._arrays[name].shape)
 
     def check_all_read(self) -> None:
         """Raise `FormatError` when weights are left over: the graph would not be the tower."""
@@ -196,7 +220,7 @@ def _branch_end(graph: Graph, weights: GraphWeights, x: str, name: str, factor: 
     """Add the linear layer that ends a residual branch, with the branch's factor in its weights."""
     if not factor:
         return linear(graph, weights, x, name)
-    gamma = weights.take(factor)
+    gamma = weights.take(factor, folded=1)
     return graph.linear(x, weights.matrix(f"{name}.weight") * gamma, weights.take(f"{name}.bias") * gamma, name=name)
 
 

@@ -42,25 +42,32 @@ def build_graph(source: GraphSource, tower: str, precision: Precision, *, keep: 
 
     `keep` names linear layers that stay in float32 in an int8 graph.
     """
-    graph = fill(Graph(precision, keep=keep), source, tower)
-    return graph.model(_metadata(source, tower, precision))
+    graph, weights = Graph(precision, keep=keep), weights_of(source.state, tower)
+    fill(graph, weights, source.spec, tower)
+    return graph.model(_metadata(source, tower, graph, weights))
 
 
 def write_graph(
     path: Path, source: GraphSource, tower: str, precision: Precision, *, keep: Collection[str] = ()
 ) -> None:
     """Write one graph to `path`, constants too large for it beside it."""
-    graph = fill(Graph(precision, keep=keep), source, tower)
-    graph.save(path, _metadata(source, tower, precision))
+    graph, weights = Graph(precision, keep=keep), weights_of(source.state, tower)
+    fill(graph, weights, source.spec, tower)
+    graph.save(path, _metadata(source, tower, graph, weights))
 
 
-def fill(graph: Graph, source: GraphSource, tower: str) -> Graph:
+def of_tower(name: str, tower: str) -> bool:
+    """Is this the name of a weight of the tower?"""
+    return name.startswith("visual.") if tower == "image" else not name.startswith(ASIDE)
+
+
+def weights_of(state: Mapping[str, Array], tower: str) -> GraphWeights:
+    """Return the weights of one tower."""
+    return GraphWeights({name: array for name, array in state.items() if of_tower(name, tower)})
+
+
+def fill(graph: Graph, weights: GraphWeights, spec: ModelSpec, tower: str) -> None:
     """Add a tower to an empty graph; weights that are missing or left over are a `FormatError`."""
-    spec, state = source.spec, source.state
-    if tower == "image":
-        weights = GraphWeights({name: array for name, array in state.items() if name.startswith("visual.")})
-    else:
-        weights = GraphWeights({name: array for name, array in state.items() if not name.startswith(ASIDE)})
     resolve(_writer(spec, tower))(graph, weights, getattr(spec, tower), spec)
     weights.check_all_read()
     unknown = sorted(graph.keep - set(graph.layers))
@@ -68,11 +75,15 @@ def fill(graph: Graph, source: GraphSource, tower: str) -> Graph:
         raise UsageError(
             f"no layer {', '.join(unknown)} in the {tower} tower", cure=f"its layers are {', '.join(graph.layers)}"
         )
-    return graph
 
 
-def _metadata(source: GraphSource, tower: str, precision: str) -> dict[str, str]:
-    """Return what a graph says of itself."""
-    metadata = {"tower": tower, "precision": precision, "model": source.spec.name}
-    sums = {"sums": SUMS} if precision == "int8" else {}
-    return {"fingerprint": source.fingerprint, **metadata, **sums}
+def _metadata(source: GraphSource, tower: str, graph: Graph, weights: GraphWeights) -> dict[str, str]:
+    """Return what a graph says of itself, and what `wordsight.towers.graph.read_back` needs beside its constants."""
+    metadata = {"tower": tower, "precision": graph.precision, "model": source.spec.name}
+    if graph.precision == "int8":
+        metadata["sums"] = SUMS
+    if graph.keep:
+        metadata["kept"] = ",".join(sorted(graph.keep))
+    if folded := weights.pack_folded():
+        metadata["folded"] = folded
+    return {"fingerprint": source.fingerprint, **metadata}

@@ -44,9 +44,9 @@ def _bottleneck(graph: Graph, weights: GraphWeights, x: str, name: str, *, strid
 def _conv(graph: Graph, weights: GraphWeights, x: str, conv: str, norm: str, *, stride: int = 1) -> str:
     """Add a convolution without bias that keeps the size (before its stride), with the batch norm after it."""
     kernel = weights.take(f"{conv}.weight")
-    deviation = np.sqrt(weights.take(f"{norm}.running_var") + EPSILON)
-    factor = weights.take(f"{norm}.weight") / deviation  # (C,)
-    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean") * factor
+    deviation = np.sqrt(weights.take(f"{norm}.running_var", folded=1) + EPSILON)
+    factor = weights.take(f"{norm}.weight", folded=1) / deviation  # (C,)
+    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean", folded=0) * factor
     weights.take(f"{norm}.num_batches_tracked")
     pad = kernel.shape[-1] // 2
     folded = graph.weight(kernel * factor[:, None, None, None], axis=0)

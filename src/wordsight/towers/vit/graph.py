@@ -35,7 +35,8 @@ def vit_graph(graph: Graph, weights: GraphWeights, image: VitSpec, spec: ModelSp
     if spec.preprocess.resize == "patches":
         x = graph.node("Add", x, _stretched(graph, added, pixels, image))
     elif image.has_class_token:
-        x = with_class(graph, x, weights.take("visual.class_embedding") + added[0], added[1:])
+        first = weights.take("visual.class_embedding", folded=0 if image.positions == "learned" else None)
+        x = with_class(graph, x, first + added[0], added[1:])
     else:
         x = graph.node("Add", x, graph.constant(added))
     if image.pre_norm:
