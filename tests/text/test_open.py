@@ -29,6 +29,7 @@ def folder(tmp_path_factory) -> Path:
     backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     backend.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 6), ("[CLS]", 5))
     backend.save(str(place / "tokenizer.json"))
+    (place / "vocab.txt").write_text("".join(f"{word}\n" for word in WORDS))
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["a red dog and two cats", "two dogs and a cat"] * 20),
         model_prefix=str(place / "spiece"),

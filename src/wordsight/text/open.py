@@ -51,6 +51,7 @@ TOKENIZERS = {
     "clip-bpe": "wordsight.text.tokenizer:ClipTokenizer",
     "tokenizers": "wordsight.text.fast:FastTokenizer",
     "sentencepiece": "wordsight.text.sentencepiece:SentencePieceTokenizer",
+    "wordpiece": "wordsight.text.wordpiece:WordPieceTokenizer",
 }
 
 

@@ -82,5 +82,11 @@ def check_tokenizer(spec: TokenizerSpec) -> None:
             f'tokenizer.kind = "{spec.kind}" with vocabulary "own"',
             cure='only "clip-bpe" has one: leave vocabulary out',
         )
+    for name, usual in (("lower_case", True), ("strip_accents", None), ("split_chinese", True)):
+        if spec.kind != "wordpiece" and getattr(spec, name) != usual:
+            raise ConfigError(
+                f'tokenizer.{name} = {getattr(spec, name)} with tokenizer.kind = "{spec.kind}"',
+                cure='only "wordpiece" has it: leave it out',
+            )
     if spec.context_length < 3:
         raise ConfigError(f"tokenizer.context_length = {spec.context_length}", cure="give room for a word: 3 or more")

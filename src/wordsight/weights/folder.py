@@ -68,7 +68,12 @@ WEIGHTS = "weights.safetensors"
 SUM = "sum"  # the key of model.json's own check sum
 CARD = "README.md"
 ENGINES = "onnx"
-TOKENIZERS = {"clip-bpe": MERGES, "tokenizers": "tokenizer.json", "sentencepiece": "spiece.model"}
+TOKENIZERS = {
+    "clip-bpe": MERGES,
+    "tokenizers": "tokenizer.json",
+    "sentencepiece": "spiece.model",
+    "wordpiece": "vocab.txt",
+}
 MAX_SCALE = 100.0  # of softmax towers; Radford et al. 2021, section 2.5
 
 
