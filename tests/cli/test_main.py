@@ -76,9 +76,13 @@ def test_a_model_that_a_verb_does_not_use_is_refused_and_a_device_changes_nothin
     assert capsys.readouterr().err == ""
 
 
-def test_training_refuses_a_model_to_begin_with(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "pairs", "--model", "bundled"]) == 2
-    assert "train with --model bundled: two new towers are trained, from random weights" in capsys.readouterr().err
+def test_training_says_that_an_engine_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "pairs", "--engine", "onnx", "--set", "batch=1"]) == 2
+    said = capsys.readouterr().err
+    assert "train with --engine onnx: towers learn with PyTorch, so --engine changes nothing\n" in said
+
+
+def test_what_changes_nothing_in_a_verb_is_an_option() -> None:
     assert set(program.UNUSED) <= set(program.VERBS)
     options = {option.name for option in program.EVERYWHERE if option.metavar}
     assert all(set(names) <= options for names, _ in program.UNUSED.values())

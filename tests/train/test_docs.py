@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import get_type_hints
 
 from wordsight.towers.spec import ModelSpec
-from wordsight.train.config import SourceConfig, TrainConfig
+from wordsight.train.compose import KEYS
+from wordsight.train.config import InitConfig, SourceConfig, TrainConfig
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "train.md"
 
@@ -20,6 +21,8 @@ def keys(kind, prefix=""):
             yield "validation.tasks.NAME"
         elif hint is ModelSpec:
             yield "model.architecture"
+        elif hint is InitConfig:
+            yield from (typed for typed, kept in KEYS.items() if kept.removeprefix("init.") in get_type_hints(hint))
         elif dataclasses.is_dataclass(hint):
             yield from keys(hint, f"{name}.")
         else:

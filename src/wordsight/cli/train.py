@@ -39,10 +39,9 @@ def run(args: Namespace) -> int:
         return 0
     if resolve("wordsight.train.probe_recipe:is_probe")(args.recipe):
         return _probe(args)
-    if args.model:
-        problem = f"train with --model {args.model}: two new towers are trained, from random weights, with PyTorch"
-        raise UsageError(problem, cure="leave out --model")
-    config = resolve("wordsight.train.recipe:read_recipe")(args.recipe, args.changes)
+    if args.engine != "auto":
+        notice(f"train with --engine {args.engine}: towers learn with PyTorch, so --engine changes nothing")
+    config = resolve("wordsight.train.recipe:read_recipe")(args.recipe, args.changes, model=args.model)
     done = resolve("wordsight.train.loop:train", extra="train")(config, device=args.device, resume=args.resume)
     say(str(done.model))
     for result in done.results:

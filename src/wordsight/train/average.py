@@ -1,4 +1,9 @@
-"""The moving average of the weights: smoother than any single step, and what is validated and saved."""
+"""The moving average of the weights, smoother than any single step, and what is validated and saved.
+
+average = Average(towers, decay=0.999)           # a copy that follows the towers
+final = Final(average.towers, initial=towers, share=0.5)
+final()                                          # half the way back to where the towers began
+"""
 
 import copy
 from typing import Generic, TypeVar
@@ -13,11 +18,16 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Average(Generic[M]):
-    """`towers` is a copy of the module that follows it: average = d * average + (1 - d) * module."""
+    """`towers` is a copy of the module that follows it: average = d * average + (1 - d) * module.
+
+    What does not learn is shared with the module, not copied.
+    """
 
     def __init__(self, module: M, decay: float) -> None:
         self.decay = decay
-        self.towers: M = copy.deepcopy(module).eval().requires_grad_(False)
+        self._learned = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+        still = {id(parameter): parameter for parameter in module.parameters() if not parameter.requires_grad}
+        self.towers: M = copy.deepcopy(module, still).eval().requires_grad_(False)
 
     @torch.no_grad()
     def update(self, module: M, step: int) -> None:
@@ -26,9 +36,34 @@ class Average(Generic[M]):
         Batch norm's running statistics are averaged too: those of the moving weights do not fit the average.
         """
         decay = min(self.decay, (1 + step) / (RAMP + step))
-        torch._foreach_lerp_(_tensors(self.towers), _tensors(module), 1.0 - decay)
+        torch._foreach_lerp_(self._tensors(self.towers), self._tensors(module), 1.0 - decay)
+
+    def _tensors(self, module: nn.Module) -> list[Tensor]:
+        parameters, buffers = dict(module.named_parameters()), module.buffers()
+        return [*(parameters[n] for n in self._learned), *(b for b in buffers if b.is_floating_point())]
 
 
-def _tensors(module: nn.Module) -> list[Tensor]:
-    buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
-    return [*module.parameters(), *buffers]
+class Final(Generic[M]):
+    """What a run saves, as it is now: share * initial + (1 - share) * average (Wortsman et al. 2022, "WiSE-FT").
+
+    Without a share it is the average itself.  `initial` is copied; batch norm's statistics are mixed like weights.
+    """
+
+    def __init__(self, average: M, *, initial: M, share: float) -> None:
+        self._average, self._share = average, share
+        self._initial = {n: t.detach().clone() for n, t in _floating(initial).items()} if share else {}
+        self._mixed: M | None = copy.deepcopy(average) if share else None
+
+    @torch.no_grad()
+    def __call__(self) -> M:
+        """Return the module with the weights of this moment; the same module at every call."""
+        if self._mixed is None:
+            return self._average
+        self._mixed.load_state_dict(self._average.state_dict())
+        for name, tensor in _floating(self._mixed).items():
+            tensor.lerp_(self._initial[name], self._share)
+        return self._mixed
+
+
+def _floating(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}

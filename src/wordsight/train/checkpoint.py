@@ -48,10 +48,12 @@ class TrainingState:
     sums: Tensor
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all tensors by name; those of the optimiser by the parameter they belong to."""
+        """Return by name all tensors but what does not learn; the optimiser's by the parameter they belong to."""
         state = {"sums": self.sums}
+        still = {id(p) for module in self.learned.values() for p in module.parameters() if not p.requires_grad}
         for part, module in {**self.learned, "average": self.average}.items():
-            state |= {f"{part}/{name}": tensor for name, tensor in module.state_dict().items()}
+            named = module.state_dict(keep_vars=True).items()
+            state |= {f"{part}/{name}": tensor.detach() for name, tensor in named if id(tensor) not in still}
         for name, parameter in named_parameters(self.learned).items():
             for kind, tensor in self.optimiser.state[parameter].items():
                 state[f"optimiser/{kind}/{name}"] = tensor

@@ -16,6 +16,7 @@ from wordsight.towers.families import IMAGE_FAMILIES
 from wordsight.towers.spec import ModelSpec
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LEARNED = re.compile(r"all|none|projection|last:[1-9]\d*")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 
 
@@ -70,6 +71,49 @@ class LossConfig:
     """
 
     words: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class InitConfig:
+    """What the towers begin from, "" for random weights; written below `model` in a recipe.
+
+    `model` (`model.init`): a name or path of a model, both towers with scale, bias, tokenizer and preprocessing.
+    `image`, `text` (`model.image.init`, `model.text.init`): one tower of a model, or a trunk alone, whose projection
+    is then new.  `…_sha256` (`model.sha256`, `model.image.sha256`): what the file of weights must have.
+    """
+
+    model: str = ""
+    image: str = ""
+    text: str = ""
+    model_sha256: str = ""
+    image_sha256: str = ""
+    text_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnConfig:
+    """What learns of a tower that began from known weights, and how fast.
+
+    `image`, `text`: "all", "none", "projection", or "last:N": the last N blocks and what lies behind them.  What does
+    not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with this times
+    the rate of the block behind it.
+    """
+
+    image: str = "all"
+    text: str = "all"
+    layer_decay: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AverageConfig:
+    """`decay` of the moving average of the weights (0: none), which is validated and saved.
+
+    `start`: the share of the weights that the run began from in what is validated and saved, the rest being the
+    average (0: none; Wortsman et al. 2022, "WiSE-FT").
+    """
+
+    decay: float = 0.999
+    start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +186,8 @@ class ExportConfig:
 class TrainConfig:
     """A whole run.
 
-    `out` is its folder.  `precision`: "auto" is bf16 autocast where the hardware computes in it.  `average` is
-    the decay of the moving average of the weights (0: none); the average is what is validated and saved.
-    `log` is the number of steps between lines of metrics.jsonl; `card` is text for the model's card.
+    `out` is its folder.  `precision`: "auto" is bf16 autocast where the hardware computes in it.  `log` is the number
+    of steps between lines of metrics.jsonl; `card` is text for the model's card.
     """
 
     data: DataConfig
@@ -154,9 +197,11 @@ class TrainConfig:
     seed: int = 0
     batch: int = 256
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    average: float = 0.999
     log: int = 10
     card: str = ""
+    init: InitConfig = field(default_factory=InitConfig)
+    train: LearnConfig = field(default_factory=LearnConfig)
+    average: AverageConfig = field(default_factory=AverageConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -196,7 +241,9 @@ def check_config(config: TrainConfig) -> None:
     _within("schedule.samples", schedule.samples, 1, None)
     _within("schedule.warmup", schedule.warmup, 0, None)
     _within("schedule.cooldown", schedule.cooldown, 0, 1)
-    _within("average", config.average, 0, 0.99999)
+    _within("average.decay", config.average.decay, 0, 0.99999)
+    _within("average.start", config.average.start, 0, 1)
+    _check_learned(config)
     _within("data.run", config.data.run, 1, None)
     _within("log", config.log, 1, None)
     _within("model.width", config.model.width, 1, None)
@@ -220,6 +267,24 @@ def check_config(config: TrainConfig) -> None:
             raise ConfigError(f"data.sources.{name}.kind = {source.kind!r}", cure=f"use one of {', '.join(kinds())}")
     for name, task in config.validation.tasks.items():
         check_task(task, where=f"validation.tasks.{name}.")
+
+
+def _check_learned(config: TrainConfig) -> None:
+    """Refuse what cannot be chosen to learn, and to stay as it is where there is nothing to begin from."""
+    for part in ("image", "text"):
+        what: str = getattr(config.train, part)
+        if not _LEARNED.fullmatch(what):
+            cure = 'use "all", "none", "projection" or "last:N" (the last N blocks)'
+            raise ConfigError(f"train.{part} = {what!r}", cure=cure)
+        if what != "all" and not (getattr(config.init, part) or config.init.model):
+            cure = f'name what it begins from (model.init or model.{part}.init), or set train.{part} = "all"'
+            raise ConfigError(f"train.{part} = {what!r} with random weights, which would stay random", cure=cure)
+    if config.train.image == config.train.text == "none":
+        raise ConfigError('train.image = train.text = "none": nothing would learn', cure="let one of them learn")
+    if config.average.start and not any((config.init.model, config.init.image, config.init.text)):
+        cure = "set model.init, or average.start = 0"
+        raise ConfigError(f"average.start = {config.average.start} with random weights", cure=cure)
+    _within("train.layer_decay", config.train.layer_decay, 0.01, 1)
 
 
 def _check_augment(augment: AugmentSpec) -> None:

@@ -1,20 +1,24 @@
 """The end of a run: the averaged weights as a model folder with its card, the ONNX graphs, the results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from wordsight.base.errors import WordsightError
-from wordsight.base.files import atomic_write
+from wordsight.base.files import atomic_write, read_json
 from wordsight.base.nouns import Result
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.base.records import environment
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import TrainConfig
-from wordsight.train.pairs import MERGES, Pairs
-from wordsight.weights.folder import save_model
+from wordsight.train.pairs import Pairs, tokenizer_files
+from wordsight.train.run_folder import BEGAN
+from wordsight.weights.checkpoint import Checkpoint
+from wordsight.weights.folder import save_checkpoint
+from wordsight.weights.tensors import stored_state
 
+Began = Mapping[str, Mapping[str, str]]  # what the towers began from: facts by "model", "image", "text"
 EXPORT = "wordsight.engines.export:export"
 
 
@@ -29,10 +33,11 @@ def finish(
 ) -> Path:
     """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
     folder = run / "model"
-    learned = towers.spec.tokenizer.vocabulary == "own"
-    merges = (run / MERGES).read_text(encoding="utf-8") if learned else None
-    card = model_card(config, towers, results=results, pairs=pairs, steps=steps)
-    manifest = save_model(towers, folder, merges=merges, card=card)
+    began = read_json(run / BEGAN)["from"]
+    card = model_card(config, towers, results=results, pairs=pairs, steps=steps, began=began)
+    files = tokenizer_files(towers.spec, run)
+    checkpoint = Checkpoint(towers.spec, stored_state(towers), files, origin=origin(began), card=card)
+    manifest = save_checkpoint(checkpoint, folder)
     facts = environment()
     with atomic_write(run / "results.jsonl", "w") as handle:
         for result in results:
@@ -52,8 +57,30 @@ def _export(folder: Path, precisions: tuple[str, ...]) -> None:
         raise ExportFailed(problem, cure=error.cure) from error
 
 
-def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Result], pairs: Pairs, steps: int) -> str:
-    """Return the model's README: what it is, what it has seen, what it reaches."""
+def origin(began: Began) -> dict[str, str]:
+    """Return what the model's origin states: what it was trained from, and under which licences that is."""
+    if not began:
+        return {}
+    licences = dict.fromkeys(facts["licence"] for facts in began.values() if "licence" in facts)
+    stated = {"began from": "; ".join(f"{part}: {_named(facts)}" for part, facts in began.items())}
+    return stated | ({"licence": " and ".join(licences)} if licences else {})
+
+
+def _named(facts: Mapping[str, str]) -> str:
+    known = [f"{key} {facts[key]}" for key in ("fingerprint", "sha256", "licence") if key in facts]
+    return f"{facts['name']} ({', '.join(known)})"
+
+
+def model_card(
+    config: TrainConfig,
+    towers: TwoTowers,
+    *,
+    results: Sequence[Result],
+    pairs: Pairs,
+    steps: int,
+    began: Began,
+) -> str:
+    """Return the model's README: what it is, what it began from, what it has seen, what it reaches."""
     spec = towers.spec
     count = sum(parameter.numel() for parameter in towers.parameters())
     weights = sum(source.weight for source in pairs.sources)
@@ -63,6 +90,7 @@ def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Resu
         f"Two towers ({spec.name}: {count / 1e6:.1f} million parameters, images of {spec.image.size} pixels, "
         f"texts of {spec.text.context_length} tokens) in a space of {spec.width} dimensions.",
         "",
+        *_began(config, began),
         "## Learned from",
         "",
         "| source | path | images | share of the pairs |",
@@ -77,6 +105,19 @@ def model_card(config: TrainConfig, towers: TwoTowers, *, results: Sequence[Resu
         lines += [_row(result) for result in results]
         lines.append("")
     return "\n".join(lines) + (f"\n{config.card.strip()}\n" if config.card else "")
+
+
+def _began(config: TrainConfig, began: Began) -> list[str]:
+    """Return the section on what the towers began from, and which of their parts learned."""
+    if not began:
+        return []
+    lines = [
+        f"- {'both towers' if part == 'model' else f'{part} tower'}: {_named(facts)}" for part, facts in began.items()
+    ]
+    learned = f'Learned: image tower "{config.train.image}", text tower "{config.train.text}".'
+    share = config.average.start
+    mixed = f" Of every weight, {share:.0%} is what it began with." if share else ""
+    return ["## Began from", "", *lines, "", learned + mixed, ""]
 
 
 def _row(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 out/config.json      the recipe with every value          out/metrics.jsonl   loss and validation by step
 out/merges.txt       the vocabulary, when learned        out/clock.jsonl     the time at each step
+out/began.json       what the towers began from
 out/checkpoints/     what `resume` continues from          out/tensorboard/    the same for TensorBoard
 out/model/           the model at the end (`finish`)       out/results.jsonl   its results
 
@@ -29,18 +30,21 @@ from wordsight.data.loader import Loader
 from wordsight.data.spec import LoaderSpec
 from wordsight.engines.torch_engine import choose_device
 from wordsight.evaluate.encode import Encoder
-from wordsight.towers.build import build
-from wordsight.train.average import Average
+from wordsight.text.tokenizer import ClipTokenizer
+from wordsight.train.average import Average, Final
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
 from wordsight.train.checkpoint import TrainingState, list_checkpoints, not_finite, restore_newest, write_checkpoint
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
+from wordsight.train.fitting import begin_towers
+from wordsight.train.init import open_starts
+from wordsight.train.learned import train_mode
 from wordsight.train.log import MetricsLog, Progress
 from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
-from wordsight.train.pairs import Pairs, all_texts, open_pairs, open_tokenizer
+from wordsight.train.pairs import Pairs, all_texts, open_pairs, open_run_tokenizer
 from wordsight.train.precision import autocast
-from wordsight.train.run_folder import alone_in, begin, check_folder, check_unlocked, claim
+from wordsight.train.run_folder import alone_in, begin, check_began, check_folder, check_unlocked, claim
 from wordsight.train.schedule import TrainingClock, rate
 from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation
@@ -80,11 +84,11 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
         check_folder(folder, config, resume=resume)  # again: another may have been quicker
         claim(folder, config, resume=resume)
         learning = Learning(config, folder, chosen, pairs)
-        begin(folder, config)
+        begin(folder, config, learning.began)
         learning.restore()
         learning.run(validation, watch or _nobody)
         results = validation.run(learning.encoder)
-        model = finish(config, learning.average.towers, folder, results=results, pairs=pairs, steps=learning.step)
+        model = finish(config, learning.final(), folder, results=results, pairs=pairs, steps=learning.step)
     return Run(folder, model, results, learning.step)
 
 
@@ -101,17 +105,26 @@ class Learning:
 
     def __init__(self, config: TrainConfig, folder: Path, device: torch.device, pairs: Pairs) -> None:
         self.config, self.folder, self.device, self.pairs = config, folder, device, pairs
-        spec, tokenizer = open_tokenizer(config.model, self.pairs, folder)
+        starts = open_starts(config.init)
+        check_began(folder, starts.facts())
+        text = starts.of("text")
+        files = None if text is None or text.text is None else text.text.tokenizer_files
+        spec, tokenizer = open_run_tokenizer(config.model, self.pairs, folder, files)
         seed_everything(config.seed, -1)
-        self.towers = build(spec).to(device)
+        self.begun = begin_towers(spec, config.train, starts)
+        self.began = {"from": starts.facts(), "new": self.begun.new, "left_out": self.begun.left_out}
+        self.towers = self.begun.towers.to(device)
         # Convolutions are faster with channels last: 112 for 78 pairs/s (a ModifiedResNet of 96 px, one core).
         self.towers.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = Average(self.towers, config.average)
+        self.average = Average(self.towers, config.average.decay)
+        self.final = Final(self.average.towers, initial=self.towers, share=config.average.start)
         self.head = None
         if config.loss.words:
+            assert isinstance(tokenizer, ClipTokenizer)  # as the recipe was checked for
             self.head = BagOfWordsHead(self.towers.image_tower, rarity_of(all_texts(self.pairs), tokenizer)).to(device)
         self.parts: dict[str, nn.Module] = {"towers": self.towers} | ({"words": self.head} if self.head else {})
-        self.optimiser = make_optimiser(self.parts, config.optimiser)
+        rates = {f"towers.{name}": rate for name, rate in self.begun.rates.items()}
+        self.optimiser = make_optimiser(self.parts, config.optimiser, rates)
         self.objective = Objective(self.towers, head=self.head, bag_of_words=config.loss.words, device=device)
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
         self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums)
@@ -122,7 +135,7 @@ class Learning:
             weights=[source.weight for source in pairs.sources],
             device=device,
         )
-        self.encoder = TowersEncoder(self.average.towers, tokenizer, device=device, precision=config.precision)
+        self.encoder = TowersEncoder(self.final, tokenizer, device=device, precision=config.precision)
         self.length = config.schedule.length(config.batch)
         self.step = 0
         self.broken_at = torch.zeros((), dtype=torch.int64, device=device)  # the first step whose loss was no number
@@ -150,7 +163,7 @@ class Learning:
         if clock.last > self.step:
             notice(f"the {clock.last - self.step} steps begun after step {self.step} are done again")
         batches = self.loader.stream(self.step)
-        self.towers.train()
+        train_mode(self.towers)
         watch(self.step, self.encoder)
         try:
             with _stop_signal() as stopped:

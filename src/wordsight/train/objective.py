@@ -25,7 +25,7 @@ class Objective:
         self.towers = towers
         self.head = head
         self.bag_of_words = bag_of_words
-        self.mean, self.std = _statistics(towers.spec.preprocess, device)
+        self.mean, self.std = statistics(towers.spec.preprocess, device)
 
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss, a scalar, and what `MEASURED` names, (4,) float64."""
@@ -61,7 +61,8 @@ def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float().sub(mean).div_(std)
 
 
-def _statistics(spec: PreprocessSpec, device: torch.device) -> tuple[Tensor, Tensor]:
+def statistics(spec: PreprocessSpec, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of pixels 0 to 255, each (1, 3, 1, 1)."""
     mean = torch.tensor(spec.mean, device=device).mul(255).view(1, 3, 1, 1)
     std = torch.tensor(spec.std, device=device).mul(255).view(1, 3, 1, 1)
     return mean, std

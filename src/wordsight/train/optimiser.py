@@ -4,6 +4,9 @@ Without decay, as in the published recipes (timm's and EVA's `no_weight_decay`; 
 biases, scale and bias of the logits, tables of tokens and positions, and learned tokens and queries.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor, nn
 
@@ -31,25 +34,41 @@ def _is_vector(parameter: Tensor) -> bool:
     return sum(side > 1 for side in parameter.shape) < 2
 
 
-def make_optimiser(parts: dict[str, nn.Module], config: OptimiserConfig) -> torch.optim.AdamW:
-    """Return AdamW for all parameters of the named modules."""
+def make_optimiser(
+    parts: dict[str, nn.Module], config: OptimiserConfig, rates: Mapping[str, float] = MappingProxyType({})
+) -> torch.optim.AdamW:
+    """Return AdamW for all parameters of the named modules that learn.
+
+    `rates` are factors of the learning rate by "PART.NAME", 1 where nothing is stated.
+    """
     named = named_parameters(parts)
     still = {f"{part}.{name}" for part, module in parts.items() for name in still_names(module)}
-    groups = [
-        {"params": [p for name, p in named.items() if name not in still], "weight_decay": config.decay},
-        {"params": [p for name, p in named.items() if name in still], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in named.items():
+        groups.setdefault((name in still, rates.get(name, 1.0)), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": groups[kept, rate], "weight_decay": 0.0 if kept else config.decay, "rate": rate}
+            for kept, rate in sorted(groups)
+        ],
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+        fused=True,
+    )
 
 
 def named_parameters(parts: dict[str, nn.Module]) -> dict[str, nn.Parameter]:
-    """Return all parameters of the named modules, called "PART.NAME"."""
+    """Return the parameters of the named modules that learn, called "PART.NAME"."""
     return {
-        f"{part}.{name}": parameter for part, module in parts.items() for name, parameter in module.named_parameters()
+        f"{part}.{name}": parameter
+        for part, module in parts.items()
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
     }
 
 
 def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    """Give all groups this learning rate."""
+    """Give all groups this learning rate, times their own factor."""
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["rate"]

@@ -1,12 +1,12 @@
 """The training pairs of a run: sources opened, images cached or streamed, the vocabulary learned from their texts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import ConfigError
-from wordsight.base.files import sha256_bytes
+from wordsight.base.files import atomic_write, sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data.cache import build_cache
@@ -14,14 +14,14 @@ from wordsight.data.labels import LabelTexts
 from wordsight.data.source import Columns, Source, open_source
 from wordsight.data.stream import ShardStream
 from wordsight.text.learn import learn_merges
+from wordsight.text.open import Tokenizer, open_tokenizer
 from wordsight.text.prompts import class_prompts, templates
-from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import read_merges, size_of, write_merges
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.config import DataConfig, SourceConfig
 from wordsight.train.held_out import Without, choose_held_out
-
-MERGES = "merges.txt"
+from wordsight.weights.fingerprint import MERGES
+from wordsight.weights.folder import vocabulary_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +118,38 @@ def all_texts(pairs: Pairs) -> Iterator[str]:
                 yield from class_prompts(sample.label, source.templates[:1] or ["{}"])
 
 
-def open_tokenizer(spec: ModelSpec, pairs: Pairs, folder: Path) -> tuple[ModelSpec, ClipTokenizer]:
-    """Return the run's tokenizer and the spec that fits it.
+def open_run_tokenizer(
+    spec: ModelSpec, pairs: Pairs, folder: Path, files: Mapping[str, bytes] | None = None
+) -> tuple[ModelSpec, Tokenizer]:
+    """Return the run's tokenizer and the spec that fits it; what it needs is kept in the run's `folder`.
 
-    An own vocabulary is learned from the training texts when `folder` has no merges.txt yet; where they
-    hold too little for the size asked for, it is smaller and the spec says so.
+    `files` are those of the text tower that the run begins from.  Without any, an own vocabulary is learned from the
+    training texts when `folder` has no merges.txt yet; where they hold too little for the size asked for, it is
+    smaller and the spec says so.
     """
-    if spec.tokenizer.vocabulary == "own":
-        if not (folder / MERGES).exists():
-            notice(f"learning a vocabulary of {spec.tokenizer.vocabulary_size} entries")
-            write_merges(folder / MERGES, learn_merges(all_texts(pairs), spec.tokenizer.vocabulary_size))
-        size = size_of(read_merges(folder / MERGES))
-        spec = replace(
-            spec,
-            tokenizer=replace(spec.tokenizer, vocabulary_size=size),
-            text=replace(spec.text, vocabulary_size=size),
-        )
-    return spec, ClipTokenizer.from_spec(spec.tokenizer, folder)
+    name = vocabulary_file(spec.tokenizer)
+    if files is not None:
+        for file, content in files.items():
+            with atomic_write(folder / file) as handle:
+                handle.write(content)
+    elif name == MERGES:
+        spec = _learned_vocabulary(spec, pairs, folder)
+    elif name is not None:
+        cure = 'name the text tower that it belongs to (model.text.init), or set tokenizer.kind = "clip-bpe"'
+        raise ConfigError(f"a tokenizer of kind {spec.tokenizer.kind!r} is not learned here", cure=cure)
+    return spec, open_tokenizer(spec.tokenizer, folder)
+
+
+def _learned_vocabulary(spec: ModelSpec, pairs: Pairs, folder: Path) -> ModelSpec:
+    if not (folder / MERGES).exists():
+        notice(f"learning a vocabulary of {spec.tokenizer.vocabulary_size} entries")
+        write_merges(folder / MERGES, learn_merges(all_texts(pairs), spec.tokenizer.vocabulary_size))
+    size = size_of(read_merges(folder / MERGES))
+    tokenizer = replace(spec.tokenizer, vocabulary_size=size)
+    return replace(spec, tokenizer=tokenizer, text=replace(spec.text, vocabulary_size=size))
+
+
+def tokenizer_files(spec: ModelSpec, folder: Path) -> dict[str, bytes]:
+    """Return the tokenizer's files of a run, by their names in a model folder."""
+    name = vocabulary_file(spec.tokenizer)
+    return {} if name is None else {name: (folder / name).read_bytes()}

@@ -2,8 +2,9 @@
 
     config = read_recipe("recipes/wordsight-small.toml", ["budget=20m", "model.image.layers=6"])
 
-In TOML, `model.architecture` names an architecture; other keys below `model` change it.  A Python recipe is
-a file with `recipe() -> TrainConfig`; it is run, so run only those you trust.  Free of PyTorch.
+In TOML, `model.architecture` names an architecture, `model.init` what the towers begin from
+(`wordsight.train.compose`); other keys below `model` change it.  A Python recipe is a file with
+`recipe() -> TrainConfig`; it is run, so run only those you trust.  Free of PyTorch.
 """
 
 import contextlib
@@ -19,11 +20,12 @@ from typing import Any
 
 from wordsight.base.config import from_dict, known_keys, override, read_toml, to_dict
 from wordsight.base.errors import ConfigError, NotFound, WordsightError
-from wordsight.towers.catalogue import architecture
 from wordsight.towers.check import check_spec
 from wordsight.towers.families import image_choices, text_choices
 from wordsight.towers.spec import ModelSpec
-from wordsight.train.config import TrainConfig, check_config
+from wordsight.train.compose import KEYS, compose, move_init, set_aside, sized
+from wordsight.train.config import InitConfig, TrainConfig, check_config
+from wordsight.train.init import open_starts
 
 FOLDER = Path(__file__).parent / "recipes"  # the recipes that come with the package
 SHORT = {  # what may be typed instead of the full path
@@ -32,7 +34,10 @@ SHORT = {  # what may be typed instead of the full path
     "samples": "schedule.samples",
     "lr": "optimiser.lr",
     "root": "data.root",
+    "average": "average.decay",
+    **KEYS,
 }
+INIT = "init"
 NAMED = "model.architecture"
 LENGTHS = ("steps", "samples", "budget")
 NAMES = ("data.sources.", "validation.tasks.")  # below these a new name may be given
@@ -44,15 +49,24 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConfig:
-    """Return the checked config of a recipe with `a.b=c` changes applied."""
+def read_recipe(name_or_path: str, assignments: Sequence[str] = (), *, model: str | None = None) -> TrainConfig:
+    """Return the checked config of a recipe with `a.b=c` changes applied.
+
+    `model` is the name or path of a model that both towers begin from, as `model.init` says it too.
+    """
     path = find_recipe(name_or_path)
-    changes = [_long(assignment) for assignment in assignments]
+    changes = ([] if model is None else [f"init.model={model}"]) + [_long(assignment) for assignment in assignments]
     values = to_dict(_run(path)) if path.suffix == ".py" else {"name": path.stem, **read_toml(path)}
+    if isinstance(values.get("average"), int | float):  # the decay, as it was written before
+        values["average"] = {"decay": values["average"]}
+    values = move_init(values)
     for change in changes:
         if change.partition("=")[0].strip() == NAMED:  # another architecture: nothing of the recipe's own is left
             values["model"] = {"architecture": change.partition("=")[2].strip().strip("\"'")}
-    values["model"] = _model(values.get("model", {}))
+            values["init"] = {}
+    values = override(set_aside(values, changes), [change for change in changes if change.startswith(f"{INIT}.")])
+    starts = open_starts(from_dict(InitConfig, values.get(INIT, {}), where=f"{INIT}."), weights=False)
+    values["model"] = compose(values, starts)
     for change in changes:
         _of_family(values["model"], change)
     _check_names(changes, values)
@@ -62,7 +76,9 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = ()) -> TrainConf
         values["schedule"] = {k: v for k, v in schedule.items() if k not in LENGTHS}
     values = override(values, [change for change in changes if change.partition("=")[0].strip() != NAMED])
     config = from_dict(TrainConfig, values)
-    config = replace(config, out=config.out or f"runs/{config.name}")
+    config = replace(config, out=config.out or f"runs/{config.name}", model=sized(config.model, starts))
+    if "side" not in values["data"]:
+        config = replace(config, data=replace(config.data, side=_side(config.model.image.size, config.data.side)))
     _check_model(config.model)
     check_config(config)
     return config
@@ -87,14 +103,9 @@ def _long(assignment: str) -> str:
     return f"{SHORT.get(key.strip(), key.strip())}{equals}{value}"
 
 
-def _model(values: dict[str, Any]) -> dict[str, Any]:
-    """Lay the keys of a recipe's model over those of the architecture it names."""
-    if not isinstance(values, dict):
-        raise ConfigError(f"model = {values!r}", cure='write model.architecture = "NAME"')
-    if "architecture" not in values:
-        return values
-    base = to_dict(architecture(str(values["architecture"])))
-    return _merge(base, {key: value for key, value in values.items() if key != "architecture"})
+def _side(size: int, usual: int) -> int:
+    """Return the side of cached images where the recipe names none: an eighth more than the towers read."""
+    return max(usual, round(size * 9 / 8))
 
 
 def _of_family(model: dict[str, Any], change: str) -> None:
@@ -131,14 +142,6 @@ def _check_model(spec: ModelSpec) -> None:
     except ConfigError as error:
         problem, cure = (_OF_MODEL.sub(r"model.\g<0>", text) for text in (error.problem, error.cure))
         raise ConfigError(problem, cure=cure) from error
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _run(path: Path) -> TrainConfig:

@@ -7,9 +7,9 @@ recipe or the data shows before anything is written, and leaves nothing that sta
 import contextlib
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError, WordsightError
@@ -17,9 +17,10 @@ from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.progress import notice
 from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.config import TrainConfig
-from wordsight.train.pairs import MERGES
+from wordsight.weights.folder import TOKENIZERS
 
 CONFIG = "config.json"
+BEGAN = "began.json"
 LOCK = ".lock"
 MODEL = "model"
 FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
@@ -49,17 +50,31 @@ def claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     if begun and resume and (_learned(folder) or _is_same(folder / CONFIG, config)):
         return
     with storage_errors(folder):
-        (folder / MERGES).unlink(missing_ok=True)
+        for name in TOKENIZERS.values():
+            (folder / name).unlink(missing_ok=True)
         if begun:
             notice(f"{folder}: the run in it ended before its first checkpoint; beginning anew")
-            for name in ("metrics.jsonl", "clock.jsonl", CONFIG):
+            for name in ("metrics.jsonl", "clock.jsonl", BEGAN, CONFIG):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
-def begin(folder: Path, config: TrainConfig) -> None:
-    """Write the recipe with every value: from now on the folder holds this run."""
+def begin(folder: Path, config: TrainConfig, began: Mapping[str, Any]) -> None:
+    """Write what the towers began from and the recipe with every value: from now on the folder holds this run."""
+    write_json(folder / BEGAN, began)
     write_json(folder / CONFIG, to_dict(config))
+
+
+def check_began(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Raise `UsageError` when the run in a folder began from other files than there are now."""
+    if not (folder / BEGAN).is_file() or not (folder / CONFIG).is_file():
+        return
+    before = read_json(folder / BEGAN)
+    for part, now in facts.items():
+        then = before.get("from", {}).get(part, {}) if isinstance(before, dict) else {}
+        if any(now.get(key) != then.get(key) for key in ("fingerprint", "sha256")):
+            cure = "restore it, or set another out="
+            raise UsageError(f"{now['name']} is not the file that the run in {folder} began from", cure=cure)
 
 
 @contextlib.contextmanager

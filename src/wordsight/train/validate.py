@@ -1,6 +1,6 @@
 """The trainer measures itself with the same tasks that users call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,41 +13,43 @@ from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.evaluate.tasks import TaskSpec, build_of, build_task, run_task
 from wordsight.images.transform import load_pixels
-from wordsight.text.tokenizer import ClipTokenizer
+from wordsight.text.open import Tokenizer
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import TrainConfig
-from wordsight.train.objective import Objective, normalise
+from wordsight.train.objective import normalise, statistics
 from wordsight.train.pairs import Pairs, SourcePairs
 from wordsight.train.precision import autocast
 
 
 class TowersEncoder:
-    """Towers in memory as an `Encoder`: images and texts to unit embeddings."""
+    """Towers in memory as an `Encoder`: images and texts to unit embeddings, by the weights that they have then."""
 
     fingerprint = ""  # the weights change with every step
 
-    def __init__(self, towers: TwoTowers, tokenizer: ClipTokenizer, *, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, towers: Callable[[], TwoTowers], tokenizer: Tokenizer, *, device: torch.device, precision: str
+    ) -> None:
         self._towers = towers
         self._tokenizer = tokenizer
         self._device = device
         self._precision = precision
-        objective = Objective(towers, head=None, bag_of_words=0.0, device=device)
-        self._mean, self._std = objective.mean, objective.std
+        self._preprocess = towers().spec.preprocess
+        self._mean, self._std = statistics(self._preprocess, device)
 
     @torch.inference_mode()
     def embed_images(self, items: Sequence[Any]) -> Embeddings:
         """Return unit embeddings (n, D)."""
-        pixels = np.stack([load_pixels(item, self._towers.spec.preprocess) for item in items])
+        pixels = np.stack([load_pixels(item, self._preprocess) for item in items])
         batch = normalise(torch.from_numpy(pixels).to(self._device), self._mean, self._std)
         with autocast(self._device, self._precision):
-            return self._numpy(self._towers.encode_image(batch))
+            return self._numpy(self._towers().encode_image(batch))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, D)."""
         tokens = torch.from_numpy(self._tokenizer.batch(texts, pad_to="longest")).to(self._device)
         with autocast(self._device, self._precision):
-            return self._numpy(self._towers.encode_text(tokens))
+            return self._numpy(self._towers().encode_text(tokens))
 
     def _numpy(self, embeddings: torch.Tensor) -> Embeddings:
         array: Embeddings = embeddings.float().cpu().numpy()

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import ConfigError
+from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.check import check_spec
 from wordsight.towers.families import image_family, text_family
 from wordsight.towers.family import Grid
 from wordsight.towers.parts.resize import RULES, resize_grid
 from wordsight.towers.spec import ModelSpec
-from wordsight.towers.tower_spec import ImageTowerSpec
+from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
 
 DEFAULT = "openclip"  # the rule of checkpoints whose own family has none
@@ -39,23 +40,51 @@ def resize_checkpoint(
 
 
 def _resize_image(checkpoint: Checkpoint, state: dict[str, Any], size: int) -> ModelSpec:
-    spec, family = checkpoint.spec, image_family(checkpoint.spec.image)
-    image, before = spec.image, spec.preprocess
-    _refuse_bound(state, size, image, family.fixed)
-    if family.resized is None:
-        raise ConfigError(f'image.size = {size} for a tower of kind "{image.kind}"', cure="use it in its own size")
-    if before.resize == "patches":
+    spec = checkpoint.spec
+    image = resized_image(spec.image, size)
+    if spec.preprocess.resize == "patches":
         raise ConfigError(
             f"image.size = {size}: this tower reads pictures of any shape", cure="set preprocess.max_patches"
         )
-    resized = family.resized(image, size)
-    scale_to = round(before.scale_to * size / before.size)  # 0 stays 0
-    spec = replace(spec, image=resized, preprocess=replace(before, size=size, scale_to=scale_to))
-    check_spec(spec)
-    grid = family.grid(resized)
+    resized = replace(spec, image=image, preprocess=resized_preprocess(spec.preprocess, size))
+    check_spec(resized)
+    resize_image_weights(spec.image, image, state, format_name=checkpoint.origin.get("format", ""))
+    return resized
+
+
+def resized_image(image: ImageTowerSpec, size: int) -> ImageTowerSpec:
+    """Return the spec for images of another size; `ConfigError` where the family has none."""
+    resize = image_family(image).resized
+    if resize is None:
+        raise ConfigError(f'image.size = {size} for a tower of kind "{image.kind}"', cure="use it in its own size")
+    resized: ImageTowerSpec = resize(image, size)
+    return resized
+
+
+def resized_preprocess(before: PreprocessSpec, size: int) -> PreprocessSpec:
+    """Return what is done before a tower of another size: the same share is cut off."""
+    return replace(before, size=size, scale_to=round(before.scale_to * size / before.size))  # 0 stays 0
+
+
+def resize_image_weights(
+    before: ImageTowerSpec, image: ImageTowerSpec, state: dict[str, Any], *, format_name: str
+) -> None:
+    """Change the weights of an image tower in `state` to those of another size, by the rule of its format."""
+    family = image_family(before)
+    _refuse_bound(state, image.size, before, family.fixed)
+    grid = family.grid(image)
     if grid is not None:
-        _resize_table(grid, state, checkpoint.origin.get("format", ""))
-    return spec
+        _resize_table(grid, state, format_name)
+
+
+def resize_text_weights(text: TextTowerSpec, state: dict[str, Any], length: int) -> None:
+    """Change the weights of a text tower in `state` to those for texts of another length."""
+    resize = text_family(text).resize
+    if resize is None:
+        raise ConfigError(
+            f'text.context_length = {length} for a tower of kind "{text.kind}"', cure="use it in its own length"
+        )
+    resize(state, text, length)
 
 
 def _refuse_bound(state: dict[str, Any], size: int, image: ImageTowerSpec, marks: tuple[str, ...]) -> None:
@@ -76,11 +105,6 @@ def _resize_table(grid: Grid, state: dict[str, Any], format_name: str) -> None:
 
 
 def _resize_text(spec: ModelSpec, state: dict[str, Any], length: int) -> ModelSpec:
-    resize = text_family(spec.text).resize
-    if resize is None:
-        raise ConfigError(
-            f'text.context_length = {length} for a tower of kind "{spec.text.kind}"', cure="use it in its own length"
-        )
-    resize(state, spec.text, length)
+    resize_text_weights(spec.text, state, length)
     text = replace(spec.text, context_length=length)
     return replace(spec, text=text, tokenizer=replace(spec.tokenizer, context_length=length))

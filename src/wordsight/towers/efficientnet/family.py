@@ -6,6 +6,7 @@ from wordsight.base.errors import ConfigError
 from wordsight.towers.efficientnet.shapes import efficientnet_shapes
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.family import ImageFamily
+from wordsight.towers.layers import LayerNames
 
 if TYPE_CHECKING:
     from wordsight.towers.spec import ModelSpec
@@ -31,4 +32,5 @@ EFFICIENTNET = ImageFamily(
     module="wordsight.towers.efficientnet.module:EfficientNetLite",
     shapes=efficientnet_shapes,
     graph="wordsight.towers.efficientnet.graph:efficientnet_graph",
+    layers=LayerNames(r"blocks\.\d+", ("stem",), ("proj", "hidden", "out")),
 )

@@ -1,0 +1,111 @@
+"""What learns of two towers, and how fast: the table `train` of a recipe, put into effect.
+
+    learned = choose(towers, config.train)           # the parameters, each with a factor of the learning rate
+    freeze(towers, learned)                          # the others have no gradient any more
+    train_mode(towers)                               # their layers stay in evaluation mode
+
+Knows of towers what their families say: which parameter lies at which depth (`wordsight.towers.layers`).
+"""
+
+from typing import Literal
+
+from torch import nn
+
+from wordsight.base.errors import ConfigError
+from wordsight.towers.families import image_family, text_family
+from wordsight.towers.layers import Depths
+from wordsight.towers.spec import ModelSpec
+from wordsight.towers.two import TwoTowers
+from wordsight.train.config import LearnConfig
+
+TowerName = Literal["image", "text"]
+PARTS: tuple[TowerName, ...] = ("image", "text")
+SCALARS = "logit_"  # scale and bias begin so; they learn in every run
+
+
+def names_of(towers: nn.Module, part: TowerName) -> list[str]:
+    """Return the names of one tower's parameters and buffers in `TwoTowers`."""
+    names = [name for name in towers.state_dict() if not name.startswith(SCALARS)]
+    return [name for name in names if name.startswith("visual.") == (part == "image")]
+
+
+def depths_of(names: list[str], spec: ModelSpec, part: TowerName) -> Depths | None:
+    """Return at which depth each of one tower's weights lies, None where its family does not say."""
+    layers = image_family(spec.image).layers if part == "image" else text_family(spec.text).layers
+    if layers is None:
+        return None
+    before = "visual." if part == "image" else "" if text_family(spec.text).at_root else "text."
+    depths = layers.depths([name.removeprefix(before) for name in names])
+    return Depths({f"{before}{name}": depth for name, depth in depths.of.items()}, depths.blocks)
+
+
+def choose(towers: TwoTowers, config: LearnConfig) -> dict[str, float]:
+    """Return the names of the parameters that learn, each with a factor of the learning rate."""
+    rates = {name: 1.0 for name, _ in towers.named_parameters() if name.startswith(SCALARS)}
+    parameters = dict(towers.named_parameters())
+    for part in PARTS:
+        names = [name for name in names_of(towers, part) if name in parameters]
+        what: str = getattr(config, part)
+        depths = depths_of(names, towers.spec, part)
+        if depths is None:
+            _refuse_unknown(towers.spec, part, what, config.layer_decay)
+            rates |= dict.fromkeys(names if what == "all" else (), 1.0)
+            continue
+        first = _first_depth(depths, part, what)
+        rates |= {
+            name: config.layer_decay ** max(depths.blocks + 1 - depth, 0)
+            for name, depth in depths.of.items()
+            if depth >= first
+        }
+    return rates
+
+
+def freeze(towers: TwoTowers, rates: dict[str, float]) -> None:
+    """Let only the parameters named in `rates` learn."""
+    for name, parameter in towers.named_parameters():
+        parameter.requires_grad_(name in rates)
+
+
+def train_mode(towers: nn.Module) -> None:
+    """Set training mode, but evaluation mode where nothing learns: no dropout, batch norm's statistics as they are.
+
+    A layer without parameters goes with the one before it.
+    """
+    towers.train()
+    for module in towers.modules():
+        still = False
+        for child in module.children():
+            parameters = list(child.parameters())
+            if parameters:
+                still = not any(parameter.requires_grad for parameter in parameters)
+            if still:
+                child.eval()
+
+
+def _first_depth(depths: Depths, part: TowerName, what: str) -> int:
+    """Return the depth from which a tower learns."""
+    if what == "all":
+        return 0
+    if what == "none":
+        return depths.projection + 1
+    if what == "projection":
+        if depths.projection not in depths.of.values():
+            raise ConfigError(
+                f'train.{part} = "projection" of a tower without one', cure=f'set train.{part} = "last:1"'
+            )
+        return depths.projection
+    number = int(what.removeprefix("last:"))
+    if number > depths.blocks:
+        cure = f'give at most last:{depths.blocks}, or "all"'
+        raise ConfigError(f"train.{part} = {what!r} of a tower of {depths.blocks} blocks", cure=cure)
+    return depths.blocks + 1 - number
+
+
+def _refuse_unknown(spec: ModelSpec, part: TowerName, what: str, decay: float) -> None:
+    kind = getattr(spec, part).kind
+    if what not in ("all", "none"):
+        cure = f'set train.{part} = "all" or "none"'
+        raise ConfigError(f'train.{part} = {what!r} for a tower of kind "{kind}", whose layers are unknown', cure=cure)
+    if decay != 1 and what == "all":
+        cure = "set train.layer_decay = 1"
+        raise ConfigError(f'train.layer_decay for a tower of kind "{kind}", whose layers are unknown', cure=cure)
