@@ -18,8 +18,12 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reached for the network would fail here, not hang
 os.environ.pop("WORDSIGHT_MODEL", None)
-os.environ["WORDSIGHT_CACHE"] = tempfile.mkdtemp(prefix="wordsight-tests-")  # nobody's own cache is used
-atexit.register(shutil.rmtree, os.environ["WORDSIGHT_CACHE"], ignore_errors=True)
+for _name in ("WORDSIGHT_CACHE", "XDG_CONFIG_HOME"):  # nobody's own cache and settings are used
+    os.environ[_name] = tempfile.mkdtemp(prefix="wordsight-tests-")
+    atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
+# what is said once to each user has been said
+(Path(os.environ["XDG_CONFIG_HOME"]) / "wordsight").mkdir()
+(Path(os.environ["XDG_CONFIG_HOME"]) / "wordsight" / "stronger-model.seen").touch()
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored, and children inherit that
 settings.register_profile("same", derandomize=True, deadline=None, database=None)  # the same cases on every machine
 settings.load_profile("same")

@@ -20,7 +20,7 @@ FROZEN = {
     "evaluate": "MODEL --tasks --image --captions --label --key --out --json --per-class --skip-failed --precision",
     "report": "RUN --out",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
-    "models": "list|show|fetch NAME --licence",
+    "models": "list|show|fetch|use NAME --licence",
 }
 
 

@@ -39,7 +39,7 @@ VERBS = {  # verb: (module, what it does)
     "evaluate": ("wordsight.cli.evaluate", "evaluate a model: zero-shot classification and retrieval"),
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),
     "convert": ("wordsight.cli.convert", "write a model in another format, such as ONNX graphs"),
-    "models": ("wordsight.cli.models", "what can be loaded, and its card"),
+    "models": ("wordsight.cli.models", "what can be loaded, its card, and which one is the default"),
 }
 
 
@@ -53,7 +53,11 @@ class GlobalOption:
 
 
 EVERYWHERE = (
-    GlobalOption("--model", "NAME|PATH", "the model to use (default: WORDSIGHT_MODEL, else the bundled model)"),
+    GlobalOption(
+        "--model",
+        "NAME|PATH",
+        "the model to use (default: WORDSIGHT_MODEL, else that of `models use`, else the bundled one)",
+    ),
     GlobalOption("--device", "NAME", "where PyTorch computes: auto, cpu, cuda, cuda:1, mps (default: auto)"),
     GlobalOption("--engine", "NAME", "what computes the embeddings: auto, onnx, openvino, torch (default: auto)"),
     GlobalOption("--offline", "", "never use the network"),

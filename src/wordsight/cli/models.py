@@ -1,18 +1,25 @@
-"""`wordsight models`: what can be loaded, where it lies, and everything that is known about it."""
+"""`wordsight models`: what can be loaded, where it lies, all that is known about it, and which one is the default."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import MissingExtra, UnknownModel, UsageError
+from wordsight.base.errors import MissingExtra, UnknownModel, UsageError, WordsightError
+from wordsight.base.progress import notice
 from wordsight.base.terminal import say
+
+ACTIONS = ("list", "show", "fetch", "use")
+EXAMPLE = "name it, for example ViT-B-32/laion2b_s34b_b79k"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", nargs="?", choices=("list", "show", "fetch"), default="list", help="default: list")
+    parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="default: list")
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="a name, file or folder (show: default the model in use)"
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="a name, file or folder (show: default the model in use; use: what is the default from now on)",
     )
     parser.add_argument(
         "--licence", default="", metavar="L,…", help="list only models of these licences; commercial: all that allow it"
@@ -20,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """List the models, show one, or fetch one."""
+    """List the models, show one, fetch one, or make one the default."""
     if args.action == "list":
         return _list(args.model, args.licence)
     if args.licence:
@@ -28,8 +35,9 @@ def run(args: Namespace) -> int:
     if args.action == "show":
         return _show(args.name or args.model)
     if args.name is None:
-        raise UsageError("fetch which model?", cure="name it, for example ViT-B-32/laion2b_s34b_b79k")
-    return _fetch(args.name)
+        back = "" if args.action == "fetch" else "; bundled goes back"
+        raise UsageError(f"{args.action} which model?", cure=f"{EXAMPLE}{back}")
+    return _fetch(args.name) if args.action == "fetch" else _use(args.name)
 
 
 def _list(name: str | None, licences: str) -> int:
@@ -42,9 +50,13 @@ def _list(name: str | None, licences: str) -> int:
     for title, wanted in (("in use", name), ("bundled", str(BUNDLED))):
         try:
             say(f"{title:14}{_line(find_model(wanted))}")
-        except UnknownModel as error:
-            say(f"{title:14}none: {error.problem}")
-    print(f"{'other models':14}give a folder, a file or a name as --model, or set {VARIABLE}")
+            if title == "in use":
+                say(f"{'':14}({_why(name)})")
+        except WordsightError as error:
+            say(f"{title:14}none: {error}")
+    print(
+        f"{'other models':14}wordsight models use NAME makes one the default; or give it as --model, or set {VARIABLE}"
+    )
     print(f"{'architectures':14}{', '.join(catalogue.names())}")
     print(f"{'':14}(shapes to train; they come without weights)")
     print(f"\n{'public models':48}{'width':>6}{'pixels':>7}{'ImageNet':>9}  licence")
@@ -62,10 +74,24 @@ def _line(folder: Path) -> str:
     return f"{manifest.spec.name}  {manifest.fingerprint}  {folder}"
 
 
+def _why(name: str | None) -> str:
+    """Return why the model in use is that one; `name` is what --model says."""
+    from wordsight.weights.find import VARIABLE, default_model
+
+    if name is not None:
+        return f"--model {name}"
+    default = default_model()
+    if not default.source:
+        return "the default: nothing else is set"
+    return f"{VARIABLE} is {default.name}" if default.source == VARIABLE else f"{default.name}, by {default.source}"
+
+
 def _show(name: str | None) -> int:
     """Print the catalogue's row, and all that the model itself says once it is here."""
     from wordsight.weights.find import find_model, locate
 
+    if name is None:
+        say(f"{'in use':20}{_why(name)}")
     try:
         known = _row(locate(name, fetch=False).name)
     except (UnknownModel, MissingExtra) as error:  # without the hub's client the catalogue is known all the same
@@ -145,4 +171,26 @@ def _fetch(name: str) -> int:
         raise UnknownModel(f"no public model {shown(name)}", cure=cure)
     fetch(location, refresh=True)
     say(_line(find_model(name)))
+    return 0
+
+
+def _use(name: str) -> int:
+    """Make a model the default, once it is here and has answered; print which one it is and where that is kept."""
+    import os
+
+    from wordsight.base.settings import Settings, settings_file, write_settings
+    from wordsight.embeddings.model import load
+    from wordsight.weights.find import NAME, VARIABLE, locate
+
+    if name == NAME:
+        write_settings(Settings())
+        say("the bundled model is the default again")
+    else:
+        location = locate(name)
+        model = load(name)
+        model.embed_texts(["a photo"])
+        write_settings(Settings(model=name.strip() if location.name else str(location.path.absolute())))
+        say(f"{model.name}  {model.fingerprint}  is the default now, kept in {settings_file()}")
+    if os.environ.get(VARIABLE):
+        notice(f"{VARIABLE} is {os.environ[VARIABLE]} and goes before it")
     return 0

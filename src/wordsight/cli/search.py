@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
-from wordsight.base.progress import notice, print_error
+from wordsight.base.progress import is_quiet, notice, print_error
 from wordsight.base.terminal import say, shown
 from wordsight.cli.source_options import add_columns, columns_of
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
     from wordsight.search.library import Hit, Library
     from wordsight.search.query import Query
+
+STRONGER = "ViT-B-32/datacomp_xl_s13b_b90k"  # of the catalogue: as fast as transformers get, and free to use
+BYTES = 4  # of a parameter, as the catalogue's models are published
 
 _EPILOG = """\
 QUERY is text, the path of an image, or either with a weight (2:words, 0.5:photo.jpg).  Words that follow each other
@@ -85,7 +88,25 @@ def run(args: Namespace) -> int:
     _print(hits, args)
     if not hits:
         notice(f"nothing in {' or '.join(map(str, locations))} matches")
+    _mention_stronger(model)
     return 0 if hits and not errors else 1
+
+
+def _mention_stronger(model: "Model") -> None:
+    """Print one line, once for each user, on how to get a stronger model than the bundled one."""
+    from wordsight.base.settings import first_time
+    from wordsight.weights.find import BUNDLED
+
+    if model.folder != BUNDLED or is_quiet() or not first_time("stronger-model"):
+        return
+    from wordsight.weights.names import catalogue
+
+    row = next(row for row in catalogue() if row.name == STRONGER)
+    size = f"{round((row.parameters or 0) * BYTES, -1):.0f} MB"
+    notice(
+        f"a stronger model than the bundled one: {row.name} ({size} to fetch, licence {row.licence}): "
+        f"pip install 'wordsight[models]' && wordsight models use {row.name}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

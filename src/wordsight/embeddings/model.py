@@ -1,6 +1,6 @@
 """A model ready for use: images and texts in, unit embeddings, probabilities and cosines out.
 
-    model = load("folder of a model")           # or load() for the bundled one
+    model = load("folder of a model")           # or load() for the default one
     model.embed_images(["a.jpg", "b.png"])      # float32 (2, width)
     model.classify(["a.jpg"], ["cat", "dog"])   # float32 (1, 2), rows sum to 1
 
@@ -243,7 +243,7 @@ def load(
     precision: str = "auto",
     pixels: "Quality" = "fast",
 ) -> Model:
-    """Return a model by name or folder; None is $WORDSIGHT_MODEL, else the bundled model.
+    """Return a model by name or folder; None is the default one (`wordsight.weights.find.default_model`).
 
     `engine`: auto, onnx, openvino, torch (or fake, which needs no model).  `device`: auto, cpu, cuda…  `precision`:
     auto, int8, fp32, fp16, bf16.  `pixels`: fast, or exact for images prepared pixel for pixel as the model's

@@ -1,6 +1,7 @@
 """From what a user types after `--model` to the folder of a model.  Free of PyTorch.
 
     find_model("ViT-B-32/openai"), find_model("model.pt"), find_model("folder"), find_model("bundled"), find_model(None)
+    default_model()     # which one None is, and where that was set
 
 A public checkpoint is converted once, into the cache (`weights.converted`); all that comes after sees only folders of
 ours.
@@ -13,6 +14,7 @@ from pathlib import Path
 from wordsight.base.errors import UnknownModel
 from wordsight.base.files import put_back
 from wordsight.base.optional import resolve
+from wordsight.base.settings import read_settings, settings_file
 
 MANIFEST = "model.json"
 NAME = "bundled"  # of the model that comes with the package
@@ -38,7 +40,7 @@ class ModelLocation:
 
 
 def find_model(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Path:
-    """Return the folder of a model: of a path or name; None is $WORDSIGHT_MODEL, else the bundled model.
+    """Return the folder of a model: of a path or name; None is `default_model()`.
 
     Public checkpoints are fetched (unless `fetch` is False or the network is not to be used) and converted once.  A
     licence that excludes commercial use is printed in one line.
@@ -58,13 +60,31 @@ def locate(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Mod
     """Return where a model lies, before anything is converted."""
     if name_or_path is not None:
         return _locate(name_or_path, fetch=fetch)
+    default = default_model()
+    if not default.source:
+        return _bundled()
+    try:
+        return _locate(default.name, fetch=fetch)
+    except UnknownModel as error:
+        cure = error.cure if default.source == VARIABLE else f"{error.cure}; or go back: wordsight models use {NAME}"
+        raise UnknownModel(f"{default.source}: {error.problem}", cure=cure) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """The model that is used where none is named; `source` is the variable or file that says so, "" where none does."""
+
+    name: str
+    source: str
+
+
+def default_model() -> Default:
+    """Return the default: $WORDSIGHT_MODEL, else what `wordsight models use` has kept, else the bundled model."""
     named = os.environ.get(VARIABLE)
     if named:
-        try:
-            return _locate(named, fetch=fetch)
-        except UnknownModel as error:
-            raise UnknownModel(f"{VARIABLE}: {error.problem}", cure=error.cure) from None
-    return _bundled()
+        return Default(named, VARIABLE)
+    kept = read_settings().model
+    return Default(kept, str(settings_file())) if kept else Default(NAME, "")
 
 
 def shown(name: str) -> str:
