@@ -53,13 +53,16 @@ AVERAGED = ("ema", "average", "teacher", "momentum")  # parts of the names of av
 
 
 class CheckpointFiles:
-    """The files of a checkpoint: `path` as given, `folder` where files beside the weights are looked for."""
+    """The files of a checkpoint: `path` as given, `folder` where files beside the weights are looked for.
 
-    def __init__(self, path: Path, *, part: str = "") -> None:
+    In a folder of sentence-transformers that is where its CLIP lies, unless it is given.
+    """
+
+    def __init__(self, path: Path, *, part: str = "", folder: Path | None = None) -> None:
         if not path.exists():
             raise NotFound(f"no file or folder {path}", cure="check the path")
         self.path = path
-        self.folder = clip_folder(path) if path.is_dir() else path.parent
+        self.folder = folder or (clip_folder(path) if path.is_dir() else path.parent)
         self.asked = part
         self.beside: tuple[str, ...] = ()  # names of weights that lie outside the part
 

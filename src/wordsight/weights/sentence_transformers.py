@@ -1,19 +1,28 @@
 """Folders of sentence-transformers: `modules.json` says in which folder each of a model's modules lies.
 
     clip_folder(Path("clip-ViT-B-32"))     # clip-ViT-B-32/0_CLIPModel, a folder of transformers
+    sentence_encoder(Path("all-MiniLM-L6-v2"))     # where its encoder lies, and how it is pooled
 
-Both layouts are followed: `0_CLIPModel`, and a Transformer whose `config.json` has two towers, at the top.  Free of
-PyTorch.
+Both layouts of a CLIP are followed: `0_CLIPModel`, and a Transformer whose `config.json` has two towers, at the top.
+Free of PyTorch.
 """
 
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from wordsight.base.errors import FormatError
 from wordsight.base.files import read_json
 
 MODULES = "modules.json"
-NEUTRAL = ("Normalize",)  # modules behind a CLIP that change no direction
+NEUTRAL = ("Normalize",)  # modules at the end that change no direction
+SETTINGS = ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlm-roberta_config.json")
+# what Pooling's config.json calls the poolings that are read; the last two have the mean's direction
+POOLINGS: dict[str, Literal["mean", "first"]] = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "first",
+    "pooling_mode_mean_sqrt_len_tokens": "mean",
+}
 
 
 def clip_folder(folder: Path) -> Path:
@@ -38,6 +47,61 @@ def clip_folder(folder: Path) -> Path:
             cure=f"its CLIP alone is {clips[0]}, which gives other embeddings",
         )
     return clips[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceEncoder:
+    """A Transformer with its Pooling: `folder` is one of transformers, `longest` the most tokens of a text (None: all).
+
+    `lower_case`: texts are lowered before they become tokens.
+    """
+
+    folder: Path
+    pool: Literal["mean", "first"]
+    longest: int | None = None
+    lower_case: bool = False
+
+
+def sentence_encoder(folder: Path) -> SentenceEncoder | None:
+    """Return the text encoder of a folder of sentence-transformers, None for another folder.
+
+    One of other modules than a Transformer, a Pooling and Normalize is a `FormatError` that names them.
+    """
+    if not (folder / MODULES).is_file():
+        return None
+    modules = {_kind(module): _inside(folder, module) for module in _listed(folder)}
+    if [kind for kind in modules if kind not in NEUTRAL] != ["Transformer", "Pooling"]:
+        raise FormatError(
+            f"{folder} is a model of sentence-transformers of {', '.join(modules)}",
+            cure="only a Transformer with a Pooling, and Normalize, is read",
+        )
+    inside = modules["Transformer"]
+    settings = next((_object(inside / name) for name in SETTINGS if (inside / name).is_file()), {})
+    longest = settings.get("max_seq_length")
+    return SentenceEncoder(
+        inside,
+        _pooling(modules["Pooling"] / "config.json"),
+        None if longest is None else int(longest),
+        bool(settings.get("do_lower_case", False)),
+    )
+
+
+def _pooling(path: Path) -> Literal["mean", "first"]:
+    values = _object(path)
+    named = values.get("pooling_mode")  # newer versions name it, as "mean" or "cls"
+    chosen = [name for name, value in values.items() if name.startswith("pooling_mode_") and value is True]
+    if named is not None:
+        chosen = [f"pooling_mode_{named}_token{'' if named == 'cls' else 's'}"]
+    if len(chosen) != 1 or chosen[0] not in POOLINGS:
+        raise FormatError(f"{path} pools by {', '.join(chosen) or 'nothing'}", cure=f"known: {', '.join(POOLINGS)}")
+    return POOLINGS[chosen[0]]
+
+
+def _object(path: Path) -> dict[str, Any]:
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise FormatError(f"{path} holds no JSON object", cure="fetch the model again")
+    return values
 
 
 def _listed(folder: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The names and shapes of the weights of BERT's encoder, in the order of its `state_dict`.  Free of PyTorch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wordsight.towers.bert.spec import BertSpec
@@ -16,6 +17,12 @@ PREFIX = "text."
 def bert_shapes(text: BertSpec, spec: "ModelSpec") -> Iterator[NamedShape]:
     """Yield them all, under "text."."""
     for name, shape in _shapes(text, spec.width):
+        yield f"{PREFIX}{name}", shape
+
+
+def bert_trunk_shapes(text: BertSpec) -> Iterator[NamedShape]:
+    """Yield those of the trunk: all but the projection."""
+    for name, shape in _shapes(replace(text, projection="none"), text.width):
         yield f"{PREFIX}{name}", shape
 
 

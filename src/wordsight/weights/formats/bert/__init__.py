@@ -1,0 +1,1 @@
+"""Text encoders of BERT's kind, alone or in a folder of sentence-transformers."""
