@@ -62,7 +62,7 @@ def test_searches(k):
 def test_models(tmp_path):
     facts = {"fingerprint": "old", "width": "4"}
     check_model(facts, tmp_path, fingerprint="old", width=4)
-    cure = "use that model (--model), or make the library again with wordsight index --rebuild"
+    cure = "use that model (--model), or make the library again with wordsight index PLACE --rebuild"
     assert refused(FingerprintMismatch, lambda: check_model(facts, tmp_path, fingerprint="new", width=4)) == (
         f"the library in {tmp_path} was made by model old, the model in use is new; {cure}"
     )
@@ -71,7 +71,7 @@ def test_models(tmp_path):
         f"the library in {tmp_path} was made by model old (small), the model in use is new; {cure}"
     )
     assert refused(FormatError, lambda: check_model(facts, tmp_path, fingerprint="old", width=5)) == (
-        "embeddings of width 5 for a library of width 4; index again with --rebuild"
+        "embeddings of width 5 for a library of width 4; wordsight index PLACE --rebuild makes the library again"
     )
 
 
@@ -109,11 +109,11 @@ def test_the_kind_of_an_index_is_recorded_unless_it_is_the_default(tmp_path):
         write_json(tmp_path / "library.json", content)
         assert refused(FormatError, lambda: recorded(tmp_path)) == (
             f"{tmp_path / 'library.json'} names the index {named}, this program has {', '.join(INDEXES)}; "
-            "update wordsight, or build the library again with wordsight index --rebuild"
+            "update wordsight, or build the library again with wordsight index PLACE --rebuild"
         )
     (tmp_path / "library.json").write_text("{")
     assert "is not JSON" in refused(FormatError, lambda: recorded(tmp_path))
-    assert "or build the library again with wordsight index --rebuild" in refused(
+    assert "or build the library again with wordsight index PLACE --rebuild" in refused(
         FormatError, lambda: recorded(tmp_path)
     )
 

@@ -150,11 +150,12 @@ def check_model(facts: Mapping[str, str], folder: Path, *, fingerprint: str, wid
         raise FingerprintMismatch(
             f"the library in {folder} was made by model {facts['fingerprint']}{name}, "
             f"the model in use is {fingerprint}",
-            cure="use that model (--model), or make the library again with wordsight index --rebuild",
+            cure="use that model (--model), or make the library again with wordsight index PLACE --rebuild",
         )
     if int(facts["width"]) != width:
         raise FormatError(
-            f"embeddings of width {width} for a library of width {facts['width']}", cure="index again with --rebuild"
+            f"embeddings of width {width} for a library of width {facts['width']}",
+            cure="wordsight index PLACE --rebuild makes the library again",
         )
 
 

@@ -62,7 +62,7 @@ def recorded(folder: Path) -> str | None:
     path = folder / RECORD
     if not path.is_file():
         return DEFAULT if (folder / "library.db").is_file() else None
-    anew = "build the library again with wordsight index --rebuild"
+    anew = "build the library again with wordsight index PLACE --rebuild"
     try:
         content = read_json(path)
     except FormatError as error:

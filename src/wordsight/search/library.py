@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError, WordsightError
+from wordsight.base.errors import (
+    FingerprintMismatch,
+    FormatError,
+    NotFound,
+    StorageError,
+    UsageError,
+    WordsightError,
+)
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model, load
@@ -253,10 +260,13 @@ class Library:
         return NOTHING
 
     def _open(self, *, writable: bool) -> Index:
-        model = self.model
-        return backend_of(self.folder, self._kind).open(
-            self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable
-        )
+        model, kind = self.model, backend_of(self.folder, self._kind)
+        try:
+            return kind.open(self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable)
+        except FingerprintMismatch as error:
+            from wordsight.search.other_model import with_commands
+
+            raise with_commands(error, self.location, self.folder, model) from None
 
     def _make_folder(self) -> None:
         try:
