@@ -55,6 +55,15 @@ def test_search_indexes_first_and_stays_in_step(photos, capsys, monkeypatch):
     assert "2 moved" in err
 
 
+def test_texts_of_images_without_captions_are_none_and_a_failure(photos, tmp_path, capsys):
+    status, out, err = say(capsys, "embed", photos, "--what", "text", "--out", tmp_path / "out")
+    assert (status, out) == (1, "3 read: 0 pictures, 0 texts\n")
+    assert err.splitlines()[-1] == (
+        f"wordsight: {photos} has no texts to embed; give captions, or leave out --what text"
+    )
+    assert say(capsys, "embed", photos, "--what", "both", "--out", tmp_path / "both")[0] == 0
+
+
 def test_forms_of_output(photos, capsys):
     status, out, _ = say(capsys, "search", "red", "--in", photos, "--json", "-k", 2)
     first, second = map(json.loads, out.splitlines())

@@ -214,7 +214,6 @@ def test_foreign_files_are_named(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     contents = {
         "text.jpg": b"this is a shopping list\n" * 40,
-        "empty.png": b"",
         "noise.webp": rng.bytes(5000),
         "page.gif": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         "script.tif": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
@@ -224,6 +223,12 @@ def test_foreign_files_are_named(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(BrokenImage, match=f"{name} is not a JPEG"):
             decode(path)
+
+
+def test_an_empty_file_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(BrokenImage, match=r"empty\.png is empty; restore it or leave it out"):
+        decode(tmp_path / "empty.png")
 
 
 def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:

@@ -105,6 +105,13 @@ def test_a_run_that_never_came_to_a_checkpoint_does_not_stand_in_the_way(recipe,
     assert json.loads((again.folder / "config.json").read_text())["optimiser"]["lr"] == 0.001
 
 
+def test_resuming_what_is_not_there_is_noticed_and_begins(recipe, capsys):
+    done = run(recipe, "run", "steps=2", resume=True)
+    assert f"{done.folder}: there is no run to resume, so one begins\n" in capsys.readouterr().err
+    run(recipe, "run", "steps=2", resume=True)
+    assert "no run to resume" not in capsys.readouterr().err
+
+
 def test_the_first_value_that_differs_is_named(recipe):
     run(recipe, "run", "steps=2")
     with pytest.raises(UsageError, match=r"optimiser\.lr is not what the run in .* began with; resume with the same"):

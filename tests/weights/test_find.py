@@ -175,6 +175,14 @@ def test_a_folder_without_a_model_and_a_file_are_answered(model):
         find_model(model / "cat.jpg")
 
 
+def test_a_pipe_is_named_as_one(tmp_path):
+    os.mkfifo(tmp_path / "model.safetensors")
+    with pytest.raises(
+        UnknownModel, match=r"model\.safetensors is a pipe, socket or device; models are read from files"
+    ):
+        find_model(tmp_path / "model.safetensors")
+
+
 @pytest.fixture
 def public(tmp_path, monkeypatch):
     """A file of OpenAI's layout and an empty cache."""

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wordsight.base.errors import InputError
 from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
@@ -39,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Embed; 1 when samples failed."""
+    """Embed; 1 when samples failed, or there was nothing to embed."""
     from wordsight.data.source import open_source
     from wordsight.embeddings.bulk import BulkOptions, embed_source
     from wordsight.embeddings.model import load
@@ -49,6 +50,10 @@ def run(args: Namespace) -> int:
     options = BulkOptions(what=args.what, layout=args.format, part_size=args.part_size)
     report = embed_source(model, source, args.out, options)
     _tell(report, args.out)
+    if not report.failures and not report.manifest.images + report.manifest.texts:
+        what = "texts" if args.what == "text" else "images"
+        cure = "give captions, or leave out --what text" if args.what == "text" else "give a source that has some"
+        raise InputError(f"{args.source} has no {what} to embed", cure=cure)
     return 1 if report.failures else 0
 
 

@@ -227,6 +227,8 @@ def _identified(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
     try:
         image = Image.open(handle, formats=formats)
     except UnidentifiedImageError as error:
+        if not head:
+            raise BrokenImage(f"{name} is empty", cure="restore it or leave it out") from None
         raise BrokenImage(
             f"{name} is not a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture",
             cure="convert it to one of these or leave it out",

@@ -47,6 +47,8 @@ def claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     With `resume` it stays where it is of the same recipe: the times of its steps are used again.
     """
     begun = (folder / CONFIG).exists()
+    if resume and not begun:
+        notice(f"{folder}: there is no run to resume, so one begins")
     if begun and resume and (_learned(folder) or _is_same(folder / CONFIG, config)):
         return
     with storage_errors(folder):

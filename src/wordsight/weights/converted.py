@@ -64,6 +64,8 @@ def holds_model(path: Path) -> bool:
 
 def require_model(path: Path) -> None:
     """Raise `UnknownModel` unless `holds_model`."""
+    if not path.is_file() and not path.is_dir():
+        raise UnknownModel(f"{path} is a pipe, socket or device", cure="models are read from files and folders only")
     if not holds_model(path):
         kind = "has no file that models are stored in" if path.is_dir() else "is a file that models are not stored in"
         raise UnknownModel(f"{path} {kind}", cure=f"known: {', '.join(WEIGHTS)}")
