@@ -77,7 +77,7 @@ def test_the_stream_gives_the_same_batches_from_any_step(cache, stream):
 
 def test_an_error_in_the_background_is_raised_in_front(cache):
     loader = _loader(cache)
-    loader._tokenizer = None
+    loader._tokenizer = object()
     with pytest.raises(AttributeError):
         next(loader.stream(0))
 

@@ -11,7 +11,7 @@ and renamed, so it is whole or not there; a source whose files change gets anoth
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
 
@@ -28,7 +28,7 @@ from wordsight.base.threads import ordered_map
 from wordsight.data.image_set import Annotation, Caption
 from wordsight.data.labels import Prompter
 from wordsight.data.source import Source
-from wordsight.images.spec import PreprocessSpec
+from wordsight.images.spec import HALF, PreprocessSpec
 from wordsight.images.transform import load_pixels
 
 VERSION = 1
@@ -44,7 +44,7 @@ class CacheCard:
     source: str
     fingerprint: str
     size: int
-    resize: Resize
+    resize: str
     count: int
     failures: tuple[str, ...]
 
@@ -96,16 +96,20 @@ def build_cache(
     *,
     size: int,
     resize: Resize = "shortest",
+    preprocess: PreprocessSpec | None = None,
     folder: Path | None = None,
     workers: int | None = None,
 ) -> ImageCache:
     """Decode every image of the source to (size, size, 3), or open what was decoded before if it is whole.
 
+    With a model's `preprocess`, images are prepared as for that model instead.
     `folder` is where caches lie (each in a folder of its own below).  Broken images are left out, counted and
     listed in `failures`.  Raises `FormatError` when no image could be read, `StorageError` when the disk is full.
     """
-    fingerprint = source.fingerprint()
-    identity = sha256_bytes(f"{VERSION} {fingerprint} {size} {resize}".encode())[:16]
+    fingerprint, spec = source.fingerprint(), preprocess or PreprocessSpec(size=size, resize=resize)
+    size = spec.size
+    described = f"{size} {resize}" if preprocess is None else repr(replace(spec, mean=HALF, std=HALF))
+    identity = sha256_bytes(f"{VERSION} {fingerprint} {described}".encode())[:16]
     name = f"{plain_name(source.name, otherwise='source')}-{size}-{identity}"
     cached = (folder or cache_folder() / "pictures") / name
     if (cached / CARD).exists():
@@ -114,9 +118,9 @@ def build_cache(
             return opened
     mark = "" if (cached / CARD).exists() else CARD  # without it a damaged cache is replaced
     with atomic_folder(cached, mark=mark) as draft:
-        failures = _write(source, draft, PreprocessSpec(size=size, resize=resize), workers)
+        failures = _write(source, draft, spec, workers)
         count = len(np.load(draft / "pixels.npy", mmap_mode="r"))
-        card = CacheCard(VERSION, source.name, fingerprint, size, resize, count, tuple(failures))
+        card = CacheCard(VERSION, source.name, fingerprint, size, spec.resize, count, tuple(failures))
         write_json(draft / CARD, asdict(card))
     return _with_notice(ImageCache(cached))
 

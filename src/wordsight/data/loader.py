@@ -10,7 +10,7 @@ both.  A training run that knows its step knows its position in the data.
 
 import hashlib
 import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -39,7 +39,8 @@ _TOKENS_KEPT = 1_000_000  # texts whose tokens are remembered; of 32 tokens each
 class Batch:
     """B pairs.  `pixels` uint8 (B, S, S, 3) and `tokens` int32 (B, L) lie on the loader's device, the ids too.
 
-    `image_ids` and `text_ids` int64 (B,): equal numbers are the same image, or texts that mean the same.
+    `image_ids` and `text_ids` int64 (B,): equal numbers are the same image, or texts that mean the same.  Where
+    features (B, D) take their place, `image` and `text` are those, and pixels or tokens are empty.
     """
 
     step: int
@@ -48,19 +49,25 @@ class Batch:
     image_ids: Tensor
     text_ids: Tensor
     texts: tuple[str, ...]
+    image: Tensor | None = None
+    text: Tensor | None = None
 
 
 class Loader:
-    """Draws batches from image sets mixed by weight (by size when no weights are given)."""
+    """Draws batches from image sets mixed by weight (by size when no weights are given).
+
+    With a spec of size 0 no pixels are read, without a tokenizer no tokens made: `filled` puts features in their place.
+    """
 
     def __init__(
         self,
         image_sets: Sequence[ImageSet],
         *,
         spec: LoaderSpec,
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | None,
         weights: Sequence[float] | None = None,
         device: str | torch.device = "cpu",
+        filled: Callable[["Batch"], "Batch"] | None = None,
     ) -> None:
         if not image_sets or (weights is not None and len(weights) != len(image_sets)):
             given = "no" if weights is None else len(weights)
@@ -69,6 +76,7 @@ class Loader:
         self._spec = spec
         self._tokenizer = tokenizer
         self._device = torch.device(device)
+        self._filled = filled
         self._orders = [Order(one.blocks(), seed=[spec.seed, number]) for number, one in enumerate(image_sets)]
         for one, order in zip(image_sets, self._orders, strict=True):
             if not order.count:
@@ -101,7 +109,7 @@ class Loader:
             sources[int(number)] = (here, drawn.pixels)
         texts = tuple(caption.text for caption in captions)
         changes = draw_changes(spec.augment, texts, generator)
-        return Batch(
+        batch = Batch(
             step=step,
             pixels=self._changed(sources, changes),
             tokens=self._put(self._tokens(texts)),
@@ -109,12 +117,13 @@ class Loader:
             text_ids=self._put(np.array([_stable_id(caption.same_as) for caption in captions], dtype=np.int64)),
             texts=texts,
         )
+        return self._filled(batch) if self._filled else batch
 
     def _draw(self, number: int, items: NDArray[np.int64], uniforms: NDArray[np.float64]) -> "_Drawn":
         """Read items of one set; one that fails is replaced by the next item that does not, and listed."""
         image_sets = self._image_sets[number]
         rows = self._orders[number].rows(items)
-        pixels, failed = image_sets.pixels(rows)
+        pixels, failed = self._read(image_sets, rows)
         captions = [Caption("", "")] * len(rows)
         for position, row in enumerate(rows):
             try:
@@ -129,11 +138,16 @@ class Loader:
             rows[position], pixels[position], captions[position] = replaced
         return _Drawn(rows, pixels, captions)
 
+    def _read(self, image_set: ImageSet, rows: NDArray[np.int64]) -> tuple[Pixels, dict[int, InputError]]:
+        if not self._spec.size:
+            return np.empty((len(rows), 0, 0, 3), np.uint8), {}
+        return image_set.pixels(rows)
+
     def _replace(self, number: int, item: int, uniform: float) -> tuple[int, Pixels, Caption]:
         image_sets = self._image_sets[number]
         for shift in range(1, _REPLACEMENTS + 1):
             rows = self._orders[number].rows(np.array([item + shift], dtype=np.int64))
-            pixels, failed = image_sets.pixels(rows)
+            pixels, failed = self._read(image_sets, rows)
             if failed:
                 self.failures[str(failed[0])] = None
                 continue
@@ -146,6 +160,8 @@ class Loader:
 
     def _changed(self, sources: dict[int, tuple[NDArray[np.int64], Pixels]], changes: Changes) -> Tensor:
         """Return the augmented images uint8 (B, T, T, 3) in the order of the batch; sets may differ in size."""
+        if not self._spec.size:
+            return torch.empty((self._spec.batch, 0, 0, 3), dtype=torch.uint8)
         parts = [apply(self._put(pixels), changes.of(here), self._spec.size) for here, pixels in sources.values()]
         if len(parts) == 1:
             return parts[0]
@@ -157,6 +173,8 @@ class Loader:
 
     def _tokens(self, texts: Sequence[str]) -> NDArray[np.int32]:
         known = self._known_tokens
+        if self._tokenizer is None:
+            return np.empty((len(texts), 0), np.int32)
         if len(known) > _TOKENS_KEPT:
             known.clear()
         missing = [text for text in dict.fromkeys(texts) if text not in known]

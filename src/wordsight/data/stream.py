@@ -27,15 +27,23 @@ _ANNOTATIONS_KEPT = 65_536  # rows whose annotations are remembered between read
 class ShardStream:
     """Images of tar shards by row; rows are counted over all shards in order."""
 
-    def __init__(self, source: Source, *, size: int, resize: Resize = "shortest", workers: int | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        size: int,
+        resize: Resize = "shortest",
+        preprocess: PreprocessSpec | None = None,
+        workers: int | None = None,
+    ) -> None:
         if not isinstance(source, ShardSource):
             raise UsageError(
                 f"{source.name} is not of tar shards", cure="write shards with 'wordsight data pack' first"
             )
         self.name = source.name
-        self.size = size
         self._source = source
-        self._spec = PreprocessSpec(size=size, resize=resize)
+        self._spec = preprocess or PreprocessSpec(size=size, resize=resize)
+        self.size = self._spec.size
         self._workers = workers
         self._starts = np.cumsum([0, *source.sizes()])
         self._annotations: OrderedDict[int, Annotation] = OrderedDict()

@@ -15,6 +15,7 @@ from wordsight.evaluate.tasks import TaskSpec, check_task
 from wordsight.towers.families import IMAGE_FAMILIES
 from wordsight.towers.spec import ModelSpec
 
+STILL = ("none", "projection")  # values of `train.image` and `train.text` with a trunk that does not learn
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LEARNED = re.compile(r"all|none|projection|last:[1-9]\d*")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
@@ -97,11 +98,16 @@ class LearnConfig:
     `image`, `text`: "all", "none", "projection", or "last:N": the last N blocks and what lies behind them.  What does
     not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with this times
     the rate of the block behind it.
+
+    `views`: the features of what does not learn ("none"; before a "projection") are computed once and kept, of each
+    image that many views: the image as it is, and for each further one a crop drawn as `augment` says.  0: nothing is
+    kept, the tower runs at every step.
     """
 
     image: str = "all"
     text: str = "all"
     layer_decay: float = 1.0
+    views: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +291,7 @@ def _check_learned(config: TrainConfig) -> None:
         cure = "set model.init, or average.start = 0"
         raise ConfigError(f"average.start = {config.average.start} with random weights", cure=cure)
     _within("train.layer_decay", config.train.layer_decay, 0.01, 1)
+    _within("train.views", config.train.views, 0, 1000)
 
 
 def _check_augment(augment: AugmentSpec) -> None:
@@ -298,6 +305,11 @@ def _check_augment(augment: AugmentSpec) -> None:
 
 def _check_bag_of_words(config: TrainConfig) -> None:
     """The auxiliary loss reads tokens of native towers, and knows start and end of a text by CLIP's vocabulary."""
+    for part in ("image", "text"):
+        what = getattr(config.train, part)
+        if config.loss.words and config.train.views and what in STILL:
+            problem = f'loss.words = {config.loss.words} with train.{part} = "{what}", whose features are computed once'
+            raise ConfigError(problem, cure="set loss.words = 0, or train.views = 0")
     kinds = {
         "model.image.kind": (
             config.model.image.kind,

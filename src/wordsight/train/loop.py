@@ -39,6 +39,7 @@ from wordsight.train.finish import finish
 from wordsight.train.fitting import begin_towers
 from wordsight.train.init import open_starts
 from wordsight.train.learned import train_mode
+from wordsight.train.locked import Locked, Where, locked_parts
 from wordsight.train.log import MetricsLog, Progress
 from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
@@ -77,7 +78,8 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
     folder, chosen = Path(config.out), choose_device(device)
     check_folder(folder, config, resume=resume)
     check_unlocked(folder)
-    pairs = open_pairs(config.data, hold_out=not config.validation.tasks)
+    preprocess = config.model.preprocess if "image" in locked_parts(config.train) else None
+    pairs = open_pairs(config.data, hold_out=not config.validation.tasks, preprocess=preprocess)
     validation = Validation(config, pairs)
     check_pairs(config, pairs)
     with alone_in(folder), _deterministic(chosen):
@@ -116,6 +118,8 @@ class Learning:
         self.towers = self.begun.towers.to(device)
         # Convolutions are faster with channels last: 112 for 78 pairs/s (a ModifiedResNet of 96 px, one core).
         self.towers.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        parts = locked_parts(config.train)
+        self.locked = Locked(self.towers, config, pairs, Where(folder, device, tokenizer)) if parts else None
         self.average = Average(self.towers, config.average.decay)
         self.final = Final(self.average.towers, initial=self.towers, share=config.average.start)
         self.head = None
@@ -125,17 +129,23 @@ class Learning:
         self.parts: dict[str, nn.Module] = {"towers": self.towers} | ({"words": self.head} if self.head else {})
         rates = {f"towers.{name}": rate for name, rate in self.begun.rates.items()}
         self.optimiser = make_optimiser(self.parts, config.optimiser, rates)
-        self.objective = Objective(self.towers, head=self.head, bag_of_words=config.loss.words, device=device)
+        self.objective = Objective(
+            self.towers, head=self.head, bag_of_words=config.loss.words, device=device, locked=self.locked
+        )
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
         self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums)
+        size = 0 if "image" in parts else spec.image.size
         self.loader = Loader(
-            [source.drawn for source in pairs.sources],
-            spec=LoaderSpec(config.batch, spec.image.size, config.seed, config.augment, config.data.run),
-            tokenizer=tokenizer,
+            self.locked.sets if self.locked else [source.drawn for source in pairs.sources],
+            spec=LoaderSpec(config.batch, size, config.seed, config.augment, config.data.run),
+            tokenizer=None if "text" in parts else tokenizer,
             weights=[source.weight for source in pairs.sources],
             device=device,
+            filled=self.locked.filled if self.locked else None,
         )
-        self.encoder = TowersEncoder(self.final, tokenizer, device=device, precision=config.precision)
+        self.encoder = TowersEncoder(
+            self.final, tokenizer, device=device, precision=config.precision, locked=self.locked
+        )
         self.length = config.schedule.length(config.batch)
         self.step = 0
         self.broken_at = torch.zeros((), dtype=torch.int64, device=device)  # the first step whose loss was no number

@@ -1,6 +1,6 @@
 """What a step minimises: from a batch to the loss, and the few numbers that are recorded of it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,10 @@ from wordsight.towers.tower import of_patches
 from wordsight.towers.two import TwoTowers
 from wordsight.train.bag_of_words import BagOfWordsHead
 
+if TYPE_CHECKING:
+    from wordsight.train.learned import TowerName
+    from wordsight.train.locked import Locked
+
 MEASURED = ("loss", "contrastive", "words", "accuracy")  # the order of what `Objective` measures
 
 
@@ -20,19 +24,24 @@ class Objective:
     """Called with a batch, returns the loss, and detached numbers for the record."""
 
     def __init__(
-        self, towers: TwoTowers, *, head: BagOfWordsHead | None, bag_of_words: float, device: torch.device
+        self,
+        towers: TwoTowers,
+        *,
+        head: BagOfWordsHead | None,
+        bag_of_words: float,
+        device: torch.device,
+        locked: "Locked | None" = None,
     ) -> None:
         self.towers = towers
+        self.locked = locked
         self.head = head
         self.bag_of_words = bag_of_words
         self.mean, self.std = statistics(towers.spec.preprocess, device)
 
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss, a scalar, and what `MEASURED` names, (4,) float64."""
-        pixels = normalise(batch.pixels, self.mean, self.std)
-        last = None if self.head is None else self.towers.last_image_state(pixels)
-        image = self.towers.encode_image(pixels) if last is None else self.towers.embed_last_image_state(last)
-        text = self.towers.encode_text(batch.tokens)
+        image, last = self._image(batch)
+        text = self.towers.encode_text(batch.tokens) if batch.text is None else self._from("text", batch.text)
         positives = same_pairs(batch.image_ids, batch.text_ids)
         scale, bias = self.towers.scale, self.towers.logit_bias
         if bias is None:
@@ -47,6 +56,20 @@ class Objective:
             loss = contrastive + self.bag_of_words * named
         right = accuracy(image.detach(), text.detach(), positives)
         return loss, torch.stack([loss, contrastive, named, right]).detach().double()
+
+    def _image(self, batch: Any) -> tuple[Tensor, Tensor | None]:
+        """Return the embeddings of the images (B, E), and the last state of the tower where the other loss reads it."""
+        if batch.image is not None:
+            return self._from("image", batch.image), None
+        pixels = normalise(batch.pixels, self.mean, self.std)
+        if self.head is None:
+            return self.towers.encode_image(pixels), None
+        last = self.towers.last_image_state(pixels)
+        return self.towers.embed_last_image_state(last), last
+
+    def _from(self, part: "TowerName", features: Tensor) -> Tensor:
+        assert self.locked is not None
+        return self.locked.embed(self.towers, part, features)
 
 
 def accuracy(image: Tensor, text: Tensor, positives: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from wordsight.data.cache import build_cache
 from wordsight.data.labels import LabelTexts
 from wordsight.data.source import Columns, Source, open_source
 from wordsight.data.stream import ShardStream
+from wordsight.images.spec import PreprocessSpec
 from wordsight.text.learn import learn_merges
 from wordsight.text.open import Tokenizer, open_tokenizer
 from wordsight.text.prompts import class_prompts, templates
@@ -69,16 +70,17 @@ class Pairs:
         return {source.name: source.fingerprint() for source in self.sources}
 
 
-def open_pairs(config: DataConfig, *, hold_out: bool) -> Pairs:
+def open_pairs(config: DataConfig, *, hold_out: bool, preprocess: PreprocessSpec | None = None) -> Pairs:
     """Open all sources of a recipe; images that are to be cached are decoded now, with a progress bar.
 
+    Images are prepared as `config` says, or as for the model whose `preprocess` is given.
     With `hold_out` the share `config.held_out` of the images is kept from training.
     """
     if all(source.weight == 0 for source in config.sources.values()):
         raise ConfigError("the weights of all sources are 0", cure="give one a weight above 0")
     named = {name: templates(source.templates) for name, source in config.sources.items() if source.templates}
     sources = {name: _open(Path(config.root) / source.place, source) for name, source in config.sources.items()}
-    images = {name: _image_set(source, config) for name, source in sources.items()}
+    images = {name: _image_set(source, config, preprocess) for name, source in sources.items()}
     cached = config.pictures == "cached"
     rows = (
         dict(zip(images, choose_held_out(list(images.values()), config.held_out), strict=True))
@@ -103,10 +105,9 @@ def _open(path: Path, source: SourceConfig) -> Source:
     return open_source(path, split=source.split, kind=source.kind, columns=columns)
 
 
-def _image_set(source: Source, config: DataConfig) -> Any:
-    if config.pictures == "cached":
-        return build_cache(source, size=config.side, resize=config.resize)
-    return ShardStream(source, size=config.side, resize=config.resize)
+def _image_set(source: Source, config: DataConfig, preprocess: PreprocessSpec | None) -> Any:
+    made = build_cache if config.pictures == "cached" else ShardStream
+    return made(source, size=config.side, resize=config.resize, preprocess=preprocess)
 
 
 def all_texts(pairs: Pairs) -> Iterator[str]:

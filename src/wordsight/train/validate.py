@@ -16,6 +16,8 @@ from wordsight.images.transform import load_pixels
 from wordsight.text.open import Tokenizer
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import TrainConfig
+from wordsight.train.learned import TowerName
+from wordsight.train.locked import Locked
 from wordsight.train.objective import normalise, statistics
 from wordsight.train.pairs import Pairs, SourcePairs
 from wordsight.train.precision import autocast
@@ -27,9 +29,16 @@ class TowersEncoder:
     fingerprint = ""  # the weights change with every step
 
     def __init__(
-        self, towers: Callable[[], TwoTowers], tokenizer: Tokenizer, *, device: torch.device, precision: str
+        self,
+        towers: Callable[[], TwoTowers],
+        tokenizer: Tokenizer,
+        *,
+        device: torch.device,
+        precision: str,
+        locked: Locked | None = None,
     ) -> None:
         self._towers = towers
+        self._locked = locked
         self._tokenizer = tokenizer
         self._device = device
         self._precision = precision
@@ -40,6 +49,8 @@ class TowersEncoder:
     def embed_images(self, items: Sequence[Any]) -> Embeddings:
         """Return unit embeddings (n, D)."""
         pixels = np.stack([load_pixels(item, self._preprocess) for item in items])
+        if self._locked and "image" in self._locked.parts:
+            return self._from("image", self._locked.of_images(pixels))
         batch = normalise(torch.from_numpy(pixels).to(self._device), self._mean, self._std)
         with autocast(self._device, self._precision):
             return self._numpy(self._towers().encode_image(batch))
@@ -47,9 +58,16 @@ class TowersEncoder:
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, D)."""
+        if self._locked and "text" in self._locked.parts:
+            return self._from("text", self._locked.of_texts(texts))
         tokens = torch.from_numpy(self._tokenizer.batch(texts, pad_to="longest")).to(self._device)
         with autocast(self._device, self._precision):
             return self._numpy(self._towers().encode_text(tokens))
+
+    def _from(self, part: TowerName, features: torch.Tensor) -> Embeddings:
+        assert self._locked is not None
+        with autocast(self._device, self._precision):
+            return self._numpy(self._locked.embed(self._towers(), part, features))
 
     def _numpy(self, embeddings: torch.Tensor) -> Embeddings:
         array: Embeddings = embeddings.float().cpu().numpy()

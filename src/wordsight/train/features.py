@@ -1,0 +1,85 @@
+"""Features of what does not learn, computed once and kept: float32 in parts of `PART` rows, mapped from the disk.
+
+    features = keep(folder, count, compute, name="photos")      # what is there is not computed again
+    features.take(rows, views)                                  # (B, D)
+
+A row is an image or a text, with one view or several.  float32, because the model that is saved gives the same
+embeddings as its features, within rounding.  A part appears whole, so a job that is stopped goes on where it was.
+Knows neither towers nor images.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import RowIds
+from wordsight.base.files import atomic_write
+from wordsight.base.progress import bar
+
+Vectors = NDArray[np.float32]  # (N, V, D) or (B, D), of any length
+PART = 1024  # rows: a minute or two of a large tower on one core, which is what a stop costs at most
+
+
+class Features:
+    """N rows of V views each, of D numbers."""
+
+    def __init__(self, parts: Sequence[Vectors]) -> None:
+        self._parts = list(parts)
+        self.views: int = parts[0].shape[1] if parts else 1
+        self.width: int = parts[0].shape[2] if parts else 0
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    def take(self, rows: RowIds, views: RowIds | None = None) -> Vectors:
+        """Return the features of some rows, (B, D); of each the view with its number, by default the first."""
+        numbers, inside = np.divmod(rows, PART)
+        chosen = np.zeros(len(rows), np.int64) if views is None else views
+        features = np.empty((len(rows), self.width), np.float32)
+        for number in np.unique(numbers):
+            here = np.flatnonzero(numbers == number)
+            features[here] = self._parts[number][inside[here], chosen[here]]
+        return features
+
+    def missing(self) -> RowIds:
+        """Return the rows without features: of inputs that could not be read."""
+        parts = [np.flatnonzero(np.isnan(part[:, 0, 0])) + number * PART for number, part in enumerate(self._parts)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def keep(folder: Path, count: int, compute: Callable[[RowIds], Vectors], *, name: str, unit: str = "img") -> Features:
+    """Return the features of `count` rows in `folder`; those that are not there are computed, with a bar called `name`.
+
+    `compute` returns (B, V, D) for B rows, NaN for what cannot be read.
+    """
+    parts = []
+    with bar(count, unit=unit, desc=f"features of {name}") as progress:
+        for start in range(0, count, PART):
+            rows = np.arange(start, min(start + PART, count), dtype=np.int64)
+            path = folder / f"{start // PART:06d}.npy"
+            part = _opened(path, len(rows))
+            if part is None:
+                _write(path, compute(rows))
+                part = np.load(path, mmap_mode="r", allow_pickle=False)
+            parts.append(part)
+            progress.update(len(rows))
+    return Features(parts)
+
+
+def _opened(path: Path, count: int) -> Vectors | None:
+    """Return the part in a file, None where there is none or a damaged one."""
+    try:
+        part: Vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, EOFError, ValueError):
+        return None
+    return part if part.dtype == np.float32 and part.ndim == 3 and len(part) == count else None
+
+
+def _write(path: Path, part: Vectors) -> None:
+    packed = io.BytesIO()  # numpy's own writing to a file hides that the disk is full
+    np.save(packed, np.ascontiguousarray(part, "<f4"), allow_pickle=False)
+    with atomic_write(path) as handle:
+        handle.write(packed.getbuffer())

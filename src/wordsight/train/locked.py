@@ -1,0 +1,201 @@
+"""Towers whose trunks do not learn (LiT; Zhai et al. 2022): steps read features that were computed once.
+
+    locked = Locked(towers, config, pairs, Where(folder, device, tokenizer))
+    batch = locked.filled(batch)                     # with features in place of pixels or tokens
+    locked.embed(towers, "image", batch.image)       # unit embeddings (B, E)
+
+The features lie in the cache, by the fingerprints of data and trunk.  The weights of the trunks leave the memory.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wordsight.base.arrays import Pixels, RowIds
+from wordsight.base.cache import cache_folder
+from wordsight.base.failures import list_failures
+from wordsight.base.files import plain_name, sha256_bytes
+from wordsight.data.augment import draw_changes
+from wordsight.data.augment_torch import apply
+from wordsight.data.loader import Batch
+from wordsight.data.spec import AugmentSpec
+from wordsight.text.open import Tokenizer
+from wordsight.text.prompts import class_prompts
+from wordsight.towers.two import TwoTowers
+from wordsight.train.config import STILL, LearnConfig, TrainConfig
+from wordsight.train.features import PART, Features, Vectors, keep
+from wordsight.train.held_out import Without
+from wordsight.train.learned import PARTS, TowerName
+from wordsight.train.pairs import Pairs, SourcePairs
+from wordsight.train.trunk import Trunk, onto_disk, project
+
+VIEWS = 11  # marks the random numbers that choose views
+
+
+def locked_parts(config: LearnConfig) -> tuple[TowerName, ...]:
+    """Return the towers of a recipe whose features are computed once."""
+    return tuple(part for part in PARTS if config.views and getattr(config, part) in STILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the features of a run depend on besides its recipe: where it computes, and its tokenizer."""
+
+    folder: Path
+    device: torch.device
+    tokenizer: Tokenizer
+
+
+class Locked:
+    """The features of one run."""
+
+    def __init__(self, towers: TwoTowers, config: TrainConfig, pairs: Pairs, where: Where) -> None:
+        self.parts = locked_parts(config.train)
+        self._config, self._device, self._tokenizer = config, where.device, where.tokenizer
+        self._trunks = {part: Trunk(towers, part, self._learns(part), device=where.device) for part in self.parts}
+        self.sets = [source.drawn for source in pairs.sources]
+        self._images: list[Features] = []
+        self._firsts = np.cumsum([0, *(len(one) for one in self.sets)])
+        if "image" in self.parts:
+            self._images = [_image_features(source, config, self._trunks["image"]) for source in pairs.sources]
+            self.sets = [_readable(one, own) for one, own in zip(self.sets, self._images, strict=True)]
+        self._text_index: dict[str, int] = {}
+        if "text" in self.parts:
+            self._text_index = {text: row for row, text in enumerate(texts_of(pairs))}
+            self._texts = _text_features(list(self._text_index), self._trunks["text"], where.tokenizer)
+        self._known: dict[tuple[TowerName, str], NDArray[np.float32]] = {}  # of validation, by what they are of
+        if where.device.type == "cpu":
+            onto_disk(towers, self.parts, where.folder)
+
+    def _learns(self, part: TowerName) -> str:
+        learns: str = getattr(self._config.train, part)
+        return learns
+
+    def filled(self, batch: Batch) -> Batch:
+        """Return a batch with its features."""
+        if "image" in self.parts:
+            batch = replace(batch, image=self._put(self._of_drawn_images(batch)))
+        if "text" in self.parts:
+            rows = np.array([self._text_index[text] for text in batch.texts], dtype=np.int64)
+            batch = replace(batch, text=self._put(self._texts.take(rows)))
+        return batch
+
+    def _of_drawn_images(self, batch: Batch) -> NDArray[np.float32]:
+        """Return the features (B, D) of a batch's images, of each a view chosen by (seed, step)."""
+        ids = batch.image_ids.cpu().numpy()
+        views = np.random.default_rng([self._config.seed, batch.step, VIEWS]).integers(
+            self._images[0].views, size=len(ids)
+        )
+        numbers = np.searchsorted(self._firsts, ids, side="right") - 1
+        features = np.empty((len(ids), self._images[0].width), np.float32)
+        for number in np.unique(numbers):
+            here = np.flatnonzero(numbers == number)
+            features[here] = self._images[number].take(ids[here] - self._firsts[number], views[here])
+        return features
+
+    def embed(self, towers: TwoTowers, part: TowerName, features: Tensor) -> Tensor:
+        """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
+        return project(towers, part, self._learns(part), features)
+
+    def of_images(self, pixels: Pixels) -> Tensor:
+        """Return the features (B, D) of other images, uint8 (B, S, S, 3); each is computed once and remembered."""
+        names: list[tuple[TowerName, str]] = [("image", sha256_bytes(one.tobytes())) for one in pixels]
+        missing = [number for number, name in enumerate(names) if name not in self._known]
+        if missing:
+            computed = self._trunks["image"].images(np.ascontiguousarray(pixels[missing]))
+            self._known |= {names[number]: row for number, row in zip(missing, computed, strict=True)}
+        return self._put(np.stack([self._known[name] for name in names]))
+
+    def of_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return the features (B, D) of other texts; each is computed once and remembered."""
+        missing = [text for text in dict.fromkeys(texts) if ("text", text) not in self._known]
+        if missing:
+            computed = self._trunks["text"].texts(missing, self._tokenizer)
+            self._known |= {("text", text): row for text, row in zip(missing, computed, strict=True)}
+        return self._put(np.stack([self._known["text", text] for text in texts]))
+
+    def _put(self, features: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(features).to(self._device)
+
+
+def _image_features(source: SourcePairs, config: TrainConfig, trunk: Trunk) -> Features:
+    """Return the features of a source's images, by row: `train.views` views, of which the first is the image as it is.
+
+    Images that cannot be read are listed, and have none.
+    """
+    views, augment = config.train.views, config.augment
+    images = source.images
+    drawn = f"{augment} {config.seed}" if views > 1 else ""
+    identity = f"{source.source.fingerprint()} {len(images)} {trunk.fingerprint()} {views} {drawn}"
+    failures: dict[str, None] = {}
+
+    def compute(rows: RowIds) -> Vectors:
+        pixels, failed = images.pixels(rows)
+        failures.update(dict.fromkeys(str(error) for error in failed.values()))
+        seeds = [[config.seed, view, int(rows[0])] for view in range(1, views)]
+        shown = [pixels, *(_changed(source, rows, pixels, augment, seed) for seed in seeds)]
+        features = np.stack([trunk.images(view) for view in shown], axis=1)  # (B, V, D)
+        features[list(failed)] = np.nan
+        return features
+
+    folder = _folder(source.source.name, identity)
+    features = keep(folder, len(images), compute, name=source.name)
+    list_failures(list(failures), folder / "failures.txt")
+    return features
+
+
+def _changed(source: SourcePairs, rows: RowIds, pixels: Pixels, augment: AugmentSpec, seed: Sequence[int]) -> Pixels:
+    """Return another view of images (B, S, S, 3): mirrored only where none of an image's texts forbids it."""
+    annotations = [source.images.annotation(int(row)) for row in rows]
+    texts = ["\n".join([*one.captions, one.label or ""]) for one in annotations]
+    changes = draw_changes(augment, texts, np.random.default_rng(seed))
+    changed: Pixels = apply(torch.from_numpy(pixels), changes, pixels.shape[1]).numpy()
+    return changed
+
+
+def texts_of(pairs: Pairs) -> list[str]:
+    """Return every text that can be drawn, each once: captions, and the prompts of class names."""
+    texts: dict[str, None] = {}
+    for source in pairs.sources:
+        for captions, label in _annotations(source):
+            texts.update(dict.fromkeys(captions))
+            if label is not None and (source.templates or not captions):
+                texts.update(dict.fromkeys(class_prompts(label, source.templates or ["{}"])))
+    return list(texts)
+
+
+def _annotations(source: SourcePairs) -> Iterable[tuple[Sequence[str], str | None]]:
+    """Yield captions and class name of each image; those of decoded images without reading the source again."""
+    images = source.images
+    if hasattr(images, "texts"):
+        return zip(images.texts, images.labels, strict=True)
+    return ((sample.texts, sample.label) for sample in source.source.samples())
+
+
+def _text_features(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> Features:
+    def compute(rows: RowIds) -> Vectors:
+        return trunk.texts([texts[row] for row in rows], tokenizer)[:, None]
+
+    names = (
+        sha256_bytes(tokenizer.batch(texts[start : start + PART]).tobytes()) for start in range(0, len(texts), PART)
+    )
+    identity = f"{trunk.fingerprint()} {' '.join(names)}"
+    return keep(_folder("texts", identity), len(texts), compute, name="texts", unit="text")
+
+
+def _folder(name: str, identity: str) -> Path:
+    return (
+        cache_folder() / "features" / f"{plain_name(name, otherwise='source')}-{sha256_bytes(identity.encode())[:16]}"
+    )
+
+
+def _readable(drawn: Any, features: Features) -> Any:
+    """Return an image set without the rows that have no features."""
+    missing = features.missing()
+    return Without(drawn, missing) if len(missing) else drawn

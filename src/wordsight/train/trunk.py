@@ -1,0 +1,138 @@
+"""The part of a tower that does not learn, as a function: pixels or texts to features.
+
+    trunk = Trunk(towers, "image", "projection", device=device)
+    trunk.images(pixels)             # float32 (B, D): what its projection reads
+    project(towers, "image", "projection", features)       # unit embeddings (B, E)
+
+Of a tower that learns nothing at all the features are its embeddings; of one whose projection learns, the pooled rows
+before it.  Everything is computed in float32, in evaluation mode.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wordsight.base.arrays import Pixels
+from wordsight.base.files import storage_errors
+from wordsight.text.open import Tokenizer
+from wordsight.towers.parts.blocks import wide
+from wordsight.towers.two import TwoTowers
+from wordsight.train.learned import TowerName, names_of
+from wordsight.train.objective import normalise, statistics
+
+AT_ONCE = 32  # images or texts computed together
+DIGITS = 16
+
+
+class Trunk:
+    """The trunk of one tower."""
+
+    def __init__(self, towers: TwoTowers, part: TowerName, learns: str, *, device: torch.device) -> None:
+        self._towers, self._part, self._learns, self._device = towers, part, learns, device
+        self._statistics = statistics(towers.spec.preprocess, device)
+
+    def fingerprint(self) -> str:
+        """Return what names the trunk: its spec, its weights, and which features it gives."""
+        towers, spec = self._towers, self._towers.spec
+        still = still_tensors(towers, self._part)
+        described = (spec.image, spec.preprocess) if self._part == "image" else (spec.text, spec.tokenizer)
+        whole = hashlib.sha256(repr((self._learns, spec.width, described)).encode())
+        for name, tensor in still.items():
+            whole.update(name.encode())
+            whole.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return whole.hexdigest()[:DIGITS]
+
+    def images(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return the features (B, D) of uint8 (B, S, S, 3)."""
+        towers = self._towers
+        function = towers.encode_image if self._learns == "none" else towers.image_features
+        with _still(towers):
+            parts = [
+                function(
+                    normalise(torch.from_numpy(pixels[start : start + AT_ONCE]).to(self._device), *self._statistics)
+                )
+                for start in range(0, len(pixels), AT_ONCE)
+            ]
+        return _numpy(parts)
+
+    def texts(self, texts: Sequence[str], tokenizer: Tokenizer) -> NDArray[np.float32]:
+        """Return the features (B, D) of texts; those of like length are computed together."""
+        towers = self._towers
+        function = towers.encode_text if self._learns == "none" else towers.text_features
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        with _still(towers):
+            parts = []
+            for start in range(0, len(order), AT_ONCE):
+                tokens = tokenizer.batch([texts[i] for i in order[start : start + AT_ONCE]], pad_to="longest")
+                parts.append(function(torch.from_numpy(tokens).to(self._device)))
+        sorted_features = _numpy(parts)
+        features = np.empty_like(sorted_features)
+        features[order] = sorted_features
+        return features
+
+
+def project(towers: TwoTowers, part: TowerName, learns: str, features: Tensor) -> Tensor:
+    """Return unit embeddings (B, E) for the features (B, D) of a trunk."""
+    if learns == "none":
+        return features
+    rows = towers.project_image(features) if part == "image" else towers.project_text(features)
+    return F.normalize(wide(rows), dim=-1)
+
+
+def still_tensors(towers: TwoTowers, part: TowerName) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a tower that do not learn."""
+    learned = {name for name, parameter in towers.named_parameters() if parameter.requires_grad}
+    state = towers.state_dict(keep_vars=True)
+    return {name: state[name] for name in names_of(towers, part) if name not in learned}
+
+
+def onto_disk(towers: TwoTowers, parts: Sequence[TowerName], folder: Path) -> None:
+    """Move the parameters of towers that do not learn out of memory: into a file that is mapped, and read when used.
+
+    The file has no name any more when this returns, so nothing is left behind.
+    """
+    still = [tensor for part in parts for tensor in still_tensors(towers, part).values()]
+    tensors = [tensor for tensor in still if isinstance(tensor, nn.Parameter)]
+    path = folder / ".still"
+    with storage_errors(path):
+        with open(path, "wb") as handle:
+            handle.writelines(_lying(tensor.detach()).view(torch.uint8).numpy().data for tensor in tensors)
+        mapped: Any = np.memmap(path, np.uint8, mode="c") if tensors else np.empty(0, np.uint8)
+        with contextlib.suppress(PermissionError):  # Windows keeps the names of open files
+            path.unlink()
+    begin = 0
+    for tensor in tensors:
+        flat = torch.frombuffer(mapped, dtype=tensor.dtype, count=tensor.numel(), offset=begin)
+        begin += tensor.numel() * tensor.element_size()
+        tensor.data = flat.as_strided(tensor.shape, tensor.stride())
+
+
+def _lying(tensor: Tensor) -> Tensor:
+    """Return the numbers of a dense tensor in the order in which they lie in memory."""
+    return tensor.as_strided((tensor.numel(),), (1,))
+
+
+@contextlib.contextmanager
+def _still(towers: TwoTowers) -> Iterator[None]:
+    """Set evaluation mode without gradients, and restore each module's mode behind it."""
+    before = {module: module.training for module in towers.modules()}
+    towers.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in before.items():
+            module.training = training
+
+
+def _numpy(parts: list[Tensor]) -> NDArray[np.float32]:
+    features: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+    return features

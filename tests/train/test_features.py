@@ -1,0 +1,56 @@
+"""Features on disk: computed once, part by part, and found again by row and view."""
+
+import numpy as np
+import pytest
+
+from wordsight.train import features
+from wordsight.train.features import Features, keep
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    monkeypatch.setattr(features, "PART", 4)
+
+
+def numbers(rows, views=2):
+    """Features that name their row and view."""
+    return (100.0 * rows[:, None] + np.arange(views)).astype(np.float32)[:, :, None].repeat(3, axis=2)
+
+
+def test_rows_and_views_are_found_across_parts(tmp_path):
+    kept = keep(tmp_path, 10, numbers, name="some")
+    assert (len(kept), kept.views, kept.width) == (10, 2, 3)
+    taken = kept.take(np.array([9, 0, 4, 9]), np.array([1, 0, 1, 0]))
+    assert taken[:, 0].tolist() == [901.0, 0.0, 401.0, 900.0]
+    assert kept.take(np.array([3]))[0].tolist() == [300.0] * 3
+    assert len(keep(tmp_path / "none", 0, numbers, name="none")) == 0
+
+
+def test_what_is_whole_is_not_computed_again(tmp_path):
+    asked = []
+
+    def compute(rows):
+        asked.append(rows.tolist())
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return numbers(rows)
+
+    with pytest.raises(KeyboardInterrupt):
+        keep(tmp_path, 10, compute, name="some")
+    kept = keep(tmp_path, 10, compute, name="some")
+    assert asked == [[0, 1, 2, 3], [4, 5, 6, 7], [4, 5, 6, 7], [8, 9]]
+    rows = np.arange(10)
+    whole = kept.take(rows)
+    (tmp_path / "000001.npy").write_bytes(b"\x93NUMPY damaged")
+    np.save(tmp_path / "000002.npy", np.zeros((1, 2, 3), np.float32))  # of another length
+    again = keep(tmp_path, 10, compute, name="some")
+    assert asked[4:] == [[4, 5, 6, 7], [8, 9]]
+    np.testing.assert_array_equal(again.take(rows), whole)
+    assert whole[:, 0].tolist() == [100.0 * row for row in rows]
+
+
+def test_rows_that_could_not_be_read_are_missing():
+    part = numbers(np.arange(4))
+    part[2] = np.nan
+    assert Features([numbers(np.arange(4)), part]).missing().tolist() == [6]
+    assert Features([]).missing().tolist() == []
