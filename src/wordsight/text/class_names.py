@@ -1,6 +1,6 @@
 """Published lists of class names, in the order of the classes' numbers.
 
-    class_names("imagenet")[207]                     # "golden retriever"
+    class_names("imagenet")[1]                       # "goldfish"
 
 Each is a text file in `classes/`, one name a line.  A name may occur twice, where two classes share it.
 """
