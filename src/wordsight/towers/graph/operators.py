@@ -75,6 +75,13 @@ class Graph:
         with atomic_write(path) as handle:
             handle.write(self.model(metadata))
 
+    def alike(self, graph: onnx.GraphProto) -> bool:
+        """Say whether a finished graph has the same operators, on constants of the same names, shapes and types."""
+        mine, other = (
+            [(c.name, list(c.dims), c.data_type) for c in all_] for all_ in (self._constants, graph.initializer)
+        )
+        return self._nodes == list(graph.node) and mine == other
+
     def _move_out(self, path: Path) -> None:
         """Write the large constants to `path` and leave references in their place."""
         with atomic_write(path) as handle:

@@ -20,7 +20,7 @@ before a writer changes what it stores, models that ship as its graphs are expor
 PyTorch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,25 +58,24 @@ def read_back(path: Path, spec: ModelSpec, tower: str) -> dict[str, Array]:
 
 
 class _HearingGraph(Graph):
-    """A graph that keeps what its writer gives to be stored, in order."""
+    """A graph that stores nothing, and keeps what `hear` makes of each array that its writer gives to be stored."""
 
-    def __init__(self, precision: Any, keep: list[str]) -> None:
+    def __init__(self, precision: Any, keep: list[str], hear: "Hear") -> None:
         super().__init__(precision, keep=keep)
         self.balanced = False  # what norms and matrices share between them is theirs to keep
-        self.given: list[Array] = []
-        self.reads: list[Read] = []
+        self.heard: list[Any] = []
+        self._hear = hear
+
+    def add(self, array: Array) -> str:
+        """Return the name that the constant would have."""
+        return self._name("constant")
 
     def stored(self, given: Array, read: Read) -> None:
-        """Keep it."""
-        self.given.append(given)
-        self.reads.append(read)
+        """Hear it."""
+        self.heard.append(self._hear(len(self.heard), given, read))
 
-    def same(self, graph: onnx.GraphProto) -> bool:
-        """Say whether another graph has the same operators on constants of the same names, shapes and types."""
-        mine, other = self._nodes, list(graph.node)
-        return mine == other and [
-            (constant.name, list(constant.dims), constant.data_type) for constant in self._constants
-        ] == [(constant.name, list(constant.dims), constant.data_type) for constant in graph.initializer]
+
+Hear = Callable[[int, Array, Read], Any]  # the array's number, the array, and how it is read from constants
 
 
 class _Writer:
@@ -84,6 +83,8 @@ class _Writer:
 
     def __init__(self, spec: ModelSpec, tower: str, facts: Mapping[str, str]) -> None:
         self.spec, self.tower, self.facts = spec, tower, facts
+        self.precision: Any = facts.get("precision", "fp32")
+        self.keep = facts["kept"].split(",") if "kept" in facts else []
         self.shapes = {name: shape for name, shape in shapes(spec).items() if of_tower(name, tower)}
         self.sizes = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
         self.count = sum(self.sizes.values())
@@ -91,19 +92,19 @@ class _Writer:
 
     def wrote(self, graph: onnx.GraphProto) -> bool:
         """Say whether a graph is one of this writer's; after that `folded` is known."""
-        arrays = self.named(np.ones(self.count, np.float32))
-        weights, hearing = GraphWeights(arrays), self._graph()
-        fill(hearing, weights, self.spec, self.tower)
+        weights = GraphWeights(self.named(np.ones(self.count, np.float32)))
+        mine = Graph(self.precision, keep=self.keep)
+        fill(mine, weights, self.spec, self.tower)
         if "folded" in self.facts:
             weights.unpack_folded(self.facts["folded"])
         self.folded = weights.folded
-        return hearing.same(graph)
+        return mine.alike(graph)
 
-    def run(self, numbers: Array) -> _HearingGraph:
-        """Return what the writer gives to be stored when its weights are these numbers."""
-        graph = self._graph()
+    def run(self, numbers: Array, hear: Hear) -> list[Any]:
+        """Return what `hear` makes of all that the writer gives to be stored when its weights are these numbers."""
+        graph = _HearingGraph(self.precision, self.keep, hear)
         fill(graph, GraphWeights(self.named(numbers)), self.spec, self.tower)
-        return graph
+        return graph.heard
 
     def named(self, numbers: Array) -> dict[str, Array]:
         """Return all weights from their numbers in a row; those that are folded into others have their own values."""
@@ -119,27 +120,34 @@ class _Writer:
         folded = np.asarray(self.folded[name], np.float32)
         return np.where(np.isnan(folded), array, folded)
 
-    def _graph(self) -> _HearingGraph:
-        kept = self.facts.get("kept", "")
-        return _HearingGraph(self.facts.get("precision", "fp32"), kept.split(",") if kept else [])
-
 
 def _solved(writer: _Writer, constants: Mapping[str, Array]) -> NDArray[np.float32]:
     """Return every weight that is stored: of stored = factor * weight + rest the factor, the rest and which weight."""
-    positions = np.arange(writer.count)
-    rest = writer.run(np.zeros(writer.count, np.float32))
-    ones = writer.run(np.ones(writer.count, np.float32))
-    low = writer.run((positions % 2**DIGIT).astype(np.float32))
-    high = writer.run((positions >> DIGIT).astype(np.float32))
-    solved = np.zeros(writer.count, np.float32)
-    for number, read in enumerate(rest.reads):
-        begin = rest.given[number]
-        factor = ones.given[number] - begin
-        held = factor != 0
-        if not held.any():
-            continue
-        digits = [np.rint((run.given[number] - begin)[held] / factor[held]).astype(np.int64) for run in (low, high)]
-        which = digits[0] + (digits[1] << DIGIT)
-        assert which.min() >= 0 and which.max() < writer.count, "a writer stores numbers that hang on several weights"
-        solved[which] = (read(constants) - begin)[held] / factor[held]
+    positions, solved = np.arange(writer.count, dtype=np.int32), np.zeros(writer.count, np.float32)
+    rest = writer.run(np.zeros(writer.count, np.float32), lambda number, given, read: _shortened(given))
+    ones = np.ones(writer.count, np.float32)
+    factor = writer.run(ones, lambda number, given, read: _shortened(given - rest[number]))
+
+    def alone(number: int, given: Array) -> Array:
+        """Return what is left of an array without rest and factor."""
+        left: Array = (given - rest[number]) / np.where(factor[number] == 0, 1, factor[number])
+        return left
+
+    def whole(number: int, given: Array, read: Read) -> NDArray[np.int32]:
+        return np.rint(alone(number, given)).astype(np.int32)
+
+    def solve(number: int, given: Array, read: Read) -> None:
+        held = np.broadcast_to(factor[number] != 0, given.shape)
+        if held.any():
+            which = (low[number] + (whole(number, given, read) << DIGIT))[held]
+            assert which.min() >= 0 and which.max() < writer.count, "a number that hangs on several weights is stored"
+            solved[which] = alone(number, read(constants))[held]
+
+    low = writer.run((positions % 2**DIGIT).astype(np.float32), whole)
+    writer.run((positions >> DIGIT).astype(np.float32), solve)
     return solved
+
+
+def _shortened(array: Array) -> Array:
+    """Return an array, or the one number that all of it is."""
+    return array.ravel()[0] if array.size and (array == array.ravel()[0]).all() else array
