@@ -53,6 +53,14 @@ def test_batch_norms_come_back_with_their_statistics_and_the_kernels_as_they_wer
     assert state["visual.bn1.num_batches_tracked"].dtype == np.int64
 
 
+def test_the_fingerprint_ends_the_graph_whatever_else_it_says(resnet, tmp_path):
+    """Where `wordsight.engines.openvino_engine` looks for it."""
+    write_graph(tmp_path / "image.onnx", replace(resnet, fingerprint="0123456789abcdef"), "image", "fp32")
+    content = (tmp_path / "image.onnx").read_bytes()
+    assert b"folded" in content
+    assert b"0123456789abcdef" in content[-100:]
+
+
 def without_metadata(path, key):
     model = onnx.load(path)
     rest = {entry.key: entry.value for entry in model.metadata_props if entry.key != key}

@@ -75,3 +75,14 @@ def recipe(scenes) -> Path:
     path = scenes.parent / "speck.toml"
     path.write_text(RECIPE.format(root=scenes.parent))
     return path
+
+
+@pytest.fixture
+def start(recipe) -> Path:
+    """A model of random weights to begin from, of three blocks a tower."""
+    from wordsight.train.loop import train
+    from wordsight.train.recipe import read_recipe
+
+    layers = ["model.image.layers=3", "model.text.layers=3", "validation.every=0"]
+    config = read_recipe(str(recipe), [f"out={recipe.parent / 'first'}", "steps=1", *layers])
+    return train(config, device="cpu").model

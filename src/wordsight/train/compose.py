@@ -11,17 +11,20 @@ Free of PyTorch.
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from wordsight.base.config import to_dict
 from wordsight.base.errors import ConfigError
 from wordsight.base.progress import notice
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.spec import ModelSpec
-from wordsight.train.init import Starts
+from wordsight.train.init import Start, Starts
 from wordsight.weights.resize import resized_image, resized_preprocess
 
-BELOW = {"image": "preprocess", "text": "tokenizer"}  # a tower, and what belongs to its weights besides
+BELOW: dict[Literal["image", "text"], str] = {
+    "image": "preprocess",
+    "text": "tokenizer",
+}  # a tower, and what belongs to its weights besides
 KEYS = {  # as they are typed: as they are kept
     "model.init": "init.model",
     "model.sha256": "init.model_sha256",
@@ -77,12 +80,14 @@ def compose(values: dict[str, Any], starts: Starts) -> dict[str, Any]:
         if named is not None:
             notice(f"model.architecture = {named} is set aside: both towers begin from {starts.model.facts['name']}")
     base |= _towers(starts)
-    if base:
+    if starts.facts():
         base.setdefault("name", values.get("name", "model"))
         for part in BELOW:
             if part not in base and part not in own:
-                cure = f"name what it begins from (model.{part}.init), or model.architecture"
-                raise ConfigError(f"the {part} tower has neither a start nor a shape", cure=cure)
+                start = starts.of(part)
+                why = "neither a start nor a shape" if start is None else f"no shape that {start.facts['name']} states"
+                cure = "name model.architecture, or what both towers begin from"
+                raise ConfigError(f"the {part} tower has {why}", cure=cure)
     return merge(base, {key: value for key, value in own.items() if key != "architecture"})
 
 
@@ -91,9 +96,9 @@ def _towers(starts: Starts) -> dict[str, Any]:
     base: dict[str, Any] = {}
     widths = set()
     for part, below in BELOW.items():
-        start = getattr(starts, part)
-        if start is not None:
-            trunk = getattr(start, part)
+        start: Start | None = getattr(starts, part)
+        trunk = None if start is None else getattr(start, part)
+        if start is not None and trunk is not None:
             base[part], base[below] = to_dict(trunk.spec), to_dict(getattr(trunk, below))
             widths |= {start.spec.width} if start.spec is not None else set()
     return base | ({"width": widths.pop()} if len(base) > 2 and len(widths) == 1 else {})

@@ -27,6 +27,9 @@ from wordsight.train.learned import PARTS, TowerName, choose, depths_of, freeze,
 from wordsight.weights.checkpoint import Array, some
 from wordsight.weights.resize import resize_image_weights, resize_text_weights
 
+# what may be missing before the names in a plain file of weights, of a tower or of another package's trunk in one
+BEFORE = ("", "visual.", "text.", "visual.trunk.", "text.transformer.")
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -68,7 +71,7 @@ def put_in(towers: TwoTowers, starts: Starts) -> tuple[tuple[str, ...], tuple[st
         start = starts.of(part)
         if start is None:
             continue
-        given, dropped = _sized(start, part, towers.spec)
+        given, dropped = _given(start, part, towers)
         projection = _new(towers, part, given, where=start.facts["name"])
         used = {name: given[name] for name in names_of(towers, part) if name not in projection}
         _copy(state, used)
@@ -81,6 +84,16 @@ def put_in(towers: TwoTowers, starts: Starts) -> tuple[tuple[str, ...], tuple[st
     if left_out:
         notice(f"left out of what is begun from: {some(left_out)}")
     return tuple(left_out), tuple(new)
+
+
+def _given(start: Start, part: TowerName, towers: TwoTowers) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Return the weights of a tower under its names, and the names that its file has besides."""
+    if start.tensors is None:
+        return _sized(start, part, towers.spec)
+    names, tensors = set(names_of(towers, part)), start.tensors
+    before = max(BEFORE, key=lambda before: sum(f"{before}{name}" in names for name in tensors))
+    given = {f"{before}{name}": tensors[name] for name in tensors if f"{before}{name}" in names}
+    return given, tuple(name for name in tensors if f"{before}{name}" not in names)
 
 
 def _sized(start: Start, part: TowerName, spec: ModelSpec) -> tuple[dict[str, Array], tuple[str, ...]]:

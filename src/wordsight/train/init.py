@@ -4,8 +4,8 @@
     starts.of("image").image.weights                 # under the names of `TwoTowers`
 
 A model gives a tower with its projection, tokenizer and preprocessing, both towers with scale and bias; a trunk lacks
-the projection.  Which weights fit the towers of a run is found when they are put in (`wordsight.train.fitting`).
-Free of PyTorch.
+the projection; plain tensors have names only, and the recipe has to state their tower's shape.  Which weights fit the
+towers of a run is found when they are put in (`wordsight.train.fitting`).  Free of PyTorch.
 """
 
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wordsight.base.errors import FormatError, UsageError
-from wordsight.base.optional import resolve
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.config import InitConfig
 from wordsight.weights.checkpoint import Array, Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.find import ModelLocation, find_model, locate
 from wordsight.weights.folder import WEIGHTS, read_checkpoint, read_model_manifest
+from wordsight.weights.formats.table import UnknownFormat
+from wordsight.weights.formats.trunk_table import UnknownTrunk, read_image_trunk, read_text_trunk
 from wordsight.weights.trunk import ImageTrunk, TextTrunk
 from wordsight.weights.unchanged import digest_of
 
 StartOf = Literal["model", "image", "text"]
-TABLES = {"image": "wordsight.weights.formats.trunk_table:IMAGE_TRUNKS"}  # of the formats of trunks
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A model: `spec`, both towers and `scalars` (log scale and bias); or one trunk.
+    """A model: `spec`, both towers and `scalars` (log scale and bias); or one trunk; or `tensors` of unknown shape.
 
     `facts` are what a run's record says of it: "name", "fingerprint" or "sha256", "licence" where one is known.
     """
@@ -40,6 +40,7 @@ class Start:
     text: TextTrunk | None = None
     spec: ModelSpec | None = None
     scalars: Mapping[str, Array] = field(default_factory=dict)
+    tensors: Mapping[str, Array] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,12 @@ def _open(name: str, part: StartOf, *, weights: bool) -> Start:
         trunk = _trunk(location.path, part)
         if trunk is not None:
             return Start(_facts(name, location, trunk.origin), **{part: trunk})
-    folder = find_model(name)
+    try:
+        folder = find_model(name)
+    except UnknownFormat:
+        if part == "model":
+            raise
+        return Start(_facts(name, location, {}), tensors=CheckpointFiles(location.path).tensors)
     manifest = read_model_manifest(folder)
     facts = _facts(name, location, manifest.origin) | {"fingerprint": manifest.fingerprint}
     if weights:
@@ -103,15 +109,12 @@ def _split(checkpoint: Checkpoint, facts: dict[str, str]) -> Start:
     return Start(facts, image, text, spec, parts["logit_"])
 
 
-def _trunk(path: Path, part: StartOf) -> Any:
+def _trunk(path: Path, part: Literal["image", "text"]) -> Any:
     """Return the trunk that a file or folder holds, None where it is of no known format of trunks."""
-    if part not in TABLES:
+    try:
+        return (read_image_trunk if part == "image" else read_text_trunk)(path)
+    except UnknownTrunk:
         return None
-    files = CheckpointFiles(path)
-    for row in resolve(TABLES[part]).values():
-        if row.recognise(files):
-            return row.read(files)
-    return None
 
 
 def _facts(name: str, location: ModelLocation, origin: Mapping[str, str]) -> dict[str, str]:

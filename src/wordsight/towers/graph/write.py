@@ -86,4 +86,4 @@ def _metadata(source: GraphSource, tower: str, graph: Graph, weights: GraphWeigh
         metadata["kept"] = ",".join(sorted(graph.keep))
     if folded := weights.pack_folded():
         metadata["folded"] = folded
-    return {"fingerprint": source.fingerprint, **metadata}
+    return {**metadata, "fingerprint": source.fingerprint}  # last: OpenVINO's engine looks for it at the file's end

@@ -37,6 +37,10 @@ FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, Arithmeti
 Writer = Callable[[Checkpoint, Path], None]
 
 
+class UnknownFormat(FormatError):
+    """A file or folder that no format recognises."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A public format.
@@ -93,7 +97,7 @@ def _recognised(files: CheckpointFiles) -> tuple[str, CheckpointFiles]:
         if name:
             return name, inside
     names = list(files.tensors)
-    raise FormatError(
+    raise UnknownFormat(
         f"{files.weights} is of no known format; "
         + (f"its weights begin with {some(names)}" if names else "it holds no weights"),
         cure=f"known: {', '.join(FORMATS)}",

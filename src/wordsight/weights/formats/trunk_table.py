@@ -45,20 +45,24 @@ TEXT_TRUNKS: dict[str, TextTrunkFormat] = {
 }
 
 
+class UnknownTrunk(FormatError):
+    """A file or folder that holds no tower of a known format."""
+
+
 def read_image_trunk(path: Path) -> ImageTrunk:
-    """Return the image tower in a file or folder; one of no known format is a `FormatError`."""
+    """Return the image tower in a file or folder; one of no known format is an `UnknownTrunk`."""
     files = CheckpointFiles(path)
     for row in IMAGE_TRUNKS.values():
         if row.recognise(files):
             return row.read(files)
-    raise FormatError(
+    raise UnknownTrunk(
         f"{files.weights} holds no image tower of a known format; its weights begin with {some(list(files.tensors))}",
         cure=f"known: {', '.join(IMAGE_TRUNKS)}",
     )
 
 
 def read_text_trunk(path: Path) -> TextTrunk:
-    """Return the text tower in a folder of transformers or sentence-transformers; another is a `FormatError`."""
+    """Return the text tower in a folder of transformers or sentence-transformers; another is an `UnknownTrunk`."""
     encoder = sentence_encoder(path) if path.is_dir() else None
     files = CheckpointFiles(path, folder=None if encoder is None else encoder.folder)
     for row in TEXT_TRUNKS.values():
@@ -66,4 +70,4 @@ def read_text_trunk(path: Path) -> TextTrunk:
             return row.read(files)
     kind = (files.json("config.json") or {}).get("model_type")
     stated = f"its config.json says {kind!r}" if kind else "there is no config.json that says which"
-    raise FormatError(f"{path} holds no text tower of a known kind: {stated}", cure=f"known: {', '.join(bert.FIELDS)}")
+    raise UnknownTrunk(f"{path} holds no text tower of a known kind: {stated}", cure=f"known: {', '.join(bert.FIELDS)}")
