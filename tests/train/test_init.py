@@ -4,17 +4,12 @@ import hashlib
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import timm
 import torch
-import transformers
 
 from wordsight.base.errors import ConfigError, FormatError, ShapeMismatch, UsageError, WordsightError
 from wordsight.cli.main import main
 from wordsight.towers.build import build
-from wordsight.towers.efficientnet.shapes import trunk_shapes
-from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.resnet.spec import ResNetSpec
 from wordsight.train import loop
 from wordsight.train.learned import choose, names_of
@@ -23,7 +18,6 @@ from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
 from wordsight.weights.folder import load_towers, read_model_manifest, save_model
 
-MODULES = ((0, "", "Transformer"), (1, "1_Pooling", "Pooling"))  # of sentence-transformers
 LAYERS = ("model.image.layers=3", "model.text.layers=3", "validation.every=0")
 
 
@@ -239,151 +233,10 @@ def test_a_start_that_was_exchanged_is_refused(recipe, start):
     )
 
 
-def drawn_lite(path):
-    """Write an EfficientNet-Lite0 of random weights under its first names, with its classifier."""
-    random = np.random.default_rng(0)
-    shapes = dict(trunk_shapes(EfficientNetSpec()))
-    names = {their: ours for ours, their in {ours: lite_name(ours) for ours in shapes}.items()}
-    state = {
-        their: np.array(1)
-        if ours.endswith("tracked")
-        else np.abs(random.standard_normal(shapes[ours], np.float32)) * 0.1
-        for their, ours in names.items()
-    }
-    state |= {"_fc.weight": np.ones((1000, 1280), np.float32), "_fc.bias": np.zeros(1000, np.float32)}
-    torch.save({name: torch.from_numpy(np.asarray(value)) for name, value in state.items()}, path)
-    return state
-
-
-def lite_name(ours):
-    """Return the name that efficientnet_lite_pytorch has for one of ours."""
-    *where, part, end = ours.split(".")
-    if where[0] == "blocks":
-        conv, norm = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1")}.get(
-            where[2], ("_project_conv", "_bn2")
-        )
-        return f"_blocks.{where[1]}.{conv if part == 'conv' else norm}.{end}"
-    conv, norm = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}[where[0]]
-    return f"{conv if part == 'conv' else norm}.{end}"
-
-
-def test_an_image_tower_begins_from_a_trunk_alone(recipe, start, capsys):
-    path = recipe.parent / "lite.pth"
-    given = drawn_lite(path)
-    capsys.readouterr()
-    trunk = [f"model.image.init={path}", f"model.text.init={start}", "model.image.size=32", "model.width=32"]
-    done = run(recipe, *trunk, "train.image=projection", "train.text=none")
-    said = capsys.readouterr().err
-    assert f"image: a new projection (visual.proj.weight, visual.proj.bias), which {path} does not give" in said
-    assert "left out of what is begun from: _fc.weight, _fc.bias" in said
-    towers = load_towers(done.model)
-    after = towers.state_dict()
-    assert (towers.spec.image.kind, towers.spec.preprocess.size, towers.spec.preprocess.scale_to) == (
-        "efficientnet",
-        32,
-        37,
-    )
-    for ours, _ in trunk_shapes(EfficientNetSpec()):
-        assert np.array_equal(after[f"visual.{ours}"].numpy(), given[lite_name(ours)])
-    assert torch.equal(after["text_projection"], state(start)["text_projection"])
-    facts = json.loads((done.folder / "began.json").read_text())["from"]["image"]
-    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_a_tower_begins_from_plain_tensors_of_a_stated_shape(recipe, start, capsys):
-    """A trunk as timm and torchvision name it, and a tower of ours without what stands before its names."""
-    resnet = timm.create_model("resnet18", num_classes=7)
-    torch.save(resnet.state_dict(), recipe.parent / "resnet18.pth")
-    own = {name.removeprefix("visual."): value for name, value in state(start).items() if name.startswith("visual.")}
-    torch.save(own, recipe.parent / "own.pth")
-    recipe.write_text(
-        recipe.read_text().replace(
-            "image = {size = 32, width = 32, layers = 1, heads = 2, patch = 8, pool", "image = {pool"
-        )
-    )
-    timms = recipe.read_text().replace(
-        'image = {pool = "mean"}', 'image = {init = "INIT", kind = "timm", size = 32, trunk = "resnet18"}'
-    )
-    (recipe.parent / "timms.toml").write_text(timms.replace("INIT", str(recipe.parent / "resnet18.pth")))
-    done = run(recipe.parent / "timms.toml", "train.image=projection")
-    after = state(done.model)
-    assert all(
-        torch.equal(after[f"visual.trunk.{name}"], value)
-        for name, value in resnet.state_dict().items()
-        if name[:3] != "fc."
-    )
-    assert "left out of what is begun from: fc.weight, fc.bias" in capsys.readouterr().err
-    shape = 'image = {init = "INIT", size = 32, width = 32, layers = 3, heads = 2, patch = 8, pool = "mean"}'
-    ours = recipe.read_text().replace('image = {pool = "mean"}', shape).replace("INIT", str(recipe.parent / "own.pth"))
-    (recipe.parent / "ours.toml").write_text(ours)
-    done = run(recipe.parent / "ours.toml", "train.image=none", name="ours")
-    assert all(torch.equal(state(done.model)[f"visual.{name}"], value) for name, value in own.items())
-
-
-def test_a_text_tower_begins_from_a_sentence_encoder(recipe, start, capsys):
-    """With its own tokenizer, whose file goes into the model; its projection is new."""
-    folder = recipe.parent / "encoder"
-    shape = {
-        "vocab_size": 40,
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 24,
-    }
-    encoder = transformers.BertModel(transformers.BertConfig(**shape, max_position_embeddings=20))
-    encoder.save_pretrained(folder)
-    entries = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "red",
-        "lime",
-        "blue",
-        "white",
-        "disc",
-        "square",
-        "a",
-        "the",
-        "is",
-    ]
-    entries += [f"[unused{n}]" for n in range(40 - len(entries))]
-    (folder / "vocab.txt").write_text("\n".join(entries) + "\n")
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "do_lower_case": true}')
-    modules = [{"idx": n, "path": path, "type": f"sentence_transformers.models.{kind}"} for n, path, kind in MODULES]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
-    capsys.readouterr()
-    done = run(
-        recipe, f"model.image.init={start}", f"model.text.init={folder}", "train.text=projection", "model.width=32"
-    )
-    towers = load_towers(done.model)
-    assert (towers.spec.text.kind, towers.spec.tokenizer.kind, towers.spec.text.pool) == ("bert", "wordpiece", "mean")
-    assert (done.model / "vocab.txt").read_text() == (folder / "vocab.txt").read_text()
-    words = encoder.embeddings.word_embeddings.weight
-    assert torch.equal(towers.state_dict()["text.token_embedding.weight"], words)
-    said = capsys.readouterr().err
-    assert f"text: a new projection (text.proj.weight, text.proj.bias), which {folder} does not give" in said
-    assert "pooler.dense.weight" in said
-    assert done.results
-
-
-def test_plain_tensors_without_a_shape_are_refused(recipe, start):
-    path = recipe.parent / "own.pth"
-    torch.save({"some.weight": torch.ones(3)}, path)
-    with pytest.raises(ConfigError) as caught:
-        read_recipe(str(recipe), [f"model.image.init={path}", f"model.text.init={start}"])
-    assert str(caught.value) == (
-        f"the image tower has no shape that {path} states; name model.architecture, or what both towers begin from"
-    )
-
-
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (["train.image=first"], 'train.image = \'first\'; use "all", "none", "projection" or "last:N"'),
+        (["train.image=first"], 'train.image = \'first\'; use "all", "none", "projection", "last:N"'),
         (["train.image=none"], "train.image = 'none' with random weights, which would stay random; name what"),
         (["average.start=0.5"], "average.start = 0.5 with random weights; set model.init, or average.start = 0"),
         (["average.start=1.5"], "average.start = 1.5; give 0.0 to 1.0|average.start = 1.5; give 0 to 1"),

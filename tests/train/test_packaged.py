@@ -11,7 +11,7 @@ from wordsight.train.recipe import read_recipe
 from wordsight.weights.folder import load_towers
 
 FOLDER = Path(wordsight.train.__file__).parent / "recipes"
-NAMES = ("tune",)
+NAMES = ("lora", "tune")
 
 
 @pytest.mark.parametrize("name", NAMES)

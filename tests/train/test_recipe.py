@@ -83,7 +83,7 @@ def test_wrong_durations(text):
 
 
 def test_packaged_recipes_are_whole():
-    assert set(recipe_names()) >= {"pairs", "probe", "scenes", "tune"}
+    assert set(recipe_names()) >= {"pairs", "probe", "scenes", "tune", "lora"}
     for name in recipe_names():
         assert (read_probe if is_probe(name) else read_recipe)(name).name == name
 

@@ -67,6 +67,19 @@ class TextTower(Protocol):
 
 
 @runtime_checkable
+class OtherImageTower(Protocol):
+    """An image tower of another package that is cut in two as a `TextTower` is."""
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return the pooled row of each image, (B, D), for pixels (B, 3, S, S)."""
+        ...
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for pooled rows."""
+        ...
+
+
+@runtime_checkable
 class PatchTower(Protocol):
     """An image tower that can read images of several shapes at once, cut into patches."""
 

@@ -17,7 +17,7 @@ from wordsight.towers.clip_text.reading import cut, pick, seen
 from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.parts.blocks import LayerNorm, Stack, Transformer, init_like_clip, wide
 from wordsight.towers.spec import ModelSpec
-from wordsight.towers.tower import ImageTower, PatchTower, TextTower
+from wordsight.towers.tower import ImageTower, OtherImageTower, PatchTower, TextTower
 from wordsight.towers.tower_spec import hidden_width
 
 MAX_LOG_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5: logits are never scaled by more than 100
@@ -147,12 +147,17 @@ class TwoTowers(nn.Module):
         return F.normalize(wide(tower.project(tower.pool(last))), dim=-1)
 
     def image_features(self, pixels: Tensor) -> Tensor:
-        """Return what a native image tower's trunk gives, before the projection: normalised pixels to (B, D)."""
+        """Return what the image tower's trunk gives, before the projection: normalised pixels to (B, D)."""
+        if isinstance(self.visual, OtherImageTower) and not isinstance(self.visual, ImageTower):
+            self.check_pixels(pixels)
+            return self.visual.features(pixels.to(self.dtype))
         tower = self.image_tower
         return tower.pool(self.last_image_state(pixels))
 
     def project_image(self, features: Tensor) -> Tensor:
         """Return (B, E), not normalised, for what `image_features` gave."""
+        if isinstance(self.visual, OtherImageTower):
+            return self.visual.project(features)
         return self.image_tower.project(features)
 
     def check_pixels(self, pixels: Tensor) -> None:

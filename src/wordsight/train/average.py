@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from wordsight.train.lora import has_low_rank, merged, plain_state
+
 RAMP = 10  # decay is min(d, (1 + t) / (RAMP + t)): the random start is soon forgotten (as in TensorFlow's EMA)
 
 
@@ -46,24 +48,24 @@ class Average(Generic[M]):
 class Final(Generic[M]):
     """What a run saves, as it is now: share * initial + (1 - share) * average (Wortsman et al. 2022, "WiSE-FT").
 
-    Without a share it is the average itself.  `initial` is copied; batch norm's statistics are mixed like weights.
+    Low-rank additions are in the weights.  Without a share or additions it is the average itself.  `initial` is copied;
+    batch norm's statistics are mixed like weights.
     """
 
     def __init__(self, average: M, *, initial: M, share: float) -> None:
         self._average, self._share = average, share
-        self._initial = {n: t.detach().clone() for n, t in _floating(initial).items()} if share else {}
-        self._mixed: M | None = copy.deepcopy(average) if share else None
+        self._initial = (
+            {n: t.clone() for n, t in plain_state(initial).items() if t.is_floating_point()} if share else {}
+        )
+        self._own: M | None = merged(average) if share or has_low_rank(average) else None
 
     @torch.no_grad()
     def __call__(self) -> M:
         """Return the module with the weights of this moment; the same module at every call."""
-        if self._mixed is None:
+        if self._own is None:
             return self._average
-        self._mixed.load_state_dict(self._average.state_dict())
-        for name, tensor in _floating(self._mixed).items():
-            tensor.lerp_(self._initial[name], self._share)
-        return self._mixed
-
-
-def _floating(module: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
+        self._own.load_state_dict(plain_state(self._average))
+        for name, tensor in self._own.state_dict().items():
+            if name in self._initial:
+                tensor.lerp_(self._initial[name], self._share)
+        return self._own

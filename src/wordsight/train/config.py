@@ -17,7 +17,7 @@ from wordsight.towers.spec import ModelSpec
 
 STILL = ("none", "projection")  # values of `train.image` and `train.text` with a trunk that does not learn
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LEARNED = re.compile(r"all|none|projection|last:[1-9]\d*")
+_LEARNED = re.compile(r"all|none|projection|(last|lora):[1-9]\d*")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 
 
@@ -95,9 +95,10 @@ class InitConfig:
 class LearnConfig:
     """What learns of a tower that began from known weights, and how fast.
 
-    `image`, `text`: "all", "none", "projection", or "last:N": the last N blocks and what lies behind them.  What does
-    not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with this times
-    the rate of the block behind it.
+    `image`, `text`: "all", "none", "projection", "last:N": the last N blocks and what lies behind them, or "lora:R":
+    additions of rank R to every linear and convolution weight (`wordsight.train.lora`), and a projection that is new.
+    What does not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with
+    this times the rate of the block behind it.
 
     `views`: the features of what does not learn ("none"; before a "projection") are computed once and kept, of each
     image that many views: the image as it is, and for each further one a crop drawn as `augment` says.  0: nothing is
@@ -280,7 +281,7 @@ def _check_learned(config: TrainConfig) -> None:
     for part in ("image", "text"):
         what: str = getattr(config.train, part)
         if not _LEARNED.fullmatch(what):
-            cure = 'use "all", "none", "projection" or "last:N" (the last N blocks)'
+            cure = 'use "all", "none", "projection", "last:N" (the last N blocks) or "lora:R" (of rank R)'
             raise ConfigError(f"train.{part} = {what!r}", cure=cure)
         if what != "all" and not (getattr(config.init, part) or config.init.model):
             cure = f'name what it begins from (model.init or model.{part}.init), or set train.{part} = "all"'

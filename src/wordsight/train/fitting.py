@@ -51,15 +51,14 @@ def begin_towers(spec: ModelSpec, config: LearnConfig, starts: Starts) -> Begun:
     """
     towers = build(spec)
     left_out, new = put_in(towers, starts)
-    rates = choose(towers, config)
+    rates = choose(towers, config, new=new)
     for part in PARTS:
         still = [name for name in names_of(towers, part) if name in new and name not in rates]
         if still:
             what = getattr(config, part)
             cure = f'set train.{part} = "projection"'
             raise ConfigError(f'train.{part} = "{what}", but its projection is new and would stay random', cure=cure)
-    freeze(towers, rates)
-    return Begun(towers, rates, left_out, new)
+    return Begun(towers, freeze(towers, rates, config, new=new), left_out, new)
 
 
 def put_in(towers: TwoTowers, starts: Starts) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,12 +1,13 @@
 """What learns of two towers, and how fast: the table `train` of a recipe, put into effect.
 
-    learned = choose(towers, config.train)           # the parameters, each with a factor of the learning rate
-    freeze(towers, learned)                          # the others have no gradient any more
+    rates = choose(towers, config.train)             # the parameters, each with a factor of the learning rate
+    rates = freeze(towers, rates, config.train, …)   # the others have no gradient any more
     train_mode(towers)                               # their layers stay in evaluation mode
 
 Knows of towers what their families say: which parameter lies at which depth (`wordsight.towers.layers`).
 """
 
+from collections.abc import Collection
 from typing import Literal
 
 from torch import nn
@@ -17,6 +18,7 @@ from wordsight.towers.layers import Depths
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import LearnConfig
+from wordsight.train.lora import add_low_rank, low_rank_names
 
 TowerName = Literal["image", "text"]
 PARTS: tuple[TowerName, ...] = ("image", "text")
@@ -39,31 +41,55 @@ def depths_of(names: list[str], spec: ModelSpec, part: TowerName) -> Depths | No
     return Depths({f"{before}{name}": depth for name, depth in depths.of.items()}, depths.blocks)
 
 
-def choose(towers: TwoTowers, config: LearnConfig) -> dict[str, float]:
-    """Return the names of the parameters that learn, each with a factor of the learning rate."""
+def choose(towers: TwoTowers, config: LearnConfig, *, new: Collection[str] = ()) -> dict[str, float]:
+    """Return the names of the parameters that learn, each with a factor of the learning rate.
+
+    Of a tower with additions they are those of the weights that get one, and of a projection that is `new`.
+    """
     rates = {name: 1.0 for name, _ in towers.named_parameters() if name.startswith(SCALARS)}
-    parameters = dict(towers.named_parameters())
     for part in PARTS:
-        names = [name for name in names_of(towers, part) if name in parameters]
-        what: str = getattr(config, part)
-        depths = depths_of(names, towers.spec, part)
-        if depths is None:
-            _refuse_unknown(towers.spec, part, what, config.layer_decay)
-            rates |= dict.fromkeys(names if what == "all" else (), 1.0)
-            continue
-        first = _first_depth(depths, part, what)
-        rates |= {
-            name: config.layer_decay ** max(depths.blocks + 1 - depth, 0)
-            for name, depth in depths.of.items()
-            if depth >= first
-        }
+        rates |= _of_tower(towers, config, part, new)
     return rates
 
 
-def freeze(towers: TwoTowers, rates: dict[str, float]) -> None:
-    """Let only the parameters named in `rates` learn."""
+def _of_tower(towers: TwoTowers, config: LearnConfig, part: TowerName, new: Collection[str]) -> dict[str, float]:
+    parameters = dict(towers.named_parameters())
+    names = [name for name in names_of(towers, part) if name in parameters]
+    what: str = getattr(config, part)
+    depths = depths_of(names, towers.spec, part)
+    if rank_of(what):
+        additions = set(low_rank_names(towers))
+        names = [name for name in names if name in additions or name in new]
+    if depths is None:
+        _refuse_unknown(towers.spec, part, what, config.layer_decay)
+        return dict.fromkeys(names if what == "all" or rank_of(what) else (), 1.0)
+    first = _first_depth(depths, part, what)
+    exponents = {name: max(depths.blocks + 1 - depths.of[name], 0) for name in names if depths.of[name] >= first}
+    return {name: config.layer_decay**exponent for name, exponent in exponents.items()}
+
+
+def rank_of(what: str) -> int:
+    """Return the rank of the additions that a tower learns with, 0 for none."""
+    return int(what.removeprefix("lora:")) if what.startswith("lora:") else 0
+
+
+def freeze(
+    towers: TwoTowers, rates: dict[str, float], config: LearnConfig, *, new: Collection[str]
+) -> dict[str, float]:
+    """Let only the parameters named in `rates` learn; a tower with additions learns these in place of its weights.
+
+    Returns the names and factors of what learns then.
+    """
     for name, parameter in towers.named_parameters():
         parameter.requires_grad_(name in rates)
+    learned = dict(rates)
+    for part in PARTS:
+        rank = rank_of(getattr(config, part))
+        if rank:
+            weights = [name for name in names_of(towers, part) if name in rates and name not in new]
+            for weight, added in add_low_rank(towers, weights, rank=rank).items():
+                learned |= dict.fromkeys(added, learned.pop(weight))
+    return learned
 
 
 def train_mode(towers: nn.Module) -> None:
@@ -84,7 +110,7 @@ def train_mode(towers: nn.Module) -> None:
 
 def _first_depth(depths: Depths, part: TowerName, what: str) -> int:
     """Return the depth from which a tower learns."""
-    if what == "all":
+    if what == "all" or rank_of(what):
         return 0
     if what == "none":
         return depths.projection + 1
@@ -103,9 +129,9 @@ def _first_depth(depths: Depths, part: TowerName, what: str) -> int:
 
 def _refuse_unknown(spec: ModelSpec, part: TowerName, what: str, decay: float) -> None:
     kind = getattr(spec, part).kind
-    if what not in ("all", "none"):
-        cure = f'set train.{part} = "all" or "none"'
+    if what not in ("all", "none") and not rank_of(what):
+        cure = f'set train.{part} = "all", "none" or "lora:8"'
         raise ConfigError(f'train.{part} = {what!r} for a tower of kind "{kind}", whose layers are unknown', cure=cure)
-    if decay != 1 and what == "all":
+    if decay != 1 and what != "none":
         cure = "set train.layer_decay = 1"
         raise ConfigError(f'train.layer_decay for a tower of kind "{kind}", whose layers are unknown', cure=cure)

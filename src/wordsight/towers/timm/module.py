@@ -32,12 +32,27 @@ class TimmImageTower(nn.Module):
         arguments = dict(options.arguments)
         if spec.drop_path:
             arguments["drop_path_rate"] = spec.drop_path
+        self.in_trunk = options.projection == "trunk" and options.pool not in HEAD_POOLS  # the projection
         self.trunk = _timm_trunk(timm, spec.trunk, options, width, arguments)
         self.head = _timm_head(timm, self.trunk, options, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return one row for each image: normalised pixels (B, 3, S, S) to (B, E)."""
-        rows: Tensor = self.head(self.trunk(pixels))
+        return self.project(self.features(pixels))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return what enters the head: pooled rows (B, D), where the head pools a grid (B, D, G, G)."""
+        trunk: Any = self.trunk
+        if self.in_trunk:
+            rows: Tensor = trunk.forward_head(trunk.forward_features(pixels), pre_logits=True)
+        else:
+            rows = trunk(pixels)
+        return rows
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Return (B, E) for what `features` gave."""
+        trunk: Any = self.trunk
+        rows: Tensor = self.head(trunk.get_classifier()(pooled) if self.in_trunk else pooled)
         return rows
 
 
