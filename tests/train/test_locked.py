@@ -11,6 +11,7 @@ from PIL import Image
 
 from wordsight.base.errors import ConfigError
 from wordsight.embeddings.model import load
+from wordsight.images.spec import PreprocessSpec
 from wordsight.train.locked import texts_of
 from wordsight.train.loop import Learning, train
 from wordsight.train.pairs import open_pairs
@@ -20,6 +21,7 @@ from wordsight.weights.folder import load_towers
 
 PLAIN = ("augment.scale=[1.0,1.0]", "augment.ratio=[1.0,1.0]", "augment.flip=0", "augment.brightness=0")
 STILL = (*PLAIN, "augment.contrast=0", "augment.saturation=0", "model.text.dropout=0")
+SMALL = PreprocessSpec(size=32)
 WAYS = ["none all", "all none", "projection projection", "projection none", "none last:1"]
 
 
@@ -220,3 +222,24 @@ def test_the_packaged_recipes_run_on_captions_and_on_class_folders(recipe, start
     still, learned = ("visual.conv1.weight", "text_projection")[:: 1 if name == "lock-image" else -1]
     before, after = load_towers(start).state_dict(), load_towers(done.model).state_dict()
     assert torch.equal(before[still], after[still]) and not torch.equal(before[learned], after[learned])
+
+
+def test_int8_features_are_those_of_the_int8_graph(recipe, start):
+    exact, quick = (
+        Learning(config, folder, torch.device("cpu"), open_pairs(config.data, hold_out=False, preprocess=SMALL))
+        for config, folder in (
+            (config_of(recipe, start, name, "none all", f"train.features={name}"), recipe.parent / name)
+            for name in ("fp32", "int8")
+        )
+        if not folder.mkdir()
+    )
+    one, other = (learning.loader.batch(0).image.numpy() for learning in (exact, quick))
+    cosines = (one * other).sum(axis=1)
+    assert cosines.min() > 0.98 and not np.array_equal(one, other)
+    assert np.abs(np.linalg.norm(other, axis=1) - 1).max() < 1e-5
+    with pytest.raises(ConfigError, match='train.features = "int8" without a tower that learns nothing'):
+        config_of(recipe, start, "x", "projection all", "train.features=int8")
+    both = run(recipe, start, "both", "none projection", "train.features=int8")
+    assert both.steps == 16
+    texts = run(recipe, start, "texts", "all none", "train.features=int8")
+    assert texts.steps == 16

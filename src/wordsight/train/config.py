@@ -102,13 +102,15 @@ class LearnConfig:
 
     `views`: the features of what does not learn ("none"; before a "projection") are computed once and kept, of each
     image that many views: the image as it is, and for each further one a crop drawn as `augment` says.  0: nothing is
-    kept, the tower runs at every step.
+    kept, the tower runs at every step.  `features`: "int8" computes those of a tower that learns nothing with its int8
+    graph, which is faster, and fits a model that is used so.
     """
 
     image: str = "all"
     text: str = "all"
     layer_decay: float = 1.0
     views: int = 1
+    features: Literal["fp32", "int8"] = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +295,9 @@ def _check_learned(config: TrainConfig) -> None:
         raise ConfigError(f"average.start = {config.average.start} with random weights", cure=cure)
     _within("train.layer_decay", config.train.layer_decay, 0.01, 1)
     _within("train.views", config.train.views, 0, 1000)
+    if config.train.features == "int8" and "none" not in (config.train.image, config.train.text):
+        problem = 'train.features = "int8" without a tower that learns nothing'
+        raise ConfigError(problem, cure='set train.features = "fp32", or train.image or train.text = "none"')
 
 
 def _check_augment(augment: AugmentSpec) -> None:

@@ -58,7 +58,11 @@ class Locked:
     def __init__(self, towers: TwoTowers, config: TrainConfig, pairs: Pairs, where: Where) -> None:
         self.parts = locked_parts(config.train)
         self._config, self._device, self._tokenizer = config, where.device, where.tokenizer
-        self._trunks = {part: Trunk(towers, part, self._learns(part), device=where.device) for part in self.parts}
+        precision = config.train.features
+        self._trunks = {
+            part: Trunk(towers, part, self._learns(part), device=where.device, precision=precision)
+            for part in self.parts
+        }
         self.sets = [source.drawn for source in pairs.sources]
         self._images: list[Features] = []
         self._firsts = np.cumsum([0, *(len(one) for one in self.sets)])
@@ -70,6 +74,8 @@ class Locked:
             self._text_index = {text: row for row, text in enumerate(texts_of(pairs))}
             self._texts = _text_features(list(self._text_index), self._trunks["text"], where.tokenizer)
         self._known: dict[tuple[TowerName, str], NDArray[np.float32]] = {}  # of validation, by what they are of
+        for trunk in self._trunks.values():
+            trunk.release()
         if where.device.type == "cpu":
             onto_disk(towers, self.parts, where.folder)
 

@@ -5,11 +5,12 @@
     project(towers, "image", "projection", features)       # unit embeddings (B, E)
 
 Of a tower that learns nothing at all the features are its embeddings; of one whose projection learns, the pooled rows
-before it.  Everything is computed in float32, in evaluation mode.
+before it.  They are computed in float32 by the towers in evaluation mode, or ("int8") by a graph written from them.
 """
 
 import contextlib
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,15 @@ from torch import Tensor, nn
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.files import storage_errors
+from wordsight.engines.onnx_engine import IMAGES, open_session
 from wordsight.text.open import Tokenizer
+from wordsight.towers.graph.precision import Precision
+from wordsight.towers.graph.write import GraphSource, write_graph, writes
 from wordsight.towers.parts.blocks import wide
 from wordsight.towers.two import TwoTowers
 from wordsight.train.learned import TowerName, names_of
 from wordsight.train.objective import normalise, statistics
+from wordsight.weights.tensors import stored_state
 
 AT_ONCE = 32  # images or texts computed together
 DIGITS = 16
@@ -35,16 +40,20 @@ DIGITS = 16
 class Trunk:
     """The trunk of one tower."""
 
-    def __init__(self, towers: TwoTowers, part: TowerName, learns: str, *, device: torch.device) -> None:
+    def __init__(
+        self, towers: TwoTowers, part: TowerName, learns: str, *, device: torch.device, precision: Precision = "fp32"
+    ) -> None:
         self._towers, self._part, self._learns, self._device = towers, part, learns, device
         self._statistics = statistics(towers.spec.preprocess, device)
+        self._precision = precision if learns == "none" and writes(towers.spec, part) else "fp32"
+        self._session: Any = None
 
     def fingerprint(self) -> str:
         """Return what names the trunk: its spec, its weights, and which features it gives."""
         towers, spec = self._towers, self._towers.spec
         still = still_tensors(towers, self._part)
         described = (spec.image, spec.preprocess) if self._part == "image" else (spec.text, spec.tokenizer)
-        whole = hashlib.sha256(repr((self._learns, spec.width, described)).encode())
+        whole = hashlib.sha256(repr((self._learns, self._precision, spec.width, described)).encode())
         for name, tensor in still.items():
             whole.update(name.encode())
             whole.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
@@ -52,6 +61,10 @@ class Trunk:
 
     def images(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return the features (B, D) of uint8 (B, S, S, 3)."""
+        if self._precision == "int8":
+            return np.concatenate(
+                [self._run({"pixels": pixels[start : start + IMAGES]}) for start in range(0, len(pixels), IMAGES)]
+            )
         towers = self._towers
         function = towers.encode_image if self._learns == "none" else towers.image_features
         with _still(towers):
@@ -72,10 +85,27 @@ class Trunk:
             parts = []
             for start in range(0, len(order), AT_ONCE):
                 tokens = tokenizer.batch([texts[i] for i in order[start : start + AT_ONCE]], pad_to="longest")
-                parts.append(function(torch.from_numpy(tokens).to(self._device)))
+                if self._precision == "int8":
+                    parts.append(torch.from_numpy(self._run({"tokens": tokens})))
+                else:
+                    parts.append(function(torch.from_numpy(tokens).to(self._device)))
         sorted_features = _numpy(parts)
         features = np.empty_like(sorted_features)
         features[order] = sorted_features
+        return features
+
+    def release(self) -> None:
+        """Give up the graph; it is written again when it is needed."""
+        self._session = None
+
+    def _run(self, inputs: dict[str, Any]) -> NDArray[np.float32]:
+        if self._session is None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "trunk.onnx"
+                source = GraphSource(self._towers.spec, stored_state(self._towers))
+                write_graph(path, source, self._part, self._precision)
+                self._session = open_session(path, threads=torch.get_num_threads())
+        features: NDArray[np.float32] = self._session.run(None, inputs)[0]
         return features
 
 
