@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 OURS = ("wordsight", "onnx")
 PUBLIC = ("openai", "openclip", "huggingface", "bigvision", "eva", "mobileclip", "perception")  # for the help
-RESIZED = {"image.size": "size", "text.context_length": "context_length"}  # for which positions are interpolated
+# what weights change for: positions are interpolated, projections cut
+RESIZED = {"image.size": "size", "text.context_length": "context_length", "width": "width"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -14,7 +14,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .toml file, a .py file with recipe(), or a packaged recipe")
     add_changes(parser, examples="optimiser.lr=0.001 or budget=20m")
-    parser.add_argument("--resume", action="store_true", help="continue the run in its folder from the last checkpoint")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in its folder from the last checkpoint, or longer than it was",
+    )
 
 
 def add_changes(parser: ArgumentParser, *, examples: str) -> None:

@@ -69,9 +69,13 @@ class LossConfig:
 
     `words` is the weight of the bag-of-words loss: name the caption's tokens from the mean of the image tower's
     tokens (`wordsight.train.bag_of_words`).  0 leaves it out.
+
+    `widths`: the loss is the mean of itself and of those of the first so many numbers of the embeddings, made unit
+    again, which then can be used for the whole (Kusupati et al. 2022, "Matryoshka").
     """
 
     words: float = 0.0
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,9 @@ class LearnConfig:
     What does not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with
     this times the rate of the block behind it.
 
+    `patch_dropout`: the share of an image's patches that a Vision Transformer leaves out at every step, which makes
+    steps quicker (FLIP).
+
     `views`: the features of what does not learn ("none"; before a "projection") are computed once and kept, of each
     image that many views: the image as it is, and for each further one a crop drawn as `augment` says.  0: nothing is
     kept, the tower runs at every step.  `features`: "int8" computes those of a tower that learns nothing with its int8
@@ -109,6 +116,7 @@ class LearnConfig:
     image: str = "all"
     text: str = "all"
     layer_decay: float = 1.0
+    patch_dropout: float = 0.0
     views: int = 1
     features: Literal["fp32", "int8"] = "fp32"
 
@@ -257,6 +265,8 @@ def check_config(config: TrainConfig) -> None:
     _within("log", config.log, 1, None)
     _within("model.width", config.model.width, 1, None)
     _within("loss.words", config.loss.words, 0, None)
+    for number, width in enumerate(config.loss.widths):
+        _within(f"loss.widths[{number}]", width, 1, config.model.width - 1)
     _check_bag_of_words(config)
     _within("optimiser.lr", config.optimiser.lr, 0, None)
     _within("optimiser.decay", config.optimiser.decay, 0, None)
@@ -294,6 +304,7 @@ def _check_learned(config: TrainConfig) -> None:
         cure = "set model.init, or average.start = 0"
         raise ConfigError(f"average.start = {config.average.start} with random weights", cure=cure)
     _within("train.layer_decay", config.train.layer_decay, 0.01, 1)
+    _within("train.patch_dropout", config.train.patch_dropout, 0, 0.95)
     _within("train.views", config.train.views, 0, 1000)
     if config.train.features == "int8" and "none" not in (config.train.image, config.train.text):
         problem = 'train.features = "int8" without a tower that learns nothing'

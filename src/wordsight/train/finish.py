@@ -100,6 +100,8 @@ def model_card(
         location = config.data.sources[source.name].place
         lines.append(f"| {source.name} | {location} | {source.count():,} | {source.weight / weights:.0%} |")
     lines += ["", f"{steps:,} steps of {config.batch} pairs ({steps * config.batch:,} pairs), seed {config.seed}.", ""]
+    if config.loss.widths:
+        lines += [_widths(config), ""]
     if results:
         lines += ["## Results", "", "| measure | value | 95 % interval | chance |", "|---|---|---|---|"]
         lines += [_row(result) for result in results]
@@ -118,6 +120,14 @@ def _began(config: TrainConfig, began: Began) -> list[str]:
     share = config.average.start
     mixed = f" Of every weight, {share:.0%} is what it began with." if share else ""
     return ["## Began from", "", *lines, "", learned + mixed, ""]
+
+
+def _widths(config: TrainConfig) -> str:
+    cuts = " or ".join(map(str, config.loss.widths))
+    return (
+        f"The first {cuts} numbers of an embedding, made unit again, were trained to serve for the whole: `wordsight "
+        f"convert MODEL OUT --to wordsight --set width={config.loss.widths[0]}` makes the model that gives these alone."
+    )
 
 
 def _row(result: Result) -> str:

@@ -58,7 +58,18 @@ def begin_towers(spec: ModelSpec, config: LearnConfig, starts: Starts) -> Begun:
             what = getattr(config, part)
             cure = f'set train.{part} = "projection"'
             raise ConfigError(f'train.{part} = "{what}", but its projection is new and would stay random', cure=cure)
+    _drop_patches(towers, config.patch_dropout)
     return Begun(towers, freeze(towers, rates, config, new=new), left_out, new)
+
+
+def _drop_patches(towers: TwoTowers, share: float) -> None:
+    if not share:
+        return
+    if getattr(towers.visual, "patch_dropout", None) is None:
+        kind = towers.spec.image.kind
+        cure = 'set train.patch_dropout = 0; towers of kind "vit" without rotary positions can leave patches out'
+        raise ConfigError(f'train.patch_dropout = {share} for an image tower of kind "{kind}"', cure=cure)
+    towers.visual.patch_dropout = share  # type: ignore[assignment]
 
 
 def put_in(towers: TwoTowers, starts: Starts) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -45,8 +45,17 @@ from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
 from wordsight.train.pairs import Pairs, all_texts, open_pairs, open_run_tokenizer
 from wordsight.train.precision import autocast
-from wordsight.train.run_folder import alone_in, begin, check_began, check_folder, check_unlocked, claim
-from wordsight.train.schedule import TrainingClock, rate
+from wordsight.train.run_folder import (
+    CLOCK,
+    alone_in,
+    begin,
+    check_began,
+    check_folder,
+    check_unlocked,
+    claim,
+    prolonged,
+)
+from wordsight.train.schedule import TrainingClock, rate_of
 from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation
 
@@ -130,7 +139,12 @@ class Learning:
         rates = {f"towers.{name}": rate for name, rate in self.begun.rates.items()}
         self.optimiser = make_optimiser(self.parts, config.optimiser, rates)
         self.objective = Objective(
-            self.towers, head=self.head, bag_of_words=config.loss.words, device=device, locked=self.locked
+            self.towers,
+            head=self.head,
+            bag_of_words=config.loss.words,
+            device=device,
+            locked=self.locked,
+            widths=config.loss.widths,
         )
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
         self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums)
@@ -147,6 +161,7 @@ class Learning:
             self.final, tokenizer, device=device, precision=config.precision, locked=self.locked
         )
         self.length = config.schedule.length(config.batch)
+        self.prolonged = prolonged(folder)
         self.step = 0
         self.broken_at = torch.zeros((), dtype=torch.int64, device=device)  # the first step whose loss was no number
         self.saved_at = time.monotonic()
@@ -168,7 +183,7 @@ class Learning:
         config = self.config
         if self.length is None and not self.step:
             notice_budget(config, self.pairs, self._try_step)
-        record, clock = MetricsLog(self.folder, step=self.step), TrainingClock(self.folder / "clock.jsonl")
+        record, clock = MetricsLog(self.folder, step=self.step), TrainingClock(self.folder / CLOCK)
         progress = Progress(length=self.length, seconds=config.schedule.seconds, batch=config.batch)
         if clock.last > self.step:
             notice(f"the {clock.last - self.step} steps begun after step {self.step} are done again")
@@ -214,10 +229,10 @@ class Learning:
 
     def _learn(self, batch: Any, clock: TrainingClock) -> StepTaken:
         """Take one step."""
-        config, seconds = self.config, self.config.schedule.seconds
-        now = clock.at(self.step)
-        progress = self.step / self.length if self.length else now / (seconds or 1.0)
-        lr = config.optimiser.lr * rate(config.schedule, step=self.step, progress=progress)
+        config, seconds = self.config, clock.at(self.step)
+        lr = config.optimiser.lr * rate_of(
+            config.schedule, step=self.step, seconds=seconds, length=self.length, prolonged=self.prolonged
+        )
         set_rate(self.optimiser, lr)
         measured = self._backward(batch)
         if config.optimiser.clip:

@@ -1,8 +1,10 @@
 """What a step minimises: from a batch to the loss, and the few numbers that are recorded of it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from wordsight.images.spec import PreprocessSpec
@@ -31,10 +33,12 @@ class Objective:
         bag_of_words: float,
         device: torch.device,
         locked: "Locked | None" = None,
+        widths: Sequence[int] = (),
     ) -> None:
         self.towers = towers
         self.locked = locked
         self.head = head
+        self.widths = widths
         self.bag_of_words = bag_of_words
         self.mean, self.std = statistics(towers.spec.preprocess, device)
 
@@ -43,11 +47,10 @@ class Objective:
         image, last = self._image(batch)
         text = self.towers.encode_text(batch.tokens) if batch.text is None else self._from("text", batch.text)
         positives = same_pairs(batch.image_ids, batch.text_ids)
-        scale, bias = self.towers.scale, self.towers.logit_bias
-        if bias is None:
-            contrastive = softmax_loss(image, text, scale, positives=positives)
-        else:
-            contrastive = sigmoid_loss(image, text, scale, bias, positives=positives)
+        contrastive = self._contrastive(image, text, positives)
+        if self.widths:
+            cuts = [self._contrastive(first(image, width), first(text, width), positives) for width in self.widths]
+            contrastive = torch.stack([contrastive, *cuts]).mean()
         if self.head is None or last is None:
             named = contrastive.new_zeros(())
             loss = contrastive
@@ -56,6 +59,12 @@ class Objective:
             loss = contrastive + self.bag_of_words * named
         right = accuracy(image.detach(), text.detach(), positives)
         return loss, torch.stack([loss, contrastive, named, right]).detach().double()
+
+    def _contrastive(self, image: Tensor, text: Tensor, positives: Tensor) -> Tensor:
+        scale, bias = self.towers.scale, self.towers.logit_bias
+        if bias is None:
+            return softmax_loss(image, text, scale, positives=positives)
+        return sigmoid_loss(image, text, scale, bias, positives=positives)
 
     def _image(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         """Return the embeddings of the images (B, E), and the last state of the tower where the other loss reads it."""
@@ -70,6 +79,11 @@ class Objective:
     def _from(self, part: "TowerName", features: Tensor) -> Tensor:
         assert self.locked is not None
         return self.locked.embed(self.towers, part, features)
+
+
+def first(embeddings: Tensor, width: int) -> Tensor:
+    """Return the first `width` numbers of embeddings (B, E), made unit again."""
+    return F.normalize(embeddings[:, :width], dim=-1)
 
 
 def accuracy(image: Tensor, text: Tensor, positives: Tensor) -> Tensor:

@@ -11,16 +11,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from wordsight.base.config import to_dict
+from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import FormatError, NotFound, UsageError, WordsightError
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.progress import notice
+from wordsight.base.records import whole_lines
 from wordsight.train.checkpoint import list_checkpoints
-from wordsight.train.config import TrainConfig
+from wordsight.train.config import ScheduleConfig, TrainConfig
+from wordsight.train.schedule import Prolonged, is_longer, rate_of
 from wordsight.weights.folder import TOKENIZERS
 
 CONFIG = "config.json"
 BEGAN = "began.json"
+PROLONGED = "prolonged.json"
+CLOCK = "clock.jsonl"
 LOCK = ".lock"
 MODEL = "model"
 FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
@@ -49,14 +53,17 @@ def claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     begun = (folder / CONFIG).exists()
     if resume and not begun:
         notice(f"{folder}: there is no run to resume, so one begins")
-    if begun and resume and (_learned(folder) or _is_same(folder / CONFIG, config)):
+    if begun and resume and _learned(folder):
+        _prolong(folder, config)
+        return
+    if begun and resume and _is_same(folder / CONFIG, config):
         return
     with storage_errors(folder):
         for name in TOKENIZERS.values():
             (folder / name).unlink(missing_ok=True)
         if begun:
             notice(f"{folder}: the run in it ended before its first checkpoint; beginning anew")
-            for name in ("metrics.jsonl", "clock.jsonl", BEGAN, CONFIG):
+            for name in ("metrics.jsonl", CLOCK, BEGAN, PROLONGED, CONFIG):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
@@ -127,12 +134,48 @@ def _check_same(path: Path, config: TrainConfig) -> None:
     if not isinstance(before, dict):
         raise FormatError(f"{path} is not a recipe", cure="restore the file, or set another out=")
     changed = [key for key in wanted if key not in FREE and wanted[key] != before.get(key)]
+    if "schedule" in changed and is_longer(config.schedule, _schedule(before), config.batch):
+        changed.remove("schedule")
     if changed:
         raise UsageError(
             f"{_first_difference(changed[0], before.get(changed[0]), wanted[changed[0]])} is not what the run in "
             f"{path.parent} began with",
-            cure="resume with the same recipe and --set",
+            cure="resume with the same recipe and --set; of the schedule, only steps, samples or budget may be larger",
         )
+
+
+def prolonged(folder: Path) -> Prolonged | None:
+    """Return where the run in a folder stood when it was last made longer, None when it never was."""
+    if not (folder / PROLONGED).is_file():
+        return None
+    return from_dict(Prolonged, dict(read_json(folder / PROLONGED)), where=f"{PROLONGED}: ")
+
+
+def _prolong(folder: Path, config: TrainConfig) -> None:
+    """Where the recipe makes the run longer, note the rate that it stood at, before its config.json is replaced."""
+    before = _schedule(read_json(folder / CONFIG))
+    checkpoints = list_checkpoints(folder)
+    if not checkpoints or not is_longer(config.schedule, before, config.batch):
+        return
+    step = int(checkpoints[-1].name.rpartition("-")[2])
+    lines = whole_lines(folder / CLOCK) if (folder / CLOCK).exists() else ()
+    clock = {line.get("step"): line.get("seconds", 0.0) for line in lines}
+    stood = rate_of(
+        before,
+        step=max(step - 1, 0),
+        seconds=float(clock.get(step - 1, 0.0)),
+        length=before.length(config.batch),
+        prolonged=prolonged(folder),
+    )
+    write_json(folder / PROLONGED, to_dict(Prolonged(step, stood)))
+    notice(
+        f"{folder} goes on for longer after step {step}: its learning rate climbs from {stood:.2f} of optimiser.lr to "
+        f"that of the whole length within {config.schedule.warmup} steps"
+    )
+
+
+def _schedule(before: Mapping[str, Any]) -> ScheduleConfig:
+    return from_dict(ScheduleConfig, dict(before["schedule"]), where="schedule.")
 
 
 def _is_same(path: Path, config: TrainConfig) -> bool:

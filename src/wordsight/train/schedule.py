@@ -2,12 +2,13 @@
 
 With a budget the rate depends on the time that has passed, so the time read at each step is recorded;
 a resumed run reads the recorded times of the steps it repeats and therefore repeats them exactly.
-Time in which the program did not run is not counted.  Free of PyTorch.
+Time in which the program did not run is not counted.  A finished run can be made longer.  Free of PyTorch.
 """
 
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wordsight.base.files import storage_errors
@@ -19,6 +20,41 @@ def rate(schedule: ScheduleConfig, *, step: int, progress: float) -> float:
     """Return the factor of the learning rate, 0 to 1, at `step` (from 0), a share `progress` into the run."""
     warm = min(1.0, (step + 1) / schedule.warmup) if schedule.warmup else 1.0
     return warm * SHAPES[schedule.kind](min(max(progress, 0.0), 1.0), schedule.cooldown)
+
+
+@dataclass(frozen=True, slots=True)
+class Prolonged:
+    """Where a run stood when it was made longer: the step that was next, and the factor of the last one's rate."""
+
+    step: int
+    rate: float
+
+
+def rate_of(
+    schedule: ScheduleConfig, *, step: int, seconds: float, length: int | None, prolonged: Prolonged | None
+) -> float:
+    """Return the factor of the learning rate of a step that begins after so many seconds of training.
+
+    The run is `length` steps long, or as long as its budget.  One that was made longer goes on from the rate where it
+    stood, back to that of the whole length within as many steps as the warm-up has.
+    """
+    progress = step / length if length else seconds / (schedule.seconds or 1.0)
+    factor = rate(schedule, step=step, progress=progress)
+    if prolonged is None:
+        return factor
+    climbed = (step + 1 - prolonged.step) / schedule.warmup if schedule.warmup else 1.0
+    return min(factor, prolonged.rate + max(climbed, 0.0))
+
+
+def is_longer(schedule: ScheduleConfig, before: ScheduleConfig, batch: int) -> bool:
+    """Say whether a schedule is another one, of which only the length is larger."""
+    lengths = {"steps": schedule.steps, "samples": schedule.samples, "budget": schedule.budget}
+    if replace(before, **lengths) != schedule:  # type: ignore[arg-type]
+        return False
+    sizes = [(one.seconds, one.length(batch)) for one in (before, schedule)]
+    return all(then is None or (now is not None and now >= then) for then, now in zip(*sizes, strict=True)) and (
+        sizes[0] != sizes[1]
+    )
 
 
 def _cosine(progress: float, cooldown: float) -> float:

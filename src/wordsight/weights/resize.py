@@ -11,9 +11,10 @@ import numpy as np
 from wordsight.base.errors import ConfigError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.check import check_spec
-from wordsight.towers.families import image_family, text_family
+from wordsight.towers.families import image_family, native, text_family
 from wordsight.towers.family import Grid
 from wordsight.towers.parts.resize import RULES, resize_grid
+from wordsight.towers.shapes import shapes
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
 from wordsight.weights.checkpoint import Checkpoint
@@ -22,9 +23,11 @@ DEFAULT = "openclip"  # the rule of checkpoints whose own family has none
 
 
 def resize_checkpoint(
-    checkpoint: Checkpoint, *, size: int | None = None, context_length: int | None = None
+    checkpoint: Checkpoint, *, size: int | None = None, context_length: int | None = None, width: int | None = None
 ) -> Checkpoint:
     """Return the checkpoint for images of `size` pixels and texts of `context_length` tokens (None: as it is).
+
+    `width` leaves the first so many numbers of the embeddings, for models that were trained so (`loss.widths`).
 
     The rule is that of the format it was read from.  Towers of other packages change when none of their weights
     depend on it (convolutions; texts as long as there are positions).  Else, for finished graphs, and for towers
@@ -35,8 +38,36 @@ def resize_checkpoint(
         spec = _resize_image(checkpoint, state, size)
     if context_length is not None and context_length != spec.text.context_length:
         spec = _resize_text(spec, state, context_length)
+    if width is not None and width != spec.width:
+        spec = _cut_width(spec, state, width)
     check_spec(spec)
     return replace(checkpoint, spec=spec, state=state)
+
+
+def _cut_width(spec: ModelSpec, state: dict[str, Any], width: int) -> ModelSpec:
+    """Leave out what the projections give behind the first `width` numbers."""
+    cut = replace(spec, width=width)
+    check_spec(cut)
+    if not native(spec) or not 1 <= width < spec.width:
+        why = f"the model has {spec.width}" if native(spec) else "a tower is another package's"
+        raise ConfigError(f"width = {width}, but {why}", cure="give fewer, of a model with towers of its own")
+    for name, shape in shapes(cut).items():
+        if tuple(state[name].shape) == tuple(shape):
+            continue
+        if not _is_projection(spec, state, name):
+            cure = "use the first numbers of its embeddings, made unit again"
+            raise ConfigError(f"width = {width}, but {name} is no projection that can be cut", cure=cure)
+        state[name] = np.asarray(state[name])[tuple(slice(side) for side in shape)]
+    return cut
+
+
+def _is_projection(spec: ModelSpec, state: dict[str, Any], name: str) -> bool:
+    visual = name.startswith("visual.")
+    family = image_family(spec.image) if visual else text_family(spec.text)
+    before = "visual." if visual else "" if text_family(spec.text).at_root else "text."
+    own = [key.removeprefix(before) for key in state if key.startswith("visual.") == visual]
+    depths = None if family.layers is None else family.layers.depths(own)
+    return depths is not None and depths.of[name.removeprefix(before)] == depths.projection
 
 
 def _resize_image(checkpoint: Checkpoint, state: dict[str, Any], size: int) -> ModelSpec:

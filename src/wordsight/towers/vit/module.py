@@ -28,6 +28,8 @@ class VisionTransformer(nn.Module):
         self.spec = spec
         self.width, self.heads, self.depth, self.cell = width, spec.heads, spec.layers, spec.patch
         self.extra = int(spec.has_class_token)  # tokens before those of the patches
+        # share of the patches left out while training; None where blocks have to know which patch a token is
+        self.patch_dropout: float | None = 0.0 if spec.rotary == "none" else None
         scale = width**-0.5
         if spec.stem == "patch":
             self.conv1 = nn.Conv2d(3, width, spec.patch, stride=spec.patch, bias=spec.patch_bias)
@@ -82,8 +84,22 @@ class VisionTransformer(nn.Module):
 
     def last(self, pixels: Tensor) -> Tensor:
         """Return the tokens after the last block, (B, T, D); the class token, where there is one, is the first."""
-        out: Tensor = self.transformer(self.embed(pixels))
+        out: Tensor = self.transformer(self._thinned(self.embed(pixels)))
         return out
+
+    def _thinned(self, x: Tensor) -> Tensor:
+        """Return the tokens (B, T, D) without some of the patches, drawn anew for every image while training.
+
+        Li et al. 2023, "Scaling Language-Image Pre-training via Masking".
+        """
+        if not self.training or not self.patch_dropout:
+            return x
+        patches = x[:, self.extra :]  # (B, N, D)
+        count = patches.shape[1]
+        kept = max(1, round(count * (1.0 - self.patch_dropout)))
+        chosen = torch.rand(len(x), count, device=x.device).topk(kept, dim=1).indices  # (B, K)
+        patches = patches.gather(1, chosen[:, :, None].expand(-1, -1, x.shape[2]))
+        return torch.cat([x[:, : self.extra], patches], dim=1)
 
     def states(self, pixels: Tensor) -> Iterator[Tensor]:
         """Yield what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
