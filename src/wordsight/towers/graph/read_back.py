@@ -60,8 +60,8 @@ def read_back(path: Path, spec: ModelSpec, tower: str) -> dict[str, Array]:
 class _HearingGraph(Graph):
     """A graph that stores nothing, and keeps what `hear` makes of each array that its writer gives to be stored."""
 
-    def __init__(self, precision: Any, keep: list[str], hear: "Hear") -> None:
-        super().__init__(precision, keep=keep)
+    def __init__(self, options: Mapping[str, Any], hear: "Hear") -> None:
+        super().__init__(**options)
         self.balanced = False  # what norms and matrices share between them is theirs to keep
         self.heard: list[Any] = []
         self._hear = hear
@@ -83,8 +83,8 @@ class _Writer:
 
     def __init__(self, spec: ModelSpec, tower: str, facts: Mapping[str, str]) -> None:
         self.spec, self.tower, self.facts = spec, tower, facts
-        self.precision: Any = facts.get("precision", "fp32")
-        self.keep = facts["kept"].split(",") if "kept" in facts else []
+        kept = facts["kept"].split(",") if "kept" in facts else []
+        self.options: dict[str, Any] = {"precision": facts.get("precision", "fp32"), "keep": kept}  # of its graph
         self.shapes = {name: shape for name, shape in shapes(spec).items() if of_tower(name, tower)}
         self.sizes = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
         self.count = sum(self.sizes.values())
@@ -93,7 +93,7 @@ class _Writer:
     def wrote(self, graph: onnx.GraphProto) -> bool:
         """Say whether a graph is one of this writer's; after that `folded` is known."""
         weights = GraphWeights(self.named(np.ones(self.count, np.float32)))
-        mine = Graph(self.precision, keep=self.keep)
+        mine = Graph(**self.options)
         fill(mine, weights, self.spec, self.tower)
         if "folded" in self.facts:
             weights.unpack_folded(self.facts["folded"])
@@ -102,7 +102,7 @@ class _Writer:
 
     def run(self, numbers: Array, hear: Hear) -> list[Any]:
         """Return what `hear` makes of all that the writer gives to be stored when its weights are these numbers."""
-        graph = _HearingGraph(self.precision, self.keep, hear)
+        graph = _HearingGraph(self.options, hear)
         fill(graph, GraphWeights(self.named(numbers)), self.spec, self.tower)
         return graph.heard
 
