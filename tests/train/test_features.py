@@ -26,7 +26,7 @@ def test_rows_and_views_are_found_across_parts(tmp_path):
     assert len(keep(tmp_path / "none", 0, numbers, name="none")) == 0
 
 
-def test_what_is_whole_is_not_computed_again(tmp_path):
+def test_what_is_whole_is_not_computed_again(tmp_path, capfd):
     asked = []
 
     def compute(rows):
@@ -39,6 +39,8 @@ def test_what_is_whole_is_not_computed_again(tmp_path):
         keep(tmp_path, 10, compute, name="some")
     kept = keep(tmp_path, 10, compute, name="some")
     assert asked == [[0, 1, 2, 3], [4, 5, 6, 7], [4, 5, 6, 7], [8, 9]]
+    printed = f"computing the features of some (10), once; they are kept in {tmp_path}\n"
+    assert capfd.readouterr().err.replace("\r", "").count(printed) == 1
     rows = np.arange(10)
     whole = kept.take(rows)
     (tmp_path / "000001.npy").write_bytes(b"\x93NUMPY damaged")

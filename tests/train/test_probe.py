@@ -1,6 +1,8 @@
 """`wordsight train probe` on squares of three colours, with the engine that knows colours."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -133,3 +135,21 @@ def test_other_recipes_are_no_probes_and_refuse_resume(photos, recipe, capsys):
     assert is_probe("probe") and not is_probe("pairs") and not is_probe(str(recipe))
     assert main(["train", "probe", "--resume", "--set", f"root={photos}"]) == 2
     assert "--resume with a probe" in capsys.readouterr().err
+
+
+def test_a_probe_needs_no_pytorch(photos, tmp_path):
+    words = [
+        "train",
+        "probe",
+        "--quiet",
+        "--engine",
+        "fake",
+        "--set",
+        f"root={photos}",
+        "--set",
+        f"out={tmp_path / 'out'}",
+    ]
+    code = f"import sys; sys.modules['torch'] = None; from wordsight.cli.main import main; sys.exit(main({words!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{tmp_path / 'out' / 'classes.json'}\nphotos/zero-shot/top-1\t")

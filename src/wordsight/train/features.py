@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import RowIds
 from wordsight.base.files import atomic_write
-from wordsight.base.progress import bar
+from wordsight.base.progress import bar, notice
 
 Vectors = NDArray[np.float32]  # (N, V, D) or (B, D), of any length
 PART = 1024  # rows: a minute or two of a large tower on one core, which is what a stop costs at most
@@ -62,6 +62,7 @@ def keep(folder: Path, count: int, compute: Callable[[RowIds], Vectors], *, name
             path = folder / f"{start // PART:06d}.npy"
             part = _opened(path, len(rows))
             if part is None:
+                notice(f"computing the features of {name} ({count:,}), once; they are kept in {folder}", once=True)
                 _write(path, compute(rows))
                 part = np.load(path, mmap_mode="r", allow_pickle=False)
             parts.append(part)
