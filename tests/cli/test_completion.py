@@ -32,7 +32,8 @@ def complete(*words):
         (["wordsight", "data", "ch"], ["check"]),
         (["wordsight", "data", "pack", "x", "--shard"], ["--shard-size"]),
         (["wordsight", "models", "f"], ["fetch"]),
-        (["wordsight", "train", "--mod"], []),
+        (["wordsight", "train", "--mod"], ["--model"]),
+        (["wordsight", "data", "check", "--mod"], []),
         (["wordsight", "search", "zzz"], []),
     ],
 )

@@ -14,7 +14,7 @@ from wordsight.towers.efficientnet.shapes import trunk_shapes
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.train.loop import train
 from wordsight.train.recipe import read_recipe
-from wordsight.weights.folder import load_towers
+from wordsight.weights.folder import load_towers, read_model_manifest
 
 MODULES = ((0, "", "Transformer"), (1, "1_Pooling", "Pooling"))  # of sentence-transformers
 
@@ -143,6 +143,7 @@ def test_a_text_tower_begins_from_a_sentence_encoder(recipe, start, capsys):
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    (folder / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n# an encoder\n")
     capsys.readouterr()
     done = run(
         recipe, f"model.image.init={start}", f"model.text.init={folder}", "train.text=projection", "model.width=32"
@@ -155,6 +156,9 @@ def test_a_text_tower_begins_from_a_sentence_encoder(recipe, start, capsys):
     said = capsys.readouterr().err
     assert f"text: a new projection (text.proj.weight, text.proj.bias), which {folder} does not give" in said
     assert "pooler.dense.weight" in said
+    manifest = read_model_manifest(done.model)
+    assert manifest.origin["licence"] == "cc-by-nc-4.0"
+    assert "licence cc-by-nc-4.0)" in manifest.origin["began from"]
     assert done.results
 
 

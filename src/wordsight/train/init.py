@@ -19,9 +19,10 @@ from wordsight.train.config import InitConfig
 from wordsight.weights.checkpoint import Array, Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.find import ModelLocation, find_model, locate
-from wordsight.weights.folder import WEIGHTS, read_checkpoint, read_model_manifest
+from wordsight.weights.folder import CARD, WEIGHTS, read_checkpoint, read_model_manifest
 from wordsight.weights.formats.table import UnknownFormat
 from wordsight.weights.formats.trunk_table import UnknownTrunk, read_image_trunk, read_text_trunk
+from wordsight.weights.licences import of_card, of_name
 from wordsight.weights.trunk import ImageTrunk, TextTrunk
 from wordsight.weights.unchanged import digest_of
 
@@ -121,7 +122,10 @@ def _facts(name: str, location: ModelLocation, origin: Mapping[str, str]) -> dic
     path = location.path
     file = path if path.is_file() else path / (WEIGHTS if location.ours else origin.get("file", WEIGHTS))
     facts = {"name": name} | ({"file": file.name, "sha256": digest_of(file)} if file.is_file() else {})
-    return facts | {key: origin[key] for key in ("format", "licence") if key in origin}
+    card = (path if path.is_dir() else path.parent) / CARD
+    licence = origin.get("licence") or of_name(name) or of_card(card)
+    stated = {"format": origin.get("format", ""), "licence": licence}
+    return facts | {key: value for key, value in stated.items() if value}
 
 
 def _check_digest(start: Start, part: StartOf, expected: str) -> None:

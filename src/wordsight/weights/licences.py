@@ -35,7 +35,7 @@ def non_commercial(licence: str) -> bool:
 
 def with_licence(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     """Return a checkpoint whose origin states the licence of the card beside its weights, where there is one."""
-    stated = _of_card(folder / CARD)
+    stated = of_card(folder / CARD)
     return replace(checkpoint, origin={**checkpoint.origin, "licence": stated}) if stated else checkpoint
 
 
@@ -74,7 +74,8 @@ def chosen(text: str) -> set[str]:
     return keep
 
 
-def _of_card(card: Path) -> str:
+def of_card(card: Path) -> str:
+    """Return the licence that a card's head states, "" where there is none."""
     if not card.is_file():
         return ""
     with card.open("rb") as handle:
