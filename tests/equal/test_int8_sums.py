@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,7 +28,8 @@ from wordsight.towers.graph.write import build_graph, writes
 from wordsight.weights.find import BUNDLED
 from wordsight.weights.folder import read_spec
 
-PRODUCTS = {"DynamicQuantizeMatMul": 1, "MatMulIntegerToFloat": 1}  # where the weights of integer products stand
+# where the weights of integer products stand
+PRODUCTS = {"DynamicQuantizeMatMul": 1, "MatMulIntegerToFloat": 1, "QLinearConv": 3}
 WIDENED = {"Cast", "Gather"}  # what else may read integers: they become float32
 FITS = range(-(2**15), 2**15)
 
@@ -49,8 +51,13 @@ def sums_of_products(model):
             continue
         if node.op_type in WIDENED:
             continue
-        assert read == [PRODUCTS[node.op_type]], node
-        found.append(sums_of(numpy_helper.to_array(whole[node.input[read[0]]])))
+        assert read[0] == PRODUCTS[node.op_type], node
+        weight = numpy_helper.to_array(whole[node.input[read[0]]])
+        if weight.ndim == 4:
+            if weight.shape[1] == 1:  # depthwise convolutions are summed in 32 bits
+                continue
+            weight = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))  # in the order in which the grid is read
+        found.append(sums_of(weight))
     return found
 
 
@@ -135,3 +142,50 @@ def test_kernels_sum_what_fits_exactly(rows, columns):
     for height in (1, 3, 6, 50):
         given = np.where(random.random((height, rows)) < 0.8, 255, 3).astype(np.uint8)
         np.testing.assert_array_equal(session.run(None, {"a": given})[0], given.astype(int) @ weight.astype(int))
+
+
+CONVOLUTIONS = {  # kernel (O, I, K, L), strides, zeros around
+    "pointwise": ((40, 24, 1, 1), (1, 1), (0, 0, 0, 0)),
+    "pointwise, few channels": ((8, 9, 1, 1), (1, 1), (0, 0, 0, 0)),
+    "stem": ((32, 3, 3, 3), (2, 2), (0, 0, 1, 1)),
+    "stem by cells": ((64, 12, 3, 2), (2, 1), (0, 0, 1, 1)),
+    "depthwise": ((48, 1, 3, 3), (1, 1), (1, 1, 1, 1)),
+    "depthwise with a stride": ((40, 1, 5, 5), (2, 2), (1, 1, 2, 2)),
+}
+
+
+def extreme(shape, random):
+    """Weights of which every pair is as large as fits; depthwise ones, whose products have 32 bits, all are 127."""
+    outputs, inputs, rows, columns = shape
+    if inputs == 1:
+        return np.where(random.random(shape) < 0.2, -127, 127).astype(np.int8)
+    first = random.integers(1, 128, ((rows * columns * inputs + 1) // 2, 1, outputs))
+    pairs = random.choice([-1, 1], first.shape) * np.concatenate([first, 128 - first], axis=1)
+    flat = np.clip(pairs, -127, 127).reshape(-1, outputs)[: rows * columns * inputs]
+    return flat.reshape(rows, columns, inputs, outputs).transpose(3, 2, 0, 1).astype(np.int8)
+
+
+@pytest.mark.parametrize(("shape", "strides", "pads"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_convolutions_sum_what_fits_exactly(shape, strides, pads):
+    """In a plain session on the processor at hand: bytes of 255 and the largest weights give the sums of 64 bits."""
+    random = np.random.default_rng(0)
+    weight, groups = extreme(shape, random), shape[0] if shape[1] == 1 else 1
+    x = np.where(random.random((2, 12, 12, shape[1] * groups)) < 0.8, 255, 3).astype(np.uint8)
+    grid = torch.from_numpy(x.transpose(0, 3, 1, 2).astype(np.float64))
+    padded = torch.nn.functional.pad(grid, (pads[1], pads[3], pads[0], pads[2]))
+    kernel = torch.from_numpy(weight.astype(np.float64))
+    true = torch.nn.functional.conv2d(padded, kernel, stride=strides, groups=groups).numpy()
+    scale = np.float32(np.abs(true).max() / 127)
+    ends = [np.float32(1), np.uint8(0), weight, np.ones(shape[0], np.float32), np.zeros(shape[0], np.int8)]
+    values = [
+        numpy_helper.from_array(np.asarray(value), str(n)) for n, value in enumerate([*ends, scale, np.uint8(128)])
+    ]
+    options = {"strides": strides, "pads": pads, "group": groups, "channels_last": 1, "domain": "com.microsoft"}
+    node = helper.make_node("QLinearConv", ["x", *(value.name for value in values)], ["y"], **options)
+    ports = [helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None) for name in "xy"]
+    graph = helper.make_graph([node], "convolution", ports[:1], ports[1:], values)
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    given = session.run(None, {"x": x})[0].transpose(0, 3, 1, 2).astype(int)
+    assert np.abs(given - (np.round(true / scale) + 128).clip(0, 255)).max() <= 1  # which way halves are rounded

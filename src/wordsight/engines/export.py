@@ -41,7 +41,7 @@ from wordsight.engines.trial import note_sound
 from wordsight.text.open import open_tokenizer
 from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, Precision
-from wordsight.towers.graph.write import TOWERS, GraphSource, write_graph, writes
+from wordsight.towers.graph.write import TOWERS, GraphSource, layers, write_graph, writes
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import (
@@ -216,15 +216,17 @@ class _Draft:
     def _mend(self, plain: Agreement, true: _Embedded) -> Agreement:
         """Keep the layers that suffer most from integers in fp32, twice as many each time, until no embedding is lost.
 
-        At most half of them; the best one stays.
+        At most half of them; the best one stays.  A tower without linear layers is kept where it is not good at all.
         """
         tower = plain.tower
         if not writes(self.spec, tower):
             return plain
         ranked = [name for name, _ in worst_layers(self.source, tower, self._few(tower))]
+        if not ranked and not plain.good:
+            ranked = layers(self.source, tower)
         self.suffering += ranked[:NAMED]
         best, count = plain, 1
-        while not best.sound and count <= max(len(ranked) // 2, 1):
+        while ranked and not best.sound and count <= max(len(ranked) // 2, 1):
             keep = tuple(dict.fromkeys((*self._named(tower), *ranked[:count])))
             self._write(tower, "int8", keep)
             tried = self._compare(tower, "int8", true)

@@ -38,11 +38,13 @@ class MeasuringGraph(Graph):
 
 
 def worst_layers(source: GraphSource, tower: str, inputs: Array) -> list[tuple[str, float]]:
-    """Return the linear layers of a tower with their share of noise in 8 bits, the worst first."""
+    """Return the linear layers of a tower with their share of noise in 8 bits, the worst first; it may have none."""
     import onnxruntime
 
     graph = MeasuringGraph()
     fill(graph, weights_of(source.state, tower), source.spec, tower)
+    if not graph.layers:
+        return []
     graph.finish()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -88,6 +88,15 @@ class PatchTower(Protocol):
         ...
 
 
+@runtime_checkable
+class CalibratedTower(Protocol):
+    """An image tower whose int8 graph needs to know what images make of it."""
+
+    def calibrate(self, pixels: Tensor) -> None:
+        """Measure it on normalised images (B, 3, S, S) and keep it in the weights; embeddings stay the same."""
+        ...
+
+
 def of_patches(tower: ImageTower, state: Tensor) -> Tensor:
     """Return a state row by row without the extra tokens, (B, N, D)."""
     return state[:, tower.extra :] if state.ndim == 3 else state.flatten(2).transpose(1, 2)

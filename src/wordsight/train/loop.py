@@ -33,6 +33,7 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.train.average import Average, Final
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
+from wordsight.train.calibrate import calibrated
 from wordsight.train.checkpoint import TrainingState, list_checkpoints, not_finite, restore_newest, write_checkpoint
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
@@ -99,7 +100,8 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
         learning.restore()
         learning.run(validation, watch or _nobody)
         results = validation.run(learning.encoder)
-        model = finish(config, learning.final(), folder, results=results, pairs=pairs, steps=learning.step)
+        final = calibrated(learning.final(), learning.loader)
+        model = finish(config, final, folder, results=results, pairs=pairs, steps=learning.step)
     return Run(folder, model, results, learning.step)
 
 

@@ -1,7 +1,8 @@
 """EfficientNet-Lite as ONNX: pixels uint8 (B, S, S, 3) to unit embeddings (B, E), normalisation inside.
 
-Batch norms are folded into the convolutions before them.  In int8 the weights are stored as integers and
-computed with in float32.  Free of PyTorch.
+Batch norms are folded into the convolutions before them.  In int8 all convolutions are computed in integers
+(`wordsight.towers.efficientnet.integers`), or, where `TRUNK` is kept, their weights are stored as integers and computed
+with in float32.  Free of PyTorch.
 """
 
 from dataclasses import dataclass
@@ -9,26 +10,44 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
-from wordsight.towers.efficientnet.shapes import LiteBlock, blocks, same_padding
+from wordsight.images.spec import PreprocessSpec
+from wordsight.towers.efficientnet.folding import folded, padding
+from wordsight.towers.efficientnet.integers import integer_features
+from wordsight.towers.efficientnet.shapes import LiteBlock, blocks
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
-from wordsight.towers.graph.operators import Array, Graph
+from wordsight.towers.graph.byte_grids import stored_kernel
+from wordsight.towers.graph.operators import Graph
 from wordsight.towers.graph.pixels import normalised
 from wordsight.towers.graph.transformer import GraphWeights
 from wordsight.towers.spec import ModelSpec
+
+TRUNK = "visual.trunk"  # what `keep` calls all convolutions: they are computed in integers together or not at all
 
 
 def efficientnet_graph(graph: Graph, weights: GraphWeights, image: EfficientNetSpec, spec: ModelSpec) -> None:
     """Add the image tower with input "pixels" and output "rows"."""
     pixels = graph.input("pixels", TensorProto.UINT8, ["batch", image.size, image.size, 3])
+    if graph.precision == "int8":
+        graph.layers.append(TRUNK)
+    if graph.precision == "int8" and TRUNK not in graph.keep:
+        features = integer_features(graph, weights, pixels, image, preprocess=spec.preprocess)
+    else:
+        features = _features(graph, weights, pixels, image, preprocess=spec.preprocess)
+    graph.output(graph.unit(project(graph, weights, features, image)), "rows", ["batch", spec.width])
+
+
+def _features(
+    graph: Graph, weights: GraphWeights, pixels: str, image: EfficientNetSpec, *, preprocess: PreprocessSpec
+) -> str:
+    """Return the features (B, F) of pixels uint8 (B, S, S, 3), computed in float32."""
     tower = _Tower(graph, weights, image)
-    x = tower.relu6(tower.conv(normalised(graph, pixels, spec.preprocess), "stem", side=image.size, stride=2))
+    x = tower.relu6(tower.conv(normalised(graph, pixels, preprocess), "stem", side=image.size, stride=2))
     side = -(-image.size // 2)
     for number, block in enumerate(blocks(image)):
         x = tower.block(x, f"blocks.{number}", block, side)
         side = -(-side // block.stride)
     x = tower.relu6(tower.conv(x, "head"))
-    features = graph.node("ReduceMean", x, graph.constant([2, 3]), keepdims=0)
-    graph.output(graph.unit(project(graph, weights, features, image)), "rows", ["batch", spec.width])
+    return graph.node("ReduceMean", x, graph.constant([2, 3]), keepdims=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +71,15 @@ class _Tower:
         return self.graph.node(
             "Conv",
             x,
-            self.graph.weight(kernel, axis=0),
+            stored_kernel(self.graph, kernel) if self.graph.precision == "int8" else self.graph.matrix(kernel),
             self.graph.constant(bias),
-            group=len(kernel) if depthwise(kernel) else 1,
+            group=len(kernel) if kernel.shape[1] == 1 else 1,
             strides=[stride] * 2,
             pads=[before, before, after, after],
         )
 
     def relu6(self, x: str) -> str:
         return self.graph.node("Clip", x, self.graph.constant(np.float32(0)), self.graph.constant(np.float32(6)))
-
-
-def depthwise(kernel: Array) -> bool:
-    """Return whether each channel is computed apart."""
-    return bool(kernel.shape[1] == 1)
-
-
-def folded(weights: GraphWeights, name: str, epsilon: float) -> tuple[Array, Array]:
-    """Return the kernel (O, I, K, K) and the bias (O,) of a convolution with the batch norm after it."""
-    norm = f"{name}.norm"
-    weights.take(f"{norm}.num_batches_tracked")
-    variance = weights.take(f"{norm}.running_var", folded=1)
-    factor = weights.take(f"{norm}.weight", folded=1) / np.sqrt(variance + epsilon)
-    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean", folded=0) * factor
-    return weights.take(f"{name}.conv.weight") * factor[:, None, None, None], bias
-
-
-def padding(image: EfficientNetSpec, side: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return the zeros before and after a side."""
-    if stride > 1 and image.padding == "same":
-        return same_padding(side, kernel, stride)
-    return kernel // 2, kernel // 2
 
 
 def project(graph: Graph, weights: GraphWeights, features: str, image: EfficientNetSpec) -> str:

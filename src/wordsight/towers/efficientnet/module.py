@@ -9,6 +9,7 @@ space.  Knows nothing of text.
 
 from collections.abc import Iterator
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -118,3 +119,31 @@ class EfficientNetLite(nn.Module):
         active = units.softmax(dim=-1) if self.activation == "softmax" else F.gelu(units)
         extra: Tensor = self.out(active)
         return out + extra
+
+    @torch.no_grad()
+    def calibrate(self, pixels: Tensor) -> None:
+        """Let each batch norm state mean and variance of what reaches it for normalised images (B, 3, S, S).
+
+        What it computes stays the same, since its gain and shift follow; the int8 graph takes its ranges from there.
+        For towers in evaluation mode.
+        """
+        assert not self.training, "batch norms would take their statistics from the batch"
+        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+        hooks = [norm.register_forward_pre_hook(_restate) for norm in norms]
+        try:
+            self.last(pixels)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _restate(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+    (x,) = inputs
+    mean = x.mean(dim=(0, 2, 3), dtype=torch.float64)
+    variance = (x - mean.to(x.dtype).view(-1, 1, 1)).square().mean(dim=(0, 2, 3), dtype=torch.float64)
+    factor = norm.weight / (norm.running_var.double() + norm.eps).sqrt()
+    norm.bias.add_((mean - norm.running_mean) * factor)
+    norm.weight.copy_(factor * (variance + norm.eps).sqrt())
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)

@@ -298,9 +298,14 @@ def quantise_matrix(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32
     bits, and saturate (vpmaddubsw).  So the largest sum of such a pair of one sign becomes 127, not the
     largest weight: rounded it is at most 128, and 255 * 128 fits.  Two weights of different signs cannot add up.
     """
+    return _rounded(weight, largest_pair(weight)[None])
+
+
+def largest_pair(weight: Array) -> Array:
+    """Return the largest sum of one sign of rows 2i and 2i + 1 of a matrix (K, N), for each column, (N,)."""
     pairs = np.pad(weight, ((0, len(weight) % 2), (0, 0))).reshape(-1, 2, weight.shape[1])  # (K / 2, 2, N)
-    sums = np.maximum(pairs.clip(min=0).sum(axis=1), -pairs.clip(max=0).sum(axis=1))
-    return _rounded(weight, sums.max(axis=0, keepdims=True))
+    sums: Array = np.maximum(pairs.clip(min=0).sum(axis=1), -pairs.clip(max=0).sum(axis=1)).max(axis=0)
+    return sums
 
 
 def _rounded(weight: Array, largest: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

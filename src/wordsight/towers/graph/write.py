@@ -56,6 +56,13 @@ def write_graph(
     graph.save(path, _metadata(source, tower, graph, weights))
 
 
+def layers(source: GraphSource, tower: str) -> list[str]:
+    """Return the names that `keep` may hold for the int8 graph of a tower."""
+    graph = Graph("int8")
+    fill(graph, weights_of(source.state, tower), source.spec, tower)
+    return graph.layers
+
+
 def of_tower(name: str, tower: str) -> bool:
     """Is this the name of a weight of the tower?"""
     return name.startswith("visual.") if tower == "image" else not name.startswith(ASIDE)
