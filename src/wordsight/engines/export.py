@@ -12,8 +12,9 @@ import shutil
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.config import from_dict, to_dict
@@ -22,9 +23,10 @@ from wordsight.base.files import draft_folder, read_json, refuse_others, sweep, 
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.engines.engine import Engine, needed_lengths
-from wordsight.engines.layer_noise import worst_layers
+from wordsight.engines.layer_noise import measured_reach, worst_layers
 from wordsight.engines.onnx_engine import PARITY, OnnxEngine, graph_path
 from wordsight.engines.parity import (
+    CLASSES,
     FP32_DIFFERENCE,
     ITSELF,
     LOWEST_MEAN,
@@ -38,8 +40,10 @@ from wordsight.engines.parity import (
     some_texts,
 )
 from wordsight.engines.trial import note_sound
-from wordsight.text.open import open_tokenizer
+from wordsight.text.open import Tokenizer, open_tokenizer
+from wordsight.text.prompts import fill, templates
 from wordsight.towers.families import finished
+from wordsight.towers.graph.operators import Array, TableBits
 from wordsight.towers.graph.precision import PRECISIONS, Precision
 from wordsight.towers.graph.write import TOWERS, GraphSource, layers, write_graph, writes
 from wordsight.towers.spec import ModelSpec
@@ -57,6 +61,7 @@ from wordsight.weights.folder import (
 from wordsight.weights.unchanged import digest_of
 
 TRACED = "wordsight.engines.export_traced"  # for towers of other packages
+GraphSize = Literal["sound", "small"]
 NAMED = 4  # layers of a tower that an error names
 CHECKED = 16  # inputs each tower is compared on
 
@@ -68,13 +73,15 @@ def export(
     out: Path | None = None,
     threads: int | None = None,
     keep: Sequence[str] = (),
+    size: GraphSize = "sound",
 ) -> ParityReport:
     """Write the ONNX graphs of the model in `folder` and return how they agree with its towers in fp32.
 
     With `out` they go there, with the manifest, vocabulary and card beside them: a model folder without
     weights.  `keep` names linear layers that int8 graphs compute in fp32; where int8 loses accuracy, the layers that
-    suffer most are kept so without being named.  `FormatError` with the figures when fp32 differs by more than 1e-4
-    anywhere or the mean cosine of another precision stays below 0.99; what lay there before is then unchanged.
+    suffer most are kept so without being named.  `size` "small": no others are, and the token table of an int8 graph
+    has 4 bits.  `FormatError` with the figures when fp32 differs by more than 1e-4 anywhere or the mean cosine of
+    another precision stays below 0.99; what lay there before is then unchanged.
     """
     wanted = _ordered(precisions)
     target = folder if out is None else out
@@ -85,7 +92,7 @@ def export(
     kept = _kept(target, manifest.fingerprint, wanted)
     with draft_folder(target / ENGINES) as draft:
         write_model_manifest(draft, replace(manifest, files={}))
-        made = _Draft(folder, draft, threads, tuple(keep))
+        made = _Draft(folder, draft, threads, tuple(keep), size)
         report = made.fill(wanted)
         _refuse_bad(report, made.suffering)
         _move_in(draft, target, folder)
@@ -131,15 +138,17 @@ class _Embedded:
 class _Draft:
     """Graphs in the making, in a folder of their own."""
 
-    def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...]) -> None:
-        self.folder, self.draft, self.threads, self.keep = folder, draft, threads, keep
+    def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...], size: GraphSize) -> None:
+        self.folder, self.draft, self.threads, self.keep, self.size = folder, draft, threads, keep, size
         manifest = read_model_manifest(folder)
         self.suffering: list[str] = []  # layers that lose most by integers
         self.traced: dict[str, Any] = {}  # by tower: graphs of other packages' towers, which take long to make
         self.spec = manifest.spec
         self.fingerprint = manifest.fingerprint
-        self.source = GraphSource(self.spec, read_checkpoint(folder).state, self.fingerprint)
+        bits: TableBits = 4 if size == "small" else 8
+        source = GraphSource(self.spec, read_checkpoint(folder).state, self.fingerprint, table_bits=bits)
         tokenizer = open_tokenizer(self.spec.tokenizer, folder)
+        self.source = replace(source, reach=_reach(source, tokenizer))
         self.inputs = _Inputs(
             some_images(self.spec, CHECKED),
             some_texts(self.spec, CHECKED),
@@ -163,7 +172,7 @@ class _Draft:
                 self._write(tower, precision, self._named(tower) if precision == "int8" else ())
             for tower in TOWERS:
                 one = replace(self._compare(tower, precision, true), kept=self._named(tower), reference=name)
-                if precision == "int8" and not one.sound:
+                if precision == "int8" and not one.sound and self.size == "sound":
                     one = self._mend(one, true)
                 by_tower[tower] = one if precision == "int8" else replace(one, kept=())
             agreements += by_tower.values()
@@ -244,6 +253,21 @@ class _Draft:
             return self.inputs.images[: CHECKED // 2]
         texts = self.inputs.texts
         return texts[:, : needed_lengths(texts, self.spec).max()]
+
+
+def _reach(source: GraphSource, tokenizer: Tokenizer) -> dict[str, Array]:
+    """Return how far the inputs of the text tower's layers reach, for those that ask: on the prompts of all templates.
+
+    What reaches far are few tokens, such as the full stop, which random ones would miss.
+    """
+    if not writes(source.spec, "text"):
+        return {}
+
+    def texts() -> Tokens:
+        pairs = zip(templates("clip"), cycle(CLASSES), strict=False)
+        return tokenizer.batch([fill([template], name)[0] for template, name in pairs], pad_to="longest")
+
+    return measured_reach(source, "text", texts)
 
 
 def _ordered(precisions: Sequence[str]) -> tuple[Precision, ...]:

@@ -15,7 +15,8 @@ weights give the same bytes.  Free of PyTorch; knows nothing of towers.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -23,10 +24,14 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from wordsight.base.files import atomic_write
+from wordsight.towers.graph.nibbles import ZERO, packed_nibbles, widened_nibbles
 from wordsight.towers.graph.precision import Precision
+from wordsight.towers.graph.smoothing import Sharing
 
 Array = NDArray[Any]
 Read = Callable[[Mapping[str, Array]], Array]  # from a graph's constants, by name, to a weight as it was given
+
+TableBits = Literal[8, 4]
 
 OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
 IR_VERSION = 9  # of the same time
@@ -39,11 +44,21 @@ APART = 1024  # bytes from which a constant of a larger graph lies in the file b
 class Graph:
     """Nodes and constants; every method that adds one returns the name of its result.
 
-    `keep` names the linear layers that an int8 graph computes in float32.
+    `keep` names the linear layers that an int8 graph computes in float32.  `reach` holds for layers that ask for it the
+    largest number that each of their inputs was seen to reach (K,), and `table_bits` says how it stores tables.
     """
 
-    def __init__(self, precision: Precision, *, keep: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        precision: Precision,
+        *,
+        keep: Collection[str] = (),
+        table_bits: TableBits = 8,
+        reach: Mapping[str, Array] = MappingProxyType({}),
+    ) -> None:
         self.precision = precision
+        self.table_bits = table_bits
+        self.reach = reach
         self.keep = frozenset(keep)
         self.balanced = precision == "int8"  # are ranges shared between norms and the matrices behind them?
         self.layers: list[str] = []  # the linear layers that can be kept, in order
@@ -142,22 +157,41 @@ class Graph:
         """Reshape; 0 keeps an axis, -1 is inferred."""
         return self.node("Reshape", x, self.constant(list(shape)))
 
-    def linear(self, x: str, weight: Array, bias: Array | None, *, name: str = "") -> str:
-        """Return x (..., K) @ weight (K, N) + bias (N,); `name` is what `keep` calls it."""
+    def linear(
+        self, x: str, weight: Array, bias: Array | None, *, name: str = "", smooth: Sharing | None = None
+    ) -> str:
+        """Return x (..., K) @ weight (K, N) + bias (N,); `name` is what `keep` calls it.
+
+        `smooth` says what of each input's range is moved to the weights before both become integers.
+        """
         if name:
             self.layers.append(name)
         if self.precision != "int8" or name in self.keep:
             return self.plus(self.node("MatMul", x, self.matrix(weight)), bias)
-        return self.quantised_linear(x, weight, bias)
+        return self.quantised_linear(x, weight, bias, share=self.share(weight, name, smooth))
+
+    def share(self, weight: Array, name: str, smooth: Sharing | None) -> Array | None:
+        """Return what a layer's inputs are divided by and the rows of its weight multiplied with, (K,), or None."""
+        if smooth is None:
+            return None
+        reach = self.reach.get(name)
+        return np.ones(len(weight), np.float32) if reach is None else smooth(reach, weight).astype(np.float32)
 
     def plus(self, x: str, bias: Array | None) -> str:
         """Add a bias, where there is one."""
         return x if bias is None else self.node("Add", x, self.constant(bias))
 
-    def quantised_linear(self, x: str, weight: Array, bias: Array | None) -> str:
+    def quantised_linear(self, x: str, weight: Array, bias: Array | None, *, share: Array | None = None) -> str:
         """Return x @ weight + bias in integers; x gets one scale and zero point when it is known."""
-        constants = [self.add(array) for array in quantise_matrix(weight)]
-        self.stored(weight, product_of(*constants))
+        if share is None:
+            constants = [self.add(array) for array in quantise_matrix(weight)]
+            self.stored(weight, product_of(*constants))
+        else:
+            inverse = self.add(1 / share)
+            x = self.node("Mul", x, inverse)
+            constants = [self.add(array) for array in quantise_matrix(weight / (1 / share)[:, None])]
+            read = product_of(*constants)
+            self.stored(weight, lambda held: read(held) * held[inverse][:, None])
         if bias is not None:
             constants += ["", self.constant(bias)]
         return self.node("DynamicQuantizeMatMul", x, *constants, domain=CONTRIB)
@@ -209,12 +243,29 @@ class Graph:
             return self.node("Gather", self.constant(table), rows, axis=0)
         if self.precision == "fp16":
             return self._widened(self.node("Gather", self._hold(table), rows, axis=0))
+        if self.table_bits == 4 and table.shape[1] % 2 == 0:
+            return self._lookup_nibbles(table, rows)
         whole, scale = quantise(table, axis=0)
         held = self.add(whole)
         cast = self.node("Cast", self.node("Gather", held, rows, axis=0), to=onnx.TensorProto.FLOAT)
         factor = self.add(scale[:, None])
         self.stored(table, product_of(held, factor))
         return self.node("Mul", cast, self.node("Gather", factor, rows, axis=0))
+
+    def _lookup_nibbles(self, table: Array, rows: str) -> str:
+        """Do so with two numbers in a byte: the first half of a row in the lower bits, the second in the upper."""
+        packed, scale = packed_nibbles(table)
+        held, factor = self.add(packed), self.add(scale)
+        self.stored(table, lambda constants: widened_nibbles(constants[held], constants[factor]))
+        both = self.node("Gather", held, rows, axis=0)  # (..., D / 2)
+        low = self.node("BitwiseAnd", both, self.add(np.array(15, np.uint8)))
+        high = self.node("BitShift", both, self.add(np.array(4, np.uint8)), direction="RIGHT")
+        wide = self.node("Cast", self.node("Concat", low, high, axis=-1), to=onnx.TensorProto.FLOAT)  # (B, L, D)
+        centred = self.node("Sub", wide, self.add(np.array(ZERO, np.float32)))
+        scales = self.node("Cast", self.node("Gather", factor, rows, axis=0), to=onnx.TensorProto.FLOAT)
+        scales = self.node("Unsqueeze", scales, self.constant([-1]))  # (B, L, blocks, 1)
+        scaled = self.node("Mul", self.reshape(centred, [0, 0, scale.shape[1], -1]), scales)
+        return self.reshape(scaled, [0, 0, table.shape[1]])
 
     def layer_norm(self, x: str, weight: Array, bias: Array, *, epsilon: float = EPSILON) -> str:
         """Normalise the last axis."""

@@ -85,6 +85,7 @@ class _Writer:
         self.spec, self.tower, self.facts = spec, tower, facts
         kept = facts["kept"].split(",") if "kept" in facts else []
         self.options: dict[str, Any] = {"precision": facts.get("precision", "fp32"), "keep": kept}  # of its graph
+        self.options["table_bits"] = int(facts.get("table_bits", 8))
         self.shapes = {name: shape for name, shape in shapes(spec).items() if of_tower(name, tower)}
         self.sizes = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
         self.count = sum(self.sizes.values())

@@ -14,6 +14,7 @@ import numpy as np
 from wordsight.base.errors import FormatError
 from wordsight.towers.graph.operators import EPSILON, Array, Graph, half
 from wordsight.towers.graph.positions import Angles
+from wordsight.towers.graph.smoothing import Sharing, capped, evened
 from wordsight.towers.tower_spec import Activation, Projection
 
 LARGEST = 4.0  # how many deviations a normed channel is assumed to reach, for balancing
@@ -120,6 +121,14 @@ def transformer(
 
 
 @dataclass(frozen=True, slots=True)
+class _Layer:
+    """What a linear layer is called, and how its inputs are smoothed."""
+
+    name: str
+    smooth: Sharing | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Attend:
     """How a block attends: `bias` on the scores, or for the `last` one which token is read."""
 
@@ -127,11 +136,12 @@ class _Attend:
     bias: str
     last: ReadToken | None
 
-    def mixed(self, graph: Graph, y: str, packed: Packed, name: str) -> str:
+    def mixed(self, graph: Graph, y: str, packed: Packed, name: str, *, smooth: Sharing | None = None) -> str:
         """Return what attention to y (B, T, D) gives: (B, T, D), or (B, 1, D) of the token that is read."""
+        layer = _Layer(name, smooth)
         if self.last is None:
-            return _attend_all(graph, y, packed, name=name, stack=self.stack, bias=self.bias)
-        return _attend_one(graph, y, packed, name=name, stack=self.stack, reading=self.last)
+            return _attend_all(graph, y, packed, layer=layer, stack=self.stack, bias=self.bias)
+        return _attend_one(graph, y, packed, layer=layer, stack=self.stack, reading=self.last)
 
     def picked(self, x: str) -> str:
         """Return of x (B, T, D) what goes on beside attention."""
@@ -158,12 +168,12 @@ def _pre_norm_block(graph: Graph, weights: GraphWeights, x: str, block: str, att
 def _post_norm_block(graph: Graph, weights: GraphWeights, x: str, block: str, attend: _Attend) -> str:
     stack = attend.stack
     packed = Packed(weights.matrix(f"{block}attn.in_proj_weight"), weights.take(f"{block}attn.in_proj_bias"))
-    mixed = attend.mixed(graph, x, packed, f"{block}attn.in_proj")
-    x = graph.node("Add", attend.picked(x), linear(graph, weights, mixed, f"{block}attn.out_proj"))
-    x = layer_norm(graph, weights, x, f"{block}ln_1", epsilon=stack.epsilon)
-    y = graph.activation(linear(graph, weights, x, f"{block}mlp.c_fc"), stack.activation)
-    x = graph.node("Add", x, linear(graph, weights, y, f"{block}mlp.c_proj"))
-    return layer_norm(graph, weights, x, f"{block}ln_2", epsilon=stack.epsilon)
+    mixed = attend.mixed(graph, x, packed, f"{block}attn.in_proj", smooth=evened)
+    branch = linear(graph, weights, mixed, f"{block}attn.out_proj", smooth=capped)
+    x = layer_norm(graph, weights, graph.node("Add", attend.picked(x), branch), f"{block}ln_1", epsilon=stack.epsilon)
+    y = graph.activation(linear(graph, weights, x, f"{block}mlp.c_fc", smooth=evened), stack.activation)
+    branch = linear(graph, weights, y, f"{block}mlp.c_proj", smooth=capped)
+    return layer_norm(graph, weights, graph.node("Add", x, branch), f"{block}ln_2", epsilon=stack.epsilon)
 
 
 def normed(
@@ -192,9 +202,9 @@ def balance(scale: Array, shift: Array, matrix: Array) -> Array:
     return share.astype(np.float32)
 
 
-def linear(graph: Graph, weights: GraphWeights, x: str, name: str) -> str:
+def linear(graph: Graph, weights: GraphWeights, x: str, name: str, *, smooth: Sharing | None = None) -> str:
     """Add the linear layer of that name."""
-    return graph.linear(x, weights.matrix(f"{name}.weight"), weights.take(f"{name}.bias"), name=name)
+    return graph.linear(x, weights.matrix(f"{name}.weight"), weights.take(f"{name}.bias"), name=name, smooth=smooth)
 
 
 def layer_norm(graph: Graph, weights: GraphWeights, x: str, name: str, *, epsilon: float = EPSILON) -> str:
@@ -249,19 +259,20 @@ def turned(graph: Graph, x: str, *, angles: Angles, heads: int, width: int) -> s
     return graph.reshape(graph.node("Concat", left, right, axis=-1), [0, 0, width])
 
 
-def _attend_all(graph: Graph, y: str, packed: Packed, *, name: str, stack: GraphStack, bias: str) -> str:
-    fused = graph.linear(y, packed.matrix, packed.bias, name=name)  # (B, T, 3D)
+def _attend_all(graph: Graph, y: str, packed: Packed, *, layer: _Layer, stack: GraphStack, bias: str) -> str:
+    fused = graph.linear(y, packed.matrix, packed.bias, name=layer.name, smooth=layer.smooth)  # (B, T, 3D)
     query, key, value = graph.nodes("Split", fused, count=3, axis=-1, num_outputs=3)
     if stack.angles is not None:
         query, key = (turned(graph, x, angles=stack.angles, heads=stack.heads, width=stack.width) for x in (query, key))
     return graph.attention(query, key, value, heads=stack.heads, width=stack.width, bias=bias)
 
 
-def _attend_one(graph: Graph, y: str, packed: Packed, *, name: str, stack: GraphStack, reading: ReadToken) -> str:
+def _attend_one(graph: Graph, y: str, packed: Packed, *, layer: _Layer, stack: GraphStack, reading: ReadToken) -> str:
     width = stack.width
     cut = [np.ascontiguousarray(part) for part in (packed.matrix[:, :width], packed.matrix[:, width:])]
-    query = graph.linear(reading.pick(y), cut[0], packed.bias[:width], name=name)  # (B, 1, D)
-    fused = graph.linear(y, cut[1], packed.bias[width:], name=name)  # (B, T, 2D)
+    name, smooth = layer.name, layer.smooth
+    query = graph.linear(reading.pick(y), cut[0], packed.bias[:width], name=name, smooth=smooth)  # (B, 1, D)
+    fused = graph.linear(y, cut[1], packed.bias[width:], name=name, smooth=smooth)  # (B, T, 2D)
     key, value = graph.nodes("Split", fused, count=2, axis=-1, num_outputs=2)
     if stack.angles is not None:  # only the first token is ever read, which lies at the origin of its angles
         query = turned(graph, query, angles=stack.angles.first(), heads=stack.heads, width=width)

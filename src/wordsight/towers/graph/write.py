@@ -4,13 +4,13 @@ Free of PyTorch.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.towers.families import image_family, text_family
-from wordsight.towers.graph.operators import Array, Graph
+from wordsight.towers.graph.operators import Array, Graph, TableBits
 from wordsight.towers.graph.precision import SUMS, Precision
 from wordsight.towers.graph.transformer import GraphWeights
 from wordsight.towers.spec import ModelSpec
@@ -21,11 +21,20 @@ TOWERS = ("image", "text")
 
 @dataclass(frozen=True, slots=True)
 class GraphSource:
-    """What graphs are made of: a spec and its weights, and the fingerprint that names them."""
+    """What graphs are made of: a spec and its weights, and the fingerprint that names them.
+
+    `reach` and `table_bits` are for int8 graphs, as in `Graph`.
+    """
 
     spec: ModelSpec
     state: Mapping[str, Array]
     fingerprint: str = ""
+    reach: Mapping[str, Array] = field(default_factory=dict)
+    table_bits: TableBits = 8
+
+    def graph(self, precision: Precision, keep: Collection[str] = ()) -> Graph:
+        """Return an empty graph."""
+        return Graph(precision, keep=keep, table_bits=self.table_bits, reach=self.reach)
 
 
 def writes(spec: ModelSpec, tower: str) -> bool:
@@ -42,7 +51,7 @@ def build_graph(source: GraphSource, tower: str, precision: Precision, *, keep: 
 
     `keep` names linear layers that stay in float32 in an int8 graph.
     """
-    graph, weights = Graph(precision, keep=keep), weights_of(source.state, tower)
+    graph, weights = source.graph(precision, keep), weights_of(source.state, tower)
     fill(graph, weights, source.spec, tower)
     return graph.model(_metadata(source, tower, graph, weights))
 
@@ -51,7 +60,7 @@ def write_graph(
     path: Path, source: GraphSource, tower: str, precision: Precision, *, keep: Collection[str] = ()
 ) -> None:
     """Write one graph to `path`, constants too large for it beside it."""
-    graph, weights = Graph(precision, keep=keep), weights_of(source.state, tower)
+    graph, weights = source.graph(precision, keep), weights_of(source.state, tower)
     fill(graph, weights, source.spec, tower)
     graph.save(path, _metadata(source, tower, graph, weights))
 
@@ -89,6 +98,8 @@ def _metadata(source: GraphSource, tower: str, graph: Graph, weights: GraphWeigh
     metadata = {"tower": tower, "precision": graph.precision, "model": source.spec.name}
     if graph.precision == "int8":
         metadata["sums"] = SUMS
+        if graph.table_bits != 8:
+            metadata["table_bits"] = str(graph.table_bits)
     if graph.keep:
         metadata["kept"] = ",".join(sorted(graph.keep))
     if folded := weights.pack_folded():

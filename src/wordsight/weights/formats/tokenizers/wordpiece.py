@@ -62,7 +62,8 @@ def read_text_tokenizer(files: CheckpointFiles, *, size: int, context_length: in
             f"the tokenizer in {files.folder} has {len(ids)} tokens, the text tower has {size}",
             cure="restore the file that belongs to the model",
         )
-    return CheckpointTokenizer(replace(spec, pad_id=ids[PAD]), {FILE: data})
+    spec = replace(spec, pad_id=ids[PAD], start_id=ids[START], end_id=ids[END])
+    return CheckpointTokenizer(spec, {FILE: data})
 
 
 def _with_settings(spec: TokenizerSpec, *, lower: Any, accents: Any, chinese: Any) -> TokenizerSpec:
