@@ -44,6 +44,8 @@ ASKED_FOR = {  # no table: the code asks for one value or the other
     "PreprocessSpec.crop",
     "PreprocessSpec.rgb",
     "DataConfig.pictures",
+    "LearnConfig.features",
+    "LearnConfig.statistics",
 }
 
 

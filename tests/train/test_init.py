@@ -105,7 +105,7 @@ def test_batch_norms_of_frozen_parts_keep_their_statistics(recipe, start):
     resnet = build(spec)
     save_model(resnet, recipe.parent / "resnet", merges=(start / "merges.txt").read_text())
     before = state(recipe.parent / "resnet")
-    done = run(recipe, "train.image=last:1", model=recipe.parent / "resnet")
+    done = run(recipe, "train.image=last:1", "train.statistics=batch", model=recipe.parent / "resnet")
     moved = changed(before, state(done.model))
     frozen = {
         name for name in before if name.startswith("visual.") and not name.startswith(("visual.layer4", "visual.att"))
@@ -113,6 +113,18 @@ def test_batch_norms_of_frozen_parts_keep_their_statistics(recipe, start):
     assert len(frozen) > 40
     assert not moved & frozen
     assert "visual.layer4.0.bn1.running_mean" in moved
+
+
+def test_batch_norms_use_the_statistics_of_the_start(recipe, start):
+    """A batch of few classes has others, and towers read from int8 graphs compute nothing sensible with those."""
+    towers = load_towers(start)
+    image = ResNetSpec(size=32, width=8, stages=(1, 1, 1, 1), heads=4)
+    save_model(
+        build(replace(towers.spec, image=image)), recipe.parent / "resnet", merges=(start / "merges.txt").read_text()
+    )
+    moved = changed(state(recipe.parent / "resnet"), state(run(recipe, model=recipe.parent / "resnet").model))
+    assert not [name for name in moved if "running" in name or "tracked" in name]
+    assert {"visual.bn1.weight", "visual.layer1.0.conv1.weight"} <= moved
 
 
 def test_what_is_frozen_has_no_gradient_and_no_optimiser_state(recipe, start):

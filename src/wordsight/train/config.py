@@ -104,6 +104,9 @@ class LearnConfig:
     What does not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with
     this times the rate of the block behind it.
 
+    `statistics`: those that batch norms use in a tower that began from known weights, the start's, or each batch's as
+    in a tower of random weights.
+
     `patch_dropout`: the share of an image's patches that a Vision Transformer leaves out at every step, which makes
     steps quicker (FLIP).
 
@@ -116,6 +119,7 @@ class LearnConfig:
     image: str = "all"
     text: str = "all"
     layer_decay: float = 1.0
+    statistics: Literal["start", "batch"] = "start"
     patch_dropout: float = 0.0
     views: int = 1
     features: Literal["fp32", "int8"] = "fp32"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wordsight.base.errors import ConfigError, ShapeMismatch
 from wordsight.base.progress import notice
@@ -35,13 +35,15 @@ BEFORE = ("", "visual.", "text.", "visual.trunk.", "text.transformer.")
 class Begun:
     """Towers, and the names of the parameters that learn with a factor of the learning rate for each.
 
-    `left_out` are names in the files begun from, `new` those of weights that stayed random.
+    `left_out` are names in the files begun from, `new` those of weights that stayed random, `kept` the batch norms
+    that use the start's statistics.
     """
 
     towers: TwoTowers
     rates: dict[str, float]
     left_out: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def begin_towers(spec: ModelSpec, config: LearnConfig, starts: Starts) -> Begun:
@@ -59,7 +61,15 @@ def begin_towers(spec: ModelSpec, config: LearnConfig, starts: Starts) -> Begun:
             cure = f'set train.{part} = "projection"'
             raise ConfigError(f'train.{part} = "{what}", but its projection is new and would stay random', cure=cure)
     _drop_patches(towers, config.patch_dropout)
-    return Begun(towers, freeze(towers, rates, config, new=new), left_out, new)
+    kept = _norms(towers, starts) if config.statistics == "start" else ()
+    return Begun(towers, freeze(towers, rates, config, new=new), left_out, new, kept)
+
+
+def _norms(towers: TwoTowers, starts: Starts) -> tuple[str, ...]:
+    """Return the names of the batch norms in towers that begin from known weights."""
+    known = {part == "image" for part in PARTS if starts.of(part) is not None}
+    norms = [name for name, part in towers.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    return tuple(name for name in norms if name.startswith("visual.") in known)
 
 
 def _drop_patches(towers: TwoTowers, share: float) -> None:

@@ -92,10 +92,11 @@ def freeze(
     return learned
 
 
-def train_mode(towers: nn.Module) -> None:
+def train_mode(towers: nn.Module, kept: Collection[str] = ()) -> None:
     """Set training mode, but evaluation mode where nothing learns: no dropout, batch norm's statistics as they are.
 
-    A layer without parameters goes with the one before it.
+    That is the mode of the batch norms named in `kept` too, whose gains learn.  A layer without parameters goes with
+    the one before it.
     """
     towers.train()
     for module in towers.modules():
@@ -106,6 +107,8 @@ def train_mode(towers: nn.Module) -> None:
                 still = not any(parameter.requires_grad for parameter in parameters)
             if still:
                 child.eval()
+    for name in kept:
+        towers.get_submodule(name).eval()
 
 
 def _first_depth(depths: Depths, part: TowerName, what: str) -> int:

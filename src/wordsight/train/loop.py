@@ -190,7 +190,7 @@ class Learning:
         if clock.last > self.step:
             notice(f"the {clock.last - self.step} steps begun after step {self.step} are done again")
         batches = self.loader.stream(self.step)
-        train_mode(self.towers)
+        train_mode(self.towers, self.begun.kept)
         watch(self.step, self.encoder)
         try:
             with _stop_signal() as stopped:
