@@ -1,5 +1,7 @@
 """Features on disk: computed once, part by part, and found again by row and view."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -54,5 +56,5 @@ def test_what_is_whole_is_not_computed_again(tmp_path, capfd):
 def test_rows_that_could_not_be_read_are_missing():
     part = numbers(np.arange(4))
     part[2] = np.nan
-    assert Features([numbers(np.arange(4)), part]).missing().tolist() == [6]
-    assert Features([]).missing().tolist() == []
+    assert Features([numbers(np.arange(4)), part], Path()).missing().tolist() == [6]
+    assert Features([], Path()).missing().tolist() == []

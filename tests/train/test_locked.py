@@ -12,6 +12,7 @@ from PIL import Image
 from wordsight.base.errors import ConfigError
 from wordsight.embeddings.model import load
 from wordsight.images.spec import PreprocessSpec
+from wordsight.train.config import LearnConfig
 from wordsight.train.locked import texts_of
 from wordsight.train.loop import Learning, train
 from wordsight.train.pairs import open_pairs
@@ -181,7 +182,7 @@ def test_a_trunk_is_named_by_its_weights_and_what_is_read_of_it(start):
     cpu = torch.device("cpu")
 
     def name(part, learns):
-        return Trunk(towers, part, learns, device=cpu).fingerprint()
+        return Trunk(towers, part, LearnConfig(**{part: learns}), device=cpu).fingerprint()
 
     names = [name("image", "none"), name("image", "projection"), name("text", "none")]
     assert len(set(names)) == 3

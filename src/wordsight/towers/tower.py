@@ -51,6 +51,15 @@ class ImageTower(Protocol):
 
 
 @runtime_checkable
+class CutTower(ImageTower, Protocol):
+    """An image tower that can be gone on with from any of its states: what lies before may be computed once."""
+
+    def rest(self, state: Tensor, first: int) -> Tensor:
+        """Return the last of the states for the one that enters block `first`, counted from 0."""
+        ...
+
+
+@runtime_checkable
 class TextTower(Protocol):
     """A text tower that is a module of its own, cut in two: what may be computed once, and what maps it to the space.
 

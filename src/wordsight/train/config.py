@@ -64,6 +64,20 @@ class DataConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassesConfig:
+    """Keep what the start of the image tower knew of classes (`wordsight.train.classes`).
+
+    `weight` of the loss, 0 leaves it out.  `names`: a named list, or a text file with the names of a class on each
+    line, synonyms apart by commas; `templates` make texts of them.  `scale`: what cosines are multiplied by.
+    """
+
+    weight: float = 0.0
+    names: str = "imagenet"
+    templates: str = "photo"
+    scale: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class LossConfig:
     """The contrastive loss is the one named in the model's spec.
 
@@ -76,6 +90,7 @@ class LossConfig:
 
     words: float = 0.0
     widths: tuple[int, ...] = ()
+    classes: ClassesConfig = field(default_factory=ClassesConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +117,8 @@ class LearnConfig:
     `image`, `text`: "all", "none", "projection", "last:N": the last N blocks and what lies behind them, or "lora:R":
     additions of rank R to every linear and convolution weight (`wordsight.train.lora`), and a projection that is new.
     What does not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with
-    this times the rate of the block behind it.
+    this times the rate of the block behind it, and the last one with `trunk` times that of the projection.  `norms`:
+    whether the statistics of batch norms follow the data ("move") or are those of the start ("still").
 
     `statistics`: those that batch norms use in a tower that began from known weights, the start's, or each batch's as
     in a tower of random weights.
@@ -112,8 +128,10 @@ class LearnConfig:
 
     `views`: the features of what does not learn ("none"; before a "projection") are computed once and kept, of each
     image that many views: the image as it is, and for each further one a crop drawn as `augment` says.  0: nothing is
-    kept, the tower runs at every step.  `features`: "int8" computes those of a tower that learns nothing with its int8
-    graph, which is faster, and fits a model that is used so.
+    kept, the tower runs at every step.  None: 1, but 0 for "last:N", whose features are large: what enters the first
+    block that learns.  `features`: "int8" computes those of a tower that learns nothing with its int8 graph, which is
+    faster, and fits a model that is used so.  `dropout`: the share of the kept features before a projection that a step
+    leaves out.
     """
 
     image: str = "all"
@@ -121,8 +139,11 @@ class LearnConfig:
     layer_decay: float = 1.0
     statistics: Literal["start", "batch"] = "start"
     patch_dropout: float = 0.0
-    views: int = 1
     features: Literal["fp32", "int8"] = "fp32"
+    trunk: float = 1.0
+    norms: Literal["move", "still"] = "move"
+    views: int | None = None
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,10 +330,14 @@ def _check_learned(config: TrainConfig) -> None:
         raise ConfigError(f"average.start = {config.average.start} with random weights", cure=cure)
     _within("train.layer_decay", config.train.layer_decay, 0.01, 1)
     _within("train.patch_dropout", config.train.patch_dropout, 0, 0.95)
-    _within("train.views", config.train.views, 0, 1000)
     if config.train.features == "int8" and "none" not in (config.train.image, config.train.text):
         problem = 'train.features = "int8" without a tower that learns nothing'
         raise ConfigError(problem, cure='set train.features = "fp32", or train.image or train.text = "none"')
+    _within("train.trunk", config.train.trunk, 0.0001, 1)
+    _within("train.views", config.train.views, 0, 1000)
+    _within("train.dropout", config.train.dropout, 0, 0.9)
+    _within("loss.classes.weight", config.loss.classes.weight, 0, None)
+    _within("loss.classes.scale", config.loss.classes.scale, 0.1, 1000)
 
 
 def _check_augment(augment: AugmentSpec) -> None:
@@ -328,7 +353,7 @@ def _check_bag_of_words(config: TrainConfig) -> None:
     """The auxiliary loss reads tokens of native towers, and knows start and end of a text by CLIP's vocabulary."""
     for part in ("image", "text"):
         what = getattr(config.train, part)
-        if config.loss.words and config.train.views and what in STILL:
+        if config.loss.words and config.train.views != 0 and what in STILL:
             problem = f'loss.words = {config.loss.words} with train.{part} = "{what}", whose features are computed once'
             raise ConfigError(problem, cure="set loss.words = 0, or train.views = 0")
     kinds = {

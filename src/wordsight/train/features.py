@@ -26,8 +26,9 @@ PART = 1024  # rows: a minute or two of a large tower on one core, which is what
 class Features:
     """N rows of V views each, of D numbers."""
 
-    def __init__(self, parts: Sequence[Vectors]) -> None:
+    def __init__(self, parts: Sequence[Vectors], folder: Path) -> None:
         self._parts = list(parts)
+        self.folder = folder
         self.views: int = parts[0].shape[1] if parts else 1
         self.width: int = parts[0].shape[2] if parts else 0
 
@@ -67,7 +68,7 @@ def keep(folder: Path, count: int, compute: Callable[[RowIds], Vectors], *, name
                 part = np.load(path, mmap_mode="r", allow_pickle=False)
             parts.append(part)
             progress.update(len(rows))
-    return Features(parts)
+    return Features(parts, folder)
 
 
 def _opened(path: Path, count: int) -> Vectors | None:

@@ -8,7 +8,7 @@ Each weight of a start is used once, or named as left out.
 Another image size or text length than the start's is made to fit by the family's rule.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,7 @@ def put_in(towers: TwoTowers, starts: Starts) -> tuple[tuple[str, ...], tuple[st
         projection = _new(towers, part, given, where=start.facts["name"])
         used = {name: given[name] for name in names_of(towers, part) if name not in projection}
         _copy(state, used)
+        _copy(state, _hidden(start, state, projection))
         left_out += [*dropped, *(name for name in given if name not in used)]
         if projection:
             notice(f"{part}: a new projection ({some(projection)}), which {start.facts['name']} does not give")
@@ -104,6 +105,18 @@ def put_in(towers: TwoTowers, starts: Starts) -> tuple[tuple[str, ...], tuple[st
     if left_out:
         notice(f"left out of what is begun from: {some(left_out)}")
     return tuple(left_out), tuple(new)
+
+
+def _hidden(start: Start, state: Mapping[str, Tensor], projection: Sequence[str]) -> dict[str, Array]:
+    """Return the classifier of a start as the new hidden layer of an image tower's projection, where it has that shape.
+
+    Its units then stand for classes, which is what the layer behind them reads best from few pairs.
+    """
+    classifier = None if start.image is None else start.image.classifier
+    name = "visual.hidden.weight"
+    if classifier is None or name not in projection or state[name].shape != classifier.weight.shape:
+        return {}
+    return {name: classifier.weight, "visual.hidden.bias": classifier.bias}
 
 
 def _given(start: Start, part: TowerName, towers: TwoTowers) -> tuple[dict[str, Array], tuple[str, ...]]:

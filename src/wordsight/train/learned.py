@@ -64,8 +64,19 @@ def _of_tower(towers: TwoTowers, config: LearnConfig, part: TowerName, new: Coll
         _refuse_unknown(towers.spec, part, what, config.layer_decay)
         return dict.fromkeys(names if what == "all" or rank_of(what) else (), 1.0)
     first = _first_depth(depths, part, what)
-    exponents = {name: max(depths.blocks + 1 - depths.of[name], 0) for name in names if depths.of[name] >= first}
-    return {name: config.layer_decay**exponent for name, exponent in exponents.items()}
+    return {name: _rate(config, depths, depths.of[name]) for name in names if depths.of[name] >= first}
+
+
+def _rate(config: LearnConfig, depths: Depths, depth: int) -> float:
+    """Return the factor of the learning rate at a depth: 1 for the projection, less for what lies before it."""
+    return 1.0 if depth == depths.projection else config.trunk * config.layer_decay ** max(depths.blocks + 1 - depth, 0)
+
+
+def first_block(towers: TwoTowers, part: TowerName, what: str) -> int:
+    """Return the number of the first block that learns of "last:N", counted from 0."""
+    depths = depths_of(names_of(towers, part), towers.spec, part)
+    assert depths is not None, "a family without layers has no last:N"
+    return _first_depth(depths, part, what) - 1
 
 
 def rank_of(what: str) -> int:

@@ -33,14 +33,17 @@ from wordsight.train.features import PART, Features, Vectors, keep
 from wordsight.train.held_out import Without
 from wordsight.train.learned import PARTS, TowerName
 from wordsight.train.pairs import Pairs, SourcePairs
-from wordsight.train.trunk import Trunk, onto_disk, project
+from wordsight.train.trunk import AT_ONCE, Trunk, onto_disk, still
+from wordsight.weights.trunk import Classifier
 
 VIEWS = 11  # marks the random numbers that choose views
 
 
 def locked_parts(config: LearnConfig) -> tuple[TowerName, ...]:
     """Return the towers of a recipe whose features are computed once."""
-    return tuple(part for part in PARTS if config.views and getattr(config, part) in STILL)
+    views = 1 if config.views is None else config.views
+    cut = ("image",) if config.views and config.image.startswith("last:") else ()
+    return tuple(part for part in PARTS if (views and getattr(config, part) in STILL) or part in cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,11 @@ class Locked:
     def __init__(self, towers: TwoTowers, config: TrainConfig, pairs: Pairs, where: Where) -> None:
         self.parts = locked_parts(config.train)
         self._config, self._device, self._tokenizer = config, where.device, where.tokenizer
-        precision = config.train.features
-        self._trunks = {
-            part: Trunk(towers, part, self._learns(part), device=where.device, precision=precision)
-            for part in self.parts
-        }
+        self._pairs = pairs
+        self._trunks = {part: Trunk(towers, part, config.train, device=where.device) for part in self.parts}
         self.sets = [source.drawn for source in pairs.sources]
         self._images: list[Features] = []
+        self._classes: list[Features] = []
         self._firsts = np.cumsum([0, *(len(one) for one in self.sets)])
         if "image" in self.parts:
             self._images = [_image_features(source, config, self._trunks["image"]) for source in pairs.sources]
@@ -79,35 +80,58 @@ class Locked:
         if where.device.type == "cpu":
             onto_disk(towers, self.parts, where.folder)
 
-    def _learns(self, part: TowerName) -> str:
-        learns: str = getattr(self._config.train, part)
-        return learns
-
     def filled(self, batch: Batch) -> Batch:
         """Return a batch with its features."""
         if "image" in self.parts:
-            batch = replace(batch, image=self._put(self._of_drawn_images(batch)))
+            batch = replace(batch, image=self._put(self._of_drawn_images(batch, self._images)))
+            if self._classes:
+                batch = replace(batch, classes=self._put(self._of_drawn_images(batch, self._classes)))
         if "text" in self.parts:
             rows = np.array([self._text_index[text] for text in batch.texts], dtype=np.int64)
             batch = replace(batch, text=self._put(self._texts.take(rows)))
         return batch
 
-    def _of_drawn_images(self, batch: Batch) -> NDArray[np.float32]:
-        """Return the features (B, D) of a batch's images, of each a view chosen by (seed, step)."""
+    def classify(self, towers: TwoTowers, classifier: Classifier) -> None:
+        """Compute what a classifier of the trunk's features says of every image, (K,) probabilities, for all batches.
+
+        Called before the first step: the towers are still as they began.
+        """
+        weight, bias = (torch.tensor(array, device=self._device) for array in (classifier.weight, classifier.bias))
+
+        def probabilities(features: Features, rows: RowIds, view: int) -> NDArray[np.float32]:
+            given = self._put(features.take(rows, np.full(len(rows), view)))
+            with still(towers):
+                pooled = self._trunks["image"].pooled(towers, given)
+                answer: NDArray[np.float32] = (pooled @ weight.T + bias).softmax(dim=1).cpu().numpy()
+            return answer
+
+        name = sha256_bytes(np.ascontiguousarray(classifier.weight).tobytes())[:16]
+        for source, features in zip(self._pairs.sources, self._images, strict=True):
+
+            def compute(rows: RowIds, features: Features = features) -> Vectors:
+                parts = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
+                views = range(features.views)
+                return np.stack(
+                    [np.concatenate([probabilities(features, part, view) for part in parts]) for view in views], axis=1
+                )
+
+            folder = features.folder / f"classes-{name}"
+            self._classes.append(keep(folder, len(features), compute, name=f"{source.name}, its classes"))
+
+    def _of_drawn_images(self, batch: Batch, kept: Sequence[Features]) -> NDArray[np.float32]:
+        """Return what is kept (B, D) of a batch's images, of each a view chosen by (seed, step)."""
         ids = batch.image_ids.cpu().numpy()
-        views = np.random.default_rng([self._config.seed, batch.step, VIEWS]).integers(
-            self._images[0].views, size=len(ids)
-        )
+        views = np.random.default_rng([self._config.seed, batch.step, VIEWS]).integers(kept[0].views, size=len(ids))
         numbers = np.searchsorted(self._firsts, ids, side="right") - 1
-        features = np.empty((len(ids), self._images[0].width), np.float32)
+        features = np.empty((len(ids), kept[0].width), np.float32)
         for number in np.unique(numbers):
             here = np.flatnonzero(numbers == number)
-            features[here] = self._images[number].take(ids[here] - self._firsts[number], views[here])
+            features[here] = kept[number].take(ids[here] - self._firsts[number], views[here])
         return features
 
     def embed(self, towers: TwoTowers, part: TowerName, features: Tensor) -> Tensor:
         """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
-        return project(towers, part, self._learns(part), features)
+        return self._trunks[part].embed(towers, features)
 
     def of_images(self, pixels: Pixels) -> Tensor:
         """Return the features (B, D) of other images, uint8 (B, S, S, 3); each is computed once and remembered."""
@@ -135,7 +159,7 @@ def _image_features(source: SourcePairs, config: TrainConfig, trunk: Trunk) -> F
 
     Images that cannot be read are listed, and have none.
     """
-    views, augment = config.train.views, config.augment
+    views, augment = config.train.views or 1, config.augment
     images = source.images
     drawn = f"{augment} {config.seed}" if views > 1 else ""
     identity = f"{source.source.fingerprint()} {len(images)} {trunk.fingerprint()} {views} {drawn}"

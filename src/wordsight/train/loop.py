@@ -35,6 +35,7 @@ from wordsight.train.average import Average, Final
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
 from wordsight.train.calibrate import calibrated
 from wordsight.train.checkpoint import TrainingState, list_checkpoints, not_finite, restore_newest, write_checkpoint
+from wordsight.train.classes import check_classes, open_classes
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
 from wordsight.train.fitting import begin_towers
@@ -89,6 +90,7 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
     check_folder(folder, config, resume=resume)
     check_unlocked(folder)
     preprocess = config.model.preprocess if "image" in locked_parts(config.train) else None
+    check_classes(config)
     pairs = open_pairs(config.data, hold_out=not config.validation.tasks, preprocess=preprocess)
     validation = Validation(config, pairs)
     check_pairs(config, pairs)
@@ -131,6 +133,10 @@ class Learning:
         self.towers.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = locked_parts(config.train)
         self.locked = Locked(self.towers, config, pairs, Where(folder, device, tokenizer)) if parts else None
+        self.classes = None
+        if config.loss.classes.weight:
+            assert self.locked is not None  # as the recipe was checked for
+            self.classes = open_classes(config, self.locked, self.towers, starts.of("image"))
         self.average = Average(self.towers, config.average.decay)
         self.final = Final(self.average.towers, initial=self.towers, share=config.average.start)
         self.head = None
@@ -147,6 +153,7 @@ class Learning:
             device=device,
             locked=self.locked,
             widths=config.loss.widths,
+            classes=self.classes,
         )
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
         self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums)
@@ -277,7 +284,8 @@ class Learning:
         if whole:
             self.sums.zero_()
         if self.head is None:  # then the contrastive loss is the whole
-            means = {name: means[name] for name in ("loss", "accuracy")}
+            kept = ("loss", "accuracy") if self.classes is None else ("loss", "contrastive", "accuracy")
+            means = {name: means[name] for name in kept}
         scale = float(self.towers.scale.detach())
         record.write(self.step, {"samples": self.step * config.batch, **means, "lr": done.lr, "scale": scale})
 

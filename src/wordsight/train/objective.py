@@ -16,6 +16,7 @@ from wordsight.towers.two import TwoTowers
 from wordsight.train.bag_of_words import BagOfWordsHead
 
 if TYPE_CHECKING:
+    from wordsight.train.classes import ClassTerm
     from wordsight.train.learned import TowerName
     from wordsight.train.locked import Locked
 
@@ -34,8 +35,10 @@ class Objective:
         device: torch.device,
         locked: "Locked | None" = None,
         widths: Sequence[int] = (),
+        classes: "ClassTerm | None" = None,
     ) -> None:
         self.towers = towers
+        self.classes = classes
         self.locked = locked
         self.head = head
         self.widths = widths
@@ -57,6 +60,8 @@ class Objective:
         else:
             named = self.head(of_patches(self.towers.image_tower, last), batch.tokens)
             loss = contrastive + self.bag_of_words * named
+        if self.classes is not None:
+            loss = loss + self.classes(self.towers, image, batch)
         right = accuracy(image.detach(), text.detach(), positives)
         return loss, torch.stack([loss, contrastive, named, right]).detach().double()
 

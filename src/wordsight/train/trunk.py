@@ -1,15 +1,17 @@
 """The part of a tower that does not learn, as a function: pixels or texts to features.
 
-    trunk = Trunk(towers, "image", "projection", device=device)
+    trunk = Trunk(towers, "image", config.train, device=device)
     trunk.images(pixels)             # float32 (B, D): what its projection reads
-    project(towers, "image", "projection", features)       # unit embeddings (B, E)
+    trunk.embed(towers, features)    # unit embeddings (B, E), by the towers as they are now
 
 Of a tower that learns nothing at all the features are its embeddings; of one whose projection learns, the pooled rows
-before it.  They are computed in float32 by the towers in evaluation mode, or ("int8") by a graph written from them.
+before it; of one whose last blocks learn, the state that enters the first of them, laid flat.  They are computed in
+float32 by the towers in evaluation mode, or ("int8") by a graph written from them.
 """
 
 import contextlib
 import hashlib
+import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,14 +24,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wordsight.base.arrays import Pixels
+from wordsight.base.errors import ConfigError
 from wordsight.base.files import storage_errors
 from wordsight.engines.onnx_engine import IMAGES, open_session
 from wordsight.text.open import Tokenizer
 from wordsight.towers.graph.precision import Precision
 from wordsight.towers.graph.write import GraphSource, write_graph, writes
 from wordsight.towers.parts.blocks import wide
+from wordsight.towers.tower import CutTower
 from wordsight.towers.two import TwoTowers
-from wordsight.train.learned import TowerName, names_of
+from wordsight.train.config import STILL, LearnConfig
+from wordsight.train.learned import TowerName, first_block, names_of
 from wordsight.train.objective import normalise, statistics
 from wordsight.weights.tensors import stored_state
 
@@ -40,21 +45,31 @@ DIGITS = 16
 class Trunk:
     """The trunk of one tower."""
 
-    def __init__(
-        self, towers: TwoTowers, part: TowerName, learns: str, *, device: torch.device, precision: Precision = "fp32"
-    ) -> None:
-        self._towers, self._part, self._learns, self._device = towers, part, learns, device
+    def __init__(self, towers: TwoTowers, part: TowerName, config: LearnConfig, *, device: torch.device) -> None:
+        self._towers, self._part, self._device = towers, part, device
+        self._learns: str = getattr(config, part)
+        self._dropout = config.dropout
         self._statistics = statistics(towers.spec.preprocess, device)
-        self._precision = precision if learns == "none" and writes(towers.spec, part) else "fp32"
+        written = self._learns == "none" and writes(towers.spec, part)
+        self._precision: Precision = config.features if written else "fp32"
         self._session: Any = None
+        self._first = 0
+        if self._learns not in STILL:
+            if not isinstance(towers.visual, CutTower):
+                kind = towers.spec.image.kind
+                problem = f'train.{part} = "{self._learns}" on kept states, for a tower of kind "{kind}"'
+                raise ConfigError(problem, cure="set train.views = 0: the tower runs at every step")
+            self._first, size = first_block(towers, part, self._learns), towers.spec.image.size
+            with still(towers):
+                self._shape = self._state(torch.zeros(1, 3, size, size, device=device)).shape[1:]
 
     def fingerprint(self) -> str:
         """Return what names the trunk: its spec, its weights, and which features it gives."""
         towers, spec = self._towers, self._towers.spec
-        still = still_tensors(towers, self._part)
+        tensors = still_tensors(towers, self._part)
         described = (spec.image, spec.preprocess) if self._part == "image" else (spec.text, spec.tokenizer)
         whole = hashlib.sha256(repr((self._learns, self._precision, spec.width, described)).encode())
-        for name, tensor in still.items():
+        for name, tensor in tensors.items():
             whole.update(name.encode())
             whole.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
         return whole.hexdigest()[:DIGITS]
@@ -66,22 +81,57 @@ class Trunk:
                 [self._run({"pixels": pixels[start : start + IMAGES]}) for start in range(0, len(pixels), IMAGES)]
             )
         towers = self._towers
-        function = towers.encode_image if self._learns == "none" else towers.image_features
-        with _still(towers):
+        with still(towers):
             parts = [
-                function(
+                self._of_pixels(
                     normalise(torch.from_numpy(pixels[start : start + AT_ONCE]).to(self._device), *self._statistics)
                 )
                 for start in range(0, len(pixels), AT_ONCE)
             ]
         return _numpy(parts)
 
+    def _of_pixels(self, pixels: Tensor) -> Tensor:
+        if self._learns == "none":
+            return self._towers.encode_image(pixels)
+        if self._learns == "projection":
+            return self._towers.image_features(pixels)
+        return self._state(pixels).flatten(1)
+
+    def _state(self, pixels: Tensor) -> Tensor:
+        """Return what enters the first block that learns, (B, T, D) or (B, C, G, G)."""
+        self._towers.check_pixels(pixels)
+        return next(itertools.islice(self._towers.image_tower.states(pixels), self._first, None))
+
+    def embed(self, towers: TwoTowers, features: Tensor) -> Tensor:
+        """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
+        if self._learns == "none":
+            return features
+        if self._part == "text":
+            rows = towers.project_text(self._dropped(towers, features))
+        else:
+            rows = towers.project_image(self._dropped(towers, self.pooled(towers, features)))
+        return F.normalize(wide(rows), dim=-1)
+
+    def pooled(self, towers: TwoTowers, features: Tensor) -> Tensor:
+        """Return what the projection of an image tower reads, (B, D'), for features."""
+        if self._learns == "projection":
+            return features
+        tower = towers.image_tower
+        assert isinstance(tower, CutTower)
+        state = features.view(len(features), *self._shape)
+        if state.ndim == 4:
+            state = state.contiguous(memory_format=torch.channels_last)
+        return tower.pool(tower.rest(state, self._first))
+
+    def _dropped(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
+        return F.dropout(pooled, self._dropout, training=towers.training)
+
     def texts(self, texts: Sequence[str], tokenizer: Tokenizer) -> NDArray[np.float32]:
         """Return the features (B, D) of texts; those of like length are computed together."""
         towers = self._towers
         function = towers.encode_text if self._learns == "none" else towers.text_features
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-        with _still(towers):
+        with still(towers):
             parts = []
             for start in range(0, len(order), AT_ONCE):
                 tokens = tokenizer.batch([texts[i] for i in order[start : start + AT_ONCE]], pad_to="longest")
@@ -109,14 +159,6 @@ class Trunk:
         return features
 
 
-def project(towers: TwoTowers, part: TowerName, learns: str, features: Tensor) -> Tensor:
-    """Return unit embeddings (B, E) for the features (B, D) of a trunk."""
-    if learns == "none":
-        return features
-    rows = towers.project_image(features) if part == "image" else towers.project_text(features)
-    return F.normalize(wide(rows), dim=-1)
-
-
 def still_tensors(towers: TwoTowers, part: TowerName) -> dict[str, Tensor]:
     """Return the parameters and buffers of a tower that do not learn."""
     learned = {name for name, parameter in towers.named_parameters() if parameter.requires_grad}
@@ -129,8 +171,8 @@ def onto_disk(towers: TwoTowers, parts: Sequence[TowerName], folder: Path) -> No
 
     The file has no name any more when this returns, so nothing is left behind.
     """
-    still = [tensor for part in parts for tensor in still_tensors(towers, part).values()]
-    tensors = [tensor for tensor in still if isinstance(tensor, nn.Parameter)]
+    every = [tensor for part in parts for tensor in still_tensors(towers, part).values()]
+    tensors = [tensor for tensor in every if isinstance(tensor, nn.Parameter)]
     path = folder / ".still"
     with storage_errors(path):
         with open(path, "wb") as handle:
@@ -151,7 +193,7 @@ def _lying(tensor: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _still(towers: TwoTowers) -> Iterator[None]:
+def still(towers: TwoTowers) -> Iterator[None]:
     """Set evaluation mode without gradients, and restore each module's mode behind it."""
     before = {module: module.training for module in towers.modules()}
     towers.eval()

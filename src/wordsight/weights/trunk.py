@@ -15,11 +15,20 @@ from wordsight.weights.checkpoint import Array
 
 
 @dataclass(frozen=True, slots=True)
+class Classifier:
+    """A linear classifier on pooled features (B, D): logits are features @ weight.T + bias."""
+
+    weight: Array  # (classes, D)
+    bias: Array  # (classes,)
+
+
+@dataclass(frozen=True, slots=True)
 class ImageTrunk:
     """An image tower up to its pooled features.
 
     `weights` have the names of `TwoTowers.state_dict()` ("visual."...); what they lack of the tower is its projection.
-    `left_out` are the file's names that have no place in a tower, `origin` is as in `Checkpoint`.
+    `left_out` are the file's names that have no place in a tower, `origin` is as in `Checkpoint`.  `classifier` is the
+    one that stood on the features, if the file has it.
     """
 
     spec: ImageTowerSpec
@@ -27,6 +36,7 @@ class ImageTrunk:
     weights: Mapping[str, Array]
     left_out: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
+    classifier: Classifier | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,12 @@ class EvaTransformer(nn.Module):
             x = block(x)
             yield x
 
+    def rest(self, state: Tensor, first: int) -> Tensor:
+        """Return the tokens after the last block for those that enter block `first`, (B, T, D)."""
+        for block in self.blocks[first:]:
+            state = block(state)
+        return state
+
     def embed(self, pixels: Tensor) -> Tensor:
         """Return what enters the first block, (B, T, D)."""
         x = self.patch_embed(pixels)

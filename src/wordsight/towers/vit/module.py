@@ -105,6 +105,12 @@ class VisionTransformer(nn.Module):
         """Yield what enters the first block and what leaves each, layers + 1 times (B, T, D)."""
         return self.transformer.states(self.embed(pixels))
 
+    def rest(self, state: Tensor, first: int) -> Tensor:
+        """Return the tokens after the last block for those that enter block `first`, (B, T, D)."""
+        for block in self.transformer.resblocks[first:]:
+            state = block(state)
+        return state
+
     def embed(self, pixels: Tensor) -> Tensor:
         """Return what enters the first block, (B, T, D)."""
         grid: Tensor = self.conv1(pixels) if self.spec.stem == "patch" else self.stem(pixels)  # (B, D, G, G)

@@ -9,18 +9,18 @@ Which of timm's it is no weight shows: its config.json says it.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from wordsight.base.errors import FormatError
 from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.efficientnet.shapes import trunk_shapes
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
-from wordsight.weights.checkpoint import Array, Keys, check_shapes
+from wordsight.weights.checkpoint import Keys, check_shapes
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.finite import check_finite
 from wordsight.weights.formats.efficientnet.names import CLASSIFIERS, TIMM, package, renamed
-from wordsight.weights.trunk import ImageTrunk
+from wordsight.weights.trunk import Classifier, ImageTrunk
 
 # width, depth and size of the images of lite0 to lite4: efficientnet_lite_pytorch, utils.py, `efficientnet_params`
 SIZES = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 280), (1.4, 1.8, 300))
@@ -29,14 +29,6 @@ MEAN, DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3
 MARGIN = 32  # pixels of the shorter side around what is cut out: `CROP_PADDING` of its preprocessing.py, timm's shares
 TF, PLAIN = "tf_efficientnet_lite", "efficientnet_lite"  # timm's names, before the number
 PLAIN_EPSILON = 1e-5  # of timm's own; TensorFlow's is the spec's
-
-
-@dataclass(frozen=True, slots=True)
-class Classifier:
-    """A linear classifier on the pooled features (B, 1280): logits are features @ weight.T + bias."""
-
-    weight: Array  # (classes, 1280)
-    bias: Array  # (classes,)
 
 
 def recognise(files: CheckpointFiles) -> bool:
@@ -57,7 +49,8 @@ def read(files: CheckpointFiles) -> ImageTrunk:
     keys.finish()
     check_shapes({f"visual.{name}": shape for name, shape in trunk_shapes(spec)}, weights, where=keys.where)
     check_finite(weights, where=keys.where)
-    return ImageTrunk(spec, preprocess, weights, left_out, {"format": whose, "file": files.weights.name})
+    classifier = read_classifier(files) if left_out else None
+    return ImageTrunk(spec, preprocess, weights, left_out, {"format": whose, "file": files.weights.name}, classifier)
 
 
 def read_classifier(files: CheckpointFiles) -> Classifier:

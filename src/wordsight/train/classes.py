@@ -1,0 +1,84 @@
+"""What the start of the image tower knew of classes, kept while it learns captions: `loss.classes` of a recipe.
+
+    term = open_classes(config, locked, towers, start)
+    loss = term(towers, image, batch)                # a scalar
+
+The classifier stood on the features of the trunk that was begun from (an ImageNet classifier, mostly).  Each image has
+to give, over texts made of the class names, the distribution that the classifier gave for it: so the classes keep
+their places in the space of texts, those also that no caption names.  At each step every class is one of its prompts.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wordsight.base.errors import ConfigError, ShapeMismatch
+from wordsight.data.loader import Batch
+from wordsight.losses.distribution import distribution_loss
+from wordsight.text.class_names import LISTS, class_names
+from wordsight.text.lines import listed_lines
+from wordsight.text.prompts import class_prompts, templates
+from wordsight.towers.two import TwoTowers
+from wordsight.train.config import ClassesConfig, TrainConfig
+from wordsight.train.init import Start
+from wordsight.train.learned import PARTS
+from wordsight.train.locked import Locked, locked_parts
+
+PROMPTS = 12  # marks the random numbers that choose prompts
+
+
+class ClassTerm:
+    """The loss, for one run; both towers' features are kept (`wordsight.train.locked`)."""
+
+    def __init__(self, config: ClassesConfig, locked: Locked, *, seed: int) -> None:
+        self._config, self._locked, self._seed = config, locked, seed
+        prompts = [class_prompts(name, templates(config.templates)) for name in list_classes(config.names)]
+        self._counts = np.array([len(one) for one in prompts])
+        self._firsts = np.cumsum(self._counts) - self._counts
+        self._features = locked.of_texts([text for one in prompts for text in one])
+
+    def __call__(self, towers: TwoTowers, image: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of unit embeddings (B, E) of a batch's images, weighted, a scalar."""
+        assert batch.classes is not None, "the batch comes from images that were classified"
+        generator = np.random.default_rng([self._seed, batch.step, PROMPTS])
+        chosen = torch.from_numpy(self._firsts + generator.integers(self._counts))
+        classes = self._locked.embed(towers, "text", self._features[chosen])
+        return self._config.weight * distribution_loss(image, classes, batch.classes, self._config.scale)
+
+
+def list_classes(name_or_file: str) -> Sequence[str]:
+    """Return the class names of a published list or of a text file, a class on each line."""
+    if name_or_file in LISTS:
+        return class_names(name_or_file)
+    return [line for _, line in listed_lines(Path(name_or_file))]
+
+
+def check_classes(config: TrainConfig) -> None:
+    """Raise `ConfigError` for a recipe that cannot keep classes: both towers' features have to be kept."""
+    parts = locked_parts(config.train)
+    for part in PARTS:
+        if config.loss.classes.weight and part not in parts:
+            what = getattr(config.train, part)
+            cure = f'set train.{part} = "projection"' + (' (or "last:N" with train.views)' if part == "image" else "")
+            raise ConfigError(f'loss.classes with train.{part} = "{what}", whose features are not kept', cure=cure)
+
+
+def open_classes(config: TrainConfig, locked: Locked, towers: TwoTowers, start: Start | None) -> ClassTerm:
+    """Return the loss of a recipe; `locked` gives the classifier's probabilities with every batch from now on.
+
+    A start without a classifier, or with another number of classes than names, is an error.
+    """
+    classifier = None if start is None or start.image is None else start.image.classifier
+    name = config.init.image or config.init.model
+    if classifier is None:
+        cure = "begin from the file of an image classifier, or set loss.classes.weight = 0"
+        raise ConfigError(f"loss.classes, but {name or 'the image tower'} has no classifier", cure=cure)
+    count = len(list_classes(config.loss.classes.names))
+    if count != len(classifier.bias):
+        problem = f"{config.loss.classes.names} names {count:,} classes, the classifier of {name} has"
+        raise ShapeMismatch(f"{problem} {len(classifier.bias):,}", cure="name as many in loss.classes.names")
+    locked.classify(towers, classifier)
+    return ClassTerm(config.loss.classes, locked, seed=config.seed)
