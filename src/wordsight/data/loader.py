@@ -40,8 +40,8 @@ class Batch:
     """B pairs.  `pixels` uint8 (B, S, S, 3) and `tokens` int32 (B, L) lie on the loader's device, the ids too.
 
     `image_ids` and `text_ids` int64 (B,): equal numbers are the same image, or texts that mean the same.  Where
-    features (B, D) take their place, `image` and `text` are those, and pixels or tokens are empty.  `classes` (B, K) are
-    what a classifier says of the images, if one was asked.
+    features (B, D) take their place, `image` and `text` are those, and pixels or tokens are empty.  `classes`
+    (B, K) are what a classifier says of the images, if one was asked.
     """
 
     step: int

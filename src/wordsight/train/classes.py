@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from wordsight.base.errors import ConfigError, ShapeMismatch
@@ -21,6 +22,7 @@ from wordsight.losses.distribution import distribution_loss
 from wordsight.text.class_names import LISTS, class_names
 from wordsight.text.lines import listed_lines
 from wordsight.text.prompts import class_prompts, templates
+from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import ClassesConfig, TrainConfig
 from wordsight.train.init import Start
@@ -47,6 +49,20 @@ class ClassTerm:
         chosen = torch.from_numpy(self._firsts + generator.integers(self._counts))
         classes = self._locked.embed(towers, "text", self._features[chosen])
         return self._config.weight * distribution_loss(image, classes, batch.classes, self._config.scale)
+
+    @torch.no_grad()
+    def name_units(self, towers: TwoTowers) -> None:
+        """Let hidden units that stand for classes begin as the embeddings of the classes' names.
+
+        They do where an image tower's projection has as many, of softmax, with weights behind them that are still zero.
+        """
+        image = towers.spec.image
+        if not isinstance(image, EfficientNetSpec) or image.hidden_activation != "softmax":
+            return
+        out = towers.get_parameter("visual.out.weight")  # (E, K)
+        if out.shape[1] == len(self._counts) and not out.any():
+            names = self._locked.embed(towers, "text", self._features[torch.from_numpy(self._firsts)])
+            out.copy_(F.normalize(names - names.mean(dim=0), dim=1).T)
 
 
 def list_classes(name_or_file: str) -> Sequence[str]:
@@ -81,4 +97,6 @@ def open_classes(config: TrainConfig, locked: Locked, towers: TwoTowers, start: 
         problem = f"{config.loss.classes.names} names {count:,} classes, the classifier of {name} has"
         raise ShapeMismatch(f"{problem} {len(classifier.bias):,}", cure="name as many in loss.classes.names")
     locked.classify(towers, classifier)
-    return ClassTerm(config.loss.classes, locked, seed=config.seed)
+    term = ClassTerm(config.loss.classes, locked, seed=config.seed)
+    term.name_units(towers)
+    return term

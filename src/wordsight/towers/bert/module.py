@@ -54,6 +54,8 @@ class BertTower(nn.Module):
                 nn.init.normal_(weight, std=STD)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
+        if spec.projection != "none" and width == out_width:  # the space of a sentence encoder is worth keeping
+            nn.init.eye_(self.proj.weight if isinstance(self.proj, nn.Linear) else self.proj)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (B, E) for token ids (B, L)."""

@@ -1,0 +1,107 @@
+"""What a classifier knew of classes, kept while captions are learned; and what a projection begins as."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wordsight.base.errors import ConfigError, ShapeMismatch
+from wordsight.losses.distribution import distribution_loss
+from wordsight.towers.efficientnet.module import EfficientNetLite
+from wordsight.towers.efficientnet.spec import EfficientNetSpec
+from wordsight.train.loop import Learning, train
+from wordsight.train.pairs import open_pairs
+from wordsight.train.recipe import read_recipe
+from wordsight.weights.folder import load_towers
+from wordsight.weights.formats.efficientnet.names import ENDS, PARTS
+
+NAMES = "tench", "hen, chicken", "drum"
+WIDTHS = ("model.width=32", "model.image.size=32", "model.image.hidden=3")
+
+
+@pytest.fixture
+def lite(recipe, start):
+    """Changes of a recipe: an EfficientNet-Lite of random weights with a classifier of three classes."""
+    torch.manual_seed(0)
+    state = EfficientNetLite(EfficientNetSpec(), 8).state_dict()
+    named = {their_name(name): tensor for name, tensor in state.items() if not name.startswith("proj")}
+    named |= {"_fc.weight": torch.randn(3, 1280), "_fc.bias": torch.randn(3)}
+    torch.save(named, recipe.parent / "lite.pth")
+    names = recipe.parent / "names.txt"
+    names.write_text("\n".join(NAMES))
+    classes = ["loss.classes.weight=2", f"loss.classes.names={names}"]
+    return [f"model.image.init={recipe.parent / 'lite.pth'}", f"model.text.init={start}", *WIDTHS, *classes]
+
+
+def their_name(ours):
+    """Return the name that efficientnet_lite_pytorch has for one of ours."""
+    blocks, number, rest = ours.split(".", 2) if ours.startswith("blocks.") else ("", "", ours)
+    ends = PARTS if blocks else ENDS
+    their = next(their for their, begin in ends.items() if their.startswith("_") and rest.startswith(begin))
+    return (f"_blocks.{number}." if blocks else "") + their + rest.removeprefix(ends[their])
+
+
+def config_of(recipe, *changes):
+    kept = ("train.image=last:2", "train.text=projection", "train.views=2")
+    return read_recipe(str(recipe), [f"out={recipe.parent / 'run'}", "steps=2", "data.side=32", *kept, *changes])
+
+
+def learning_of(config):
+    pairs = open_pairs(config.data, hold_out=False, preprocess=config.model.preprocess)
+    Path(config.out).mkdir()
+    return Learning(config, Path(config.out), torch.device("cpu"), pairs)
+
+
+def test_the_loss_is_least_for_the_classifiers_own_distribution():
+    classes = torch.eye(3)
+    image = torch.nn.functional.normalize(torch.tensor([[3.0, 2.0, 1.0]]), dim=1)
+    own = (4.0 * image).softmax(dim=1)
+    least = distribution_loss(image, classes, own, 4.0)
+    assert float(least) == pytest.approx(float(-(own * own.log()).sum()))
+    for other in ([[1.0, 2.0, 3.0]], [[1.0, 0.0, 0.0]]):
+        assert distribution_loss(torch.nn.functional.normalize(torch.tensor(other), dim=1), classes, own, 4.0) > least
+
+
+def test_the_probabilities_of_a_batch_are_the_classifiers_of_the_view_that_it_holds(recipe, lite):
+    learning = learning_of(config_of(recipe, *lite))
+    batch = learning.loader.batch(0)
+    trunk = learning.locked._trunks["image"]
+    with torch.no_grad():
+        pooled = trunk.pooled(learning.towers.eval(), batch.image)
+    given = torch.load(recipe.parent / "lite.pth")
+    expected = (pooled @ given["_fc.weight"].T + given["_fc.bias"]).softmax(dim=1)
+    torch.testing.assert_close(batch.classes, expected, atol=1e-5, rtol=0)
+
+
+def test_hidden_units_begin_as_the_classifier_and_what_is_behind_them_as_the_names(recipe, lite):
+    learning = learning_of(config_of(recipe, *lite, "model.image.hidden_activation=softmax"))
+    state = learning.towers.state_dict()
+    given = torch.load(recipe.parent / "lite.pth")
+    assert torch.equal(state["visual.hidden.weight"], given["_fc.weight"])
+    assert torch.equal(state["visual.hidden.bias"], given["_fc.bias"])
+    names = learning.encoder.embed_texts([f"a photo of a {name.split(',')[0]}." for name in NAMES])
+    names = names - names.mean(axis=0)
+    names /= np.linalg.norm(names, axis=1, keepdims=True)
+    np.testing.assert_allclose(state["visual.out.weight"].numpy(), names.T, atol=1e-5)
+
+
+def test_keeping_classes_keeps_the_answers_of_the_classifier(recipe, lite):
+    done = train(config_of(recipe, *lite, "steps=8", "average=0.0"), device="cpu")
+    lines = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
+    first, *_, last = (line for line in lines if "loss" in line)
+    assert set(last) >= {"loss", "contrastive", "accuracy"}
+    assert last["loss"] - last["contrastive"] < first["loss"] - first["contrastive"]
+    still = load_towers(done.model).state_dict()
+    given = torch.load(recipe.parent / "lite.pth")
+    assert torch.equal(still["visual.stem.conv.weight"], given["_conv_stem.weight"])
+
+
+def test_what_cannot_keep_classes_is_refused(recipe, lite, start):
+    with pytest.raises(ConfigError, match=r'train\.text = "all", whose features are not kept'):
+        train(config_of(recipe, *lite, "train.text=all"), device="cpu")
+    with pytest.raises(ConfigError, match="has no classifier"):
+        train(config_of(recipe, f"model.init={start}", "train.image=last:1", "loss.classes.weight=1"), device="cpu")
+    with pytest.raises(ShapeMismatch, match=r"imagenet names 1,000 classes, the classifier of .* has 3"):
+        train(config_of(recipe, *lite, "loss.classes.names=imagenet"), device="cpu")
