@@ -22,6 +22,7 @@ from wordsight.weights.folder import load_towers
 
 PLAIN = ("augment.scale=[1.0,1.0]", "augment.ratio=[1.0,1.0]", "augment.flip=0", "augment.brightness=0")
 STILL = (*PLAIN, "augment.contrast=0", "augment.saturation=0", "model.text.dropout=0")
+SMALL = PreprocessSpec(size=32)
 WAYS = ["none all", "all none", "projection projection", "projection none", "none last:1", "last:1 projection"]
 
 
@@ -243,3 +244,11 @@ def test_int8_features_are_those_of_the_int8_graph(recipe, start):
     assert both.steps == 16
     texts = run(recipe, start, "texts", "all none", "train.features=int8")
     assert texts.steps == 16
+
+
+def test_states_of_a_tower_that_cannot_be_cut_are_refused(recipe):
+    resnet = "model.image={kind = 'resnet', size = 32, width = 8, heads = 4, stages = [1, 1, 1, 1]}"
+    words = [f"out={recipe.parent / 'first'}", "steps=1", resnet]
+    start = train(read_recipe(str(recipe), words), device="cpu").model
+    with pytest.raises(ConfigError, match=r'last:1" on kept states, for a tower of kind "resnet"'):
+        run(recipe, start, "run", "last:1 projection", "train.views=1")
