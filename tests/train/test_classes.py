@@ -105,3 +105,17 @@ def test_what_cannot_keep_classes_is_refused(recipe, lite, start):
         train(config_of(recipe, f"model.init={start}", "train.image=last:1", "loss.classes.weight=1"), device="cpu")
     with pytest.raises(ShapeMismatch, match=r"imagenet names 1,000 classes, the classifier of .* has 3"):
         train(config_of(recipe, *lite, "loss.classes.names=imagenet"), device="cpu")
+
+
+def test_states_of_the_graph_are_those_of_the_tower(recipe, lite):
+    config = config_of(recipe, *lite)
+    learning = learning_of(config)
+    trunk = learning.locked._trunks["image"]
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    by_graph = trunk.images(pixels)
+    trunk._states_written = False
+    np.testing.assert_allclose(by_graph, trunk.images(pixels), atol=2e-4 * np.abs(by_graph).max())
+    with torch.no_grad():
+        embedded = trunk.embed(learning.towers.eval(), torch.from_numpy(by_graph))
+        whole = learning.towers.encode_image(torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub(127).div(128))
+    torch.testing.assert_close(embedded, whole, atol=1e-5, rtol=0)

@@ -32,5 +32,6 @@ EFFICIENTNET = ImageFamily(
     module="wordsight.towers.efficientnet.module:EfficientNetLite",
     shapes=efficientnet_shapes,
     graph="wordsight.towers.efficientnet.graph:efficientnet_graph",
+    states=True,
     layers=LayerNames(r"blocks\.\d+", ("stem",), ("proj", "hidden", "out")),
 )

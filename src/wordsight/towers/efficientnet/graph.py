@@ -44,6 +44,7 @@ def _features(
     x = tower.relu6(tower.conv(normalised(graph, pixels, preprocess), "stem", side=image.size, stride=2))
     side = -(-image.size // 2)
     for number, block in enumerate(blocks(image)):
+        graph.state(number, x)
         x = tower.block(x, f"blocks.{number}", block, side)
         side = -(-side // block.stride)
     x = tower.relu6(tower.conv(x, "head"))

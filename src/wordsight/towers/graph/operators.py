@@ -67,6 +67,17 @@ class Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._count = 0
+        self._states: dict[int, tuple[str, int]] = {}
+
+    def state(self, number: int, x: str) -> None:
+        """Remember that `x` is what enters block `number` of an image tower."""
+        self._states[number] = (x, len(self._nodes))
+
+    def end_at(self, number: int) -> None:
+        """Leave out what lies behind: the only output, "state", is what enters block `number`."""
+        x, count = self._states[number]
+        self._nodes = [*self._nodes[:count], helper.make_node("Identity", [x], ["state"])]
+        self._outputs = [helper.make_tensor_value_info("state", onnx.TensorProto.FLOAT, None)]
 
     def input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
         """Declare an input; names in `shape` are dynamic axes."""

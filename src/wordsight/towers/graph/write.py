@@ -72,6 +72,17 @@ def layers(source: GraphSource, tower: str) -> list[str]:
     return graph.layers
 
 
+def write_state_graph(path: Path, source: GraphSource, block: int) -> None:
+    """Write the float32 graph of an image tower up to what enters a block, counted from 0; its output is "state".
+
+    For families whose graphs name their states (`ImageFamily.states`).
+    """
+    graph = Graph("fp32")
+    fill(graph, weights_of(source.state, "image"), source.spec, "image")
+    graph.end_at(block)
+    graph.save(path, {"tower": "image", "state": str(block), "fingerprint": source.fingerprint})
+
+
 def of_tower(name: str, tower: str) -> bool:
     """Is this the name of a weight of the tower?"""
     return name.startswith("visual.") if tower == "image" else not name.startswith(ASIDE)
