@@ -28,7 +28,8 @@ class SourceConfig:
     `weight` is its share of the pairs drawn, beside those of the other sources; None: its number of
     images.  `templates` (a named list or a file) makes texts of class names; `share` is how often such a
     text replaces a caption of an image that has captions too.  `image`, `captions`, `label` and `key` name the
-    columns of a table, or JSON keys, that are not known by their names.
+    columns of a table, or JSON keys, that are not known by their names.  `portion`: the share of its images that is
+    used, the same ones in every run.  `views` takes the place of `train.views` for its images.
     """
 
     place: str
@@ -41,6 +42,8 @@ class SourceConfig:
     weight: float | None = None
     templates: str | None = None
     share: float = 0.0
+    portion: float = 1.0
+    views: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +310,8 @@ def check_config(config: TrainConfig) -> None:
     for name, source in config.data.sources.items():
         _within(f"data.sources.{name}.weight", source.weight, 0, None)
         _within(f"data.sources.{name}.share", source.share, 0, 1)
+        _within(f"data.sources.{name}.portion", source.portion, 0.0001, 1)
+        _within(f"data.sources.{name}.views", source.views, 1, 1000)
         if source.kind not in kinds():
             raise ConfigError(f"data.sources.{name}.kind = {source.kind!r}", cure=f"use one of {', '.join(kinds())}")
     for name, task in config.validation.tasks.items():

@@ -121,12 +121,14 @@ class Locked:
     def _of_drawn_images(self, batch: Batch, kept: Sequence[Features]) -> NDArray[np.float32]:
         """Return what is kept (B, D) of a batch's images, of each a view chosen by (seed, step)."""
         ids = batch.image_ids.cpu().numpy()
-        views = np.random.default_rng([self._config.seed, batch.step, VIEWS]).integers(kept[0].views, size=len(ids))
+        uniforms = np.random.default_rng([self._config.seed, batch.step, VIEWS]).random(len(ids))
         numbers = np.searchsorted(self._firsts, ids, side="right") - 1
         features = np.empty((len(ids), kept[0].width), np.float32)
         for number in np.unique(numbers):
             here = np.flatnonzero(numbers == number)
-            features[here] = kept[number].take(ids[here] - self._firsts[number], views[here])
+            features[here] = kept[number].take(
+                ids[here] - self._firsts[number], (uniforms[here] * kept[number].views).astype(np.int64)
+            )
         return features
 
     def embed(self, towers: TwoTowers, part: TowerName, features: Tensor) -> Tensor:
@@ -159,7 +161,7 @@ def _image_features(source: SourcePairs, config: TrainConfig, trunk: Trunk) -> F
 
     Images that cannot be read are listed, and have none.
     """
-    views, augment = config.train.views or 1, config.augment
+    views, augment = config.data.sources[source.name].views or config.train.views or 1, config.augment
     images = source.images
     drawn = f"{augment} {config.seed}" if views > 1 else ""
     identity = f"{source.source.fingerprint()} {len(images)} {trunk.fingerprint()} {views} {drawn}"

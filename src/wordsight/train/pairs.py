@@ -11,6 +11,7 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data.cache import build_cache
 from wordsight.data.labels import LabelTexts
+from wordsight.data.portion import Portion
 from wordsight.data.source import Columns, Source, open_source
 from wordsight.data.stream import ShardStream
 from wordsight.images.spec import PreprocessSpec
@@ -102,7 +103,8 @@ def open_pairs(config: DataConfig, *, hold_out: bool, preprocess: PreprocessSpec
 
 def _open(path: Path, source: SourceConfig) -> Source:
     columns = Columns(image=source.image, captions=source.captions, label=source.label, key=source.key)
-    return open_source(path, split=source.split, kind=source.kind, columns=columns)
+    opened = open_source(path, split=source.split, kind=source.kind, columns=columns)
+    return Portion(opened, source.portion) if source.portion < 1 else opened
 
 
 def _image_set(source: Source, config: DataConfig, preprocess: PreprocessSpec | None) -> Any:

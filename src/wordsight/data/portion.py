@@ -1,0 +1,44 @@
+"""A share of a source's images, chosen by their keys: the same ones at every reading, and in a larger share again."""
+
+import hashlib
+from collections.abc import Iterator
+
+from wordsight.base.files import sha256_bytes
+from wordsight.data.source import START, Position, Source, Step, Walk, readings
+
+RANGE = 2.0**64  # of the first eight bytes of a hash
+DIGITS = 16  # of a source's fingerprint
+
+
+class Portion:
+    """A `Source` of those samples whose key's hash lies below `share` (0 to 1) of all hashes."""
+
+    def __init__(self, source: Source, share: float) -> None:
+        self.name = source.name
+        self._source, self._share = source, share
+
+    def samples(self, start: Position = START) -> Walk:
+        """Walk over the chosen samples from `start` on."""
+        return Walk(self._steps(self._source.samples(start)), start)
+
+    def _steps(self, walk: Walk) -> Iterator[Step]:
+        for reading in readings(walk):
+            for failure in reading.failures:
+                yield failure, reading.position
+            if reading.sample is not None and self._chosen(reading.sample.key):
+                yield reading.sample, reading.position
+
+    def _chosen(self, key: str) -> bool:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8]) < self._share * RANGE
+
+    def parts(self) -> int:
+        """Return how many files the source has."""
+        return self._source.parts()
+
+    def count(self) -> None:
+        """Return None: how many are chosen shows only when all are read."""
+
+    def fingerprint(self) -> str:
+        """Return what names the source and the share."""
+        return sha256_bytes(f"{self._source.fingerprint()} {self._share!r}".encode())[:DIGITS]
