@@ -13,7 +13,7 @@ class Numbers:
 
     name = "numbers"
 
-    def samples(self, start=Position()):  # noqa: B008
+    def samples(self, start=Position()):
         return Walk(self._steps(start.entry), start)
 
     def _steps(self, first):

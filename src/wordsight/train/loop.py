@@ -148,11 +148,10 @@ class Learning:
         self.optimiser = make_optimiser(self.parts, config.optimiser, rates)
         self.objective = Objective(
             self.towers,
+            loss=config.loss,
             head=self.head,
-            bag_of_words=config.loss.words,
             device=device,
             locked=self.locked,
-            widths=config.loss.widths,
             classes=self.classes,
         )
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)

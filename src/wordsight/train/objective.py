@@ -1,6 +1,5 @@
 """What a step minimises: from a batch to the loss, and the few numbers that are recorded of it."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +13,7 @@ from wordsight.losses.softmax import softmax_loss
 from wordsight.towers.tower import of_patches
 from wordsight.towers.two import TwoTowers
 from wordsight.train.bag_of_words import BagOfWordsHead
+from wordsight.train.config import LossConfig
 
 if TYPE_CHECKING:
     from wordsight.train.classes import ClassTerm
@@ -31,18 +31,16 @@ class Objective:
         towers: TwoTowers,
         *,
         head: BagOfWordsHead | None,
-        bag_of_words: float,
+        loss: LossConfig,
         device: torch.device,
         locked: "Locked | None" = None,
-        widths: Sequence[int] = (),
         classes: "ClassTerm | None" = None,
     ) -> None:
         self.towers = towers
         self.classes = classes
         self.locked = locked
         self.head = head
-        self.widths = widths
-        self.bag_of_words = bag_of_words
+        self.loss = loss
         self.mean, self.std = statistics(towers.spec.preprocess, device)
 
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
@@ -51,15 +49,15 @@ class Objective:
         text = self.towers.encode_text(batch.tokens) if batch.text is None else self._from("text", batch.text)
         positives = same_pairs(batch.image_ids, batch.text_ids)
         contrastive = self._contrastive(image, text, positives)
-        if self.widths:
-            cuts = [self._contrastive(first(image, width), first(text, width), positives) for width in self.widths]
+        if self.loss.widths:
+            cuts = [self._contrastive(first(image, width), first(text, width), positives) for width in self.loss.widths]
             contrastive = torch.stack([contrastive, *cuts]).mean()
         if self.head is None or last is None:
             named = contrastive.new_zeros(())
             loss = contrastive
         else:
             named = self.head(of_patches(self.towers.image_tower, last), batch.tokens)
-            loss = contrastive + self.bag_of_words * named
+            loss = contrastive + self.loss.words * named
         if self.classes is not None:
             loss = loss + self.classes(self.towers, image, batch)
         right = accuracy(image.detach(), text.detach(), positives)
