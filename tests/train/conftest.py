@@ -1,9 +1,17 @@
 """Eight small pictures with captions, and a recipe that learns them in seconds."""
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
+import transformers
 from PIL import Image, ImageDraw
+
+from wordsight.base.reading import sha256_file
+from wordsight.towers.efficientnet.module import EfficientNetLite
+from wordsight.towers.efficientnet.spec import EfficientNetSpec
+from wordsight.weights.formats.efficientnet.names import ENDS, PARTS
 
 COLOURS = {
     "red": (230, 30, 30),
@@ -86,3 +94,37 @@ def start(recipe) -> Path:
     layers = ["model.image.layers=3", "model.text.layers=3", "validation.every=0"]
     config = read_recipe(str(recipe), [f"out={recipe.parent / 'first'}", "steps=1", *layers])
     return train(config, device="cpu").model
+
+
+@pytest.fixture
+def known_towers(tmp_path, monkeypatch) -> list[str]:
+    """The files that the recipe align-lite begins from, of random weights, in the current folder; and their hashes."""
+    monkeypatch.chdir(tmp_path)
+    lite, text = tmp_path / "efficientnet-lite0-57934424.pth", tmp_path / "all-MiniLM-L6-v2"
+    torch.manual_seed(0)
+    state = EfficientNetLite(EfficientNetSpec(), 8).state_dict()
+    named = {lite_name(name): tensor for name, tensor in state.items() if not name.startswith("proj")}
+    torch.save(named | {"_fc.weight": torch.randn(1000, 1280), "_fc.bias": torch.randn(1000)}, lite)
+    text.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "of", *COLOURS, "disc", "square", "."]
+    (text / "vocab.txt").write_text("".join(f"{word}\n" for word in words))
+    shape = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 12, "intermediate_size": 64}
+    config = transformers.BertConfig(**shape, vocab_size=len(words), max_position_embeddings=64)
+    transformers.BertModel(config).save_pretrained(text)
+    modules = [
+        {"idx": number, "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for number, path, kind in ((0, "", "Transformer"), (1, "1_Pooling", "Pooling"))
+    ]
+    (text / "modules.json").write_text(json.dumps(modules))
+    (text / "1_Pooling").mkdir()
+    (text / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    hashes = {"image": lite, "text": text / "model.safetensors"}
+    return [f"model.{part}.sha256={sha256_file(path)}" for part, path in hashes.items()]
+
+
+def lite_name(ours: str) -> str:
+    """Return the name that efficientnet_lite_pytorch has for one of ours."""
+    blocks, number, rest = ours.split(".", 2) if ours.startswith("blocks.") else ("", "", ours)
+    ends = PARTS if blocks else ENDS
+    their = next(their for their, begin in ends.items() if their.startswith("_") and rest.startswith(begin))
+    return (f"_blocks.{number}." if blocks else "") + their + rest.removeprefix(ends[their])

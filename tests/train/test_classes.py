@@ -9,38 +9,26 @@ import torch
 
 from wordsight.base.errors import ConfigError, ShapeMismatch
 from wordsight.losses.distribution import distribution_loss
-from wordsight.towers.efficientnet.module import EfficientNetLite
-from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.train.loop import Learning, train
 from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
 from wordsight.weights.folder import load_towers
-from wordsight.weights.formats.efficientnet.names import ENDS, PARTS
 
 NAMES = "tench", "hen, chicken", "drum"
 WIDTHS = ("model.width=32", "model.image.size=32", "model.image.hidden=3")
 
 
 @pytest.fixture
-def lite(recipe, start):
+def lite(recipe, start, known_towers):
     """Changes of a recipe: an EfficientNet-Lite of random weights with a classifier of three classes."""
     torch.manual_seed(0)
-    state = EfficientNetLite(EfficientNetSpec(), 8).state_dict()
-    named = {their_name(name): tensor for name, tensor in state.items() if not name.startswith("proj")}
-    named |= {"_fc.weight": torch.randn(3, 1280), "_fc.bias": torch.randn(3)}
-    torch.save(named, recipe.parent / "lite.pth")
+    given = torch.load("efficientnet-lite0-57934424.pth")
+    given |= {"_fc.weight": torch.randn(3, 1280), "_fc.bias": torch.randn(3)}
+    torch.save(given, recipe.parent / "lite.pth")
     names = recipe.parent / "names.txt"
     names.write_text("\n".join(NAMES))
     classes = ["loss.classes.weight=2", f"loss.classes.names={names}"]
     return [f"model.image.init={recipe.parent / 'lite.pth'}", f"model.text.init={start}", *WIDTHS, *classes]
-
-
-def their_name(ours):
-    """Return the name that efficientnet_lite_pytorch has for one of ours."""
-    blocks, number, rest = ours.split(".", 2) if ours.startswith("blocks.") else ("", "", ours)
-    ends = PARTS if blocks else ENDS
-    their = next(their for their, begin in ends.items() if their.startswith("_") and rest.startswith(begin))
-    return (f"_blocks.{number}." if blocks else "") + their + rest.removeprefix(ends[their])
 
 
 def config_of(recipe, *changes):

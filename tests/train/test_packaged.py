@@ -31,3 +31,30 @@ def test_it_is_short_and_careful(name):
     config = read_recipe(name)
     assert (config.init.model, config.average.start) == ("bundled", 0.5)
     assert config.schedule.warmup > 0
+
+
+def test_the_bundled_models_recipe_aligns_two_known_towers(known_towers, scenes):
+    text = (FOLDER / "align-lite.toml").read_text()
+    assert len(text.splitlines()) <= 40
+    sets = {"flickr8k": ".", "fashion": ".", "tinyimagenet": "."}
+    places = [f"data.sources.{name}.place={place}" for name, place in sets.items()]
+    splits = ["data.sources.flickr8k.split=all", "data.sources.tinyimagenet.portion=1", "validation.tasks={}"]
+    small = [
+        "model.image.size=32",
+        "model.preprocess.size=32",
+        "model.preprocess.scale_to=32",
+        "data.side=32",
+        "batch=8",
+        "steps=3",
+        "schedule.warmup=1",
+        "precision=fp32",
+    ]
+    changes = [*known_towers, *places, *splits, *small, f"root={scenes}", "export.precisions=[]", "out=run"]
+    done = train(read_recipe("align-lite", changes), device="cpu")
+    given = torch.load("efficientnet-lite0-57934424.pth")
+    state = load_towers(done.model).state_dict()
+    assert torch.equal(state["visual.blocks.11.reduce.conv.weight"], given["_blocks.11._project_conv.weight"])
+    assert not torch.equal(state["visual.blocks.12.reduce.conv.weight"], given["_blocks.12._project_conv.weight"])
+    card = (done.model / "README.md").read_text()
+    assert "efficientnet-lite0-57934424.pth" in card
+    assert "all-MiniLM-L6-v2" in card

@@ -131,6 +131,13 @@ class Locked:
             )
         return features
 
+    def some_pixels(self, count: int) -> Tensor:
+        """Return images of the training as they are, uint8 (count or fewer, S, S, 3), as many of each source."""
+        each = -(-count // len(self.sets))
+        rows = [(one, np.concatenate(one.blocks())) for one in self.sets]
+        spread = [(one, own[:: max(1, len(own) // each)][:each]) for one, own in rows]
+        return self._put(np.concatenate([one.pixels(some)[0] for one, some in spread]))
+
     def embed(self, towers: TwoTowers, part: TowerName, features: Tensor) -> Tensor:
         """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
         return self._trunks[part].embed(towers, features)
@@ -152,7 +159,7 @@ class Locked:
             self._known |= {("text", text): row for text, row in zip(missing, computed, strict=True)}
         return self._put(np.stack([self._known["text", text] for text in texts]))
 
-    def _put(self, features: NDArray[np.float32]) -> Tensor:
+    def _put(self, features: NDArray[Any]) -> Tensor:
         return torch.from_numpy(features).to(self._device)
 
 

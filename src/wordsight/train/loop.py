@@ -102,7 +102,7 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
         learning.restore()
         learning.run(validation, watch or _nobody)
         results = validation.run(learning.encoder)
-        final = calibrated(learning.final(), learning.loader)
+        final = calibrated(learning.final(), learning.loader, learning.locked)
         model = finish(config, final, folder, results=results, pairs=pairs, steps=learning.step)
     return Run(folder, model, results, learning.step)
 
