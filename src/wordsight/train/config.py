@@ -120,8 +120,7 @@ class LearnConfig:
     `image`, `text`: "all", "none", "projection", "last:N": the last N blocks and what lies behind them, or "lora:R":
     additions of rank R to every linear and convolution weight (`wordsight.train.lora`), and a projection that is new.
     What does not learn stays bit for bit, batch norm's statistics included.  `layer_decay`: each block learns with
-    this times the rate of the block behind it, and the last one with `trunk` times that of the projection.  `norms`:
-    whether the statistics of batch norms follow the data ("move") or are those of the start ("still").
+    this times the rate of the block behind it, and the last one with `trunk` times that of the projection.
 
     `statistics`: those that batch norms use in a tower that began from known weights, the start's, or each batch's as
     in a tower of random weights.
@@ -144,7 +143,6 @@ class LearnConfig:
     patch_dropout: float = 0.0
     features: Literal["fp32", "int8"] = "fp32"
     trunk: float = 1.0
-    norms: Literal["move", "still"] = "move"
     views: int | None = None
     dropout: float = 0.0
 
