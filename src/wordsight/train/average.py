@@ -69,3 +69,12 @@ class Final(Generic[M]):
             if name in self._initial:
                 tensor.lerp_(self._initial[name], self._share)
         return self._own
+
+
+@torch.no_grad()
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Give `target` the weights of `source`, a module of the same shape; what they share stays as it is."""
+    given = source.state_dict(keep_vars=True)
+    for name, tensor in target.state_dict(keep_vars=True).items():
+        if tensor is not given[name]:
+            tensor.copy_(given[name])

@@ -40,18 +40,23 @@ FACTS = "state.json"
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """The parts of a running training.  `learned` are what the optimiser changes, `sums` the open window."""
+    """The parts of a running training.  `learned` are what the optimiser changes, `sums` the open window.
+
+    `best` are the weights that a guard keeps.
+    """
 
     learned: dict[str, nn.Module]
     average: nn.Module
     optimiser: torch.optim.Optimizer
     sums: Tensor
+    best: nn.Module | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Return by name all tensors but what does not learn; the optimiser's by the parameter they belong to."""
         state = {"sums": self.sums}
         still = {id(p) for module in self.learned.values() for p in module.parameters() if not p.requires_grad}
-        for part, module in {**self.learned, "average": self.average}.items():
+        kept = {} if self.best is None else {"best": self.best}
+        for part, module in {**self.learned, "average": self.average, **kept}.items():
             named = module.state_dict(keep_vars=True).items()
             state |= {f"{part}/{name}": tensor.detach() for name, tensor in named if id(tensor) not in still}
         for name, parameter in named_parameters(self.learned).items():

@@ -210,6 +210,26 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """What is watched of a run that begins from a model, so that tuning does not ruin what the model could do.
+
+    Watched are `images` of those validated with, and `tasks` (of `evaluate`), every `every` steps (0: at 5 % and each
+    tenth of the run), with the weights that would be saved.  A figure has fallen when it is more than `fall` below the
+    start's, and lower than chance would show it among so few images.
+    `agreement`: of the answers over ImageNet's names with the start's; less is warned of, and ends nothing.
+    `action` where a figure has fallen: "stop" with the best weights so far, "lower": go on from them with a tenth of
+    the rate, "tell"; "off": nothing is watched.
+    """
+
+    action: Literal["stop", "lower", "tell", "off"] = "stop"
+    fall: float = 0.05
+    agreement: float = 0.5
+    every: int = 0
+    images: int = 256
+    tasks: dict[str, TaskSpec] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointConfig:
     """Checkpoints every `steps` steps and every `seconds` seconds (0: not by these); the last `keep` stay."""
 
@@ -250,6 +270,7 @@ class TrainConfig:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
 
@@ -314,6 +335,20 @@ def check_config(config: TrainConfig) -> None:
             raise ConfigError(f"data.sources.{name}.kind = {source.kind!r}", cure=f"use one of {', '.join(kinds())}")
     for name, task in config.validation.tasks.items():
         check_task(task, where=f"validation.tasks.{name}.")
+    _check_guard(config)
+
+
+def _check_guard(config: TrainConfig) -> None:
+    guard, init = config.guard, config.init
+    _within("guard.fall", guard.fall, 0, 1)
+    _within("guard.agreement", guard.agreement, 0, 1)
+    _within("guard.every", guard.every, 0, None)
+    _within("guard.images", guard.images, 2, None)
+    for name, task in guard.tasks.items():
+        check_task(task, where=f"guard.tasks.{name}.")
+    if guard.tasks and (not init.model or init.image or init.text):
+        problem = "guard.tasks without a model to begin from: there is nothing that could be lost"
+        raise ConfigError(problem, cure="set model.init alone, or leave guard.tasks out")
 
 
 def _check_learned(config: TrainConfig) -> None:

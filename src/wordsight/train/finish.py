@@ -12,6 +12,7 @@ from wordsight.base.progress import notice
 from wordsight.base.records import environment
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import TrainConfig
+from wordsight.train.guard import GUARD
 from wordsight.train.pairs import Pairs, tokenizer_files
 from wordsight.train.run_folder import BEGAN
 from wordsight.weights.checkpoint import Checkpoint
@@ -34,7 +35,7 @@ def finish(
     """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
     folder = run / "model"
     began = read_json(run / BEGAN)["from"]
-    card = model_card(config, towers, results=results, pairs=pairs, steps=steps, began=began)
+    card = model_card(config, towers, results=results, pairs=pairs, steps=steps, began=began) + guarded(run)
     files = tokenizer_files(towers.spec, run)
     checkpoint = Checkpoint(towers.spec, stored_state(towers), files, origin=origin(began), card=card)
     manifest = save_checkpoint(checkpoint, folder)
@@ -128,6 +129,17 @@ def _widths(config: TrainConfig) -> str:
         f"The first {cuts} numbers of an embedding, made unit again, were trained to serve for the whole: `wordsight "
         f"convert MODEL OUT --to wordsight --set width={config.loss.widths[0]}` makes the model that gives these alone."
     )
+
+
+def guarded(run: Path) -> str:
+    """Return the card's section on what was watched of a run, and what came of it."""
+    if not (run / GUARD).is_file():
+        return ""
+    guard = read_json(run / GUARD)
+    rows = [f"| {name} | {start:.1%} | {end:.1%} |" for name, (start, end) in guard["watched"].items()]
+    events = [f"- {event}" for event in guard["events"]] or ["Nothing fell by more than the recipe allows."]
+    head = ["", "## Against the model begun from", "", "| watched | at the start | now |", "|---|---|---|"]
+    return "\n".join([*head, *rows, "", *events, ""])
 
 
 def _row(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 out/config.json      the recipe with every value          out/metrics.jsonl   loss and validation by step
 out/merges.txt       the vocabulary, when learned        out/clock.jsonl     the time at each step
-out/began.json       what the towers began from
+out/began.json       what the towers began from             out/guard.json       what was watched (`guard`)
 out/checkpoints/     what `resume` continues from          out/tensorboard/    the same for TensorBoard
 out/model/           the model at the end (`finish`)       out/results.jsonl   its results
 
@@ -39,6 +39,7 @@ from wordsight.train.classes import check_classes, open_classes
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import finish
 from wordsight.train.fitting import begin_towers
+from wordsight.train.guard import Guard, Weights
 from wordsight.train.init import open_starts
 from wordsight.train.learned import train_mode
 from wordsight.train.locked import Locked, Where, locked_parts
@@ -60,6 +61,7 @@ from wordsight.train.run_folder import (
 from wordsight.train.schedule import TrainingClock, rate_of
 from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation
+from wordsight.train.watched import Watched, open_watched
 
 FAILURES = "failures.txt"  # of the run's folder: what could not be read while it was streamed
 Watch = Callable[[int, Encoder], None]  # called with the steps done and the averaged towers as they are then
@@ -92,16 +94,17 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
     preprocess = config.model.preprocess if "image" in locked_parts(config.train) else None
     check_classes(config)
     pairs = open_pairs(config.data, hold_out=not config.validation.tasks, preprocess=preprocess)
-    validation = Validation(config, pairs)
+    validation, watched = Validation(config, pairs), open_watched(config, pairs)
     check_pairs(config, pairs)
     with alone_in(folder), _deterministic(chosen):
         check_folder(folder, config, resume=resume)  # again: another may have been quicker
         claim(folder, config, resume=resume)
-        learning = Learning(config, folder, chosen, pairs)
+        learning = Learning(config, folder, chosen, pairs, watched)
         begin(folder, config, learning.began)
         learning.restore()
         learning.run(validation, watch or _nobody)
-        results = validation.run(learning.encoder)
+        learning.guard.write(folder)
+        results = [*validation.run(learning.encoder), *learning.guard.results()]
         final = calibrated(learning.final(), learning.loader, learning.locked)
         model = finish(config, final, folder, results=results, pairs=pairs, steps=learning.step)
     return Run(folder, model, results, learning.step)
@@ -118,7 +121,9 @@ class StepTaken:
 class Learning:
     """A run in memory: everything that is made from the recipe and its pairs, and the step it stands at."""
 
-    def __init__(self, config: TrainConfig, folder: Path, device: torch.device, pairs: Pairs) -> None:
+    def __init__(
+        self, config: TrainConfig, folder: Path, device: torch.device, pairs: Pairs, watched: Watched | None = None
+    ) -> None:
         self.config, self.folder, self.device, self.pairs = config, folder, device, pairs
         starts = open_starts(config.init)
         check_began(folder, starts.facts())
@@ -155,7 +160,6 @@ class Learning:
             classes=self.classes,
         )
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
-        self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums)
         size = 0 if "image" in parts else spec.image.size
         self.loader = Loader(
             self.locked.sets if self.locked else [source.drawn for source in pairs.sources],
@@ -168,6 +172,9 @@ class Learning:
         self.encoder = TowersEncoder(
             self.final, tokenizer, device=device, precision=config.precision, locked=self.locked
         )
+        whole = watched if watched and not self.begun.new else None
+        self.guard = Guard(config.guard, whole, Weights(self.towers, self.average.towers, self.optimiser), self.encoder)
+        self.state = TrainingState(self.parts, self.average.towers, self.optimiser, self.sums, self.guard.best)
         self.length = config.schedule.length(config.batch)
         self.prolonged = prolonged(folder)
         self.step = 0
@@ -184,6 +191,7 @@ class Learning:
             cure = "restore it (and validation.tasks, data.held_out), or start anew with another out="
             raise UsageError(f"the data of {changed[0]} changed since step {facts['step']} of {self.folder}", cure=cure)
         self.step = facts["step"]
+        self.guard.recall(facts.get("guard", {}))
         notice(f"going on after step {self.step}")
 
     def run(self, validation: Validation, watch: Watch) -> None:
@@ -201,9 +209,11 @@ class Learning:
         try:
             with _stop_signal() as stopped:
                 while not self._over(clock):
+                    before = self._progress(clock)
                     done = self._learn(next(batches), clock)
                     self._record(record, done)
                     self._validate(record, validation)
+                    self._look(record, before, self._progress(clock))
                     watch(self.step, self.encoder)
                     progress.show(self.step, clock.at(self.step), done.measured)
                     if stopped.is_set() or self._checkpoint_due():
@@ -225,15 +235,20 @@ class Learning:
             self.broken_at.fill_(self.step)
             self._check_finite()
         facts = {"step": self.step, "data": self.pairs.fingerprints(), "torch": torch.__version__}
+        facts |= {"guard": self.guard.memory()}
         write_checkpoint(self.folder, self.state, facts, keep=self.config.checkpoint.keep)
         self.saved_at = time.monotonic()
 
     def _over(self, clock: TrainingClock) -> bool:
+        return self.guard.stopped or (self._progress(clock) >= 1 and self.step > 0)
+
+    def _progress(self, clock: TrainingClock) -> float:
+        """Return how much of the run is done, as a share."""
         seconds = self.config.schedule.seconds
-        if seconds is None:
-            assert self.length is not None
-            return self.step >= self.length
-        return clock.at(self.step) >= seconds and self.step > 0
+        if seconds is not None:
+            return clock.at(self.step) / seconds
+        assert self.length is not None
+        return self.step / self.length
 
     def _learn(self, batch: Any, clock: TrainingClock) -> StepTaken:
         """Take one step."""
@@ -241,6 +256,7 @@ class Learning:
         lr = config.optimiser.lr * rate_of(
             config.schedule, step=self.step, seconds=seconds, length=self.length, prolonged=self.prolonged
         )
+        lr *= self.guard.factor
         set_rate(self.optimiser, lr)
         measured = self._backward(batch)
         if config.optimiser.clip:
@@ -295,6 +311,13 @@ class Learning:
             if results:
                 record.write(self.step, {result.name: result.value for result in results})
                 notice(summary(self.step, results))
+
+    def _look(self, record: MetricsLog, before: float, now: float) -> None:
+        """Let the guard look where it is due between two shares of the run."""
+        if self.guard.due(self.step, before, now):
+            self._check_finite()
+            values = self.guard.look(self.step)
+            record.write(self.step, {f"guard/{name}": value for name, value in values.items()})
 
     def _checkpoint_due(self) -> bool:
         plan = self.config.checkpoint

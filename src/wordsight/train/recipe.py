@@ -40,7 +40,7 @@ SHORT = {  # what may be typed instead of the full path
 INIT = "init"
 NAMED = "model.architecture"
 LENGTHS = ("steps", "samples", "budget")
-NAMES = ("data.sources.", "validation.tasks.")  # below these a new name may be given
+NAMES = ("data.sources.", "validation.tasks.", "guard.tasks.")  # below these a new name may be given
 _OF_MODEL = re.compile(r"(?<![\w.\"])((image|text|preprocess|tokenizer)\.(?=[a-z])|(scale|bias|loss|width)(?= = ))")
 
 

@@ -1,6 +1,6 @@
 """The trainer measures itself with the same tasks that users call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from wordsight.base.arrays import Embeddings
-from wordsight.base.nouns import Result
+from wordsight.base.nouns import Result, Sample
 from wordsight.base.progress import notice
 from wordsight.evaluate.tasks import TaskSpec, build_of, build_task, run_task
 from wordsight.images.transform import load_pixels
@@ -78,13 +78,10 @@ class Validation:
     """The tasks of a recipe, or of the images held out where it names none; their images are decoded once."""
 
     def __init__(self, config: TrainConfig, pairs: Pairs) -> None:
-        tasks = [
-            build_task(replace(task, name=task.name or name), root=Path(config.data.root))
-            for name, task in config.validation.tasks.items()
-        ] or [task for source in pairs.sources for task in _held_out_task(source)]
-        spec = config.model.preprocess
-        self._tasks = [replace(task, images=[load_pixels(item, spec) for item in task.images]) for task in tasks]
-        if not tasks and config.data.held_out:
+        self._tasks = build_named(config.validation.tasks, config) or [
+            decoded(task, config) for source in pairs.sources for task in _held_out_task(source)
+        ]
+        if not self._tasks and config.data.held_out:
             notice("no validation: name a task in validation.tasks (" + _why_none(config) + ")")
 
     def run(self, encoder: TowersEncoder) -> list[Result]:
@@ -92,22 +89,40 @@ class Validation:
         return [result for task in self._tasks for result in run_task(encoder, task)]
 
 
+def build_named(tasks: Mapping[str, TaskSpec], config: TrainConfig, *, most: int | None = None) -> list[Any]:
+    """Return the tasks that a recipe names, their images decoded; with `most` of so many images each."""
+    root = Path(config.data.root)
+    built = [build_task(replace(task, name=task.name or name), root=root, most=most) for name, task in tasks.items()]
+    return [decoded(task, config) for task in built]
+
+
+def decoded(task: Any, config: TrainConfig) -> Any:
+    """Return a task with the pixels of its images."""
+    return replace(task, images=[load_pixels(item, config.model.preprocess) for item in task.images])
+
+
 def _held_out_task(source: SourcePairs) -> list[Any]:
-    """Return the task of a source's held-out images in a list: retrieval by captions, or zero-shot by classes."""
+    """Return the task of a source's held-out images in a list, and notice how many they are."""
     samples = source.validated()
     labels = tuple(sorted({label for label in source.images.labels if label is not None})) if samples else ()
+    tasks = task_of(source, samples, labels)
+    if tasks:
+        notice(
+            f"validation: {len(samples):,} of {len(samples) + source.count():,} images of {source.name} are held out "
+            "and never trained on (data.held_out=0 trains on all)"
+        )
+    return tasks
+
+
+def task_of(source: SourcePairs, samples: Sequence[Sample], classes: Sequence[str]) -> list[Any]:
+    """Return the task of some of a source's images, retrieval by captions or zero-shot by classes, in a list."""
     name, where = f"{source.name}-held-out", source.source.name
     if sum(bool(sample.texts) for sample in samples) >= 2:
-        spec = TaskSpec("retrieval", where, name=name)
-    elif len(labels) >= 2 and any(sample.label for sample in samples):
-        spec = TaskSpec("zero-shot", where, name=name, classes=labels, templates=source.prompt_list or "none")
-    else:
-        return []
-    notice(
-        f"validation: {len(samples):,} of {len(samples) + source.count():,} images of {source.name} are held out and "
-        "never trained on (data.held_out=0 trains on all)"
-    )
-    return [build_of(spec, samples)]
+        return [build_of(TaskSpec("retrieval", where, name=name), samples)]
+    if len(classes) >= 2 and any(sample.label for sample in samples):
+        templates = source.prompt_list or "none"
+        return [build_of(TaskSpec("zero-shot", where, name=name, classes=tuple(classes), templates=templates), samples)]
+    return []
 
 
 def _why_none(config: TrainConfig) -> str:
