@@ -116,6 +116,12 @@ def test_low_agreement_is_warned_of_once_and_stops_nothing(capsys):
     assert not guard.stopped
 
 
+def test_a_fall_is_not_also_warned_of(capsys):
+    guard, weights = guarded([(0.6, 0.6, 1.0), (0.1, 0.6, 0.0)])
+    looks_of(guard, weights, 1)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_what_few_images_show_by_chance_is_no_fall():
     few = Look({MINE: Result(MINE, 0.5, count=20), AGREEMENT: Result(AGREEMENT, 1.0, count=20)}, None)
     watched = Planned()
@@ -230,6 +236,13 @@ def test_further_tasks_are_watched(recipe, able):
         "guard/photos/text_to_image/R@1": 4,
         "guard/agreement": 4,
     }
+
+
+def test_a_run_without_held_out_images_says_that_nothing_is_watched(recipe, able, capsys):
+    recipe.write_text(recipe.read_text().partition("[validation.tasks")[0] + "[export]\nprecisions = []\n")
+    done = run(recipe, able, "unwatched", "data.held_out=0", "steps=1")
+    assert "nothing is watched for what the model may lose, since no images are held out" in capsys.readouterr().err
+    assert done.results == []
 
 
 @pytest.mark.parametrize(

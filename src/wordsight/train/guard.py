@@ -69,7 +69,7 @@ class Guard:
         assert self._watched is not None
         self._now = now = self._watched.measure(self._encoder, self._start).values()
         fallen = [name for name in now if self._fell(name)]
-        low = self._warn(step)
+        low = [] if fallen else self._warn(step)
         if not fallen and self._score(now) >= self._score(self._best):
             self._keep(step)
         if set(fallen) - set(self._fallen):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result
+from wordsight.base.progress import notice
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.tasks import run_task, spread
 from wordsight.text.class_names import class_names
@@ -115,7 +116,12 @@ def open_watched(config: TrainConfig, pairs: Pairs) -> Watched:
     if guard.action == "off" or not init.model or init.image or init.text:
         return Watched([], [])
     own = build_named(config.validation.tasks, config, most=guard.images) or _held_out(config, pairs)
-    return Watched(own, build_named(guard.tasks, config, most=guard.images))
+    watched = Watched(own, build_named(guard.tasks, config, most=guard.images))
+    if not watched:
+        notice(
+            "nothing is watched for what the model may lose, since no images are held out: name a task in guard.tasks"
+        )
+    return watched
 
 
 def _held_out(config: TrainConfig, pairs: Pairs) -> list[Any]:
