@@ -46,6 +46,7 @@ ASKED_FOR = {  # no table: the code asks for one value or the other
     "DataConfig.pictures",
     "LearnConfig.features",
     "LearnConfig.statistics",
+    "GuardConfig.action",
 }
 
 
