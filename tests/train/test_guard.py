@@ -9,8 +9,8 @@ from torch import nn
 
 from wordsight.base.errors import ConfigError
 from wordsight.base.nouns import Result
-from wordsight.train.config import GuardConfig
 from wordsight.train.guard import Guard, Weights
+from wordsight.train.guard_config import GuardConfig
 from wordsight.train.loop import Learning, train
 from wordsight.train.recipe import read_recipe
 from wordsight.train.watched import AGREEMENT, Look, alike, centred

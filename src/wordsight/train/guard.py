@@ -21,7 +21,7 @@ from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.evaluate.encode import Encoder
 from wordsight.train.average import Average, copy_weights
-from wordsight.train.config import GuardConfig
+from wordsight.train.guard_config import GuardConfig
 from wordsight.train.watched import AGREEMENT, Look, Watched
 
 GUARD = "guard.json"
