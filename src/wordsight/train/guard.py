@@ -73,7 +73,7 @@ class Guard:
         if not fallen and self._score(now) >= self._score(self._best):
             self._keep(step)
         if set(fallen) - set(self._fallen):
-            self._say(f"{'; '.join(self._told(name) for name in fallen)} at step {step}: {self._act()}")
+            self._say(f"{'; '.join(self._stated(name) for name in fallen)} at step {step}: {self._act()}")
         self._fallen = [*([] if self._config.action == "lower" else fallen), *low]
         return now
 
@@ -109,7 +109,7 @@ class Guard:
         if self.best is not None:
             copy_weights(self._weights.average, self.best)
 
-    def _told(self, name: str) -> str:
+    def _stated(self, name: str) -> str:
         return f"{name} fell from {100 * self._start.figures[name].value:.1f} to {100 * self._now[name]:.1f}"
 
     def _act(self) -> str:
