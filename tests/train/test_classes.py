@@ -76,7 +76,7 @@ def test_hidden_units_begin_as_the_classifier_and_what_is_behind_them_as_the_nam
 
 
 def test_keeping_classes_keeps_the_answers_of_the_classifier(recipe, lite):
-    done = train(config_of(recipe, *lite, "steps=8", "average=0.0"), device="cpu")
+    done = train(config_of(recipe, *lite, "steps=32", "average=0.0", "loss.classes.weight=20"), device="cpu")
     lines = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
     first, *_, last = (line for line in lines if "loss" in line)
     assert set(last) >= {"loss", "contrastive", "accuracy"}
