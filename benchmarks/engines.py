@@ -94,7 +94,7 @@ def contestants(name: str, temporary: Path, *, compiled: bool) -> tuple[Path, li
     model, folder = built(name, temporary)
     half, third = (built(name, temporary)[0] for _ in range(2))  # the same weights: `built` has its own seed
     spec = read_spec(folder)
-    for line in export(folder, precisions=["int8", "fp32"], threads=CORES).lines():
+    for line in export(folder, precisions=["int8", "fp32"]).lines():
         print(line, file=sys.stderr)
     contestants_of = [
         *open_clip_contestants(model, spec, "fp32"),

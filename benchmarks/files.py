@@ -63,7 +63,7 @@ def contestants(name: str, temporary: Path) -> dict[str, Run]:
     """Build everything from one set of random weights."""
     model, folder = built(name, temporary)
     half, _ = built(name, temporary)  # the same weights: `built` has its own seed
-    export(folder, precisions=["int8", "fp32"], threads=CORES)
+    export(folder, precisions=["int8", "fp32"])
     engines = {
         "wordsight onnx int8": OnnxEngine(folder, precision="int8", threads=CORES),
         "wordsight openvino bf16": OpenVinoEngine(folder, precision="bf16", threads=CORES),

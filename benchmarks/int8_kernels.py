@@ -67,11 +67,11 @@ def made(name: str, work: Path) -> Path:
     model_folder = work / name
     if not (model_folder / "before" / "onnx" / "parity.json").is_file():
         _, folder = built(name, model_folder)
-        for line in export(folder, precisions=["int8", "fp32"], threads=1, out=model_folder / "after").lines():
+        for line in export(folder, precisions=["int8", "fp32"], out=model_folder / "after").lines():
             print("after:", line)
         largest_pair = operators.quantise_matrix
         operators.quantise_matrix = lambda weight: operators.quantise(weight, axis=1)
-        for line in export(folder, precisions=["int8"], threads=1, out=model_folder / "before").lines():
+        for line in export(folder, precisions=["int8"], out=model_folder / "before").lines():
             print("before:", line)
         operators.quantise_matrix = largest_pair
     return model_folder

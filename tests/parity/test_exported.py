@@ -18,7 +18,7 @@ def exported(place, cfg, kind, tmp_path):
     folder_of(place, make(cfg, kind), cfg)
     ours = tmp_path / "ours"
     save_checkpoint(openclip.read(CheckpointFiles(place)), ours)
-    report = export(ours, precisions=["int8", "fp32", "fp16"], threads=1)
+    report = export(ours, precisions=["int8", "fp32", "fp16"])
     return ours, report
 
 

@@ -71,17 +71,18 @@ def export(
     *,
     precisions: Sequence[str] = PRECISIONS,
     out: Path | None = None,
-    threads: int | None = None,
     keep: Sequence[str] = (),
     size: GraphSize = "sound",
+    images: Pixels | None = None,
 ) -> ParityReport:
     """Write the ONNX graphs of the model in `folder` and return how they agree with its towers in fp32.
 
     With `out` they go there, with the manifest, vocabulary and card beside them: a model folder without
     weights.  `keep` names linear layers that int8 graphs compute in fp32; where int8 loses accuracy, the layers that
     suffer most are kept so without being named.  `size` "small": no others are, and the token table of an int8 graph
-    has 4 bits.  `FormatError` with the figures when fp32 differs by more than 1e-4 anywhere or the mean cosine of
-    another precision stays below 0.99; what lay there before is then unchanged.
+    has 4 bits.  `images` uint8 (N, S, S, 3), of the kind that the model is used for, are compared on; drawn ones, the
+    default, are harder for int8.  `FormatError` with the figures when fp32 differs by more than 1e-4 anywhere or the
+    mean cosine of another precision stays below 0.99; what lay there before is then unchanged.
     """
     wanted = _ordered(precisions)
     target = folder if out is None else out
@@ -92,7 +93,7 @@ def export(
     kept = _kept(target, manifest.fingerprint, wanted)
     with draft_folder(target / ENGINES) as draft:
         write_model_manifest(draft, replace(manifest, files={}))
-        made = _Draft(folder, draft, threads, tuple(keep), size)
+        made = _Draft(folder, draft, tuple(keep), size, images)
         report = made.fill(wanted)
         _refuse_bad(report, made.suffering)
         _move_in(draft, target, folder)
@@ -138,8 +139,10 @@ class _Embedded:
 class _Draft:
     """Graphs in the making, in a folder of their own."""
 
-    def __init__(self, folder: Path, draft: Path, threads: int | None, keep: tuple[str, ...], size: GraphSize) -> None:
-        self.folder, self.draft, self.threads, self.keep, self.size = folder, draft, threads, keep, size
+    def __init__(
+        self, folder: Path, draft: Path, keep: tuple[str, ...], size: GraphSize, images: Pixels | None
+    ) -> None:
+        self.folder, self.draft, self.keep, self.size = folder, draft, keep, size
         manifest = read_model_manifest(folder)
         self.suffering: list[str] = []  # layers that lose most by integers
         self.traced: dict[str, Any] = {}  # by tower: graphs of other packages' towers, which take long to make
@@ -150,7 +153,7 @@ class _Draft:
         tokenizer = open_tokenizer(self.spec.tokenizer, folder)
         self.source = replace(source, reach=_reach(source, tokenizer))
         self.inputs = _Inputs(
-            some_images(self.spec, CHECKED),
+            some_images(self.spec, CHECKED) if images is None else images[:CHECKED],
             some_texts(self.spec, CHECKED),
             tokenizer.batch(prompts(), pad_to="longest"),
         )
@@ -200,10 +203,10 @@ class _Draft:
             write_model_manifest(target, replace(read_model_manifest(self.folder), files={}))
             for tower in TOWERS:
                 self._write(tower, "fp32", (), folder=target)
-            return _Embedded.by(OnnxEngine(target, precision="fp32", threads=self.threads), self.inputs), ITSELF
+            return _Embedded.by(OnnxEngine(target, precision="fp32"), self.inputs), ITSELF
 
     def _engine(self, precision: str) -> OnnxEngine:
-        return OnnxEngine(self.draft, precision=precision, threads=self.threads)
+        return OnnxEngine(self.draft, precision=precision)
 
     def _write(self, tower: str, precision: Precision, keep: Collection[str], *, folder: Path | None = None) -> None:
         path = graph_path(folder or self.draft, tower, precision)

@@ -221,9 +221,13 @@ class CheckpointConfig:
 
 @dataclass(frozen=True, slots=True)
 class ExportConfig:
-    """The ONNX graphs made at the end, the preferred precision first; none for none."""
+    """The ONNX graphs made at the end, the preferred precision first; none for none.
+
+    `size` "small": int8 graphs keep no layer in float32, and the token table of some text towers has 4 bits.
+    """
 
     precisions: tuple[Literal["int8", "fp32"], ...] = ("int8", "fp32")
+    size: Literal["sound", "small"] = "sound"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The end of a run: the averaged weights as a model folder with its card, the ONNX graphs, the results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.errors import WordsightError
 from wordsight.base.files import atomic_write, read_json
 from wordsight.base.nouns import Result
@@ -11,7 +12,7 @@ from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.base.records import environment
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import TrainConfig
+from wordsight.train.config import ExportConfig, TrainConfig
 from wordsight.train.guard import GUARD
 from wordsight.train.pairs import Pairs, tokenizer_files
 from wordsight.train.run_folder import BEGAN
@@ -29,13 +30,21 @@ class ExportFailed(WordsightError):
     exit_status = 1
 
 
-def finish(
-    config: TrainConfig, towers: TwoTowers, run: Path, *, results: Sequence[Result], pairs: Pairs, steps: int
-) -> Path:
-    """Save `towers` in `run`/model, write results.jsonl, export; return the model's folder."""
-    folder = run / "model"
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a run ends with; `images` uint8 (N, S, S, 3), on which int8 graphs are compared with the towers."""
+
+    towers: TwoTowers
+    results: Sequence[Result]
+    steps: int
+    images: Pixels
+
+
+def finish(config: TrainConfig, end: End, run: Path, *, pairs: Pairs) -> Path:
+    """Save the towers in `run`/model, write results.jsonl, export; return the model's folder."""
+    folder, towers, results = run / "model", end.towers, end.results
     began = read_json(run / BEGAN)["from"]
-    card = model_card(config, towers, results=results, pairs=pairs, steps=steps, began=began) + guarded(run)
+    card = model_card(config, towers, results=results, pairs=pairs, steps=end.steps, began=began) + guarded(run)
     files = tokenizer_files(towers.spec, run)
     checkpoint = Checkpoint(towers.spec, stored_state(towers), files, origin=origin(began), card=card)
     manifest = save_checkpoint(checkpoint, folder)
@@ -45,14 +54,14 @@ def finish(
             handle.write(replace(result, fingerprint=manifest.fingerprint, environment=facts).to_json() + "\n")
     notice(f"saved {folder}, fingerprint {manifest.fingerprint}")
     if config.export.precisions:
-        _export(folder, config.export.precisions)
+        _export(folder, config.export, end.images)
     return folder
 
 
-def _export(folder: Path, precisions: tuple[str, ...]) -> None:
+def _export(folder: Path, config: ExportConfig, images: Pixels) -> None:
     export = resolve(EXPORT, extra="train")
     try:
-        export(folder, precisions=precisions)
+        export(folder, precisions=config.precisions, size=config.size, images=images)
     except WordsightError as error:
         problem = f"the model is saved in {folder}, but not its ONNX graphs: {error.problem}"
         raise ExportFailed(problem, cure=error.cure) from error

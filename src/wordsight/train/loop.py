@@ -33,11 +33,11 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.train.average import Average, Final
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
-from wordsight.train.calibrate import calibrated
+from wordsight.train.calibrate import calibrated, some_images
 from wordsight.train.checkpoint import TrainingState, list_checkpoints, not_finite, restore_newest, write_checkpoint
 from wordsight.train.classes import check_classes, open_classes
 from wordsight.train.config import TrainConfig
-from wordsight.train.finish import finish
+from wordsight.train.finish import End, finish
 from wordsight.train.fitting import begin_towers
 from wordsight.train.guard import Guard, Weights
 from wordsight.train.init import open_starts
@@ -105,8 +105,9 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
         learning.run(validation, watch or _nobody)
         learning.guard.write(folder)
         results = [*validation.run(learning.encoder), *learning.guard.results()]
-        final = calibrated(learning.final(), learning.loader, learning.locked)
-        model = finish(config, final, folder, results=results, pairs=pairs, steps=learning.step)
+        images = some_images(learning.loader, learning.locked)
+        end = End(calibrated(learning.final(), images), results, learning.step, images.cpu().numpy())
+        model = finish(config, end, folder, pairs=pairs)
     return Run(folder, model, results, learning.step)
 
 
