@@ -179,7 +179,7 @@ def test_a_failed_export_says_that_the_model_is_saved(recipe, monkeypatch):
     from wordsight.engines import export
     from wordsight.train.finish import ExportFailed
 
-    def fail(folder, *, precisions):
+    def fail(folder, **options):
         raise FormatError("no such operator", cure="use another tower")
 
     monkeypatch.setattr(export, "export", fail)
