@@ -12,6 +12,7 @@ from wordsight.base.settings import Settings, write_settings
 from wordsight.cli.main import main
 from wordsight.cli.search import STRONGER
 from wordsight.weights.find import BUNDLED, find_model
+from wordsight.weights.folder import read_fingerprint
 from wordsight.weights.licences import non_commercial
 from wordsight.weights.names import catalogue
 
@@ -37,7 +38,7 @@ def test_a_public_model_is_shown_without_being_fetched(client, monkeypatch, caps
 
 def test_the_bundled_model_is_shown_by_its_name_and_not_fetched(capsys):
     assert main(["models", "show", "bundled"]) == 0
-    assert "54fde171280eb1e1" in capsys.readouterr().out
+    assert read_fingerprint(BUNDLED) in capsys.readouterr().out
     assert main(["models", "fetch", "bundled"]) == 2
     assert "the model 'bundled' comes with the package; use it: there is nothing to fetch" in capsys.readouterr().err
 

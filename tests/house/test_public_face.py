@@ -82,4 +82,4 @@ def test_the_python_of_the_readme_runs_as_printed(root, tmp_path, python) -> Non
     shown = "print(embeddings.shape, probabilities.shape, len(hits), hits[0].path.parent)"
     result = python("-c", f"{block}\n{shown}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split("\n")[-2] == "(1, 256) (1, 2) 2 Photos"
+    assert result.stdout.split("\n")[-2] == "(1, 384) (1, 2) 2 Photos"

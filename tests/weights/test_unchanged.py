@@ -67,7 +67,7 @@ def test_a_manifest_changed_by_hand(bundled, change):
     )
 
 
-@pytest.mark.parametrize("name", ["onnx/image.int8.onnx", "onnx/text.int8.onnx", "merges.txt"])
+@pytest.mark.parametrize("name", ["onnx/image.int8.onnx", "onnx/text.int8.onnx", "vocab.txt"])
 def test_a_file_exchanged(bundled, name):
     opened = wordsight.load(bundled)
     path = bundled / name
@@ -79,7 +79,7 @@ def test_a_file_exchanged(bundled, name):
     assert refused(wrong) == (
         f"{path} is not the file that the model was made with; restore it, or fetch, convert or export the model again"
     )
-    if name != "merges.txt":
+    if name != "vocab.txt":
         for call in calls.values():
             call()  # the other tower is what it was
 
@@ -98,7 +98,7 @@ def test_weights_exchanged(model):
 def test_models_of_earlier_versions_have_no_sum_and_no_files(bundled):
     edit(bundled, lambda values: (values.pop("sum"), values.pop("files")))
     assert read_model_manifest(bundled).files == {}
-    assert wordsight.load(bundled).embed_texts(["a"]).shape == (1, 256)
+    assert wordsight.load(bundled).embed_texts(["a"]).shape == (1, 384)
 
 
 def test_what_was_looked_at_is_read_again_only_when_it_changes(tmp_path, monkeypatch):
@@ -116,4 +116,4 @@ def test_what_was_looked_at_is_read_again_only_when_it_changes(tmp_path, monkeyp
 def test_a_cache_that_cannot_be_written_is_no_hindrance(bundled, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "file" / "cache"))
-    assert wordsight.load(BUNDLED).embed_texts(["a"]).shape == (1, 256)
+    assert wordsight.load(BUNDLED).embed_texts(["a"]).shape == (1, 384)
