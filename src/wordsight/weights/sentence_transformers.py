@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from wordsight.base.errors import FormatError
 from wordsight.base.files import read_json
+from wordsight.weights.json_fields import JsonFields
 
 MODULES = "modules.json"
 NEUTRAL = ("Normalize",)  # modules at the end that change no direction
@@ -76,13 +77,13 @@ def sentence_encoder(folder: Path) -> SentenceEncoder | None:
             cure="only a Transformer with a Pooling, and Normalize, is read",
         )
     inside = modules["Transformer"]
-    settings = next((_object(inside / name) for name in SETTINGS if (inside / name).is_file()), {})
-    longest = settings.get("max_seq_length")
+    path = next((inside / name for name in SETTINGS if (inside / name).is_file()), None)
+    settings = JsonFields({} if path is None else _object(path), str(path))
     return SentenceEncoder(
         inside,
         _pooling(modules["Pooling"] / "config.json"),
-        None if longest is None else int(longest),
-        bool(settings.get("do_lower_case", False)),
+        None if settings.values.get("max_seq_length") is None else settings.whole("max_seq_length"),
+        settings.flag("do_lower_case", default=False),
     )
 
 

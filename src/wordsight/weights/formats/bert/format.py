@@ -7,13 +7,12 @@ part of the encoder (`pooler.` where another row is read, heads of `cls.`...) is
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from wordsight.base.errors import ConfigError, FormatError
+from wordsight.base.errors import ConfigError, FormatError, ShapeMismatch
 from wordsight.text.spec import Cleaning
 from wordsight.towers.bert.shapes import PREFIX, bert_trunk_shapes
 from wordsight.towers.bert.spec import BertSpec
@@ -23,6 +22,7 @@ from wordsight.weights.checkpoint import Array, Keys, check_shapes
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.finite import check_finite
 from wordsight.weights.formats.tokenizers.wordpiece import read_text_tokenizer
+from wordsight.weights.json_fields import JsonFields
 from wordsight.weights.sentence_transformers import SentenceEncoder, sentence_encoder
 from wordsight.weights.trunk import TextTrunk
 
@@ -53,7 +53,7 @@ _FIRST_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in files con
 
 def recognise(files: CheckpointFiles) -> bool:
     """Say whether config.json names an encoder of BERT's kind."""
-    return (files.json("config.json") or {}).get("model_type") in FIELDS
+    return (files.json("config.json") or {}).get("model_type") in tuple(FIELDS)
 
 
 def read(files: CheckpointFiles) -> TextTrunk:
@@ -65,8 +65,9 @@ def read(files: CheckpointFiles) -> TextTrunk:
     except ConfigError as error:
         raise FormatError(error.problem, cure=error.cure) from None
     encoder = sentence_encoder(files.path)
-    begin = known["pad_token_id"] + 1 if trunk in BEHIND_PADDING else 0
-    spec = _spec(files, known, begin, encoder)
+    fields = JsonFields(known, f"config.json of {files.folder}")
+    begin = fields.whole("pad_token_id", least=0) + 1 if trunk in BEHIND_PADDING else 0
+    spec = _spec(fields, begin, encoder)
     tokenizer = read_text_tokenizer(files, size=spec.vocabulary_size, context_length=spec.context_length)
     if tokenizer.spec.pad_id != spec.pad_id:
         raise FormatError(
@@ -74,7 +75,8 @@ def read(files: CheckpointFiles) -> TextTrunk:
             cure="restore the file that belongs to the model",
         )
     cleaning: Cleaning = "lower" if encoder is not None and encoder.lower_case else "none"
-    keys = Keys({_renamed(name): files.tensors[name] for name in files.tensors}, where=str(files.weights))
+    names = _by_new_name(list(files.tensors), where=str(files.weights))
+    keys = Keys({new: files.tensors[old] for new, old in names.items()}, where=str(files.weights))
     weights = _take(keys, spec, begin)
     left_out = _left_out(keys, spec, begin)
     check_shapes(dict(bert_trunk_shapes(spec)), weights, where=keys.where)
@@ -89,27 +91,40 @@ def read(files: CheckpointFiles) -> TextTrunk:
     )
 
 
-def _spec(files: CheckpointFiles, config: Mapping[str, Any], begin: int, encoder: SentenceEncoder | None) -> BertSpec:
-    if config["hidden_act"] not in ACTIVATIONS:
+def _spec(fields: JsonFields, begin: int, encoder: SentenceEncoder | None) -> BertSpec:
+    width, heads = fields.whole("hidden_size"), fields.whole("num_attention_heads")
+    if width % heads:
         raise FormatError(
-            f"config.json of {files.folder} has hidden_act = {config['hidden_act']!r}",
-            cure=f"known: {', '.join(ACTIVATIONS)}",
+            f"{fields.where} has hidden_size = {width} and num_attention_heads = {heads}",
+            cure="the first must be a multiple of the second: fetch the model again",
         )
-    longest = int(config["max_position_embeddings"]) - begin
+    longest = fields.whole("max_position_embeddings", least=begin + 1) - begin
     if encoder is not None and encoder.longest is not None:
         longest = min(longest, encoder.longest)
     return BertSpec(
         context_length=longest,
-        vocabulary_size=config["vocab_size"],
-        pad_id=config["pad_token_id"],
-        width=config["hidden_size"],
-        layers=config["num_hidden_layers"],
-        heads=config["num_attention_heads"],
-        mlp_ratio=config["intermediate_size"] / config["hidden_size"],
-        activation=ACTIVATIONS[config["hidden_act"]],
-        epsilon=config["layer_norm_eps"],
+        vocabulary_size=fields.whole("vocab_size"),
+        pad_id=fields.whole("pad_token_id", least=0),
+        width=width,
+        layers=fields.whole("num_hidden_layers"),
+        heads=heads,
+        mlp_ratio=fields.whole("intermediate_size") / width,
+        activation=fields.choice("hidden_act", ACTIVATIONS),
+        epsilon=fields.positive("layer_norm_eps"),
         pool="first" if encoder is None else encoder.pool,
     )
+
+
+def _by_new_name(names: Sequence[str], *, where: str) -> dict[str, str]:
+    """Return the names in a file by those of today; two that are one and the same are a `FormatError`."""
+    found: dict[str, str] = {}
+    for name in names:
+        first = found.setdefault(_renamed(name), name)
+        if first != name:
+            raise FormatError(
+                f"{where} holds {first} and {name}, which are the same weight", cure="keep the one of the model"
+            )
+    return found
 
 
 def _renamed(name: str) -> str:
@@ -121,21 +136,40 @@ def _renamed(name: str) -> str:
 
 def _take(keys: Keys, spec: BertSpec, begin: int) -> dict[str, Array]:
     """Take the weights of the encoder; all texts are of token type 0, so its embedding is added to the positions."""
-    positions = keys.take(POSITIONS)[begin : begin + spec.context_length]
+    width = spec.width
+    positions = _table(keys, POSITIONS, begin + spec.context_length, width)[begin : begin + spec.context_length]
     weights: dict[str, Array] = {
-        "positional_embedding": np.asarray(positions, np.float32) + np.asarray(keys.take(TYPES)[0], np.float32),
+        "positional_embedding": np.asarray(positions, np.float32)
+        + np.asarray(_table(keys, TYPES, 1, width)[0], np.float32),
         "token_embedding.weight": keys.take(WORDS),
     }
     pairs = {"ln_pre": "embeddings.LayerNorm"}
     for number in range(spec.layers):
         theirs, ours = f"encoder.layer.{number}", f"transformer.resblocks.{number}"
         pairs |= {f"{ours}.{name}": f"{theirs}.{part}" for name, part in _BLOCK.items()}
-        for end in ("weight", "bias"):
-            thirds = [keys.take(f"{theirs}.attention.self.{part}.{end}") for part in _THIRDS]
+        for end, shape in {"weight": (width, width), "bias": (width,)}.items():
+            thirds = [_shaped(keys, f"{theirs}.attention.self.{part}.{end}", shape) for part in _THIRDS]
             weights[f"{ours}.attn.in_proj_{end}"] = np.concatenate(thirds)
     for ours, theirs in pairs.items():
         weights |= {f"{ours}.{end}": keys.take(f"{theirs}.{end}") for end in ("weight", "bias")}
     return {f"{PREFIX}{name}": array for name, array in weights.items()}
+
+
+def _shaped(keys: Keys, name: str, shape: tuple[int, ...]) -> Array:
+    """Take a weight; one of another shape is a `ShapeMismatch`."""
+    array = keys.take(name)
+    if array.shape != shape:
+        raise ShapeMismatch(
+            f"{name} of {keys.where} is {array.shape}, not {shape}",
+            cure="config.json and the weights must come from the same model",
+        )
+    return array
+
+
+def _table(keys: Keys, name: str, least: int, width: int) -> Array:
+    """Take an embedding table of `least` rows or more; one of another shape is a `ShapeMismatch`."""
+    rows = max([least, *keys[name].shape[:1]]) if name in keys else least
+    return _shaped(keys, name, (rows, width))
 
 
 def _left_out(keys: Keys, spec: BertSpec, begin: int) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from wordsight.text.wordpiece import END, FILE, INSIDE, LONGEST_WORD, SPECIALS, 
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.tokenizers.bert import SETTINGS, read_bert_tokenizer
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON, CheckpointTokenizer
+from wordsight.weights.json_fields import JsonFields
 
 PAD = SPECIALS[0]
 _PLAIN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
@@ -33,28 +34,18 @@ def read_text_tokenizer(files: CheckpointFiles, *, size: int, context_length: in
     path = files.file(FILE)
     spec = TokenizerSpec("wordpiece", vocabulary_size=size, context_length=context_length, cleaning="none")
     if whole is None and path is not None:
-        settings = files.json(SETTINGS) or {}
+        settings = JsonFields(files.json(SETTINGS) or {}, f"{SETTINGS} of {files.folder}")
         data = read_file(path)
         ids = read_list(data, where=str(path))
         missing = [token for token in SPECIALS if token not in ids]
         if missing:
             raise FormatError(f"{path} has no {', '.join(missing)}", cure="fetch the model again")
-        spec = _with_settings(
-            spec,
-            lower=settings.get("do_lower_case", True),
-            accents=settings.get("strip_accents"),
-            chinese=settings.get("tokenize_chinese_chars", True),
-        )
+        spec = _with_settings(spec, settings, {"lower": "do_lower_case", "chinese": "tokenize_chinese_chars"})
     elif whole is not None and _is_usual(whole):
-        normalizer = whole["normalizer"]
+        normalizer = JsonFields(whole["normalizer"], f"{TOKENIZER_JSON} of {files.folder}")
         ids = whole["model"]["vocab"]
         data = "".join(f"{token}\n" for token in sorted(ids, key=ids.__getitem__)).encode()
-        spec = _with_settings(
-            spec,
-            lower=normalizer["lowercase"],
-            accents=normalizer.get("strip_accents"),
-            chinese=normalizer["handle_chinese_chars"],
-        )
+        spec = _with_settings(spec, normalizer, {"lower": "lowercase", "chinese": "handle_chinese_chars"})
     else:
         return read_bert_tokenizer(files, size=size, context_length=context_length)
     if len(ids) > size:
@@ -66,9 +57,14 @@ def read_text_tokenizer(files: CheckpointFiles, *, size: int, context_length: in
     return CheckpointTokenizer(spec, {FILE: data})
 
 
-def _with_settings(spec: TokenizerSpec, *, lower: Any, accents: Any, chinese: Any) -> TokenizerSpec:
-    strip = None if accents is None else bool(accents)
-    return replace(spec, lower_case=bool(lower), strip_accents=strip, split_chinese=bool(chinese))
+def _with_settings(spec: TokenizerSpec, fields: JsonFields, names: Mapping[str, str]) -> TokenizerSpec:
+    stated = fields.values.get("strip_accents") is not None
+    return replace(
+        spec,
+        lower_case=fields.flag(names["lower"], default=True),
+        strip_accents=fields.flag("strip_accents", default=True) if stated else None,
+        split_chinese=fields.flag(names["chinese"], default=True),
+    )
 
 
 def _is_usual(whole: Mapping[str, Any]) -> bool:
