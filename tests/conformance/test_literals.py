@@ -47,6 +47,7 @@ ASKED_FOR = {  # no table: the code asks for one value or the other
     "LearnConfig.features",
     "LearnConfig.statistics",
     "GuardConfig.action",
+    "ExportConfig.size",
 }
 
 

@@ -263,7 +263,7 @@ def test_what_names_a_file_is_that_file_or_an_error(tmp_path, paint, monkeypatch
     for text, problem in {
         "notes.txt": "notes.txt is not a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture; convert it to one of these",
         "2:notes.txt": "notes.txt is not a JPEG",
-        "empty.cr2": "empty.cr2 is not a JPEG",
+        "empty.cr2": "empty.cr2 is empty; restore it or leave it out",
         "live": "live cannot be opened: it is a named pipe, not a file; leave it out; for the words, write them with",
     }.items():
         with pytest.raises((UsageError, BrokenImage), match=problem):
