@@ -58,3 +58,35 @@ def test_rows_that_could_not_be_read_are_missing():
     part[2] = np.nan
     assert Features([numbers(np.arange(4)), part], Path()).missing().tolist() == [6]
     assert Features([], Path()).missing().tolist() == []
+
+
+def test_a_part_of_other_content_or_shape_is_computed_again(tmp_path):
+    whole = np.array(keep(tmp_path, 10, numbers, name="some").take(np.arange(10)))
+    path = tmp_path / "000001.npy"
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(data)
+    features._write(tmp_path / "000002.npy", np.zeros((2, 1, 5), np.float32))
+    asked = []
+    again = keep(tmp_path, 10, lambda rows: asked.append(rows.tolist()) or numbers(rows), name="some")
+    assert asked == [[4, 5, 6, 7], [8, 9]]
+    np.testing.assert_array_equal(again.take(np.arange(10)), whole)
+
+
+def test_rows_that_could_not_be_read_are_tried_again(tmp_path):
+    broken, asked = {5, 6}, []
+
+    def compute(rows):
+        asked.append(rows.tolist())
+        part = numbers(rows)
+        part[np.isin(rows, list(broken))] = np.nan
+        return part
+
+    assert keep(tmp_path, 8, compute, name="some").missing().tolist() == [5, 6]
+    broken.remove(5)
+    assert keep(tmp_path, 8, compute, name="some").missing().tolist() == [6]
+    broken.remove(6)
+    kept = keep(tmp_path, 8, compute, name="some")
+    assert asked == [[0, 1, 2, 3], [4, 5, 6, 7], [5, 6], [6]]
+    assert kept.take(np.arange(8))[:, 0].tolist() == [100.0 * row for row in range(8)]
+    assert keep(tmp_path, 8, compute, name="some").missing().tolist() == [] and len(asked) == 4

@@ -9,6 +9,7 @@ Knows neither towers nor images.
 """
 
 import io
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -56,28 +57,55 @@ def keep(folder: Path, count: int, compute: Callable[[RowIds], Vectors], *, name
 
     `compute` returns (B, V, D) for B rows, NaN for what cannot be read.
     """
-    parts = []
+    parts: list[Vectors] = []
     with bar(count, unit=unit, desc=f"features of {name}") as progress:
         for start in range(0, count, PART):
             rows = np.arange(start, min(start + PART, count), dtype=np.int64)
             path = folder / f"{start // PART:06d}.npy"
             part = _opened(path, len(rows))
-            if part is None:
+            if part is None or (parts and part.shape[1:] != parts[0].shape[1:]):
                 notice(f"computing the features of {name} ({count:,}), once; they are kept in {folder}", once=True)
                 _write(path, compute(rows))
                 part = np.load(path, mmap_mode="r", allow_pickle=False)
+            else:
+                part = _completed(path, part, rows, compute)
             parts.append(part)
             progress.update(len(rows))
     return Features(parts, folder)
 
 
 def _opened(path: Path, count: int) -> Vectors | None:
-    """Return the part in a file, None where there is none or a damaged one."""
+    """Return the part in a file, None where there is none or one that is not as it was written.
+
+    Every byte is read for that: about a second for each GB, besides the disk.
+    """
     try:
+        if path.with_suffix(".crc32").read_text() != str(_checksum(path)):
+            return None
         part: Vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError):
         return None
     return part if part.dtype == np.float32 and part.ndim == 3 and len(part) == count else None
+
+
+def _completed(path: Path, part: Vectors, rows: RowIds, compute: Callable[[RowIds], Vectors]) -> Vectors:
+    """Return a part after another try at the inputs that could not be read when it was computed."""
+    missing = np.flatnonzero(np.isnan(part[:, 0, 0]))
+    again = compute(rows[missing]) if len(missing) else part[:0]
+    if np.isnan(again[:, 0, 0]).all():
+        return part
+    whole = np.array(part)
+    whole[missing] = again
+    _write(path, whole)
+    return whole
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as handle:
+        while block := handle.read(2**20):
+            value = zlib.crc32(block, value)
+    return value
 
 
 def _write(path: Path, part: Vectors) -> None:
@@ -85,3 +113,5 @@ def _write(path: Path, part: Vectors) -> None:
     np.save(packed, np.ascontiguousarray(part, "<f4"), allow_pickle=False)
     with atomic_write(path) as handle:
         handle.write(packed.getbuffer())
+    with atomic_write(path.with_suffix(".crc32"), "w") as handle:
+        handle.write(str(zlib.crc32(packed.getbuffer())))
