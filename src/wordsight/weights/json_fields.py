@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from wordsight.base.errors import FormatError
 
-Choice = TypeVar("Choice")
+Chosen = TypeVar("Chosen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class JsonFields:
             return float(value)
         raise self._refusal(name, "a number above 0")
 
-    def choice(self, name: str, known: Mapping[str, Choice]) -> Choice:
+    def choice(self, name: str, known: Mapping[str, Chosen]) -> Chosen:
         """Return what a name stands for in `known`."""
         value = self.values.get(name)
         if isinstance(value, str) and value in known:

@@ -117,14 +117,14 @@ def _spec(fields: JsonFields, begin: int, encoder: SentenceEncoder | None) -> Be
 
 def _by_new_name(names: Sequence[str], *, where: str) -> dict[str, str]:
     """Return the names in a file by those of today; two that are one and the same are a `FormatError`."""
-    found: dict[str, str] = {}
+    given: dict[str, str] = {}
     for name in names:
-        first = found.setdefault(_renamed(name), name)
+        first = given.setdefault(_renamed(name), name)
         if first != name:
             raise FormatError(
                 f"{where} holds {first} and {name}, which are the same weight", cure="keep the one of the model"
             )
-    return found
+    return given
 
 
 def _renamed(name: str) -> str:
