@@ -24,7 +24,7 @@ from wordsight.train.recipe import read_recipe
 
 SHOTS = 16
 LENGTH = ["steps=200", "batch=32", "schedule.warmup=20", "validation.every=0", "log=10", "seed=7"]
-CARELESS = ["lr=1e-3", "average.start=0", "train.layer_decay=1", "schedule.warmup=0"]
+CARELESS = ["average.start=0", "train.layer_decay=1", "schedule.warmup=0"]
 RUNS = {"careful": [], "careless": CARELESS, "unguarded": [*CARELESS, "guard.action=tell"]}
 MEASURED = ("clothing/zero-shot/top-1", "flickr8k/text_to_image/R@10")
 RECORDED = ("config.json", "metrics.jsonl", "guard.json")
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     for name in ("data", "work", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--careless", default="1e-3", metavar="RATE", help="the careless learning rate")
     parser.add_argument("--set", action="append", default=[], help="a further change of all runs")
     args = parser.parse_args()
     classes = write_photos(args.data.resolve(), args.work)
@@ -90,7 +91,8 @@ def main() -> None:
     for result in before:
         append_line(args.out / "results.jsonl", {"run": "start", "name": result.name, "value": result.value})
     for name, own in RUNS.items():
-        config = read_recipe("tune", [*changes, *own, f"out={args.work / name}"], model=args.model)
+        rate = [f"lr={args.careless}"] if own else []
+        config = read_recipe("tune", [*changes, *own, *rate, f"out={args.work / name}"], model=args.model)
         done = train(config, device="cpu")
         results = measure(str(done.model), args.data)
         table.append(row(name, done.steps, results))
