@@ -1,6 +1,8 @@
 """Eight small pictures with captions, and a recipe that learns them in seconds."""
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,31 @@ def start(recipe) -> Path:
     return train(config, device="cpu").model
 
 
+class BrokenOff(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.fixture
+def broken_off(monkeypatch) -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Return a context in which a run breaks off when it is about to take a step."""
+    from wordsight.train.loop import Learning
+
+    original = Learning._learn
+
+    @contextlib.contextmanager
+    def before(step: int) -> Iterator[None]:
+        def learn(self, batch, clock):
+            if self.step == step:
+                raise BrokenOff
+            return original(self, batch, clock)
+
+        with monkeypatch.context() as patch, pytest.raises(BrokenOff):
+            patch.setattr(Learning, "_learn", learn)
+            yield
+
+    return before
+
+
 @pytest.fixture
 def known_towers(tmp_path, monkeypatch) -> list[str]:
     """The files that the recipe align-lite begins from, of random weights, in the current folder; and their hashes."""
@@ -103,7 +130,7 @@ def known_towers(tmp_path, monkeypatch) -> list[str]:
     lite, text = tmp_path / "efficientnet-lite0-57934424.pth", tmp_path / "all-MiniLM-L6-v2"
     torch.manual_seed(0)
     state = EfficientNetLite(EfficientNetSpec(), 8).state_dict()
-    named = {lite_name(name): tensor for name, tensor in state.items() if not name.startswith("proj")}
+    named = {_lite_name(name): tensor for name, tensor in state.items() if not name.startswith("proj")}
     torch.save(named | {"_fc.weight": torch.randn(1000, 1280), "_fc.bias": torch.randn(1000)}, lite)
     text.mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "of", *COLOURS, "disc", "square", "."]
@@ -122,8 +149,13 @@ def known_towers(tmp_path, monkeypatch) -> list[str]:
     return [f"model.{part}.sha256={sha256_file(path)}" for part, path in hashes.items()]
 
 
-def lite_name(ours: str) -> str:
-    """Return the name that efficientnet_lite_pytorch has for one of ours."""
+@pytest.fixture
+def lite_name() -> Callable[[str], str]:
+    """Return what efficientnet_lite_pytorch calls one of our weights."""
+    return _lite_name
+
+
+def _lite_name(ours: str) -> str:
     blocks, number, rest = ours.split(".", 2) if ours.startswith("blocks.") else ("", "", ours)
     ends = PARTS if blocks else ENDS
     their = next(their for their, begin in ends.items() if their.startswith("_") and rest.startswith(begin))

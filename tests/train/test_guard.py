@@ -11,7 +11,7 @@ from wordsight.base.errors import ConfigError
 from wordsight.base.nouns import Result
 from wordsight.train.guard import Guard, Weights
 from wordsight.train.guard_config import GuardConfig
-from wordsight.train.loop import Learning, train
+from wordsight.train.loop import train
 from wordsight.train.recipe import read_recipe
 from wordsight.train.watched import AGREEMENT, Look, alike, centred
 from wordsight.weights.folder import load_towers
@@ -205,20 +205,11 @@ def test_a_careless_run_is_stopped_and_a_gentle_one_is_not(recipe, able, capsys)
     assert len([line for line in seen if "guard/agreement" in line]) == 11
 
 
-def test_a_run_that_is_lowered_resumes_bit_for_bit(recipe, able, monkeypatch):
+def test_a_run_that_is_lowered_resumes_bit_for_bit(recipe, able, broken_off):
     changes = ["lr=0.5", "guard.action=lower", "guard.every=3", "checkpoint.steps=1", "average.start=0.2"]
     whole = run(recipe, able, "whole", *changes)
-    original = Learning._learn
-
-    def learn(self, batch, clock):
-        if self.step == 7:
-            raise InterruptedError
-        return original(self, batch, clock)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learning, "_learn", learn)
-        with pytest.raises(InterruptedError):
-            run(recipe, able, "parts", *changes)
+    with broken_off(7):
+        run(recipe, able, "parts", *changes)
     parts = run(recipe, able, "parts", *changes, resume=True)
     weights = [(done.model / "weights.safetensors").read_bytes() for done in (whole, parts)]
     assert weights[0] == weights[1]

@@ -214,20 +214,11 @@ def test_the_end_is_mixed_with_the_start(recipe, start):
     assert changed(before, state(only.model)) == set()
 
 
-def test_a_run_that_began_from_a_model_resumes_bit_for_bit(recipe, start, monkeypatch):
+def test_a_run_that_began_from_a_model_resumes_bit_for_bit(recipe, start, broken_off):
     changes = ["train.image=last:1", "average.start=0.5", "checkpoint.steps=1", "train.layer_decay=0.7"]
     whole = run(recipe, *changes, name="whole", model=start)
-    original = Learning._learn
-
-    def learn(self, batch, clock):
-        if self.step == 2:
-            raise InterruptedError
-        return original(self, batch, clock)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learning, "_learn", learn)
-        with pytest.raises(InterruptedError):
-            run(recipe, *changes, name="parts", model=start)
+    with broken_off(2):
+        run(recipe, *changes, name="parts", model=start)
     parts = run(recipe, *changes, name="parts", model=start, resume=True)
     weights = [(done.model / "weights.safetensors").read_bytes() for done in (whole, parts)]
     assert weights[0] == weights[1]

@@ -3,7 +3,6 @@
 import hashlib
 import json
 
-import numpy as np
 import pytest
 import timm
 import torch
@@ -27,37 +26,15 @@ def state(folder):
     return load_towers(folder).state_dict()
 
 
-def drawn_lite(path):
-    """Write an EfficientNet-Lite0 of random weights under its first names, with its classifier."""
-    random = np.random.default_rng(0)
-    shapes = dict(trunk_shapes(EfficientNetSpec()))
-    names = {their: ours for ours, their in {ours: lite_name(ours) for ours in shapes}.items()}
-    state = {
-        their: np.array(1)
-        if ours.endswith("tracked")
-        else np.abs(random.standard_normal(shapes[ours], np.float32)) * 0.1
-        for their, ours in names.items()
-    }
-    state |= {"_fc.weight": np.ones((1000, 1280), np.float32), "_fc.bias": np.zeros(1000, np.float32)}
-    torch.save({name: torch.from_numpy(np.asarray(value)) for name, value in state.items()}, path)
-    return state
+def scale_and_shift(weights, norm):
+    """Return what a batch norm of EfficientNet-Lite multiplies with and adds, by channel."""
+    scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + EfficientNetSpec().epsilon).sqrt()
+    return scale, weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
 
 
-def lite_name(ours):
-    """Return the name that efficientnet_lite_pytorch has for one of ours."""
-    *where, part, end = ours.split(".")
-    if where[0] == "blocks":
-        conv, norm = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1")}.get(
-            where[2], ("_project_conv", "_bn2")
-        )
-        return f"_blocks.{where[1]}.{conv if part == 'conv' else norm}.{end}"
-    conv, norm = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}[where[0]]
-    return f"{conv if part == 'conv' else norm}.{end}"
-
-
-def test_an_image_tower_begins_from_a_trunk_alone(recipe, start, capsys):
-    path = recipe.parent / "lite.pth"
-    given = drawn_lite(path)
+def test_an_image_tower_begins_from_a_trunk_alone(recipe, start, known_towers, lite_name, capsys):
+    path = recipe.parent / "efficientnet-lite0-57934424.pth"
+    given = torch.load(path)
     capsys.readouterr()
     trunk = [f"model.image.init={path}", f"model.text.init={start}", "model.image.size=32", "model.width=32"]
     done = run(recipe, *trunk, "train.image=projection", "train.text=none")
@@ -71,10 +48,12 @@ def test_an_image_tower_begins_from_a_trunk_alone(recipe, start, capsys):
         32,
         37,
     )
-    for ours, _ in trunk_shapes(EfficientNetSpec()):
-        if not ours.endswith("conv.weight"):
-            continue  # batch norms state anew what reaches them, which computes the same
-        assert np.array_equal(after[f"visual.{ours}"].numpy(), given[lite_name(ours)])
+    begun = {f"visual.{ours}": given[lite_name(ours)] for ours, _ in trunk_shapes(EfficientNetSpec())}
+    convolutions = [name for name in begun if name.endswith("conv.weight")]
+    assert all(torch.equal(after[name], begun[name]) for name in convolutions)
+    for name in convolutions:  # batch norms state anew what reaches them, and compute the same
+        mine, theirs = (scale_and_shift(state, name.replace("conv.weight", "norm")) for state in (after, begun))
+        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
     assert torch.equal(after["text_projection"], state(start)["text_projection"])
     facts = json.loads((done.folder / "began.json").read_text())["from"]["image"]
     assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()

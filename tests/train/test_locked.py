@@ -95,19 +95,10 @@ def test_features_are_computed_once_for_all_runs(recipe, start, monkeypatch):
     assert sum(calls) > 8 + 16 + 8  # other features of the image tower
 
 
-def test_a_stopped_run_goes_on_bit_for_bit(recipe, start, monkeypatch):
+def test_a_stopped_run_goes_on_bit_for_bit(recipe, start, broken_off):
     whole = run(recipe, start, "whole", "projection last:1", "train.views=3", "checkpoint.steps=8")
-    original = Learning._learn
-
-    def learn(self, batch, clock):
-        if self.step == 11:
-            raise KeyError
-        return original(self, batch, clock)
-
-    monkeypatch.setattr(Learning, "_learn", learn)
-    with pytest.raises(KeyError):
+    with broken_off(11):
         run(recipe, start, "parts", "projection last:1", "train.views=3", "checkpoint.steps=8")
-    monkeypatch.setattr(Learning, "_learn", original)
     parts = run(recipe, start, "parts", "projection last:1", "train.views=3", "checkpoint.steps=8", resume=True)
     assert lines(parts) == lines(whole)
     files = [(done.model / "weights.safetensors").read_bytes() for done in (parts, whole)]

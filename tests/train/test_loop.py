@@ -37,22 +37,6 @@ def weights(folder):
     return (folder / "model" / "weights.safetensors").read_bytes()
 
 
-class Stopped(Exception):
-    """Stands for whatever ends a process."""
-
-
-def stop_at(monkeypatch, step):
-    """Let the run break off when it is about to take `step`."""
-    original = Learning._learn
-
-    def learn(self, batch, clock):
-        if self.step == step:
-            raise Stopped
-        return original(self, batch, clock)
-
-    monkeypatch.setattr(Learning, "_learn", learn)
-
-
 def test_eight_pictures_are_learned(recipe):
     done = run(recipe, "run", "steps=120", "validation.every=0", *STILL)
     losses = [line["loss"] for line in lines(done.folder)]
@@ -92,14 +76,12 @@ def test_the_average_is_what_is_validated_and_saved(recipe):
 
 
 @pytest.mark.parametrize("extra", [(), ("loss.words=0.5", "precision=bf16")])
-def test_a_stopped_run_goes_on_bit_for_bit(recipe, monkeypatch, extra):
+def test_a_stopped_run_goes_on_bit_for_bit(recipe, broken_off, extra):
     changes = ["checkpoint.steps=5", *extra]
     whole = run(recipe, "whole", *changes)
     for step in (3, 7, 13):  # before the first checkpoint, and between others
-        with monkeypatch.context() as patch:
-            stop_at(patch, step)
-            with pytest.raises(Stopped):
-                run(recipe, "parts", *changes, resume=True)
+        with broken_off(step):
+            run(recipe, "parts", *changes, resume=True)
     parts = run(recipe, "parts", *changes, resume=True)
     assert weights(whole.folder) == weights(parts.folder)
     assert lines(whole.folder) == lines(parts.folder)
@@ -108,14 +90,12 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, monkeypatch, extra):
     assert len(list_checkpoints(parts.folder)) == 2
 
 
-def test_a_run_with_a_time_budget_repeats_its_decisions(recipe, monkeypatch):
+def test_a_run_with_a_time_budget_repeats_its_decisions(recipe, broken_off, monkeypatch):
     changes = ["budget=10", "checkpoint.steps=5", "validation.every=0", "log=1"]
     ticks = itertools.accumulate(itertools.cycle([0.3, 0.9, 0.5]))  # a machine of uneven speed
     monkeypatch.setattr(loop, "TrainingClock", functools.partial(TrainingClock, now=lambda: next(ticks)))
-    with monkeypatch.context() as patch:
-        stop_at(patch, 7)
-        with pytest.raises(Stopped):
-            run(recipe, "first", *changes)
+    with broken_off(7):
+        run(recipe, "first", *changes)
     first = run(recipe, "first", *changes, resume=True)
     clock = lines(first.folder, "clock.jsonl")
     assert [line["step"] for line in clock] == list(range(first.steps + 1))

@@ -118,20 +118,11 @@ def test_only_the_additions_have_gradients_and_states(recipe, start):
     assert count < 0.25 * sum(p.numel() for p in learning.towers.parameters())
 
 
-def test_a_run_with_additions_resumes_bit_for_bit(recipe, start, monkeypatch):
+def test_a_run_with_additions_resumes_bit_for_bit(recipe, start, broken_off):
     changes = ["train.image=lora:2", "train.text=lora:1", "average.start=0.25", "checkpoint.steps=1"]
     whole = run(recipe, *changes, name="whole", model=start)
-    original = Learning._learn
-
-    def learn(self, batch, clock):
-        if self.step == 3:
-            raise InterruptedError
-        return original(self, batch, clock)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learning, "_learn", learn)
-        with pytest.raises(InterruptedError):
-            run(recipe, *changes, name="parts", model=start)
+    with broken_off(3):
+        run(recipe, *changes, name="parts", model=start)
     parts = run(recipe, *changes, name="parts", model=start, resume=True)
     weights = [(done.model / "weights.safetensors").read_bytes() for done in (whole, parts)]
     assert weights[0] == weights[1]

@@ -5,13 +5,15 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.files import JSON_ESCAPES, storage_errors
+from wordsight.base.files import JSON_ESCAPES, atomic_write, storage_errors
+from wordsight.base.nouns import Result
 from wordsight.base.processor import processor_name
 from wordsight.base.reading import open_regular
 
@@ -34,6 +36,15 @@ def environment() -> dict[str, str | int]:
         except metadata.PackageNotFoundError:
             continue
     return facts
+
+
+def write_results(path: Path, results: Sequence[Result], *, fingerprint: str) -> list[Result]:
+    """Write results.jsonl, whole or not at all; return the results with the model's fingerprint and the environment."""
+    facts = environment()
+    stated = [replace(result, fingerprint=fingerprint, environment=facts) for result in results]
+    with atomic_write(path, "w") as handle:
+        handle.writelines(f"{result.to_json()}\n" for result in stated)
+    return stated
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """A share of a source's images, chosen by their keys: the same ones at every reading, and in a larger share again."""
 
-import hashlib
 from collections.abc import Iterator
 
 from wordsight.base.files import sha256_bytes
@@ -29,8 +28,7 @@ class Portion:
                 yield reading.sample, reading.position
 
     def _chosen(self, key: str) -> bool:
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8]) < self._share * RANGE
+        return int(sha256_bytes(key.encode("utf-8", "surrogatepass"))[:16], 16) < self._share * RANGE
 
     def parts(self) -> int:
         """Return how many files the source has."""

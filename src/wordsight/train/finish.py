@@ -1,16 +1,16 @@
 """The end of a run: the averaged weights as a model folder with its card, the ONNX graphs, the results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import WordsightError
-from wordsight.base.files import atomic_write, read_json
+from wordsight.base.files import read_json
 from wordsight.base.nouns import Result
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
-from wordsight.base.records import environment
+from wordsight.base.records import write_results
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import ExportConfig, TrainConfig
 from wordsight.train.guard import GUARD
@@ -48,10 +48,7 @@ def finish(config: TrainConfig, end: End, run: Path, *, pairs: Pairs) -> Path:
     files = tokenizer_files(towers.spec, run)
     checkpoint = Checkpoint(towers.spec, stored_state(towers), files, origin=origin(began), card=card)
     manifest = save_checkpoint(checkpoint, folder)
-    facts = environment()
-    with atomic_write(run / "results.jsonl", "w") as handle:
-        for result in results:
-            handle.write(replace(result, fingerprint=manifest.fingerprint, environment=facts).to_json() + "\n")
+    write_results(run / "results.jsonl", results, fingerprint=manifest.fingerprint)
     notice(f"saved {folder}, fingerprint {manifest.fingerprint}")
     if config.export.precisions:
         _export(folder, config.export, end.images)

@@ -33,7 +33,7 @@ from wordsight.train.features import PART, Features, Vectors, keep
 from wordsight.train.held_out import Without
 from wordsight.train.learned import PARTS, TowerName
 from wordsight.train.pairs import Pairs, SourcePairs
-from wordsight.train.trunk import AT_ONCE, Trunk, onto_disk, still
+from wordsight.train.trunk import AT_ONCE, Trunk, digest, of_tower, onto_disk, still
 from wordsight.weights.trunk import Classifier
 
 VIEWS = 11  # marks the random numbers that choose views
@@ -98,22 +98,19 @@ class Locked:
         """
         weight, bias = (torch.tensor(array, device=self._device) for array in (classifier.weight, classifier.bias))
 
-        def probabilities(features: Features, rows: RowIds, view: int) -> NDArray[np.float32]:
-            given = self._put(features.take(rows, np.full(len(rows), view)))
-            with still(towers):
-                pooled = self._trunks["image"].pooled(towers, given)
-                answer: NDArray[np.float32] = (pooled @ weight.T + bias).softmax(dim=1).cpu().numpy()
-            return answer
-
-        name = sha256_bytes(np.ascontiguousarray(classifier.weight).tobytes())[:16]
+        name = digest("classes", {**of_tower(towers, "image"), "weight": weight, "bias": bias})
         for source, features in zip(self._pairs.sources, self._images, strict=True):
 
             def compute(rows: RowIds, features: Features = features) -> Vectors:
-                parts = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
-                views = range(features.views)
-                return np.stack(
-                    [np.concatenate([probabilities(features, part, view) for part in parts]) for view in views], axis=1
-                )
+                views = features.views
+                answers = []
+                for start in range(0, len(rows), AT_ONCE):
+                    some = np.repeat(rows[start : start + AT_ONCE], views)  # each row's views one after another
+                    given = self._put(features.take(some, np.arange(len(some)) % views))
+                    with still(towers):
+                        pooled = self._trunks["image"].pooled(towers, given)
+                        answers.append((pooled @ weight.T + bias).softmax(dim=1).cpu().numpy())
+                return np.concatenate(answers).reshape(len(rows), views, -1)
 
             folder = features.folder / f"classes-{name}"
             self._classes.append(keep(folder, len(features), compute, name=f"{source.name}, its classes"))

@@ -8,7 +8,7 @@ source and model; a probe that is stopped goes on where it was.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,10 @@ from wordsight.base.cache import cache_folder
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError
 from wordsight.base.failures import list_failures
-from wordsight.base.files import atomic_write, plain_name, sha256_bytes, write_json
+from wordsight.base.files import plain_name, sha256_bytes, write_json
 from wordsight.base.nouns import Result, Value
 from wordsight.base.progress import notice
-from wordsight.base.records import environment
+from wordsight.base.records import write_results
 from wordsight.data.labels import notice_numbers
 from wordsight.data.source import Columns, Source, open_source
 from wordsight.embeddings.bulk import BulkOptions, embed_source
@@ -81,13 +81,9 @@ def learn_probe(model: Model, config: ProbeConfig) -> Probe:
     linear = fit_linear(everything, classes=len(parts.names), strength=strength)
     right = linear.scores(parts.test.embeddings).argmax(axis=1) == parts.test.labels
     results.append(_result(parts, "linear", right, {"images": len(everything), "strength": f"{strength:.3g}"}))
-    facts = environment()
-    results = [replace(one, fingerprint=model.fingerprint, environment=facts) for one in results]
     write_classes(out / CLASSES, LearnedClasses(parts.names, linear, model.fingerprint))
     write_json(out / "config.json", to_dict(config))
-    with atomic_write(out / "results.jsonl", "w") as handle:
-        handle.writelines(result.to_json() + "\n" for result in results)
-    return Probe(out / CLASSES, results)
+    return Probe(out / CLASSES, write_results(out / "results.jsonl", results, fingerprint=model.fingerprint))
 
 
 @dataclass(frozen=True, slots=True)

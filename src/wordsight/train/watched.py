@@ -9,6 +9,7 @@ Figures: for each task recall or accuracy, and of all held-out images the agreem
 Shapes: N images, C names, E width of an embedding.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,6 @@ class Watched:
 
     def __init__(self, own: Sequence[Any], named: Sequence[Any]) -> None:
         self._own, self._tasks = own, [*own, *named]
-        self._names = [text for name in class_names("imagenet") for text in fill(templates("photo"), name)]
 
     def __bool__(self) -> bool:
         return bool(self._tasks)
@@ -61,14 +61,20 @@ class Watched:
 
     def measure(self, encoder: Encoder, start: Look | None = None) -> Look:
         """Return the figures of the towers as they are now; without a `start` this is the start."""
-        once = Once(encoder)
+        once, names = Once(encoder), _imagenet_names()
         figures = {result.name: result for result in (_chosen(run_task(once, task)) for task in self._tasks)}
         images = [image for task in self._own or self._tasks for image in task.images]
-        answers = centred(image_embeddings(once, images, name="guard") @ text_embeddings(once, self._names).T)
+        answers = centred(image_embeddings(once, images, name="guard") @ text_embeddings(once, names).T)
         agreement = 1.0 if start is None or start.answers is None else alike(start.answers, answers)
-        setting = {"names": len(self._names)}
+        setting = {"names": len(names)}
         figures[AGREEMENT] = Result(AGREEMENT, agreement, None, len(images), encoder.fingerprint, setting=setting)
         return Look(figures, answers)
+
+
+@functools.cache
+def _imagenet_names() -> tuple[str, ...]:
+    prompts = templates("photo")
+    return tuple(text for name in class_names("imagenet") for text in fill(prompts, name))
 
 
 class Once:

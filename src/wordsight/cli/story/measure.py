@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wordsight.base.files import atomic_write
 from wordsight.base.nouns import Result
-from wordsight.base.records import environment
+from wordsight.base.records import write_results
 from wordsight.cli.story.learn import Watcher
 from wordsight.cli.story.notebook import Notebook
 from wordsight.data.drawing import TEXTURES
@@ -45,11 +44,7 @@ def measure(notebook: Notebook, model: Model) -> list[Result]:
         ]
         measured += _pair_by_pair(model, drawn, templates)
         measured += [_choice(model, drawn, attribute) for attribute in CHOICES]
-        facts = environment()
-        measured = [replace(result, fingerprint=model.fingerprint, environment=facts) for result in measured]
-        with atomic_write(folder / "results.jsonl", "w") as handle:
-            handle.writelines(f"{result.to_json()}\n" for result in measured)
-    return measured
+        return write_results(folder / "results.jsonl", measured, fingerprint=model.fingerprint)
 
 
 def _name_scenes(model: Model, name: str, folder: Path, *, classes: tuple[str, ...], templates: Path) -> list[Result]:

@@ -1,4 +1,4 @@
-"""A convolution and the batch norm after it as one, and the zeros around a grid.  Free of PyTorch."""
+"""What a batch norm gives, and the zeros around a grid.  Free of PyTorch."""
 
 import numpy as np
 
@@ -6,16 +6,6 @@ from wordsight.towers.efficientnet.shapes import same_padding
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.graph.operators import Array
 from wordsight.towers.graph.transformer import GraphWeights
-
-
-def folded(weights: GraphWeights, name: str, epsilon: float) -> tuple[Array, Array]:
-    """Return the kernel (O, I, K, K) and the bias (O,) of a convolution with the batch norm after it."""
-    norm = f"{name}.norm"
-    weights.take(f"{norm}.num_batches_tracked")
-    variance = weights.take(f"{norm}.running_var", folded=1)
-    factor = weights.take(f"{norm}.weight", folded=1) / np.sqrt(variance + epsilon)
-    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean", folded=0) * factor
-    return weights.take(f"{name}.conv.weight") * factor[:, None, None, None], bias
 
 
 def padding(image: EfficientNetSpec, side: int, kernel: int, stride: int) -> tuple[int, int]:

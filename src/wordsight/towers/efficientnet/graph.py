@@ -11,10 +11,11 @@ import numpy as np
 from onnx import TensorProto
 
 from wordsight.images.spec import PreprocessSpec
-from wordsight.towers.efficientnet.folding import folded, padding
+from wordsight.towers.efficientnet.folding import padding
 from wordsight.towers.efficientnet.integers import integer_features
 from wordsight.towers.efficientnet.shapes import LiteBlock, blocks
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
+from wordsight.towers.graph.batch_norm import folded
 from wordsight.towers.graph.byte_grids import stored_kernel
 from wordsight.towers.graph.operators import Graph
 from wordsight.towers.graph.pixels import normalised
@@ -67,7 +68,7 @@ class _Tower:
 
     def conv(self, x: str, name: str, *, side: int = 0, stride: int = 1) -> str:
         """Add a convolution with its batch norm; `side` is the input's, which counts where there is a stride."""
-        kernel, bias = folded(self.weights, f"visual.{name}", self.image.epsilon)
+        kernel, bias = folded(self.weights, f"visual.{name}.conv", f"visual.{name}.norm", self.image.epsilon)
         before, after = padding(self.image, side, kernel.shape[-1], stride)
         return self.graph.node(
             "Conv",

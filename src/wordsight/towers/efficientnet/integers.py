@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from wordsight.images.spec import PreprocessSpec
-from wordsight.towers.efficientnet.folding import folded, outcome, padding
+from wordsight.towers.efficientnet.folding import outcome, padding
 from wordsight.towers.efficientnet.shapes import STEM, LiteBlock, blocks
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
+from wordsight.towers.graph.batch_norm import folded
 from wordsight.towers.graph.byte_grids import (
     RELU6,
     ByteGrid,
@@ -59,7 +60,7 @@ class _IntegerTower:
         The zeros at its border are the level next to the mean: where the means of the colours differ, that is exact to
         a fraction of a deviation.
         """
-        kernel, bias = folded(self.weights, "visual.stem", self.image.epsilon)
+        kernel, bias = folded(self.weights, "visual.stem.conv", "visual.stem.norm", self.image.epsilon)
         mean, deviation = (np.asarray(values) * 255 for values in (preprocess.mean, preprocess.std))
         zero = np.uint8(round(float(mean.mean())))
         kernel = kernel / deviation[None, :, None, None]
@@ -108,6 +109,6 @@ class _IntegerTower:
         return ByteGrid(value, RELU6, clipped_mean(mean, variance), variance)
 
     def _conv(self, x: ByteGrid, name: str, after: Levels, *, side: int = 0, stride: int = 1) -> str:
-        kernel, bias = folded(self.weights, f"visual.{name}", self.image.epsilon)
+        kernel, bias = folded(self.weights, f"visual.{name}.conv", f"visual.{name}.norm", self.image.epsilon)
         first, last = padding(self.image, side, kernel.shape[-1], stride)
         return convolve(self.graph, x, Convolution(kernel, bias, (stride, stride), (first, first, last, last)), after)

@@ -8,6 +8,7 @@ for all channels of a feature map, which no layer norm has levelled, would cost 
 import numpy as np
 from onnx import TensorProto
 
+from wordsight.towers.graph.batch_norm import folded
 from wordsight.towers.graph.operators import EPSILON, Array, Graph
 from wordsight.towers.graph.pixels import normalised
 from wordsight.towers.graph.transformer import GraphWeights
@@ -43,14 +44,11 @@ def _bottleneck(graph: Graph, weights: GraphWeights, x: str, name: str, *, strid
 
 def _conv(graph: Graph, weights: GraphWeights, x: str, conv: str, norm: str, *, stride: int = 1) -> str:
     """Add a convolution without bias that keeps the size (before its stride), with the batch norm after it."""
-    kernel = weights.take(f"{conv}.weight")
-    deviation = np.sqrt(weights.take(f"{norm}.running_var", folded=1) + EPSILON)
-    factor = weights.take(f"{norm}.weight", folded=1) / deviation  # (C,)
-    bias = weights.take(f"{norm}.bias") - weights.take(f"{norm}.running_mean", folded=0) * factor
-    weights.take(f"{norm}.num_batches_tracked")
+    kernel, bias = folded(weights, conv, norm, EPSILON)
     pad = kernel.shape[-1] // 2
-    folded = graph.weight(kernel * factor[:, None, None, None], axis=0)
-    return graph.node("Conv", x, folded, graph.constant(bias), strides=[stride] * 2, pads=[pad] * 4)
+    return graph.node(
+        "Conv", x, graph.weight(kernel, axis=0), graph.constant(bias), strides=[stride] * 2, pads=[pad] * 4
+    )
 
 
 def _pool(graph: Graph, x: str, stride: int) -> str:

@@ -13,14 +13,14 @@ from typing import Any
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.reading import read_file, read_text
 from wordsight.text.spec import TokenizerSpec
+from wordsight.text.wordpiece import FILE, LONGEST_WORD
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON, CheckpointTokenizer
 from wordsight.weights.formats.tokenizers.clip_bpe import as_bytes
 from wordsight.weights.formats.tokenizers.tokenizer_json import token_ids, token_text
 
-VOCABULARY, SETTINGS = "vocab.txt", "tokenizer_config.json"
-LONGEST_WORD = 100  # letters; longer pre-tokens are unknown (transformers' WordPiece)
+SETTINGS = "tokenizer_config.json"
 SPECIALS = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
@@ -82,10 +82,10 @@ def bert_files(checkpoint: Checkpoint) -> dict[str, bytes]:
 
 def _from_list(files: CheckpointFiles, settings: Mapping[str, Any], names: Mapping[str, str]) -> bytes:
     """Return the `tokenizer.json` that says what `vocab.txt` and the settings say."""
-    path = files.file(VOCABULARY)
+    path = files.file(FILE)
     if path is None:
         raise NotFound(
-            f"{files.folder} has neither {TOKENIZER_JSON} nor {VOCABULARY}",
+            f"{files.folder} has neither {TOKENIZER_JSON} nor {FILE}",
             cure="put the tokenizer's file beside the weights",
         )
     lines = read_text(path, encoding="utf-8").split("\n")
