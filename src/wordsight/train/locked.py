@@ -33,7 +33,8 @@ from wordsight.train.features import PART, Features, Vectors, keep
 from wordsight.train.held_out import Without
 from wordsight.train.learned import PARTS, TowerName
 from wordsight.train.pairs import Pairs, SourcePairs
-from wordsight.train.trunk import AT_ONCE, Trunk, digest, of_tower, onto_disk, still
+from wordsight.train.parts import AT_ONCE
+from wordsight.train.trunk import Trunk, digest, of_tower, onto_disk, still
 from wordsight.weights.trunk import Classifier
 
 VIEWS = 11  # marks the random numbers that choose views

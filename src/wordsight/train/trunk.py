@@ -37,9 +37,9 @@ from wordsight.towers.two import TwoTowers
 from wordsight.train.config import STILL, LearnConfig
 from wordsight.train.learned import TowerName, first_block, names_of
 from wordsight.train.objective import normalise, statistics
+from wordsight.train.parts import AT_ONCE, in_parts
 from wordsight.weights.tensors import stored_state
 
-AT_ONCE = 32  # images or texts computed together
 DIGITS = 16
 
 
@@ -117,10 +117,12 @@ class Trunk:
             return features
         tower = towers.image_tower
         assert isinstance(tower, CutTower)
-        state = features.view(len(features), *self._shape)
-        if state.ndim == 4:
-            state = state.contiguous(memory_format=torch.channels_last)
-        return tower.pool(tower.rest(state, self._first))
+        form = torch.channels_last if len(self._shape) == 3 else torch.contiguous_format
+
+        def rest(states: Tensor) -> Tensor:
+            return tower.pool(tower.rest(states.contiguous(memory_format=form), self._first))
+
+        return in_parts(rest, features.view(len(features), *self._shape), towers.visual)
 
     def _dropped(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
         return F.dropout(pooled, self._dropout, training=towers.training)
