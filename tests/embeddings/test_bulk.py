@@ -55,6 +55,7 @@ def test_rows_belong_to_keys_and_counts_agree(model, photos, tmp_path):
     assert [json.loads(line)["key"] for line in lines] == BROKEN
     keys = store.keys("image")
     assert keys == sorted({f"{i:03d}.png" for i in range(23)} - set(BROKEN))
+    assert list(store.embedded()) == [f"{i:03d}.png" not in BROKEN for i in range(23)]
     np.testing.assert_allclose(store.embeddings("image"), model.embed_images([photos / key for key in keys]), atol=1e-6)
     records = list(store.records("text"))
     assert len(records) == manifest.texts == 22

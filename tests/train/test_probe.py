@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partialmethod
 
 import numpy as np
 import pytest
@@ -86,6 +87,30 @@ def test_failed_images_and_images_without_a_class_are_left_out(photos, capfd):
     parts = split(ProbeData(root=str(photos)), faces.Model(FakeEngine()))
     assert len(parts.test) + len(parts.learned) + len(parts.chosen) == 30
     assert "broken.png" in capfd.readouterr().err
+
+
+FAILURES = {"first": [0], "last": [29], "adjacent": [3, 4, 16], "the first of a key": [2, 8], "a class": range(10, 20)}
+
+
+@pytest.mark.parametrize("broken", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("keys", ["own", "shared"])
+def test_classes_stay_with_their_images_whichever_fail(photos, tmp_path, monkeypatch, capfd, keys, broken):
+    """Rows of one table; with shared keys two neighbours each have one, and are of different classes."""
+    monkeypatch.setattr(bulk.BulkOptions, "__init__", partialmethod(bulk.BulkOptions.__init__, part_size=7))
+    files = [(f"{name}/{number}.png", name) for name in CLASSES.values() for number in range(10)]
+    files = files if keys == "own" else [files[row // 3 + row % 3 * 10] for row in range(30)]
+    for row in broken:
+        (photos / files[row][0]).write_bytes(b"no image")
+    lines = [f"{file},{name},{row // (2 if keys == 'shared' else 1)}" for row, (file, name) in enumerate(files)]
+    (photos / "rows.csv").write_text("\n".join(["image,class,key", *lines]) + "\n")
+    model = faces.Model(FakeEngine())
+    parts = split(ProbeData(root=str(photos / "rows.csv")), model)
+    rows = [parts.learned, parts.chosen, parts.test]
+    given = np.concatenate([part.embeddings for part in rows])
+    labels = [parts.names[label] for part in rows for label in part.labels]
+    whole = [(photos / file, name) for row, (file, name) in enumerate(files) if row not in broken]
+    expected = model.embed_images([file for file, _ in whole])
+    assert sorted(zip(given.tolist(), labels)) == sorted(zip(expected.tolist(), [name for _, name in whole]))
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ class _Part:
     keys: list[str] = field(default_factory=list)
     texts: list[dict[str, str]] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
+    samples: int = 0
+    failed: list[int] = field(default_factory=list)
     position: Position = field(default_factory=Position)
 
 
@@ -172,6 +174,8 @@ def _collect(part: _Part, one: Encoded[Reading], options: BulkOptions) -> int:
     if read.sample is not None:
         if one.error is not None:
             part.failures.append({"key": read.sample.key, "error": str(one.error)})
+            part.failed.append(part.samples)
+        part.samples += 1
         if one.embedding is not None:
             part.embeddings.append(one.embedding)
             part.keys.append(read.sample.key)
@@ -203,6 +207,7 @@ def _write(out: Path, options: BulkOptions, times: StageTimes, filled: tuple[int
             next_part=part.position.part,
             next_entry=part.position.entry,
             seconds=times.take(),
+            failed=tuple(part.failed),
         )
         store.write_part(out, number, blocks, note=note, layout=options.layout)
 

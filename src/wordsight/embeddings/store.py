@@ -57,7 +57,10 @@ class StoreManifest:
 
 @dataclass(frozen=True, slots=True)
 class PartNote:
-    """What is noted of one finished part; `next_part` and `next_entry` are the position in the source behind it."""
+    """What is noted of one finished part; `next_part` and `next_entry` are the position in the source behind it.
+
+    `failed` are the samples without an embedding by their number in the part: keys need not differ.
+    """
 
     read: int
     images: int
@@ -66,6 +69,7 @@ class PartNote:
     next_part: int
     next_entry: int
     seconds: dict[str, float] = field(default_factory=dict)
+    failed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,13 @@ class Store:
     def keys(self, kind: Kind) -> list[str]:
         """Return the key of each embedding; texts of one sample share its key."""
         return [record["key"] for record in self.records(kind)]
+
+    def embedded(self) -> Iterator[bool]:
+        """Yield of each sample of the source, in order, whether its image has an embedding."""
+        for number in range(self.parts):
+            note = read_note(self.folder, number)
+            failed = set(note.failed)
+            yield from (sample not in failed for sample in range(note.images + len(failed)))
 
     def failures(self) -> list[dict[str, str]]:
         """Return what could not be embedded: {"key": …, "error": …}."""

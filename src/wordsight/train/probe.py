@@ -9,6 +9,7 @@ source and model; a probe that is stopped goes on where it was.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from wordsight.data.labels import notice_numbers
 from wordsight.data.source import Columns, Source, open_source
 from wordsight.embeddings.bulk import BulkOptions, embed_source
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.store import open_store
+from wordsight.embeddings.store import Store, open_store
 from wordsight.evaluate.classes_file import LearnedClasses, write_classes
 from wordsight.evaluate.few_shot import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.linear import Labelled, choose_strength, fit_linear
@@ -35,6 +36,7 @@ from wordsight.train.probe_recipe import ProbeConfig, ProbeData
 
 Setting = dict[str, Value]
 CLASSES = "classes.json"
+KEPT = 2  # version of what is kept of a source; of 1 it is not known which samples failed
 MOST_LEARNED = 4000  # few images whose keys are learned: the work grows with their square
 
 
@@ -150,14 +152,14 @@ def _labelled(data: ProbeData, location: str, part: str | None, model: Model) ->
     columns = Columns(image=data.image, label=data.label, key=data.key)
     source = open_source(location, split=part, kind=data.kind, columns=columns)
     precision = getattr(model.engine, "precision", "fp32")
-    identity = sha256_bytes(f"{source.fingerprint()} {model.fingerprint} {precision}".encode())[:16]
+    identity = sha256_bytes(f"{KEPT} {source.fingerprint()} {model.fingerprint} {precision}".encode())[:16]
     folder = cache_folder() / "features" / f"{plain_name(source.name, otherwise='source')}-{identity}"
     report = embed_source(model, source, folder, BulkOptions(what="image"))
     if report.failures:
         list_failures([failure["error"] for failure in report.failures], folder / "failures.jsonl", written=True)
     store = open_store(folder, fingerprint=model.fingerprint)
     keys, embeddings = store.keys("image"), store.embeddings("image")
-    labels = _labels(source, keys)
+    labels = _labels(source, store)
     known = [row for row, label in enumerate(labels) if label is not None]
     if not known:
         raise FormatError(
@@ -170,13 +172,15 @@ def _labelled(data: ProbeData, location: str, part: str | None, model: Model) ->
     return LabelledSource(own, embeddings[known], tuple(keys[i] for i in known), tuple(str(labels[i]) for i in known))
 
 
-def _labels(source: Source, keys: Sequence[str]) -> list[str | None]:
-    """Return the class of each embedded image: the store has the samples in order, without those that failed."""
+def _labels(source: Source, store: Store) -> list[str | None]:
+    """Return the class of each embedded image, found by its number in the source: several may have the same key."""
+    keys: list[str | None] = []
     labels: list[str | None] = []
-    for sample in source.samples():
-        if len(labels) < len(keys) and sample.key == keys[len(labels)]:
-            labels.append(sample.label)
-    if len(labels) != len(keys):
+    for sample, embedded in zip_longest(source.samples(), store.embedded()):
+        if embedded is not False:
+            keys.append(None if sample is None or embedded is None else sample.key)
+            labels.append(None if sample is None else sample.label)
+    if keys != store.keys("image"):
         raise FormatError(f"{source.name} changed while it was read", cure="do it again")
     return labels
 
