@@ -105,3 +105,14 @@ def test_what_could_not_be_decoded_is_told_each_time(tmp_path, capsys):
 def test_where_caches_lie(monkeypatch, tmp_path):
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "w"))
     assert build_cache(FakeSource(4), size=16).folder.parent == tmp_path / "w" / "pictures"
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_cure(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StorageError) as refused:
+        build_cache(FakeSource(4), size=16)
+    assert str(refused.value) == (
+        f"{tmp_path}/file is a file, not a folder (the cache of decoded images); "
+        "free room there, or set WORDSIGHT_CACHE to a folder that you may write to"
+    )

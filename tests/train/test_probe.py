@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wordsight.base.errors import ConfigError
+from wordsight.base.errors import ConfigError, StorageError
 from wordsight.base.nouns import Result
 from wordsight.cli.main import main
 from wordsight.embeddings import bulk
@@ -73,6 +73,17 @@ def test_images_are_embedded_once(photos, tmp_path, monkeypatch):
     assert read_classes(again.classes).names == ("alpha", "beta", "gamma")
 
 
+def test_a_cache_that_cannot_be_written_is_named_with_the_cure(photos, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StorageError) as refused:
+        split(ProbeData(root=str(photos)), faces.Model(FakeEngine()))
+    assert str(refused.value) == (
+        f"{tmp_path}/file is a file, not a folder (the cache of features); "
+        "free room there, or set WORDSIGHT_CACHE to a folder that you may write to"
+    )
+
+
 def test_test_images_of_another_place_are_all_tested_on(photos, tmp_path):
     paint(tmp_path / "apart", 3)
     parts = split(ProbeData(root=str(photos), test=str(tmp_path / "apart")), faces.Model(FakeEngine()))
@@ -110,7 +121,9 @@ def test_classes_stay_with_their_images_whichever_fail(photos, tmp_path, monkeyp
     labels = [parts.names[label] for part in rows for label in part.labels]
     whole = [(photos / file, name) for row, (file, name) in enumerate(files) if row not in broken]
     expected = model.embed_images([file for file, _ in whole])
-    assert sorted(zip(given.tolist(), labels)) == sorted(zip(expected.tolist(), [name for _, name in whole]))
+    assert sorted(zip(given.tolist(), labels, strict=True)) == sorted(
+        zip(expected.tolist(), [name for _, name in whole], strict=True)
+    )
 
 
 @pytest.mark.parametrize(

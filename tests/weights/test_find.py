@@ -240,7 +240,9 @@ def test_what_a_killed_process_left_in_the_cache_is_removed(public, killed_draft
 def test_a_cache_that_cannot_be_written_is_named_with_the_variable(public, monkeypatch, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "file"))
-    with pytest.raises(StorageError, match="set WORDSIGHT_CACHE to a folder elsewhere"):
+    with pytest.raises(
+        StorageError, match="the cache of converted models.; free room there, or set WORDSIGHT_CACHE to a folder"
+    ):
         find_model(public)
 
 

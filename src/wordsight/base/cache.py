@@ -4,10 +4,12 @@ Below it: `models` (converted ones), `fetched` (notes of what came from the hub)
 (what trainings and probes read of towers that do not learn).
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from wordsight.base.errors import UsageError
+from wordsight.base.errors import StorageError, UsageError
 
 VARIABLE = "WORDSIGHT_CACHE"
 
@@ -27,3 +29,15 @@ def cache_folder() -> Path:
     except RuntimeError:  # no HOME, or nobody of that name
         problem = f"no home folder for the cache {named or '~/.cache'}"
         raise UsageError(problem, cure=f"set {VARIABLE} to a folder you may write to") from None
+
+
+@contextlib.contextmanager
+def cache_errors(what: str) -> Iterator[None]:
+    """Let a `StorageError` met while the cache of `what` is written say that the cache may lie elsewhere."""
+    try:
+        yield
+    except StorageError as error:
+        if str(cache_folder()) not in error.problem:  # of another disk
+            raise
+        cure = f"free room there, or set {VARIABLE} to a folder that you may write to"
+        raise StorageError(f"{error.problem} (the cache of {what})", cure=cure) from error

@@ -46,10 +46,15 @@ def storage_errors(path: Path) -> Iterator[None]:
         if isinstance(error, PermissionError):
             raise StorageError(f"no permission to write {path}", cure="choose a folder you may write to") from error
         if isinstance(error, NotADirectoryError | FileExistsError):
-            target = error.filename or path
+            target = _no_folder(Path(error.filename or path))
             what = "a link that leads nowhere" if os.path.islink(target) else "a file"
             raise StorageError(f"{target} is {what}, not a folder", cure="choose another path") from error
         raise
+
+
+def _no_folder(path: Path) -> Path:
+    """Return which part of a path is there and is no folder; the whole path where none is."""
+    return next((part for part in (*reversed(path.parents), path) if os.path.lexists(part) and not part.is_dir()), path)
 
 
 @contextlib.contextmanager

@@ -19,9 +19,17 @@ import numpy as np
 from numpy.lib import format as npy
 
 from wordsight.base.arrays import Pixels, RowIds
-from wordsight.base.cache import cache_folder
+from wordsight.base.cache import cache_errors, cache_folder
 from wordsight.base.errors import FormatError, InputError, WordsightError
-from wordsight.base.files import JSON_ESCAPES, atomic_folder, plain_name, read_json, sha256_bytes, write_json
+from wordsight.base.files import (
+    JSON_ESCAPES,
+    atomic_folder,
+    plain_name,
+    read_json,
+    sha256_bytes,
+    storage_errors,
+    write_json,
+)
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar, notice
 from wordsight.base.threads import ordered_map
@@ -33,6 +41,7 @@ from wordsight.images.transform import load_pixels
 
 VERSION = 1
 CARD = "cache.json"  # written last
+KEPT = "decoded images"
 Resize = Literal["shortest", "squash"]
 
 
@@ -112,12 +121,13 @@ def build_cache(
     identity = sha256_bytes(f"{VERSION} {fingerprint} {described}".encode())[:16]
     name = f"{plain_name(source.name, otherwise='source')}-{size}-{identity}"
     cached = (folder or cache_folder() / "pictures") / name
-    if (cached / CARD).exists():
-        opened = _opened(cached)
-        if opened is not None:
-            return opened
-    mark = "" if (cached / CARD).exists() else CARD  # without it a damaged cache is replaced
-    with atomic_folder(cached, mark=mark) as draft:
+    with cache_errors(KEPT), storage_errors(cached):
+        there = (cached / CARD).exists()
+    opened = _opened(cached) if there else None
+    if opened is not None:
+        return opened
+    mark = "" if there else CARD  # without it a damaged cache is replaced
+    with cache_errors(KEPT), atomic_folder(cached, mark=mark) as draft:
         failures = _write(source, draft, spec, workers)
         count = len(np.load(draft / "pixels.npy", mmap_mode="r"))
         card = CacheCard(VERSION, source.name, fingerprint, size, spec.resize, count, tuple(failures))

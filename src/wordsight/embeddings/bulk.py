@@ -95,9 +95,12 @@ def _begin(model: Model, source: Source, out: Path, options: BulkOptions) -> Sto
     )
     if options.part_size < 1:
         raise UsageError(f"a part of {options.part_size} samples", cure="give at least 1")
-    if not (out / store.MANIFEST).is_file():
-        if out.is_dir() and any(out.iterdir()):
-            raise UsageError(f"{out} holds other files", cure="give a new or empty folder")
+    with storage_errors(out):
+        there = (out / store.MANIFEST).is_file()
+        others = not there and out.is_dir() and any(out.iterdir())
+    if others:
+        raise UsageError(f"{out} holds other files", cure="give a new or empty folder")
+    if not there:
         store.write_store_manifest(out, fresh)
         return fresh
     stored = store.read_store_manifest(out)

@@ -1,11 +1,11 @@
 """Features of what does not learn, computed once and kept: float32 in parts of `PART` rows, mapped from the disk.
 
-    features = keep(folder, count, compute, name="photos")      # what is there is not computed again
+    features = keep(folder, count, compute, shape=(4, 512), name="photos")     # what is there is not computed again
     features.take(rows, views)                                  # (B, D)
 
 A row is an image or a text, with one view or several.  float32, because the model that is saved gives the same
-embeddings as its features, within rounding.  A part appears whole, so a job that is stopped goes on where it was.
-Knows neither towers nor images.
+embeddings as its features, within rounding.  A part appears whole, so a job that is stopped goes on where it was; one
+that is damaged, of another shape or from another folder is computed again.  Knows neither towers nor images.
 """
 
 import io
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import RowIds
+from wordsight.base.cache import cache_errors
 from wordsight.base.files import atomic_write
 from wordsight.base.progress import bar, notice
 
@@ -27,11 +28,10 @@ PART = 1024  # rows: a minute or two of a large tower on one core, which is what
 class Features:
     """N rows of V views each, of D numbers."""
 
-    def __init__(self, parts: Sequence[Vectors], folder: Path) -> None:
+    def __init__(self, parts: Sequence[Vectors], folder: Path, shape: tuple[int, int]) -> None:
         self._parts = list(parts)
         self.folder = folder
-        self.views: int = parts[0].shape[1] if parts else 1
-        self.width: int = parts[0].shape[2] if parts else 0
+        self.views, self.width = shape
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts)
@@ -52,18 +52,27 @@ class Features:
         return np.concatenate([np.empty(0, np.int64), *parts])
 
 
-def keep(folder: Path, count: int, compute: Callable[[RowIds], Vectors], *, name: str, unit: str = "img") -> Features:
+def keep(
+    folder: Path,
+    count: int,
+    compute: Callable[[RowIds], Vectors],
+    *,
+    shape: tuple[int, int],
+    name: str,
+    unit: str = "img",
+) -> Features:
     """Return the features of `count` rows in `folder`; those that are not there are computed, with a bar called `name`.
 
-    `compute` returns (B, V, D) for B rows, NaN for what cannot be read.
+    `shape` is (V, D); `compute` returns (B, V, D) for B rows, NaN for what cannot be read.  A disk that cannot be
+    written is a `StorageError`.
     """
     parts: list[Vectors] = []
-    with bar(count, unit=unit, desc=f"features of {name}") as progress:
+    with cache_errors("features"), bar(count, unit=unit, desc=f"features of {name}") as progress:
         for start in range(0, count, PART):
             rows = np.arange(start, min(start + PART, count), dtype=np.int64)
             path = folder / f"{start // PART:06d}.npy"
-            part = _opened(path, len(rows))
-            if part is None or (parts and part.shape[1:] != parts[0].shape[1:]):
+            part = _opened(path, (len(rows), *shape))
+            if part is None:
                 notice(f"computing the features of {name} ({count:,}), once; they are kept in {folder}", once=True)
                 _write(path, compute(rows))
                 part = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -71,11 +80,11 @@ def keep(folder: Path, count: int, compute: Callable[[RowIds], Vectors], *, name
                 part = _completed(path, part, rows, compute)
             parts.append(part)
             progress.update(len(rows))
-    return Features(parts, folder)
+    return Features(parts, folder, shape)
 
 
-def _opened(path: Path, count: int) -> Vectors | None:
-    """Return the part in a file, None where there is none or one that is not as it was written.
+def _opened(path: Path, shape: tuple[int, int, int]) -> Vectors | None:
+    """Return the part in a file, None where there is none or one that is not as it was written, or for other rows.
 
     Every byte is read for that: 0.6 s for each GB (one core of a Xeon), besides the disk.
     """
@@ -85,7 +94,7 @@ def _opened(path: Path, count: int) -> Vectors | None:
         part: Vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError):
         return None
-    return part if part.dtype == np.float32 and part.ndim == 3 and len(part) == count else None
+    return part if part.dtype == np.float32 and part.shape == shape else None
 
 
 def _completed(path: Path, part: Vectors, rows: RowIds, compute: Callable[[RowIds], Vectors]) -> Vectors:
@@ -101,11 +110,16 @@ def _completed(path: Path, part: Vectors, rows: RowIds, compute: Callable[[RowId
 
 
 def _checksum(path: Path) -> int:
-    value = 0
+    value = _beginning(path)
     with path.open("rb") as handle:
         while block := handle.read(2**20):
             value = zlib.crc32(block, value)
     return value
+
+
+def _beginning(path: Path) -> int:
+    """Return what the checksum of a file begins with: its name, and those of the two folders that say whose it is."""
+    return zlib.crc32("/".join(path.absolute().parts[-3:]).encode(errors="surrogateescape"))
 
 
 def _write(path: Path, part: Vectors) -> None:
@@ -114,4 +128,4 @@ def _write(path: Path, part: Vectors) -> None:
     with atomic_write(path) as handle:
         handle.write(packed.getbuffer())
     with atomic_write(path.with_suffix(".crc32"), "w") as handle:
-        handle.write(str(zlib.crc32(packed.getbuffer())))
+        handle.write(str(zlib.crc32(packed.getbuffer(), _beginning(path))))

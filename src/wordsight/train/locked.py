@@ -99,7 +99,7 @@ class Locked:
         """
         weight, bias = (torch.tensor(array, device=self._device) for array in (classifier.weight, classifier.bias))
 
-        name = digest("classes", {**of_tower(towers, "image"), "weight": weight, "bias": bias})
+        named = digest("classes", {**of_tower(towers, "image"), "weight": weight, "bias": bias})
         for source, features in zip(self._pairs.sources, self._images, strict=True):
 
             def compute(rows: RowIds, features: Features = features) -> Vectors:
@@ -113,8 +113,10 @@ class Locked:
                         answers.append((pooled @ weight.T + bias).softmax(dim=1).cpu().numpy())
                 return np.concatenate(answers).reshape(len(rows), views, -1)
 
-            folder = features.folder / f"classes-{name}"
-            self._classes.append(keep(folder, len(features), compute, name=f"{source.name}, its classes"))
+            folder = features.folder / f"classes-{named}"
+            shape = (features.views, len(bias))
+            name = f"{source.name}, its classes"
+            self._classes.append(keep(folder, len(features), compute, shape=shape, name=name))
 
     def _of_drawn_images(self, batch: Batch, kept: Sequence[Features]) -> NDArray[np.float32]:
         """Return what is kept (B, D) of a batch's images, of each a view chosen by (seed, step)."""
@@ -182,7 +184,7 @@ def _image_features(source: SourcePairs, config: TrainConfig, trunk: Trunk) -> F
         return features
 
     folder = _folder(source.source.name, identity)
-    features = keep(folder, len(images), compute, name=source.name)
+    features = keep(folder, len(images), compute, shape=(views, trunk.image_width()), name=source.name)
     list_failures(list(failures), folder / "failures.txt")
     return features
 
@@ -223,7 +225,8 @@ def _text_features(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> 
         sha256_bytes(tokenizer.batch(texts[start : start + PART]).tobytes()) for start in range(0, len(texts), PART)
     )
     identity = f"{trunk.fingerprint()} {' '.join(names)}"
-    return keep(_folder("texts", identity), len(texts), compute, name="texts", unit="text")
+    shape = (1, trunk.text_width(tokenizer))
+    return keep(_folder("texts", identity), len(texts), compute, shape=shape, name="texts", unit="text")
 
 
 def _folder(name: str, identity: str) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.cache import cache_folder
+from wordsight.base.cache import cache_errors, cache_folder
 from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError
 from wordsight.base.failures import list_failures
@@ -154,7 +154,8 @@ def _labelled(data: ProbeData, location: str, part: str | None, model: Model) ->
     precision = getattr(model.engine, "precision", "fp32")
     identity = sha256_bytes(f"{KEPT} {source.fingerprint()} {model.fingerprint} {precision}".encode())[:16]
     folder = cache_folder() / "features" / f"{plain_name(source.name, otherwise='source')}-{identity}"
-    report = embed_source(model, source, folder, BulkOptions(what="image"))
+    with cache_errors("features"):
+        report = embed_source(model, source, folder, BulkOptions(what="image"))
     if report.failures:
         list_failures([failure["error"] for failure in report.failures], folder / "failures.jsonl", written=True)
     store = open_store(folder, fingerprint=model.fingerprint)

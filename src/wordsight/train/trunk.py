@@ -12,6 +12,7 @@ float32 by the towers in evaluation mode, or ("int8") by a graph written from th
 import contextlib
 import hashlib
 import itertools
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -144,6 +145,19 @@ class Trunk:
         features = np.empty_like(sorted_features)
         features[order] = sorted_features
         return features
+
+    def image_width(self) -> int:
+        """Return D, how many numbers the features of an image have."""
+        if self._learns == "none":
+            return self._towers.spec.width
+        if self._learns not in STILL:
+            return math.prod(self._shape)
+        size = self._towers.spec.preprocess.size
+        return self.images(np.zeros((1, size, size, 3), np.uint8)).shape[1]
+
+    def text_width(self, tokenizer: Tokenizer) -> int:
+        """Return D, how many numbers the features of a text have."""
+        return self._towers.spec.width if self._learns == "none" else self.texts(["a"], tokenizer).shape[1]
 
     def release(self) -> None:
         """Give up the graph; it is written again when it is needed."""

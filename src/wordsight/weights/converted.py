@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from wordsight import __version__
-from wordsight.base.cache import VARIABLE, cache_folder
-from wordsight.base.errors import StorageError, UnknownModel
+from wordsight.base.cache import cache_errors, cache_folder
+from wordsight.base.errors import UnknownModel
 from wordsight.base.files import atomic_folder, plain_name, sha256_bytes, storage_errors
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
@@ -25,6 +25,7 @@ CONVERSION = 1  # raised when formats are read differently, so that nothing old 
 BESIDE = (".json", ".txt", ".model")  # configuration and vocabularies, looked for beside a file of weights
 MODEL_FILES = (*SUFFIXES, *BESIDE, ".onnx", ".onnx_data", ".data")
 WEIGHTS = (*SUFFIXES, ".onnx")
+KEPT = "converted models"
 
 
 def converted(path: Path, *, name: str = "") -> Path:
@@ -34,7 +35,7 @@ def converted(path: Path, *, name: str = "") -> Path:
     printed on standard error, once.
     """
     target = cache_folder() / "models" / f"{plain_name(name or path.name, otherwise='model')}-{_key(path, name)}"
-    with storage_errors(target):
+    with cache_errors(KEPT), storage_errors(target):
         if (target / MANIFEST).is_file():
             return target
     checkpoint: Checkpoint = resolve("wordsight.weights.formats.table:read_any")(path)  # a kept one needs no format
@@ -43,12 +44,8 @@ def converted(path: Path, *, name: str = "") -> Path:
     origin = {**checkpoint.origin, "path": str(path.absolute())}
     checkpoint = replace(checkpoint, origin=origin)
     check_checkpoint(checkpoint)
-    try:
-        with atomic_folder(target, mark=MANIFEST) as draft:
-            manifest = fill_folder(checkpoint, draft)
-    except StorageError as error:
-        cure = f"free room there, or set {VARIABLE} to a folder elsewhere"
-        raise StorageError(f"{error.problem} (the cache of converted models)", cure=cure) from error
+    with cache_errors(KEPT), atomic_folder(target, mark=MANIFEST) as draft:
+        manifest = fill_folder(checkpoint, draft)
     notice(f"{path} is read as {manifest.origin.get('format', 'a model')} and kept as {target}")
     for sentence in manifest.assumed:
         notice(f"assumed: {sentence}")

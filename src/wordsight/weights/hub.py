@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.cache import cache_folder
+from wordsight.base.cache import cache_errors, cache_folder
 from wordsight.base.errors import FormatError, UnknownModel
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.optional import require
@@ -30,6 +30,7 @@ SMALL = ("*.json", "merges.txt", "vocab.txt", "*.model", "README.md")
 GRAPHS = ("visual/", "textual/")  # the folders of an ONNX export for photo applications
 OTHER_GRAPHS = (".armnn", ".rknn")  # compiled for other machines
 OTHER_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.npz")  # when no file has a usual name
+NOTES = "notes of what was fetched"
 LARGE = 64  # digits of the hash of a large file: SHA-256; small ones have git's 40
 CHUNK = 1 << 22  # bytes read at once
 HUB = "https://huggingface.co"
@@ -143,8 +144,9 @@ def _bring(hub: Any, address: Address, name: str, listing: RepositoryListing) ->
     blob, part = blobs / stated, blobs / f"{stated}.part"
     url = hub.hf_hub_url(address.repository, name, revision=listing.commit, endpoint=_endpoint())
     lock = cache_folder() / "fetched" / f"{stated}.lock"
-    for folder in (blobs, lock.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+    with cache_errors(NOTES), storage_errors(lock.parent):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    blobs.mkdir(parents=True, exist_ok=True)
     with hub.utils.WeakFileLock(lock):
         if blob.exists():
             return
@@ -188,9 +190,8 @@ def _note_path(address: Address) -> Path:
 
 def _note(address: Address, folder: Path, files: list[str]) -> None:
     """Remember that a model was fetched whole and its hashes compared."""
-    path = _note_path(address)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"folder": str(folder), "files": files})
+    with cache_errors(NOTES):
+        write_json(_note_path(address), {"folder": str(folder), "files": files})
 
 
 def _fetched(address: Address) -> Path | None:
