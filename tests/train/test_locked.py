@@ -89,10 +89,10 @@ def test_features_are_computed_once_for_all_runs(recipe, start, monkeypatch):
     monkeypatch.setattr(Trunk, "images", lambda self, pixels: calls.append(len(pixels)) or images(self, pixels))
     monkeypatch.setattr(Trunk, "texts", lambda self, some, t: calls.append(len(some)) or texts(self, some, t))
     second = run(recipe, start, "two", "none projection", "guard.action=off")
-    assert sum(calls) == 8 + 16  # those of the validation, which are of the run alone, and once in it
+    assert sum(calls) == 1 + 8 + 16  # a text for the width; those of the validation, which are of the run alone
     assert lines(first) == lines(second)
     run(recipe, start, "other", "projection projection")
-    assert sum(calls) > 8 + 16 + 8  # other features of the image tower
+    assert sum(calls) > 1 + 8 + 16 + 8  # other features of the image tower
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(recipe, start, broken_off):
