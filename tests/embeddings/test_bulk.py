@@ -14,7 +14,7 @@ from wordsight.base.errors import FingerprintMismatch, NotFound, UsageError
 from wordsight.data.source import open_source
 from wordsight.embeddings.bulk import BulkOptions, embed_source
 from wordsight.embeddings.model import load
-from wordsight.embeddings.store import open_store, read_store_manifest, write_store_manifest
+from wordsight.embeddings.store import DamagedStore, open_store, read_store_manifest, write_store_manifest
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,52 @@ def test_rows_belong_to_keys_and_counts_agree(model, photos, tmp_path):
     assert len(records) == manifest.texts == 22
     assert records[:2] == [{"key": "001.png", "text": "picture 1"}, {"key": "001.png", "text": "and its second line 1"}]
     np.testing.assert_allclose(store.embeddings("text"), model.embed_texts([r["text"] for r in records]), atol=1e-6)
+
+
+def _rows(change):
+    def written(path):
+        np.save(path, change(np.load(path)))
+
+    return written
+
+
+DAMAGE = {
+    "cut": ("image-00001.npy", lambda path: path.write_bytes(path.read_bytes()[:90])),
+    "narrower": ("image-00001.npy", _rows(lambda rows: rows[:, :5])),
+    "fewer": ("image-00001.npy", _rows(lambda rows: rows[1:])),
+    "in another order": ("image-00001.npy", _rows(lambda rows: rows[::-1])),
+    "gone": ("image-00002.npy", lambda path: path.unlink()),
+    "fewer keys": ("image-00000.jsonl", lambda path: path.write_text(path.read_text().partition("\n")[2])),
+    "no JSON": ("image-00000.jsonl", lambda path: path.write_text("{")),
+}
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGE.values(), ids=DAMAGE)
+def test_damaged_stores_are_refused_with_the_file(model, photos, tmp_path, name, damage):
+    out = tmp_path / "out"
+    embed_source(model, open_source(photos), out, BulkOptions(part_size=8))
+    open_store(out).check("image")
+    damage(out / name)
+    store, says = open_store(out), f"{out / name} is (not what was written|gone); embed again into another folder"
+    with pytest.raises(DamagedStore, match=says):
+        store.check("image")
+    with pytest.raises(DamagedStore, match=says):
+        store.keys("image") if name.endswith("jsonl") else store.embeddings("image")
+
+
+def test_stores_without_checksums_are_read_and_their_counts_compared(model, photos, tmp_path):
+    """Those of earlier versions."""
+    out = tmp_path / "out"
+    embed_source(model, open_source(photos), out, BulkOptions(part_size=8))
+    for path in out.glob("part-*.json"):
+        note = json.loads(path.read_text())
+        assert sorted(note.pop("crc32")) == [f"image-{path.stem[-5:]}.jsonl", f"image-{path.stem[-5:]}.npy"]
+        path.write_text(json.dumps(note))
+    assert open_store(out).embeddings("image").shape == (20, model.spec.width)
+    for name, damage in [DAMAGE["fewer keys"], DAMAGE["fewer"]]:
+        damage(out / name)
+        with pytest.raises(DamagedStore, match=name):
+            open_store(out).check("image")
 
 
 def test_a_finished_store_is_left_alone(model, photos, tmp_path):

@@ -73,6 +73,19 @@ def test_images_are_embedded_once(photos, tmp_path, monkeypatch):
     assert read_classes(again.classes).names == ("alpha", "beta", "gamma")
 
 
+@pytest.mark.parametrize("name", ["image-00000.npy", "image-00000.jsonl", "part-00000.json", "manifest.json"])
+def test_embeddings_that_were_damaged_since_are_computed_again(photos, tmp_path, capfd, name):
+    data, model = ProbeData(root=str(photos)), faces.Model(FakeEngine())
+    first = split(data, model)
+    (path,) = (tmp_path / "cache" / "features").glob(f"photos-*/{name}")
+    path.write_bytes(b"{}")
+    again = split(data, model)
+    assert f"{path}" in (said := capfd.readouterr().err) and ": embedding photos again" in said
+    assert again.test.embeddings.tolist() == first.test.embeddings.tolist()
+    split(data, model)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_cache_that_cannot_be_written_is_named_with_the_cure(photos, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "file"))

@@ -8,8 +8,9 @@ The format is specified in docs/embeddings.md.  Reads npy stores; parquet ones a
 
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -59,7 +60,8 @@ class StoreManifest:
 class PartNote:
     """What is noted of one finished part; `next_part` and `next_entry` are the position in the source behind it.
 
-    `failed` are the samples without an embedding by their number in the part: keys need not differ.
+    `failed` are the samples without an embedding by their number in the part: keys need not differ.  `crc32` are the
+    checksums of the part's npy and jsonl files by name; earlier versions wrote none.
     """
 
     read: int
@@ -70,6 +72,7 @@ class PartNote:
     next_entry: int
     seconds: dict[str, float] = field(default_factory=dict)
     failed: tuple[int, ...] = ()
+    crc32: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,12 @@ class EmbeddingBlock:
     records: Sequence[Mapping[str, str]]
 
 
+class DamagedStore(FormatError):
+    """A store that is not what was written."""
+
+
 class Store:
-    """An npy store, opened for reading.  Only finished parts are looked at."""
+    """An npy store, opened for reading.  Only finished parts are looked at; a damaged one is a `DamagedStore`."""
 
     def __init__(self, folder: Path, manifest: StoreManifest) -> None:
         self.folder = folder
@@ -91,19 +98,41 @@ class Store:
 
     def embeddings(self, kind: Kind) -> Embeddings:
         """Return all embeddings of a kind: float32 (n, width)."""
-        parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in self._paths(kind, ".npy")]
-        embeddings: Embeddings = np.concatenate([np.empty((0, self.manifest.width), np.float32), *parts])
+        parts = [np.empty((0, self.manifest.width), np.float32), *self._parts(kind)]
+        embeddings: Embeddings = np.concatenate(parts)
         return embeddings
+
+    def _parts(self, kind: Kind) -> Iterator[Embeddings]:
+        for path, count, data in self._files(kind, ".npy"):
+            try:
+                part = np.load(io.BytesIO(data), allow_pickle=False)
+            except (ValueError, EOFError):
+                raise _damaged(path) from None
+            if part.dtype != np.float32 or part.shape != (count, self.manifest.width):
+                raise _damaged(path)
+            yield part
 
     def records(self, kind: Kind) -> Iterator[dict[str, str]]:
         """Yield the record of each embedding: its key, and for texts the text."""
-        for path in self._paths(kind, ".jsonl"):
-            with path.open(encoding="utf-8") as handle:
-                yield from map(json.loads, handle)
+        for path, count, data in self._files(kind, ".jsonl"):
+            try:
+                records = [json.loads(line) for line in data.splitlines()]
+            except ValueError:
+                raise _damaged(path) from None
+            if len(records) != count or not all(isinstance(one, dict) and "key" in one for one in records):
+                raise _damaged(path)
+            yield from records
 
     def keys(self, kind: Kind) -> list[str]:
         """Return the key of each embedding; texts of one sample share its key."""
         return [record["key"] for record in self.records(kind)]
+
+    def check(self, kind: Kind) -> None:
+        """Raise `DamagedStore` unless everything of a kind is as it was written."""
+        for _ in self._parts(kind):
+            pass
+        for _ in self.records(kind):
+            pass
 
     def embedded(self) -> Iterator[bool]:
         """Yield of each sample of the source, in order, whether its image has an embedding."""
@@ -117,8 +146,22 @@ class Store:
         notes = (read_note(self.folder, number) for number in range(self.parts))
         return [failure for note in notes for failure in note.failures]
 
-    def _paths(self, kind: Kind, suffix: str) -> list[Path]:
-        return [self.folder / part_name(kind, number, suffix) for number in range(self.parts)]
+    def _files(self, kind: Kind, suffix: str) -> Iterator[tuple[Path, int, bytes]]:
+        """Yield path, number of embeddings and content of a kind's file in each part."""
+        for number in range(self.parts):
+            note, path = read_note(self.folder, number), self.folder / part_name(kind, number, suffix)
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                raise _damaged(path) from None
+            if note.crc32.get(path.name, zlib.crc32(data)) != zlib.crc32(data):
+                raise _damaged(path)
+            yield path, note.images if kind == "image" else note.texts, data
+
+
+def _damaged(path: Path) -> DamagedStore:
+    problem = "is not what was written" if path.is_file() else "is gone"
+    return DamagedStore(f"{path} {problem}", cure="embed again into another folder")
 
 
 def open_store(folder: str | Path, *, fingerprint: str | None = None) -> Store:
@@ -149,7 +192,7 @@ def read_store_manifest(folder: Path) -> StoreManifest:
         raise NotFound(f"no embeddings in {folder}", cure="make them with wordsight embed SOURCE --out DIR")
     values = read_json(path)
     if not isinstance(values, dict) or (values.pop("format", 0), values.pop("version", 0)) != (FORMAT, VERSION):
-        raise FormatError(f"{path} is no manifest of embeddings that this program reads", cure="update wordsight")
+        raise DamagedStore(f"{path} is no manifest of embeddings that this program reads", cure="update wordsight")
     return _dataclass(StoreManifest, values, path)
 
 
@@ -181,6 +224,7 @@ def write_part(
     folder: Path, number: int, blocks: Sequence[EmbeddingBlock], *, note: PartNote, layout: StoreLayout
 ) -> None:
     """Write the files of one part, its note last: a part without note counts as absent and is written again."""
+    checksums: dict[str, int] = {}
     for block in blocks:
         assert len(block.embeddings) == len(block.records)
         if not np.isfinite(block.embeddings).all():
@@ -189,10 +233,10 @@ def write_part(
                 cure="embed again; none of them was stored",
             )
         if layout == "npy":
-            _write_npy(folder, number, block)
+            checksums |= _write_npy(folder, number, block)
         else:
             _write_parquet(folder, number, block)
-    write_json(folder / part_name("part", number, ".json"), to_dict(note))
+    write_json(folder / part_name("part", number, ".json"), to_dict(replace(note, crc32=checksums)))
 
 
 def write_failures(folder: Path, failures: Sequence[Mapping[str, str]]) -> None:
@@ -201,13 +245,16 @@ def write_failures(folder: Path, failures: Sequence[Mapping[str, str]]) -> None:
         handle.writelines(json.dumps(failure, ensure_ascii=True) + "\n" for failure in failures)
 
 
-def _write_npy(folder: Path, number: int, block: EmbeddingBlock) -> None:
+def _write_npy(folder: Path, number: int, block: EmbeddingBlock) -> dict[str, int]:
+    """Write embeddings and records; return the checksums of both files by name."""
     packed = io.BytesIO()  # numpy's own writing to a file hides that the disk is full
     np.save(packed, np.ascontiguousarray(block.embeddings, "<f4"), allow_pickle=False)
-    with atomic_write(folder / part_name(block.kind, number, ".npy")) as handle:
-        handle.write(packed.getbuffer())
-    with atomic_write(folder / part_name(block.kind, number, ".jsonl"), "w") as handle:
-        handle.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in block.records)
+    lines = "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in block.records)
+    contents = {".npy": packed.getvalue(), ".jsonl": lines.encode()}
+    for suffix, content in contents.items():
+        with atomic_write(folder / part_name(block.kind, number, suffix)) as handle:
+            handle.write(content)
+    return {part_name(block.kind, number, suffix): zlib.crc32(content) for suffix, content in contents.items()}
 
 
 def _write_parquet(folder: Path, number: int, block: EmbeddingBlock) -> None:
@@ -234,4 +281,4 @@ def _dataclass(kind: type[T], values: dict[str, Any], path: Path) -> T:
     try:
         return from_dict(kind, values)
     except ConfigError as error:
-        raise FormatError(f"{path}: {error}", cure="embed again into another folder") from None
+        raise DamagedStore(f"{path}: {error.problem}", cure="embed again into another folder") from None

@@ -7,6 +7,7 @@ Nothing of the model changes, and PyTorch is not needed.  The embeddings are kep
 source and model; a probe that is stopped goes on where it was.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -27,7 +28,7 @@ from wordsight.data.labels import notice_numbers
 from wordsight.data.source import Columns, Source, open_source
 from wordsight.embeddings.bulk import BulkOptions, embed_source
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.store import Store, open_store
+from wordsight.embeddings.store import DamagedStore, Store, open_store
 from wordsight.evaluate.classes_file import LearnedClasses, write_classes
 from wordsight.evaluate.few_shot import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.linear import Labelled, choose_strength, fit_linear
@@ -155,10 +156,15 @@ def _labelled(data: ProbeData, location: str, part: str | None, model: Model) ->
     identity = sha256_bytes(f"{KEPT} {source.fingerprint()} {model.fingerprint} {precision}".encode())[:16]
     folder = cache_folder() / "features" / f"{plain_name(source.name, otherwise='source')}-{identity}"
     with cache_errors("features"):
-        report = embed_source(model, source, folder, BulkOptions(what="image"))
-    if report.failures:
-        list_failures([failure["error"] for failure in report.failures], folder / "failures.jsonl", written=True)
-    store = open_store(folder, fingerprint=model.fingerprint)
+        try:
+            store = _embedded(model, source, folder)
+        except DamagedStore as error:
+            notice(f"{error.problem}: embedding {source.name} again")
+            shutil.rmtree(folder)
+            store = _embedded(model, source, folder)
+    failures = [failure["error"] for failure in store.failures()]
+    if failures:
+        list_failures(failures, folder / "failures.jsonl", written=True)
     keys, embeddings = store.keys("image"), store.embeddings("image")
     labels = _labels(source, store)
     known = [row for row, label in enumerate(labels) if label is not None]
@@ -171,6 +177,14 @@ def _labelled(data: ProbeData, location: str, part: str | None, model: Model) ->
         notice(f"{source.name}: {len(keys) - len(known)} of {len(keys)} images have no class and are left out")
     own = Path(location).resolve().name if Path(location).is_dir() else source.name.split("/")[0]
     return LabelledSource(own, embeddings[known], tuple(keys[i] for i in known), tuple(str(labels[i]) for i in known))
+
+
+def _embedded(model: Model, source: Source, folder: Path) -> Store:
+    """Return the store of a source, computed where it is not there; one that is damaged is a `DamagedStore`."""
+    embed_source(model, source, folder, BulkOptions(what="image"))
+    store = open_store(folder, fingerprint=model.fingerprint)
+    store.check("image")
+    return store
 
 
 def _labels(source: Source, store: Store) -> list[str | None]:

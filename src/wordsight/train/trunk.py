@@ -157,7 +157,8 @@ class Trunk:
 
     def text_width(self, tokenizer: Tokenizer) -> int:
         """Return D, how many numbers the features of a text have."""
-        return self._towers.spec.width if self._learns == "none" else self.texts(["a"], tokenizer).shape[1]
+        width: int = self._towers.spec.width if self._learns == "none" else self.texts(["a"], tokenizer).shape[1]
+        return width
 
     def release(self) -> None:
         """Give up the graph; it is written again when it is needed."""
