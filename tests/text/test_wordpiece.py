@@ -19,7 +19,7 @@ from wordsight.text.padding import check_tokenizer
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.wordpiece import SPECIALS, WordPieceTokenizer, read_list
 
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCé漢字ßσςΣi0129-.'!$[]#"
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCé漢字ßσςΣ0129-.'!$[]#"
 VOCABULARY = [
     "[PAD]",
     "[UNK]",
@@ -28,7 +28,7 @@ VOCABULARY = [
     "[MASK]",
     *LETTERS,
     *(f"##{letter}" for letter in LETTERS),
-    *("red", "shoe", "##s", "run", "##ning", "un", "##believ", "##able", "Red", "caf", "##café", "b\u0301"),
+    *("red", "shoe", "run", "##ning", "un", "##believ", "##able", "Red", "caf", "##café", "b\u0301"),
 ]
 FILE = "\n".join(VOCABULARY).encode() + b"\n"
 SPEC = TokenizerSpec(kind="wordpiece", vocabulary_size=len(VOCABULARY), context_length=16, cleaning="none")
@@ -183,7 +183,9 @@ def test_what_is_no_vocabulary_is_refused(tmp_path):
         open_tokenizer(SPEC)
     cases = {
         "vocab.txt has no [UNK], [SEP]; restore the file": b"a\n[CLS]\n",
-        "vocab.txt has 115 entries, the model's card says 5; restore the file that belongs to the model": FILE,
+        "vocab.txt has 112 entries, the model's card says 5; restore the file that belongs to the model": FILE,
+        "vocab.txt has 'a' on line 2 and again on line 4; each line is the id of one token: "
+        "restore the file that belongs to the model": b"[CLS]\na\n[SEP]\r\na\n[UNK]",
         "vocab.txt is not text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte; "
         "restore the file": b"\xff",
     }

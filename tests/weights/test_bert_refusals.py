@@ -160,3 +160,40 @@ def test_a_weight_under_two_names(first, second, tmp_path):
         read_text_trunk(saved(tmp_path, {second: np.ones(WIDTH, np.float32)}))
     file = tmp_path / "pytorch_model.bin"
     assert refused.value.problem == f"{file} holds {first} and {second}, which are the same weight"
+
+
+SPARE = "; where the tower's last rows are spare, add lines [unused1], [unused2]..."
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem", "cure"),
+    [
+        (WORDS[:-1], "{path} has 6 lines, the token table of the text tower 7 rows", SPARE),
+        ((*SPECIALS, "cat"), "{path} has 6 lines, the token table of the text tower 7 rows", SPARE),
+        ((*WORDS, "dog"), "{path} has 8 lines, the token table of the text tower 7 rows", ""),
+        ((*WORDS, ""), "{path} has 8 lines, the token table of the text tower 7 rows", ""),
+    ],
+)
+def test_a_vocabulary_with_other_lines_than_the_table_has_rows(lines, problem, cure, tmp_path):
+    path = saved(tmp_path) / "vocab.txt"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(FormatError) as refused:
+        read_text_trunk(tmp_path)
+    wanted = f"{problem.format(path=path)}; restore the file that belongs to the model{cure}"
+    assert str(refused.value) == wanted
+
+
+def test_a_vocabulary_with_a_token_twice(tmp_path):
+    (saved(tmp_path) / "vocab.txt").write_text("".join(f"{line}\r\n" for line in (*WORDS[:-1], "a")))
+    with pytest.raises(FormatError) as refused:
+        read_text_trunk(tmp_path)
+    assert refused.value.problem == f"{tmp_path / 'vocab.txt'} has 'a' on line 6 and again on line 7"
+
+
+@pytest.mark.parametrize("token", SPECIALS)
+def test_a_vocabulary_without_a_special_token(token, tmp_path):
+    path = saved(tmp_path) / "vocab.txt"
+    path.write_text("".join(f"{line}\n" for line in WORDS).replace(token, "dog"))
+    with pytest.raises(FormatError) as refused:
+        read_text_trunk(tmp_path)
+    assert refused.value.problem == f"{path} has no {token}"

@@ -7,7 +7,7 @@ from wordsight.base.errors import FormatError
 from wordsight.engines.fake import FakeEngine
 from wordsight.towers.shapes import shapes
 from wordsight.weights.checkpoint import check_state
-from wordsight.weights.finite import CHUNK, check_finite, check_scale, not_finite
+from wordsight.weights.finite import CHUNK, check_finite, check_scale, check_variances, not_finite
 
 CURE = "the training diverged or the file is damaged: take an earlier checkpoint, or fetch it again"
 
@@ -88,3 +88,14 @@ def test_scale_and_bias_of_a_manifest(scale, bias, named) -> None:
     assert refused(lambda: check_scale(scale, bias, where="model.json")) == (
         f"{named} in model.json; restore the file: a scale lies from 0.0001 to 1,000,000, a bias within ±1,000,000"
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_variances_below_zero_are_refused_in_every_state(dtype) -> None:
+    values = np.array([1, 0, -0.0, -2, -3], dtype)
+    state = {"bn.weight": -values, "bn.running_mean": -values, "bn.running_var": np.abs(values)}
+    check_finite(state, where="x.pt")
+    state["bn.running_var"] = values
+    said = f"bn.running_var of x.pt holds -2 (2 of 5 numbers), which is no variance; {CURE}"
+    assert refused(lambda: check_finite(state, where="x.pt")) == said
+    assert refused(lambda: check_variances(state, where="x.pt")) == said

@@ -149,8 +149,13 @@ def test_berts_tokenizer(tmp_path):
     assert (tokenizer.spec, list(tokenizer.files)) == (wanted, ["tokenizer.json"])
     whole = json.loads(tokenizer.files["tokenizer.json"])
     assert whole["model"]["vocab"]["[CLS]"] == 2 and whole["normalizer"]["lowercase"] is True
+    for size in (5, 7):
+        with pytest.raises(FormatError, match=f"has 6 lines, the token table of the text tower {size} rows"):
+            read_bert_tokenizer(files, size=size, context_length=5)
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer.files["tokenizer.json"])
     with pytest.raises(FormatError, match="has ids up to 5, the text tower has 5 tokens"):
         read_bert_tokenizer(files, size=5, context_length=5)
+    assert read_bert_tokenizer(files, size=7, context_length=5).spec.vocabulary_size == 7  # which states its ids
     (tmp_path / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0}}}')
     with pytest.raises(FormatError, match=r"\[PAD\] is no token of the tokenizer"):
         read_bert_tokenizer(files, size=5, context_length=5)

@@ -41,10 +41,11 @@ def lite_pytorch_names(spec):
 def drawn(spec):
     """Return random weights of a trunk under our names."""
     random = np.random.default_rng(0)
-    return {
+    state = {
         name: np.array(3) if name.endswith("tracked") else random.standard_normal(shape, np.float32)
         for name, shape in trunk_shapes(spec)
     }
+    return {name: np.abs(value) if name.endswith("running_var") else value for name, value in state.items()}
 
 
 def saved(path, tensors, **config):
@@ -82,6 +83,32 @@ def test_the_classifier_is_read_apart(tmp_path):
     assert read_image_trunk(alone).left_out == ()
     with pytest.raises(ShapeMismatch, match=r"y.pth has no _fc.weight"):
         read_classifier(CheckpointFiles(alone))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("_fc.bias", np.full(1000, np.nan), r"holds NaN or infinite numbers in 1 of 2 tensors: _fc.bias \(1,000 of"),
+        ("_fc.weight", np.ones((1000, 7)), r"_fc.weight is \(1000, 7\), not \(1000, 1280\)"),
+        ("_fc.bias", np.ones((10, 1)), r"_fc.bias is \(10, 1\), not \(10,\)"),
+    ],
+)
+def test_a_damaged_classifier_is_refused(tmp_path, name, values, message):
+    tensors = as_lite_pytorch(EfficientNetSpec()) | {name: values.astype(np.float32)}
+    with pytest.raises(FormatError, match=message):
+        read_image_trunk(saved(tmp_path / "x.pth", tensors))
+
+
+@pytest.mark.parametrize("value", [-0.5, np.nan, np.inf])
+def test_impossible_variances_are_refused_by_name(tmp_path, value):
+    tensors = as_lite_pytorch(EfficientNetSpec())
+    tensors["_blocks.3._bn1.running_var"][5] = value
+    path = saved(tmp_path / "x.pth", tensors)
+    with pytest.raises(FormatError) as refused:
+        read_image_trunk(path)
+    assert refused.value.problem == (
+        f"_blocks.3._bn1.running_var of {path} holds {value:g} (1 of 144 numbers), which is no variance"
+    )
 
 
 @pytest.mark.parametrize(

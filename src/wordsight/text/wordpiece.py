@@ -135,14 +135,20 @@ def _opened(path: Path, facts: tuple[int, int, int]) -> dict[str, int]:
 
 
 def read_list(data: bytes, *, where: str = FILE) -> dict[str, int]:
-    """Return token to id of a `vocab.txt`: one token a line, its number the id; of the same twice the last counts."""
+    """Return token to id of a `vocab.txt`: one token a line, its number the id; a token twice is a `FormatError`."""
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise FormatError(f"{where} is not text: {error}", cure="restore the file") from None
     if lines[-1] == "":
         del lines[-1]
-    ids = dict(zip(lines, range(len(lines)), strict=True))
     if b"\r" in data:
-        ids = {line.rstrip("\r"): number for line, number in ids.items()}
+        lines = [line.rstrip("\r") for line in lines]
+    ids = dict(zip(lines, range(len(lines)), strict=True))
+    if len(ids) != len(lines):
+        number, token = next((number, line) for number, line in enumerate(lines) if ids[line] != number)
+        raise FormatError(
+            f"{where} has {token!r} on line {number + 1} and again on line {ids[token] + 1}",
+            cure="each line is the id of one token: restore the file that belongs to the model",
+        )
     return ids

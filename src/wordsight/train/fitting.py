@@ -25,6 +25,7 @@ from wordsight.train.config import LearnConfig
 from wordsight.train.init import Start, Starts
 from wordsight.train.learned import PARTS, TowerName, choose, depths_of, freeze, names_of
 from wordsight.weights.checkpoint import Array, some
+from wordsight.weights.finite import check_finite
 from wordsight.weights.resize import resize_image_weights, resize_text_weights
 
 # what may be missing before the names in a plain file of weights, of a tower or of another package's trunk in one
@@ -126,6 +127,7 @@ def _given(start: Start, part: TowerName, towers: TwoTowers) -> tuple[dict[str, 
     names, tensors = set(names_of(towers, part)), start.tensors
     before = max(BEFORE, key=lambda before: sum(f"{before}{name}" in names for name in tensors))
     given = {f"{before}{name}": tensors[name] for name in tensors if f"{before}{name}" in names}
+    check_finite(given, where=start.facts["name"])
     return given, tuple(name for name in tensors if f"{before}{name}" not in names)
 
 

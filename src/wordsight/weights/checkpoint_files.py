@@ -24,6 +24,7 @@ from wordsight.weights.archive.lazy import StoredTensor, Tensors
 from wordsight.weights.archive.pickles import PickledObject
 from wordsight.weights.archive.table import SUFFIXES, read_tree
 from wordsight.weights.archive.torchread import flattened
+from wordsight.weights.finite import check_variances
 from wordsight.weights.sentence_transformers import clip_folder
 
 # in order of preference; the names in use are those of open_clip's and Hugging Face's hubs
@@ -136,8 +137,13 @@ class CheckpointFiles:
 
     @cached_property
     def tensors(self) -> Tensors:
-        """The tensors of the part that holds the weights, under their names without `prefix` and `WRAPPERS`."""
-        return Tensors({name.removeprefix(self.prefix): tensor for name, tensor in self._named.items()})
+        """The tensors of the part that holds the weights, under their names without `prefix` and `WRAPPERS`.
+
+        Batch norms with impossible variances are a `FormatError` here, before a format multiplies them into weights.
+        """
+        tensors = Tensors({name.removeprefix(self.prefix): tensor for name, tensor in self._named.items()})
+        check_variances(tensors, where=str(self.weights))
+        return tensors
 
     @cached_property
     def prefix(self) -> str:

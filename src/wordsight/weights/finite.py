@@ -15,6 +15,7 @@ CHUNK = 1 << 16  # numbers looked at together: they stay in the processor's cach
 HALF_EXPONENT = np.uint16(0x7C00)  # all bits of it set: infinite, or no number; numpy's own look at float16 is slow
 SCALE = "logit_scale"  # the logarithm of the scale
 SCALES = (1e-4, 1e6)  # learned scales lie between 1 (ALIGN) and 120 (SigLIP)
+VARIANCE = "running_var"  # end of the names of what batch norms divide by, in PyTorch's modules
 SHOWN = 3
 
 
@@ -29,8 +30,24 @@ def check_finite(state: Mapping[str, NDArray[Any]], *, where: str) -> None:
             f"{where} holds NaN or infinite numbers in {len(bad)} of {len(state)} tensors: {named}{more}",
             cure="the training diverged or the file is damaged: take an earlier checkpoint, or fetch it again",
         )
+    check_variances(state, where=where)
     if SCALE in state:
         _check_logarithm(float(state[SCALE].reshape(-1)[0]), where=where)
+
+
+def check_variances(tensors: Mapping[str, NDArray[Any]], *, where: str) -> None:
+    """Raise `FormatError`, naming tensor and value, where the variance of a batch norm is negative, NaN or infinite."""
+    for name in tensors:
+        if not name.endswith(VARIANCE):
+            continue
+        values = np.asarray(tensors[name]).reshape(-1).astype(np.float32)
+        wrong = values[~((values >= 0) & np.isfinite(values))]
+        if len(wrong):
+            count = f"{len(wrong):,} of {len(values):,} numbers"
+            raise FormatError(
+                f"{name} of {where} holds {wrong[0]:g} ({count}), which is no variance",
+                cure="the training diverged or the file is damaged: take an earlier checkpoint, or fetch it again",
+            )
 
 
 def _check_logarithm(logarithm: float, *, where: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 from wordsight.base.errors import FormatError
 from wordsight.images.spec import PreprocessSpec
-from wordsight.towers.efficientnet.shapes import trunk_shapes
+from wordsight.towers.efficientnet.shapes import FEATURES, trunk_shapes
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.weights.checkpoint import Keys, check_shapes
 from wordsight.weights.checkpoint_files import CheckpointFiles
@@ -54,10 +54,15 @@ def read(files: CheckpointFiles) -> ImageTrunk:
 
 
 def read_classifier(files: CheckpointFiles) -> Classifier:
-    """Return the classifier that stood on the features; a file without one is a `ShapeMismatch`."""
+    """Return the classifier that stood on the features; a file without one, or with another, is a `FormatError`."""
     keys = Keys(files.tensors, where=str(files.weights))
     name = CLASSIFIERS[package(keys) or TIMM]
-    return Classifier(keys.take(f"{name}.weight"), keys.take(f"{name}.bias"))
+    weight, bias = (f"{name}.{end}" for end in ("weight", "bias"))
+    given = {weight: keys.take(weight), bias: keys.take(bias)}
+    classes = given[bias].size
+    check_shapes({weight: (classes, FEATURES), bias: (classes,)}, given, where=keys.where)
+    check_finite(given, where=keys.where)
+    return Classifier(given[weight], given[bias])
 
 
 def _size(files: CheckpointFiles) -> EfficientNetSpec | None:

@@ -7,13 +7,14 @@ Free of PyTorch and of the package `tokenizers`: a `vocab.txt` becomes the `toke
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
-from wordsight.base.reading import read_file, read_text
+from wordsight.base.reading import read_file
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.wordpiece import FILE, LONGEST_WORD
+from wordsight.text.wordpiece import FILE, LONGEST_WORD, read_list
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON, CheckpointTokenizer
@@ -36,7 +37,7 @@ def read_bert_tokenizer(files: CheckpointFiles, *, size: int, context_length: in
         data = read_file(path)
         ids = _ids(data, str(path))
     else:
-        data = _from_list(files, settings, names)
+        data = _from_list(files, settings, names, size)
         ids = _ids(data, TOKENIZER_JSON)
     if names["pad"] not in ids:
         raise FormatError(
@@ -80,7 +81,25 @@ def bert_files(checkpoint: Checkpoint) -> dict[str, bytes]:
     return {TOKENIZER_JSON: data, SETTINGS: as_bytes(settings)}
 
 
-def _from_list(files: CheckpointFiles, settings: Mapping[str, Any], names: Mapping[str, str]) -> bytes:
+def lines_of(path: Path, data: bytes, needed: Iterable[str], *, rows: int) -> dict[str, int]:
+    """Return token to id of a `vocab.txt`, which has the `needed` tokens and a line for each row of the tower's table.
+
+    Another is a `FormatError`: a line that is gone or too many gives all tokens behind it the rows of others.
+    """
+    ids = read_list(data, where=str(path))
+    missing = [token for token in needed if token not in ids]
+    if missing:
+        raise FormatError(f"{path} has no {', '.join(missing)}", cure="fetch the model again")
+    if len(ids) != rows:
+        spare = "; where the tower's last rows are spare, add lines [unused1], [unused2]..." if len(ids) < rows else ""
+        raise FormatError(
+            f"{path} has {len(ids)} lines, the token table of the text tower {rows} rows",
+            cure=f"restore the file that belongs to the model{spare}",
+        )
+    return ids
+
+
+def _from_list(files: CheckpointFiles, settings: Mapping[str, Any], names: Mapping[str, str], rows: int) -> bytes:
     """Return the `tokenizer.json` that says what `vocab.txt` and the settings say."""
     path = files.file(FILE)
     if path is None:
@@ -88,12 +107,8 @@ def _from_list(files: CheckpointFiles, settings: Mapping[str, Any], names: Mappi
             f"{files.folder} has neither {TOKENIZER_JSON} nor {FILE}",
             cure="put the tokenizer's file beside the weights",
         )
-    lines = read_text(path, encoding="utf-8").split("\n")
-    ids = {line.rstrip("\r"): number for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines)}
+    ids = lines_of(path, read_file(path), names.values(), rows=rows)
     lower = bool(settings.get("do_lower_case", True))
-    missing = [word for word in names.values() if word not in ids]
-    if missing:
-        raise FormatError(f"{path} has no {', '.join(missing)}", cure="fetch the model again")
     special = [
         {"id": ids[word], "content": word, "special": True, "normalized": False}
         | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)

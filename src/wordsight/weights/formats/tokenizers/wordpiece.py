@@ -14,9 +14,9 @@ from typing import Any
 from wordsight.base.errors import FormatError
 from wordsight.base.reading import read_file
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.wordpiece import END, FILE, INSIDE, LONGEST_WORD, SPECIALS, START, UNKNOWN, read_list
+from wordsight.text.wordpiece import END, FILE, INSIDE, LONGEST_WORD, SPECIALS, START, UNKNOWN
 from wordsight.weights.checkpoint_files import CheckpointFiles
-from wordsight.weights.formats.tokenizers.bert import SETTINGS, read_bert_tokenizer
+from wordsight.weights.formats.tokenizers.bert import SETTINGS, lines_of, read_bert_tokenizer
 from wordsight.weights.formats.tokenizers.checkpoint_tokenizer import TOKENIZER_JSON, CheckpointTokenizer
 from wordsight.weights.json_fields import JsonFields
 
@@ -36,10 +36,7 @@ def read_text_tokenizer(files: CheckpointFiles, *, size: int, context_length: in
     if whole is None and path is not None:
         settings = JsonFields(files.json(SETTINGS) or {}, f"{SETTINGS} of {files.folder}")
         data = read_file(path)
-        ids = read_list(data, where=str(path))
-        missing = [token for token in SPECIALS if token not in ids]
-        if missing:
-            raise FormatError(f"{path} has no {', '.join(missing)}", cure="fetch the model again")
+        ids = lines_of(path, data, SPECIALS, rows=size)
         spec = _with_settings(spec, settings, {"lower": "do_lower_case", "chinese": "tokenize_chinese_chars"})
     elif whole is not None and _is_usual(whole):
         normalizer = JsonFields(whole["normalizer"], f"{TOKENIZER_JSON} of {files.folder}")
@@ -71,7 +68,11 @@ def _is_usual(whole: Mapping[str, Any]) -> bool:
     """Does a `tokenizer.json` say what `WordPieceTokenizer` does, but for the settings that it has?"""
     model, normalizer = whole.get("model") or {}, whole.get("normalizer") or {}
     ids = model.get("vocab")
-    if not isinstance(ids, dict) or {*ids.values()} != {*range(len(ids))} or any("\n" in token for token in ids):
+    if (
+        not isinstance(ids, dict)
+        or {*ids.values()} != {*range(len(ids))}
+        or any("\n" in token or token.endswith("\r") for token in ids)
+    ):
         return False
     usual = _MODEL | {"max_input_chars_per_word": LONGEST_WORD}
     added = {one["content"]: one for one in whole.get("added_tokens", [])}
