@@ -153,7 +153,8 @@ class Trunk:
         if self._learns not in STILL:
             return math.prod(self._shape)
         size = self._towers.spec.preprocess.size
-        return self.images(np.zeros((1, size, size, 3), np.uint8)).shape[1]
+        width: int = self.images(np.zeros((1, size, size, 3), np.uint8)).shape[1]
+        return width
 
     def text_width(self, tokenizer: Tokenizer) -> int:
         """Return D, how many numbers the features of a text have."""
