@@ -1,6 +1,7 @@
 """`wordsight train probe` on squares of three colours, with the engine that knows colours."""
 
 import json
+import shutil
 import subprocess
 import sys
 from functools import partialmethod
@@ -104,6 +105,17 @@ def test_test_images_of_another_place_are_all_tested_on(photos, tmp_path):
     own = split(ProbeData(root=str(photos)), faces.Model(FakeEngine()))
     assert (len(own.test), len(own.learned), len(own.chosen)) == (6, 18, 6)
     assert np.bincount(own.test.labels).tolist() == [2, 2, 2]
+
+
+def test_test_images_that_are_learned_from_are_counted(photos, tmp_path, capfd):
+    model, apart = faces.Model(FakeEngine()), paint(tmp_path / "apart", 3)
+    split(ProbeData(root=str(photos), test=str(apart)), model)
+    assert "also learned from" not in capfd.readouterr().err
+    for name in ("alpha", "beta"):
+        shutil.copy(photos / name / "7.png", apart / name / "copy.png")
+    split(ProbeData(root=str(photos), test=str(apart)), model)
+    said = "2 of 11 test images of apart are also learned from, in photos, so the results say little about new images\n"
+    assert said in capfd.readouterr().err
 
 
 def test_failed_images_and_images_without_a_class_are_left_out(photos, capfd):

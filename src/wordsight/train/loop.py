@@ -59,6 +59,7 @@ from wordsight.train.run_folder import (
     prolonged,
 )
 from wordsight.train.schedule import TrainingClock, rate_of
+from wordsight.train.seen import notice_seen
 from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation
 from wordsight.train.watched import Watched, open_watched
@@ -96,6 +97,7 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
     pairs = open_pairs(config.data, hold_out=not config.validation.tasks, preprocess=preprocess)
     validation, watched = Validation(config, pairs), open_watched(config, pairs)
     check_pairs(config, pairs)
+    notice_seen(config, pairs, preprocess)
     with alone_in(folder), _deterministic(chosen):
         check_folder(folder, config, resume=resume)  # again: another may have been quicker
         claim(folder, config, resume=resume)

@@ -38,6 +38,8 @@ from wordsight.train.probe_recipe import ProbeConfig, ProbeData
 Setting = dict[str, Value]
 CLASSES = "classes.json"
 KEPT = 2  # version of what is kept of a source; of 1 it is not known which samples failed
+SAME = 1e-5  # difference of numbers of one image's embeddings, computed among other images
+BLOCK = 1024  # test images compared together
 MOST_LEARNED = 4000  # few images whose keys are learned: the work grows with their square
 
 
@@ -124,6 +126,7 @@ def split(data: ProbeData, model: Model) -> Parts:
     learned, chosen = _without_some(rows.labels[left], [first.keys[i] for i in left], data.held_out)
     if tested:
         test_rows = Labelled(tested.embeddings, np.array([names.index(label) for label in tested.labels]))
+        _notice_seen(first, tested)
     else:
         assert test is not None
         test_rows = rows.of(test)
@@ -133,6 +136,20 @@ def split(data: ProbeData, model: Model) -> Parts:
             cure="give more images a class, or a larger data.held_out",
         )
     return Parts(first.name, names, rows.of(left[learned]), rows.of(left[chosen]), test_rows)
+
+
+def _notice_seen(first: LabelledSource, tested: LabelledSource) -> None:
+    """Say how many test images have the embedding of one that is learned from, and so are the same."""
+    count = 0
+    for start in range(0, len(tested.keys), BLOCK):
+        block = tested.embeddings[start : start + BLOCK]
+        nearest = first.embeddings[(block @ first.embeddings.T).argmax(axis=1)]
+        count += int((np.abs(block - nearest).max(axis=1) < SAME).sum())
+    if count:
+        notice(
+            f"{count:,} of {len(tested.keys):,} test images of {tested.name} are also learned from, in {first.name}, "
+            "so the results say little about new images"
+        )
 
 
 def _without_some(
