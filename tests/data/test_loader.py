@@ -134,8 +134,21 @@ def test_a_picture_that_fails_is_replaced_and_listed(tmp_path, write_tar):
 
 
 def test_when_everything_fails_the_loader_says_so(tmp_path, write_tar):
-    with pytest.raises(FormatError, match="in a row failed"):
+    with pytest.raises(FormatError, match="inputs were tried in place of one that failed, and failed: .*x.tar: 0"):
         _loader(_damaged_shards(tmp_path, write_tar, 3)).batch(0)
+
+
+def test_what_fails_side_by_side_is_left_behind(tmp_path, write_tar):
+    """The first 60 samples are broken, and drawn as they lie: replacements come from behind them."""
+    image, members = next(FakeSource(1).samples()).image, {}
+    for number in range(100):
+        members[f"{number:02d}.png"] = b"no picture" if number < 60 else image
+        members[f"{number:02d}.txt"] = b"a text"
+    loader = _loader(ShardStream(open_source(write_tar(tmp_path / "x.tar", members)), size=16, workers=1), batch=8)
+    loader._orders[0].rows = lambda numbers: numbers % 100
+    first = loader.batch(0)
+    assert first.image_ids.tolist() == [64, 65, 66, 67, 68, 69, 70, 71]
+    assert _equal(first, loader.batch(0)) and len(loader.failures) == 8 + 32
 
 
 class Silent(FakeSource):

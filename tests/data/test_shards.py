@@ -115,3 +115,25 @@ def test_hashes_are_verified_on_request(tmp_path, write_shard):
     assert "000001.tar" in str(problem)
     with pytest.raises(UsageError, match="no manifest"):
         open_source(write_shard(tmp_path / "x.tar", range(2))).verify()
+
+
+def test_lost_and_cut_shards_are_known_before_a_sample_is_read(tmp_path):
+    """By the manifest's sizes where it has them, and then no header is read; else by the headers."""
+    pack(FakeSource(9), tmp_path, PackOptions(shard_size=3))
+    source = open_source(tmp_path)
+    assert (source.sizes(), source.problems(), source._read_index.cache_info().misses) == ([3, 3, 3], [], 0)
+    cut = tmp_path / "000002.tar"
+    cut.write_bytes(cut.read_bytes()[:3000])
+    (tmp_path / "000001.tar").unlink()
+    source = open_source(tmp_path)
+    assert source.sizes() == [3, 1] == [len(source._index(part)[0]) for part in range(2)]
+    lost, short, fewer = map(str, source.problems())
+    assert lost == f"no shard {tmp_path / '000001.tar'}; make it again: the manifest lists it"
+    assert short.startswith(f"{cut}: cut short after ") and fewer.startswith(
+        f"{cut} holds 1 samples, its manifest says 3"
+    )
+    (tmp_path / "manifest.json").unlink()
+    cut.write_bytes(b"no tar")
+    source = open_source(tmp_path)
+    (problem,) = source.problems()
+    assert source.sizes() == [3, 0] and str(problem).startswith(f"{cut} is not a tar file")

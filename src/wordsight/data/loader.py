@@ -31,7 +31,7 @@ from wordsight.data.order import Order
 from wordsight.data.spec import LoaderSpec
 from wordsight.text.open import Tokenizer
 
-_REPLACEMENTS = 32  # rows tried in place of one that failed
+_REPLACEMENTS = 32  # rows next to one that failed that are tried in its place
 _TOKENS_KEPT = 1_000_000  # texts whose tokens are remembered; of 32 tokens each about 300 MB
 
 
@@ -147,7 +147,8 @@ class Loader:
 
     def _replace(self, number: int, item: int, uniform: float) -> tuple[int, Pixels, Caption]:
         image_sets = self._image_sets[number]
-        for shift in range(1, _REPLACEMENTS + 1):
+        shifts = _shifts(self._orders[number].count)
+        for shift in shifts:
             rows = self._orders[number].rows(np.array([item + shift], dtype=np.int64))
             pixels, failed = self._read(image_sets, rows)
             if failed:
@@ -158,7 +159,10 @@ class Loader:
             except InputError as error:
                 self.failures[str(error)] = None
         last = next(reversed(self.failures))
-        raise FormatError(f"{image_sets.name}: {_REPLACEMENTS} inputs in a row failed: {last}", cure="check the data")
+        raise FormatError(
+            f"{image_sets.name}: {len(shifts)} inputs were tried in place of one that failed, and failed: {last}",
+            cure="check the source with 'wordsight data check'",
+        )
 
     def _changed(self, sources: dict[int, tuple[NDArray[np.int64], Pixels]], changes: Changes) -> Tensor:
         """Return the augmented images uint8 (B, T, T, 3) in the order of the batch; sets may differ in size."""
@@ -190,6 +194,12 @@ class Loader:
         Closing the generator stops the thread.  An error met in the thread is raised here.
         """
         return ordered_map(self.batch, itertools.count(first_step), threads=1, ahead=ahead + 1)
+
+
+def _shifts(count: int) -> list[int]:
+    """Return how far behind an item its replacements lie: next to it, then farther, out of a shard that is lost."""
+    farther = itertools.takewhile(lambda shift: shift < count, (_REPLACEMENTS << power for power in itertools.count(1)))
+    return [*range(1, _REPLACEMENTS + 1), *farther]
 
 
 class _Drawn(NamedTuple):

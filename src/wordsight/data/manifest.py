@@ -46,9 +46,9 @@ class ShardManifest:
     failures: tuple[str, ...] = ()
     next: Position = field(default_factory=lambda: START)
 
-    def count_of(self, name: str) -> int | None:
-        """Return the number of samples of a shard, or None for one that is not listed."""
-        return next((shard.count for shard in self.shards if shard.name == name), None)
+    def shard(self, name: str) -> Shard | None:
+        """Return what was written of a shard, or None for one that is not listed."""
+        return next((shard for shard in self.shards if shard.name == name), None)
 
 
 def read_shard_manifest(folder: Path) -> ShardManifest | None:

@@ -24,7 +24,7 @@ from wordsight.data import fields
 from wordsight.data.class_files import ClassFile
 from wordsight.data.json_lines import parse_object
 from wordsight.data.listing import stamp
-from wordsight.data.manifest import ShardManifest, different, read_shard_manifest
+from wordsight.data.manifest import Shard, ShardManifest, different, read_shard_manifest
 from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
 from wordsight.data.tarindex import Member, TarIndex, read_index
@@ -87,15 +87,32 @@ class ShardSource:
         path = self.paths[part]
         for problem in index.problems:
             yield InputError(f"{path}: {problem}", cure="make the shard again; what is whole is used")
-        stated = self._stated_count(part)
-        if stated is not None and stated != len(index.samples):
+        stated = self._stated(part)
+        if stated is not None and stated.count != len(index.samples):
             yield InputError(
-                f"{path} holds {len(index.samples)} samples, its manifest says {stated}", cure="make it again"
+                f"{path} holds {len(index.samples)} samples, its manifest says {stated.count}", cure="make it again"
             )
 
-    def _stated_count(self, part: int) -> int | None:
+    def _stated(self, part: int) -> Shard | None:
+        """Return what the manifest says of a tar."""
         manifest = self._manifests[self.paths[part].parent]
-        return manifest.count_of(self.paths[part].name) if manifest else None
+        return manifest.shard(self.paths[part].name) if manifest else None
+
+    def _count_if_whole(self, part: int) -> int | None:
+        """Return how many samples the manifest says that a tar has, None where it says none or the tar is another."""
+        stated, path = self._stated(part), self.paths[part]
+        return stated.count if stated and path.is_file() and path.stat().st_size == stated.bytes else None
+
+    def problems(self) -> list[InputError]:
+        """Return what is wrong with tars as a whole, found as `sizes` finds them: broken samples are not looked for."""
+        problems = list(self._missing())
+        for part in range(len(self.paths)):
+            if self._count_if_whole(part) is None:
+                try:
+                    problems += self._problems(part, self._index(part)[1])
+                except InputError as error:
+                    problems.append(error)
+        return problems
 
     def _try(self, part: int, entry: int) -> Sample | InputError:
         try:
@@ -136,11 +153,14 @@ class ShardSource:
         return len(self.paths)
 
     def sizes(self) -> list[int]:
-        """Return the number of samples of each tar: from the manifest, else by reading its headers; 0 if unreadable."""
+        """Return the number of samples of each tar: from the manifest, else by reading its headers; 0 if unreadable.
+
+        A tar that has not the bytes that its manifest says is read, too.
+        """
         return [self._size(part) for part in range(len(self.paths))]
 
     def _size(self, part: int) -> int:
-        stated = self._stated_count(part)
+        stated = self._count_if_whole(part)
         if stated is not None:
             return stated
         try:

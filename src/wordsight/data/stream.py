@@ -7,6 +7,7 @@ blocks are shards, and the loader's order keeps to a few of them at a time.
 """
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class ShardStream:
         self.size = self._spec.size
         self._workers = workers
         self._starts = np.cumsum([0, *source.sizes()])
+        self.failures = [str(problem) for problem in source.problems()]  # of whole tars: they show before any is drawn
         self._annotations: OrderedDict[int, Annotation] = OrderedDict()
         self._prompter = Prompter()
 
@@ -70,12 +72,17 @@ class ShardStream:
 
     def _decode(self, row: int) -> Pixels | InputError:
         try:
-            return read_pixels(self._sample(row), self._spec)
+            sample = self._sample(row)
+            where = f"{self._source.paths[self._part(row)]}: {sample.key}"  # a key alone does not say in which shard
+            return read_pixels(replace(sample, key=where), self._spec)
         except InputError as error:
             return error
 
+    def _part(self, row: int) -> int:
+        return int(np.searchsorted(self._starts, row, side="right")) - 1
+
     def _sample(self, row: int) -> Sample:
-        part = int(np.searchsorted(self._starts, row, side="right")) - 1
+        part = self._part(row)
         sample = self._source.read(part, row - int(self._starts[part]))
         self._annotations[row] = Annotation(sample.texts, sample.label)
         while len(self._annotations) > _ANNOTATIONS_KEPT:

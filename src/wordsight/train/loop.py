@@ -225,6 +225,8 @@ class Learning:
                         raise KeyboardInterrupt
                 self.save()
         finally:
+            if self.loader.failures:
+                notice(f"{len(self.loader.failures):,} inputs failed when they were drawn")
             list_failures(list(self.loader.failures), self.folder / FAILURES)
             batches.close()
             record.close()

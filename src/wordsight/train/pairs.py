@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import ConfigError
+from wordsight.base.failures import list_failures
 from wordsight.base.files import atomic_write, sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
@@ -108,8 +109,14 @@ def _open(path: Path, source: SourceConfig) -> Source:
 
 
 def _image_set(source: Source, config: DataConfig, preprocess: PreprocessSpec | None) -> Any:
-    made = build_cache if config.pictures == "cached" else ShardStream
-    return made(source, size=config.side, resize=config.resize, preprocess=preprocess)
+    if config.pictures == "cached":
+        return build_cache(source, size=config.side, resize=config.resize, preprocess=preprocess)
+    if isinstance(source, Portion):
+        problem = f'data.pictures = "stream" with a portion of {source.name}'
+        raise ConfigError(problem, cure='leave data.sources.NAME.portion out and name fewer shards, or use "cached"')
+    images = ShardStream(source, size=config.side, resize=config.resize, preprocess=preprocess)
+    list_failures(images.failures, None)
+    return images
 
 
 def all_texts(pairs: Pairs) -> Iterator[str]:
