@@ -137,6 +137,10 @@ def test_the_recipes_beside_the_package_are_whole():
         ("data.sources.scenes.weight=-1", "weight = -1"),
         ("budget=later", "budget"),
         ("model.preprocess.size=64", "preprocess.size"),
+        ("model.init=", 'model.init = ""; give the name, file or folder of a model, or leave it out'),
+        ("model.image.init='  '", 'model.image.init = ""; give the name'),
+        ("model.init=3", "model.init = 3 is a whole number; give text"),
+        ("model.text.sha256=7", "model.text.sha256 = 7 is a whole number; give text"),
     ],
 )
 def test_wrong_values_are_refused_by_name(recipe, change, says):

@@ -118,8 +118,32 @@ def test_the_first_value_that_differs_is_named(recipe):
         run(recipe, "run", "steps=2", "lr=0.5", resume=True)
 
 
+OTHERS = [  # JSON that no run has written
+    ('{"batch": 8}', "config.json is not what was written; restore the file, or set another out="),
+    ('{"schedule": {"steps": "x"}}', "config.json is not what was written: steps = 'x' is text"),
+]
+
+
+@pytest.mark.parametrize("content", ["[]", '{"from": 3}', '{"from": {"model": 3}}', "{}"])
+def test_a_damaged_record_of_the_start_is_named(recipe, start, content):
+    words = [f"model.init={start}", "steps=2"]
+    run(recipe, "run", *words)
+    (recipe.parent / "run" / "began.json").write_text(content)
+    with pytest.raises(FormatError, match=r"began.json is not what was written; restore the file, or set another out="):
+        run(recipe, "run", *words, resume=True)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"step": 4}', '{"step": 4, "rate": "x"}'])
+def test_a_damaged_note_of_a_longer_run_is_named(recipe, content):
+    run(recipe, "run", "steps=4")
+    run(recipe, "run", "steps=6", resume=True)
+    (recipe.parent / "run" / "prolonged.json").write_text(content)
+    with pytest.raises(FormatError, match=r"prolonged.json is not what was written.*; restore the file"):
+        run(recipe, "run", "steps=6", resume=True)
+
+
 @pytest.mark.parametrize(
-    ("content", "says"), [("{", "is not JSON"), ("[]", "is not a recipe; restore the file, or set another out=")]
+    ("content", "says"), [("{", "is not JSON"), ("[]", "is not what was written; restore"), *OTHERS]
 )
 def test_a_damaged_recipe_of_a_run_is_named(recipe, content, says):
     folder = run(recipe, "run", "steps=2").folder

@@ -65,7 +65,7 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = (), *, model: st
             values["model"] = {"architecture": change.partition("=")[2].strip().strip("\"'")}
             values["init"] = {}
     values = override(set_aside(values, changes), [change for change in changes if change.startswith(f"{INIT}.")])
-    starts = open_starts(from_dict(InitConfig, values.get(INIT, {}), where=f"{INIT}."), weights=False)
+    starts = open_starts(_init(values, changes), weights=False)
     values["model"] = compose(values, starts)
     for change in changes:
         _of_family(values["model"], change)
@@ -106,6 +106,20 @@ def _long(assignment: str) -> str:
 def _side(size: int, usual: int) -> int:
     """Return the side of cached images where the recipe names none: an eighth more than the towers read."""
     return max(usual, round(size * 9 / 8))
+
+
+def _init(values: dict[str, Any], changes: Sequence[str]) -> InitConfig:
+    """Return what a recipe's towers begin from; errors name the keys as they are typed."""
+    typed = {kept: key for key, kept in KEYS.items()}
+    for change in changes:
+        key, _, name = (part.strip() for part in change.partition("="))
+        if key in typed and not key.endswith("sha256") and not name.strip("\"' "):
+            raise ConfigError(f'{typed[key]} = ""', cure="give the name, file or folder of a model, or leave it out")
+    try:
+        return from_dict(InitConfig, values.get(INIT, {}), where=f"{INIT}.")
+    except ConfigError as error:
+        key = next((key for key in sorted(typed, key=len, reverse=True) if error.problem.startswith(f"{key} ")), "")
+        raise ConfigError(error.problem.replace(key, typed.get(key, ""), 1), cure=error.cure) from None
 
 
 def _of_family(model: dict[str, Any], change: str) -> None:

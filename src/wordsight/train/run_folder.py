@@ -9,10 +9,10 @@ import errno
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from wordsight.base.config import from_dict, to_dict
-from wordsight.base.errors import FormatError, NotFound, UsageError, WordsightError
+from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError, WordsightError
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.progress import notice
 from wordsight.base.records import whole_lines
@@ -21,6 +21,7 @@ from wordsight.train.config import ScheduleConfig, TrainConfig
 from wordsight.train.schedule import Prolonged, is_longer, rate_of
 from wordsight.weights.folder import TOKENIZERS
 
+T = TypeVar("T")
 CONFIG = "config.json"
 BEGAN = "began.json"
 PROLONGED = "prolonged.json"
@@ -28,6 +29,7 @@ CLOCK = "clock.jsonl"
 LOCK = ".lock"
 MODEL = "model"
 FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
+RESTORE = "restore the file, or set another out="
 WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # some network disks
 
 
@@ -78,9 +80,9 @@ def check_began(folder: Path, facts: Mapping[str, Any]) -> None:
     """Raise `UsageError` when the run in a folder began from other files than there are now."""
     if not (folder / BEGAN).is_file() or not (folder / CONFIG).is_file():
         return
-    before = read_json(folder / BEGAN)
+    before = _table(_table(read_json(folder / BEGAN), folder / BEGAN).get("from"), folder / BEGAN)
     for part, now in facts.items():
-        then = before.get("from", {}).get(part, {}) if isinstance(before, dict) else {}
+        then = _table(before.get(part, {}), folder / BEGAN)
         if any(now.get(key) != then.get(key) for key in ("fingerprint", "sha256")):
             cure = "restore it, or set another out="
             raise UsageError(f"{now['name']} is not the file that the run in {folder} began from", cure=cure)
@@ -130,11 +132,9 @@ def _learned(folder: Path) -> bool:
 
 
 def _check_same(path: Path, config: TrainConfig) -> None:
-    before, wanted = read_json(path), to_dict(config)
-    if not isinstance(before, dict):
-        raise FormatError(f"{path} is not a recipe", cure="restore the file, or set another out=")
+    before, wanted = _table(read_json(path), path), to_dict(config)
     changed = [key for key in wanted if key not in FREE and wanted[key] != before.get(key)]
-    if "schedule" in changed and is_longer(config.schedule, _schedule(before), config.batch):
+    if "schedule" in changed and is_longer(config.schedule, _schedule(before, path), config.batch):
         changed.remove("schedule")
     if changed:
         raise UsageError(
@@ -148,12 +148,13 @@ def prolonged(folder: Path) -> Prolonged | None:
     """Return where the run in a folder stood when it was last made longer, None when it never was."""
     if not (folder / PROLONGED).is_file():
         return None
-    return from_dict(Prolonged, dict(read_json(folder / PROLONGED)), where=f"{PROLONGED}: ")
+    path = folder / PROLONGED
+    return _as_written(Prolonged, _table(read_json(path), path), path)
 
 
 def _prolong(folder: Path, config: TrainConfig) -> None:
     """Where the recipe makes the run longer, note the rate that it stood at, before its config.json is replaced."""
-    before = _schedule(read_json(folder / CONFIG))
+    before = _schedule(_table(read_json(folder / CONFIG), folder / CONFIG), folder / CONFIG)
     checkpoints = list_checkpoints(folder)
     if not checkpoints or not is_longer(config.schedule, before, config.batch):
         return
@@ -174,8 +175,22 @@ def _prolong(folder: Path, config: TrainConfig) -> None:
     )
 
 
-def _schedule(before: Mapping[str, Any]) -> ScheduleConfig:
-    return from_dict(ScheduleConfig, dict(before["schedule"]), where="schedule.")
+def _schedule(before: Mapping[str, Any], path: Path) -> ScheduleConfig:
+    return _as_written(ScheduleConfig, _table(before.get("schedule"), path), path)
+
+
+def _table(value: Any, path: Path) -> dict[str, Any]:
+    """Return a part of a file that is an object; another is a `FormatError`."""
+    if not isinstance(value, dict):
+        raise FormatError(f"{path} is not what was written", cure=RESTORE)
+    return value
+
+
+def _as_written(kind: type[T], values: dict[str, Any], path: Path) -> T:
+    try:
+        return from_dict(kind, values)
+    except ConfigError as error:
+        raise FormatError(f"{path} is not what was written: {error.problem}", cure=RESTORE) from None
 
 
 def _is_same(path: Path, config: TrainConfig) -> bool:
