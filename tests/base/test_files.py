@@ -61,8 +61,8 @@ def test_forbidden_place() -> None:
 
 
 def test_other_system_errors_pass() -> None:
-    with pytest.raises(IsADirectoryError), storage_errors(Path("place")):
-        raise IsADirectoryError(errno.EISDIR, "")
+    with pytest.raises(TimeoutError), storage_errors(Path("place")):
+        raise TimeoutError(errno.ETIMEDOUT, "")
 
 
 def test_disk_that_fills_up_while_writing() -> None:

@@ -63,6 +63,24 @@ def test_a_pipe_in_its_place_is_not_opened(own):
         read_settings()
 
 
+def test_a_folder_in_its_place_is_named(own):
+    own.mkdir(parents=True)
+    for settings in (Settings(model="x"), Settings()):
+        with pytest.raises(StorageError) as refused:
+            write_settings(settings)
+        assert str(refused.value) == f"{own} is a folder, not a file; remove it, or choose another path"
+    assert list(own.parent.iterdir()) == [own]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(own, tmp_path):
+    own.parent.mkdir(parents=True)
+    own.symlink_to(tmp_path / "dotfiles" / "settings.toml")
+    write_settings(Settings(model="x"))
+    assert own.is_symlink() and read_settings().model == "x"
+    write_settings(Settings())
+    assert not own.is_symlink() and read_settings() == Settings()
+
+
 def test_a_folder_that_leads_nowhere_has_no_settings_and_takes_none(own, monkeypatch):
     own.parent.parent.write_text("a file")
     assert read_settings() == Settings()

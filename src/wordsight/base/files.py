@@ -45,6 +45,9 @@ def storage_errors(path: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, PermissionError):
             raise StorageError(f"no permission to write {path}", cure="choose a folder you may write to") from error
+        if isinstance(error, IsADirectoryError):
+            target = error.filename2 or error.filename or path
+            raise StorageError(f"{target} is a folder, not a file", cure="remove it, or choose another path") from error
         if isinstance(error, NotADirectoryError | FileExistsError):
             target = _no_folder(Path(error.filename or path))
             what = "a link that leads nowhere" if os.path.islink(target) else "a file"

@@ -62,11 +62,14 @@ def read_settings() -> Settings:
 
 
 def write_settings(settings: Settings) -> None:
-    """Replace the file; with nothing set it is removed.  What is not UTF-8 raises `UsageError`."""
+    """Replace the file, or what a link in its place leads to; with nothing set the file is removed.
+
+    What is not UTF-8 raises `UsageError`, a disk that cannot be written `StorageError`.
+    """
     path = settings_file()
     lines = [f"{key} = {_quoted(value)}\n" for key, value in asdict(settings).items() if value]
     if lines:
-        with atomic_write(path, "w") as handle:
+        with atomic_write(Path(os.path.realpath(path)), "w") as handle:
             handle.writelines(lines)
         return
     with storage_errors(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
