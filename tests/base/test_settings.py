@@ -65,9 +65,9 @@ def test_a_pipe_in_its_place_is_not_opened(own):
 
 def test_a_folder_in_its_place_is_named(own):
     own.mkdir(parents=True)
-    for settings in (Settings(model="x"), Settings()):
+    for wanted in (Settings(model="x"), Settings()):
         with pytest.raises(StorageError) as refused:
-            write_settings(settings)
+            write_settings(wanted)
         assert str(refused.value) == f"{own} is a folder, not a file; remove it, or choose another path"
     assert list(own.parent.iterdir()) == [own]
 
