@@ -12,6 +12,7 @@ from wordsight.losses.distribution import distribution_loss
 from wordsight.train.loop import Learning, train
 from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
+from wordsight.train.trunk import Trunk
 from wordsight.weights.folder import load_towers
 
 NAMES = "tench", "hen, chicken", "drum"
@@ -86,7 +87,8 @@ def test_keeping_classes_keeps_the_answers_of_the_classifier(recipe, lite):
     assert torch.equal(still["visual.stem.conv.weight"], given["_conv_stem.weight"])
 
 
-def test_what_cannot_keep_classes_is_refused(recipe, lite, start):
+def test_what_cannot_keep_classes_is_refused_before_features_are_computed(recipe, lite, start, monkeypatch):
+    monkeypatch.setattr(Trunk, "images", lambda self, pixels: pytest.fail("features were computed"))
     with pytest.raises(ConfigError, match=r'train\.text = "all", whose features are not kept'):
         train(config_of(recipe, *lite, "train.text=all"), device="cpu")
     with pytest.raises(ConfigError, match="has no classifier"):

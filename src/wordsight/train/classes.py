@@ -1,6 +1,6 @@
 """What the start of the image tower knew of classes, kept while it learns captions: `loss.classes` of a recipe.
 
-    term = open_classes(config, locked, towers, start)
+    term = open_classes(config, locked, towers, classifier_of(config, start))
     loss = term(towers, image, batch)                # a scalar
 
 The classifier stood on the features of the trunk that was begun from (an ImageNet classifier, mostly).  Each image has
@@ -28,6 +28,7 @@ from wordsight.train.config import ClassesConfig, TrainConfig
 from wordsight.train.init import Start
 from wordsight.train.learned import PARTS
 from wordsight.train.locked import Locked, locked_parts
+from wordsight.weights.trunk import Classifier
 
 PROMPTS = 12  # marks the random numbers that choose prompts
 
@@ -83,10 +84,10 @@ def check_classes(config: TrainConfig) -> None:
             raise ConfigError(f'loss.classes with train.{part} = "{what}", whose features are not kept', cure=cure)
 
 
-def open_classes(config: TrainConfig, locked: Locked, towers: TwoTowers, start: Start | None) -> ClassTerm:
-    """Return the loss of a recipe; `locked` gives the classifier's probabilities with every batch from now on.
+def classifier_of(config: TrainConfig, start: Start | None) -> Classifier:
+    """Return the classifier that `loss.classes` keeps; asked for before features are computed, which takes long.
 
-    A start without a classifier, or with another number of classes than names, is an error.
+    A start without one is a `ConfigError`, one of another number of classes than names a `ShapeMismatch`.
     """
     classifier = None if start is None or start.image is None else start.image.classifier
     name = config.init.image or config.init.model
@@ -97,7 +98,12 @@ def open_classes(config: TrainConfig, locked: Locked, towers: TwoTowers, start: 
     if len(names) != len(classifier.bias):
         problem = f"{config.loss.classes.names} names {len(names):,} classes, the classifier of {name} has"
         raise ShapeMismatch(f"{problem} {len(classifier.bias):,}", cure="name as many in loss.classes.names")
+    return classifier
+
+
+def open_classes(config: TrainConfig, locked: Locked, towers: TwoTowers, classifier: Classifier) -> ClassTerm:
+    """Return the loss of a recipe; `locked` gives the classifier's probabilities with every batch from now on."""
     locked.classify(towers, classifier)
-    term = ClassTerm(config.loss.classes, names, locked, seed=config.seed)
+    term = ClassTerm(config.loss.classes, list_classes(config.loss.classes.names), locked, seed=config.seed)
     term.name_units(towers)
     return term

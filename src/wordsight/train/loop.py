@@ -35,7 +35,7 @@ from wordsight.train.average import Average, Final
 from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
 from wordsight.train.calibrate import calibrated, some_images
 from wordsight.train.checkpoint import TrainingState, list_checkpoints, not_finite, restore_newest, write_checkpoint
-from wordsight.train.classes import check_classes, open_classes
+from wordsight.train.classes import check_classes, classifier_of, open_classes
 from wordsight.train.config import TrainConfig
 from wordsight.train.finish import End, finish
 from wordsight.train.fitting import begin_towers
@@ -140,11 +140,12 @@ class Learning:
         # Convolutions are faster with channels last: 112 for 78 pairs/s (a ModifiedResNet of 96 px, one core).
         self.towers.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = locked_parts(config.train)
+        classifier = classifier_of(config, starts.of("image")) if config.loss.classes.weight else None
         self.locked = Locked(self.towers, config, pairs, Where(folder, device, tokenizer)) if parts else None
         self.classes = None
-        if config.loss.classes.weight:
+        if classifier is not None:
             assert self.locked is not None  # as the recipe was checked for
-            self.classes = open_classes(config, self.locked, self.towers, starts.of("image"))
+            self.classes = open_classes(config, self.locked, self.towers, classifier)
         self.average = Average(self.towers, config.average.decay)
         self.final = Final(self.average.towers, initial=self.towers, share=config.average.start)
         self.head = None
