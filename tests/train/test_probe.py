@@ -4,21 +4,24 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partialmethod
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wordsight.base.errors import ConfigError, StorageError
+from wordsight.base.errors import ConfigError, StorageError, UsageError
 from wordsight.base.nouns import Result
 from wordsight.cli.main import main
 from wordsight.embeddings import bulk
 from wordsight.embeddings import model as faces
 from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.classes_file import read_classes
+from wordsight.train.loop import train
 from wordsight.train.probe import learn_probe, split
 from wordsight.train.probe_recipe import ProbeData, is_probe, read_probe
+from wordsight.train.recipe import read_recipe
 
 CLASSES = {"red": "alpha", "blue": "beta", "green": "gamma"}  # names that no colour gives away
 
@@ -198,6 +201,24 @@ def test_other_recipes_are_no_probes_and_refuse_resume(photos, recipe, capsys):
     assert is_probe("probe") and not is_probe("pairs") and not is_probe(str(recipe))
     assert main(["train", "probe", "--resume", "--set", f"root={photos}"]) == 2
     assert "--resume with a probe" in capsys.readouterr().err
+
+
+def test_a_probe_and_a_training_run_do_not_take_each_others_folder(photos, recipe):
+    out = recipe.parent / "out"
+    words = [f"out={out}", "steps=1", "validation.every=0"]
+    train(read_recipe(str(recipe), words), device="cpu")
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    config = read_probe("probe", [f"root={photos}", f"out={out}"])
+    with pytest.raises(UsageError, match=r"out holds the run of another recipe; set another out="):
+        learn_probe(faces.Model(FakeEngine()), config)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    probed = replace(config, out=str(recipe.parent / "probed"))
+    for _ in range(2):  # a probe may be done again
+        learn_probe(faces.Model(FakeEngine()), probed)
+    with pytest.raises(UsageError, match=r"probed holds the classes of a probe; set another out="):
+        train(read_recipe(str(recipe), [*words, f"out={probed.out}"]), device="cpu")
+    with pytest.raises(StorageError, match=r"speck.toml is a file, not a folder"):
+        learn_probe(faces.Model(FakeEngine()), replace(config, out=str(recipe)))
 
 
 def test_a_probe_needs_no_pytorch(photos, tmp_path):

@@ -33,10 +33,9 @@ from wordsight.evaluate.classes_file import LearnedClasses, write_classes
 from wordsight.evaluate.few_shot import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.linear import Labelled, choose_strength, fit_linear
 from wordsight.evaluate.metrics import bootstrap_interval
-from wordsight.train.probe_recipe import ProbeConfig, ProbeData
+from wordsight.train.probe_recipe import CLASSES, CONFIG, ProbeConfig, ProbeData, check_out
 
 Setting = dict[str, Value]
-CLASSES = "classes.json"
 KEPT = 2  # version of what is kept of a source; of 1 it is not known which samples failed
 SAME = 1e-5  # difference of numbers of one image's embeddings, computed among other images
 BLOCK = 1024  # test images compared together
@@ -74,8 +73,9 @@ class Probe:
 
 def learn_probe(model: Model, config: ProbeConfig) -> Probe:
     """Measure zero-shot, few-shot and linear on the same test images, and save the linear classifier."""
-    parts = split(config.data, model)
     out = Path(config.out)
+    check_out(out)
+    parts = split(config.data, model)
     names = model.embed_classes(parts.names, config.probe.templates)
     logits = _Names(names, model.scale)
     results = [_result(parts, "zero-shot", logits.right(parts.test), {"templates": config.probe.templates})]
@@ -87,7 +87,7 @@ def learn_probe(model: Model, config: ProbeConfig) -> Probe:
     right = linear.scores(parts.test.embeddings).argmax(axis=1) == parts.test.labels
     results.append(_result(parts, "linear", right, {"images": len(everything), "strength": f"{strength:.3g}"}))
     write_classes(out / CLASSES, LearnedClasses(parts.names, linear, model.fingerprint))
-    write_json(out / "config.json", to_dict(config))
+    write_json(out / CONFIG, to_dict(config))
     return Probe(out / CLASSES, write_results(out / "results.jsonl", results, fingerprint=model.fingerprint))
 
 

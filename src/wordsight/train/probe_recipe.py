@@ -5,17 +5,20 @@
 A recipe is one when it has a table `probe`.  Free of PyTorch; every key is explained here.
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from wordsight.base.config import from_dict, override, read_toml
-from wordsight.base.errors import ConfigError
+from wordsight.base.errors import ConfigError, UsageError
+from wordsight.base.files import storage_errors
 from wordsight.data.kinds import AUTO
 from wordsight.train.recipe import find_recipe
 
 SHORT = {"root": "data.root"}
+CONFIG, CLASSES = "config.json", "classes.json"  # what a probe leaves in its folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,16 @@ def read_probe(name_or_path: str, assignments: Sequence[str] = ()) -> ProbeConfi
     config = from_dict(ProbeConfig, values)
     _check(config)
     return replace(config, out=config.out or str(Path("runs") / config.name))
+
+
+def check_out(out: Path) -> None:
+    """Raise `UsageError` for a folder that holds a training run, whose recipe and results a probe would replace."""
+    with storage_errors(out):
+        if out.exists() and not out.is_dir():
+            raise FileExistsError(errno.EEXIST, "", str(out))
+        begun = (out / CONFIG).exists() and not (out / CLASSES).exists()
+    if begun:
+        raise UsageError(f"{out} holds the run of another recipe", cure="set another out=")
 
 
 def _check(config: ProbeConfig) -> None:

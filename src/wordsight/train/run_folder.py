@@ -18,6 +18,7 @@ from wordsight.base.progress import notice
 from wordsight.base.records import whole_lines
 from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.config import ScheduleConfig, TrainConfig
+from wordsight.train.probe_recipe import CLASSES
 from wordsight.train.schedule import Prolonged, is_longer, rate_of
 from wordsight.weights.folder import TOKENIZERS
 
@@ -39,6 +40,9 @@ def check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise FileExistsError(errno.EEXIST, "", str(folder))
         begun = (folder / CONFIG).exists()
+        probed = (folder / CLASSES).exists()
+    if probed:
+        raise UsageError(f"{folder} holds the classes of a probe", cure="set another out=")
     if begun and not resume and _learned(folder):
         raise UsageError(f"{folder} holds a run already", cure="add --resume to continue it, or set another out=")
     if begun and resume and _learned(folder):
