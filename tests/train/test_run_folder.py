@@ -112,6 +112,30 @@ def test_resuming_what_is_not_there_is_noticed_and_begins(recipe, capsys):
     assert "no run to resume" not in capsys.readouterr().err
 
 
+def test_a_model_in_the_folder_is_left_alone(recipe, start):
+    def refused(name, *words):
+        files = {path.name: path.read_bytes() for path in start.iterdir() if path.is_file()}
+        with pytest.raises(UsageError) as caught:
+            run(recipe, "run", f"out={start}", "steps=2", *words)
+        assert str(caught.value) == f"{start} holds {name}, which no run has written; set another out="
+        assert {path.name: path.read_bytes() for path in start.iterdir() if path.is_file()} == files
+
+    refused("model.json", f"model.init={start}")
+    (start / ".lock").touch()
+    refused("model.json")
+    (start / ".lock").unlink()
+    (start / "model.json").unlink()
+    refused("merges.txt")
+
+
+def test_a_vocabulary_of_a_run_that_was_killed_before_it_began_is_learned_anew(recipe):
+    folder = recipe.parent / "run"
+    with alone_in(folder):
+        (folder / "merges.txt").write_text("half")
+    assert run(recipe, "run", "steps=2").steps == 2
+    assert (folder / "merges.txt").read_text() != "half"
+
+
 def test_the_first_value_that_differs_is_named(recipe):
     run(recipe, "run", "steps=2")
     with pytest.raises(UsageError, match=r"optimiser\.lr is not what the run in .* began with; resume with the same"):

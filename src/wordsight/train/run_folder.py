@@ -20,6 +20,7 @@ from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.config import ScheduleConfig, TrainConfig
 from wordsight.train.probe_recipe import CLASSES
 from wordsight.train.schedule import Prolonged, is_longer, rate_of
+from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import TOKENIZERS
 
 T = TypeVar("T")
@@ -41,14 +42,26 @@ def check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
             raise FileExistsError(errno.EEXIST, "", str(folder))
         begun = (folder / CONFIG).exists()
         probed = (folder / CLASSES).exists()
+        others = [] if begun else _others(folder)
     if probed:
         raise UsageError(f"{folder} holds the classes of a probe", cure="set another out=")
+    if others:
+        raise UsageError(f"{folder} holds {others[0]}, which no run has written", cure="set another out=")
     if begun and not resume and _learned(folder):
         raise UsageError(f"{folder} holds a run already", cure="add --resume to continue it, or set another out=")
     if begun and resume and _learned(folder):
         _check_same(folder / CONFIG, config)
     if not begun and list_checkpoints(folder):
         raise NotFound(f"{folder} has checkpoints, but no {CONFIG}", cure="restore that file, or set another out=")
+
+
+def _others(folder: Path) -> list[str]:
+    """Return the files of a model in a folder, whose vocabulary a run would replace.
+
+    A vocabulary beside a lock is that of a run that was killed before it began.
+    """
+    names = (MANIFEST,) if (folder / LOCK).exists() else (MANIFEST, *TOKENIZERS.values())
+    return [name for name in names if (folder / name).exists()]
 
 
 def claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
