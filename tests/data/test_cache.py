@@ -95,6 +95,28 @@ def test_a_damaged_cache_is_made_again(tmp_path, capsys, name, content):
     assert [path.name for path in tmp_path.iterdir()] == [whole.folder.name]
 
 
+@pytest.mark.parametrize("change", ["dtype", "height", "channels"])
+def test_decoded_images_of_another_shape_are_made_again(tmp_path, capsys, change):
+    whole = build_cache(FakeSource(4), size=16, folder=tmp_path)
+    pixels, path = whole.array.copy(), whole.folder / "pixels.npy"
+    others = {"dtype": pixels.astype(np.float32), "height": pixels[:, :8], "channels": pixels[..., :1]}
+    np.save(path, others[change])
+    assert np.array_equal(build_cache(FakeSource(4), size=16, folder=tmp_path).array, pixels)
+    assert f"the cache of decoded images {whole.folder} is damaged (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", [(FakeSource(4), 24), (FakeSource(4, side=20), 16)])
+def test_a_whole_cache_of_something_else_is_made_again(tmp_path, capsys, other):
+    whole = build_cache(FakeSource(4), size=16, folder=tmp_path)
+    pixels = whole.array.copy()
+    source, size = other
+    foreign = build_cache(source, size=size, folder=tmp_path)
+    shutil.rmtree(whole.folder)
+    shutil.move(foreign.folder, whole.folder)
+    assert np.array_equal(build_cache(FakeSource(4), size=16, folder=tmp_path).array, pixels)
+    assert f"is damaged (it is of {foreign.name} at {size} pixels" in capsys.readouterr().err
+
+
 def test_what_could_not_be_decoded_is_told_each_time(tmp_path, capsys):
     for _ in range(2):
         cache = build_cache(FakeSource(5, broken=(2,)), size=16, folder=tmp_path)

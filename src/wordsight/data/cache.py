@@ -65,6 +65,7 @@ class ImageCache:
         card = read_json(folder / CARD)
         self.folder = folder
         self.name: str = card["source"]
+        self.fingerprint: str = card["fingerprint"]
         self.size: int = card["size"]
         self.failures: list[str] = card["failures"]
         self.array: Pixels = np.load(folder / "pixels.npy", mmap_mode="r")  # (N, S, S, 3)
@@ -73,10 +74,10 @@ class ImageCache:
         self.keys: list[str] = [record["key"] for record in records]
         self.texts: list[tuple[str, ...]] = [tuple(record["texts"]) for record in records]
         self.labels: list[str | None] = [record["label"] for record in records]
-        if not len(self.keys) == len(self.array) == card["count"]:
-            raise FormatError(
-                f"{folder} is damaged: {len(self.keys)} texts, {len(self.array)} images", cure="delete it"
-            )
+        wanted = (card["count"], self.size, self.size, 3)
+        if len(self.keys) != card["count"] or self.array.shape != wanted or self.array.dtype != np.uint8:
+            images = f"images {self.array.dtype} {self.array.shape}"
+            raise FormatError(f"{folder} is damaged: {len(self.keys)} texts, {images}, not {wanted}", cure="delete it")
         self._prompter = Prompter()
 
     def __len__(self) -> int:
@@ -123,7 +124,7 @@ def build_cache(
     cached = (folder or cache_folder() / "pictures") / name
     with cache_errors(KEPT), storage_errors(cached):
         there = (cached / CARD).exists()
-    opened = _opened(cached) if there else None
+    opened = _opened(cached, fingerprint, size) if there else None
     if opened is not None:
         return opened
     mark = "" if there else CARD  # without it a damaged cache is replaced
@@ -135,10 +136,13 @@ def build_cache(
     return _with_notice(ImageCache(cached))
 
 
-def _opened(folder: Path) -> ImageCache | None:
-    """Return the cache in a folder, or None where it is damaged."""
+def _opened(folder: Path, fingerprint: str, size: int) -> ImageCache | None:
+    """Return the cache in a folder, or None where it is damaged, or of another source or size."""
     try:
-        return _with_notice(ImageCache(folder))
+        cache = ImageCache(folder)
+        if (cache.fingerprint, cache.size) != (fingerprint, size):
+            raise FormatError(f"it is of {cache.name} at {cache.size} pixels", cure="delete it")
+        return _with_notice(cache)
     except (WordsightError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
         notice(f"the cache of decoded images {folder} is damaged ({error}): decoding again")
         return None
