@@ -67,8 +67,8 @@ def test_a_run_on_features_is_the_run_of_the_towers(recipe, start, learns):
 def test_the_saved_model_gives_the_embeddings_that_its_features_give(recipe, start, scenes):
     config = config_of(recipe, start, "run", "projection projection", *STILL)
     pairs = open_pairs(config.data, hold_out=False, preprocess=config.model.preprocess)
-    recipe.parent.joinpath("run").mkdir()
-    learning = Learning(config, recipe.parent / "run", torch.device("cpu"), pairs)
+    recipe.parent.joinpath("apart").mkdir()
+    learning = Learning(config, recipe.parent / "apart", torch.device("cpu"), pairs)
     done = train(config, device="cpu")
     saved = load_towers(done.model)
     model = load(done.model, engine="torch", device="cpu")

@@ -27,6 +27,7 @@ def drawn(image):
     spec = replace(spec, preprocess=replace(spec.preprocess, size=image.size))
     draw = np.random.default_rng(5)
     state = {name: np.asarray(draw.standard_normal(shape, np.float32)) for name, shape in shapes(spec).items()}
+    state |= {name: np.abs(array) for name, array in state.items() if name.endswith("running_var")}
     counters = {name: np.array(7, np.int64) for name in state if name.endswith("num_batches_tracked")}
     return Checkpoint(spec, state | counters)
 
