@@ -9,6 +9,7 @@ import pytest
 from wordsight.base.cache import VARIABLE as CACHE
 from wordsight.cli.main import DEBUG, EVERYWHERE, UNUSED, VERBS, verb_parser
 from wordsight.cli.parser import VerbParser
+from wordsight.train.packaged import FOLDER, recipe_names, recipe_summaries
 
 SECTION = re.compile(r"^## `wordsight (\w+)[^\n]*\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"`(-[\w-]+)")
@@ -66,3 +67,13 @@ def test_defaults_on_the_page_are_those_of_the_program(page: str, verb: str) -> 
     }
     for option, number in re.findall(r"^\| `(-[\w-]+)[^|]*\|[^|]*\((\d+)\) \|$", section, re.MULTILINE):
         assert defaults[option] == int(number), option
+
+
+def test_the_packaged_recipes_are_listed_in_the_help_and_on_the_page(page: str) -> None:
+    summaries = recipe_summaries()
+    assert list(summaries) == recipe_names() == sorted(path.stem for path in FOLDER.iterdir())
+    assert all(re.fullmatch("[A-Z][^#]{20,99}[^.:]", what) for what in summaries.values())
+    shown = verb_parser("train").format_help().partition("packaged recipes:\n")[2]
+    assert [tuple(line.split(maxsplit=1)) for line in shown.splitlines()] == list(summaries.items())
+    section = dict(SECTION.findall(page))["train"]
+    assert re.findall(r"^\| `(\w[\w-]*)` \| (.*) \|$", section, re.MULTILINE) == list(summaries.items())

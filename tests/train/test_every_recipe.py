@@ -7,7 +7,7 @@ from PIL import Image
 
 from wordsight.base.config import read_toml
 from wordsight.cli.main import main
-from wordsight.train.recipe import FOLDER, recipe_names
+from wordsight.train.packaged import FOLDER, recipe_names
 
 ELSEWHERE = {"align-lite", "scenes"}  # two towers to align, and the story of `wordsight demo`, have tests of their own
 FRESH = {"pairs": ["model.architecture=nano-rn-64", "batch=4"]}  # begins from nothing

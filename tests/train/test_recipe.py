@@ -11,8 +11,9 @@ from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.timm.spec import TimmSpec
 from wordsight.train.config import TrainConfig, check_config, duration
+from wordsight.train.packaged import recipe_names
 from wordsight.train.probe_recipe import is_probe, read_probe
-from wordsight.train.recipe import read_recipe, recipe_names
+from wordsight.train.recipe import read_recipe
 
 PYTHON = """
 from wordsight.towers.catalogue import architecture

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
@@ -13,6 +13,9 @@ from wordsight.base.terminal import say, shown
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .toml file, a .py file with recipe(), or a packaged recipe")
+    packaged = resolve("wordsight.train.packaged:recipe_summaries")()
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = "packaged recipes:\n" + "\n".join(f"  {name:12}{what}" for name, what in packaged.items())
     add_changes(parser, examples="optimiser.lr=0.001 or budget=20m")
     parser.add_argument(
         "--resume",

@@ -26,8 +26,8 @@ from wordsight.towers.spec import ModelSpec
 from wordsight.train.compose import KEYS, compose, move_init, set_aside, sized
 from wordsight.train.config import InitConfig, TrainConfig, check_config
 from wordsight.train.init import open_starts
+from wordsight.train.packaged import FOLDER, recipe_names
 
-FOLDER = Path(__file__).parent / "recipes"  # the recipes that come with the package
 SHORT = {  # what may be typed instead of the full path
     "budget": "schedule.budget",
     "steps": "schedule.steps",
@@ -42,11 +42,6 @@ NAMED = "model.architecture"
 LENGTHS = ("steps", "samples", "budget")
 NAMES = ("data.sources.", "validation.tasks.", "guard.tasks.")  # below these a new name may be given
 _OF_MODEL = re.compile(r"(?<![\w.\"])((image|text|preprocess|tokenizer)\.(?=[a-z])|(scale|bias|loss|width)(?= = ))")
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def read_recipe(name_or_path: str, assignments: Sequence[str] = (), *, model: str | None = None) -> TrainConfig:
