@@ -3,6 +3,7 @@
 import pytest
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.cli.main import main
 from wordsight.data.source import open_source
 
 
@@ -19,11 +20,19 @@ def splits(tmp_path, write_shard):
 
 
 def test_a_folder_with_several_splits_asks_which(splits):
-    with pytest.raises(UsageError, match="train, val"):
+    with pytest.raises(UsageError) as caught:
         open_source(splits)
+    cure = "name one with split=NAME, or all of them with split=all"
+    assert str(caught.value) == f"several splits lie in {splits}: train, val; {cure}"
     assert len(_keys(open_source(splits, split="train"))) == 6
     assert len(_keys(open_source(splits, split="train+val"))) == 8
     assert len(_keys(open_source(splits, split="all"))) == 8
+
+
+@pytest.mark.parametrize("words", [["data", "check"], ["embed", "--out", "out"]])
+def test_a_verb_asks_which_split_with_its_option(splits, words, capsys):
+    assert main([words[0], *words[1:], str(splits)]) == 2
+    assert capsys.readouterr().err.endswith("name one with --split NAME, or all of them with --split all\n")
 
 
 def test_an_unknown_split_names_the_near_ones(splits):

@@ -237,3 +237,21 @@ def test_a_probe_needs_no_pytorch(photos, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{tmp_path / 'out' / 'classes.json'}\nphotos/zero-shot/top-1\t")
+
+
+@pytest.mark.parametrize(("changes", "key"), [([], "split"), (["data.split=train", "data.test=ROOT"], "test_split")])
+def test_where_several_splits_lie_the_key_is_named(tmp_path, monkeypatch, capsys, changes, key):
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(faces, "load", lambda name, **options: faces.Model(FakeEngine()))
+    paint(tmp_path / "photos", 4)
+    for split in ("train", "val"):
+        words = ["data", "pack", str(tmp_path / "photos"), "--out", str(tmp_path / split)]
+        assert main(words) == 0
+        (shard,) = (tmp_path / split).glob("*.tar")
+        (tmp_path / "shards").mkdir(exist_ok=True)
+        shard.rename(tmp_path / "shards" / f"{split}-0000.tar")
+    root = str(tmp_path / "shards")
+    given = [f"root={root}", f"out={tmp_path / 'out'}", *(change.replace("ROOT", root) for change in changes)]
+    assert main(["train", "probe", "--model", "any", *(word for change in given for word in ("--set", change))]) == 2
+    cure = f"name one with data.{key}=NAME, or all of them with data.{key}=all"
+    assert capsys.readouterr().err.splitlines()[-1] == f"wordsight: several splits lie in {root}: train, val; {cure}"

@@ -1,16 +1,19 @@
 """Recipes: what can be written, changed and is refused."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wordsight.base.config import from_dict, to_dict
-from wordsight.base.errors import ConfigError, NotFound, WordsightError
+from wordsight.base.errors import ConfigError, NotFound, UsageError, WordsightError
+from wordsight.cli.main import main
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.timm.spec import TimmSpec
 from wordsight.train.config import TrainConfig, check_config, duration
+from wordsight.train.loop import train
 from wordsight.train.packaged import recipe_names
 from wordsight.train.probe_recipe import is_probe, read_probe
 from wordsight.train.recipe import read_recipe
@@ -223,3 +226,24 @@ def test_naming_the_words_is_for_towers_whose_tokens_it_knows(recipe, part, othe
     check_config(replace(config, model=model))
     with pytest.raises(ConfigError, match=said):
         check_config(replace(config, model=model, loss=replace(config.loss, words=0.5)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        (["data.sources.scenes.place=both"], "data.sources.scenes"),
+        (["validation.tasks.scenes.place=both"], "validation.tasks.scenes"),
+        (["guard.tasks.more.kind=retrieval", "guard.tasks.more.place=both", "init.model=START"], "guard.tasks.more"),
+    ],
+)
+def test_where_several_splits_lie_the_key_is_named(recipe, start, changes, key):
+    folder = recipe.parent
+    assert main(["data", "pack", str(folder / "scenes"), "--out", str(folder / "both")]) == 0
+    (shard,) = (folder / "both").glob("*.tar")
+    shutil.copy(shard, folder / "both" / "val-0000.tar")
+    shard.rename(folder / "both" / "train-0000.tar")
+    changes = [change.replace("START", str(start)) for change in changes]
+    with pytest.raises(UsageError) as caught:
+        train(read_recipe(str(recipe), [f"out={folder / 'run'}", *changes]), device="cpu")
+    cure = f"name one with {key}.split=NAME, or all of them with {key}.split=all"
+    assert str(caught.value) == f"several splits lie in {folder / 'both'}: train, val; {cure}"

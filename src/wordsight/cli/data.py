@@ -56,8 +56,10 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do the action; exit status 1 if some inputs failed."""
     from wordsight.data.source import open_source
+    from wordsight.data.source_files import split_named_by
 
-    source = open_source(args.source, split=args.split, kind=args.kind, columns=columns_of(args))
+    with split_named_by("--split "):
+        source = open_source(args.source, split=args.split, kind=args.kind, columns=columns_of(args))
     return {"pack": _pack, "check": _check, "stats": _stats}[args.action](source, args)
 
 

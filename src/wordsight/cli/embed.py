@@ -42,11 +42,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Embed; 1 when samples failed, or there was nothing to embed."""
     from wordsight.data.source import open_source
+    from wordsight.data.source_files import split_named_by
     from wordsight.embeddings.bulk import BulkOptions, embed_source
     from wordsight.embeddings.model import load
 
     model = load(args.model, engine=args.engine, device=args.device)
-    source = open_source(args.source, split=args.split, kind=args.kind, columns=columns_of(args))
+    with split_named_by("--split "):
+        source = open_source(args.source, split=args.split, kind=args.kind, columns=columns_of(args))
     options = BulkOptions(what=args.what, layout=args.format, part_size=args.part_size)
     report = embed_source(model, source, args.out, options)
     _tell(report, args.out)

@@ -3,9 +3,10 @@
 `find` is the one door: what a folder is for one verb it is for all.
 """
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -46,6 +47,22 @@ class SourceFiles:
         common = os.path.commonpath(folders.values())
         below = {path: Path(os.path.relpath(folder, common)).as_posix() for path, folder in folders.items()}
         return {path: "" if folder == "." else f"{folder}/" for path, folder in below.items()}
+
+
+class SeveralSplits(UsageError):
+    """A folder holds several splits, and none was named; `option` is how it is named where the folder was."""
+
+    def __init__(self, problem: str, option: str) -> None:
+        super().__init__(problem, cure=f"name one with {option}NAME, or all of them with {option}all")
+
+
+@contextlib.contextmanager
+def split_named_by(option: str) -> Iterator[None]:
+    """While a source is opened, let `SeveralSplits` give the option or key that was there: "--split ", "data.split="."""
+    try:
+        yield
+    except SeveralSplits as error:
+        raise SeveralSplits(error.problem, option) from None
 
 
 def expand(pattern: str) -> list[Path]:
@@ -220,11 +237,7 @@ def _splits(paths: Iterable[Path], root: Path | None) -> dict[str, list[Path]]:
 def _named_split(paths: list[Path], split: str | None, root: Path) -> str | None:
     groups = _splits(paths, root)
     if split is None and len(groups) > 1:
-        names = ", ".join(sorted(groups))
-        raise UsageError(
-            f"several splits lie in {root}: {names}",
-            cure="name one with --split (or split=), or all of them with --split all",
-        )
+        raise SeveralSplits(f"several splits lie in {root}: {', '.join(sorted(groups))}", "split=")
     return split
 
 

@@ -14,6 +14,7 @@ from wordsight.data.cache import build_cache
 from wordsight.data.labels import LabelTexts
 from wordsight.data.portion import Portion
 from wordsight.data.source import Columns, Source, open_source
+from wordsight.data.source_files import split_named_by
 from wordsight.data.stream import ShardStream
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.learn import learn_merges
@@ -81,7 +82,7 @@ def open_pairs(config: DataConfig, *, hold_out: bool, preprocess: PreprocessSpec
     if all(source.weight == 0 for source in config.sources.values()):
         raise ConfigError("the weights of all sources are 0", cure="give one a weight above 0")
     named = {name: templates(source.templates) for name, source in config.sources.items() if source.templates}
-    sources = {name: _open(Path(config.root) / source.place, source) for name, source in config.sources.items()}
+    sources = {name: _open(name, source, Path(config.root)) for name, source in config.sources.items()}
     images = {name: _image_set(source, config, preprocess) for name, source in sources.items()}
     cached = config.pictures == "cached"
     rows = (
@@ -102,9 +103,10 @@ def open_pairs(config: DataConfig, *, hold_out: bool, preprocess: PreprocessSpec
     return Pairs(tuple(opened))
 
 
-def _open(path: Path, source: SourceConfig) -> Source:
+def _open(name: str, source: SourceConfig, root: Path) -> Source:
     columns = Columns(image=source.image, captions=source.captions, label=source.label, key=source.key)
-    opened = open_source(path, split=source.split, kind=source.kind, columns=columns)
+    with split_named_by(f"data.sources.{name}.split="):
+        opened = open_source(root / source.place, split=source.split, kind=source.kind, columns=columns)
     return Portion(opened, source.portion) if source.portion < 1 else opened
 
 

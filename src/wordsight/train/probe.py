@@ -26,6 +26,7 @@ from wordsight.base.progress import notice
 from wordsight.base.records import write_results
 from wordsight.data.labels import notice_numbers
 from wordsight.data.source import Columns, Source, open_source
+from wordsight.data.source_files import split_named_by
 from wordsight.embeddings.bulk import BulkOptions, embed_source
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.store import DamagedStore, Store, open_store
@@ -111,9 +112,11 @@ class _Names:
 
 def split(data: ProbeData, model: Model) -> Parts:
     """Embed the images and split them, each class for itself, by the hashes of their keys."""
-    first = _labelled(data, data.root, data.split, model)
+    with split_named_by("data.split="):
+        first = _labelled(data, data.root, data.split, model)
     apart = data.test is not None or data.test_split is not None
-    tested = _labelled(data, data.test or data.root, data.test_split, model) if apart else None
+    with split_named_by("data.test_split="):
+        tested = _labelled(data, data.test or data.root, data.test_split, model) if apart else None
     names = tuple(sorted(set(first.labels)))
     if len(names) < 2:
         raise FormatError(f"{first.name} has one class only, {names[0]!r}", cure="give images of a second class")

@@ -11,6 +11,7 @@ import torch
 from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result, Sample
 from wordsight.base.progress import notice
+from wordsight.data.source_files import split_named_by
 from wordsight.evaluate.tasks import TaskSpec, build_of, build_task, run_task
 from wordsight.images.transform import load_pixels
 from wordsight.text.open import Tokenizer
@@ -89,10 +90,14 @@ class Validation:
         return [result for task in self._tasks for result in run_task(encoder, task)]
 
 
-def build_named(tasks: Mapping[str, TaskSpec], config: TrainConfig, *, most: int | None = None) -> list[Any]:
-    """Return the tasks that a recipe names, their images decoded; with `most` of so many images each."""
-    root = Path(config.data.root)
-    built = [build_task(replace(task, name=task.name or name), root=root, most=most) for name, task in tasks.items()]
+def build_named(
+    tasks: Mapping[str, TaskSpec], config: TrainConfig, *, key: str = "validation.tasks", most: int | None = None
+) -> list[Any]:
+    """Return the tasks that a recipe names below `key`, images decoded; with `most` of so many images each."""
+    built = []
+    for name, task in tasks.items():
+        with split_named_by(f"{key}.{name}.split="):
+            built.append(build_task(replace(task, name=task.name or name), root=Path(config.data.root), most=most))
     return [decoded(task, config) for task in built]
 
 

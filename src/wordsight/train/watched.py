@@ -122,7 +122,7 @@ def open_watched(config: TrainConfig, pairs: Pairs) -> Watched:
     if guard.action == "off" or not init.model or init.image or init.text:
         return Watched([], [])
     own = build_named(config.validation.tasks, config, most=guard.images) or _held_out(config, pairs)
-    watched = Watched(own, build_named(guard.tasks, config, most=guard.images))
+    watched = Watched(own, build_named(guard.tasks, config, key="guard.tasks", most=guard.images))
     if not watched:
         notice(
             "nothing is watched for what the model may lose, since no images are held out: name a task in guard.tasks"
