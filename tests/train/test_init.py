@@ -226,13 +226,15 @@ def test_a_run_that_began_from_a_model_resumes_bit_for_bit(recipe, start, broken
 
 def test_a_start_that_was_exchanged_is_refused(recipe, start):
     run(recipe, model=start)
-    towers = load_towers(start)
+    towers, before = load_towers(start), read_model_manifest(start).fingerprint
     towers.logit_scale.data += 1
     save_model(towers, start, merges=(start / "merges.txt").read_text())
     with pytest.raises(UsageError) as caught:
         run(recipe, "steps=4", model=start, resume=True)
+    now = read_model_manifest(start).fingerprint
     assert str(caught.value) == (
-        f"{start} is not the file that the run in {recipe.parent / 'run'} began from; restore it, or set another out="
+        f"{start} is not the file that the run in {recipe.parent / 'run'} began from (fingerprint: {before} -> {now}); "
+        "restore it, or set another out="
     )
 
 

@@ -70,7 +70,10 @@ def test_a_finished_run_goes_on(recipe, capsys):
     assert [after[step] for step in (9, 10, 11, 12)] == pytest.approx([0.75, 1, 1, 1])
     assert after[24] == pytest.approx(1 / 12)
     said = capsys.readouterr().err
-    assert "goes on for longer after step 8: its learning rate climbs from 0.25 of optimiser.lr to that of" in said
+    assert (
+        "goes on for longer after step 8 (schedule.steps: 8 -> 24): its learning rate climbs from 0.25 of optimiser.lr to that of"
+        in said
+    )
     assert json.loads((done.folder / "config.json").read_text())["schedule"]["steps"] == 24
 
 
@@ -79,8 +82,8 @@ def test_a_shorter_run_is_refused(recipe):
     with pytest.raises(UsageError) as caught:
         run(recipe, "steps=6", resume=True)
     assert str(caught.value) == (
-        f"schedule.steps is not what the run in {recipe.parent / 'run'} began with; resume with the same recipe and "
-        "--set; of the schedule, only steps, samples or budget may be larger"
+        f"the recipe is not the one that the run in {recipe.parent / 'run'} began with (schedule.steps: 8 -> 6); resume "
+        "with the same recipe and --set; of the schedule, only steps, samples or budget may be larger"
     )
 
 

@@ -137,9 +137,27 @@ def test_a_vocabulary_of_a_run_that_was_killed_before_it_began_is_learned_anew(r
 
 
 def test_the_first_value_that_differs_is_named(recipe):
+
+
+def test_the_values_that_differ_are_stated_before_and_now(recipe):
     run(recipe, "run", "steps=2")
-    with pytest.raises(UsageError, match=r"optimiser\.lr is not what the run in .* began with; resume with the same"):
-        run(recipe, "run", "steps=2", "lr=0.5", resume=True)
+    for changes, said in (
+        (["steps=2", "lr=0.5"], "optimiser.lr: 0.003 -> 0.5"),
+        (["samples=8", "seed=1"], "seed: 0 -> 1, schedule.steps: 2 -> unset, schedule.samples: unset -> 8"),
+        (["steps=2", "train.views=2"], "train.views: unset -> 2"),
+        (["steps=2", "model.image.layers=2", "log=1"], "model.image.layers: 1 -> 2, log: 4 -> 1"),
+        (
+            [f"augment.{name}=0" for name in ("flip", "brightness", "contrast", "saturation")]
+            + ["steps=2", "lr=1", "seed=2"],
+            "seed: 0 -> 2, augment.flip: 0.5 -> 0.0, augment.brightness: 0.2 -> 0.0, augment.contrast: 0.2 -> 0.0, "
+            "augment.saturation: 0.2 -> 0.0 and 1 more",
+        ),
+    ):
+        with pytest.raises(UsageError) as caught:
+            run(recipe, "run", *changes, resume=True)
+        assert caught.value.problem == (
+            f"the recipe is not the one that the run in {recipe.parent / 'run'} began with ({said})"
+        )
 
 
 OTHERS = [  # JSON that no run has written

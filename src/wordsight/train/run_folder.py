@@ -20,6 +20,7 @@ from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.config import ScheduleConfig, TrainConfig
 from wordsight.train.probe_recipe import CLASSES
 from wordsight.train.schedule import Prolonged, is_longer, rate_of
+from wordsight.weights.checkpoint import some
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import TOKENIZERS
 
@@ -100,9 +101,10 @@ def check_began(folder: Path, facts: Mapping[str, Any]) -> None:
     before = _table(_table(read_json(folder / BEGAN), folder / BEGAN).get("from"), folder / BEGAN)
     for part, now in facts.items():
         then = _table(before.get(part, {}), folder / BEGAN)
-        if any(now.get(key) != then.get(key) for key in ("fingerprint", "sha256")):
-            cure = "restore it, or set another out="
-            raise UsageError(f"{now['name']} is not the file that the run in {folder} began from", cure=cure)
+        changed = [line for key in ("fingerprint", "sha256") for line in differences(key, then.get(key), now.get(key))]
+        if changed:
+            problem = f"{now['name']} is not the file that the run in {folder} began from ({changed[0]})"
+            raise UsageError(problem, cure="restore it, or set another out=")
 
 
 @contextlib.contextmanager
@@ -154,9 +156,9 @@ def _check_same(path: Path, config: TrainConfig) -> None:
     if "schedule" in changed and is_longer(config.schedule, _schedule(before, path), config.batch):
         changed.remove("schedule")
     if changed:
+        differing = [line for key in changed for line in differences(key, before.get(key), wanted[key])]
         raise UsageError(
-            f"{_first_difference(changed[0], before.get(changed[0]), wanted[changed[0]])} is not what the run in "
-            f"{path.parent} began with",
+            f"the recipe is not the one that the run in {path.parent} began with ({some(differing)})",
             cure="resume with the same recipe and --set; of the schedule, only steps, samples or budget may be larger",
         )
 
@@ -186,8 +188,9 @@ def _prolong(folder: Path, config: TrainConfig) -> None:
         prolonged=prolonged(folder),
     )
     write_json(folder / PROLONGED, to_dict(Prolonged(step, stood)))
+    lengths = "; ".join(differences("schedule", to_dict(before), to_dict(config.schedule)))
     notice(
-        f"{folder} goes on for longer after step {step}: its learning rate climbs from {stood:.2f} of optimiser.lr to "
+        f"{folder} goes on for longer after step {step} ({lengths}): its learning rate climbs from {stood:.2f} of optimiser.lr to "
         f"that of the whole length within {config.schedule.warmup} steps"
     )
 
@@ -218,10 +221,15 @@ def _is_same(path: Path, config: TrainConfig) -> bool:
     return True
 
 
-def _first_difference(name: str, before: object, wanted: object) -> str:
-    """Return the dotted key of the first value that differs."""
+def differences(name: str, before: object, wanted: object) -> list[str]:
+    """Return a line "a.b: before -> wanted" for each value below a dotted key that differs."""
+    if before == wanted:
+        return []
     if isinstance(before, dict) and isinstance(wanted, dict):
-        for key in {**before, **wanted}:
-            if before.get(key) != wanted.get(key):
-                return _first_difference(f"{name}.{key}", before.get(key), wanted.get(key))
-    return name
+        keys = {**before, **wanted}
+        return [line for key in keys for line in differences(f"{name}.{key}", before.get(key), wanted.get(key))]
+    return [f"{name}: {_stated(before)} -> {_stated(wanted)}"]
+
+
+def _stated(value: object) -> str:
+    return "unset" if value is None else str(value)
