@@ -15,8 +15,8 @@ from wordsight.images.spec import PreprocessSpec
 from wordsight.train.config import LearnConfig
 from wordsight.train.locked import texts_of
 from wordsight.train.loop import Learning, train
-from wordsight.train.pairs import open_pairs
 from wordsight.train.packaged import FOLDER
+from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
 from wordsight.train.trunk import Trunk, onto_disk, still_tensors
 from wordsight.weights.folder import load_towers

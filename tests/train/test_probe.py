@@ -244,12 +244,12 @@ def test_where_several_splits_lie_the_key_is_named(tmp_path, monkeypatch, capsys
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(faces, "load", lambda name, **options: faces.Model(FakeEngine()))
     paint(tmp_path / "photos", 4)
-    for split in ("train", "val"):
-        words = ["data", "pack", str(tmp_path / "photos"), "--out", str(tmp_path / split)]
+    for name in ("train", "val"):
+        words = ["data", "pack", str(tmp_path / "photos"), "--out", str(tmp_path / name)]
         assert main(words) == 0
-        (shard,) = (tmp_path / split).glob("*.tar")
+        (shard,) = (tmp_path / name).glob("*.tar")
         (tmp_path / "shards").mkdir(exist_ok=True)
-        shard.rename(tmp_path / "shards" / f"{split}-0000.tar")
+        shard.rename(tmp_path / "shards" / f"{name}-0000.tar")
     root = str(tmp_path / "shards")
     given = [f"root={root}", f"out={tmp_path / 'out'}", *(change.replace("ROOT", root) for change in changes)]
     assert main(["train", "probe", "--model", "any", *(word for change in given for word in ("--set", change))]) == 2

@@ -1,9 +1,10 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from wordsight.train.config import ScheduleConfig
-from wordsight.train.schedule import TrainingClock, rate
+from wordsight.train.schedule import TrainingClock, rate, rate_of
 
 
 def test_warm_up_then_stay_then_fall():
@@ -13,6 +14,31 @@ def test_warm_up_then_stay_then_fall():
     assert set(rates[10:81]) == {1.0}
     assert rates[90] == pytest.approx(0.5)
     assert rates[100] == 0.0
+
+
+def rates_of(plan, seconds=None, length=None):
+    """Return the rates of the steps that begin after so many seconds, or of a run of some length."""
+    times = [0.0] * length if length else seconds
+    return [rate_of(plan, step=step, seconds=time, length=length, prolonged=None) for step, time in enumerate(times)]
+
+
+def test_a_warm_up_takes_a_quarter_of_the_run_at_most():
+    plan = ScheduleConfig(kind="wsd", steps=20, warmup=100)
+    assert rates_of(plan, length=20) == pytest.approx(
+        [0.01, 0.2, 0.4, 0.6, 0.8, *[1.0] * 11, *(left / 5 for left in (4, 3, 2, 1))]
+    )
+    budget = ScheduleConfig(kind="wsd", budget="20s", warmup=100)
+    assert rates_of(budget, seconds=[0.0, 2.0, 4.0, 6.0, 15.0, 18.0]) == pytest.approx([0.01, 0.4, 0.8, 1.0, 1.0, 0.4])
+    assert rates_of(replace(budget, warmup=2), seconds=[0.0, 1.0, 2.0]) == [0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(("warmup", "length"), [(1, 4), (7, 28), (33, 132), (100, 400), (49, 196), (100, 997)])
+def test_a_warm_up_that_fits_counts_its_steps_alone(warmup, length):
+    plan = ScheduleConfig(kind="wsd", steps=length, warmup=warmup)
+    by_steps = [min(1.0, (step + 1) / warmup) for step in range(warmup)]
+    assert rates_of(plan, length=length)[:warmup] == by_steps
+    budget = ScheduleConfig(kind="wsd", budget=1.7 * length, warmup=warmup)
+    assert rates_of(budget, seconds=[1.7 * step for step in range(length)])[:warmup] == by_steps
 
 
 def test_cosine():

@@ -152,7 +152,11 @@ def test_where_nothing_can_be_held_out_it_is_said(recipe, table, capsys, caption
         (["one thing"], [], "1 image to learn from: there is nothing to tell it from, so nothing will be learned"),
         (["a thing"] * 9, [], "all 9 images have the same text: there is nothing to tell apart"),
         ([f"thing {n}" for n in range(5)], [], "batch = 8 of 5 images: each batch repeats images"),
-        ([f"thing {n}" for n in range(9)], ["schedule.warmup=6"], "6 steps are within the warm-up of 6: the learning"),
+        (
+            [f"thing {n}" for n in range(9)],
+            ["schedule.warmup=2"],
+            "schedule.warmup = 2 is more than a quarter of 6 steps",
+        ),
         ([f"thing {n}" for n in range(60)], ["data.held_out=0"], "6 steps of 8 pairs see 48 of 60 images once: expect"),
         ([f"thing {n}" for n in range(9)], ["budget=0.001"], "about 1 steps of 8 pairs fit in the budget of 0.001"),
     ],
@@ -171,7 +175,7 @@ def test_one_class_for_all_is_said(recipe, table, capsys):
 
 
 def test_a_run_that_can_learn_is_not_commented(recipe, capsys):
-    run(recipe, [f"out={recipe.parent / 'run'}", "steps=5"])
+    run(recipe, [f"out={recipe.parent / 'run'}", "steps=5", "schedule.warmup=1"])
     usual = ("step ", "no Tensor", "validation.tasks.scenes: 8 of 8 images are also trained on")
     said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(usual)]
     assert [line.split()[0] for line in said] == ["learning", "saved"]

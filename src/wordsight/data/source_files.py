@@ -58,7 +58,7 @@ class SeveralSplits(UsageError):
 
 @contextlib.contextmanager
 def split_named_by(option: str) -> Iterator[None]:
-    """While a source is opened, let `SeveralSplits` give the option or key that was there: "--split ", "data.split="."""
+    """While a source is opened, let `SeveralSplits` name the caller's option or key: "--split ", "data.split="."""
     try:
         yield
     except SeveralSplits as error:

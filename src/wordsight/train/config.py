@@ -177,7 +177,8 @@ class ScheduleConfig:
 
     The length is one of `steps`, `samples` (pairs seen) or `budget` (a time: 90, "90s", "20m", "1.5h",
     counted from the first step, validation included); a budget overrules the others.  `kind`: "cosine" falls to 0 along
-    half a cosine; "wsd" stays, and falls linearly to 0 in the last `cooldown` share.  `warmup` is in steps.
+    half a cosine; "wsd" stays, and falls linearly to 0 in the last `cooldown` share.  `warmup` is in steps,
+    and takes at most a quarter of the run.
     """
 
     kind: Literal["cosine", "wsd"] = "wsd"

@@ -19,7 +19,7 @@ from wordsight.base.records import whole_lines
 from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.config import ScheduleConfig, TrainConfig
 from wordsight.train.probe_recipe import CLASSES
-from wordsight.train.schedule import Prolonged, is_longer, rate_of
+from wordsight.train.schedule import Prolonged, is_longer, progress_of, rate_of
 from wordsight.weights.checkpoint import some
 from wordsight.weights.find import MANIFEST
 from wordsight.weights.folder import TOKENIZERS
@@ -179,19 +179,21 @@ def _prolong(folder: Path, config: TrainConfig) -> None:
         return
     step = int(checkpoints[-1].name.rpartition("-")[2])
     lines = whole_lines(folder / CLOCK) if (folder / CLOCK).exists() else ()
-    clock = {line.get("step"): line.get("seconds", 0.0) for line in lines}
+    clock = {line.get("step"): float(line.get("seconds", 0.0)) for line in lines}
     stood = rate_of(
         before,
         step=max(step - 1, 0),
-        seconds=float(clock.get(step - 1, 0.0)),
+        seconds=clock.get(step - 1, 0.0),
         length=before.length(config.batch),
         prolonged=prolonged(folder),
     )
-    write_json(folder / PROLONGED, to_dict(Prolonged(step, stood)))
+    length = config.schedule.length(config.batch)
+    progress = progress_of(config.schedule, step=step, seconds=clock.get(step, 0.0), length=length)
+    write_json(folder / PROLONGED, to_dict(Prolonged(step, stood, progress)))
     lengths = "; ".join(differences("schedule", to_dict(before), to_dict(config.schedule)))
     notice(
-        f"{folder} goes on for longer after step {step} ({lengths}): its learning rate climbs from {stood:.2f} of optimiser.lr to "
-        f"that of the whole length within {config.schedule.warmup} steps"
+        f"{folder} goes on for longer after step {step} ({lengths}): its learning rate climbs from {stood:.2f} of "
+        f"optimiser.lr to that of the whole length within {config.schedule.warmup} steps, or a quarter of what is left"
     )
 
 

@@ -15,19 +15,34 @@ from wordsight.base.files import storage_errors
 from wordsight.base.records import whole_lines
 from wordsight.train.config import ScheduleConfig
 
+WARMUP_SHARE = 0.25  # of a run is the most that its warm-up takes, as long as the usual cooldown
+
 
 def rate(schedule: ScheduleConfig, *, step: int, progress: float) -> float:
     """Return the factor of the learning rate, 0 to 1, at `step` (from 0), a share `progress` into the run."""
-    warm = min(1.0, (step + 1) / schedule.warmup) if schedule.warmup else 1.0
+    warm = _climbed(schedule, steps=step + 1, share=progress)
     return warm * SHAPES[schedule.kind](min(max(progress, 0.0), 1.0), schedule.cooldown)
+
+
+def _climbed(schedule: ScheduleConfig, *, steps: int, share: float) -> float:
+    """Return how much of a warm-up is over after so many steps, which are a share of the run: 1 is all.
+
+    It is over after `schedule.warmup` steps, or after `WARMUP_SHARE` of the run, whichever comes first.
+    """
+    by_steps = steps / schedule.warmup if schedule.warmup else 1.0
+    return min(1.0, max(by_steps, share / WARMUP_SHARE))
 
 
 @dataclass(frozen=True, slots=True)
 class Prolonged:
-    """Where a run stood when it was made longer: the step that was next, and the factor of the last one's rate."""
+    """Where a run stood when it was made longer: the step that was next, and the factor of the last one's rate.
+
+    `progress` is the share of the whole new length at that step; 1 where none was noted.
+    """
 
     step: int
     rate: float
+    progress: float = 1.0
 
 
 def rate_of(
@@ -36,14 +51,21 @@ def rate_of(
     """Return the factor of the learning rate of a step that begins after so many seconds of training.
 
     The run is `length` steps long, or as long as its budget.  One that was made longer goes on from the rate where it
-    stood, back to that of the whole length within as many steps as the warm-up has.
+    stood, back to that of the whole length by another warm-up, of what was left.
     """
-    progress = step / length if length else seconds / (schedule.seconds or 1.0)
+    progress = progress_of(schedule, step=step, seconds=seconds, length=length)
     factor = rate(schedule, step=step, progress=progress)
     if prolonged is None:
         return factor
-    climbed = (step + 1 - prolonged.step) / schedule.warmup if schedule.warmup else 1.0
+    left = 1.0 - prolonged.progress
+    share = (progress - prolonged.progress) / left if left > 0 else 0.0
+    climbed = _climbed(schedule, steps=step + 1 - prolonged.step, share=share)
     return min(factor, prolonged.rate + max(climbed, 0.0))
+
+
+def progress_of(schedule: ScheduleConfig, *, step: int, seconds: float, length: int | None) -> float:
+    """Return the share of a run that is over when `step` begins, after so many seconds."""
+    return step / length if length else seconds / (schedule.seconds or 1.0)
 
 
 def is_longer(schedule: ScheduleConfig, before: ScheduleConfig, batch: int) -> bool:

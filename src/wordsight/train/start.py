@@ -7,6 +7,7 @@ from wordsight.base.errors import FormatError
 from wordsight.base.progress import notice
 from wordsight.train.config import TrainConfig
 from wordsight.train.pairs import Pairs, SourcePairs
+from wordsight.train.schedule import WARMUP_SHARE
 
 
 def check_pairs(config: TrainConfig, pairs: Pairs) -> None:
@@ -30,14 +31,11 @@ def check_pairs(config: TrainConfig, pairs: Pairs) -> None:
 
 
 def notice_length(config: TrainConfig, pairs: Pairs, *, steps: int) -> None:
-    """Notice a run that is too short to learn anything: that never leaves the warm-up, or sees few of the pairs."""
+    """Notice a run that is shorter than its recipe expects: whose warm-up is cut, that sees few of the pairs."""
     count, warmup = sum(source.count() for source in pairs.sources), config.schedule.warmup
-    if steps <= warmup:
-        notice(
-            f"{steps:,} steps are within the warm-up of {warmup:,}: the learning rate stays below optimiser.lr; "
-            "set schedule.warmup lower, or make the run longer"
-        )
-    elif steps * config.batch < count:
+    if warmup > WARMUP_SHARE * steps:
+        notice(f"schedule.warmup = {warmup:,} is more than a quarter of {steps:,} steps: the warm-up takes a quarter")
+    if steps * config.batch < count:
         notice(
             f"{steps:,} steps of {config.batch} pairs see {steps * config.batch:,} of {count:,} images once: "
             "expect little, or make the run longer"
