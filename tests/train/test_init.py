@@ -238,6 +238,55 @@ def test_a_start_that_was_exchanged_is_refused(recipe, start):
     )
 
 
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_what_a_model_can_do_is_measured_before_the_first_step(recipe, start, capsys):
+    capsys.readouterr()
+    done = run(recipe, "lr=0.01", "validation.every=2", model=start)
+    (first, *_), err = lines(done.folder), capsys.readouterr().err
+    names = [result.name for result in done.results if not result.name.startswith("guard/")]
+    assert list(first) == ["step", *names]
+    assert first["step"] == 0
+    untouched = run(recipe, "lr=0", name="untouched", model=start)
+    values = {result.name: result.value for result in untouched.results}
+    assert {name: first[name] for name in names} == {name: values[name] for name in names}
+    after = {result.name: result.value for result in done.results}
+    assert any(first[name] != after[name] for name in names)
+    assert err.index(f"step 0: {names[0]} {100 * first[names[0]]:.1f}") < err.index("step 1 · loss")
+    changes = ", ".join(f"{name} {100 * first[name]:.1f} -> {100 * after[name]:.1f}" for name in names)
+    assert err.splitlines()[-1] == f"before -> after 4 steps: {changes}"
+    recorded = [json.loads(line) for line in (done.folder / "results.jsonl").read_text().splitlines()]
+    assert {line["name"]: line["setting"]["start"] for line in recorded if line["name"] in names} == {
+        name: first[name] for name in names
+    }
+    card = (done.model / "README.md").read_text()
+    assert "| measure | before | value | 95 % interval | chance |" in card
+    assert f"| {names[0]} | {first[names[0]]:.1%} | {after[names[0]]:.1%} |" in card
+
+
+def test_towers_that_could_nothing_are_not_measured_before(recipe, start, capsys):
+    """Random weights, and a new projection."""
+    plain = run(recipe, name="plain")
+    wide = run(recipe, "model.width=48", name="wide", model=start)
+    for done in (plain, wide):
+        assert min(line["step"] for line in lines(done.folder)) == 1
+        assert "before" not in (done.model / "README.md").read_text()
+    err = capsys.readouterr().err
+    assert "step 0" not in err and "before ->" not in err
+
+
+def test_a_run_that_was_broken_off_before_a_checkpoint_records_its_beginning_once(recipe, start, broken_off):
+    whole = run(recipe, "log=1", "checkpoint.steps=3", name="whole", model=start)
+    for step in (1, 3):
+        with broken_off(step):
+            run(recipe, "log=1", "checkpoint.steps=3", name="parts", model=start, resume=True)
+    parts = run(recipe, "log=1", "checkpoint.steps=3", name="parts", model=start, resume=True)
+    assert lines(parts.folder) == lines(whole.folder)
+    assert parts.results == whole.results
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

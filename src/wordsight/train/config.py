@@ -113,6 +113,11 @@ class InitConfig:
     image_sha256: str = ""
     text_sha256: str = ""
 
+    @property
+    def one_model(self) -> bool:
+        """Do both towers begin from one model, so that what it can do before the first step says something?"""
+        return bool(self.model) and not (self.image or self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class LearnConfig:
@@ -177,8 +182,7 @@ class ScheduleConfig:
 
     The length is one of `steps`, `samples` (pairs seen) or `budget` (a time: 90, "90s", "20m", "1.5h",
     counted from the first step, validation included); a budget overrules the others.  `kind`: "cosine" falls to 0 along
-    half a cosine; "wsd" stays, and falls linearly to 0 in the last `cooldown` share.  `warmup` is in steps,
-    and takes at most a quarter of the run.
+    half a cosine; "wsd" stays, and falls to 0 in the last `cooldown` share.  `warmup`: steps, a quarter at most.
     """
 
     kind: Literal["cosine", "wsd"] = "wsd"
@@ -301,16 +305,13 @@ def check_config(config: TrainConfig) -> None:
     for number, width in enumerate(config.loss.widths):
         _within(f"loss.widths[{number}]", width, 1, config.model.width - 1)
     _check_bag_of_words(config)
-    _within("optimiser.lr", config.optimiser.lr, 0, None)
-    _within("optimiser.decay", config.optimiser.decay, 0, None)
-    _within("optimiser.clip", config.optimiser.clip, 0, None)
+    for name in ("lr", "decay", "clip", "eps"):
+        _within(f"optimiser.{name}", getattr(config.optimiser, name), 0, None)
     for number, beta in enumerate(config.optimiser.betas):
         _within(f"optimiser.betas[{number}]", beta, 0, 0.999999)
-    _within("optimiser.eps", config.optimiser.eps, 0, None)
     _check_augment(config.augment)
-    _within("checkpoint.seconds", config.checkpoint.seconds, 0, None)
-    _within("checkpoint.keep", config.checkpoint.keep, 1, None)
-    _within("checkpoint.steps", config.checkpoint.steps, 0, None)
+    for name, low in (("seconds", 0), ("keep", 1), ("steps", 0)):
+        _within(f"checkpoint.{name}", getattr(config.checkpoint, name), low, None)
     _within("validation.every", config.validation.every, 0, None)
     for name, source in config.data.sources.items():
         _within(f"data.sources.{name}.weight", source.weight, 0, None)
@@ -325,14 +326,14 @@ def check_config(config: TrainConfig) -> None:
 
 
 def _check_guard(config: TrainConfig) -> None:
-    guard, init = config.guard, config.init
+    guard = config.guard
     _within("guard.fall", guard.fall, 0, 1)
     _within("guard.agreement", guard.agreement, 0, 1)
     _within("guard.every", guard.every, 0, None)
     _within("guard.images", guard.images, 2, None)
     for name, task in guard.tasks.items():
         check_task(task, where=f"guard.tasks.{name}.")
-    if guard.tasks and (not init.model or init.image or init.text):
+    if guard.tasks and not config.init.one_model:
         problem = "guard.tasks without a model to begin from: there is nothing that could be lost"
         raise ConfigError(problem, cure="set model.init alone, or leave guard.tasks out")
 
@@ -380,11 +381,9 @@ def _check_bag_of_words(config: TrainConfig) -> None:
         if config.loss.words and config.train.views != 0 and what in STILL:
             problem = f'loss.words = {config.loss.words} with train.{part} = "{what}", whose features are computed once'
             raise ConfigError(problem, cure="set loss.words = 0, or train.views = 0")
+    native = [kind for kind, family in IMAGE_FAMILIES.items() if family.native]
     kinds = {
-        "model.image.kind": (
-            config.model.image.kind,
-            [kind for kind, family in IMAGE_FAMILIES.items() if family.native],
-        ),
+        "model.image.kind": (config.model.image.kind, native),
         "model.tokenizer.kind": (config.model.tokenizer.kind, ["clip-bpe"]),
     }
     for name, (kind, known) in kinds.items():

@@ -110,9 +110,7 @@ def model_card(
     if config.loss.widths:
         lines += [_widths(config), ""]
     if results:
-        lines += ["## Results", "", "| measure | value | 95 % interval | chance |", "|---|---|---|---|"]
-        lines += [_row(result) for result in results]
-        lines.append("")
+        lines += _results(results)
     return "\n".join(lines) + (f"\n{config.card.strip()}\n" if config.card else "")
 
 
@@ -148,7 +146,15 @@ def guarded(run: Path) -> str:
     return "\n".join([*head, *rows, "", *events, ""])
 
 
-def _row(result: Result) -> str:
-    low, high = result.interval or (result.value, result.value)
-    chance = float(result.setting.get("chance") or 0.0)
-    return f"| {result.name} | {result.value:.1%} | {low:.1%} to {high:.1%} | {chance:.1%} |"
+def _results(results: Sequence[Result]) -> list[str]:
+    """Return the section of results, beside what the towers reached before the first step where that is known."""
+    started = any("start" in result.setting for result in results)
+    heads = ["measure", *(["before"] if started else []), "value", "95 % interval", "chance"]
+    lines = ["## Results", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for result in results:
+        low, high = result.interval or (result.value, result.value)
+        start, chance = (result.setting.get(key) for key in ("start", "chance"))
+        before = [f"{start:.1%}" if isinstance(start, float) else ""] if started else []
+        cells = [result.name, *before, f"{result.value:.1%}", f"{low:.1%} to {high:.1%}", f"{float(chance or 0):.1%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]

@@ -25,12 +25,15 @@ SPOKEN = 30.0  # seconds between lines where there is no terminal for a bar
 
 
 class MetricsLog:
-    """Writes the metrics of a run that stands at `step`; lines of later steps, from before a crash, are dropped."""
+    """Writes the metrics of a run that stands at `step`; lines of later steps, from before a crash, are dropped.
+
+    At step 0 all are, also those of the validation before the first step: it is measured again.
+    """
 
     def __init__(self, run: Path, *, step: int) -> None:
         self._path = run / METRICS
         if self._path.exists():
-            kept = [line for line in whole_lines(self._path) if line.get("step", step + 1) <= step]
+            kept = [line for line in whole_lines(self._path) if step and line.get("step", step + 1) <= step]
             with atomic_write(self._path, "w") as handle:
                 handle.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
         self._board = _open_board(run / "tensorboard", step)

@@ -13,7 +13,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ from wordsight.train.run_folder import (
 from wordsight.train.schedule import TrainingClock, rate_of
 from wordsight.train.seen import notice_seen
 from wordsight.train.start import check_pairs, notice_budget
-from wordsight.train.validate import TowersEncoder, Validation
+from wordsight.train.validate import TowersEncoder, Validation, beside, changes
 from wordsight.train.watched import Watched, open_watched
 
 FAILURES = "failures.txt"  # of the run's folder: what could not be read while it was streamed
@@ -103,13 +103,16 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
         claim(folder, config, resume=resume)
         learning = Learning(config, folder, chosen, pairs, watched)
         begin(folder, config, learning.began)
+        before = validation.run(learning.encoder) if config.init.one_model and not learning.begun.new else []
         learning.restore()
-        learning.run(validation, watch or _nobody)
+        learning.run(validation, watch or _nobody, before)
         learning.guard.write(folder)
-        results = [*validation.run(learning.encoder), *learning.guard.results()]
+        results = [*beside(before, validation.run(learning.encoder)), *learning.guard.results()]
         images = some_images(learning.loader, learning.locked)
         end = End(calibrated(learning.final(), images), results, learning.step, images.cpu().numpy())
         model = finish(config, end, folder, pairs=pairs)
+    if before:
+        notice(f"before -> after {learning.step:,} steps: {changes(results[: len(before)])}")
     return Run(folder, model, results, learning.step)
 
 
@@ -198,8 +201,11 @@ class Learning:
         self.guard.recall(facts.get("guard", {}))
         notice(f"going on after step {self.step}")
 
-    def run(self, validation: Validation, watch: Watch) -> None:
-        """Learn until the length or the budget is reached; Ctrl-C ends after the step, with a checkpoint."""
+    def run(self, validation: Validation, watch: Watch, before: Sequence[Result] = ()) -> None:
+        """Learn until the length or the budget is reached; Ctrl-C ends after the step, with a checkpoint.
+
+        `before` is what the validation gave before the first step, where that was measured.
+        """
         config = self.config
         if self.length is None and not self.step:
             notice_budget(config, self.pairs, self._try_step)
@@ -209,15 +215,17 @@ class Learning:
             notice(f"the {clock.last - self.step} steps begun after step {self.step} are done again")
         batches = self.loader.stream(self.step)
         train_mode(self.towers, self.begun.kept)
+        if before and not self.step:
+            _tell(record, 0, before)
         watch(self.step, self.encoder)
         try:
             with _stop_signal() as stopped:
                 while not self._over(clock):
-                    before = self._progress(clock)
+                    share = self._progress(clock)
                     done = self._learn(next(batches), clock)
                     self._record(record, done)
                     self._validate(record, validation)
-                    self._look(record, before, self._progress(clock))
+                    self._look(record, share, self._progress(clock))
                     watch(self.step, self.encoder)
                     progress.show(self.step, clock.at(self.step), done.measured)
                     if stopped.is_set() or self._checkpoint_due():
@@ -315,8 +323,7 @@ class Learning:
         if every and self.step % every == 0:
             results = validation.run(self.encoder)
             if results:
-                record.write(self.step, {result.name: result.value for result in results})
-                notice(summary(self.step, results))
+                _tell(record, self.step, results)
 
     def _look(self, record: MetricsLog, before: float, now: float) -> None:
         """Let the guard look where it is due between two shares of the run."""
@@ -349,9 +356,10 @@ def seed_everything(seed: int, step: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, step + 1]).generate_state(1, np.uint64)[0] >> 1))
 
 
-def summary(step: int, results: list[Result]) -> str:
-    """Return results as one line."""
-    return f"step {step}: " + ", ".join(f"{result.name} {100 * result.value:.1f}" for result in results)
+def _tell(record: MetricsLog, step: int, results: Sequence[Result]) -> None:
+    """Record the validation after a step, and say it in one line."""
+    record.write(step, {result.name: result.value for result in results})
+    notice(f"step {step}: " + ", ".join(f"{result.name} {100 * result.value:.1f}" for result in results))
 
 
 @contextlib.contextmanager

@@ -90,6 +90,23 @@ class Validation:
         return [result for task in self._tasks for result in run_task(encoder, task)]
 
 
+def beside(before: Sequence[Result], now: Sequence[Result]) -> list[Result]:
+    """Return the results of a validation, each with that of before the first step as "start" in its setting."""
+    start = {result.name: result.value for result in before}
+    return [
+        replace(result, setting={**result.setting, "start": start[result.name]}) if result.name in start else result
+        for result in now
+    ]
+
+
+def changes(results: Sequence[Result]) -> str:
+    """Return in one line from which value at the start (`beside`) each result came to its own, in percent."""
+    return ", ".join(
+        f"{result.name} {100 * float(result.setting['start'] or 0):.1f} -> {100 * result.value:.1f}"
+        for result in results
+    )
+
+
 def build_named(
     tasks: Mapping[str, TaskSpec], config: TrainConfig, *, key: str = "validation.tasks", most: int | None = None
 ) -> list[Any]:

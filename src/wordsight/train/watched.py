@@ -118,8 +118,8 @@ def alike(start: NDArray[np.float32], now: NDArray[np.float32]) -> float:
 
 def open_watched(config: TrainConfig, pairs: Pairs) -> Watched:
     """Build what a recipe watches: up to `guard.images` of the images that are validated with, and `guard.tasks`."""
-    guard, init = config.guard, config.init
-    if guard.action == "off" or not init.model or init.image or init.text:
+    guard = config.guard
+    if guard.action == "off" or not config.init.one_model:
         return Watched([], [])
     own = build_named(config.validation.tasks, config, most=guard.images) or _held_out(config, pairs)
     watched = Watched(own, build_named(guard.tasks, config, key="guard.tasks", most=guard.images))
