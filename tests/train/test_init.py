@@ -16,7 +16,7 @@ from wordsight.train.learned import choose, names_of
 from wordsight.train.loop import Learning, train
 from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
-from wordsight.weights.folder import load_towers, read_model_manifest, save_model
+from wordsight.weights.folder import load_towers, read_model_manifest, save_model, write_model_manifest
 
 LAYERS = ("model.image.layers=3", "model.text.layers=3", "validation.every=0")
 
@@ -51,7 +51,7 @@ def test_both_towers_begin_from_a_model(recipe, start, capsys):
         "fingerprint": manifest.fingerprint,
     }
     card = (done.model / "README.md").read_text()
-    assert f"- both towers: {start} (fingerprint {manifest.fingerprint}, sha256 {digest})" in card
+    assert f"- both towers: {start} (fingerprint {manifest.fingerprint}, sha256 {digest}, licence not stated)" in card
     assert 'Learned: image tower "all", text tower "all".' in card
     assert manifest.fingerprint in read_model_manifest(done.model).origin["began from"]
 
@@ -264,6 +264,59 @@ def test_what_a_model_can_do_is_measured_before_the_first_step(recipe, start, ca
     card = (done.model / "README.md").read_text()
     assert "| measure | before | value | 95 % interval | chance |" in card
     assert f"| {names[0]} | {first[names[0]]:.1%} | {after[names[0]]:.1%} |" in card
+
+
+def test_a_model_carries_on_what_it_began_from_with_licences_and_terms(recipe, start):
+    """Over two generations, of which the second begins from the first."""
+    card = "# start\n\n## Licences of its data\n\n- ImageNet: research only.\n\n### Photos\n\nNone stated.\n\n## Limits\n\nMany.\n"
+    (start / "README.md").write_text(card)
+    manifest = read_model_manifest(start)
+    origin = {
+        "began from": "image: lite (mit); text: mini (apple-amlr)",
+        "image licence": "mit",
+        "text licence": "apple-amlr",
+    }
+    write_model_manifest(start, replace(manifest, origin=origin))
+    one = run(recipe, "name=mine", name="one", model=start).model
+    two = run(recipe, name="two", model=one).model
+    for model in (one, two):
+        said, stated = (model / "README.md").read_text(), read_model_manifest(model).origin
+        assert (stated["image licence"], stated["text licence"]) == ("mit", "apple-amlr")
+        assert "licence" not in stated
+        assert origin["began from"] in stated["began from"]
+        assert origin["began from"] in said
+        assert "image tower's licence mit, text tower's licence apple-amlr)" in said
+        section = said.partition("## Licences of what it began from\n")[2].partition("\n## ")[0]
+        assert section.strip() == (
+            f"As the card of {start} says:\n\n- ImageNet: research only.\n\n**Photos**\n\nNone stated."
+        )
+    half = run(recipe, f"model.image.init={two}", f"model.text.init={start}", "model.width=32", name="half").model
+    assert read_model_manifest(half).origin["text licence"] == "apple-amlr"
+    assert (half / "README.md").read_text().count("- ImageNet: research only.") == 1  # the same terms once
+
+
+def test_a_tower_beside_a_model_is_said_to_be_another_ones(recipe, start):
+    other = run(recipe, *LAYERS, name="other").model
+    mixed = run(recipe, f"model.image.init={other}", name="mixed", model=start).model
+    card = (mixed / "README.md").read_text()
+    assert f"- image tower: {other} (" in card and f"- text tower: {start} (" in card
+    assert "both towers" not in card
+
+
+@pytest.mark.parametrize(
+    ("changes", "called"),
+    [([], "run"), (["name=mine"], "mine"), (["out=runs/photos"], "photos"), (["out=a", "name=b"], "b")],
+)
+def test_a_model_is_called_as_its_run(recipe, monkeypatch, changes, called):
+    monkeypatch.chdir(recipe.parent)
+    done = run(recipe, *changes)
+    assert read_model_manifest(done.model).spec.name == called
+    fingerprint = read_model_manifest(done.model).fingerprint
+    card = (done.model / "README.md").read_text()
+    assert card.startswith(f"# {called}\n\nTwo towers (speck: ")
+    again = run(recipe, *changes, "name=other", resume=True)  # another name is no other run
+    assert read_model_manifest(again.model).spec.name == "other"
+    assert read_model_manifest(again.model).fingerprint == fingerprint
 
 
 def test_towers_that_could_nothing_are_not_measured_before(recipe, start, capsys):

@@ -138,7 +138,11 @@ def test_a_text_tower_begins_from_a_sentence_encoder(recipe, start, capsys):
     assert f"text: a new projection (text.proj.weight, text.proj.bias), which {folder} does not give" in said
     assert "pooler.dense.weight" in said
     manifest = read_model_manifest(done.model)
-    assert manifest.origin["licence"] == "cc-by-nc-4.0"
+    assert manifest.origin["text licence"] == "cc-by-nc-4.0"
+    assert not {"licence", "image licence"} & set(manifest.origin)  # one tower's is not the whole's
+    card = (done.model / "README.md").read_text()
+    assert f"- image tower: {start} (fingerprint" in card and "licence not stated)" in card
+    assert f"- text tower: {folder} (" in card and "licence cc-by-nc-4.0)" in card
     assert "licence cc-by-nc-4.0)" in manifest.origin["began from"]
     assert done.results
 

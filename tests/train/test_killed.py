@@ -14,7 +14,18 @@ SERVER.set_forkserver_preload(["wordsight.train.loop", "torch.utils.tensorboard"
 
 
 def start(recipe, out):
-    words = ["train", str(recipe), "--set", f"out={out}", "--resume", "--quiet", "--device", "cpu"]
+    words = [
+        "train",
+        str(recipe),
+        "--set",
+        f"out={out}",
+        "--set",
+        "name=same",
+        "--resume",
+        "--quiet",
+        "--device",
+        "cpu",
+    ]
     words += ["--set", "steps=24", "--set", "checkpoint.steps=3", "--set", "validation.every=10"]
     process = SERVER.Process(target=main, args=(words,))
     process.start()

@@ -7,7 +7,7 @@ import pytest
 from wordsight.base.errors import UsageError
 from wordsight.cli.main import main
 from wordsight.weights.checkpoint import Checkpoint
-from wordsight.weights.licences import chosen, mention, non_commercial, with_licence
+from wordsight.weights.licences import chosen, mention, non_commercial, terms_of, with_licence
 from wordsight.weights.names import catalogue
 
 
@@ -33,6 +33,29 @@ def test_opening_a_model_prints_what_excludes_commercial_use(name, origin, licen
     mention(tmp_path)
     said = capsys.readouterr().err
     assert said == (f"{name}: its licence, {licence}, does not allow commercial use\n" if licence else "")
+
+
+def test_the_licence_of_one_tower_is_mentioned_as_its_own(tmp_path, capsys):
+    origin = {"image licence": "apple-amlr", "text licence": "mit"}
+    (tmp_path / "model.json").write_text(json.dumps({"spec": {"name": "half"}, "origin": origin}))
+    mention(tmp_path)
+    said = "half: the licence of its image tower, apple-amlr, does not allow commercial use\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("card", "terms"),
+    [
+        ("# A\n\n## Licences of it\n\none\n\n### LICENSE\ntwo\n\n## Limits\nthree\n", "one\n\n**LICENSE**\ntwo"),
+        ("## License\r\nmit\r\n# B\nno\n## Licence\nyes", "mit\n\nyes"),
+        ("# A\nLicence: none\n", ""),
+        ("## Licence\n\n## Next\n", ""),
+    ],
+)
+def test_what_a_card_says_of_licences(card, terms, tmp_path):
+    assert terms_of(tmp_path / "README.md") == ""
+    (tmp_path / "README.md").write_bytes(card.encode())
+    assert terms_of(tmp_path / "README.md") == terms
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"spec": 1}', '{"origin": []}'])

@@ -16,6 +16,7 @@ from wordsight.towers.families import IMAGE_FAMILIES
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.guard_config import GuardConfig
 
+UNNAMED = "run"  # the name of a run that a Python recipe does not name
 STILL = ("none", "projection")  # values of `train.image` and `train.text` with a trunk that does not learn
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LEARNED = re.compile(r"all|none|projection|(last|lora):[1-9]\d*")
@@ -245,7 +246,7 @@ class TrainConfig:
 
     data: DataConfig
     model: ModelSpec
-    name: str = "run"
+    name: str = UNNAMED
     out: str = ""
     seed: int = 0
     batch: int = 256
@@ -326,14 +327,13 @@ def check_config(config: TrainConfig) -> None:
 
 
 def _check_guard(config: TrainConfig) -> None:
-    guard = config.guard
-    _within("guard.fall", guard.fall, 0, 1)
-    _within("guard.agreement", guard.agreement, 0, 1)
-    _within("guard.every", guard.every, 0, None)
-    _within("guard.images", guard.images, 2, None)
-    for name, task in guard.tasks.items():
+    _within("guard.fall", config.guard.fall, 0, 1)
+    _within("guard.agreement", config.guard.agreement, 0, 1)
+    _within("guard.every", config.guard.every, 0, None)
+    _within("guard.images", config.guard.images, 2, None)
+    for name, task in config.guard.tasks.items():
         check_task(task, where=f"guard.tasks.{name}.")
-    if guard.tasks and not config.init.one_model:
+    if config.guard.tasks and not config.init.one_model:
         problem = "guard.tasks without a model to begin from: there is nothing that could be lost"
         raise ConfigError(problem, cure="set model.init alone, or leave guard.tasks out")
 

@@ -1,7 +1,7 @@
 """The end of a run: the averaged weights as a model folder with its card, the ONNX graphs, the results."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wordsight.base.arrays import Pixels
@@ -14,13 +14,13 @@ from wordsight.base.records import write_results
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import ExportConfig, TrainConfig
 from wordsight.train.guard import GUARD
+from wordsight.train.lineage import Began, card_of, origin, terms
 from wordsight.train.pairs import Pairs, tokenizer_files
 from wordsight.train.run_folder import BEGAN
 from wordsight.weights.checkpoint import Checkpoint
 from wordsight.weights.folder import save_checkpoint
 from wordsight.weights.tensors import stored_state
 
-Began = Mapping[str, Mapping[str, str]]  # what the towers began from: facts by "model", "image", "text"
 EXPORT = "wordsight.engines.export:export"
 
 
@@ -46,7 +46,8 @@ def finish(config: TrainConfig, end: End, run: Path, *, pairs: Pairs) -> Path:
     began = read_json(run / BEGAN)["from"]
     card = model_card(config, towers, results=results, pairs=pairs, steps=end.steps, began=began) + guarded(run)
     files = tokenizer_files(towers.spec, run)
-    checkpoint = Checkpoint(towers.spec, stored_state(towers), files, origin=origin(began), card=card)
+    spec = replace(towers.spec, name=config.name)  # the architecture's name would be that of many models
+    checkpoint = Checkpoint(spec, stored_state(towers), files, origin=origin(began), card=card)
     manifest = save_checkpoint(checkpoint, folder)
     write_results(run / "results.jsonl", results, fingerprint=manifest.fingerprint)
     notice(f"saved {folder}, fingerprint {manifest.fingerprint}")
@@ -62,20 +63,6 @@ def _export(folder: Path, config: ExportConfig, images: Pixels) -> None:
     except WordsightError as error:
         problem = f"the model is saved in {folder}, but not its ONNX graphs: {error.problem}"
         raise ExportFailed(problem, cure=error.cure) from error
-
-
-def origin(began: Began) -> dict[str, str]:
-    """Return what the model's origin states: what it was trained from, and under which licences that is."""
-    if not began:
-        return {}
-    licences = dict.fromkeys(facts["licence"] for facts in began.values() if "licence" in facts)
-    stated = {"began from": "; ".join(f"{part}: {_named(facts)}" for part, facts in began.items())}
-    return stated | ({"licence": " and ".join(licences)} if licences else {})
-
-
-def _named(facts: Mapping[str, str]) -> str:
-    known = [f"{key} {facts[key]}" for key in ("fingerprint", "sha256", "licence") if key in facts]
-    return f"{facts['name']} ({', '.join(known)})"
 
 
 def model_card(
@@ -111,6 +98,7 @@ def model_card(
         lines += [_widths(config), ""]
     if results:
         lines += _results(results)
+    lines += terms(began)
     return "\n".join(lines) + (f"\n{config.card.strip()}\n" if config.card else "")
 
 
@@ -118,13 +106,10 @@ def _began(config: TrainConfig, began: Began) -> list[str]:
     """Return the section on what the towers began from, and which of their parts learned."""
     if not began:
         return []
-    lines = [
-        f"- {'both towers' if part == 'model' else f'{part} tower'}: {_named(facts)}" for part, facts in began.items()
-    ]
     learned = f'Learned: image tower "{config.train.image}", text tower "{config.train.text}".'
     share = config.average.start
     mixed = f" Of every weight, {share:.0%} is what it began with." if share else ""
-    return ["## Began from", "", *lines, "", learned + mixed, ""]
+    return ["## Began from", "", *card_of(began), "", learned + mixed, ""]
 
 
 def _widths(config: TrainConfig) -> str:

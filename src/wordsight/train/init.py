@@ -22,7 +22,7 @@ from wordsight.weights.find import ModelLocation, find_model, locate
 from wordsight.weights.folder import CARD, WEIGHTS, read_checkpoint, read_model_manifest
 from wordsight.weights.formats.table import UnknownFormat
 from wordsight.weights.formats.trunk_table import UnknownTrunk, read_image_trunk, read_text_trunk
-from wordsight.weights.licences import of_card, of_name
+from wordsight.weights.licences import TOWER_LICENCES, of_card, of_name, terms_of
 from wordsight.weights.trunk import ImageTrunk, TextTrunk
 from wordsight.weights.unchanged import digest_of
 
@@ -33,7 +33,8 @@ StartOf = Literal["model", "image", "text"]
 class Start:
     """A model: `spec`, both towers and `scalars` (log scale and bias); or one trunk; or `tensors` of unknown shape.
 
-    `facts` are what a run's record says of it: "name", "fingerprint" or "sha256", "licence" where one is known.
+    `facts` are what a run's record says of it: "name", "fingerprint" or "sha256", and where they are known "licence"
+    ("image licence", "text licence"), "began from" and "terms", what its card says of the licences of its data.
     """
 
     facts: dict[str, str]
@@ -93,7 +94,7 @@ def _open(name: str, part: StartOf, *, weights: bool) -> Start:
             raise
         return Start(_facts(name, location, {}), tensors=CheckpointFiles(location.path).tensors)
     manifest = read_model_manifest(folder)
-    facts = _facts(name, location, manifest.origin) | {"fingerprint": manifest.fingerprint}
+    facts = _facts(name, location, manifest.origin, manifest.spec.name) | {"fingerprint": manifest.fingerprint}
     if weights:
         return _split(read_checkpoint(folder), facts)
     return _split(Checkpoint(manifest.spec, {}), facts)
@@ -118,13 +119,15 @@ def _trunk(path: Path, part: Literal["image", "text"]) -> Any:
         return None
 
 
-def _facts(name: str, location: ModelLocation, origin: Mapping[str, str]) -> dict[str, str]:
+def _facts(name: str, location: ModelLocation, origin: Mapping[str, str], called: str = "") -> dict[str, str]:
     path = location.path
     file = path if path.is_file() else path / (WEIGHTS if location.ours else origin.get("file", WEIGHTS))
     facts = {"name": name} | ({"file": file.name, "sha256": digest_of(file)} if file.is_file() else {})
     card = (path if path.is_dir() else path.parent) / CARD
-    licence = origin.get("licence") or of_name(name) or of_card(card)
-    stated = {"format": origin.get("format", ""), "licence": licence}
+    stated = {key: origin.get(key, "") for key in ("format", "licence", *TOWER_LICENCES, "began from")}
+    if not any(stated[key] for key in ("licence", *TOWER_LICENCES)):
+        stated["licence"] = of_name(name) or of_name(called) or of_card(card)
+    stated["terms"] = terms_of(card)
     return facts | {key: value for key, value in stated.items() if value}
 
 

@@ -24,7 +24,7 @@ from wordsight.towers.check import check_spec
 from wordsight.towers.families import image_choices, text_choices
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.compose import KEYS, compose, move_init, set_aside, sized
-from wordsight.train.config import InitConfig, TrainConfig, check_config
+from wordsight.train.config import UNNAMED, InitConfig, TrainConfig, check_config
 from wordsight.train.init import open_starts
 from wordsight.train.packaged import FOLDER, recipe_names
 
@@ -51,7 +51,9 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = (), *, model: st
     """
     path = find_recipe(name_or_path)
     changes = ([] if model is None else [f"init.model={model}"]) + [_long(assignment) for assignment in assignments]
-    values = to_dict(_run(path)) if path.suffix == ".py" else {"name": path.stem, **read_toml(path)}
+    values = to_dict(_run(path)) if path.suffix == ".py" else read_toml(path)
+    named = values.get("name", UNNAMED) != UNNAMED or any(change.startswith("name=") for change in changes)
+    values.setdefault("name", path.stem)
     if isinstance(values.get("average"), int | float):  # the decay, as it was written before
         values["average"] = {"decay": values["average"]}
     values = move_init(values)
@@ -71,6 +73,8 @@ def read_recipe(name_or_path: str, assignments: Sequence[str] = (), *, model: st
         values["schedule"] = {k: v for k, v in schedule.items() if k not in LENGTHS}
     values = override(values, [change for change in changes if change.partition("=")[0].strip() != NAMED])
     config = from_dict(TrainConfig, values)
+    if config.out and not named:
+        config = replace(config, name=Path(config.out).resolve().name or config.name)
     config = replace(config, out=config.out or f"runs/{config.name}", model=sized(config.model, starts))
     if "side" not in values["data"]:
         config = replace(config, data=replace(config.data, side=_side(config.model.image.size, config.data.side)))

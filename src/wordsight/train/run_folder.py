@@ -31,7 +31,8 @@ PROLONGED = "prolonged.json"
 CLOCK = "clock.jsonl"
 LOCK = ".lock"
 MODEL = "model"
-FREE = ("checkpoint", "validation", "export", "out", "card")  # what a resumed run may have otherwise than before
+# what a resumed run may have otherwise than before
+FREE = ("name", "checkpoint", "validation", "export", "out", "card")
 RESTORE = "restore the file, or set another out="
 WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # some network disks
 

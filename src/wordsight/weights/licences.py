@@ -22,7 +22,10 @@ from wordsight.weights.find import MANIFEST
 from wordsight.weights.names import catalogue
 
 COMMERCIAL = "commercial"  # a value of `--licence`: all but those for research and private use
+TOWER_LICENCES = ("image licence", "text licence")  # of an origin whose towers are not under one licence
 CARD, HEAD = "README.md", 10_000  # bytes of a card in which its head ends
+WHOLE = 200_000  # bytes of a card that are read
+_HEADING = re.compile(r"^(#{1,6})[ \t]+(.*)$", re.MULTILINE)
 RESEARCH = ("apple-amlr", "apple-amlr-research")  # "exclusively for Research Purposes"
 # a card's head is YAML between two lines of dashes (huggingface.co/docs/hub/model-cards)
 _FIELD = re.compile(r"^(license|license_name):[ \t]*['\"]?([\w.+-]+)", re.MULTILINE)
@@ -48,9 +51,13 @@ def mention(folder: Path) -> None:
 
 def mention_of(name: str, origin: Mapping[str, str]) -> None:
     """Print one line when the model of a name and an origin may not be used commercially."""
-    licence = str(origin.get("licence") or of_name(name))
-    if non_commercial(licence):
-        notice(f"{name}: its licence, {licence}, does not allow commercial use", once=True)
+    stated = {key: str(origin.get(key) or "") for key in ("licence", *TOWER_LICENCES)}
+    if not any(stated.values()):
+        stated["licence"] = of_name(name)
+    for key, licence in stated.items():
+        if non_commercial(licence):
+            whose = "its licence" if key == "licence" else f"the licence of its {key.split()[0]} tower"
+            notice(f"{name}: {whose}, {licence}, does not allow commercial use", once=True)
 
 
 def of_name(name: str) -> str:
@@ -85,3 +92,22 @@ def of_card(card: Path) -> str:
     fields = dict(_FIELD.findall(head[4:].partition("\n---")[0]))
     named: str = fields.get("license_name", "") if fields.get("license") == "other" else fields.get("license", "")
     return named.lower()
+
+
+def terms_of(card: Path) -> str:
+    """Return what the sections of a card whose headings name licences say, "" where there are none.
+
+    Headings within become bold, so that the text fits below another heading.
+    """
+    if not card.is_file():
+        return ""
+    with card.open("rb") as handle:
+        text = handle.read(WHOLE).decode("utf-8", errors="replace").replace("\r\n", "\n")
+    headings, sections, end = list(_HEADING.finditer(text)), [], 0
+    for number, heading in enumerate(headings):
+        if heading.start() < end or not re.search("licen[cs]e", heading[2], re.IGNORECASE):
+            continue
+        after = (later.start() for later in headings[number + 1 :] if len(later[1]) <= len(heading[1]))
+        end = next(after, len(text))
+        sections.append(_HEADING.sub(r"**\2**", text[heading.end() : end]).strip())
+    return "\n\n".join(section for section in sections if section)

@@ -58,7 +58,12 @@ def learn(notebook: Notebook, changes: Sequence[str], *, device: str) -> Path:
         return model
     with notebook.stage("learning"):
         train = resolve("wordsight.train.loop:train", extra="train")
-        overrides = [f"root={folder / 'scenes'}", f"out={folder / 'run'}", f"seed={notebook['settings']['seed']}"]
+        overrides = [
+            f"root={folder / 'scenes'}",
+            f"out={folder / 'run'}",
+            "name=demo",
+            f"seed={notebook['settings']['seed']}",
+        ]
         overrides += [
             f"validation.tasks.{name}.templates={folder / 'scenes' / 'templates.txt'}" for name in ("unseen", "seen")
         ]
