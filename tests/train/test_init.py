@@ -167,11 +167,7 @@ def test_one_tower_of_a_model_beside_another(recipe, start, capsys):
 def test_a_tower_that_does_not_fit_is_refused_with_both_shapes(recipe, start):
     with pytest.raises(ShapeMismatch) as caught:
         run(recipe, "model.image.width=64", model=start)
-    assert str(caught.value).startswith(
-        f"{start} does not fit the image tower (speck): visual.class"
-        if "class_embedding" in state(start)
-        else f"{start} does not fit the image tower (speck): visual."
-    )
+    assert caught.value.problem.startswith(f"{start} does not fit the image tower of the recipe: visual.")
     assert "is (32, 3, 8, 8) there, (64, 3, 8, 8) here" in caught.value.problem
     assert caught.value.cure.startswith("leave out what the recipe says of model.image besides init")
 

@@ -136,9 +136,6 @@ def test_a_vocabulary_of_a_run_that_was_killed_before_it_began_is_learned_anew(r
     assert (folder / "merges.txt").read_text() != "half"
 
 
-def test_the_first_value_that_differs_is_named(recipe):
-
-
 def test_the_values_that_differ_are_stated_before_and_now(recipe):
     run(recipe, "run", "steps=2")
     for changes, said in (

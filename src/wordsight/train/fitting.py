@@ -164,7 +164,7 @@ def _new(towers: TwoTowers, part: TowerName, given: Mapping[str, Array], *, wher
             for name in wrong
         ]
         raise ShapeMismatch(
-            f"{where} does not fit the {part} tower ({towers.spec.name}): {some(problems)}",
+            f"{where} does not fit the {part} tower of the recipe: {some(problems)}",
             cure=f"leave out what the recipe says of model.{part} besides init, so that it has the shape of its start",
         )
     return projection if unfit else []
