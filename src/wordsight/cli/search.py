@@ -56,7 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--min-match",
         type=float,
         metavar="P",
-        help="minimum score, a cosine from -1 to 1; right answers have 0.2 to 0.6 with the bundled model, "
+        help="minimum score, a cosine from -1 to 1; right answers have 0.3 to 0.65 with the bundled model, "
         "0.2 to 0.35 with most public ones",
     )
     add_columns(parser)

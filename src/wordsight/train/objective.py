@@ -14,7 +14,6 @@ from wordsight.towers.tower import of_patches
 from wordsight.towers.two import TwoTowers
 from wordsight.train.bag_of_words import BagOfWordsHead
 from wordsight.train.config import LossConfig
-from wordsight.train.parts import in_parts
 
 if TYPE_CHECKING:
     from wordsight.train.classes import ClassTerm
@@ -76,7 +75,7 @@ class Objective:
             return self._from("image", batch.image), None
         pixels = normalise(batch.pixels, self.mean, self.std)
         if self.head is None:
-            return in_parts(self.towers.encode_image, pixels, self.towers.visual), None
+            return self.towers.encode_image(pixels), None
         last = self.towers.last_image_state(pixels)
         return self.towers.embed_last_image_state(last), last
 
