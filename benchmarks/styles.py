@@ -69,14 +69,14 @@ def main() -> None:
     encoder = load(given.model)
     print("| set | style | top-1, 95 % interval | points lost |\n|---|---|---|---|")
     for name in SETS:
-        found: dict[str, Result] = {}
+        results: dict[str, Result] = {}
         for style in STYLES:
             task = build_task(TaskSpec("zero-shot", f"{name}-{style}"), root=given.work)
-            found[style] = next(result for result in run_task(encoder, task) if result.name.endswith("/top-1"))
-            low, high = found[style].interval or (0.0, 0.0)
-            lost = 100 * (found["photos"].value - found[style].value)
-            value = f"{100 * found[style].value:.1f} ({100 * low:.0f}–{100 * high:.0f})"
-            print(f"| {name} | {style} | {value} | {lost:.1f} |")
+            results[style] = next(result for result in run_task(encoder, task) if result.name.endswith("/top-1"))
+            low, high = results[style].interval or (0.0, 0.0)
+            lost = 100 * (results["photos"].value - results[style].value)
+            accuracy = f"{100 * results[style].value:.1f} ({100 * low:.0f}–{100 * high:.0f})"
+            print(f"| {name} | {style} | {accuracy} | {lost:.1f} |")
 
 
 if __name__ == "__main__":
