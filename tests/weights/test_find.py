@@ -85,7 +85,10 @@ def test_none_is_the_variable_then_the_bundled_model(model, monkeypatch, tmp_pat
         ("ViT-B-32/nobody", "no weights 'ViT-B-32/nobody'; choose one of"),
         ("hf-hub:org/name", "the network is not to be used"),
         ("google/siglip-nothing", "the network is not to be used"),
-        ("nonsense", "no model 'nonsense'; there is no such folder; train one"),
+        (
+            "nonsense",
+            "no model 'nonsense'; there is no such folder; take a name that 'wordsight models' lists, train one",
+        ),
         ("", "no model ''; there is no such folder"),
         ("bundeld", "no model 'bundeld'; did you mean bundled"),
         ("tiny96", "no model 'tiny96'; did you mean the architecture tiny-96"),

@@ -67,5 +67,9 @@ def _unknown(name: str) -> UnknownModel:
     if trained and not close:
         cure = f"did you mean the architecture {' or '.join(trained)}? It has no weights: {OURS}"
     else:
-        cure = f"did you mean {' or '.join(close)}?" if close else f"there is no such folder; {OURS}"
+        cure = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else f"there is no such folder; take a name that 'wordsight models' lists, {OURS}"
+        )
     return UnknownModel(f"no model {name!r}", cure=cure)
