@@ -248,6 +248,7 @@ def test_what_a_model_can_do_is_measured_before_the_first_step(recipe, start, ca
     untouched = run(recipe, "lr=0", name="untouched", model=start)
     values = {result.name: result.value for result in untouched.results}
     assert {name: first[name] for name in names} == {name: values[name] for name in names}
+    assert lines(untouched.folder)[-1] == {**{name: values[name] for name in names}, "step": 4}  # the curve has an end
     after = {result.name: result.value for result in done.results}
     assert any(first[name] != after[name] for name in names)
     assert err.index(f"step 0: {names[0]} {100 * first[names[0]]:.1f}") < err.index("step 1 · loss")

@@ -61,7 +61,7 @@ from wordsight.train.run_folder import (
 from wordsight.train.schedule import TrainingClock, rate_of
 from wordsight.train.seen import notice_seen
 from wordsight.train.start import check_pairs, notice_budget
-from wordsight.train.validate import TowersEncoder, Validation, beside, changes
+from wordsight.train.validate import TowersEncoder, Validation, beside, tell_changes
 from wordsight.train.watched import Watched, open_watched
 
 FAILURES = "failures.txt"  # of the run's folder: what could not be read while it was streamed
@@ -111,8 +111,8 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
         images = some_images(learning.loader, learning.locked)
         end = End(calibrated(learning.final(), images), results, learning.step, images.cpu().numpy())
         model = finish(config, end, folder, pairs=pairs)
-    if before:
-        notice(f"before -> after {learning.step:,} steps: {changes(results[: len(before)])}")
+        if before:
+            tell_changes(folder, learning.step, results[: len(before)], every=config.validation.every)
     return Run(folder, model, results, learning.step)
 
 
