@@ -11,7 +11,6 @@ import torch
 from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result, Sample
 from wordsight.base.progress import notice
-from wordsight.base.records import append_line
 from wordsight.data.source_files import split_named_by
 from wordsight.evaluate.tasks import TaskSpec, build_of, build_task, run_task
 from wordsight.images.transform import load_pixels
@@ -20,7 +19,7 @@ from wordsight.towers.two import TwoTowers
 from wordsight.train.config import TrainConfig
 from wordsight.train.learned import TowerName
 from wordsight.train.locked import Locked
-from wordsight.train.log import METRICS
+from wordsight.train.log import MetricsLog
 from wordsight.train.objective import normalise, statistics
 from wordsight.train.pairs import Pairs, SourcePairs
 from wordsight.train.precision import autocast
@@ -107,7 +106,9 @@ def tell_changes(run: Path, step: int, results: Sequence[Result], *, every: int)
     They are recorded as the end of their curves, unless they were, as those of every so many steps are.
     """
     if not every or step % every:
-        append_line(run / METRICS, {"step": step, **{result.name: result.value for result in results}})
+        record = MetricsLog(run, step=step)
+        record.write(step, {result.name: result.value for result in results})
+        record.close()
     changes = ", ".join(
         f"{result.name} {100 * float(result.setting['start'] or 0):.1f} -> {100 * result.value:.1f}"
         for result in results
