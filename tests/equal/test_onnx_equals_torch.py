@@ -147,6 +147,7 @@ TEXTS = {
     "mixers around the blocks": replace(TEXT, mixer=5, mask="none"),
     "mixers around the blocks, causal": replace(TEXT, mixer=3, end_id=7),
     "bert, mean": BERT,
+    "bert, hidden units": replace(BERT, hidden=9),
     "bert, first token": replace(BERT, pool="first", projection="matrix", mlp_ratio=2.0, pad_id=1),
     "bert, pooler": replace(BERT, pool="pooler", width=42, projection="none", activation="gelu_tanh", epsilon=1e-5),
     "class token behind": replace(TEXT, pool="class", class_mask="exact", mask="none"),

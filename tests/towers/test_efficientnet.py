@@ -135,6 +135,7 @@ IMAGES = {
     "symmetric": dataclasses.replace(TINY, padding="symmetric", epsilon=1e-5),
     "gelu": dataclasses.replace(TINY, hidden=5),
     "softmax": dataclasses.replace(TINY, hidden=5, hidden_activation="softmax"),
+    "more units": dataclasses.replace(TINY, hidden=5, hidden_activation="softmax", extra_hidden=6),
     "lite0": lite(0, size=67),
     "lite1": lite(1, size=64),
     "lite2": lite(2, size=66),
@@ -163,8 +164,19 @@ def test_the_projection_is_a_matrix_and_hidden_units(activation):
         torch.testing.assert_close(tower.project(features), expected, atol=CLOSE, rtol=0)
 
 
+def test_extra_hidden_units_are_added():
+    tower = towers_of(dataclasses.replace(TINY, extra_hidden=6)).visual
+    features = torch.randn(3, 1280)
+    state = tower.state_dict()
+    units = features @ state["extra_hidden.weight"].T + state["extra_hidden.bias"]
+    units = units * (1 + torch.erf(units / 2**0.5)) / 2
+    expected = features @ state["proj.weight"].T + state["proj.bias"] + units @ state["extra_out.weight"].T
+    with torch.inference_mode():
+        torch.testing.assert_close(tower.project(features), expected, atol=CLOSE, rtol=0)
+
+
 def test_a_new_tower_begins_as_the_one_matrix():
-    tower = EfficientNetLite(dataclasses.replace(TINY, hidden=5), 24)
+    tower = EfficientNetLite(dataclasses.replace(TINY, hidden=5, extra_hidden=6), 24)
     features = torch.randn(3, 1280)
     assert torch.equal(tower.project(features), tower.proj(features))
 
@@ -191,6 +203,7 @@ def test_the_states_are_the_stem_the_blocks_and_the_head():
         ({"width": float("nan")}, "image.width = nan"),
         ({"epsilon": 0.0}, "image.epsilon = 0.0; give a number above 0"),
         ({"hidden": -1}, "image.hidden = -1; give the number of hidden units, 0 for none"),
+        ({"extra_hidden": -2}, "image.extra_hidden = -2; give the number of hidden units, 0 for none"),
     ],
 )
 def test_what_cannot_be_built_is_refused(options, message):

@@ -32,17 +32,41 @@ TEXTS = [
     BERT,
     replace(BERT, pool="first", projection="matrix"),
     replace(BERT, pool="pooler", width=16, projection="none"),
+    replace(BERT, hidden=7),
     ClipTextSpec(context_length=9, vocabulary_size=40, width=24, layers=2, heads=4, end_id=2),
 ]
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=["mean", "first", "pooler", "clip"])
+@pytest.mark.parametrize("text", TEXTS, ids=["mean", "first", "pooler", "hidden", "clip"])
 def test_the_projection_of_the_pooled_row_is_the_embedding(text):
     towers = build(replace(SPEC, text=text)).eval()
     with torch.inference_mode():
         pooled = towers.text_features(TOKENS)
         assert pooled.shape == (2, text.width)
         assert torch.equal(F.normalize(towers.project_text(pooled), dim=-1), towers.encode_text(TOKENS))
+
+
+def test_hidden_units_of_a_bert_stand_beside_its_projection_and_begin_as_nothing():
+    tower = build(replace(SPEC, text=replace(BERT, hidden=7))).text
+    pooled = torch.randn(3, 24)
+    with torch.inference_mode():
+        assert torch.equal(tower.project(pooled), tower.proj(pooled))
+        tower.out.weight.normal_()
+        units = pooled @ tower.hidden.weight.T + tower.hidden.bias
+        units = units * (1 + torch.erf(units / 2**0.5)) / 2
+        torch.testing.assert_close(tower.project(pooled), tower.proj(pooled) + units @ tower.out.weight.T)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden": -1}, "text.hidden = -1; give the number of hidden units, 0 for none"),
+        ({"hidden": 3, "projection": "none", "width": 16}, "text.hidden = 3 beside no projection"),
+    ],
+)
+def test_hidden_units_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_spec(replace(SPEC, text=replace(BERT, **changes)))
 
 
 def test_padding_changes_nothing_of_a_bert():

@@ -9,11 +9,13 @@ import torch
 
 from wordsight.base.errors import ConfigError, ShapeMismatch
 from wordsight.losses.distribution import distribution_loss
+from wordsight.train.classes import moved
 from wordsight.train.loop import Learning, train
 from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
 from wordsight.train.trunk import Trunk
 from wordsight.weights.folder import load_towers
+from wordsight.weights.trunk import Classifier
 
 NAMES = "tench", "hen, chicken", "drum"
 WIDTHS = ("model.width=32", "model.image.size=32", "model.image.hidden=3")
@@ -85,6 +87,28 @@ def test_keeping_classes_keeps_the_answers_of_the_classifier(recipe, lite):
     still = load_towers(done.model).state_dict()
     given = torch.load(recipe.parent / "lite.pth")
     assert torch.equal(still["visual.stem.conv.weight"], given["_conv_stem.weight"])
+
+
+def test_moved_features_are_likelier_to_be_of_another_class_and_stay_within_the_range():
+    generator = np.random.default_rng(0)
+    classifier = Classifier(generator.normal(size=(7, 16)).astype(np.float32), np.zeros(7, np.float32))
+    pooled = torch.rand(200, 16).mul(6)
+    there, probabilities = moved(pooled, classifier, [3, 1])
+    weight = torch.from_numpy(classifier.weight)
+    torch.testing.assert_close(probabilities, (there @ weight.T).softmax(dim=1))
+    before, after = (pooled @ weight.T).argmax(dim=1), probabilities.argmax(dim=1)
+    assert len(after.unique()) > len(before.unique())
+    assert pooled.min() <= there.min() <= there.max() <= pooled.max()
+    assert torch.equal(there, moved(pooled, classifier, [3, 1])[0])
+    assert not torch.equal(there, moved(pooled, classifier, [3, 2])[0])
+
+
+def test_moved_features_keep_classes_without_any_image_of_them(recipe, lite):
+    weights = ["loss.classes.weight=0", "loss.classes.moved=20"]
+    done = train(config_of(recipe, *lite, "steps=32", "average=0.0", *weights), device="cpu")
+    lines = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
+    first, *_, last = (line for line in lines if "loss" in line)
+    assert last["loss"] - last["contrastive"] < first["loss"] - first["contrastive"]
 
 
 def test_what_cannot_keep_classes_is_refused_before_features_are_computed(recipe, lite, start, monkeypatch):

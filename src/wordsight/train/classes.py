@@ -1,7 +1,7 @@
 """What the start of the image tower knew of classes, kept while it learns captions: `loss.classes` of a recipe.
 
     term = open_classes(config, locked, towers, classifier_of(config, start))
-    loss = term(towers, image, batch)                # a scalar
+    loss = term(towers, image, pooled, batch)        # a scalar
 
 The classifier stood on the features of the trunk that was begun from (an ImageNet classifier, mostly).  Each image has
 to give, over texts made of the class names, the distribution that the classifier gave for it: so the classes keep
@@ -24,33 +24,43 @@ from wordsight.text.lines import listed_lines
 from wordsight.text.prompts import class_prompts, templates
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import ClassesConfig, TrainConfig
+from wordsight.train.config import TrainConfig
 from wordsight.train.init import Start
 from wordsight.train.learned import PARTS
 from wordsight.train.locked import Locked, locked_parts
 from wordsight.weights.trunk import Classifier
 
-PROMPTS = 12  # marks the random numbers that choose prompts
+PROMPTS, MOVES = 12, 13  # mark the random numbers that choose prompts and classes
+FARTHEST = 0.6  # of the length of an image's features: so far it is moved at most
 
 
 class ClassTerm:
     """The loss, for one run; both towers' features are kept (`wordsight.train.locked`)."""
 
-    def __init__(self, config: ClassesConfig, names: Sequence[str], locked: Locked, *, seed: int) -> None:
-        self._config, self._locked, self._seed = config, locked, seed
-        patterns = templates(config.templates)
+    def __init__(self, config: TrainConfig, names: Sequence[str], locked: Locked, classifier: Classifier) -> None:
+        self._config, self._locked, self._seed = config.loss.classes, locked, config.seed
+        self._classifier = classifier
+        patterns = templates(self._config.templates)
         prompts = [class_prompts(name, patterns) for name in names]
         self._counts = np.array([len(one) for one in prompts])
         self._firsts = np.cumsum(self._counts) - self._counts
         self._features = locked.of_texts([text for one in prompts for text in one])
 
-    def __call__(self, towers: TwoTowers, image: Tensor, batch: Batch) -> Tensor:
-        """Return the loss of unit embeddings (B, E) of a batch's images, weighted, a scalar."""
+    def __call__(self, towers: TwoTowers, image: Tensor, pooled: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of unit embeddings (B, E) of a batch's images, weighted, a scalar.
+
+        `pooled` (B, D) is what the projection read.
+        """
         assert batch.classes is not None, "the batch comes from images that were classified"
         generator = np.random.default_rng([self._seed, batch.step, PROMPTS])
         chosen = torch.from_numpy(self._firsts + generator.integers(self._counts))
         classes = self._locked.embed(towers, "text", self._features[chosen])
-        return self._config.weight * distribution_loss(image, classes, batch.classes, self._config.scale)
+        loss = self._config.weight * distribution_loss(image, classes, batch.classes, self._config.scale)
+        if self._config.moved:
+            there, probabilities = moved(pooled.detach().float(), self._classifier, [self._seed, batch.step, MOVES])
+            image = self._locked.projected(towers, there)
+            loss = loss + self._config.moved * distribution_loss(image, classes, probabilities, self._config.scale)
+        return loss
 
     @torch.no_grad()
     def name_units(self, towers: TwoTowers) -> None:
@@ -67,6 +77,23 @@ class ClassTerm:
             out.copy_(F.normalize(names - names.mean(dim=0), dim=1).T)
 
 
+def moved(pooled: Tensor, classifier: Classifier, seed: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return features (B, D) on their way towards classes at random, and what the classifier says of them, (B, K).
+
+    The way is the gradient of a class's log-probability, its length drawn up to `FARTHEST`; it ends where features of
+    the batch do not reach.
+    """
+    weight, bias = (torch.tensor(array, device=pooled.device) for array in (classifier.weight, classifier.bias))
+    generator = np.random.default_rng(seed)
+    wanted = torch.from_numpy(generator.integers(len(bias), size=len(pooled))).to(pooled.device)
+    share = torch.from_numpy(generator.random((len(pooled), 1), np.float32)).to(pooled.device)
+    with torch.no_grad(), torch.autocast(pooled.device.type, enabled=False):
+        way = F.normalize(weight[wanted] - (pooled @ weight.T + bias).softmax(dim=1) @ weight, dim=1)
+        there = pooled + FARTHEST * share * pooled.norm(dim=1, keepdim=True) * way
+        there = there.clamp(min=pooled.min(), max=pooled.max())
+        return there, (there @ weight.T + bias).softmax(dim=1)
+
+
 def list_classes(name_or_file: str) -> Sequence[str]:
     """Return the class names of a published list or of a text file, a class on each line."""
     if name_or_file in LISTS:
@@ -78,7 +105,7 @@ def check_classes(config: TrainConfig) -> None:
     """Raise `ConfigError` for a recipe that cannot keep classes: both towers' features have to be kept."""
     parts = locked_parts(config.train)
     for part in PARTS:
-        if config.loss.classes.weight and part not in parts:
+        if config.loss.classes.used and part not in parts:
             what = getattr(config.train, part)
             cure = f'set train.{part} = "projection"' + (' (or "last:N" with train.views)' if part == "image" else "")
             raise ConfigError(f'loss.classes with train.{part} = "{what}", whose features are not kept', cure=cure)
@@ -92,7 +119,7 @@ def classifier_of(config: TrainConfig, start: Start | None) -> Classifier:
     classifier = None if start is None or start.image is None else start.image.classifier
     name = config.init.image or config.init.model
     if classifier is None:
-        cure = "begin from the file of an image classifier, or set loss.classes.weight = 0"
+        cure = "begin from the file of an image classifier, or set loss.classes.weight and .moved = 0"
         raise ConfigError(f"loss.classes, but {name or 'the image tower'} has no classifier", cure=cure)
     names = list_classes(config.loss.classes.names)
     if len(names) != len(classifier.bias):
@@ -104,6 +131,6 @@ def classifier_of(config: TrainConfig, start: Start | None) -> Classifier:
 def open_classes(config: TrainConfig, locked: Locked, towers: TwoTowers, classifier: Classifier) -> ClassTerm:
     """Return the loss of a recipe; `locked` gives the classifier's probabilities with every batch from now on."""
     locked.classify(towers, classifier)
-    term = ClassTerm(config.loss.classes, list_classes(config.loss.classes.names), locked, seed=config.seed)
+    term = ClassTerm(config, list_classes(config.loss.classes.names), locked, classifier)
     term.name_units(towers)
     return term

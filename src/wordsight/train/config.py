@@ -15,6 +15,7 @@ from wordsight.evaluate.tasks import TaskSpec, check_task
 from wordsight.towers.families import IMAGE_FAMILIES
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.guard_config import GuardConfig
+from wordsight.train.loss_config import LossConfig
 
 UNNAMED = "run"  # the name of a run that a Python recipe does not name
 STILL = ("none", "projection")  # values of `train.image` and `train.text` with a trunk that does not learn
@@ -66,36 +67,6 @@ class DataConfig:
     resize: Literal["shortest", "squash"] = "shortest"
     run: int = 1
     held_out: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class ClassesConfig:
-    """Keep what the start of the image tower knew of classes (`wordsight.train.classes`).
-
-    `weight` of the loss, 0 leaves it out.  `names`: a named list, or a text file with the names of a class on each
-    line, synonyms apart by commas; `templates` make texts of them.  `scale`: what cosines are multiplied by.
-    """
-
-    weight: float = 0.0
-    names: str = "imagenet"
-    templates: str = "photo"
-    scale: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class LossConfig:
-    """The contrastive loss is the one named in the model's spec.
-
-    `words` is the weight of the bag-of-words loss: name the caption's tokens from the mean of the image tower's
-    tokens (`wordsight.train.bag_of_words`).  0 leaves it out.
-
-    `widths`: the loss is the mean of itself and of those of the first so many numbers of the embeddings, made unit
-    again, which then can be used for the whole (Kusupati et al. 2022, "Matryoshka").
-    """
-
-    words: float = 0.0
-    widths: tuple[int, ...] = ()
-    classes: ClassesConfig = field(default_factory=ClassesConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +332,8 @@ def _check_learned(config: TrainConfig) -> None:
     _within("train.trunk", config.train.trunk, 0.0001, 1)
     _within("train.views", config.train.views, 0, 1000)
     _within("train.dropout", config.train.dropout, 0, 0.9)
-    _within("loss.classes.weight", config.loss.classes.weight, 0, None)
+    for name in ("weight", "moved"):
+        _within(f"loss.classes.{name}", getattr(config.loss.classes, name), 0, None)
     _within("loss.classes.scale", config.loss.classes.scale, 0.1, 1000)
 
 

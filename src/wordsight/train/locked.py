@@ -142,6 +142,14 @@ class Locked:
         """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
         return self._trunks[part].embed(towers, features)
 
+    def pooled(self, towers: TwoTowers, features: Tensor) -> Tensor:
+        """Return what the projection of the image tower reads, (B, D'), for features (B, D)."""
+        return self._trunks["image"].pooled(towers, features)
+
+    def projected(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
+        """Return unit embeddings (B, E) for what the projection of the image tower reads, (B, D')."""
+        return self._trunks["image"].projected(towers, pooled)
+
     def of_images(self, pixels: Pixels) -> Tensor:
         """Return the features (B, D) of other images, uint8 (B, S, S, 3); each is computed once and remembered."""
         names: list[tuple[TowerName, str]] = [("image", sha256_bytes(one.tobytes())) for one in pixels]

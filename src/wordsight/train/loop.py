@@ -143,7 +143,7 @@ class Learning:
         # Convolutions are faster with channels last: 112 for 78 pairs/s (a ModifiedResNet of 96 px, one core).
         self.towers.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = locked_parts(config.train)
-        classifier = classifier_of(config, starts.of("image")) if config.loss.classes.weight else None
+        classifier = classifier_of(config, starts.of("image")) if config.loss.classes.used else None
         self.locked = Locked(self.towers, config, pairs, Where(folder, device, tokenizer)) if parts else None
         self.classes = None
         if classifier is not None:

@@ -13,7 +13,7 @@ from wordsight.losses.softmax import softmax_loss
 from wordsight.towers.tower import of_patches
 from wordsight.towers.two import TwoTowers
 from wordsight.train.bag_of_words import BagOfWordsHead
-from wordsight.train.config import LossConfig
+from wordsight.train.loss_config import LossConfig
 
 if TYPE_CHECKING:
     from wordsight.train.classes import ClassTerm
@@ -45,7 +45,7 @@ class Objective:
 
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss, a scalar, and what `MEASURED` names, (4,) float64."""
-        image, last = self._image(batch)
+        image, last, pooled = self._image(batch)
         text = self.towers.encode_text(batch.tokens) if batch.text is None else self._from("text", batch.text)
         positives = same_pairs(batch.image_ids, batch.text_ids)
         contrastive = self._contrastive(image, text, positives)
@@ -59,7 +59,8 @@ class Objective:
             named = self.head(of_patches(self.towers.image_tower, last), batch.tokens)
             loss = contrastive + self.loss.words * named
         if self.classes is not None:
-            loss = loss + self.classes(self.towers, image, batch)
+            assert pooled is not None  # as the recipe was checked for
+            loss = loss + self.classes(self.towers, image, pooled, batch)
         right = accuracy(image.detach(), text.detach(), positives)
         return loss, torch.stack([loss, contrastive, named, right]).detach().double()
 
@@ -69,15 +70,18 @@ class Objective:
             return softmax_loss(image, text, scale, positives=positives)
         return sigmoid_loss(image, text, scale, bias, positives=positives)
 
-    def _image(self, batch: Any) -> tuple[Tensor, Tensor | None]:
-        """Return the embeddings of the images (B, E), and the last state of the tower where the other loss reads it."""
+    def _image(self, batch: Any) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return the embeddings of the images (B, E), and what other losses read: last state, pooled features."""
+        if self.classes is not None and self.locked is not None:
+            pooled = self.locked.pooled(self.towers, batch.image)
+            return self.locked.projected(self.towers, pooled), None, pooled
         if batch.image is not None:
-            return self._from("image", batch.image), None
+            return self._from("image", batch.image), None, None
         pixels = normalise(batch.pixels, self.mean, self.std)
         if self.head is None:
-            return self.towers.encode_image(pixels), None
+            return self.towers.encode_image(pixels), None, None
         last = self.towers.last_image_state(pixels)
-        return self.towers.embed_last_image_state(last), last
+        return self.towers.embed_last_image_state(last), last, None
 
     def _from(self, part: "TowerName", features: Tensor) -> Tensor:
         assert self.locked is not None

@@ -106,11 +106,13 @@ class Trunk:
         """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
         if self._learns == "none":
             return features
-        if self._part == "text":
-            rows = towers.project_text(self._dropped(towers, features))
-        else:
-            rows = towers.project_image(self._dropped(towers, self.pooled(towers, features)))
-        return F.normalize(wide(rows), dim=-1)
+        return self.projected(towers, features if self._part == "text" else self.pooled(towers, features))
+
+    def projected(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
+        """Return unit embeddings (B, E) for what the projection reads, (B, D'); a share is left out while it learns."""
+        project = towers.project_text if self._part == "text" else towers.project_image
+        kept = F.dropout(pooled, self._dropout, training=towers.training)
+        return F.normalize(wide(project(kept)), dim=-1)
 
     def pooled(self, towers: TwoTowers, features: Tensor) -> Tensor:
         """Return what the projection of an image tower reads, (B, D'), for features."""
@@ -124,9 +126,6 @@ class Trunk:
             return tower.pool(tower.rest(states.contiguous(memory_format=form), self._first))
 
         return in_parts(rest, features.view(len(features), *self._shape), towers.visual)
-
-    def _dropped(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
-        return F.dropout(pooled, self._dropout, training=towers.training)
 
     def texts(self, texts: Sequence[str], tokenizer: Tokenizer) -> NDArray[np.float32]:
         """Return the features (B, D) of texts; those of like length are computed together."""

@@ -11,7 +11,7 @@ from wordsight.towers.bert.spec import BertSpec
 from wordsight.towers.family import TextFamily
 from wordsight.towers.flat import FLAT_TEXT, implied, text_heads
 from wordsight.towers.layers import LayerNames
-from wordsight.towers.parts.rules import multiple, same, share
+from wordsight.towers.parts.rules import hidden, multiple, same, share
 
 if TYPE_CHECKING:
     from wordsight.towers.spec import ModelSpec
@@ -22,6 +22,9 @@ def _check(text: BertSpec, model: "ModelSpec") -> None:
     share("text.dropout", text.dropout)
     if text.projection == "none":
         same("text.width", text.width, "width (text.projection is none)", model.width)
+    hidden("text.hidden", text.hidden)
+    if text.hidden and text.projection == "none":
+        raise ConfigError(f"text.hidden = {text.hidden} beside no projection", cure='set text.projection = "linear"')
 
 
 def _reads_padding(text: BertSpec, tokenizer: TokenizerSpec) -> bool:
@@ -49,6 +52,8 @@ BERT = TextFamily(
     reads_padding=_reads_padding,
     resize=_resize,
     implied=implied(FLAT_TEXT, BertSpec, mask="padding"),
-    layers=LayerNames(r"transformer\.resblocks\.\d+", ("token_embedding", "positional_embedding", "ln_pre"), ("proj",)),
+    layers=LayerNames(
+        r"transformer\.resblocks\.\d+", ("token_embedding", "positional_embedding", "ln_pre"), ("proj", "hidden", "out")
+    ),
     usual=lambda text: {"heads": text_heads(text.width)},
 )

@@ -35,7 +35,16 @@ def bert_graph(graph: Graph, weights: GraphWeights, text: BertSpec, spec: ModelS
     x = mean_of_seen(graph, x, tokens, text.pad_id) if mean else graph.reshape(x, [-1, text.width])  # (B, D)
     if text.pool == "pooler":
         x = graph.node("Tanh", linear(graph, weights, x, f"{PREFIX}pooler"))
-    graph.output(project(graph, weights, x, f"{PREFIX}proj", form=text.projection), "rows", ["batch", spec.width])
+    beside = _hidden(graph, weights, x) if text.hidden else None
+    rows = project(graph, weights, x, f"{PREFIX}proj", form=text.projection, beside=beside)
+    graph.output(rows, "rows", ["batch", spec.width])
+
+
+def _hidden(graph: Graph, weights: GraphWeights, x: str) -> str:
+    """Return what hidden units add to the projection of x (B, D), (B, E)."""
+    units = graph.node("MatMul", x, graph.weight(weights.matrix(f"{PREFIX}hidden.weight"), axis=1))
+    active = graph.node("Gelu", graph.plus(units, weights.take(f"{PREFIX}hidden.bias")))
+    return graph.node("MatMul", active, graph.weight(weights.matrix(f"{PREFIX}out.weight"), axis=1))
 
 
 def _stack(text: BertSpec) -> GraphStack:

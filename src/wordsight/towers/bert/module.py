@@ -9,11 +9,12 @@ Shapes: B batch, L tokens of a text, D width of the tower, E width of the shared
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.base.errors import UsageError
 from wordsight.towers.bert.spec import BertSpec
-from wordsight.towers.parts.blocks import LayerNorm, Stack, Transformer
+from wordsight.towers.parts.blocks import LayerNorm, Stack, Transformer, hidden_units
 from wordsight.towers.tower_spec import hidden_width
 
 STD = 0.02  # of weights at the start; google-research/bert, `modeling.py`
@@ -49,7 +50,12 @@ class BertTower(nn.Module):
             self.proj = nn.Parameter(torch.empty(width, out_width))
         elif spec.projection == "linear":
             self.proj = nn.Linear(width, out_width)
+        self.hidden: nn.Module | None = None
+        if spec.hidden:
+            self.hidden, self.out = hidden_units(width, spec.hidden, out_width)
         for name, weight in self.named_parameters():
+            if name.startswith(("hidden.", "out.")):
+                continue
             if weight.ndim > 1:
                 nn.init.normal_(weight, std=STD)
             elif name.endswith("bias"):
@@ -89,7 +95,7 @@ class BertTower(nn.Module):
         if self.spec.projection == "none":
             return pooled
         out: Tensor = self.proj(pooled) if isinstance(self.proj, nn.Linear) else pooled @ self.proj
-        return out
+        return out if self.hidden is None else out + self.out(F.gelu(self.hidden(pooled)))
 
     def _seen(self, tokens: Tensor) -> Tensor:
         """Return which tokens every token sees, (B, 1, 1, L)."""

@@ -22,7 +22,7 @@ def bert_shapes(text: BertSpec, spec: "ModelSpec") -> Iterator[NamedShape]:
 
 def bert_trunk_shapes(text: BertSpec) -> Iterator[NamedShape]:
     """Yield those of the trunk: all but the projection."""
-    for name, shape in _shapes(replace(text, projection="none"), text.width):
+    for name, shape in _shapes(replace(text, projection="none", hidden=0), text.width):
         yield f"{PREFIX}{name}", shape
 
 
@@ -38,3 +38,6 @@ def _shapes(text: BertSpec, out: int) -> Iterator[NamedShape]:
         yield from linear_shapes("pooler", text.width, text.width)
     if text.projection == "linear":
         yield from linear_shapes("proj", out, text.width)
+    if text.hidden:
+        yield from linear_shapes("hidden", text.hidden, text.width)
+        yield "out.weight", (out, text.hidden)

@@ -13,7 +13,8 @@ class BertSpec(TextTowerSpec):
     Learned positions, every text of token type 0 (whose embedding is part of the positions), norms behind the sums;
     tokens of `pad_id` are neither seen nor pooled. `pool`: the "mean" of the tokens that are seen, the "first", or
     "pooler": the first through a linear layer and tanh. `projection`: "none" (then the tower's width is the
-    space's), "linear", or "matrix" (without a bias).
+    space's), "linear", or "matrix" (without a bias); with `hidden` > 0 that many hidden units of GELU stand beside it,
+    and their projection is added.
     """
 
     kind: Literal["bert"] = "bert"
@@ -26,4 +27,5 @@ class BertSpec(TextTowerSpec):
     epsilon: float = 1e-12
     pool: Literal["mean", "first", "pooler"] = "mean"
     projection: Projection = "linear"
+    hidden: int = 0
     dropout: float = 0.0

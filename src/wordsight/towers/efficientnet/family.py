@@ -7,6 +7,7 @@ from wordsight.towers.efficientnet.shapes import efficientnet_shapes
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.family import ImageFamily
 from wordsight.towers.layers import LayerNames
+from wordsight.towers.parts.rules import hidden
 
 if TYPE_CHECKING:
     from wordsight.towers.spec import ModelSpec
@@ -22,8 +23,8 @@ def _check(image: EfficientNetSpec, model: "ModelSpec") -> None:
             raise ConfigError(f"image.{name} = {value}", cure=f"give a number above 0, at most {LARGEST:g}")
     if image.epsilon <= 0:
         raise ConfigError(f"image.epsilon = {image.epsilon}", cure="give a number above 0")
-    if image.hidden < 0:
-        raise ConfigError(f"image.hidden = {image.hidden}", cure="give the number of hidden units, 0 for none")
+    for name in ("hidden", "extra_hidden"):
+        hidden(f"image.{name}", getattr(image, name))
 
 
 EFFICIENTNET = ImageFamily(
@@ -33,5 +34,5 @@ EFFICIENTNET = ImageFamily(
     shapes=efficientnet_shapes,
     graph="wordsight.towers.efficientnet.graph:efficientnet_graph",
     states=True,
-    layers=LayerNames(r"blocks\.\d+", ("stem",), ("proj", "hidden", "out")),
+    layers=LayerNames(r"blocks\.\d+", ("stem",), ("proj", "hidden", "out", "extra_hidden", "extra_out")),
 )

@@ -87,13 +87,19 @@ class _Tower:
 def project(graph: Graph, weights: GraphWeights, features: str, image: EfficientNetSpec) -> str:
     """Return (B, E) for features (B, F), in float32."""
     rows = _linear(graph, weights, features, "visual.proj")
-    if not image.hidden:
-        return rows
-    units = _linear(graph, weights, features, "visual.hidden")
-    active = (
-        graph.node("Softmax", units, axis=-1) if image.hidden_activation == "softmax" else graph.node("Gelu", units)
-    )
-    out = graph.weight(weights.matrix("visual.out.weight"), axis=1)
+    if image.hidden:
+        units = _linear(graph, weights, features, "visual.hidden")
+        softmax = image.hidden_activation == "softmax"
+        active = graph.node("Softmax", units, axis=-1) if softmax else graph.node("Gelu", units)
+        rows = _added(graph, weights, rows, active, "visual.out")
+    if image.extra_hidden:
+        active = graph.node("Gelu", _linear(graph, weights, features, "visual.extra_hidden"))
+        rows = _added(graph, weights, rows, active, "visual.extra_out")
+    return rows
+
+
+def _added(graph: Graph, weights: GraphWeights, rows: str, active: str, name: str) -> str:
+    out = graph.weight(weights.matrix(f"{name}.weight"), axis=1)
     return graph.node("Add", rows, graph.node("MatMul", active, out))
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wordsight.towers.efficientnet.shapes import FEATURES, REDUCTION, STEM, LiteBlock, blocks, same_padding
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
+from wordsight.towers.parts.blocks import hidden_units
 
 MOMENTUM = 0.01  # of batch norms; TensorFlow's 0.99 (efficientnet_lite_builder.py)
 
@@ -91,9 +92,10 @@ class EfficientNetLite(nn.Module):
         self.activation = spec.hidden_activation
         self.hidden: nn.Module | None = None
         if spec.hidden:
-            self.hidden = nn.Linear(FEATURES, spec.hidden)
-            self.out = nn.Linear(spec.hidden, out_width, bias=False)
-            nn.init.zeros_(self.out.weight)  # begins as the one matrix
+            self.hidden, self.out = hidden_units(FEATURES, spec.hidden, out_width)
+        self.extra_hidden: nn.Module | None = None
+        if spec.extra_hidden:
+            self.extra_hidden, self.extra_out = hidden_units(FEATURES, spec.extra_hidden, out_width)
         self.width, self.depth, self.cell = FEATURES, len(every) + 1, REDUCTION  # the head counts as the last block
         self.heads = 0  # there is no attention
         self.extra = 0  # tokens before those of the cells
@@ -134,12 +136,12 @@ class EfficientNetLite(nn.Module):
     def project(self, pooled: Tensor) -> Tensor:
         """Return (B, E) for features."""
         out: Tensor = self.proj(pooled)
-        if self.hidden is None:
-            return out
-        units = self.hidden(pooled)
-        active = units.softmax(dim=-1) if self.activation == "softmax" else F.gelu(units)
-        extra: Tensor = self.out(active)
-        return out + extra
+        if self.hidden is not None:
+            units = self.hidden(pooled)
+            out = out + self.out(units.softmax(dim=-1) if self.activation == "softmax" else F.gelu(units))
+        if self.extra_hidden is not None:
+            out = out + self.extra_out(F.gelu(self.extra_hidden(pooled)))
+        return out
 
     @torch.no_grad()
     def calibrate(self, pixels: Tensor) -> None:

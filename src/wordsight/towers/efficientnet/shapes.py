@@ -90,6 +90,9 @@ def efficientnet_shapes(image: EfficientNetSpec, out: int) -> Iterator[NamedShap
     if image.hidden:
         yield from linear_shapes("hidden", image.hidden, FEATURES)
         yield "out.weight", (out, image.hidden)
+    if image.extra_hidden:
+        yield from linear_shapes("extra_hidden", image.extra_hidden, FEATURES)
+        yield "extra_out.weight", (out, image.extra_hidden)
 
 
 def trunk_shapes(image: EfficientNetSpec) -> Iterator[NamedShape]:

@@ -212,14 +212,19 @@ def layer_norm(graph: Graph, weights: GraphWeights, x: str, name: str, *, epsilo
     return graph.layer_norm(x, weights.take(f"{name}.weight"), weights.take(f"{name}.bias"), epsilon=epsilon)
 
 
-def project(graph: Graph, weights: GraphWeights, x: str, name: str, *, form: Projection = "matrix") -> str:
-    """Bring x (B, D) into the shared space, (B, E), scaled to unit length; always in float32, it costs little."""
+def project(
+    graph: Graph, weights: GraphWeights, x: str, name: str, *, form: Projection = "matrix", beside: str | None = None
+) -> str:
+    """Bring x (B, D) into the shared space, (B, E), scaled to unit length; always in float32, it costs little.
+
+    The rows `beside` (B, E) are added before the scaling.
+    """
     if form == "matrix":
         x = graph.node("MatMul", x, graph.matrix(weights.take(name)))
     elif form == "linear":
         x = graph.node("MatMul", x, graph.matrix(weights.matrix(f"{name}.weight")))
         x = graph.plus(x, weights.take(f"{name}.bias") if weights.has(f"{name}.bias") else None)
-    return graph.unit(x)
+    return graph.unit(x if beside is None else graph.node("Add", x, beside))
 
 
 def _factor(block: str, number: int, stack: GraphStack) -> str:

@@ -35,6 +35,13 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
+def hidden_units(width: int, units: int, out_width: int) -> tuple[nn.Linear, nn.Linear]:
+    """Return the two layers of hidden units beside a projection from `width` to `out_width`, which begin as nothing."""
+    inner, outer = nn.Linear(width, units), nn.Linear(units, out_width, bias=False)
+    nn.init.zeros_(outer.weight)
+    return inner, outer
+
+
 class LayerNorm(nn.LayerNorm):
     """Layer norm computed in float32 whatever the dtype around it."""
 

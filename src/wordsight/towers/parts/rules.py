@@ -46,3 +46,9 @@ def same(name: str, value: int, other: str, expected: int) -> None:
     """Refuse two values that are not the same."""
     if value != expected:
         raise ConfigError(f"{name} = {value} but {other} = {expected}", cure="give both the same value")
+
+
+def hidden(name: str, units: int) -> None:
+    """Refuse a number of hidden units below 0."""
+    if units < 0:
+        raise ConfigError(f"{name} = {units}", cure="give the number of hidden units, 0 for none")
