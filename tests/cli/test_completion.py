@@ -33,6 +33,7 @@ def complete(*words):
         (["wordsight", "data", "pack", "x", "--shard"], ["--shard-size"]),
         (["wordsight", "models", "f"], ["fetch"]),
         (["wordsight", "train", "--mod"], ["--model"]),
+        (["wordsight", "train", "lock"], ["lock-image", "lock-text"]),
         (["wordsight", "data", "check", "--mod"], []),
         (["wordsight", "search", "zzz"], []),
     ],

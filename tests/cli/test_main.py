@@ -290,3 +290,9 @@ def test_odd_file_names_are_printed_as_they_are() -> None:
     process.stdout.reconfigure(errors="surrogateescape")
     out, err = process.communicate()
     assert (out, err, process.returncode) == ("caf\udce9.jpg\n", "", 0)
+
+
+def test_an_engine_that_is_none_is_refused_in_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["train", "pairs"], ["data", "check", "x"], ["search", "dog"], ["models"], ["report", "x"]):
+        assert main([*words, "--engine", "onxx"]) == 2
+        assert capsys.readouterr().err == "wordsight: no engine 'onxx'; did you mean onnx?\n"

@@ -1,5 +1,6 @@
 """Whatever happens to a checkpoint on the disk, a run goes on from the newest one that is whole, or is refused."""
 
+import errno
 import json
 import shutil
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from wordsight.base.errors import FormatError
+from wordsight.base.errors import FormatError, StorageError
+from wordsight.base.files import storage_errors
 from wordsight.base.reading import sha256_file
 from wordsight.train.checkpoint import _hash_of, list_checkpoints
 from wordsight.train.loop import train
@@ -104,3 +106,21 @@ def test_damaged_later_ones_are_not_counted_among_those_kept(recipe):
     run(recipe, "run", "checkpoint.steps=2", "checkpoint.keep=1", resume=True)
     assert [folder.name for folder in list_checkpoints(whole.folder)] == ["step-00000008", "step-00000099"]
     assert (list_checkpoints(whole.folder)[0] / "state.json").exists()
+
+
+def test_a_full_disk_names_the_checkpoint_and_what_a_run_goes_on_from(recipe, monkeypatch):
+    done = run(recipe, "full", "steps=4")
+
+    def write_nothing(path):
+        with storage_errors(path):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wordsight.train.checkpoint.atomic_write", write_nothing)
+        with pytest.raises(StorageError) as caught:
+            run(recipe, "full", resume=True)
+    final = done.folder / "checkpoints" / "step-00000008"
+    said = str(caught.value)
+    assert said.startswith(f"No space left on device: {final}, ")
+    assert said.endswith(" MB, was not written; free room, then --resume goes on after step 4")
+    assert run(recipe, "full", resume=True).steps == 8

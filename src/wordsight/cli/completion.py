@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wordsight.base.errors import UsageError
+from wordsight.base.optional import resolve
 from wordsight.base.suggest import suggest
 from wordsight.cli.main import EVERYWHERE, VERBS, verb_parser
+
+WORDS = {"train": "wordsight.train.packaged:recipe_names"}  # verb: what its first argument may be besides a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def _bash() -> str:
         options = list(_options(verb_parser(verb)))
         valued = [option for option in options if option.values]
         cases += [f'        "{verb} {option.name}") words="{" ".join(option.values)}" ;;' for option in valued]
-        words = " ".join([*_actions(verb_parser(verb)), *(option.name for option in options)])
+        words = " ".join([*_firsts(verb), *(option.name for option in options)])
         cases.append(f'        "{verb} "*) words="{words}" ;;')
     everywhere = " ".join([*VERBS, *(option.name for option in EVERYWHERE), "--help", "--version"])
     return _BASH.format(verbs="|".join(VERBS), cases="\n".join(cases), everywhere=everywhere)
@@ -69,8 +72,8 @@ def _fish() -> str:
     for verb, (_, summary) in VERBS.items():
         lines.append(f"complete -c wordsight -n __fish_use_subcommand -a {verb} -d {_quoted(summary)}")
         seen = f"complete -c wordsight -n '__fish_seen_subcommand_from {verb}'"
-        actions = _actions(verb_parser(verb))
-        lines += [f"{seen} -a {_quoted(' '.join(actions))}"] if actions else []
+        firsts = _firsts(verb)
+        lines += [f"{seen} -a {_quoted(' '.join(firsts))}"] if firsts else []
         for option in _options(verb_parser(verb)):
             name = f"-l {option.name[2:]}" if option.name.startswith("--") else f"-s {option.name[1:]}"
             values = f" -x -a {_quoted(' '.join(option.values))}" if option.values else ""
@@ -95,9 +98,11 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[_Option]:
                 yield _Option(name, str(action.help), tuple(map(str, action.choices or ())))
 
 
-def _actions(parser: argparse.ArgumentParser) -> list[str]:
-    """Return the words that a verb takes as its first argument, where these are certain ones."""
-    choices = [action.choices for action in parser._actions if action.choices and not action.option_strings]
+def _firsts(verb: str) -> list[str]:
+    """Return the words that a verb takes as its first argument, where some are known."""
+    if verb in WORDS:
+        return list(resolve(WORDS[verb])())
+    choices = [a.choices for a in verb_parser(verb)._actions if a.choices and not a.option_strings]
     return list(map(str, choices[0])) if choices else []
 
 

@@ -65,6 +65,7 @@ EVERYWHERE = (
 )
 
 
+ENGINES = ("auto", "onnx", "openvino", "torch")
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
     "data": (("--model", "--device", "--engine"), "no model is used"),
@@ -185,7 +186,10 @@ def _run(argv: list[str]) -> int:
 
 
 def _check_unused(verb: str, given: Mapping[str, object]) -> None:
-    """Refuse a model that would not be used; say that a device or engine changes nothing."""
+    """Refuse a model that would not be used and an engine that is none; say that a device or engine changes nothing."""
+    engine = str(given["engine"])
+    if engine not in (*ENGINES, "fake"):
+        raise UsageError(f"no engine {engine!r}", cure=suggest(engine, ENGINES))
     options, reason = UNUSED.get(verb, ((), ""))
     for option in options:
         value = given[option.removeprefix("--")]

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from wordsight.base.errors import FormatError, WordsightError
+from wordsight.base.errors import FormatError, StorageError, WordsightError
 from wordsight.base.files import (
     atomic_folder,
     atomic_write,
@@ -89,16 +89,27 @@ class DamagedCheckpoint(FormatError):
 def write_checkpoint(run: Path, state: TrainingState, facts: dict[str, Any], *, keep: int) -> Path:
     """Write the checkpoint of `facts["step"]`; of it and those before it the last `keep` stay."""
     final = run / FOLDER / f"step-{facts['step']:08d}"
-    with atomic_folder(final) as draft:
-        content = save({name: t.detach().cpu().contiguous() for name, t in state.tensors().items()})
-        with atomic_write(draft / TENSORS) as handle:
-            handle.write(content)
-        sealed = {**facts, "tensors": sha256_bytes(content)}
-        write_json(draft / FACTS, {**sealed, "sha256": _hash_of(sealed)})
+    content = save({name: t.detach().cpu().contiguous() for name, t in state.tensors().items()})
+    try:
+        with atomic_folder(final) as draft:
+            with atomic_write(draft / TENSORS) as handle:
+                handle.write(content)
+            sealed = {**facts, "tensors": sha256_bytes(content)}
+            write_json(draft / FACTS, {**sealed, "sha256": _hash_of(sealed)})
+    except StorageError as error:
+        raise _not_written(final, len(content), error) from error
     with storage_errors(final):
         for old in [folder for folder in list_checkpoints(run) if folder.name <= final.name][:-keep]:
             shutil.rmtree(old)
     return final
+
+
+def _not_written(final: Path, size: int, error: StorageError) -> StorageError:
+    """Return what is said of a checkpoint that the disk did not take, with what `--resume` goes on from."""
+    why = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error.problem
+    kept = list_checkpoints(final.parents[1])
+    goes_on = f"--resume goes on after step {int(kept[-1].name.removeprefix('step-'))}" if kept else "begin again"
+    return StorageError(f"{why}: {final}, {size / 1e6:.1f} MB, was not written", cure=f"free room, then {goes_on}")
 
 
 def list_checkpoints(run: Path) -> list[Path]:
