@@ -1,9 +1,11 @@
 """`wordsight search`: images of a location by words, by an image, or by a mixture."""
 
+import contextlib
 import os
 import sys
+import threading
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +82,8 @@ def run(args: Namespace) -> int:
         raise UsageError(f"--library {args.library} for {len(locations)} places", cure="leave it out, or give one --in")
     query = _read(locations, args)
     model = load(args.model, engine=args.engine, device=args.device)
-    answers = [_answer(location, query, model, args) for location in locations]
+    with contextlib.nullcontext() if args.no_sync else _opening_texts(model, query):
+        answers = [_answer(location, query, model, args) for location in locations]
     errors = [answer for answer in answers if isinstance(answer, Exception)]
     if len(errors) == len(locations):
         raise errors[0]
@@ -90,6 +93,28 @@ def run(args: Namespace) -> int:
         notice(f"nothing in {' or '.join(map(str, locations))} matches")
     _mention_stronger(model)
     return 0 if hits and not errors else 1
+
+
+@contextlib.contextmanager
+def _opening_texts(model: "Model", query: "Query") -> Iterator[None]:
+    """Open the text tower beside the block, which looks at the files: 292 ms for 346, 10,000 files and two cores.
+
+    What fails here fails again, and is said, where the query is embedded.
+    """
+
+    def open_texts() -> None:
+        with contextlib.suppress(Exception):
+            model.embed_texts(["a"])
+
+    if not any(part.text for part in (*query.parts, *query.without)):
+        yield
+        return
+    thread = threading.Thread(target=open_texts, name="open-texts")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _mention_stronger(model: "Model") -> None:
