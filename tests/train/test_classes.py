@@ -15,7 +15,6 @@ from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
 from wordsight.train.trunk import Trunk
 from wordsight.weights.folder import load_towers
-from wordsight.weights.trunk import Classifier
 
 NAMES = "tench", "hen, chicken", "drum"
 WIDTHS = ("model.width=32", "model.image.size=32", "model.image.hidden=3")
@@ -91,16 +90,15 @@ def test_keeping_classes_keeps_the_answers_of_the_classifier(recipe, lite):
 
 def test_moved_features_are_likelier_to_be_of_another_class_and_stay_within_the_range():
     generator = np.random.default_rng(0)
-    classifier = Classifier(generator.normal(size=(7, 16)).astype(np.float32), np.zeros(7, np.float32))
+    weight, bias = torch.from_numpy(generator.normal(size=(7, 16)).astype(np.float32)), torch.zeros(7)
     pooled = torch.rand(200, 16).mul(6)
-    there, probabilities = moved(pooled, classifier, [3, 1])
-    weight = torch.from_numpy(classifier.weight)
+    there, probabilities = moved(pooled, weight, bias, [3, 1])
     torch.testing.assert_close(probabilities, (there @ weight.T).softmax(dim=1))
     before, after = (pooled @ weight.T).argmax(dim=1), probabilities.argmax(dim=1)
     assert len(after.unique()) > len(before.unique())
     assert pooled.min() <= there.min() <= there.max() <= pooled.max()
-    assert torch.equal(there, moved(pooled, classifier, [3, 1])[0])
-    assert not torch.equal(there, moved(pooled, classifier, [3, 2])[0])
+    assert torch.equal(there, moved(pooled, weight, bias, [3, 1])[0])
+    assert not torch.equal(there, moved(pooled, weight, bias, [3, 2])[0])
 
 
 def test_moved_features_keep_classes_without_any_image_of_them(recipe, lite):

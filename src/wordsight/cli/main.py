@@ -53,6 +53,7 @@ class GlobalOption:
     help: str
 
 
+ENGINES = ("auto", "onnx", "openvino", "torch")
 EVERYWHERE = (
     GlobalOption(
         "--model",
@@ -60,13 +61,12 @@ EVERYWHERE = (
         "the model to use (default: WORDSIGHT_MODEL, else that of `models use`, else the bundled one)",
     ),
     GlobalOption("--device", "NAME", "where PyTorch computes: auto, cpu, cuda, cuda:1, mps (default: auto)"),
-    GlobalOption("--engine", "NAME", "what computes the embeddings: auto, onnx, openvino, torch (default: auto)"),
+    GlobalOption("--engine", "NAME", f"what computes the embeddings: {', '.join(ENGINES)} (default: auto)"),
     GlobalOption("--offline", "", "never use the network"),
     GlobalOption("--quiet", "", "no progress bars and notices; errors are printed"),
 )
 
 
-ENGINES = ("auto", "onnx", "openvino", "torch")
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
     "data": (("--model", "--device", "--engine"), "no model is used"),

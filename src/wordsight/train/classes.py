@@ -39,7 +39,7 @@ class ClassTerm:
 
     def __init__(self, config: TrainConfig, names: Sequence[str], locked: Locked, classifier: Classifier) -> None:
         self._config, self._locked, self._seed = config.loss.classes, locked, config.seed
-        self._classifier = classifier
+        self._weight, self._bias = locked.classifier(classifier)
         patterns = templates(self._config.templates)
         prompts = [class_prompts(name, patterns) for name in names]
         self._counts = np.array([len(one) for one in prompts])
@@ -57,7 +57,9 @@ class ClassTerm:
         classes = self._locked.embed(towers, "text", self._features[chosen])
         loss = self._config.weight * distribution_loss(image, classes, batch.classes, self._config.scale)
         if self._config.moved:
-            there, probabilities = moved(pooled.detach().float(), self._classifier, [self._seed, batch.step, MOVES])
+            there, probabilities = moved(
+                pooled.detach().float(), self._weight, self._bias, [self._seed, batch.step, MOVES]
+            )
             image = self._locked.projected(towers, there)
             loss = loss + self._config.moved * distribution_loss(image, classes, probabilities, self._config.scale)
         return loss
@@ -77,13 +79,13 @@ class ClassTerm:
             out.copy_(F.normalize(names - names.mean(dim=0), dim=1).T)
 
 
-def moved(pooled: Tensor, classifier: Classifier, seed: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return features (B, D) on their way towards classes at random, and what the classifier says of them, (B, K).
+def moved(pooled: Tensor, weight: Tensor, bias: Tensor, seed: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return features (B, D) on their way towards classes at random, and what a classifier says of them, (B, K).
 
+    `weight` (K, D) and `bias` (K,) are the classifier's.
     The way is the gradient of a class's log-probability, its length drawn up to `FARTHEST`; it ends where features of
     the batch do not reach.
     """
-    weight, bias = (torch.tensor(array, device=pooled.device) for array in (classifier.weight, classifier.bias))
     generator = np.random.default_rng(seed)
     wanted = torch.from_numpy(generator.integers(len(bias), size=len(pooled))).to(pooled.device)
     share = torch.from_numpy(generator.random((len(pooled), 1), np.float32)).to(pooled.device)

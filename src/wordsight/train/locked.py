@@ -97,8 +97,7 @@ class Locked:
 
         Called before the first step: the towers are still as they began.
         """
-        weight, bias = (torch.tensor(array, device=self._device) for array in (classifier.weight, classifier.bias))
-
+        weight, bias = self.classifier(classifier)
         named = digest("classes", {**of_tower(towers, "image"), "weight": weight, "bias": bias})
         for source, features in zip(self._pairs.sources, self._images, strict=True):
 
@@ -117,6 +116,10 @@ class Locked:
             shape = (features.views, len(bias))
             name = f"{source.name}, its classes"
             self._classes.append(keep(folder, len(features), compute, shape=shape, name=name))
+
+    def classifier(self, classifier: Classifier) -> tuple[Tensor, Tensor]:
+        """Return the weight (K, D) and bias (K,) of a classifier where the towers compute."""
+        return torch.tensor(classifier.weight, device=self._device), torch.tensor(classifier.bias, device=self._device)
 
     def _of_drawn_images(self, batch: Batch, kept: Sequence[Features]) -> NDArray[np.float32]:
         """Return what is kept (B, D) of a batch's images, of each a view chosen by (seed, step)."""

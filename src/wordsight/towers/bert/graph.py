@@ -10,6 +10,7 @@ from wordsight.towers.graph.transformer import (
     GraphStack,
     GraphWeights,
     ReadToken,
+    hidden_rows,
     layer_norm,
     linear,
     project,
@@ -35,16 +36,9 @@ def bert_graph(graph: Graph, weights: GraphWeights, text: BertSpec, spec: ModelS
     x = mean_of_seen(graph, x, tokens, text.pad_id) if mean else graph.reshape(x, [-1, text.width])  # (B, D)
     if text.pool == "pooler":
         x = graph.node("Tanh", linear(graph, weights, x, f"{PREFIX}pooler"))
-    beside = _hidden(graph, weights, x) if text.hidden else None
+    beside = hidden_rows(graph, weights, x, (f"{PREFIX}hidden", f"{PREFIX}out")) if text.hidden else None
     rows = project(graph, weights, x, f"{PREFIX}proj", form=text.projection, beside=beside)
     graph.output(rows, "rows", ["batch", spec.width])
-
-
-def _hidden(graph: Graph, weights: GraphWeights, x: str) -> str:
-    """Return what hidden units add to the projection of x (B, D), (B, E)."""
-    units = graph.node("MatMul", x, graph.weight(weights.matrix(f"{PREFIX}hidden.weight"), axis=1))
-    active = graph.node("Gelu", graph.plus(units, weights.take(f"{PREFIX}hidden.bias")))
-    return graph.node("MatMul", active, graph.weight(weights.matrix(f"{PREFIX}out.weight"), axis=1))
 
 
 def _stack(text: BertSpec) -> GraphStack:

@@ -50,18 +50,16 @@ class BertTower(nn.Module):
             self.proj = nn.Parameter(torch.empty(width, out_width))
         elif spec.projection == "linear":
             self.proj = nn.Linear(width, out_width)
-        self.hidden: nn.Module | None = None
-        if spec.hidden:
-            self.hidden, self.out = hidden_units(width, spec.hidden, out_width)
         for name, weight in self.named_parameters():
-            if name.startswith(("hidden.", "out.")):
-                continue
             if weight.ndim > 1:
                 nn.init.normal_(weight, std=STD)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
         if spec.projection != "none" and width == out_width:  # the space of a sentence encoder is worth keeping
             nn.init.eye_(self.proj.weight if isinstance(self.proj, nn.Linear) else self.proj)
+        self.hidden: nn.Module | None = None
+        if spec.hidden:
+            self.hidden, self.out = hidden_units(width, spec.hidden, out_width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (B, E) for token ids (B, L)."""

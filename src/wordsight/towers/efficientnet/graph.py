@@ -19,7 +19,7 @@ from wordsight.towers.graph.batch_norm import folded
 from wordsight.towers.graph.byte_grids import stored_kernel
 from wordsight.towers.graph.operators import Graph
 from wordsight.towers.graph.pixels import normalised
-from wordsight.towers.graph.transformer import GraphWeights
+from wordsight.towers.graph.transformer import GraphWeights, hidden_rows
 from wordsight.towers.spec import ModelSpec
 
 TRUNK = "visual.trunk"  # what `keep` calls all convolutions: they are computed in integers together or not at all
@@ -86,23 +86,13 @@ class _Tower:
 
 def project(graph: Graph, weights: GraphWeights, features: str, image: EfficientNetSpec) -> str:
     """Return (B, E) for features (B, F), in float32."""
-    rows = _linear(graph, weights, features, "visual.proj")
+    rows = graph.node("MatMul", features, graph.weight(weights.matrix("visual.proj.weight"), axis=1))
+    rows = graph.plus(rows, weights.take("visual.proj.bias"))
     if image.hidden:
-        units = _linear(graph, weights, features, "visual.hidden")
         softmax = image.hidden_activation == "softmax"
-        active = graph.node("Softmax", units, axis=-1) if softmax else graph.node("Gelu", units)
-        rows = _added(graph, weights, rows, active, "visual.out")
+        beside = hidden_rows(graph, weights, features, ("visual.hidden", "visual.out"), softmax=softmax)
+        rows = graph.node("Add", rows, beside)
     if image.extra_hidden:
-        active = graph.node("Gelu", _linear(graph, weights, features, "visual.extra_hidden"))
-        rows = _added(graph, weights, rows, active, "visual.extra_out")
+        beside = hidden_rows(graph, weights, features, ("visual.extra_hidden", "visual.extra_out"))
+        rows = graph.node("Add", rows, beside)
     return rows
-
-
-def _added(graph: Graph, weights: GraphWeights, rows: str, active: str, name: str) -> str:
-    out = graph.weight(weights.matrix(f"{name}.weight"), axis=1)
-    return graph.node("Add", rows, graph.node("MatMul", active, out))
-
-
-def _linear(graph: Graph, weights: GraphWeights, x: str, name: str) -> str:
-    product = graph.node("MatMul", x, graph.weight(weights.matrix(f"{name}.weight"), axis=1))
-    return graph.node("Add", product, graph.constant(weights.take(f"{name}.bias")))

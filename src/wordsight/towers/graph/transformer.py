@@ -227,6 +227,15 @@ def project(
     return graph.unit(x if beside is None else graph.node("Add", x, beside))
 
 
+def hidden_rows(graph: Graph, weights: GraphWeights, x: str, names: tuple[str, str], *, softmax: bool = False) -> str:
+    """Return what hidden units add to a projection of x (B, D), (B, E); `names` are those of their two layers."""
+    inner, outer = names
+    units = graph.node("MatMul", x, graph.weight(weights.matrix(f"{inner}.weight"), axis=1))
+    units = graph.plus(units, weights.take(f"{inner}.bias"))
+    active = graph.node("Softmax", units, axis=-1) if softmax else graph.node("Gelu", units)
+    return graph.node("MatMul", active, graph.weight(weights.matrix(f"{outer}.weight"), axis=1))
+
+
 def _factor(block: str, number: int, stack: GraphStack) -> str:
     return f"{block}ls_{number}.gamma" if stack.layer_scale else ""
 
