@@ -135,7 +135,7 @@ def known_towers(tmp_path, monkeypatch) -> list[str]:
     text.mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "of", *COLOURS, "disc", "square", "."]
     (text / "vocab.txt").write_text("".join(f"{word}\n" for word in words))
-    shape = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 12, "intermediate_size": 64}
+    shape = {"hidden_size": 384, "num_hidden_layers": 2, "num_attention_heads": 12, "intermediate_size": 64}
     config = transformers.BertConfig(**shape, vocab_size=len(words), max_position_embeddings=64)
     transformers.BertModel(config).save_pretrained(text)
     modules = [

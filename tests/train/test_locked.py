@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import BertModel
 
 from wordsight.base.errors import ConfigError
 from wordsight.embeddings.model import load
@@ -18,6 +19,7 @@ from wordsight.train.loop import Learning, train
 from wordsight.train.packaged import FOLDER
 from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
+from wordsight.train.text_states import FILLER
 from wordsight.train.trunk import Trunk, onto_disk, still_tensors
 from wordsight.weights.folder import load_towers
 
@@ -63,6 +65,40 @@ def test_a_run_on_features_is_the_run_of_the_towers(recipe, start, learns):
     assert ("visual.proj" in learned) == (image != "none")
     assert ("text_projection" in learned) == (text != "none")
     assert ("visual.conv1.weight" in learned) == (image == "all")
+
+
+def sentence_encoder(recipe, name, *changes):
+    """The config of a run whose text tower is begun from a sentence encoder of two blocks, of which the last learns."""
+    text = ("model.text.init=all-MiniLM-L6-v2", "model.text.projection=linear", "train.text=last:1")
+    words = [f"out={recipe.parent / name}", "data.side=32", *STILL[:-1], *text, *changes]
+    return read_recipe(str(recipe), words)
+
+
+def test_the_last_blocks_of_a_sentence_encoder_learn_from_kept_states(recipe, known_towers):
+    towers = train(sentence_encoder(recipe, "towers", "train.views=0"), device="cpu")
+    features = train(sentence_encoder(recipe, "features", "train.views=1"), device="cpu")
+    for mine, theirs in zip(lines(features), lines(towers), strict=True):
+        assert mine == pytest.approx(theirs, abs=2e-5)
+    after, plain = (load_towers(done.model).state_dict() for done in (features, towers))
+    for name, tensor in after.items():
+        torch.testing.assert_close(tensor, plain[name], atol=1e-4, rtol=0)
+    before = BertModel.from_pretrained("all-MiniLM-L6-v2").state_dict()
+    for number, learned in ((0, False), (1, True)):
+        weight = before[f"encoder.layer.{number}.intermediate.dense.weight"]
+        assert torch.equal(weight, after[f"text.transformer.resblocks.{number}.mlp.c_fc.weight"]) != learned
+
+
+def test_states_of_texts_are_read_again_in_any_order(recipe, known_towers, tmp_path):
+    config = sentence_encoder(recipe, "run", "train.views=1")
+    pairs = open_pairs(config.data, hold_out=False)
+    tmp_path.joinpath("first").mkdir()
+    locked = Learning(config, tmp_path / "first", torch.device("cpu"), pairs).locked
+    texts = list(locked._text_index)
+    shuffled = np.random.default_rng(0).permutation(len(texts))
+    given, again = locked._texts.take(shuffled), locked.of_texts([texts[row] for row in shuffled]).numpy()
+    np.testing.assert_allclose(given, again, atol=1e-5)
+    lengths = (given[:, :, -1] != FILLER).sum(axis=1)
+    assert list(lengths) == [len(texts[row].split()) + 2 for row in shuffled]  # [CLS] and [SEP] around
 
 
 def test_the_saved_model_gives_the_embeddings_that_its_features_give(recipe, start, scenes):

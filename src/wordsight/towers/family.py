@@ -122,9 +122,10 @@ class TextFamily(Generic[T]):
     ids (B, L) into (B, E).  `at_root`: its weights lie at the root of `TwoTowers`, which computes it.  `shapes` yields
     what it has of its own there and what lies in modules, apart.
 
-    `reads_padding`: does an embedding depend on how far the text is filled up?  `needed` returns how many positions
-    of each row matter where it does not, `end_token` the id that every row must hold because it is read there.
-    `resize` changes the weights for another length of texts; None where there is no other.
+    `cut`: its module is a `wordsight.towers.tower.CutTextTower`.  `reads_padding`: does an embedding depend on how far
+    the text is filled up?  `needed` returns how many positions of each row matter where it does not, `end_token` the
+    id that every row must hold because it is read there.  `resize` changes the weights for another length of texts;
+    None where there is no other.
     """
 
     spec: type[T]
@@ -135,6 +136,7 @@ class TextFamily(Generic[T]):
     roots: "Callable[[T, ModelSpec], Iterable[NamedShape]] | None" = None
     shapes: "Callable[[T, ModelSpec], Iterable[NamedShape]] | None" = None
     graph: str = ""
+    cut: bool = False
     reads_padding: Callable[[T, TokenizerSpec], bool]
     needed: Callable[[Tokens, T], RowIds] = before_padding
     end_token: Callable[[T, TokenizerSpec], int | None] = no_end

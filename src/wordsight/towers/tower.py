@@ -76,6 +76,19 @@ class TextTower(Protocol):
 
 
 @runtime_checkable
+class CutTextTower(TextTower, Protocol):
+    """A text tower that can be gone on with from any of its states: what lies before may be computed once."""
+
+    def states(self, tokens: Tensor) -> Iterator[Tensor]:
+        """Yield what enters the first block and what leaves each, layers + 1 times (B, L, D)."""
+        ...
+
+    def rest(self, state: Tensor, tokens: Tensor, first: int) -> Tensor:
+        """Return the pooled row of each text, (B, D), for the state (B, L, D) that enters block `first`."""
+        ...
+
+
+@runtime_checkable
 class OtherImageTower(Protocol):
     """An image tower of another package that is cut in two as a `TextTower` is."""
 

@@ -23,6 +23,7 @@ from wordsight.text.class_names import LISTS, class_names
 from wordsight.text.lines import listed_lines
 from wordsight.text.prompts import class_prompts, templates
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
+from wordsight.towers.families import text_family
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import TrainConfig
 from wordsight.train.init import Start
@@ -105,11 +106,12 @@ def list_classes(name_or_file: str) -> Sequence[str]:
 
 def check_classes(config: TrainConfig) -> None:
     """Raise `ConfigError` for a recipe that cannot keep classes: both towers' features have to be kept."""
-    parts = locked_parts(config.train)
+    parts = locked_parts(config)
     for part in PARTS:
         if config.loss.classes.used and part not in parts:
             what = getattr(config.train, part)
-            cure = f'set train.{part} = "projection"' + (' (or "last:N" with train.views)' if part == "image" else "")
+            cut = part == "image" or text_family(config.model.text).cut
+            cure = f'set train.{part} = "projection"' + (' (or "last:N" with train.views)' if cut else "")
             raise ConfigError(f'loss.classes with train.{part} = "{what}", whose features are not kept', cure=cure)
 
 

@@ -7,7 +7,7 @@
 The features lie in the cache, by the fingerprints of data and trunk.  The weights of the trunks leave the memory.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wordsight.base.arrays import Pixels, RowIds
+from wordsight.base.arrays import Pixels, RowIds, Tokens
 from wordsight.base.cache import cache_folder
 from wordsight.base.failures import list_failures
 from wordsight.base.files import plain_name, sha256_bytes
@@ -27,24 +27,29 @@ from wordsight.data.loader import Batch
 from wordsight.data.spec import AugmentSpec
 from wordsight.text.open import Tokenizer
 from wordsight.text.prompts import class_prompts
+from wordsight.towers.families import text_family
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import STILL, LearnConfig, TrainConfig
+from wordsight.train.config import STILL, TrainConfig
 from wordsight.train.features import PART, Features, Vectors, keep
 from wordsight.train.held_out import Without
 from wordsight.train.learned import PARTS, TowerName
 from wordsight.train.pairs import Pairs, SourcePairs
 from wordsight.train.parts import AT_ONCE
+from wordsight.train.text_states import TokenRows, padded
 from wordsight.train.trunk import Trunk, digest, of_tower, onto_disk, still
 from wordsight.weights.trunk import Classifier
 
 VIEWS = 11  # marks the random numbers that choose views
 
 
-def locked_parts(config: LearnConfig) -> tuple[TowerName, ...]:
+def locked_parts(config: TrainConfig) -> tuple[TowerName, ...]:
     """Return the towers of a recipe whose features are computed once."""
-    views = 1 if config.views is None else config.views
-    cut = ("image",) if config.views and config.image.startswith("last:") else ()
-    return tuple(part for part in PARTS if (views and getattr(config, part) in STILL) or part in cut)
+    learn = config.train
+    views = 1 if learn.views is None else learn.views
+    cut = [part for part in PARTS if learn.views and getattr(learn, part).startswith("last:")]
+    if not text_family(config.model.text).cut and "text" in cut:
+        cut.remove("text")  # it runs at every step
+    return tuple(part for part in PARTS if (views and getattr(learn, part) in STILL) or part in cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Locked:
     """The features of one run."""
 
     def __init__(self, towers: TwoTowers, config: TrainConfig, pairs: Pairs, where: Where) -> None:
-        self.parts = locked_parts(config.train)
+        self.parts = locked_parts(config)
         self._config, self._device, self._tokenizer = config, where.device, where.tokenizer
         self._pairs = pairs
         self._trunks = {part: Trunk(towers, part, config.train, device=where.device) for part in self.parts}
@@ -74,7 +79,9 @@ class Locked:
         self._text_index: dict[str, int] = {}
         if "text" in self.parts:
             self._text_index = {text: row for row, text in enumerate(texts_of(pairs))}
-            self._texts = _text_features(list(self._text_index), self._trunks["text"], where.tokenizer)
+            cut = config.train.text not in STILL
+            kept_texts = _text_states if cut else _text_features
+            self._texts = kept_texts(list(self._text_index), self._trunks["text"], where.tokenizer)
         self._known: dict[tuple[TowerName, str], NDArray[np.float32]] = {}  # of validation, by what they are of
         for trunk in self._trunks.values():
             trunk.release()
@@ -142,7 +149,7 @@ class Locked:
         return self._put(np.concatenate([one.pixels(some)[0] for one, some in spread]))
 
     def embed(self, towers: TwoTowers, part: TowerName, features: Tensor) -> Tensor:
-        """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
+        """Return unit embeddings (B, E) for features (B, …), by the towers as they are now."""
         return self._trunks[part].embed(towers, features)
 
     def pooled(self, towers: TwoTowers, features: Tensor) -> Tensor:
@@ -163,12 +170,13 @@ class Locked:
         return self._put(np.stack([self._known[name] for name in names]))
 
     def of_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return the features (B, D) of other texts; each is computed once and remembered."""
+        """Return the features (B, …) of other texts; each is computed once and remembered."""
         missing = [text for text in dict.fromkeys(texts) if ("text", text) not in self._known]
         if missing:
             computed = self._trunks["text"].texts(missing, self._tokenizer)
             self._known |= {("text", text): row for text, row in zip(missing, computed, strict=True)}
-        return self._put(np.stack([self._known["text", text] for text in texts]))
+        features = [self._known["text", text] for text in texts]
+        return self._put(np.stack(features) if features[0].ndim == 1 else padded(features))
 
     def _put(self, features: NDArray[Any]) -> Tensor:
         return torch.from_numpy(features).to(self._device)
@@ -230,14 +238,35 @@ def _annotations(source: SourcePairs) -> Iterable[tuple[Sequence[str], str | Non
 
 def _text_features(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> Features:
     def compute(rows: RowIds) -> Vectors:
-        return trunk.texts([texts[row] for row in rows], tokenizer)[:, None]
+        return np.stack(trunk.texts([texts[row] for row in rows], tokenizer))[:, None]
 
-    names = (
-        sha256_bytes(tokenizer.batch(texts[start : start + PART]).tobytes()) for start in range(0, len(texts), PART)
-    )
-    identity = f"{trunk.fingerprint()} {' '.join(names)}"
     shape = (1, trunk.text_width(tokenizer))
-    return keep(_folder("texts", identity), len(texts), compute, shape=shape, name="texts", unit="text")
+    folder = _text_folder(texts, trunk, tokenizer)
+    return keep(folder, len(texts), compute, shape=shape, name="texts", unit="text")
+
+
+def _text_states(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> TokenRows:
+    """Return the states of texts, computed and kept by so many tokens at once."""
+    ends = np.cumsum(np.concatenate([trunk.lengths(tokens) for tokens in _tokens(texts, tokenizer)]))
+
+    def compute(rows: RowIds) -> Vectors:
+        first, last = np.searchsorted(ends, rows[[0, -1]], side="right")
+        states = np.concatenate(trunk.texts(texts[first : last + 1], tokenizer))
+        return states[rows - (ends[first - 1] if first else 0)][:, None]
+
+    shape = (1, trunk.text_width(tokenizer))
+    folder = _text_folder(texts, trunk, tokenizer)
+    return TokenRows(keep(folder, int(ends[-1]), compute, shape=shape, name="texts", unit="token"), ends)
+
+
+def _text_folder(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> Path:
+    names = (sha256_bytes(tokens.tobytes()) for tokens in _tokens(texts, tokenizer))
+    return _folder("texts", f"{trunk.fingerprint()} {' '.join(names)}")
+
+
+def _tokens(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[Tokens]:
+    """Yield the tokens of texts, (B, L) for each part of them."""
+    return (tokenizer.batch(texts[start : start + PART]) for start in range(0, len(texts), PART))
 
 
 def _folder(name: str, identity: str) -> Path:

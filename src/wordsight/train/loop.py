@@ -92,7 +92,7 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
     folder, chosen = Path(config.out), choose_device(device)
     check_folder(folder, config, resume=resume)
     check_unlocked(folder)
-    preprocess = config.model.preprocess if "image" in locked_parts(config.train) else None
+    preprocess = config.model.preprocess if "image" in locked_parts(config) else None
     check_classes(config)
     pairs = open_pairs(config.data, hold_out=not config.validation.tasks, preprocess=preprocess)
     validation, watched = Validation(config, pairs), open_watched(config, pairs)
@@ -142,7 +142,7 @@ class Learning:
         self.towers = self.begun.towers.to(device)
         # Convolutions are faster with channels last: 112 for 78 pairs/s (a ModifiedResNet of 96 px, one core).
         self.towers.visual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        parts = locked_parts(config.train)
+        parts = locked_parts(config)
         classifier = classifier_of(config, starts.of("image")) if config.loss.classes.used else None
         self.locked = Locked(self.towers, config, pairs, Where(folder, device, tokenizer)) if parts else None
         self.classes = None

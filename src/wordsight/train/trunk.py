@@ -5,7 +5,8 @@
     trunk.embed(towers, features)    # unit embeddings (B, E), by the towers as they are now
 
 Of a tower that learns nothing at all the features are its embeddings; of one whose projection learns, the pooled rows
-before it; of one whose last blocks learn, the state that enters the first of them, laid flat.  They are computed in
+before it; of one whose last blocks learn, the state that enters the first of them, laid flat (of a text, a row for
+each token; `wordsight.train.text_states`).  They are computed in
 float32 by the towers in evaluation mode, or ("int8") by a graph written from them.
 """
 
@@ -24,24 +25,27 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wordsight.base.arrays import Pixels
+from wordsight.base.arrays import Pixels, RowIds, Tokens
 from wordsight.base.errors import ConfigError
 from wordsight.base.files import storage_errors
 from wordsight.engines.onnx_engine import IMAGES, open_session
 from wordsight.text.open import Tokenizer
-from wordsight.towers.families import image_family
+from wordsight.towers.families import image_family, text_family
 from wordsight.towers.graph.precision import Precision
 from wordsight.towers.graph.write import GraphSource, write_graph, write_state_graph, writes
 from wordsight.towers.parts.blocks import wide
-from wordsight.towers.tower import CutTower
+from wordsight.towers.tower import CutTextTower, CutTower
 from wordsight.towers.two import TwoTowers
 from wordsight.train.config import STILL, LearnConfig
+from wordsight.train.features import Vectors
 from wordsight.train.learned import TowerName, first_block, names_of
 from wordsight.train.objective import normalise, statistics
 from wordsight.train.parts import AT_ONCE, in_parts
+from wordsight.train.text_states import lengths_of, unpadded, with_ids
 from wordsight.weights.tensors import stored_state
 
 DIGITS = 16
+TEXTS_AT_ONCE = 128  # of a step that go through the last blocks of a tower together
 
 
 class Trunk:
@@ -57,9 +61,11 @@ class Trunk:
         self._session: Any = None
         self._first = 0
         # The graph is faster than the module: 90 images/s for 26, EfficientNet-Lite0 at 192 pixels on one core.
-        by_graph = device.type == "cpu" and image_family(towers.spec.image).states
+        by_graph = part == "image" and device.type == "cpu" and image_family(towers.spec.image).states
         self._states_written = self._learns not in STILL and by_graph
-        if self._learns not in STILL:
+        if self._learns not in STILL and part == "text":
+            self._first = first_block(towers, part, self._learns)
+        elif self._learns not in STILL:
             if not isinstance(towers.visual, CutTower):
                 kind = towers.spec.image.kind
                 problem = f'train.{part} = "{self._learns}" on kept states, for a tower of kind "{kind}"'
@@ -103,10 +109,10 @@ class Trunk:
         return next(itertools.islice(self._towers.image_tower.states(pixels), self._first, None))
 
     def embed(self, towers: TwoTowers, features: Tensor) -> Tensor:
-        """Return unit embeddings (B, E) for features (B, D), by the towers as they are now."""
+        """Return unit embeddings (B, E) for features (B, …), by the towers as they are now."""
         if self._learns == "none":
             return features
-        return self.projected(towers, features if self._part == "text" else self.pooled(towers, features))
+        return self.projected(towers, self.pooled(towers, features))
 
     def projected(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
         """Return unit embeddings (B, E) for what the projection reads, (B, D'); a share is left out while it learns."""
@@ -115,9 +121,11 @@ class Trunk:
         return F.normalize(wide(project(kept)), dim=-1)
 
     def pooled(self, towers: TwoTowers, features: Tensor) -> Tensor:
-        """Return what the projection of an image tower reads, (B, D'), for features."""
+        """Return what the projection reads, (B, D'), for features."""
         if self._learns == "projection":
             return features
+        if self._part == "text":
+            return self._pooled_texts(towers, features)
         tower = towers.image_tower
         assert isinstance(tower, CutTower)
         form = torch.channels_last if len(self._shape) == 3 else torch.contiguous_format
@@ -127,23 +135,43 @@ class Trunk:
 
         return in_parts(rest, features.view(len(features), *self._shape), towers.visual)
 
-    def texts(self, texts: Sequence[str], tokenizer: Tokenizer) -> NDArray[np.float32]:
-        """Return the features (B, D) of texts; those of like length are computed together."""
+    def _pooled_texts(self, towers: TwoTowers, features: Tensor) -> Tensor:
+        """Return what the projection of the text tower reads, (B, D'), for padded states; like lengths together."""
+        tower, pad_id = _cut_text(towers), towers.spec.text.pad_id
+        order = lengths_of(features).argsort(stable=True)
+        parts = [
+            tower.rest(*unpadded(features[some], pad_id), self._first) for some in torch.split(order, TEXTS_AT_ONCE)
+        ]
+        return torch.cat(parts)[order.argsort()]
+
+    def texts(self, texts: Sequence[str], tokenizer: Tokenizer) -> list[Vectors]:
+        """Return the features of each text, (D,), or (L, D + 1) where blocks learn; like lengths go together."""
         towers = self._towers
-        function = towers.encode_text if self._learns == "none" else towers.text_features
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        features: list[Vectors] = [np.empty(0, np.float32)] * len(texts)
         with still(towers):
-            parts = []
             for start in range(0, len(order), AT_ONCE):
-                tokens = tokenizer.batch([texts[i] for i in order[start : start + AT_ONCE]], pad_to="longest")
-                if self._precision == "int8":
-                    parts.append(torch.from_numpy(self._run({"tokens": tokens})))
-                else:
-                    parts.append(function(torch.from_numpy(tokens).to(self._device)))
-        sorted_features = _numpy(parts)
-        features = np.empty_like(sorted_features)
-        features[order] = sorted_features
+                some = order[start : start + AT_ONCE]
+                tokens = tokenizer.batch([texts[i] for i in some], pad_to="longest")
+                for number, one in zip(some, self._of_tokens(tokens), strict=True):
+                    features[number] = one
         return features
+
+    def _of_tokens(self, tokens: Tokens) -> Vectors | list[Vectors]:
+        if self._precision == "int8":
+            return self._run({"tokens": tokens})
+        towers, given = self._towers, torch.from_numpy(tokens).to(self._device)
+        if self._learns == "none":
+            return _numpy([towers.encode_text(given)])
+        if self._learns == "projection":
+            return _numpy([towers.text_features(given)])
+        states = _numpy([next(itertools.islice(_cut_text(towers).states(given), self._first, None))])
+        return with_ids(states, tokens, self.lengths(tokens))
+
+    def lengths(self, tokens: Tokens) -> RowIds:
+        """Return how many tokens of each row (B, L) matter, (B,)."""
+        text = self._towers.spec.text
+        return text_family(text).needed(tokens, text)
 
     def image_width(self) -> int:
         """Return D, how many numbers the features of an image have."""
@@ -156,9 +184,8 @@ class Trunk:
         return width
 
     def text_width(self, tokenizer: Tokenizer) -> int:
-        """Return D, how many numbers the features of a text have."""
-        width: int = self._towers.spec.width if self._learns == "none" else self.texts(["a"], tokenizer).shape[1]
-        return width
+        """Return D, how many numbers the features of a text have, or of each token."""
+        return self._towers.spec.width if self._learns == "none" else self.texts(["a"], tokenizer)[0].shape[-1]
 
     def release(self) -> None:
         """Give up the graph; it is written again when it is needed."""
@@ -176,6 +203,12 @@ class Trunk:
                 self._session = open_session(path, threads=torch.get_num_threads())
         features: NDArray[np.float32] = self._session.run(None, inputs)[0]
         return features
+
+
+def _cut_text(towers: TwoTowers) -> CutTextTower:
+    assert isinstance(towers.text, nn.Module)
+    assert isinstance(towers.text, CutTextTower)
+    return towers.text
 
 
 def still_tensors(towers: TwoTowers, part: TowerName) -> dict[str, Tensor]:

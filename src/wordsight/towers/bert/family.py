@@ -49,6 +49,7 @@ BERT = TextFamily(
     module="wordsight.towers.bert.module:BertTower",
     shapes=bert_shapes,
     graph="wordsight.towers.bert.graph:bert_graph",
+    cut=True,
     reads_padding=_reads_padding,
     resize=_resize,
     implied=implied(FLAT_TEXT, BertSpec, mask="padding"),

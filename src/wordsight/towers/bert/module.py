@@ -21,7 +21,7 @@ STD = 0.02  # of weights at the start; google-research/bert, `modeling.py`
 
 
 class BertTower(nn.Module):
-    """A `wordsight.towers.tower.TextTower`: embeddings, blocks with norms behind the sums, pooling, projection."""
+    """A `wordsight.towers.tower.CutTextTower`: embeddings, blocks with norms behind the sums, pooling, projection."""
 
     proj: nn.Parameter | nn.Linear
 
@@ -67,7 +67,14 @@ class BertTower(nn.Module):
 
     def features(self, tokens: Tensor) -> Tensor:
         """Return the pooled row of each text, (B, D)."""
-        return self.pool(self.transformer(self.embed(tokens), self._seen(tokens)), tokens)
+        return self.rest(self.embed(tokens), tokens, 0)
+
+    def rest(self, state: Tensor, tokens: Tensor, first: int) -> Tensor:
+        """Return the pooled row of each text, (B, D), for the state (B, L, D) that enters block `first`."""
+        seen = self._seen(tokens)
+        for block in self.transformer.resblocks[first:]:
+            state = block(state, seen)
+        return self.pool(state, tokens)
 
     def states(self, tokens: Tensor) -> Iterator[Tensor]:
         """Yield what enters the first block and what leaves each, layers + 1 times (B, L, D)."""
