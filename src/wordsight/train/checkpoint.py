@@ -66,7 +66,10 @@ class TrainingState:
 
     def restore(self, tensors: Mapping[str, Tensor], where: Path) -> None:
         """Put every tensor back; a missing or left-over one raises `FormatError`."""
-        for parameter in named_parameters(self.learned).values():
+        for name, parameter in named_parameters(self.learned).items():
+            if f"optimiser/step/{name}" not in tensors:  # it has not learned yet
+                self.optimiser.state.pop(parameter, None)
+                continue
             self.optimiser.state[parameter] = {
                 "step": torch.zeros((), device=parameter.device),
                 "exp_avg": torch.zeros_like(parameter),

@@ -110,8 +110,12 @@ class LearnConfig:
     image that many views: the image as it is, and for each further one a crop drawn as `augment` says.  0: nothing is
     kept, the tower runs at every step.  None: 1, but 0 for "last:N", whose features are large: what enters the first
     block that learns.  `features`: "int8" computes those of a tower that learns nothing with its int8 graph, which is
-    faster, and fits a model that is used so.  `dropout`: the share of the kept features before a projection that a step
-    leaves out.
+    faster, and fits a model that is used so.  `dropout`: the share of an image's kept features before the projection
+    that a step leaves out.
+
+    `alone`: the shares of the run, at its beginning and at its end, in which the trunk of an image tower of "last:N"
+    stands still and what lies behind it learns alone (`wordsight.train.phases`); `mixed`: the share of the start's
+    weights in the trunk from when it stands still at the end.
     """
 
     image: str = "all"
@@ -123,6 +127,8 @@ class LearnConfig:
     trunk: float = 1.0
     views: int | None = None
     dropout: float = 0.0
+    alone: tuple[float, float] = (0.0, 0.0)
+    mixed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,9 +338,29 @@ def _check_learned(config: TrainConfig) -> None:
     _within("train.trunk", config.train.trunk, 0.0001, 1)
     _within("train.views", config.train.views, 0, 1000)
     _within("train.dropout", config.train.dropout, 0, 0.9)
+    _check_phases(config)
     for name in ("weight", "moved"):
         _within(f"loss.classes.{name}", getattr(config.loss.classes, name), 0, None)
     _within("loss.classes.scale", config.loss.classes.scale, 0.1, 1000)
+
+
+def _check_phases(config: TrainConfig) -> None:
+    learn = config.train
+    for number, share in enumerate(learn.alone):
+        _within(f"train.alone[{number}]", share, 0, 1)
+    _within("train.mixed", learn.mixed, 0, 1)
+    if sum(learn.alone) > 1:
+        problem = f"train.alone = {list(learn.alone)}: more than the whole run"
+        raise ConfigError(problem, cure="give shares whose sum is at most 1")
+    if any(learn.alone) and not (learn.image.startswith("last:") and learn.views):
+        problem = f'train.alone with train.image = "{learn.image}" and train.views = {learn.views or 0}'
+        raise ConfigError(problem, cure='set train.image = "last:N" and train.views = 1 or more, or leave it out')
+    if learn.mixed and not learn.alone[1]:
+        cure = "set the second of train.alone, the share of the run that is left then"
+        raise ConfigError(f"train.mixed = {learn.mixed}, but the trunk never stands still at the end", cure=cure)
+    if any(learn.alone) and config.guard.action == "lower":
+        problem = 'guard.action = "lower" with train.alone: it puts back weights of another phase'
+        raise ConfigError(problem, cure='set guard.action = "stop"')
 
 
 def _check_augment(augment: AugmentSpec) -> None:

@@ -7,7 +7,7 @@
 The features lie in the cache, by the fingerprints of data and trunk.  The weights of the trunks leave the memory.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class Locked:
         self.sets = [source.drawn for source in pairs.sources]
         self._images: list[Features] = []
         self._classes: list[Features] = []
+        self._still: list[Features] = []  # what stands in for `_images` while the trunk stands still
         self._firsts = np.cumsum([0, *(len(one) for one in self.sets)])
         if "image" in self.parts:
             self._images = [_image_features(source, config, self._trunks["image"]) for source in pairs.sources]
@@ -91,7 +92,7 @@ class Locked:
     def filled(self, batch: Batch) -> Batch:
         """Return a batch with its features."""
         if "image" in self.parts:
-            batch = replace(batch, image=self._put(self._of_drawn_images(batch, self._images)))
+            batch = replace(batch, image=self._put(self._of_drawn_images(batch, self._still or self._images)))
             if self._classes:
                 batch = replace(batch, classes=self._put(self._of_drawn_images(batch, self._classes)))
         if "text" in self.parts:
@@ -106,23 +107,50 @@ class Locked:
         """
         weight, bias = self.classifier(classifier)
         named = digest("classes", {**of_tower(towers, "image"), "weight": weight, "bias": bias})
+
+        def answers(pooled: Tensor) -> Tensor:
+            return (pooled @ weight.T + bias).softmax(dim=1)
+
+        called = (f"classes-{named}", "its classes")
+        self._classes = self._of_pooled(towers, answers, width=len(bias), called=called)
+
+    def stand_still(self, towers: TwoTowers | None) -> None:
+        """Give batches what the image tower's projection reads, of the towers as they are now; None: as before.
+
+        Only for a tower whose last blocks learn.
+        """
+        self._still = []
+        if towers is not None:
+            named = digest("pooled", of_tower(towers, "image"))
+            called = (f"pooled-{named}", "pooled")
+            self._still = self._of_pooled(towers, torch.clone, width=towers.image_tower.width, called=called)
+
+    def _of_pooled(
+        self, towers: TwoTowers, function: Callable[[Tensor], Tensor], *, width: int, called: tuple[str, str]
+    ) -> list[Features]:
+        """Return what a function gives of every image's pooled features, (B, D) to (B, `width`), for each source.
+
+        `called` are the name of the folder and that of the bar.
+        """
+        trunk = self._trunks["image"]
+        every = []
         for source, features in zip(self._pairs.sources, self._images, strict=True):
 
             def compute(rows: RowIds, features: Features = features) -> Vectors:
                 views = features.views
-                answers = []
+                parts = []
                 for start in range(0, len(rows), AT_ONCE):
                     some = np.repeat(rows[start : start + AT_ONCE], views)  # each row's views one after another
                     given = self._put(features.take(some, np.arange(len(some)) % views))
                     with still(towers):
-                        pooled = self._trunks["image"].pooled(towers, given)
-                        answers.append((pooled @ weight.T + bias).softmax(dim=1).cpu().numpy())
-                return np.concatenate(answers).reshape(len(rows), views, -1)
+                        parts.append(function(trunk.pooled(towers, given)).cpu().numpy())
+                return np.concatenate(parts).reshape(len(rows), views, -1)
 
-            folder = features.folder / f"classes-{named}"
-            shape = (features.views, len(bias))
-            name = f"{source.name}, its classes"
-            self._classes.append(keep(folder, len(features), compute, shape=shape, name=name))
+            folder, name = called
+            shape = (features.views, width)
+            name = f"{source.name}, {name}"
+            every.append(keep(features.folder / folder, len(features), compute, shape=shape, name=name))
+        return every
 
     def classifier(self, classifier: Classifier) -> tuple[Tensor, Tensor]:
         """Return the weight (K, D) and bias (K,) of a classifier where the towers compute."""
@@ -153,8 +181,8 @@ class Locked:
         return self._trunks[part].embed(towers, features)
 
     def pooled(self, towers: TwoTowers, features: Tensor) -> Tensor:
-        """Return what the projection of the image tower reads, (B, D'), for features (B, D)."""
-        return self._trunks["image"].pooled(towers, features)
+        """Return what the projection of the image tower reads, (B, D'), for those of a batch, (B, D)."""
+        return features if self._still else self._trunks["image"].pooled(towers, features)
 
     def projected(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
         """Return unit embeddings (B, E) for what the projection of the image tower reads, (B, D')."""

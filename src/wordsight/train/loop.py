@@ -10,8 +10,6 @@ One process, on the CPU or one GPU.  On the CPU a run resumed after a kill conti
 """
 
 import contextlib
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -47,6 +45,7 @@ from wordsight.train.log import MetricsLog, Progress
 from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
 from wordsight.train.pairs import Pairs, all_texts, open_pairs, open_run_tokenizer
+from wordsight.train.phases import Phases
 from wordsight.train.precision import autocast
 from wordsight.train.run_folder import (
     CLOCK,
@@ -60,6 +59,7 @@ from wordsight.train.run_folder import (
 )
 from wordsight.train.schedule import TrainingClock, rate_of
 from wordsight.train.seen import notice_seen
+from wordsight.train.signals import stop_signal
 from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation, beside, tell_changes
 from wordsight.train.watched import Watched, open_watched
@@ -150,6 +150,7 @@ class Learning:
             assert self.locked is not None  # as the recipe was checked for
             self.classes = open_classes(config, self.locked, self.towers, classifier)
         self.average = Average(self.towers, config.average.decay)
+        self.phases = Phases(config.train, self.towers, self.average.towers, self.locked)
         self.final = Final(self.average.towers, initial=self.towers, share=config.average.start)
         self.head = None
         if config.loss.words:
@@ -159,12 +160,7 @@ class Learning:
         rates = {f"towers.{name}": rate for name, rate in self.begun.rates.items()}
         self.optimiser = make_optimiser(self.parts, config.optimiser, rates)
         self.objective = Objective(
-            self.towers,
-            loss=config.loss,
-            head=self.head,
-            device=device,
-            locked=self.locked,
-            classes=self.classes,
+            self.towers, loss=config.loss, head=self.head, device=device, locked=self.locked, classes=self.classes
         )
         self.sums = torch.zeros(len(MEASURED), dtype=torch.float64, device=device)
         size = 0 if "image" in parts else spec.image.size
@@ -199,6 +195,7 @@ class Learning:
             raise UsageError(f"the data of {changed[0]} changed since step {facts['step']} of {self.folder}", cure=cure)
         self.step = facts["step"]
         self.guard.recall(facts.get("guard", {}))
+        self.phases.recall(facts.get("phase", self.phases.now))
         notice(f"going on after step {self.step}")
 
     def run(self, validation: Validation, watch: Watch, before: Sequence[Result] = ()) -> None:
@@ -219,9 +216,12 @@ class Learning:
             _tell(record, 0, before)
         watch(self.step, self.encoder)
         try:
-            with _stop_signal() as stopped:
+            with stop_signal() as stopped:
                 while not self._over(clock):
                     share = self._progress(clock)
+                    if self.phases.enter(share):  # then the batches that were prepared are of another kind
+                        batches.close()
+                        batches = self.loader.stream(self.step)
                     done = self._learn(next(batches), clock)
                     self._record(record, done)
                     self._validate(record, validation)
@@ -249,7 +249,7 @@ class Learning:
             self.broken_at.fill_(self.step)
             self._check_finite()
         facts = {"step": self.step, "data": self.pairs.fingerprints(), "torch": torch.__version__}
-        facts |= {"guard": self.guard.memory()}
+        facts |= {"guard": self.guard.memory(), "phase": self.phases.now}
         write_checkpoint(self.folder, self.state, facts, keep=self.config.checkpoint.keep)
         self.saved_at = time.monotonic()
 
@@ -374,26 +374,3 @@ def _deterministic(device: torch.device) -> Iterator[torch.device]:
     finally:
         torch.use_deterministic_algorithms(before)
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
-
-
-@contextlib.contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into a flag, so that the step under way is finished; the next acts at once."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, frame: Any) -> None:
-        stopped.set()
-        notice("stopping after this step, with a checkpoint")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

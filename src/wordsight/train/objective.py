@@ -17,7 +17,6 @@ from wordsight.train.loss_config import LossConfig
 
 if TYPE_CHECKING:
     from wordsight.train.classes import ClassTerm
-    from wordsight.train.learned import TowerName
     from wordsight.train.locked import Locked
 
 MEASURED = ("loss", "contrastive", "words", "accuracy")  # the order of what `Objective` measures
@@ -46,7 +45,7 @@ class Objective:
     def __call__(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss, a scalar, and what `MEASURED` names, (4,) float64."""
         image, last, pooled = self._image(batch)
-        text = self.towers.encode_text(batch.tokens) if batch.text is None else self._from("text", batch.text)
+        text = self._text(batch)
         positives = same_pairs(batch.image_ids, batch.text_ids)
         contrastive = self._contrastive(image, text, positives)
         if self.loss.widths:
@@ -72,20 +71,21 @@ class Objective:
 
     def _image(self, batch: Any) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the embeddings of the images (B, E), and what other losses read: last state, pooled features."""
-        if self.classes is not None and self.locked is not None:
+        if batch.image is not None:
+            assert self.locked is not None
             pooled = self.locked.pooled(self.towers, batch.image)
             return self.locked.projected(self.towers, pooled), None, pooled
-        if batch.image is not None:
-            return self._from("image", batch.image), None, None
         pixels = normalise(batch.pixels, self.mean, self.std)
         if self.head is None:
             return self.towers.encode_image(pixels), None, None
         last = self.towers.last_image_state(pixels)
         return self.towers.embed_last_image_state(last), last, None
 
-    def _from(self, part: "TowerName", features: Tensor) -> Tensor:
+    def _text(self, batch: Any) -> Tensor:
+        if batch.text is None:
+            return self.towers.encode_text(batch.tokens)
         assert self.locked is not None
-        return self.locked.embed(self.towers, part, features)
+        return self.locked.embed(self.towers, "text", batch.text)
 
 
 def first(embeddings: Tensor, width: int) -> Tensor:

@@ -54,7 +54,7 @@ class Trunk:
     def __init__(self, towers: TwoTowers, part: TowerName, config: LearnConfig, *, device: torch.device) -> None:
         self._towers, self._part, self._device = towers, part, device
         self._learns: str = getattr(config, part)
-        self._dropout = config.dropout
+        self._dropout = config.dropout if part == "image" else 0.0
         self._statistics = statistics(towers.spec.preprocess, device)
         written = self._learns == "none" and writes(towers.spec, part)
         self._precision: Precision = config.features if written else "fp32"
@@ -110,19 +110,19 @@ class Trunk:
 
     def embed(self, towers: TwoTowers, features: Tensor) -> Tensor:
         """Return unit embeddings (B, E) for features (B, …), by the towers as they are now."""
-        if self._learns == "none":
-            return features
         return self.projected(towers, self.pooled(towers, features))
 
     def projected(self, towers: TwoTowers, pooled: Tensor) -> Tensor:
-        """Return unit embeddings (B, E) for what the projection reads, (B, D'); a share is left out while it learns."""
+        """Return unit embeddings (B, E) for what the projection reads, (B, D'); images lose a share while it learns."""
+        if self._learns == "none":
+            return pooled
         project = towers.project_text if self._part == "text" else towers.project_image
         kept = F.dropout(pooled, self._dropout, training=towers.training)
         return F.normalize(wide(project(kept)), dim=-1)
 
     def pooled(self, towers: TwoTowers, features: Tensor) -> Tensor:
         """Return what the projection reads, (B, D'), for features."""
-        if self._learns == "projection":
+        if self._learns in STILL:
             return features
         if self._part == "text":
             return self._pooled_texts(towers, features)
