@@ -109,6 +109,26 @@ def test_moved_features_keep_classes_without_any_image_of_them(recipe, lite):
     assert last["loss"] - last["contrastive"] < first["loss"] - first["contrastive"]
 
 
+def test_features_that_are_held_stay_readable_for_the_classifier(recipe, lite):
+    """Without, they drift away while captions are learned."""
+    drift = {}
+    for held in (0, 20):
+        out = recipe.parent / f"held-{held}"
+        weights = ["loss.classes.weight=0", f"loss.classes.held={held}", "loss.classes.moved=0.001", f"out={out}"]
+        learning = learning_of(config_of(recipe, *lite, "train.trunk=1", "optimiser.lr=0.003", *weights))
+        image, answers = learning.loader.batch(0).image, learning.loader.batch(0).classes
+        for step in range(12):
+            loss, _ = learning.objective(learning.loader.batch(step))
+            learning.optimiser.zero_grad()
+            loss.backward()
+            learning.optimiser.step()
+        with torch.no_grad():
+            pooled = learning.locked.pooled(learning.towers, image)
+            own = (pooled @ learning.classes._weight.T + learning.classes._bias).log_softmax(dim=1)
+        drift[held] = float((answers * (answers.log() - own)).sum(dim=1).mean())
+    assert drift[20] < drift[0] / 4
+
+
 def test_what_cannot_keep_classes_is_refused_before_features_are_computed(recipe, lite, start, monkeypatch):
     monkeypatch.setattr(Trunk, "images", lambda self, pixels: pytest.fail("features were computed"))
     with pytest.raises(ConfigError, match=r'train\.text = "all", whose features are not kept'):

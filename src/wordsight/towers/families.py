@@ -3,43 +3,63 @@
     image_family(spec.image).any_shape
     text_family(spec.text).end_token(spec.text, spec.tokenizer)
 
-Nobody outside a family asks for a tower's `kind`: what has to be known of it is a field of its family.  Free of
-PyTorch.
+Nobody outside a family asks for a tower's `kind`: what has to be known of it is a field of its family.  A family is
+imported when it is asked for.  Free of PyTorch.
 """
 
+from collections import UserDict
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from wordsight.base.config import Choice
-from wordsight.towers.bert.family import BERT
-from wordsight.towers.clip_text.family import CLIP_TEXT
-from wordsight.towers.efficientnet.family import EFFICIENTNET
-from wordsight.towers.eva.family import EVA
+from wordsight.base.optional import resolve
 from wordsight.towers.family import ImageFamily, TextFamily
-from wordsight.towers.onnx.family import ONNX_IMAGE, ONNX_TEXT
-from wordsight.towers.resnet.family import RESNET
-from wordsight.towers.timm.family import TIMM
 from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
-from wordsight.towers.transformers.family import TRANSFORMERS_IMAGE, TRANSFORMERS_TEXT
-from wordsight.towers.vit.family import VIT
 
 if TYPE_CHECKING:
     from wordsight.towers.spec import ModelSpec
 
-IMAGE_FAMILIES: dict[str, ImageFamily[Any]] = {
-    "vit": VIT,
-    "resnet": RESNET,
-    "eva": EVA,
-    "efficientnet": EFFICIENTNET,
-    "timm": TIMM,
-    "transformers": TRANSFORMERS_IMAGE,
-    "onnx": ONNX_IMAGE,
-}
-TEXT_FAMILIES: dict[str, TextFamily[Any]] = {
-    "clip": CLIP_TEXT,
-    "bert": BERT,
-    "transformers": TRANSFORMERS_TEXT,
-    "onnx": ONNX_TEXT,
-}
+
+class _Families(UserDict[str, Any]):
+    """Families by kind; a row is one, or says where it lies."""
+
+    def __getitem__(self, kind: str) -> Any:
+        row = super().__getitem__(kind)
+        return resolve(row) if isinstance(row, str) else row
+
+
+class _Choices(Mapping[str, Choice]):
+    """What a spec may hold, by kind, of families."""
+
+    def __init__(self, families: Mapping[str, Any]) -> None:
+        self._families = families
+
+    def __getitem__(self, kind: str) -> Choice:
+        family = self._families[kind]
+        return Choice(family.spec, family.implied)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._families)
+
+    def __len__(self) -> int:
+        return len(self._families)
+
+
+IMAGE_FAMILIES: MutableMapping[str, ImageFamily[Any]] = _Families(
+    vit="wordsight.towers.vit.family:VIT",
+    resnet="wordsight.towers.resnet.family:RESNET",
+    eva="wordsight.towers.eva.family:EVA",
+    efficientnet="wordsight.towers.efficientnet.family:EFFICIENTNET",
+    timm="wordsight.towers.timm.family:TIMM",
+    transformers="wordsight.towers.transformers.family:TRANSFORMERS_IMAGE",
+    onnx="wordsight.towers.onnx.family:ONNX_IMAGE",
+)
+TEXT_FAMILIES: MutableMapping[str, TextFamily[Any]] = _Families(
+    clip="wordsight.towers.clip_text.family:CLIP_TEXT",
+    bert="wordsight.towers.bert.family:BERT",
+    transformers="wordsight.towers.transformers.family:TRANSFORMERS_TEXT",
+    onnx="wordsight.towers.onnx.family:ONNX_TEXT",
+)
 
 
 def image_family(image: ImageTowerSpec) -> ImageFamily[Any]:
@@ -67,11 +87,11 @@ def finished(spec: "ModelSpec") -> bool:
     return image_family(spec.image).finished
 
 
-def image_choices() -> dict[str, Choice]:
+def image_choices() -> Mapping[str, Choice]:
     """Return the specs that `ModelSpec.image` may hold, by kind."""
-    return {kind: Choice(family.spec, family.implied) for kind, family in IMAGE_FAMILIES.items()}
+    return _Choices(IMAGE_FAMILIES)
 
 
-def text_choices() -> dict[str, Choice]:
+def text_choices() -> Mapping[str, Choice]:
     """Return the specs that `ModelSpec.text` may hold, by kind."""
-    return {kind: Choice(family.spec, family.implied) for kind, family in TEXT_FAMILIES.items()}
+    return _Choices(TEXT_FAMILIES)

@@ -57,6 +57,10 @@ class ClassTerm:
         chosen = torch.from_numpy(self._firsts + generator.integers(self._counts))
         classes = self._locked.embed(towers, "text", self._features[chosen])
         loss = self._config.weight * distribution_loss(image, classes, batch.classes, self._config.scale)
+        if self._config.held:
+            with torch.autocast(pooled.device.type, enabled=False):
+                own = F.log_softmax(F.linear(pooled.float(), self._weight, self._bias), dim=1)
+            loss = loss - self._config.held * (batch.classes * own).sum(dim=1).mean()
         if self._config.moved:
             there, probabilities = moved(
                 pooled.detach().float(), self._weight, self._bias, [self._seed, batch.step, MOVES]
@@ -123,7 +127,7 @@ def classifier_of(config: TrainConfig, start: Start | None) -> Classifier:
     classifier = None if start is None or start.image is None else start.image.classifier
     name = config.init.image or config.init.model
     if classifier is None:
-        cure = "begin from the file of an image classifier, or set loss.classes.weight and .moved = 0"
+        cure = "begin from the file of an image classifier, or set loss.classes.weight, .moved and .held = 0"
         raise ConfigError(f"loss.classes, but {name or 'the image tower'} has no classifier", cure=cure)
     names = list_classes(config.loss.classes.names)
     if len(names) != len(classifier.bias):

@@ -339,7 +339,7 @@ def _check_learned(config: TrainConfig) -> None:
     _within("train.views", config.train.views, 0, 1000)
     _within("train.dropout", config.train.dropout, 0, 0.9)
     _check_phases(config)
-    for name in ("weight", "moved"):
+    for name in ("weight", "moved", "held"):
         _within(f"loss.classes.{name}", getattr(config.loss.classes, name), 0, None)
     _within("loss.classes.scale", config.loss.classes.scale, 0.1, 1000)
 

@@ -8,13 +8,16 @@ class ClassesConfig:
     """Keep what the start of the image tower knew of classes (`wordsight.train.classes`).
 
     `weight` of the loss, 0 leaves it out.  `moved`: the weight of the same loss for images whose features were moved
-    towards a class at random, so that the classes that no image shows are kept too.  `names`: a named list, or a text
+    towards a class at random, so that the classes that no image shows are kept too.  `held`: the weight
+    of what the classifier itself says of the features of a trunk that learns, which keeps them readable for it, and so
+    for classes of other images.  `names`: a named list, or a text
     file with the names of a class on each line, synonyms apart by commas; `templates` make texts of them.  `scale`:
     what cosines are multiplied by.
     """
 
     weight: float = 0.0
     moved: float = 0.0
+    held: float = 0.0
     names: str = "imagenet"
     templates: str = "photo"
     scale: float = 30.0
@@ -22,7 +25,7 @@ class ClassesConfig:
     @property
     def used(self) -> bool:
         """Is there such a loss?"""
-        return self.weight > 0 or self.moved > 0
+        return self.weight > 0 or self.moved > 0 or self.held > 0
 
 
 @dataclass(frozen=True, slots=True)
