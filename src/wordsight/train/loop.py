@@ -206,6 +206,8 @@ class Learning:
         config = self.config
         if self.length is None and not self.step:
             notice_budget(config, self.pairs, self._try_step)
+        if not self.step:
+            self.phases.enter(0.0)  # features are computed before the clock begins
         record, clock = MetricsLog(self.folder, step=self.step), TrainingClock(self.folder / CLOCK)
         progress = Progress(length=self.length, seconds=config.schedule.seconds, batch=config.batch)
         if clock.last > self.step:
