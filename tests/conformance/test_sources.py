@@ -183,7 +183,8 @@ def test_a_row_is_known_to_the_command_line_and_to_recipes(location):
     from argparse import ArgumentParser
 
     from wordsight.cli import data, embed
-    from wordsight.train.config import DataConfig, ScheduleConfig, SourceConfig, TrainConfig, check_config
+    from wordsight.train.check import check_config
+    from wordsight.train.config import DataConfig, ScheduleConfig, SourceConfig, TrainConfig
 
     kind, path = location
     for verb, words in ((data, ["stats"]), (embed, ["--out", "x"])):

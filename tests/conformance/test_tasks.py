@@ -17,7 +17,8 @@ from wordsight.cli.evaluate import split_tasks
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.tasks import TASKS, TaskSpec, build_task, read_task, run_task
-from wordsight.train.config import DataConfig, ScheduleConfig, SourceConfig, TrainConfig, ValidationConfig, check_config
+from wordsight.train.check import check_config
+from wordsight.train.config import DataConfig, ScheduleConfig, SourceConfig, TrainConfig, ValidationConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -12,7 +12,8 @@ from wordsight.cli.main import main
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.catalogue import architecture
 from wordsight.towers.timm.spec import TimmSpec
-from wordsight.train.config import TrainConfig, check_config, duration
+from wordsight.train.check import check_config
+from wordsight.train.config import TrainConfig, duration
 from wordsight.train.loop import train
 from wordsight.train.packaged import recipe_names
 from wordsight.train.probe_recipe import is_probe, read_probe
@@ -145,6 +146,9 @@ def test_the_recipes_beside_the_package_are_whole():
         ("model.image.init='  '", 'model.image.init = ""; give the name'),
         ("model.init=3", "model.init = 3 is a whole number; give text"),
         ("model.text.sha256=7", "model.text.sha256 = 7 is a whole number; give text"),
+        ("train.views=3", 'train.views = 3 with train.image = "all": no features of images are kept; leave it out'),
+        ("data.sources.scenes.views=3", "data.sources.scenes.views = 3 with train.image"),
+        ("train.dropout=0.5", 'train.dropout = 0.5 with train.image = "all": no features before a projection are kept'),
     ],
 )
 def test_wrong_values_are_refused_by_name(recipe, change, says):

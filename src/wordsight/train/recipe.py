@@ -23,8 +23,9 @@ from wordsight.base.errors import ConfigError, NotFound, WordsightError
 from wordsight.towers.check import check_spec
 from wordsight.towers.families import image_choices, text_choices
 from wordsight.towers.spec import ModelSpec
+from wordsight.train.check import check_config
 from wordsight.train.compose import KEYS, compose, move_init, set_aside, sized
-from wordsight.train.config import UNNAMED, InitConfig, TrainConfig, check_config
+from wordsight.train.config import UNNAMED, InitConfig, TrainConfig
 from wordsight.train.init import open_starts
 from wordsight.train.packaged import FOLDER, recipe_names
 
