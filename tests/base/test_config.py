@@ -101,6 +101,7 @@ def test_known_keys_are_those_of_the_values_below_names_and_of_the_kind() -> Non
 
     inside = ["name", "steps", "budget", "ema", "size", "place", "weights", *_OPTIMISER]
     assert known_keys(Whole, {"runs": {"a": {}}}) == [f"run.{key}" for key in inside] + [
+        "runs",
         "runs.a.lr",
         "runs.a.betas",
         "runs.a.kind",

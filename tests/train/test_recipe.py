@@ -146,6 +146,7 @@ def test_the_recipes_beside_the_package_are_whole():
         ("model.image.init='  '", 'model.image.init = ""; give the name'),
         ("model.init=3", "model.init = 3 is a whole number; give text"),
         ("model.text.sha256=7", "model.text.sha256 = 7 is a whole number; give text"),
+        ("guard.tasks=3", "guard.tasks = 3 is a whole number; give a group of keys"),
         ("train.views=3", 'train.views = 3 with train.image = "all": no features of images are kept; leave it out'),
         ("data.sources.scenes.views=3", "data.sources.scenes.views = 3 with train.image"),
         ("train.dropout=0.5", 'train.dropout = 0.5 with train.image = "all": no features before a projection are kept'),

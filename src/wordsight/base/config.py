@@ -68,6 +68,7 @@ def known_keys(kind: type[Any], values: Mapping[str, Any], *, where: str = "") -
         elif dataclasses.is_dataclass(hint):
             keys += known_keys(hint, inside, where=f"{name}.")  # type: ignore[arg-type]
         elif get_origin(hint) is dict and dataclasses.is_dataclass(get_args(hint)[1]):
+            keys.append(name)
             for own, below in inside.items():
                 below = below if isinstance(below, Mapping) else {}
                 keys += known_keys(get_args(hint)[1], below, where=f"{name}.{own}.")
