@@ -95,6 +95,7 @@ def lines(done):
         (["train.alone=[0.1, 0]", "train.mixed=0.5"], "never stands still at the end"),
         (["train.alone=[0.1, 0]", "train.image=projection"], 'train.alone with train.image = "projection"'),
         (["train.alone=[0.1, 0]", "train.views=0"], "train.views = 0"),
+        (["loss.words=1.0"], 'loss.words = 1.0 with train.image = "last:1", whose features are computed once'),
         (["train.alone=[0.1, 0]", "guard.action=lower"], 'guard.action = "lower" with train.alone'),
     ],
 )

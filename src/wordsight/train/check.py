@@ -8,7 +8,7 @@ from wordsight.data.kinds import kinds
 from wordsight.data.spec import AugmentSpec
 from wordsight.evaluate.tasks import check_task
 from wordsight.towers.families import IMAGE_FAMILIES
-from wordsight.train.config import STILL, TrainConfig
+from wordsight.train.config import STILL, LearnConfig, TrainConfig
 
 _LEARNED = re.compile(r"all|none|projection|(last|lora):[1-9]\d*")
 
@@ -110,7 +110,7 @@ def _check_kept(config: TrainConfig) -> None:
     """Refuse views and dropout of features that are not kept, which would do nothing."""
     learn, views = config.train, {"train.views": config.train.views}
     views |= {f"data.sources.{name}.views": source.views for name, source in config.data.sources.items()}
-    kept = learn.views != 0 if learn.image in STILL else bool(learn.views) and learn.image.startswith("last:")
+    kept = _keeps(learn, learn.image)
     for name, value in views.items():
         if not kept and value is not None and value > 1:
             problem = f'{name} = {value} with train.image = "{learn.image}": no features of images are kept'
@@ -122,6 +122,11 @@ def _check_kept(config: TrainConfig) -> None:
         raise ConfigError(f"{problem}: no features before a projection are kept", cure=cure)
 
 
+def _keeps(learn: LearnConfig, what: str) -> bool:
+    """Say whether features of a tower are kept of which `what` learns."""
+    return learn.views != 0 if what in STILL else bool(learn.views) and what.startswith("last:")
+
+
 def _check_phases(config: TrainConfig) -> None:
     learn = config.train
     for number, share in enumerate(learn.alone):
@@ -130,7 +135,7 @@ def _check_phases(config: TrainConfig) -> None:
     if sum(learn.alone) > 1:
         problem = f"train.alone = {list(learn.alone)}: more than the whole run"
         raise ConfigError(problem, cure="give shares whose sum is at most 1")
-    if any(learn.alone) and not (learn.image.startswith("last:") and learn.views):
+    if any(learn.alone) and not (learn.image.startswith("last:") and _keeps(learn, learn.image)):
         problem = f'train.alone with train.image = "{learn.image}" and train.views = {learn.views or 0}'
         raise ConfigError(problem, cure='set train.image = "last:N" and train.views = 1 or more, or leave it out')
     if learn.mixed and not learn.alone[1]:
@@ -154,7 +159,7 @@ def _check_bag_of_words(config: TrainConfig) -> None:
     """The auxiliary loss reads tokens of native towers, and knows start and end of a text by CLIP's vocabulary."""
     for part in ("image", "text"):
         what = getattr(config.train, part)
-        if config.loss.words and config.train.views != 0 and what in STILL:
+        if config.loss.words and _keeps(config.train, what):
             problem = f'loss.words = {config.loss.words} with train.{part} = "{what}", whose features are computed once'
             raise ConfigError(problem, cure="set loss.words = 0, or train.views = 0")
     native = [kind for kind, family in IMAGE_FAMILIES.items() if family.native]
