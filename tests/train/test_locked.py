@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from transformers import BertModel
 
-from wordsight.base.errors import ConfigError
+from wordsight.base.errors import ConfigError, InputError
+from wordsight.data.cache import ImageCache
 from wordsight.embeddings.model import load
 from wordsight.images.spec import PreprocessSpec
 from wordsight.train.config import LearnConfig
@@ -99,6 +100,28 @@ def test_states_of_texts_are_read_again_in_any_order(recipe, known_towers, tmp_p
     np.testing.assert_allclose(given, again, atol=1e-5)
     lengths = (given[:, :, -1] != FILLER).sum(axis=1)
     assert list(lengths) == [len(texts[row].split()) + 2 for row in shuffled]  # [CLS] and [SEP] around
+
+
+def test_an_image_that_is_read_later_has_the_views_it_would_have_had(recipe, start, monkeypatch):
+    read = ImageCache.pixels
+
+    def features(name, unread):
+        config = config_of(recipe, start, name, "projection projection", "train.views=3", "data.held_out=0")
+        pairs = open_pairs(config.data, hold_out=False, preprocess=config.model.preprocess)
+        monkeypatch.setattr(ImageCache, "pixels", lambda self, rows: _without(read(self, rows), rows, unread))
+        recipe.parent.joinpath(name).mkdir()
+        kept = Learning(config, recipe.parent / name, torch.device("cpu"), pairs).locked._images[0]
+        return np.stack([kept.take(np.arange(8), np.full(8, view)) for view in range(3)])
+
+    assert np.isnan(features("broken", (3, 5))[:, [3, 5]]).all()
+    mended = features("mended", ())
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(recipe.parent / "another"))
+    np.testing.assert_allclose(mended, features("whole", ()), atol=1e-5)
+
+
+def _without(answer, rows, unread):
+    pixels, failed = answer
+    return pixels, failed | {number: InputError(f"row {row}") for number, row in enumerate(rows) if row in unread}
 
 
 def test_the_saved_model_gives_the_embeddings_that_its_features_give(recipe, start, scenes):

@@ -61,8 +61,8 @@ class ImageFamily(Generic[I]):
     for a native family an `ImageTower`; it needs the packages of `extra`.  "" for finished graphs, which have no
     weights.  `check` raises `ConfigError` for what cannot be built.  `shapes` yields names and shapes of the weights
     in the module's order, without "visual."; None where only another package knows them.  `graph` is called with
-    (Graph, Weights, spec, ModelSpec) and writes the tower as ONNX; "" where it is traced.  `states`: the graph names
-    what enters each block (`Graph.state`).
+    (Graph, Weights, spec, ModelSpec) and writes the tower as ONNX; "" where it is traced.  `cut`: its module is
+    a `wordsight.towers.tower.CutTower`.  `states`: the graph names what enters each block (`Graph.state`).
 
     `any_shape`: it can read images that keep their shape.  `integers`: int8 is its fastest precision on a
     processor.  `resized` returns the spec for another image size (None: there is no other), `grid` the positions to
@@ -79,6 +79,7 @@ class ImageFamily(Generic[I]):
     extra: str = "train"
     shapes: Callable[[I, int], Iterable[NamedShape]] | None = None
     graph: str = ""
+    cut: bool = False
     states: bool = False
     any_shape: bool = False
     integers: bool = True

@@ -7,8 +7,8 @@ from wordsight.base.errors import ConfigError
 from wordsight.data.kinds import kinds
 from wordsight.data.spec import AugmentSpec
 from wordsight.evaluate.tasks import check_task
-from wordsight.towers.families import IMAGE_FAMILIES
-from wordsight.train.config import STILL, LearnConfig, TrainConfig
+from wordsight.towers.families import IMAGE_FAMILIES, image_family
+from wordsight.train.config import PARTS, TrainConfig, locked_parts
 
 _LEARNED = re.compile(r"all|none|projection|(last|lora):[1-9]\d*")
 
@@ -78,7 +78,7 @@ def _check_guard(config: TrainConfig) -> None:
 
 def _check_learned(config: TrainConfig) -> None:
     """Refuse what cannot be chosen to learn, and to stay as it is where there is nothing to begin from."""
-    for part in ("image", "text"):
+    for part in PARTS:
         what: str = getattr(config.train, part)
         if not _LEARNED.fullmatch(what):
             cure = 'use "all", "none", "projection", "last:N" (the last N blocks) or "lora:R" (of rank R)'
@@ -108,23 +108,27 @@ def _check_learned(config: TrainConfig) -> None:
 
 def _check_kept(config: TrainConfig) -> None:
     """Refuse views and dropout of features that are not kept, which would do nothing."""
-    learn, views = config.train, {"train.views": config.train.views}
+    learn, kept = config.train, "image" in locked_parts(config)
+    last = learn.image.startswith("last:")
+    views = {"train.views": learn.views}
     views |= {f"data.sources.{name}.views": source.views for name, source in config.data.sources.items()}
-    kept = _keeps(learn, learn.image)
     for name, value in views.items():
         if not kept and value is not None and value > 1:
             problem = f'{name} = {value} with train.image = "{learn.image}": no features of images are kept'
-            cure = "leave it out: every step draws another crop (augment)"
-            raise ConfigError(problem, cure=f'{cure}, or set train.image = "projection"')
+            instead = "train.views to 1 or more" if last else 'train.image = "projection"'
+            cure = f"leave it out: every step draws another crop (augment), or set {instead}"
+            raise ConfigError(problem, cure=cure)
+    if kept and last and not image_family(config.model.image).cut:
+        problem = f'train.image = "{learn.image}" on kept states, for a tower of kind "{config.model.image.kind}"'
+        also = " and leave train.alone out" if any(learn.alone) else ""
+        raise ConfigError(problem, cure=f"set train.views = 0{also}: the tower runs at every step")
+    if learn.patch_dropout and kept:
+        problem = f"train.patch_dropout = {learn.patch_dropout} with features of images that are kept"
+        raise ConfigError(problem, cure="set train.views = 0, or leave train.patch_dropout out")
     if learn.dropout and not (kept and learn.image != "none"):
         problem = f'train.dropout = {learn.dropout} with train.image = "{learn.image}"'
         cure = 'set train.image = "projection" (or "last:N" with train.views), or train.dropout = 0'
         raise ConfigError(f"{problem}: no features before a projection are kept", cure=cure)
-
-
-def _keeps(learn: LearnConfig, what: str) -> bool:
-    """Say whether features of a tower are kept of which `what` learns."""
-    return learn.views != 0 if what in STILL else bool(learn.views) and what.startswith("last:")
 
 
 def _check_phases(config: TrainConfig) -> None:
@@ -132,15 +136,22 @@ def _check_phases(config: TrainConfig) -> None:
     for number, share in enumerate(learn.alone):
         _within(f"train.alone[{number}]", share, 0, 1)
     _within("train.mixed", learn.mixed, 0, 1)
-    if sum(learn.alone) > 1:
-        problem = f"train.alone = {list(learn.alone)}: more than the whole run"
-        raise ConfigError(problem, cure="give shares whose sum is at most 1")
-    if any(learn.alone) and not (learn.image.startswith("last:") and _keeps(learn, learn.image)):
+    if sum(learn.alone) >= 1:
+        problem = f"train.alone = {list(learn.alone)} is the whole run: the trunk would never learn"
+        raise ConfigError(problem, cure='give shares whose sum is below 1, or set train.image = "projection"')
+    last = learn.image.startswith("last:")
+    if config.loss.classes.held and not last:
+        problem = f'loss.classes.held with train.image = "{learn.image}": no block of the image tower learns'
+        raise ConfigError(problem, cure='set loss.classes.held = 0, or train.image = "last:N"')
+    if any(learn.alone) and not (last and learn.views):
         problem = f'train.alone with train.image = "{learn.image}" and train.views = {learn.views or 0}'
         raise ConfigError(problem, cure='set train.image = "last:N" and train.views = 1 or more, or leave it out')
     if learn.mixed and not learn.alone[1]:
         cure = "set the second of train.alone, the share of the run that is left then"
         raise ConfigError(f"train.mixed = {learn.mixed}, but the trunk never stands still at the end", cure=cure)
+    if learn.mixed and config.average.start:
+        problem = f"train.mixed = {learn.mixed} with average.start = {config.average.start}: the trunk is mixed twice"
+        raise ConfigError(problem, cure="leave one of them out")
     if any(learn.alone) and config.guard.action == "lower":
         problem = 'guard.action = "lower" with train.alone: it puts back weights of another phase'
         raise ConfigError(problem, cure='set guard.action = "stop"')
@@ -157,9 +168,9 @@ def _check_augment(augment: AugmentSpec) -> None:
 
 def _check_bag_of_words(config: TrainConfig) -> None:
     """The auxiliary loss reads tokens of native towers, and knows start and end of a text by CLIP's vocabulary."""
-    for part in ("image", "text"):
+    for part in PARTS:
         what = getattr(config.train, part)
-        if config.loss.words and _keeps(config.train, what):
+        if config.loss.words and part in locked_parts(config):
             problem = f'loss.words = {config.loss.words} with train.{part} = "{what}", whose features are computed once'
             raise ConfigError(problem, cure="set loss.words = 0, or train.views = 0")
     native = [kind for kind, family in IMAGE_FAMILIES.items() if family.native]

@@ -25,10 +25,9 @@ from wordsight.text.prompts import class_prompts, templates
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.families import text_family
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import TrainConfig
+from wordsight.train.config import PARTS, TrainConfig, locked_parts
 from wordsight.train.init import Start
-from wordsight.train.learned import PARTS
-from wordsight.train.locked import Locked, locked_parts
+from wordsight.train.locked import Locked
 from wordsight.weights.trunk import Classifier
 
 PROMPTS, MOVES = 12, 13  # mark the random numbers that choose prompts and classes

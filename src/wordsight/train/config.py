@@ -11,11 +11,14 @@ from wordsight.base.errors import ConfigError
 from wordsight.data.kinds import AUTO
 from wordsight.data.spec import AugmentSpec
 from wordsight.evaluate.tasks import TaskSpec
+from wordsight.towers.families import text_family
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.guard_config import GuardConfig
 from wordsight.train.loss_config import LossConfig
 
 UNNAMED = "run"  # the name of a run that a Python recipe does not name
+TowerName = Literal["image", "text"]
+PARTS: tuple[TowerName, ...] = ("image", "text")
 STILL = ("none", "projection")  # values of `train.image` and `train.text` with a trunk that does not learn
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
@@ -238,6 +241,19 @@ class TrainConfig:
     guard: GuardConfig = field(default_factory=GuardConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
+
+
+def locked_parts(config: TrainConfig) -> tuple[TowerName, ...]:
+    """Return the towers whose features are computed once and kept; the others run at every step."""
+    learn = config.train
+    kept: list[TowerName] = []
+    for part in PARTS:
+        what: str = getattr(learn, part)
+        if what in STILL:
+            kept += [part] * (learn.views != 0)
+        elif what.startswith("last:") and learn.views and (part == "image" or text_family(config.model.text).cut):
+            kept.append(part)
+    return tuple(kept)
 
 
 def duration(value: str | float) -> float:

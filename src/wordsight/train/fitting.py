@@ -21,9 +21,9 @@ from wordsight.base.progress import notice
 from wordsight.towers.build import build
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import LearnConfig
+from wordsight.train.config import PARTS, LearnConfig, TowerName
 from wordsight.train.init import Start, Starts
-from wordsight.train.learned import PARTS, TowerName, choose, depths_of, freeze, names_of
+from wordsight.train.learned import choose, depths_of, freeze, names_of
 from wordsight.weights.checkpoint import Array, some
 from wordsight.weights.finite import check_finite
 from wordsight.weights.resize import resize_image_weights, resize_text_weights

@@ -8,20 +8,17 @@ Knows of towers what their families say: which parameter lies at which depth (`w
 """
 
 from collections.abc import Collection
-from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from wordsight.base.errors import ConfigError
 from wordsight.towers.families import image_family, text_family
 from wordsight.towers.layers import Depths
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import LearnConfig
+from wordsight.train.config import PARTS, LearnConfig, TowerName
 from wordsight.train.lora import add_low_rank, low_rank_names
 
-TowerName = Literal["image", "text"]
-PARTS: tuple[TowerName, ...] = ("image", "text")
 SCALARS = "logit_"  # scale and bias begin so; they learn in every run
 
 
@@ -29,6 +26,15 @@ def names_of(towers: nn.Module, part: TowerName) -> list[str]:
     """Return the names of one tower's parameters and buffers in `TwoTowers`."""
     names = [name for name in towers.state_dict() if not name.startswith(SCALARS)]
     return [name for name in names if name.startswith("visual.") == (part == "image")]
+
+
+def before_projection(towers: TwoTowers, part: TowerName) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a tower that lie before its projection; its family says which these are."""
+    names = names_of(towers, part)
+    depths = depths_of(names, towers.spec, part)
+    assert depths is not None, "a family without layers has no last:N"
+    state = towers.state_dict(keep_vars=True)
+    return {name: state[name] for name in names if depths.of[name] != depths.projection}
 
 
 def depths_of(names: list[str], spec: ModelSpec, part: TowerName) -> Depths | None:

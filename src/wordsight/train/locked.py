@@ -27,12 +27,11 @@ from wordsight.data.loader import Batch
 from wordsight.data.spec import AugmentSpec
 from wordsight.text.open import Tokenizer
 from wordsight.text.prompts import class_prompts
-from wordsight.towers.families import text_family
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import STILL, TrainConfig
+from wordsight.train.config import STILL, TowerName, TrainConfig, locked_parts
 from wordsight.train.features import PART, Features, Vectors, keep
 from wordsight.train.held_out import Without
-from wordsight.train.learned import PARTS, TowerName
+from wordsight.train.learned import before_projection
 from wordsight.train.pairs import Pairs, SourcePairs
 from wordsight.train.parts import AT_ONCE
 from wordsight.train.text_states import TokenRows, padded
@@ -40,16 +39,6 @@ from wordsight.train.trunk import Trunk, digest, of_tower, onto_disk, still
 from wordsight.weights.trunk import Classifier
 
 VIEWS = 11  # marks the random numbers that choose views
-
-
-def locked_parts(config: TrainConfig) -> tuple[TowerName, ...]:
-    """Return the towers of a recipe whose features are computed once."""
-    learn = config.train
-    views = 1 if learn.views is None else learn.views
-    cut = [part for part in PARTS if learn.views and getattr(learn, part).startswith("last:")]
-    if not text_family(config.model.text).cut and "text" in cut:
-        cut.remove("text")  # it runs at every step
-    return tuple(part for part in PARTS if (views and getattr(learn, part) in STILL) or part in cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +103,30 @@ class Locked:
         called = (f"classes-{named}", "its classes")
         self._classes = self._of_pooled(towers, answers, width=len(bias), called=called)
 
-    def stand_still(self, towers: TwoTowers | None) -> None:
+    def stand_still(self, towers: TwoTowers | None, folder: Path | None = None) -> None:
         """Give batches what the image tower's projection reads, of the towers as they are now; None: as before.
 
-        Only for a tower whose last blocks learn.
+        Only for a tower whose last blocks learn.  The features lie in `folder`, or beside the others.
         """
         self._still = []
         if towers is not None:
-            named = digest("pooled", of_tower(towers, "image"))
+            named = digest("pooled", before_projection(towers, "image"))
             called = (f"pooled-{named}", "pooled")
-            self._still = self._of_pooled(towers, torch.clone, width=towers.image_tower.width, called=called)
+            width = towers.image_tower.width
+            self._still = self._of_pooled(towers, torch.clone, width=width, called=called, folder=folder)
 
     def _of_pooled(
-        self, towers: TwoTowers, function: Callable[[Tensor], Tensor], *, width: int, called: tuple[str, str]
+        self,
+        towers: TwoTowers,
+        function: Callable[[Tensor], Tensor],
+        *,
+        width: int,
+        called: tuple[str, str],
+        folder: Path | None = None,
     ) -> list[Features]:
         """Return what a function gives of every image's pooled features, (B, D) to (B, `width`), for each source.
 
-        `called` are the name of the folder and that of the bar.
+        `called` are the name of theirs, in `folder` or beside the features, and that of the bar.
         """
         trunk = self._trunks["image"]
         every = []
@@ -146,10 +142,9 @@ class Locked:
                         parts.append(function(trunk.pooled(towers, given)).cpu().numpy())
                 return np.concatenate(parts).reshape(len(rows), views, -1)
 
-            folder, name = called
-            shape = (features.views, width)
-            name = f"{source.name}, {name}"
-            every.append(keep(features.folder / folder, len(features), compute, shape=shape, name=name))
+            own = features.folder if folder is None else folder / features.folder.name
+            name = f"{source.name}, {called[1]}"
+            every.append(keep(own / called[0], len(features), compute, shape=(features.views, width), name=name))
         return every
 
     def classifier(self, classifier: Classifier) -> tuple[Tensor, Tensor]:
@@ -224,8 +219,7 @@ def _image_features(source: SourcePairs, config: TrainConfig, trunk: Trunk) -> F
     def compute(rows: RowIds) -> Vectors:
         pixels, failed = images.pixels(rows)
         failures.update(dict.fromkeys(str(error) for error in failed.values()))
-        seeds = [[config.seed, view, int(rows[0])] for view in range(1, views)]
-        shown = [pixels, *(_changed(source, rows, pixels, augment, seed) for seed in seeds)]
+        shown = [pixels, *(_changed(source, rows, pixels, augment, [config.seed, view]) for view in range(1, views))]
         features = np.stack([trunk.images(view) for view in shown], axis=1)  # (B, V, D)
         features[list(failed)] = np.nan
         return features
@@ -237,10 +231,14 @@ def _image_features(source: SourcePairs, config: TrainConfig, trunk: Trunk) -> F
 
 
 def _changed(source: SourcePairs, rows: RowIds, pixels: Pixels, augment: AugmentSpec, seed: Sequence[int]) -> Pixels:
-    """Return another view of images (B, S, S, 3): mirrored only where none of an image's texts forbids it."""
-    annotations = [source.images.annotation(int(row)) for row in rows]
+    """Return another view of images (B, S, S, 3): mirrored only where none of an image's texts forbids it.
+
+    The rows lie in one part of the features, whose views are drawn together: a row's are the same whenever it is read.
+    """
+    first = int(rows[0]) // PART * PART
+    annotations = [source.images.annotation(row) for row in range(first, min(first + PART, len(source.images)))]
     texts = ["\n".join([*one.captions, one.label or ""]) for one in annotations]
-    changes = draw_changes(augment, texts, np.random.default_rng(seed))
+    changes = draw_changes(augment, texts, np.random.default_rng([*seed, first])).of(rows - first)
     changed: Pixels = apply(torch.from_numpy(pixels), changes, pixels.shape[1]).numpy()
     return changed
 
@@ -284,7 +282,7 @@ def _text_states(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> To
 
     shape = (1, trunk.text_width(tokenizer))
     folder = _text_folder(texts, trunk, tokenizer)
-    return TokenRows(keep(folder, int(ends[-1]), compute, shape=shape, name="texts", unit="token"), ends)
+    return TokenRows(keep(folder, int(ends[-1]), compute, shape=shape, name="texts, by token", unit="token"), ends)
 
 
 def _text_folder(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> Path:

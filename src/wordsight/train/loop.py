@@ -34,18 +34,18 @@ from wordsight.train.bag_of_words import BagOfWordsHead, rarity_of
 from wordsight.train.calibrate import calibrated, some_images
 from wordsight.train.checkpoint import TrainingState, list_checkpoints, not_finite, restore_newest, write_checkpoint
 from wordsight.train.classes import check_classes, classifier_of, open_classes
-from wordsight.train.config import TrainConfig
+from wordsight.train.config import TrainConfig, locked_parts
 from wordsight.train.finish import End, finish
 from wordsight.train.fitting import begin_towers
 from wordsight.train.guard import Guard, Weights
 from wordsight.train.init import open_starts
 from wordsight.train.learned import train_mode
-from wordsight.train.locked import Locked, Where, locked_parts
+from wordsight.train.locked import Locked, Where
 from wordsight.train.log import MetricsLog, Progress
 from wordsight.train.objective import MEASURED, Objective
 from wordsight.train.optimiser import make_optimiser, set_rate
 from wordsight.train.pairs import Pairs, all_texts, open_pairs, open_run_tokenizer
-from wordsight.train.phases import Phases
+from wordsight.train.phases import MOVING, Phases
 from wordsight.train.precision import autocast
 from wordsight.train.run_folder import (
     CLOCK,
@@ -150,7 +150,7 @@ class Learning:
             assert self.locked is not None  # as the recipe was checked for
             self.classes = open_classes(config, self.locked, self.towers, classifier)
         self.average = Average(self.towers, config.average.decay)
-        self.phases = Phases(config.train, self.towers, self.average.towers, self.locked)
+        self.phases = Phases(config, self.towers, self.average.towers, self.locked)
         self.final = Final(self.average.towers, initial=self.towers, share=config.average.start)
         self.head = None
         if config.loss.words:
@@ -195,7 +195,7 @@ class Learning:
             raise UsageError(f"the data of {changed[0]} changed since step {facts['step']} of {self.folder}", cure=cure)
         self.step = facts["step"]
         self.guard.recall(facts.get("guard", {}))
-        self.phases.recall(facts.get("phase", self.phases.now))
+        self.phases.recall(facts.get("phase", MOVING))
         notice(f"going on after step {self.step}")
 
     def run(self, validation: Validation, watch: Watch, before: Sequence[Result] = ()) -> None:
@@ -206,8 +206,6 @@ class Learning:
         config = self.config
         if self.length is None and not self.step:
             notice_budget(config, self.pairs, self._try_step)
-        if not self.step:
-            self.phases.enter(0.0)  # features are computed before the clock begins
         record, clock = MetricsLog(self.folder, step=self.step), TrainingClock(self.folder / CLOCK)
         progress = Progress(length=self.length, seconds=config.schedule.seconds, batch=config.batch)
         if clock.last > self.step:
@@ -221,8 +219,9 @@ class Learning:
             with stop_signal() as stopped:
                 while not self._over(clock):
                     share = self._progress(clock)
-                    if self.phases.enter(share):  # then the batches that were prepared are of another kind
-                        batches.close()
+                    if self.phases.other(share):
+                        batches.close()  # those that were prepared are of another kind
+                        self._enter(share, clock)
                         batches = self.loader.stream(self.step)
                     done = self._learn(next(batches), clock)
                     self._record(record, done)
@@ -235,6 +234,7 @@ class Learning:
                     if stopped.is_set():
                         raise KeyboardInterrupt
                 self.save()
+            self.phases.end()
         finally:
             if self.loader.failures:
                 notice(f"{len(self.loader.failures):,} inputs failed when they were drawn")
@@ -243,6 +243,13 @@ class Learning:
             record.close()
             clock.close()
             progress.close()
+
+    def _enter(self, share: float, clock: TrainingClock) -> None:
+        """Begin a phase, for which features may have to be computed; what was learned before is saved first."""
+        if self.step:
+            self.save()
+        with clock.stopped():
+            self.phases.enter(share)
 
     def save(self) -> None:
         """Write a checkpoint, unless the weights are broken."""

@@ -5,9 +5,10 @@ a resumed run reads the recorded times of the steps it repeats and therefore rep
 Time in which the program did not run is not counted.  A finished run can be made longer.  Free of PyTorch.
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -121,6 +122,14 @@ class TrainingClock:
             self._file.write(f'{{"step": {step}, "seconds": {seconds!r}}}\n')
         self._known[step] = seconds
         return seconds
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Do not count the time that passes within."""
+        began = self._now()
+        yield
+        if self._started is not None:
+            self._started += self._now() - began
 
     @property
     def last(self) -> int:

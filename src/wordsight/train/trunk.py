@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wordsight.base.arrays import Pixels, RowIds, Tokens
-from wordsight.base.errors import ConfigError
 from wordsight.base.files import storage_errors
 from wordsight.engines.onnx_engine import IMAGES, open_session
 from wordsight.text.open import Tokenizer
@@ -36,9 +35,9 @@ from wordsight.towers.graph.write import GraphSource, write_graph, write_state_g
 from wordsight.towers.parts.blocks import wide
 from wordsight.towers.tower import CutTextTower, CutTower
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import STILL, LearnConfig
+from wordsight.train.config import STILL, LearnConfig, TowerName
 from wordsight.train.features import Vectors
-from wordsight.train.learned import TowerName, first_block, names_of
+from wordsight.train.learned import first_block, names_of
 from wordsight.train.objective import normalise, statistics
 from wordsight.train.parts import AT_ONCE, in_parts
 from wordsight.train.text_states import lengths_of, unpadded, with_ids
@@ -66,10 +65,7 @@ class Trunk:
         if self._learns not in STILL and part == "text":
             self._first = first_block(towers, part, self._learns)
         elif self._learns not in STILL:
-            if not isinstance(towers.visual, CutTower):
-                kind = towers.spec.image.kind
-                problem = f'train.{part} = "{self._learns}" on kept states, for a tower of kind "{kind}"'
-                raise ConfigError(problem, cure="set train.views = 0: the tower runs at every step")
+            assert isinstance(towers.visual, CutTower)  # as the recipe was checked for
             self._first, size = first_block(towers, part, self._learns), towers.spec.image.size
             with still(towers):
                 self._shape = self._state(torch.zeros(1, 3, size, size, device=device)).shape[1:]
@@ -241,7 +237,7 @@ def onto_disk(towers: TwoTowers, parts: Sequence[TowerName], folder: Path) -> No
     tensors = [tensor for tensor in every if isinstance(tensor, nn.Parameter)]
     path = folder / ".still"
     with storage_errors(path):
-        with open(path, "wb") as handle:
+        with _removed_on_failure(path), open(path, "wb") as handle:
             handle.writelines(_lying(tensor.detach()).view(torch.uint8).numpy().data for tensor in tensors)
         mapped: Any = np.memmap(path, np.uint8, mode="c") if tensors else np.empty(0, np.uint8)
         with contextlib.suppress(PermissionError):  # Windows keeps the names of open files
@@ -251,6 +247,15 @@ def onto_disk(towers: TwoTowers, parts: Sequence[TowerName], folder: Path) -> No
         flat = torch.frombuffer(mapped, dtype=tensor.dtype, count=tensor.numel(), offset=begin)
         begin += tensor.numel() * tensor.element_size()
         tensor.data = flat.as_strided(tensor.shape, tensor.stride())
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _lying(tensor: Tensor) -> Tensor:

@@ -16,8 +16,7 @@ from wordsight.evaluate.tasks import TaskSpec, build_of, build_task, run_task
 from wordsight.images.transform import load_pixels
 from wordsight.text.open import Tokenizer
 from wordsight.towers.two import TwoTowers
-from wordsight.train.config import TrainConfig
-from wordsight.train.learned import TowerName
+from wordsight.train.config import TowerName, TrainConfig
 from wordsight.train.locked import Locked
 from wordsight.train.log import MetricsLog
 from wordsight.train.objective import normalise, statistics

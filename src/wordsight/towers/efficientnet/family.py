@@ -33,6 +33,7 @@ EFFICIENTNET = ImageFamily(
     module="wordsight.towers.efficientnet.module:EfficientNetLite",
     shapes=efficientnet_shapes,
     graph="wordsight.towers.efficientnet.graph:efficientnet_graph",
+    cut=True,
     states=True,
     layers=LayerNames(r"blocks\.\d+", ("stem",), ("proj", "hidden", "out", "extra_hidden", "extra_out")),
 )

@@ -39,6 +39,7 @@ EVA = ImageFamily(
     module="wordsight.towers.eva.module:EvaTransformer",
     shapes=eva_shapes,
     graph="wordsight.towers.eva.graph:eva_graph",
+    cut=True,
     resized=_resized,
     grid=lambda image: Grid("pos_embed", image.size // image.patch, 1),
     implied=implied(FLAT_IMAGE, EvaSpec, patch_bias=True, pre_norm=False),

@@ -29,6 +29,7 @@ VIT = ImageFamily(
     module="wordsight.towers.vit.module:VisionTransformer",
     shapes=vit_shapes,
     graph="wordsight.towers.vit.graph:vit_graph",
+    cut=True,
     any_shape=True,
     grid=_grid,
     implied=implied(FLAT_IMAGE, VitSpec),
