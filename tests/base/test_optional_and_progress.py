@@ -1,6 +1,7 @@
 """Packages opened by name, and what is said on standard error."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,16 @@ def test_bars_are_hidden_where_nobody_looks(capsys: pytest.CaptureFixture[str]) 
     with bar(3, unit="step") as progress:
         progress.update(3)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_wait_is_told_now_and_then_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for _ in track(range(1000), 1000, desc="walk"):
+        now[0] += 0.125
+    assert capsys.readouterr() == ("", "walk: 240 of 1,000\nwalk: 480 of 1,000\nwalk: 720 of 1,000\nwalk: 960 of 1,000\n")
 
 
 def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from wordsight.base.errors import ConfigError, FormatError, ShapeMismatch, UsageError, WordsightError
+from wordsight.base.nouns import Result
 from wordsight.cli.main import main
 from wordsight.towers.build import build
 from wordsight.towers.resnet.spec import ResNetSpec
@@ -16,7 +17,8 @@ from wordsight.train.learned import choose, names_of
 from wordsight.train.loop import Learning, train
 from wordsight.train.pairs import open_pairs
 from wordsight.train.recipe import read_recipe
-from wordsight.weights.folder import load_towers, read_model_manifest, save_model, write_model_manifest
+from wordsight.train.validate import tell_changes
+from wordsight.weights.folder import load_towers, read_model_manifest, save_model
 
 LAYERS = ("model.image.layers=3", "model.text.layers=3", "validation.every=0")
 
@@ -263,41 +265,16 @@ def test_what_a_model_can_do_is_measured_before_the_first_step(recipe, start, ca
     assert f"| {names[0]} | {first[names[0]]:.1%} | {after[names[0]]:.1%} |" in card
 
 
-def test_a_model_carries_on_what_it_began_from_with_licences_and_terms(recipe, start):
-    """Over two generations, of which the second begins from the first."""
-    card = "# start\n\n## Licences of its data\n\n- ImageNet: research only.\n\n### Photos\n\nNone stated.\n\n## Limits\n\nMany.\n"
-    (start / "README.md").write_text(card)
-    manifest = read_model_manifest(start)
-    origin = {
-        "began from": "image: lite (mit); text: mini (apple-amlr)",
-        "image licence": "mit",
-        "text licence": "apple-amlr",
-    }
-    write_model_manifest(start, replace(manifest, origin=origin))
-    one = run(recipe, "name=mine", name="one", model=start).model
-    two = run(recipe, name="two", model=one).model
-    for model in (one, two):
-        said, stated = (model / "README.md").read_text(), read_model_manifest(model).origin
-        assert (stated["image licence"], stated["text licence"]) == ("mit", "apple-amlr")
-        assert "licence" not in stated
-        assert origin["began from"] in stated["began from"]
-        assert origin["began from"] in said
-        assert "image tower's licence mit, text tower's licence apple-amlr)" in said
-        section = said.partition("## Licences of what it began from\n")[2].partition("\n## ")[0]
-        assert section.strip() == (
-            f"As the card of {start} says:\n\n- ImageNet: research only.\n\n**Photos**\n\nNone stated."
-        )
-    half = run(recipe, f"model.image.init={two}", f"model.text.init={start}", "model.width=32", name="half").model
-    assert read_model_manifest(half).origin["text licence"] == "apple-amlr"
-    assert (half / "README.md").read_text().count("- ImageNet: research only.") == 1  # the same terms once
-
-
-def test_a_tower_beside_a_model_is_said_to_be_another_ones(recipe, start):
-    other = run(recipe, *LAYERS, name="other").model
-    mixed = run(recipe, f"model.image.init={other}", name="mixed", model=start).model
-    card = (mixed / "README.md").read_text()
-    assert f"- image tower: {other} (" in card and f"- text tower: {start} (" in card
-    assert "both towers" not in card
+def test_a_run_that_made_the_model_worse_says_so(recipe, start, capsys):
+    results = [
+        Result(name="a/top-1", value=0.6, interval=(0.5, 0.7), count=9, fingerprint="", setting={"start": 0.8}),
+        Result(name="b/top-1", value=0.6, interval=(0.5, 0.7), count=9, fingerprint="", setting={"start": 0.65}),
+    ]
+    tell_changes(recipe.parent, 4, results, every=4)
+    assert capsys.readouterr().err.splitlines() == [
+        "before -> after 4 steps: a/top-1 80.0 -> 60.0, b/top-1 65.0 -> 60.0",
+        "worse than the model that it began from: a/top-1; a lower lr, fewer steps or average.start keep more",
+    ]
 
 
 @pytest.mark.parametrize(

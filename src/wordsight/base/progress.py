@@ -5,6 +5,7 @@ Standard error that cannot be written (closed, full, its reader gone) stops no w
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -55,13 +56,45 @@ def print_error(text: str) -> None:
 
 
 def bar(total: int | None = None, *, unit: str = "it", desc: str = "") -> Any:
-    """Return a tqdm bar (use as a context manager, call `.update(n)`); hidden when quiet or not on a terminal."""
+    """Return a tqdm bar (use as a context manager, call `.update(n)`); hidden when quiet.
+
+    Not on a terminal it is a line now and then.
+    """
     from tqdm import tqdm
 
-    hidden = _state["quiet"] or sys.stderr is None or not sys.stderr.isatty()
+    if sys.stderr is not None and not sys.stderr.isatty():
+        return _Lines(total, desc)
+    hidden = _state["quiet"] or sys.stderr is None
     return tqdm(
         total=total, unit=unit, desc=shown(desc, sys.stderr), file=sys.stderr, disable=hidden, dynamic_ncols=True
     )
+
+
+class _Lines:
+    """In place of a bar where standard error is a file or a pipe: a line every half minute."""
+
+    EVERY = 30.0  # seconds
+    disable = True  # as a hidden bar says
+
+    def __init__(self, total: int | None, desc: str) -> None:
+        self._of, self._desc = "" if total is None else f" of {total:,}", desc
+        self._count, self._printed = 0, time.monotonic()
+
+    def __enter__(self) -> "_Lines":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Say nothing: what comes next does."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def update(self, count: int = 1) -> None:
+        """Count on, and say how far it is when a line is due."""
+        self._count += count
+        if time.monotonic() - self._printed >= self.EVERY:
+            self._printed = time.monotonic()
+            notice(f"{self._desc}: {self._count:,}{self._of}")
 
 
 def track(items: Iterable[T], total: int | None = None, *, unit: str = "it", desc: str = "") -> Iterator[T]:

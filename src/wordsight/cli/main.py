@@ -67,6 +67,9 @@ EVERYWHERE = (
 )
 
 
+MEANING = {  # of a global option in a verb where it is another than everywhere
+    ("train", "--model"): "what both towers begin from (default: what the recipe says); of the recipe probe, the model",
+}
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
     "data": (("--model", "--device", "--engine"), "no model is used"),
@@ -162,7 +165,8 @@ def verb_parser(verb: str) -> "ArgumentParser":
     for option in EVERYWHERE:
         if option.metavar:
             default = None if option.name == "--model" else "auto"
-            described = argparse.SUPPRESS if option.name in UNUSED.get(verb, ((), ""))[0] else option.help
+            meant = MEANING.get((verb, option.name), option.help)
+            described = argparse.SUPPRESS if option.name in UNUSED.get(verb, ((), ""))[0] else meant
             everywhere.add_argument(option.name, metavar=option.metavar, default=default, help=described)
         else:
             everywhere.add_argument(option.name, action="store_true", help=option.help)

@@ -20,9 +20,9 @@ def origin(began: Began) -> dict[str, str]:
     if not began:
         return {}
     stated = {"began from": "; ".join(f"{part}: {_named(facts)}{_before(facts)}" for part, facts in began.items())}
+    if set(began) == {"model"} and "licence" in began["model"]:
+        return stated | {"licence": began["model"]["licence"]}
     licences = {part: _licence(began, part) for part in TOWERS}
-    if licences["image"] == licences["text"] != "":
-        return stated | {"licence": licences["image"]}
     return stated | {f"{part} licence": licence for part, licence in licences.items() if licence}
 
 
@@ -54,9 +54,8 @@ def terms(began: Began) -> list[str]:
 
 def _lines(what: str, facts: StartFacts, licences: Mapping[str, str]) -> list[str]:
     """Return a line on a start, and one on what that began from."""
-    known = list(dict.fromkeys(licences.values()))
-    stated = f"licence {known[0] or 'not stated'}"
-    if len(known) > 1:
+    stated = f"licence {next(iter(licences.values())) or 'not stated'}"
+    if len(licences) > 1 and "licence" not in facts and any(licences.values()):
         stated = ", ".join(f"{part} tower's licence {licence or 'not stated'}" for part, licence in licences.items())
     before = [f"  - which began from {facts['began from']}"] if "began from" in facts else []
     return [f"- {what}: {_named(facts, stated)}", *before]

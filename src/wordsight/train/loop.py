@@ -232,6 +232,7 @@ class Learning:
                     if stopped.is_set() or self._checkpoint_due():
                         self.save()
                     if stopped.is_set():
+                        notice(f"stopped after step {self.step}: the same command with --resume goes on from there")
                         raise KeyboardInterrupt
                 self.save()
             self.phases.end()

@@ -113,6 +113,14 @@ def tell_changes(run: Path, step: int, results: Sequence[Result], *, every: int)
         for result in results
     )
     notice(f"before -> after {step:,} steps: {changes}")
+    worse = [
+        result.name
+        for result in results
+        if result.interval is not None and float(result.setting["start"] or 0) > result.interval[1]
+    ]
+    if worse:
+        cure = "a lower lr, fewer steps or average.start keep more"
+        notice(f"worse than the model that it began from: {', '.join(worse)}; {cure}")
 
 
 def build_named(
