@@ -69,7 +69,10 @@ def test_a_long_wait_is_told_now_and_then_where_there_is_no_terminal(
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     for _ in track(range(1000), 1000, desc="walk"):
         now[0] += 0.125
-    assert capsys.readouterr() == ("", "walk: 240 of 1,000\nwalk: 480 of 1,000\nwalk: 720 of 1,000\nwalk: 960 of 1,000\n")
+    assert capsys.readouterr() == (
+        "",
+        "walk: 240 of 1,000\nwalk: 480 of 1,000\nwalk: 720 of 1,000\nwalk: 960 of 1,000\n",
+    )
 
 
 def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

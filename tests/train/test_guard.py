@@ -1,6 +1,7 @@
 """The guard against ruin: what it watches, when a figure has fallen, what it then does, and what it remembers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from wordsight.train.guard import Guard, Weights
 from wordsight.train.guard_config import GuardConfig
 from wordsight.train.loop import train
 from wordsight.train.recipe import read_recipe
-from wordsight.train.watched import AGREEMENT, Look, alike, centred
+from wordsight.train.watched import AGREEMENT, Look, _chosen, alike, centred
 from wordsight.weights.folder import load_towers
 
 STILL = ["augment.scale=[1.0,1.0]", "augment.ratio=[1.0,1.0]", "augment.flip=0", "model.text.dropout=0"]
@@ -249,3 +250,15 @@ def test_what_cannot_be_is_refused(recipe, changes, says):
     with pytest.raises(ConfigError) as caught:
         read_recipe(str(recipe), changes)
     assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(("values", "watched"), [((0.5, 0.8, 0.9), 10), ((0.5, 0.8, 0.99), 5), ((0.96, 0.98, 0.99), 1)])
+def test_a_recall_that_cannot_fall_visibly_is_not_what_is_watched(values, watched):
+    results = [
+        Result(f"a/text_to_image/R@{k}", value, None, 250, "", setting={"chance": k / 250})
+        for k, value in zip((1, 5, 10), values, strict=True)
+    ]
+    start = _chosen(results, None)
+    assert start.name == f"a/text_to_image/R@{watched}"
+    later = [replace(result, value=0.2) for result in results]
+    assert _chosen(later, Look({start.name: start}, None)).name == start.name

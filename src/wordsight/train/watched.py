@@ -30,6 +30,7 @@ from wordsight.train.validate import build_named, decoded, task_of
 
 AGREEMENT = "agreement"
 METRICS = ("text_to_image/R@10", "text_to_image/R@5", "text_to_image/R@1", "zero-shot/top-1")
+SATURATED = 0.95  # a recall above this may fall far in truth before it does
 GUESSED = 0.1  # chance of a recall that says something: R@10 among 100 images or more
 
 
@@ -62,7 +63,8 @@ class Watched:
     def measure(self, encoder: Encoder, start: Look | None = None) -> Look:
         """Return the figures of the towers as they are now; without a `start` this is the start."""
         once, names = Once(encoder), _imagenet_names()
-        figures = {result.name: result for result in (_chosen(run_task(once, task)) for task in self._tasks)}
+        results = (_chosen(run_task(once, task), start) for task in self._tasks)
+        figures = {result.name: result for result in results}
         images = [image for task in self._own or self._tasks for image in task.images]
         answers = centred(image_embeddings(once, images, name="guard") @ text_embeddings(once, names).T)
         agreement = 1.0 if start is None or start.answers is None else alike(start.answers, answers)
@@ -139,8 +141,15 @@ def _held_out(config: TrainConfig, pairs: Pairs) -> list[Any]:
     return tasks
 
 
-def _chosen(results: Sequence[Result]) -> Result:
-    """Return the one figure that is watched of a task: the deepest recall that is not mostly chance, or accuracy."""
+def _chosen(results: Sequence[Result], start: Look | None) -> Result:
+    """Return the one figure that is watched of a task, the start's.
+
+    That is the deepest recall that is not mostly chance and has room to be told apart in, or accuracy.
+    """
+    for result in results:
+        if start is not None and result.name in start.figures:
+            return result
     known = [result for metric in METRICS for result in results if result.name.endswith(metric)]
     telling = [result for result in known if float(result.setting.get("chance") or 0.0) <= GUESSED]
-    return [*telling, *reversed(known), *results][0]
+    free = [result for result in telling if result.value <= SATURATED]
+    return [*free, *reversed(telling), *reversed(known), *results][0]
