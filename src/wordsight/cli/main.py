@@ -70,6 +70,7 @@ EVERYWHERE = (
 MEANING = {  # of a global option in a verb where it is another than everywhere
     ("train", "--model"): "what both towers begin from (default: what the recipe says); of the recipe probe, the model",
 }
+ELSEWHERE = {"export": "use convert MODEL OUT --to FORMAT"}  # what is looked for under another name than its verb's
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
     "data": (("--model", "--device", "--engine"), "no model is used"),
@@ -179,7 +180,7 @@ def _run(argv: list[str]) -> int:
     if not call.verb:
         return _without_verb(call.arguments)
     if call.verb not in VERBS:
-        raise UsageError(f"no verb {call.verb!r}", cure=suggest(call.verb, VERBS))
+        raise UsageError(f"no verb {call.verb!r}", cure=ELSEWHERE.get(call.verb) or suggest(call.verb, VERBS))
     try:
         args = verb_parser(call.verb).parse_args(call.arguments)
     except SystemExit:  # --help has been printed
