@@ -141,7 +141,7 @@ def test_the_values_that_differ_are_stated_before_and_now(recipe):
     for changes, said in (
         (["steps=2", "lr=0.5"], "optimiser.lr: 0.003 -> 0.5"),
         (["samples=8", "seed=1"], "seed: 0 -> 1, schedule.steps: 2 -> unset, schedule.samples: unset -> 8"),
-        (["steps=2", "train.views=2"], "train.views: unset -> 2"),
+        (["steps=2", "train.views=1"], "train.views: unset -> 1"),
         (["steps=2", "model.image.layers=2", "log=1"], "model.image.layers: 1 -> 2, log: 4 -> 1"),
         (
             [f"augment.{name}=0" for name in ("flip", "brightness", "contrast", "saturation")]

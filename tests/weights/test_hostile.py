@@ -27,6 +27,8 @@ from wordsight.weights.find import find_model
 from wordsight.weights.folder import read_checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 import wordsight.weights.converted, wordsight.weights.formats.table  # imported before
+from wordsight.towers.families import IMAGE_FAMILIES, TEXT_FAMILIES
+every = [*IMAGE_FAMILIES.values(), *TEXT_FAMILIES.values()]
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + {memory}, taken + {memory}))  # more is a MemoryError, which is foreign
 done = []
