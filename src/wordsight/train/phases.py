@@ -67,8 +67,10 @@ class Phases:
 
     def end(self) -> None:
         """Remove what only the run needed; say so if it never came to its last phase."""
+        if not self._config.alone[1]:
+            return
         shutil.rmtree(self._folder, ignore_errors=True)
-        if self._config.alone[1] and self.now != LAST:
+        if self.now != LAST:
             mixed = " and was not mixed with its start" if self._config.mixed else ""
             notice(f"the run ended before its last phase (train.alone): the trunk learned to the end{mixed}")
 
