@@ -7,6 +7,7 @@ by half.  The name nearest to a photo, of ImageNet's 1,000 as "a photo of a …"
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from wordsight.embeddings.model import load
 from wordsight.evaluate.metrics import bootstrap_interval
 from wordsight.evaluate.tasks import TaskSpec, build_task
-from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
 from wordsight.text.class_names import class_names
 from wordsight.text.prompts import class_prompts, templates
@@ -43,7 +43,7 @@ class Network:
         self._weight, self._bias = (
             torch.tensor(array) for array in (start.image.classifier.weight, start.image.classifier.bias)
         )
-        self._preprocess = PreprocessSpec(size=192, scale_to=192, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+        self._preprocess = replace(start.image.preprocess, size=192, scale_to=192)
         self._statistics = statistics(self._preprocess, torch.device("cpu"))
 
     @torch.inference_mode()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from wordsight.base.terminal import drop, shown
 
 T = TypeVar("T")
+SPOKEN = 30.0  # seconds between lines where there is no terminal for a bar
 _state = {"quiet": False}
 _printed: set[str] = set()
 
@@ -73,7 +74,6 @@ def bar(total: int | None = None, *, unit: str = "it", desc: str = "") -> Any:
 class _Lines:
     """In place of a bar where standard error is a file or a pipe: a line every half minute."""
 
-    EVERY = 30.0  # seconds
     disable = True  # as a hidden bar says
 
     def __init__(self, total: int | None, desc: str) -> None:
@@ -92,7 +92,7 @@ class _Lines:
     def update(self, count: int = 1) -> None:
         """Count on, and say how far it is when a line is due."""
         self._count += count
-        if time.monotonic() - self._printed >= self.EVERY:
+        if time.monotonic() - self._printed >= SPOKEN:
             self._printed = time.monotonic()
             notice(f"{self._desc}: {self._count:,}{self._of}")
 

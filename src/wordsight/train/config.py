@@ -249,9 +249,9 @@ def locked_parts(config: TrainConfig) -> tuple[TowerName, ...]:
     kept: list[TowerName] = []
     for part in PARTS:
         what: str = getattr(learn, part)
-        if what in STILL:
-            kept += [part] * (learn.views != 0)
-        elif what.startswith("last:") and learn.views and (part == "image" or text_family(config.model.text).cut):
+        still = what in STILL and learn.views != 0
+        cut = what.startswith("last:") and (part == "image" or text_family(config.model.text).cut)
+        if still or (cut and learn.views):
             kept.append(part)
     return tuple(kept)
 

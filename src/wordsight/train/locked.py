@@ -267,13 +267,17 @@ def _text_features(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> 
         return np.stack(trunk.texts([texts[row] for row in rows], tokenizer))[:, None]
 
     shape = (1, trunk.text_width(tokenizer))
-    folder = _text_folder(texts, trunk, tokenizer)
+    folder = _text_folder(trunk, (sha256_bytes(tokens.tobytes()) for tokens in _tokens(texts, tokenizer)))
     return keep(folder, len(texts), compute, shape=shape, name="texts", unit="text")
 
 
 def _text_states(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> TokenRows:
     """Return the states of texts, computed and kept by so many tokens at once."""
-    ends = np.cumsum(np.concatenate([trunk.lengths(tokens) for tokens in _tokens(texts, tokenizer)]))
+    names, lengths = [], []
+    for tokens in _tokens(texts, tokenizer):
+        names.append(sha256_bytes(tokens.tobytes()))
+        lengths.append(trunk.lengths(tokens))
+    ends = np.cumsum(np.concatenate(lengths))
 
     def compute(rows: RowIds) -> Vectors:
         first, last = np.searchsorted(ends, rows[[0, -1]], side="right")
@@ -281,12 +285,12 @@ def _text_states(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> To
         return states[rows - (ends[first - 1] if first else 0)][:, None]
 
     shape = (1, trunk.text_width(tokenizer))
-    folder = _text_folder(texts, trunk, tokenizer)
+    folder = _text_folder(trunk, names)
     return TokenRows(keep(folder, int(ends[-1]), compute, shape=shape, name="texts, by token", unit="token"), ends)
 
 
-def _text_folder(texts: Sequence[str], trunk: Trunk, tokenizer: Tokenizer) -> Path:
-    names = (sha256_bytes(tokens.tobytes()) for tokens in _tokens(texts, tokenizer))
+def _text_folder(trunk: Trunk, names: Iterable[str]) -> Path:
+    """Return the folder of the features of texts, of which `names` are the hashes of their tokens, part by part."""
     return _folder("texts", f"{trunk.fingerprint()} {' '.join(names)}")
 
 

@@ -15,13 +15,12 @@ from typing import Any
 from torch import Tensor
 
 from wordsight.base.files import atomic_write
-from wordsight.base.progress import bar, notice
+from wordsight.base.progress import SPOKEN, bar, notice
 from wordsight.base.records import append_line, whole_lines
 
 METRICS = "metrics.jsonl"
 WINDOW = 100  # the speed shown is that of the last so many steps
 DRAWN = 0.1  # seconds between two states of the bar
-SPOKEN = 30.0  # seconds between lines where there is no terminal for a bar
 
 
 class MetricsLog:

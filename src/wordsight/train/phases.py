@@ -56,9 +56,8 @@ class Phases:
         phase = self._at(share)
         if phase == LAST and self.now != LAST:
             self._mix()
-        if phase != MOVING or self._config.alone != (0, 0):
-            assert self._locked is not None  # as the recipe was checked for
-            self._locked.stand_still(None if phase == MOVING else self._towers, self._folder if phase == LAST else None)
+        assert self._locked is not None  # as the recipe was checked for
+        self._locked.stand_still(None if phase == MOVING else self._towers, self._folder if phase == LAST else None)
         self.now, self._entered = phase, True
 
     def recall(self, phase: str) -> None:

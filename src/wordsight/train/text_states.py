@@ -56,7 +56,6 @@ def lengths_of(features: Tensor) -> Tensor:
 
 
 def unpadded(features: Tensor, pad_id: int) -> tuple[Tensor, Tensor]:
-    """Return the states (B, L, D) and the tokens (B, L), int64, of padded states; L is cut to the longest."""
-    cut = features[:, : int(lengths_of(features).max())]
-    ids = cut[:, :, -1]
-    return cut[:, :, :-1], torch.where(ids == FILLER, float(pad_id), ids).long()
+    """Return the states (B, L, D) and the tokens (B, L), int64, of padded states."""
+    ids = features[:, :, -1]
+    return features[:, :, :-1], torch.where(ids == FILLER, float(pad_id), ids).long()
