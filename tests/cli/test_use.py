@@ -354,7 +354,7 @@ def test_ctrl_c_ends_with_130_and_leaves_a_usable_library(tmp_path, capsys):
     command = [sys.executable, "-c", SLOWLY, "index", folder, *FAKE]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    rows = folder / ".wordsight" / "rows-0.f32"
+    rows = folder / ".wordsight" / "embeddings-0.f16"
     while not (rows.exists() and rows.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -22,8 +23,8 @@ class JsonIndex:
         self.files = self
 
     @classmethod
-    def open(cls, folder, *, fingerprint, width, writable=False):
-        index = cls(folder / "made-up.json")
+    def open(cls, folder, *, fingerprint, width, writable=False, draft=False):
+        index = cls(folder / ("made-up-draft.json" if draft else "made-up.json"))
         if index.path.is_file():
             check_model(index.facts(), folder, fingerprint=fingerprint, width=width)
         elif writable:
@@ -35,8 +36,20 @@ class JsonIndex:
         return index
 
     @staticmethod
-    def delete(folder):
-        (folder / "made-up.json").unlink(missing_ok=True)
+    def adopt(folder):
+        (folder / "made-up-draft.json").replace(folder / "made-up.json")
+
+    @staticmethod
+    def facts_in(folder):
+        if not (folder / "made-up.json").is_file():
+            raise NotFound(f"no library in {folder}", cure="make it")
+        return json.loads((folder / "made-up.json").read_text())["facts"]
+
+    @staticmethod
+    def delete(folder, *, draft=False):
+        (folder / "made-up-draft.json").unlink(missing_ok=True)
+        if not draft:
+            (folder / "made-up.json").unlink(missing_ok=True)
 
     @property
     def state(self):
@@ -65,12 +78,12 @@ class JsonIndex:
         for key in {entry.key for entry in self.entries(keys)}:
             del self.changing()["entries"][key]
 
-    def search(self, embeddings, k, where=None):
+    def search(self, embeddings, k, where=None, *, absent=False):
         state = self.state
         check_search(embeddings, k, width=int(state["facts"]["width"]))
         if where is not None:
             check(where, self.columns())
-        entries = [_entry(key, *values) for key, values in state["entries"].items()]
+        entries = [_entry(key, *values) for key, values in self.present(absent).items()]
         entries = [entry for entry in entries if where is None or matches(where, entry.meta)]
         return [
             sorted(
@@ -79,6 +92,30 @@ class JsonIndex:
             )[:k]
             for query in embeddings
         ]
+
+    def present(self, absent=False):
+        hidden = set() if absent else {path for path, state in self.files.states().items() if state.absent}
+        return {key: values for key, values in self.state["entries"].items() if key not in hidden}
+
+    def sample(self, count):
+        embeddings = [embedding for embedding, _ in self.present().values()]
+        chosen = np.linspace(0, len(embeddings) - 1, min(count, len(embeddings))).astype(int)
+        return np.array([embeddings[i] for i in chosen], np.float32).reshape(-1, int(self.facts()["width"]))
+
+    def verify(self):
+        return []
+
+    def mend(self, damage):
+        pass
+
+    def noticed(self):
+        return []
+
+    def wants_compacting(self):
+        return False
+
+    def compact(self):
+        pass
 
     def entries(self, keys):
         known = self.state["entries"]
@@ -106,13 +143,13 @@ class JsonIndex:
         self.draft = None
 
     def stamps(self):
-        return {path: (size, time) for path, (size, time, *_) in self.state["files"].items()}
+        return {path: (state.size, state.mtime_ns) for path, state in self.states().items() if not state.absent}
 
     def states(self):
         return {path: FileState(*state) for path, state in self.state["files"].items()}
 
     def record(self, states):
-        self.changing()["files"] |= {p: [s.size, s.mtime_ns, s.sha256, s.error] for p, s in states.items()}
+        self.changing()["files"] |= {p: list(astuple(state)) for p, state in states.items()}
 
     def forget(self, paths):
         for path in paths:

@@ -33,7 +33,8 @@ def index(opened):
 
 def unit(count, seed=0):
     rows = np.random.default_rng(seed).normal(size=(count, WIDTH)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(np.float16).astype(np.float32)  # half precision is what a store has to keep
 
 
 def fill(index, count=50):

@@ -10,6 +10,7 @@ from PIL import Image
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.embeddings.model import load
 from wordsight.engines.fake import COLOURS
+from wordsight.index.index import EarlierFormat
 from wordsight.index.open import INDEXES, backend_of, recorded
 from wordsight.search.library import open_library
 
@@ -118,8 +119,8 @@ insert into meta_column values ('path', 'm0', 0, 1), ('name', 'm1', 0, 1), ('fol
 """
 
 
-def test_a_library_of_the_first_version_is_read_as_it_lies(photos, model):
-    """Its files written out here as version 1 had them, without a record of the kind: nothing is read or made anew."""
+def test_a_library_of_the_first_version_is_renewed_without_embedding_again(photos, model, monkeypatch):
+    """Its files written out here as version 1 had them, without a record of the kind."""
     from wordsight.base.files import sha256_bytes
 
     folder = photos / ".wordsight"
@@ -140,18 +141,26 @@ def test_a_library_of_the_first_version_is_read_as_it_lies(photos, model):
         database.execute("insert into file values (?, ?, ?, ?, '')", [key, size, time, sha256_bytes(path.read_bytes())])
     database.commit()
     database.close()
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    images = []
+    embed = model.engine.embed_images
+    monkeypatch.setattr(model.engine, "embed_images", lambda pixels: (images.append(len(pixels)), embed(pixels))[1])
     with open_library(photos, model=model) as library:
-        assert library.in_step()
+        assert library.exists()
+        with pytest.raises(EarlierFormat, match="wordsight index PLACE renews it; nothing is encoded again"):
+            library.search("green")
         assert not library.sync()
+        assert images == []
         assert [hit.key for hit in library.search("green", k=1, where="width = 24 and folder = b")] == ["b/green.png"]
-        with library._reading() as index:
+        with library._index.reading() as index:
             stored = [entry.embedding for entry in index.entries(keys)]
-        np.testing.assert_array_equal(stored, model.embed_images([photos / key for key in keys]))
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+            assert index.verify() == []
+        library.close()
+        assert sorted(path.name for path in folder.iterdir()) == ["embeddings-0.f16", "library.db", "lock.db"]
         paint(photos / "new.png", "orange")
         assert library.sync().added == ["new.png"]
+        assert images == [1]
         assert library.search("orange", k=1)[0].key == "new.png"
+    np.testing.assert_allclose(stored, model.embed_images([photos / key for key in keys]), atol=1e-3)
     assert not (folder / "library.json").exists()
 
 

@@ -6,10 +6,10 @@ import pytest
 from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, UsageError
 from wordsight.base.files import write_json
 from wordsight.index import exact
+from wordsight.index.embedding_file import EmbeddingFile, generations, halved
 from wordsight.index.exact import ExactIndex
 from wordsight.index.index import check_added, check_embeddings, check_model, check_search
 from wordsight.index.open import INDEXES, backend_of, record, recorded
-from wordsight.index.rows import EmbeddingFile, drop_generations
 from wordsight.index.where import parse
 
 
@@ -126,52 +126,48 @@ def test_a_library_without_a_record_has_the_default(tmp_path):
         backend_of(tmp_path, "memory")
 
 
-def test_a_file_of_embeddings_is_written_from_any_slot_on(tmp_path):
+def test_a_file_of_embeddings_is_written_from_any_position_on(tmp_path):
     file = EmbeddingFile(tmp_path, 3, 4)
-    assert (file.path, file.generation) == (tmp_path / "rows-3.f32", 3)
+    assert (file.path, file.generation) == (tmp_path / "embeddings-3.f16", 3)
     assert file.mapped(0).shape == (0, 4) and not file.path.exists()
-    file.append(0, rows(3))
-    file.append(2, 5 * rows(2))
+    with pytest.raises(FileNotFoundError):
+        file.mapped(1)
+    file.append(0, halved(rows(3)))
+    file.append(2, halved(5 * rows(2)))
     file.flush()
     assert file.mapped(4).tolist() == [*rows(2).tolist(), *(5 * rows(2)).tolist()]
     assert file.mapped(1).tolist() == rows(1).tolist()
-    assert file.path.read_bytes()[16:20] == np.zeros(1, "<f4").tobytes()
-    assert np.fromfile(file.path, "<f4").reshape(-1, 4)[1].tolist() == [0, 1, 0, 0]
+    assert np.fromfile(file.path, "<f2").reshape(-1, 4)[1].tolist() == [0, 1, 0, 0]
     held = file.mapped(4)
-    file.append(4, 7 * rows(1))
+    file.append(4, halved(7 * rows(1)))
     assert file.mapped(5)[4].tolist() == [7, 0, 0, 0] and held.shape == (4, 4)
     file.close()
     file.close()
     assert held[3].tolist() == [0, 5, 0, 0]
 
 
-@pytest.mark.parametrize(("size", "count", "enough"), [(16, 1, True), (15, 1, False), (16, 2, False), (33, 2, True)])
-def test_a_file_that_is_too_short_is_named(tmp_path, size, count, enough):
-    (tmp_path / "rows-0.f32").write_bytes(b"\0" * size)
-    file = EmbeddingFile(tmp_path, 0, 4)
-    if enough:
-        assert file.mapped(count).shape == (count, 4)
-    else:
-        assert refused(FormatError, lambda: file.mapped(count)) == (
-            f"{tmp_path / 'rows-0.f32'} lacks embeddings; delete {tmp_path} and index again"
-        )
+@pytest.mark.parametrize(("size", "count", "there"), [(8, 1, 1), (7, 1, 0), (8, 2, 1), (17, 2, 2)])
+def test_a_file_that_is_too_short_gives_what_it_has(tmp_path, size, count, there):
+    (tmp_path / "embeddings-0.f16").write_bytes(b"\0" * size)
+    assert EmbeddingFile(tmp_path, 0, 4).mapped(count).shape == (there, 4)
 
 
-def test_generations_are_dropped_and_nothing_else(tmp_path):
-    names = ["rows-0.f32", "rows-12.f32", "rows-x.f32", "rows-1.f32.bak", "library.db"]
+def test_files_of_embeddings_are_known_by_their_names(tmp_path):
+    names = ["embeddings-0.f16", "embeddings-12.f16", "embeddings-x.f16", "embeddings-1.f16.bak", "library.db"]
     for name in names:
         (tmp_path / name).touch()
-    drop_generations(tmp_path, but=12)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(set(names) - {"rows-0.f32"})
-    drop_generations(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(set(names) - {"rows-0.f32", "rows-12.f32"})
+    assert generations(tmp_path) == {0: tmp_path / names[0], 12: tmp_path / names[1]}
+    assert generations(tmp_path / "none") == {}
+    drop_unused_by_nobody = tmp_path / "embeddings-12.f16"
+    ExactIndex.delete(tmp_path)
+    assert not drop_unused_by_nobody.exists() and (tmp_path / "embeddings-x.f16").exists()
 
 
-@pytest.mark.parametrize(("share", "least", "removed", "compacts"), [
+@pytest.mark.parametrize(("share", "least", "removed", "pays"), [
     (0.25, 0, 5, False), (0.25, 0, 6, True), (0.0, 5, 5, False), (0.0, 5, 6, True), (0.9, 5, 6, False),
 ])  # fmt: skip
-def test_when_compacting_pays(tmp_path, monkeypatch, share, least, removed, compacts):
-    """More than a share of the slots, and more than are worth a new file: five of twenty are a quarter and not more."""
+def test_when_compacting_pays(tmp_path, monkeypatch, share, least, removed, pays):
+    """More than a share of the embeddings, and more than are worth a new file: five of twenty are a quarter."""
     monkeypatch.setattr(exact, "DEAD_SHARE", share)
     monkeypatch.setattr(exact, "DEAD_LEAST", least)
     keys = [str(n) for n in range(20)]
@@ -180,11 +176,10 @@ def test_when_compacting_pays(tmp_path, monkeypatch, share, least, removed, comp
         index.save()
         index.remove(keys[:removed])
         index.save()
-        assert (tmp_path / f"rows-{int(compacts)}.f32").stat().st_size == 80 * (20 - removed * compacts)
-        assert index.facts()["slots"] == str(20 - removed * compacts)
-        assert [index.search(rows(20, 20)[n : n + 1], 1, parse(f"n = {n}"))[0][0].score for n in (removed, 19)] == [
-            1,
-            1,
-        ]
+        assert index.wants_compacting() == pays
+        index.compact()
+        assert (tmp_path / "embeddings-1.f16").stat().st_size == 40 * (20 - removed)
+        for n in (removed, 19):
+            assert index.search(rows(20, 20)[n : n + 1], 1, parse(f"n = {n}"))[0][0].score == 1
         assert index.entries(["19"])[0].meta == {"n": 19}
-    assert len(list(tmp_path.glob("rows-*"))) == 1
+    assert len(list(tmp_path.glob("*.f16"))) == 1

@@ -10,6 +10,7 @@ from wordsight.index.database import database_errors, select_in
 from wordsight.index.lock import LibraryBusy, writing
 from wordsight.index.values import restored, stored
 
+REBUILD = "the library is damaged: make it again with wordsight index PLACE --rebuild"
 PATH = Path("/libraries/mine/library.db")
 
 
@@ -29,8 +30,8 @@ def failing(code: int) -> sqlite3.OperationalError:
             StorageError,
             f"{PATH} is in use by another process; try again when it is done",
         ),
-        (sqlite3.SQLITE_CORRUPT, FormatError, f"{PATH}: it said so; delete {PATH.parent} and index again"),
-        (sqlite3.SQLITE_NOTADB, FormatError, f"{PATH}: it said so; delete {PATH.parent} and index again"),
+        (sqlite3.SQLITE_CORRUPT, FormatError, f"{PATH}: it said so; {REBUILD}"),
+        (sqlite3.SQLITE_NOTADB, FormatError, f"{PATH}: it said so; {REBUILD}"),
         (sqlite3.SQLITE_FULL, StorageError, f"{PATH}: it said so; free room; what was finished before is kept"),
         *(
             (

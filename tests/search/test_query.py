@@ -184,12 +184,12 @@ def test_only_the_metadata_of_hits_is_read(opened, photos):
     library.sync()
     library.search("red", k=2)
     statements = []
-    with library._reading() as index:
+    with library._index.reading() as index:
         index._connection.set_trace_callback(statements.append)
     library.search("red", k=2)
     read = [statement for statement in statements if "from entry" in statement]
     assert len(read) == 1
-    assert "where slot in (" in read[0]
+    assert "where id in (" in read[0]
 
 
 def test_a_query_and_its_condition_are_read_once(opened, photos, monkeypatch, capsys):
@@ -238,7 +238,7 @@ def test_a_closed_library_holds_nothing_open_and_opens_again(opened, photos):
     library = opened(photos)
     library.sync()
     library.search("red")
-    with library._reading() as index:
+    with library._index.reading() as index:
         pass
     library.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):

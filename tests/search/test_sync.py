@@ -263,7 +263,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_last_save(opened, photos, paint,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("wordsight.index.rows.os.fsync", full)
+        patched.setattr("wordsight.base.disk.os.fsync", full)
         with pytest.raises(StorageError, match="the disk is full"):
             library.sync()
     assert len(library) == 5
@@ -303,7 +303,7 @@ def test_killed_while_indexing_is_usable_and_goes_on(opened, paint, tmp_path, mo
     counted = encoded(model)
     assert len(library.sync().added) == 150 - done
     assert sum(counted) == 150 - done
-    with library._reading() as index:
+    with library._index.reading() as index:
         stored = index.entries([f"{i:03d}.png" for i in range(150)])
     np.testing.assert_allclose(
         [entry.embedding for entry in stored], model.embed_images(sorted(folder.glob("*.png"))), atol=1e-6
@@ -338,13 +338,13 @@ def test_a_process_that_wrote_between_the_look_and_the_lock_loses_nothing(opened
         def sync_of_another(folder, number=number, real=writing):
             paint(photos / f"late{number}.png", "orange", shade=number + 1)
             with monkeypatch.context() as patched:
-                patched.setattr("wordsight.search.library.writing", real)
+                patched.setattr("wordsight.search.open_index.writing", real)
                 opened(photos).sync()
             return real(folder)
 
         paint(photos / f"early{number}.png", "brown", shade=number + 1)
         with monkeypatch.context() as patched:
-            patched.setattr("wordsight.search.library.writing", sync_of_another)
+            patched.setattr("wordsight.search.open_index.writing", sync_of_another)
             assert not library.sync()
         assert {f"late{number}.png", f"early{number}.png"} < set(keys(library))
         assert library.in_step()

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError
 from wordsight.base.reading import read_text, refuse_pointer
 
@@ -72,13 +73,14 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         _make(path.parent, path.parent)
         try:
             text: Any = {} if "b" in mode else {"encoding": "utf-8", "errors": JSON_ESCAPES}
+            disk.announce("write", path)
             with open(temporary, mode, **text) as handle:
                 yield handle
                 handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(temporary, path)
+                disk.flush(handle.fileno(), path)
+            disk.replace(temporary, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            disk.unlink(temporary, missing_ok=True)
             raise
 
 
@@ -107,7 +109,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     with draft_folder(target / target.name if filled else target) as draft:
         require_new(path, draft)
         work = draft / target.name  # what a writer leaves beside it goes with the draft
-        work.mkdir()
+        disk.make_folder(work)
         yield work
         done = _filled(work, target) if filled else _renamed(work, target)
         if not done:
@@ -178,11 +180,11 @@ def sweep(folder: Path) -> None:
         target = folder / draft["name"]
         with contextlib.suppress(FileNotFoundError, PermissionError):  # another sweeps too, or it is somebody else's
             if draft["kind"] == "old" and not target.exists():
-                left.rename(target)
+                disk.rename(left, target)
             elif left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
-                left.unlink()
+                disk.unlink(left)
 
 
 _DRAFT = re.compile(r"\.(?P<name>.+)\.(?P<system>[0-9a-f]{8})-(?P<process>\d{1,9})-\d+\.(?P<kind>part|old)", re.DOTALL)
@@ -238,17 +240,18 @@ def _put(draft: Path, target: Path, mark: str) -> None:
         while not _renamed(draft, target) and not (mark and (target / mark).is_file()):
             old = _beside(target, "old")
             with contextlib.suppress(FileNotFoundError):  # another process did the same
-                target.rename(old)
+                disk.rename(target, old)
                 aside.append(old)
     except BaseException:
         if aside and not target.exists():
-            aside.pop().rename(target)
+            disk.rename(aside.pop(), target)
         raise
     finally:
         for old in aside:
             rest = old.with_suffix(".part")  # so that half of it never comes back
             with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(old.rename(rest), ignore_errors=True)
+                disk.rename(old, rest)
+                shutil.rmtree(rest, ignore_errors=True)
 
 
 def _real(path: Path) -> Path:
@@ -261,14 +264,14 @@ def _real(path: Path) -> Path:
 
 def _make(folder: Path, named: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(folder)
     except FileNotFoundError:  # in /proc nothing can be made
         raise StorageError(f"no folder {shortened(named)} can be made", cure="choose another path") from None
 
 
 def _renamed(draft: Path, target: Path) -> bool:
     try:
-        draft.rename(target)
+        disk.rename(draft, target)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             return False
@@ -281,7 +284,7 @@ def _filled(work: Path, target: Path) -> bool:
     if any(entry not in _drafts(work.parent) for entry in target.iterdir()):
         return False
     for entry in sorted(work.iterdir()):
-        entry.rename(target / entry.name)
+        disk.rename(entry, target / entry.name)
     return True
 
 

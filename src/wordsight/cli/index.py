@@ -24,6 +24,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_columns(parser)
     parser.add_argument("--rebuild", action="store_true", help="build the library again; needed for another model")
+    parser.add_argument(
+        "--verify", action="store_true", help="compare everything with its checksums; what is damaged is encoded again"
+    )
     parser.add_argument("--failed", action="store_true", help="list the images that are known to be broken, and stop")
 
 
@@ -42,13 +45,22 @@ def run(args: Namespace) -> int:
             library.in_step()  # it looks at the location
             _notice_passed_over(library)
             return 1 if failures else 0
-        if args.rebuild:
-            library.forget()
-        report = library.sync()
+        if args.verify:
+            _verify(library)
+        report = library.rebuild() if args.rebuild else library.sync()
         notice_of(report, library)
         _notice_passed_over(library)
         say(f"{len(library)} pictures in {library.folder}: {summary(report)}")
     return 1 if report.failed else 0
+
+
+def _verify(library: "Library") -> None:
+    """Print what was damaged, all of which is encoded again."""
+    damage = library.verify()
+    for one in damage:
+        say(f"damaged: {one.what}: {len(one.keys)} of its pictures encoded again")
+    if not damage:
+        say(f"nothing is damaged in {library.folder}")
 
 
 def _notice_passed_over(library: "Library") -> None:

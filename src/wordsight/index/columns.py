@@ -59,7 +59,7 @@ class MetaColumns:
         rest = {name: _path(column) for name, column in columns.items() if not _is_own(column)}
         rows: list[list[Stored]] = []
         for values in meta:
-            row = [stored(values.get(name)) for name in own]
+            row = [_kept(values.get(name)) for name in own]
             rows.append([*row, _as_json(values, rest)] if rest else row)
         return [*own.values(), *([_REST] if rest else [])], rows
 
@@ -90,6 +90,11 @@ class MetaColumns:
                 self._connection.execute(f"alter table entry add column {_REST}")
         self._connection.execute("insert into meta_column values (?, ?, 0, 0)", (name, column))
         return column
+
+
+def _kept(value: Value) -> Stored:
+    """Return a value as SQLite keeps it: it has no NaN."""
+    return None if isinstance(value, float) and math.isnan(value) else stored(value)
 
 
 def _is_own(column: str) -> bool:

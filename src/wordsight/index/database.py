@@ -1,33 +1,51 @@
 """The SQLite file of an index: its schema, its connection, and its errors in our words.
 
-Opened for reading it makes nothing and a library on a read-only disk can be searched; but what a killed process left
-half written is undone, for which SQLite opens the file for writing where it may.  Knows no embeddings and no images.
+It is kept with a write-ahead log: a reader sees the last save for as long as it reads, whatever a writer does.  Opened
+for reading it makes no library; where nothing may be written, or the disk is full, it is read as it lies.  Knows no
+embeddings and no images.
 """
 
 import contextlib
+import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import storage_errors
-from wordsight.index.values import restored
+from wordsight.index.index import EarlierFormat
+from wordsight.index.values import checksum_of, restored
 
 _AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 NAME = "library.db"
-FORMAT = "1"
+FORMAT = "2"
 PATIENCE = 30.0  # seconds to wait for another process to finish a save, which takes milliseconds
-_SCHEMA = """
-create table fact (name text primary key, value text not null) without rowid;
-create table entry (slot integer primary key, key unique not null);
-create table dead (slot integer primary key);
-create table meta_column (name text primary key, place text not null, numbers int not null, texts int not null);
-create table file (
-    path primary key, size int not null, mtime_ns int not null, sha256 text not null, error text not null
-) without rowid;
-create index file_content on file (sha256);
-"""
+CHECKSUM = "checksum"  # the fact that is the checksum of the other facts and of the names of the columns
+_REBUILD = "make it again with wordsight index PLACE --rebuild"
+_BESIDE = ("", "-wal", "-shm", "-journal")  # SQLite's files of one database
+_SCHEMA = (
+    "create table fact (name text primary key, value text not null) without rowid",
+    "create table entry (id integer primary key, key unique not null, checksum int not null)",
+    """create table block (
+        start integer primary key, count int not null, first_id int not null, ids blob, dead blob, absent blob,
+        crc32 int not null, fingerprint text not null, checksum int not null
+    )""",
+    "create table meta_column (name text primary key, place text not null, numbers int not null, texts int not null)",
+    """create table file (
+        path primary key, size int not null, mtime_ns int not null, sha256 text not null, error text not null,
+        absent int not null, file not null, checksum int not null
+    ) without rowid""",
+)
+_UNWRITABLE = (
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_FULL,
+)
 
 
 @contextlib.contextmanager
@@ -37,52 +55,116 @@ def database_errors(path: Path) -> Iterator[None]:
         with storage_errors(path):
             yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = _code(error)
         problem = f"{path}: {error}"
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StorageError(f"{path} is in use by another process", cure="try again when it is done") from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise FormatError(problem, cure=f"delete {path.parent} and index again") from error
+            raise FormatError(problem, cure=f"the library is damaged: {_REBUILD}") from error
         if code == sqlite3.SQLITE_FULL:
             raise StorageError(problem, cure="free room; what was finished before is kept") from error
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
+        if code in _UNWRITABLE:
             raise StorageError(
                 problem, cure="choose a place you may write to; what was finished before is kept"
             ) from error
         raise
 
 
-def connect(folder: Path, *, writable: bool) -> sqlite3.Connection:
-    """Open the database in `folder`; `writable` makes it if absent, otherwise a missing one raises `NotFound`."""
-    path = folder / NAME
-    if not writable and not path.is_file():
+def connect(folder: Path, *, name: str = NAME) -> sqlite3.Connection:
+    """Open the database `name` in `folder` for reading; `NotFound` where there is none."""
+    path = folder / name
+    if not path.is_file():
         raise NotFound(f"no library in {folder}", cure="make it with wordsight index")
     with database_errors(path):
-        if writable:
-            folder.mkdir(parents=True, exist_ok=True)
-        mode = "rwc" if writable else "rw"  # "rw" falls back to reading where writing is not allowed
-        uri = f"{path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
-            _prepare(connection, path, writable=writable)
+            connection = _opened(path, "mode=rw")  # falls back to reading where writing is not allowed
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _UNWRITABLE:
+                raise
+            connection = _as_it_lies(path)
+        try:
+            _check_format(connection, path)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
-    names = {name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")}
-    if not names and writable:
-        connection.executescript(f"begin immediate; {_SCHEMA} insert into fact values ('format', '{FORMAT}'); commit;")
-        return
-    if not names:  # killed before its first save
+def connect_to_write(folder: Path, facts: Mapping[str, str], *, name: str = NAME) -> sqlite3.Connection:
+    """Open the database `name` in `folder` for writing; where there is none, it is made with these facts."""
+    path = folder / name
+    with database_errors(path):
+        disk.make_folder(folder)
+        disk.announce("create", path)
+        connection = _opened(path, "mode=rwc")
+        try:
+            if not _tables(connection):
+                disk.execute(connection, "pragma journal_mode = wal", path)
+                connection.execute("begin immediate")
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+                connection.executemany("insert into fact values (?, ?)", list({"format": FORMAT, **facts}.items()))
+                seal(connection)
+                disk.execute(connection, "commit", path)
+                disk.flush_folder(folder)
+            _check_format(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def delete_database(folder: Path, name: str = NAME) -> None:
+    """Delete a database and what SQLite keeps beside it, which is worth nothing without it."""
+    for ending in _BESIDE:
+        path = folder / f"{name}{ending}"
+        if path.exists():
+            disk.unlink(path, missing_ok=True)
+
+
+def _opened(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        _tables(connection)  # SQLite opens its files at the first statement
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _as_it_lies(path: Path) -> sqlite3.Connection:
+    """Open a database beside which nothing can be written; where a killed process left a log, a copy of both."""
+    log = path.with_name(f"{path.name}-wal")
+    if not log.is_file() or log.stat().st_size == 0:
+        return _opened(path, "mode=ro&immutable=1")
+    with tempfile.TemporaryDirectory(prefix="wordsight-") as folder:
+        for source in (path, log):
+            shutil.copyfile(source, Path(folder) / source.name)
+        copy = _opened(Path(folder) / path.name, "mode=rw")
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            copy.backup(memory)
+        finally:
+            copy.close()
+    return memory
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    names = _tables(connection)
+    facts = read_facts(connection) if "fact" in names else {}
+    version = facts.get("format")
+    if not names or (version == "1" and "fingerprint" not in facts):  # killed before its first save
         raise NotFound(f"no library in {path.parent}", cure="make it with wordsight index")
-    version = read_facts(connection).get("format") if "fact" in names else None
+    if version == "1":
+        raise EarlierFormat(
+            f"the library in {path.parent} was made by an earlier version",
+            cure="wordsight index PLACE renews it; nothing is encoded again",
+        )
     if version != FORMAT:
         raise FormatError(
             f"{path} has library format {version}, this program reads {FORMAT}",
-            cure=f"delete {path.parent} and index again, or update wordsight",
+            cure=f"update wordsight, or {_REBUILD}",
         )
 
 
@@ -91,9 +173,33 @@ def read_facts(connection: sqlite3.Connection) -> dict[str, str]:
     return {name: str(restored(value)) for name, value in connection.execute("select name, value from fact")}
 
 
+def seal(connection: sqlite3.Connection) -> None:
+    """Write the checksum of the facts and of the columns' names."""
+    connection.execute("insert or replace into fact values (?, ?)", (CHECKSUM, _sum_of_facts(connection)))
+
+
+def is_sealed(connection: sqlite3.Connection) -> bool:
+    """Return whether the facts and the columns' names are what was written."""
+    return read_facts(connection).get(CHECKSUM) == _sum_of_facts(connection)
+
+
+def _sum_of_facts(connection: sqlite3.Connection) -> str:
+    facts = connection.execute("select name, value from fact where name != ? order by name", (CHECKSUM,))
+    columns = connection.execute("select name, place from meta_column order by rowid")
+    return str(checksum_of(*(value for row in (*facts, *columns) for value in row)))
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")}
+
+
 def select_in(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of `statement`, which ends in "where column in", for these values, however many."""
     for start in range(0, len(values), _AT_ONCE):
         part = values[start : start + _AT_ONCE]
         marks = ", ".join("?" * len(part))
         yield from connection.execute(f"{statement} ({marks})", part)
+
+
+def _code(error: sqlite3.Error) -> int:
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF

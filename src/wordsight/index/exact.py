@@ -1,91 +1,108 @@
-"""The embedded index: exact search over memory-mapped float32 embeddings, keys and metadata in SQLite beside them.
+"""The embedded index: exact search over memory-mapped embeddings, keys and metadata in SQLite beside them.
 
     index = ExactIndex.open(folder, fingerprint="0123456789abcdef", width=512, writable=True)
     index.add(keys, embeddings, meta)
     index.save()
     index.search(queries, k=10, where=parse("price < 50"))
 
-A folder holds `library.db` and `rows-G.f32`.  Embeddings are only ever appended, flushed before the database commits,
-and a removed one is only marked; so a process killed at any time leaves the state of the last `save`.  When a quarter
-of them are marked, `save` writes the others to a file of the next generation G.  One process writes at a time
-(see `lock`); any number read.  Specified in docs/index.md.  Does not know what made the embeddings, but remembers it.
+A folder holds `library.db`, which is the truth, and `embeddings-G.f16`.  Embeddings are only ever appended, flushed
+before the database commits, and a removed one is only marked; so a process killed at any time leaves the state of the
+last `save`.  One process writes at a time (see `lock`); any number read, and each query sees one save.  Specified in
+docs/index.md.  Does not know what made the embeddings, but remembers it.
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wordsight.base import disk
 from wordsight.base.arrays import Embeddings, RowIds
-from wordsight.base.errors import NotFound
+from wordsight.base.errors import FormatError
 from wordsight.base.nouns import Value
-from wordsight.index.columns import MetaColumns
-from wordsight.index.database import NAME, connect, database_errors, read_facts, select_in
+from wordsight.index.database import CHECKSUM, NAME, connect, connect_to_write, database_errors, read_facts, seal
+from wordsight.index.drafts import DRAFT, adopt, delete, drop_unused, facts_in, facts_of_new, renewed
+from wordsight.index.embedding_file import EmbeddingFile, Halves, halved
+from wordsight.index.entries import EntryTable
 from wordsight.index.files import FileTable
-from wordsight.index.index import IndexEntry, Neighbour, check_added, check_model, check_search
-from wordsight.index.rows import EmbeddingFile, drop_generations
+from wordsight.index.index import Damage, IndexEntry, Neighbour, check_added, check_model, check_search
+from wordsight.index.layout import FileLayout, Mask, copy_living, read_layout
 from wordsight.index.topk import top_k
-from wordsight.index.values import restored, stored
+from wordsight.index.values import stored
 
 if TYPE_CHECKING:
     from wordsight.index.where import Column, Condition
 
-DEAD_SHARE = 0.25  # of the slots; beyond it save() compacts
+DEAD_SHARE = 0.25  # of the embeddings; beyond it compacting pays
 DEAD_LEAST = 1000  # fewer are not worth a new file
+_OWN_FACTS = {"format", "generation", "version", "identity", CHECKSUM}  # what only this file has to know
+MENDING = "wordsight index PLACE --verify encodes what is damaged again"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One state of the index: facts, layout, and the embeddings (N, width), fewer where the file has been cut."""
+
+    facts: Mapping[str, str]
+    layout: FileLayout
+    halves: Halves
+
+    @property
+    def width(self) -> int:
+        return int(self.facts["width"])
 
 
 class ExactIndex:
     """An `Index` on disk."""
 
-    def __init__(self, folder: Path, *, writable: bool = False) -> None:
+    adopt = staticmethod(adopt)
+    delete = staticmethod(delete)
+    facts_in = staticmethod(facts_in)
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, *, name: str, model: tuple[str, int]) -> None:
         self.folder = folder
-        self._path = folder / NAME
-        self._connection = connect(folder, writable=writable)
+        self._path = folder / name
+        self._connection = connection
+        self._model = model  # fingerprint and width of the embeddings
         self._writing = False
-        self._embeddings: EmbeddingFile | None = None
-        self._meta = MetaColumns(self._connection)
-        self.files = FileTable(self._connection, self._path, self._begin)
+        self._file: EmbeddingFile | None = None
+        self._layout: tuple[tuple[str, str], FileLayout] | None = None  # with the state of which it is
+        self._checked = 0  # positions of the file whose blocks have been compared with their checksums
+        self._damage: dict[tuple[int, int], str] = {}  # positions that were met damaged, and what is said of it
+        self._entries = EntryTable(connection)
+        self.files = FileTable(connection, self._path, self._begin, self._hide)
 
     @classmethod
-    def open(cls, folder: Path, *, fingerprint: str, width: int, writable: bool = False) -> "ExactIndex":
+    def open(
+        cls, folder: Path, *, fingerprint: str, width: int, writable: bool = False, draft: bool = False
+    ) -> "ExactIndex":
         """See `Backend`."""
-        index = cls(folder, writable=writable)
+        name = DRAFT if draft else NAME
+        if writable:
+            if not draft:
+                renewed(folder, cls)
+            connection = connect_to_write(folder, facts_of_new(folder, fingerprint, width), name=name)
+        else:
+            connection = connect(folder, name=name)
+        index = cls(folder, connection, name=name, model=(fingerprint, width))
         try:
             with database_errors(index._path):
-                index._agree(fingerprint, width, writable=writable)
+                check_model(read_facts(connection), folder, fingerprint=fingerprint, width=width)
+                if writable:
+                    drop_unused(folder)
         except BaseException:
             index.close()
             raise
         return index
 
-    @staticmethod
-    def delete(folder: Path) -> None:
-        """See `Backend`."""
-        with database_errors(folder / NAME):
-            # The journal first: left alone beside a new database it would spoil it.
-            for path in (folder / f"{NAME}-journal", folder / NAME):
-                path.unlink(missing_ok=True)
-            if folder.is_dir():
-                drop_generations(folder)
-
-    def _agree(self, fingerprint: str, width: int, *, writable: bool) -> None:
-        facts = read_facts(self._connection)
-        if "fingerprint" not in facts:
-            if not writable:
-                raise NotFound(f"no library in {self.folder}", cure="make it with wordsight index")
-            self.note({"fingerprint": fingerprint, "width": str(width), "generation": "0", "slots": "0"})
-            self.save()
-            return
-        check_model(facts, self.folder, fingerprint=fingerprint, width=width)
-        if writable:
-            drop_generations(self.folder, but=int(facts["generation"]))
-
     def facts(self) -> dict[str, str]:
         """See `Index`."""
         with database_errors(self._path):
-            return read_facts(self._connection)
+            return {name: value for name, value in read_facts(self._connection).items() if name not in _OWN_FACTS}
 
     def note(self, facts: Mapping[str, str]) -> None:
         """See `Index`."""
@@ -98,80 +115,177 @@ class ExactIndex:
     def __len__(self) -> int:
         """Return the number of entries."""
         with database_errors(self._path):
-            (count,) = self._connection.execute("select count(*) from entry").fetchone()
-        return int(count)
+            return len(self._entries)
 
     def columns(self) -> "dict[str, Column]":
         """See `Index`."""
         with database_errors(self._path):
-            return self._meta.kinds()
+            return self._entries.columns.kinds()
 
     def add(self, keys: Sequence[str], embeddings: Embeddings, meta: Sequence[Mapping[str, Value]]) -> None:
-        """See `Index`."""
+        """See `Index`; an entry whose embedding stays as it is keeps its position."""
         with database_errors(self._path):
-            facts = read_facts(self._connection)
-            check_added(keys, embeddings, meta, width=int(facts["width"]))
+            check_added(keys, embeddings, meta, width=self._model[1])
             if not keys:
                 return
             self._begin()
-            self._bury(keys)
-            first = int(facts["slots"])
-            self._opened(facts).append(first, np.ascontiguousarray(embeddings, np.float32))
-            self._insert(first, keys, meta)
-            self.note({"slots": str(first + len(keys))})
+            seen, halves = self._seen(), halved(embeddings)
+            ids = self._same(seen, keys, halves)
+            self._bury([number for key, number in self._entries.ids(keys).items() if key not in ids])
+            fresh = [i for i, key in enumerate(keys) if key not in ids]
+            first = int(seen.layout.ids[-1]) + 1 if seen.layout.count else 0
+            ids |= {keys[i]: first + n for n, i in enumerate(fresh)}
+            seen.layout.close_unsound(seen.halves)
+            self._opened(seen.facts).append(seen.layout.count, halves[fresh])
+            seen.layout.append(np.arange(first, first + len(fresh)), halves[fresh], self._model[0])
+            self._entries.put([ids[key] for key in keys], keys, meta, halves)
+            self._hide(self.files.absent([keys[i] for i in fresh]), True)
+
+    def _same(self, seen: _Seen, keys: Sequence[str], halves: Halves) -> dict[str, int]:
+        """Return key -> id of the entries that have this embedding already."""
+        ids = self._entries.ids(keys)
+        positions = seen.layout.positions(np.array([ids.get(key, 0) for key in keys], np.int64))
+        return {
+            key: ids[key]
+            for key, position, vector in zip(keys, positions, halves, strict=True)
+            if key in ids and position < len(seen.halves) and np.array_equal(seen.halves[position], vector)
+        }
 
     def remove(self, keys: Sequence[str]) -> None:
         """See `Index`."""
         with database_errors(self._path):
-            self._slots(keys)
+            ids = self._entries.all_ids(keys)
             self._begin()
-            self._bury(keys)
+            self._bury(list(ids.values()))
 
-    def search(self, embeddings: Embeddings, k: int, where: "Condition | None" = None) -> list[list[Neighbour]]:
+    def _bury(self, ids: Sequence[int]) -> None:
+        layout = self._seen().layout
+        layout.mark(layout.positions(np.array(ids, np.int64)), dead=True)
+        self._entries.delete(ids)
+
+    def _hide(self, keys: Sequence[str], absent: bool) -> None:
+        """Let these entries be answered only when absent ones are asked for, or let them be answered again."""
+        layout = self._seen().layout
+        if keys and (absent or layout.absent.any()):
+            ids = np.array(list(self._entries.ids(keys).values()), np.int64)
+            layout.mark(layout.positions(ids), absent=absent)
+
+    def search(
+        self, embeddings: Embeddings, k: int, where: "Condition | None" = None, *, absent: bool = False
+    ) -> list[list[Neighbour]]:
         """See `Index`."""
-        with self._snapshot():
-            facts = read_facts(self._connection)
-            check_search(embeddings, k, width=int(facts["width"]))
-            mapped = self._opened(facts).mapped(int(facts["slots"]))
-            nearest = top_k(embeddings, mapped, k, among=self._candidates(where))
-            entries = self._entries(sorted({int(slot) for slot in nearest.row_ids.ravel()}), mapped)
+        with self._snapshot() as seen:
+            check_search(embeddings, k, width=seen.width)
+            matching = None if where is None else self._matching(where, seen.layout)
+            self._check_blocks(seen)
+            while True:
+                allowed = seen.layout.answerable(absent=absent)
+                allowed = allowed if matching is None else allowed & matching
+                nearest = top_k(embeddings, seen.halves, k, allowed=allowed[: len(seen.halves)])
+                positions = np.unique(nearest.row_ids)
+                entries = self._read(seen, positions)
+                if len(entries) == len(positions):  # else some were damaged: they are left out from now on
+                    break
         return [
             [
                 Neighbour(entry.key, float(score), entry.embedding, entry.meta)
-                for score, entry in zip(scores, (entries[int(slot)] for slot in slots), strict=True)
+                for score, entry in zip(scores, (entries[int(position)] for position in row), strict=True)
             ]
-            for scores, slots in zip(nearest.scores, nearest.row_ids, strict=True)
+            for scores, row in zip(nearest.scores, nearest.row_ids, strict=True)
         ]
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
         """See `Index`."""
-        with self._snapshot():
-            facts = read_facts(self._connection)
-            slots = self._slots(keys)
-            entries = self._entries(list(slots.values()), self._opened(facts).mapped(int(facts["slots"])))
-        return [entries[slots[key]] for key in keys]
+        with self._snapshot() as seen:
+            ids = self._entries.all_ids(keys)
+            positions = seen.layout.positions(np.array([ids[key] for key in keys], np.int64))
+            entries = self._read(seen, np.unique(positions))
+            if len(entries) < len(set(ids)):
+                raise FormatError("; ".join(self.noticed()), cure=MENDING)
+            return [entries[int(position)] for position in positions]
+
+    def sample(self, count: int) -> Embeddings:
+        """See `Index`."""
+        with self._snapshot() as seen:
+            self._check_blocks(seen)
+            positions = np.flatnonzero(seen.layout.answerable(absent=False)[: len(seen.halves)])
+            chosen = positions[np.linspace(0, len(positions) - 1, min(count, len(positions))).astype(np.int64)]
+            return seen.halves[chosen].astype(np.float32)
+
+    def verify(self) -> list[Damage]:
+        """See `Index`."""
+        from wordsight.index.verify import damage_in
+
+        with self._snapshot() as seen:
+            return damage_in(self._connection, seen.layout, seen.halves, entries=self._entries, files=self.files)
+
+    def mend(self, damage: Sequence[Damage]) -> None:
+        """See `Index`: what is whole in a damaged block is written again behind the last."""
+        with database_errors(self._path):
+            self._begin()
+            for one in damage:
+                self._bury(one.ids)
+                self.files.forget(one.keys)
+                if one.whole:
+                    whole = self.entries(one.whole)
+                    self._bury(list(self._entries.ids(one.whole).values()))
+                    self.add(one.whole, np.array([e.embedding for e in whole]), [e.meta for e in whole])
+            self._damage.clear()
+            self._seen().layout.damaged[:] = False
+
+    def noticed(self) -> list[str]:
+        """See `Index`."""
+        return list(self._damage.values())
 
     def save(self) -> None:
-        """See `Index`; compacts when that pays."""
+        """See `Index`."""
         if not self._writing:
             return
         with database_errors(self._path):
-            facts = read_facts(self._connection)
-            (dead,) = self._connection.execute("select count(*) from dead").fetchone()
-            compacting = dead > max(DEAD_LEAST, DEAD_SHARE * int(facts["slots"]))
-            if compacting:
-                self._compact(facts)
-            if self._embeddings is not None:
-                self._embeddings.flush()
-            self._connection.execute("commit")
-            self._writing = False
-            if compacting:
-                drop_generations(self.folder, but=int(facts["generation"]) + 1)
+            seen = self._seen()
+            seen.layout.write(self._connection)
+            state = self._commit({})
+            self._layout = (state, seen.layout)
+
+    def _commit(self, facts: Mapping[str, str]) -> tuple[str, str]:
+        """Make what the transaction holds permanent, the embeddings first; returns the state it makes."""
+        facts = {**read_facts(self._connection), **facts}
+        version = str(int(facts["version"]) + 1)
+        self.note({**facts, "version": version})
+        seal(self._connection)
+        if self._file is not None:
+            self._file.flush()
+        disk.execute(self._connection, "commit", self._path)
+        self._writing = False
+        return facts["identity"], version
+
+    def wants_compacting(self) -> bool:
+        """See `Index`."""
+        with self._snapshot() as seen:
+            return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)
+
+    def compact(self) -> None:
+        """See `Index`: readers go on with the file they have."""
+        generation = int(facts_of_new(self.folder, "", 0)["generation"])
+        fresh = EmbeddingFile(self.folder, generation, self._model[1])
+        with contextlib.closing(fresh):
+            with self._snapshot() as seen:
+                self._checked = 0
+                self._check_blocks(seen)
+                if seen.layout.damaged.any():
+                    raise FormatError("; ".join(self.noticed()), cure=MENDING)
+                layout = copy_living(seen.layout, seen.halves, fresh)
+            fresh.flush()
+            with database_errors(self._path):
+                self._begin()
+                self._connection.execute("delete from block")
+                layout.write(self._connection)
+                self._layout = (self._commit({"generation": str(generation)}), layout)
+                drop_unused(self.folder)
 
     def close(self) -> None:
         """See `Index`."""
-        if self._embeddings is not None:
-            self._embeddings.close()
+        self._close_file()
         self._connection.close()
 
     def __enter__(self) -> "ExactIndex":
@@ -180,97 +294,106 @@ class ExactIndex:
     def __exit__(self, *failure: object) -> None:
         self.close()
 
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
     def _begin(self) -> None:
         if not self._writing:
             self._connection.execute("begin immediate")
             self._writing = True
 
     @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        """Let all statements inside see one state of the library."""
+    def _snapshot(self) -> Iterator[_Seen]:
+        """Let all statements inside see one state of the index."""
         with database_errors(self._path):
             if self._writing:
-                yield
+                yield self._seen()
                 return
-            self._connection.execute("begin")
+            seen = self._begun()
             try:
-                yield
+                yield seen
             finally:
                 self._connection.execute("commit")
 
+    def _begun(self) -> _Seen:
+        """Begin to read; again where a writer has exchanged the file in between."""
+        last = ""
+        while True:
+            self._connection.execute("begin")
+            try:
+                seen = self._seen()
+            except BaseException:
+                self._connection.execute("commit")
+                raise
+            generation = seen.facts["generation"]
+            if len(seen.halves) == seen.layout.count or generation == last:
+                return seen
+            self._connection.execute("commit")
+            last = generation
+
+    def _seen(self) -> _Seen:
+        facts = read_facts(self._connection)
+        fingerprint, width = self._model
+        check_model(facts, self.folder, fingerprint=fingerprint, width=width)
+        state = facts["identity"], facts["version"]
+        if self._layout is None or self._layout[0] != state:
+            layout = read_layout(self._connection)
+            for start, stop in self._damage:
+                layout.damaged[start:stop] = True
+            self._layout = state, layout
+        layout = self._layout[1]
+        try:
+            halves = self._opened(facts).mapped(layout.count)
+        except FileNotFoundError:
+            halves = np.empty((0, width), np.float16)
+        return _Seen(facts, layout, halves)
+
     def _opened(self, facts: Mapping[str, str]) -> EmbeddingFile:
         generation = int(facts["generation"])
-        if self._embeddings is None or self._embeddings.generation != generation:
-            if self._embeddings is not None:
-                self._embeddings.close()
-            self._embeddings = EmbeddingFile(self.folder, generation, int(facts["width"]))
-        return self._embeddings
+        if self._file is None or self._file.generation != generation:
+            self._close_file()
+            self._file = EmbeddingFile(self.folder, generation, int(facts["width"]))
+            self._checked = 0
+            self._damage.clear()
+        return self._file
 
-    def _candidates(self, where: "Condition | None") -> RowIds | None:
-        """Return the slots that may be answered, or None for all."""
-        if where is None:
-            if not self._connection.execute("select 1 from dead limit 1").fetchall():
-                return None
-            slots = [slot for (slot,) in self._connection.execute("select slot from entry order by slot")]
-        else:
-            slots = self._matching(where)
-        return np.array(slots, np.int64)
+    def _check_blocks(self, seen: _Seen) -> None:
+        """Compare blocks with their checksums, each once; one that is damaged is left out of answers."""
+        for block in seen.layout.blocks if self._checked < seen.layout.count else ():
+            if block.stop > self._checked and not block.is_sound(seen.halves):
+                what = f"what {self._opened(seen.facts).path} holds from {block.start} to {block.stop - 1}"
+                self._note_damage(seen, block.start, block.stop, what)
+        self._checked = seen.layout.count
 
-    def _matching(self, where: "Condition") -> list[int]:
-        from wordsight.index.sql import matching_slots
+    def _note_damage(self, seen: _Seen, start: int, stop: int, problem: str) -> None:
+        """Leave positions out of answers from now on."""
+        seen.layout.damaged[start:stop] = True
+        self._damage[start, stop] = f"{problem} is damaged"
+
+    def _matching(self, where: "Condition", layout: FileLayout) -> Mask:
+        """Return which positions hold an entry that satisfies a condition (N,)."""
+        from wordsight.index.sql import matching_ids
         from wordsight.index.where import check
 
         check(where, self.columns())
-        return matching_slots(self._connection, where, self._meta.expressions())
+        ids = matching_ids(self._connection, where, self._entries.columns.expressions())
+        matching: Mask = np.zeros(layout.count, bool)
+        matching[layout.positions(np.array(ids, np.int64))] = True
+        return matching
 
-    def _entries(self, slots: Sequence[int], embeddings: Embeddings) -> dict[int, IndexEntry]:
-        """Return slot -> entry, of these slots only."""
-        columns = self._meta.selected()
-        wanted = ", ".join(["slot", "key", *columns.values()])
+    def _read(self, seen: _Seen, positions: RowIds) -> dict[int, IndexEntry]:
+        """Return position -> entry; those that are not what was written are left out, from now on."""
+        ids = seen.layout.ids[positions]
+        position_of = dict(zip(ids.tolist(), positions.tolist(), strict=True))
+        rows = {position_of[row.id]: row for row in self._entries.rows(list(position_of))}
         entries = {}
-        for slot, key, *values in select_in(self._connection, f"select {wanted} from entry where slot in", slots):
-            entries[slot] = IndexEntry(str(restored(key)), embeddings[slot], self._meta.read(columns, values))
+        for position in position_of.values():
+            row = rows.get(position)
+            if row is not None and position < len(seen.halves) and row.is_sound(seen.halves[position]):
+                entries[position] = IndexEntry(row.key, seen.halves[position].astype(np.float32), row.meta)
+            else:
+                name = f"the entry of {row.key}" if row is not None else f"the entry at {position}"
+                self._note_damage(seen, position, position + 1, f"{name} in {self._path}")
         return entries
-
-    def _slots(self, keys: Sequence[str]) -> dict[str, int]:
-        """Return key -> slot; an unknown key raises `NotFound`."""
-        slots = self._known_slots(keys)
-        for key in keys:
-            if key not in slots:
-                raise NotFound(f"no entry {key!r}", cure="ask only for what was added")
-        return slots
-
-    def _known_slots(self, keys: Sequence[str]) -> dict[str, int]:
-        """Return key -> slot of the keys that are there."""
-        rows = select_in(self._connection, "select key, slot from entry where key in", [stored(key) for key in keys])
-        return {str(restored(key)): slot for key, slot in rows}
-
-    def _bury(self, keys: Sequence[str]) -> None:
-        slots = [(slot,) for slot in self._known_slots(keys).values()]
-        self._connection.executemany("insert into dead values (?)", slots)
-        self._connection.executemany("delete from entry where slot = ?", slots)
-
-    def _insert(self, first: int, keys: Sequence[str], meta: Sequence[Mapping[str, Value]]) -> None:
-        columns, rows = self._meta.write(meta)
-        names = ", ".join(["slot", "key", *columns])
-        marks = ", ".join("?" * (2 + len(columns)))
-        entries = ((first + i, stored(key), *values) for i, (key, values) in enumerate(zip(keys, rows, strict=True)))
-        self._connection.executemany(f"insert into entry ({names}) values ({marks})", entries)
-
-    def _compact(self, facts: Mapping[str, str]) -> None:
-        """Write the living embeddings to the next generation and number the entries anew."""
-        slots = [slot for (slot,) in self._connection.execute("select slot from entry order by slot")]
-        generation = int(facts["generation"]) + 1
-        fresh = EmbeddingFile(self.folder, generation, int(facts["width"]))
-        old = self._opened(facts).mapped(int(facts["slots"]))
-        for start in range(0, len(slots), 8192):
-            fresh.append(start, old[np.array(slots[start : start + 8192])])
-        # Numbers below zero in between, so that no two entries share one on the way.
-        self._connection.executemany(
-            "update entry set slot = ? where slot = ?", [(-1 - i, s) for i, s in enumerate(slots)]
-        )
-        self._connection.execute("update entry set slot = -1 - slot")
-        self._connection.execute("delete from dead")
-        self.note({"generation": str(generation), "slots": str(len(slots))})
-        self._opened(facts).close()
-        self._embeddings = fresh

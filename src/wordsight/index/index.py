@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from wordsight.base.arrays import Embeddings
+from wordsight.base.arrays import Embeddings, is_unit
 from wordsight.base.errors import FingerprintMismatch, FormatError, UsageError
 from wordsight.base.nouns import Value
 
@@ -43,19 +43,42 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """Size in bytes, time of change in nanoseconds, SHA-256 of the content, and why it failed ("" if it did not)."""
+    """Size in bytes, time of change in nanoseconds, SHA-256 of the content, and why it failed ("" if it did not).
+
+    `absent`: it was not there when last looked for; its entry is kept, and left out of searches.  `file`: the image's
+    file where the key is not its path below the location.
+    """
 
     size: int
     mtime_ns: int
     sha256: str
     error: str = ""
+    absent: bool = False
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something stored that is not what was written: in words, and which keys have to be made again.
+
+    `ids` are the index's own numbers of the damaged entries, `whole` the keys beside them that are sound.
+    """
+
+    what: str
+    keys: tuple[str, ...]
+    ids: tuple[int, ...] = ()
+    whole: tuple[str, ...] = ()
+
+
+class EarlierFormat(FormatError):
+    """A library that an earlier version wrote: opened for writing it is renewed, and nothing is embedded again."""
 
 
 class FileStates(Protocol):
     """What was known of each file when it was indexed, by path; `Index.save` makes changes permanent."""
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        """Return size and time of change of every file, quickly: this is asked at every search."""
+        """Return size and time of change of every file that is not absent, quickly: it is asked at every search."""
         ...
 
     def states(self) -> dict[str, FileState]:
@@ -94,12 +117,18 @@ class Index(Protocol):
         """Forget the keys; an unknown key raises `NotFound`, and nothing is removed."""
         ...
 
-    def search(self, embeddings: Embeddings, k: int, where: "Condition | None" = None) -> list[list[Neighbour]]:
+    def search(
+        self, embeddings: Embeddings, k: int, where: "Condition | None" = None, *, absent: bool = False
+    ) -> list[list[Neighbour]]:
         """Return, for each query (Q, width), up to k neighbours, best first, among the entries that satisfy `where`.
 
         The condition is applied before the ranking, so k neighbours come whenever k entries satisfy it.  One that
-        does not fit the columns raises `WhereError`.
+        does not fit the columns raises `WhereError`.  Entries whose file is absent come only with `absent`.
         """
+        ...
+
+    def sample(self, count: int) -> Embeddings:
+        """Return up to `count` embeddings (n, width), spread evenly over those of files that are not absent."""
         ...
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
@@ -118,6 +147,26 @@ class Index(Protocol):
         """Note facts about the index; others stay."""
         ...
 
+    def verify(self) -> list[Damage]:
+        """Compare everything that is stored with its checksums; raises `FormatError` where nothing can be mended."""
+        ...
+
+    def mend(self, damage: Sequence[Damage]) -> None:
+        """Forget the entries and the files that `verify` returned, so that they are made again."""
+        ...
+
+    def noticed(self) -> list[str]:
+        """Return what was met damaged while answering and left out, each in a sentence."""
+        ...
+
+    def wants_compacting(self) -> bool:
+        """Return whether so much was removed that `compact` pays."""
+        ...
+
+    def compact(self) -> None:
+        """Give back the room of what was removed, as a save of its own; readers are not disturbed."""
+        ...
+
     def save(self) -> None:
         """Make everything since the last save permanent, files and facts too: all of it or nothing."""
         ...
@@ -130,16 +179,26 @@ class Index(Protocol):
 class Backend(Protocol):
     """A kind of index: the class itself where `open` is a classmethod and `delete` a static one."""
 
-    def open(self, folder: Path, *, fingerprint: str, width: int, writable: bool = False) -> Index:
+    def open(self, folder: Path, *, fingerprint: str, width: int, writable: bool = False, draft: bool = False) -> Index:
         """Open the index of the library in `folder`, for embeddings of `width` by the model with this fingerprint.
 
         `writable` makes an index that is not there; otherwise it raises `NotFound`.  An index of another model raises
-        `FingerprintMismatch`, one of another width `FormatError`.  One process writes at a time (see `lock`).
+        `FingerprintMismatch`, one of another width `FormatError`, one of an earlier version, which `writable` renews,
+        `EarlierFormat`.  One process writes at a time (see `lock`).  A `draft` is an index beside the library's, of
+        any model, which becomes the library's by `adopt`.
         """
         ...
 
-    def delete(self, folder: Path) -> None:
-        """Delete the index of the library in `folder`; nothing happens where there is none."""
+    def facts_in(self, folder: Path) -> dict[str, str]:
+        """Return the facts of the library's index in `folder`, whichever model made it; `NotFound` without one."""
+        ...
+
+    def adopt(self, folder: Path) -> None:
+        """Put the draft, which is saved and closed, in the place of the library's index, all of it or nothing."""
+        ...
+
+    def delete(self, folder: Path, *, draft: bool = False) -> None:
+        """Delete the index of the library in `folder` and its draft, or the draft alone, where there is one."""
         ...
 
 
@@ -179,7 +238,7 @@ def check_search(embeddings: Embeddings, k: int, *, width: int) -> None:
 
 
 def check_embeddings(embeddings: Embeddings, width: int) -> None:
-    """Raise `FormatError` unless the embeddings are (n, width), and numbers."""
+    """Raise `FormatError` unless the embeddings are (n, width) and of unit length."""
     if embeddings.ndim != 2 or embeddings.shape[1] != width:
         raise FormatError(
             f"embeddings of shape {embeddings.shape} for an index of width {width}", cure=f"give (n, {width})"
@@ -187,4 +246,11 @@ def check_embeddings(embeddings: Embeddings, width: int) -> None:
     if not np.isfinite(embeddings).all():
         raise FormatError(
             "embeddings that hold NaN or infinite numbers", cure="embed again; nothing was stored or compared"
+        )
+    sound = is_unit(embeddings)
+    if not sound.all():
+        row = int(np.argmin(sound))
+        raise FormatError(
+            f"embedding {row} has the length {np.linalg.norm(embeddings[row]):.3g}, not 1",
+            cure="give embeddings of unit length; nothing was stored or compared",
         )

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
 from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
-from wordsight.index.index import FileState, IndexEntry, Neighbour, check_added, check_model, check_search
+from wordsight.index.index import Damage, FileState, IndexEntry, Neighbour, check_added, check_model, check_search
 from wordsight.index.where import Column, Condition, check, matches
 
 
@@ -28,35 +30,56 @@ class _State:
     def copy(self) -> "_State":
         return _State(dict(self.facts), dict(self.entries), dict(self.columns), dict(self.files))
 
+    def present(self) -> list[IndexEntry]:
+        """Return the entries whose files are not absent."""
+        absent = {key for key, state in self.files.items() if state.absent}
+        return [entry for key, entry in self.entries.items() if key not in absent]
 
-_SAVED: dict[Path, _State] = {}  # folder -> its last save
+
+_SAVED: dict[tuple[Path, bool], _State] = {}  # folder, and whether it is the draft -> its last save
 
 
 class MemoryIndex:
     """An `Index` in memory, with its own `FileStates`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
+    def __init__(self, folder: Path, *, draft: bool) -> None:
+        self._name = (folder.absolute(), draft)
         self._draft: _State | None = None  # what has been changed since the last save
         self.files = _MemoryFiles(self)
 
     @classmethod
-    def open(cls, folder: Path, *, fingerprint: str, width: int, writable: bool = False) -> "MemoryIndex":
+    def open(
+        cls, folder: Path, *, fingerprint: str, width: int, writable: bool = False, draft: bool = False
+    ) -> "MemoryIndex":
         """See `Backend`."""
-        saved = _SAVED.get(folder.absolute())
+        name = (folder.absolute(), draft)
+        saved = _SAVED.get(name)
         if saved is not None:
             check_model(saved.facts, folder, fingerprint=fingerprint, width=width)
         elif writable:
             notice(f"the index of {folder} is kept in memory: it is gone when this process ends", once=True)
-            _SAVED[folder.absolute()] = _State({"fingerprint": fingerprint, "width": str(width)})
+            _SAVED[name] = _State({"fingerprint": fingerprint, "width": str(width)})
         else:
             raise NotFound(f"no library in {folder}", cure="make it with wordsight index")
-        return cls(folder)
+        return cls(folder, draft=draft)
 
     @staticmethod
-    def delete(folder: Path) -> None:
+    def adopt(folder: Path) -> None:
         """See `Backend`."""
-        _SAVED.pop(folder.absolute(), None)
+        _SAVED[folder.absolute(), False] = _SAVED.pop((folder.absolute(), True))
+
+    @staticmethod
+    def facts_in(folder: Path) -> dict[str, str]:
+        """See `Backend`."""
+        if (folder.absolute(), False) not in _SAVED:
+            raise NotFound(f"no library in {folder}", cure="make it with wordsight index")
+        return dict(_SAVED[folder.absolute(), False].facts)
+
+    @staticmethod
+    def delete(folder: Path, *, draft: bool = False) -> None:
+        """See `Backend`."""
+        for which in (True,) if draft else (True, False):
+            _SAVED.pop((folder.absolute(), which), None)
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -80,14 +103,24 @@ class MemoryIndex:
         for entry in self.entries(list(dict.fromkeys(keys))):
             del self.changing().entries[entry.key]
 
-    def search(self, embeddings: Embeddings, k: int, where: Condition | None = None) -> list[list[Neighbour]]:
+    def search(
+        self, embeddings: Embeddings, k: int, where: Condition | None = None, *, absent: bool = False
+    ) -> list[list[Neighbour]]:
         """See `Index`."""
         state = self.state
         check_search(embeddings, k, width=int(state.facts["width"]))
         if where is not None:
             check(where, state.columns)
-        entries = [entry for entry in state.entries.values() if where is None or matches(where, entry.meta)]
+        there = state.entries.values() if absent else state.present()
+        entries = [entry for entry in there if where is None or matches(where, entry.meta)]
         return [_nearest(query, entries, k) for query in embeddings]
+
+    def sample(self, count: int) -> Embeddings:
+        """See `Index`."""
+        present = self.state.present()
+        chosen = np.linspace(0, len(present) - 1, min(count, len(present))).astype(int)
+        embeddings = np.array([present[i].embedding for i in chosen], np.float32)
+        return embeddings.reshape(len(chosen), int(self.state.facts["width"]))
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
         """See `Index`."""
@@ -109,10 +142,28 @@ class MemoryIndex:
         """See `Index`."""
         self.changing().facts.update(facts)
 
+    def verify(self) -> list[Damage]:
+        """See `Index`: nothing rots here."""
+        return []
+
+    def mend(self, damage: Sequence[Damage]) -> None:
+        """See `Index`."""
+
+    def noticed(self) -> list[str]:
+        """See `Index`."""
+        return []
+
+    def wants_compacting(self) -> bool:
+        """See `Index`."""
+        return False
+
+    def compact(self) -> None:
+        """See `Index`."""
+
     def save(self) -> None:
         """See `Index`."""
         if self._draft is not None:
-            _SAVED[self._folder] = self._draft
+            _SAVED[self._name] = self._draft
         self._draft = None
 
     def close(self) -> None:
@@ -122,7 +173,7 @@ class MemoryIndex:
     @property
     def state(self) -> _State:
         """What is seen now."""
-        return _SAVED[self._folder] if self._draft is None else self._draft
+        return _SAVED[self._name] if self._draft is None else self._draft
 
     def changing(self) -> _State:
         """Return what is seen now, to be changed until the next save."""
@@ -136,7 +187,9 @@ class _MemoryFiles:
         self._index = index
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        return {path: (state.size, state.mtime_ns) for path, state in self._index.state.files.items()}
+        return {
+            path: (state.size, state.mtime_ns) for path, state in self._index.state.files.items() if not state.absent
+        }
 
     def states(self) -> dict[str, FileState]:
         return dict(self._index.state.files)

@@ -57,6 +57,15 @@ def record(folder: Path, wanted: str | None) -> None:
         write_json(folder / RECORD, {"index": wanted})
 
 
+def record_anew(folder: Path, wanted: str | None) -> None:
+    """Do what `record` does for a library that is about to be made again; a damaged record is replaced."""
+    try:
+        recorded(folder)
+    except FormatError:
+        (folder / RECORD).unlink()
+    record(folder, wanted)
+
+
 def recorded(folder: Path) -> str | None:
     """Return the kind of index that is recorded in `folder`, or None; a kind not in the table raises `FormatError`."""
     path = folder / RECORD

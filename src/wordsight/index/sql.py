@@ -70,23 +70,23 @@ def _among(column: str, leaf: Among) -> Clause:
     return Clause(" or ".join(parts), tuple(values))
 
 
-def matching_slots(connection: sqlite3.Connection, condition: Condition, columns: Mapping[str, str]) -> list[int]:
-    """Return the slots of the entries that satisfy a condition, in order; `columns` as for `clause`.
+def matching_ids(connection: sqlite3.Connection, condition: Condition, columns: Mapping[str, str]) -> list[int]:
+    """Return the ids of the entries that satisfy a condition, in any order; `columns` as for `clause`.
 
     A condition that is nested deeper than SQLite can read is evaluated in Python.
     """
     add_functions(connection)
     wanted = clause(condition, columns)
     try:
-        rows = connection.execute(f"select slot from entry where {wanted.text} order by slot", wanted.values)
-        return [slot for (slot,) in rows]
+        rows = connection.execute(f"select id from entry where {wanted.text}", wanted.values)
+        return [number for (number,) in rows]
     except sqlite3.OperationalError as error:
         if not any(part in str(error) for part in _TOO_DEEP):
             raise
     names = list(dict.fromkeys(leaf.column for leaf in columns_of(condition)))
-    rows = connection.execute(f"select slot, {', '.join(columns[name] for name in names)} from entry order by slot")
-    entries = ((slot, {n: restored(v) for n, v in zip(names, values, strict=True)}) for slot, *values in rows)
-    return [slot for slot, meta in entries if matches(condition, meta)]
+    rows = connection.execute(f"select id, {', '.join(columns[name] for name in names)} from entry")
+    entries = ((number, {n: restored(v) for n, v in zip(names, values, strict=True)}) for number, *values in rows)
+    return [number for number, meta in entries if matches(condition, meta)]
 
 
 _TOO_DEEP = ("parser stack overflow", "Expression tree is too large")

@@ -1,6 +1,7 @@
 """Metadata values and keys as SQLite keeps them: text that is no valid Unicode (odd file names) as bytes."""
 
 import os
+import zlib
 
 from wordsight.base.nouns import Value
 
@@ -21,3 +22,16 @@ def stored(value: Value) -> Stored:
 def restored(value: Stored) -> Value:
     """Return what `stored` was given (booleans come back as 0 and 1)."""
     return os.fsdecode(value) if isinstance(value, bytes) else value
+
+
+def checksum_of(*values: Stored) -> int:
+    """Return a checksum (32 bits) of values as SQLite gives them back."""
+    return zlib.crc32(repr([_plain(value) for value in values]).encode())
+
+
+def _plain(value: Stored) -> Stored:
+    if isinstance(value, str | bytes) or value is None:
+        return value
+    if isinstance(value, int):  # booleans too
+        return int(value)
+    return float(value) + 0.0  # SQLite knows no -0.0

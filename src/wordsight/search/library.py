@@ -11,27 +11,23 @@ changes nothing.  Knows the protocol of an index, and no index.
 import contextlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wordsight.base.errors import (
-    FingerprintMismatch,
-    FormatError,
     NotFound,
-    StorageError,
     UsageError,
     WordsightError,
 )
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model, load
-from wordsight.index.index import Index, Neighbour
-from wordsight.index.lock import LibraryBusy, writing
-from wordsight.index.open import backend_of, delete, record
+from wordsight.index.index import Damage, Index, Neighbour
+from wordsight.index.lock import LibraryBusy
 from wordsight.search.contents import (
     NOTHING,
     READER,
@@ -43,6 +39,7 @@ from wordsight.search.contents import (
     reader,
 )
 from wordsight.search.hits import Hit, Hits
+from wordsight.search.open_index import OpenIndex
 from wordsight.search.query import Part, Query, embed_part, embed_parts, read_query
 from wordsight.search.report import SyncReport
 
@@ -54,15 +51,6 @@ LEAST_CANDIDATES = 200
 COLUMNS = "columns"  # the fact that keeps which columns the library was made with
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
-
-
-@dataclass(slots=True)
-class _Open:
-    """What one process has open: the index, asked by one thread at a time, so that none is asked that is closed."""
-
-    index: Index | None = None
-    lock: Any = field(default_factory=threading.RLock)
-    syncing: Any = field(default_factory=threading.Lock)
 
 
 class Library:
@@ -84,13 +72,19 @@ class Library:
         self.location = location
         self.folder = folder
         self.model = model
-        self._kind = index
         self._columns = columns
         self._contents: Contents | None = None
-        self._open_here = PerProcess(_Open)
+        self._index = OpenIndex(location, folder, model, index)
+        self._syncing = PerProcess(threading.Lock)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (self.location.absolute(), self.folder.absolute(), self.model, self._kind, self._columns)
+        return _received, (
+            self.location.absolute(),
+            self.folder.absolute(),
+            self.model,
+            self._index.kind,
+            self._columns,
+        )
 
     def __repr__(self) -> str:
         try:
@@ -101,19 +95,17 @@ class Library:
 
     def __len__(self) -> int:
         """Return the number of images in the library; 0 when there is none yet."""
-        with contextlib.suppress(NotFound), self._reading() as index:
+        with contextlib.suppress(NotFound), self._index.reading() as index:
             return len(index)
         return 0
 
     def exists(self) -> bool:
         """Return whether the library has been made."""
-        with contextlib.suppress(NotFound), self._reading():
-            return True
-        return False
+        return self._index.exists()
 
     def failures(self) -> dict[str, str]:
         """Return key -> reason of the images that are known to be broken."""
-        with self._reading() as index:
+        with self._index.reading() as index:
             return {key: state.error for key, state in index.files.states().items() if state.error}
 
     def in_step(self) -> bool:
@@ -126,26 +118,61 @@ class Library:
         Raises `LibraryBusy` when another process is at it, `FingerprintMismatch` for a library of another model,
         `StorageError` for a folder that cannot be written.
         """
-        with self._open_here.here.syncing:
+        with self._syncing.here:
             return self._sync()
 
     def _sync(self) -> SyncReport:
+        self._index.renew()
         contents = self.contents
         listing, before = contents.look(), self._recorded()
         if listing.in_step(before):
             return SyncReport()
         from wordsight.search.sync import Sync
 
-        self.close()
-        self._make_folder()
-        with writing(self.folder):
-            record(self.folder, self._kind)
-            with contextlib.closing(self._open(writable=True)) as index:
-                if _recorded(index) != before:
-                    listing = contents.look()  # another process has written since, perhaps from a newer listing
-                facts = {"model": self.model.name, "place": str(self.location.absolute())}
-                index.note({**facts, COLUMNS: _as_fact(contents.columns)})
-                return Sync(index, self.model, contents, listing).run()
+        with self._index.writing() as index:
+            if _recorded(index) != before:
+                listing = contents.look()  # another process has written since, perhaps from a newer listing
+            index.note(self._origin())
+            return Sync(index, self.model, contents, listing).run()
+
+    def _origin(self) -> dict[str, str]:
+        columns = {COLUMNS: _as_fact(self.contents.columns)}
+        return {"model": self.model.name, "place": str(self.location.absolute()), **columns}
+
+    def rebuild(self) -> SyncReport:
+        """Make the library again, all of it, with the model in use, and return what was done.
+
+        It is made beside the old one, which answers until the new one is whole and takes its place; stopped, it goes on
+        where it was the next time.
+        """
+        from wordsight.search.rebuild import draft_of
+        from wordsight.search.sync import Sync
+
+        with self._syncing.here:
+            contents, listing = self.contents, self.contents.look()
+            with self._index.making_again() as backend:
+                with contextlib.closing(draft_of(self.folder, backend, self.model)) as draft:
+                    draft.note(self._origin())
+                    report = Sync(draft, self.model, contents, listing).run()
+                backend.adopt(self.folder)
+        return report
+
+    def verify(self) -> list[Damage]:
+        """Compare everything that is stored with its checksums, and embed again what is damaged; returns what was.
+
+        Raises `FormatError` where the database itself is damaged and only `rebuild` helps.
+        """
+        with self._syncing.here:
+            self._index.renew()
+            with self._index.writing() as index:
+                damage = index.verify()
+                if damage:
+                    index.mend(damage)
+                    index.note({SIGNATURE: ""})  # so that a table or shards are read again
+                    index.save()
+            if damage:
+                self._sync()
+        return damage
 
     def passed_over(self) -> str:
         """Return what the location holds that is not read, by kind, as far as it has been seen; "" for nothing."""
@@ -153,14 +180,8 @@ class Library:
 
     def forget(self) -> None:
         """Delete the library, not the images; the next `sync` makes it again."""
-        self.close()
         self._contents = None
-        if not self.folder.is_dir():
-            return
-        with writing(self.folder):
-            with contextlib.suppress(FormatError):  # a damaged record is deleted too, an index of another kind is not
-                backend_of(self.folder, self._kind)
-            delete(self.folder)
+        self._index.forget()
 
     def search(
         self,
@@ -195,16 +216,18 @@ class Library:
         """Return the hits of a query that has been read; see `search`."""
         check_wanted(k, min_match)
         if not self.exists():
-            raise self._not_made()
+            raise self._index.not_made()
         wanted = max(CANDIDATES * k, LEAST_CANDIDATES) if query.without else k
         embedding = embed_parts(query.parts, self.model)[None]
-        with self._reading() as index:
+        with self._index.reading() as index:
             neighbours = index.search(embedding, wanted, query.where)[0]
             if query.where is not None and not neighbours:
                 from wordsight.search.hints import case_hints
 
                 for hint in case_hints(index, query.where, embedding):
                     notice(f"where: {hint}")
+            for problem in index.noticed():
+                notice(f"{problem} and left out; wordsight index {self.location} --verify mends it", once=True)
         if query.without:
             neighbours = _weigh(neighbours, query.without, self.model)[:k]
         return Hits(self._hit(one) for one in neighbours if min_match is None or one.score >= min_match)
@@ -215,18 +238,13 @@ class Library:
         if self._contents is None:
             columns = self._columns
             if columns is None:
-                with contextlib.suppress(NotFound), self._reading() as index:
-                    columns = _columns_of(index.facts().get(COLUMNS, ""))
+                columns = _columns_of(self._index.facts().get(COLUMNS, ""))
             self._contents = open_contents(self.location, columns)
         return self._contents
 
     def close(self) -> None:
         """Close the index; the library opens it again when used."""
-        here = self._open_here.here
-        with here.lock:
-            if here.index is not None:
-                here.index.close()
-            here.index = None
+        self._index.close()
 
     def __enter__(self) -> "Library":
         return self
@@ -238,44 +256,11 @@ class Library:
         path = self.contents.path(neighbour.key, neighbour.meta)
         return Hit(neighbour.score, neighbour.key, path, neighbour.meta)
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Index]:
-        """Give the index, open for reading, to one thread; `NotFound` when there is none."""
-        here = self._open_here.here
-        with here.lock:
-            if here.index is None:
-                try:
-                    here.index = self._open(writable=False)
-                except NotFound:
-                    raise self._not_made() from None
-            yield here.index
-
-    def _not_made(self) -> NotFound:
-        return NotFound(f"no library of {self.location}", cure=f"make it with wordsight index {self.location}")
-
     def _recorded(self) -> Listing:
         """Return how the location looked when the library was last in step with it."""
-        with contextlib.suppress(NotFound), self._reading() as index:
+        with contextlib.suppress(NotFound), self._index.reading() as index:
             return _recorded(index)
         return NOTHING
-
-    def _open(self, *, writable: bool) -> Index:
-        model, kind = self.model, backend_of(self.folder, self._kind)
-        try:
-            return kind.open(self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable)
-        except FingerprintMismatch as error:
-            from wordsight.search.other_model import with_commands
-
-            raise with_commands(error, self.location, self.folder, model) from None
-
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"no library can be made in {self.folder}: {error.strerror}",
-                cure="give it a place you may write to with --library DIR (library_dir=)",
-            ) from error
 
 
 def open_library(

@@ -1,0 +1,145 @@
+"""The databases of a library's folder: the library itself, and a draft that becomes it in one transaction.
+
+A draft, `next.db`, is an index of its own in the same folder: the old one is asked until the new one is whole.  `adopt`
+puts the draft's tables in the place of the library's.  The files of embeddings are numbered for the whole folder, and
+one that neither database names belongs to nobody.
+"""
+
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wordsight.base import disk
+from wordsight.base.errors import FormatError, NotFound
+from wordsight.index.database import (
+    NAME,
+    connect,
+    connect_to_write,
+    database_errors,
+    delete_database,
+    read_facts,
+)
+from wordsight.index.embedding_file import generations
+from wordsight.index.index import EarlierFormat
+
+if TYPE_CHECKING:
+    from wordsight.index.exact import ExactIndex
+
+DRAFT = "next.db"
+
+
+def facts_of_new(folder: Path, fingerprint: str, width: int) -> dict[str, str]:
+    """Return the facts that an index begins with, its file of embeddings numbered behind all others."""
+    return {
+        "fingerprint": fingerprint,
+        "width": str(width),
+        "generation": str(max([-1, *generations(folder)]) + 1),
+        "version": "0",
+        "identity": uuid.uuid4().hex,
+    }
+
+
+def adopt(folder: Path) -> None:
+    """See `Backend`."""
+    path = folder / NAME
+    draft = connect(folder, name=DRAFT)
+    with database_errors(folder / DRAFT):
+        facts = read_facts(draft)
+        draft.close()
+    connection = _library_to_replace(folder, facts)
+    with database_errors(path):
+        try:
+            disk.execute(connection, "pragma journal_mode = wal", path)
+            connection.execute("attach ? as draft", (str(folder / DRAFT),))
+            connection.execute("begin immediate")
+            for (name,) in connection.execute(f"select name from main.{_TABLES}").fetchall():
+                connection.execute(f"drop table main.{name}")
+            for name, statement in connection.execute(f"select name, sql from draft.{_TABLES}").fetchall():
+                connection.execute(statement)
+                connection.execute(f"insert into main.{name} select * from draft.{name}")
+            disk.execute(connection, "commit", path)
+        finally:
+            connection.close()
+        delete_database(folder, DRAFT)
+        drop_unused(folder)
+
+
+_TABLES = "sqlite_schema where type = 'table' and name not like 'sqlite_%'"
+
+
+def _library_to_replace(folder: Path, facts: dict[str, str]) -> sqlite3.Connection:
+    """Open the library's database, whatever its format; one that cannot be read is deleted first."""
+    try:
+        connection = connect_to_write(folder, facts)
+        with database_errors(folder / NAME):
+            connection.execute("select count(*) from entry")
+        return connection
+    except EarlierFormat:
+        return sqlite3.connect(folder / NAME, isolation_level=None)
+    except FormatError:
+        with database_errors(folder / NAME):
+            delete_database(folder)
+        return connect_to_write(folder, facts)
+
+
+def facts_in(folder: Path) -> dict[str, str]:
+    """See `Backend`."""
+    try:
+        connection = connect(folder)
+    except EarlierFormat:
+        connection = sqlite3.connect(folder / NAME, isolation_level=None)
+    with database_errors(folder / NAME):
+        try:
+            return read_facts(connection)
+        finally:
+            connection.close()
+
+
+def delete(folder: Path, *, draft: bool = False) -> None:
+    """See `Backend`."""
+    with database_errors(folder / NAME):
+        for name in (DRAFT,) if draft else (NAME, DRAFT):
+            delete_database(folder, name)
+        drop_unused(folder)
+
+
+def drop_unused(folder: Path) -> None:
+    """Delete the files of embeddings that no database of the folder names; killed processes leave such behind."""
+    named = {_generation(folder, name) for name in (NAME, DRAFT)}
+    for generation, path in generations(folder).items():
+        if generation not in named:
+            disk.unlink(path, missing_ok=True)
+    if EARLIER not in named and folder.is_dir():
+        for path in folder.glob("rows-*.f32"):
+            disk.unlink(path, missing_ok=True)
+
+
+EARLIER = -1  # for the generation of a library of an earlier format
+
+
+def _generation(folder: Path, name: str) -> int | None:
+    try:
+        connection = connect(folder, name=name)
+    except NotFound:
+        return None
+    except EarlierFormat:
+        return EARLIER
+    with database_errors(folder / name):
+        try:
+            return int(read_facts(connection)["generation"])
+        finally:
+            connection.close()
+
+
+def renewed(folder: Path, index: "type[ExactIndex]") -> None:
+    """Bring a library of an earlier format into this one; nothing happens to others."""
+    try:
+        connect(folder).close()
+    except NotFound:
+        delete_database(folder)  # what a process left that was killed before its first save
+    except EarlierFormat:
+        from wordsight.index.renew import renew
+
+        renew(folder, index)
+        adopt(folder)

@@ -1,0 +1,108 @@
+"""The table `entry` of an index: id, key and metadata, each row with a checksum over these and its embedding.
+
+What is read is compared with that checksum, so that nothing is answered that is not what was written.  Knows no file.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from wordsight.base.errors import NotFound
+from wordsight.base.nouns import Value
+from wordsight.index.columns import MetaColumns
+from wordsight.index.database import select_in
+from wordsight.index.embedding_file import Halves
+from wordsight.index.values import Stored, checksum_of, restored, stored
+
+AT_ONCE = 4096  # rows held when all are read
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """An entry as it is stored, without its embedding."""
+
+    id: int
+    key: str
+    meta: Mapping[str, Value]
+    checksum: int
+    content: tuple[Stored, ...]  # what the checksum is of, besides the embedding
+
+    def is_sound(self, halves: Halves) -> bool:
+        """Return whether it is what was written together with this embedding (width,)."""
+        return self.checksum == _checksum(self.content, halves)
+
+
+class EntryTable:
+    """The entries of one database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.columns = MetaColumns(connection)
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        (count,) = self._connection.execute("select count(*) from entry").fetchone()
+        return int(count)
+
+    def put(self, ids: Sequence[int], keys: Sequence[str], meta: Sequence[Mapping[str, Value]], halves: Halves) -> None:
+        """Write entries with their embeddings (n, width); one that has an id already is replaced."""
+        columns, values = self.columns.write(meta)
+        names = ", ".join(["id", "key", "checksum", *columns])
+        marks = ", ".join("?" * (3 + len(columns)))
+        rows = [
+            (number, key, _checksum(_content(number, key, columns, row), vector), *row)
+            for number, key, row, vector in zip(ids, map(stored, keys), values, halves, strict=True)
+        ]
+        self._connection.executemany(f"insert or replace into entry ({names}) values ({marks})", rows)
+
+    def rows(self, ids: Sequence[int]) -> Iterator[EntryRow]:
+        """Yield the rows of these ids, those that are there, in any order."""
+        selected = self.columns.selected()
+        yield from self._read(selected, select_in(self._connection, f"{_select(selected)} where id in", ids))
+
+    def all_rows(self) -> Iterator[list[EntryRow]]:
+        """Yield all rows, some thousand at a time, by their ids."""
+        selected = self.columns.selected()
+        rows = self._read(selected, self._connection.execute(f"{_select(selected)} order by id"))
+        while some := list(islice(rows, AT_ONCE)):
+            yield some
+
+    def ids(self, keys: Sequence[str]) -> dict[str, int]:
+        """Return key -> id of the keys that are there."""
+        rows = select_in(self._connection, "select key, id from entry where key in", [stored(key) for key in keys])
+        return {str(restored(key)): number for key, number in rows}
+
+    def all_ids(self, keys: Sequence[str]) -> dict[str, int]:
+        """Return key -> id of these keys; one that is not there raises `NotFound`."""
+        ids = self.ids(keys)
+        for key in keys:
+            if key not in ids:
+                raise NotFound(f"no entry {key!r}", cure="ask only for what was added")
+        return ids
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Delete these rows."""
+        self._connection.executemany("delete from entry where id = ?", [(number,) for number in ids])
+
+    def _read(self, selected: Mapping[str, str], rows: Iterator[tuple[Stored, ...]]) -> Iterator[EntryRow]:
+        columns = list(selected.values())
+        for number, key, checksum, *values in rows:
+            assert isinstance(number, int)
+            content = _content(number, key, columns, values)
+            meta = self.columns.read(selected, values)
+            yield EntryRow(number, str(restored(key)), meta, checksum if isinstance(checksum, int) else -1, content)
+
+
+def _select(selected: Mapping[str, str]) -> str:
+    return f"select {', '.join(['id', 'key', 'checksum', *selected.values()])} from entry"
+
+
+def _content(number: int, key: Stored, columns: Sequence[str], values: Sequence[Stored]) -> tuple[Stored, ...]:
+    """Return what there is of an entry in one order, whichever columns there are besides."""
+    present = sorted((column, value) for column, value in zip(columns, values, strict=True) if value is not None)
+    return (number, key, *(part for pair in present for part in pair))
+
+
+def _checksum(content: tuple[Stored, ...], halves: Halves) -> int:
+    return checksum_of(*content, halves.tobytes())

@@ -1,0 +1,204 @@
+"""Where each embedding of an index lies in its file, and which may be answered: the table `block`, in memory.
+
+A block is up to 256 embeddings that follow each other, with a checksum, and the ids of the entries they belong to.
+Ids only ever grow along the file, so the place of an id is found by bisection.  What is removed or replaced is marked
+in the block; the file is never changed.  Knows neither keys nor metadata.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import RowIds
+from wordsight.base.errors import FormatError
+from wordsight.index.embedding_file import EmbeddingFile, Halves
+from wordsight.index.values import checksum_of
+
+BLOCK = 256  # embeddings: what is checked, and damaged, at once
+Mask = NDArray[np.bool_]  # (N,), over positions
+
+
+@dataclass(slots=True)
+class CheckedBlock:
+    """`count` embeddings from position `start` on, of the model with this fingerprint; `crc32` is of their bytes."""
+
+    start: int
+    count: int
+    crc32: int
+    fingerprint: str
+
+    @property
+    def stop(self) -> int:
+        """The position behind it."""
+        return self.start + self.count
+
+    def is_sound(self, halves: Halves) -> bool:
+        """Return whether the embeddings (N, width) of the file hold what was written."""
+        part = halves[self.start : self.stop]
+        return len(part) == self.count and zlib.crc32(np.ascontiguousarray(part).data.cast("B")) == self.crc32
+
+
+class FileLayout:
+    """Ids and marks by position.  `damaged` is what was met while reading, and is not stored."""
+
+    def __init__(self) -> None:
+        self.blocks: list[CheckedBlock] = []
+        self.count = 0
+        self._ids: RowIds = np.empty(0, np.int64)
+        self._dead: Mask = np.empty(0, bool)
+        self._absent: Mask = np.empty(0, bool)
+        self._damaged: Mask = np.empty(0, bool)
+        self._closed = False  # whether the last block is to stay as it is
+        self._changed: set[int] = set()  # numbers of blocks that are to be written
+
+    @property
+    def ids(self) -> RowIds:
+        """The id of the entry at each position (N,), rising."""
+        return self._ids[: self.count]
+
+    @property
+    def dead(self) -> Mask:
+        """Whether the entry at each position was removed or replaced (N,)."""
+        return self._dead[: self.count]
+
+    @property
+    def absent(self) -> Mask:
+        """Whether the image of the entry was not there when last looked for (N,)."""
+        return self._absent[: self.count]
+
+    @property
+    def damaged(self) -> Mask:
+        """Whether what is stored is known not to be what was written (N,)."""
+        return self._damaged[: self.count]
+
+    def answerable(self, *, absent: bool) -> Mask:
+        """Return which positions may be answered (N,)."""
+        hidden = self.dead | self.damaged
+        return ~hidden if absent else ~(hidden | self.absent)
+
+    def positions(self, ids: RowIds) -> RowIds:
+        """Return the positions of ids that are in it."""
+        positions: RowIds = np.searchsorted(self.ids, ids).astype(np.int64)
+        return positions
+
+    def append(self, ids: RowIds, halves: Halves, fingerprint: str) -> None:
+        """Add embeddings (n, width) behind the last, of entries with these ids, larger than any before."""
+        self._make_room(self.count + len(ids))
+        self._ids[self.count : self.count + len(ids)] = ids
+        for mask in (self._dead, self._absent, self._damaged):
+            mask[self.count : self.count + len(ids)] = False
+        done = 0
+        while done < len(ids):
+            last = self.blocks[-1] if self.blocks else None
+            if last is None or self._closed or last.count >= BLOCK or last.fingerprint != fingerprint:
+                self._closed = False
+                last = CheckedBlock(self.count, 0, 0, fingerprint)
+                self.blocks.append(last)
+            part = np.ascontiguousarray(halves[done : done + BLOCK - last.count])
+            last.crc32 = zlib.crc32(part.data.cast("B"), last.crc32)
+            last.count += len(part)
+            self.count += len(part)
+            done += len(part)
+            self._changed.add(len(self.blocks) - 1)
+
+    def mark(self, positions: RowIds, *, dead: bool | None = None, absent: bool | None = None) -> None:
+        """Set what is given of these positions."""
+        if dead is not None:
+            self.dead[positions] = dead
+        if absent is not None:
+            positions = positions[self.absent[positions] != absent]
+            self.absent[positions] = absent
+        starts = np.array([block.start for block in self.blocks], np.int64)
+        self._changed.update(np.unique(np.searchsorted(starts, positions, "right") - 1).tolist())
+
+    def close_unsound(self, halves: Halves) -> None:
+        """Let the next embedding begin a block of its own where the last block does not hold what was written."""
+        self._closed = bool(self.blocks) and not self.blocks[-1].is_sound(halves)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Write the blocks that have changed to the database."""
+        rows = [self._row(self.blocks[number]) for number in sorted(self._changed)]
+        connection.executemany("insert or replace into block values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._changed.clear()
+
+    def _row(self, block: CheckedBlock) -> tuple[int | str | bytes | None, ...]:
+        part = slice(block.start, block.stop)
+        ids = self.ids[part]
+        follow = int(ids[-1]) - int(ids[0]) == block.count - 1
+        row = (
+            block.start,
+            block.count,
+            int(ids[0]),
+            None if follow else ids.astype("<i8").tobytes(),
+            _packed(self.dead[part]),
+            _packed(self.absent[part]),
+            block.crc32,
+            block.fingerprint,
+        )
+        return (*row, checksum_of(*row))
+
+    def _make_room(self, count: int) -> None:
+        if count > len(self._ids):
+            room = max(2 * len(self._ids), count) - len(self._ids)
+            self._ids = np.concatenate([self._ids, np.empty(room, np.int64)])
+            self._dead = np.concatenate([self._dead, np.empty(room, bool)])
+            self._absent = np.concatenate([self._absent, np.empty(room, bool)])
+            self._damaged = np.concatenate([self._damaged, np.empty(room, bool)])
+
+
+def read_layout(connection: sqlite3.Connection) -> FileLayout:
+    """Return what the table `block` holds; raises `FormatError` for a row that is not what was written."""
+    layout = FileLayout()
+    rows = connection.execute("select * from block order by start").fetchall()
+    count = rows[-1][0] + rows[-1][1] if rows else 0
+    layout._make_room(count)
+    layout.count = count
+    for mask in (layout.dead, layout.absent, layout.damaged):
+        mask[:] = False
+    for start, size, first_id, ids, dead, absent, crc32, fingerprint, checksum in rows:
+        stop = start + size
+        row = (start, size, first_id, ids, dead, absent, crc32, fingerprint)
+        if checksum_of(*row) != checksum or start != (layout.blocks[-1].stop if layout.blocks else 0):
+            raise FormatError(
+                f"the record of the embeddings from {start} on is damaged",
+                cure="make the library again with wordsight index PLACE --rebuild",
+            )
+        layout.ids[start:stop] = np.arange(first_id, first_id + size) if ids is None else np.frombuffer(ids, "<i8")
+        if dead is not None:
+            layout.dead[start:stop] = _unpacked(dead, size)
+        if absent is not None:
+            layout.absent[start:stop] = _unpacked(absent, size)
+        layout.blocks.append(CheckedBlock(start, size, crc32, fingerprint))
+    return layout
+
+
+def copy_living(layout: FileLayout, halves: Halves, fresh: EmbeddingFile) -> FileLayout:
+    """Write the living embeddings (of N, width) to another file; returns their layout there."""
+    copied = FileLayout()
+    for block, positions in living(layout):
+        part = halves[positions]
+        fresh.append(copied.count, part)
+        absent = copied.count + np.flatnonzero(layout.absent[positions])
+        copied.append(layout.ids[positions], part, block.fingerprint)
+        copied.mark(absent, absent=True)
+    return copied
+
+
+def living(layout: FileLayout) -> Iterator[tuple[CheckedBlock, RowIds]]:
+    """Yield each block that has living embeddings, with their positions."""
+    for block in layout.blocks:
+        positions = block.start + np.flatnonzero(~layout.dead[block.start : block.stop])
+        if len(positions):
+            yield block, positions
+
+
+def _packed(mask: Mask) -> bytes | None:
+    return np.packbits(mask).tobytes() if mask.any() else None
+
+
+def _unpacked(packed: bytes, count: int) -> Mask:
+    return np.unpackbits(np.frombuffer(packed, np.uint8), count=count).astype(bool)

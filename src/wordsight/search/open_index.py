@@ -1,0 +1,168 @@
+"""The index of a library, as this process has it open: read by one thread at a time, written by one process.
+
+    index = OpenIndex(location, folder, model)
+    with index.reading() as opened: ...
+    with index.writing() as opened: ...
+
+Threads may share it, also when one of them closes it; a forked child opens it again.  Knows the protocol of an index,
+and nothing of images.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wordsight.base import disk
+from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, StorageError, WordsightError
+from wordsight.base.processes import PerProcess
+from wordsight.base.progress import notice
+from wordsight.embeddings.model import Model
+from wordsight.index.index import Backend, EarlierFormat, Index
+from wordsight.index.lock import LibraryBusy, writing
+from wordsight.index.open import backend_of, delete, record, record_anew
+
+
+@dataclass(slots=True)
+class _Open:
+    """What one process has open."""
+
+    index: Index | None = None
+    lock: Any = field(default_factory=threading.RLock)
+    compacting: threading.Thread | None = None
+
+
+class OpenIndex:
+    """`kind` is the kind of an index that is yet to be made, a key of `INDEXES`."""
+
+    def __init__(self, location: Path, folder: Path, model: Model, kind: str | None = None) -> None:
+        self.location = location
+        self.folder = folder
+        self.model = model
+        self.kind = kind
+        self._open_here = PerProcess(_Open)
+
+    def exists(self) -> bool:
+        """Return whether the index has been made, by whichever version."""
+        try:
+            with self.reading():
+                return True
+        except NotFound:
+            return False
+        except EarlierFormat:
+            return True
+
+    def facts(self) -> dict[str, str]:
+        """Return the facts of the index, whichever model made it; none where there is no index that can be read."""
+        with contextlib.suppress(NotFound, FormatError):  # a damaged index says so where it is opened
+            return backend_of(self.folder, self.kind).facts_in(self.folder)
+        return {}
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Index]:
+        """Give the index, open for reading, to one thread; `NotFound` when there is none."""
+        here = self._open_here.here
+        with here.lock:
+            if here.index is None:
+                try:
+                    here.index = self._opened(writable=False)
+                except NotFound:
+                    raise self.not_made() from None
+            yield here.index
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Index]:
+        """Give the index, made where there is none, to the one process that writes; what was removed makes room after.
+
+        Raises `LibraryBusy` when another process is at it, `StorageError` for a folder that cannot be written.
+        """
+        with self._alone():
+            record(self.folder, self.kind)
+            with contextlib.closing(self._opened(writable=True)) as index:
+                yield index
+                wasteful = index.wants_compacting()
+        if wasteful:
+            self._compact_beside()
+
+    @contextlib.contextmanager
+    def making_again(self) -> Iterator[Backend]:
+        """Give the kind of index to who makes the library again, and alone may write."""
+        with self._alone():
+            record_anew(self.folder, self.kind)
+            yield backend_of(self.folder, self.kind)
+
+    def renew(self) -> None:
+        """Bring the index of an earlier version into the form of this one."""
+        with contextlib.suppress(NotFound):
+            try:
+                with self.reading():
+                    return
+            except EarlierFormat:
+                with self.writing():
+                    notice(f"the library in {self.folder} is renewed: it was made by an earlier version")
+
+    def forget(self) -> None:
+        """Delete the index."""
+        self.close()
+        if not self.folder.is_dir():
+            return
+        with writing(self.folder):
+            with contextlib.suppress(FormatError):  # a damaged record is deleted too, an index of another kind is not
+                backend_of(self.folder, self.kind)
+            delete(self.folder)
+
+    def close(self) -> None:
+        """Close the index; it is opened again when used."""
+        here = self._open_here.here
+        if here.compacting is not None:
+            here.compacting.join()
+            here.compacting = None
+        with here.lock:
+            if here.index is not None:
+                here.index.close()
+            here.index = None
+
+    def not_made(self) -> NotFound:
+        """Return what is said of a library that is not there."""
+        return NotFound(f"no library of {self.location}", cure=f"make it with wordsight index {self.location}")
+
+    def _opened(self, *, writable: bool) -> Index:
+        model, kind = self.model, backend_of(self.folder, self.kind)
+        try:
+            return kind.open(self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable)
+        except FingerprintMismatch as error:
+            from wordsight.search.other_model import with_commands
+
+            raise with_commands(error, self.location, self.folder, model) from None
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the right to write; nothing is open here."""
+        self.close()
+        try:
+            disk.make_folder(self.folder)
+        except OSError as error:
+            raise StorageError(
+                f"no library can be made in {self.folder}: {error.strerror}",
+                cure="give it a place you may write to with --library DIR (library_dir=)",
+            ) from error
+        with writing(self.folder):
+            yield
+
+    def _compact_beside(self) -> None:
+        """Give back the room of what was removed, in a thread: readers go on."""
+
+        def compact() -> None:
+            try:
+                with writing(self.folder), contextlib.closing(self._opened(writable=True)) as index:
+                    index.compact()
+            except LibraryBusy:
+                pass  # whoever writes now sees to it
+            except WordsightError as error:
+                notice(f"the library in {self.folder} was not compacted: {error}")
+
+        thread = threading.Thread(target=compact, name="compact")
+        self._open_here.here.compacting = thread
+        thread.start()
