@@ -6,6 +6,7 @@ embeddings and no images.
 """
 
 import contextlib
+import operator
 import shutil
 import sqlite3
 import tempfile
@@ -39,6 +40,7 @@ _SCHEMA = (
         absent int not null, file not null, checksum int not null
     ) without rowid""",
 )
+DAMAGED_TOO = operator.methodcaller("decode", "utf-8", "surrogateescape")  # text that rotted is read, to be compared
 _UNWRITABLE = (
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_CANTOPEN,
@@ -125,6 +127,7 @@ def delete_database(folder: Path, name: str = NAME) -> None:
 def _opened(path: Path, options: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?{options}"
     connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    connection.text_factory = DAMAGED_TOO
     try:
         _tables(connection)  # SQLite opens its files at the first statement
     except BaseException:
@@ -143,6 +146,7 @@ def _as_it_lies(path: Path) -> sqlite3.Connection:
             shutil.copyfile(source, Path(folder) / source.name)
         copy = _opened(Path(folder) / path.name, "mode=rw")
         memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        memory.text_factory = DAMAGED_TOO
         try:
             copy.backup(memory)
         finally:

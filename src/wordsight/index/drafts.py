@@ -5,6 +5,7 @@ puts the draft's tables in the place of the library's.  The files of embeddings 
 one that neither database names belongs to nobody.
 """
 
+import contextlib
 import sqlite3
 import uuid
 from pathlib import Path
@@ -41,46 +42,42 @@ def facts_of_new(folder: Path, fingerprint: str, width: int) -> dict[str, str]:
 
 
 def adopt(folder: Path) -> None:
-    """See `Backend`."""
-    path = folder / NAME
+    """See `Backend`; a library that cannot even be replaced, for it is damaged, is deleted first."""
     draft = connect(folder, name=DRAFT)
     with database_errors(folder / DRAFT):
         facts = read_facts(draft)
         draft.close()
-    connection = _library_to_replace(folder, facts)
-    with database_errors(path):
-        try:
-            disk.execute(connection, "pragma journal_mode = wal", path)
-            connection.execute("attach ? as draft", (str(folder / DRAFT),))
-            connection.execute("begin immediate")
-            for (name,) in connection.execute(f"select name from main.{_TABLES}").fetchall():
-                connection.execute(f"drop table main.{name}")
-            for name, statement in connection.execute(f"select name, sql from draft.{_TABLES}").fetchall():
-                connection.execute(statement)
-                connection.execute(f"insert into main.{name} select * from draft.{name}")
-            disk.execute(connection, "commit", path)
-        finally:
-            connection.close()
+    try:
+        _replace(folder, facts)
+    except FormatError:
+        with database_errors(folder / NAME):
+            delete_database(folder)
+        _replace(folder, facts)
+    with database_errors(folder / DRAFT):
         delete_database(folder, DRAFT)
         drop_unused(folder)
 
 
-_TABLES = "sqlite_schema where type = 'table' and name not like 'sqlite_%'"
-
-
-def _library_to_replace(folder: Path, facts: dict[str, str]) -> sqlite3.Connection:
-    """Open the library's database, whatever its format; one that cannot be read is deleted first."""
+def _replace(folder: Path, facts: dict[str, str]) -> None:
+    """Put the draft's tables in the place of the library's, of whatever format."""
+    path = folder / NAME
     try:
         connection = connect_to_write(folder, facts)
-        with database_errors(folder / NAME):
-            connection.execute("select count(*) from entry")
-        return connection
     except EarlierFormat:
-        return sqlite3.connect(folder / NAME, isolation_level=None)
-    except FormatError:
-        with database_errors(folder / NAME):
-            delete_database(folder)
-        return connect_to_write(folder, facts)
+        connection = sqlite3.connect(path, isolation_level=None)
+    with contextlib.closing(connection), database_errors(path):
+        disk.execute(connection, "pragma journal_mode = wal", path)
+        connection.execute("attach ? as draft", (str(folder / DRAFT),))
+        connection.execute("begin immediate")
+        for (name,) in connection.execute(f"select name from main.{_TABLES}").fetchall():
+            connection.execute(f"drop table main.{name}")
+        for name, statement in connection.execute(f"select name, sql from draft.{_TABLES}").fetchall():
+            connection.execute(statement)
+            connection.execute(f"insert into main.{name} select * from draft.{name}")
+        disk.execute(connection, "commit", path)
+
+
+_TABLES = "sqlite_schema where type = 'table' and name not like 'sqlite_%'"
 
 
 def facts_in(folder: Path) -> dict[str, str]:
@@ -105,8 +102,14 @@ def delete(folder: Path, *, draft: bool = False) -> None:
 
 
 def drop_unused(folder: Path) -> None:
-    """Delete the files of embeddings that no database of the folder names; killed processes leave such behind."""
-    named = {_generation(folder, name) for name in (NAME, DRAFT)}
+    """Delete the files of embeddings that no database of the folder names; killed processes leave such behind.
+
+    Where a database is damaged nobody knows what it named, and nothing is deleted.
+    """
+    try:
+        named = {_generation(folder, name) for name in (NAME, DRAFT)}
+    except FormatError:
+        return
     for generation, path in generations(folder).items():
         if generation not in named:
             disk.unlink(path, missing_ok=True)

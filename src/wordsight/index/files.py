@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wordsight.index.database import database_errors, select_in
+from wordsight.index.database import DAMAGED_TOO, database_errors, select_in
 from wordsight.index.index import FileState
 from wordsight.index.values import Stored, checksum_of, restored, stored
 
@@ -34,12 +34,18 @@ class FileTable:
     def stamps(self) -> dict[str, tuple[int, int]]:
         """See `FileStates`."""
         with database_errors(self._path):
-            rows = self._connection.execute("select path, size, mtime_ns from file where not absent")
-            # Written out, for it is done for every file at every search.
-            return {
-                path if isinstance(path, str) else str(restored(path)): (size, mtime_ns)
-                for path, size, mtime_ns in rows
-            }
+            self._connection.text_factory = str  # faster: this is done for every file at every search
+            try:
+                return self._stamps()
+            except sqlite3.OperationalError:  # text that rotted
+                self._connection.text_factory = DAMAGED_TOO
+                return self._stamps()
+            finally:
+                self._connection.text_factory = DAMAGED_TOO
+
+    def _stamps(self) -> dict[str, tuple[int, int]]:
+        rows = self._connection.execute("select path, size, mtime_ns from file where not absent")
+        return {path if isinstance(path, str) else str(restored(path)): (size, t) for path, size, t in rows}
 
     def states(self) -> dict[str, FileState]:
         """See `FileStates`; a row that is not what was written is left out, so that its file is read again."""
