@@ -1,5 +1,6 @@
 """An index that nobody ships: what somebody would write who brings a store of his own, one class and one row."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import astuple
@@ -20,6 +21,7 @@ class JsonIndex:
     def __init__(self, path):
         self.path = path
         self.draft = None
+        self.looked_at = None
         self.files = self
 
     @classmethod
@@ -53,7 +55,7 @@ class JsonIndex:
 
     @property
     def state(self):
-        return self.draft or json.loads(self.path.read_text())
+        return self.looked_at or self.draft or json.loads(self.path.read_text())
 
     def changing(self):
         self.draft = self.state
@@ -96,6 +98,14 @@ class JsonIndex:
     def present(self, absent=False):
         hidden = set() if absent else {path for path, state in self.files.states().items() if state.absent}
         return {key: values for key, values in self.state["entries"].items() if key not in hidden}
+
+    @contextlib.contextmanager
+    def one_look(self):
+        before, self.looked_at = self.looked_at, self.state
+        try:
+            yield
+        finally:
+            self.looked_at = before
 
     def sample(self, count):
         embeddings = [embedding for embedding, _ in self.present().values()]

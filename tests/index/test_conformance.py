@@ -289,6 +289,32 @@ def test_a_reader_sees_the_last_save_and_nothing_between(opened, index):
     assert (keys_of(reader), len(reader), reader.files.states()) == (["a", "b"], 2, {"b.jpg": BAD})
 
 
+def test_one_look_sees_one_save(opened, index):
+    index.add(["a"], unit(1), [{}])
+    index.save()
+    reader = opened(writable=False)
+    with reader.one_look():
+        assert keys_of(reader) == ["a"]
+        index.add(["b"], unit(1), [{"x": 1}])
+        index.files.record({"a": FileState(1, 1, "h", absent=True)})
+        index.save()
+        with reader.one_look():
+            assert (keys_of(reader), len(reader), reader.columns(), reader.files.states()) == (["a"], 1, {}, {})
+        assert keys_of(reader) == ["a"]
+    assert keys_of(reader) == ["b"]
+    assert [hit.key for hit in reader.search(unit(1), 9, absent=True)[0]] == ["a", "b"]
+    assert len(reader.entries(["a", "b"])) == len(reader) == 2
+
+
+def test_a_sample_is_spread_over_what_is_there(index):
+    _, rows = fill(index, 10)
+    index.files.record({"k0": FileState(1, 1, "h", absent=True)})
+    np.testing.assert_array_equal(index.sample(3), rows[[1, 5, 9]])
+    np.testing.assert_array_equal(index.sample(99), rows[1:])
+    index.remove([f"k{i}" for i in range(10)])
+    assert index.sample(3).shape == (0, WIDTH)
+
+
 def test_every_answer_is_of_one_state_while_another_writes(opened, index, monkeypatch):
     """Each save turns all embeddings round and gives all metadata the number of the save; no answer may mix two."""
     monkeypatch.setattr("wordsight.index.exact.DEAD_LEAST", 30)  # so that the files are exchanged in between, too

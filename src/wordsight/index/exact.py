@@ -14,7 +14,6 @@ docs/index.md.  Does not know what made the embeddings, but remembers it.
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ from wordsight.index.embedding_file import EmbeddingFile, Halves, halved
 from wordsight.index.entries import EntryTable
 from wordsight.index.files import FileTable
 from wordsight.index.index import Damage, IndexEntry, Neighbour, check_added, check_model, check_search
-from wordsight.index.layout import FileLayout, Mask, copy_living, read_layout
+from wordsight.index.layout import FileLayout, Mask, SeenIndex, copy_living, read_layout
 from wordsight.index.topk import top_k
 from wordsight.index.values import stored
 
@@ -41,19 +40,6 @@ DEAD_SHARE = 0.25  # of the embeddings; beyond it compacting pays
 DEAD_LEAST = 1000  # fewer are not worth a new file
 _OWN_FACTS = {"format", "generation", "version", "identity", CHECKSUM}  # what only this file has to know
 MENDING = "wordsight index PLACE --verify encodes what is damaged again"
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One state of the index: facts, layout, and the embeddings (N, width), fewer where the file has been cut."""
-
-    facts: Mapping[str, str]
-    layout: FileLayout
-    halves: Halves
-
-    @property
-    def width(self) -> int:
-        return int(self.facts["width"])
 
 
 class ExactIndex:
@@ -141,7 +127,7 @@ class ExactIndex:
             self._entries.put([ids[key] for key in keys], keys, meta, halves)
             self._hide(self.files.absent([keys[i] for i in fresh]), True)
 
-    def _same(self, seen: _Seen, keys: Sequence[str], halves: Halves) -> dict[str, int]:
+    def _same(self, seen: SeenIndex, keys: Sequence[str], halves: Halves) -> dict[str, int]:
         """Return key -> id of the entries that have this embedding already."""
         ids = self._entries.ids(keys)
         positions = seen.layout.positions(np.array([ids.get(key, 0) for key in keys], np.int64))
@@ -305,10 +291,10 @@ class ExactIndex:
             self._writing = True
 
     @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[_Seen]:
+    def _snapshot(self) -> Iterator[SeenIndex]:
         """Let all statements inside see one state of the index."""
         with database_errors(self._path):
-            if self._writing:
+            if self._writing or self._connection.in_transaction:
                 yield self._seen()
                 return
             seen = self._begun()
@@ -317,7 +303,13 @@ class ExactIndex:
             finally:
                 self._connection.execute("commit")
 
-    def _begun(self) -> _Seen:
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """See `Index`."""
+        with self._snapshot():
+            yield
+
+    def _begun(self) -> SeenIndex:
         """Begin to read; again where a writer has exchanged the file in between."""
         last = ""
         while True:
@@ -333,7 +325,7 @@ class ExactIndex:
             self._connection.execute("commit")
             last = generation
 
-    def _seen(self) -> _Seen:
+    def _seen(self) -> SeenIndex:
         facts = read_facts(self._connection)
         fingerprint, width = self._model
         check_model(facts, self.folder, fingerprint=fingerprint, width=width)
@@ -348,7 +340,7 @@ class ExactIndex:
             halves = self._opened(facts).mapped(layout.count)
         except FileNotFoundError:
             halves = np.empty((0, width), np.float16)
-        return _Seen(facts, layout, halves)
+        return SeenIndex(facts, layout, halves)
 
     def _opened(self, facts: Mapping[str, str]) -> EmbeddingFile:
         generation = int(facts["generation"])
@@ -359,7 +351,7 @@ class ExactIndex:
             self._damage.clear()
         return self._file
 
-    def _check_blocks(self, seen: _Seen) -> None:
+    def _check_blocks(self, seen: SeenIndex) -> None:
         """Compare blocks with their checksums, each once; one that is damaged is left out of answers."""
         for block in seen.layout.blocks if self._checked < seen.layout.count else ():
             if block.stop > self._checked and not block.is_sound(seen.halves):
@@ -367,7 +359,7 @@ class ExactIndex:
                 self._note_damage(seen, block.start, block.stop, what)
         self._checked = seen.layout.count
 
-    def _note_damage(self, seen: _Seen, start: int, stop: int, problem: str) -> None:
+    def _note_damage(self, seen: SeenIndex, start: int, stop: int, problem: str) -> None:
         """Leave positions out of answers from now on."""
         seen.layout.damaged[start:stop] = True
         self._damage[start, stop] = f"{problem} is damaged"
@@ -383,7 +375,7 @@ class ExactIndex:
         matching[layout.positions(np.array(ids, np.int64))] = True
         return matching
 
-    def _read(self, seen: _Seen, positions: RowIds) -> dict[int, IndexEntry]:
+    def _read(self, seen: SeenIndex, positions: RowIds) -> dict[int, IndexEntry]:
         """Return position -> entry; those that are not what was written are left out, from now on."""
         ids = seen.layout.ids[positions]
         position_of = dict(zip(ids.tolist(), positions.tolist(), strict=True))

@@ -7,6 +7,7 @@ gives.  Whatever implements them is held to tests/index/test_conformance.py.
 Every method sees one state: for a reader the last save, for the writer its own changes too.  Knows no storage.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +126,10 @@ class Index(Protocol):
         The condition is applied before the ranking, so k neighbours come whenever k entries satisfy it.  One that
         does not fit the columns raises `WhereError`.  Entries whose file is absent come only with `absent`.
         """
+        ...
+
+    def one_look(self) -> contextlib.AbstractContextManager[None]:
+        """Let all calls of this thread inside the block see one state."""
         ...
 
     def sample(self, count: int) -> Embeddings:

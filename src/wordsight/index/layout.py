@@ -7,7 +7,7 @@ in the block; the file is never changed.  Knows neither keys nor metadata.
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,6 +148,20 @@ class FileLayout:
             self._dead = np.concatenate([self._dead, np.empty(room, bool)])
             self._absent = np.concatenate([self._absent, np.empty(room, bool)])
             self._damaged = np.concatenate([self._damaged, np.empty(room, bool)])
+
+
+@dataclass(frozen=True, slots=True)
+class SeenIndex:
+    """One state of an index: facts, layout, and the embeddings (N, width), fewer where the file has been cut."""
+
+    facts: Mapping[str, str]
+    layout: FileLayout
+    halves: Halves
+
+    @property
+    def width(self) -> int:
+        """Numbers in an embedding."""
+        return int(self.facts["width"])
 
 
 def read_layout(connection: sqlite3.Connection) -> FileLayout:

@@ -4,7 +4,8 @@ For tests and throw-away use; what it answers is what every other index has to a
 process: a folder opened again has it, a process started again has not.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class MemoryIndex:
     def __init__(self, folder: Path, *, draft: bool) -> None:
         self._name = (folder.absolute(), draft)
         self._draft: _State | None = None  # what has been changed since the last save
+        self._looked_at: _State | None = None  # what is seen for as long as `one_look` lasts
         self.files = _MemoryFiles(self)
 
     @classmethod
@@ -115,6 +117,15 @@ class MemoryIndex:
         entries = [entry for entry in there if where is None or matches(where, entry.meta)]
         return [_nearest(query, entries, k) for query in embeddings]
 
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """See `Index`."""
+        before, self._looked_at = self._looked_at, self.state
+        try:
+            yield
+        finally:
+            self._looked_at = before
+
     def sample(self, count: int) -> Embeddings:
         """See `Index`."""
         present = self.state.present()
@@ -173,6 +184,8 @@ class MemoryIndex:
     @property
     def state(self) -> _State:
         """What is seen now."""
+        if self._looked_at is not None:
+            return self._looked_at
         return _SAVED[self._name] if self._draft is None else self._draft
 
     def changing(self) -> _State:
