@@ -220,6 +220,27 @@ def test_states_of_files_are_recorded_replaced_and_forgotten(index):
     assert index.files.states() == {"bad.jpg": FileState(5, 6, "h5")}
 
 
+def test_absent_files_are_known_and_their_entries_left_out_of_searches(opened, index):
+    _, rows = fill(index, 6)
+    away = FileState(10, 20, "hash", absent=True, file="p/1.jpg")
+    index.files.record({f"k{i}": FileState(i, 1, "h") for i in range(6)})
+    index.files.record({"k1": away, "k4": FileState(4, 1, "h", absent=True), "unknown": FileState(1, 1, "", "x", True)})
+    index.save()
+    for one in (index, opened(writable=False)):
+        assert one.files.states()["k1"] == away
+        assert one.files.stamps() == {f"k{i}": (i, 1) for i in (0, 2, 3, 5)}
+        assert sorted(hit.key for hit in one.search(rows[:1], 9)[0]) == ["k0", "k2", "k3", "k5"]
+        assert [hit.key for hit in one.search(rows[1:2], 1, absent=True)[0]] == ["k1"]
+        condition = parse("number >= 4")
+        assert [hit.key for hit in one.search(rows[:1], 9, condition)[0]] == ["k5"]
+        assert sorted(hit.key for hit in one.search(rows[:1], 9, condition, absent=True)[0]) == ["k4", "k5"]
+        assert (len(one), [entry.key for entry in one.entries(["k1"])]) == (6, ["k1"])
+    index.files.record({"k1": FileState(10, 20, "hash", file="p/1.jpg")})
+    assert [hit.key for hit in index.search(rows[1:2], 1)[0]] == ["k1"]
+    index.files.record({f"k{i}": FileState(i, 1, "h", absent=True) for i in range(6)})
+    assert (index.search(rows[:2], 9), index.files.stamps()) == ([[], []], {})
+
+
 def test_what_was_saved_is_there_when_opened_again(opened, index):
     _, embeddings = fill(index)
     index.remove(["k1"])
@@ -287,32 +308,6 @@ def test_a_reader_sees_the_last_save_and_nothing_between(opened, index):
     assert (keys_of(index), len(index)) == (["a", "b"], 2)
     index.save()
     assert (keys_of(reader), len(reader), reader.files.states()) == (["a", "b"], 2, {"b.jpg": BAD})
-
-
-def test_one_look_sees_one_save(opened, index):
-    index.add(["a"], unit(1), [{}])
-    index.save()
-    reader = opened(writable=False)
-    with reader.one_look():
-        assert keys_of(reader) == ["a"]
-        index.add(["b"], unit(1), [{"x": 1}])
-        index.files.record({"a": FileState(1, 1, "h", absent=True)})
-        index.save()
-        with reader.one_look():
-            assert (keys_of(reader), len(reader), reader.columns(), reader.files.states()) == (["a"], 1, {}, {})
-        assert keys_of(reader) == ["a"]
-    assert keys_of(reader) == ["b"]
-    assert [hit.key for hit in reader.search(unit(1), 9, absent=True)[0]] == ["a", "b"]
-    assert len(reader.entries(["a", "b"])) == len(reader) == 2
-
-
-def test_a_sample_is_spread_over_what_is_there(index):
-    _, rows = fill(index, 10)
-    index.files.record({"k0": FileState(1, 1, "h", absent=True)})
-    np.testing.assert_array_equal(index.sample(3), rows[[1, 5, 9]])
-    np.testing.assert_array_equal(index.sample(99), rows[1:])
-    index.remove([f"k{i}" for i in range(10)])
-    assert index.sample(3).shape == (0, WIDTH)
 
 
 def test_every_answer_is_of_one_state_while_another_writes(opened, index, monkeypatch):

@@ -56,7 +56,7 @@ def test_a_library_lives_on_it(opened, photos, kind, folder):
     assert not library.sync()
     (photos / "a").rename(photos / "z")
     paint(photos / "top.png", "yellow")
-    (photos / "b" / "green.png").unlink()
+    (photos / "b" / "green.png").rename(photos / "b" / "green.txt")
     paint(photos / "new.png", "orange")
     (photos / "bad.jpg").write_bytes(b"no picture")
     (photos / "metadata.csv").write_text("file,price\nz/red.png,49.5\nnew.png,7\n")

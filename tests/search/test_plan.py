@@ -1,6 +1,6 @@
 """The comparison that a sync is made of, by tables of cases and by drawing both sides at random."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ def state(content, *, time=1, error=""):
 A, B = state("a"), state("b")
 A_LATER = state("a", time=2)
 A_BROKEN, A_BROKEN_LATER = state("a", error="broken"), state("a", time=2, error="broken")
+A_AWAY, A_BROKEN_AWAY = replace(A, absent=True), replace(A_BROKEN, absent=True)
 
 
 @pytest.mark.parametrize(
@@ -54,16 +55,43 @@ A_BROKEN, A_BROKEN_LATER = state("a", error="broken"), state("a", time=2, error=
         ({"x": A}, {"x": None}, {"retried": ("x",)}),
         ({"x": A_BROKEN}, {"x": None}, {"retried": ("x",)}),
         ({"x": A}, {"y": None}, {"removed": ("x",), "retried": ("y",)}),
+        # was absent
+        ({"x": A_AWAY}, {}, {"removed": ("x",)}),
+        ({"x": A_BROKEN_AWAY}, {}, {"forgotten": ("x",)}),
+        ({"x": A_AWAY}, {"x": A}, {"returned": ("x",)}),
+        ({"x": A_AWAY}, {"x": A_LATER}, {"returned": ("x",)}),
+        ({"x": A_AWAY}, {"x": B}, {"changed": ("x",)}),
+        ({"x": A_AWAY}, {"x": A_BROKEN}, {"failed": ("x",)}),
+        ({"x": A_BROKEN_AWAY}, {"x": A}, {"changed": ("x",)}),
+        ({"x": A_AWAY}, {"x": None}, {"retried": ("x",)}),
+        ({"x": A_AWAY}, {"y": A}, {"moved": (("x", "y"),)}),
     ],
 )
 def test_cases(before, now, expected):
     none = {field.name: () for field in fields(Plan)}
-    assert plan(before, now) == Plan(**{**none, **expected})
+    assert plan(before, now, before.keys() - now.keys()) == Plan(**{**none, **expected})
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "gone", "expected"),
+    [
+        ({"x": A}, {}, "", {"absent": ("x",)}),
+        ({"x": A_BROKEN}, {}, "", {"absent": ("x",)}),
+        ({"x": A_AWAY}, {}, "", {"unchanged": ("x",)}),
+        ({"x": A, "y": B}, {}, "y", {"absent": ("x",), "removed": ("y",)}),
+        ({"x": A}, {"y": A}, "", {"moved": (("x", "y"),)}),
+        ({"a": A, "x": A}, {"y": A}, "x", {"moved": (("x", "y"),), "absent": ("a",)}),  # what is gone goes first
+    ],
+)
+def test_what_is_missing_and_not_gone_is_absent(before, now, gone, expected):
+    none = {field.name: () for field in fields(Plan)}
+    assert plan(before, now, gone) == Plan(**{**none, **expected})
 
 
 STATES = st.builds(
     state, st.sampled_from("abc"), time=st.integers(1, 2), error=st.sampled_from(["", "", "broken", "worse"])
 )
+KNOWN = st.builds(lambda one, absent: replace(one, absent=absent), STATES, st.booleans())
 KEYS = st.sampled_from(["1", "2", "3", "4", "5"])
 
 
@@ -72,9 +100,10 @@ def contents(states):
     return {key: one.sha256 for key, one in states.items() if not one.error}
 
 
-@given(st.dictionaries(KEYS, STATES), st.dictionaries(KEYS, STATES | st.none()))
-def test_doing_what_the_plan_says_to_what_was_gives_what_is(before, now):
-    done = plan(before, now)
+@given(st.dictionaries(KEYS, KNOWN), st.dictionaries(KEYS, STATES | st.none()), st.sets(KEYS))
+def test_doing_what_the_plan_says_to_what_was_gives_what_is(before, now, gone):
+    gone -= now.keys()
+    done = plan(before, now, gone)
     entries, known = contents(before), dict(before)
     for old, new in done.moved:
         entries[new] = entries.pop(old)
@@ -91,14 +120,17 @@ def test_doing_what_the_plan_says_to_what_was_gives_what_is(before, now):
     for key in (*done.gone, *done.forgotten):
         del known[key]
     known |= {key: now[key] for key in now if key not in done.retried}
-    wanted = {key: one or before[key] for key, one in now.items() if one or key in before}
+    known |= {key: replace(before[key], absent=True) for key in done.absent}
+    went = {*gone, *(old for old, _ in done.moved)}
+    kept = {key: replace(one, absent=True) for key, one in before.items() if key not in now and key not in went}
+    wanted = {**kept, **{key: one or before[key] for key, one in now.items() if one or key in before}}
     assert known == wanted
     assert entries == contents(wanted)
 
 
-@given(st.dictionaries(KEYS, STATES), st.dictionaries(KEYS, STATES | st.none()))
-def test_every_key_has_one_fate(before, now):
-    done = plan(before, now)
+@given(st.dictionaries(KEYS, KNOWN), st.dictionaries(KEYS, STATES | st.none()), st.sets(KEYS))
+def test_every_key_has_one_fate(before, now, gone):
+    done = plan(before, now, gone)
     single = [getattr(done, field.name) for field in fields(Plan) if field.name != "moved"]
     keys = [*(key for some in single for key in some), *(key for pair in done.moved for key in pair)]
     assert sorted(keys) == sorted(before.keys() | now.keys())

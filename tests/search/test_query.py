@@ -228,7 +228,9 @@ def test_a_query_with_unwanted_parts_asks_the_index_once(opened, photos, monkeyp
     for name in ("search", "entries", "columns", "facts"):
         real = getattr(ExactIndex, name)
         monkeypatch.setattr(
-            ExactIndex, name, lambda *given, name=name, real=real: (calls.append(name), real(*given))[1]
+            ExactIndex,
+            name,
+            lambda *given, name=name, real=real, **options: (calls.append(name), real(*given, **options))[1],
         )
     assert library.search("red", k=1, without=["blue"])[0].key == "a/red.png"
     assert calls == ["search"]

@@ -27,7 +27,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="compare everything with its checksums; what is damaged is encoded again"
     )
-    parser.add_argument("--failed", action="store_true", help="list the images that are known to be broken, and stop")
+    parser.add_argument(
+        "--accept-removal", action="store_true", help="remove what is missing, with or without proof that it is gone"
+    )
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--failed", action="store_true", help="list the images that are known to be broken, and stop")
+    one.add_argument("--absent", action="store_true", help="list the images that are kept and not there, and stop")
 
 
 def run(args: Namespace) -> int:
@@ -45,12 +50,19 @@ def run(args: Namespace) -> int:
             library.in_step()  # it looks at the location
             _notice_passed_over(library)
             return 1 if failures else 0
+        if args.absent:
+            for key in library.absent():
+                say(key)
+            return 1 if library.absent() else 0
         if args.verify:
             _verify(library)
-        report = library.rebuild() if args.rebuild else library.sync()
+        renew = library.rebuild if args.rebuild else library.sync
+        report = renew(accept_removal=args.accept_removal)
         notice_of(report, library)
         _notice_passed_over(library)
-        say(f"{len(library)} pictures in {library.folder}: {summary(report)}")
+        absent = len(library.absent())
+        away = f", {absent} of them absent" if absent else ""
+        say(f"{len(library)} pictures in {library.folder}{away}: {summary(report)}")
     return 1 if report.failed else 0
 
 
@@ -84,5 +96,7 @@ def summary(report: "SyncReport") -> str:
         "moved": len(report.moved),
         "removed": len(report.removed),
         "failed": len(report.failed),
+        "absent": len(report.absent),
+        "back": len(report.returned),
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing new"

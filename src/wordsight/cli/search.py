@@ -62,7 +62,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "0.2 to 0.35 with most public ones",
     )
     add_columns(parser)
-    parser.add_argument("--no-sync", action="store_true", help="answer from the library as it is")
+    parser.add_argument(
+        "--no-sync", action="store_true", help="answer from the library as it is, with images that are absent"
+    )
+    parser.add_argument("--absent", action="store_true", help="answer with images that are known and not there, too")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line: score, key, path, meta, place")
     form.add_argument("--paths-only", action="store_true", help="nothing but the paths, for xargs")
@@ -164,7 +167,8 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
         with open_library(location, model=model, library_dir=args.library, columns=columns) as library:
             if not args.no_sync:
                 _bring_up_to_date(library)
-            hits = library.answer(query, k=args.k, min_match=args.min_match)
+            absent = args.absent or args.no_sync
+            hits = library.answer(query, k=args.k, min_match=args.min_match, absent=absent)
         return [_Located(location, hit) for hit in hits]
     except (WordsightError, OSError) as error:
         if len(args.locations) > 1:

@@ -37,6 +37,18 @@ class ImageFolder:
         """Read the tables now; a column that is asked for and that none of them has raises `FormatError`."""
         _ = self._joined
 
+    def tables_in_use(self) -> set[str]:
+        """Return the tables that tell of images."""
+        return set(self._joined.images_of)
+
+    def broken(self) -> set[str]:
+        """Return the tables that could not be read, or not every row of them."""
+        return self._joined.broken
+
+    def tells(self, table: str, image: str) -> bool:
+        """Say whether a table tells of an image."""
+        return image in self._joined.images_of.get(table, ())
+
     @property
     def problems(self) -> list[InputError]:
         """One error for each folder that cannot be read and each row that cannot be used."""

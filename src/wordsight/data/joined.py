@@ -27,9 +27,14 @@ _FIRST = ("file", "file_name")  # the image column of metadata.*, ours and Huggi
 
 @dataclass(slots=True)
 class Joined:
-    """Image -> what the tables say of it; the rows that cannot be used; what was left alone, for the user to read."""
+    """Image -> what the tables say of it; the rows that cannot be used; what was left alone, for the user to read.
+
+    `images_of` are the images that each table tells of, `broken` the tables that could not be read, or not every row.
+    """
 
     facts: dict[str, Facts] = field(default_factory=dict)
+    images_of: dict[str, frozenset[str]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
     problems: list[InputError] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -50,6 +55,7 @@ def join_tables(listing: FolderListing, columns: Columns) -> Joined:
             refused.append(FormatError(f"{listing.root / table}: {error.problem}", cure=error.cure))
         else:
             continue
+        joined.broken.add(table)
         if is_metadata(table):
             joined.problems.append(InputError(refused[-1].problem, cure=refused[-1].cure))
         else:
@@ -66,6 +72,7 @@ class _Join:
 
     def __init__(self, listing: FolderListing, images: Mapping[str, str], table: str, columns: Columns) -> None:
         self._root = listing.root
+        self._table = table
         self._images = images
         self._path = listing.root / table
         self._below = table.rpartition("/")[0]
@@ -74,6 +81,7 @@ class _Join:
         self._regular = listing.tables[table] is not None
         self._columns = columns
         self._is_metadata = is_metadata(table)
+        self._whole = True  # until a row is met that cannot be read
 
     def into(self, joined: Joined) -> None:
         """Add what the table says, unless it tells of none of the images."""
@@ -88,6 +96,10 @@ class _Join:
                     self._note(facts, *row, problems)
         except InputError as error:  # the table itself cannot be read, or not to its end
             broken.append(error)
+        if facts:
+            joined.images_of[self._table] = frozenset(facts)
+        if broken or not self._whole:
+            joined.broken.add(self._table)
         joined.problems += broken
         if facts or self._is_metadata:
             joined.problems += problems
@@ -113,6 +125,7 @@ class _Join:
             chosen = None if table.names is None else self._choose(table.names)
             for number, row in table.rows(binary=False):
                 where = f"{self._path}: {table.unit} {number}"
+                self._whole &= not isinstance(row, InputError)
                 met = row if isinstance(row, InputError) else self._read(row, chosen or self._choose(list(row)), where)
                 if met is not None:
                     yield met
@@ -139,6 +152,7 @@ class _Join:
         try:
             return image, of_values(row, chosen, where=where, text_cells=self._path.suffix.lower() in TEXT_TABLES)
         except InputError as error:
+            self._whole = False
             return error
 
     def _image(self, cell: str) -> str | None:

@@ -134,9 +134,13 @@ def _note_beside(listing: FolderListing, beside: "Mapping[str, tuple[str, os.Dir
 
 def _stamp(entry: "os.DirEntry[str] | Path") -> Stamp | None:
     try:
-        facts = entry.stat()
+        return stamp_of(entry.stat())
     except OSError:  # a link to nowhere, or gone since the folder was listed
         return None
+
+
+def stamp_of(facts: os.stat_result) -> Stamp | None:
+    """Return the stamp of a file, None for what is no regular one."""
     return (facts.st_size, max(-_LATEST, min(facts.st_mtime_ns, _LATEST))) if S_ISREG(facts.st_mode) else None
 
 

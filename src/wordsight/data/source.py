@@ -32,6 +32,20 @@ class Position:
 
 
 START = Position()
+
+
+class BrokenEntry(InputError):
+    """An entry that is there and cannot be used; `key` is the one that its sample would have.
+
+    `file` is the one that it names for its image, where there is none.
+    """
+
+    def __init__(self, problem: str, *, cure: str, key: str, file: Path | None = None) -> None:
+        super().__init__(problem, cure=cure)
+        self.key = key
+        self.file = file
+
+
 Step = tuple[Sample | InputError, Position]  # what was met, and the position behind it
 
 

@@ -27,7 +27,7 @@ from wordsight.data.listing import stamp
 from wordsight.data.names import composed, locate, posix
 from wordsight.data.parquet import ParquetTable
 from wordsight.data.same_image import NO_NAME, SharedRows, Stated, repeated
-from wordsight.data.source import START, Columns, Position, Step, Walk
+from wordsight.data.source import START, BrokenEntry, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
 from wordsight.data.text_table import TextTable
 
@@ -87,16 +87,28 @@ class _Entry(NamedTuple):
     def label(self) -> str | None:
         return fields.label(self.values, self.chosen)
 
+    def key(self, prefix: str) -> str:
+        """Return the key of the sample; `prefix` as in `sample`."""
+        value = self.get("image")
+        key = fields.name(self.get("key")) or (value.replace("\\", "/") if isinstance(value, str) else None)
+        return f"{prefix}{self.path.stem}:{self.row_id:08d}" if key is None else key
+
+    def missing_file(self) -> Path | None:
+        """Return the file that the row names for its image, if it names one and there is none."""
+        value = self.get("image")
+        value = value.get("path") if isinstance(value, dict) and not value.get("bytes") else value
+        if not isinstance(value, str) or not value.strip() or locate(self.path.parent, value) is not None:
+            return None
+        return self.path.parent / posix(value)
+
     def sample(self, prefix: str) -> Sample:
         """Return the sample of this row alone; raises `InputError` when its image is missing or a value wrong.
 
         `prefix` is what tells rows of this table from those of others of its name.
         """
-        value = self.get("image")
-        key = fields.name(self.get("key")) or (value.replace("\\", "/") if isinstance(value, str) else None)
         return Sample(
-            key=f"{prefix}{self.path.stem}:{self.row_id:08d}" if key is None else key,
-            image=_image(value, self.path.parent, self.where),
+            key=self.key(prefix),
+            image=_image(self.get("image"), self.path.parent, self.where),
             texts=self.captions(),
             label=self.label(),
             meta=fields.meta(self.values, self.chosen),
@@ -196,11 +208,14 @@ class TableSource:
         if owner != number:
             return self._of_another_class(entry, owner)
         stated = [] if self._shared is None else list(self._shared.stated(number))
+        prefix = self._prefixes[entry.path]
         try:
-            sample = entry.sample(self._prefixes[entry.path])
+            sample = entry.sample(prefix)
         except InputError as error:
             rows = f" ({len(stated)} rows are of it)" if len(stated) > 1 else ""
-            return InputError(f"{error.problem}{rows}", cure=error.cure)
+            return BrokenEntry(
+                f"{error.problem}{rows}", cure=error.cure, key=entry.key(prefix), file=entry.missing_file()
+            )
         if not stated:
             return sample
         first = _first_label(stated)
@@ -213,7 +228,8 @@ class TableSource:
         first = None if label is None or self._shared is None else _first_label(self._shared.stated(owner))
         if label == first:
             return None
-        return InputError(f"{entry.where}: class {label} for an image of class {first}", cure="give it one class")
+        problem = f"{entry.where}: class {label} for an image of class {first}"
+        return BrokenEntry(problem, cure="give it one class", key=entry.key(self._prefixes[entry.path]))
 
     def parts(self) -> int:
         """Return the number of files."""

@@ -7,9 +7,7 @@ embeddings and no images.
 
 import contextlib
 import operator
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,6 +139,9 @@ def _as_it_lies(path: Path) -> sqlite3.Connection:
     log = path.with_name(f"{path.name}-wal")
     if not log.is_file() or log.stat().st_size == 0:
         return _opened(path, "mode=ro&immutable=1")
+    import shutil  # here, for most searches do without
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="wordsight-") as folder:
         for source in (path, log):
             shutil.copyfile(source, Path(folder) / source.name)

@@ -6,8 +6,8 @@ one that neither database names belongs to nobody.
 """
 
 import contextlib
+import os
 import sqlite3
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ def facts_of_new(folder: Path, fingerprint: str, width: int) -> dict[str, str]:
         "width": str(width),
         "generation": str(max([-1, *generations(folder)]) + 1),
         "version": "0",
-        "identity": uuid.uuid4().hex,
+        "identity": os.urandom(16).hex(),
     }
 
 

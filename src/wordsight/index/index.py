@@ -46,8 +46,8 @@ class Neighbour:
 class FileState:
     """Size in bytes, time of change in nanoseconds, SHA-256 of the content, and why it failed ("" if it did not).
 
-    `absent`: it was not there when last looked for; its entry is kept, and left out of searches.  `file`: the image's
-    file where the key is not its path below the location.
+    `absent`: it was not there when last looked for; its entry is kept, and left out of searches.  `file`: the file
+    that is or holds the image where the key is not its path below the location, as for images that tables name.
     """
 
     size: int
@@ -83,7 +83,7 @@ class FileStates(Protocol):
         ...
 
     def states(self) -> dict[str, FileState]:
-        """Return all that is known of every file."""
+        """Return all that is known of every file, of absent ones too."""
         ...
 
     def record(self, states: Mapping[str, FileState]) -> None:

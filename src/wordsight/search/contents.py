@@ -1,24 +1,28 @@
 """What lies at a location, in the one form that a library reads: images with key, stamp and metadata.
 
-Two forms with the same methods: `FolderContents` for a folder of images, `SourceContents` for a table or shards.
-Knows no index and no model.
+Two forms with the same methods: `FolderContents` for a folder of images, `SourceContents` (in `sources`) for a table or
+shards.  A location may be away, or hold nothing that says which it was: that is an empty folder.  Knows no model.
 """
 
+import json
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wordsight.base.errors import InputError, NotFound
-from wordsight.base.nouns import Sample, Value
+from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
-from wordsight.data.kinds import AUTO, TEXT_TABLES
+from wordsight.data.kinds import AUTO, OPENERS
 from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
-from wordsight.data.source_files import SourceFiles, find
+from wordsight.data.source_files import find
 from wordsight.images.files import PassedOver
 from wordsight.images.kinds import OPTIONAL
 from wordsight.images.memory import decoding_memory
+from wordsight.index.index import FileState
+from wordsight.search.missing import Disk, Whereabouts
 
 if TYPE_CHECKING:
     from wordsight.data.image_folder import ImageFolder
@@ -26,31 +30,49 @@ if TYPE_CHECKING:
 
 SIGNATURE = "signature"  # the fact that keeps a listing's signature
 READER = "reader"  # the fact that keeps what `reader` returned
+TABLES = "tables"  # the fact that keeps which tables told of images, as a JSON list
+CONTAINERS = frozenset(suffix for opener in OPENERS.values() for suffix in opener.suffixes)
+OF_FOLDER = {"path", "name", "folder", "mtime"}  # columns that images of folders have
 MEASURED = ("width", "height")  # columns that come from the image itself
-OURS = {name: f"source_{name}" for name in ("path", *MEASURED)}  # how columns of these names in tables and JSON come
+
+States = Callable[[], Mapping[str, FileState]]  # gives what a library knows of its files; asked only where needed
 
 
 @dataclass(slots=True)
 class Candidate:
-    """One image that is to be read.  `sha256` and the measured columns of `meta` are filled in when it is."""
+    """One image that is to be read.  `sha256` and the measured columns of `meta` are filled in when it is.
+
+    `file` as in `FileState`.
+    """
 
     key: str
     image: Path | bytes | None
     stamp: Stamp
     meta: dict[str, Value] = field(default_factory=dict)
     sha256: str = ""
+    file: str = ""
+
+
+class NoFile(InputError):
+    """An image that a table names and that is not there; `file` as in `FileState`."""
+
+    def __init__(self, problem: str, *, cure: str, key: str, file: str) -> None:
+        super().__init__(problem, cure=cure)
+        self.key = key
+        self.file = file
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What can be seen of a location with nothing opened: now, or when a library was last in step with it.
 
-    `stamps` are those of every image, None where only reading all would give them; `signature` differs when anything
-    else does (None: never in step yet).
+    `stamps` are those of every image; not `complete`: of every known one (None: not looked at), and only reading all
+    tells of others.  `signature` differs when anything else does (None: never in step yet).
     """
 
     stamps: Mapping[str, Stamp] | None
     signature: str | None
+    complete: bool = True
 
     def in_step(self, recorded: "Listing") -> bool:
         """Return whether nothing has happened since `recorded`."""
@@ -71,16 +93,36 @@ class Contents(Protocol):
         """What the last look passed over."""
         ...
 
-    def look(self) -> Listing:
-        """List the location, opening no image."""
+    def look(self, states: States) -> Listing:
+        """List the location, opening no image.  Where no image is known nor found, `NotFound` is raised."""
+        ...
+
+    def signature(self, listing: Listing, absent: Collection[str]) -> str:
+        """Return the signature to record after a listing has been followed and these keys are absent."""
+        ...
+
+    def recall(self, facts: Mapping[str, str]) -> None:
+        """Take what `facts` gave when the library was last brought up to date."""
+        ...
+
+    def facts(self) -> dict[str, str]:
+        """Return what has to be known the next time, after all has been read."""
         ...
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """Yield the images of these keys, or all, and what could not be read on the way."""
         ...
 
+    def judge(self, key: str, state: FileState) -> Whereabouts:
+        """Return what became of a known image that was not met, after all that was to be read has been."""
+        ...
+
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
         """Return the metadata that an untouched image should have now, given what it has."""
+        ...
+
+    def is_unsure(self, key: str) -> bool:
+        """Say whether what told of an image cannot be read now, so that it keeps what metadata it has."""
         ...
 
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
@@ -101,12 +143,21 @@ class FolderContents:
         self._folder: ImageFolder | None = None
         self._files = FolderListing(location)
         self._problems: list[InputError] = []
+        self._disk = Disk(location)
+        self._in_use: frozenset[str] = frozenset()  # tables that told of images the last time
+        self._lost: frozenset[str] | None = None  # those of them that are away, and may come back
 
-    def look(self) -> Listing:
-        """See `Contents`.  A folder without any image raises `NotFound`."""
-        self._files, self._folder, self._problems = list_folder(self.location), None, []
+    def look(self, states: States) -> Listing:
+        """See `Contents`.  A folder that is not there, is empty or cannot be read has no images."""
+        self._folder, self._problems, self._disk, self._lost = None, [], Disk(self.location), None
+        try:
+            self._files = list_folder(self.location)
+        except (NotFound, OSError):
+            if not states():
+                raise
+            self._files = FolderListing(self.location)
         stamps = {image: stamp for image, stamp in self._files.images.items() if stamp}
-        if not stamps:
+        if not stamps and not states():
             raise NotFound(
                 no_images(self._files),
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
@@ -119,6 +170,21 @@ class FolderContents:
         """See `Contents`."""
         return self._files.passed
 
+    def signature(self, listing: Listing, absent: Collection[str]) -> str:
+        """See `Contents`."""
+        return listing.signature or ""
+
+    def recall(self, facts: Mapping[str, str]) -> None:
+        """See `Contents`."""
+        self._in_use = recalled(facts)
+
+    def facts(self) -> dict[str, str]:
+        """See `Contents`."""
+        if self._folder is None:  # nothing has been read
+            return {}
+        kept = self._lost_tables() | (self._in_use & self._folder.broken())
+        return {TABLES: json.dumps(sorted(self._folder.tables_in_use() | kept))}
+
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""
         stamps = listing.stamps or {}
@@ -127,17 +193,45 @@ class FolderContents:
             meta = self.meta(key, {"size": size, "mtime": _moment(mtime_ns)})
             yield Candidate(key, self.location / key, (size, mtime_ns), meta)
 
+    def judge(self, key: str, state: FileState) -> Whereabouts:
+        """See `Contents`.  What tables named and shards held while this was no folder of images stays absent."""
+        if not os.path.isdir(self.location):
+            return away(self.location)
+        if not state.file:
+            return self._disk.judge(key, through_links=False)
+        if not is_container(state.file):
+            return Whereabouts.ABSENT
+        verdict = self._disk.judge(state.file)
+        return (
+            Whereabouts.ABSENT if verdict == Whereabouts.UNREAD and (self.location / state.file).is_file() else verdict
+        )
+
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
         """Return path, name and folder, what the folder tells of the image, then what is measured of the file."""
         facts, problems = self._described().facts(key)
         self._problems += problems
         folder, _, name = key.rpartition("/")
         own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
-        return {"path": key, "name": name, "folder": folder, **facts.columns(), **own}
+        kept = meta if problems or self.is_unsure(key) else {}
+        return {**kept, "path": key, "name": name, "folder": folder, **facts.columns(), **own}
+
+    def is_unsure(self, key: str) -> bool:
+        """See `Contents`."""
+        if not self._in_use:
+            return False
+        folder = self._described()
+        unread = self._in_use & folder.broken()
+        return bool(self._lost_tables()) or any(not folder.tells(table, key) for table in unread)
+
+    def _lost_tables(self) -> frozenset[str]:
+        if self._lost is None:
+            missing = self._in_use - self._files.tables.keys()
+            self._lost = frozenset(table for table in missing if self._disk.judge(table) != Whereabouts.GONE)
+        return self._lost
 
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
-        """Return the image's file."""
-        return self.location / key
+        """See `file_of`."""
+        return file_of(self.location, key, meta)
 
     def problems(self) -> list[InputError]:
         """See `Contents`."""
@@ -163,83 +257,49 @@ class FolderContents:
         return self._folder
 
 
-class SourceContents:
-    """A table or tar shards; keys are those of the samples, columns come along as metadata."""
-
-    def __init__(self, location: Path, files: SourceFiles, columns: "Columns | None" = None) -> None:
-        from wordsight.data import fields  # here, for a search of a folder does without
-        from wordsight.data.source import open_files
-
-        self.location = location
-        self.columns = columns
-        self._source = open_files(files, columns)
-        self.passed = PassedOver()
-        self._of_cell = fields.from_text if files.paths[0].suffix.lower() in TEXT_TABLES else fields.plain
-
-    def look(self) -> Listing:
-        """Return a signature of the names, sizes and times of the files."""
-        return Listing(None, self._source.fingerprint())
-
-    def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
-        """See `Contents`; all are read.  A key that two images have is an error at the second."""
-        seen: set[str] = set()
-        walk = self._source.samples()
-        for sample in walk:
-            yield from walk.failures
-            walk.failures.clear()
-            if sample.key in seen:
-                yield self._key_again(sample)
-                continue
-            seen.add(sample.key)
-            yield self._candidate(sample)
-        yield from walk.failures
-
-    def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
-        """Return the metadata as it is: a source that changes is read again as a whole."""
-        return dict(meta)
-
-    def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
-        """Return the path that the table gives, if it gives one."""
-        return Path(str(meta["path"])) if meta.get("path") else None
-
-    def problems(self) -> list[InputError]:
-        """Return nothing: whatever is wrong is met on the way."""
-        return []
-
-    def _key_again(self, sample: Sample) -> InputError:
-        from wordsight.data.fields import how_to_name
-
-        image = f" {sample.image}" if isinstance(sample.image, Path) else ""
-        return InputError(
-            f"{self.location}: the image{image} has the key {sample.key}, as one before it has",
-            cure=f"give every image its own, or name another column as key ({how_to_name('key')})",
-        )
-
-    def _candidate(self, sample: Sample) -> Candidate:
-        meta = {OURS.get(name, name): self._of_cell(value) for name, value in sample.meta.items()}
-        if sample.label is not None:
-            meta["class"] = sample.label
-        if sample.texts:
-            meta["text"] = "\n".join(sample.texts)
-        stamp = (0, 0)
-        if isinstance(sample.image, Path):
-            meta["path"] = str(sample.image.absolute())
-        elif sample.image is not None:
-            stamp = (len(sample.image), 0)
-        return Candidate(sample.key, sample.image, stamp, meta)
-
-
-def open_contents(location: Path, columns: "Columns | None" = None) -> Contents:
+def open_contents(location: Path, columns: "Columns | None" = None, *, asked: bool = False) -> Contents:
     """Return what lies at `location`, all splits of it; `data.source_files` decides what it is.
 
-    `columns` names those of its tables that are not known by their names.
+    `columns` names those of its tables that are not known by their names; `asked`: they are asked for now, so that it
+    is an error where a table lacks them.
     """
-    if not location.exists():
-        raise NotFound(f"nothing at {location}", cure="check the path")
-    files = find([location], split="all" if location.is_dir() else None, kind=AUTO)
+    if not os.path.exists(location):
+        return FolderContents(location, columns)
+    try:
+        files = find([location], split="all" if location.is_dir() else None, kind=AUTO)
+    except OSError:  # a folder that cannot be listed
+        return FolderContents(location, columns)
     if files.is_image_folder:
         return FolderContents(location, columns)
-    return SourceContents(location, files, columns)
+    from wordsight.search.sources import SourceContents  # here, for a search of a folder does without
+
+    return SourceContents(location, files, columns, asked=asked)
+
+
+def recalled(facts: Mapping[str, str]) -> frozenset[str]:
+    """Return the tables that told of images the last time."""
+    return frozenset(json.loads(facts.get(TABLES) or "[]"))
+
+
+def is_container(file: str) -> bool:
+    """Say whether the `file` of a state is a table or shard that holds the image, rather than the image itself."""
+    return file[file.rfind(".") :].lower() in CONTAINERS
+
+
+def away(location: Path) -> Whereabouts:
+    """Return what became of an image whose location is away: nothing is proven."""
+    verdict = Disk(location.parent).judge(location.name)
+    return Whereabouts.UNREAD if verdict == Whereabouts.UNREAD else Whereabouts.ABSENT
+
+
+def file_of(location: Path, key: str, meta: Mapping[str, Value]) -> Path | None:
+    """Return the file of an image, None where it lies inside another file; the metadata tells which it is.
+
+    The location is not asked: it may be away.
+    """
+    if meta.keys() >= OF_FOLDER:
+        return location / key
+    return Path(str(meta["path"])) if meta.get("path") else None
 
 
 def reader() -> str:

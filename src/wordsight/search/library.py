@@ -10,8 +10,9 @@ changes nothing.  Knows the protocol of an index, and no index.
 
 import contextlib
 import json
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wordsight.base.errors import (
+    FingerprintMismatch,
     NotFound,
     UsageError,
     WordsightError,
@@ -26,8 +28,9 @@ from wordsight.base.errors import (
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model, load
-from wordsight.index.index import Damage, Index, Neighbour
+from wordsight.index.index import Damage, FileState, Index, Neighbour
 from wordsight.index.lock import LibraryBusy
+from wordsight.index.open import recorded
 from wordsight.search.contents import (
     NOTHING,
     READER,
@@ -106,54 +109,70 @@ class Library:
     def failures(self) -> dict[str, str]:
         """Return key -> reason of the images that are known to be broken."""
         with self._index.reading() as index:
-            return {key: state.error for key, state in index.files.states().items() if state.error}
+            states = index.files.states()
+        return {key: state.error for key, state in states.items() if state.error and not state.absent}
+
+    def absent(self) -> list[str]:
+        """Return the keys of the images that were not there when last looked, and whose entries are kept."""
+        with self._index.reading() as index:
+            return [key for key, state in index.files.states().items() if state.absent and not state.error]
 
     def in_step(self) -> bool:
         """Return, from names, sizes and times alone, whether the library is up to date with its location."""
-        return self.contents.look().in_step(self._recorded())
+        return self.contents.look(self._states).in_step(self._recorded())
 
-    def sync(self) -> SyncReport:
+    def sync(self, *, accept_removal: bool = False) -> SyncReport:
         """Bring the library up to date and return what was done; makes it if it is not there.
 
+        An image that is missing is absent unless it is proven to be gone, and so is more than a tenth of all at once:
+        entries are kept, and `search` leaves them out.  `accept_removal` removes what is missing, but for what is there
+        and cannot be read.
         Raises `LibraryBusy` when another process is at it, `FingerprintMismatch` for a library of another model,
         `StorageError` for a folder that cannot be written.
         """
         with self._syncing.here:
-            return self._sync()
+            return self._sync(accept_removal=accept_removal)
 
-    def _sync(self) -> SyncReport:
+    def _sync(self, *, accept_removal: bool = False) -> SyncReport:
         self._index.renew()
         contents = self.contents
-        listing, before = contents.look(), self._recorded()
-        if listing.in_step(before):
+        listing, before = contents.look(self._states), self._recorded()
+        if listing.in_step(before) and not accept_removal:
             return SyncReport()
         from wordsight.search.sync import Sync
 
         with self._index.writing() as index:
             if _recorded(index) != before:
-                listing = contents.look()  # another process has written since, perhaps from a newer listing
+                listing = contents.look(
+                    index.files.states
+                )  # another process has written since, perhaps from a newer listing
             index.note(self._origin())
-            return Sync(index, self.model, contents, listing).run()
+            return Sync(index, self.model, contents, listing, accept_removal=accept_removal).run()
 
     def _origin(self) -> dict[str, str]:
         columns = {COLUMNS: _as_fact(self.contents.columns)}
         return {"model": self.model.name, "place": str(self.location.absolute()), **columns}
 
-    def rebuild(self) -> SyncReport:
+    def rebuild(self, *, accept_removal: bool = False) -> SyncReport:
         """Make the library again, all of it, with the model in use, and return what was done.
 
         It is made beside the old one, which answers until the new one is whole and takes its place; stopped, it goes on
-        where it was the next time.
+        where it was the next time.  What is missing is kept as absent, or removed, as by `sync`; with another model it
+        cannot be kept, and `StorageError` is raised unless `accept_removal`.
         """
-        from wordsight.search.rebuild import draft_of
+        from wordsight.search.rebuild import carry_over, draft_of
         from wordsight.search.sync import Sync
 
         with self._syncing.here:
-            contents, listing = self.contents, self.contents.look()
+            contents, listing = self.contents, self.contents.look(dict)
+            with contextlib.suppress(FingerprintMismatch):
+                self._index.renew()
             with self._index.making_again() as backend:
                 with contextlib.closing(draft_of(self.folder, backend, self.model)) as draft:
                     draft.note(self._origin())
                     report = Sync(draft, self.model, contents, listing).run()
+                    if not accept_removal:
+                        carry_over(self.folder, backend, draft, contents)
                 backend.adopt(self.folder)
         return report
 
@@ -191,13 +210,14 @@ class Library:
         where: str | None = None,
         without: Any = (),
         min_match: float | None = None,
+        absent: bool = False,
     ) -> Hits:
         """Return a list of up to k hits, best first.  A library that is not there yet is made first, by `sync`.
 
         `query`: text, an image (a path, or whatever `Model.embed_images` takes), or a list of these, each with a
         weight if wanted ("2:red" or (2, image)).  `where`: a condition on metadata, applied before ranking.
         `without`: a query, or several, to stay away from.  `min_match`: the least score, which is a cosine (-1 to 1)
-        less what `without` takes off.
+        less what `without` takes off.  `absent`: images that were not there when last looked are answered too.
 
         With `without`, the best max(10 k, 200) images for the query are weighed: each loses, for every unwanted
         query, weight times what its cosine with that query is above the mean over these images.
@@ -206,13 +226,13 @@ class Library:
         check_wanted(k, min_match)
         if not self.exists():
             self.sync()
-        return self.answer(asked, k=k, min_match=min_match)
+        return self.answer(asked, k=k, min_match=min_match, absent=absent)
 
     def read(self, query: Any, *, where: str | None = None, without: Any = ()) -> Query:
         """Return the query as it is understood; whatever is wrong with it is raised before any work."""
         return read_query(query, where=where, without=without, location=self.location)
 
-    def answer(self, query: Query, *, k: int = 10, min_match: float | None = None) -> Hits:
+    def answer(self, query: Query, *, k: int = 10, min_match: float | None = None, absent: bool = False) -> Hits:
         """Return the hits of a query that has been read; see `search`."""
         check_wanted(k, min_match)
         if not self.exists():
@@ -220,7 +240,7 @@ class Library:
         wanted = max(CANDIDATES * k, LEAST_CANDIDATES) if query.without else k
         embedding = embed_parts(query.parts, self.model)[None]
         with self._index.reading() as index:
-            neighbours = index.search(embedding, wanted, query.where)[0]
+            neighbours = index.search(embedding, wanted, query.where, absent=absent)[0]
             if query.where is not None and not neighbours:
                 from wordsight.search.hints import case_hints
 
@@ -239,7 +259,7 @@ class Library:
             columns = self._columns
             if columns is None:
                 columns = _columns_of(self._index.facts().get(COLUMNS, ""))
-            self._contents = open_contents(self.location, columns)
+            self._contents = open_contents(self.location, columns, asked=self._columns is not None)
         return self._contents
 
     def close(self) -> None:
@@ -255,6 +275,11 @@ class Library:
     def _hit(self, neighbour: Neighbour) -> Hit:
         path = self.contents.path(neighbour.key, neighbour.meta)
         return Hit(neighbour.score, neighbour.key, path, neighbour.meta)
+
+    def _states(self) -> Mapping[str, FileState]:
+        with contextlib.suppress(NotFound), self._index.reading() as index:
+            return index.files.states()
+        return {}
 
     def _recorded(self) -> Listing:
         """Return how the location looked when the library was last in step with it."""
@@ -273,15 +298,16 @@ def open_library(
 ) -> Library:
     """Return the library of a folder, a table or tar shards; nothing is read or made before `sync`.
 
+    A location that is away is an error unless its library is elsewhere, and there.
     `model`: a loaded model, a name or folder, or None for the default.  `library_dir`: where the library lies when not
     beside its location.  `index`: the kind of index of a library that is yet to be made ("exact", "memory").
     `columns`: which columns of a table mean what, where their names do not say it; a library remembers those it was
     made with, and reads its table again when asked for others.
     """
     location = Path(location)
-    if not location.exists():
-        raise NotFound(f"nothing at {location}", cure="check the path")
     folder = library_folder(location) if library_dir is None else Path(library_dir)
+    if not os.path.exists(location) and recorded(folder) is None:
+        raise NotFound(f"nothing at {location}", cure="check the path")
     model = model if isinstance(model, Model) else load(model)
     return Library(location, folder, model, index=index, columns=columns)
 

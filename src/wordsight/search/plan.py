@@ -1,10 +1,10 @@
 """What has to happen to a library: a comparison of the files it knows with those that are there, and nothing else.
 
 Two steps, for what a file holds is known only when it is read: `to_read` compares sizes and times of change, `plan`
-compares contents.  Pure functions: nothing is read or written.
+compares contents.  Which of the missing are gone is decided in `missing`.  Pure functions: nothing is read or written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from wordsight.data.listing import Stamp
@@ -17,9 +17,11 @@ class Plan:
 
     added: tuple[str, ...]
     changed: tuple[str, ...]  # another content than before, or one that can be read at last
-    moved: tuple[tuple[str, str], ...]  # a content that is gone under one key and new under another
+    moved: tuple[tuple[str, str], ...]  # a content that is missing under one key and new under another
     removed: tuple[str, ...]  # gone, and the entry with it
     forgotten: tuple[str, ...]  # gone, and was broken: there is no entry
+    absent: tuple[str, ...]  # missing since now, and not gone
+    returned: tuple[str, ...]  # was absent and is there again with the content as before
     failed: tuple[str, ...]  # broken now, in another way or form than before
     retried: tuple[str, ...]  # could not be opened just now: stays as it was and is tried again
     touched: tuple[str, ...]  # the content as before under another time of change
@@ -37,25 +39,32 @@ def to_read(before: Mapping[str, FileState], now: Mapping[str, Stamp]) -> list[s
     return sorted(key for key, stamp in now.items() if known.get(key) != stamp)
 
 
-def plan(before: Mapping[str, FileState], now: Mapping[str, FileState | None]) -> Plan:
-    """Compare what was known of every file with what is; None is a file that is there and could not be opened."""
+def plan(
+    before: Mapping[str, FileState], now: Mapping[str, FileState | None], gone: Collection[str] = frozenset()
+) -> Plan:
+    """Compare what was known of every file with what is; None is a file that is there and could not be opened.
+
+    `gone` are the missing keys that may be forgotten; others are absent.  Of two alike what is gone is moved first.
+    """
     keys: dict[str, list[str]] = {name: [] for name in _FATES}
     for key, state in now.items():
         keys[_fate(before.get(key), state)].append(key)
-    gone = sorted(before.keys() - now.keys())
-    had_entry = [key for key in gone if not before[key].error]
-    moved = _moves(had_entry, keys["added"], before, now)
+    missing = sorted(before.keys() - now.keys(), key=lambda key: (key not in gone, key))
+    moved = _moves((key for key in missing if not before[key].error), keys["added"], before, now)
     came, went = {new for _, new in moved}, {old for old, _ in moved}
+    left = [key for key in missing if key not in went]
+    keys["unchanged"] += [key for key in left if key not in gone and before[key].absent]
     return Plan(
         added=tuple(key for key in keys.pop("added") if key not in came),
         moved=tuple(moved),
-        removed=tuple(key for key in had_entry if key not in went),
-        forgotten=tuple(key for key in gone if before[key].error),
+        removed=tuple(key for key in left if key in gone and not before[key].error),
+        forgotten=tuple(key for key in left if key in gone and before[key].error),
+        absent=tuple(key for key in left if key not in gone and not before[key].absent),
         **{name: tuple(some) for name, some in keys.items()},
     )
 
 
-_FATES = ("added", "changed", "failed", "retried", "touched", "unchanged")
+_FATES = ("added", "changed", "failed", "retried", "returned", "touched", "unchanged")
 
 
 def _fate(old: FileState | None, new: FileState | None) -> str:
@@ -68,16 +77,18 @@ def _fate(old: FileState | None, new: FileState | None) -> str:
         return "failed"
     if old is None:
         return "added"
-    return "changed" if old.error or old.sha256 != new.sha256 else "touched"
+    if old.error or old.sha256 != new.sha256:
+        return "changed"
+    return "returned" if old.absent else "touched"
 
 
 def _moves(
-    gone: Iterable[str], new: Iterable[str], before: Mapping[str, FileState], now: Mapping[str, FileState | None]
+    missing: Iterable[str], new: Iterable[str], before: Mapping[str, FileState], now: Mapping[str, FileState | None]
 ) -> list[tuple[str, str]]:
-    """Pair gone keys with new ones of the same content; of several alike in the order of their names."""
+    """Pair missing keys with new ones of the same content; of several alike in the order given, and of their names."""
     waiting: dict[str, list[str]] = {}
     for key in sorted(new, reverse=True):
         state = now[key]
         if state is not None:
             waiting.setdefault(state.sha256, []).append(key)
-    return [(key, waiting[before[key].sha256].pop()) for key in gone if waiting.get(before[key].sha256)]
+    return [(key, waiting[before[key].sha256].pop()) for key in missing if waiting.get(before[key].sha256)]

@@ -1,11 +1,18 @@
 """The draft of a library that is made again beside the old one.  Knows the protocol of an index and its drafts."""
 
 import contextlib
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from wordsight.base.errors import FingerprintMismatch, FormatError
+import numpy as np
+
+from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, StorageError
+from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
-from wordsight.index.index import Backend, Index
+from wordsight.index.index import Backend, FileState, Index
+from wordsight.search.contents import Contents
+from wordsight.search.missing import Whereabouts, too_many
 
 
 def draft_of(folder: Path, backend: Backend, model: Model) -> Index:
@@ -19,3 +26,45 @@ def draft_of(folder: Path, backend: Backend, model: Model) -> Index:
         return opened()
     backend.delete(folder, draft=True)
     return opened()
+
+
+def carry_over(folder: Path, backend: Backend, draft: Index, contents: Contents) -> None:
+    """Keep what the old library holds, the draft lacks, and nobody has proven to be gone: it is absent in the draft.
+
+    Raises `StorageError` where the draft is of another model, which cannot embed what is not there.
+    """
+    facts = {}
+    with contextlib.suppress(NotFound, FormatError):  # an old library that is damaged has nothing to give
+        facts = backend.facts_in(folder)
+    if not facts:
+        return
+    fingerprint, width = facts["fingerprint"], int(facts["width"])
+    with contextlib.closing(backend.open(folder, fingerprint=fingerprint, width=width)) as old:
+        kept = _missing(old, draft, contents)
+        if kept and fingerprint != draft.facts()["fingerprint"]:
+            raise StorageError(
+                f"{len(kept)} images of the library are not there now ({', '.join(islice(kept, 3))}…), "
+                "and another model cannot embed them",
+                cure="bring them back and rebuild again, or give them up with --accept-removal",
+            )
+        if kept:
+            entries = old.entries(list(kept))
+            draft.add(list(kept), np.array([entry.embedding for entry in entries]), [entry.meta for entry in entries])
+            draft.files.record({key: replace(state, absent=True) for key, state in kept.items()})
+            draft.save()
+            notice(f"{contents.location}: {len(kept)} pictures are not there now and are kept as absent")
+
+
+def _missing(old: Index, draft: Index, contents: Contents) -> dict[str, FileState]:
+    """Return the states of what is missing and may come back; of what is gone too where that is too much."""
+    there, before = draft.files.states(), old.files.states()
+    contents_there = {state.sha256 for state in there.values()}
+    missing = {
+        key: state
+        for key, state in before.items()
+        if not state.error and key not in there and state.sha256 not in contents_there
+    }
+    gone = {key for key, state in missing.items() if contents.judge(key, state) == Whereabouts.GONE}
+    if too_many(len(gone), len(before)):
+        return missing
+    return {key: state for key, state in missing.items() if key not in gone}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 class SyncReport:
     """Keys that were added, changed and removed; moved ones as (old, new); failed ones as (key, reason).
 
+    `absent` are those that are not there since this time and whose entries are kept; `returned` those that are back.
     The key of a failure is "" when a row or shard could not be read at all; the reason names it.
     """
 
@@ -15,7 +16,9 @@ class SyncReport:
     moved: list[tuple[str, str]] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Return whether anything was done."""
-        return bool(self.added or self.changed or self.moved or self.removed or self.failed)
+        return any((self.added, self.changed, self.moved, self.removed, self.failed, self.absent, self.returned))

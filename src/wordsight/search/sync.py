@@ -2,12 +2,12 @@
 
 What an image is, is its content: one whose SHA-256 is known keeps its embedding under whatever name, so a renamed
 folder costs reading, not encoding.  What is finished is saved every few seconds; a broken image is noted with its
-stamp and not tried again until it changes.  Knows the protocol of an index, the model and the contents of the
-location.
+stamp and not tried again until it changes.  What is missing is absent until it is proven to be gone.  Knows the
+protocol of an index, the model and the contents of the location.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from wordsight.base.errors import InputError, NotFound, UnreadableFile
+from wordsight.base.arrays import is_unit
+from wordsight.base.errors import InputError, NoEmbedding, UnreadableFile
 from wordsight.base.nouns import Value
-from wordsight.base.progress import bar
+from wordsight.base.progress import bar, notice
 from wordsight.base.threads import read_ahead
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
@@ -27,7 +28,8 @@ from wordsight.images.decode import Wanted, opened
 from wordsight.images.files import image_hash, unchanged
 from wordsight.images.transform import resizing_need
 from wordsight.index.index import FileState, Index, IndexEntry
-from wordsight.search.contents import MEASURED, READER, SIGNATURE, Candidate, Contents, Listing, reader
+from wordsight.search.contents import MEASURED, READER, SIGNATURE, Candidate, Contents, Listing, NoFile, reader
+from wordsight.search.missing import Whereabouts, too_many
 from wordsight.search.plan import Plan, plan, to_read
 from wordsight.search.report import SyncReport
 
@@ -64,49 +66,99 @@ class KnownContents:
 
 
 class Sync:
-    """One run; `run` does it all."""
+    """One run; `run` does it all.  `accept_removal`: what is missing may go without proof, and however much it is."""
 
-    def __init__(self, index: Index, model: Model, contents: Contents, listing: Listing) -> None:
+    def __init__(
+        self, index: Index, model: Model, contents: Contents, listing: Listing, *, accept_removal: bool = False
+    ) -> None:
         self._index = index
         self._model = model
         self._contents = contents
         self._listing = listing
+        self._accept_removal = accept_removal
         self._before = index.files.states()
+        self._with_entries = frozenset(key for key, state in self._before.items() if not state.error)
         self._now: dict[str, FileState | None] = {}  # of what has been read; None where it could not be opened
+        self._nowhere: dict[str, FileState] = {}  # of what tables name and is not there
         self._known = KnownContents(index, self._before)
         self._failed: list[tuple[str, str]] = []
         self._renewed: list[str] = []  # keys whose metadata alone changed
+        self._moved: list[tuple[str, str]] = []  # old and new keys, moved as soon as the new one is met
+        self._missing = self._missing_contents()
         self._saved = time.monotonic()
+
+    def _missing_contents(self) -> dict[str, list[str]]:
+        """Return SHA-256 -> the keys that have it and are not listed, the first last; none where not all are listed."""
+        missing: dict[str, list[str]] = {}
+        if self._listing.complete and self._listing.stamps is not None:
+            for key in sorted(self._with_entries - self._listing.stamps.keys(), reverse=True):
+                missing.setdefault(self._before[key].sha256, []).append(key)
+        return missing
 
     def run(self) -> SyncReport:
         """Bring the index in step with the location."""
-        stamps = self._listing.stamps
-        again = self._index.facts().get(READER) != reader()
+        stamps = self._listing.stamps or {} if self._listing.complete else None
+        facts = self._index.facts()
+        again = facts.get(READER) != reader()
         known = {key: state for key, state in self._before.items() if not (again and state.error)}
+        self._contents.recall(facts)
         self._read_all(None if stamps is None else to_read(known, stamps))
-        self._require_some()
-        unread = [key for key in stamps or () if key not in self._now]
-        done = plan(self._before, {**{key: self._before[key] for key in unread}, **self._now})
+        unread = {key: _there(self._before[key]) for key in stamps or () if key not in self._now}
+        done = self._decide({**unread, **self._now})
         self._index.remove(done.gone)
         self._index.files.forget([*done.gone, *done.forgotten])
-        if self._listing.signature != self._index.facts().get(SIGNATURE, ""):
-            self._renew_metadata([key for key in unread if not self._before[key].error])
+        back = {key: state for key, state in unread.items() if self._before[key].absent}
+        self._index.files.record({**back, **{key: replace(self._before[key], absent=True) for key in done.absent}})
+        self._index.files.record(self._to_look_for(done))
+        others = self._listing.signature != facts.get(SIGNATURE, "")
+        self._renew_metadata(self._with_entry(unread if others else back))
+        if others:
             self._failed += [("", str(problem)) for problem in self._contents.problems()]
-        self._index.note({SIGNATURE: self._listing.signature or "", READER: reader()})
+        absent = [key for key, state in self._index.files.states().items() if state.absent]
+        signature = self._contents.signature(self._listing, absent)
+        self._index.note({**self._contents.facts(), SIGNATURE: signature, READER: reader()})
         self._index.save()
+        came = {new for _, new in self._moved}
         return SyncReport(
-            added=list(done.added),
+            added=[key for key in done.added if key not in came],
             changed=[*done.changed, *self._renewed],
-            moved=list(done.moved),
+            moved=sorted([*self._moved, *done.moved]),
             removed=list(done.removed),
             failed=self._failed,
+            absent=self._with_entry(done.absent),
+            returned=sorted(self._with_entry(done.returned)),
         )
 
-    def _require_some(self) -> None:
-        """Raise `NotFound` when there were images and none is left: it may be a disk that is not mounted."""
-        if self._listing.stamps is None and self._before and not any(s and not s.error for s in self._now.values()):
-            reason = self._failed[0][1] if self._failed else f"{self._contents.location} is empty"
-            raise NotFound(f"no image can be read any more: {reason}", cure="the library is left as it is")
+    def _to_look_for(self, done: Plan) -> dict[str, FileState]:
+        """Return the states of what tables name, is not there and has no entry: it is found when it comes."""
+        kept = self._with_entries.difference(done.gone)
+        return {key: state for key, state in self._nowhere.items() if key not in kept and key not in self._now}
+
+    def _decide(self, now: Mapping[str, FileState | None]) -> Plan:
+        """Compare what was with what is; where too much would be removed, or all is missing, nothing is."""
+        went = {old for old, _ in self._moved}
+        before = {key: state for key, state in self._before.items() if key not in went}
+        missing = {key: self._contents.judge(key, old) for key, old in before.items() if key not in now}
+        may_go = {Whereabouts.GONE, Whereabouts.ABSENT} if self._accept_removal else {Whereabouts.GONE}
+        done = plan(before, now, {key for key, verdict in missing.items() if verdict in may_go})
+        location, known = self._contents.location, len(self._with_entries)
+        if self._accept_removal:
+            if kept := [key for key in self._with_entry(missing) if missing[key] == Whereabouts.UNREAD]:
+                notice(f"{location}: {len(kept)} are kept: they, or what holds them, are there and cannot be read")
+            return done
+        if now and not too_many(len(done.removed), known):
+            return done
+        count = len(done.removed) if now else known
+        done = plan(before, now)
+        if self._with_entry(done.absent):
+            what = f"{count} of {known} pictures are missing" if now else f"none of {known} pictures is there any more"
+            accept = f"wordsight index {location} --accept-removal removes them"
+            notice(f"{location}: {what}; nothing is removed, they are kept as absent: {accept}")
+        return done
+
+    def _with_entry(self, keys: Iterable[str]) -> list[str]:
+        """Return the known keys that are not broken ones."""
+        return [key for key in keys if key in self._with_entries]
 
     def _read_all(self, keys: Sequence[str] | None) -> None:
         """Read and encode these images, or all, and put them into the index group by group."""
@@ -129,6 +181,9 @@ class Sync:
         if isinstance(candidate, InputError):
             raise candidate
         name = _name(candidate)
+        if self._is_as_recorded(candidate):
+            candidate.sha256 = self._before[candidate.key].sha256
+            return None
         with unchanged(candidate.image):
             candidate.sha256 = image_hash(candidate.image, key=candidate.key)
             if candidate.sha256 in self._known:
@@ -138,27 +193,54 @@ class Sync:
                 candidate.meta |= {"width": image.width, "height": image.height}
                 return self._model.load_pixels(image, name=name)
 
+    def _is_as_recorded(self, candidate: Candidate) -> bool:
+        """Say whether an image, by its file, size and time of change, is the one that has been read before."""
+        old = self._before.get(candidate.key)
+        if old is None or old.error or not isinstance(candidate.image, Path):
+            return False
+        return (old.file, old.size, old.mtime_ns) == (candidate.file, *candidate.stamp)
+
     def _put(self, group: Sequence[Encoded[Candidate | InputError]]) -> None:
         """Put what has been read of a group into the index."""
         read: list[tuple[Candidate, Encoded[Any]]] = []
         now: dict[str, FileState | None] = {}
-        for one in group:
+        for one in map(_checked, group):
             if isinstance(one.item, InputError):
                 self._failed.append(("", str(one.item)))
+                if isinstance(one.item, NoFile):
+                    self._nowhere[one.item.key] = FileState(0, 0, "", str(one.item), file=one.item.file)
                 continue
             read.append((one.item, one))
             now[one.item.key] = _state(one.item, one.error)
             if one.error is not None:
                 self._failed.append((one.item.key, str(one.error)))
         known = {key: self._before[key] for key in now if key in self._before}
-        self._apply(plan(known, now), [pair for pair in read if pair[1].error is None])
+        step = plan(known, now)
+        self._apply(step, [pair for pair in read if pair[1].error is None], now)
+        self._move(step.added, now)
         states = {key: state for key, state in now.items() if state is not None}
         self._index.files.record(states)
         self._known.add(states)
         self._now |= now
 
-    def _apply(self, step: Plan, read: Sequence[tuple[Candidate, Encoded[Any]]]) -> None:
-        """Do to the index what the plan of a group says; `read` are those that could be read."""
+    def _move(self, added: Sequence[str], now: Mapping[str, FileState | None]) -> None:
+        """Let a missing key go together with the coming of a new one with its content, so that no save is between."""
+        for key in added:
+            state = now[key]
+            if state is not None and self._missing.get(state.sha256):
+                old = self._missing[state.sha256].pop()
+                self._known.keep({old: self._before[old]})
+                self._index.remove([old])
+                self._index.files.forget([old])
+                self._moved.append((old, key))
+
+    def _apply(
+        self, step: Plan, read: Sequence[tuple[Candidate, Encoded[Any]]], now: dict[str, FileState | None]
+    ) -> None:
+        """Do to the index what the plan of a group says; `read` are those that could be read.
+
+        Those of `now` whose embedding turns out to be damaged in the index stay as they were.
+        """
         replaced = {
             key: self._before[key]
             for key in (*step.changed, *step.failed)
@@ -166,16 +248,21 @@ class Sync:
         }
         self._known.keep(replaced)
         self._index.remove([key for key in step.failed if key in replaced])
-        same = {*step.touched, *step.unchanged}
-        entries = [self._entry(candidate, one, same=candidate.key in same) for candidate, one in read]
-        changed = [entry for entry in entries if entry is not None]
-        self._add(changed)
+        same = {*step.touched, *step.unchanged, *step.returned}
+        stored = {entry.key: entry for entry in self._index.entries([one.key for one, _ in read if one.key in same])}
+        entries = [self._entry(candidate, one, stored.get(candidate.key)) for candidate, one in read]
+        now |= dict.fromkeys(self._add([entry for entry in entries if entry is not None]))
 
-    def _entry(self, candidate: Candidate, one: Encoded[Any], *, same: bool) -> IndexEntry | None:
-        """Return the entry to store; None when the one that is there is right as it stands."""
+    def _entry(self, candidate: Candidate, one: Encoded[Any], same: IndexEntry | None) -> IndexEntry | None:
+        """Return the entry to store; None when the one that is there is right as it stands.
+
+        `same` is the one that is there, where it has the content of the image.
+        """
+        if candidate.key in self._before and self._contents.is_unsure(candidate.key):
+            candidate.meta = {**self._meta_before(candidate.key), **candidate.meta}
         if one.embedding is not None:
             return IndexEntry(candidate.key, one.embedding, candidate.meta)
-        known = self._index.entries([candidate.key])[0] if same else self._known.entry(candidate.sha256)
+        known = same or self._known.entry(candidate.sha256)
         candidate.meta |= {column: known.meta[column] for column in MEASURED if column in known.meta}
         if same and _present(candidate.meta) != _present(known.meta):
             self._renewed.append(candidate.key)
@@ -183,22 +270,39 @@ class Sync:
             return None
         return replace(known, key=candidate.key, meta=candidate.meta)
 
+    def _meta_before(self, key: str) -> Mapping[str, Value]:
+        return {} if self._before[key].error else self._index.entries([key])[0].meta
+
     def _renew_metadata(self, keys: Sequence[str]) -> None:
         """Give every entry the metadata it should have, after the table beside the images has changed."""
         for start in range(0, len(keys), GROUP):
             old = self._index.entries(keys[start : start + GROUP])
             new = [replace(entry, meta=self._contents.meta(entry.key, entry.meta)) for entry in old]
             changed = [n for n, o in zip(new, old, strict=True) if _present(n.meta) != _present(o.meta)]
-            self._add(changed)
-            self._renewed += [entry.key for entry in changed]
+            damaged = self._add(changed)
+            self._renewed += [entry.key for entry in changed if entry.key not in damaged]
 
-    def _add(self, entries: Sequence[IndexEntry]) -> None:
+    def _add(self, entries: Sequence[IndexEntry]) -> list[str]:
+        """Store the entries; return the keys of those that are left out, for what the index held of them is damaged."""
         embeddings = np.array([entry.embedding for entry in entries], np.float32)
-        self._index.add(
-            [entry.key for entry in entries],
-            embeddings.reshape(len(entries), self._model.spec.width),
-            [entry.meta for entry in entries],
-        )
+        embeddings = embeddings.reshape(len(entries), self._model.spec.width)
+        sound = is_unit(embeddings)
+        stored = [entry for entry, is_sound in zip(entries, sound, strict=True) if is_sound]
+        self._index.add([entry.key for entry in stored], embeddings[sound], [entry.meta for entry in stored])
+        damaged = [entry.key for entry, is_sound in zip(entries, sound, strict=True) if not is_sound]
+        cure = f"make the library again with wordsight index {self._contents.location} --rebuild"
+        self._failed += [(key, f"the embedding of {key} in the library is not of length 1; {cure}") for key in damaged]
+        return damaged
+
+
+def _checked(one: Encoded[Candidate | InputError]) -> Encoded[Candidate | InputError]:
+    """Return the image, or why it failed where its embedding is none."""
+    if one.embedding is None or is_unit(one.embedding[None])[0]:
+        return one
+    problem = f"the embedding of {_name(one.item)} is NaN, zero or not of length 1"
+    return Encoded(
+        one.item, error=NoEmbedding(problem, cure="leave the image out, or compute in fp32: precision='fp32'")
+    )
 
 
 def _name(candidate: Candidate | InputError) -> str:
@@ -211,7 +315,11 @@ def _name(candidate: Candidate | InputError) -> str:
 def _state(candidate: Candidate, error: InputError | None) -> FileState | None:
     if isinstance(error, UnreadableFile):
         return None
-    return FileState(*candidate.stamp, candidate.sha256, "" if error is None else str(error))
+    return FileState(*candidate.stamp, candidate.sha256, "" if error is None else str(error), file=candidate.file)
+
+
+def _there(state: FileState) -> FileState:
+    return replace(state, absent=False) if state.absent else state
 
 
 def _present(meta: Mapping[str, Value]) -> dict[str, Value]:

@@ -1,0 +1,234 @@
+"""A table or tar shards as what a library is made of: every image with the file that is or holds it.
+
+What was met on the way decides what became of the images that were not: a table that was read whole and has no row of
+an image, or a shard without its sample, proves that it is gone; what was damaged anywhere proves nothing.
+"""
+
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wordsight.base.errors import FormatError, InputError
+from wordsight.base.files import sha256_bytes
+from wordsight.base.nouns import Sample, Value
+from wordsight.data import fields
+from wordsight.data.kinds import TABLE, TEXT_TABLES
+from wordsight.data.listing import Stamp, stamp_of
+from wordsight.data.source import BrokenEntry, Walk, open_files
+from wordsight.data.source_files import SourceFiles
+from wordsight.images.files import PassedOver
+from wordsight.index.index import FileState
+from wordsight.search.contents import (
+    MEASURED,
+    TABLES,
+    Candidate,
+    Listing,
+    NoFile,
+    States,
+    away,
+    file_of,
+    is_container,
+    recalled,
+)
+from wordsight.search.missing import Disk, Whereabouts
+
+if TYPE_CHECKING:
+    from wordsight.data.source import Columns
+
+OURS = {name: f"source_{name}" for name in ("path", *MEASURED)}  # how columns of these names in tables and JSON come
+
+
+class SourceContents:
+    """A table or tar shards; keys are those of the samples, columns come along as metadata."""
+
+    def __init__(
+        self, location: Path, files: SourceFiles, columns: "Columns | None" = None, *, asked: bool = False
+    ) -> None:
+        self.location = location
+        self.columns = columns
+        self.passed = PassedOver()
+        self._asked = asked
+        self._files = files
+        self._source = open_files(files, columns)
+        self._paths = files.paths
+        self._is_table = files.kind == TABLE
+        self._of_cell = fields.from_text if files.paths[0].suffix.lower() in TEXT_TABLES else fields.plain
+        self._base = str((location if location.is_dir() else location.parent).absolute())
+        self._in_use: frozenset[str] = frozenset()  # tables that told of images the last time
+        self._begin(dict)
+
+    def _begin(self, states: States) -> None:
+        self._states = states
+        self._disk = Disk(Path(self._base))
+        self._broken: set[str] = set()  # parts that could not be read, or not every entry of them
+        self._unusable: set[str] = set()  # keys of entries that are there and cannot be used
+        self._named: set[str] = set()  # keys of the known images of tables whose files are there
+
+    def look(self, states: States) -> Listing:
+        """Return a signature of the names, sizes and times of the files, and stamps of the known images.
+
+        Those of images that tables name are looked up; those that lie in the files are as they were.  Which absent
+        images have a file is a part of the signature: it tells when one comes back, or was missing in a table only.
+        """
+        self._begin(states)
+        if not self._is_table:
+            return Listing(None, self._source.fingerprint(), complete=False)
+        stamps: dict[str, Stamp] = {}
+        absent = []
+        for key, state in states().items():
+            stamp: Stamp | None = (state.size, state.mtime_ns)
+            if state.file and not is_container(state.file):
+                stamp = _stamp(state.file if os.path.isabs(state.file) else f"{self._base}{os.sep}{state.file}")
+                if stamp is not None:
+                    self._named.add(key)
+                elif state.error and not state.sha256:  # there was none the last time either
+                    stamp = state.size, state.mtime_ns
+            if state.absent:
+                absent.append(key)
+            elif stamp is not None:
+                stamps[key] = stamp
+        return Listing(stamps, self._signature(self._source.fingerprint(), absent), complete=False)
+
+    def signature(self, listing: Listing, absent: Collection[str]) -> str:
+        """See `Contents`."""
+        files = (listing.signature or "").partition(" ")[0]
+        return self._signature(files, absent)
+
+    def _signature(self, files: str, absent: Collection[str]) -> str:
+        there = sorted(self._named.intersection(absent))
+        return f"{files} {sha256_bytes(json.dumps(there).encode())[:16]}" if there else files
+
+    def recall(self, facts: Mapping[str, str]) -> None:
+        """See `Contents`."""
+        self._in_use = recalled(facts)
+
+    def facts(self) -> dict[str, str]:
+        """See `Contents`."""
+        if not self._is_table:
+            return {TABLES: "[]"}
+        kept = {table for table in self._in_use - self._parts() if self._disk.judge(table) != Whereabouts.GONE}
+        return {TABLES: json.dumps(sorted(self._parts() | kept))}
+
+    def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
+        """See `Contents`; all are read.  A key that two images have is an error at the second."""
+        seen: set[str] = set()
+        part = 0
+        self._source = open_files(self._files, self.columns)  # anew, for it remembers what lay where
+        try:
+            walk = self._source.samples()
+        except FormatError as error:
+            if self._asked or not self._states():
+                raise
+            self._note(error, range(len(self._paths)))  # a header that is damaged
+            yield InputError(error.problem, cure=error.cure)
+            return
+        for sample in walk:
+            yield from self._failures(walk, range(part, walk.position.part + 1))
+            part = walk.position.part
+            if sample.key in seen:
+                yield self._key_again(sample)
+                continue
+            seen.add(sample.key)
+            yield self._candidate(sample, self._file(self._paths[part]))
+        yield from self._failures(walk, range(part, len(self._paths)))
+
+    def _failures(self, walk: Walk, parts: range) -> Iterator[InputError]:
+        """Take what failed since the last sample, somewhere in these parts."""
+        failures, walk.failures = walk.failures, []
+        for failure in failures:
+            self._note(failure, parts)
+            if isinstance(failure, BrokenEntry) and failure.file is not None:
+                yield NoFile(failure.problem, cure=failure.cure, key=failure.key, file=self._file(failure.file))
+            else:
+                yield failure
+
+    def _note(self, failure: Exception, parts: range) -> None:
+        if isinstance(failure, BrokenEntry):
+            self._unusable.add(failure.key)
+        else:
+            self._broken |= {self._file(self._paths[part]) for part in parts}
+
+    def judge(self, key: str, state: FileState) -> Whereabouts:
+        """See `Contents`."""
+        if not os.path.exists(self.location):
+            return away(self.location)
+        if not state.file:  # an image of a folder that has become something else
+            return self._disk.judge(key, through_links=False)
+        if not is_container(state.file):
+            return self._judge_named(key, state.file)
+        if state.file in self._parts():
+            return self._judge_part(state.file)
+        if (Path(self._base) / state.file).is_file():  # left alone
+            return Whereabouts.ABSENT
+        return self._disk.judge(state.file)
+
+    def _judge_part(self, part: str) -> Whereabouts:
+        """Return what became of what a part held and was not met in it."""
+        if part not in self._broken:
+            return Whereabouts.GONE
+        return self._disk.judge(part)
+
+    def _judge_named(self, key: str, file: str) -> Whereabouts:
+        """Return what became of an image that a table names: which one did is not known."""
+        if not self._is_table:
+            return Whereabouts.ABSENT
+        if key in self._unusable:
+            return self._disk.judge(file)
+        tables = {
+            *(self._disk.judge(table) for table in self._in_use - self._parts()),
+            *map(self._disk.judge, self._broken),
+        }
+        return next((one for one in (Whereabouts.UNREAD, Whereabouts.ABSENT) if one in tables), Whereabouts.GONE)
+
+    def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
+        """Return the metadata as it is: a source that changes is read again as a whole."""
+        return dict(meta)
+
+    def is_unsure(self, key: str) -> bool:
+        """Return False: what tells of an image is what names or holds it."""
+        return False
+
+    def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
+        """See `file_of`."""
+        return file_of(self.location, key, meta)
+
+    def problems(self) -> list[InputError]:
+        """Return nothing: whatever is wrong is met on the way."""
+        return []
+
+    def _parts(self) -> set[str]:
+        return {self._file(path) for path in self._paths}
+
+    def _file(self, path: Path) -> str:
+        """Return a file as states have it: below the location, else in full."""
+        return str(path.absolute()).removeprefix(f"{self._base}{os.sep}")
+
+    def _key_again(self, sample: Sample) -> InputError:
+        from wordsight.data.fields import how_to_name
+
+        image = f" {sample.image}" if isinstance(sample.image, Path) else ""
+        return InputError(
+            f"{self.location}: the image{image} has the key {sample.key}, as one before it has",
+            cure=f"give every image its own, or name another column as key ({how_to_name('key')})",
+        )
+
+    def _candidate(self, sample: Sample, part: str) -> Candidate:
+        meta = {OURS.get(name, name): self._of_cell(value) for name, value in sample.meta.items()}
+        if sample.label is not None:
+            meta["class"] = sample.label
+        if sample.texts:
+            meta["text"] = "\n".join(sample.texts)
+        if not isinstance(sample.image, Path):
+            return Candidate(sample.key, sample.image, (len(sample.image or b""), 0), meta, file=part)
+        path = str(sample.image.absolute())
+        stamp = _stamp(path) or (0, 0)
+        return Candidate(sample.key, sample.image, stamp, {**meta, "path": path}, file=self._file(sample.image))
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        return stamp_of(os.stat(path))
+    except (OSError, ValueError):
+        return None

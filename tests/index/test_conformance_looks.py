@@ -1,0 +1,63 @@
+"""Several calls of one state, and samples: of every row of the table of indexes, and of one that was made up here."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from wordsight.index.index import FileState
+from wordsight.index.open import INDEXES
+
+WIDTH = 8
+
+
+@pytest.fixture
+def opened(kind, folder):
+    with contextlib.ExitStack() as stack:
+
+        def opening(writable=True):
+            index = INDEXES[kind]().open(folder, fingerprint="f", width=WIDTH, writable=writable)
+            return stack.enter_context(contextlib.closing(index))
+
+        yield opening
+
+
+@pytest.fixture
+def index(opened):
+    return opened()
+
+
+def unit(count):
+    return np.eye(count, WIDTH, dtype=np.float32)[:, ::-1] if count <= WIDTH else None
+
+
+def keys_of(index):
+    return [hit.key for hit in index.search(np.full((1, WIDTH), WIDTH**-0.5, np.float32), 999)[0]]
+
+
+def test_one_look_sees_one_save(opened, index):
+    index.add(["a"], unit(1), [{}])
+    index.save()
+    reader = opened(writable=False)
+    with reader.one_look():
+        assert keys_of(reader) == ["a"]
+        index.add(["b"], unit(1), [{"x": 1}])
+        index.files.record({"a": FileState(1, 1, "h", absent=True)})
+        index.save()
+        with reader.one_look():
+            assert (keys_of(reader), len(reader), reader.columns(), reader.files.states()) == (["a"], 1, {}, {})
+        assert keys_of(reader) == ["a"]
+    assert keys_of(reader) == ["b"]
+    assert [hit.key for hit in reader.search(unit(1), 9, absent=True)[0]] == ["a", "b"]
+    assert len(reader.entries(["a", "b"])) == len(reader) == 2
+
+
+def test_a_sample_is_spread_over_what_is_there(index):
+    rows = unit(8)
+    index.add([f"k{i}" for i in range(8)], rows, [{}] * 8)
+    index.save()
+    index.files.record({"k0": FileState(1, 1, "h", absent=True)})
+    np.testing.assert_array_equal(index.sample(3), rows[[1, 4, 7]])
+    np.testing.assert_array_equal(index.sample(99), rows[1:])
+    index.remove([f"k{i}" for i in range(8)])
+    assert index.sample(3).shape == (0, WIDTH)
