@@ -372,7 +372,7 @@ def test_search_imports_neither_pictures_nor_tables_nor_torch(photos, capsys):
     code = (
         "import sys; from wordsight.cli.main import main; "
         f"status = main(['search', 'red', '--in', {str(photos)!r}, '--engine', 'fake']); "
-        "print(sorted({'torch', 'PIL', 'pyarrow', 'ftfy', 'onnxruntime', 'tqdm', 'csv', 'concurrent.futures'} & set(sys.modules)))"
+        "print(sorted({'torch', 'PIL', 'pyarrow', 'ftfy', 'onnxruntime', 'tqdm', 'csv', 'concurrent.futures', 'html', 'webbrowser'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert run.stdout.splitlines()[-1] == "[]"
@@ -387,7 +387,7 @@ def test_columns_are_named_in_every_verb_that_reads_a_source(photos, capsys, tmp
     assert say(capsys, "index", table, *named)[0] == 0
     _, out, _ = say(capsys, "search", "red", "--in", table, "--where", "class = warm and text = fire", "--json")
     assert json.loads(out)["key"] == "r"
-    assert say(capsys, "search", "red", "--in", table, *named, "--key", "words", "-k", 1)[1].endswith("red.png\n")
+    assert say(capsys, "search", "red", "--in", table, *named, "--key", "words", "-k", 1)[1].endswith("red.png  fire\n")
     assert say(capsys, "embed", table, "--out", tmp_path / "out", "--what", "both", *named)[1] == (
         "2 read: 2 pictures, 2 texts\n"
     )

@@ -19,6 +19,7 @@ from PIL import Image
 
 from wordsight.base.errors import ConfigError, FormatError, InputError, UsageError
 from wordsight.base.optional import resolve
+from wordsight.data.by_key import images_by_key
 from wordsight.data.fake import FakeSource
 from wordsight.data.kinds import OPENERS, Opener, kinds
 from wordsight.data.source import START, open_source
@@ -146,6 +147,15 @@ def _everything(source, start=START):
     walk = source.samples(start)
     places = [(sample, walk.position) for sample in walk]
     return places, walk
+
+
+def test_images_are_given_by_key_as_a_walk_gives_them(source):
+    images = {sample.key: sample.image for sample in source.samples()}
+    assert dict(images_by_key(source, images)) == images
+    for key in images:
+        assert dict(images_by_key(source, [key])) == {key: images[key]}
+    ((key, error),) = images_by_key(source, ["gone"])
+    assert key == "gone" and isinstance(error, InputError)
 
 
 def test_every_row_of_the_table_is_run_over():

@@ -4,6 +4,8 @@ import os
 import sys
 import unicodedata
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from wordsight.base.errors import FormatError
@@ -214,6 +216,16 @@ def test_what_is_left_alone_is_said_once(photos, encoded_image, capsys):
         f"left alone: {photos}/sales.csv has no image column; there are: month, total; "
         "name it as image (--image COLUMN, image= in a task or recipe, Columns(image=...) in Python)",
     ]
+
+
+def test_a_table_that_holds_images_itself_is_left_alone(photos, encoded_image, capsys):
+    pq.write_table(pa.table({"image": [encoded_image(1)], "title": ["one"]}), photos / "packed.parquet")
+    assert len(list(open_source(photos).samples())) > 1
+    where = photos / "packed.parquet"
+    assert (
+        f"{where} is left alone: it names no image of {photos}: {where}: row 1 names no image"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_table_that_needs_another_package_costs_itself_alone(photos, monkeypatch, capsys):

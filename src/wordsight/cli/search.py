@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.progress import is_quiet, notice, print_error
-from wordsight.base.terminal import say, shown
+from wordsight.cli.search_files import Search, add_files, check_files, write_files
+from wordsight.cli.search_output import add_output, check_output, print_hits, shown_columns
 from wordsight.cli.source_options import add_columns, columns_of
+from wordsight.search.hits import Located
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
-    from wordsight.search.library import Hit, Library
+    from wordsight.search.library import Library
     from wordsight.search.query import Query
 
 STRONGER = "ViT-B-32/datacomp_xl_s13b_b90k"  # of the catalogue: as fast as transformers get, and free to use
@@ -66,10 +67,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--no-sync", action="store_true", help="answer from the library as it is, with images that are absent"
     )
     parser.add_argument("--absent", action="store_true", help="answer with images that are known and not there, too")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a line: score, key, path, meta, place")
-    form.add_argument("--paths-only", action="store_true", help="nothing but the paths, for xargs")
-    form.add_argument("-0", "--null", action="store_true", help="the paths, with a zero byte behind each, for xargs -0")
+    add_output(parser)
+    add_files(parser)
 
 
 def run(args: Namespace) -> int:
@@ -83,6 +82,8 @@ def run(args: Namespace) -> int:
     locations = list({os.path.realpath(location): location for location in args.locations or [Path()]}.values())
     if args.library and len(locations) > 1:
         raise UsageError(f"--library {args.library} for {len(locations)} places", cure="leave it out, or give one --in")
+    check_output(args)
+    check_files(args)
     query = _read(locations, args)
     model = load(args.model, engine=args.engine, device=args.device)
     with contextlib.nullcontext() if args.no_sync else _opening_texts(model, query):
@@ -90,12 +91,16 @@ def run(args: Namespace) -> int:
     errors = [answer for answer in answers if isinstance(answer, Exception)]
     if len(errors) == len(locations):
         raise errors[0]
-    hits = _merged([answer for answer in answers if not isinstance(answer, Exception)])[: args.k]
-    _print(hits, args)
+    answered = [answer for answer in answers if not isinstance(answer, Exception)]
+    hits = _merged([answer.hits for answer in answered])[: args.k]
+    known = list(dict.fromkeys(column for answer in answered for column in answer.columns))
+    columns = shown_columns(args.show, known)
+    print_hits(hits, args, columns=columns, known=known)
+    written = write_files(hits, args, columns=columns, asked=Search(query, model))
     if not hits:
         notice(f"nothing in {' or '.join(map(str, locations))} matches")
     _mention_stronger(model)
-    return 0 if hits and not errors else 1
+    return 0 if hits and written and not errors else 1
 
 
 @contextlib.contextmanager
@@ -137,14 +142,6 @@ def _mention_stronger(model: "Model") -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Located:
-    """A hit, and the location whose library gave it."""
-
-    location: Path
-    hit: "Hit"
-
-
 def _read(locations: Sequence[Path], args: Namespace) -> "Query":
     """Return the query; an image is looked for in the current folder and in every location."""
     from wordsight.search.query import join_words, read_query
@@ -158,7 +155,15 @@ def _read(locations: Sequence[Path], args: Namespace) -> "Query":
     raise AssertionError("there is a place")
 
 
-def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> "list[_Located] | Exception":
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one library answered; `columns` are all that its metadata has."""
+
+    hits: list[Located]
+    columns: Sequence[str]
+
+
+def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> _Answer | Exception:
     """Return the hits of one location; where there are several, the error that kept one from answering is printed."""
     from wordsight.search.library import open_library
 
@@ -169,14 +174,15 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
                 _bring_up_to_date(library)
             absent = args.absent or args.no_sync
             hits = library.answer(query, k=args.k, min_match=args.min_match, absent=absent)
-        return [_Located(location, hit) for hit in hits]
+            known = library.columns() if args.show or args.csv else ()
+        return _Answer([Located(location, hit) for hit in hits], known)
     except (WordsightError, OSError) as error:
         if len(args.locations) > 1:
             print_error(f"failed: {location}: {error}")
         return error
 
 
-def _merged(answers: "list[list[_Located]]") -> "list[_Located]":
+def _merged(answers: list[list[Located]]) -> list[Located]:
     """Return the hits of all locations, best first; a file that two locations hold comes once."""
     ranked = sorted((hit for answer in answers for hit in answer), key=lambda one: -one.hit.score)
     if len(answers) == 1:
@@ -198,22 +204,3 @@ def _bring_up_to_date(library: "Library") -> None:
         if not there:
             raise
         notice(f"answering from the library as it is: {error}")
-
-
-def _print(hits: list[_Located], args: Namespace) -> None:
-    if args.json:
-        import json
-
-        for one in hits:
-            hit = one.hit
-            path = None if hit.path is None else str(hit.path)
-            record = {"score": round(hit.score, 6), "key": hit.key, "path": path, "meta": dict(hit.meta)}
-            print(json.dumps({**record, "place": str(one.location)}, ensure_ascii=True))
-    elif args.paths_only or args.null:
-        for one in hits:
-            name = str(one.hit.path or one.hit.key)
-            sys.stdout.write(f"{name}\0" if args.null else f"{shown(name, sys.stdout)}\n")
-    else:
-        for one in hits:
-            key = f"{one.location}: {one.hit.key}" if len(args.locations) > 1 else one.hit.key
-            say(f"{one.hit.score:.3f}  {one.hit.path or key}")

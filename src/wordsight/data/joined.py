@@ -142,7 +142,7 @@ class _Join:
         self, row: Mapping[str, Any], chosen: Mapping[str, str], where: str
     ) -> tuple[str, Facts] | InputError | None:
         """Return the image of a row with its facts; None for a row of another split."""
-        cell = row[chosen["image"]]
+        cell = row.get(chosen["image"])  # images themselves are not read here
         cell = cell.get("path") if isinstance(cell, dict) else cell
         if not isinstance(cell, str) or not cell.strip():
             return InputError(f"{where} names no image", cure=f"put a path into its column {chosen['image']}")

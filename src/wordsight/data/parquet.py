@@ -9,7 +9,8 @@ Hugging Face's features, the numbers of a ClassLabel come as its names.  One val
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +57,42 @@ class ParquetTable:
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
 
-    def rows(self, first: int = 0, *, binary: bool = True) -> Iterator[tuple[int, Mapping[str, Any] | InputError]]:
-        """Yield number and row of each row from the one with index `first` on; without bytes unless `binary`."""
+    def rows(
+        self, first: int = 0, *, binary: bool = True, names: Collection[str] | None = None
+    ) -> Iterator[tuple[int, Mapping[str, Any] | InputError]]:
+        """Yield number and row of each row from the one with index `first` on; without bytes unless `binary`.
+
+        `names` are the columns to read, all by default.
+        """
+        columns = None if binary and names is None else self._addresses(binary, self.names if names is None else names)
         passed = 0
         for group in range(self._file.num_row_groups):
             count = self._file.metadata.row_group(group).num_rows
             if passed + count > first:
                 skipped = max(0, first - passed)
-                for entry, row in enumerate(self._group(group, skipped, binary), start=passed + skipped):
+                for entry, row in enumerate(self._group(group, skipped, columns), start=passed + skipped):
                     yield entry + 1, row
             passed += count
 
-    def _group(self, group: int, first: int, binary: bool) -> Iterator[Mapping[str, Any] | InputError]:
+    def rows_at(
+        self, row_ids: Sequence[int], names: Collection[str]
+    ) -> Iterator[tuple[int, Mapping[str, Any] | InputError]]:
+        """Yield row id and row of each of `row_ids`, which ascend; only their groups and these columns are read."""
+        columns, start = self._addresses(True, names), 0
+        for group in range(self._file.num_row_groups):
+            count = self._file.metadata.row_group(group).num_rows
+            wanted = [row_id - start for row_id in row_ids if start <= row_id < start + count]
+            if wanted:
+                first = wanted[0]
+                rows = enumerate(self._group(group, first, columns), start=first)
+                picked = set(wanted)
+                yield from ((start + at, row) for at, row in islice(rows, wanted[-1] - first + 1) if at in picked)
+            start += count
+
+    def _group(self, group: int, first: int, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | InputError]:
         count = self._file.metadata.row_group(group).num_rows
         before = sum(self._file.metadata.row_group(number).num_rows for number in range(group))
         given = 0
-        columns = None if binary else self._without_bytes()
         try:
             for batch in self._file.iter_batches(_ROWS, row_groups=[group], columns=columns, use_threads=False):
                 if given + batch.num_rows > first:
@@ -83,17 +104,18 @@ class ParquetTable:
             for _ in range(max(given, first), count):
                 yield InputError(problem, cure="make the file again")
 
-    def _without_bytes(self) -> list[str]:
-        """Return the columns, and of groups the fields, that hold no bytes, as parquet addresses them."""
-        types = self._arrow.types
-        names = []
+    def _addresses(self, binary: bool, names: Collection[str]) -> list[str]:
+        """Return columns, and of groups the fields, as parquet addresses them; those of bytes only if `binary`."""
+        types, addresses = self._arrow.types, []
         for field in self._file.schema_arrow:
-            if types.is_struct(field.type):
+            if field.name not in names:
+                continue
+            if types.is_struct(field.type) and not binary:
                 fields = [field.type.field(number) for number in range(field.type.num_fields)]
-                names += [f"{field.name}.{inner.name}" for inner in fields if not _is_binary(types, inner.type)]
-            elif not _is_binary(types, field.type):
-                names.append(field.name)
-        return names
+                addresses += [f"{field.name}.{inner.name}" for inner in fields if not _is_binary(types, inner.type)]
+            elif binary or not _is_binary(types, field.type):
+                addresses.append(field.name)
+        return addresses
 
     def _rows_of(self, batch: Any, first: int) -> Iterator[Mapping[str, Any] | InputError]:
         names = batch.schema.names

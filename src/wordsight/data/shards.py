@@ -8,9 +8,10 @@
 Where a `manifest.json` of `pack` lies beside the tars, the number of samples of each is checked against it.
 """
 
+import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +22,7 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.base.reading import open_regular
 from wordsight.data import fields
+from wordsight.data.by_key import ImageOrError
 from wordsight.data.class_files import ClassFile
 from wordsight.data.json_lines import parse_object
 from wordsight.data.listing import stamp
@@ -126,11 +128,12 @@ class ShardSource:
         keys, index = self._index(part)
         if entry >= len(keys):
             raise InputError(f"{path} has no sample {entry + 1}: it holds {len(keys)}", cure="make the shard again")
-        members = index.samples[keys[entry]]
-        where = f"{path}: {keys[entry]}"
-        image = next((members[suffix] for suffix in _SUFFIXES if suffix in members), None)
-        if image is None:
-            raise InputError(f"{where} has no picture", cure=f"it has {', '.join(members) or 'nothing'}")
+        return self._sample(path, keys[entry], index.samples[keys[entry]])
+
+    def _sample(self, path: Path, name: str, members: Mapping[str, Member]) -> Sample:
+        """Return the sample that has this name in a tar."""
+        where = f"{path}: {name}"
+        image = _image_of(members, where)
         with _opened(path) as handle:
             values = _json(_bytes(handle.fileno(), members.get("json")), where)
             chosen = _chosen(values, self._columns, where)
@@ -138,15 +141,56 @@ class ShardSource:
             texts += fields.lines(_text(_bytes(handle.fileno(), members.get("txt")), f"{where}.txt"))
             stated = _text(_bytes(handle.fileno(), members.get("cls")), f"{where}.cls")
             label = fields.label(values, chosen)
-            key = values.get(chosen.get("key", ""))
-            named = key if isinstance(key, str) else fields.name(key)
             return Sample(
-                key=self._prefixes[path] + keys[entry] if named is None else named,
+                key=self._key(path, name, values.get(chosen.get("key", ""))),
                 image=_bytes(handle.fileno(), image),
                 texts=tuple(dict.fromkeys(texts)),
                 label=self._classes[path.parent].label(stated, where) if label is None else label,
                 meta=fields.meta(values, chosen),
             )
+
+    def _key(self, path: Path, name: str, stated: Any) -> str:
+        key = stated if isinstance(stated, str) else fields.name(stated)
+        return self._prefixes[path] + name if key is None else key
+
+    def images_by_key(self, keys: Collection[str]) -> Iterator[tuple[str, ImageOrError]]:
+        """Yield key and image of those that are there: found by name in the tars, else by the key in their JSON."""
+        left = set(keys)
+        for named in (self._named, self._all):
+            for path, name, members in named(left):
+                key, image = self._image(path, name, members, left)
+                if key in left:
+                    left.remove(key)
+                    yield key, image
+
+    def _named(self, keys: Collection[str]) -> Iterator[tuple[Path, str, Mapping[str, Member]]]:
+        """Yield what is called in a tar as one of these keys says, tar by tar."""
+        for part, path in enumerate(self.paths):
+            with contextlib.suppress(InputError):  # whoever asks is told that there is no such image
+                samples, prefix = self._index(part)[1].samples if keys else {}, self._prefixes[path]
+                names = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+                yield from ((path, name, samples[name]) for name in names if name in samples)
+
+    def _all(self, keys: Collection[str]) -> Iterator[tuple[Path, str, Mapping[str, Member]]]:
+        """Yield all samples that have JSON until no key is left."""
+        for part, path in enumerate(self.paths):
+            with contextlib.suppress(InputError):
+                for name, members in self._index(part)[1].samples.items() if keys else ():
+                    if keys and "json" in members:
+                        yield path, name, members
+
+    def _image(
+        self, path: Path, name: str, members: Mapping[str, Member], keys: Collection[str]
+    ) -> tuple[str, ImageOrError]:
+        """Return key and image of a sample; the image is read where the key is one of `keys`."""
+        key, where = self._prefixes[path] + name, f"{path}: {name}"
+        try:
+            with _opened(path) as handle:
+                values = _json(_bytes(handle.fileno(), members.get("json")), where)
+                key = self._key(path, name, values.get(_chosen(values, self._columns, where).get("key", "")))
+                return key, _bytes(handle.fileno(), _image_of(members, where)) if key in keys else b""
+        except InputError as error:
+            return key, error
 
     def parts(self) -> int:
         """Return the number of tars."""
@@ -194,6 +238,13 @@ class ShardSource:
 def _keyed_index(path: Path) -> tuple[list[str], TarIndex]:
     index = read_index(path)
     return list(index.samples), index
+
+
+def _image_of(members: Mapping[str, Member], where: str) -> Member:
+    image = next((members[suffix] for suffix in _SUFFIXES if suffix in members), None)
+    if image is None:
+        raise InputError(f"{where} has no picture", cure=f"it has {', '.join(members) or 'nothing'}")
+    return image
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -13,7 +13,7 @@ Parquet needs the package pyarrow; the other forms need nothing.
 import contextlib
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -22,6 +22,7 @@ from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.data import fields
+from wordsight.data.by_key import ImageOrError, ParquetKeys
 from wordsight.data.json_lines import JsonLines
 from wordsight.data.listing import stamp
 from wordsight.data.names import composed, locate, posix
@@ -87,6 +88,9 @@ class _Entry(NamedTuple):
     def label(self) -> str | None:
         return fields.label(self.values, self.chosen)
 
+    def image(self) -> bytes | Path:
+        return _image(self.get("image"), self.path.parent, self.where)
+
     def key(self, prefix: str) -> str:
         """Return the key of the sample; `prefix` as in `sample`."""
         value = self.get("image")
@@ -108,7 +112,7 @@ class _Entry(NamedTuple):
         """
         return Sample(
             key=self.key(prefix),
-            image=_image(self.get("image"), self.path.parent, self.where),
+            image=self.image(),
             texts=self.captions(),
             label=self.label(),
             meta=fields.meta(self.values, self.chosen),
@@ -125,6 +129,7 @@ class TableSource:
         self._columns = columns
         self._starts: list[int] = []  # number of the first row of each table, once they are counted
         self._shared: SharedRows | None = None
+        self._keys: dict[Path, ParquetKeys] = {}  # of tables of which images were asked for by key
 
     def samples(self, start: Position = START) -> Walk:
         """Walk over the rows from `start` on."""
@@ -231,6 +236,38 @@ class TableSource:
         problem = f"{entry.where}: class {label} for an image of class {first}"
         return BrokenEntry(problem, cure="give it one class", key=entry.key(self._prefixes[entry.path]))
 
+    def images_by_key(self, keys: Collection[str]) -> Iterator[tuple[str, ImageOrError]]:
+        """Yield key and image of those that are there; of parquet only the rows asked for are read."""
+        left = set(keys)
+        for path in self.paths:
+            with contextlib.suppress(InputError, OSError):  # whoever asks is told that there is no such image
+                for entry in self._entries_of(path, left):
+                    left.remove(entry.key(self._prefixes[path]))
+                    yield entry.key(self._prefixes[path]), _image_or_error(entry)
+
+    def _entries_of(self, path: Path, keys: Collection[str]) -> Iterator[_Entry]:
+        """Yield the first row of each of these keys that is there."""
+        if path.suffix.lower() != _PARQUET:
+            left = set(keys)
+            for _, met in self._entries(path):
+                if isinstance(met, _Entry) and (key := met.key(self._prefixes[path])) in left:
+                    left.remove(key)
+                    yield met
+            return
+        table = ParquetTable(path)
+        chosen = fields.choose(table.names, self._columns, where=str(path), need_image=True)
+
+        def entry(row_id: int, values: Mapping[str, Any]) -> _Entry:
+            return _Entry(path, os.path.abspath(path.parent), row_id, table.unit, row_id + 1, values, chosen)
+
+        naming = [chosen[role] for role in ("key", "image") if role in chosen]
+        if path not in self._keys:
+            self._keys[path] = ParquetKeys(
+                table, naming, lambda row_id, values: entry(row_id, values).key(self._prefixes[path])
+            )
+        for row_id, values in self._keys[path].rows(keys, naming):
+            yield entry(row_id, values)
+
     def parts(self) -> int:
         """Return the number of files."""
         return len(self.paths)
@@ -246,6 +283,13 @@ class TableSource:
         facts = [stamp(path, path.parent) for path in self.paths if path.exists()]
         named = "\n".join(["table", _WAY, repr(self._columns), *facts])
         return sha256_bytes(named.encode(errors="surrogateescape"))[:16]
+
+
+def _image_or_error(entry: _Entry) -> ImageOrError:
+    try:
+        return entry.image()
+    except InputError as error:
+        return error
 
 
 def _stated_rows(path: Path) -> int:

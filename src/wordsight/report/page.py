@@ -15,19 +15,34 @@ from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.reading import IMAGE_LIMIT, read_file
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = Path(__file__).parent / "page.css"
 
 
 def page(title: str, *, lead: str, blocks: Sequence[str], foot: str = "") -> str:
     """Return a whole HTML document; `lead` and `foot` are plain text."""
     inside = "\n".join(block for block in blocks if block)
+    return f"{page_top(title, lead=lead)}{inside}\n{page_end(foot)}"
+
+
+def page_top(title: str, *, lead: str, style: Path | None = None) -> str:
+    """Return what stands before the blocks of a page, for one that is written block by block.
+
+    `style` is a further style sheet.  The policy in the head forbids the page every request and every script.
+    """
+    sheets = "".join(sheet.read_text(encoding="utf-8") for sheet in (_STYLE, style) if sheet)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
-        f'<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n{inside}\n'
-        f"<footer>{escape(foot)}</footer>\n</main>\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{sheets}</style>\n</head>\n<body>\n<main>\n"
+        f'<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n'
     )
+
+
+def page_end(foot: str) -> str:
+    """Return what stands behind the blocks of a page."""
+    return f"<footer>{escape(foot)}</footer>\n</main>\n</body>\n</html>\n"
 
 
 def section(heading: str, *blocks: str, text: str = "") -> str:

@@ -23,6 +23,7 @@ from wordsight.images.kinds import OPTIONAL
 from wordsight.images.memory import decoding_memory
 from wordsight.index.index import FileState
 from wordsight.search.missing import Disk, Whereabouts
+from wordsight.search.originals import Originals
 
 if TYPE_CHECKING:
     from wordsight.data.image_folder import ImageFolder
@@ -87,6 +88,7 @@ class Contents(Protocol):
 
     location: Path
     columns: "Columns | None"
+    originals: Originals | None  # of images that may lie inside other files
 
     @property
     def passed(self) -> PassedOver:
@@ -140,6 +142,7 @@ class FolderContents:
     def __init__(self, location: Path, columns: "Columns | None" = None) -> None:
         self.location = location
         self.columns = columns
+        self.originals: Originals | None = None
         self._folder: ImageFolder | None = None
         self._files = FolderListing(location)
         self._problems: list[InputError] = []

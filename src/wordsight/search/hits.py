@@ -2,45 +2,93 @@
 
     hits = library.search("red shoes")      # a list
     hits[0]                                 # <Hit 0.312 photos/a.jpg>
+    hits[0].image()                         # its file, or its bytes where it lies inside a table or shard
 
 In a notebook a hit, and the list, show their images as small JPEGs inside the page.  Pillow is imported for that only.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wordsight.base.errors import WordsightError
+from wordsight.base.errors import InputError
 from wordsight.base.nouns import Value
 
+if TYPE_CHECKING:
+    from wordsight.search.originals import Originals
+
 SIDE = 192  # pixels of a thumbnail's longer side: about 10 kB as JPEG
-QUALITY = 80
 SHOWN = 50  # hits of a list that a notebook shows
+TITLES = ("title", "name", "caption", "text")  # columns that say what an image shows, the best first
+LONGEST_TITLE = 100  # letters
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Hit:
-    """One answer.  `path` is the image's file, or None when it lies inside a table or shard."""
+    """One answer.  `path` is the image's file, or None when it lies inside a table or shard.
+
+    `origin` gives the images that lie inside tables or shards; it is None for hits of a folder.
+    """
 
     score: float
     key: str
     path: Path | None
     meta: Mapping[str, Value]
+    origin: "Originals | None" = field(default=None, compare=False, kw_only=True)
+
+    def image(self) -> Path | bytes:
+        """Return the image's file, or its bytes where it lies inside a table or shard.
+
+        Raises `InputError` where it is not there any more.
+        """
+        if self.path is not None:
+            return self.path
+        if self.origin is None:
+            raise InputError(f"{self.key} has no file", cure="search the library that it is from")
+        return self.origin.image(self.key)
 
     def __repr__(self) -> str:
         return f"<Hit {self.score:.3f} {self.path or self.key}>"
 
     def _repr_html_(self) -> str:
         """Return the image, its score and its name; the last two alone where the image cannot be read."""
-        from html import escape
+        return _as_html([self])
 
-        name = escape(str(self.path or self.key))
-        image = thumbnail(self.path) if self.path is not None else ""
-        shown = f'<img src="{image}" alt="{name}"><br>' if image else ""
-        return (
-            f'<div style="display:inline-block;margin:4px;max-width:{SIDE}px;vertical-align:top">'
-            f'{shown}<small style="overflow-wrap:anywhere">{self.score:.3f} {name}</small></div>'
-        )
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A hit, and the location whose library gave it."""
+
+    location: Path
+    hit: Hit
+
+
+def probability(hit: Hit) -> float | None:
+    """Return how likely a hit is right, where that is known."""
+    match: float | None = getattr(hit, "match", None)
+    return match
+
+
+def strength(hit: Hit) -> str:
+    """Return how well a hit fits, for people: a probability in percent where there is one, else the score."""
+    match = probability(hit)
+    return f"{hit.score:.3f}" if match is None else f"{100 * match:.0f} %"
+
+
+def title(hit: Hit) -> str:
+    """Return a line that says what a hit of a table or shard shows: its title, name or first caption; "" for none."""
+    if hit.origin is None:
+        return ""
+    named = {column.lower(): value for column, value in hit.meta.items() if isinstance(value, str)}
+    lines = (line for column in TITLES for line in named.get(column, "").splitlines())
+    line = next((line.strip() for line in lines if line.strip()), "")
+    return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"
+
+
+def one_line(value: Value) -> str:
+    """Return a value as text with its lines on one; "" for none."""
+    return "" if value is None else " / ".join(line.strip() for line in str(value).splitlines() if line.strip())
 
 
 class Hits(list[Hit]):
@@ -49,21 +97,20 @@ class Hits(list[Hit]):
     def _repr_html_(self) -> str:
         """Return the first hits side by side."""
         more = f"<p>and {len(self) - SHOWN} more</p>" if len(self) > SHOWN else ""
-        return "".join(hit._repr_html_() for hit in self[:SHOWN]) + more
+        return _as_html(self[:SHOWN]) + more
 
 
-def thumbnail(path: Path) -> str:
-    """Return the image as the address of a small JPEG that holds itself, "" where it cannot be read."""
-    import base64
-    from io import BytesIO
+def _as_html(hits: Sequence[Hit]) -> str:
+    from html import escape
 
-    from wordsight.images.decode import open_image
+    from wordsight.search.thumbnails import address, as_jpeg, thumbnails
 
-    try:
-        image = open_image(path, at_least=SIDE)
-    except WordsightError:
-        return ""
-    image.thumbnail((SIDE, SIDE))
-    packed = BytesIO()
-    image.convert("RGB").save(packed, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
+    shown = []
+    for hit, jpeg in zip(hits, thumbnails(hits, as_jpeg, side=SIDE), strict=True):
+        name = escape(str(hit.path or hit.key))
+        image = "" if isinstance(jpeg, InputError) else f'<img src="{address(jpeg)}" alt="{name}"><br>'
+        shown.append(
+            f'<div style="display:inline-block;margin:4px;max-width:{SIDE}px;vertical-align:top">'
+            f'{image}<small style="overflow-wrap:anywhere">{hit.score:.3f} {name}</small></div>'
+        )
+    return "".join(shown)

@@ -193,6 +193,11 @@ class Library:
                 self._sync()
         return damage
 
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of all metadata columns, in the order in which they came into the library."""
+        with self._index.reading() as index:
+            return tuple(index.columns())
+
     def passed_over(self) -> str:
         """Return what the location holds that is not read, by kind, as far as it has been seen; "" for nothing."""
         return self.contents.passed.text()
@@ -274,7 +279,7 @@ class Library:
 
     def _hit(self, neighbour: Neighbour) -> Hit:
         path = self.contents.path(neighbour.key, neighbour.meta)
-        return Hit(neighbour.score, neighbour.key, path, neighbour.meta)
+        return Hit(neighbour.score, neighbour.key, path, neighbour.meta, origin=self.contents.originals)
 
     def _states(self) -> Mapping[str, FileState]:
         with contextlib.suppress(NotFound), self._index.reading() as index:

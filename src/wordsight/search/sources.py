@@ -33,6 +33,7 @@ from wordsight.search.contents import (
     recalled,
 )
 from wordsight.search.missing import Disk, Whereabouts
+from wordsight.search.originals import Originals
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
@@ -48,6 +49,7 @@ class SourceContents:
     ) -> None:
         self.location = location
         self.columns = columns
+        self.originals: Originals | None = Originals(location, columns)
         self.passed = PassedOver()
         self._asked = asked
         self._files = files

@@ -1,0 +1,141 @@
+"""What `wordsight search` writes to standard output: lines for people, with pictures if wanted, JSON, CSV or paths.
+
+`search_files` writes what goes to files.  Nothing heavy is imported for lines, JSON and paths.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Sequence
+
+from wordsight.base.errors import UsageError
+from wordsight.base.terminal import escaped, say, shown
+from wordsight.search.hits import Located, one_line, probability, title
+
+FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
+HEAD = ("rank", "score", "match", "key", "path", "place")  # of every CSV row
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that spreadsheets compute (owasp.org, CSV injection)
+_FEW = 20  # columns that an error names
+
+
+def add_output(parser: ArgumentParser) -> None:
+    """Declare the options that say in which form the hits are printed."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line: score, key, path, meta, place")
+    form.add_argument("--csv", action="store_true", help="a table with a header, never cut: rank, score, key, columns…")
+    form.add_argument("--paths-only", action="store_true", help="nothing but the paths, for xargs")
+    form.add_argument("-0", "--null", action="store_true", help="the paths, with a zero byte behind each, for xargs -0")
+    parser.add_argument(
+        "--show",
+        action="append",
+        default=[],
+        metavar="A,B",
+        help="the metadata columns to show in lines, --csv, --html and --sheet; again for more",
+    )
+    parser.add_argument("--preview", action="store_true", help="small pictures between the lines, where a terminal can")
+
+
+def check_output(args: Namespace) -> None:
+    """Raise `UsageError` for options that do not go together, before anything is searched."""
+    form = next((name for name in FORMS if getattr(args, name)), "")
+    named = f"--{form.replace('_', '-')}"
+    if args.preview and form:
+        raise UsageError(f"--preview with {named}", cure="leave one of them out")
+    shows = form in ("", "csv") or args.html is not None or args.sheet is not None or args.open
+    if args.show and not shows:
+        cure = "leave it out: it gives all columns" if form == "json" else "leave one of them out"
+        raise UsageError(f"--show with {named}", cure=cure)
+
+
+def shown_columns(asked: Sequence[str], known: Iterable[str]) -> list[str] | None:
+    """Return the columns that --show names, None where it was not given; an unknown one raises `UsageError`."""
+    if not asked:
+        return None
+    columns = dict.fromkeys(known)
+    named: dict[str, None] = {}
+    for one in asked:
+        parts = [one] if one in columns else [part.strip() for part in one.split(",")]
+        for name in parts:
+            if name not in columns:
+                raise _unknown(name, list(columns))
+            named[name] = None
+    return list(named)
+
+
+def _unknown(name: str, columns: Sequence[str]) -> UsageError:
+    from wordsight.base.suggest import suggest
+
+    if not name:
+        return UsageError("--show with an empty name", cure="give the names of columns, with commas between")
+    cure = suggest(name, columns)
+    if not cure.startswith("did you mean"):
+        more = len(columns) - _FEW
+        cure = f"there are: {', '.join(columns[:_FEW]) or 'none'}{f' and {more} more' if more > 0 else ''}"
+    return UsageError(f"--show {name}: no such column", cure=cure)
+
+
+def print_hits(
+    hits: Sequence[Located], args: Namespace, *, columns: Sequence[str] | None, known: Sequence[str]
+) -> None:
+    """Print the hits in the form that was asked for; `known` are all columns, `columns` those of --show."""
+    if args.json:
+        _print_json(hits)
+    elif args.csv:
+        _print_csv(hits, known if columns is None else columns)
+    elif args.paths_only or args.null:
+        for one in hits:
+            name = str(one.hit.path or f"{one.location}!{one.hit.key}")
+            sys.stdout.write(f"{name}\0" if args.null else f"{shown(name, sys.stdout)}\n")
+    else:
+        several = len(args.locations) > 1
+        images = _previews(hits) if args.preview else None
+        for one in hits:
+            say(_line(one, columns, several=several))
+            if images is not None:
+                print(next(images), flush=True)
+
+
+def _previews(hits: Sequence[Located]) -> Iterator[str] | None:
+    from wordsight.cli.preview import previews
+
+    return previews([one.hit for one in hits])
+
+
+def _line(one: Located, columns: Sequence[str] | None, *, several: bool) -> str:
+    """Return score, path or key, and what the hit shows: its title, or the columns that were asked for."""
+    hit = one.hit
+    key = f"{one.location}: {hit.key}" if several else hit.key
+    parts = [f"{hit.score:.3f}", str(hit.path or key)]
+    parts += [title(hit)] if columns is None else [one_line(hit.meta.get(name)) or "-" for name in columns]
+    return "  ".join(part for part in parts if part)
+
+
+def _print_json(hits: Sequence[Located]) -> None:
+    import json
+
+    for one in hits:
+        hit, match = one.hit, probability(one.hit)
+        path = None if hit.path is None else str(hit.path)
+        record = {"score": round(hit.score, 6), "key": hit.key, "path": path, "meta": dict(hit.meta)}
+        calibrated = {} if match is None else {"match": round(match, 6)}
+        print(json.dumps({**record, **calibrated, "place": str(one.location)}, ensure_ascii=True))
+
+
+def _print_csv(hits: Sequence[Located], columns: Sequence[str]) -> None:
+    import csv
+
+    columns = [name for name in columns if name != "path"]  # which stands in front
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(map(_cell, (*HEAD, *(f"meta_{name}" if name in HEAD else name for name in columns))))
+    for rank, one in enumerate(hits, start=1):
+        hit, match = one.hit, probability(one.hit)
+        fixed = (rank, round(hit.score, 6), "" if match is None else round(match, 6), hit.key, hit.path, one.location)
+        rows.writerow(map(_cell, (*fixed, *(hit.meta.get(name) for name in columns))))
+
+
+def _cell(value: object) -> object:
+    """Return a cell; text that a spreadsheet would compute has an apostrophe before it."""
+    if value is None or isinstance(value, int | float):
+        return "" if value is None else value
+    text = str(value)
+    text = f"'{text}" if text.startswith(_FORMULA) else text
+    return escaped(text) if sys.stdout.isatty() else text
