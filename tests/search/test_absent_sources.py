@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from wordsight.base.errors import FormatError
+from wordsight.data import tarindex, text_lines
 from wordsight.data.source import Columns
 from wordsight.search import sync as sync_module
 
@@ -251,6 +252,51 @@ def test_damaged_and_lost_shards(opened, shards, tmp_path, damage, model, encode
     (tmp_path / "copy").rename(shards)
     report = opened(shards, library_dir=tmp_path / "library").sync()
     assert (report.returned, report.added, counted) == (away, [], [])
+
+
+@pytest.fixture
+def refuse_file(monkeypatch):
+    """Let a file not be read; what is returned lets it be read again."""
+
+    def refusing(path):
+        def opening(asked, real, *given, **options):
+            if str(asked) == str(path):
+                raise PermissionError(13, "Permission denied")
+            return real(asked, *given, **options)
+
+        patched = monkeypatch.context()
+        patch = patched.__enter__()
+        for room in (tarindex, text_lines):
+            patch.setattr(
+                room, "open_regular", lambda asked, *g, real=room.open_regular, **o: opening(asked, real, *g, **o)
+            )
+        patch.setattr(os, "access", lambda asked, mode, real=os.access: str(asked) != str(path) and real(asked, mode))
+        return lambda: patched.__exit__(None, None, None)
+
+    return refusing
+
+
+@pytest.mark.parametrize("form", ["table", "shards", "beside"])
+def test_a_file_that_may_not_be_read_is_noticed_though_its_stamp_is_as_it_was(
+    opened, table, shards, images, form, refuse_file, model, encoded
+):
+    (images / "metadata.csv").write_text("file,price\nred.png,1\n")
+    location, file = {"table": (table, table), "shards": (shards, shards / "x-1.tar")}.get(
+        form, (images, images / "metadata.csv")
+    )
+    away = {"table": sorted(COLOURS), "shards": sorted(COLOURS[4:])}.get(form, [])
+    library = opened(location)
+    library.sync()
+    counted = encoded(model)
+    back = refuse_file(file)
+    assert not library.in_step()
+    report = library.sync()
+    assert (sorted(report.absent), report.changed, len(report.failed), library.in_step()) == (away, [], 1, True)
+    assert not library.sync(accept_removal=True).removed
+    back()
+    assert not library.in_step()
+    report = library.sync()
+    assert (report.returned, report.changed, report.failed, library.in_step(), counted) == (away, [], [], True, [])
 
 
 def test_a_sample_that_is_gone_from_a_whole_shard_is_removed(opened, shards, images):

@@ -7,12 +7,13 @@ shards.  A location may be away, or hold nothing that says which it was: that is
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wordsight.base.errors import InputError, NotFound
+from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
 from wordsight.data.kinds import AUTO, OPENERS
@@ -166,7 +167,8 @@ class FolderContents:
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
         asked = "" if self.columns is None else f" {self.columns}"
-        return Listing(stamps, f"{self._files.signature()}{asked}")
+        closed = refused(self.location / table for table in self._files.tables)
+        return Listing(stamps, f"{self._files.signature()}{asked}{closed}")
 
     @property
     def passed(self) -> PassedOver:
@@ -287,6 +289,12 @@ def recalled(facts: Mapping[str, str]) -> frozenset[str]:
 def is_container(file: str) -> bool:
     """Say whether the `file` of a state is a table or shard that holds the image, rather than the image itself."""
     return file[file.rfind(".") :].lower() in CONTAINERS
+
+
+def refused(paths: Iterable[Path]) -> str:
+    """Return a mark for a signature, of the files that may not be read now: their stamps do not tell; "" for none."""
+    names = [str(path) for path in paths if not os.access(path, os.R_OK)]
+    return f"!{sha256_bytes(json.dumps(names).encode())[:16]}" if names else ""
 
 
 def away(location: Path) -> Whereabouts:

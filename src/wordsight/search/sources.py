@@ -31,6 +31,7 @@ from wordsight.search.contents import (
     file_of,
     is_container,
     recalled,
+    refused,
 )
 from wordsight.search.missing import Disk, Whereabouts
 from wordsight.search.originals import Originals
@@ -76,7 +77,7 @@ class SourceContents:
         """
         self._begin(states)
         if not self._is_table:
-            return Listing(None, self._source.fingerprint(), complete=False)
+            return Listing(None, self._signature_of_files(), complete=False)
         stamps: dict[str, Stamp] = {}
         absent = []
         for key, state in states().items():
@@ -91,7 +92,10 @@ class SourceContents:
                 absent.append(key)
             elif stamp is not None:
                 stamps[key] = stamp
-        return Listing(stamps, self._signature(self._source.fingerprint(), absent), complete=False)
+        return Listing(stamps, self._signature(self._signature_of_files(), absent), complete=False)
+
+    def _signature_of_files(self) -> str:
+        return f"{self._source.fingerprint()}{refused(self._paths)}"
 
     def signature(self, listing: Listing, absent: Collection[str]) -> str:
         """See `Contents`."""
