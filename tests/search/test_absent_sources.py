@@ -3,6 +3,8 @@
 import os
 import shutil
 import tarfile
+from contextlib import closing
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -252,6 +254,29 @@ def test_damaged_and_lost_shards(opened, shards, tmp_path, damage, model, encode
     (tmp_path / "copy").rename(shards)
     report = opened(shards, library_dir=tmp_path / "library").sync()
     assert (report.returned, report.added, counted) == (away, [], [])
+
+
+@pytest.mark.parametrize("form", ["table", "shards"])
+def test_a_library_that_recorded_no_files_yet_is_brought_up_to_date(opened, table, shards, form, model, encoded):
+    location = table if form == "table" else shards
+    library = opened(location)
+    library.sync()
+    with closing(library._open(writable=True)) as index:
+        states = index.files.states()
+        index.files.record({key: replace(state, size=0, mtime_ns=0, file="") for key, state in states.items()})
+        index.save()
+    library.close()
+    counted = encoded(model)
+    if form == "shards":
+        (shards / "x-1.tar").write_bytes((shards / "x-1.tar").read_bytes()[:4000])
+        assert (library.sync().removed, len(library)) == ([], 8)
+        return
+    assert not library.in_step()
+    assert not library.sync()
+    assert library.in_step()
+    with library._reading() as index:
+        assert index.files.states() == states
+    assert counted == []
 
 
 @pytest.fixture

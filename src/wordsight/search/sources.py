@@ -80,6 +80,7 @@ class SourceContents:
             return Listing(None, self._signature_of_files(), complete=False)
         stamps: dict[str, Stamp] = {}
         absent = []
+        is_recorded = True  # with their files
         for key, state in states().items():
             stamp: Stamp | None = (state.size, state.mtime_ns)
             if state.file and not is_container(state.file):
@@ -88,18 +89,20 @@ class SourceContents:
                     self._named.add(key)
                 elif state.error and not state.sha256:  # there was none the last time either
                     stamp = state.size, state.mtime_ns
+            is_recorded &= bool(state.file) or state.absent
             if state.absent:
                 absent.append(key)
             elif stamp is not None:
                 stamps[key] = stamp
-        return Listing(stamps, self._signature(self._signature_of_files(), absent), complete=False)
+        signature = self._signature(self._signature_of_files(), absent) if is_recorded else None
+        return Listing(stamps, signature, complete=False)
 
     def _signature_of_files(self) -> str:
         return f"{self._source.fingerprint()}{refused(self._paths)}"
 
     def signature(self, listing: Listing, absent: Collection[str]) -> str:
         """See `Contents`."""
-        files = (listing.signature or "").partition(" ")[0]
+        files = (listing.signature or self._signature_of_files()).partition(" ")[0]
         return self._signature(files, absent)
 
     def _signature(self, files: str, absent: Collection[str]) -> str:
@@ -160,8 +163,8 @@ class SourceContents:
         """See `Contents`."""
         if not os.path.exists(self.location):
             return away(self.location)
-        if not state.file:  # an image of a folder that has become something else
-            return self._disk.judge(key, through_links=False)
+        if not state.file:  # an image of a folder that has become something else, or recorded without its file
+            return Whereabouts.UNREAD if self._broken else self._disk.judge(key, through_links=False)
         if not is_container(state.file):
             return self._judge_named(key, state.file)
         if state.file in self._parts():
