@@ -3,7 +3,6 @@
 import os
 import shutil
 import tarfile
-from contextlib import closing
 from dataclasses import replace
 
 import pyarrow as pa
@@ -261,7 +260,7 @@ def test_a_library_that_recorded_no_files_yet_is_brought_up_to_date(opened, tabl
     location = table if form == "table" else shards
     library = opened(location)
     library.sync()
-    with closing(library._open(writable=True)) as index:
+    with library._index.writing() as index:
         states = index.files.states()
         index.files.record({key: replace(state, size=0, mtime_ns=0, file="") for key, state in states.items()})
         index.save()

@@ -219,7 +219,7 @@ class Sync:
         self._apply(step, [pair for pair in read if pair[1].error is None], now)
         self._move(step.added, now)
         states = {key: state for key, state in now.items() if state is not None}
-        self._index.files.record(states)
+        self._index.files.record({key: state for key, state in states.items() if state != self._before.get(key)})
         self._known.add(states)
         self._now |= now
 
