@@ -273,7 +273,7 @@ def test_a_library_that_recorded_no_files_yet_is_brought_up_to_date(opened, tabl
     assert not library.in_step()
     assert not library.sync()
     assert library.in_step()
-    with library._reading() as index:
+    with library._index.reading() as index:
         assert index.files.states() == states
     assert counted == []
 
