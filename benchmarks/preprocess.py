@@ -69,7 +69,6 @@ def our_ways() -> dict[str, Way]:
         "wordsight reference": lambda data: transform(decode(data), SPEC),
         "wordsight": lambda data: load_pixels(data, SPEC),
         "wordsight, normalised": lambda data: normalise(load_pixels(data, SPEC)[None], SPEC),
-        "wordsight, scaled decode": lambda data: load_pixels(data, SPEC, scaled_decode=True),
         "Pillow, crop first": box,
     }
 

@@ -189,6 +189,26 @@ def test_a_small_file_that_asks_for_hours_is_refused(encoded: Make) -> None:
     assert decode(data[:-2] + data[last:-2] * 9 + b"\xff\xd9").shape == (3000, 4000, 3)
 
 
+def test_a_fraction_of_an_image_needs_less_but_all_its_coefficients(
+    encoded: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs: list[int] = []
+    share = MemoryBudget.share
+    monkeypatch.setattr(MemoryBudget, "share", lambda self, need: (needs.append(need), share(self, need))[1])
+    for progressive, coefficients in ((False, 0), (True, 2 * 3 * 800 * 1600)):
+        data = encoded(Image.new("RGB", (1600, 800)), "JPEG", progressive=progressive, subsampling=0)
+        with opened(data, wanted=Wanted(at_least=100)) as image:
+            assert image.size == (200, 100)
+        assert 0 <= needs[-1] - 4_000_000 - 4 * 200 * 100 - len(data) - coefficients < 5_000
+
+
+def test_scans_without_end_are_counted_at_their_full_size(encoded: Make) -> None:
+    data = encoded(Image.new("RGB", (4000, 3000)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    with pytest.raises(BrokenImage, match="scans of 4000 x 3000 pixels would take too long"):
+        load_pixels(data[:-2] + data[last:-2] * 600 + b"\xff\xd9", PreprocessSpec(size=32))
+
+
 def test_memory_that_is_used_up_is_one_failed_image(
     encoded: Make, photo: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

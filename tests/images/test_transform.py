@@ -13,11 +13,12 @@ from PIL import Image
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import ConfigError
+from wordsight.images import transform as transform_module
 from wordsight.images.check import check_preprocess
 from wordsight.images.decode import decode, open_image
 from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
-from wordsight.images.transform import load_pixels, normalise, transform
+from wordsight.images.transform import load_pixels, load_seen, normalise, transform
 
 Make = Callable[..., Any]
 SPEC = PreprocessSpec(size=64)
@@ -121,12 +122,66 @@ def test_results_do_not_share_memory(photo: Make) -> None:
     assert np.array_equal(first, kept)
 
 
-def test_scaled_decode_is_close_in_the_mean_only(photo: Make, encoded: Make) -> None:
-    data = encoded(photo(800, 900), "JPEG", quality=95)
-    scaled = load_pixels(data, SPEC, scaled_decode=True)
-    reference = transform(decode(data), SPEC)
-    assert scaled.shape == reference.shape
-    assert 0 < np.abs(scaled.astype(int) - reference).mean() < 5
+@pytest.mark.parametrize(("mode", "progressive"), [("RGB", False), ("RGB", True), ("L", False), ("CMYK", False)])
+@pytest.mark.parametrize(("resize", "rgb"), [("shortest", "before"), ("squash", "after"), ("longest", "after")])
+def test_large_jpegs_are_decoded_at_a_fraction(
+    encoded: Make, photo: Make, mode: str, progressive: bool, resize: Any, rgb: Any
+) -> None:
+    spec = PreprocessSpec(size=32, rgb=rgb, resize=resize)
+    data = encoded(Image.fromarray(photo(503, 651)).convert(mode), "JPEG", quality=92, progressive=progressive)
+    assert 0 < apart_from_exact(data, spec) < 1.5
+
+
+@pytest.mark.parametrize("turn", range(2, 9))
+def test_a_fraction_of_a_turned_image_is_cut_where_the_whole_is(encoded: Make, photo: Make, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = encoded(photo(503, 651), "JPEG", quality=92, exif=exif)
+    for spec in (
+        PreprocessSpec(size=32, resize="squash"),
+        PreprocessSpec(resize="patches", patch=8, max_patches=16),
+    ):
+        assert 0 < apart_from_exact(data, spec) < 1.5
+    seen = load_seen(data, PreprocessSpec(size=32))
+    assert (seen.width, seen.height) == ((503, 651) if turn > 4 else (651, 503))
+
+
+def apart_from_exact(data: bytes, spec: PreprocessSpec) -> float:
+    """Return the mean difference in levels of the fast pixels from the exact ones."""
+    exact, fast = (load_seen(data, spec, quality=quality) for quality in ("exact", "fast"))
+    assert exact.pixels.shape == fast.pixels.shape
+    assert (fast.width, fast.height) == (exact.width, exact.height)
+    return float(np.abs(exact.pixels.astype(int) - fast.pixels).mean())
+
+
+def test_an_edge_stays_where_it_is_in_a_fraction_of_an_image(encoded: Make) -> None:
+    scene = np.zeros((1607, 1607, 3), dtype=np.uint8)
+    scene[:, 1206:] = 255  # three quarters to the right: 48.03 of 64
+    data = encoded(Image.fromarray(scene), "JPEG", quality=95)
+    exact, fast = (load_pixels(data, SPEC, quality=quality).astype(int) for quality in ("exact", "fast"))
+    assert np.abs(exact.sum(axis=1) - fast.sum(axis=1)).max() < 0.06 * 255  # hundredths of a column
+
+
+@pytest.mark.parametrize(("side", "fraction"), [(243, 1), (244, 2), (487, 2), (488, 4), (976, 8), (2000, 8)])
+def test_a_fraction_leaves_nearly_twice_what_the_tower_sees(
+    encoded: Make, monkeypatch: pytest.MonkeyPatch, side: int, fraction: int
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    resized_crop = transform_module.resize_crop
+
+    def spy(samples: Any, *arguments: Any, **named: Any) -> Pixels:
+        shapes.append(samples.shape)
+        return resized_crop(samples, *arguments, **named)
+
+    monkeypatch.setattr(transform_module, "resize_crop", spy)
+    load_pixels(encoded(Image.new("RGB", (side + 9, side), "red"), "JPEG"), SPEC)
+    assert shapes == [(-(-side // fraction), -(-(side + 9) // fraction), 3)]
+
+
+def test_without_antialiasing_all_of_a_jpeg_is_decoded(encoded: Make, photo: Make) -> None:
+    data = encoded(photo(600, 700), "JPEG", quality=92)
+    spec = PreprocessSpec(size=32, resize="squash", interpolation="bilinear", antialias=False)
+    assert deviation(load_pixels(data, spec), transform(decode(data), spec)) == 0
 
 
 def test_normalise_is_the_formula() -> None:

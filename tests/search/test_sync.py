@@ -318,7 +318,8 @@ def _size(library):
 def test_the_folder_is_scanned_once_for_each_sync(opened, photos, paint, monkeypatch):
     scanned = []
     monkeypatch.setattr(
-        "wordsight.search.contents.list_folder", lambda folder: (scanned.append(folder), list_folder(folder))[1]
+        "wordsight.search.contents.list_folder",
+        lambda folder, **options: (scanned.append(folder), list_folder(folder, **options))[1],
     )
     library = opened(photos)
     for change in ("first", "nothing", "new"):
@@ -387,3 +388,10 @@ def test_broken_rows_of_a_table_are_reported_whenever_it_is_read(opened, photos,
     assert (report.changed, [key for key, _ in report.failed]) == (["1"], ["2"])
     assert list(library.failures()) == ["2"]
     assert library.search("red", k=1)[0].meta["price"] == 50
+
+
+def test_a_large_jpeg_has_the_sides_of_its_file_though_a_fraction_is_decoded(tmp_path, opened, paint):
+    paint(tmp_path / "photos" / "wide.jpg", "red", size=(801, 407))
+    library = opened(tmp_path / "photos")
+    library.sync()
+    assert [(hit.meta["width"], hit.meta["height"]) for hit in library.search("red")] == [(801, 407)]

@@ -1,13 +1,14 @@
 """`wordsight index`: the library of a location, made or brought up to date."""
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wordsight.base.failures import list_failures
+from wordsight.base.failures import MOST, list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
-from wordsight.cli.source_options import add_columns, columns_of
+from wordsight.cli.source_options import add_columns, add_exclude, columns_of
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -23,6 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )
     add_columns(parser)
+    add_exclude(parser)
+    parser.add_argument("--watch", action="store_true", help="keep the library in step until stopped (Ctrl-C, SIGTERM)")
     parser.add_argument("--rebuild", action="store_true", help="build the library again; needed for another model")
     parser.add_argument(
         "--verify", action="store_true", help="compare everything with its checksums; what is damaged is encoded again"
@@ -42,7 +45,8 @@ def run(args: Namespace) -> int:
 
     model = load(args.model, engine=args.engine, device=args.device)
     columns = columns_of(args)
-    with open_library(args.place, model=model, library_dir=args.library, columns=columns) as library:
+    library = open_library(args.place, model=model, library_dir=args.library, columns=columns, exclude=args.exclude)
+    with library:
         if args.failed:
             failures = library.failures()
             for reason in failures.values():
@@ -56,6 +60,8 @@ def run(args: Namespace) -> int:
             return 1 if library.absent() else 0
         if args.verify:
             _verify(library)
+        if args.watch and not args.rebuild:
+            return _watch(library)
         renew = library.rebuild if args.rebuild else library.sync
         report = renew(accept_removal=args.accept_removal)
         notice_of(report, library)
@@ -78,6 +84,40 @@ def _verify(library: "Library") -> None:
 def _notice_passed_over(library: "Library") -> None:
     if passed_over := library.passed_over():
         notice(f"{library.location}: {passed_over}", once=True)
+
+
+def _watch(library: "Library") -> int:
+    """Keep the library in step, with a line for every change, until Ctrl-C or SIGTERM."""
+    import signal
+    import time
+
+    from wordsight.search.watch import watch
+
+    def wait(seconds: float) -> bool:
+        time.sleep(seconds)
+        return True
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        notice(f"watching {library.location}: stop it with Ctrl-C")
+        for report in watch(library, wait):
+            if len(lines := _lines(report)) <= MOST:
+                for line in lines:
+                    notice(f"{library.location}: {line}")
+                report = replace(report, added=[], changed=[], moved=[], removed=[])
+            notice_of(report, library)
+    except KeyboardInterrupt:
+        notice("stopped")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _lines(report: "SyncReport") -> list[str]:
+    """Return a line for every image that a sync did something to."""
+    moved = [f"moved {old} to {new}" for old, new in report.moved]
+    kinds = {"added": report.added, "changed": report.changed, "removed": report.removed}
+    return [*(f"{kind} {key}" for kind, keys in kinds.items() for key in keys), *moved]
 
 
 def notice_of(report: "SyncReport", library: "Library") -> None:

@@ -13,7 +13,7 @@ from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightE
 from wordsight.base.progress import is_quiet, notice, print_error
 from wordsight.cli.search_files import Search, add_files, check_files, write_files
 from wordsight.cli.search_output import add_output, check_output, print_hits, shown_columns
-from wordsight.cli.source_options import add_columns, columns_of
+from wordsight.cli.source_options import add_columns, add_exclude, columns_of
 from wordsight.search.hits import Located
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "0.2 to 0.35 with most public ones",
     )
     add_columns(parser)
+    add_exclude(parser)
     parser.add_argument(
         "--no-sync", action="store_true", help="answer from the library as it is, with images that are absent"
     )
@@ -166,16 +167,20 @@ class _Answer:
 def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> _Answer | Exception:
     """Return the hits of one location; where there are several, the error that kept one from answering is printed."""
     from wordsight.search.library import open_library
+    from wordsight.search.nearest import Scope, nearest
 
     try:
         columns = columns_of(args)
-        with open_library(location, model=model, library_dir=args.library, columns=columns) as library:
+        library = open_library(location, model=model, library_dir=args.library, columns=columns, exclude=args.exclude)
+        asked = args.library or columns or args.exclude is not None
+        scope = Scope(library, location) if asked else nearest(library)
+        with scope.library as library:
             if not args.no_sync:
                 _bring_up_to_date(library)
             absent = args.absent or args.no_sync
-            hits = library.answer(query, k=args.k, min_match=args.min_match, absent=absent)
+            hits = library.answer(scope.narrowed(query), k=args.k, min_match=args.min_match, absent=absent)
             known = library.columns() if args.show or args.csv else ()
-        return _Answer([Located(location, hit) for hit in hits], known)
+        return _Answer([Located(location, hit) for hit in scope.seen(hits)], known)
     except (WordsightError, OSError) as error:
         if len(args.locations) > 1:
             print_error(f"failed: {location}: {error}")

@@ -1,4 +1,4 @@
-"""The options with which every verb that reads a source is told which columns (or JSON keys) mean what."""
+"""The options that say of a source which columns (or JSON keys) mean what, and what of it is left alone."""
 
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
@@ -13,6 +13,17 @@ def add_columns(parser: ArgumentParser) -> None:
     """Declare --image, --captions, --label and --key."""
     for role, meaning in ROLES.items():
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"the column, or JSON key, with the {meaning}")
+
+
+def add_exclude(parser: ArgumentParser) -> None:
+    """Declare --exclude."""
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        metavar="PATTERN",
+        help="leave these images or folders alone, e.g. *.png or drafts/; again for more; the library remembers them, "
+        "and '' forgets them; a file .wordsightignore in a folder holds such patterns too",
+    )
 
 
 def columns_of(args: Namespace) -> "Columns | None":

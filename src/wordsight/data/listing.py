@@ -88,15 +88,15 @@ def is_metadata(table: str) -> bool:
     return _stem(table[table.rfind("/") + 1 :]) == _METADATA and kind_of_suffix(_suffix(table)) == TABLE
 
 
-def list_folder(root: Path, above: Iterable[Path] = ()) -> FolderListing:
+def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str] = ()) -> FolderListing:
     """Walk over a folder; raises `NotFound` when it is not there, `StorageError` when the disk fails.
 
-    `above` are tables in the folder above that may tell of the images too.
+    `above` are tables in the folder above that may tell of the images too, `exclude` patterns of what is left alone.
     """
     listing = FolderListing(root)
     listing.tables.update((f"../{path.name}", _stamp(path)) for path in above)
     beside: dict[str, tuple[str, os.DirEntry[str]]] = {}
-    for path, entry in walk_files(root, listing.passed):
+    for path, entry in walk_files(root, listing.passed, exclude=exclude):
         suffix = _suffix(path)
         if suffix in IMAGE_SUFFIXES:
             if is_file(entry):
@@ -156,7 +156,8 @@ def no_images(listing: FolderListing) -> str:
     """Return that a folder has no images, and where there may be some."""
     passed = {"cannot be read": listing.passed.unreadable, "links, which are not followed": listing.passed.linked}
     inside = "".join(f" ({why}: {', '.join(sorted(paths)[:5])})" for why, paths in passed.items() if paths)
-    return f"no images in {listing.root}{inside}" + (f": {listing.passed.text()}" if listing.passed.kinds else "")
+    words = listing.passed.text()
+    return f"no images in {listing.root}{inside}" + (f": {words}" if words else "")
 
 
 def stamp(path: Path, root: Path) -> str:

@@ -27,7 +27,7 @@ from wordsight.towers.spec import ModelSpec
 
 if TYPE_CHECKING:
     from wordsight.embeddings.pipeline import Encoded, StageTimes
-    from wordsight.images.transform import Quality
+    from wordsight.images.transform import Quality, SeenImage
 
 T = TypeVar("T")
 Scores = NDArray[np.float32]
@@ -38,7 +38,8 @@ DEFAULT_TEMPLATES = "photo"
 class Model:
     """An engine with the tokenizer and the preprocessing that belong to it.
 
-    `pixels` "exact": images are prepared pixel for pixel as the model's authors do; "fast": within 2 of 255 levels.
+    `pixels` "exact": images are prepared pixel for pixel as the model's authors do; "fast": within 2 of 255 levels, but
+    for JPEGs far larger than the tower's image, which are decoded at a fraction of their size (docs/images.md).
     """
 
     def __init__(self, engine: Engine, *, folder: Path | None = None, pixels: "Quality" = "fast") -> None:
@@ -99,6 +100,12 @@ class Model:
         from wordsight.images.transform import load_pixels
 
         return load_pixels(item, self.spec.preprocess, name=name, quality=self.pixels)
+
+    def load_seen(self, item: Any, *, name: str = "") -> "SeenImage":
+        """Return what `load_pixels` does, with the sides of the image itself."""
+        from wordsight.images.transform import load_seen
+
+        return load_seen(item, self.spec.preprocess, name=name, quality=self.pixels)
 
     def embed_images(self, items: Iterable[Any]) -> Embeddings:
         """Return unit embeddings (n, width) of paths, bytes, Pillow images or uint8 (H, W, 3) arrays.

@@ -33,8 +33,8 @@ from wordsight.base.errors import BrokenImage, TooManyPixels, UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.reading import IMAGE_LIMIT, in_words, open_regular
 from wordsight.images import png
-from wordsight.images.colours import to_rgb, turned
-from wordsight.images.estimate import decoding_need, opening_need
+from wordsight.images.colours import orientation, to_rgb, turned
+from wordsight.images.estimate import decoding_need, opening_need, reduced
 from wordsight.images.failures import name_of, reading
 from wordsight.images.kinds import OptionalKind, is_avif, optional_kind
 from wordsight.images.memory import VARIABLE, decoding_memory
@@ -64,7 +64,7 @@ def decode(
     `item` is a path, the bytes of a file, a Pillow image or a uint8 array (H, W, 3), which is returned
     as it is.  `name` is how errors call it when it is not a path.  `at_least` allows JPEG to be decoded
     at a half, quarter or eighth of its size as long as both sides keep that many pixels: faster, but
-    visibly different from a full decode, so only on request.
+    not what a full decode gives, so only on request.
 
     Raises `BrokenImage` (cannot be read, missing file included), `TooManyPixels` (the header declares
     more than `max_pixels`, or decoding takes more memory than all have together) and `UsageError` (not one of the four
@@ -90,8 +90,8 @@ def open_image(
 
     It is in RGB, or with `colours` "kept" in the mode it has; only samples of more than 8 bits become RGB always.
     """
-    with _loaded(item, name or name_of(item), Wanted(max_pixels, at_least, colours)) as image:
-        return image
+    with _loaded(item, name or name_of(item), Wanted(max_pixels, at_least, colours)) as one:
+        return one.image
 
 
 def sides(item: Item, *, name: str = "") -> tuple[int, int]:
@@ -115,27 +115,49 @@ class Wanted:
     further: Further = lambda width, height: 0
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An upright, loaded image; `width` and `height` are the sides of what its file holds, turned as the image is.
+
+    They are the image's own unless it was decoded at a half, a quarter or an eighth of them.  Then `box` (left, top,
+    right, bottom) is what of it they are: its last pixels may stand for a part of what the others do.
+    """
+
+    image: "Image"
+    width: int
+    height: int
+    box: tuple[float, float, float, float] | None = None
+
+
 @contextmanager
 def opened(item: Item, *, name: str = "", wanted: Wanted = Wanted()) -> "Iterator[Image]":
     """Give `open_image`'s image, with its share of the memory for decoding held for as long as the block runs.
 
     At its end the image is closed, unless it was given.
     """
-    with _loaded(item, name or name_of(item), wanted) as image:
-        try:
-            yield image
-        finally:
-            if image is not item:
-                image.close()
+    with opened_with_sides(item, name=name, wanted=wanted) as one:
+        yield one.image
 
 
 @contextmanager
-def _loaded(item: Item, name: str, wanted: Wanted) -> "Iterator[Image]":
+def opened_with_sides(item: Item, *, name: str = "", wanted: Wanted = Wanted()) -> Iterator[OpenedImage]:
+    """Give what `opened` does, with the sides that the image has in its file."""
+    with _loaded(item, name or name_of(item), wanted) as one:
+        try:
+            yield one
+        finally:
+            if one.image is not item:
+                one.image.close()
+
+
+@contextmanager
+def _loaded(item: Item, name: str, wanted: Wanted) -> Iterator[OpenedImage]:
     from PIL import Image
 
     if isinstance(item, Image.Image):
         with _room(_need_of(item, name, wanted, 0), item.size, name):
-            yield _upright(item, name, wanted)
+            upright = _upright(item, name, wanted)
+            yield OpenedImage(upright, *upright.size)
         return
     if not isinstance(item, bytes | bytearray | memoryview | str | PathLike):
         kinds = "a path, bytes, a Pillow picture or a uint8 array (H, W, 3)"
@@ -144,7 +166,20 @@ def _loaded(item: Item, name: str, wanted: Wanted) -> "Iterator[Image]":
     with _handle(item, name) as handle:
         need, size = _measured(handle, name, wanted)
         with _room(need, size, name):
-            yield _upright(_draft(handle, name, wanted), name, wanted)
+            image = _draft(handle, name, wanted)
+            _reduce(image, wanted)
+            yield _as_opened(_upright(image, name, wanted), image, size)
+
+
+def _as_opened(upright: "Image", loaded: "Image", size: tuple[int, int]) -> OpenedImage:
+    """Return an upright image with the sides that it has in its file, where it lies as `size` (width, height)."""
+    fraction, turn = reduced(loaded), orientation(loaded)
+    if fraction == 1:
+        return OpenedImage(upright, *upright.size)
+    width, height = size[::-1] if turn > 4 else size
+    left = upright.width - width / fraction if turn in (2, 3, 6, 7) else 0.0  # these end where the file begins
+    top = upright.height - height / fraction if turn in (3, 4, 7, 8) else 0.0
+    return OpenedImage(upright, width, height, (left, top, left + width / fraction, top + height / fraction))
 
 
 @contextmanager
@@ -190,7 +225,9 @@ def _measured(handle: BinaryIO, name: str, wanted: Wanted) -> tuple[int, tuple[i
             _check_sides(sides, name, wanted)
             return need + wanted.further(*sides), sides
         image = _draft(handle, name, wanted)
-        return _need_of(image, name, wanted, size), image.size
+        sides = image.size
+        _reduce(image, wanted)
+        return _need_of(image, name, wanted, size), sides
 
 
 def _need_of(image: "Image", name: str, wanted: Wanted, size: int) -> int:
@@ -204,6 +241,12 @@ def _draft(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
     """Return the image of a file, its header read and nothing decoded (of a raw photo, which has no other, all)."""
     with reading(name):
         return _identified(handle, name, wanted)
+
+
+def _reduce(image: "Image", wanted: Wanted) -> None:
+    """Let an image that is not loaded be decoded at a fraction of its size, where it is a JPEG and large enough."""
+    if wanted.at_least is not None:
+        image.draft(None, (wanted.at_least, wanted.at_least))
 
 
 def _identified(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
@@ -234,8 +277,6 @@ def _identified(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
             cure="convert it to one of these or leave it out",
         ) from error
     _check_sides(image.size, name, wanted)
-    if wanted.at_least is not None:
-        image.draft("RGB", (wanted.at_least, wanted.at_least))
     return image
 
 

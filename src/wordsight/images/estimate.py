@@ -46,8 +46,14 @@ def decoding_need(image: "Image", size: int) -> int:
     return need + beside(image, size) if beside is not None and waiting else need
 
 
+def reduced(image: Any) -> int:
+    """Return by what a Pillow image is, or was, decoded smaller than its file holds it: 1, or 2, 4 or 8 of a JPEG."""
+    config = getattr(image, "decoderconfig", ())
+    return int(config[0]) if image.format in ("JPEG", "MPO") and config else 1
+
+
 def _of_jpeg(image: Any, size: int) -> int:
-    """Return the coefficients of an image in several scans, which are all held until the last.
+    """Return the coefficients of an image in several scans, which are all held until the last, at any fraction.
 
     Each scan goes over the whole image, so a small file may ask for hours: too many raise `ValueError`.
     """
@@ -57,10 +63,11 @@ def _of_jpeg(image: Any, size: int) -> int:
     if handle.read(len(head)) == head and not image.info.get("progressive"):
         return 0
     scans = _count(handle, b"\xff\xda")
-    if scans * image.width * image.height > _MOST_SCANNED:
-        raise ValueError(f"its {scans:,} scans of {image.width} x {image.height} pixels would take too long")
+    width, height = (reduced(image) * side for side in image.size)
+    if scans * width * height > _MOST_SCANNED:
+        raise ValueError(f"its {scans:,} scans of {width} x {height} pixels would take too long")
     sampled = [h * v for _, h, v, _ in image.layer]
-    return int(2 * image.width * image.height * sum(sampled) / max(sampled))
+    return int(2 * width * height * sum(sampled) / max(sampled))
 
 
 def _count(handle: BinaryIO, mark: bytes) -> int:

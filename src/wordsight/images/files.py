@@ -10,16 +10,18 @@ Goes by the names only: what is inside a file is seen when it is decoded.
 
 import errno
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wordsight.base.errors import InputError, NotFound, StorageError, UnreadableFile
 from wordsight.base.files import sha256_bytes
-from wordsight.base.reading import IMAGE_LIMIT, read_file, sha256_file
+from wordsight.base.reading import IMAGE_LIMIT, read_file, read_text, sha256_file
 from wordsight.images.failures import name_of
+from wordsight.images.ignore import IGNORE_FILE, Rules
 from wordsight.images.kinds import IMAGE_SUFFIXES, extras, other_kind
 
 _ODD = "pipes and devices"
@@ -36,12 +38,14 @@ class PassedOver:
     """What a walk passed over.
 
     `unreadable` are folders that could not be listed and `linked` links to folders, as paths below the folder; `kinds`
-    counts files that show something and are not read.
+    counts files that show something and are not read.  `ignored` are the images and the folders (with / behind) that
+    rules leave alone; what is in such a folder is not looked at.
     """
 
     unreadable: list[str] = field(default_factory=list)
     linked: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
+    ignored: set[str] = field(default_factory=set)
 
     def note(self, name: str) -> None:
         """Count a file that is not read if its name ends like that of something people look at."""
@@ -49,8 +53,24 @@ class PassedOver:
         if kind := _ODD if suffix in IMAGE_SUFFIXES else other_kind(suffix):
             self.kinds[kind] += 1
 
+    def note_ignored(self, path: str, *, folder: bool) -> None:
+        """Note what a rule leaves alone: a folder, or a file if it is called like an image."""
+        if folder or is_image_name(path):
+            self.ignored.add(f"{path}/" if folder else path)
+
+    def ignores(self, path: str) -> bool:
+        """Say whether an image was seen and left alone, or lies in a folder that was."""
+        ends = (match.end() for match in re.finditer("/", path))
+        return path in self.ignored or any(path[:end] in self.ignored for end in ends)
+
     def text(self) -> str:
-        """Return what `kinds` counted as one line, with the cure where there is one; "" when there is nothing."""
+        """Return what is not read and what is ignored as one line, with the cure where there is one; "" for nothing."""
+        folders = sum(path[-1] == "/" for path in self.ignored)
+        counted = ((len(self.ignored) - folders, "image"), (folders, "folder"))
+        ignored = " and ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in counted if number)
+        return "; ".join(filter(None, [self._unread(), ignored and f"{ignored} ignored"]))
+
+    def _unread(self) -> str:
         if not self.kinds:
             return ""
         counted = sorted(self.kinds.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -142,28 +162,63 @@ def is_image_entry(entry: "os.DirEntry[str]") -> bool:
     return is_image_name(entry.name) and is_file(entry)
 
 
-def walk_files(folder: Path, passed: PassedOver | None = None) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+def walk_files(
+    folder: Path, passed: PassedOver | None = None, *, exclude: Iterable[str] = ()
+) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
     """Yield path below `folder` (with /) and directory entry of all that is no folder, in no order.
 
-    Hidden files and folders (a name that begins with a dot) are passed over, and links to folders are not followed.
+    Hidden files and folders (a name that begins with a dot) are passed over, and what the patterns of `exclude` and of
+    `.wordsightignore` files say (`images.ignore`); links to folders are not followed.
     A folder inside that may not be read, has too long a path or is gone by the time, is passed over.  A `folder` that
     is not there raises `NotFound`, a disk that fails `StorageError`.
     """
     if not folder.is_dir():
         raise NotFound(f"no folder {folder}", cure="check the path")
     passed = PassedOver() if passed is None else passed
-    waiting = [(str(folder), "")]
+    waiting = [(str(folder), "", Rules(exclude))]
     while waiting:
-        path, prefix = waiting.pop()
-        for entry in _entries(path, prefix, passed):
+        path, prefix, rules = waiting.pop()
+        entries = _entries(path, prefix, passed)
+        rules = _with_file(rules, entries, prefix)
+        ignoring = rules.for_files
+        for entry in entries:
             if entry.name[0] == ".":
                 continue
             if entry.is_dir(follow_symlinks=False):
-                waiting.append((entry.path, f"{prefix}{entry.name}/"))
+                if rules.ignores(prefix + entry.name, folder=True):
+                    passed.note_ignored(prefix + entry.name, folder=True)
+                else:
+                    waiting.append((entry.path, f"{prefix}{entry.name}/", rules))
             elif entry.is_symlink() and os.path.isdir(entry.path):
                 passed.linked.append(prefix + entry.name)
+            elif ignoring and rules.ignores(prefix + entry.name, folder=False):
+                passed.note_ignored(prefix + entry.name, folder=False)
             else:
                 yield prefix + entry.name, entry
+
+
+def is_walked(root: Path, below: str, *, exclude: Iterable[str] = ()) -> bool:
+    """Say whether `walk_files` of a folder comes to `below`, the path of a folder in it."""
+    rules, prefix = Rules(exclude), ""
+    for name in below.split("/"):
+        rules = _with_file(rules, _entries(str(root / prefix), prefix, PassedOver()), prefix)
+        if name[0] == "." or rules.ignores(prefix + name, folder=True) or (root / prefix / name).is_symlink():
+            return False
+        prefix += f"{name}/"
+    return True
+
+
+def _with_file(rules: Rules, entries: "Iterable[os.DirEntry[str]]", prefix: str) -> Rules:
+    """Return the rules with those of the folder's own file, if it has one."""
+    for entry in entries:
+        if entry.name == IGNORE_FILE:
+            try:
+                return rules.below(read_text(entry.path), prefix)
+            except (OSError, UnicodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                cure = "mend it or take it away; one pattern a line, for example *.png"
+                raise UnreadableFile(f"{entry.path} cannot be read: {reason}", cure=cure) from error
+    return rules
 
 
 def _entries(folder: str, below: str, passed: PassedOver) -> list["os.DirEntry[str]"]:

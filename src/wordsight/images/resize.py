@@ -8,6 +8,7 @@ products (banded matrix times image), and only pixels that reach the crop are to
 are clipped to 0..255 as Pillow does but not rounded: at most 1 or 2 levels away from it.  Does not know files.
 """
 
+import math
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Float32s = NDArray[np.float32]
 Filter = Literal["bicubic", "bilinear", "lanczos"]
+Box = tuple[float, float, float, float]  # left, top, right, bottom, as Pillow's
 
 _BAND = 16  # outputs a product: 8 to 32 measured alike, 16 best
 _CHUNK = 1 << 19  # input samples turned into floats at a time: 2 MiB, measured best of 0.25 to 4
@@ -57,18 +59,19 @@ class ImageSamples:
         return samples.reshape(image.height, image.width, 4)[:, :, :3]
 
 
-def resize_crop(pixels: Pixels | ImageSamples, frame: Frame, kind: Filter) -> Pixels:
+def resize_crop(pixels: Pixels | ImageSamples, frame: Frame, kind: Filter, *, box: Box | None = None) -> Pixels:
     """Return uint8 (H, W, 3) resized and cut to uint8 (rows, columns, 3), within 2 levels of Pillow.
 
-    The cut must lie inside the scaled image.
+    The cut must lie inside the scaled image.  `box` (left, top, right, bottom) is what the image is where its last or
+    first pixels stand for less than whole ones, as in a JPEG of 1001 x 1001 decoded at an eighth: 125.125 of 126.
     """
     assert frame.inside
     height, width, _ = pixels.shape
-    bottom, right = frame.top + frame.rows, frame.left + frame.columns
-    if (frame.height, frame.width) == (height, width):
-        return np.ascontiguousarray(pixels[frame.top : bottom, frame.left : right])
-    rows = _bands(height, frame.height, frame.top, frame.rows, kind)
-    columns = _bands(width, frame.width, frame.left, frame.columns, kind)
+    left, top, right, bottom = box or (0, 0, width, height)
+    if (frame.height, frame.width) == (height, width) and box is None:
+        return np.ascontiguousarray(pixels[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns])
+    rows = _bands((top, bottom), frame.height, frame.top, frame.rows, kind)
+    columns = _bands((left, right), frame.width, frame.left, frame.columns, kind)
     at_once = BETWEEN_MOST // (3 * 4 * frame.columns)  # rows
     if rows[-1].last - rows[0].first > at_once:
         return _rounded(_summed(pixels, columns, rows, frame, at_once))
@@ -145,14 +148,14 @@ def _room(name: str, count: int) -> Float32s:
 
 
 @lru_cache(maxsize=256)
-def _bands(old: int, new: int, corner: int, size: int, kind: Filter) -> tuple[_Band, ...]:
-    """Return the bands that make the outputs corner..corner+size of `old` samples resized to `new`."""
-    scale = old / new
+def _bands(old: tuple[float, float], new: int, corner: int, size: int, kind: Filter) -> tuple[_Band, ...]:
+    """Return the bands that make the outputs corner..corner+size of the samples between `old` resized to `new`."""
+    scale = (old[1] - old[0]) / new
     stretch = max(scale, 1.0)
     support = _SUPPORT[kind] * stretch
-    centre = (np.arange(corner, corner + size) + 0.5) * scale
+    centre = old[0] + (np.arange(corner, corner + size) + 0.5) * scale
     first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
-    last = np.minimum((centre + support + 0.5).astype(np.int64), old)
+    last = np.minimum((centre + support + 0.5).astype(np.int64), math.ceil(old[1]))
     position = first[:, None] + np.arange((last - first).max())  # (size, taps)
     weight = _filtered((position - centre[:, None] + 0.5) / stretch, kind)
     weight[position >= last[:, None]] = 0

@@ -5,10 +5,12 @@
     batch = normalise(np.stack([pixels]), spec)                # float32 (1, 3, S, S)
 
 `transform` is the published preprocessing on Pillow, pixel for pixel: the reference.  `load_pixels` is the same
-within 2 of 255 levels, faster, unless `quality` is "exact".  Does not know engines; pixels cross their border as
-uint8.
+within 2 of 255 levels, faster, and decodes no more of large JPEGs than it takes, unless `quality` is "exact".  Does not
+know engines; pixels cross their border as uint8.
 """
 
+import math
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -18,10 +20,17 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Pixels
 from wordsight.images.check import check_preprocess
 from wordsight.images.colours import to_rgb
-from wordsight.images.decode import DEFAULT_MAX_PIXELS, Item, Wanted, checked_array, opened
+from wordsight.images.decode import (
+    DEFAULT_MAX_PIXELS,
+    Item,
+    OpenedImage,
+    Wanted,
+    checked_array,
+    opened_with_sides,
+)
 from wordsight.images.failures import name_of, reading
 from wordsight.images.geometry import Frame, columns_first, framed
-from wordsight.images.resize import BETWEEN_MOST, Filter, ImageSamples, resize_crop
+from wordsight.images.resize import BETWEEN_MOST, Box, Filter, ImageSamples, resize_crop
 from wordsight.images.sampling import Plain, sampled
 from wordsight.images.spec import PreprocessSpec
 
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Quality = Literal["fast", "exact"]
+ENOUGH = 1.9  # times the side that an image is scaled to: how many pixels decoding at a fraction leaves at least
 _LARGEST = 1 << 25  # pixels of a scaled image that the reference may make: 128 MiB
 _LONGEST = 1 << 17  # pixels of a side that is scaled down at once: the filters of longer ones take gigabytes
 
@@ -46,9 +56,25 @@ def transform(image: "Pixels | Image", spec: PreprocessSpec) -> Pixels:
         return _sampled(upright, frame, spec)
     if spec.rgb == "before":
         upright = to_rgb(upright)
-    if upright.size != (frame.width, frame.height):
-        upright = upright.resize((frame.width, frame.height), Image.Resampling[spec.interpolation.upper()])
-    return np.asarray(_cut(upright, frame, spec.fill).convert("RGB"))
+    return _scaled(upright, frame, spec, box=(0, 0, *upright.size))
+
+
+def _scaled(image: "Image", frame: Frame, spec: PreprocessSpec, *, box: Box) -> Pixels:
+    """Return what lies in the `box` of an image, resized by Pillow and cut."""
+    from PIL import Image
+
+    if box != (0, 0, frame.width, frame.height):
+        image = image.resize((frame.width, frame.height), Image.Resampling[spec.interpolation.upper()], box=box)
+    return np.asarray(_cut(image, frame, spec.fill).convert("RGB"))
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """What a tower sees of an image, uint8 (size, size, 3) or whole patches, and the sides of the image itself."""
+
+    pixels: Pixels
+    width: int
+    height: int
 
 
 def load_pixels(
@@ -57,27 +83,53 @@ def load_pixels(
     *,
     name: str = "",
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    scaled_decode: bool = False,
     quality: Quality = "fast",
 ) -> Pixels:
     """Return what a tower sees of a path, bytes, a Pillow image or an array: uint8 (size, size, 3).
 
-    `quality` "exact": what `transform` makes of the image; "fast": within 2 levels of it.  `scaled_decode` lets
-    large JPEGs be decoded at a fraction of their size: faster still, but far from the reference.  Errors are
-    those of `decode`.
+    `quality` "exact": what `transform` makes of the image; "fast": within 2 levels of it, but that a JPEG which is
+    `2 * ENOUGH` times as large as the tower's image, or more, is decoded at a half, a quarter or an eighth of its size:
+    about half a level from it in the mean, up to 10, and up to 24 on fine stripes (docs/images.md).  Errors are those
+    of `decode`.
     """
+    return load_seen(item, spec, name=name, max_pixels=max_pixels, quality=quality).pixels
+
+
+def load_seen(
+    item: Item,
+    spec: PreprocessSpec,
+    *,
+    name: str = "",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    quality: Quality = "fast",
+) -> SeenImage:
+    """Return what `load_pixels` does, with the sides of the upright image it was made of."""
     name = name or name_of(item)
     if isinstance(item, np.ndarray):
         with reading(name):
-            return _array_pixels(checked_array(item), spec, quality)
-    wanted = Wanted(
-        max_pixels,
-        at_least=2 * spec.size if scaled_decode else None,
-        colours="kept",
-        further=partial(resizing_need, spec=spec),
-    )
-    with opened(item, name=name, wanted=wanted) as image, reading(name):
-        return _image_pixels(image, spec, quality)
+            return SeenImage(_array_pixels(checked_array(item), spec, quality), item.shape[1], item.shape[0])
+    further = partial(resizing_need, spec=spec)
+    wanted = Wanted(max_pixels, at_least=_enough(spec, quality), colours="kept", further=further)
+    with opened_with_sides(item, name=name, wanted=wanted) as one, reading(name):
+        pixels = _image_pixels(one.image, spec, quality) if one.box is None else _reduced_pixels(one, one.box, spec)
+        return SeenImage(pixels, one.width, one.height)
+
+
+def _enough(spec: PreprocessSpec, quality: Quality) -> int | None:
+    """Return how many pixels both sides of a decoded JPEG need; None where nothing but all of them will do."""
+    if quality == "exact" or not spec.antialias or spec.interpolation == "nearest":
+        return None
+    side = spec.patch * math.sqrt(spec.max_patches) if spec.resize == "patches" else spec.scale_to or spec.size
+    return math.ceil(ENOUGH * side)
+
+
+def _reduced_pixels(one: OpenedImage, box: Box, spec: PreprocessSpec) -> Pixels:
+    """Return the pixels of an image that was decoded at a fraction; where to cut is reckoned from its own sides."""
+    image = to_rgb(one.image) if spec.rgb == "before" else one.image
+    frame = framed(one.height, one.width, spec)
+    if image.mode in ("RGB", "L") and frame.inside:
+        return resize_crop(ImageSamples(image), frame, cast(Filter, spec.interpolation), box=box)
+    return _scaled(image, frame, spec, box=box)
 
 
 def _array_pixels(pixels: Pixels, spec: PreprocessSpec, quality: Quality) -> Pixels:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from wordsight.base.errors import InputError, NotFound
+from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
 from wordsight.data.kinds import AUTO, OPENERS
 from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
 from wordsight.data.source_files import find
-from wordsight.images.files import PassedOver
+from wordsight.images.files import PassedOver, is_walked
 from wordsight.images.kinds import OPTIONAL
 from wordsight.images.memory import decoding_memory
 from wordsight.index.index import FileState
@@ -36,6 +36,7 @@ TABLES = "tables"  # the fact that keeps which tables told of images, as a JSON 
 CONTAINERS = frozenset(suffix for opener in OPENERS.values() for suffix in opener.suffixes)
 OF_FOLDER = {"path", "name", "folder", "mtime"}  # columns that images of folders have
 MEASURED = ("width", "height")  # columns that come from the image itself
+OURS = {name: f"source_{name}" for name in ("path", *MEASURED)}  # how columns of these names in tables and JSON come
 
 States = Callable[[], Mapping[str, FileState]]  # gives what a library knows of its files; asked only where needed
 
@@ -140,10 +141,11 @@ class Contents(Protocol):
 class FolderContents:
     """A folder of images, listed recursively; keys are paths below it, with `/`."""
 
-    def __init__(self, location: Path, columns: "Columns | None" = None) -> None:
+    def __init__(self, location: Path, columns: "Columns | None" = None, exclude: Sequence[str] = ()) -> None:
         self.location = location
         self.columns = columns
         self.originals: Originals | None = None
+        self._exclude = exclude
         self._folder: ImageFolder | None = None
         self._files = FolderListing(location)
         self._problems: list[InputError] = []
@@ -155,7 +157,7 @@ class FolderContents:
         """See `Contents`.  A folder that is not there, is empty or cannot be read has no images."""
         self._folder, self._problems, self._disk, self._lost = None, [], Disk(self.location), None
         try:
-            self._files = list_folder(self.location)
+            self._files = list_folder(self.location, exclude=self._exclude)
         except (NotFound, OSError):
             if not states():
                 raise
@@ -167,8 +169,13 @@ class FolderContents:
                 cure="give a folder with jpg, png, webp, gif, bmp or tiff files, tar shards, or a table",
             )
         asked = "" if self.columns is None else f" {self.columns}"
+        asked += f" without {list(self._exclude)}" if self._exclude else ""
         closed = refused(self.location / table for table in self._files.tables)
         return Listing(stamps, f"{self._files.signature()}{asked}{closed}")
+
+    def walks(self, below: str) -> bool:
+        """Return whether a folder below this one is looked at."""
+        return is_walked(self.location, below, exclude=self._exclude)
 
     @property
     def passed(self) -> PassedOver:
@@ -202,6 +209,8 @@ class FolderContents:
         """See `Contents`.  What tables named and shards held while this was no folder of images stays absent."""
         if not os.path.isdir(self.location):
             return away(self.location)
+        if self._files.passed.ignores(key):
+            return Whereabouts.EXCLUDED
         if not state.file:
             return self._disk.judge(key, through_links=False)
         if not is_container(state.file):
@@ -215,10 +224,13 @@ class FolderContents:
         """Return path, name and folder, what the folder tells of the image, then what is measured of the file."""
         facts, problems = self._described().facts(key)
         self._problems += problems
+        theirs = facts.columns()
+        path = theirs.pop("path", key)
+        theirs |= {} if path == key else {OURS["path"]: path}
         folder, _, name = key.rpartition("/")
         own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
         kept = meta if problems or self.is_unsure(key) else {}
-        return {**kept, "path": key, "name": name, "folder": folder, **facts.columns(), **own}
+        return {**kept, "path": key, "name": name, "folder": folder, **theirs, **own}
 
     def is_unsure(self, key: str) -> bool:
         """See `Contents`."""
@@ -262,20 +274,26 @@ class FolderContents:
         return self._folder
 
 
-def open_contents(location: Path, columns: "Columns | None" = None, *, asked: bool = False) -> Contents:
+def open_contents(
+    location: Path, columns: "Columns | None" = None, *, asked: bool = False, exclude: Sequence[str] = ()
+) -> Contents:
     """Return what lies at `location`, all splits of it; `data.source_files` decides what it is.
 
     `columns` names those of its tables that are not known by their names; `asked`: they are asked for now, so that it
-    is an error where a table lacks them.
+    is an error where a table lacks them.  `exclude` are patterns of images of a folder that are left alone.
     """
     if not os.path.exists(location):
-        return FolderContents(location, columns)
+        return FolderContents(location, columns, exclude)
     try:
         files = find([location], split="all" if location.is_dir() else None, kind=AUTO)
     except OSError:  # a folder that cannot be listed
-        return FolderContents(location, columns)
+        return FolderContents(location, columns, exclude)
     if files.is_image_folder:
-        return FolderContents(location, columns)
+        return FolderContents(location, columns, exclude)
+    if exclude:
+        raise UsageError(
+            f"exclude {exclude[0]} of {location}", cure="only images of a folder can be excluded: use --where"
+        )
     from wordsight.search.sources import SourceContents  # here, for a search of a folder does without
 
     return SourceContents(location, files, columns, asked=asked)

@@ -27,6 +27,7 @@ from wordsight.base.errors import (
 )
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
+from wordsight.embeddings.items import text_list
 from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Damage, FileState, Index, Neighbour
 from wordsight.index.lock import LibraryBusy
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 CANDIDATES = 10  # times k: how many of the best are weighed against `without`
 LEAST_CANDIDATES = 200
 COLUMNS = "columns"  # the fact that keeps which columns the library was made with
+EXCLUDE = "exclude"  # the fact that keeps which patterns its images were chosen by
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
 
@@ -71,23 +73,20 @@ class Library:
         *,
         index: str | None = None,
         columns: "Columns | None" = None,
+        exclude: Sequence[str] | None = None,
     ) -> None:
         self.location = location
         self.folder = folder
         self.model = model
         self._columns = columns
+        self._exclude = exclude
         self._contents: Contents | None = None
         self._index = OpenIndex(location, folder, model, index)
         self._syncing = PerProcess(threading.Lock)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (
-            self.location.absolute(),
-            self.folder.absolute(),
-            self.model,
-            self._index.kind,
-            self._columns,
-        )
+        location, folder = self.location.absolute(), self.folder.absolute()
+        return _received, (location, folder, self.model, self._index.kind, self._columns, self._exclude)
 
     def __repr__(self) -> str:
         try:
@@ -119,7 +118,11 @@ class Library:
 
     def in_step(self) -> bool:
         """Return, from names, sizes and times alone, whether the library is up to date with its location."""
-        return self.contents.look(self._states).in_step(self._recorded())
+        return self.look().in_step(self._recorded())
+
+    def look(self) -> Listing:
+        """Return what can be seen of the location with nothing opened."""
+        return self.contents.look(self._states)
 
     def sync(self, *, accept_removal: bool = False) -> SyncReport:
         """Bring the library up to date and return what was done; makes it if it is not there.
@@ -150,8 +153,8 @@ class Library:
             return Sync(index, self.model, contents, listing, accept_removal=accept_removal).run()
 
     def _origin(self) -> dict[str, str]:
-        columns = {COLUMNS: _as_fact(self.contents.columns)}
-        return {"model": self.model.name, "place": str(self.location.absolute()), **columns}
+        asked = {COLUMNS: _as_fact(self.contents.columns), EXCLUDE: json.dumps(list(self._excluded()))}
+        return {"model": self.model.name, "place": str(self.location.absolute()), **asked}
 
     def rebuild(self, *, accept_removal: bool = False) -> SyncReport:
         """Make the library again, all of it, with the model in use, and return what was done.
@@ -204,6 +207,7 @@ class Library:
 
     def forget(self) -> None:
         """Delete the library, not the images; the next `sync` makes it again."""
+        self._excluded()  # what it remembers counts on
         self._contents = None
         self._index.forget()
 
@@ -264,8 +268,16 @@ class Library:
             columns = self._columns
             if columns is None:
                 columns = _columns_of(self._index.facts().get(COLUMNS, ""))
-            self._contents = open_contents(self.location, columns, asked=self._columns is not None)
+            self._contents = open_contents(
+                self.location, columns, asked=self._columns is not None, exclude=self._excluded()
+            )
         return self._contents
+
+    def _excluded(self) -> Sequence[str]:
+        """Return the patterns of what is left alone: those asked for, else those that the library remembers."""
+        if self._exclude is None:
+            self._exclude = json.loads(self._index.facts().get(EXCLUDE, "[]"))
+        return self._exclude
 
     def close(self) -> None:
         """Close the index; the library opens it again when used."""
@@ -300,6 +312,7 @@ def open_library(
     library_dir: str | Path | None = None,
     index: str | None = None,
     columns: "Columns | None" = None,
+    exclude: Sequence[str] | None = None,
 ) -> Library:
     """Return the library of a folder, a table or tar shards; nothing is read or made before `sync`.
 
@@ -307,18 +320,27 @@ def open_library(
     `model`: a loaded model, a name or folder, or None for the default.  `library_dir`: where the library lies when not
     beside its location.  `index`: the kind of index of a library that is yet to be made ("exact", "memory").
     `columns`: which columns of a table mean what, where their names do not say it; a library remembers those it was
-    made with, and reads its table again when asked for others.
+    made with, and reads its table again when asked for others.  `exclude`: patterns of images and folders that are left
+    alone, as in a `.wordsightignore` (docs/search.md); remembered too, and an empty list forgets them.
     """
     location = Path(location)
     folder = library_folder(location) if library_dir is None else Path(library_dir)
     if not os.path.exists(location) and recorded(folder) is None:
         raise NotFound(f"nothing at {location}", cure="check the path")
     model = model if isinstance(model, Model) else load(model)
-    return Library(location, folder, model, index=index, columns=columns)
+    excluded = None if exclude is None else [pattern for pattern in text_list(exclude, "pattern") if pattern]
+    return Library(location, folder, model, index=index, columns=columns, exclude=excluded)
 
 
-def _received(location: Path, folder: Path, model: Model, kind: str | None, columns: "Columns | None") -> Library:
-    return Library(location, folder, model, index=kind, columns=columns)
+def _received(
+    location: Path,
+    folder: Path,
+    model: Model,
+    kind: str | None,
+    columns: "Columns | None",
+    exclude: Sequence[str] | None,
+) -> Library:
+    return Library(location, folder, model, index=kind, columns=columns, exclude=exclude)
 
 
 def check_wanted(k: Any, min_match: Any) -> None:

@@ -18,6 +18,7 @@ MOST_AT_ONCE = 10  # of 100 images: where more are gone at once, it may be a mis
 class Whereabouts(Enum):
     """Why an image was not met."""
 
+    EXCLUDED = "it is to be left alone, by the user's own wish"
     GONE = "it is proven that it is no more"
     ABSENT = "it is not there, and may come back"
     UNREAD = "it is there, or what holds it is, and cannot be read now"

@@ -33,26 +33,29 @@ def carry_over(folder: Path, backend: Backend, draft: Index, contents: Contents)
 
     Raises `StorageError` where the draft is of another model, which cannot embed what is not there.
     """
-    facts = {}
-    with contextlib.suppress(NotFound, FormatError):  # an old library that is damaged has nothing to give
+    try:
         facts = backend.facts_in(folder)
-    if not facts:
+        fingerprint, width = facts["fingerprint"], int(facts["width"])
+        with contextlib.closing(backend.open(folder, fingerprint=fingerprint, width=width)) as old:
+            kept = _missing(old, draft, contents)
+            same = fingerprint == draft.facts()["fingerprint"]
+            entries = old.entries(list(kept)) if same else []
+    except NotFound:
         return
-    fingerprint, width = facts["fingerprint"], int(facts["width"])
-    with contextlib.closing(backend.open(folder, fingerprint=fingerprint, width=width)) as old:
-        kept = _missing(old, draft, contents)
-        if kept and fingerprint != draft.facts()["fingerprint"]:
-            raise StorageError(
-                f"{len(kept)} images of the library are not there now ({', '.join(islice(kept, 3))}…), "
-                "and another model cannot embed them",
-                cure="bring them back and rebuild again, or give them up with --accept-removal",
-            )
-        if kept:
-            entries = old.entries(list(kept))
-            draft.add(list(kept), np.array([entry.embedding for entry in entries]), [entry.meta for entry in entries])
-            draft.files.record({key: replace(state, absent=True) for key, state in kept.items()})
-            draft.save()
-            notice(f"{contents.location}: {len(kept)} pictures are not there now and are kept as absent")
+    except FormatError as error:
+        notice(f"{contents.location}: what the old library knew of missing pictures cannot be read: {error.problem}")
+        return
+    if kept and not same:
+        raise StorageError(
+            f"{len(kept)} images of the library are not there now ({', '.join(islice(kept, 3))}…), "
+            "and another model cannot embed them",
+            cure="bring them back and rebuild again, or give them up with --accept-removal",
+        )
+    if kept:
+        draft.add(list(kept), np.array([entry.embedding for entry in entries]), [entry.meta for entry in entries])
+        draft.files.record({key: replace(state, absent=True) for key, state in kept.items()})
+        draft.save()
+        notice(f"{contents.location}: {len(kept)} pictures are not there now and are kept as absent")
 
 
 def _missing(old: Index, draft: Index, contents: Contents) -> dict[str, FileState]:

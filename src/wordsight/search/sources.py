@@ -21,7 +21,7 @@ from wordsight.data.source_files import SourceFiles
 from wordsight.images.files import PassedOver
 from wordsight.index.index import FileState
 from wordsight.search.contents import (
-    MEASURED,
+    OURS,
     TABLES,
     Candidate,
     Listing,
@@ -38,8 +38,6 @@ from wordsight.search.originals import Originals
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
-
-OURS = {name: f"source_{name}" for name in ("path", *MEASURED)}  # how columns of these names in tables and JSON come
 
 
 class SourceContents:

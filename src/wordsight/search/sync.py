@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,7 @@ from wordsight.base.progress import bar, notice
 from wordsight.base.threads import read_ahead
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
-from wordsight.images.decode import Wanted, opened
 from wordsight.images.files import image_hash, unchanged
-from wordsight.images.transform import resizing_need
 from wordsight.index.index import FileState, Index, IndexEntry
 from wordsight.search.contents import MEASURED, READER, SIGNATURE, Candidate, Contents, Listing, NoFile, reader
 from wordsight.search.missing import Whereabouts, too_many
@@ -139,17 +136,18 @@ class Sync:
         went = {old for old, _ in self._moved}
         before = {key: state for key, state in self._before.items() if key not in went}
         missing = {key: self._contents.judge(key, old) for key, old in before.items() if key not in now}
-        may_go = {Whereabouts.GONE, Whereabouts.ABSENT} if self._accept_removal else {Whereabouts.GONE}
+        may_go = {Whereabouts.EXCLUDED, Whereabouts.GONE} | ({Whereabouts.ABSENT} if self._accept_removal else set())
         done = plan(before, now, {key for key, verdict in missing.items() if verdict in may_go})
         location, known = self._contents.location, len(self._with_entries)
         if self._accept_removal:
             if kept := [key for key in self._with_entry(missing) if missing[key] == Whereabouts.UNREAD]:
                 notice(f"{location}: {len(kept)} are kept: they, or what holds them, are there and cannot be read")
             return done
-        if now and not too_many(len(done.removed), known):
+        excluded = {key for key, verdict in missing.items() if verdict == Whereabouts.EXCLUDED}
+        count = len(set(done.removed) - excluded) if now else known
+        if now and not too_many(count, known):
             return done
-        count = len(done.removed) if now else known
-        done = plan(before, now)
+        done = plan(before, now, excluded)
         if self._with_entry(done.absent):
             what = f"{count} of {known} pictures are missing" if now else f"none of {known} pictures is there any more"
             accept = f"wordsight index {location} --accept-removal removes them"
@@ -188,10 +186,9 @@ class Sync:
             candidate.sha256 = image_hash(candidate.image, key=candidate.key)
             if candidate.sha256 in self._known:
                 return None
-            wanted = Wanted(colours="kept", further=partial(resizing_need, spec=self._model.spec.preprocess))
-            with opened(candidate.image, name=name, wanted=wanted) as image:
-                candidate.meta |= {"width": image.width, "height": image.height}
-                return self._model.load_pixels(image, name=name)
+            seen = self._model.load_seen(candidate.image, name=name)
+            candidate.meta |= {"width": seen.width, "height": seen.height}
+            return seen.pixels
 
     def _is_as_recorded(self, candidate: Candidate) -> bool:
         """Say whether an image, by its file, size and time of change, is the one that has been read before."""

@@ -1,0 +1,74 @@
+"""Which library answers for a folder: its own, or, where it has none, that of a folder above which holds its images.
+
+    scope = nearest(library)
+    hits = scope.seen(scope.library.answer(scope.narrowed(query), k=10))
+
+Makes nothing and reads no image.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wordsight.base.errors import WordsightError
+from wordsight.base.progress import notice
+from wordsight.search.contents import FolderContents, library_folder
+from wordsight.search.hits import Hit
+from wordsight.search.library import Library
+from wordsight.search.query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A library, and the folder in it that is asked about: `prefix` begins its keys and ends in `/`, "" means all."""
+
+    library: Library
+    location: Path
+    prefix: str = ""
+
+    def narrowed(self, query: Query) -> Query:
+        """Return the query with the condition that an image lies in the folder."""
+        if not self.prefix:
+            return query
+        from wordsight.index.where import Both, Compare
+
+        end = self.prefix[:-1] + chr(ord("/") + 1)
+        inside = (Compare("path", ">=", self.prefix, 1), Compare("path", "<", end, 1))
+        return replace(query, where=Both((*inside, *([query.where] if query.where is not None else []))))
+
+    def seen(self, hits: Iterable[Hit]) -> list[Hit]:
+        """Return hits with the keys and paths they have in the folder."""
+        if not self.prefix:
+            return list(hits)
+        keys = ((hit, hit.key.removeprefix(self.prefix)) for hit in hits)
+        return [replace(hit, key=key, path=self.location / key) for hit, key in keys]
+
+
+def nearest(library: Library) -> Scope:
+    """Return the library, or, where it is not made yet, that of the nearest folder above which covers its folder.
+
+    That one has to be of the same model, and its walk has to come to the folder: not through a hidden one, nor one that
+    its patterns leave alone.
+    """
+    here = Scope(library, library.location)
+    if library.exists() or not library.location.is_dir() or not isinstance(library.contents, FolderContents):
+        return here
+    location = Path(os.path.realpath(library.location))
+    for folder in location.parents:
+        if not library_folder(folder).is_dir():
+            continue
+        above, below = Library(folder, library_folder(folder), library.model), location.relative_to(folder).as_posix()
+        if _covers(above, below):
+            notice(f"{library.location}: answering from the library of {folder}", once=True)
+            return Scope(above, library.location, f"{below}/")
+        above.close()
+    return here
+
+
+def _covers(library: Library, below: str) -> bool:
+    """Say whether a library can be asked, and holds the images of a folder below its own."""
+    try:
+        return library.exists() and isinstance(library.contents, FolderContents) and library.contents.walks(below)
+    except WordsightError:  # of another model, damaged, not readable: it is as if there were none
+        return False
