@@ -90,7 +90,7 @@ def main() -> None:
         gone = [f"{i}.jpg" for i in range(0, args.count, 4)]
         figures["remove_quarter_s"] = timed(lambda: (writer.remove(gone), writer.save()))
         figures["quarter_dead_ms"] = median_search(reader, queries, args.rounds)
-        waits = waits_while(reader, lambda: figures.update(compact_s=timed(writer.compact)), queries[:1])
+        waits = waits_while(reader, lambda: figures.update(compact_s=timed(writer.upkeep)), queries[:1])
         figures |= {"wait_median_ms": float(np.median(waits)), "wait_max_ms": max(waits)}
         figures["compacted_ms"] = median_search(reader, queries, args.rounds)
         reader.close()

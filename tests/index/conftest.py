@@ -121,10 +121,10 @@ class JsonIndex:
     def noticed(self):
         return []
 
-    def wants_compacting(self):
+    def wants_upkeep(self):
         return False
 
-    def compact(self):
+    def upkeep(self):
         pass
 
     def entries(self, keys):

@@ -134,12 +134,12 @@ def test_compaction_keeps_every_answer_and_lets_readers_finish(opened, tmp_path,
     index.save()
     reader = opened(tmp_path, writable=False)
     before = reader.search(rows[:3], 10, parse("i >= 20"))
-    assert not index.wants_compacting()
+    assert not index.wants_upkeep()
     index.remove([str(i) for i in range(20)])
     index.save()
-    assert index.wants_compacting()
-    index.compact()
-    assert not index.wants_compacting()
+    assert index.wants_upkeep()
+    index.upkeep()
+    assert not index.wants_upkeep()
     assert [path.name for path in tmp_path.glob("*.f16")] == ["embeddings-1.f16"]
     assert (tmp_path / "embeddings-1.f16").stat().st_size == 20 * WIDTH * 2
     assert reader.search(rows[:3], 10, parse("i >= 20")) == before
@@ -208,8 +208,8 @@ for batch in range(int(index.facts().get("batches", 0)), 10**6):
         index.remove([str(i) for i in range(first - 20, first)])
     index.note({"batches": str(batch + 1)})
     index.save()
-    if index.wants_compacting():
-        index.compact()
+    if index.wants_upkeep():
+        index.upkeep()
     print(batch + 1, flush=True)
 """
 

@@ -106,8 +106,8 @@ def test_every_query_is_of_one_save_while_a_writer_adds_removes_hides_and_compac
         writer.files.record({key: FileState(1, 1, "h", absent=int(key) % 3 == 0) for key in keys})
         writer.note({"save": str(save)})
         writer.save()
-        if writer.wants_compacting():
-            writer.compact()
+        if writer.wants_upkeep():
+            writer.upkeep()
 
     write(0)
     wrong, saves = [], set()

@@ -34,8 +34,7 @@ def test_equals_sorting_everything_also_with_ties(monkeypatch_module, seed, coun
     asked = random.integers(-1, 2, (queries, 3)).astype(np.float32)
     among = np.flatnonzero(random.integers(0, 2, count)) if some else None
     monkeypatch_module.setattr(topk, "BLOCK_SCORES", block)
-    allowed = None if among is None else np.isin(np.arange(count), among)
-    found = top_k(asked, rows, k, allowed=allowed)
+    found = top_k(asked, rows, k, among=among)
     scores, positions = plain(asked, rows, k, among)
     np.testing.assert_array_equal(found.scores, scores)
     np.testing.assert_array_equal(found.row_ids, positions)
@@ -107,6 +106,5 @@ def test_no_more_scores_than_a_block_are_held_at_once(monkeypatch, queries, k, b
     top_k(np.ones((queries, 3), np.float32), rows, k)
     assert rows.read == read
     rows.read.clear()
-    monkeypatch.setattr(topk, "GATHERED", 2)
-    top_k(np.ones((queries, 3), np.float32), rows, k, allowed=np.ones(10, bool))
+    top_k(np.ones((queries, 3), np.float32), rows, k, among=np.arange(10))
     assert rows.read == read

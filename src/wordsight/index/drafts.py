@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.index.cache_file import delete_caches
 from wordsight.index.database import (
     NAME,
     connect,
@@ -98,6 +99,8 @@ def delete(folder: Path, *, draft: bool = False) -> None:
     with database_errors(folder / NAME):
         for name in (DRAFT,) if draft else (NAME, DRAFT):
             delete_database(folder, name)
+        if not draft:
+            delete_caches(folder)
         drop_unused(folder)
 
 

@@ -9,13 +9,12 @@ from io import FileIO
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wordsight.base import disk
 from wordsight.base.arrays import Embeddings
 from wordsight.base.files import storage_errors
+from wordsight.index.halves import Halves
 
-Halves = NDArray[np.float16]  # (B, E): embeddings as they are stored
 _NAME = re.compile(r"embeddings-(\d+)\.f16")
 
 

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
+from wordsight.base.arrays import RowIds
 from wordsight.base.errors import NotFound
 from wordsight.base.nouns import Value
 from wordsight.index.columns import MetaColumns
 from wordsight.index.database import select_in
-from wordsight.index.embedding_file import Halves
+from wordsight.index.halves import Halves
 from wordsight.index.values import Stored, checksum_of, restored, stored
 
 AT_ONCE = 4096  # rows held when all are read
@@ -37,12 +40,12 @@ class EntryTable:
     """The entries of one database."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self.columns = MetaColumns(connection)
 
     def __len__(self) -> int:
         """Return the number of entries."""
-        (count,) = self._connection.execute("select count(*) from entry").fetchone()
+        (count,) = self.connection.execute("select count(*) from entry").fetchone()
         return int(count)
 
     def put(self, ids: Sequence[int], keys: Sequence[str], meta: Sequence[Mapping[str, Value]], halves: Halves) -> None:
@@ -54,23 +57,23 @@ class EntryTable:
             (number, key, _checksum(_content(number, key, columns, row), vector), *row)
             for number, key, row, vector in zip(ids, map(stored, keys), values, halves, strict=True)
         ]
-        self._connection.executemany(f"insert or replace into entry ({names}) values ({marks})", rows)
+        self.connection.executemany(f"insert or replace into entry ({names}) values ({marks})", rows)
 
     def rows(self, ids: Sequence[int]) -> Iterator[EntryRow]:
         """Yield the rows of these ids, those that are there, in any order."""
         selected = self.columns.selected()
-        yield from self._read(selected, select_in(self._connection, f"{_select(selected)} where id in", ids))
+        yield from self._read(selected, select_in(self.connection, f"{_select(selected)} where id in", ids))
 
     def all_rows(self) -> Iterator[list[EntryRow]]:
         """Yield all rows, some thousand at a time, by their ids."""
         selected = self.columns.selected()
-        rows = self._read(selected, self._connection.execute(f"{_select(selected)} order by id"))
+        rows = self._read(selected, self.connection.execute(f"{_select(selected)} order by id"))
         while some := list(islice(rows, AT_ONCE)):
             yield some
 
     def ids(self, keys: Sequence[str]) -> dict[str, int]:
         """Return key -> id of the keys that are there."""
-        rows = select_in(self._connection, "select key, id from entry where key in", [stored(key) for key in keys])
+        rows = select_in(self.connection, "select key, id from entry where key in", [stored(key) for key in keys])
         return {str(restored(key)): number for key, number in rows}
 
     def all_ids(self, keys: Sequence[str]) -> dict[str, int]:
@@ -81,9 +84,15 @@ class EntryTable:
                 raise NotFound(f"no entry {key!r}", cure="ask only for what was added")
         return ids
 
+    def values_of(self, name: str) -> tuple[RowIds, list[Value]]:
+        """Return the ids of the entries that have a value in a metadata column, and the values."""
+        expression = self.columns.expressions()[name]
+        rows = self.connection.execute(f"select id, {expression} from entry where {expression} is not null").fetchall()
+        return np.array([row[0] for row in rows], np.int64), [restored(row[1]) for row in rows]
+
     def delete(self, ids: Sequence[int]) -> None:
         """Delete these rows."""
-        self._connection.executemany("delete from entry where id = ?", [(number,) for number in ids])
+        self.connection.executemany("delete from entry where id = ?", [(number,) for number in ids])
 
     def _read(self, selected: Mapping[str, str], rows: Iterator[tuple[Stored, ...]]) -> Iterator[EntryRow]:
         columns = list(selected.values())

@@ -22,15 +22,17 @@ import numpy as np
 from wordsight.base import disk
 from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.base.errors import FormatError
+from wordsight.base.files import storage_errors
 from wordsight.base.nouns import Value
+from wordsight.index.caches import SearchCaches
 from wordsight.index.database import CHECKSUM, NAME, connect, connect_to_write, database_errors, read_facts, seal
 from wordsight.index.drafts import DRAFT, adopt, delete, drop_unused, facts_in, facts_of_new, renewed
-from wordsight.index.embedding_file import EmbeddingFile, Halves, halved
+from wordsight.index.embedding_file import EmbeddingFile, halved
 from wordsight.index.entries import EntryTable
 from wordsight.index.files import FileTable
+from wordsight.index.halves import Halves
 from wordsight.index.index import Damage, IndexEntry, Neighbour, check_added, check_model, check_search
-from wordsight.index.layout import FileLayout, Mask, SeenIndex, copy_living, read_layout
-from wordsight.index.topk import top_k
+from wordsight.index.layout import FileLayout, SeenIndex, copy_living, read_layout
 from wordsight.index.values import stored
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class ExactIndex:
         self._checked = 0  # positions of the file whose blocks have been compared with their checksums
         self._damage: dict[tuple[int, int], str] = {}  # positions that were met damaged, and what is said of it
         self._entries = EntryTable(connection)
+        self._caches = SearchCaches(folder, self._entries)
         self.files = FileTable(connection, self._path, self._begin, self._hide)
 
     @classmethod
@@ -162,12 +165,13 @@ class ExactIndex:
         """See `Index`."""
         with self._snapshot() as seen:
             check_search(embeddings, k, width=seen.width)
-            matching = None if where is None else self._matching(where, seen.layout)
-            self._check_blocks(seen)
+            matching = None if where is None else self._caches.matching(seen, where)
+            if self._caches.is_exact(seen):
+                self._check_blocks(seen)
             while True:
                 allowed = seen.layout.answerable(absent=absent)
                 allowed = allowed if matching is None else allowed & matching
-                nearest = top_k(embeddings, seen.halves, k, allowed=allowed[: len(seen.halves)])
+                nearest = self._caches.nearest(seen, embeddings, k, allowed[: len(seen.halves)])
                 positions = np.unique(nearest.row_ids)
                 entries = self._read(seen, positions)
                 if len(entries) == len(positions):  # else some were damaged: they are left out from now on
@@ -245,22 +249,31 @@ class ExactIndex:
         self._writing = False
         return facts["identity"], version
 
-    def wants_compacting(self) -> bool:
+    def wants_upkeep(self) -> bool:
         """See `Index`."""
         with self._snapshot() as seen:
-            return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)
+            return self._is_wasteful(seen) or self._caches.wants_scan(seen)
 
-    def compact(self) -> None:
-        """See `Index`: readers go on with the file they have."""
+    def _is_wasteful(self, seen: SeenIndex) -> bool:
+        return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)
+
+    def upkeep(self) -> None:
+        """See `Index`: compacts, which lets readers go on with the file they have, and makes the scan."""
+        with self._snapshot() as seen:
+            self._checked = 0
+            self._check_blocks(seen)
+            if seen.layout.damaged.any():
+                raise FormatError("; ".join(self.noticed()), cure=MENDING)
+        if self._is_wasteful(seen):
+            self._compact(seen)
+        with self._snapshot() as seen, storage_errors(self.folder):
+            if self._caches.wants_scan(seen):
+                self._caches.make_scan(seen)
+
+    def _compact(self, seen: SeenIndex) -> None:
         generation = int(facts_of_new(self.folder, "", 0)["generation"])
-        fresh = EmbeddingFile(self.folder, generation, self._model[1])
-        with contextlib.closing(fresh):
-            with self._snapshot() as seen:
-                self._checked = 0
-                self._check_blocks(seen)
-                if seen.layout.damaged.any():
-                    raise FormatError("; ".join(self.noticed()), cure=MENDING)
-                layout = copy_living(seen.layout, seen.halves, fresh)
+        with contextlib.closing(EmbeddingFile(self.folder, generation, self._model[1])) as fresh:
+            layout = copy_living(seen.layout, seen.halves, fresh)
             fresh.flush()
             with database_errors(self._path):
                 self._begin()
@@ -363,17 +376,6 @@ class ExactIndex:
         """Leave positions out of answers from now on."""
         seen.layout.damaged[start:stop] = True
         self._damage[start, stop] = f"{problem} is damaged"
-
-    def _matching(self, where: "Condition", layout: FileLayout) -> Mask:
-        """Return which positions hold an entry that satisfies a condition (N,)."""
-        from wordsight.index.sql import matching_ids
-        from wordsight.index.where import check
-
-        check(where, self.columns())
-        ids = matching_ids(self._connection, where, self._entries.columns.expressions())
-        matching: Mask = np.zeros(layout.count, bool)
-        matching[layout.positions(np.array(ids, np.int64))] = True
-        return matching
 
     def _read(self, seen: SeenIndex, positions: RowIds) -> dict[int, IndexEntry]:
         """Return position -> entry; those that are not what was written are left out, from now on."""

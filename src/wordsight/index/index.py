@@ -164,12 +164,12 @@ class Index(Protocol):
         """Return what was met damaged while answering and left out, each in a sentence."""
         ...
 
-    def wants_compacting(self) -> bool:
-        """Return whether so much was removed that `compact` pays."""
+    def wants_upkeep(self) -> bool:
+        """Return whether so much was removed, or is new, that `upkeep` pays."""
         ...
 
-    def compact(self) -> None:
-        """Give back the room of what was removed, as a save of its own; readers are not disturbed."""
+    def upkeep(self) -> None:
+        """Give back the room of what was removed, and make what searches are quick by; readers are not disturbed."""
         ...
 
     def save(self) -> None:

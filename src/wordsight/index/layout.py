@@ -11,15 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wordsight.base.arrays import RowIds
 from wordsight.base.errors import FormatError
-from wordsight.index.embedding_file import EmbeddingFile, Halves
+from wordsight.index.embedding_file import EmbeddingFile
+from wordsight.index.halves import Halves, Mask
 from wordsight.index.values import checksum_of
 
 BLOCK = 256  # embeddings: what is checked, and damaged, at once
-Mask = NDArray[np.bool_]  # (N,), over positions
 
 
 @dataclass(slots=True)

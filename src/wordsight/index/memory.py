@@ -164,11 +164,11 @@ class MemoryIndex:
         """See `Index`."""
         return []
 
-    def wants_compacting(self) -> bool:
+    def wants_upkeep(self) -> bool:
         """See `Index`."""
         return False
 
-    def compact(self) -> None:
+    def upkeep(self) -> None:
         """See `Index`."""
 
     def save(self) -> None:

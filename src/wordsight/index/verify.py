@@ -9,9 +9,9 @@ import numpy as np
 
 from wordsight.base.errors import FormatError
 from wordsight.index.database import is_sealed
-from wordsight.index.embedding_file import Halves
 from wordsight.index.entries import EntryRow, EntryTable
 from wordsight.index.files import FileTable
+from wordsight.index.halves import Halves
 from wordsight.index.index import Damage
 from wordsight.index.layout import CheckedBlock, FileLayout, living
 from wordsight.index.values import restored

@@ -21,6 +21,7 @@ import numpy as np
 
 from wordsight.base.errors import (
     FingerprintMismatch,
+    FormatError,
     NotFound,
     UsageError,
     WordsightError,
@@ -168,7 +169,7 @@ class Library:
 
         with self._syncing.here:
             contents, listing = self.contents, self.contents.look(dict)
-            with contextlib.suppress(FingerprintMismatch):
+            with contextlib.suppress(FingerprintMismatch, FormatError):
                 self._index.renew()
             with self._index.making_again() as backend:
                 with contextlib.closing(draft_of(self.folder, backend, self.model)) as draft:

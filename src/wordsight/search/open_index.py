@@ -82,7 +82,7 @@ class OpenIndex:
             record(self.folder, self.kind)
             with contextlib.closing(self._opened(writable=True)) as index:
                 yield index
-                wasteful = index.wants_compacting()
+                wasteful = index.wants_upkeep()
         if wasteful:
             self._compact_beside()
 
@@ -157,7 +157,7 @@ class OpenIndex:
         def compact() -> None:
             try:
                 with writing(self.folder), contextlib.closing(self._opened(writable=True)) as index:
-                    index.compact()
+                    index.upkeep()
             except LibraryBusy:
                 pass  # whoever writes now sees to it
             except WordsightError as error:

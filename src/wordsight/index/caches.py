@@ -1,0 +1,130 @@
+"""What lies beside an index on disk to make it quick, and may be lost at any time: the scan and the columns.
+
+    caches = SearchCaches(folder, entries)
+    nearest = caches.nearest(seen, queries, k, allowed=caches.matching(seen, condition))
+
+Both are of one state of the index and are made again where they are of another.  Knows the parts of an index.
+"""
+
+import contextlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wordsight.base.arrays import Embeddings
+from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.nouns import Value
+from wordsight.index.entries import EntryTable
+from wordsight.index.halves import Mask, nearest_halves
+from wordsight.index.layout import SeenIndex
+from wordsight.index.topk import Nearest
+
+if TYPE_CHECKING:
+    from wordsight.index.columns_cache import ColumnsCache
+    from wordsight.index.scan import ScanKernel
+    from wordsight.index.where import Condition
+
+SMALL = 20_000  # entries that are compared one and all in milliseconds: for fewer no file is kept
+_STALE = 0.02  # of the embeddings: where more are new, the scan's file is written again
+
+
+class SearchCaches:
+    """The caches of one index, as far as this process has them open."""
+
+    def __init__(self, folder: Path, entries: EntryTable) -> None:
+        self._folder = folder
+        self._entries = entries
+        self._scan: tuple[int, ScanKernel | None] | None = None  # with the embeddings of which it is
+        self._columns: tuple[int, ColumnsCache] | None = None  # with the state of which they are
+
+    def is_exact(self, seen: SeenIndex) -> bool:
+        """Return whether all embeddings are read for a query."""
+        return self._kernel(seen) is None
+
+    def nearest(self, seen: SeenIndex, queries: Embeddings, k: int, allowed: Mask) -> Nearest:
+        """Return the k nearest embeddings among those that are `allowed` (N,) to queries (Q, width)."""
+        kernel, wanted = self._kernel(seen), None if allowed.all() else allowed
+        if kernel is None:
+            return nearest_halves(queries, seen.halves, k, allowed=wanted)
+        from wordsight.index.scan import search_scan
+
+        kernel.extend(seen.halves)
+        return search_scan(kernel, seen.halves, queries, k, allowed=wanted)
+
+    def matching(self, seen: SeenIndex, where: "Condition") -> Mask:
+        """Return which positions hold an entry that satisfies a condition (N,)."""
+        from wordsight.index.where import check
+
+        check(where, self._entries.columns.kinds())
+        if seen.layout.count > SMALL and (mask := self._opened_columns(seen).mask(where)) is not None:
+            return mask
+        from wordsight.index.sql import matching_ids
+
+        ids = matching_ids(self._entries.connection, where, self._entries.columns.expressions())
+        matching: Mask = np.zeros(seen.layout.count, bool)
+        matching[seen.layout.positions(np.array(ids, np.int64))] = True
+        return matching
+
+    def wants_scan(self, seen: SeenIndex) -> bool:
+        """Return whether `make_scan` pays: there is none, or much is new since it was made."""
+        if seen.layout.count <= SMALL:
+            return False
+        from wordsight.index.cache_file import read_cache
+        from wordsight.index.scan import SCAN
+
+        try:
+            header, _ = read_cache(self._folder / SCAN)
+        except (NotFound, FormatError):
+            return True
+        return header.generation != _key_of_file(seen) or header.rows < (1 - _STALE) * seen.layout.count
+
+    def make_scan(self, seen: SeenIndex) -> None:
+        """Make the scan anew, measured on these embeddings, and write it."""
+        from wordsight.index.scan import SCAN, build_scan, save_scan
+
+        kernel = build_scan(seen.halves, allowed=seen.layout.answerable(absent=False))
+        save_scan(kernel, self._folder / SCAN, generation=_key_of_file(seen))
+        self._scan = _key_of_file(seen), _quick(kernel)
+
+    def _kernel(self, seen: SeenIndex) -> "ScanKernel | None":
+        """Return the scan, None where there is none to be used."""
+        if len(seen.halves) < seen.layout.count or seen.layout.count <= SMALL:
+            return None
+        from wordsight.index.scan import SCAN, load_scan
+
+        if self._scan is None or self._scan[0] != _key_of_file(seen):
+            kernel: ScanKernel | None = None
+            with contextlib.suppress(NotFound, FormatError):  # not made yet, or of other embeddings
+                kernel = _quick(load_scan(self._folder / SCAN, seen.halves, generation=_key_of_file(seen)))
+            self._scan = _key_of_file(seen), kernel
+        kernel = self._scan[1]
+        return kernel if kernel is None or len(kernel) <= seen.layout.count else None
+
+    def _opened_columns(self, seen: SeenIndex) -> "ColumnsCache":
+        from wordsight.index.columns_cache import ColumnsCache
+
+        version = zlib.crc32(f"{seen.facts['identity']} {seen.facts['version']}".encode())
+        if self._columns is None or self._columns[0] != version:
+
+            def values(name: str) -> Iterator[tuple[int, Value]]:
+                ids, read = self._entries.values_of(name)
+                yield from zip(seen.layout.positions(ids).tolist(), read, strict=True)
+
+            columns = ColumnsCache(self._folder, version=version, rows=seen.layout.count, values=values)
+            self._columns = version, columns
+        return self._columns[1]
+
+
+def _quick(kernel: "ScanKernel") -> "ScanKernel | None":
+    """Return a kernel if it is quicker than comparing everything."""
+    from wordsight.index.scan import ExactScan
+
+    return None if isinstance(kernel, ExactScan) else kernel
+
+
+def _key_of_file(seen: SeenIndex) -> int:
+    """Return a number that embeddings of another database or generation do not have."""
+    return zlib.crc32(f"{seen.facts['identity']} {seen.facts['generation']}".encode())

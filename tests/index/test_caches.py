@@ -1,0 +1,110 @@
+"""An index that is large enough for caches answers what it answers without them, whatever changes or is lost."""
+
+import numpy as np
+import pytest
+
+from wordsight.index import caches, exact, projected, scan
+from wordsight.index.exact import ExactIndex
+from wordsight.index.index import FileState
+from wordsight.index.where import parse
+
+WIDTH, COUNT = 128, 3000
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    for module in (caches, scan):
+        monkeypatch.setattr(module, "SMALL", 500)
+    monkeypatch.setattr(projected, "_EXACT", 1e9)  # so few embeddings are compared as quickly one and all
+    monkeypatch.setattr(exact, "DEAD_LEAST", 10)
+
+
+def unit(count, seed):
+    """Embeddings with few strong directions, as real ones have."""
+    draw = np.random.default_rng(seed)
+    basis = np.random.default_rng(99).normal(size=(WIDTH, WIDTH)) * (0.75 ** np.arange(WIDTH))[:, None]
+    vectors = (draw.normal(size=(count, WIDTH)) @ basis).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def meta(numbers):
+    return [{"number": int(n), "even": n % 2 == 0, "name": f"entry {n % 7}"} for n in numbers]
+
+
+@pytest.fixture
+def filled(tmp_path):
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH, writable=True) as index:
+        index.add([f"k{i}" for i in range(COUNT)], unit(COUNT, 0), meta(range(COUNT)))
+        index.save()
+        assert index.wants_upkeep()
+        index.upkeep()
+        assert not index.wants_upkeep()
+        yield index
+
+
+def answers(index, **options):
+    return [[(hit.key, hit.score, hit.meta) for hit in hits] for hits in index.search(unit(20, 5), 10, **options)]
+
+
+def without_caches(index, monkeypatch, **options):
+    with monkeypatch.context() as patched:
+        patched.setattr(caches, "SMALL", 10**9)
+        return answers(index, **options)
+
+
+CONDITIONS = [
+    "number < 1500",
+    "even = true and name = 'entry 3'",
+    "number in (5, 6)",
+    "not name contains '2'",
+    "number > 9e9",
+]
+
+
+def test_answers_are_those_of_comparing_everything(filled, monkeypatch, tmp_path):
+    assert (tmp_path / scan.SCAN).is_file()
+    reader = ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH)
+    for index in (filled, reader):
+        assert not index._caches.is_exact(index._seen())
+        assert answers(index) == without_caches(index, monkeypatch)
+        for condition in CONDITIONS:
+            where = parse(condition)
+            assert answers(index, where=where) == without_caches(index, monkeypatch, where=where), condition
+    assert list(tmp_path.glob("column-*.cache"))
+    reader.close()
+
+
+def test_what_changes_is_seen_by_the_next_query(filled, monkeypatch, tmp_path):
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+        answers(reader, where=parse("number < 9"))
+        query = unit(20, 5)
+        filled.add(["new", "k7"], query[:2], [{"number": 1}, {"number": 2}])
+        filled.remove(["k8"])
+        filled.files.record({"k9": FileState(1, 1, "h", absent=True)})
+        filled.save()
+        for where in (None, parse("number < 20")):
+            for index in (reader, filled):
+                given = answers(index, where=where)
+                assert (given[0][0][0], given[1][0][0]) == ("new", "k7")
+                assert not {"k8", "k9"} & {key for hits in given for key, *_ in hits}
+                assert given == without_caches(index, monkeypatch, where=where)
+
+
+def test_caches_are_made_again_when_they_are_stale_or_lost(filled, monkeypatch, tmp_path):
+    filled.remove([f"k{i}" for i in range(0, COUNT, 2)])
+    filled.save()
+    assert filled.wants_upkeep()
+    filled.upkeep()  # another generation of the file
+    assert not filled.wants_upkeep()
+    assert not filled._caches.is_exact(filled._seen())
+    expected = without_caches(filled, monkeypatch)
+    assert answers(filled) == expected
+    content = bytearray((tmp_path / scan.SCAN).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / scan.SCAN).write_bytes(content)
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+        assert reader._caches.is_exact(reader._seen())
+        assert answers(reader) == expected
+        assert reader.wants_upkeep()
+    ExactIndex.delete(tmp_path)
+    assert not list(tmp_path.glob("*.cache"))
