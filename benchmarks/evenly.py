@@ -81,6 +81,8 @@ def main() -> None:
         begin = time.perf_counter()
         writer = filled(folder, args.count, args.width)
         figures["fill_s"] = time.perf_counter() - begin
+        if writer.wants_upkeep():
+            figures["upkeep_s"] = timed(writer.upkeep)
         reader = ExactIndex.open(folder, fingerprint="f", width=args.width)
         figures["first_ms"] = 1000 * timed(lambda: reader.search(queries[:1], 10))
         figures["clean_ms"] = median_search(reader, queries, args.rounds)

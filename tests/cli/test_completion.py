@@ -26,7 +26,7 @@ def complete(*words):
     [
         (["wordsight", "cl"], ["classify"]),
         (["wordsight", "search", "dog", "--wi"], ["--without"]),
-        (["wordsight", "--quiet", "search", "--min"], ["--min-match"]),
+        (["wordsight", "--quiet", "search", "--min"], ["--min-match", "--min-cosine"]),
         (["wordsight", "embed", "x", "--format", ""], ["npy", "parquet"]),
         (["wordsight", "embed", "x", "--format", "p"], ["parquet"]),
         (["wordsight", "data", "ch"], ["check"]),

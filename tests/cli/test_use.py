@@ -110,7 +110,7 @@ def test_a_place_that_fails_does_not_keep_others_from_answering(photos, more, ca
     assert f"failed: {tmp_path / 'gone'}: nothing at {tmp_path / 'gone'}; check the path" in err.splitlines()
     status, out, err = say(capsys, "search", "red", "--in", tmp_path / "gone", "--in", tmp_path / "lost")
     assert (status, out, err.count("failed: ")) == (2, "", 2)
-    status, out, err = say(capsys, "search", "red", "--in", photos, "--in", more, "--min-match", "1")
+    status, out, err = say(capsys, "search", "red", "--in", photos, "--in", more, "--min-cosine", "1")
     assert (status, err.splitlines()[-1]) == (1, f"nothing in {photos} or {more} matches")
     status, _, err = say(capsys, "search", "red", "--in", photos, "--in", more, "--library", "x")
     assert (status, err) == (2, "wordsight: --library x for 2 places; leave it out, or give one --in\n")
@@ -123,7 +123,7 @@ def test_search_with_everything(photos, capsys):
     status, out, err = say(capsys, *arguments, "--where", "height > 100")
     assert (status, out) == (1, "")
     assert "nothing in" in err
-    assert say(capsys, "search", "red", "--in", photos, "--min-match", "0.999")[0] == 1
+    assert say(capsys, "search", "red", "--in", photos, "--min-cosine", "0.999")[0] == 1
 
 
 @pytest.mark.parametrize("least", ["-1", "-0.5", "-.5", "-1e-1", "-0"])
@@ -140,10 +140,14 @@ def test_the_least_score_may_be_negative(photos, capsys, least):
         (["search", "none.jpg"], "no image none.jpg"),
         (["search", "red", "--where", "width <"], "character 8"),
         (["search", "red", "--where", "prize < 1"], "no column prize"),
-        (["search", "red", "--min-match", "7"], "cosine"),
-        (["search", "red", "--min-match", "-1.5"], "--min-match -1.5"),
-        (["search", "red", "--min-match", "nan"], "--min-match nan"),
-        (["search", "red", "--min-match", "-inf"], "--min-match -inf"),
+        (["search", "red", "--min-match", "7"], "7 is not a probability; give one from 0 to 1, for example 0.4 or 40%"),
+        (["search", "red", "--min-match", "-1.5"], "-1.5 is not a probability"),
+        (["search", "red", "--min-match", "nan"], "nan is not a probability"),
+        (["search", "red", "--min-match", "140%"], "140% is not a probability"),
+        (["search", "red", "--min-match", "much"], "much is not a probability"),
+        (["search", "red", "--min-cosine", "7"], "--min-cosine 7"),
+        (["search", "red", "--min-cosine", "nan"], "--min-cosine nan"),
+        (["search", "red", "--in", ".", "shoes"], "unexpected argument shoes; write every QUERY before the options"),
         (["search", "red", "-k", "0"], "-k 0"),
         (["search", "red", "-k", "-1"], "-k -1"),
         (["search", "red", "--in", "nowhere"], "nothing at nowhere"),

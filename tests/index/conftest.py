@@ -10,7 +10,15 @@ import pytest
 
 from wordsight.base.errors import NotFound
 from wordsight.base.files import atomic_write
-from wordsight.index.index import FileState, IndexEntry, Neighbour, check_added, check_model, check_search
+from wordsight.index.index import (
+    FileState,
+    IndexEntry,
+    Neighbour,
+    check_added,
+    check_model,
+    check_search,
+    spread_evenly,
+)
 from wordsight.index.open import INDEXES
 from wordsight.index.where import Column, check, matches
 
@@ -109,7 +117,7 @@ class JsonIndex:
 
     def sample(self, count):
         embeddings = [embedding for embedding, _ in self.present().values()]
-        chosen = np.linspace(0, len(embeddings) - 1, min(count, len(embeddings))).astype(int)
+        chosen = spread_evenly(len(embeddings), count)
         return np.array([embeddings[i] for i in chosen], np.float32).reshape(-1, int(self.facts()["width"]))
 
     def verify(self):

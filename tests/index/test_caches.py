@@ -43,7 +43,9 @@ def filled(tmp_path):
 
 
 def answers(index, **options):
-    return [[(hit.key, round(hit.score, 4), hit.meta) for hit in hits] for hits in index.search(unit(20, 5), 10, **options)]
+    return [
+        [(hit.key, round(hit.score, 4), hit.meta) for hit in hits] for hits in index.search(unit(20, 5), 10, **options)
+    ]
 
 
 def without_caches(index, monkeypatch, **options):

@@ -112,6 +112,17 @@ def test_removed_entries_are_never_answered(index):
     assert len(index) == 47
 
 
+def test_a_sample_is_spread_evenly_over_what_is_there(index):
+    rows = unit(50)
+    index.add([f"k{i}" for i in range(50)], rows, [{}] * 50)
+    index.remove([f"k{i}" for i in range(0, 50, 2)])
+    index.save()
+    assert index.sample(100) == pytest.approx(rows[1::2])
+    assert index.sample(5) == pytest.approx(rows[1::2][::5])
+    index.remove([f"k{i}" for i in range(1, 50, 2)])
+    assert index.sample(5).shape == (0, WIDTH)
+
+
 def test_an_empty_index_answers_nothing(index):
     assert index.search(unit(2), 3) == [[], []]
     index.add([], unit(0), [])

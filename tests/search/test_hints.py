@@ -38,5 +38,5 @@ def test_the_value_in_another_case_is_named(library, capsys, where, hint):
 def test_nothing_is_said_where_something_matches(library, capsys):
     assert len(library.search("red", where="colour in (red, Blue)")) == 1
     assert capsys.readouterr().err == ""
-    assert library.search("red", where="colour = red", min_match=1.0) == []
+    assert library.search("red", where="colour = red", min_cosine=1.0) == []
     assert capsys.readouterr().err == ""

@@ -130,8 +130,8 @@ def test_without_takes_off_what_is_above_the_mean(opened, photos, model):
 def test_the_least_match_and_filters(opened, photos):
     library = opened(photos)
     library.sync()
-    assert [hit.key for hit in library.search("red", min_match=0.5)] == ["a/red.png"]
-    assert library.search("red", min_match=0.9999) == []
+    assert [hit.key for hit in library.search("red", min_cosine=0.5)] == ["a/red.png"]
+    assert library.search("red", min_cosine=0.9999) == []
     assert [hit.key for hit in library.search("red", k=1, where="folder = b and name contains GREEN")] == [
         "b/green.png"
     ]
@@ -149,6 +149,8 @@ def test_the_least_match_and_filters(opened, photos):
         {"k": None},
         {"min_match": float("nan")},
         {"min_match": 1.5},
+        {"min_cosine": -2},
+        {"min_cosine": "0.2"},
         {"min_match": "0.2"},
         {"where": "prize < 5"},
         {"where": 5},

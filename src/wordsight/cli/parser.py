@@ -6,6 +6,7 @@ argument unless it is spelled exactly like an option, and `-0` is zero behind an
 
 import argparse
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -16,6 +17,22 @@ from wordsight.base.suggest import suggest
 _NEGATIVE = re.compile(r"-(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?|-(inf|infinity|nan)", re.IGNORECASE)
 
 
+def probability(text: str) -> float:
+    """Return the value of an option that is a probability: 0.4, or 40%; below 0, down to -1, stands for none."""
+    share = text.strip().removesuffix("%")
+    try:
+        value = float(share) / (100 if share != text.strip() else 1)
+    except ValueError:
+        value = math.nan
+    if not -1 <= value <= 1:
+        cure = "give one from 0 to 1, for example 0.4 or 40%; --min-cosine takes a cosine"
+        raise UsageError(f"{text} is not a probability", cure=cure)
+    return value
+
+
+NUMBERS = (int, float, probability)
+
+
 class VerbParser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises `UsageError`; the parsers of actions below a verb are of this class too."""
 
@@ -23,14 +40,16 @@ class VerbParser(argparse.ArgumentParser):
         """Return the arguments; what is left over raises `UsageError`."""
         parsed, rest = self.parse_known_args(args, namespace)
         if rest:
-            raise UsageError(f"unexpected argument {rest[0]}", cure=f"see {self.prog} --help")
+            listed = [action.metavar for action in self._actions if action.nargs in ("*", "+") and action.metavar]
+            cure = f"write every {listed[0]} before the options" if listed else f"see {self.prog} --help"
+            raise UsageError(f"unexpected argument {rest[0]}", cure=cure)
         return parsed
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """See `ArgumentParser`; an unknown option is refused before anything else, with the near ones."""
         arguments = list(args or ())
         self._refuse_unknown(arguments)
-        numeric = {name for action in self._actions if action.type in (int, float) for name in action.option_strings}
+        numeric = {name for action in self._actions if action.type in NUMBERS for name in action.option_strings}
         pairs = itertools.pairwise(["", *arguments])
         return super().parse_known_args(
             ["0" if n == "-0" and option in numeric else n for option, n in pairs], namespace

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.progress import is_quiet, notice, print_error
+from wordsight.cli.parser import probability
 from wordsight.cli.search_files import Search, add_files, check_files, write_files
-from wordsight.cli.search_output import add_output, check_output, print_hits, shown_columns
+from wordsight.cli.search_output import add_output, check_output, is_for_people, print_hits, shown_columns
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
 from wordsight.search.hits import Located
 
@@ -57,11 +58,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-match",
-        type=float,
+        type=probability,
         metavar="P",
-        help="minimum score, a cosine from -1 to 1; right answers have 0.3 to 0.65 with the bundled model, "
-        "0.2 to 0.35 with most public ones",
+        help="minimum probability that an image matches, 0.4 or 40%% (default: very unlikely images are left out where "
+        "people read the answer; 0: none is)",
     )
+    parser.add_argument("--min-cosine", type=float, metavar="C", help="minimum score, a cosine from -1 to 1")
     add_columns(parser)
     add_exclude(parser)
     parser.add_argument(
@@ -78,8 +80,8 @@ def run(args: Namespace) -> int:
 
     if args.k < 1:
         raise UsageError(f"-k {args.k}", cure="ask for at least one image")
-    if args.min_match is not None and not -1 <= args.min_match <= 1:
-        raise UsageError(f"--min-match {args.min_match}", cure="give a cosine from -1 to 1")
+    if args.min_cosine is not None and not -1 <= args.min_cosine <= 1:
+        raise UsageError(f"--min-cosine {args.min_cosine}", cure="give a cosine from -1 to 1")
     locations = list({os.path.realpath(location): location for location in args.locations or [Path()]}.values())
     if args.library and len(locations) > 1:
         raise UsageError(f"--library {args.library} for {len(locations)} places", cure="leave it out, or give one --in")
@@ -93,15 +95,19 @@ def run(args: Namespace) -> int:
     if len(errors) == len(locations):
         raise errors[0]
     answered = [answer for answer in answers if not isinstance(answer, Exception)]
-    hits = _merged([answer.hits for answer in answered])[: args.k]
+    nearest = _merged([answer.hits for answer in answered])[: args.k]
+    cut = args.min_match is None and args.min_cosine is None
+    hits = [one for one in nearest if one.likely or not cut]
     known = list(dict.fromkeys(column for answer in answered for column in answer.columns))
     columns = shown_columns(args.show, known)
-    print_hits(hits, args, columns=columns, known=known)
+    printed = hits if is_for_people(args) else nearest
+    print_hits(printed, args, columns=columns, known=known)
     written = write_files(hits, args, columns=columns, asked=Search(query, model))
-    if not hits:
-        notice(f"nothing in {' or '.join(map(str, locations))} matches")
+    if not printed:
+        unlikely = f": the nearest has a probability of {nearest[0].hit.match:.1%} (--min-match 0)" if nearest else ""
+        notice(f"nothing in {' or '.join(map(str, locations))} matches{unlikely}")
     _mention_stronger(model)
-    return 0 if hits and written and not errors else 1
+    return 0 if printed and written and not errors else 1
 
 
 @contextlib.contextmanager
@@ -178,9 +184,13 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
             if not args.no_sync:
                 _bring_up_to_date(library)
             absent = args.absent or args.no_sync
-            hits = library.answer(scope.narrowed(query), k=args.k, min_match=args.min_match, absent=absent)
+            hits = library.answer(
+                scope.narrowed(query), k=args.k, min_match=args.min_match, min_cosine=args.min_cosine, absent=absent
+            )
+            likely = {hit.key for hit in hits.cut(hits.least, None)}
             known = library.columns() if args.show or args.csv else ()
-        return _Answer([Located(location, hit) for hit in scope.seen(hits)], known)
+        located = zip(scope.seen(hits), hits, strict=True)
+        return _Answer([Located(location, hit, likely=own.key in likely) for hit, own in located], known)
     except (WordsightError, OSError) as error:
         if len(args.locations) > 1:
             print_error(f"failed: {location}: {error}")

@@ -83,6 +83,11 @@ def _open(address: str) -> bool:
         return False
 
 
+def _least(args: Namespace) -> str:
+    asked = [] if args.min_match is None else [f"{args.min_match:.0%}"]
+    return ", ".join([*asked, *([] if args.min_cosine is None else [f"cosine {args.min_cosine:g}"])])
+
+
 def _in_words(args: Namespace, asked: Search) -> "Asked":
     from wordsight.report.hits_page import Asked
 
@@ -95,7 +100,7 @@ def _in_words(args: Namespace, asked: Search) -> "Asked":
         model=asked.model.name,
         without=args.without,
         where=args.where,
-        least="" if args.min_match is None else f"{args.min_match:g}",
+        least=_least(args),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wordsight.base.errors import UsageError
 from wordsight.base.terminal import escaped, say, shown
-from wordsight.search.hits import Located, one_line, probability, title
+from wordsight.search.hits import Located, one_line, title
 
 FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
 HEAD = ("rank", "score", "match", "key", "path", "place")  # of every CSV row
@@ -44,6 +44,11 @@ def check_output(args: Namespace) -> None:
     if args.show and not shows:
         cure = "leave it out: it gives all columns" if form == "json" else "leave one of them out"
         raise UsageError(f"--show with {named}", cure=cure)
+
+
+def is_for_people(args: Namespace) -> bool:
+    """Return whether people read what is printed, and not programs."""
+    return not (args.json or args.csv or args.paths_only or args.null)
 
 
 def shown_columns(asked: Sequence[str], known: Iterable[str]) -> list[str] | None:
@@ -101,10 +106,11 @@ def _previews(hits: Sequence[Located]) -> Iterator[str] | None:
 
 
 def _line(one: Located, columns: Sequence[str] | None, *, several: bool) -> str:
-    """Return score, path or key, and what the hit shows: its title, or the columns that were asked for."""
+    """Return probability, score, path or key, and what the hit shows: its title, or the columns asked for."""
     hit = one.hit
     key = f"{one.location}: {hit.key}" if several else hit.key
-    parts = [f"{hit.score:.3f}", str(hit.path or key)]
+    likely = "" if hit.match is None else f"{hit.match:4.0%}"
+    parts = [likely, f"{hit.score:.3f}", str(hit.path or key)]
     parts += [title(hit)] if columns is None else [one_line(hit.meta.get(name)) or "-" for name in columns]
     return "  ".join(part for part in parts if part)
 
@@ -113,11 +119,11 @@ def _print_json(hits: Sequence[Located]) -> None:
     import json
 
     for one in hits:
-        hit, match = one.hit, probability(one.hit)
+        hit = one.hit
         path = None if hit.path is None else str(hit.path)
-        record = {"score": round(hit.score, 6), "key": hit.key, "path": path, "meta": dict(hit.meta)}
-        calibrated = {} if match is None else {"match": round(match, 6)}
-        print(json.dumps({**record, **calibrated, "place": str(one.location)}, ensure_ascii=True))
+        match = None if hit.match is None else round(hit.match, 6)
+        record = {"score": round(hit.score, 6), "match": match, "key": hit.key, "path": path, "meta": dict(hit.meta)}
+        print(json.dumps({**record, "place": str(one.location)}, ensure_ascii=True))
 
 
 def _print_csv(hits: Sequence[Located], columns: Sequence[str]) -> None:
@@ -127,8 +133,15 @@ def _print_csv(hits: Sequence[Located], columns: Sequence[str]) -> None:
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(map(_cell, (*HEAD, *(f"meta_{name}" if name in HEAD else name for name in columns))))
     for rank, one in enumerate(hits, start=1):
-        hit, match = one.hit, probability(one.hit)
-        fixed = (rank, round(hit.score, 6), "" if match is None else round(match, 6), hit.key, hit.path, one.location)
+        hit = one.hit
+        fixed = (
+            rank,
+            round(hit.score, 6),
+            "" if hit.match is None else round(hit.match, 6),
+            hit.key,
+            hit.path,
+            one.location,
+        )
         rows.writerow(map(_cell, (*fixed, *(hit.meta.get(name) for name in columns))))
 
 

@@ -30,16 +30,23 @@ from wordsight.index.drafts import DRAFT, adopt, delete, drop_unused, facts_in, 
 from wordsight.index.embedding_file import EmbeddingFile, halved
 from wordsight.index.entries import EntryTable
 from wordsight.index.files import FileTable
-from wordsight.index.halves import Halves
-from wordsight.index.index import Damage, IndexEntry, Neighbour, check_added, check_model, check_search
+from wordsight.index.halves import Halves, to_float32
+from wordsight.index.index import (
+    Damage,
+    IndexEntry,
+    Neighbour,
+    check_added,
+    check_model,
+    check_search,
+    spread_evenly,
+)
 from wordsight.index.layout import FileLayout, SeenIndex, copy_living, read_layout
 from wordsight.index.values import stored
 
 if TYPE_CHECKING:
     from wordsight.index.where import Column, Condition
 
-DEAD_SHARE = 0.25  # of the embeddings; beyond it compacting pays
-DEAD_LEAST = 1000  # fewer are not worth a new file
+DEAD_SHARE, DEAD_LEAST = 0.25, 1000  # of the embeddings: beyond both a new file without the dead pays
 _OWN_FACTS = {"format", "generation", "version", "identity", CHECKSUM}  # what only this file has to know
 MENDING = "wordsight index PLACE --verify encodes what is damaged again"
 
@@ -199,8 +206,7 @@ class ExactIndex:
         with self._snapshot() as seen:
             self._check_blocks(seen)
             positions = np.flatnonzero(seen.layout.answerable(absent=False)[: len(seen.halves)])
-            chosen = positions[np.linspace(0, len(positions) - 1, min(count, len(positions))).astype(np.int64)]
-            return seen.halves[chosen].astype(np.float32)
+            return to_float32(seen.halves[positions[spread_evenly(len(positions), count)]])
 
     def verify(self) -> list[Damage]:
         """See `Index`."""

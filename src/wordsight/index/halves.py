@@ -38,9 +38,9 @@ def to_float32(halves: Halves) -> NDArray[np.float32]:
 
 
 def row_blocks(count: int, allowed: Mask | None, size: int) -> Iterator[slice | RowIds]:
-    """Yield what to read of `count` rows, in order: a slice where all are `allowed`, else the ids of those that are.
+    """Yield what to read of `count` rows, in order: the ids of `allowed` rows, or a slice where most are.
 
-    No block holds more than `size` rows.
+    No block holds more than `size` rows.  The scores of a slice go through `hide`.
     """
     if allowed is not None and 2 * np.count_nonzero(allowed) < count:  # together, or each block would hold but few
         row_ids = np.flatnonzero(allowed)
@@ -49,10 +49,17 @@ def row_blocks(count: int, allowed: Mask | None, size: int) -> Iterator[slice | 
     for start in range(0, count, size):
         stop = min(start + size, count)
         inside = None if allowed is None else allowed[start:stop]
-        if inside is None or inside.all():
+        if inside is None or 2 * np.count_nonzero(inside) >= stop - start:
             yield slice(start, stop)
         elif inside.any():
             yield start + np.flatnonzero(inside)
+
+
+def hide(scores: NDArray[np.float32], block: slice | RowIds, allowed: Mask | None) -> NDArray[np.float32]:
+    """Return the scores (Q, B) of a block, in place, with those of rows that are not allowed below all others."""
+    if allowed is not None and isinstance(block, slice):
+        scores[:, ~allowed[block]] = -np.inf
+    return scores
 
 
 def nearest_halves(queries: Embeddings, rows: Halves, k: int, *, allowed: Mask | None = None) -> Nearest:
@@ -62,7 +69,7 @@ def nearest_halves(queries: Embeddings, rows: Halves, k: int, *, allowed: Mask |
     """
     best = Best(len(queries), min(k, len(rows) if allowed is None else int(np.count_nonzero(allowed))))
     for block in row_blocks(len(rows), allowed, BLOCK):
-        best.offer(queries @ to_float32(rows[block]).T, block)  # (Q, B)
+        best.offer(hide(queries @ to_float32(rows[block]).T, block, allowed), block)  # (Q, B)
     return best.nearest()
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from wordsight.base.arrays import Embeddings, is_unit
+from wordsight.base.arrays import Embeddings, RowIds, is_unit
 from wordsight.base.errors import FingerprintMismatch, FormatError, UsageError
 from wordsight.base.nouns import Value
 
@@ -205,6 +205,11 @@ class Backend(Protocol):
     def delete(self, folder: Path, *, draft: bool = False) -> None:
         """Delete the index of the library in `folder` and its draft, or the draft alone, where there is one."""
         ...
+
+
+def spread_evenly(total: int, count: int) -> RowIds:
+    """Return the positions of up to `count` of `total` things, spread evenly."""
+    return np.arange(min(total, count), dtype=np.int64) * total // max(min(total, count), 1)
 
 
 def check_model(facts: Mapping[str, str], folder: Path, *, fingerprint: str, width: int) -> None:

@@ -15,7 +15,16 @@ from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
 from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
-from wordsight.index.index import Damage, FileState, IndexEntry, Neighbour, check_added, check_model, check_search
+from wordsight.index.index import (
+    Damage,
+    FileState,
+    IndexEntry,
+    Neighbour,
+    check_added,
+    check_model,
+    check_search,
+    spread_evenly,
+)
 from wordsight.index.where import Column, Condition, check, matches
 
 
@@ -129,9 +138,8 @@ class MemoryIndex:
     def sample(self, count: int) -> Embeddings:
         """See `Index`."""
         present = self.state.present()
-        chosen = np.linspace(0, len(present) - 1, min(count, len(present))).astype(int)
-        embeddings = np.array([present[i].embedding for i in chosen], np.float32)
-        return embeddings.reshape(len(chosen), int(self.state.facts["width"]))
+        chosen = [present[i].embedding for i in spread_evenly(len(present), count)]
+        return np.array(chosen, np.float32).reshape(len(chosen), int(self.state.facts["width"]))
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
         """See `Index`."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.index.best import Best
-from wordsight.index.halves import Halves, Mask, nearest_halves, row_blocks, to_float32
+from wordsight.index.halves import Halves, Mask, hide, nearest_halves, row_blocks, to_float32
 from wordsight.index.topk import Nearest
 
 DIRECTIONS = (64, 96, 128, 192)  # how many are tried; with fewer the errors of some texts were far beyond all others
@@ -94,7 +94,8 @@ class ProjectedScan:
         for codes in self._codes:
             inside = None if allowed is None else allowed[first : first + len(codes)]
             for block in row_blocks(len(codes), inside, BLOCK):
-                best.offer(short @ codes[block].astype(np.float32).T, _moved(block, first))  # (Q, B)
+                scores = hide(short @ codes[block].astype(np.float32).T, block, inside)  # (Q, B)
+                best.offer(scores, _moved(block, first))
             first += len(codes)
         return best.nearest()
 
@@ -206,6 +207,7 @@ def _ranks(
     counts = [np.zeros(wanted.shape, np.int64) for _ in sizes]
     for block in row_blocks(len(codes), allowed, BLOCK):
         for count, one, limits in zip(counts, scores(block), of_wanted, strict=True):
+            hide(one, block, allowed)
             for column in range(wanted.shape[1]):
                 count[:, column] += np.count_nonzero(one > limits[:, column : column + 1], axis=1)
     return counts

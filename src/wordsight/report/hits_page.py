@@ -17,7 +17,7 @@ from wordsight.base.files import atomic_write
 from wordsight.base.nouns import Value
 from wordsight.base.terminal import escaped
 from wordsight.report.page import page_end, page_top
-from wordsight.search.hits import Hit, Located, probability, strength
+from wordsight.search.hits import Hit, Located, strength
 from wordsight.search.thumbnails import address, as_jpeg, thumbnails
 
 SIDE = 288  # pixels of a thumbnail's longer side: about 12 kB as JPEG, sharp at 210 points on most screens
@@ -123,7 +123,7 @@ def file_address(path: Path) -> str:
 
 def _described(one: Located, number: int, columns: Sequence[str] | None, several: bool) -> str:
     hit = one.hit
-    kind = "score" if probability(hit) is None else "match"
+    kind = "score" if hit.match is None else "match"
     parts = [f"<h3><span>{number}</span><span>{kind} {escape(strength(hit))}</span></h3>"]
     parts += _captions(hit.meta) if columns is None else [_values({name: hit.meta.get(name) for name in columns})]
     where = f"{one.location}: " if several and hit.path is None else ""

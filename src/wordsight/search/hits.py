@@ -7,7 +7,7 @@
 In a notebook a hit, and the list, show their images as small JPEGs inside the page.  Pillow is imported for that only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,8 @@ LONGEST_TITLE = 100  # letters
 class Hit:
     """One answer.  `path` is the image's file, or None when it lies inside a table or shard.
 
+    `score` is a cosine, `match` the probability that the image shows what was asked for; None where the library
+    cannot tell.
     `origin` gives the images that lie inside tables or shards; it is None for hits of a folder.
     """
 
@@ -35,6 +37,7 @@ class Hit:
     key: str
     path: Path | None
     meta: Mapping[str, Value]
+    match: float | None = None
     origin: "Originals | None" = field(default=None, compare=False, kw_only=True)
 
     def image(self) -> Path | bytes:
@@ -58,22 +61,16 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A hit, and the location whose library gave it."""
+    """A hit, the location whose library gave it, and whether it is likely enough for people to look at."""
 
     location: Path
     hit: Hit
-
-
-def probability(hit: Hit) -> float | None:
-    """Return how likely a hit is right, where that is known."""
-    match: float | None = getattr(hit, "match", None)
-    return match
+    likely: bool = True
 
 
 def strength(hit: Hit) -> str:
     """Return how well a hit fits, for people: a probability in percent where there is one, else the score."""
-    match = probability(hit)
-    return f"{hit.score:.3f}" if match is None else f"{100 * match:.0f} %"
+    return f"{hit.score:.3f}" if hit.match is None else f"{hit.match:.0%}"
 
 
 def title(hit: Hit) -> str:
@@ -92,7 +89,19 @@ def one_line(value: Value) -> str:
 
 
 class Hits(list[Hit]):
-    """A list of hits that a notebook shows as images."""
+    """A list of hits that a notebook shows as images.
+
+    `least` is the probability below which a hit is not worth showing to people; None where the library cannot tell.
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), *, least: float | None = None) -> None:
+        super().__init__(hits)
+        self.least = least
+
+    def cut(self, min_match: float | None, min_cosine: float | None) -> "Hits":
+        """Return the hits that are likely enough, and near enough; those without a probability stay."""
+        kept = (hit for hit in self if min_match is None or hit.match is None or hit.match >= min_match)
+        return Hits((hit for hit in kept if min_cosine is None or hit.score >= min_cosine), least=self.least)
 
     def _repr_html_(self) -> str:
         """Return the first hits side by side."""

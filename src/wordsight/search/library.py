@@ -13,17 +13,14 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Unpack
 
 from wordsight.base.errors import (
     FingerprintMismatch,
     FormatError,
     NotFound,
-    UsageError,
     WordsightError,
 )
 from wordsight.base.processes import PerProcess
@@ -33,6 +30,7 @@ from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Damage, FileState, Index, Neighbour
 from wordsight.index.lock import LibraryBusy
 from wordsight.index.open import recorded
+from wordsight.search import background
 from wordsight.search.contents import (
     NOTHING,
     READER,
@@ -44,15 +42,17 @@ from wordsight.search.contents import (
     reader,
 )
 from wordsight.search.hits import Hit, Hits
+from wordsight.search.limits import HitLimitOptions, HitLimits
+from wordsight.search.match import FIRST, least_for_people, matches_of
 from wordsight.search.open_index import OpenIndex
-from wordsight.search.query import Part, Query, embed_part, embed_parts, read_query
+from wordsight.search.query import Query, embed_parts, read_query
 from wordsight.search.report import SyncReport
+from wordsight.search.without import candidates, weighed
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
 
-CANDIDATES = 10  # times k: how many of the best are weighed against `without`
-LEAST_CANDIDATES = 200
+LEAST_COLUMNS = "columns"  # the fact that keeps which columns the library was made with
 COLUMNS = "columns"  # the fact that keeps which columns the library was made with
 EXCLUDE = "exclude"  # the fact that keeps which patterns its images were chosen by
 
@@ -135,7 +135,11 @@ class Library:
         `StorageError` for a folder that cannot be written.
         """
         with self._syncing.here:
-            return self._sync(accept_removal=accept_removal)
+            report = self._sync(accept_removal=accept_removal)
+            if report or not background.is_there(self.folder):
+                with self._index.reading() as index:
+                    background.refresh(self.folder, index, self.model)
+            return report
 
     def _sync(self, *, accept_removal: bool = False) -> SyncReport:
         self._index.renew()
@@ -213,44 +217,39 @@ class Library:
         self._index.forget()
 
     def search(
-        self,
-        query: Any,
-        *,
-        k: int = 10,
-        where: str | None = None,
-        without: Any = (),
-        min_match: float | None = None,
-        absent: bool = False,
+        self, query: Any, *, where: str | None = None, without: Any = (), **limits: Unpack[HitLimitOptions]
     ) -> Hits:
         """Return a list of up to k hits, best first.  A library that is not there yet is made first, by `sync`.
 
         `query`: text, an image (a path, or whatever `Model.embed_images` takes), or a list of these, each with a
         weight if wanted ("2:red" or (2, image)).  `where`: a condition on metadata, applied before ranking.
-        `without`: a query, or several, to stay away from.  `min_match`: the least score, which is a cosine (-1 to 1)
-        less what `without` takes off.  `absent`: images that were not there when last looked are answered too.
+        `without`: a query, or several, to stay away from.  `k`: 10 by default.  `min_match`: the least probability
+        (0 to 1) that an image matches; hits of which none is known (`Hit.match` is None) stay.  `min_cosine`: the
+        least score, which is a cosine (-1 to 1) less what `without` takes off.  `absent=True`: images that were not
+        there when last looked are answered too.
 
         With `without`, the best max(10 k, 200) images for the query are weighed: each loses, for every unwanted
         query, weight times what its cosine with that query is above the mean over these images.
         """
         asked = self.read(query, where=where, without=without)
-        check_wanted(k, min_match)
+        HitLimits(**limits)
         if not self.exists():
             self.sync()
-        return self.answer(asked, k=k, min_match=min_match, absent=absent)
+        return self.answer(asked, **limits)
 
     def read(self, query: Any, *, where: str | None = None, without: Any = ()) -> Query:
         """Return the query as it is understood; whatever is wrong with it is raised before any work."""
         return read_query(query, where=where, without=without, location=self.location)
 
-    def answer(self, query: Query, *, k: int = 10, min_match: float | None = None, absent: bool = False) -> Hits:
+    def answer(self, query: Query, **limits: Unpack[HitLimitOptions]) -> Hits:
         """Return the hits of a query that has been read; see `search`."""
-        check_wanted(k, min_match)
+        limit = HitLimits(**limits)
         if not self.exists():
             raise self._index.not_made()
-        wanted = max(CANDIDATES * k, LEAST_CANDIDATES) if query.without else k
+        wanted = candidates(limit.k) if query.without else max(limit.k, FIRST)
         embedding = embed_parts(query.parts, self.model)[None]
         with self._index.reading() as index:
-            neighbours = index.search(embedding, wanted, query.where, absent=absent)[0]
+            neighbours = index.search(embedding, wanted, query.where, absent=limit.absent)[0]
             if query.where is not None and not neighbours:
                 from wordsight.search.hints import case_hints
 
@@ -259,8 +258,14 @@ class Library:
             for problem in index.noticed():
                 notice(f"{problem} and left out; wordsight index {self.location} --verify mends it", once=True)
         if query.without:
-            neighbours = _weigh(neighbours, query.without, self.model)[:k]
-        return Hits(self._hit(one) for one in neighbours if min_match is None or one.score >= min_match)
+            neighbours = weighed(neighbours, query.without, self.model)
+        usual = background.read(self.folder, self.model.fingerprint)
+        if usual is None and neighbours and (limit.min_match or 0) > 0:
+            needed = f"they come with {background.LEAST} images, at the next sync"
+            notice(f"{self.location} has no probabilities to cut by: {needed}")
+        matches = matches_of(usual, query.parts, embedding[0], neighbours)
+        answers = (self._hit(one, match) for one, match in zip(neighbours[: limit.k], matches, strict=False))
+        return Hits(answers, least=least_for_people(usual)).cut(limit.min_match, limit.min_cosine)
 
     @property
     def contents(self) -> Contents:
@@ -290,9 +295,9 @@ class Library:
     def __exit__(self, *failure: object) -> None:
         self.close()
 
-    def _hit(self, neighbour: Neighbour) -> Hit:
+    def _hit(self, neighbour: Neighbour, match: float | None) -> Hit:
         path = self.contents.path(neighbour.key, neighbour.meta)
-        return Hit(neighbour.score, neighbour.key, path, neighbour.meta, origin=self.contents.originals)
+        return Hit(neighbour.score, neighbour.key, path, neighbour.meta, match, origin=self.contents.originals)
 
     def _states(self) -> Mapping[str, FileState]:
         with contextlib.suppress(NotFound), self._index.reading() as index:
@@ -344,14 +349,6 @@ def _received(
     return Library(location, folder, model, index=kind, columns=columns, exclude=exclude)
 
 
-def check_wanted(k: Any, min_match: Any) -> None:
-    """Raise `UsageError` for a number of hits, or a least score, that nobody can mean."""
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise UsageError(f"k = {k!r}", cure="ask for at least one hit, in whole numbers")
-    if min_match is not None and not (isinstance(min_match, int | float | np.number) and -1 <= min_match <= 1):
-        raise UsageError(f"min_match = {min_match!r}", cure="give a cosine from -1 to 1")
-
-
 def _as_fact(columns: "Columns | None") -> str:
     return "" if columns is None else json.dumps(asdict(columns))
 
@@ -376,15 +373,3 @@ def _recorded(index: Index) -> Listing:
         if failed:
             return Listing({key: (s.size, s.mtime_ns) for key, s in states.items() if key not in failed}, None)
     return Listing(index.files.stamps(), facts.get(SIGNATURE))
-
-
-def _weigh(neighbours: Sequence[Neighbour], without: Sequence[Part], model: Model) -> list[Neighbour]:
-    """Take off each score what its image shares with the unwanted queries; the best come first again."""
-    if not neighbours:
-        return []
-    embeddings = np.array([neighbour.embedding for neighbour in neighbours])  # (n, width)
-    scores = np.array([neighbour.score for neighbour in neighbours], np.float64)
-    for part in without:
-        cosines = embeddings @ embed_part(part, model)
-        scores -= part.weight * np.maximum(0, cosines - cosines.mean())
-    return [replace(neighbours[i], score=float(scores[i])) for i in np.argsort(-scores, kind="stable")]

@@ -1,0 +1,290 @@
+"""How honest and how useful the probabilities of `wordsight search` are, on questions whose answers are known.
+
+    python benchmarks/match.py DATA --work FOLDER [--model FOLDER] [--fit] [--sway 0.2]
+
+DATA holds `flickr8k` and `fashion_products` (train, val), `seg_coco128` and `clothing` (val), as shards or tables with
+captions, the columns articleType and baseColour, or classes.  Only `--fit` reads the train splits: it draws libraries
+of several sizes from them, asks, and prints the coefficients to put into `wordsight/search/match.py`.  Otherwise the
+val sets are asked with the coefficients that are there.  FOLDER keeps the libraries for the next time.  `--sway`
+measures a model made of this one by random linear maps of that size behind its projections.
+
+The first ten hits of every question count, but for those of which nobody can say whether they are right.
+"""
+
+import argparse
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from match_questions import Described, Question, image_questions, questions
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import Embeddings, unit
+from wordsight.embeddings.model import Model, load
+from wordsight.index.open import backend_of
+from wordsight.search import match
+from wordsight.search.background import Background, moments, usual_phrases
+from wordsight.search.library import open_library
+from wordsight.search.query import Part
+
+HITS = 10
+SIZES = (50, 100, 300, 1000, 3000)  # of the libraries that are drawn to fit
+USED = {"text": [0, 1, 2, 3, 4], "image": [0, 1, 2]}  # more figures were not better for images
+PRESENT = ("present", "caption", "image", "mixture-present")
+PARTS = {"text": [Part(1.0, "a")], "image": [Part(1.0)], "mixture": [Part(1.0, "a"), Part(0.5)]}
+VALIDATION = {
+    "flickr": "flickr8k/val-0000.tar",
+    "fashion": "fashion_products/val.parquet",
+    "coco": "seg_coco128/val-0000.tar",
+    "clothing": "clothing/val-0000.tar",
+}
+TRAIN = {"flickr": "flickr8k", "fashion": "fashion_products/train.parquet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Pictures with what is known of them; `style` says how questions are made."""
+
+    style: str
+    records: list[Described]
+    embeddings: Embeddings
+
+    def part(self, count: int, random: np.random.Generator) -> "Collection":
+        """Return a collection of `count` of its images."""
+        chosen = random.choice(len(self.records), min(count, len(self.records)), replace=False)
+        return Collection(self.style, [self.records[i] for i in chosen], self.embeddings[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Hits one after the other: of which question, at which rank, what is known; the kinds of the questions.
+
+    `query`: text, image or mixture.
+    """
+
+    question: NDArray[np.int64]
+    figures: NDArray[np.float64]  # (n, 5)
+    scores: NDArray[np.float64]
+    right: NDArray[np.int8]
+    kinds: list[str]
+    query: str
+
+
+class Embedder:
+    """Texts and images of a model, swayed where asked."""
+
+    def __init__(self, model: Model, sway: float) -> None:
+        self.model = model
+        random = np.random.default_rng(11)
+        width = model.spec.width
+        self._maps = [np.eye(width) + sway * random.normal(size=(width, width)) / np.sqrt(width) for _ in range(2)]
+        self._shifts = sway * unit(random.normal(size=(2, width)))
+        self._texts: dict[str, NDArray[np.float32]] = {}
+
+    def swayed(self, embeddings: Embeddings, tower: int) -> Embeddings:
+        """Return embeddings as the swayed model would give them; tower 0 is that of the images."""
+        return unit(embeddings @ self._maps[tower] + self._shifts[tower])
+
+    def texts(self, texts: Sequence[str]) -> Embeddings:
+        """Return the embeddings of texts, each computed once."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            self._texts.update(zip(new, self.swayed(self.model.embed_texts(new), 1), strict=True))
+        return np.array([self._texts[text] for text in texts])
+
+
+def collection(name: str, location: Path, embedder: Embedder, work: Path) -> Collection:
+    """Return the images of a location with their embeddings, which are kept in a library in `work`."""
+    model, original = embedder.model, location
+    folder = work / f"{'-'.join(location.parts[-2:])}-{model.fingerprint}"
+    if location.is_dir():
+        location = _only_train(location, work)
+    with open_library(location, model=model, library_dir=folder) as library:
+        library.sync()
+    index = backend_of(folder).open(folder, fingerprint=model.fingerprint, width=model.spec.width)
+    entries = index.search(index.sample(1), len(index))[0]
+    stated = _json_of(original) if original.suffix == ".tar" else {}
+    records: list[Described] = [
+        {**stated.get(one.key, {}), **one.meta, "captions": str(one.meta.get("text", "")).split("\n")}
+        for one in entries
+    ]
+    style = name if name in TRAIN else "classes"
+    return Collection(style, records, embedder.swayed(np.array([one.embedding for one in entries]), 0))
+
+
+def _json_of(shard: Path) -> dict[str, Described]:
+    """Return what the JSON of each sample of a shard says; lists of classes are no metadata of a library."""
+    with tarfile.open(shard) as archive:
+        named = [(one.name, archive.extractfile(one)) for one in archive if one.name.endswith(".json")]
+        return {name.removesuffix(".json"): json.load(file) for name, file in named if file is not None}
+
+
+def _only_train(location: Path, work: Path) -> Path:
+    """Return a folder with links to the train shards of a folder."""
+    links = work / f"{location.name}-train"
+    links.mkdir(parents=True, exist_ok=True)
+    for shard in location.glob("train*"):
+        if not (links / shard.name).is_symlink():
+            (links / shard.name).symlink_to(shard.resolve())
+    return links
+
+
+def ask(gallery: Collection, asked: Sequence[Question], embeddings: Embeddings, texts: Embeddings) -> Answers:
+    """Return the first hits of each question with their figures; `texts` are the phrases of the background."""
+    background = Background(moments(gallery.embeddings), moments(texts), len(gallery.records))
+    kind = asked[0].kind.partition("-")[0] if asked[0].kind.startswith(("image", "mixture")) else "text"
+    like_it = match.asked_moments(background, PARTS[kind])
+    rows: list[list[Any]] = [[], [], [], []]
+    for number, (question, embedding) in enumerate(zip(asked, embeddings, strict=True)):
+        cosines = gallery.embeddings @ embedding
+        cosines[question.itself] = -1
+        best = np.argsort(-cosines, kind="stable")[: min(HITS, len(cosines) - 1)]
+        figures = match.figures(
+            background.images, like_it, embedding, scores=cosines[best], embeddings=gallery.embeddings[best]
+        )
+        known = question.right[best] >= 0
+        for column, values in zip(
+            rows, (np.full(len(best), number), figures, cosines[best], question.right[best]), strict=True
+        ):
+            column.append(values[known])
+    joined = [np.concatenate(column) for column in rows]
+    return Answers(*joined, [one.kind for one in asked], kind)
+
+
+def asked_of(gallery: Collection, others: Collection, embedder: Embedder) -> Iterator[Answers]:
+    """Yield the answers to texts, and to images of this collection, and of `others`, of which none is here."""
+    phrases = embedder.texts(usual_phrases())
+    every = max(5, len(gallery.records) // 60)
+    texts = questions(gallery.style, gallery.records, every)
+    yield ask(gallery, texts, embedder.texts([one.text for one in texts]), phrases)
+    shown = image_questions(gallery.style, gallery.records, every)
+    if shown:
+        absent_ones = others.embeddings[:: max(1, len(others.embeddings) // len(shown))][: len(shown)]
+        nothing = Question("", "image-absent", np.zeros(len(gallery.records), np.int8))
+        embeddings = np.concatenate([gallery.embeddings[[one.itself[0] for one in shown]], absent_ones])
+        yield ask(gallery, [*shown, *[nothing] * len(absent_ones)], embeddings, phrases)
+    yield ask(
+        gallery, *mixtures(gallery, [one for one in texts if one.kind in ("present", "absent")], embedder), phrases
+    )
+
+
+def mixtures(gallery: Collection, texts: Sequence[Question], embedder: Embedder) -> tuple[list[Question], Embeddings]:
+    """Return questions of a text and half an image that shows it, or any where none does, and their embeddings."""
+    random = np.random.default_rng(3)
+    shown = [int(random.choice(np.flatnonzero(one.right == one.right.max()))) for one in texts]
+    weight = PARTS["mixture"][1].weight
+    embeddings = unit(embedder.texts([one.text for one in texts]) + weight * gallery.embeddings[shown])
+    pairs = zip(texts, shown, strict=True)
+    return [Question(one.text, f"mixture-{one.kind}", one.right, [i]) for one, i in pairs], embeddings
+
+
+def fitted(answers: Sequence[Answers], used: Sequence[int]) -> NDArray[np.float64]:
+    """Return the coefficients of a logistic regression on these figures, and the constant.
+
+    Every set of answers has the same weight; Newton's method.
+    """
+    figures = np.concatenate([one.figures[:, used] for one in answers])
+    right = np.concatenate([one.right for one in answers]).astype(np.float64)
+    weights = np.concatenate([np.full(len(one.right), 1 / len(one.right)) for one in answers]) / len(answers)
+    design = np.c_[figures, np.ones(len(figures))]
+    ridge = 1e-5 * np.diag([*[1.0] * figures.shape[1], 0.0])
+    beta = np.zeros(design.shape[1])
+    for _ in range(30):
+        expected = 1 / (1 + np.exp(-design @ beta))
+        slope = design.T @ (weights * (right - expected)) - ridge @ beta
+        curve = (design * (weights * expected * (1 - expected))[:, None]).T @ design + ridge
+        beta += np.linalg.solve(curve, slope)
+    return beta
+
+
+def calibration_error(likely: NDArray[np.float64], right: NDArray[np.int8], bins: int = 10) -> float:
+    """Return the expected calibration error over equal-width bins."""
+    cells = np.minimum((likely * bins).astype(int), bins - 1)
+    gaps = [abs(likely[cells == i].sum() - right[cells == i].sum()) for i in range(bins)]
+    return float(np.sum(gaps) / len(right))
+
+
+def cut_at(values: NDArray[np.float64], right: NDArray[np.int8], cut: float) -> tuple[float, float]:
+    """Return precision and recall of the hits whose value is at least `cut`."""
+    kept = values >= cut
+    return float(right[kept].mean()) if kept.any() else 1.0, float(right[kept].sum() / max(right.sum(), 1))
+
+
+def best_cut(values: NDArray[np.float64], right: NDArray[np.int8]) -> float:
+    """Return the cut with the greatest F1."""
+
+    def score(cut: float) -> float:
+        precision, recall = cut_at(values, right, cut)
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+    return float(max(np.quantile(values, np.linspace(0, 0.999, 400)), key=score))
+
+
+def empty_share(answers: Answers, kept: NDArray[np.bool_], *, absent: bool) -> float:
+    """Return the share of the questions of which no hit is kept, among absent ones or among those with a right hit."""
+    answered = set(answers.question[kept].tolist())
+    with_right = set(answers.question[answers.right == 1].tolist())
+    nothing = {i for i, kind in enumerate(answers.kinds) if kind not in PRESENT}
+    asked = nothing if absent else with_right
+    return float(np.mean([i not in answered for i in asked])) if asked else float("nan")
+
+
+def report(name: str, answers: Answers, cut: float) -> str:
+    """Return one line of the table: how honest, and what the default cut and the best fixed cosine keep."""
+    coefficients = match.IMAGE if answers.query == "image" else match.TEXT
+    likely = match.probabilities(answers.figures, coefficients)
+    fixed = best_cut(answers.scores, answers.right)
+    honest = calibration_error(likely, answers.right)
+    cells = [name, f"{len(answers.right)}", f"{answers.right.mean():.3f}", f"{honest:.3f}"]
+    for values, least in ((likely, cut), (likely, best_cut(likely, answers.right)), (answers.scores, fixed)):
+        precision, recall = cut_at(values, answers.right, least)
+        middle = 2 * precision * recall / max(precision + recall, 1e-9)
+        silent = [empty_share(answers, values >= least, absent=absent) for absent in (True, False)]
+        cells += [f"{value:.2f}" for value in (least, precision, recall, middle, *silent)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def fit(sets: dict[str, Collection], embedder: Embedder) -> None:
+    """Print the coefficients for texts and for images, from libraries drawn from the train splits."""
+    random = np.random.default_rng(0)
+    drawn = []
+    for size in SIZES:
+        for name, other in (("flickr", "fashion"), ("fashion", "flickr")):
+            drawn += list(asked_of(sets[name].part(size, random), sets[other].part(600, random), embedder))
+    for query, used in USED.items():
+        beta = np.zeros(1 + max(map(len, USED.values())))
+        beta[[*used, -1]] = fitted([one for one in drawn if one.query == query], used)
+        print(query.upper(), np.round(beta, 3).tolist())
+
+
+def main() -> None:
+    """Fit, or measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model")
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--sway", type=float, default=0.0)
+    args = parser.parse_args()
+    embedder = Embedder(load(args.model), args.sway)
+    paths = TRAIN if args.fit else VALIDATION
+    sets = {name: collection(name, args.data / path, embedder, args.work) for name, path in paths.items()}
+    if args.fit:
+        fit(sets, embedder)
+        return
+    cuts = "cut, precision, recall, F1, silent of absent, silent of present"
+    print(f"set, hits, right, calibration error; at the default: {cuts}; at the best probability; at the best cosine")
+    for name, gallery in sets.items():
+        others = sets["fashion" if name != "fashion" else "flickr"]
+        for answers in asked_of(gallery, others, embedder):
+            print(report(f"{name}, {answers.query}", answers, match.CUT))
+            print("   ", dict(Counter(answers.kinds)))
+
+
+if __name__ == "__main__":
+    main()

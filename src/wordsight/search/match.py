@@ -1,0 +1,103 @@
+"""From cosines to probabilities: how likely is it that an image of a library shows what a query asks for?
+
+    matches_of(background.read(folder, fingerprint), query.parts, embedding, neighbours)       # [0.71, 0.4, 0.08]
+
+A logistic regression over five figures that have no unit, so that it holds for models whose cosines lie elsewhere:
+each compares the query's cosines with those of the library's background.  Its coefficients were learned from
+labelled questions (`benchmarks/match.py`, docs/search.md).  Of one query, a
+higher cosine is never less likely.  Knows the moments of a background, and no index.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import Embeddings
+from wordsight.search.background import Background, Moments
+
+if TYPE_CHECKING:
+    from wordsight.index.index import Neighbour
+    from wordsight.search.query import Part
+
+FIRST = 5  # hits whose own cosines with the background count: fewer are noisy, more are often wrong
+Figures = NDArray[np.float64]  # (n, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """Of the five figures of `figures`, in their order, and the constant."""
+
+    factors: tuple[float, float, float, float, float]
+    constant: float
+
+
+# Learned with `python benchmarks/match.py DATA --work FOLDER --fit` on 2026-11-29, from the bundled model's answers
+# about the train splits of Flickr8k and fashion products.  Three of the figures are enough for images.
+TEXT = Coefficients((2.019, 7.322, 1.501, 1.018, -2.125), -5.945)
+IMAGE = Coefficients((0.776, 6.799, 0.432, 0.0, 0.0), -2.811)
+CUT = 0.03  # hits below it are not worth the time of people; docs/search.md says what that costs
+CUT_LEAST = 300  # images: in smaller libraries it would hide more right hits
+
+
+def matches_of(
+    background: Background | None, parts: "Sequence[Part]", embedding: Embeddings, neighbours: "Sequence[Neighbour]"
+) -> list[float] | list[None]:
+    """Return the probability of each neighbour of a query, best first; None where the library has no background.
+
+    `embedding` (D,) is that of the query.  Queries of images alone have coefficients of their own; a mixture is far
+    nearer to a text, for it asks for one of the images like its own.
+    """
+    if background is None or not neighbours:
+        return [None] * len(neighbours)
+    scores = np.array([one.score for one in neighbours], np.float64)
+    embeddings = np.array([one.embedding for one in neighbours])
+    asked = asked_moments(background, parts)
+    measured = figures(background.images, asked, embedding, scores=scores, embeddings=embeddings)
+    likely = probabilities(measured, TEXT if any(part.text for part in parts) else IMAGE)
+    return [round(float(one), 6) for one in likely]
+
+
+def least_for_people(background: Background | None) -> float | None:
+    """Return the probability below which a hit is not worth showing to people; None where the evidence is thin."""
+    return CUT if background is not None and background.count >= CUT_LEAST else None
+
+
+def asked_moments(background: Background, parts: "Sequence[Part]") -> Moments:
+    """Return the moments of queries like this one: as many phrases and images, with the same weights."""
+    sets = [background.texts if part.text else background.images for part in parts]
+    weights = np.array([part.weight for part in parts], np.float32)
+    weights /= weights.max()
+    mean = np.sum([w * one.mean for w, one in zip(weights, sets, strict=True)], axis=0)
+    covariance = np.sum([w * w * one.covariance for w, one in zip(weights, sets, strict=True)], axis=0)
+    square = np.float32(mean @ mean + np.trace(covariance))  # of the length, in the mean: of one set it is 1
+    return Moments(mean / np.sqrt(square), covariance / square)
+
+
+def figures(
+    images: Moments, asked: Moments, query: Embeddings, *, scores: NDArray[np.floating], embeddings: Embeddings
+) -> Figures:
+    """Return five figures (n, 5) for the hits of a `query` (D,), with their `scores` (n,) and `embeddings` (n, D).
+
+    How far the score is above the mean of this query's cosines with the library, in their standard deviations; the
+    logarithm of these, to those of all such queries; how far the first hits' scores are above those images' cosines
+    with all such queries; how usual the query is; how far the first scores are above the mean of the library's cosines
+    with all such queries, in their usual standard deviations.  Only the first differs between the hits of a query.
+    """
+    usual = float(np.sqrt(np.sum(images.covariance * asked.covariance) + asked.mean @ images.covariance @ asked.mean))
+    own = float(images.spread(query[None])[0])
+    first = embeddings[:FIRST]
+    ahead = float(np.mean((scores[:FIRST] - first @ asked.mean) / asked.spread(first)))
+    typical = float((query - asked.mean) @ asked.mean / asked.spread(asked.mean[None])[0])
+    above = (scores - query @ images.mean) / own
+    peak = float((scores[:FIRST].mean() - asked.mean @ images.mean) / usual)
+    of_query = np.broadcast_to([np.log(own / usual), ahead, typical, peak], (len(scores), 4))
+    return np.concatenate([above[:, None], of_query], axis=1)
+
+
+def probabilities(measured: Figures, coefficients: Coefficients) -> NDArray[np.float64]:
+    """Return the probabilities (n,) of hits with these figures."""
+    logits = measured @ np.array(coefficients.factors) + coefficients.constant
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))))

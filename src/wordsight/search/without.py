@@ -1,0 +1,34 @@
+"""Staying away from what is not wanted: the best images of a query lose what they share with other queries.
+
+neighbours = index.search(embedding, candidates(k))[0]
+neighbours = weighed(neighbours, query.without, model)      # the best first again
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from wordsight.embeddings.model import Model
+from wordsight.index.index import Neighbour
+from wordsight.search.query import Part, embed_part
+
+CANDIDATES = 10  # times k: how many of the best are weighed
+LEAST_CANDIDATES = 200
+
+
+def candidates(k: int) -> int:
+    """Return how many of the best images are weighed where k are wanted."""
+    return max(CANDIDATES * k, LEAST_CANDIDATES)
+
+
+def weighed(neighbours: Sequence[Neighbour], without: Sequence[Part], model: Model) -> list[Neighbour]:
+    """Take off each score, for every unwanted query, weight times what its cosine is above the mean of all."""
+    if not neighbours:
+        return []
+    embeddings = np.array([neighbour.embedding for neighbour in neighbours])  # (n, width)
+    scores = np.array([neighbour.score for neighbour in neighbours], np.float64)
+    for part in without:
+        cosines = embeddings @ embed_part(part, model)
+        scores -= part.weight * np.maximum(0, cosines - cosines.mean())
+    return [replace(neighbours[i], score=float(scores[i])) for i in np.argsort(-scores, kind="stable")]

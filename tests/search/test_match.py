@@ -1,0 +1,170 @@
+"""Probabilities: what they are made of, when the background is made, and what a search does with them."""
+
+import numpy as np
+import pytest
+
+from wordsight.base.arrays import unit
+from wordsight.search import background, match
+from wordsight.search.background import LEAST, Background, moments, phrases, read, usual_phrases
+from wordsight.search.match import IMAGE, TEXT, asked_moments, figures, least_for_people, probabilities
+from wordsight.search.query import Part
+
+WIDTH = 12
+
+
+def drawn(seed, count, lean=1.0):
+    random = np.random.default_rng(seed)
+    return unit(random.normal(size=(count, WIDTH)) + lean * np.arange(WIDTH) / WIDTH).astype(np.float32)
+
+
+@pytest.fixture
+def many(tmp_path, paint):
+    """Forty pictures of three colours, none of them red."""
+    folder = tmp_path / "many"
+    for i in range(40):
+        paint(folder / f"{i:02d}.png", ("blue", "green", "pink")[i % 3], shade=i)
+    return folder
+
+
+def test_the_phrases_are_many_and_each_is_there_once():
+    everything = [phrase for part in phrases().values() for phrase in part]
+    assert len(set(everything)) == len(everything)
+    assert len(usual_phrases()) > 1900
+    assert "red shoes" in phrases()["colours"] or "running shoes" in usual_phrases()
+    assert set(phrases()) - {"gibberish", "languages"} == {
+        *(
+            "things",
+            "scenes",
+            "people",
+            "animals",
+            "products",
+            "colours",
+            "clothed",
+            "located",
+            "pairs",
+            "abstract",
+            "long",
+        )
+    }
+    assert not set(usual_phrases()) & {*phrases()["gibberish"], *phrases()["languages"]}
+
+
+def test_moments_give_the_spread_of_cosines():
+    images, asked = drawn(1, 400), drawn(2, 5)
+    assert moments(images).spread(asked) == pytest.approx((asked @ images.T).std(axis=1), rel=1e-3)
+
+
+def test_figures_are_those_of_all_cosines():
+    images, texts, query = drawn(1, 300), drawn(2, 200, 3.0), drawn(3, 1)[0]
+    of_all = texts @ images.T
+    own = images @ query
+    best = np.argsort(-own)[:8]
+    found = figures(moments(images), moments(texts), query, scores=own[best], embeddings=images[best])
+    usual = np.sqrt((of_all.std(axis=1) ** 2).mean())
+    first = of_all[:, best[:5]]
+    ahead = ((own[best[:5]] - first.mean(axis=0)) / first.std(axis=0)).mean()
+    to_mean = texts @ texts.mean(axis=0)
+    typical = (query @ texts.mean(axis=0) - to_mean.mean()) / to_mean.std()
+    peak = (own[best[:5]].mean() - of_all.mean()) / usual
+    expected = [(own[best] - own.mean()) / own.std(), np.log(own.std() / usual), ahead, typical, peak]
+    for column, values in zip(found.T, expected, strict=True):
+        assert column == pytest.approx(np.broadcast_to(values, 8), rel=1e-3)
+
+
+def test_of_one_query_the_higher_score_is_never_less_likely():
+    images, texts = drawn(1, 300), drawn(2, 200)
+    for seed in range(20):
+        query = drawn(10 + seed, 1)[0]
+        best = np.argsort(-images @ query)[:50]
+        for coefficients in (TEXT, IMAGE):
+            found = figures(
+                moments(images), moments(texts), query, scores=images[best] @ query, embeddings=images[best]
+            )
+            assert (np.diff(probabilities(found, coefficients)) <= 0).all()
+
+
+def test_a_mixture_is_compared_with_mixtures_like_it():
+    images, texts = drawn(1, 2000), drawn(2, 2000, 3.0)
+    known = Background(moments(images), moments(texts), 2000)
+    like_it = asked_moments(known, [Part(2.0, text="a"), Part(0.5, image=b"")])
+    mixed = moments(unit(2.0 * texts + 0.5 * images[np.random.default_rng(0).permutation(2000)]))
+    assert like_it.mean == pytest.approx(mixed.mean, abs=0.01)
+    assert like_it.covariance == pytest.approx(mixed.covariance, abs=0.01)
+    alone = asked_moments(known, [Part(7.0, text="a")])
+    assert alone.mean == pytest.approx(known.texts.mean, abs=1e-4)
+
+
+def test_people_are_spared_very_unlikely_hits_of_large_libraries_only():
+    some = moments(drawn(1, 300))
+    assert least_for_people(Background(some, some, 300)) == match.CUT
+    assert least_for_people(Background(some, some, 299)) is None
+    assert least_for_people(None) is None
+
+
+def test_a_background_is_made_once_and_again_after_a_change(opened, many, paint, monkeypatch):
+    library = opened(many)
+    library.sync()
+    fingerprint = library.model.fingerprint
+    made = read(library.folder, fingerprint)
+    assert made.count == 40
+    embeddings = library.model.embed_images(sorted(many.glob("*.png")))
+    assert made.images.mean == pytest.approx(embeddings.mean(axis=0), abs=2e-3)
+    assert made.texts.mean == pytest.approx(library.model.embed_texts(usual_phrases()).mean(axis=0), abs=2e-3)
+    monkeypatch.setattr(library.model.engine, "embed_texts", None)  # the phrases are known by now
+    for count, written in ((4, 40), (5, 45)):
+        for i in range(count):
+            paint(many / f"{count}-{i}.png", "red", shade=i)
+        library.sync()
+        assert read(library.folder, fingerprint).count == written or count == 5
+    assert read(library.folder, fingerprint).count == 49
+    assert read(library.folder, "0123456789abcdef") is None
+    (library.folder / background.NAME).unlink()
+    library.sync()
+    assert read(library.folder, fingerprint).count == 49
+    monkeypatch.undo()
+    (library.folder / background.NAME).write_bytes(b"damaged")
+    assert read(library.folder, fingerprint) is None
+    assert library.search("red")[0].match is None
+
+
+def test_few_pictures_have_no_probabilities(opened, photos):
+    library = opened(photos)
+    hits = library.search("red", min_match=0.9)
+    assert [hit.match for hit in hits] == [None] * 5
+    assert not (library.folder / background.NAME).exists()
+    assert LEAST > 5
+
+
+def test_a_disk_that_is_full_costs_the_probabilities_only(opened, many, capsys, monkeypatch):
+    def full(path):
+        raise background.StorageError(f"{path}: no space", cure="free room")
+
+    monkeypatch.setattr(background, "atomic_write", full)
+    assert len(opened(many).search("blue", k=3)) == 3
+    assert "hits come without probabilities: " in capsys.readouterr().err
+
+
+def test_hits_are_cut_by_probability_or_cosine_when_asked(opened, many):
+    library = opened(many)
+    hits = library.search("blue", k=40)
+    assert len(hits) == 40
+    matches = [hit.match for hit in hits]
+    assert matches == sorted(matches, reverse=True)
+    assert 0 <= matches[-1] < matches[0] <= 1
+    least = (matches[0] + matches[-1]) / 2
+    assert [hit.key for hit in library.search("blue", k=40, min_match=least)] == [
+        hit.key for hit in hits if hit.match >= least
+    ]
+    assert len(library.search("blue", k=40, min_match=-1)) == 40
+    assert [hit.match for hit in library.search("blue", k=2)] == matches[:2]
+    least = hits[4].score
+    assert {hit.score >= least for hit in library.search("blue", k=40, min_cosine=least)} == {True}
+
+
+def test_an_image_and_a_mixture_have_probabilities_too(opened, many):
+    library = opened(many)
+    blue = many / "00.png"
+    alone, mixed = library.search(blue, k=3), library.search(["2:blue", (0.5, blue)], k=3)
+    assert alone[0].key == "00.png"
+    assert all(0 < hit.match < 1 for hit in (*alone, *mixed))
+    assert match.IMAGE is not match.TEXT
