@@ -12,7 +12,7 @@ from wordsight.base.errors import FormatError, NotFound
 from wordsight.index import scan as scans
 from wordsight.index.best import Best
 from wordsight.index.cache_file import HEADER, CacheHeader, read_cache, write_cache
-from wordsight.index.halves import nearest_halves, row_blocks, scores_halves, to_float32
+from wordsight.index.halves import hide, nearest_halves, row_blocks, scores_halves, to_float32
 from wordsight.index.projected import ProjectedScan, build_projected
 from wordsight.index.scan import ExactScan, build_scan, load_scan, outgrown, save_scan, search_scan
 from wordsight.index.topk import top_k
@@ -86,8 +86,9 @@ def test_row_blocks_hold_what_is_allowed_once_and_in_order():
     allowed = np.ones(10, bool)
     allowed[[4, 5, 6, 7, 9]] = False
     blocks = list(row_blocks(10, allowed, 4))
-    assert blocks[0] == slice(0, 4)
-    assert [block.tolist() for block in blocks[1:]] == [[8]]
+    assert blocks == [slice(0, 4), slice(8, 10)]  # of the last half is allowed, none of the second
+    scores = np.ones((2, 2), np.float32)
+    assert hide(scores, blocks[1], allowed).tolist() == [[1, -np.inf]] * 2
     allowed[:3] = False
     assert [block.tolist() for block in row_blocks(10, allowed, 1)] == [[3], [8]]
     assert list(row_blocks(5, None, 4)) == [slice(0, 4), slice(4, 5)]
