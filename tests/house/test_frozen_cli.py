@@ -11,6 +11,7 @@ FROZEN = {
     "demo": "DIR --seed --scenes --set --fresh",
     "search": "QUERY --in --library -k --where --without --min-match --min-cosine --image --captions --label --key --exclude --no-sync --absent --json --csv --paths-only -0 --null --show --preview --html --open --sheet --extract",
     "index": "PLACE --library --image --captions --label --key --exclude --watch --rebuild --verify --failed --absent --accept-removal",
+    "doctor": "PLACE --library",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
     "embed": "SOURCE --out --format --what --kind --split --image --captions --label --key --part-size",
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",

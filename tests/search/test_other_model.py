@@ -75,8 +75,8 @@ def test_a_library_of_the_former_bundled_model_is_refused_and_made_again(verb, f
     capsys.readouterr()
     line, command = refused(capsys, *words)
     assert line.startswith(
-        f"wordsight: the library in {photos}/.wordsight was made by model {read_fingerprint(former)} (tiny), "
-        f"the model in use is {read_fingerprint(find.BUNDLED)}; "
+        f"wordsight: the library in {photos}/.wordsight was made by the model tiny ({read_fingerprint(former)}), "
+        f"not by tiny ({read_fingerprint(find.BUNDLED)}); "
     )
     assert command == ["wordsight", "index", photos, "--rebuild"]
     assert main(command[1:]) == 0 and "3 added" in capsys.readouterr().out
@@ -117,7 +117,7 @@ def test_the_command_names_the_library_and_the_model_that_were_given(former, tmp
 
 def test_in_python_too(former, tmp_path):
     with wordsight.open_library(tmp_path / "my photos") as library:
-        with pytest.raises(FingerprintMismatch, match="or use that model: --model and its folder"):
+        with pytest.raises(FingerprintMismatch, match="or use that model: --model "):
             library.search("red")
         library.forget()
         assert len(library.sync().added) == 3

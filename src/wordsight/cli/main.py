@@ -33,6 +33,7 @@ VERBS = {  # verb: (module, what it does)
     "demo": ("wordsight.cli.demo", "everything in one run: train, evaluate, classify and search, from nothing"),
     "search": ("wordsight.cli.search", "find images by text, by another image, or by a mixture"),
     "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
+    "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
     "data": ("wordsight.cli.data", "pack, check or count a data set"),

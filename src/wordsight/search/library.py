@@ -27,7 +27,7 @@ from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.items import text_list
 from wordsight.embeddings.model import Model, load
-from wordsight.index.index import Damage, FileState, Index, Neighbour
+from wordsight.index.index import Damage, FileState, Index, IndexEntry, Neighbour
 from wordsight.index.lock import LibraryBusy
 from wordsight.index.open import recorded
 from wordsight.search import background
@@ -45,6 +45,7 @@ from wordsight.search.hits import Hit, Hits
 from wordsight.search.limits import HitLimitOptions, HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of
 from wordsight.search.open_index import OpenIndex
+from wordsight.search.other_model import MODEL_FOLDER
 from wordsight.search.query import Query, embed_parts, read_query
 from wordsight.search.report import SyncReport
 from wordsight.search.without import candidates, weighed
@@ -154,12 +155,16 @@ class Library:
                 listing = contents.look(
                     index.files.states
                 )  # another process has written since, perhaps from a newer listing
-            index.note(self._origin())
+            index.note(self._origin(index.facts()))
             return Sync(index, self.model, contents, listing, accept_removal=accept_removal).run()
 
-    def _origin(self) -> dict[str, str]:
+    def _origin(self, facts: Mapping[str, str]) -> dict[str, str]:
+        """Return what an index with these facts has to know of where it comes from."""
+        from wordsight.search.doctor import VERSIONS, versions
+
         asked = {COLUMNS: _as_fact(self.contents.columns), EXCLUDE: json.dumps(list(self._excluded()))}
-        return {"model": self.model.name, "place": str(self.location.absolute()), **asked}
+        made = {VERSIONS: facts.get(VERSIONS) or json.dumps(versions()), MODEL_FOLDER: str(self.model.folder or "")}
+        return {"model": self.model.name, "place": str(self.location.absolute()), **asked, **made}
 
     def rebuild(self, *, accept_removal: bool = False) -> SyncReport:
         """Make the library again, all of it, with the model in use, and return what was done.
@@ -177,7 +182,7 @@ class Library:
                 self._index.renew()
             with self._index.making_again() as backend:
                 with contextlib.closing(draft_of(self.folder, backend, self.model)) as draft:
-                    draft.note(self._origin())
+                    draft.note(self._origin(draft.facts()))
                     report = Sync(draft, self.model, contents, listing).run()
                     if not accept_removal:
                         carry_over(self.folder, backend, draft, contents)
@@ -294,6 +299,10 @@ class Library:
 
     def __exit__(self, *failure: object) -> None:
         self.close()
+
+    def hit_of(self, entry: IndexEntry) -> Hit:
+        """Return an entry as a hit of itself, to have its image."""
+        return self._hit(Neighbour(entry.key, 1.0, entry.embedding, entry.meta), None)
 
     def _hit(self, neighbour: Neighbour, match: float | None) -> Hit:
         path = self.contents.path(neighbour.key, neighbour.meta)

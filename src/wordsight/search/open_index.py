@@ -135,7 +135,7 @@ class OpenIndex:
         except FingerprintMismatch as error:
             from wordsight.search.other_model import with_commands
 
-            raise with_commands(error, self.location, self.folder, model) from None
+            raise with_commands(error, self.location, self.folder, model, facts=self.facts()) from None
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

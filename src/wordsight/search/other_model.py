@@ -5,6 +5,7 @@ The default model may have changed under it (`wordsight models use`, another ver
 
 import contextlib
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from wordsight.base.errors import FingerprintMismatch, WordsightError
@@ -13,20 +14,37 @@ from wordsight.search.contents import library_folder
 from wordsight.weights.find import NAME, find_model
 from wordsight.weights.folder import read_fingerprint
 
+MODEL_FOLDER = "model_folder"  # the fact that keeps where the model of a library lay
 
-def with_commands(error: FingerprintMismatch, location: Path, folder: Path, model: Model) -> FingerprintMismatch:
-    """Return the error of a library in `folder` with the command that embeds its images again, and the way back."""
-    command = ["wordsight", "index", str(location), "--rebuild"]
-    if folder != library_folder(location):
+
+def with_commands(
+    error: FingerprintMismatch, library: Path, folder: Path, model: Model, *, facts: Mapping[str, str]
+) -> FingerprintMismatch:
+    """Return the error of a library in `folder` with the command that embeds its images again, and the way back.
+
+    `library` is the location that was indexed, `facts` are those of its index.
+    """
+    command = ["wordsight", "index", str(library), "--rebuild"]
+    if folder != library_folder(library):
         command += ["--library", str(folder)]
     if model.folder is not None and model.folder != _folder_of(None):
         command += ["--model", str(model.folder)]
-    bundled = _folder_of(NAME)
-    former = bundled is not None and read_fingerprint(bundled) in error.problem and model.folder != bundled
-    back = f"--model {NAME}" if former else "--model and its folder"
+    names = f"{facts.get('model', 'another model')} ({facts['fingerprint']}), not by {model.name} ({model.fingerprint})"
     return FingerprintMismatch(
-        error.problem, cure=f"embed its images again: {shlex.join(command)}; or use that model: {back}"
+        f"the library in {folder} was made by the model {names}",
+        cure=f"embed its images again: {shlex.join(command)}; or use that model: {_way_back(model, facts)}",
     )
+
+
+def _way_back(model: Model, facts: Mapping[str, str]) -> str:
+    """Return the option that names the model of the library, where it is still there."""
+    bundled, former = _folder_of(NAME), facts.get(MODEL_FOLDER)
+    if bundled is not None and bundled != model.folder and read_fingerprint(bundled) == facts["fingerprint"]:
+        return f"--model {NAME}"
+    with contextlib.suppress(WordsightError, OSError):
+        if former and read_fingerprint(Path(former)) == facts["fingerprint"]:
+            return f"--model {shlex.quote(former)}"
+    return "--model and its folder"
 
 
 def _folder_of(name: str | None) -> Path | None:
