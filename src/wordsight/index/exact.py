@@ -40,7 +40,7 @@ from wordsight.index.index import (
     check_search,
     spread_evenly,
 )
-from wordsight.index.layout import FileLayout, SeenIndex, copy_living, read_layout
+from wordsight.index.layout import FileLayout, SeenIndex, copy_living, once, read_layout
 from wordsight.index.values import stored
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class ExactIndex:
                 allowed = seen.layout.answerable(absent=absent)
                 allowed = allowed if matching is None else allowed & matching
                 nearest = self._caches.nearest(seen, embeddings, k, allowed[: len(seen.halves)])
-                positions = np.unique(nearest.row_ids)
+                positions = once(nearest.row_ids)
                 entries = self._read(seen, positions)
                 if len(entries) == len(positions):  # else some were damaged: they are left out from now on
                     break
@@ -196,7 +196,7 @@ class ExactIndex:
         with self._snapshot() as seen:
             ids = self._entries.all_ids(keys)
             positions = seen.layout.positions(np.array([ids[key] for key in keys], np.int64))
-            entries = self._read(seen, np.unique(positions))
+            entries = self._read(seen, once(positions))
             if len(entries) < len(set(ids)):
                 raise FormatError("; ".join(self.noticed()), cure=MENDING)
             return [entries[int(position)] for position in positions]

@@ -112,7 +112,7 @@ class FileLayout:
             positions = positions[self.absent[positions] != absent]
             self.absent[positions] = absent
         starts = np.array([block.start for block in self.blocks], np.int64)
-        self._changed.update(np.unique(np.searchsorted(starts, positions, "right") - 1).tolist())
+        self._changed.update((np.searchsorted(starts, positions, "right") - 1).tolist())
 
     def close_unsound(self, halves: Halves) -> None:
         """Let the next embedding begin a block of its own where the last block does not hold what was written."""
@@ -215,3 +215,8 @@ def _packed(mask: Mask) -> bytes | None:
 
 def _unpacked(packed: bytes, count: int) -> Mask:
     return np.unpackbits(np.frombuffer(packed, np.uint8), count=count).astype(bool)
+
+
+def once(positions: RowIds) -> RowIds:
+    """Return each position once, rising: what `np.unique` does, which imports much."""
+    return np.array(sorted(set(positions.ravel().tolist())), np.int64)

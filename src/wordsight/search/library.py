@@ -45,7 +45,6 @@ from wordsight.search.hits import Hit, Hits
 from wordsight.search.limits import HitLimitOptions, HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of
 from wordsight.search.open_index import OpenIndex
-from wordsight.search.other_model import MODEL_FOLDER
 from wordsight.search.query import Query, embed_parts, read_query
 from wordsight.search.report import SyncReport
 from wordsight.search.without import candidates, weighed
@@ -161,6 +160,7 @@ class Library:
     def _origin(self, facts: Mapping[str, str]) -> dict[str, str]:
         """Return what an index with these facts has to know of where it comes from."""
         from wordsight.search.doctor import VERSIONS, versions
+        from wordsight.search.other_model import MODEL_FOLDER
 
         asked = {COLUMNS: _as_fact(self.contents.columns), EXCLUDE: json.dumps(list(self._excluded()))}
         made = {VERSIONS: facts.get(VERSIONS) or json.dumps(versions()), MODEL_FOLDER: str(self.model.folder or "")}
