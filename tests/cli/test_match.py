@@ -36,7 +36,7 @@ def test_people_see_likely_images_and_programs_all(many, capsys, monkeypatch):
     assert matches[0] > matches[-1]
     monkeypatch.setattr(match, "CUT", (matches[0] + matches[-1]) / 2)
     likely = sum(one >= match.CUT for one in matches)
-    status, lines, _ = search(capsys, many)
+    status, lines, _ = search(capsys, many, "--no-fold")
     assert (status, len(lines)) == (0, likely)
     assert lines[0].startswith(f"{matches[0]:4.0%}  ")
     for asked in (["--min-match", "0"], ["--min-cosine", "-1"], ["--json"], ["--paths-only"]):
@@ -47,8 +47,8 @@ def test_people_see_likely_images_and_programs_all(many, capsys, monkeypatch):
 
 def test_nothing_matches_is_an_answer(many, capsys, monkeypatch):
     monkeypatch.setattr(match, "CUT", 1.0)
-    search(capsys, many)
-    status, lines, notices = search(capsys, many)
+    search(capsys, many, "--no-fold")
+    status, lines, notices = search(capsys, many, "--no-fold")
     nearest = json.loads(search(capsys, many, "--json")[1][0])["match"]
     assert (status, lines) == (1, [])
     assert notices == f"nothing in {many} matches: the nearest has a probability of {nearest:.1%} (--min-match 0)\n"

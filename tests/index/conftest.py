@@ -19,6 +19,7 @@ from wordsight.index.index import (
     check_search,
     spread_evenly,
 )
+from wordsight.index.keywords import ranked, words_of_entry
 from wordsight.index.open import INDEXES
 from wordsight.index.where import Column, check, matches
 
@@ -106,6 +107,16 @@ class JsonIndex:
     def present(self, absent=False):
         hidden = set() if absent else {path for path, state in self.files.states().items() if state.absent}
         return {key: values for key, values in self.state["entries"].items() if key not in hidden}
+
+    def keywords(self, words, k, where=None, *, absent=False):
+        if where is not None:
+            check(where, self.columns())
+        entries = [_entry(key, *values) for key, values in self.present(absent=True).items()]
+        there = self.present(absent)
+        best = ranked({i: words_of_entry(one.meta) for i, one in enumerate(entries)}, words)
+        kept = [(entries[i], score) for i, score in best if entries[i].key in there]
+        kept = [(one, score) for one, score in kept if where is None or matches(where, one.meta)]
+        return [Neighbour(one.key, score, one.embedding, one.meta) for one, score in kept[:k]]
 
     @contextlib.contextmanager
     def one_look(self):

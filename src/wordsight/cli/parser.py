@@ -33,6 +33,11 @@ def probability(text: str) -> float:
 NUMBERS = (int, float, probability)
 
 
+def column(text: str) -> str:
+    """Return the value of an option that names a column, and may begin with a minus."""
+    return text
+
+
 class VerbParser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises `UsageError`; the parsers of actions below a verb are of this class too."""
 
@@ -47,7 +52,7 @@ class VerbParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """See `ArgumentParser`; an unknown option is refused before anything else, with the near ones."""
-        arguments = list(args or ())
+        arguments = list(self._columns_joined(list(args or ())))
         self._refuse_unknown(arguments)
         numeric = {name for action in self._actions if action.type in NUMBERS for name in action.option_strings}
         pairs = itertools.pairwise(["", *arguments])
@@ -58,6 +63,21 @@ class VerbParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print below the usage."""
         raise UsageError(message, cure=f"see {self.prog} --help")
+
+    def _columns_joined(self, arguments: Sequence[str]) -> Iterator[str]:
+        """Yield the arguments; a column that begins with a minus is joined to its option, as argparse wants it."""
+        options = {name for action in self._actions if action.type is column for name in action.option_strings}
+        waiting = ""
+        for argument in arguments:
+            if waiting and argument[:1] == "-" and argument[:2] != "--":
+                waiting, argument = "", f"{waiting}={argument}"
+            if waiting:
+                yield waiting
+            waiting = argument if argument in options else ""
+            if not waiting:
+                yield argument
+        if waiting:
+            yield waiting
 
     def _refuse_unknown(self, arguments: Sequence[str]) -> None:
         known = {name for parser in _parsers(self) for action in parser._actions for name in action.option_strings}

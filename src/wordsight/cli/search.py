@@ -12,6 +12,15 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.progress import is_quiet, notice, print_error
 from wordsight.cli.parser import probability
+from wordsight.cli.search_asking import (
+    add_asking,
+    facet_columns,
+    in_wished_order,
+    print_facets,
+    say_matching,
+    wants_facets,
+    wishes_of,
+)
 from wordsight.cli.search_files import Search, add_files, check_files, write_files
 from wordsight.cli.search_output import add_output, check_output, is_for_people, print_hits, shown_columns
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
@@ -19,7 +28,10 @@ from wordsight.search.hits import Located
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
+    from wordsight.search.facets import Counts
+    from wordsight.search.hits import Hits
     from wordsight.search.library import Library
+    from wordsight.search.limits import HitLimitOptions
     from wordsight.search.query import Query
 
 STRONGER = "ViT-B-32/datacomp_xl_s13b_b90k"  # of the catalogue: as fast as transformers get, and free to use
@@ -70,6 +82,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--no-sync", action="store_true", help="answer from the library as it is, with images that are absent"
     )
     parser.add_argument("--absent", action="store_true", help="answer with images that are known and not there, too")
+    add_asking(parser)
     add_output(parser)
     add_files(parser)
 
@@ -95,13 +108,17 @@ def run(args: Namespace) -> int:
     if len(errors) == len(locations):
         raise errors[0]
     answered = [answer for answer in answers if not isinstance(answer, Exception)]
-    nearest = _merged([answer.hits for answer in answered])[: args.k]
+    nearest = _merged([answer.hits for answer in answered], args.sort)[: args.k]
     cut = args.min_match is None and args.min_cosine is None
     hits = [one for one in nearest if one.likely or not cut]
     known = list(dict.fromkeys(column for answer in answered for column in answer.columns))
     columns = shown_columns(args.show, known)
     printed = hits if is_for_people(args) else nearest
-    print_hits(printed, args, columns=columns, known=known)
+    if not args.facets_only:
+        print_hits(printed, args, columns=columns, known=known)
+        say_matching([answer.answered for answer in answered], args)
+    if wants_facets(args):
+        print_facets([answer.counts for answer in answered], args)
     written = write_files(hits, args, columns=columns, asked=Search(query, model))
     if not printed:
         unlikely = f": the nearest has a probability of {nearest[0].hit.match:.1%} (--min-match 0)" if nearest else ""
@@ -153,9 +170,10 @@ def _read(locations: Sequence[Path], args: Namespace) -> "Query":
     """Return the query; an image is looked for in the current folder and in every location."""
     from wordsight.search.query import join_words, read_query
 
+    wishes, words = wishes_of(args), join_words(args.query)
     for location in locations:
         try:
-            return read_query(join_words(args.query), where=args.where, without=args.without, location=location)
+            return read_query(words, where=args.where, without=args.without, location=location, wishes=wishes)
         except NotFound:
             if location == locations[-1]:
                 raise
@@ -164,10 +182,12 @@ def _read(locations: Sequence[Path], args: Namespace) -> "Query":
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What one library answered; `columns` are all that its metadata has."""
+    """What one library answered; `columns` are all that its metadata has, `counts` for facets."""
 
     hits: list[Located]
     columns: Sequence[str]
+    answered: "Hits"
+    counts: "Counts"
 
 
 def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> _Answer | Exception:
@@ -184,26 +204,30 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
             if not args.no_sync:
                 _bring_up_to_date(library)
             absent = args.absent or args.no_sync
-            hits = library.answer(
-                scope.narrowed(query), k=args.k, min_match=args.min_match, min_cosine=args.min_cosine, absent=absent
-            )
-            likely = {hit.key for hit in hits.cut(hits.least, None)}
-            known = library.columns() if args.show or args.csv else ()
+            query = scope.narrowed(query)
+            limits: HitLimitOptions = {"k": args.k, "min_match": args.min_match, "min_cosine": args.min_cosine}
+            limits["absent"] = absent
+            with library.one_look():
+                hits = library.answer(query, **limits)
+                counts = library.count(query, facet_columns(args), **limits) if wants_facets(args) else {}
+                known = library.columns() if args.show or args.csv else ()
+            likely = {hit.key for hit in hits.cut(hits.least, None)} | {hit.key for hit in hits if hit.named}
         located = zip(scope.seen(hits), hits, strict=True)
-        return _Answer([Located(location, hit, likely=own.key in likely) for hit, own in located], known)
+        return _Answer([Located(location, hit, likely=own.key in likely) for hit, own in located], known, hits, counts)
     except (WordsightError, OSError) as error:
         if len(args.locations) > 1:
             print_error(f"failed: {location}: {error}")
         return error
 
 
-def _merged(answers: list[list[Located]]) -> list[Located]:
-    """Return the hits of all locations, best first; a file that two locations hold comes once."""
-    ranked = sorted((hit for answer in answers for hit in answer), key=lambda one: -one.hit.score)
+def _merged(answers: list[list[Located]], sort: str | None) -> list[Located]:
+    """Return the hits of all locations, in order; a file that two locations hold comes once."""
     if len(answers) == 1:
-        return ranked
-    once = {one.hit.path.resolve() if one.hit.path else (one.location, one.hit.key): one for one in reversed(ranked)}
-    return sorted(once.values(), key=lambda one: -one.hit.score)
+        return answers[0]
+    once: dict[object, Located] = {}
+    for one in in_wished_order((hit for answer in answers for hit in answer), sort):
+        once.setdefault(one.hit.path.resolve() if one.hit.path else (one.location, one.hit.key), one)
+    return list(once.values())
 
 
 def _bring_up_to_date(library: "Library") -> None:

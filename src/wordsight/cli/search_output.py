@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wordsight.base.errors import UsageError
 from wordsight.base.terminal import escaped, say, shown
+from wordsight.cli.search_asking import record_of, remarks
 from wordsight.search.hits import Located, one_line, title
 
 FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
@@ -112,7 +113,7 @@ def _line(one: Located, columns: Sequence[str] | None, *, several: bool) -> str:
     likely = "" if hit.match is None else f"{hit.match:4.0%}"
     parts = [likely, f"{hit.score:.3f}", str(hit.path or key)]
     parts += [title(hit)] if columns is None else [one_line(hit.meta.get(name)) or "-" for name in columns]
-    return "  ".join(part for part in parts if part)
+    return "  ".join(part for part in (*parts, *remarks(hit)) if part)
 
 
 def _print_json(hits: Sequence[Located]) -> None:
@@ -123,7 +124,7 @@ def _print_json(hits: Sequence[Located]) -> None:
         path = None if hit.path is None else str(hit.path)
         match = None if hit.match is None else round(hit.match, 6)
         record = {"score": round(hit.score, 6), "match": match, "key": hit.key, "path": path, "meta": dict(hit.meta)}
-        print(json.dumps({**record, "place": str(one.location)}, ensure_ascii=True))
+        print(json.dumps({**record, **record_of(hit), "place": str(one.location)}, ensure_ascii=True))
 
 
 def _print_csv(hits: Sequence[Located], columns: Sequence[str]) -> None:

@@ -1,9 +1,9 @@
-"""What lies beside an index on disk to make it quick, and may be lost at any time: the scan and the columns.
+"""What lies beside an index on disk to make it quick, and may be lost at any time: the scan, the columns, the words.
 
     caches = SearchCaches(folder, entries)
     nearest = caches.nearest(seen, queries, k, allowed=caches.matching(seen, condition))
 
-Both are of one state of the index and are made again where they are of another.  Knows the parts of an index.
+All are of one state of the index and are made again where they are of another.  Knows the parts of an index.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from wordsight.index.topk import Nearest
 
 if TYPE_CHECKING:
     from wordsight.index.columns_cache import ColumnsCache
+    from wordsight.index.keyword_file import KeywordFile
     from wordsight.index.scan import ScanKernel
     from wordsight.index.where import Condition
 
@@ -37,6 +38,7 @@ class SearchCaches:
     def __init__(self, folder: Path, entries: EntryTable) -> None:
         self._folder = folder
         self._entries = entries
+        self._words: KeywordFile | None = None
         self._scan: tuple[int, ScanKernel | None] | None = None  # with the embeddings of which it is
         self._columns: tuple[int, ColumnsCache] | None = None  # with the state of which they are
 
@@ -67,6 +69,19 @@ class SearchCaches:
         matching: Mask = np.zeros(seen.layout.count, bool)
         matching[seen.layout.positions(np.array(ids, np.int64))] = True
         return matching
+
+    def with_words(self, seen: SeenIndex, *, unsaved: bool) -> "KeywordFile":
+        """Return the words of the entries; `unsaved`: of a state that only the writer sees."""
+        from wordsight.index.keyword_file import KeywordFile
+
+        self._words = self._words or KeywordFile(self._folder, self._entries)
+        self._words.bring_up_to_date(seen.facts, unsaved=unsaved)
+        return self._words
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        if self._words is not None:
+            self._words.close()
 
     def wants_scan(self, seen: SeenIndex) -> bool:
         """Return whether `make_scan` pays: there is none, or much is new since it was made."""

@@ -15,6 +15,7 @@ from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.index.cache_file import delete_caches
 from wordsight.index.database import (
+    KEYWORDS,
     NAME,
     connect,
     connect_to_write,
@@ -101,6 +102,7 @@ def delete(folder: Path, *, draft: bool = False) -> None:
             delete_database(folder, name)
         if not draft:
             delete_caches(folder)
+            delete_database(folder, KEYWORDS)
         drop_unused(folder)
 
 

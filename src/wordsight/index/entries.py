@@ -71,6 +71,23 @@ class EntryTable:
         while some := list(islice(rows, AT_ONCE)):
             yield some
 
+    def sums(self) -> dict[int, tuple[int, int]]:
+        """Return, for each group of ids that follow each other, how many rows and the sum of their checksums."""
+        return group_sums(self.connection, "entry")
+
+    def checksums(self, groups: Sequence[int]) -> dict[int, int]:
+        """Return id -> checksum of the rows of these groups of ids."""
+        return group_checksums(self.connection, "entry", groups)
+
+    def texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Yield the text of these rows in which words are looked for."""
+        from wordsight.index.keywords import is_worded
+
+        columns = [column for name, column in self.columns.expressions().items() if is_worded(name)]
+        selected = f"select {', '.join(['id', *columns])} from entry where id in"
+        for number, *values in select_in(self.connection, selected, ids):
+            yield number, " ".join(str(restored(value)) for value in values if isinstance(value, str | bytes))
+
     def ids(self, keys: Sequence[str]) -> dict[str, int]:
         """Return key -> id of the keys that are there."""
         rows = select_in(self.connection, "select key, id from entry where key in", [stored(key) for key in keys])
@@ -101,6 +118,19 @@ class EntryTable:
             content = _content(number, key, columns, values)
             meta = self.columns.read(selected, values)
             yield EntryRow(number, str(restored(key)), meta, checksum if isinstance(checksum, int) else -1, content)
+
+
+def group_sums(connection: sqlite3.Connection, table: str) -> dict[int, tuple[int, int]]:
+    """Return group -> number and sum of the checksums of a table of ids and checksums."""
+    rows = connection.execute(f"select id / {AT_ONCE}, count(*), sum(checksum) from {table} group by 1")
+    return {group: (count, total) for group, count, total in rows}
+
+
+def group_checksums(connection: sqlite3.Connection, table: str, groups: Sequence[int]) -> dict[int, int]:
+    """Return id -> checksum of some groups of a table of ids and checksums."""
+    select = f"select id, checksum from {table} where id >= ? and id < ?"
+    spans = [(group * AT_ONCE, (group + 1) * AT_ONCE) for group in groups]
+    return {number: checksum for span in spans for number, checksum in connection.execute(select, span)}
 
 
 def _select(selected: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wordsight.base import disk
-from wordsight.base.arrays import Embeddings, RowIds
+from wordsight.base.arrays import Embeddings, RowIds, is_unit
 from wordsight.base.errors import FormatError
 from wordsight.base.files import storage_errors
 from wordsight.base.nouns import Value
@@ -31,15 +31,7 @@ from wordsight.index.embedding_file import EmbeddingFile, halved
 from wordsight.index.entries import EntryTable
 from wordsight.index.files import FileTable
 from wordsight.index.halves import Halves, to_float32
-from wordsight.index.index import (
-    Damage,
-    IndexEntry,
-    Neighbour,
-    check_added,
-    check_model,
-    check_search,
-    spread_evenly,
-)
+from wordsight.index.index import Damage, IndexEntry, Neighbour, check_added, check_model, check_search, spread_evenly
 from wordsight.index.layout import FileLayout, SeenIndex, copy_living, once, read_layout
 from wordsight.index.values import stored
 
@@ -172,24 +164,28 @@ class ExactIndex:
         """See `Index`."""
         with self._snapshot() as seen:
             check_search(embeddings, k, width=seen.width)
-            matching = None if where is None else self._caches.matching(seen, where)
+            matching = where is None or self._caches.matching(seen, where)
             if self._caches.is_exact(seen):
                 self._check_blocks(seen)
             while True:
-                allowed = seen.layout.answerable(absent=absent)
-                allowed = allowed if matching is None else allowed & matching
+                allowed = seen.layout.answerable(absent=absent) & matching
                 nearest = self._caches.nearest(seen, embeddings, k, allowed[: len(seen.halves)])
                 positions = once(nearest.row_ids)
                 entries = self._read(seen, positions)
                 if len(entries) == len(positions):  # else some were damaged: they are left out from now on
                     break
-        return [
-            [
-                Neighbour(entry.key, float(score), entry.embedding, entry.meta)
-                for score, entry in zip(scores, (entries[int(position)] for position in row), strict=True)
-            ]
-            for scores, row in zip(nearest.scores, nearest.row_ids, strict=True)
-        ]
+        rows = zip(nearest.scores, nearest.row_ids, strict=True)
+        return [[entries[int(at)].near(float(one)) for one, at in zip(*row, strict=True)] for row in rows]
+
+    def keywords(
+        self, words: Sequence[str], k: int, where: "Condition | None" = None, *, absent: bool = False
+    ) -> list[Neighbour]:
+        """See `Index`."""
+        with self._snapshot() as seen:
+            with_words = self._caches.with_words(seen, unsaved=self._writing)
+            allowed = seen.layout.answerable(absent=absent) & (where is None or self._caches.matching(seen, where))
+            entries = self._read(seen, seen.layout.allowed_first(with_words.ranked(words), allowed, k))
+            return with_words.neighbours(list(entries.values()), words)
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
         """See `Index`."""
@@ -204,9 +200,11 @@ class ExactIndex:
     def sample(self, count: int) -> Embeddings:
         """See `Index`."""
         with self._snapshot() as seen:
-            self._check_blocks(seen)
+            if self._caches.is_exact(seen):
+                self._check_blocks(seen)
             positions = np.flatnonzero(seen.layout.answerable(absent=False)[: len(seen.halves)])
-            return to_float32(seen.halves[positions[spread_evenly(len(positions), count)]])
+            embeddings = to_float32(seen.halves[positions[spread_evenly(len(positions), count)]])
+            return embeddings[is_unit(embeddings)]
 
     def verify(self) -> list[Damage]:
         """See `Index`."""
@@ -240,8 +238,7 @@ class ExactIndex:
         with database_errors(self._path):
             seen = self._seen()
             seen.layout.write(self._connection)
-            state = self._commit({})
-            self._layout = (state, seen.layout)
+            self._layout = self._commit({}), seen.layout
 
     def _commit(self, facts: Mapping[str, str]) -> tuple[str, str]:
         """Make what the transaction holds permanent, the embeddings first; returns the state it makes."""
@@ -291,6 +288,7 @@ class ExactIndex:
     def close(self) -> None:
         """See `Index`."""
         self._close_file()
+        self._caches.close()
         self._connection.close()
 
     def __enter__(self) -> "ExactIndex":

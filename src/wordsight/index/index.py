@@ -31,10 +31,14 @@ class IndexEntry:
     embedding: Embeddings = field(compare=False)
     meta: Mapping[str, Value] = field(default_factory=dict)
 
+    def near(self, score: float) -> "Neighbour":
+        """Return it as an answer with this score."""
+        return Neighbour(self.key, score, self.embedding, self.meta)
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An entry near a query; `score` is the dot product of the two embeddings."""
+    """An entry near a query; `score` is the dot product of the two embeddings, or from `keywords` a share."""
 
     key: str
     score: float
@@ -125,6 +129,15 @@ class Index(Protocol):
 
         The condition is applied before the ranking, so k neighbours come whenever k entries satisfy it.  One that
         does not fit the columns raises `WhereError`.  Entries whose file is absent come only with `absent`.
+        """
+        ...
+
+    def keywords(
+        self, words: Sequence[str], k: int, where: "Condition | None" = None, *, absent: bool = False
+    ) -> list[Neighbour]:
+        """Return up to k entries that have any of the words, best first by BM25, among those that satisfy `where`.
+
+        Words are as `keywords.words_of` gives them, scores and order as `keywords.ranked` has them, over all entries.
         """
         ...
 

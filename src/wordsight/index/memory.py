@@ -7,6 +7,7 @@ process: a folder opened again has it, a process started again has not.
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from wordsight.index.index import (
     check_search,
     spread_evenly,
 )
+from wordsight.index.keywords import ranked, words_of_entry
 from wordsight.index.where import Column, Condition, check, matches
 
 
@@ -125,6 +127,20 @@ class MemoryIndex:
         there = state.entries.values() if absent else state.present()
         entries = [entry for entry in there if where is None or matches(where, entry.meta)]
         return [_nearest(query, entries, k) for query in embeddings]
+
+    def keywords(
+        self, words: Sequence[str], k: int, where: Condition | None = None, *, absent: bool = False
+    ) -> list[Neighbour]:
+        """See `Index`."""
+        state = self.state
+        if where is not None:
+            check(where, state.columns)
+        entries = list(state.entries.values())
+        there = {entry.key for entry in (entries if absent else state.present())}
+        best = ranked({i: words_of_entry(entry.meta) for i, entry in enumerate(entries)}, words)
+        kept = ((entries[i], score) for i, score in best if entries[i].key in there)
+        kept = ((one, score) for one, score in kept if where is None or matches(where, one.meta))
+        return [Neighbour(one.key, score, one.embedding, one.meta) for one, score in islice(kept, k)]
 
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:

@@ -30,7 +30,9 @@ class Hit:
 
     `score` is a cosine, `match` the probability that the image shows what was asked for; None where the library
     cannot tell.
-    `origin` gives the images that lie inside tables or shards; it is None for hits of a folder.
+    `origin` gives the images that lie inside tables or shards; it is None for hits of a folder.  `alike`: keys of
+    images that show nearly the same, where such are folded.  `why`: what led to it, where images were the query.
+    `named`: it has all words of the query.
     """
 
     score: float
@@ -39,6 +41,9 @@ class Hit:
     meta: Mapping[str, Value]
     match: float | None = None
     origin: "Originals | None" = field(default=None, compare=False, kw_only=True)
+    alike: tuple[str, ...] = field(default=(), kw_only=True)
+    why: str = field(default="", kw_only=True)
+    named: bool = field(default=False, kw_only=True)
 
     def image(self) -> Path | bytes:
         """Return the image's file, or its bytes where it lies inside a table or shard.
@@ -92,7 +97,12 @@ class Hits(list[Hit]):
     """A list of hits that a notebook shows as images.
 
     `least` is the probability below which a hit is not worth showing to people; None where the library cannot tell.
+    `matching`: how many images match, of which these are the first, where they were sorted; `is_cut`: whether a
+    probability or a score says so, not just their number.
     """
+
+    matching: int | None = None
+    is_cut: bool = False
 
     def __init__(self, hits: Iterable[Hit] = (), *, least: float | None = None) -> None:
         super().__init__(hits)

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from wordsight.base.errors import (
     FingerprintMismatch,
@@ -24,13 +24,13 @@ from wordsight.base.errors import (
     WordsightError,
 )
 from wordsight.base.processes import PerProcess
-from wordsight.base.progress import notice
 from wordsight.embeddings.items import text_list
 from wordsight.embeddings.model import Model, load
-from wordsight.index.index import Damage, FileState, Index, IndexEntry, Neighbour
+from wordsight.index.index import Damage, FileState, Index
 from wordsight.index.lock import LibraryBusy
 from wordsight.index.open import recorded
 from wordsight.search import background
+from wordsight.search.answering import Answering
 from wordsight.search.contents import (
     NOTHING,
     READER,
@@ -42,24 +42,19 @@ from wordsight.search.contents import (
     reader,
 )
 from wordsight.search.hits import Hit, Hits
-from wordsight.search.limits import HitLimitOptions, HitLimits
-from wordsight.search.match import FIRST, least_for_people, matches_of
 from wordsight.search.open_index import OpenIndex
-from wordsight.search.query import Query, embed_parts, read_query
 from wordsight.search.report import SyncReport
-from wordsight.search.without import candidates, weighed
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
 
-LEAST_COLUMNS = "columns"  # the fact that keeps which columns the library was made with
 COLUMNS = "columns"  # the fact that keeps which columns the library was made with
 EXCLUDE = "exclude"  # the fact that keeps which patterns its images were chosen by
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
 
 
-class Library:
+class Library(Answering):
     """Use it as a context manager, or `close` it.  `index` is the kind of a library that is yet to be made.
 
     Threads may share it, also when one of them closes it; a forked child opens the index again, and so does a process
@@ -221,57 +216,6 @@ class Library:
         self._contents = None
         self._index.forget()
 
-    def search(
-        self, query: Any, *, where: str | None = None, without: Any = (), **limits: Unpack[HitLimitOptions]
-    ) -> Hits:
-        """Return a list of up to k hits, best first.  A library that is not there yet is made first, by `sync`.
-
-        `query`: text, an image (a path, or whatever `Model.embed_images` takes), or a list of these, each with a
-        weight if wanted ("2:red" or (2, image)).  `where`: a condition on metadata, applied before ranking.
-        `without`: a query, or several, to stay away from.  `k`: 10 by default.  `min_match`: the least probability
-        (0 to 1) that an image matches; hits of which none is known (`Hit.match` is None) stay.  `min_cosine`: the
-        least score, which is a cosine (-1 to 1) less what `without` takes off.  `absent=True`: images that were not
-        there when last looked are answered too.
-
-        With `without`, the best max(10 k, 200) images for the query are weighed: each loses, for every unwanted
-        query, weight times what its cosine with that query is above the mean over these images.
-        """
-        asked = self.read(query, where=where, without=without)
-        HitLimits(**limits)
-        if not self.exists():
-            self.sync()
-        return self.answer(asked, **limits)
-
-    def read(self, query: Any, *, where: str | None = None, without: Any = ()) -> Query:
-        """Return the query as it is understood; whatever is wrong with it is raised before any work."""
-        return read_query(query, where=where, without=without, location=self.location)
-
-    def answer(self, query: Query, **limits: Unpack[HitLimitOptions]) -> Hits:
-        """Return the hits of a query that has been read; see `search`."""
-        limit = HitLimits(**limits)
-        if not self.exists():
-            raise self._index.not_made()
-        wanted = candidates(limit.k) if query.without else max(limit.k, FIRST)
-        embedding = embed_parts(query.parts, self.model)[None]
-        with self._index.reading() as index:
-            neighbours = index.search(embedding, wanted, query.where, absent=limit.absent)[0]
-            if query.where is not None and not neighbours:
-                from wordsight.search.hints import case_hints
-
-                for hint in case_hints(index, query.where, embedding):
-                    notice(f"where: {hint}")
-            for problem in index.noticed():
-                notice(f"{problem} and left out; wordsight index {self.location} --verify mends it", once=True)
-        if query.without:
-            neighbours = weighed(neighbours, query.without, self.model)
-        usual = background.read(self.folder, self.model.fingerprint)
-        if usual is None and neighbours and (limit.min_match or 0) > 0:
-            needed = f"they come with {background.LEAST} images, at the next sync"
-            notice(f"{self.location} has no probabilities to cut by: {needed}")
-        matches = matches_of(usual, query.parts, embedding[0], neighbours)
-        answers = (self._hit(one, match) for one, match in zip(neighbours[: limit.k], matches, strict=False))
-        return Hits(answers, least=least_for_people(usual)).cut(limit.min_match, limit.min_cosine)
-
     @property
     def contents(self) -> Contents:
         """What lies at the location, read with the columns asked for, else with those the library was made with."""
@@ -299,14 +243,6 @@ class Library:
 
     def __exit__(self, *failure: object) -> None:
         self.close()
-
-    def hit_of(self, entry: IndexEntry) -> Hit:
-        """Return an entry as a hit of itself, to have its image."""
-        return self._hit(Neighbour(entry.key, 1.0, entry.embedding, entry.meta), None)
-
-    def _hit(self, neighbour: Neighbour, match: float | None) -> Hit:
-        path = self.contents.path(neighbour.key, neighbour.meta)
-        return Hit(neighbour.score, neighbour.key, path, neighbour.meta, match, origin=self.contents.originals)
 
     def _states(self) -> Mapping[str, FileState]:
         with contextlib.suppress(NotFound), self._index.reading() as index:

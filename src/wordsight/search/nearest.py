@@ -41,8 +41,12 @@ class Scope:
         """Return hits with the keys and paths they have in the folder."""
         if not self.prefix:
             return list(hits)
-        keys = ((hit, hit.key.removeprefix(self.prefix)) for hit in hits)
-        return [replace(hit, key=key, path=self.location / key) for hit, key in keys]
+        return [self._seen(hit) for hit in hits]
+
+    def _seen(self, hit: Hit) -> Hit:
+        key = hit.key.removeprefix(self.prefix)
+        alike = tuple(one.removeprefix(self.prefix) for one in hit.alike)
+        return replace(hit, key=key, path=self.location / key, alike=alike)
 
 
 def nearest(library: Library) -> Scope:

@@ -25,10 +25,12 @@ from wordsight.embeddings.items import is_image, listed
 from wordsight.embeddings.model import Model
 from wordsight.images.failures import name_of
 from wordsight.images.files import is_image_name
+from wordsight.search.wishes import Wishes
 
 if TYPE_CHECKING:
     from wordsight.index.where import Condition
 
+NOTHING_ELSE = Wishes()
 MOST_WEIGHT = 1e6  # beyond it the other parts no longer count in float32
 _WEIGHTED = re.compile(r"(\d+\.?\d*|\.\d+):(?=.)(.*)", re.DOTALL)
 
@@ -44,11 +46,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a library is asked: parts, parts to stay away from, and a condition on metadata."""
+    """What a library is asked: parts, parts to stay away from, a condition on metadata, and further wishes."""
 
     parts: tuple[Part, ...]
     without: tuple[Part, ...] = ()
     where: "Condition | None" = None
+    wishes: Wishes = NOTHING_ELSE
 
 
 def read_query(
@@ -57,6 +60,7 @@ def read_query(
     where: str | None = None,
     without: Any = (),
     location: Path | None = None,
+    wishes: Wishes = NOTHING_ELSE,
 ) -> Query:
     """Return a query as it is understood; images are looked for in the current folder and then in `location`.
 
@@ -73,9 +77,11 @@ def read_query(
         condition = parse(where)
     unwanted = [_read_part(part, location) for part in _parts(() if without is None else without)]
     parts = _parts(query)
-    if not parts:
+    if not parts and not (wishes.like or wishes.liked):
         raise UsageError("an empty query", cure="give a text or the path of an image")
-    return Query(tuple(_read_part(part, location) for part in parts), tuple(unwanted), condition)
+    if parts and wishes.like:
+        raise UsageError("a query beside like", cure="use liked: it moves a query towards images")
+    return Query(tuple(_read_part(part, location) for part in parts), tuple(unwanted), condition, wishes)
 
 
 def join_words(arguments: Iterable[str]) -> list[str]:

@@ -1,0 +1,294 @@
+"""One query asked of one state of an index: what is nearest, what matches, in which order, and what can narrow it.
+
+    with asking(opened, query, contents, limits=HitLimits(k=10)) as asked:
+        asked.reply().hits                     # up to k, folded, each with the keys of those that show the same
+        asked.count(["colour", "price"])       # how many matches have each value
+
+Knows the protocol of an index.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wordsight.base.arrays import Embeddings
+from wordsight.base.nouns import Value
+from wordsight.base.progress import notice
+from wordsight.embeddings.model import Model
+from wordsight.index.index import Index, Neighbour
+from wordsight.search import background
+from wordsight.search.contents import Contents
+from wordsight.search.limits import HitLimits
+from wordsight.search.match import FIRST, least_for_people, matches_of
+from wordsight.search.matching import Matching, all_matching
+from wordsight.search.open_index import OpenIndex
+from wordsight.search.query import Part, Query, embed_part, embed_parts
+from wordsight.search.without import Unwanted, candidates, weighed
+
+if TYPE_CHECKING:
+    from wordsight.index.where import Condition
+    from wordsight.search.background import Background
+    from wordsight.search.facets import Counts
+    from wordsight.search.folding import Folded
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """What an index is asked along: `embedding` (width,), what to stay away from, and keys that are no answer.
+
+    `members` are the images of a query by example, by name.
+    """
+
+    embedding: Embeddings = field(compare=False)
+    unwanted: tuple[Unwanted, ...] = ()
+    excluded: frozenset[str] = frozenset()
+    members: Mapping[str, Embeddings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A hit: how likely it is, which keys show nearly the same, why an example led to it, whether it has all words."""
+
+    neighbour: Neighbour
+    match: float | None = None
+    alike: tuple[str, ...] = ()
+    why: str = ""
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Hits, best first or in the order asked for.
+
+    `matching`: all matches, where they had to be known; `least`: the probability below which people see none.
+    """
+
+    hits: list[Answered]
+    matching: Matching | None = None
+    least: float | None = None
+
+
+def direction_of_query(query: Query, model: Model) -> Direction:
+    """Return the direction of a query without examples."""
+    unwanted = tuple(Unwanted(part.weight, embed_part(part, model)) for part in query.without)
+    return Direction(embed_parts(query.parts, model), unwanted)
+
+
+def direction_by_example(query: Query, model: Model, index: Index, contents: Contents) -> Direction:
+    """Return the direction of a query that names images of the library; only others are encoded.
+
+    Raises `NotFound` for an image that is nowhere.
+    """
+    from wordsight.search.alike import BACKGROUND, direction_of, moved
+    from wordsight.search.examples import Example, Examples
+
+    examples = Examples(index, contents, model)
+    like, liked, disliked = (
+        [examples.find(name) for name in names]
+        for names in (query.wishes.like, query.wishes.liked, query.wishes.disliked)
+    )
+
+    def stacked(named: Sequence[Example]) -> Embeddings:
+        return np.array([one.embedding for one in named], np.float32).reshape(len(named), model.spec.width)
+
+    if like:
+        base = direction_of(stacked(like), index.sample(BACKGROUND) if len(like) > 1 else stacked([]))
+    else:
+        base = embed_parts(query.parts, model) if query.parts else np.zeros(model.spec.width, np.float32)
+    unwanted = tuple(Unwanted(part.weight, embed_part(part, model)) for part in query.without)
+    if liked:
+        base = moved(base, stacked(liked), stacked(disliked))
+    else:
+        unwanted += tuple(Unwanted(1 / len(disliked), one.embedding) for one in disliked)
+    excluded = frozenset(one.key for one in (*like, *disliked) if one.key is not None)
+    return Direction(base, unwanted, excluded, {one.name: one.embedding for one in like})
+
+
+@contextlib.contextmanager
+def asking(
+    opened: OpenIndex, query: Query, contents: Callable[[], Contents], *, limits: HitLimits
+) -> "Iterator[Asking]":
+    """Give a query that is being asked of one state of a library, and say what is damaged of it.
+
+    The text tower runs before the index is held.
+    """
+    if not opened.exists():
+        raise opened.not_made()
+    direction = None if query.wishes.examples else direction_of_query(query, opened.model)
+    with opened.reading() as index, index.one_look():
+        if direction is None:
+            direction = direction_by_example(query, opened.model, index, contents())
+        usual = background.read(opened.folder, opened.model.fingerprint)
+        if usual is None and (limits.min_match or 0) > 0:
+            needed = f"they come with {background.LEAST} images, at the next sync"
+            notice(f"{opened.location} has no probabilities to cut by: {needed}")
+        yield Asking(index, query, direction, limits=limits, usual=usual)
+        for problem in index.noticed():
+            notice(f"{problem} and left out; wordsight index {opened.location} --verify mends it", once=True)
+
+
+class Asking:
+    """One query of one state of an index."""
+
+    def __init__(
+        self, index: Index, query: Query, direction: Direction, *, limits: HitLimits, usual: "Background | None" = None
+    ) -> None:
+        self._index = index
+        self._query = query
+        self._direction = direction
+        self._limits = limits
+        self._usual = usual
+        self._first: list[Neighbour] = []  # of the last ranking by score, which probabilities are told from
+        self._named: set[str] = set()  # keys that have all words of the query
+
+    def reply(self) -> Reply:
+        """Return up to k hits."""
+        matching = None
+        if self._query.wishes.sort is None:
+            hits = self._folded_first()
+        else:
+            from wordsight.search.ordering import in_order, read_order
+
+            order = read_order(self._query.wishes.sort, self._index.columns())
+            matching = self._matching(self._query.where)
+            hits = in_order(self._folded(matching.neighbours), order, lambda one: one.neighbour.meta)
+        hits = hits[: self._limits.k]
+        if not hits and self._query.where is not None:
+            from wordsight.search.hints import case_hints
+
+            for hint in case_hints(self._index, self._query.where, self._direction.embedding[None]):
+                notice(f"where: {hint}")
+        return Reply(self._answered(hits), matching, least_for_people(self._usual) if self._parts() else None)
+
+    def _answered(self, hits: "list[Folded]") -> list[Answered]:
+        near = [one.neighbour for one in hits]
+        reasons, matches = self._reasons(near), self._matches(near)
+        return [
+            Answered(one.neighbour, match, one.alike, reasons.get(key, ""), key in self._named)
+            for one, match in zip(hits, matches, strict=True)
+            for key in [one.neighbour.key]
+        ]
+
+    def _parts(self) -> Sequence[Part]:
+        """Return the parts that probabilities are told for: none where several examples made the direction."""
+        wishes = self._query.wishes
+        if not wishes.examples:
+            return self._query.parts
+        return (Part(1.0, image=wishes.like[0]),) if len(wishes.like) == 1 and not wishes.liked else ()
+
+    def _matches(self, near: Sequence[Neighbour]) -> Sequence[float | None]:
+        """Return how likely each is to match; None where the library cannot tell."""
+        parts = self._parts()
+        if self._usual is None or not parts:
+            return [None] * len(near)
+        first = self._first[:FIRST]
+        return matches_of(self._usual, parts, self._direction.embedding, [*first, *near])[len(first) :]
+
+    def _above(self, near: list[Neighbour], least: float | None) -> list[Neighbour]:
+        """Return those that are at least so likely, and near enough; unknown probabilities pass."""
+        cosine = self._limits.min_cosine
+        pairs = zip(near, self._matches(near) if least is not None else [None] * len(near), strict=True)
+        likely = [one for one, match in pairs if match is None or match >= (least or 0)]
+        return [one for one in likely if cosine is None or one.score >= cosine]
+
+    def count(self, columns: Sequence[str] | None) -> "Counts":
+        """Return how many matches have each value of these columns, or of all.
+
+        For a column that the condition restricts, that restriction is left out.
+        """
+        from wordsight.search.facets import count_values
+        from wordsight.search.ordering import unknown_column
+
+        known = self._index.columns()
+        for column in columns or ():
+            if column not in known:
+                raise unknown_column("facets", column, known)
+
+        def metas(where: "Condition | None") -> Iterator[Mapping[str, Value]]:
+            return (one.meta for one in self._matching(where).neighbours)
+
+        return count_values(metas, self._query.where, list(known) if columns is None else columns)
+
+    def _matching(self, where: "Condition | None") -> Matching:
+        """Return all matches: by the limits that were asked for, else those that people would see."""
+        limits = self._limits
+        least = limits.min_match if self._usual is not None and self._parts() else None
+        if least is None and limits.min_cosine is None and self._parts():
+            least = least_for_people(self._usual)
+
+        def cut(near: list[Neighbour]) -> list[Neighbour]:
+            above = {one.key for one in self._above(near, least)}
+            named = self._named if limits.min_match is None and limits.min_cosine is None else ()
+            return [one for one in near if one.key in above or one.key in named]
+
+        known = least is not None or limits.min_cosine is not None
+        return all_matching(lambda count: self._nearest(count, where), cut if known else None, k=limits.k)
+
+    def _folded_first(self) -> "list[Folded]":
+        """Return the best hits; where some are folded, more are asked for, so that k are left."""
+        k, fold = self._limits.k, self._query.wishes.fold
+        count = 3 * k if fold else k
+        while True:
+            near = self._nearest(count, self._query.where)
+            matches = self._above(near, self._limits.min_match)
+            hits = self._folded(matches)
+            if len(hits) >= k or not fold or len(near) < count or len(matches) < len(near):
+                return hits
+            count *= 4
+
+    def _folded(self, neighbours: Sequence[Neighbour]) -> "list[Folded]":
+        from wordsight.search.folding import SAMPLE, Folded, folded, likeness
+
+        if not self._query.wishes.fold:
+            return [Folded(one) for one in neighbours]
+        return folded(neighbours, likeness(self._index.sample(SAMPLE)))
+
+    def _nearest(self, count: int, where: "Condition | None") -> list[Neighbour]:
+        """Return so many images under a condition, best first."""
+        direction, words = self._direction, self._words()
+        wanted = max(count, FIRST) + len(direction.excluded)
+        if direction.unwanted:
+            wanted = max(wanted, candidates(self._limits.k))
+        near = self._index.search(direction.embedding[None], wanted, where, absent=self._limits.absent)[0]
+        if direction.unwanted:
+            near = weighed(near, direction.unwanted)
+        self._first = [one for one in near[: FIRST + len(direction.excluded)] if one.key not in direction.excluded]
+        if words:
+            near = self._with_words(near, words, where)
+        return [one for one in near if one.key not in direction.excluded][:count]
+
+    def _words(self) -> list[str]:
+        """Return the words that are looked for as they are; none where thumbs say more than they do."""
+        wishes = self._query.wishes
+        off = wishes.keywords == "off" or (wishes.keywords == "auto" and wishes.examples)
+        if off or not any(part.text for part in self._query.parts):
+            return []
+        from wordsight.search.fusion import words_asked
+
+        return words_asked(self._query)
+
+    def _with_words(self, near: list[Neighbour], words: Sequence[str], where: "Condition | None") -> list[Neighbour]:
+        """Return the neighbours, and images that have the words, in the order of both rankings."""
+        from wordsight.search.fusion import ALL_WORDS, RANKED, fused, has_words
+
+        if self._query.wishes.keywords == "auto" and not has_words(near):
+            return near
+        worded = self._index.keywords(words, RANKED, where, absent=self._limits.absent)
+        if worded and len(near) < RANKED and not self._direction.unwanted:
+            near = self._index.search(self._direction.embedding[None], RANKED, where, absent=self._limits.absent)[0]
+        self._named = {one.key for one in worded if one.score > ALL_WORDS}
+        return fused(near, worded, self._direction.embedding) if worded else near
+
+    def _reasons(self, hits: Sequence[Neighbour]) -> dict[str, str]:
+        """Return why a query by example led to these hits, by key."""
+        members = self._direction.members
+        if not members:
+            return {}
+        from wordsight.search.alike import shared_values, why
+
+        keys = sorted(self._direction.excluded)
+        shared = shared_values([entry.meta for entry in self._index.entries(keys)])
+        return {one.key: why(one, members, shared) for one in hits}

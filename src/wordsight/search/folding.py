@@ -1,0 +1,71 @@
+"""Near-duplicates folded: hits that show nearly the same as a better hit stand behind it, not beside it.
+
+    threshold = likeness(index.sample(SAMPLE))
+    folded(neighbours, threshold)              # [(neighbour, ("b.jpg", "c.jpg")), ...]
+
+How near "nearly the same" is comes from the library itself: a tenth of the distance of its nearest 1 % of pairs, so
+that it holds for every model, and is stricter where everything looks alike.  Two images of which sizes are known
+are the same only in the same proportions.  Knows only neighbours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wordsight.base.arrays import Embeddings
+from wordsight.base.nouns import Value
+from wordsight.index.index import Neighbour
+
+SAMPLE = 512  # images of the library: 130,000 pairs
+NEAR_PAIRS = 0.99  # the quantile of their cosines
+SHARE = 0.1  # of the distance there, within which images are the same
+LEAST_SHARE = 0.02  # of the distance of usual pairs: so near are copies, also where a library is full of them
+PROPORTIONS = 0.1  # by which width / height may differ
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A hit and the keys of those that show nearly the same."""
+
+    neighbour: Neighbour
+    alike: tuple[str, ...] = ()
+
+
+def likeness(sample: Embeddings) -> float:
+    """Return the cosine from which two images of the library that `sample` (n, width) is of are nearly the same."""
+    if len(sample) < 2:
+        return 1 - 1e-3
+    cosines = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
+    usual, near = np.quantile(cosines, [0.5, NEAR_PAIRS])
+    return 1 - max(SHARE * (1 - float(near)), LEAST_SHARE * (1 - float(usual)), 1e-4)
+
+
+def folded(neighbours: Sequence[Neighbour], threshold: float) -> list[Folded]:
+    """Return the neighbours in their order, each with those behind it that are nearly the same."""
+    if not neighbours:
+        return []
+    embeddings = np.array([one.embedding for one in neighbours])
+    kept: list[int] = []
+    alike: dict[int, list[str]] = {}
+    for i, one in enumerate(neighbours):
+        cosines = embeddings[kept] @ embeddings[i]
+        same = [kept[at] for at in np.flatnonzero(cosines >= threshold) if _same_shape(neighbours[kept[at]], one)]
+        if same:
+            alike[max(same, key=lambda at: float(embeddings[at] @ embeddings[i]))].append(one.key)
+        else:
+            kept.append(i)
+            alike[i] = []
+    return [Folded(neighbours[i], tuple(alike[i])) for i in kept]
+
+
+def _same_shape(one: Neighbour, other: Neighbour) -> bool:
+    """Return whether two images may have the same proportions: they have, or it is not known."""
+    shapes = [_proportion(meta.get("width"), meta.get("height")) for meta in (one.meta, other.meta)]
+    return not all(shapes) or abs(np.log(shapes[0] / shapes[1])) <= PROPORTIONS
+
+
+def _proportion(width: Value, height: Value) -> float:
+    """Return width / height, 0 where it is not known."""
+    known = isinstance(width, int | float) and isinstance(height, int | float) and width > 0 and height > 0
+    return float(width) / float(height) if known else 0.0  # type: ignore[arg-type]

@@ -1,0 +1,118 @@
+"""`wordsight search` with examples, an order, facets and folding, as it is typed."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from wordsight.cli.main import main
+from wordsight.engines.fake import COLOURS
+
+
+@pytest.fixture
+def shop(tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    rows = []
+    for i, colour in enumerate(["red", "red", "blue", "blue", "green", "green"]):
+        red, green, blue = COLOURS[colour]
+        Image.new("RGB", (20, 10), (red, green, blue - i)).save(folder / f"{i}.png")
+        rows.append({"file": f"{i}.png", "colour": colour, "price": 10 * i})
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def search(shop, capsys):
+    """Run a search in the shop and return its status, output and notices."""
+
+    def searching(*arguments):
+        status = main(["search", *map(str, arguments), "--in", str(shop), "--engine", "fake"])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return searching
+
+
+def names(output):
+    return [line.split()[1].rpartition("/")[2] for line in output.splitlines() if "/" in line]
+
+
+@pytest.mark.parametrize("sort", [["--sort", "-price"], ["--sort=-price"], ["--sort", "price desc"]])
+def test_sorted_matches_and_their_number(search, sort):
+    status, output, notices = search("red", *sort, "--no-fold", "--min-cosine", "0.5")
+    assert (status, names(output)) == (0, ["1.png", "0.png"])
+    assert f"2 match, sorted by {sort[-1].removeprefix('--sort=')}" in notices
+    assert "the 6 nearest, sorted by price" in search("red", "--sort", "price")[2]
+
+
+def test_an_unknown_column_and_an_option_behind_sort(search):
+    status, _, notices = search("red", "--sort", "-prize")
+    assert status == 2
+    assert "did you mean price" in notices
+    assert "expected one argument" in search("red", "--sort", "--json")[2]
+
+
+def test_near_duplicates_are_folded_for_people_alone(search):
+    assert search("red", "-k", 3)[1].count("+1 alike") == 3
+    assert len(search("red", "--no-fold")[1].splitlines()) == 6
+    assert len(search("red", "--paths-only")[1].splitlines()) == 6
+    assert all("alike" not in json.loads(line) for line in search("red", "--json")[1].splitlines())
+    folded = [json.loads(line) for line in search("red", "--json", "--fold")[1].splitlines()]
+    assert folded[0]["alike"] in (["0.png"], ["1.png"])
+
+
+def test_facets_follow_the_hits_or_come_alone(search):
+    output = search("red", "--facets", "colour, price", "--where", "colour = red", "--no-fold")[1]
+    hits, facets = output.split("\n\n")
+    assert len(hits.splitlines()) == 2
+    assert facets == "colour: blue (2), green (2), red (2)\nprice: 0 (1), 10 (1)\n"
+    assert search("red", "--facets", "all", "--facets-only")[1] == "colour: blue (2), green (2), red (2)\n"
+    status, output, _ = search("red", "--facets-only", "--json", "--min-cosine", "0.5", "--facets", "colour")
+    assert status == 0
+    assert json.loads(output) == {"facets": {"colour": [{"value": "red", "count": 2, "where": "colour = 'red'"}]}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cure"),
+    [
+        (["--facets", "all", "--json"], "add --facets-only"),
+        (["--facets", "all", "--paths-only"], "leave one of them out"),
+        (["--facets-only", "-0"], "leave one of them out"),
+        (["--facets", "color"], "did you mean colour?"),
+        (["--like", "0.png"], "use liked"),
+        (["--like-set", "nowhere.txt"], "give a file"),
+    ],
+)
+def test_options_that_do_not_go_together(search, arguments, cure):
+    status, _, notices = search("red", *arguments)
+    assert status in (1, 2)
+    assert cure in notices
+
+
+def test_examples(search, shop, tmp_path):
+    status, output, _ = search("--like", "2.png", "-k", 1)
+    assert (status, names(output)) == (0, ["3.png"])
+    assert "near 2.png (" in output
+    chosen = tmp_path / "chosen.txt"
+    chosen.write_text(f"0.png\n\n{shop / '1.png'}\n", encoding="utf-8")
+    record = json.loads(search("--like-set", chosen, "--json", "-k", 1)[1])
+    assert record["key"] not in ("0.png", "1.png")
+    assert record["why"].startswith("near ")
+    liked = search("green", "--liked", "2.png", "--disliked", "4.png", "-k", 2, "--no-fold")[1]
+    assert names(liked)[0] == "2.png"
+    chosen.write_text("\n", encoding="utf-8")
+    assert "is empty" in search("--like-set", chosen)[2]
+
+
+def test_several_places_are_sorted_and_counted_together(search, shop, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (20, 10), COLOURS["red"]).save(other / "new.png")
+    (other / "metadata.jsonl").write_text('{"file": "new.png", "colour": "red", "price": 5}', encoding="utf-8")
+    main(["search", "red", "--in", str(other), "--engine", "fake"])
+    capsys.readouterr()
+    _, output, notices = search("red", "--in", other, "--sort", "price", "--no-fold", "--facets", "colour")
+    assert names(output)[:3] == ["0.png", "new.png", "1.png"]
+    assert "the 7 nearest" in notices
+    assert output.endswith("colour: red (3), blue (2), green (2)\n")

@@ -1,0 +1,145 @@
+"""What a search can be narrowed and widened to: counts that hold when they are acted upon."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from wordsight.base.errors import UsageError
+from wordsight.index.where import parse
+from wordsight.search.facets import FacetValue, facets, merged, quoted_column, without
+
+COLOURS = ["red", "blue", "green", "white"]
+
+
+@pytest.fixture
+def shop(paint, opened, tmp_path):
+    """Forty pictures with a colour, a size, a price, a day and an odd column."""
+    folder = tmp_path / "shop"
+    rows = []
+    for i in range(40):
+        colour = COLOURS[i % 4]
+        paint(folder / f"{i}.png", colour, shade=i % 7)
+        row = {"file": f"{i}.png", "colour": colour, "fit": "SML"[i % 3], "price": 3 * i + 1}
+        row |= {"day": f"{2020 + i % 3}-05-01", "it's [odd]": "it's" if i % 2 else "not"}
+        rows.append(row | ({"rare": "yes"} if i == 1 else {}))
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    library = opened(folder)
+    library.sync()
+    return library
+
+
+def labels(values):
+    return {value.label: value.count for value in values}
+
+
+@pytest.mark.parametrize("where", [None, "fit = S", "price < 60 and fit in (S, M)", "not (fit = S or price > 90)"])
+def test_every_count_is_what_the_search_under_that_value_matches(shop, where):
+    """Also under conditions on other columns; nothing that is offered leads to nothing."""
+    counted = shop.facets("red", ["colour", "fit", "price", "day", "it's [odd]"], where=where, min_cosine=0.3)
+    assert len(counted) == 5
+    for column, values in counted.items():
+        others = None if where is None else without(parse(where), column)
+        for value in values:
+            assert value.count > 0
+            asked = shop.read("red", where=value.where)
+            if others is not None:
+                asked = shop.read("red", where=f"({value.where}) and {as_text(others)}")
+            assert len(shop.answer(asked, k=1000, min_cosine=0.3)) == value.count, value
+
+
+def as_text(condition):
+    """Write the conditions of these tests down again."""
+    if hasattr(condition, "parts"):
+        return " and ".join(map(as_text, condition.parts))
+    if hasattr(condition, "part"):
+        return f"not ({as_text(condition.part)})"
+    if hasattr(condition, "values"):
+        return f"{condition.column} in ({', '.join(condition.values)})"
+    return f"{condition.column} {condition.operator} {condition.value}"
+
+
+def test_a_restricted_column_is_counted_without_its_own_restriction(shop):
+    every = shop.facets("red", ["colour", "fit"])
+    some = shop.facets("red", ["colour", "fit"], where="colour = red")
+    assert some["colour"] == every["colour"]
+    assert labels(some["colour"]) == dict.fromkeys(COLOURS, 10)
+    assert sum(labels(some["fit"]).values()) == 10
+    assert sum(labels(every["fit"]).values()) == 40
+
+
+def test_values_that_no_match_has_never_appear(shop):
+    assert labels(shop.facets("red", ["colour"], min_cosine=0.5)["colour"]) == {"red": 10}
+    assert shop.facets("red", ["rare"], min_cosine=0.5) == {"rare": []}
+
+
+def test_sensible_columns_are_chosen(shop):
+    chosen = shop.facets("red")
+    assert {"colour", "fit", "price", "day", "it's [odd]"} <= set(chosen)
+    assert not {"name", "path", "folder", "rare", "width"} & set(chosen)
+    with pytest.raises(UsageError, match=r"facets 'color': no such column; did you mean colour"):
+        shop.facets("red", ["color"])
+
+
+def test_ranges_between_round_numbers_and_years(shop):
+    prices = shop.facets("red", ["price"])["price"]
+    assert [value.label for value in prices] == ["below 24", "24 to 48", "48 to 71", "71 to 95", "95 and more"]
+    assert sum(value.count for value in prices) == 40
+    assert prices[1].where == "price >= 24 and price < 48"
+    days = shop.facets("red", ["day"])["day"]
+    assert [(value.label, value.count) for value in days] == [("2022", 13), ("2021", 13), ("2020", 14)]
+    assert days[0].where == "day >= '2022' and day < '2023'"
+
+
+def test_all_counts_come_from_one_state(shop, opened, paint):
+    other = opened(shop.location)
+    with shop.one_look():
+        before = shop.count(shop.read("red"), ["colour"])
+        paint(shop.location / "new.png", "red", shade=9)
+        other.sync()
+        assert shop.count(shop.read("red"), ["colour", "name"])["colour"] == before["colour"]
+        assert "new.png" not in shop.count(shop.read("red"), ["name"])["name"]
+    assert "new.png" in shop.count(shop.read("red"), ["name"])["name"]
+
+
+def test_numbers_of_few_values_are_values_and_infinite_ones_are_none():
+    counts = {"n": Counter({3: 2, 1.5: 4, 2: 2})}
+    assert facets(counts)["n"] == [
+        FacetValue("1.5", 4, "n = 1.5"),
+        FacetValue("2", 2, "n = 2"),
+        FacetValue("3", 2, "n = 3"),
+    ]
+
+
+def test_several_libraries_count_together():
+    together = merged([{"a": Counter({"x": 1})}, {"a": Counter({"x": 2, "y": 1}), "b": Counter({1: 1})}])
+    assert together == {"a": Counter({"x": 3, "y": 1}), "b": Counter({1: 1})}
+
+
+@pytest.mark.parametrize(
+    ("where", "left"),
+    [
+        ("a = 1", None),
+        ("a = 1 and b = 2", "b = 2"),
+        ("(a = 1 or a = 2) and (b = 2 and a < 3)", "b = 2"),
+        ("a = 1 or b = 2", "a = 1 or b = 2"),
+        ("not (a = 1 or b = 2)", "not b = 2"),
+        ("not not (a = 1 and b = 2)", "b = 2"),
+        ("not (a = 1 and b = 2)", "not (a = 1 and b = 2)"),
+    ],
+)
+def test_the_parts_of_a_condition_that_speak_of_one_column_alone(where, left):
+    kept = without(parse(where), "a")
+    assert (None if kept is None else stripped(kept)) == (None if left is None else stripped(parse(left)))
+
+
+def stripped(condition):
+    """Return a condition without its positions."""
+    import re
+
+    return re.sub(r"position=\d+", "", repr(condition))
+
+
+@pytest.mark.parametrize("name", ["colour", "base colour", "not", "a]b", "2nd"])
+def test_any_column_can_be_named_in_a_condition(name):
+    assert parse(f"{quoted_column(name)} = 1").column == name

@@ -1,0 +1,75 @@
+"""Near-duplicates folded: one hit for all that show nearly the same, and k hits all the same."""
+
+import numpy as np
+import pytest
+
+from wordsight.base.arrays import unit
+from wordsight.index.index import Neighbour
+from wordsight.search.folding import folded, likeness
+
+COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"]
+
+
+def near(key, direction, **meta):
+    return Neighbour(key, 0.5, unit(np.array([direction], np.float32))[0], meta)
+
+
+def test_each_stands_behind_the_better_hit_it_is_nearest_to():
+    hits = [near("a", [1, 0]), near("b", [0, 1]), near("c", [1, 0.001]), near("d", [0.001, 1]), near("e", [1, 0])]
+    assert [(one.neighbour.key, one.alike) for one in folded(hits, 0.999)] == [("a", ("c", "e")), ("b", ("d",))]
+    assert not folded([], 0.9)
+
+
+def test_images_of_other_proportions_are_not_the_same():
+    hits = [near("a", [1, 0], width=100, height=50), near("b", [1, 0], width=50, height=100)]
+    hits += [near("c", [1, 0], width=201, height=100), near("d", [1, 0])]
+    assert [one.alike for one in folded(hits, 0.999)] == [("c", "d"), ()]
+
+
+def test_the_threshold_follows_the_library():
+    random = np.random.default_rng(0)
+    apart = unit(random.normal(size=(300, 64)))
+    crowded = unit(random.normal(size=(300, 64)) * 0.1 + 1)
+    assert 0.9 < likeness(apart) < likeness(crowded) < 1
+    copies = np.repeat(apart[:20], 15, axis=0)
+    assert 0.9 < likeness(copies) < 1
+    assert 0.99 < likeness(apart[:1]) < 1
+
+
+@pytest.fixture
+def album(paint, opened, tmp_path):
+    """Eight colours, each in three copies that differ by a shade nobody sees."""
+    folder = tmp_path / "album"
+    for colour in COLOURS:
+        for shade in range(3):
+            paint(folder / f"{colour}{shade}.png", colour, shade=shade)
+    library = opened(folder)
+    library.sync()
+    return library
+
+
+def test_k_hits_are_left_after_folding(album):
+    hits = album.search("red", k=8, fold=True)
+    assert sorted(hit.key[:-5] for hit in hits) == sorted(COLOURS)
+    assert {len(hit.alike) for hit in hits} == {2}
+    assert len({hit.key for hit in hits} | {key for hit in hits for key in hit.alike}) == 24
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert {hit.alike for hit in album.search("red", k=8)} == {()}
+
+
+def test_sorted_matches_are_folded_too(album):
+    hits = album.search("red", k=3, fold=True, sort="-name", min_cosine=0.3)
+    assert hits[0].key.startswith("red")
+    assert [hit.key[:-5] for hit in hits] == sorted({hit.key[:-5] for hit in hits}, reverse=True)
+
+
+def test_a_least_score_ends_the_asking_for_more(album, monkeypatch):
+    """Where few match, the whole library is not gone through to fill up k."""
+    asked = []
+    with album._index.reading() as index:
+        search = index.search
+        monkeypatch.setattr(
+            index, "search", lambda e, k, *rest, **more: (asked.append(k), search(e, k, *rest, **more))[1]
+        )
+        assert len(album.search("red", k=4, fold=True, min_cosine=0.9)) == 1
+    assert asked == [12]
