@@ -40,9 +40,9 @@ def test_people_see_likely_images_and_programs_all(many, capsys, monkeypatch):
     assert (status, len(lines)) == (0, likely)
     assert lines[0].startswith(f"{matches[0]:4.0%}  ")
     for asked in (["--min-match", "0"], ["--min-cosine", "-1"], ["--json"], ["--paths-only"]):
-        assert len(search(capsys, many, *asked)[1]) == 36
+        assert len(search(capsys, many, "--no-fold", *asked)[1]) == 36
     assert len(search(capsys, many, "--null")[1][0].split("\0")) == 37
-    assert len(search(capsys, many, "--min-match", f"{100 * match.CUT}%")[1]) == likely
+    assert len(search(capsys, many, "--no-fold", "--min-match", f"{100 * match.CUT}%")[1]) == likely
 
 
 def test_nothing_matches_is_an_answer(many, capsys, monkeypatch):
@@ -57,7 +57,7 @@ def test_nothing_matches_is_an_answer(many, capsys, monkeypatch):
 def test_a_small_library_cannot_be_cut_by_probability(many, capsys):
     for image in sorted(many.glob("*.png"))[10:]:
         image.unlink()
-    status, lines, notices = search(capsys, many, "--min-match", "50%")
+    status, lines, notices = search(capsys, many, "--no-fold", "--min-match", "50%")
     assert (status, len(lines)) == (0, 10)
     assert "has no probabilities to cut by: they come with 30 images, at the next sync" in notices
     assert "%" not in lines[0]

@@ -116,7 +116,7 @@ def test_csv_on_a_terminal_is_shown_and_not_obeyed(search, tmp_path, monkeypatch
 
 def test_a_match_is_given_where_there_is_one(search, monkeypatch):
     assert json.loads(search("--json", "-k", 1)[1])["match"] is None
-    monkeypatch.setattr("wordsight.search.library.matches_of", lambda *_: [0.87654321] * 99)
+    monkeypatch.setattr("wordsight.search.asking.matches_of", lambda *_: [0.87654321] * 99)
     assert json.loads(search("--json", "-k", 1)[1])["match"] == 0.876543
     assert next(csv.DictReader(io.StringIO(search("--csv")[1])))["match"] == "0.876543"
 

@@ -182,10 +182,12 @@ class Asking:
     def _matches(self, near: Sequence[Neighbour]) -> Sequence[float | None]:
         """Return how likely each is to match; None where the library cannot tell."""
         parts = self._parts()
-        if self._usual is None or not parts:
+        if not parts:
             return [None] * len(near)
         first = self._first[:FIRST]
-        return matches_of(self._usual, parts, self._direction.embedding, [*first, *near])[len(first) :]
+        return matches_of(self._usual, parts, self._direction.embedding, [*first, *near])[
+            len(first) : len(first) + len(near)
+        ]
 
     def _above(self, near: list[Neighbour], least: float | None) -> list[Neighbour]:
         """Return those that are at least so likely, and near enough; unknown probabilities pass."""
