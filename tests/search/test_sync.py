@@ -216,7 +216,9 @@ def test_another_model_is_refused_until_rebuilt(opened, photos):
     other = FakeEngine()
     other.fingerprint = "0123456789abcdef"
     library = opened(photos, model=Model(other))
-    with pytest.raises(FingerprintMismatch, match=r"made by the model fake \([0-9a-f]{16}\), not by fake \(0123456789abcdef.*--rebuild"):
+    with pytest.raises(
+        FingerprintMismatch, match=r"made by the model fake \([0-9a-f]{16}\), not by fake \(0123456789abcdef.*--rebuild"
+    ):
         library.sync()
     with pytest.raises(FingerprintMismatch):
         library.search("red")
