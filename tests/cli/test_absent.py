@@ -70,7 +70,7 @@ def test_an_unplugged_drive_is_searched_where_its_library_lies_elsewhere(photos,
         f"{photos}: none of 3 pictures is there any more; nothing is removed, they are kept as absent: "
         f"wordsight index {photos} --accept-removal removes them",
         f"{photos}: 3 absent",
-        f"nothing in {photos} matches",
+        f"nothing in {photos} matches; 3 pictures are absent (--absent answers with them)",
     ]
     assert say(capsys, "index", photos, *library, "--absent")[1] == "red.png\nsub/blue.png\nsub/green.png\n"
     if left:

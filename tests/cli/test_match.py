@@ -19,6 +19,8 @@ def many(tmp_path, monkeypatch):
         red, green, blue = COLOURS[("blue", "green", "pink")[i % 3]]
         Image.new("RGB", (20, 10), (red, green, abs(blue - i))).save(folder / f"{i:02d}.png")
     monkeypatch.setattr(match, "CUT_LEAST", 36)
+    monkeypatch.setattr(match, "NARROW", 9.0)  # so few colours are alike, and blue is what all have in common
+    monkeypatch.setattr(match, "BROAD_ABOVE", 1e9)
     return folder
 
 

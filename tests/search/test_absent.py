@@ -285,3 +285,23 @@ def test_absent_pictures_are_left_out_of_conditions_too(opened, photos, tmp_path
     assert keys(library, where="width = 24") == REST
     assert keys(library, where="folder = a") == []
     assert keys(library, where="folder = a", absent=True) == OF_A
+
+
+def test_a_rename_takes_only_what_is_gone_and_neither_absent_nor_unreadable_copies(opened, tmp_path, paint):
+    """Copies of the same content: one in a folder that is emptied, one that is renamed."""
+    place = tmp_path / "place"
+    for i in range(12):
+        for folder in ("disk", "here"):
+            paint(place / folder / f"{i}.png", "red", shade=i)
+    library = opened(place)
+    library.sync()
+    (place / "disk").rename(tmp_path / "away")
+    (place / "disk").mkdir()
+    assert len(library.sync().absent) == 12
+    (place / "here").rename(place / "there")
+    report = library.sync()
+    assert {old.partition("/")[0] for old, _ in report.moved} == {"here"}
+    assert (len(report.moved), report.removed, len(library.absent())) == (12, [], 12)
+    (place / "disk").rmdir()
+    (tmp_path / "away").rename(place / "disk")
+    assert len(library.sync().returned) == 12

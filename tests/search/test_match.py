@@ -1,9 +1,12 @@
 """Probabilities: what they are made of, when the background is made, and what a search does with them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from wordsight.base.arrays import unit
+from wordsight.index.index import Neighbour
 from wordsight.search import background, match
 from wordsight.search.background import LEAST, Background, moments, phrases, read, usual_phrases
 from wordsight.search.match import IMAGE, TEXT, asked_moments, figures, least_for_people, probabilities
@@ -144,7 +147,36 @@ def test_a_disk_that_is_full_costs_the_probabilities_only(opened, many, capsys, 
     assert "hits come without probabilities: " in capsys.readouterr().err
 
 
-def test_hits_are_cut_by_probability_or_cosine_when_asked(opened, many):
+def test_what_the_whole_library_shows_has_no_probability():
+    images, texts = drawn(1, 200, lean=6.0), drawn(2, 200, lean=0.0)
+    usual = Background(moments(images), moments(texts), 200)
+    common = unit(images.mean(axis=0)[None])[0]
+    assert match.is_everywhere(usual, common)
+    assert not match.is_everywhere(usual, unit(np.eye(1, WIDTH, dtype=np.float32))[0])
+    near = [Neighbour(str(i), float(common @ images[i]), images[i]) for i in range(9)]
+    assert match.matches_of(usual, [Part(1.0, text="shoes")], common, near) == [None] * 9
+    assert None not in match.matches_of(usual, [Part(1.0, image="a.jpg")], common, near)
+
+
+def test_a_background_is_of_images_that_are_there_and_a_damaged_one_is_none(opened, many, model):
+    library = opened(many)
+    library.sync()
+    path = library.folder / background.NAME
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert background.read(library.folder, model.fingerprint) is None
+    path.unlink()
+    with library._index.writing() as index:
+        index.files.record({key: replace(state, absent=True) for key, state in index.files.states().items()})
+        index.save()
+        background.refresh(library.folder, index, model)
+    assert not path.exists()
+
+
+def test_hits_are_cut_by_probability_or_cosine_when_asked(opened, many, monkeypatch):
+    monkeypatch.setattr(match, "NARROW", 9.0)  # so few colours are alike, and each is what all have in common
+    monkeypatch.setattr(match, "BROAD_ABOVE", 1e9)
     library = opened(many)
     hits = library.search("blue", k=40)
     assert len(hits) == 40

@@ -108,3 +108,27 @@ def test_embeddings_that_are_none_are_refused_at_the_door(indexed, model):
                 index.add(["x"], np.full((1, width), vector, np.float32), [{}])
         assert "x" not in set(index.files.states())
         assert len(index) == 5
+
+
+def test_rows_of_nothing_in_the_database_are_refused_and_made_again(indexed, model):
+    import sqlite3
+
+    for statement in ("update block set count = 'x'", "update fact set value = 'x' where name = 'generation'"):
+        database = sqlite3.connect(indexed / ".wordsight" / "library.db")
+        database.execute(statement)
+        database.commit()
+        database.close()
+        with open_library(indexed, model=model) as library:
+            with pytest.raises(FormatError, match="--rebuild"):
+                library.search("red")
+            library.rebuild()
+            assert len(answers(library)) == 5
+
+
+def test_a_relative_place_that_looks_like_an_address(indexed, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    indexed.rename(tmp_path / "file:photos")
+    with open_library("file:photos", model=model) as library:
+        library.rebuild()
+        assert len(answers(library)) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file:photos"]

@@ -108,12 +108,12 @@ def run(args: Namespace) -> int:
     if len(errors) == len(locations):
         raise errors[0]
     answered = [answer for answer in answers if not isinstance(answer, Exception)]
-    nearest = _merged([answer.hits for answer in answered], args.sort)[: args.k]
+    nearest = _merged([answer.hits for answer in answered], args.sort)
     cut = args.min_match is None and args.min_cosine is None
-    hits = [one for one in nearest if one.likely or not cut]
+    hits = [one for one in nearest if one.likely or not cut][: args.k]
     known = list(dict.fromkeys(column for answer in answered for column in answer.columns))
     columns = shown_columns(args.show, known)
-    printed = hits if is_for_people(args) else nearest
+    printed = hits if is_for_people(args) else nearest[: args.k]
     if not args.facets_only:
         print_hits(printed, args, columns=columns, known=known)
         say_matching([answer.answered for answer in answered], args)
@@ -121,8 +121,11 @@ def run(args: Namespace) -> int:
         print_facets([answer.counts for answer in answered], args)
     written = write_files(hits, args, columns=columns, asked=Search(query, model))
     if not printed:
+        asked = [location for location, answer in zip(locations, answers, strict=True) if isinstance(answer, _Answer)]
         unlikely = f": the nearest has a probability of {nearest[0].hit.match:.1%} (--min-match 0)" if nearest else ""
-        notice(f"nothing in {' or '.join(map(str, locations))} matches{unlikely}")
+        absent = sum(answer.absent for answer in answered)
+        away = f"; {absent} pictures are absent (--absent answers with them)" if absent else ""
+        notice(f"nothing in {' or '.join(map(str, asked))} matches{unlikely}{away}")
     _mention_stronger(model)
     return 0 if printed and written and not errors else 1
 
@@ -182,12 +185,16 @@ def _read(locations: Sequence[Path], args: Namespace) -> "Query":
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What one library answered; `columns` are all that its metadata has, `counts` for facets."""
+    """What one library answered; `columns` are all that its metadata has, `counts` for facets.
+
+    `absent` counts its absent images, where there is no hit.
+    """
 
     hits: list[Located]
     columns: Sequence[str]
     answered: "Hits"
     counts: "Counts"
+    absent: int
 
 
 def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> _Answer | Exception:
@@ -211,9 +218,12 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
                 hits = library.answer(query, **limits)
                 counts = library.count(query, facet_columns(args), **limits) if wants_facets(args) else {}
                 known = library.columns() if args.show or args.csv else ()
+            absent = 0 if hits else len(library.absent())
             likely = {hit.key for hit in hits.cut(hits.least, None)} | {hit.key for hit in hits if hit.named}
         located = zip(scope.seen(hits), hits, strict=True)
-        return _Answer([Located(location, hit, likely=own.key in likely) for hit, own in located], known, hits, counts)
+        return _Answer(
+            [Located(location, hit, likely=own.key in likely) for hit, own in located], known, hits, counts, absent
+        )
     except (WordsightError, OSError) as error:
         if len(args.locations) > 1:
             print_error(f"failed: {location}: {error}")

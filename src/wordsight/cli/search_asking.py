@@ -107,6 +107,8 @@ def facet_columns(args: Namespace) -> list[str] | None:
 def in_wished_order(located: "Iterable[Located]", sort: str | None) -> "list[Located]":
     """Return the hits of all places, best first or in the order asked for."""
     ranked = sorted(located, key=lambda one: -one.hit.score)
+    if all(one.hit.match is not None for one in ranked):  # which libraries can compare, and cosines cannot
+        ranked.sort(key=lambda one: -(one.hit.match or 0))
     columns = {name for one in ranked for name in one.hit.meta}
     if sort is None or not columns:
         return ranked

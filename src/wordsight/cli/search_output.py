@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wordsight.base.errors import UsageError
 from wordsight.base.terminal import escaped, say, shown
 from wordsight.cli.search_asking import record_of, remarks
-from wordsight.search.hits import Located, one_line, title
+from wordsight.search.hits import Located, one_line, percent, title
 
 FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
 HEAD = ("rank", "score", "match", "key", "path", "place")  # of every CSV row
@@ -72,6 +72,12 @@ def _unknown(name: str, columns: Sequence[str]) -> UsageError:
 
     if not name:
         return UsageError("--show with an empty name", cure="give the names of columns, with commas between")
+    from wordsight.index.where import CAPTIONS
+
+    if name.lower() in CAPTIONS and "text" in columns:
+        return UsageError(
+            f"--show {name}: no such column", cure="did you mean text? a table's titles and captions are there"
+        )
     cure = suggest(name, columns)
     if not cure.startswith("did you mean"):
         more = len(columns) - _FEW
@@ -110,7 +116,7 @@ def _line(one: Located, columns: Sequence[str] | None, *, several: bool) -> str:
     """Return probability, score, path or key, and what the hit shows: its title, or the columns asked for."""
     hit = one.hit
     key = f"{one.location}: {hit.key}" if several else hit.key
-    likely = "" if hit.match is None else f"{hit.match:4.0%}"
+    likely = "" if hit.match is None else f"{percent(hit.match):>4}"
     parts = [likely, f"{hit.score:.3f}", str(hit.path or key)]
     parts += [title(hit)] if columns is None else [one_line(hit.meta.get(name)) or "-" for name in columns]
     return "  ".join(part for part in (*parts, *remarks(hit)) if part)
@@ -150,6 +156,6 @@ def _cell(value: object) -> object:
     """Return a cell; text that a spreadsheet would compute has an apostrophe before it."""
     if value is None or isinstance(value, int | float):
         return "" if value is None else value
-    text = str(value)
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")  # a lone \r would begin a row
     text = f"'{text}" if text.startswith(_FORMULA) else text
     return escaped(text) if sys.stdout.isatty() else text

@@ -61,7 +61,7 @@ class SearchCaches:
         from wordsight.index.where import check
 
         check(where, self._entries.columns.kinds())
-        if seen.layout.count > SMALL and (mask := self._opened_columns(seen).mask(where)) is not None:
+        if seen.saved and seen.layout.count > SMALL and (mask := self._opened_columns(seen).mask(where)) is not None:
             return mask
         from wordsight.index.sql import matching_ids
 

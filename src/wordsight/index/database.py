@@ -172,6 +172,8 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} has library format {version}, this program reads {FORMAT}",
             cure=f"update wordsight, or {_REBUILD}",
         )
+    if not is_sealed(connection):
+        raise FormatError(f"the facts about the library in {path} are damaged", cure=_REBUILD)
 
 
 def read_facts(connection: sqlite3.Connection) -> dict[str, str]:

@@ -66,10 +66,10 @@ def _replace(folder: Path, facts: dict[str, str]) -> None:
     try:
         connection = connect_to_write(folder, facts)
     except EarlierFormat:
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = sqlite3.connect(path.absolute(), isolation_level=None)
     with contextlib.closing(connection), database_errors(path):
         disk.execute(connection, "pragma journal_mode = wal", path)
-        connection.execute("attach ? as draft", (str(folder / DRAFT),))
+        connection.execute("attach ? as draft", (str((folder / DRAFT).absolute()),))
         connection.execute("begin immediate")
         for (name,) in connection.execute(f"select name from main.{_TABLES}").fetchall():
             connection.execute(f"drop table main.{name}")
@@ -87,7 +87,7 @@ def facts_in(folder: Path) -> dict[str, str]:
     try:
         connection = connect(folder)
     except EarlierFormat:
-        connection = sqlite3.connect(folder / NAME, isolation_level=None)
+        connection = sqlite3.connect((folder / NAME).absolute(), isolation_level=None)
     with database_errors(folder / NAME):
         try:
             return read_facts(connection)

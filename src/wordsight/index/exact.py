@@ -357,7 +357,7 @@ class ExactIndex:
             halves = self._opened(facts).mapped(layout.count)
         except FileNotFoundError:
             halves = np.empty((0, width), np.float16)
-        return SeenIndex(facts, layout, halves)
+        return SeenIndex(facts, layout, halves, saved=not self._writing)
 
     def _opened(self, facts: Mapping[str, str]) -> EmbeddingFile:
         generation = int(facts["generation"])

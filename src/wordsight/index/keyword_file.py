@@ -55,7 +55,7 @@ class KeywordFile:
 
     def _is_damaged(self) -> bool:
         """Return whether it is not what this file writes, rather than busy or not to be written."""
-        with contextlib.closing(sqlite3.connect(self._path)) as connection:
+        with contextlib.closing(sqlite3.connect(self._path.absolute())) as connection:
             try:
                 (answer,) = connection.execute("pragma quick_check").fetchone()
                 facts = dict(connection.execute("select name, value from fact"))

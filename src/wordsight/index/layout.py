@@ -164,11 +164,15 @@ class FileLayout:
 
 @dataclass(frozen=True, slots=True)
 class SeenIndex:
-    """One state of an index: facts, layout, and the embeddings (N, width), fewer where the file has been cut."""
+    """One state of an index: facts, layout, and the embeddings (N, width), fewer where the file has been cut.
+
+    `saved`: it is the state of a save, not one with changes since.
+    """
 
     facts: Mapping[str, str]
     layout: FileLayout
     halves: Halves
+    saved: bool
 
     @property
     def width(self) -> int:
@@ -180,17 +184,22 @@ def read_layout(connection: sqlite3.Connection) -> FileLayout:
     """Return what the table `block` holds; raises `FormatError` for a row that is not what was written."""
     layout = FileLayout()
     rows = connection.execute("select * from block order by start").fetchall()
+    for *row, checksum in rows:
+        if checksum_of(*row) != checksum:
+            raise FormatError(
+                f"the record of the embeddings from {row[0]} on is damaged",
+                cure="make the library again with wordsight index PLACE --rebuild",
+            )
     count = rows[-1][0] + rows[-1][1] if rows else 0
     layout._make_room(count)
     layout.count = count
     for mask in (layout.dead, layout.absent, layout.damaged):
         mask[:] = False
-    for start, size, first_id, ids, dead, absent, crc32, fingerprint, checksum in rows:
+    for start, size, first_id, ids, dead, absent, crc32, fingerprint, _ in rows:
         stop = start + size
-        row = (start, size, first_id, ids, dead, absent, crc32, fingerprint)
-        if checksum_of(*row) != checksum or start != (layout.blocks[-1].stop if layout.blocks else 0):
+        if start != (layout.blocks[-1].stop if layout.blocks else 0):
             raise FormatError(
-                f"the record of the embeddings from {start} on is damaged",
+                f"the record of the embeddings before {start} is lost",
                 cure="make the library again with wordsight index PLACE --rebuild",
             )
         layout.ids[start:stop] = np.arange(first_id, first_id + size) if ids is None else np.frombuffer(ids, "<i8")

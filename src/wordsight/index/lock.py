@@ -27,7 +27,7 @@ def writing(folder: Path) -> Iterator[None]:
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with database_errors(path):
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path.absolute(), timeout=0, isolation_level=None, check_same_thread=False)
         try:
             _lock(connection, folder)
         except BaseException:

@@ -30,7 +30,7 @@ def renew(folder: Path, index: "type[ExactIndex]") -> None:
     """Write a draft with all that a library of format 1 holds; what is no embedding is left to be made again."""
     delete(folder, draft=True)  # what an earlier try left
     path = folder / NAME
-    with database_errors(path), contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+    with database_errors(path), contextlib.closing(sqlite3.connect(path.absolute(), isolation_level=None)) as old:
         facts = read_facts(old)
         fingerprint, width = facts["fingerprint"], int(facts["width"])
         with index.open(folder, fingerprint=fingerprint, width=width, writable=True, draft=True) as draft:

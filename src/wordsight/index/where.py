@@ -37,6 +37,7 @@ _TOKENS = re.compile(
 )
 _COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = {"and", "or", "not", "in", "contains", "like", "is", "null", "true", "false"}
+CAPTIONS = {"title", "caption", "captions", "name", "description"}  # columns that come as `text` out of tables
 _MOST_DEPTH = 100  # parentheses and nots inside each other: far above use, far below Python's own limit
 _MOST_COLUMNS = 40  # listed in a message
 _MOST_VALUES = 10_000  # compared with in one condition: SQLite takes 32,766
@@ -212,6 +213,8 @@ def _check_kind(leaf: Compare | Among | Missing, column: Column, value: Literal)
 def _unknown_column(leaf: Compare | Among | Missing, columns: Mapping[str, Column]) -> WhereError:
     near = difflib.get_close_matches(leaf.column, columns, n=3, cutoff=0.5)
     near += [name for name in columns if name.lower() == leaf.column.lower() and name not in near]
+    if leaf.column.lower() in CAPTIONS and "text" in columns:
+        near = ["text"]
     more = len(columns) - _MOST_COLUMNS
     known = ", ".join([*islice(columns, _MOST_COLUMNS), *([f"and {more} more"] if more > 0 else [])]) or "none"
     cure = f"did you mean {' or '.join(near)}? columns: {known}" if near else f"columns: {known}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from wordsight.index.index import Index
 
 NAME = "background.f16"
-FORMAT = 1
-HEAD = 32  # bytes before the numbers
+FORMAT = 2
+HEAD = 40  # bytes before the numbers
 SAMPLE = 4096  # images: the standard deviation of their cosines is then within 1 % of that of all
 LEAST = 30  # images: of fewer, probabilities were further from the truth than none (docs/search.md)
 CHANGE = 0.1  # of the images; a background of a library that changed less is still right
@@ -94,7 +95,9 @@ def refresh(folder: Path, index: "Index", model: "Model") -> None:
     if count < LEAST or (known is not None and abs(known.count - count) <= CHANGE * known.count):
         return
     try:
-        _write(folder / NAME, model.fingerprint, count, (moments(index.sample(SAMPLE)), _texts(model)))
+        sample = index.sample(SAMPLE)
+        if len(sample) >= LEAST:  # fewer where the others are absent
+            _write(folder / NAME, model.fingerprint, count, (moments(sample), _texts(model)))
     except StorageError as error:
         notice(f"hits come without probabilities: {error}")
 
@@ -129,15 +132,17 @@ def _texts(model: "Model") -> Moments:
 
 
 def _write(path: Path, fingerprint: str, count: int, sets: tuple[Moments, ...]) -> None:
-    """Write a head of four uint64 (format, fingerprint, count, width D), and for each set float16 (1 + D, D).
+    """Write a head of five uint64, and for each set float16 (1 + D, D).
+
+    The head: format, fingerprint, count, width D, and the CRC-32 of the numbers behind it.
 
     Of these the first row is the mean, the others are the covariance times D, for float16 has no small numbers.
     """
     width = len(sets[0].mean)
-    packed = np.array([[one.mean, *(one.covariance * width)] for one in sets], np.float16)
+    packed = np.array([[one.mean, *(one.covariance * width)] for one in sets], "<f2").tobytes()
     with atomic_write(path) as handle:
-        handle.write(np.array([FORMAT, int(fingerprint, 16), count, width], "<u8").tobytes())
-        handle.write(packed.astype("<f2").tobytes())
+        handle.write(np.array([FORMAT, int(fingerprint, 16), count, width, crc32(packed)], "<u8").tobytes())
+        handle.write(packed)
 
 
 def _read(path: Path, fingerprint: str) -> tuple[int, list[Moments]] | None:
@@ -148,9 +153,11 @@ def _read(path: Path, fingerprint: str) -> tuple[int, list[Moments]] | None:
         return None  # disposable: one that cannot be read is the same as none, and so is a damaged one
     if len(stored) < HEAD:
         return None
-    written_as, made_by, count, width = (int(number) for number in np.frombuffer(stored[:HEAD], "<u8"))
+    written_as, made_by, count, width, checksum = (int(number) for number in np.frombuffer(stored[:HEAD], "<u8"))
     size = 2 * width * (1 + width)
     if (written_as, made_by) != (FORMAT, int(fingerprint, 16)) or not size or (len(stored) - HEAD) % size:
+        return None
+    if crc32(stored[HEAD:]) != checksum:
         return None
     packed = np.frombuffer(stored, "<f2", offset=HEAD).reshape(-1, 1 + width, width).astype(np.float32)
     return count, [Moments(one[0], one[1:] / np.float32(width)) for one in packed]

@@ -57,7 +57,8 @@ class Hit:
         return self.origin.image(self.key)
 
     def __repr__(self) -> str:
-        return f"<Hit {self.score:.3f} {self.path or self.key}>"
+        likely = "" if self.match is None else f"{percent(self.match)} "
+        return f"<Hit {likely}{self.score:.3f} {self.path or self.key}>"
 
     def _repr_html_(self) -> str:
         """Return the image, its score and its name; the last two alone where the image cannot be read."""
@@ -75,7 +76,12 @@ class Located:
 
 def strength(hit: Hit) -> str:
     """Return how well a hit fits, for people: a probability in percent where there is one, else the score."""
-    return f"{hit.score:.3f}" if hit.match is None else f"{hit.match:.0%}"
+    return f"{hit.score:.3f}" if hit.match is None else percent(hit.match)
+
+
+def percent(match: float) -> str:
+    """Return a probability for people."""
+    return "<1%" if match < 0.005 else f"{match:.0%}"
 
 
 def title(hit: Hit) -> str:
@@ -130,6 +136,6 @@ def _as_html(hits: Sequence[Hit]) -> str:
         image = "" if isinstance(jpeg, InputError) else f'<img src="{address(jpeg)}" alt="{name}"><br>'
         shown.append(
             f'<div style="display:inline-block;margin:4px;max-width:{SIDE}px;vertical-align:top">'
-            f'{image}<small style="overflow-wrap:anywhere">{hit.score:.3f} {name}</small></div>'
+            f'{image}<small style="overflow-wrap:anywhere">{strength(hit)} {name}</small></div>'
         )
     return "".join(shown)

@@ -39,6 +39,8 @@ class Coefficients:
 TEXT = Coefficients((2.019, 7.322, 1.501, 1.018, -2.125), -5.945)
 IMAGE = Coefficients((0.776, 6.799, 0.432, 0.0, 0.0), -2.811)
 CUT = 0.03  # hits below it are not worth the time of people; docs/search.md says what that costs
+NARROW = 0.4  # length of the mean image: photos and a shop of everything have 0.28 and 0.35, dogs 0.45, shoes 0.66
+NARROW_ABOVE, BROAD_ABOVE = 2.0, 5.0  # deviations: "shoes" among shoes 6.4, "a man" among photos 2.5, gibberish < 1
 CUT_LEAST = 300  # images: in smaller libraries it would hide more right hits
 
 
@@ -47,10 +49,14 @@ def matches_of(
 ) -> list[float] | list[None]:
     """Return the probability of each neighbour of a query, best first; None where the library has no background.
 
+    None too where the query says what the whole library shows, as "shoes" in a shop of shoes: what is usual there then
+    tells nothing apart.
+
     `embedding` (D,) is that of the query.  Queries of images alone have coefficients of their own; a mixture is far
     nearer to a text, for it asks for one of the images like its own.
     """
-    if background is None or not neighbours:
+    texts_alone = all(part.text for part in parts)
+    if background is None or not neighbours or (texts_alone and is_everywhere(background, embedding)):
         return [None] * len(neighbours)
     scores = np.array([one.score for one in neighbours], np.float64)
     embeddings = np.array([one.embedding for one in neighbours])
@@ -58,6 +64,18 @@ def matches_of(
     measured = figures(background.images, asked, embedding, scores=scores, embeddings=embeddings)
     likely = probabilities(measured, TEXT if any(part.text for part in parts) else IMAGE)
     return [round(float(one), 6) for one in likely]
+
+
+def is_everywhere(background: Background, query: Embeddings) -> bool:
+    """Return whether a text `query` (D,) says what all images of the library have in common.
+
+    It does where its cosine with the mean image is far above that of phrases, and the less far the more alike the
+    images are.
+    """
+    mean, texts = background.images.mean, background.texts
+    usual = max(float(mean @ texts.covariance @ mean), 1e-12) ** 0.5
+    above = float((query - texts.mean) @ mean) / usual
+    return bool(above > (NARROW_ABOVE if np.linalg.norm(mean) > NARROW else BROAD_ABOVE))
 
 
 def least_for_people(background: Background | None) -> float | None:

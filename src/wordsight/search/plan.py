@@ -49,7 +49,7 @@ def plan(
     keys: dict[str, list[str]] = {name: [] for name in _FATES}
     for key, state in now.items():
         keys[_fate(before.get(key), state)].append(key)
-    missing = sorted(before.keys() - now.keys(), key=lambda key: (key not in gone, key))
+    missing = sorted(before.keys() - now.keys(), key=lambda key: (key not in gone, before[key].absent, key))
     moved = _moves((key for key in missing if not before[key].error), keys["added"], before, now)
     came, went = {new for _, new in moved}, {old for old, _ in moved}
     left = [key for key in missing if key not in went]

@@ -85,11 +85,20 @@ class Sync:
         self._saved = time.monotonic()
 
     def _missing_contents(self) -> dict[str, list[str]]:
-        """Return SHA-256 -> the keys that have it and are not listed, the first last; none where not all are listed."""
+        """Return SHA-256 -> the keys that have it and are not listed, the first last; none where not all are listed.
+
+        What is gone comes before what is missing only since now, and that before what was absent already; what is there
+        and cannot be read has not moved.
+        """
         missing: dict[str, list[str]] = {}
         if self._listing.complete and self._listing.stamps is not None:
-            for key in sorted(self._with_entries - self._listing.stamps.keys(), reverse=True):
-                missing.setdefault(self._before[key].sha256, []).append(key)
+            unlisted = sorted(self._with_entries - self._listing.stamps.keys(), reverse=True)
+            verdicts = {key: self._contents.judge(key, self._before[key]) for key in unlisted}
+            for key in sorted(
+                unlisted, key=lambda key: (verdicts[key] == Whereabouts.GONE, not self._before[key].absent)
+            ):
+                if verdicts[key] != Whereabouts.UNREAD:
+                    missing.setdefault(self._before[key].sha256, []).append(key)
         return missing
 
     def run(self) -> SyncReport:
@@ -134,7 +143,8 @@ class Sync:
     def _decide(self, now: Mapping[str, FileState | None]) -> Plan:
         """Compare what was with what is; where too much would be removed, or all is missing, nothing is."""
         went = {old for old, _ in self._moved}
-        before = {key: state for key, state in self._before.items() if key not in went}
+        came = {new: state for _, new in self._moved if (state := now[new]) is not None}  # which are paired already
+        before = {key: state for key, state in self._before.items() if key not in went} | came
         missing = {key: self._contents.judge(key, old) for key, old in before.items() if key not in now}
         may_go = {Whereabouts.EXCLUDED, Whereabouts.GONE} | ({Whereabouts.ABSENT} if self._accept_removal else set())
         done = plan(before, now, {key for key, verdict in missing.items() if verdict in may_go})
