@@ -210,6 +210,8 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
         with scope.library as library:
             if not args.no_sync:
                 _bring_up_to_date(library)
+            if any(args.exclude or ()):
+                notice(f"{location} leaves {', '.join(args.exclude)} alone from now on; --exclude '' takes it back")
             absent = args.absent or args.no_sync
             query = scope.narrowed(query)
             limits: HitLimitOptions = {"k": args.k, "min_match": args.min_match, "min_cosine": args.min_cosine}

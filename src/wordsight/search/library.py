@@ -150,7 +150,16 @@ class Library(Answering):
                     index.files.states
                 )  # another process has written since, perhaps from a newer listing
             index.note(self._origin(index.facts()))
-            return Sync(index, self.model, contents, listing, accept_removal=accept_removal).run()
+            return Sync(
+                index, self.model, contents, listing, accept_removal=accept_removal, command=self._command()
+            ).run()
+
+    def _command(self) -> str:
+        """Return what indexes this library on a command line."""
+        import shlex
+
+        aside = [] if self.folder == library_folder(self.location) else ["--library", str(self.folder)]
+        return shlex.join(["wordsight", "index", str(self.location), *aside])
 
     def _origin(self, facts: Mapping[str, str]) -> dict[str, str]:
         """Return what an index with these facts has to know of where it comes from."""

@@ -63,11 +63,22 @@ class KnownContents:
 
 
 class Sync:
-    """One run; `run` does it all.  `accept_removal`: what is missing may go without proof, and however much it is."""
+    """One run; `run` does it all.  `accept_removal`: what is missing may go without proof, and however much it is.
+
+    `command` is what indexes this library on a command line, for advice.
+    """
 
     def __init__(
-        self, index: Index, model: Model, contents: Contents, listing: Listing, *, accept_removal: bool = False
+        self,
+        index: Index,
+        model: Model,
+        contents: Contents,
+        listing: Listing,
+        *,
+        accept_removal: bool = False,
+        command: str = "",
     ) -> None:
+        self._accept = f"{command or f'wordsight index {contents.location}'} --accept-removal removes them"
         self._index = index
         self._model = model
         self._contents = contents
@@ -156,12 +167,14 @@ class Sync:
         excluded = {key for key, verdict in missing.items() if verdict == Whereabouts.EXCLUDED}
         count = len(set(done.removed) - excluded) if now else known
         if now and not too_many(count, known):
+            if away := self._with_entry(done.absent):
+                what = f"{len(away)} pictures are not there, and nothing proves that they are gone"
+                notice(f"{location}: {what}; they are kept as absent: {self._accept}")
             return done
         done = plan(before, now, excluded)
         if self._with_entry(done.absent):
             what = f"{count} of {known} pictures are missing" if now else f"none of {known} pictures is there any more"
-            accept = f"wordsight index {location} --accept-removal removes them"
-            notice(f"{location}: {what}; nothing is removed, they are kept as absent: {accept}")
+            notice(f"{location}: {what}; nothing is removed, they are kept as absent: {self._accept}")
         return done
 
     def _with_entry(self, keys: Iterable[str]) -> list[str]:
