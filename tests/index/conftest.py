@@ -204,3 +204,15 @@ def folder(tmp_path, kind):
     yield path
     INDEXES[kind]().delete(path)
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def opened(kind, folder):
+    """Open the index as its writer unless told otherwise; all are closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def opening(**options):
+            options = {"fingerprint": "f", "width": 8, "writable": True, **options}
+            return stack.enter_context(contextlib.closing(INDEXES[kind]().open(folder, **options)))
+
+        yield opening

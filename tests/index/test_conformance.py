@@ -1,6 +1,5 @@
 """One suite over every row of the table of indexes, and over one that was made up here."""
 
-import contextlib
 import threading
 
 import numpy as np
@@ -12,18 +11,6 @@ from wordsight.index.open import INDEXES
 from wordsight.index.where import Column, WhereError, parse
 
 WIDTH = 8
-
-
-@pytest.fixture
-def opened(kind, folder):
-    """Open the index as its writer unless told otherwise; all are closed at the end."""
-    with contextlib.ExitStack() as stack:
-
-        def opening(**options):
-            options = {"fingerprint": "f", "width": WIDTH, "writable": True, **options}
-            return stack.enter_context(contextlib.closing(INDEXES[kind]().open(folder, **options)))
-
-        yield opening
 
 
 @pytest.fixture

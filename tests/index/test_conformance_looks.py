@@ -1,25 +1,11 @@
 """Several calls of one state, and samples: of every row of the table of indexes, and of one that was made up here."""
 
-import contextlib
-
 import numpy as np
 import pytest
 
 from wordsight.index.index import FileState
-from wordsight.index.open import INDEXES
 
 WIDTH = 8
-
-
-@pytest.fixture
-def opened(kind, folder):
-    with contextlib.ExitStack() as stack:
-
-        def opening(writable=True):
-            index = INDEXES[kind]().open(folder, fingerprint="f", width=WIDTH, writable=writable)
-            return stack.enter_context(contextlib.closing(index))
-
-        yield opening
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 
 from wordsight.index.index import FileState
 from wordsight.index.keywords import ranked, words_of, words_of_entry
-from wordsight.index.open import INDEXES
 from wordsight.index.where import WhereError, parse
 
 WIDTH = 8
@@ -20,17 +19,6 @@ META = [
     {"name": "e.jpg", "title": "Nike bag", "path": "/secret/f.jpg"},
     {"name": "f.jpg", "text": "red_bag 2024"},
 ]
-
-
-@pytest.fixture
-def opened(kind, folder):
-    with contextlib.ExitStack() as stack:
-
-        def opening(**options):
-            options = {"fingerprint": "f", "width": WIDTH, "writable": True, **options}
-            return stack.enter_context(contextlib.closing(INDEXES[kind]().open(folder, **options)))
-
-        yield opening
 
 
 @pytest.fixture

@@ -212,10 +212,9 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
                 _bring_up_to_date(library)
             if any(args.exclude or ()):
                 notice(f"{location} leaves {', '.join(args.exclude)} alone from now on; --exclude '' takes it back")
-            absent = args.absent or args.no_sync
             query = scope.narrowed(query)
             limits: HitLimitOptions = {"k": args.k, "min_match": args.min_match, "min_cosine": args.min_cosine}
-            limits["absent"] = absent
+            limits["absent"] = args.absent or args.no_sync
             with library.one_look():
                 hits = library.answer(query, **limits)
                 counts = library.count(query, facet_columns(args), **limits) if wants_facets(args) else {}

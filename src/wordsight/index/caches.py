@@ -70,12 +70,12 @@ class SearchCaches:
         matching[seen.layout.positions(np.array(ids, np.int64))] = True
         return matching
 
-    def with_words(self, seen: SeenIndex, *, unsaved: bool) -> "KeywordFile":
-        """Return the words of the entries; `unsaved`: of a state that only the writer sees."""
+    def with_words(self, seen: SeenIndex) -> "KeywordFile":
+        """Return the words of the entries."""
         from wordsight.index.keyword_file import KeywordFile
 
         self._words = self._words or KeywordFile(self._folder, self._entries)
-        self._words.bring_up_to_date(seen.facts, unsaved=unsaved)
+        self._words.bring_up_to_date(seen.facts, unsaved=not seen.saved)
         return self._words
 
     def close(self) -> None:

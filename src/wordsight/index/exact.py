@@ -118,8 +118,9 @@ class ExactIndex:
                 return
             self._begin()
             seen, halves = self._seen(), halved(embeddings)
-            ids = self._same(seen, keys, halves)
-            self._bury([number for key, number in self._entries.ids(keys).items() if key not in ids])
+            known = self._entries.ids(keys)
+            ids = self._same(seen, known, keys, halves)
+            self._bury([number for key, number in known.items() if key not in ids])
             fresh = [i for i, key in enumerate(keys) if key not in ids]
             first = int(seen.layout.ids[-1]) + 1 if seen.layout.count else 0
             ids |= {keys[i]: first + n for n, i in enumerate(fresh)}
@@ -129,9 +130,9 @@ class ExactIndex:
             self._entries.put([ids[key] for key in keys], keys, meta, halves)
             self._hide(self.files.absent([keys[i] for i in fresh]), True)
 
-    def _same(self, seen: SeenIndex, keys: Sequence[str], halves: Halves) -> dict[str, int]:
-        """Return key -> id of the entries that have this embedding already."""
-        ids = self._entries.ids(keys)
+    @staticmethod
+    def _same(seen: SeenIndex, ids: Mapping[str, int], keys: Sequence[str], halves: Halves) -> dict[str, int]:
+        """Return those of the known `ids` by key whose entries have this embedding already."""
         positions = seen.layout.positions(np.array([ids.get(key, 0) for key in keys], np.int64))
         return {
             key: ids[key]
@@ -182,7 +183,7 @@ class ExactIndex:
     ) -> list[Neighbour]:
         """See `Index`."""
         with self._snapshot() as seen:
-            with_words = self._caches.with_words(seen, unsaved=self._writing)
+            with_words = self._caches.with_words(seen)
             allowed = seen.layout.answerable(absent=absent) & (where is None or self._caches.matching(seen, where))
             entries = self._read(seen, seen.layout.allowed_first(with_words.ranked(words), allowed, k))
             return with_words.neighbours(list(entries.values()), words)

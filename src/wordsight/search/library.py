@@ -145,10 +145,8 @@ class Library(Answering):
         from wordsight.search.sync import Sync
 
         with self._index.writing() as index:
-            if _recorded(index) != before:
-                listing = contents.look(
-                    index.files.states
-                )  # another process has written since, perhaps from a newer listing
+            if _recorded(index) != before:  # another process has written since, perhaps from a newer listing
+                listing = contents.look(index.files.states)
             index.note(self._origin(index.facts()))
             return Sync(
                 index, self.model, contents, listing, accept_removal=accept_removal, command=self._command()

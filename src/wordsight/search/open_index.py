@@ -21,7 +21,7 @@ from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
 from wordsight.index.index import Backend, EarlierFormat, Index
-from wordsight.index.lock import LibraryBusy, writing
+from wordsight.index.lock import writing
 from wordsight.index.open import backend_of, delete, record, record_anew
 
 
@@ -158,9 +158,7 @@ class OpenIndex:
             try:
                 with writing(self.folder), contextlib.closing(self._opened(writable=True)) as index:
                     index.upkeep()
-            except LibraryBusy:
-                pass  # whoever writes now sees to it
-            except WordsightError as error:
+            except WordsightError as error:  # also where another process writes, which then sees to it
                 notice(f"the library in {self.folder} was not compacted: {error}")
 
         thread = threading.Thread(target=compact, name="compact")

@@ -135,9 +135,8 @@ class Sync:
         signature = self._contents.signature(self._listing, absent)
         self._index.note({**self._contents.facts(), SIGNATURE: signature, READER: reader()})
         self._index.save()
-        came = {new for _, new in self._moved}
         return SyncReport(
-            added=[key for key in done.added if key not in came],
+            added=list(done.added),
             changed=[*done.changed, *self._renewed],
             moved=sorted([*self._moved, *done.moved]),
             removed=list(done.removed),
