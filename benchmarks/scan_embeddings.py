@@ -5,7 +5,6 @@ drawn.  More images are made of these: each is a mixture of an image and one of 
 space by an orthogonal map, with noise of a quarter of its length.  Texts are mapped alike, without noise.
 """
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -63,9 +62,7 @@ def from_data(data: Path) -> tuple[Any, Any]:
     random = np.random.default_rng(1)
     texts = [*random.permutation(captions)[:100], *random.permutation(titles)[:100], *TYPED]
     everything = photos + products
-    parts = [
-        model.embed_images(map(io.BytesIO, everything[i : i + 256])) for i in track(range(0, len(everything), 256))
-    ]
+    parts = [model.embed_images(everything[i : i + 256]) for i in track(range(0, len(everything), 256))]
     return np.concatenate(parts), model.embed_texts(map(str, texts))
 
 
