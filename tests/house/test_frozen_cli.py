@@ -12,6 +12,7 @@ FROZEN = {
     "search": "QUERY --in --library -k --where --without --min-match --min-cosine --image --captions --label --key --exclude --no-sync --absent --json --csv --paths-only -0 --null --show --preview --html --open --sheet --extract --sort --keywords --fold --no-fold --like --like-set --liked --disliked --facets --facets-only",
     "index": "PLACE --library --image --captions --label --key --exclude --watch --rebuild --verify --failed --absent --accept-removal",
     "doctor": "PLACE --library",
+    "benchmark": "PLACE --library --queries -k --where --json",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
     "embed": "SOURCE --out --format --what --kind --split --image --captions --label --key --part-size",
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",

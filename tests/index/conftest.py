@@ -12,6 +12,7 @@ from wordsight.base.errors import NotFound
 from wordsight.base.files import atomic_write
 from wordsight.index.index import (
     FileState,
+    Footprint,
     IndexEntry,
     Neighbour,
     check_added,
@@ -89,7 +90,7 @@ class JsonIndex:
         for key in {entry.key for entry in self.entries(keys)}:
             del self.changing()["entries"][key]
 
-    def search(self, embeddings, k, where=None, *, absent=False):
+    def search(self, embeddings, k, where=None, *, absent=False, exact=False):
         state = self.state
         check_search(embeddings, k, width=int(state["facts"]["width"]))
         if where is not None:
@@ -139,6 +140,9 @@ class JsonIndex:
 
     def noticed(self):
         return []
+
+    def footprint(self):
+        return Footprint(database=self.path.stat().st_size)
 
     def wants_upkeep(self):
         return False

@@ -68,12 +68,36 @@ def test_answers_are_those_of_comparing_everything(filled, monkeypatch, tmp_path
     reader = ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH)
     for index in (filled, reader):
         assert not index._caches.is_exact(index._seen())
-        assert answers(index) == without_caches(index, monkeypatch)
+        assert answers(index) == answers(index, exact=True) == without_caches(index, monkeypatch)
         for condition in CONDITIONS:
             where = parse(condition)
-            assert answers(index, where=where) == without_caches(index, monkeypatch, where=where), condition
+            expected = without_caches(index, monkeypatch, where=where)
+            assert answers(index, where=where) == answers(index, exact=True, where=where) == expected, condition
     assert list(tmp_path.glob("column-*.cache"))
     reader.close()
+
+
+def test_an_exact_search_asks_no_scan(filled, monkeypatch):
+    expected = without_caches(filled, monkeypatch)
+    monkeypatch.setattr(projected.ProjectedScan, "shortlist", lambda self, k: k)
+    monkeypatch.setattr(scan, "MISSED", np.inf)  # a scan that is content with too few candidates
+    assert answers(filled) != expected
+    assert answers(filled, exact=True) == expected
+
+
+def test_the_footprint_has_every_file_once_and_names_the_scan(filled, tmp_path):
+    filled.keywords(["entry"], 1)
+    answers(filled, where=parse("number < 9"))
+    footprint = filled.footprint()
+    assert footprint.scan == "projected" and footprint.embeddings == 2 * WIDTH * COUNT
+    held = sum(path.stat().st_size for path in tmp_path.iterdir() if not path.name.startswith("lock"))
+    assert footprint.database + footprint.embeddings + footprint.caches == held
+    caches_alone = [*tmp_path.glob("keywords.db*"), *tmp_path.glob("*.cache")]
+    assert len(caches_alone) > 2 and footprint.caches == sum(path.stat().st_size for path in caches_alone)
+    for path in tmp_path.glob("*.cache"):
+        path.unlink()
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+        assert reader.footprint().scan == ""
 
 
 def test_what_changes_is_seen_by_the_next_query(filled, monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from wordsight.index.index import FileState
+from wordsight.index.where import parse
 
 WIDTH = 8
 
@@ -47,3 +48,29 @@ def test_a_sample_is_spread_over_what_is_there(index):
     np.testing.assert_array_equal(index.sample(99), rows[1:])
     index.remove([f"k{i}" for i in range(8)])
     assert index.sample(3).shape == (0, WIDTH)
+
+
+@pytest.mark.parametrize("condition", [None, "number >= 45", "number > 1000"])
+@pytest.mark.parametrize("absent", [False, True])
+def test_exact_answers_are_those_of_an_ordinary_search(index, condition, absent):
+    drawn = np.random.default_rng(0).normal(size=(55, WIDTH)).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    index.add([f"k{i}" for i in range(50)], drawn[:50], [{"number": i} for i in range(50)])
+    index.files.record({"k46": FileState(1, 1, "h", absent=True)})
+    index.save()
+    asked = {"where": parse(condition) if condition else None, "absent": absent}
+    ordinary, exact = (
+        [[(hit.key, round(hit.score, 5)) for hit in hits] for hits in index.search(drawn[50:], 7, **asked, **more)]
+        for more in ({}, {"exact": True})
+    )
+    assert exact == ordinary
+    left = {None: 7, "number >= 45": 4 + absent, "number > 1000": 0}[condition]
+    assert [len(hits) for hits in exact] == [left] * 5
+
+
+def test_a_footprint_counts_bytes_and_so_few_need_no_scan(index):
+    index.add(["a"], unit(1), [{}])
+    index.save()
+    footprint = index.footprint()
+    assert min(footprint.database, footprint.embeddings, footprint.caches) >= 0
+    assert footprint.scan == ""

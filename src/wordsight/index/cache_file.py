@@ -129,7 +129,12 @@ def _damaged(path: Path) -> FormatError:
     return FormatError(f"{path} is no whole cache of this program", cure=f"delete {path}: it is made again")
 
 
+def cache_files(folder: Path) -> list[Path]:
+    """Return all files of arrays in a folder."""
+    return list(folder.glob("*.cache"))
+
+
 def delete_caches(folder: Path) -> None:
     """Delete all files of arrays in a folder."""
-    for path in folder.glob("*.cache"):
+    for path in cache_files(folder):
         disk.unlink(path, missing_ok=True)

@@ -17,8 +17,11 @@ import numpy as np
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.nouns import Value
+from wordsight.index.cache_file import cache_files
+from wordsight.index.database import KEYWORDS
 from wordsight.index.entries import EntryTable
 from wordsight.index.halves import Mask, nearest_halves
+from wordsight.index.index import Footprint
 from wordsight.index.layout import SeenIndex
 from wordsight.index.topk import Nearest
 
@@ -46,9 +49,12 @@ class SearchCaches:
         """Return whether all embeddings are read for a query."""
         return self._kernel(seen) is None
 
-    def nearest(self, seen: SeenIndex, queries: Embeddings, k: int, allowed: Mask) -> Nearest:
-        """Return the k nearest embeddings among those that are `allowed` (N,) to queries (Q, width)."""
-        kernel, wanted = self._kernel(seen), None if allowed.all() else allowed
+    def nearest(self, seen: SeenIndex, queries: Embeddings, k: int, allowed: Mask, *, exact: bool = False) -> Nearest:
+        """Return the k nearest embeddings among those that are `allowed` (N,) to queries (Q, width).
+
+        `exact`: all are compared, whether there is a scan or not.
+        """
+        kernel, wanted = None if exact else self._kernel(seen), None if allowed.all() else allowed
         if kernel is None:
             return nearest_halves(queries, seen.halves, k, allowed=wanted)
         from wordsight.index.scan import search_scan
@@ -77,6 +83,16 @@ class SearchCaches:
         self._words = self._words or KeywordFile(self._folder, self._entries)
         self._words.bring_up_to_date(seen.facts, unsaved=not seen.saved)
         return self._words
+
+    def footprint(self, seen: SeenIndex, database: Path, embeddings: Path) -> Footprint:
+        """Return what an index with these files takes on the disk, and which scan answers."""
+        kernel, words = self._kernel(seen), self._folder / KEYWORDS
+        return Footprint(
+            database=_size(database, *_beside(database)),
+            embeddings=_size(embeddings),
+            caches=_size(words, *_beside(words), *cache_files(self._folder)),
+            scan="" if kernel is None else kernel.name,
+        )
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -138,6 +154,20 @@ def _quick(kernel: "ScanKernel") -> "ScanKernel | None":
     from wordsight.index.scan import ExactScan
 
     return None if isinstance(kernel, ExactScan) else kernel
+
+
+def _beside(database: Path) -> list[Path]:
+    """Return what SQLite may keep beside a database."""
+    return [database.with_name(f"{database.name}{end}") for end in ("-wal", "-shm")]
+
+
+def _size(*paths: Path) -> int:
+    """Return how many bytes files have, those that are there."""
+    total = 0
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _key_of_file(seen: SeenIndex) -> int:

@@ -25,13 +25,23 @@ from wordsight.base.errors import FormatError
 from wordsight.base.files import storage_errors
 from wordsight.base.nouns import Value
 from wordsight.index.caches import SearchCaches
+from wordsight.index.damage import KnownDamage
 from wordsight.index.database import CHECKSUM, NAME, connect, connect_to_write, database_errors, read_facts, seal
 from wordsight.index.drafts import DRAFT, adopt, delete, drop_unused, facts_in, facts_of_new, renewed
 from wordsight.index.embedding_file import EmbeddingFile, halved
 from wordsight.index.entries import EntryTable
 from wordsight.index.files import FileTable
-from wordsight.index.halves import Halves, to_float32
-from wordsight.index.index import Damage, IndexEntry, Neighbour, check_added, check_model, check_search, spread_evenly
+from wordsight.index.halves import to_float32
+from wordsight.index.index import (
+    Damage,
+    Footprint,
+    IndexEntry,
+    Neighbour,
+    check_added,
+    check_model,
+    check_search,
+    spread_evenly,
+)
 from wordsight.index.layout import FileLayout, SeenIndex, copy_living, once, read_layout
 from wordsight.index.values import stored
 
@@ -58,8 +68,7 @@ class ExactIndex:
         self._writing = False
         self._file: EmbeddingFile | None = None
         self._layout: tuple[tuple[str, str], FileLayout] | None = None  # with the state of which it is
-        self._checked = 0  # positions of the file whose blocks have been compared with their checksums
-        self._damage: dict[tuple[int, int], str] = {}  # positions that were met damaged, and what is said of it
+        self._damage = KnownDamage()  # of that file
         self._entries = EntryTable(connection)
         self._caches = SearchCaches(folder, self._entries)
         self.files = FileTable(connection, self._path, self._begin, self._hide)
@@ -119,7 +128,7 @@ class ExactIndex:
             self._begin()
             seen, halves = self._seen(), halved(embeddings)
             known = self._entries.ids(keys)
-            ids = self._same(seen, known, keys, halves)
+            ids = seen.unchanged(known, keys, halves)
             self._bury([number for key, number in known.items() if key not in ids])
             fresh = [i for i, key in enumerate(keys) if key not in ids]
             first = int(seen.layout.ids[-1]) + 1 if seen.layout.count else 0
@@ -129,16 +138,6 @@ class ExactIndex:
             seen.layout.append(np.arange(first, first + len(fresh)), halves[fresh], self._model[0])
             self._entries.put([ids[key] for key in keys], keys, meta, halves)
             self._hide(self.files.absent([keys[i] for i in fresh]), True)
-
-    @staticmethod
-    def _same(seen: SeenIndex, ids: Mapping[str, int], keys: Sequence[str], halves: Halves) -> dict[str, int]:
-        """Return those of the known `ids` by key whose entries have this embedding already."""
-        positions = seen.layout.positions(np.array([ids.get(key, 0) for key in keys], np.int64))
-        return {
-            key: ids[key]
-            for key, position, vector in zip(keys, positions, halves, strict=True)
-            if key in ids and position < len(seen.halves) and np.array_equal(seen.halves[position], vector)
-        }
 
     def remove(self, keys: Sequence[str]) -> None:
         """See `Index`."""
@@ -160,17 +159,23 @@ class ExactIndex:
             layout.mark(layout.positions(ids), absent=absent)
 
     def search(
-        self, embeddings: Embeddings, k: int, where: "Condition | None" = None, *, absent: bool = False
+        self,
+        embeddings: Embeddings,
+        k: int,
+        where: "Condition | None" = None,
+        *,
+        absent: bool = False,
+        exact: bool = False,
     ) -> list[list[Neighbour]]:
         """See `Index`."""
         with self._snapshot() as seen:
             check_search(embeddings, k, width=seen.width)
             matching = where is None or self._caches.matching(seen, where)
-            if self._caches.is_exact(seen):
+            if exact or self._caches.is_exact(seen):
                 self._check_blocks(seen)
             while True:
                 allowed = seen.layout.answerable(absent=absent) & matching
-                nearest = self._caches.nearest(seen, embeddings, k, allowed[: len(seen.halves)])
+                nearest = self._caches.nearest(seen, embeddings, k, allowed[: len(seen.halves)], exact=exact)
                 positions = once(nearest.row_ids)
                 entries = self._read(seen, positions)
                 if len(entries) == len(positions):  # else some were damaged: they are left out from now on
@@ -225,12 +230,17 @@ class ExactIndex:
                     whole = self.entries(one.whole)
                     self._bury(list(self._entries.ids(one.whole).values()))
                     self.add(one.whole, np.array([e.embedding for e in whole]), [e.meta for e in whole])
-            self._damage.clear()
+            self._damage.mended()
             self._seen().layout.damaged[:] = False
 
     def noticed(self) -> list[str]:
         """See `Index`."""
-        return list(self._damage.values())
+        return self._damage.sentences()
+
+    def footprint(self) -> Footprint:
+        """See `Index`."""
+        with self._snapshot() as seen:
+            return self._caches.footprint(seen, self._path, self._opened(seen.facts).path)
 
     def save(self) -> None:
         """See `Index`."""
@@ -264,8 +274,7 @@ class ExactIndex:
     def upkeep(self) -> None:
         """See `Index`: compacts, which lets readers go on with the file they have, and makes the scan."""
         with self._snapshot() as seen:
-            self._checked = 0
-            self._check_blocks(seen)
+            self._check_blocks(seen, anew=True)
             if seen.layout.damaged.any():
                 raise FormatError("; ".join(self.noticed()), cure=MENDING)
         if self._is_wasteful(seen):
@@ -347,15 +356,14 @@ class ExactIndex:
         facts = read_facts(self._connection)
         fingerprint, width = self._model
         check_model(facts, self.folder, fingerprint=fingerprint, width=width)
-        state = facts["identity"], facts["version"]
+        state, file = (facts["identity"], facts["version"]), self._opened(facts)
         if self._layout is None or self._layout[0] != state:
             layout = read_layout(self._connection)
-            for start, stop in self._damage:
-                layout.damaged[start:stop] = True
+            self._damage.mark(layout)
             self._layout = state, layout
         layout = self._layout[1]
         try:
-            halves = self._opened(facts).mapped(layout.count)
+            halves = file.mapped(layout.count)
         except FileNotFoundError:
             halves = np.empty((0, width), np.float16)
         return SeenIndex(facts, layout, halves, saved=not self._writing)
@@ -365,22 +373,11 @@ class ExactIndex:
         if self._file is None or self._file.generation != generation:
             self._close_file()
             self._file = EmbeddingFile(self.folder, generation, int(facts["width"]))
-            self._checked = 0
-            self._damage.clear()
+            self._damage = KnownDamage()
         return self._file
 
-    def _check_blocks(self, seen: SeenIndex) -> None:
-        """Compare blocks with their checksums, each once; one that is damaged is left out of answers."""
-        for block in seen.layout.blocks if self._checked < seen.layout.count else ():
-            if block.stop > self._checked and not block.is_sound(seen.halves):
-                what = f"what {self._opened(seen.facts).path} holds from {block.start} to {block.stop - 1}"
-                self._note_damage(seen, block.start, block.stop, what)
-        self._checked = seen.layout.count
-
-    def _note_damage(self, seen: SeenIndex, start: int, stop: int, problem: str) -> None:
-        """Leave positions out of answers from now on."""
-        seen.layout.damaged[start:stop] = True
-        self._damage[start, stop] = f"{problem} is damaged"
+    def _check_blocks(self, seen: SeenIndex, *, anew: bool = False) -> None:
+        self._damage.check_blocks(seen, self._opened(seen.facts).path, anew=anew)
 
     def _read(self, seen: SeenIndex, positions: RowIds) -> dict[int, IndexEntry]:
         """Return position -> entry; those that are not what was written are left out, from now on."""
@@ -394,5 +391,5 @@ class ExactIndex:
                 entries[position] = IndexEntry(row.key, seen.halves[position].astype(np.float32), row.meta)
             else:
                 name = f"the entry of {row.key}" if row is not None else f"the entry at {position}"
-                self._note_damage(seen, position, position + 1, f"{name} in {self._path}")
+                self._damage.note(seen.layout, position, position + 1, f"{name} in {self._path}")
         return entries

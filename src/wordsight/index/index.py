@@ -75,6 +75,19 @@ class Damage:
     whole: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes on the disk, of what may be lost at any time as `caches`, and the scan that proposes candidates.
+
+    `scan` is "" where a query is compared with every embedding.
+    """
+
+    database: int = 0
+    embeddings: int = 0
+    caches: int = 0
+    scan: str = ""
+
+
 class EarlierFormat(FormatError):
     """A library that an earlier version wrote: opened for writing it is renewed, and nothing is embedded again."""
 
@@ -123,12 +136,19 @@ class Index(Protocol):
         ...
 
     def search(
-        self, embeddings: Embeddings, k: int, where: "Condition | None" = None, *, absent: bool = False
+        self,
+        embeddings: Embeddings,
+        k: int,
+        where: "Condition | None" = None,
+        *,
+        absent: bool = False,
+        exact: bool = False,
     ) -> list[list[Neighbour]]:
         """Return, for each query (Q, width), up to k neighbours, best first, among the entries that satisfy `where`.
 
         The condition is applied before the ranking, so k neighbours come whenever k entries satisfy it.  One that
-        does not fit the columns raises `WhereError`.  Entries whose file is absent come only with `absent`.
+        does not fit the columns raises `WhereError`.  Entries whose file is absent come only with `absent`.  `exact`:
+        every embedding is compared, which a store that always does so need not heed.
         """
         ...
 
@@ -175,6 +195,10 @@ class Index(Protocol):
 
     def noticed(self) -> list[str]:
         """Return what was met damaged while answering and left out, each in a sentence."""
+        ...
+
+    def footprint(self) -> Footprint:
+        """Return what it takes on the disk, and how it is searched."""
         ...
 
     def wants_upkeep(self) -> bool:

@@ -7,7 +7,7 @@ in the block; the file is never changed.  Knows neither keys nor metadata.
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -178,6 +178,15 @@ class SeenIndex:
     def width(self) -> int:
         """Numbers in an embedding."""
         return int(self.facts["width"])
+
+    def unchanged(self, ids: Mapping[str, int], keys: Sequence[str], halves: Halves) -> dict[str, int]:
+        """Return those of the known `ids` by key whose entries have this embedding (of n, width) already."""
+        positions = self.layout.positions(np.array([ids.get(key, 0) for key in keys], np.int64))
+        return {
+            key: ids[key]
+            for key, position, vector in zip(keys, positions, halves, strict=True)
+            if key in ids and position < len(self.halves) and np.array_equal(self.halves[position], vector)
+        }
 
 
 def read_layout(connection: sqlite3.Connection) -> FileLayout:

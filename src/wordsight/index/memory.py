@@ -19,6 +19,7 @@ from wordsight.base.progress import notice
 from wordsight.index.index import (
     Damage,
     FileState,
+    Footprint,
     IndexEntry,
     Neighbour,
     check_added,
@@ -117,7 +118,13 @@ class MemoryIndex:
             del self.changing().entries[entry.key]
 
     def search(
-        self, embeddings: Embeddings, k: int, where: Condition | None = None, *, absent: bool = False
+        self,
+        embeddings: Embeddings,
+        k: int,
+        where: Condition | None = None,
+        *,
+        absent: bool = False,
+        exact: bool = False,  # always
     ) -> list[list[Neighbour]]:
         """See `Index`."""
         state = self.state
@@ -187,6 +194,10 @@ class MemoryIndex:
     def noticed(self) -> list[str]:
         """See `Index`."""
         return []
+
+    def footprint(self) -> Footprint:
+        """See `Index`: there is no file."""
+        return Footprint()
 
     def wants_upkeep(self) -> bool:
         """See `Index`."""

@@ -116,6 +116,12 @@ def is_there(folder: Path) -> bool:
     return os.path.lexists(folder / NAME) or not os.access(folder, os.W_OK)
 
 
+def size(folder: Path) -> int:
+    """Return how many bytes it takes on the disk; 0 where there is none."""
+    path = folder / NAME
+    return path.stat().st_size if path.is_file() else 0
+
+
 def _texts(model: "Model") -> Moments:
     """Return the moments of the usual phrases, from the user's cache where they are known already."""
     from wordsight.base.cache import cache_errors, cache_folder
