@@ -282,3 +282,22 @@ def test_a_deleted_index_leaves_nothing_that_would_spoil_the_next_one(opened, tm
     (tmp_path / "embeddings-of-mine.f16").write_bytes(b"")
     ExactIndex.delete(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["embeddings-of-mine.f16", "lock.db"]
+
+
+def test_damage_of_one_file_of_embeddings_is_not_that_of_the_next(opened, tmp_path):
+    keys, embeddings = [f"k{i}" for i in range(300)], unit(300)
+    index = opened(tmp_path)
+    index.add(keys, embeddings, [{}] * 300)
+    index.save()
+    index.close()
+    content = bytearray((tmp_path / "embeddings-0.f16").read_bytes())
+    content[0] ^= 1
+    (tmp_path / "embeddings-0.f16").write_bytes(content)
+    reader = opened(tmp_path, writable=False)
+    assert len(reader.search(unit(1), 300)[0]) == 300 - 256 and reader.noticed()
+    draft = opened(tmp_path, draft=True)
+    draft.add(keys, embeddings, [{}] * 300)
+    draft.save()
+    draft.close()
+    ExactIndex.adopt(tmp_path)
+    assert len(reader.search(unit(1), 300)[0]) == 300 and not reader.noticed()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,12 @@ from wordsight.base.progress import bar
 from wordsight.base.records import environment
 from wordsight.embeddings.items import text_list
 from wordsight.index.index import Footprint, Index, Neighbour, spread_evenly
+from wordsight.index.where import Condition, check, parse
 from wordsight.search import background
 from wordsight.search.library import Library
 from wordsight.search.nearest import Scope
 from wordsight.search.query import Part, Query, embed_parts
 from wordsight.search.questions import Questions, questions_of
-
-if TYPE_CHECKING:
-    from wordsight.index.where import Condition
 
 USUAL = 100  # queries where none are given: a recall of 0.99 is then of 1,000 hits at k = 10
 MOST = 1000  # queries that are asked of those given
@@ -160,11 +158,10 @@ def benchmark(
         raise UsageError("no query", cure="give at least one text, or none at all for texts of the library")
     scope.library.close()
     first = _first(scope.library, (given or background.usual_phrases())[0], conditions[0][1])
-    if given is None:
-        with scope.library._index.reading() as index, index.one_look():
-            questions = questions_of(index, min(USUAL, most), conditions[-1][1])
-    else:
-        questions = Questions(tuple(given[int(i)] for i in spread_evenly(len(given), most)), 0)
+    with scope.library._index.reading() as index, index.one_look():
+        if conditions[-1][1] is not None:
+            check(conditions[-1][1], index.columns())
+        questions = _questions(index, given, most, conditions[-1][1])
     runner = _Runner(scope.library, questions.texts, k)
     with runner.progress(1 + 3 * len(conditions)):
         text = runner.embed()
@@ -187,15 +184,19 @@ def benchmark(
     )
 
 
-def _conditions(scope: Scope, where: str | None) -> "list[tuple[str, Condition | None]]":
-    """Return the conditions of the rounds, as they are written and as an index is asked."""
-    from wordsight.index.where import parse
+def _questions(index: Index, given: Sequence[str] | None, most: int, where: Condition | None) -> Questions:
+    if given is None:
+        return questions_of(index, min(USUAL, most), where)
+    return Questions(tuple(given[int(i)] for i in spread_evenly(len(given), most)), 0)
 
+
+def _conditions(scope: Scope, where: str | None) -> list[tuple[str, Condition | None]]:
+    """Return the conditions of the rounds, as they are written and as an index is asked."""
     asked = [("", None), *([(where, parse(where))] if where is not None else [])]
     return [(text, scope.narrowed(Query((), where=condition)).where) for text, condition in asked]
 
 
-def _first(library: Library, text: str, where: "Condition | None") -> FirstQuery:
+def _first(library: Library, text: str, where: Condition | None) -> FirstQuery:
     query = Query((Part(1.0, text),), where=where)
     tower = _seconds(lambda: embed_parts(query.parts, library.model))
     return FirstQuery(1000 * tower, 1000 * _seconds(lambda: library.answer(query)))
@@ -230,7 +231,7 @@ class _Runner:
         return self._timed(one)
 
     def rounds(
-        self, conditions: "Sequence[tuple[str, Condition | None]]"
+        self, conditions: Sequence[tuple[str, Condition | None]]
     ) -> tuple[tuple[Round, ...], PeakMemory, Footprint]:
         """Return the rounds of all conditions, peaks of memory, and the index's footprint.
 
@@ -245,7 +246,7 @@ class _Runner:
         rounds = tuple(self._compared(text, given, true, whole) for (text, _), given, true, whole in asked)
         return rounds, PeakMemory(peak, _peak(), mapped), footprint
 
-    def _whole(self, where: "Condition | None") -> Latency | None:
+    def _whole(self, where: Condition | None) -> Latency | None:
         def one(i: int) -> None:
             self._library.answer(Query((Part(1.0, self._texts[i]),), where=where), k=self._k)
 
@@ -255,7 +256,7 @@ class _Runner:
                 return None
         return self._timed(one)
 
-    def _searched(self, index: Index, where: "Condition | None", *, exact: bool) -> _Answers:
+    def _searched(self, index: Index, where: Condition | None, *, exact: bool) -> _Answers:
         """Return what the index answers, and how quickly."""
         scores: list[NDArray[np.float32]] = []
         answers: list[Neighbour] = []
