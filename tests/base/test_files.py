@@ -1,7 +1,13 @@
 """Files are whole or not there; a disk that fails is said in one line."""
 
+import contextlib
 import errno
 import hashlib
+import os
+import socket
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +17,7 @@ from wordsight.base.files import (
     atomic_write,
     plain_name,
     read_json,
+    require_file,
     sha256_bytes,
     storage_errors,
     write_json,
@@ -107,3 +114,63 @@ def test_hashes(tmp_path: Path) -> None:
 )
 def test_names_for_files_are_plain(name: str, expected: str) -> None:
     assert plain_name(name, otherwise="none") == expected
+
+
+def test_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real/page.html")
+    for text in ("first", "second"):
+        with atomic_write(tmp_path / "link", "w") as handle:
+            handle.write(text)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "real" / "page.html").read_text() == text
+
+
+def test_pipe_takes_the_data_as_it_comes(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with atomic_write(path, "w") as handle:
+            handle.write("a page")
+        assert os.read(reader, 100) == b"a page"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_device_is_never_replaced() -> None:
+    with atomic_write(Path("/dev/null")) as handle:
+        handle.write(b"nothing")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    with pytest.raises(StorageError, match="the disk is full while writing /dev/full"):
+        with atomic_write(Path("/dev/full")) as handle:
+            handle.write(b"x")
+
+
+def test_what_is_open_already_is_written_where_it_stands(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path; from wordsight.base.files import atomic_write\n"
+        "print('above')\n"
+        "with atomic_write(Path('/dev/stdout'), 'w') as page:\n"
+        "    page.write('the page\\n')\n"
+        "print('below')"
+    )
+    with open(tmp_path / "out", "wb") as out:
+        subprocess.run([sys.executable, "-c", script], stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "above\nthe page\nbelow\n"
+    assert Path("/dev/stdout").is_symlink()
+
+
+def test_what_is_no_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, said in ((tmp_path, "is a folder, not a file"), (tmp_path / "file" / "x", "is a file, not a folder")):
+        with pytest.raises(StorageError, match=said):
+            require_file(path)
+        with pytest.raises(StorageError, match=said), atomic_write(path):
+            pytest.fail("the block is not entered")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        with pytest.raises(StorageError, match="is a socket, not a file"):
+            require_file(tmp_path / "socket")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 import webbrowser
 from pathlib import Path
@@ -186,3 +187,19 @@ def test_previews_stand_below_their_lines_on_a_terminal_only(search, monkeypatch
     lines = search("--preview", "-k", 2)[1].splitlines()
     assert len(lines) == 4
     assert "=k0" in lines[0] and lines[1].startswith('\x1bP0;1q"1;1;20;10') and lines[1].endswith("\x1b\\")
+
+
+@pytest.mark.parametrize("option", ["--html", "--sheet"])
+def test_pipe_is_written_and_a_folder_refused_before_the_search(search, tmp_path, option):
+    os.mkfifo(tmp_path / "pipe.png")
+    reader = os.open(tmp_path / "pipe.png", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        status, _, err = search(option, tmp_path / "pipe.png", "-k", 1)
+        begin = os.read(reader, 16)
+    finally:
+        os.close(reader)
+    assert (status, err) == (0, "")
+    assert begin.startswith(b"<!doctype html>" if option == "--html" else b"\x89PNG")
+    (tmp_path / "folder.png").mkdir()
+    status, out, err = search(option, tmp_path / "folder.png")
+    assert (status, out) == (1, "") and "folder.png is a folder, not a file" in err

@@ -12,6 +12,8 @@ import json
 import os
 import re
 import shutil
+import stat
+import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -67,21 +69,65 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
     Readers see the old file or the whole new one, never a part.  The data is flushed to the disk
     before the rename.  Text is UTF-8; bytes of file names that are not are written as JSON escapes them.
+    A link stays, and what it leads to is written.  A FIFO, a character device and what this process has open
+    (/dev/stdout) take the data as it comes; what `require_file` refuses is a `StorageError`.
     """
-    temporary = _beside(path, "part")
+    text: Any = {} if "b" in mode else {"encoding": "utf-8", "errors": JSON_ESCAPES}
     with storage_errors(path):
-        _make(path.parent, path.parent)
+        require_file(path)
+        if (stream := _stream(path)) is not None:
+            with open(stream, mode, **text) as handle:
+                yield handle
+            return
+        target = _real(path)
+        temporary = _beside(target, "part")
+        _make(target.parent, path.parent)
         try:
-            text: Any = {} if "b" in mode else {"encoding": "utf-8", "errors": JSON_ESCAPES}
             disk.announce("write", path)
             with open(temporary, mode, **text) as handle:
                 yield handle
                 handle.flush()
                 disk.flush(handle.fileno(), path)
-            disk.replace(temporary, path)
+            disk.replace(temporary, target)
         except BaseException:
             disk.unlink(temporary, missing_ok=True)
             raise
+
+
+def require_file(path: Path) -> None:
+    """Raise `StorageError` for a path at which no file can be written: a folder, a socket, a disk, below a file."""
+    target = os.path.realpath(path)
+    with storage_errors(path):
+        if os.path.isdir(target):
+            raise IsADirectoryError(errno.EISDIR, "", str(path))
+        if (part := _no_folder(Path(target))) != Path(target):
+            raise NotADirectoryError(errno.ENOTDIR, "", str(part))
+        mode = os.stat(target).st_mode if os.path.exists(path) and not os.path.islink(target) else 0
+    for is_kind, name in ((stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a disk")):
+        if is_kind(mode):
+            raise StorageError(f"{path} is {name}, not a file", cure="choose another path")
+
+
+def _stream(path: Path) -> Path | int | None:
+    """Return what to open where data can only be passed on, not renamed into place; None for files.
+
+    What this process has open is opened once more, at the place where it stands.
+    """
+    step = os.path.abspath(path)
+    for _ in range(_LINKS):
+        folder, name = os.path.split(step)
+        if name.isdecimal() and os.path.realpath(folder) in (f"/proc/{os.getpid()}/fd", "/dev/fd"):
+            for printed in filter(None, (sys.stdout, sys.stderr)):
+                printed.flush()
+            return os.dup(int(name))
+        if not os.path.islink(step):
+            break
+        step = os.path.join(folder, os.readlink(step))
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            return path
+    return None
 
 
 @contextlib.contextmanager
@@ -190,6 +236,7 @@ def sweep(folder: Path) -> None:
 _DRAFT = re.compile(r"\.(?P<name>.+)\.(?P<system>[0-9a-f]{8})-(?P<process>\d{1,9})-\d+\.(?P<kind>part|old)", re.DOTALL)
 _LONGEST = 255  # bytes of a file's name
 _DAY = 86_400  # seconds
+_LINKS = 40  # that lead to a file, at most, as in Linux
 _numbers = itertools.count()
 
 

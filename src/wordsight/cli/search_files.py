@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wordsight.base.files import require_file
 from wordsight.base.progress import notice
 from wordsight.search.hits import Located
 
@@ -40,7 +41,10 @@ def add_files(parser: ArgumentParser) -> None:
 
 
 def check_files(args: Namespace) -> None:
-    """Raise `UsageError` for files that cannot be written as they are named, before anything is searched."""
+    """Raise `UsageError` or `StorageError` for files that cannot be written, before anything is searched."""
+    for path in (args.html, args.sheet):
+        if path is not None:
+            require_file(path)
     if args.sheet is not None:
         from wordsight.report.contact_sheet import check_sheet
 
