@@ -111,7 +111,7 @@ def test_the_command_names_the_library_and_the_model_that_were_given(former, tmp
     capsys.readouterr()
     words = ["search", "red", "--in", photos, "--library", library, "--model", str(former)]
     _, command = refused(capsys, *words)
-    assert command == ["wordsight", "index", photos, "--rebuild", "--library", library, "--model", str(former)]
+    assert command == ["wordsight", "index", photos, "--library", library, "--rebuild", "--model", str(former)]
     assert main(command[1:]) == 0 and main(words) == 0
 
 

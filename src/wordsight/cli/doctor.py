@@ -22,9 +22,12 @@ def run(args: Namespace) -> int:
     from wordsight.embeddings.model import load
     from wordsight.search.doctor import Verdict, examine
     from wordsight.search.library import open_library
+    from wordsight.search.nearest import require_made
 
     model = load(args.model, engine=args.engine, device=args.device)
     with open_library(args.place, model=model, library_dir=args.library) as library:
+        if args.library is None:
+            require_made(library, "doctor")
         checkup = examine(library)
         say(f"library   {library.folder}: {len(library)} pictures, {len(library.absent())} absent")
         say(f"model     {model.name}, fingerprint {model.fingerprint}")

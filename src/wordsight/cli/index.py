@@ -47,17 +47,8 @@ def run(args: Namespace) -> int:
     columns = columns_of(args)
     library = open_library(args.place, model=model, library_dir=args.library, columns=columns, exclude=args.exclude)
     with library:
-        if args.failed:
-            failures = library.failures()
-            for reason in failures.values():
-                say(reason)
-            library.in_step()  # it looks at the location
-            _notice_passed_over(library)
-            return 1 if failures else 0
-        if args.absent:
-            for key in library.absent():
-                say(key)
-            return 1 if library.absent() else 0
+        if args.failed or args.absent:
+            return _list(library, args)
         if args.verify:
             _verify(library)
         if args.watch and not args.rebuild:
@@ -68,8 +59,34 @@ def run(args: Namespace) -> int:
         _notice_passed_over(library)
         absent = len(library.absent())
         away = f", {absent} of them absent" if absent else ""
+        if absent and not report.absent:  # which are told of when they are missed first
+            _notice_cure(library)
         say(f"{len(library)} pictures in {library.folder}{away}: {summary(report)}")
     return 1 if report.failed else 0
+
+
+def _list(library: "Library", args: Namespace) -> int:
+    """Print which images are broken, or absent; 1 when there are any."""
+    from wordsight.search.nearest import require_made
+
+    if args.library is None:
+        require_made(library, "index", "--failed" if args.failed else "--absent")
+    listed = list(library.failures().values()) if args.failed else library.absent()
+    for one in listed:
+        say(one)
+    if args.failed:
+        library.in_step()  # it looks at the location
+        _notice_passed_over(library)
+    elif listed:
+        _notice_cure(library)
+    return 1 if listed else 0
+
+
+def _notice_cure(library: "Library") -> None:
+    from wordsight.search.contents import index_command
+
+    command = index_command(library.location, library.folder, "--accept-removal")
+    notice(f"{library.location}: what is absent comes back when it is there again; {command} removes it")
 
 
 def _verify(library: "Library") -> None:

@@ -209,10 +209,11 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
         scope = Scope(library, location) if asked else nearest(library)
         with scope.library as library:
             if not args.no_sync:
-                _bring_up_to_date(library)
-            if any(args.exclude or ()):
-                notice(f"{location} leaves {', '.join(args.exclude)} alone from now on; --exclude '' takes it back")
+                _bring_up_to_date(library, args.exclude)
             query = scope.narrowed(query)
+            if library.is_unfinished():
+                so_far = f"{len(library):,} of its pictures can be searched so far"
+                notice(f"the library of {library.location} is still being made: {so_far}")
             limits: HitLimitOptions = {"k": args.k, "min_match": args.min_match, "min_cosine": args.min_cosine}
             limits["absent"] = args.absent or args.no_sync
             with library.one_look():
@@ -241,8 +242,11 @@ def _merged(answers: list[list[Located]], sort: str | None) -> list[Located]:
     return list(once.values())
 
 
-def _bring_up_to_date(library: "Library") -> None:
-    """Sync; a library that is there but cannot be written now is answered from as it is."""
+def _bring_up_to_date(library: "Library", exclude: Sequence[str] | None) -> None:
+    """Sync; a library that is there but cannot be written now is answered from as it is.
+
+    `exclude` are the patterns that were given, which the library remembers from now on.
+    """
     from wordsight.cli.index import notice_of
 
     there = library.exists()
@@ -254,3 +258,9 @@ def _bring_up_to_date(library: "Library") -> None:
         if not there:
             raise
         notice(f"answering from the library as it is: {error}")
+        return
+    if any(exclude or ()):
+        alone = ", ".join(exclude or ())
+        notice(f"{library.location}: {alone} is left alone from now on; --exclude '' takes it back")
+    elif exclude is not None:
+        notice(f"{library.location}: the patterns of --exclude are forgotten from now on")

@@ -20,7 +20,7 @@ from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
-from wordsight.search.contents import Contents
+from wordsight.search.contents import Contents, index_command
 from wordsight.search.limits import HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of
 from wordsight.search.matching import Matching, all_matching
@@ -127,7 +127,8 @@ def asking(
             notice(f"{opened.location} has no probabilities to cut by: {needed}")
         yield Asking(index, query, direction, limits=limits, usual=usual)
         for problem in index.noticed():
-            notice(f"{problem} and left out; wordsight index {opened.location} --verify mends it", once=True)
+            command = index_command(opened.location, opened.folder, "--verify")
+            notice(f"{problem} and left out; {command} mends it", once=True)
 
 
 class Asking:

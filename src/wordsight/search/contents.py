@@ -341,5 +341,18 @@ def library_folder(location: Path) -> Path:
     return location / ".wordsight" if location.is_dir() else location.with_name(f"{location.name}.wordsight")
 
 
+def lies_aside(folder: Path, location: Path) -> bool:
+    """Say whether a library lies elsewhere than where that of `location` does by default."""
+    return os.path.realpath(folder) != os.path.realpath(library_folder(location))
+
+
+def index_command(location: Path, folder: Path, *options: str) -> str:
+    """Return what indexes `location` on a command line, with its library in `folder`, for advice that can be copied."""
+    import shlex
+
+    aside = ["--library", str(folder)] if lies_aside(folder, location) else []
+    return shlex.join(["wordsight", "index", str(location), *aside, *options])
+
+
 def _moment(mtime_ns: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime_ns // 10**9))

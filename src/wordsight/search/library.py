@@ -24,6 +24,7 @@ from wordsight.base.errors import (
     WordsightError,
 )
 from wordsight.base.processes import PerProcess
+from wordsight.base.progress import notice
 from wordsight.embeddings.items import text_list
 from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Damage, FileState, Index
@@ -38,11 +39,12 @@ from wordsight.search.contents import (
     Contents,
     Listing,
     library_folder,
+    lies_aside,
     open_contents,
     reader,
 )
 from wordsight.search.hits import Hit, Hits
-from wordsight.search.open_index import OpenIndex
+from wordsight.search.open_index import PLACE, OpenIndex
 from wordsight.search.report import SyncReport
 
 if TYPE_CHECKING:
@@ -101,6 +103,16 @@ class Library(Answering):
         """Return whether the library has been made."""
         return self._index.exists()
 
+    def is_unfinished(self) -> bool:
+        """Return whether the first sync is still running, or was stopped: not all images are in the library yet."""
+        with contextlib.suppress(NotFound), self._index.reading() as index:
+            return SIGNATURE not in index.facts()
+        return False
+
+    def not_made(self) -> NotFound:
+        """Return what is said of a library that is not there."""
+        return self._index.not_made()
+
     def failures(self) -> dict[str, str]:
         """Return key -> reason of the images that are known to be broken."""
         with self._index.reading() as index:
@@ -140,7 +152,12 @@ class Library(Answering):
         self._index.renew()
         contents = self.contents
         listing, before = contents.look(self._states), self._recorded()
-        if listing.in_step(before) and not accept_removal:
+        moved = self._index.moved_from(self._index.facts()) if lies_aside(self.folder, self.location) else None
+        if moved is not None:
+            notice(
+                f"the library in {self.folder} was that of {moved}, which is gone: it is that of {self.location} now"
+            )
+        if listing.in_step(before) and not accept_removal and moved is None:
             return SyncReport()
         from wordsight.search.sync import Sync
 
@@ -148,16 +165,7 @@ class Library(Answering):
             if _recorded(index) != before:  # another process has written since, perhaps from a newer listing
                 listing = contents.look(index.files.states)
             index.note(self._origin(index.facts()))
-            return Sync(
-                index, self.model, contents, listing, accept_removal=accept_removal, command=self._command()
-            ).run()
-
-    def _command(self) -> str:
-        """Return what indexes this library on a command line."""
-        import shlex
-
-        aside = [] if self.folder == library_folder(self.location) else ["--library", str(self.folder)]
-        return shlex.join(["wordsight", "index", str(self.location), *aside])
+            return Sync(index, self.model, contents, listing, accept_removal=accept_removal, folder=self.folder).run()
 
     def _origin(self, facts: Mapping[str, str]) -> dict[str, str]:
         """Return what an index with these facts has to know of where it comes from."""
@@ -166,7 +174,7 @@ class Library(Answering):
 
         asked = {COLUMNS: _as_fact(self.contents.columns), EXCLUDE: json.dumps(list(self._excluded()))}
         made = {VERSIONS: facts.get(VERSIONS) or json.dumps(versions()), MODEL_FOLDER: str(self.model.folder or "")}
-        return {"model": self.model.name, "place": str(self.location.absolute()), **asked, **made}
+        return {"model": self.model.name, PLACE: str(self.location.absolute()), **asked, **made}
 
     def rebuild(self, *, accept_removal: bool = False) -> SyncReport:
         """Make the library again, all of it, with the model in use, and return what was done.
@@ -179,13 +187,14 @@ class Library(Answering):
         from wordsight.search.sync import Sync
 
         with self._syncing.here:
+            self._index.moved_from(self._index.facts())
             contents, listing = self.contents, self.contents.look(dict)
             with contextlib.suppress(FingerprintMismatch, FormatError):
                 self._index.renew()
             with self._index.making_again() as backend:
                 with contextlib.closing(draft_of(self.folder, backend, self.model)) as draft:
                     draft.note(self._origin(draft.facts()))
-                    report = Sync(draft, self.model, contents, listing).run()
+                    report = Sync(draft, self.model, contents, listing, folder=self.folder).run()
                     if not accept_removal:
                         carry_over(self.folder, backend, draft, contents)
                 backend.adopt(self.folder)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wordsight.base.errors import WordsightError
+from wordsight.base.errors import NotFound, WordsightError
 from wordsight.base.progress import notice
 from wordsight.search.contents import FolderContents, library_folder
 from wordsight.search.hits import Hit
@@ -55,19 +55,46 @@ def nearest(library: Library) -> Scope:
     That one has to be of the same model, and its walk has to come to the folder: not through a hidden one, nor one that
     its patterns leave alone.
     """
-    here = Scope(library, library.location)
-    if library.exists() or not library.location.is_dir() or not isinstance(library.contents, FolderContents):
-        return here
+    scope = None if library.exists() else _above(library)
+    if scope is None:
+        return Scope(library, library.location)
+    notice(f"{library.location}: answering from the library of {scope.library.location}", once=True)
+    return scope
+
+
+def require_made(library: Library, verb: str, *options: str) -> None:
+    """Raise `NotFound` for a library that is not made yet, with what to do about it.
+
+    Where one of a folder above has its images that is to be asked: `verb` and `options` say for what.
+    """
+    if library.exists():
+        return
+    scope = _above(library)
+    if scope is None:
+        raise library.not_made()
+    import shlex
+
+    above = scope.library.location
+    scope.library.close()
+    raise NotFound(
+        f"no library of {library.location}: that of {above} has its images",
+        cure=shlex.join(["wordsight", verb, str(above), *options]),
+    )
+
+
+def _above(library: Library) -> Scope | None:
+    """Return the library of the nearest folder above that covers a folder; None where there is none."""
+    if not library.location.is_dir() or not isinstance(library.contents, FolderContents):
+        return None
     location = Path(os.path.realpath(library.location))
     for folder in location.parents:
         if not library_folder(folder).is_dir():
             continue
         above, below = Library(folder, library_folder(folder), library.model), location.relative_to(folder).as_posix()
         if _covers(above, below):
-            notice(f"{library.location}: answering from the library of {folder}", once=True)
             return Scope(above, library.location, f"{below}/")
         above.close()
-    return here
+    return None
 
 
 def _covers(library: Library, below: str) -> bool:

@@ -9,20 +9,24 @@ and nothing of images.
 """
 
 import contextlib
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wordsight.base import disk
-from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, StorageError, WordsightError
+from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
 from wordsight.index.index import Backend, EarlierFormat, Index
 from wordsight.index.lock import writing
 from wordsight.index.open import backend_of, delete, record, record_anew
+from wordsight.search.contents import index_command, lies_aside
+
+PLACE = "place"  # the fact that keeps what location a library is of
 
 
 @dataclass(slots=True)
@@ -126,16 +130,41 @@ class OpenIndex:
 
     def not_made(self) -> NotFound:
         """Return what is said of a library that is not there."""
-        return NotFound(f"no library of {self.location}", cure=f"make it with wordsight index {self.location}")
+        command = index_command(self.location, self.folder)
+        return NotFound(f"no library of {self.location}", cure=f"make it with {command}")
+
+    def moved_from(self, facts: Mapping[str, str]) -> str | None:
+        """Return the location that a library elsewhere was made of where that is gone, so that it has moved here.
+
+        `facts` are those of the index.  Raises `UsageError` where the other location is there: a library is of one.
+        """
+        known = facts.get(PLACE, "")
+        if known in ("", str(self.location.absolute())) or not lies_aside(self.folder, self.location):
+            return None
+        if not os.path.exists(known):
+            return known
+        if os.path.exists(self.location) and os.path.samefile(known, self.location):
+            return None
+        raise UsageError(
+            f"the library in {self.folder} is that of {known}, not of {self.location}",
+            cure="give each place a library of its own: --library with another folder (library_dir=)",
+        )
 
     def _opened(self, *, writable: bool) -> Index:
         model, kind = self.model, backend_of(self.folder, self.kind)
         try:
-            return kind.open(self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable)
+            index = kind.open(self.folder, fingerprint=model.fingerprint, width=model.spec.width, writable=writable)
         except FingerprintMismatch as error:
             from wordsight.search.other_model import with_commands
 
+            self.moved_from(self.facts())
             raise with_commands(error, self.location, self.folder, model, facts=self.facts()) from None
+        try:
+            self.moved_from(index.facts())
+        except UsageError:
+            index.close()
+            raise
+        return index
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

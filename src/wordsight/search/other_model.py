@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wordsight.base.errors import FingerprintMismatch, WordsightError
 from wordsight.embeddings.model import Model
-from wordsight.search.contents import library_folder
+from wordsight.search.contents import index_command
 from wordsight.weights.find import NAME, find_model
 from wordsight.weights.folder import read_fingerprint
 
@@ -24,15 +24,12 @@ def with_commands(
 
     `library` is the location that was indexed, `facts` are those of its index.
     """
-    command = ["wordsight", "index", str(library), "--rebuild"]
-    if folder != library_folder(library):
-        command += ["--library", str(folder)]
-    if model.folder is not None and model.folder != _folder_of(None):
-        command += ["--model", str(model.folder)]
+    named = model.folder is not None and model.folder != _folder_of(None)
+    command = index_command(library, folder, "--rebuild", *(["--model", str(model.folder)] if named else []))
     names = f"{facts.get('model', 'another model')} ({facts['fingerprint']}), not by {model.name} ({model.fingerprint})"
     return FingerprintMismatch(
         f"the library in {folder} was made by the model {names}",
-        cure=f"embed its images again: {shlex.join(command)}; or use that model: {_way_back(model, facts)}",
+        cure=f"embed its images again: {command}; or use that model: {_way_back(model, facts)}",
     )
 
 

@@ -25,7 +25,17 @@ from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
 from wordsight.images.files import image_hash, unchanged
 from wordsight.index.index import FileState, Index, IndexEntry
-from wordsight.search.contents import MEASURED, READER, SIGNATURE, Candidate, Contents, Listing, NoFile, reader
+from wordsight.search.contents import (
+    MEASURED,
+    READER,
+    SIGNATURE,
+    Candidate,
+    Contents,
+    Listing,
+    NoFile,
+    index_command,
+    reader,
+)
 from wordsight.search.missing import Whereabouts, too_many
 from wordsight.search.plan import Plan, plan, to_read
 from wordsight.search.report import SyncReport
@@ -65,7 +75,7 @@ class KnownContents:
 class Sync:
     """One run; `run` does it all.  `accept_removal`: what is missing may go without proof, and however much it is.
 
-    `command` is what indexes this library on a command line, for advice.
+    `folder` is where the library lies, for advice.
     """
 
     def __init__(
@@ -75,10 +85,10 @@ class Sync:
         contents: Contents,
         listing: Listing,
         *,
+        folder: Path,
         accept_removal: bool = False,
-        command: str = "",
     ) -> None:
-        self._accept = f"{command or f'wordsight index {contents.location}'} --accept-removal removes them"
+        self._folder = folder
         self._index = index
         self._model = model
         self._contents = contents
@@ -168,13 +178,16 @@ class Sync:
         if now and not too_many(count, known):
             if away := self._with_entry(done.absent):
                 what = f"{len(away)} pictures are not there, and nothing proves that they are gone"
-                notice(f"{location}: {what}; they are kept as absent: {self._accept}")
+                notice(f"{location}: {what}; they are kept as absent: {self._accept()}")
             return done
         done = plan(before, now, excluded)
         if self._with_entry(done.absent):
             what = f"{count} of {known} pictures are missing" if now else f"none of {known} pictures is there any more"
-            notice(f"{location}: {what}; nothing is removed, they are kept as absent: {self._accept}")
+            notice(f"{location}: {what}; nothing is removed, they are kept as absent: {self._accept()}")
         return done
+
+    def _accept(self) -> str:
+        return f"{index_command(self._contents.location, self._folder, '--accept-removal')} removes them"
 
     def _with_entry(self, keys: Iterable[str]) -> list[str]:
         """Return the known keys that are not broken ones."""
@@ -309,7 +322,7 @@ class Sync:
         stored = [entry for entry, is_sound in zip(entries, sound, strict=True) if is_sound]
         self._index.add([entry.key for entry in stored], embeddings[sound], [entry.meta for entry in stored])
         damaged = [entry.key for entry, is_sound in zip(entries, sound, strict=True) if not is_sound]
-        cure = f"make the library again with wordsight index {self._contents.location} --rebuild"
+        cure = f"make the library again with {index_command(self._contents.location, self._folder, '--rebuild')}"
         self._failed += [(key, f"the embedding of {key} in the library is not of length 1; {cure}") for key in damaged]
         return damaged
 
