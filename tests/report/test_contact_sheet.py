@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wordsight.base import progress
 from wordsight.base.errors import UsageError
 from wordsight.report import contact_sheet
 from wordsight.report.contact_sheet import PAPER, SIDES, check_sheet, write_contact_sheet
@@ -71,8 +72,18 @@ def test_letters_that_the_font_lacks_are_written_plainly_and_long_ones_end_in_do
     heading, *reason, rank, first, second = texts
     assert (heading, reason[0], rank) == (r"x y\ud800", "no picture", "1 · 0.500")
     assert "is empty" in " ".join(reason)
-    assert first.startswith("Mot con cho ? long") and first.endswith(" long")
+    assert first.startswith("Mot con cho long") and first.endswith(" long")
     assert second.startswith("long long") and second.endswith("…")
+
+
+def test_what_no_font_has_is_left_out_and_said_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(contact_sheet, "SYSTEM", ())
+    monkeypatch.setattr(progress, "_printed", set())
+    hits = [Located(tmp_path, Hit(0.5, key, None, {})) for key in ("赤い靴", "a 犬 b 🐕", "plain")]
+    texts = [text for text in written(monkeypatch, hits, tmp_path, heading="犬") if text]
+    assert not any("?" in text for text in texts)
+    assert "a b" in texts and "plain" in texts
+    assert capsys.readouterr().err.count("letters that no font here has are left out of the sheet") == 1
 
 
 def test_words_that_fit_on_no_line_are_broken(tmp_path, monkeypatch):

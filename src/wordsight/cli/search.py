@@ -119,7 +119,8 @@ def run(args: Namespace) -> int:
         say_matching([answer.answered for answer in answered], args)
     if wants_facets(args):
         print_facets([answer.counts for answer in answered], args)
-    written = write_files(hits, args, columns=columns, asked=Search(query, model))
+    failed = [f"{at}: {one}" for at, one in zip(locations, answers, strict=True) if isinstance(one, Exception)]
+    written = write_files(hits, args, columns=columns, asked=Search(query, model, failed))
     if not printed:
         asked = [location for location, answer in zip(locations, answers, strict=True) if isinstance(answer, _Answer)]
         unlikely = f": the nearest has a probability of {nearest[0].hit.match:.1%} (--min-match 0)" if nearest else ""

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What was searched for, and the model that did it."""
+    """What was searched for, the model that did it, and which places failed, with the reason."""
 
     query: "Query"
     model: "Model"
+    failed: Sequence[str]
 
 
 def add_files(parser: ArgumentParser) -> None:
@@ -105,6 +106,7 @@ def _in_words(args: Namespace, asked: Search) -> "Asked":
         without=args.without,
         where=args.where,
         least=_least(args),
+        failed=asked.failed,
     )
 
 

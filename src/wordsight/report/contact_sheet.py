@@ -3,8 +3,8 @@
     write_contact_sheet(Path("hits.png"), hits, heading="red shoes", columns=("price",))
 
 The images are smaller the more there are.  Letters are those of the font inside Pillow, which
-has few besides English ones; a line with others takes a font of the system, and where none has them they are written
-without their accents, or as question marks.
+has few besides English ones; a line with others takes the font of the system that has most of them, and those that it
+lacks are written without their accents, or left out, which is said once.
 """
 
 import math
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.files import atomic_write
+from wordsight.base.progress import notice
 from wordsight.report.hits_page import clean
 from wordsight.search.hits import Located, one_line, strength, title
 from wordsight.search.thumbnails import thumbnails
@@ -30,7 +31,15 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 MOST = 1000  # hits of one sheet: about 4,900 x 3,900 pixels
 SIDES = ((12, 300), (40, 220), (120, 160), (300, 128), (MOST, 104))  # up to so many hits: pixels of an image's side
 INSIDE = ""  # the name of the font inside Pillow
-SYSTEM = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")  # for letters that it lacks
+SYSTEM = (  # for letters that it lacks; the later ones have Chinese, Japanese and Korean
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "arial.ttf",
+    "Arial Unicode.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "wqy-zenhei.ttc",
+    "msyh.ttc",
+)
 GAP = 12  # pixels between cells, and around all
 ACROSS = 4 / 3  # width of a sheet by its height, about
 QUALITY = 90  # of JPEG
@@ -140,12 +149,27 @@ class _Room:
 def _write(draw: "ImageDraw", corner: tuple[int, int], text: str, room: _Room) -> None:
     """Write a text, its end left out where there is no room for it."""
     text = clean(text)[: room.width * room.lines]  # no letter is narrower than a pixel
-    names = (name for name in (INSIDE, *SYSTEM) if all(_has(c, name, room.letter) for c in set(text)))
-    name = next(names, None)
-    font = _font(INSIDE if name is None else name, room.letter)
-    text = text if name is not None else "".join(_spelled(c, room.letter) for c in text)
+    name = _best_font(text, room.letter)
+    font = _font(name, room.letter)
+    drawn = "".join(_spelled(c, name, room.letter) for c in text)
+    if len(drawn) < len(text):
+        notice("letters that no font here has are left out of the sheet; a page (--html) has them", once=True)
+        drawn = " ".join(drawn.split())
+    text = drawn
     for number, line in enumerate(_lines(text, font, room)):
         draw.text((corner[0], corner[1] + number * (room.letter + 4)), line, fill=room.colour, font=font)
+
+
+def _best_font(text: str, letter: int) -> str:
+    """Return the first font that has all letters of a text, else the one that has most of them."""
+    most, best = -1, INSIDE
+    for name in (INSIDE, *SYSTEM):
+        count = sum(_has(c, name, letter) for c in text)
+        if count == len(text):
+            return name
+        if count > most:
+            most, best = count, name
+    return best
 
 
 def _lines(text: str, font: Any, room: _Room) -> Iterator[str]:
@@ -190,8 +214,8 @@ def _has(character: str, name: str, letter: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _spelled(character: str, letter: int) -> str:
-    """Return a character if the font inside Pillow has it, else without its accents, else a question mark."""
+def _spelled(character: str, name: str, letter: int) -> str:
+    """Return a character if a font has it, else without its accents, else nothing."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
-    known = (text for text in (character, plain) if text and all(_has(c, INSIDE, letter) for c in text))
-    return next(known, "?")
+    known = (text for text in (character, plain) if text and all(_has(c, name, letter) for c in text))
+    return next(known, "")

@@ -32,6 +32,7 @@ class Asked:
     """A search in the words in which it was asked.
 
     `images` are those that were part of the query; `most` is the number of hits wanted, `least` the minimum.
+    `failed` are the locations that gave no answer, each with the reason.
     """
 
     query: str
@@ -43,6 +44,7 @@ class Asked:
     without: Sequence[str] = ()
     where: str | None = None
     least: str = ""
+    failed: Sequence[str] = ()
 
 
 def write_hits_page(path: Path, hits: Sequence[Located], asked: Asked, *, columns: Sequence[str] | None = None) -> None:
@@ -84,6 +86,7 @@ def _facts(asked: Asked) -> str:
         "Condition": asked.where or "",
         "Minimum": asked.least,
         "Place" if len(asked.locations) == 1 else "Places": ", ".join(map(str, asked.locations)),
+        "Not answered": "; ".join(asked.failed),
         "Model": asked.model,
         "Date": asked.time,
     }
