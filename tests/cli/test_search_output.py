@@ -203,3 +203,13 @@ def test_pipe_is_written_and_a_folder_refused_before_the_search(search, tmp_path
     (tmp_path / "folder.png").mkdir()
     status, out, err = search(option, tmp_path / "folder.png")
     assert (status, out) == (1, "") and "folder.png is a folder, not a file" in err
+
+
+def test_page_names_the_places_that_gave_no_answer(search, tmp_path):
+    page, gone = tmp_path / "hits.html", tmp_path / "gone"
+    status, _, err = search("--in", gone, "--html", page)
+    assert status == 1
+    reason = f"{gone}: nothing at {gone}; check the path"
+    assert f"failed: {reason}" in err and f"<dt>Not answered</dt><dd>{reason}</dd>" in page.read_text()
+    search("--html", page)
+    assert "Not answered" not in page.read_text()
