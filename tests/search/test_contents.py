@@ -1,5 +1,7 @@
 """What a library is made of: what a folder tells of its images becomes metadata, and what is away stays."""
 
+from wordsight.cli.main import main
+
 
 def test_what_a_folder_tells_of_its_images_is_metadata_and_kept_in_step(opened, photos, capsys):
     library = opened(photos)
@@ -48,3 +50,17 @@ def test_a_source_whose_images_are_all_away_leaves_the_library_alone(opened, pho
     report = table.sync()
     assert (report.changed, report.returned) == (["photos/a/red.png", "photos/top.png"],) * 2
     assert len(opened(photos).sync().returned) == 5
+
+
+def test_folders_that_become_classes_change_no_picture(paint, tmp_path, capsys):
+    for number in range(4):
+        paint(tmp_path / "photos" / "flat" / f"{number}.png", "red", shade=number)
+    arguments = ["index", str(tmp_path / "photos"), "--engine", "fake"]
+    main(arguments)
+    paint(tmp_path / "photos" / "other" / "blue.png", "blue")
+    capsys.readouterr()
+    main(arguments)
+    assert capsys.readouterr().out.endswith(": 1 added, 4 with other metadata\n")
+    paint(tmp_path / "photos" / "flat" / "0.png", "green")
+    main(arguments)
+    assert capsys.readouterr().out.endswith(": 1 changed\n")

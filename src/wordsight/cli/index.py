@@ -121,7 +121,7 @@ def _watch(library: "Library") -> int:
             if len(lines := _lines(report)) <= MOST:
                 for line in lines:
                     notice(f"{library.location}: {line}")
-                report = replace(report, added=[], changed=[], moved=[], removed=[])
+                report = replace(report, added=[], changed=[], moved=[], removed=[], renewed=[])
             notice_of(report, library)
     except KeyboardInterrupt:
         notice("stopped")
@@ -133,8 +133,18 @@ def _watch(library: "Library") -> int:
 def _lines(report: "SyncReport") -> list[str]:
     """Return a line for every image that a sync did something to."""
     moved = [f"moved {old} to {new}" for old, new in report.moved]
-    kinds = {"added": report.added, "changed": report.changed, "removed": report.removed}
+    kinds = {
+        "added": report.added,
+        "changed": _with_other_content(report),
+        "other metadata:": report.renewed,
+        "removed": report.removed,
+    }
     return [*(f"{kind} {key}" for kind, keys in kinds.items() for key in keys), *moved]
+
+
+def _with_other_content(report: "SyncReport") -> list[str]:
+    renewed = set(report.renewed)
+    return [key for key in report.changed if key not in renewed]
 
 
 def notice_of(report: "SyncReport", library: "Library") -> None:
@@ -149,7 +159,8 @@ def summary(report: "SyncReport") -> str:
     """Return what a sync did in a few words."""
     counts = {
         "added": len(report.added),
-        "changed": len(report.changed),
+        "changed": len(_with_other_content(report)),
+        "with other metadata": len(report.renewed),
         "moved": len(report.moved),
         "removed": len(report.removed),
         "failed": len(report.failed),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 class SyncReport:
     """Keys that were added, changed and removed; moved ones as (old, new); failed ones as (key, reason).
 
+    `renewed` are those of the changed of which the metadata alone is another: what a table or the folders say of them.
     `absent` are those that are not there since this time and whose entries are kept; `returned` those that are back.
     The key of a failure is "" when a row or shard could not be read at all; the reason names it.
     """
@@ -18,6 +19,7 @@ class SyncReport:
     failed: list[tuple[str, str]] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Return whether anything was done."""

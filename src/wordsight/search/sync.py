@@ -153,6 +153,7 @@ class Sync:
             failed=self._failed,
             absent=self._with_entry(done.absent),
             returned=sorted(self._with_entry(done.returned)),
+            renewed=self._renewed,
         )
 
     def _to_look_for(self, done: Plan) -> dict[str, FileState]:
