@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from wordsight.base import progress
 from wordsight.base.arrays import unit
 from wordsight.index.index import Neighbour
 from wordsight.search import background, match
@@ -102,6 +103,15 @@ def test_people_are_spared_very_unlikely_hits_of_large_libraries_only():
     assert least_for_people(Background(some, some, 300)) == match.CUT
     assert least_for_people(Background(some, some, 299)) is None
     assert least_for_people(None) is None
+
+
+def test_one_sees_how_far_the_phrases_are(opened, many, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(progress, "SPOKEN", 0.0)
+    opened(many).sync()
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("measuring what is usual: ")]
+    count = len(usual_phrases())
+    assert len(lines) == -(-count // background.PHRASES) and lines[-1].endswith(f": {count:,} of {count:,}")
 
 
 def test_a_background_is_made_once_and_again_after_a_change(opened, many, paint, monkeypatch):

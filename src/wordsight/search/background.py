@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import StorageError
 from wordsight.base.files import atomic_write
-from wordsight.base.progress import notice
+from wordsight.base.progress import bar, notice
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
@@ -32,6 +32,7 @@ FORMAT = 2
 HEAD = 40  # bytes before the numbers
 SAMPLE = 4096  # images: the standard deviation of their cosines is then within 1 % of that of all
 LEAST = 30  # images: of fewer, probabilities were further from the truth than none (docs/search.md)
+PHRASES = 100  # between steps of the bar
 CHANGE = 0.1  # of the images; a background of a library that changed less is still right
 USUAL_END = "gibberish"  # the first part of phrases.txt that is not what people ask
 
@@ -127,11 +128,16 @@ def _texts(model: "Model") -> Moments:
     from wordsight.base.cache import cache_errors, cache_folder
 
     path = cache_folder() / "background" / f"{model.fingerprint}.f16"
-    usual = usual_phrases()
+    usual = sorted(usual_phrases(), key=len)  # so that those of a batch are of one length
     known = _read(path, model.fingerprint)
     if known is not None and known[0] == len(usual):
         return known[1][0]
-    computed = moments(model.embed_texts(usual))
+    parts = []
+    with bar(len(usual), unit="phrase", desc="measuring what is usual") as progress:
+        for start in range(0, len(usual), PHRASES):
+            parts.append(model.embed_texts(usual[start : start + PHRASES]))
+            progress.update(len(parts[-1]))
+    computed = moments(np.concatenate(parts))
     with cache_errors("backgrounds"):
         _write(path, model.fingerprint, len(usual), (computed,))
     return computed
