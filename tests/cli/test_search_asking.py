@@ -79,7 +79,7 @@ def test_facets_follow_the_hits_or_come_alone(search):
         (["--facets", "all", "--json"], "add --facets-only"),
         (["--facets", "all", "--paths-only"], "leave one of them out"),
         (["--facets-only", "-0"], "leave one of them out"),
-        (["--facets", "color"], "did you mean colour?"),
+        (["--facets", "color"], "did you mean colour or folder?"),
         (["--like", "0.png"], "use liked"),
         (["--like-set", "nowhere.txt"], "give a file"),
     ],

@@ -61,8 +61,8 @@ def test_chosen_columns_stand_in_the_line_in_the_order_asked_for(search, goods):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--show", "pice"], "--show pice: no such column; did you mean price?"),
-        (["--show", "zzz"], "--show zzz: no such column; there are: price, note, text, width, height"),
+        (["--show", "pice"], "show: no column pice; did you mean price? columns: price, note, text, width, height"),
+        (["--show", "zzz"], "show: no column zzz; columns: price, note, text, width, height"),
         (["--show", "price,"], "--show with an empty name; give the names of columns, with commas between"),
         (["--show", "price", "--json"], "--show with --json; leave it out: it gives all columns"),
         (["--show", "price", "-0"], "--show with --null; leave one of them out"),

@@ -27,7 +27,7 @@ def test_an_order_is_a_column_and_a_direction(text, order):
 
 
 def test_an_unknown_column_names_the_near_ones():
-    with pytest.raises(UsageError, match=r"sort 'prize': no such column; did you mean price\?"):
+    with pytest.raises(UsageError, match=r"sort: no column prize; did you mean price\?"):
         read_order("-prize", COLUMNS)
 
 

@@ -15,7 +15,6 @@ from wordsight.search.hits import Located, one_line, percent, title
 FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
 HEAD = ("rank", "score", "match", "key", "path", "place")  # of every CSV row
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that spreadsheets compute (owasp.org, CSV injection)
-_FEW = 20  # columns that an error names
 
 
 def add_output(parser: ArgumentParser) -> None:
@@ -68,21 +67,11 @@ def shown_columns(asked: Sequence[str], known: Iterable[str]) -> list[str] | Non
 
 
 def _unknown(name: str, columns: Sequence[str]) -> UsageError:
-    from wordsight.base.suggest import suggest
+    from wordsight.search.ordering import unknown_column
 
     if not name:
         return UsageError("--show with an empty name", cure="give the names of columns, with commas between")
-    from wordsight.index.where import CAPTIONS
-
-    if name.lower() in CAPTIONS and "text" in columns:
-        return UsageError(
-            f"--show {name}: no such column", cure="did you mean text? a table's titles and captions are there"
-        )
-    cure = suggest(name, columns)
-    if not cure.startswith("did you mean"):
-        more = len(columns) - _FEW
-        cure = f"there are: {', '.join(columns[:_FEW]) or 'none'}{f' and {more} more' if more > 0 else ''}"
-    return UsageError(f"--show {name}: no such column", cure=cure)
+    return unknown_column("show", name, columns)
 
 
 def print_hits(

@@ -12,15 +12,14 @@ A comparison with a missing value is false, so `not price < 50` also keeps entri
 `sql` says the same to SQLite.  Knows no store.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from wordsight.base.errors import UsageError
 from wordsight.base.nouns import Value
+from wordsight.base.suggest import suggest_column
 from wordsight.index.like import holds_text, is_like
 
 Literal = str | int | float
@@ -37,9 +36,7 @@ _TOKENS = re.compile(
 )
 _COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = {"and", "or", "not", "in", "contains", "like", "is", "null", "true", "false"}
-CAPTIONS = {"title", "caption", "captions", "name", "description"}  # columns that come as `text` out of tables
 _MOST_DEPTH = 100  # parentheses and nots inside each other: far above use, far below Python's own limit
-_MOST_COLUMNS = 40  # listed in a message
 _MOST_VALUES = 10_000  # compared with in one condition: SQLite takes 32,766
 
 
@@ -211,14 +208,7 @@ def _check_kind(leaf: Compare | Among | Missing, column: Column, value: Literal)
 
 
 def _unknown_column(leaf: Compare | Among | Missing, columns: Mapping[str, Column]) -> WhereError:
-    near = difflib.get_close_matches(leaf.column, columns, n=3, cutoff=0.5)
-    near += [name for name in columns if name.lower() == leaf.column.lower() and name not in near]
-    if leaf.column.lower() in CAPTIONS and "text" in columns:
-        near = ["text"]
-    more = len(columns) - _MOST_COLUMNS
-    known = ", ".join([*islice(columns, _MOST_COLUMNS), *([f"and {more} more"] if more > 0 else [])]) or "none"
-    cure = f"did you mean {' or '.join(near)}? columns: {known}" if near else f"columns: {known}"
-    return WhereError(f"no column {leaf.column}", cure=cure, position=leaf.position)
+    return WhereError(f"no column {leaf.column}", cure=suggest_column(leaf.column, columns), position=leaf.position)
 
 
 def _tokens(expression: str) -> Iterator[_Token]:

@@ -44,9 +44,9 @@ def read_order(text: str, columns: Iterable[str]) -> ColumnOrder:
 
 def unknown_column(option: str, name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a column that no image has, with the near ones as its cure."""
-    from wordsight.base.suggest import suggest
+    from wordsight.base.suggest import suggest_column
 
-    return UsageError(f"{option} {name!r}: no such column", cure=suggest(name, known))
+    return UsageError(f"{option}: no column {name}", cure=suggest_column(name, known))
 
 
 def in_order(items: Iterable[_Any], order: ColumnOrder, meta: Callable[[_Any], Mapping[str, Value]]) -> list[_Any]:
