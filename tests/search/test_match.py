@@ -210,3 +210,30 @@ def test_an_image_and_a_mixture_have_probabilities_too(opened, many):
     assert alone[0].key == "00.png"
     assert all(0 < hit.match < 1 for hit in (*alone, *mixed))
     assert match.IMAGE is not match.TEXT
+
+
+def test_one_picture_has_one_probability_for_a_query_whatever_the_condition(opened, many, monkeypatch):
+    monkeypatch.setattr(match, "NARROW", 9.0)
+    monkeypatch.setattr(match, "BROAD_ABOVE", 1e9)
+    library = opened(many)
+    for options in ({}, {"sort": "-name"}, {"keywords": "on"}):
+        told = {hit.key: hit.match for hit in library.search("blue", k=40, min_match=0.0, **options)}
+        assert len(told) == 40 and None not in told.values()
+        narrowed = library.search("blue", k=40, min_match=0.0, where="name > '30'", **options)
+        assert {hit.key: hit.match for hit in narrowed} == {key: told[key] for key in told if key > "30"}
+        assert library.search("blue", where="name = '31.png'", **options)[0].match == told["31.png"]
+
+
+def test_a_facet_counts_what_the_search_for_its_value_gives(opened, many, monkeypatch):
+    monkeypatch.setattr(match, "NARROW", 9.0)
+    monkeypatch.setattr(match, "BROAD_ABOVE", 1e9)
+    library = opened(many)
+    told = [(hit.key, hit.match) for hit in library.search("blue", k=40)]
+    for least in (0.0, 0.01, 0.5):
+        likely = {key for key, one in told if one >= least}
+        for where in ("name > '20'", None):
+            values = library.facets("blue", ["name"], where=where, min_match=least)["name"]
+            assert {one.label: one.count for one in values} == dict.fromkeys(likely, 1)
+        for key, _ in told[::9]:
+            narrowed = library.search("blue", where=f"name = '{key}'", min_match=least)
+            assert [hit.key for hit in narrowed] == [key] * (key in likely)

@@ -142,7 +142,7 @@ class Asking:
         self._direction = direction
         self._limits = limits
         self._usual = usual
-        self._first: list[Neighbour] = []  # of the last ranking by score, which probabilities are told from
+        self._first: list[Neighbour] | None = None  # by score and without a condition: what probabilities are told from
         self._named: set[str] = set()  # keys that have all words of the query
 
     def reply(self) -> Reply:
@@ -183,12 +183,19 @@ class Asking:
     def _matches(self, near: Sequence[Neighbour]) -> Sequence[float | None]:
         """Return how likely each is to match; None where the library cannot tell."""
         parts = self._parts()
-        if not parts:
+        if not parts or self._usual is None or not near:
             return [None] * len(near)
-        first = self._first[:FIRST]
-        return matches_of(self._usual, parts, self._direction.embedding, [*first, *near])[
-            len(first) : len(first) + len(near)
-        ]
+        first = self._first_hits()
+        return matches_of(self._usual, parts, self._direction.embedding, [*first, *near])[len(first) :]
+
+    def _first_hits(self) -> list[Neighbour]:
+        """Return the first hits of the query without its condition, so that an image has one probability for a query.
+
+        That costs one more search where there is a condition.
+        """
+        if self._first is None:
+            self._ranked(FIRST, None)
+        return self._first or []
 
     def _above(self, near: list[Neighbour], least: float | None) -> list[Neighbour]:
         """Return those that are at least so likely, and near enough; unknown probabilities pass."""
@@ -252,16 +259,23 @@ class Asking:
     def _nearest(self, count: int, where: "Condition | None") -> list[Neighbour]:
         """Return so many images under a condition, best first."""
         direction, words = self._direction, self._words()
-        wanted = max(count, FIRST) + len(direction.excluded)
+        near = self._ranked(max(count, FIRST), where)
+        if words:
+            near = self._with_words(near, words, where)
+        return [one for one in near if one.key not in direction.excluded][:count]
+
+    def _ranked(self, count: int, where: "Condition | None") -> list[Neighbour]:
+        """Return so many images by score alone, and as many as are no answers; the first without a condition are kept."""
+        direction = self._direction
+        wanted = count + len(direction.excluded)
         if direction.unwanted:
             wanted = max(wanted, candidates(self._limits.k))
         near = self._index.search(direction.embedding[None], wanted, where, absent=self._limits.absent)[0]
         if direction.unwanted:
             near = weighed(near, direction.unwanted)
-        self._first = [one for one in near[: FIRST + len(direction.excluded)] if one.key not in direction.excluded]
-        if words:
-            near = self._with_words(near, words, where)
-        return [one for one in near if one.key not in direction.excluded][:count]
+        if where is None and self._first is None:
+            self._first = [one for one in near if one.key not in direction.excluded][:FIRST]
+        return near
 
     def _words(self) -> list[str]:
         """Return the words that are looked for as they are; none where thumbs say more than they do."""
