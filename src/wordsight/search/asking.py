@@ -121,6 +121,10 @@ def asking(
     with opened.reading() as index, index.one_look():
         if direction is None:
             direction = direction_by_example(query, opened.model, index, contents())
+        if query.where is not None:
+            from wordsight.search.dates import refuse_no_dates
+
+            refuse_no_dates(index, query.where, direction.embedding[None])
         usual = background.read(opened.folder, opened.model.fingerprint)
         if usual is None and (limits.min_match or 0) > 0:
             needed = f"they come with {background.LEAST} images, at the next sync"
@@ -265,7 +269,7 @@ class Asking:
         return [one for one in near if one.key not in direction.excluded][:count]
 
     def _ranked(self, count: int, where: "Condition | None") -> list[Neighbour]:
-        """Return so many images by score alone, and as many as are no answers; the first without a condition are kept."""
+        """Return so many images by score alone, and those that are no answers; the first of all are kept."""
         direction = self._direction
         wanted = count + len(direction.excluded)
         if direction.unwanted:
