@@ -148,7 +148,7 @@ def test_what_is_opened_has_a_name(tmp_path, write_shard):
     [
         (["picture_url", "words"], "there are: picture_url, words; perhaps picture_url; "),
         (["qqPHOTOqq", "pqpicpq", "words"], "there are: qqPHOTOqq, pqpicpq, words; perhaps qqPHOTOqq or pqpicpq; "),
-        (["imagee", "photo"], "there are: imagee, photo; perhaps imagee; "),
+        (["imagee", "words"], "there are: imagee, words; perhaps imagee; "),
         (["a", "b"], "there are: a, b; "),
     ],
 )

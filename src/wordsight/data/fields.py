@@ -34,6 +34,11 @@ KNOWN = {
     "label": ("class", "label"),
     "key": ("key", "id", "uid"),
 }
+GUESSED = {  # names of image columns, in any case, where none of the known ones is there: one of them alone is taken
+    *("images", "img", "imgs", "picture", "pictures", "pic", "photo", "photos", "jpg", "jpeg", "png", "webp"),
+    *(f"{what}_{how}" for what in ("img", "picture", "photo") for how in ("path", "file", "filename", "name")),
+    *("image_file", "image_filename", "image_filepath", "file_path", "imagepath", "imagefile"),
+}
 
 _SHOWN = 200  # letters of a value that a message holds
 _LARGEST = 2**63 - 1  # of the integers that stores keep
@@ -57,6 +62,8 @@ def choose(
             cure = f"did you mean {' or '.join(near)}?" if near else f"there are: {shortened(', '.join(names))}"
             raise FormatError(f"{where} has no column {wanted}", cure=cure)
         column = wanted or _known(names, known)
+        if column is None and role == "image" and need_image:
+            column = only_image([name for name in names if name.lower() in GUESSED], where=where)
         if column:
             chosen[role] = column
     if need_image and complete and not any(names):
@@ -69,6 +76,19 @@ def choose(
             )
         raise FormatError(f"{where} has no image column", cure=_image_cure(names))
     return chosen
+
+
+def only_image(candidates: Sequence[str], *, where: str) -> str | None:
+    """Return the one column that may be the image, None where there is none; several are an error that names them."""
+    if len(candidates) > 1:
+        listed = shortened(" or ".join(candidates))
+        raise FormatError(f"{where}: the image may be {listed}", cure=f"name it as image ({how_to_name('image')})")
+    return candidates[0] if candidates else None
+
+
+def names_image(names: Sequence[str]) -> bool:
+    """Say whether names alone tell which column holds the image, or which may."""
+    return any(name.lower() in GUESSED.union(KNOWN["image"]) for name in names)
 
 
 def _known(names: Sequence[str], known: Sequence[str]) -> str | None:

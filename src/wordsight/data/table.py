@@ -129,6 +129,7 @@ class TableSource:
         self._columns = columns
         self._starts: list[int] = []  # number of the first row of each table, once they are counted
         self._shared: SharedRows | None = None
+        self._guessed: dict[Path, str | None] = {}  # the image column of tables whose names tell none
         self._keys: dict[Path, ParquetKeys] = {}  # of tables of which images were asked for by key
 
     def samples(self, start: Position = START) -> Walk:
@@ -139,9 +140,24 @@ class TableSource:
     def _check_columns(self) -> None:
         for path in self.paths:
             with contextlib.suppress(InputError, OSError):  # walking over the source reports it
-                names = self._open(path).names
-                if names is not None:
-                    fields.choose(names, self._columns, where=str(path), need_image=True)
+                table = self._open(path)
+                if table.names is not None:
+                    self._chosen(table, path)
+
+    def _chosen(self, table: TableFile, path: Path) -> dict[str, str]:
+        """Return which column of a table with a header plays which role: by its name, the image's by what it holds."""
+        columns, names = self._columns, table.names or ()
+        if columns.image is None and not fields.names_image(names):
+            if path not in self._guessed:
+                from wordsight.data.guess import image_columns
+
+                self._guessed[path] = fields.only_image(image_columns(table, path.parent), where=str(path))
+            columns = replace(columns, image=self._guessed[path])
+        return fields.choose(names, columns, where=str(path), need_image=True)
+
+    def _of_object(self, row: Mapping[str, Any], where: str) -> dict[str, str]:
+        """Return which key of one object plays which role."""
+        return fields.choose(list(row), self._columns, where=where, need_image=True, complete=False)
 
     def _open(self, path: Path) -> TableFile:
         return open_table(path, self._columns)
@@ -171,10 +187,8 @@ class TableSource:
                 continue
             try:
                 if chosen is None or table.names is None:
-                    known = list(row) if table.names is None else table.names
                     where = f"{path}: {table.unit} {number}"
-                    complete = table.names is not None
-                    chosen = fields.choose(known, self._columns, where=where, need_image=True, complete=complete)
+                    chosen = self._chosen(table, path) if table.names is not None else self._of_object(row, where)
             except FormatError as error:  # a line of jsonl without an image
                 yield index, InputError(error.problem, cure=error.cure)
                 continue
@@ -255,7 +269,7 @@ class TableSource:
                     yield met
             return
         table = ParquetTable(path)
-        chosen = fields.choose(table.names, self._columns, where=str(path), need_image=True)
+        chosen = self._chosen(table, path)
 
         def entry(row_id: int, values: Mapping[str, Any]) -> _Entry:
             return _Entry(path, os.path.abspath(path.parent), row_id, table.unit, row_id + 1, values, chosen)

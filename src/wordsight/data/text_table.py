@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, InputError
-from wordsight.data.fields import KNOWN
+from wordsight.data.fields import GUESSED, KNOWN
 from wordsight.data.text_lines import LONGEST, is_text, numbered_lines
 from wordsight.images.files import is_image_name
 
@@ -168,7 +168,7 @@ def _closing(record: str, start: int, separator: str) -> int | None:
     return None
 
 
-_KNOWN = {name for names in KNOWN.values() for name in names}
+_KNOWN = GUESSED.union(*KNOWN.values())
 
 
 def _names(line: str, separator: str) -> list[str]:

@@ -27,6 +27,23 @@ from wordsight.images.kinds import IMAGE_SUFFIXES, extras, other_kind
 _ODD = "pipes and devices"
 _ONE = {"videos": "video", _ODD: "pipe or device"}
 
+_MARKS = (  # how files begin, and the ending they have
+    (b"\xff\xd8\xff", 0, ".jpg"),
+    (b"\x89PNG\r\n\x1a\n", 0, ".png"),
+    (b"GIF8", 0, ".gif"),
+    (b"BM", 0, ".bmp"),
+    (b"II*\0", 0, ".tif"),
+    (b"MM\0*", 0, ".tif"),
+    (b"WEBP", 8, ".webp"),
+    (b"ftypavi", 4, ".avif"),
+    (b"ftyp", 4, ".heic"),
+)
+
+
+def ending_of(image: bytes) -> str:
+    """Return the ending that the file of an image has, by how its bytes begin; "" where they begin as none does."""
+    return next((ending for mark, at, ending in _MARKS if image.startswith(mark, at)), "")
+
 
 def is_image_name(path: Path | str) -> bool:
     """Say whether the name ends like that of an image we read, in either case."""

@@ -18,21 +18,11 @@ from pathlib import Path
 from wordsight.base.errors import InputError
 from wordsight.base.files import plain_name, storage_errors
 from wordsight.base.reading import IMAGE_LIMIT, open_regular
+from wordsight.images.files import ending_of
 from wordsight.search.hits import Hit
 from wordsight.search.originals import images_of
 
 LONGEST = 60  # letters of a name: 240 bytes at most, and file systems take 255
-_MARKS = (  # how files begin, and the ending they have
-    (b"\xff\xd8\xff", 0, ".jpg"),
-    (b"\x89PNG\r\n\x1a\n", 0, ".png"),
-    (b"GIF8", 0, ".gif"),
-    (b"BM", 0, ".bmp"),
-    (b"II*\0", 0, ".tif"),
-    (b"MM\0*", 0, ".tif"),
-    (b"WEBP", 8, ".webp"),
-    (b"ftypavi", 4, ".avif"),
-    (b"ftyp", 4, ".heic"),
-)
 
 
 @dataclass(slots=True)
@@ -77,7 +67,7 @@ def _ending(image: Path | bytes) -> str:
     if isinstance(image, Path):
         ending = image.suffix.lower()
         return ending if ending[1:].isascii() and ending[1:].isalnum() and len(ending) <= 6 else ""
-    return next((ending for mark, at, ending in _MARKS if image.startswith(mark, at)), ".bin")
+    return ending_of(image) or ".bin"
 
 
 def _write(image: Path | bytes, target: Path) -> Path:
