@@ -160,6 +160,7 @@ def test_what_is_open_already_is_written_where_it_stands(tmp_path: Path) -> None
     with open(tmp_path / "out", "wb") as out:
         subprocess.run([sys.executable, "-c", script], stdout=out, check=True)
     assert (tmp_path / "out").read_text() == "above\nthe page\nbelow\n"
+    assert subprocess.check_output([sys.executable, "-c", script]) == b"above\nthe page\nbelow\n"
     assert Path("/dev/stdout").is_symlink()
 
 

@@ -102,7 +102,7 @@ def require_file(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, "", str(path))
         if (part := _no_folder(Path(target))) != Path(target):
             raise NotADirectoryError(errno.ENOTDIR, "", str(part))
-        mode = os.stat(target).st_mode if os.path.exists(path) and not os.path.islink(target) else 0
+        mode = os.stat(path).st_mode if os.path.exists(path) else 0
     for is_kind, name in ((stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a disk")):
         if is_kind(mode):
             raise StorageError(f"{path} is {name}, not a file", cure="choose another path")
