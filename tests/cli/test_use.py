@@ -383,11 +383,11 @@ def test_search_imports_neither_pictures_nor_tables_nor_torch(photos, capsys):
 
 
 def test_columns_are_named_in_every_verb_that_reads_a_source(photos, capsys, tmp_path):
-    (photos / "t.csv").write_text("pic;words;kind;nr\nred.png;fire;warm;r\nsub/blue.png;sea;cold;b\n")
+    (photos / "t.csv").write_text("pic;photo;words;kind;nr\nred.png;x;fire;warm;r\nsub/blue.png;x;sea;cold;b\n")
     named = ["--image", "pic", "--captions", "words", "--label", "kind", "--key", "nr"]
     table = photos / "t.csv"
     status, _, err = say(capsys, "index", table)
-    assert status == 2 and "perhaps pic; name it as image (--image COLUMN, " in err
+    assert status == 2 and "the image may be pic or photo; name it as image (--image COLUMN, " in err
     assert say(capsys, "index", table, *named)[0] == 0
     _, out, _ = say(capsys, "search", "red", "--in", table, "--where", "class = warm and text = fire", "--json")
     assert json.loads(out)["key"] == "r"

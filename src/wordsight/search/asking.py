@@ -187,10 +187,11 @@ class Asking:
     def _matches(self, near: Sequence[Neighbour]) -> Sequence[float | None]:
         """Return how likely each is to match; None where the library cannot tell."""
         parts = self._parts()
-        if not parts or self._usual is None or not near:
+        if not parts:
             return [None] * len(near)
-        first = self._first_hits()
-        return matches_of(self._usual, parts, self._direction.embedding, [*first, *near])[len(first) :]
+        first = self._first_hits() if near and self._usual is not None else []
+        likely = matches_of(self._usual, parts, self._direction.embedding, [*first, *near])
+        return likely[len(first) : len(first) + len(near)]
 
     def _first_hits(self) -> list[Neighbour]:
         """Return the first hits of the query without its condition, so that an image has one probability for a query.
