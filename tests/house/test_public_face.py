@@ -83,3 +83,15 @@ def test_the_python_of_the_readme_runs_as_printed(root, tmp_path, python) -> Non
     result = python("-c", f"{block}\n{shown}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split("\n")[-2] == "(1, 384) (1, 2) 2 Photos"
+
+
+def test_every_method_of_a_class_does_its_work() -> None:
+    """A class that leaves methods to others that inherit from it is a protocol, which says so."""
+    source = Path(wordsight.__file__).parent
+    stubs = [
+        f"{path.relative_to(source)}:{node.lineno}"
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in ast.unparse(node.exc)
+    ]
+    assert not stubs

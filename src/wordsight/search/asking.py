@@ -21,6 +21,7 @@ from wordsight.embeddings.model import Model
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
 from wordsight.search.contents import Contents, index_command
+from wordsight.search.hits import Hit, Hits
 from wordsight.search.limits import HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of
 from wordsight.search.matching import Matching, all_matching
@@ -58,6 +59,21 @@ class Answered:
     why: str = ""
     named: bool = False
 
+    def as_hit(self, contents: Contents) -> Hit:
+        """Return the hit, with the file that the contents say it has."""
+        near = self.neighbour
+        return Hit(
+            near.score,
+            near.key,
+            contents.path(near.key, near.meta),
+            near.meta,
+            self.match,
+            origin=contents.originals,
+            alike=self.alike,
+            why=self.why,
+            named=self.named,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -69,6 +85,13 @@ class Reply:
     hits: list[Answered]
     matching: Matching | None = None
     least: float | None = None
+
+    def as_hits(self, contents: Contents) -> Hits:
+        """Return the list that a search answers with."""
+        hits = Hits((one.as_hit(contents) for one in self.hits), least=self.least)
+        if self.matching is not None:
+            hits.matching, hits.is_cut = len(self.matching.neighbours), self.matching.is_cut
+        return hits
 
 
 def direction_of_query(query: Query, model: Model) -> Direction:

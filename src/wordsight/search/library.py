@@ -9,13 +9,11 @@ changes nothing.  Knows the protocol of an index, and no index.
 """
 
 import contextlib
-import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from wordsight.base.errors import (
     FingerprintMismatch,
@@ -27,36 +25,36 @@ from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.items import text_list
 from wordsight.embeddings.model import Model, load
-from wordsight.index.index import Damage, FileState, Index
+from wordsight.index.index import Damage, FileState, IndexEntry
 from wordsight.index.lock import LibraryBusy
 from wordsight.index.open import recorded
 from wordsight.search import background
-from wordsight.search.answering import Answering
+from wordsight.search.asking import Answered, Asking, asking
 from wordsight.search.contents import (
     NOTHING,
-    READER,
     SIGNATURE,
     Contents,
     Listing,
     library_folder,
     lies_aside,
     open_contents,
-    reader,
 )
 from wordsight.search.hits import Hit, Hits
-from wordsight.search.open_index import PLACE, OpenIndex
+from wordsight.search.limits import HitLimitOptions, HitLimits
+from wordsight.search.open_index import OpenIndex
+from wordsight.search.origin import columns_of, excluded_of, last_listing, origin
+from wordsight.search.query import NOTHING_ELSE, Query, read_query
 from wordsight.search.report import SyncReport
+from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, split
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
-
-COLUMNS = "columns"  # the fact that keeps which columns the library was made with
-EXCLUDE = "exclude"  # the fact that keeps which patterns its images were chosen by
+    from wordsight.search.facets import Counts, FacetValue
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
 
 
-class Library(Answering):
+class Library:
     """Use it as a context manager, or `close` it.  `index` is the kind of a library that is yet to be made.
 
     Threads may share it, also when one of them closes it; a forked child opens the index again, and so does a process
@@ -132,6 +130,83 @@ class Library(Answering):
         """Return what can be seen of the location with nothing opened."""
         return self.contents.look(self._states)
 
+    def search(
+        self, query: Any = (), *, where: str | None = None, without: Any = (), **options: Unpack[SearchOptions]
+    ) -> Hits:
+        """Return a list of up to k hits, best first.  A library that is not there yet is made first, by `sync`.
+
+        `query`: text, an image (a path, or whatever `Model.embed_images` takes), or a list of these, each with a
+        weight if wanted ("2:red" or (2, image)).  `where`: a condition on metadata, applied before ranking.
+        `without`: a query, or several, to stay away from.  `k`: 10 by default.  `min_match`: the least probability
+        (0 to 1) that an image matches; hits of which none is known (`Hit.match` is None) stay.  `min_cosine`: the
+        least score, which is a cosine (-1 to 1) less what `without` takes off.  `absent=True`: images that were not
+        there when last looked are answered too.
+
+        With `without`, the best max(10 k, 200) images for the query are weighed: each loses, for every unwanted
+        query, weight times what its cosine with that query is above the mean over these images.
+
+        `sort`: a column by which the matches come ("-mtime": newest first), which are those that are likely and near
+        enough, or, where nothing tells, the best max(10 k, 500).  `fold`: near-duplicates of a better hit stand in its
+        `alike`.  `keywords`: "auto", "on" or "off": whether images that have the query's exact words rise.  `like`:
+        images (keys, paths or hits) that are the query themselves; `liked` and `disliked`: those that it moves towards
+        and away from.
+        """
+        limits, wishes = split(options)
+        asked = self.read(query, where=where, without=without, **wishes)
+        HitLimits(**limits)
+        if not self.exists():
+            self.sync()
+        return self.answer(asked, **limits)
+
+    def read(
+        self, query: Any = (), *, where: str | None = None, without: Any = (), **wishes: Unpack[WishOptions]
+    ) -> Query:
+        """Return the query as it is understood; whatever is wrong with it is raised before any work."""
+        others = read_wishes(wishes) if wishes else NOTHING_ELSE
+        return read_query(query, where=where, without=without, location=self.location, wishes=others)
+
+    def answer(self, query: Query, **limits: Unpack[HitLimitOptions]) -> Hits:
+        """Return the hits of a query that has been read; see `search`."""
+        with self._asked(query, HitLimits(**limits)) as asked:
+            reply = asked.reply()
+        return reply.as_hits(self.contents)
+
+    def facets(
+        self,
+        query: Any = (),
+        columns: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> "dict[str, list[FacetValue]]":
+        """Return what the matches of a query can be narrowed to: column -> values, each with how many matches have it.
+
+        `columns`: which ones (default: all in which few values are shared by many).  A column that `where` restricts is
+        counted without that restriction.  The matches are as for `search` with `sort`.
+        """
+        from wordsight.search.facets import facets
+
+        limits, wishes = split(options)
+        asked = self.read(query, where=where, **wishes)
+        if not self.exists():
+            self.sync()
+        return facets(self.count(asked, columns, **limits), named=columns is not None)
+
+    def count(self, query: Query, columns: Sequence[str] | None = None, **limits: Unpack[HitLimitOptions]) -> "Counts":
+        """Return how many matches of a query that has been read have each value of columns; see `facets`."""
+        with self._asked(query, HitLimits(**limits)) as asked:
+            return asked.count(columns)
+
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Let all that this thread asks inside the block be answered from one state of the library."""
+        with self._index.reading() as index, index.one_look():
+            yield
+
+    def hit_of(self, entry: IndexEntry) -> Hit:
+        """Return an entry as a hit of itself, to have its image."""
+        return Answered(entry.near(1.0)).as_hit(self.contents)
+
     def sync(self, *, accept_removal: bool = False) -> SyncReport:
         """Bring the library up to date and return what was done; makes it if it is not there.
 
@@ -162,19 +237,10 @@ class Library(Answering):
         from wordsight.search.sync import Sync
 
         with self._index.writing() as index:
-            if _recorded(index) != before:  # another process has written since, perhaps from a newer listing
+            if last_listing(index) != before:  # another process has written since, perhaps from a newer listing
                 listing = contents.look(index.files.states)
-            index.note(self._origin(index.facts()))
+            index.note(origin(contents, self._excluded(), self.model, index.facts()))
             return Sync(index, self.model, contents, listing, accept_removal=accept_removal, folder=self.folder).run()
-
-    def _origin(self, facts: Mapping[str, str]) -> dict[str, str]:
-        """Return what an index with these facts has to know of where it comes from."""
-        from wordsight.search.doctor import VERSIONS, versions
-        from wordsight.search.other_model import MODEL_FOLDER
-
-        asked = {COLUMNS: _as_fact(self.contents.columns), EXCLUDE: json.dumps(list(self._excluded()))}
-        made = {VERSIONS: facts.get(VERSIONS) or json.dumps(versions()), MODEL_FOLDER: str(self.model.folder or "")}
-        return {"model": self.model.name, PLACE: str(self.location.absolute()), **asked, **made}
 
     def rebuild(self, *, accept_removal: bool = False) -> SyncReport:
         """Make the library again, all of it, with the model in use, and return what was done.
@@ -193,7 +259,7 @@ class Library(Answering):
                 self._index.renew()
             with self._index.making_again() as backend:
                 with contextlib.closing(draft_of(self.folder, backend, self.model)) as draft:
-                    draft.note(self._origin(draft.facts()))
+                    draft.note(origin(contents, self._excluded(), self.model, draft.facts()))
                     report = Sync(draft, self.model, contents, listing, folder=self.folder).run()
                     if not accept_removal:
                         carry_over(self.folder, backend, draft, contents)
@@ -238,7 +304,7 @@ class Library(Answering):
         if self._contents is None:
             columns = self._columns
             if columns is None:
-                columns = _columns_of(self._index.facts().get(COLUMNS, ""))
+                columns = columns_of(self._index.facts())
             self._contents = open_contents(
                 self.location, columns, asked=self._columns is not None, exclude=self._excluded()
             )
@@ -247,7 +313,7 @@ class Library(Answering):
     def _excluded(self) -> Sequence[str]:
         """Return the patterns of what is left alone: those asked for, else those that the library remembers."""
         if self._exclude is None:
-            self._exclude = json.loads(self._index.facts().get(EXCLUDE, "[]"))
+            self._exclude = excluded_of(self._index.facts())
         return self._exclude
 
     def close(self) -> None:
@@ -260,6 +326,9 @@ class Library(Answering):
     def __exit__(self, *failure: object) -> None:
         self.close()
 
+    def _asked(self, query: Query, limits: HitLimits) -> contextlib.AbstractContextManager[Asking]:
+        return asking(self._index, query, lambda: self.contents, limits=limits)
+
     def _states(self) -> Mapping[str, FileState]:
         with contextlib.suppress(NotFound), self._index.reading() as index:
             return index.files.states()
@@ -268,7 +337,7 @@ class Library(Answering):
     def _recorded(self) -> Listing:
         """Return how the location looked when the library was last in step with it."""
         with contextlib.suppress(NotFound), self._index.reading() as index:
-            return _recorded(index)
+            return last_listing(index)
         return NOTHING
 
 
@@ -308,29 +377,3 @@ def _received(
     exclude: Sequence[str] | None,
 ) -> Library:
     return Library(location, folder, model, index=kind, columns=columns, exclude=exclude)
-
-
-def _as_fact(columns: "Columns | None") -> str:
-    return "" if columns is None else json.dumps(asdict(columns))
-
-
-def _columns_of(fact: str) -> "Columns | None":
-    if not fact:
-        return None
-    from wordsight.data.source import Columns
-
-    return Columns(**json.loads(fact))
-
-
-def _recorded(index: Index) -> Listing:
-    """Return how the location looked when the library was last in step with it.
-
-    What could not be read then, and may be read now that more can be, counts as not seen.
-    """
-    facts = index.facts()
-    if facts.get(READER) != reader():
-        states = index.files.states()
-        failed = {key for key, state in states.items() if state.error}
-        if failed:
-            return Listing({key: (s.size, s.mtime_ns) for key, s in states.items() if key not in failed}, None)
-    return Listing(index.files.stamps(), facts.get(SIGNATURE))
