@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import struct
+import subprocess
 import tarfile
 
 import pytest
@@ -97,3 +98,53 @@ def test_a_compressed_tar_is_named_as_one(tmp_path, pack, name, command):
     assert str(caught.value) == (
         f"{path} is compressed with {name}, so no sample can be read alone; unpack it: {command} x.tar > unpacked.tar"
     )
+
+
+def put_into_tars(folder, count, *options):
+    """Make a tar of so many files of many sizes with GNU tar."""
+    names = [f"{n}.png" for n in range(count)]
+    for n, name in enumerate(names):
+        (folder / name).write_bytes(bytes([n + 1]) * (97 * n + 1))
+    subprocess.run(["tar", *options, "-cf", "x.tar", *names], cwd=folder, check=True)
+    return read_index(folder / "x.tar")
+
+
+@pytest.mark.parametrize("options", [[], ["--format=pax"], ["-b1"], ["-b20"]])
+def test_what_fills_a_record_is_no_doubt(tmp_path, options):
+    doubts = {put_into_tars(tmp_path, count, *options).doubt for count in range(1, 25)}
+    assert doubts == {""}
+    for count in range(1, 25):
+        with tarfile.open(tmp_path / "x.tar", "w") as tar:
+            for n in range(count):
+                tar.add(tmp_path / f"{n}.png", f"{n}.png")
+        assert read_index(tmp_path / "x.tar").doubt == ""
+
+
+@pytest.mark.parametrize(
+    ("behind", "what"),
+    [
+        (bytes(11 * 1024), "more zeros than a tar needs from byte 1024 on"),
+        (bytes(2**20), "more zeros"),
+        (bytes(2048) + b"x", "other data from byte 1024 on"),
+        (END + member("y.png", b"y") + END, "other data"),
+    ],
+)
+def test_what_a_tar_does_not_end_with_is_a_doubt(tmp_path, behind, what):
+    (tmp_path / "x.tar").write_bytes(member("x.png", b"x") + behind)
+    index = read_index(tmp_path / "x.tar")
+    assert index.doubt.startswith(what)
+    assert (list(index.samples), index.problems) == (["x"], [])
+
+
+def test_a_file_that_ends_in_a_hole_is_a_doubt(tmp_path):
+    with (tmp_path / "x.tar").open("wb") as file:
+        file.write(member("x.png", b"x"))
+        file.truncate(2**33)
+    assert read_index(tmp_path / "x.tar").doubt
+
+
+def test_large_records_are_a_doubt_and_no_failure(tmp_path, capsys):
+    assert put_into_tars(tmp_path, 3, "-b1024").doubt
+    walk = open_source(tmp_path / "x.tar").samples()
+    assert (len(list(walk)), walk.failures) == (3, [])
+    assert "more zeros than a tar needs" in capsys.readouterr().err

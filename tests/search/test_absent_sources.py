@@ -343,3 +343,29 @@ def test_a_shard_that_is_gone_is_removed_when_it_is_little(opened, images, tmp_p
     library.sync()
     (tmp_path / "shards" / "x-1.tar").unlink()
     assert opened(tmp_path / "shards").sync().removed == ["yellow"]
+
+
+@pytest.mark.parametrize("behind", ["zeros", "nothing but zeros", "a hole", "another tar"])
+def test_a_shard_that_was_copied_in_part_proves_nothing(opened, images, tmp_path, behind, model, encoded, capsys):
+    """A copy into a file of full length that was stopped: a tar ends in zeros too, but in fewer."""
+    shards = tmp_path / "shards"
+    to_tar(shards / "x-0.tar", COLOURS[:7], images)
+    to_tar(shards / "x-1.tar", COLOURS[7:], images)
+    library = opened(shards, columns=Columns())
+    library.sync()
+    counted = encoded(model)
+    other = (shards / "x-1.tar").read_bytes()
+    short = {"zeros": bytes(12_288), "nothing but zeros": bytes(2**21)}
+    short |= {"a hole": bytes(2**20) + other, "another tar": bytes(10_240) + other}
+    path = shards / "x-1.tar"
+    path.write_bytes(short[behind])
+    later = opened(shards)
+    report = later.sync()
+    assert (report.absent, report.removed, report.failed) == (["yellow"], [], [])
+    assert later.in_step() and len(keys(later)) == 7
+    assert f"{path}: " in (printed := capsys.readouterr().err) and "a copy that was stopped" in printed
+    path.write_bytes(other)
+    report = opened(shards).sync()
+    assert (report.returned, report.added, counted) == (["yellow"], [], [])
+    path.write_bytes(bytes(12_288))
+    assert opened(shards).sync(accept_removal=True).removed == ["yellow"]

@@ -87,6 +87,8 @@ class ShardSource:
 
     def _problems(self, part: int, index: TarIndex) -> Iterator[InputError]:
         path = self.paths[part]
+        if index.doubt:
+            notice(f"{path}: {index.doubt}; what is before is used", once=True)
         for problem in index.problems:
             yield InputError(f"{path}: {problem}", cure="make the shard again; what is whole is used")
         stated = self._stated(part)
@@ -94,6 +96,10 @@ class ShardSource:
             yield InputError(
                 f"{path} holds {len(index.samples)} samples, its manifest says {stated.count}", cure="make it again"
             )
+
+    def may_have_had_more(self, part: int) -> bool:
+        """Say whether a tar that nothing is wrong with may have been copied in part; it has to be readable."""
+        return bool(self._index(part)[1].doubt)
 
     def _stated(self, part: int) -> Shard | None:
         """Return what the manifest says of a tar."""

@@ -14,6 +14,7 @@ from wordsight.base.errors import InputError
 from wordsight.base.reading import IMAGE_LIMIT, in_words, open_regular
 
 BLOCK = 512  # bytes; POSIX.1-1988 ustar
+LONGEST_END = 2 * BLOCK + 19 * BLOCK  # the two blocks that end a tar, and what fills a record of 20 blocks
 _MAGIC, _MAGIC_AT = b"ustar", 257  # in every header of ustar, pax and GNU tar
 _COMPRESSED = {  # how files of these programs begin
     b"\x1f\x8b": ("gzip", "gunzip -c"),
@@ -33,10 +34,14 @@ class Member:
 
 @dataclass(slots=True)
 class TarIndex:
-    """Samples of one tar in order of first appearance: key -> suffix -> member; and what was wrong with the tar."""
+    """Samples of one tar in order of first appearance: key -> suffix -> member; and what was wrong with the tar.
+
+    `doubt` says why there may have been more members, where nothing is wrong with what was read.
+    """
 
     samples: dict[str, dict[str, Member]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    doubt: str = ""
 
 
 def read_index(path: Path) -> TarIndex:
@@ -139,11 +144,20 @@ def _add(index: TarIndex, info: tarfile.TarInfo | None) -> None:
 
 
 def _check_end(tar: tarfile.TarFile, handle: BinaryIO, index: TarIndex, size: int) -> None:
+    """Look at what follows the last member.
+
+    A copy into a file of full length that was stopped ends in zeros, as a tar does, but in more of them.  Records of
+    more than 20 blocks (`tar -b`) end so too, hence the doubt; what was put behind a tar is not read.
+    """
     if index.problems and index.problems[-1].startswith("cut short"):
         return
     handle.seek(tar.offset)
-    if len(handle.read(BLOCK)) < BLOCK:
+    end, length = handle.read(LONGEST_END), size - tar.offset
+    if length < BLOCK:
         index.problems.append(f"cut short after {size} bytes: the end mark is missing")
+    elif length > LONGEST_END or any(end):
+        what = "other data" if any(end) else "more zeros than a tar needs"
+        index.doubt = f"{what} from byte {tar.offset} on: a copy that was stopped, or several tars in one file"
 
 
 def _drop_half(index: TarIndex) -> None:

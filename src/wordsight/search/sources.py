@@ -1,7 +1,8 @@
 """A table or tar shards as what a library is made of: every image with the file that is or holds it.
 
 What was met on the way decides what became of the images that were not: a table that was read whole and has no row of
-an image, or a shard without its sample, proves that it is gone; what was damaged anywhere proves nothing.
+an image, or a shard without its sample, proves that it is gone; what was damaged anywhere proves nothing, nor does a
+shard that looks as if it had been copied in part.
 """
 
 import json
@@ -65,6 +66,7 @@ class SourceContents:
         self._disk = Disk(Path(self._base))
         self._broken: set[str] = set()  # parts that could not be read, or not every entry of them
         self._unusable: set[str] = set()  # keys of entries that are there and cannot be used
+        self._in_part: dict[str, bool] = {}  # shard -> whether it may have been copied in part
         self._named: set[str] = set()  # keys of the known images of tables whose files are there
 
     def look(self, states: States) -> Listing:
@@ -162,6 +164,8 @@ class SourceContents:
         if not os.path.exists(self.location):
             return away(self.location)
         if not state.file:  # an image of a folder that has become something else, or recorded without its file
+            if any(map(self._may_have_had_more, self._parts())):
+                return Whereabouts.ABSENT
             return Whereabouts.UNREAD if self._broken else self._disk.judge(key, through_links=False)
         if not is_container(state.file):
             return self._judge_named(key, state.file)
@@ -173,9 +177,21 @@ class SourceContents:
 
     def _judge_part(self, part: str) -> Whereabouts:
         """Return what became of what a part held and was not met in it."""
-        if part not in self._broken:
-            return Whereabouts.GONE
-        return self._disk.judge(part)
+        if part in self._broken:
+            return self._disk.judge(part)
+        return Whereabouts.ABSENT if self._may_have_had_more(part) else Whereabouts.GONE
+
+    def _may_have_had_more(self, part: str) -> bool:
+        """Say whether a part that nothing is wrong with may have been copied in part."""
+        if self._is_table or part in self._broken:
+            return False
+        if part not in self._in_part:
+            from wordsight.data.shards import ShardSource
+
+            position = [self._file(path) for path in self._paths].index(part)
+            assert isinstance(self._source, ShardSource)
+            self._in_part[part] = self._source.may_have_had_more(position)
+        return self._in_part[part]
 
     def _judge_named(self, key: str, file: str) -> Whereabouts:
         """Return what became of an image that a table names: which one did is not known."""
