@@ -48,7 +48,7 @@ class JsonIndex:
         return index
 
     @staticmethod
-    def adopt(folder):
+    def adopt(folder, *, damaged=False):
         (folder / "made-up-draft.json").replace(folder / "made-up.json")
 
     @staticmethod

@@ -2,6 +2,9 @@
 
 import random
 import shutil
+import sqlite3
+import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -111,7 +114,6 @@ def test_embeddings_that_are_none_are_refused_at_the_door(indexed, model):
 
 
 def test_rows_of_nothing_in_the_database_are_refused_and_made_again(indexed, model):
-    import sqlite3
 
     for statement in ("update block set count = 'x'", "update fact set value = 'x' where name = 'generation'"):
         database = sqlite3.connect(indexed / ".wordsight" / "library.db")
@@ -132,3 +134,60 @@ def test_a_relative_place_that_looks_like_an_address(indexed, model, tmp_path, m
         library.rebuild()
         assert len(answers(library)) == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file:photos"]
+
+
+def ruin(database):
+    database.write_bytes(b"garbage" * 3000)
+
+
+def ruin_a_row(database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("update block set count = 'x'")
+        connection.commit()
+
+
+@pytest.mark.parametrize("damage", [ruin, ruin_a_row])
+def test_a_library_that_is_made_again_says_first_what_it_cannot_carry_over_and_keeps_what_is_left(
+    indexed, model, damage, capsys, monkeypatch
+):
+    folder = indexed / ".wordsight"
+    (indexed / "b" / "green.png").rename(indexed / "b" / "not-now")
+    (indexed / "b" / "white.png").rename(indexed / "b" / "not-now-too")
+    with open_library(indexed, model=model) as library:
+        assert len(library.sync().absent) == 2
+    damage(folder / "library.db")
+    ruined = (folder / "library.db").read_bytes()
+    embed = model.engine.embed_images
+
+    def embed_audibly(pixels):
+        print("encoding", file=sys.stderr)
+        return embed(pixels)
+
+    monkeypatch.setattr(model.engine, "embed_images", embed_audibly)
+    with open_library(indexed, model=model) as library:
+        library.rebuild()
+        assert len(answers(library)) == 3
+        printed = capsys.readouterr().err
+        assert "the library is damaged: " in printed and "without the pictures that are not" in printed
+        assert printed.index("the library is damaged") < printed.index("encoding")
+        assert f"the damaged library.db is kept as {folder / 'library.db.damaged'}" in printed
+        assert (folder / "library.db.damaged").read_bytes() == ruined
+        library.rebuild()
+        assert "damaged" not in capsys.readouterr().err
+        library.forget()
+    assert [path.name for path in folder.iterdir()] in ([], ["lock.db"])
+
+
+def test_one_damaged_embedding_of_what_is_not_there_costs_no_other_when_a_library_is_made_again(indexed, model, capsys):
+    for name in ("green", "white"):
+        (indexed / "b" / f"{name}.png").rename(indexed / "b" / f"not-now-{name}")
+    with open_library(indexed, model=model) as library:
+        assert len(library.sync().absent) == 2
+    turn(embeddings_of(indexed), 3 * model.spec.width * 2, 3)  # of the fourth of five
+    capsys.readouterr()
+    with open_library(indexed, model=model) as library:
+        library.rebuild()
+        assert (library.absent(), library.verify()) == (["b/green.png"], [])
+    printed = capsys.readouterr().err
+    assert "1 pictures are not there now, and what the library holds of them is damaged" in printed
+    assert printed.rstrip().endswith("b/white.png")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.progress import notice
 from wordsight.index.cache_file import delete_caches
 from wordsight.index.database import (
     KEYWORDS,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from wordsight.index.exact import ExactIndex
 
 DRAFT = "next.db"
+DAMAGED = "library.db.damaged"  # what is left of a library that was made again because it was damaged
 
 
 def facts_of_new(folder: Path, fingerprint: str, width: int) -> dict[str, str]:
@@ -43,21 +45,32 @@ def facts_of_new(folder: Path, fingerprint: str, width: int) -> dict[str, str]:
     }
 
 
-def adopt(folder: Path) -> None:
-    """See `Backend`; a library that cannot even be replaced, for it is damaged, is deleted first."""
+def adopt(folder: Path, *, damaged: bool = False) -> None:
+    """See `Backend`; what cannot even be replaced is damaged."""
     draft = connect(folder, name=DRAFT)
     with database_errors(folder / DRAFT):
         facts = read_facts(draft)
         draft.close()
     try:
+        if damaged:
+            _set_aside(folder)
         _replace(folder, facts)
     except FormatError:
-        with database_errors(folder / NAME):
-            delete_database(folder)
+        _set_aside(folder)
         _replace(folder, facts)
     with database_errors(folder / DRAFT):
         delete_database(folder, DRAFT)
         drop_unused(folder)
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep the damaged database, and the log that belongs to it, under another name; the one before it goes."""
+    with database_errors(folder / NAME):
+        for ending in ("-wal", ""):
+            if (folder / f"{NAME}{ending}").exists():
+                disk.replace(folder / f"{NAME}{ending}", folder / f"{DAMAGED}{ending}")
+                notice(f"the damaged {NAME}{ending} is kept as {folder / DAMAGED}{ending}")
+        delete_database(folder)
 
 
 def _replace(folder: Path, facts: dict[str, str]) -> None:
@@ -98,7 +111,7 @@ def facts_in(folder: Path) -> dict[str, str]:
 def delete(folder: Path, *, draft: bool = False) -> None:
     """See `Backend`."""
     with database_errors(folder / NAME):
-        for name in (DRAFT,) if draft else (NAME, DRAFT):
+        for name in (DRAFT,) if draft else (NAME, DRAFT, DAMAGED):
             delete_database(folder, name)
         if not draft:
             delete_caches(folder)

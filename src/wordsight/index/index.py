@@ -235,8 +235,11 @@ class Backend(Protocol):
         """Return the facts of the library's index in `folder`, whichever model made it; `NotFound` without one."""
         ...
 
-    def adopt(self, folder: Path) -> None:
-        """Put the draft, which is saved and closed, in the place of the library's index, all of it or nothing."""
+    def adopt(self, folder: Path, *, damaged: bool = False) -> None:
+        """Put the draft, which is saved and closed, in the place of the library's index, all of it or nothing.
+
+        What is left of an index that is `damaged` is kept beside, where there is a file of it.
+        """
         ...
 
     def delete(self, folder: Path, *, draft: bool = False) -> None:

@@ -78,7 +78,7 @@ class MemoryIndex:
         return cls(folder, draft=draft)
 
     @staticmethod
-    def adopt(folder: Path) -> None:
+    def adopt(folder: Path, *, damaged: bool = False) -> None:
         """See `Backend`."""
         _SAVED[folder.absolute(), False] = _SAVED.pop((folder.absolute(), True))
 

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from wordsight.base.errors import (
-    FingerprintMismatch,
-    FormatError,
     NotFound,
     WordsightError,
 )
@@ -249,22 +247,11 @@ class Library:
         where it was the next time.  What is missing is kept as absent, or removed, as by `sync`; with another model it
         cannot be kept, and `StorageError` is raised unless `accept_removal`.
         """
-        from wordsight.search.rebuild import carry_over, draft_of
-        from wordsight.search.sync import Sync
+        from wordsight.search.rebuild import rebuilt
 
         with self._syncing.here:
             self._index.moved_from(self._index.facts())
-            contents, listing = self.contents, self.contents.look(dict)
-            with contextlib.suppress(FingerprintMismatch, FormatError):
-                self._index.renew()
-            with self._index.making_again() as backend:
-                with contextlib.closing(draft_of(self.folder, backend, self.model)) as draft:
-                    draft.note(origin(contents, self._excluded(), self.model, draft.facts()))
-                    report = Sync(draft, self.model, contents, listing, folder=self.folder).run()
-                    if not accept_removal:
-                        carry_over(self.folder, backend, draft, contents)
-                backend.adopt(self.folder)
-        return report
+            return rebuilt(self._index, self.contents, self._excluded(), accept_removal=accept_removal)
 
     def verify(self) -> list[Damage]:
         """Compare everything that is stored with its checksums, and embed again what is damaged; returns what was.
