@@ -305,3 +305,15 @@ def test_a_rename_takes_only_what_is_gone_and_neither_absent_nor_unreadable_copi
     (place / "disk").rmdir()
     (tmp_path / "away").rename(place / "disk")
     assert len(library.sync().returned) == 12
+
+
+def test_what_is_missing_is_judged_once(opened, photos, monkeypatch):
+    opened(photos).sync()
+    (photos / "a").rename(photos.parent / "elsewhere")
+    (photos / "b" / "green.png").rename(photos / "grass.png")
+    library = opened(photos)
+    judged, judge = [], library.contents.judge
+    monkeypatch.setattr(library.contents, "judge", lambda key, state: (judged.append(key), judge(key, state))[1])
+    report = library.sync()
+    assert (report.absent, report.moved) == (OF_A, [("b/green.png", "grass.png")])
+    assert sorted(judged) == [*OF_A, "b/green.png"]

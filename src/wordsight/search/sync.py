@@ -101,6 +101,7 @@ class Sync:
         self._known = KnownContents(index, self._before)
         self._failed: list[tuple[str, str]] = []
         self._renewed: list[str] = []  # keys whose metadata alone changed
+        self._verdicts: dict[str, Whereabouts] = {}  # of what is missing, each judged once
         self._moved: list[tuple[str, str]] = []  # old and new keys, moved as soon as the new one is met
         self._missing = self._missing_contents()
         self._saved = time.monotonic()
@@ -114,13 +115,18 @@ class Sync:
         missing: dict[str, list[str]] = {}
         if self._listing.complete and self._listing.stamps is not None:
             unlisted = sorted(self._with_entries - self._listing.stamps.keys(), reverse=True)
-            verdicts = {key: self._contents.judge(key, self._before[key]) for key in unlisted}
             for key in sorted(
-                unlisted, key=lambda key: (verdicts[key] == Whereabouts.GONE, not self._before[key].absent)
+                unlisted, key=lambda key: (self._verdict(key) == Whereabouts.GONE, not self._before[key].absent)
             ):
-                if verdicts[key] != Whereabouts.UNREAD:
+                if self._verdict(key) != Whereabouts.UNREAD:
                     missing.setdefault(self._before[key].sha256, []).append(key)
         return missing
+
+    def _verdict(self, key: str) -> Whereabouts:
+        """Return what became of a missing key; where not all is listed, ask after all has been read."""
+        if key not in self._verdicts:
+            self._verdicts[key] = self._contents.judge(key, self._before[key])
+        return self._verdicts[key]
 
     def run(self) -> SyncReport:
         """Bring the index in step with the location."""
@@ -166,7 +172,7 @@ class Sync:
         went = {old for old, _ in self._moved}
         came = {new: state for _, new in self._moved if (state := now[new]) is not None}  # which are paired already
         before = {key: state for key, state in self._before.items() if key not in went} | came
-        missing = {key: self._contents.judge(key, old) for key, old in before.items() if key not in now}
+        missing = {key: self._verdict(key) for key in before if key not in now}
         may_go = {Whereabouts.EXCLUDED, Whereabouts.GONE} | ({Whereabouts.ABSENT} if self._accept_removal else set())
         done = plan(before, now, {key for key, verdict in missing.items() if verdict in may_go})
         location, known = self._contents.location, len(self._with_entries)
