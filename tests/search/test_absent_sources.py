@@ -369,3 +369,20 @@ def test_a_shard_that_was_copied_in_part_proves_nothing(opened, images, tmp_path
     assert (report.returned, report.added, counted) == (["yellow"], [], [])
     path.write_bytes(bytes(12_288))
     assert opened(shards).sync(accept_removal=True).removed == ["yellow"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_library_that_is_made_again_keeps_what_a_table_that_is_away_names(opened, images, tmp_path, gone):
+    folder = tmp_path / "set"
+    for name, colours in (("train", COLOURS[:7]), ("test", COLOURS[7:])):
+        (folder / name).mkdir(parents=True)
+        table = pa.Table.from_pylist([{"image": f"../../p/{colour}.png", "id": colour} for colour in colours])
+        pq.write_table(table, folder / name / "rows.parquet")
+    opened(folder).sync()
+    (folder / "test" / "rows.parquet").unlink()
+    if gone:  # its folder proves it
+        (folder / "test" / "notes.txt").write_text("")
+    library = opened(folder)
+    library.rebuild()
+    assert (len(keys(library)), library.absent()) == (7, [] if gone else ["yellow"])
+    assert library.in_step() and not library.sync()

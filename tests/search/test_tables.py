@@ -6,7 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from wordsight.data import parquet
 from wordsight.data.source import Columns
+from wordsight.index.files import FileTable
 
 
 @pytest.fixture
@@ -118,3 +120,49 @@ def test_more_columns_than_sqlite_has(opened, table):
     library = opened(table(("image", *names), ("a/red.png", *(str(n) for n in range(2100)))))
     assert library.sync().failed == []
     assert [hit.meta["c2099"] for hit in library.search("red", where="c2050 = 2050")] == [2099]
+
+
+@pytest.fixture
+def write_parquet(photos, tmp_path):
+    """Write a table of the pictures' bytes, or of their paths."""
+
+    def writing(*names, inside):
+        images = [(photos / name).read_bytes() if inside else f"photos/{name}" for name in names]
+        pq.write_table(pa.table({"id": [*names], "image": images}), tmp_path / "t.parquet")
+        return tmp_path / "t.parquet"
+
+    return writing
+
+
+def test_a_table_of_bytes_that_has_not_changed_is_told_by_its_stamp_alone(opened, write_parquet, monkeypatch):
+    path = write_parquet("top.png", "a/red.png", inside=True)
+    opened(path).sync()
+
+    def not_needed(*_):
+        raise AssertionError("nothing has changed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileTable, "_read", not_needed)
+        patch.setattr(FileTable, "_stamps", not_needed)
+        patch.setattr(parquet.ParquetTable, "rows", not_needed)
+        later = opened(path)
+        assert later.in_step() and not later.sync()
+        later = opened(write_parquet("top.png", inside=True))
+        assert not later.in_step()
+
+
+def test_a_table_that_holds_pictures_and_one_that_names_them_follow_each_other(opened, write_parquet, photos, paint):
+    path = write_parquet("top.png", "a/red.png", inside=True)
+    for inside in (True, False, True, False):
+        library = opened(write_parquet("top.png", "a/red.png", inside=inside))
+        assert not library.sync(accept_removal=True).removed
+        assert library.in_step() and len(library) == 2
+        paint(photos / "top.png", "green", shade=3 if inside else 4)
+        assert library.in_step() == inside == (library.sync().changed == [])
+    (photos / "a" / "red.png").rename(photos / "red.png")
+    (photos / "a" / "blue.png").unlink()  # so that the folder is empty and proves nothing
+    assert opened(path).sync().absent == ["a/red.png"]
+    library = opened(write_parquet("top.png", inside=True))
+    library.sync()
+    (photos / "red.png").rename(photos / "a" / "red.png")
+    assert opened(path).in_step()  # it is in no table any more

@@ -7,7 +7,7 @@ shards.  A location may be away, or hold nothing that says which it was: that is
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SIGNATURE = "signature"  # the fact that keeps a listing's signature
 READER = "reader"  # the fact that keeps what `reader` returned
+INSIDE = "inside"  # the fact that is "yes" where all known images lie inside tables or shards
 TABLES = "tables"  # the fact that keeps which tables told of images, as a JSON list
 CONTAINERS = frozenset(suffix for opener in OPENERS.values() for suffix in opener.suffixes)
 OF_FOLDER = {"path", "name", "folder", "mtime"}  # columns that images of folders have
@@ -69,8 +70,8 @@ class NoFile(InputError):
 class Listing:
     """What can be seen of a location with nothing opened: now, or when a library was last in step with it.
 
-    `stamps` are those of every image; not `complete`: of every known one (None: not looked at), and only reading all
-    tells of others.  `signature` differs when anything else does (None: never in step yet).
+    `stamps` are those of every image; not `complete`: of every known one (None: there is nothing to look at), and only
+    reading all tells of others.  `signature` differs when anything else does (None: never in step yet).
     """
 
     stamps: Mapping[str, Stamp] | None
@@ -97,20 +98,15 @@ class Contents(Protocol):
         """What the last look passed over."""
         ...
 
-    def look(self, states: States) -> Listing:
-        """List the location, opening no image.  Where no image is known nor found, `NotFound` is raised."""
+    def look(self, states: States, facts: Mapping[str, str]) -> Listing:
+        """List the location, opening no image.  Where no image is known nor found, `NotFound` is raised.
+
+        `facts` has what `facts` gave when the library was last brought up to date.
+        """
         ...
 
-    def signature(self, listing: Listing, absent: Collection[str]) -> str:
-        """Return the signature to record after a listing has been followed and these keys are absent."""
-        ...
-
-    def recall(self, facts: Mapping[str, str]) -> None:
-        """Take what `facts` gave when the library was last brought up to date."""
-        ...
-
-    def facts(self) -> dict[str, str]:
-        """Return what has to be known the next time, after all has been read."""
+    def facts(self, listing: Listing, states: Mapping[str, FileState]) -> dict[str, str]:
+        """Return what has to be known the next time, after a listing has been followed and files have these states."""
         ...
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
@@ -153,8 +149,9 @@ class FolderContents:
         self._in_use: frozenset[str] = frozenset()  # tables that told of images the last time
         self._lost: frozenset[str] | None = None  # those of them that are away, and may come back
 
-    def look(self, states: States) -> Listing:
+    def look(self, states: States, facts: Mapping[str, str]) -> Listing:
         """See `Contents`.  A folder that is not there, is empty or cannot be read has no images."""
+        self._in_use = recalled(facts)
         self._folder, self._problems, self._disk, self._lost = None, [], Disk(self.location), None
         try:
             self._files = list_folder(self.location, exclude=self._exclude)
@@ -182,20 +179,13 @@ class FolderContents:
         """See `Contents`."""
         return self._files.passed
 
-    def signature(self, listing: Listing, absent: Collection[str]) -> str:
+    def facts(self, listing: Listing, states: Mapping[str, FileState]) -> dict[str, str]:
         """See `Contents`."""
-        return listing.signature or ""
-
-    def recall(self, facts: Mapping[str, str]) -> None:
-        """See `Contents`."""
-        self._in_use = recalled(facts)
-
-    def facts(self) -> dict[str, str]:
-        """See `Contents`."""
+        facts = {SIGNATURE: listing.signature or "", INSIDE: ""}
         if self._folder is None:  # nothing has been read
-            return {}
+            return facts
         kept = self._lost_tables() | (self._in_use & self._folder.broken())
-        return {TABLES: json.dumps(sorted(self._folder.tables_in_use() | kept))}
+        return {**facts, TABLES: json.dumps(sorted(self._folder.tables_in_use() | kept))}
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""

@@ -122,11 +122,12 @@ class Library:
 
     def in_step(self) -> bool:
         """Return, from names, sizes and times alone, whether the library is up to date with its location."""
-        return self.look().in_step(self._recorded())
+        listing = self.look()
+        return listing.in_step(self._recorded(listing))
 
     def look(self) -> Listing:
         """Return what can be seen of the location with nothing opened."""
-        return self.contents.look(self._states)
+        return self.contents.look(self._states, self._index.facts())
 
     def search(
         self, query: Any = (), *, where: str | None = None, without: Any = (), **options: Unpack[SearchOptions]
@@ -224,7 +225,8 @@ class Library:
     def _sync(self, *, accept_removal: bool = False) -> SyncReport:
         self._index.renew()
         contents = self.contents
-        listing, before = contents.look(self._states), self._recorded()
+        listing = self.look()
+        before = self._recorded(listing)
         moved = self._index.moved_from(self._index.facts()) if lies_aside(self.folder, self.location) else None
         if moved is not None:
             notice(
@@ -235,8 +237,10 @@ class Library:
         from wordsight.search.sync import Sync
 
         with self._index.writing() as index:
-            if last_listing(index) != before:  # another process has written since, perhaps from a newer listing
-                listing = contents.look(index.files.states)
+            if (
+                last_listing(index, listing) != before
+            ):  # another process has written since, perhaps from a newer listing
+                listing = contents.look(index.files.states, index.facts())
             index.note(origin(contents, self._excluded(), self.model, index.facts()))
             return Sync(index, self.model, contents, listing, accept_removal=accept_removal, folder=self.folder).run()
 
@@ -321,10 +325,10 @@ class Library:
             return index.files.states()
         return {}
 
-    def _recorded(self) -> Listing:
-        """Return how the location looked when the library was last in step with it."""
+    def _recorded(self, listing: Listing) -> Listing:
+        """Return how the location looked when the library was last in step with it, to compare `listing` with."""
         with contextlib.suppress(NotFound), self._index.reading() as index:
-            return last_listing(index)
+            return last_listing(index, listing)
         return NOTHING
 
 

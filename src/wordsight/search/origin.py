@@ -51,8 +51,8 @@ def excluded_of(facts: Mapping[str, str]) -> list[str]:
     return patterns
 
 
-def last_listing(index: Index) -> Listing:
-    """Return how the location looked when the library was last in step with it.
+def last_listing(index: Index, listing: Listing) -> Listing:
+    """Return how the location looked when the library was last in step with it, as far as `listing` can be compared.
 
     What could not be read then, and may be read now that more can be, counts as not seen.
     """
@@ -62,4 +62,4 @@ def last_listing(index: Index) -> Listing:
         failed = {key for key, state in states.items() if state.error}
         if failed:
             return Listing({key: (s.size, s.mtime_ns) for key, s in states.items() if key not in failed}, None)
-    return Listing(index.files.stamps(), facts.get(SIGNATURE))
+    return Listing(None if listing.stamps is None else index.files.stamps(), facts.get(SIGNATURE))

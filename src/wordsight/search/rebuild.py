@@ -25,7 +25,7 @@ def rebuilt(
 ) -> SyncReport:
     """Make the library again and return what was done; see `Library.rebuild`."""
     folder, model = opened.folder, opened.model
-    listing = contents.look(dict)
+    listing = contents.look(dict, opened.facts())
     with contextlib.suppress(FingerprintMismatch, FormatError):
         opened.renew()
     with opened.making_again() as backend:
@@ -40,6 +40,9 @@ def rebuilt(
             report = Sync(draft, model, contents, listing, folder=folder).run()
             if not problem and not accept_removal:
                 _carry_over(folder, backend, draft, contents)
+                contents.look(draft.files.states, draft.facts())  # for what was carried over: which of it has a file
+                draft.note(contents.facts(listing, draft.files.states()))
+                draft.save()
         backend.adopt(folder, damaged=bool(problem))
     return report
 

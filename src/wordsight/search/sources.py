@@ -22,7 +22,9 @@ from wordsight.data.source_files import SourceFiles
 from wordsight.images.files import PassedOver
 from wordsight.index.index import FileState
 from wordsight.search.contents import (
+    INSIDE,
     OURS,
+    SIGNATURE,
     TABLES,
     Candidate,
     Listing,
@@ -58,25 +60,26 @@ class SourceContents:
         self._is_table = files.kind == TABLE
         self._of_cell = fields.from_text if files.paths[0].suffix.lower() in TEXT_TABLES else fields.plain
         self._base = str((location if location.is_dir() else location.parent).absolute())
-        self._in_use: frozenset[str] = frozenset()  # tables that told of images the last time
-        self._begin(dict)
+        self._begin(dict, {})
 
-    def _begin(self, states: States) -> None:
+    def _begin(self, states: States, facts: Mapping[str, str]) -> None:
         self._states = states
+        self._in_use = recalled(facts)  # tables that told of images the last time
         self._disk = Disk(Path(self._base))
         self._broken: set[str] = set()  # parts that could not be read, or not every entry of them
         self._unusable: set[str] = set()  # keys of entries that are there and cannot be used
         self._in_part: dict[str, bool] = {}  # shard -> whether it may have been copied in part
         self._named: set[str] = set()  # keys of the known images of tables whose files are there
 
-    def look(self, states: States) -> Listing:
+    def look(self, states: States, facts: Mapping[str, str]) -> Listing:
         """Return a signature of the names, sizes and times of the files, and stamps of the known images.
 
-        Those of images that tables name are looked up; those that lie in the files are as they were.  Which absent
+        Those of images that tables name are looked up; those that lie in the files are as they were, and where all do
+        there is nothing to look up.  Which absent
         images have a file is a part of the signature: it tells when one comes back, or was missing in a table only.
         """
-        self._begin(states)
-        if not self._is_table:
+        self._begin(states, facts)
+        if not self._is_table or facts.get(INSIDE) == "yes":
             return Listing(None, self._signature_of_files(), complete=False)
         stamps: dict[str, Stamp] = {}
         absent = []
@@ -100,25 +103,18 @@ class SourceContents:
     def _signature_of_files(self) -> str:
         return f"{self._source.fingerprint()}{refused(self._paths)}"
 
-    def signature(self, listing: Listing, absent: Collection[str]) -> str:
+    def facts(self, listing: Listing, states: Mapping[str, FileState]) -> dict[str, str]:
         """See `Contents`."""
         files = (listing.signature or self._signature_of_files()).partition(" ")[0]
-        return self._signature(files, absent)
+        signature = self._signature(files, [key for key, state in states.items() if state.absent])
+        inside = "yes" if all(is_container(state.file) for state in states.values()) else ""
+        kept = {table for table in self._in_use - self._parts() if self._disk.judge(table) != Whereabouts.GONE}
+        tables = sorted(self._parts() | kept) if self._is_table else []
+        return {SIGNATURE: signature, INSIDE: inside, TABLES: json.dumps(tables)}
 
     def _signature(self, files: str, absent: Collection[str]) -> str:
         there = sorted(self._named.intersection(absent))
         return f"{files} {sha256_bytes(json.dumps(there).encode())[:16]}" if there else files
-
-    def recall(self, facts: Mapping[str, str]) -> None:
-        """See `Contents`."""
-        self._in_use = recalled(facts)
-
-    def facts(self) -> dict[str, str]:
-        """See `Contents`."""
-        if not self._is_table:
-            return {TABLES: "[]"}
-        kept = {table for table in self._in_use - self._parts() if self._disk.judge(table) != Whereabouts.GONE}
-        return {TABLES: json.dumps(sorted(self._parts() | kept))}
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`; all are read.  A key that two images have is an error at the second."""

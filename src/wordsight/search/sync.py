@@ -134,7 +134,6 @@ class Sync:
         facts = self._index.facts()
         again = facts.get(READER) != reader()
         known = {key: state for key, state in self._before.items() if not (again and state.error)}
-        self._contents.recall(facts)
         self._read_all(None if stamps is None else to_read(known, stamps))
         unread = {key: _there(self._before[key]) for key in stamps or () if key not in self._now}
         done = self._decide({**unread, **self._now})
@@ -147,9 +146,7 @@ class Sync:
         self._renew_metadata(self._with_entry(unread if others else back))
         if others:
             self._failed += [("", str(problem)) for problem in self._contents.problems()]
-        absent = [key for key, state in self._index.files.states().items() if state.absent]
-        signature = self._contents.signature(self._listing, absent)
-        self._index.note({**self._contents.facts(), SIGNATURE: signature, READER: reader()})
+        self._index.note({**self._contents.facts(self._listing, self._index.files.states()), READER: reader()})
         self._index.save()
         return SyncReport(
             added=list(done.added),
