@@ -9,7 +9,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from wordsight.base.errors import FormatError, WordsightError
+from wordsight.base.errors import FormatError, StorageError, WordsightError
 from wordsight.cli.main import main
 from wordsight.search.library import open_library
 
@@ -191,3 +191,16 @@ def test_one_damaged_embedding_of_what_is_not_there_costs_no_other_when_a_librar
     printed = capsys.readouterr().err
     assert "1 pictures are not there now, and what the library holds of them is damaged" in printed
     assert printed.rstrip().endswith("b/white.png")
+
+
+def test_what_may_not_be_written_is_verified_all_the_same(indexed, model, monkeypatch):
+    def refuse():
+        raise StorageError("x is read-only", cure="choose another")
+
+    with open_library(indexed, model=model) as library:
+        monkeypatch.setattr(library._index, "writing", refuse)
+        assert library.verify() == []
+        library.close()
+        turn(embeddings_of(indexed), 1)
+        with pytest.raises(StorageError, match="x is read-only; damaged: the embeddings 0 to 4; choose another"):
+            library.verify()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from wordsight.base.errors import (
     NotFound,
+    StorageError,
     WordsightError,
 )
 from wordsight.base.processes import PerProcess
@@ -264,14 +265,23 @@ class Library:
         """
         with self._syncing.here:
             self._index.renew()
-            with self._index.writing() as index:
+            with self._index.reading() as index:
                 damage = index.verify()
-                if damage:
-                    index.mend(damage)
-                    index.note({SIGNATURE: ""})  # so that a table or shards are read again
-                    index.save()
             if damage:
+                try:
+                    damage = self._mend()
+                except StorageError as error:
+                    raise StorageError(f"{error.problem}; damaged: {damage[0].what}", cure=error.cure) from error
                 self._sync()
+        return damage
+
+    def _mend(self) -> list[Damage]:
+        """Forget what is damaged, so that it is embedded again."""
+        with self._index.writing() as index:
+            damage = index.verify()
+            index.mend(damage)
+            index.note({SIGNATURE: ""})  # so that a table or shards are read again
+            index.save()
         return damage
 
     def columns(self) -> tuple[str, ...]:
