@@ -20,7 +20,6 @@ from wordsight.index import exact
 from wordsight.search import sync
 from wordsight.search.library import open_library
 
-
 LEFT_UNTIL_THE_NEXT_WRITER = "lock.db-journal"  # by a writer that was killed
 
 

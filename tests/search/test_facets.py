@@ -7,7 +7,7 @@ import pytest
 
 from wordsight.base.errors import UsageError
 from wordsight.index.where import parse
-from wordsight.search.facets import FacetValue, facets, merged, quoted_column, without
+from wordsight.search.facets import FacetValue, facets, merged, quoted_column, unrestricted
 
 COLOURS = ["red", "blue", "green", "white"]
 
@@ -39,7 +39,7 @@ def test_every_count_is_what_the_search_under_that_value_matches(shop, where):
     counted = shop.facets("red", ["colour", "fit", "price", "day", "it's [odd]"], where=where, min_cosine=0.3)
     assert len(counted) == 5
     for column, values in counted.items():
-        others = None if where is None else without(parse(where), column)
+        others = None if where is None else unrestricted(parse(where), column)
         for value in values:
             assert value.count > 0
             asked = shop.read("red", where=value.where)
@@ -129,7 +129,7 @@ def test_several_libraries_count_together():
     ],
 )
 def test_the_parts_of_a_condition_that_speak_of_one_column_alone(where, left):
-    kept = without(parse(where), "a")
+    kept = unrestricted(parse(where), "a")
     assert (None if kept is None else stripped(kept)) == (None if left is None else stripped(parse(left)))
 
 

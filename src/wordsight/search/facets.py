@@ -9,7 +9,6 @@ match has is not there.  Knows conditions and metadata, and no index.
 """
 
 import contextlib
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 
 from wordsight.base.nouns import Value
 from wordsight.index.where import Both, Condition, Either, Missing, Not, WhereError, columns_of, parse
+from wordsight.search.ordering import has_value
 
 Number = int | float
 Counts = dict[str, Counter[str | int | float]]  # column -> value -> how many matches have it
@@ -56,16 +56,12 @@ def count_values(
     for column in columns:
         metas: Iterable[Mapping[str, Value]] = under_all
         if where is not None and column in restricted:
-            metas = matches(without(where, column))
-        counts[column] = Counter(value for meta in metas if _is_there(value := meta.get(column)))
+            metas = matches(unrestricted(where, column))
+        counts[column] = Counter(value for meta in metas if has_value(value := meta.get(column)))
     return counts
 
 
-def _is_there(value: Value) -> TypeGuard[str | int | float]:
-    return value is not None and value != "" and not (isinstance(value, float) and not math.isfinite(value))
-
-
-def without(where: Condition, column: str) -> Condition | None:
+def unrestricted(where: Condition, column: str) -> Condition | None:
     """Return a condition without those of its parts that speak of this column alone; None when nothing is left."""
     kept = [part for part in _parts(where) if {leaf.column for leaf in columns_of(part)} != {column}]
     if not kept:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -81,7 +82,8 @@ class Library:
 
     def __reduce__(self) -> tuple[Any, ...]:
         location, folder = self.location.absolute(), self.folder.absolute()
-        return _received, (location, folder, self.model, self._index.kind, self._columns, self._exclude)
+        made = partial(Library, index=self._index.kind, columns=self._columns, exclude=self._exclude)
+        return made, (location, folder, self.model)
 
     def __repr__(self) -> str:
         try:
@@ -238,9 +240,7 @@ class Library:
         from wordsight.search.sync import Sync
 
         with self._index.writing() as index:
-            if (
-                last_listing(index, listing) != before
-            ):  # another process has written since, perhaps from a newer listing
+            if last_listing(index, listing) != before:  # another process wrote since, perhaps from a newer listing
                 listing = contents.look(index.files.states, index.facts())
             index.note(origin(contents, self._excluded(), self.model, index.facts()))
             return Sync(index, self.model, contents, listing, accept_removal=accept_removal, folder=self.folder).run()
@@ -367,14 +367,3 @@ def open_library(
     model = model if isinstance(model, Model) else load(model)
     excluded = None if exclude is None else [pattern for pattern in text_list(exclude, "pattern") if pattern]
     return Library(location, folder, model, index=index, columns=columns, exclude=excluded)
-
-
-def _received(
-    location: Path,
-    folder: Path,
-    model: Model,
-    kind: str | None,
-    columns: "Columns | None",
-    exclude: Sequence[str] | None,
-) -> Library:
-    return Library(location, folder, model, index=kind, columns=columns, exclude=exclude)

@@ -9,7 +9,7 @@ Equal values keep the order they came in, which is that of the scores.  Knows me
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from wordsight.base.errors import UsageError
 from wordsight.base.nouns import Value
@@ -55,13 +55,14 @@ def in_order(items: Iterable[_Any], order: ColumnOrder, meta: Callable[[_Any], M
     `meta` gives the metadata of an item.
     """
     listed = list(items)
-    there = [item for item in listed if _is_there(meta(item).get(order.column))]
-    missing = [item for item in listed if not _is_there(meta(item).get(order.column))]
+    there = [item for item in listed if has_value(meta(item).get(order.column))]
+    missing = [item for item in listed if not has_value(meta(item).get(order.column))]
     return sorted(there, key=lambda item: _rank(meta(item)[order.column]), reverse=order.falling) + missing
 
 
-def _is_there(value: Value) -> bool:
-    return value is not None and value != "" and not (isinstance(value, float) and math.isnan(value))
+def has_value(value: Value) -> TypeGuard[str | int | float]:
+    """Return whether a cell says something: what is empty, and what is no finite number, does not."""
+    return value is not None and value != "" and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def _rank(value: Value) -> tuple[Any, ...]:
