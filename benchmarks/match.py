@@ -2,13 +2,15 @@
 
     python benchmarks/match.py DATA --work FOLDER [--model FOLDER] [--fit] [--sway 0.2]
 
-DATA holds `flickr8k` and `fashion_products` (train, val), `seg_coco128` and `clothing` (val), as shards or tables with
-captions, the columns articleType and baseColour, or classes.  Only `--fit` reads the train splits: it draws libraries
-of several sizes from them, asks, and prints the coefficients to put into `wordsight/search/match.py`.  Otherwise the
-val sets are asked with the coefficients that are there.  FOLDER keeps the libraries for the next time.  `--sway`
-measures a model made of this one by random linear maps of that size behind its projections.
+DATA holds `flickr8k`, `fashion_products` and `ikea` (train, val), `seg_coco128`, `coco_retrieval`, `clothing` and
+`flowers5`, as shards or tables with captions, the columns articleType and baseColour, or classes.  Only `--fit` reads
+the train splits: it draws broad libraries of several sizes from them and narrow ones of a few kinds of things, asks,
+and prints the coefficients to put into `wordsight/search/match.py`, and what a cut costs.  Otherwise the other splits
+are asked with the coefficients that are there.  FOLDER keeps the libraries for the next time.  `--sway` measures a
+model made of this one by random linear maps of that size behind its projections.
 
-The first ten hits of every question count, but for those of which nobody can say whether they are right.
+The first ten hits of every question count, but for those of which nobody can say whether they are right, and in the
+calibration error those that have no probability (`match.is_everywhere`).
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from match_questions import Described, Question, image_questions, questions
+from match_questions import Described, Question, image_questions, kinds_of, questions
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, unit
@@ -34,7 +36,13 @@ from wordsight.search.query import Part
 
 HITS = 10
 SIZES = (50, 100, 300, 1000, 3000)  # of the libraries that are drawn to fit
-USED = {"text": [0, 1, 2, 3, 4], "image": [0, 1, 2]}  # more figures were not better for images
+KINDS = (1, 2, 3, 5, 8, 12)  # of things, in the narrow libraries
+DRAWN = 3  # libraries of each size, and with so many kinds
+FEWEST = 35  # images of one
+BROAD = 2.0  # weight of all broad libraries of a set, to all its narrow ones
+EVERY = range(8)
+IMAGE_FITTED = (("flickr", "fashion"), (0, 1, 2))  # sets and figures; more were not better for images
+CUTS = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)  # whose costs are told
 PRESENT = ("present", "caption", "image", "mixture-present")
 PARTS = {"text": [Part(1.0, "a")], "image": [Part(1.0)], "mixture": [Part(1.0, "a"), Part(0.5)]}
 VALIDATION = {
@@ -42,8 +50,13 @@ VALIDATION = {
     "fashion": "fashion_products/val.parquet",
     "coco": "seg_coco128/val-0000.tar",
     "clothing": "clothing/val-0000.tar",
+    "coco captions": "coco_retrieval/val-0000.tar",
+    "clothing test": "clothing/test-0000.tar",
+    "flowers": "flowers5/test-0000.tar",
+    "furniture": "ikea/val-0000.tar",
 }
-TRAIN = {"flickr": "flickr8k", "fashion": "fashion_products/train.parquet"}
+TRAIN = {"flickr": "flickr8k", "fashion": "fashion_products/train.parquet", "furniture": "ikea"}
+STYLES = {**{name: name for name in TRAIN}, "coco captions": "flickr"}  # of questions; others are about classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +69,18 @@ class Collection:
 
     def part(self, count: int, random: np.random.Generator) -> "Collection":
         """Return a collection of `count` of its images."""
-        chosen = random.choice(len(self.records), min(count, len(self.records)), replace=False)
-        return Collection(self.style, [self.records[i] for i in chosen], self.embeddings[chosen])
+        return self.chosen(random.choice(len(self.records), min(count, len(self.records)), replace=False))
+
+    def chosen(self, numbers: NDArray[np.int64]) -> "Collection":
+        """Return a collection of the images with these numbers."""
+        return Collection(self.style, [self.records[i] for i in numbers], self.embeddings[numbers])
+
+    def narrow(self, kinds: int, random: np.random.Generator) -> "Collection":
+        """Return a collection of images of so many kinds of things, up to 60, 150 or 400 of them."""
+        members = kinds_of(self.style, self.records)
+        chosen = random.choice(len(members), min(kinds, len(members)), replace=False)
+        numbers = random.permutation(np.flatnonzero(members[chosen].any(axis=0)))
+        return self.chosen(numbers[: random.choice([60, 150, 400])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +91,27 @@ class Answers:
     """
 
     question: NDArray[np.int64]
-    figures: NDArray[np.float64]  # (n, 5)
+    figures: NDArray[np.float64]  # (n, 8)
     scores: NDArray[np.float64]
     right: NDArray[np.int8]
+    told: NDArray[np.bool_]  # whether the hit has a probability
     kinds: list[str]
     query: str
+
+    @property
+    def coefficients(self) -> match.Coefficients:
+        """Those that the program has for such queries."""
+        return match.coefficients_of(PARTS[self.query])
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Answers about a library that was drawn from a set, and whether it was a narrow one."""
+
+    name: str
+    narrow: bool
+    size: int
+    answers: Answers
 
 
 class Embedder:
@@ -113,8 +152,9 @@ def collection(name: str, location: Path, embedder: Embedder, work: Path) -> Col
         {**stated.get(one.key, {}), **one.meta, "captions": str(one.meta.get("text", "")).split("\n")}
         for one in entries
     ]
-    style = name if name in TRAIN else "classes"
-    return Collection(style, records, embedder.swayed(np.array([one.embedding for one in entries]), 0))
+    return Collection(
+        STYLES.get(name, "classes"), records, embedder.swayed(np.array([one.embedding for one in entries]), 0)
+    )
 
 
 def _json_of(shard: Path) -> dict[str, Described]:
@@ -139,18 +179,17 @@ def ask(gallery: Collection, asked: Sequence[Question], embeddings: Embeddings, 
     background = Background(moments(gallery.embeddings), moments(texts), len(gallery.records))
     kind = asked[0].kind.partition("-")[0] if asked[0].kind.startswith(("image", "mixture")) else "text"
     like_it = match.asked_moments(background, PARTS[kind])
-    rows: list[list[Any]] = [[], [], [], []]
+    rows: list[list[Any]] = [[], [], [], [], []]
     for number, (question, embedding) in enumerate(zip(asked, embeddings, strict=True)):
         cosines = gallery.embeddings @ embedding
         cosines[question.itself] = -1
         best = np.argsort(-cosines, kind="stable")[: min(HITS, len(cosines) - 1)]
-        figures = match.figures(
-            background.images, like_it, embedding, scores=cosines[best], embeddings=gallery.embeddings[best]
-        )
+        first = gallery.embeddings[best]
+        figures = match.figures(background, like_it, embedding, scores=cosines[best], embeddings=first)
         known = question.right[best] >= 0
-        for column, values in zip(
-            rows, (np.full(len(best), number), figures, cosines[best], question.right[best]), strict=True
-        ):
+        told = np.full(len(best), kind != "text" or not match.is_everywhere(background, embedding))
+        values_of = (np.full(len(best), number), figures, cosines[best], question.right[best], told)
+        for column, values in zip(rows, values_of, strict=True):
             column.append(values[known])
     joined = [np.concatenate(column) for column in rows]
     return Answers(*joined, [one.kind for one in asked], kind)
@@ -183,14 +222,19 @@ def mixtures(gallery: Collection, texts: Sequence[Question], embedder: Embedder)
     return [Question(one.text, f"mixture-{one.kind}", one.right, [i]) for one, i in pairs], embeddings
 
 
-def fitted(answers: Sequence[Answers], used: Sequence[int]) -> NDArray[np.float64]:
+def fitted(draws: Sequence[Draw], used: Sequence[int]) -> NDArray[np.float64]:
     """Return the coefficients of a logistic regression on these figures, and the constant.
 
-    Every set of answers has the same weight; Newton's method.
+    Hits without probability do not count.  Every set has the same weight, its libraries of a breadth have, and its
+    broad ones together have `BROAD` times that of its narrow ones; Newton's method.
     """
+    alike = Counter((one.name, one.narrow) for one in draws)
+    answers = [one.answers for one in draws]
     figures = np.concatenate([one.figures[:, used] for one in answers])
     right = np.concatenate([one.right for one in answers]).astype(np.float64)
-    weights = np.concatenate([np.full(len(one.right), 1 / len(one.right)) for one in answers]) / len(answers)
+    each = [(1.0 if one.narrow else BROAD) / alike[one.name, one.narrow] / len(one.answers.right) for one in draws]
+    weights = np.concatenate([weight * one.told for weight, one in zip(each, answers, strict=True)])
+    weights /= weights.sum()
     design = np.c_[figures, np.ones(len(figures))]
     ridge = 1e-5 * np.diag([*[1.0] * figures.shape[1], 0.0])
     beta = np.zeros(design.shape[1])
@@ -234,13 +278,17 @@ def empty_share(answers: Answers, kept: NDArray[np.bool_], *, absent: bool) -> f
     return float(np.mean([i not in answered for i in asked])) if asked else float("nan")
 
 
+def shown(answers: Answers) -> NDArray[np.float64]:
+    """Return the probability of each hit; 1 where there is none, for such hits are shown whatever the cut."""
+    return np.where(answers.told, match.probabilities(answers.figures, answers.coefficients), 1.0)
+
+
 def report(name: str, answers: Answers, cut: float) -> str:
     """Return one line of the table: how honest, and what the default cut and the best fixed cosine keep."""
-    coefficients = match.IMAGE if answers.query == "image" else match.TEXT
-    likely = match.probabilities(answers.figures, coefficients)
+    likely, told = shown(answers), answers.told
     fixed = best_cut(answers.scores, answers.right)
-    honest = calibration_error(likely, answers.right)
-    cells = [name, f"{len(answers.right)}", f"{answers.right.mean():.3f}", f"{honest:.3f}"]
+    honest = calibration_error(likely[told], answers.right[told])
+    cells = [name, f"{len(told)}", f"{answers.right.mean():.3f}", f"{1 - told.mean():.2f}", f"{honest:.3f}"]
     for values, least in ((likely, cut), (likely, best_cut(likely, answers.right)), (answers.scores, fixed)):
         precision, recall = cut_at(values, answers.right, least)
         middle = 2 * precision * recall / max(precision + recall, 1e-9)
@@ -249,17 +297,39 @@ def report(name: str, answers: Answers, cut: float) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def fit(sets: dict[str, Collection], embedder: Embedder) -> None:
-    """Print the coefficients for texts and for images, from libraries drawn from the train splits."""
+def drawn_from(sets: dict[str, Collection], embedder: Embedder) -> list[Draw]:
+    """Return answers about broad and narrow libraries that are drawn from sets."""
     random = np.random.default_rng(0)
     drawn = []
-    for size in SIZES:
-        for name, other in (("flickr", "fashion"), ("fashion", "flickr")):
-            drawn += list(asked_of(sets[name].part(size, random), sets[other].part(600, random), embedder))
-    for query, used in USED.items():
-        beta = np.zeros(1 + max(map(len, USED.values())))
-        beta[[*used, -1]] = fitted([one for one in drawn if one.query == query], used)
-        print(query.upper(), np.round(beta, 3).tolist())
+    for name, gallery in sets.items():
+        libraries = [(False, gallery.part(size, random)) for size in SIZES for _ in range(DRAWN)]
+        libraries += [(True, gallery.narrow(kinds, random)) for kinds in KINDS for _ in range(DRAWN)]
+        for narrow, library in libraries:
+            if len(library.records) >= FEWEST:
+                others = sets["fashion" if name != "fashion" else "flickr"].part(600, random)
+                asked = asked_of(library, others, embedder)
+                drawn += [Draw(name, narrow, len(library.records), answers) for answers in asked]
+    return drawn
+
+
+def fit(sets: dict[str, Collection], embedder: Embedder) -> None:
+    """Print the coefficients for texts, mixtures and images, and what cuts cost in libraries that are large enough."""
+    drawn = drawn_from(sets, embedder)
+    for query in ("text", "mixture"):
+        print(query.upper(), np.round(fitted([one for one in drawn if one.answers.query == query], EVERY), 3).tolist())
+    names, used = IMAGE_FITTED
+    images = [one for one in drawn if one.answers.query == "image" and one.name in names and not one.narrow]
+    print("IMAGE", np.round(fitted(images, used), 3).tolist())
+    print("cut; silent of absent, silent of present, with the coefficients that are there")
+    large = [one for one in drawn if one.answers.query == "text" and one.size >= match.CUT_LEAST]
+    for cut in CUTS:
+        cells = [f"{cut:.2f}"]
+        for name in sets:
+            mine = [one.answers for one in large if one.name == name]
+            kept = [(one, shown(one) >= cut) for one in mine]
+            for absent in (True, False):
+                cells.append(f"{np.nanmean([empty_share(one, left, absent=absent) for one, left in kept]):.3f}")
+        print("| " + " | ".join(cells) + " |")
 
 
 def main() -> None:
@@ -278,7 +348,8 @@ def main() -> None:
         fit(sets, embedder)
         return
     cuts = "cut, precision, recall, F1, silent of absent, silent of present"
-    print(f"set, hits, right, calibration error; at the default: {cuts}; at the best probability; at the best cosine")
+    print("set, hits, right, without probability, calibration error;", end=" ")
+    print(f"at the default: {cuts}; at the best probability; at the best cosine")
     for name, gallery in sets.items():
         others = sets["fashion" if name != "fashion" else "flickr"]
         for answers in asked_of(gallery, others, embedder):

@@ -107,6 +107,21 @@ PRODUCT_COLOURS = {
     "purple": ("Purple Lavender Mauve", "Magenta Pink Maroon Blue Multi NA Burgundy"),
     "orange": ("Orange", "Rust Red Peach Copper Yellow Multi NA Tan"),
 }
+# words: those of types of which one cannot say
+FURNITURE = """\
+table: tables desk|chair: chairs armchair rocking-chair stool|armchair: chair|rug: mat carpet
+box: boxes storage basket crate|lamp: spotlight light lighting lampshade shade chandelier lantern
+ceiling lamp: pendant chandelier lamp|cabinet: combination unit|picture frame: frame picture mirror
+cushion: cover pillow pad|door: doors front|wardrobe: cabinet combination door pax|bench: seat|towel: washcloth
+shelf: shelving rack ledge bookcase unit|bowl: dish|sofa: sofa-bed chaise footstool armchair seat section
+chest of drawers: drawer drawers|plant pot: pot planter plant|basket: box|soft toy: toy toys
+curtains: curtain blind drape|stool: step-stool footstool chair|tap: mixer|vase: jug carafe
+oven: microwave stove hob|cot: crib bed|plate: dish plates|clock: alarm|bookcase: shelf shelving
+glass: glasses carafe|mirror: cabinet|bed: cot sofa-bed bedspread headboard|mug: cup|desk: table|bucket: bin
+candle: candlestick tealight|knife: knives cutlery|pillow: cushion pillowcase|frying pan: pan pot wok"""
+FURNITURE_COLOURS = (
+    "white: off|black: dark|grey: dark silver|red: pink|blue: turquoise|green: |yellow: |pink: red|brown: black"
+)
 IN_SHOPS = "handbag; watch; wallet; belt; socks; flip flops; cufflinks; tie; deodorant; sandals; high heels"
 WORN = frozenset(
     """\
@@ -244,6 +259,43 @@ def product_questions(records: Sequence[Described], every: int) -> list[Question
     return asked
 
 
+def furniture_questions(records: Sequence[Described]) -> list[Question]:
+    """Return questions about furniture, each `class` a type and the first caption type and colours; and absent ones."""
+    titles = [re.findall(r"[a-z-]+", str(one["class"]).lower()) for one in records]
+    heads = [_head(one) for one in records]
+    shades = [str(one["captions"][0])[len(str(one["class"])) :].lower() for one in records]
+    nobody = np.zeros(len(records), np.int8)
+    asked = []
+    for thing, unsure in (one.split(":") for one in re.split(r"[|\n]", FURNITURE)):
+        words = thing.split()
+        doubt = {*unsure.split(), words[-1], f"{words[-1]}s"}
+        of_type = np.array(
+            [
+                1 if head[-len(words) :] == words else -1 if doubt & set(title) else 0
+                for head, title in zip(heads, titles, strict=True)
+            ],
+            np.int8,
+        )
+        asked.append(Question(thing, "present", of_type))
+        for colour, near in (one.split(":") for one in FURNITURE_COLOURS.split("|")):
+            open_ = {*near.split(), colour, "multicolour", "assorted", "in"}
+            of_colour = np.array(
+                [
+                    1 if shade.strip(" ,") == colour else -1 if open_ & set(re.findall("[a-z]+", shade)) else 0
+                    for shade in shades
+                ],
+                np.int8,
+            )
+            wrong = (of_type == 0) | (of_colour == 0)
+            both = np.where(wrong, 0, np.minimum(of_type, of_colour)).astype(np.int8)
+            asked.append(Question(f"{colour} {thing}", "present", both))
+    house = {word for title in titles for word in title}
+    asked += [Question(one, "absent", nobody) for one in _listed(ABSENT) if not house & set(one.split())]
+    return asked + [
+        Question(one, "absent", nobody) for one in _listed(PHOTO_QUESTIONS)[::3] if not house & set(one.split())
+    ]
+
+
 def class_questions(records: Sequence[Described]) -> list[Question]:
     """Return a question for every class of pictures that have `classes`, or one `class`; and absent ones."""
     has = [frozenset(one.get("classes") or [one["class"]]) for one in records]
@@ -265,6 +317,8 @@ def image_questions(name: str, records: Sequence[Described], every: int) -> list
         subjects = np.array([mentions(subject, captions) for subject in SUBJECTS.split()])  # (subjects, N)
     elif name == "fashion":
         types = _column(records, "articleType")
+    elif name == "furniture":
+        types = np.array([_head(one)[-1] for one in records])
     elif "class" not in records[0]:
         return []
     asked = []
@@ -277,16 +331,30 @@ def image_questions(name: str, records: Sequence[Described], every: int) -> list
         elif name == "fashion":
             alike = [" ".join(one) for one in PRODUCT_THINGS.values() if types[i] in one[0].split()]
             right = _attribute(types, (str(types[i]), " ".join(alike)))
+        elif name == "furniture":
+            right = (types == types[i]).astype(int)
         else:
             right = np.array([record["class"] == records[i]["class"] for record in records]).astype(int)
         asked.append(Question("", "image", right.astype(np.int8), [i]))
     return asked
 
 
+def kinds_of(name: str, records: Sequence[Described]) -> NDArray[np.bool_]:
+    """Return for each kind of things of which there are many which pictures (kinds, N) show it: to draw a few kinds."""
+    if name == "flickr":
+        captions = _words_of(records)
+        kinds = np.array([mentions(subject, captions) == 1 for subject in SUBJECTS.split()])
+        return kinds[kinds.sum(axis=1) >= 40]
+    types = _column(records, "articleType") if name == "fashion" else np.array([_head(one)[-1] for one in records])
+    kinds = np.array([types == one for one in np.unique(types)])
+    return kinds[kinds.sum(axis=1) >= 15]
+
+
 def questions(name: str, records: Sequence[Described], every: int = 10) -> list[Question]:
-    """Return the questions of a set called flickr, fashion or classes; as many absent things as there are present."""
+    """Return the questions of a set called flickr, fashion, furniture or classes; as many absent as present things."""
     makers = {"flickr": photo_questions, "fashion": product_questions}
-    asked = makers[name](records, every) if name in makers else class_questions(records)
+    by_class = furniture_questions if name == "furniture" else class_questions
+    asked = makers[name](records, every) if name in makers else by_class(records)
     nobody = np.zeros(len(records), np.int8)
     there = [one for one in asked if (one.right == 1).any()]
     absent = [Question(one.text, "absent", one.right) for one in asked if not (one.right == 1).any()]
@@ -294,6 +362,11 @@ def questions(name: str, records: Sequence[Described], every: int = 10) -> list[
     strange = [(text, "gibberish") for text in _listed(GIBBERISH)] + [(text, "language") for text in _listed(LANGUAGES)]
     odd = [Question(text, kind, nobody) for text, kind in strange]
     return [*there, *(absent[i] for i in chosen), *odd[:: max(1, 160 // len(there))]]
+
+
+def _head(record: Described) -> list[str]:
+    """Return the words of a type of furniture without what it comes with; the last names the kind."""
+    return re.findall(r"[a-z-]+", re.split(r",| with? | w ", str(record["class"]).lower())[0]) or [""]
 
 
 def _words_of(records: Sequence[Described]) -> list[list[frozenset[str]]]:

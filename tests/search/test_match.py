@@ -10,7 +10,17 @@ from wordsight.base.arrays import unit
 from wordsight.index.index import Neighbour
 from wordsight.search import background, match
 from wordsight.search.background import LEAST, Background, moments, phrases, read, usual_phrases
-from wordsight.search.match import IMAGE, TEXT, asked_moments, figures, least_for_people, probabilities
+from wordsight.search.match import (
+    IMAGE,
+    MIXTURE,
+    TEXT,
+    asked_moments,
+    breadth,
+    coefficients_of,
+    figures,
+    least_for_people,
+    probabilities,
+)
 from wordsight.search.query import Part
 
 WIDTH = 12
@@ -59,32 +69,58 @@ def test_moments_give_the_spread_of_cosines():
 
 
 def test_figures_are_those_of_all_cosines():
-    images, texts, query = drawn(1, 300), drawn(2, 200, 3.0), drawn(3, 1)[0]
+    images, texts, query = drawn(1, 300, 4.0), drawn(2, 200, 3.0), drawn(3, 1)[0]
     of_all = texts @ images.T
     own = images @ query
     best = np.argsort(-own)[:8]
-    found = figures(moments(images), moments(texts), query, scores=own[best], embeddings=images[best])
+    known = Background(moments(images), moments(texts), 600)
+    computed = figures(known, known.texts, query, scores=own[best], embeddings=images[best])
     usual = np.sqrt((of_all.std(axis=1) ** 2).mean())
     first = of_all[:, best[:5]]
     ahead = ((own[best[:5]] - first.mean(axis=0)) / first.std(axis=0)).mean()
     to_mean = texts @ texts.mean(axis=0)
     typical = (query @ texts.mean(axis=0) - to_mean.mean()) / to_mean.std()
     peak = (own[best[:5]].mean() - of_all.mean()) / usual
-    expected = [(own[best] - own.mean()) / own.std(), np.log(own.std() / usual), ahead, typical, peak]
-    for column, values in zip(found.T, expected, strict=True):
+    spread = np.log(images.var(axis=0).sum() / texts.var(axis=0).sum())
+    differs = np.sqrt(((texts - texts.mean(axis=0)) @ (images - images.mean(axis=0)).T).var())
+    differing = np.log(differs / (texts @ images.mean(axis=0)).std())
+    above = (own[best] - own.mean()) / own.std()
+    expected = [above, np.log(own.std() / usual), ahead, typical, peak, peak * spread, np.log(2), above * differing]
+    assert -0.9 < spread < 0.1  # else they count as the last that were learned from
+    assert -0.5 < differing < 1.25
+    for column, values in zip(computed.T, expected, strict=True):
         assert column == pytest.approx(np.broadcast_to(values, 8), rel=1e-3)
 
 
-def test_of_one_query_the_higher_score_is_never_less_likely():
-    images, texts = drawn(1, 300), drawn(2, 200)
+@pytest.mark.parametrize("lean", [0.0, 1.0, 6.0, 40.0])
+def test_of_one_query_the_higher_score_is_never_less_likely(lean):
+    images, texts = drawn(1, 300, lean), drawn(2, 200)
+    known = Background(moments(images), moments(texts), 300)
     for seed in range(20):
         query = drawn(10 + seed, 1)[0]
         best = np.argsort(-images @ query)[:50]
-        for coefficients in (TEXT, IMAGE):
-            found = figures(
-                moments(images), moments(texts), query, scores=images[best] @ query, embeddings=images[best]
-            )
-            assert (np.diff(probabilities(found, coefficients)) <= 0).all()
+        for coefficients in (TEXT, MIXTURE, IMAGE):
+            computed = figures(known, known.texts, query, scores=images[best] @ query, embeddings=images[best])
+            assert (np.diff(probabilities(computed, coefficients)) <= 0).all()
+
+
+def test_a_library_counts_as_no_broader_narrower_or_larger_than_those_that_were_learned_from():
+    texts = moments(drawn(2, 200, 3.0))
+    alike, various = moments(drawn(1, 300, 40.0)), moments(drawn(1, 300, 0.0))
+    narrow, broad = breadth(Background(alike, texts, 10)), breadth(Background(various, texts, 10**7))
+    assert (narrow.spread, narrow.differing) == pytest.approx((match.SPREADS[0], match.DIFFERING[0]))
+    assert (broad.spread, broad.differing) == pytest.approx((match.SPREADS[1], match.DIFFERING[1]))
+    assert (narrow.size, broad.size) == pytest.approx((np.log(0.1), np.log(10)))
+    for coefficients in (TEXT, MIXTURE, IMAGE):
+        for differing in match.DIFFERING:
+            assert coefficients.factors[0] + coefficients.factors[7] * differing > 0
+
+
+def test_texts_images_and_mixtures_have_coefficients_of_their_own():
+    text, image = Part(1.0, text="a"), Part(0.5, image="a.jpg")
+    assert coefficients_of([text, text]) is TEXT
+    assert coefficients_of([image]) is IMAGE
+    assert coefficients_of([image, text]) is MIXTURE
 
 
 def test_a_mixture_is_compared_with_mixtures_like_it():
@@ -138,6 +174,17 @@ def test_a_background_is_made_once_and_again_after_a_change(opened, many, paint,
     (library.folder / background.NAME).write_bytes(b"damaged")
     assert read(library.folder, fingerprint) is None
     assert library.search("red")[0].match is None
+
+
+def test_a_background_of_an_earlier_format_is_made_again_at_the_next_sync(opened, many, monkeypatch):
+    library = opened(many)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(background, "FORMAT", background.FORMAT - 1)
+        library.sync()
+    assert (library.folder / background.NAME).exists()
+    assert read(library.folder, library.model.fingerprint) is None
+    library.sync()
+    assert read(library.folder, library.model.fingerprint).count == 40
 
 
 def test_few_pictures_have_no_probabilities(opened, photos):
@@ -209,7 +256,6 @@ def test_an_image_and_a_mixture_have_probabilities_too(opened, many):
     alone, mixed = library.search(blue, k=3), library.search(["2:blue", (0.5, blue)], k=3)
     assert alone[0].key == "00.png"
     assert all(0 < hit.match < 1 for hit in (*alone, *mixed))
-    assert match.IMAGE is not match.TEXT
 
 
 def test_one_picture_has_one_probability_for_a_query_whatever_the_condition(opened, many, monkeypatch):

@@ -112,9 +112,9 @@ def read(folder: Path, fingerprint: str) -> Background | None:
     return Background(images, texts, stored[0])
 
 
-def is_there(folder: Path) -> bool:
-    """Return whether there is a background, or can be none."""
-    return os.path.lexists(folder / NAME) or not os.access(folder, os.W_OK)
+def is_there(folder: Path, fingerprint: str) -> bool:
+    """Return whether there is a background of this model, whole and of today's format, or can be none."""
+    return _whole(folder / NAME, fingerprint) is not None or not os.access(folder, os.W_OK)
 
 
 def size(folder: Path) -> int:
@@ -159,6 +159,16 @@ def _write(path: Path, fingerprint: str, count: int, sets: tuple[Moments, ...]) 
 
 def _read(path: Path, fingerprint: str) -> tuple[int, list[Moments]] | None:
     """Return the count and the sets of a file; None where there is none, or one of another format or model."""
+    whole = _whole(path, fingerprint)
+    if whole is None:
+        return None
+    count, width, numbers = whole
+    packed = np.frombuffer(numbers, "<f2").reshape(-1, 1 + width, width).astype(np.float32)
+    return count, [Moments(one[0], one[1:] / np.float32(width)) for one in packed]
+
+
+def _whole(path: Path, fingerprint: str) -> tuple[int, int, bytes] | None:
+    """Return the count, the width and the numbers of a file as they lie there; None as `_read` does."""
     try:
         stored = path.read_bytes()
     except OSError:
@@ -166,10 +176,7 @@ def _read(path: Path, fingerprint: str) -> tuple[int, list[Moments]] | None:
     if len(stored) < HEAD:
         return None
     written_as, made_by, count, width, checksum = (int(number) for number in np.frombuffer(stored[:HEAD], "<u8"))
-    size = 2 * width * (1 + width)
-    if (written_as, made_by) != (FORMAT, int(fingerprint, 16)) or not size or (len(stored) - HEAD) % size:
+    size, numbers = 2 * width * (1 + width), stored[HEAD:]
+    if (written_as, made_by) != (FORMAT, int(fingerprint, 16)) or not size or len(numbers) % size:
         return None
-    if crc32(stored[HEAD:]) != checksum:
-        return None
-    packed = np.frombuffer(stored, "<f2", offset=HEAD).reshape(-1, 1 + width, width).astype(np.float32)
-    return count, [Moments(one[0], one[1:] / np.float32(width)) for one in packed]
+    return (count, width, numbers) if crc32(numbers) == checksum else None

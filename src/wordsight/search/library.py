@@ -220,7 +220,7 @@ class Library:
         """
         with self._syncing.here:
             report = self._sync(accept_removal=accept_removal)
-            if report or not background.is_there(self.folder):
+            if report or not background.is_there(self.folder, self.model.fingerprint):
                 with self._index.reading() as index:
                     background.refresh(self.folder, index, self.model)
             return report

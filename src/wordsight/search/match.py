@@ -2,10 +2,11 @@
 
     matches_of(background.read(folder, fingerprint), query.parts, embedding, neighbours)       # [0.71, 0.4, 0.08]
 
-A logistic regression over five figures that have no unit, so that it holds for models whose cosines lie elsewhere:
-each compares the query's cosines with those of the library's background.  Its coefficients were learned from
-labelled questions (`benchmarks/match.py`, docs/search.md).  Of one query, a
-higher cosine is never less likely.  Knows the moments of a background, and no index.
+A logistic regression over eight figures that have no unit, so that it holds for models whose cosines lie elsewhere:
+five compare the query's cosines with those of the library's background, three allow for how many images there are and
+how alike.  Its coefficients were learned from labelled questions about broad and narrow libraries
+(`benchmarks/match.py`, docs/search.md).  Of one query, a higher cosine is never less likely.  Knows the moments of a
+background, and no index.
 """
 
 from collections.abc import Sequence
@@ -23,25 +24,43 @@ if TYPE_CHECKING:
     from wordsight.search.query import Part
 
 FIRST = 5  # hits whose own cosines with the background count: fewer are noisy, more are often wrong
-Figures = NDArray[np.float64]  # (n, 5)
+Figures = NDArray[np.float64]  # (n, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """Of the five figures of `figures`, in their order, and the constant."""
+    """Of the eight figures of `figures`, in their order, and the constant."""
 
-    factors: tuple[float, float, float, float, float]
+    factors: tuple[float, ...]
     constant: float
 
 
+@dataclass(frozen=True, slots=True)
+class Breadth:
+    """What kind of library it is, as natural logarithms within what the coefficients were learned from.
+
+    `size`: how many images, to 300; `spread`: their variance, to that of phrases; `differing`: the standard deviation
+    of phrases' cosines by what the images differ in, to that by what they have in common.
+    """
+
+    size: float
+    spread: float
+    differing: float
+
+
 # Learned with `python benchmarks/match.py DATA --work FOLDER --fit` on 2026-11-29, from the bundled model's answers
-# about the train splits of Flickr8k and fashion products.  Three of the figures are enough for images.
-TEXT = Coefficients((2.019, 7.322, 1.501, 1.018, -2.125), -5.945)
-IMAGE = Coefficients((0.776, 6.799, 0.432, 0.0, 0.0), -2.811)
+# about the train splits of Flickr8k, fashion products and furniture; those for images from broad libraries of the
+# first two.  Three of the figures are enough for images.
+TEXT = Coefficients((1.179, 4.154, 1.249, 0.977, -1.064, -1.212, -0.376, 0.542), -7.086)
+MIXTURE = Coefficients((0.951, 6.154, 1.355, 0.917, -1.234, -1.356, -0.319, 0.648), -6.978)
+IMAGE = Coefficients((0.75, 6.535, 0.303, 0.0, 0.0, 0.0, 0.0, 0.0), -2.167)
+SIZES = (30, 3000)  # of the libraries that coefficients were learned from; so are the next two, as Breadth has them
+SPREADS = (-0.9, 0.1)
+DIFFERING = (-0.5, 1.25)
 CUT = 0.03  # hits below it are not worth the time of people; docs/search.md says what that costs
 NARROW = 0.4  # length of the mean image: photos and a shop of everything have 0.28 and 0.35, dogs 0.45, shoes 0.66
 NARROW_ABOVE, BROAD_ABOVE = 2.0, 5.0  # deviations: "shoes" among shoes 6.4, "a man" among photos 2.5, gibberish < 1
-CUT_LEAST = 300  # images: in smaller libraries it would hide more right hits
+CUT_LEAST = 300  # images: in smaller libraries it would hide more right hits; `Breadth.size` is relative to it
 
 
 def matches_of(
@@ -52,18 +71,22 @@ def matches_of(
     None too where the query says what the whole library shows, as "shoes" in a shop of shoes: what is usual there then
     tells nothing apart.
 
-    `embedding` (D,) is that of the query.  Queries of images alone have coefficients of their own; a mixture is far
-    nearer to a text, for it asks for one of the images like its own.
+    `embedding` (D,) is that of the query.  Texts, images and mixtures of them have coefficients of their own.
     """
-    texts_alone = all(part.text for part in parts)
-    if background is None or not neighbours or (texts_alone and is_everywhere(background, embedding)):
+    known = coefficients_of(parts)
+    if background is None or not neighbours or (known is TEXT and is_everywhere(background, embedding)):
         return [None] * len(neighbours)
     scores = np.array([one.score for one in neighbours], np.float64)
     embeddings = np.array([one.embedding for one in neighbours])
     asked = asked_moments(background, parts)
-    measured = figures(background.images, asked, embedding, scores=scores, embeddings=embeddings)
-    likely = probabilities(measured, TEXT if any(part.text for part in parts) else IMAGE)
-    return [round(float(one), 6) for one in likely]
+    measured = figures(background, asked, embedding, scores=scores, embeddings=embeddings)
+    return [round(float(one), 6) for one in probabilities(measured, known)]
+
+
+def coefficients_of(parts: "Sequence[Part]") -> Coefficients:
+    """Return the coefficients for queries like this one: texts, images, or both."""
+    texts = sum(bool(part.text) for part in parts)
+    return TEXT if texts == len(parts) else MIXTURE if texts else IMAGE
 
 
 def is_everywhere(background: Background, query: Embeddings) -> bool:
@@ -94,16 +117,35 @@ def asked_moments(background: Background, parts: "Sequence[Part]") -> Moments:
     return Moments(mean / np.sqrt(square), covariance / square)
 
 
-def figures(
-    images: Moments, asked: Moments, query: Embeddings, *, scores: NDArray[np.floating], embeddings: Embeddings
-) -> Figures:
-    """Return five figures (n, 5) for the hits of a `query` (D,), with their `scores` (n,) and `embeddings` (n, D).
+def breadth(background: Background) -> Breadth:
+    """Return what kind of library it is; what is beyond the libraries that were learned from counts as the last."""
+    images, texts = background.images, background.texts
+    spread = np.trace(images.covariance) / np.trace(texts.covariance)
+    common = max(float(images.mean @ texts.covariance @ images.mean), 1e-12)
+    differing = float(np.sum(images.covariance * texts.covariance)) / common
+    return Breadth(
+        float(np.log(np.clip(background.count, *SIZES) / CUT_LEAST)),
+        float(np.clip(np.log(max(spread, 1e-12)), *SPREADS)),
+        float(np.clip(np.log(max(differing, 1e-12)) / 2, *DIFFERING)),
+    )
 
-    How far the score is above the mean of this query's cosines with the library, in their standard deviations; the
-    logarithm of these, to those of all such queries; how far the first hits' scores are above those images' cosines
-    with all such queries; how usual the query is; how far the first scores are above the mean of the library's cosines
-    with all such queries, in their usual standard deviations.  Only the first differs between the hits of a query.
+
+def figures(
+    background: Background, asked: Moments, query: Embeddings, *, scores: NDArray[np.floating], embeddings: Embeddings
+) -> Figures:
+    """Return eight figures (n, 8) for the hits of a `query` (D,), with their `scores` (n,) and `embeddings` (n, D).
+
+    1. How far the score is above the mean of this query's cosines with the library, in their standard deviations.
+    2. The logarithm of these, to those of all such queries.
+    3. How far the first hits' scores are above those images' cosines with all such queries.
+    4. How usual the query is.
+    5. How far the first scores are above the mean of the library's cosines with all such queries, in their usual
+       standard deviations.
+    6. The fifth times the library's spread; 7. its size; 8. the first times what its images differ in (`Breadth`).
+
+    Only the first and the last differ between the hits of a query; their sum rises with the score.
     """
+    images, kind = background.images, breadth(background)
     usual = float(np.sqrt(np.sum(images.covariance * asked.covariance) + asked.mean @ images.covariance @ asked.mean))
     own = float(images.spread(query[None])[0])
     first = embeddings[:FIRST]
@@ -111,8 +153,9 @@ def figures(
     typical = float((query - asked.mean) @ asked.mean / asked.spread(asked.mean[None])[0])
     above = (scores - query @ images.mean) / own
     peak = float((scores[:FIRST].mean() - asked.mean @ images.mean) / usual)
-    of_query = np.broadcast_to([np.log(own / usual), ahead, typical, peak], (len(scores), 4))
-    return np.concatenate([above[:, None], of_query], axis=1)
+    of_query = (np.log(own / usual), ahead, typical, peak, peak * kind.spread, kind.size)
+    shared = np.broadcast_to(of_query, (len(scores), len(of_query)))
+    return np.concatenate([above[:, None], shared, above[:, None] * kind.differing], axis=1)
 
 
 def probabilities(measured: Figures, coefficients: Coefficients) -> NDArray[np.float64]:
