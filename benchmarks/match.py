@@ -42,7 +42,7 @@ FEWEST = 35  # images of one
 BROAD = 2.0  # weight of all broad libraries of a set, to all its narrow ones
 EVERY = range(8)
 IMAGE_FITTED = (("flickr", "fashion"), (0, 1, 2))  # sets and figures; more were not better for images
-CUTS = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)  # whose costs are told
+CUTS = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)  # whose costs are printed
 PRESENT = ("present", "caption", "image", "mixture-present")
 PARTS = {"text": [Part(1.0, "a")], "image": [Part(1.0)], "mixture": [Part(1.0, "a"), Part(0.5)]}
 VALIDATION = {
@@ -94,7 +94,7 @@ class Answers:
     figures: NDArray[np.float64]  # (n, 8)
     scores: NDArray[np.float64]
     right: NDArray[np.int8]
-    told: NDArray[np.bool_]  # whether the hit has a probability
+    judged: NDArray[np.bool_]  # whether the hit has a probability
     kinds: list[str]
     query: str
 
@@ -187,8 +187,8 @@ def ask(gallery: Collection, asked: Sequence[Question], embeddings: Embeddings, 
         first = gallery.embeddings[best]
         figures = match.figures(background, like_it, embedding, scores=cosines[best], embeddings=first)
         known = question.right[best] >= 0
-        told = np.full(len(best), kind != "text" or not match.is_everywhere(background, embedding))
-        values_of = (np.full(len(best), number), figures, cosines[best], question.right[best], told)
+        judged = np.full(len(best), kind != "text" or not match.is_everywhere(background, embedding))
+        values_of = (np.full(len(best), number), figures, cosines[best], question.right[best], judged)
         for column, values in zip(rows, values_of, strict=True):
             column.append(values[known])
     joined = [np.concatenate(column) for column in rows]
@@ -233,7 +233,7 @@ def fitted(draws: Sequence[Draw], used: Sequence[int]) -> NDArray[np.float64]:
     figures = np.concatenate([one.figures[:, used] for one in answers])
     right = np.concatenate([one.right for one in answers]).astype(np.float64)
     each = [(1.0 if one.narrow else BROAD) / alike[one.name, one.narrow] / len(one.answers.right) for one in draws]
-    weights = np.concatenate([weight * one.told for weight, one in zip(each, answers, strict=True)])
+    weights = np.concatenate([weight * one.judged for weight, one in zip(each, answers, strict=True)])
     weights /= weights.sum()
     design = np.c_[figures, np.ones(len(figures))]
     ridge = 1e-5 * np.diag([*[1.0] * figures.shape[1], 0.0])
@@ -280,15 +280,15 @@ def empty_share(answers: Answers, kept: NDArray[np.bool_], *, absent: bool) -> f
 
 def shown(answers: Answers) -> NDArray[np.float64]:
     """Return the probability of each hit; 1 where there is none, for such hits are shown whatever the cut."""
-    return np.where(answers.told, match.probabilities(answers.figures, answers.coefficients), 1.0)
+    return np.where(answers.judged, match.probabilities(answers.figures, answers.coefficients), 1.0)
 
 
 def report(name: str, answers: Answers, cut: float) -> str:
     """Return one line of the table: how honest, and what the default cut and the best fixed cosine keep."""
-    likely, told = shown(answers), answers.told
+    likely, judged = shown(answers), answers.judged
     fixed = best_cut(answers.scores, answers.right)
-    honest = calibration_error(likely[told], answers.right[told])
-    cells = [name, f"{len(told)}", f"{answers.right.mean():.3f}", f"{1 - told.mean():.2f}", f"{honest:.3f}"]
+    honest = calibration_error(likely[judged], answers.right[judged])
+    cells = [name, f"{len(judged)}", f"{answers.right.mean():.3f}", f"{1 - judged.mean():.2f}", f"{honest:.3f}"]
     for values, least in ((likely, cut), (likely, best_cut(likely, answers.right)), (answers.scores, fixed)):
         precision, recall = cut_at(values, answers.right, least)
         middle = 2 * precision * recall / max(precision + recall, 1e-9)
