@@ -1,14 +1,16 @@
 """Exact words, the same in every index: what SQLite ranks is what Python's own ranking says."""
 
-import contextlib
-import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from wordsight.index import words_cache
+from wordsight.index.cache_file import read_cache, write_cache
 from wordsight.index.index import FileState
 from wordsight.index.keywords import ranked, words_of, words_of_entry
 from wordsight.index.where import WhereError, parse
+from wordsight.index.words_cache import WORDS
 
 WIDTH = 8
 META = [
@@ -87,23 +89,79 @@ def test_changes_are_seen_by_the_writer_at_once_and_by_readers_after_the_save(in
 
 @pytest.mark.parametrize("kind", ["exact"])
 def test_the_file_of_words_is_disposable(index, opened, folder):
-    path = folder / "keywords.db"
+    path = folder / WORDS
     assert not path.exists()
     assert keys(index.keywords(["nike"], 10)) == ["k4", "k0"]
     assert path.exists()
     for content in (b"", b"no database" * 500, path.read_bytes()[:9000]):
         path.write_bytes(content)
         assert keys(opened(writable=False).keywords(["nike"], 10)) == ["k4", "k0"]
-    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("update fact set value = 'another' where name = 'identity'")
+    header, parts = read_cache(path)
+    write_cache(path, replace(header, kind="words of another library"), {**parts, "rows": parts["rows"][::-1]})
     assert keys(opened(writable=False).keywords(["nike"], 10)) == ["k4", "k0"]
 
 
 @pytest.mark.parametrize("kind", ["exact"])
 def test_words_are_found_where_nothing_can_be_written(index, opened, folder):
-    (folder / "keywords.db").mkdir()
+    (folder / WORDS).mkdir()
     assert keys(opened(writable=False).keywords(["nike"], 10)) == ["k4", "k0"]
-    (folder / "keywords.db").rmdir()
+    (folder / WORDS).rmdir()
+
+
+TEXTS = ["red shoes", "red red bag", "Đỏ shoes and bag", "", "SHOES_red-blue", "bag bag bag", "blue", "red shoes bag"]
+
+
+def described(draw):
+    """Return metadata whose text columns come and go, one of them with numbers too."""
+    title = TEXTS[draw.integers(len(TEXTS))] if draw.random() < 0.5 else int(draw.integers(9))
+    return {"text": TEXTS[draw.integers(len(TEXTS))], **({"title": title} if draw.random() < 0.7 else {})}
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("parts", [1, 16])
+def test_whatever_changes_the_ranking_is_the_plain_one(opened, folder, monkeypatch, seed, parts):
+    monkeypatch.setattr(words_cache, "_PARTS", parts)
+    monkeypatch.setattr(words_cache, "STALE_LEAST", 20)
+    draw = np.random.default_rng(seed)
+    writer, reader = opened(), opened(writable=False)
+    there, saved = {}, {}
+
+    def compare(index, entries):
+        order = [key for key in all_keys(index) if key in entries]
+        expected = ranked({i: words_of_entry(entries[key]) for i, key in enumerate(order)}, ["red", "shoes", "bag"])
+        hits = index.keywords(["red", "shoes", "bag"], 99)
+        assert [(hit.key, hit.score) for hit in hits] == [(order[i], score) for i, score in expected]
+        best = index.keywords(["red", "shoes", "bag"], 3)
+        assert keys(best) == keys(hits)[:3]
+
+    for step in range(12):
+        chosen = [f"k{n}" for n in draw.choice(30, 6, replace=False)]
+        if step % 3 == 2:
+            gone = [key for key in chosen if key in there]
+            writer.remove(gone)
+            for key in gone:
+                del there[key]
+        else:
+            meta = [described(draw) for _ in chosen]
+            unit = np.eye(WIDTH, dtype=np.float32)[[int(key[1:]) % 3 + 3 * (step % 2) for key in chosen]]
+            writer.add(chosen, unit, meta)  # where the embedding is the same, the entry stays in its place
+            there |= dict(zip(chosen, meta, strict=True))
+        compare(writer, there)
+        if step:
+            compare(reader, saved)
+        writer.save()
+        saved = dict(there)
+        compare(reader, saved)
+        if step % 4 == 3:
+            compare(opened(writable=False), saved)
+    if writer.wants_upkeep():
+        writer.upkeep()
+        compare(reader, saved)
+
+
+def all_keys(index):
+    """Return the keys in the order of the entries' numbers: that of equal scores."""
+    return keys(index.search(np.full((1, WIDTH), WIDTH**-0.5, np.float32), 99, absent=True)[0])
 
 
 def test_words_of_a_text():

@@ -59,11 +59,11 @@ def test_names_count_only_when_asked_for(shop):
 def test_a_library_whose_words_are_not_asked_for_has_no_file_of_them(shop):
     library = shop({})
     library.search("red")
-    assert not (library.folder / "keywords.db").exists()
+    assert not (library.folder / "words.cache").exists()
     library.search("red", keywords="on")
-    assert (library.folder / "keywords.db").exists()
+    assert (library.folder / "words.cache").exists()
     library.forget()
-    assert not (library.folder / "keywords.db").exists()
+    assert not (library.folder / "words.cache").exists()
 
 
 def test_images_without_words_do_not_sink_below_those_with_a_common_one():

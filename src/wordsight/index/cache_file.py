@@ -65,29 +65,42 @@ def write_cache(path: Path, header: CacheHeader, parts: Mapping[str, NDArray[Any
 
 def read_cache(path: Path) -> tuple[CacheHeader, dict[str, NDArray[Any]]]:
     """Return what a file says it is of, and its arrays, memory-mapped; a file that is not whole is a `FormatError`."""
+    facts, header = _read_line(path)
+    try:
+        checksum = facts.pop("checksum")
+        size = path.stat().st_size
+        described = {
+            str(name): (_KINDS[kind], tuple(map(int, shape))) for name, (kind, *shape) in facts["parts"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise _damaged(path) from None
+    arrays = _mapped(path, size, described)
+    if checksum != _checksum({"format": FORMAT, **facts}, arrays):
+        raise _damaged(path)
+    return header, arrays
+
+
+def read_header(path: Path) -> CacheHeader:
+    """Return what a file says it is of, its arrays not looked at; `NotFound` where there is none."""
+    return _read_line(path)[1]
+
+
+def _read_line(path: Path) -> tuple[dict[str, Any], CacheHeader]:
+    """Return the first line of a file, all but its format, and the header in it."""
     try:
         with path.open("rb") as handle:
             line = handle.read(HEADER)
-        size = path.stat().st_size
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="it is made when the library is indexed") from None
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
     try:
         facts = json.loads(line)
-        checksum = facts.pop("checksum")
         if len(line) < HEADER or facts.pop("format") != FORMAT:
             raise _damaged(path)
-        described = {
-            str(name): (_KINDS[kind], tuple(map(int, shape))) for name, (kind, *shape) in facts["parts"].items()
-        }
-        header = CacheHeader(**{name: facts[name] for name in CacheHeader.__slots__})
+        return facts, CacheHeader(**{name: facts[name] for name in CacheHeader.__slots__})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged(path) from None
-    arrays = _mapped(path, size, described)
-    if checksum != _checksum({"format": FORMAT, **facts}, arrays):
-        raise _damaged(path)
-    return header, arrays
 
 
 def _mapped(

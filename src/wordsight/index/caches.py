@@ -3,12 +3,13 @@
     caches = SearchCaches(folder, entries)
     nearest = caches.nearest(seen, queries, k, allowed=caches.matching(seen, condition))
 
-All are of one state of the index and are made again where they are of another.  Knows the parts of an index.
+All are of one state of the index, and are brought up to date or made again where they are of another.  Knows the parts
+of an index.
 """
 
 import contextlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,20 +17,19 @@ import numpy as np
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.base.nouns import Value
 from wordsight.index.cache_file import cache_files
-from wordsight.index.database import KEYWORDS
 from wordsight.index.entries import EntryTable
 from wordsight.index.halves import Mask, nearest_halves
 from wordsight.index.index import Footprint
 from wordsight.index.layout import SeenIndex
+from wordsight.index.rows import EntryRows
 from wordsight.index.topk import Nearest
 
 if TYPE_CHECKING:
     from wordsight.index.columns_cache import ColumnsCache
-    from wordsight.index.keyword_file import KeywordFile
     from wordsight.index.scan import ScanKernel
     from wordsight.index.where import Condition
+    from wordsight.index.words_cache import AskedWords, WordsCache
 
 SMALL = 20_000  # entries that are compared one and all in milliseconds: for fewer no file is kept
 _STALE = 0.02  # of the embeddings: where more are new, the scan's file is written again
@@ -41,9 +41,9 @@ class SearchCaches:
     def __init__(self, folder: Path, entries: EntryTable) -> None:
         self._folder = folder
         self._entries = entries
-        self._words: KeywordFile | None = None
+        self._words: WordsCache | None = None
         self._scan: tuple[int, ScanKernel | None] | None = None  # with the embeddings of which it is
-        self._columns: tuple[int, ColumnsCache] | None = None  # with the state of which they are
+        self._columns: ColumnsCache | None = None
 
     def is_exact(self, seen: SeenIndex) -> bool:
         """Return whether all embeddings are read for a query."""
@@ -67,8 +67,12 @@ class SearchCaches:
         from wordsight.index.where import check
 
         check(where, self._entries.columns.kinds())
-        if seen.saved and seen.layout.count > SMALL and (mask := self._opened_columns(seen).mask(where)) is not None:
-            return mask
+        if seen.saved and seen.layout.count > SMALL:
+            from wordsight.index.columns_cache import ColumnsCache
+
+            self._columns = self._columns or ColumnsCache(self._folder)
+            if (mask := self._columns.mask(where, EntryRows(self._entries, seen))) is not None:
+                return mask
         from wordsight.index.sql import matching_ids
 
         ids = matching_ids(self._entries.connection, where, self._entries.columns.expressions())
@@ -76,28 +80,43 @@ class SearchCaches:
         matching[seen.layout.positions(np.array(ids, np.int64))] = True
         return matching
 
-    def with_words(self, seen: SeenIndex) -> "KeywordFile":
-        """Return the words of the entries."""
-        from wordsight.index.keyword_file import KeywordFile
+    def asked(self, seen: SeenIndex, words: Sequence[str]) -> "AskedWords":
+        """Return what these words find."""
+        return self._opened_words().asked(words, EntryRows(self._entries, seen))
 
-        self._words = self._words or KeywordFile(self._folder, self._entries)
-        self._words.bring_up_to_date(seen.facts, unsaved=not seen.saved)
+    def wants_upkeep(self, seen: SeenIndex) -> bool:
+        """Return whether `upkeep` pays: a cache is missing, or much is new since it was made."""
+        return self.wants_scan(seen) or self._wants_words(seen)
+
+    def upkeep(self, seen: SeenIndex) -> None:
+        """Make the caches that are missing or stale anew, and write them."""
+        if self.wants_scan(seen):
+            self.make_scan(seen)
+        if self._wants_words(seen):
+            self._opened_words().make(EntryRows(self._entries, seen))
+
+    def _wants_words(self, seen: SeenIndex) -> bool:
+        """Return whether the words are to be read: not before they are asked for, unless many entries have captions."""
+        if seen.layout.count <= SMALL:
+            return False
+        stale = self._opened_words().is_stale(EntryRows(self._entries, seen))
+        return self._entries.columns.has_captions() if stale is None else stale
+
+    def _opened_words(self) -> "WordsCache":
+        from wordsight.index.words_cache import WordsCache
+
+        self._words = self._words or WordsCache(self._folder)
         return self._words
 
     def footprint(self, seen: SeenIndex, database: Path, embeddings: Path) -> Footprint:
         """Return what an index with these files takes on the disk, and which scan answers."""
-        kernel, words = self._kernel(seen), self._folder / KEYWORDS
+        kernel = self._kernel(seen)
         return Footprint(
             database=_size(database, *_beside(database)),
             embeddings=_size(embeddings),
-            caches=_size(words, *_beside(words), *cache_files(self._folder)),
+            caches=_size(*cache_files(self._folder)),
             scan="" if kernel is None else kernel.name,
         )
-
-    def close(self) -> None:
-        """Let go of what is open."""
-        if self._words is not None:
-            self._words.close()
 
     def wants_scan(self, seen: SeenIndex) -> bool:
         """Return whether `make_scan` pays: there is none, or much is new since it was made."""
@@ -133,20 +152,6 @@ class SearchCaches:
             self._scan = _key_of_file(seen), kernel
         kernel = self._scan[1]
         return kernel if kernel is None or len(kernel) <= seen.layout.count else None
-
-    def _opened_columns(self, seen: SeenIndex) -> "ColumnsCache":
-        from wordsight.index.columns_cache import ColumnsCache
-
-        version = zlib.crc32(f"{seen.facts['identity']} {seen.facts['version']}".encode())
-        if self._columns is None or self._columns[0] != version:
-
-            def values(name: str) -> Iterator[tuple[int, Value]]:
-                ids, read = self._entries.values_of(name)
-                yield from zip(seen.layout.positions(ids).tolist(), read, strict=True)
-
-            columns = ColumnsCache(self._folder, version=version, rows=seen.layout.count, values=values)
-            self._columns = version, columns
-        return self._columns[1]
 
 
 def _quick(kernel: "ScanKernel") -> "ScanKernel | None":

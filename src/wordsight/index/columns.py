@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from wordsight.index.where import Column
 
 OWN = 900  # columns of their own; SQLite's limit of values in a statement has been 999
+NAME = "name"  # the column of the images' names: where there is no other, nobody looks for words
+_JOINED = 100  # columns in one expression; SQLite's limit of its depth has been 1000
 _REST = "rest"
 
 
@@ -32,6 +34,24 @@ class MetaColumns:
 
         rows = self._connection.execute("select name, numbers, texts from meta_column order by rowid")
         return {name: Column(name, bool(numbers), bool(texts)) for name, numbers, texts in rows}
+
+    def joined_texts(self) -> list[str]:
+        """Return SQL whose values, blobs, are together the texts in which words are looked for."""
+        from wordsight.index.keywords import is_worded
+
+        kinds, texts = self.kinds(), []
+        for name, column in self.expressions().items():
+            if kinds[name].texts and is_worded(name):
+                text = f"iif(typeof({column}) in ('text', 'blob'), {column}, '')" if kinds[name].numbers else column
+                texts.append(f"coalesce({text}, '')")
+        parts = [texts[start : start + _JOINED] for start in range(0, len(texts), _JOINED)]
+        return ["cast(" + " || ' ' || ".join(part) + " as blob)" for part in parts]
+
+    def has_captions(self) -> bool:
+        """Return whether a column besides the name holds words about the images."""
+        from wordsight.index.keywords import is_worded
+
+        return any(kind.texts and is_worded(name) and name != NAME for name, kind in self.kinds().items())
 
     def expressions(self) -> dict[str, str]:
         """Return name -> the SQL that gives the value of a column."""

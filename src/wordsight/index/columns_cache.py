@@ -1,71 +1,59 @@
 """Metadata columns as arrays, and a condition over all entries as one bool array, in milliseconds for a million.
 
-    cache = ColumnsCache(folder, version=7, rows=1_000_000, values=values)   # values(name) yields (row, value)
-    mask = cache.mask(parse("price < 50 and colour = 'red'"))               # bool (rows,), or None: ask the database
+    cache = ColumnsCache(folder)
+    mask = cache.mask(parse("price < 50 and colour = 'red'"), rows)    # bool (N,), or None: ask the database
 
-A column is read when a condition names it: from its file in `folder`, memory-mapped, or else from `values`, and then
-written there.  Files of another `version` are made again; all may be deleted.  Numbers are float64; texts are sorted
-once, and an entry holds the rank of its text, so an order of texts is an order of whole numbers.  The meaning is that
-of `where.matches`.  A column with a number that float64 does not hold (many whole numbers beyond 2**53, NaN) gives no
-mask.
+A column is read when a condition names it: from its file in `folder`, memory-mapped, or else from `rows`, and then
+written there.  What has changed since its save is read from `rows` alone.  All files may be deleted.  Numbers are
+float64; texts are sorted once, and an entry holds the rank of its text, so an order of texts is an order of whole
+numbers.  The meaning is that of `where.matches`.  A column with a number that float64 does not hold (many whole numbers
+beyond 2**53, NaN) gives no mask.
 """
 
+import contextlib
 import operator
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
-from typing import overload
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.arrays import RowIds
+from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.index.cache_file import CacheHeader, read_cache, write_cache
 from wordsight.index.halves import Mask
 from wordsight.index.like import holds_text, is_like
+from wordsight.index.sorted_texts import ENCODED, SortedTexts
 from wordsight.index.where import Among, Both, Condition, Either, Literal, Missing, Not, columns_of
 
-KIND, VERSION = "column", 1
-_ENCODED = "surrogatepass"  # half surrogates, as odd file names give, have their place in the order of code points
+KIND, VERSION = "column", 2
+STALE_LEAST, STALE_SHARE = 1000, 0.01  # of the entries: where more have changed, a file is written again
+_WHOLE = 2.0**53  # from here on float64 leaves whole numbers out
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_Number = TypeVar("_Number", np.float64, np.int32)
 _PATTERNS = {"contains": holds_text, "like": is_like}
 
 
-class SortedTexts(Sequence[str]):
-    """Different texts in the order of their code points, each decoded when it is looked at."""
+class ColumnRows(Protocol):
+    """The entries of one saved state of an index, as `rows.EntryRows` has them."""
 
-    def __init__(self, data: NDArray[np.uint8], ends: NDArray[np.int64]) -> None:
-        self._data = data
-        self._ends = ends
+    key: str
+    version: int
+    count: int
 
-    @classmethod
-    def of(cls, texts: Sequence[str]) -> "SortedTexts":
-        """Return these texts, which are sorted."""
-        encoded = [text.encode("utf-8", _ENCODED) for text in texts]
-        ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), ends)
+    def changed(self, version: int, count: int) -> RowIds | None:
+        """Return the positions, rising, to be read again since a save that had `count`; None: all."""
+        ...
 
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if index >= len(self):
-            raise IndexError(index)
-        start = self._ends[index - 1] if index else 0
-        return self._data[start : self._ends[index]].tobytes().decode("utf-8", _ENCODED)
-
-    def parts(self) -> dict[str, NDArray[np.uint8] | NDArray[np.int64]]:
-        """Return the arrays that a file has to keep."""
-        return {"data": self._data, "ends": self._ends}
+    def values(self, name: str, rows: RowIds | None = None) -> tuple[RowIds, list[Value]]:
+        """Return which of these positions, or of all, have a value in a column, and the values."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,88 +68,166 @@ class CachedColumn:
     texts: SortedTexts
     exact: bool
 
+    def updated(self, changed: RowIds, rows: RowIds, values: Sequence[Value], count: int) -> "CachedColumn":
+        """Return the column of `count` entries whose `changed` ones have these values at these rows, others none."""
+        fresh = column_of(rows, values, count)
+        if not (self.exact and fresh.exact):
+            return _INEXACT
+        texts, own, others = self.texts.merged(fresh.texts)
+        return CachedColumn(
+            _replaced(self.numbers, fresh.numbers, changed, count, np.nan),
+            _replaced(_mapped(self.ranks, own), _mapped(fresh.ranks, others), changed, count, -1),
+            texts,
+            exact=True,
+        )
+
+
+_INEXACT = CachedColumn(np.empty(0), np.empty(0, np.int32), SortedTexts.of([]), exact=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldColumn:
+    """A column of one state of the entries; `changed` is how many have changed since its file was written."""
+
+    key: str
+    version: int
+    count: int
+    column: CachedColumn
+    changed: int = 0
+
 
 class ColumnsCache:
-    """The columns of one version of the entries of an index."""
+    """The columns of the entries of an index, as far as conditions have named them."""
 
-    def __init__(
-        self, folder: Path, *, version: int, rows: int, values: Callable[[str], Iterable[tuple[int, Value]]]
-    ) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._version = version
-        self._rows = rows
-        self._values = values
-        self._columns: dict[str, CachedColumn] = {}
+        self._held: dict[str, _HeldColumn] = {}
 
-    def mask(self, condition: Condition, *, keep: bool = True) -> Mask | None:
-        """Return which rows satisfy a condition, or None where a column does not fit into arrays.
-
-        `keep` writes columns that had to be read from the database; without it nothing is written.
-        """
-        for leaf in columns_of(condition):
-            if leaf.column not in self._columns:
-                self._columns[leaf.column] = self._read(leaf.column, keep=keep)
-            if not self._columns[leaf.column].exact:
+    def mask(self, condition: Condition, rows: ColumnRows) -> Mask | None:
+        """Return which rows satisfy a condition, or None where a column does not fit into arrays."""
+        columns = {}
+        for name in dict.fromkeys(leaf.column for leaf in columns_of(condition)):
+            held = self._held.get(name)
+            if held is None or held.key != rows.key or held.version > rows.version:
+                held = self._read(name, rows)
+            self._held[name] = held = (held and self._updated(name, held, rows)) or self._made(name, rows)
+            if not held.column.exact:
                 return None
-        return _mask(condition, self._columns, self._rows)
+            columns[name] = held.column
+        return _mask(condition, columns, rows.count)
 
-    def _read(self, name: str, *, keep: bool) -> CachedColumn:
-        path = column_path(self._folder, name)
+    def _read(self, name: str, rows: ColumnRows) -> _HeldColumn | None:
         try:
-            return read_column(path, version=self._version, rows=self._rows)
-        except (NotFound, FormatError):  # not made yet, stale, or damaged: in each case it is made from what is true
-            column = column_of(self._values(name), self._rows)
-        if keep:
-            write_column(path, column, version=self._version, rows=self._rows)
-        return column
+            version, count, column = read_column(column_path(self._folder, name), name, key=rows.key)
+        except (NotFound, FormatError):  # not made yet, of something else, or damaged: it is made from what is true
+            return None
+        return _HeldColumn(rows.key, version, count, column)
+
+    def _updated(self, name: str, held: _HeldColumn, rows: ColumnRows) -> _HeldColumn | None:
+        """Return a column with what has changed since; None where that is not known, or it is as well made again."""
+        if held.version == rows.version:
+            return held
+        changed = rows.changed(held.version, held.count)
+        if changed is None or len(held.column.texts) > max(STALE_LEAST, 2 * rows.count):
+            return None
+        column = held.column
+        if len(changed):
+            column = column.updated(changed, *rows.values(name, changed), rows.count)
+        held = _HeldColumn(rows.key, rows.version, rows.count, column, held.changed + len(changed))
+        return self._written(name, held) if held.changed > max(STALE_LEAST, STALE_SHARE * held.count) else held
+
+    def _made(self, name: str, rows: ColumnRows) -> _HeldColumn:
+        column = column_of(*rows.values(name), rows.count)
+        return self._written(name, _HeldColumn(rows.key, rows.version, rows.count, column))
+
+    def _written(self, name: str, held: _HeldColumn) -> _HeldColumn:
+        path = column_path(self._folder, name)
+        with contextlib.suppress(StorageError):  # where nothing may be written it is made again by the next process
+            write_column(path, held.column, name, key=held.key, version=held.version, count=held.count)
+        return _HeldColumn(held.key, held.version, held.count, held.column)
 
 
 def column_path(folder: Path, name: str) -> Path:
     """Return where a column lies; its name may be anything."""
-    return folder / f"column-{sha256_bytes(name.encode('utf-8', _ENCODED))[:16]}.cache"
+    return folder / f"column-{sha256_bytes(name.encode('utf-8', ENCODED))[:16]}.cache"
 
 
-def column_of(values: Iterable[tuple[int, Value]], rows: int) -> CachedColumn:
-    """Return the column of N = `rows` that has these values at these rows, and none at others."""
-    numbers, ranks = np.full(rows, np.nan), np.full(rows, -1, np.int32)
-    known: dict[str, int] = {}
-    counted = False
-    for row, value in values:
-        if isinstance(value, str):
-            ranks[row] = known.setdefault(value, len(known))
-        elif value is not None:
-            number = _float(value)
-            if number != value:
-                return CachedColumn(np.empty(0), np.empty(0, np.int32), SortedTexts.of([]), exact=False)
-            numbers[row] = number
-            counted = True
-    texts = sorted(known)
-    order = np.empty(len(texts) + 1, np.int32)
-    order[[known[text] for text in texts]] = np.arange(len(texts), dtype=np.int32)
-    order[-1] = -1  # what -1 finds
+def column_of(rows: RowIds, values: Sequence[Value], count: int) -> CachedColumn:
+    """Return the column of N = `count` entries that has these values at these rows, and none at others."""
+    if len(kinds := set(map(type, values))) > 1 and str in kinds:
+        is_text = np.fromiter((isinstance(value, str) for value in values), bool, len(values))
+    else:
+        is_text = np.full(len(values), str in kinds)
+    written = cast("list[str]", list(compress(values, is_text)) if str in kinds else [])
+    counted = list(compress(values, ~is_text)) if kinds - {str} else []
+    numbers = _exact_numbers(counted)
+    if numbers is None:
+        return _INEXACT
+    texts = sorted(set(written))
+    rank_of = dict(zip(texts, range(len(texts)), strict=True))
+    ranks = np.fromiter(map(rank_of.__getitem__, written), np.int32, len(written))
     return CachedColumn(
-        numbers if counted else np.empty(0),
-        order[ranks] if texts else np.empty(0, np.int32),
+        _spread(numbers, rows[~is_text], count, np.nan),
+        _spread(ranks, rows[is_text], count, -1),
         SortedTexts.of(texts),
-        True,
+        exact=True,
     )
 
 
-def write_column(path: Path, column: CachedColumn, *, version: int, rows: int) -> None:
-    """Write a column, whole or not at all."""
+def _exact_numbers(values: Sequence[Value]) -> NDArray[np.float64] | None:
+    """Return numbers as float64, or None where that does not hold one of them."""
+    try:
+        numbers = np.array(values, np.float64)
+    except OverflowError:
+        return None
+    beyond = np.flatnonzero(~(np.abs(numbers) < _WHOLE)).tolist()
+    return None if any(numbers[i].item() != values[i] for i in beyond) else numbers
+
+
+def _spread(values: NDArray[_Number], rows: RowIds, count: int, none: float) -> NDArray[_Number]:
+    if not len(values):
+        return values
+    spread = np.full(count, none, values.dtype)
+    spread[rows] = values
+    return spread
+
+
+def _replaced(
+    old: NDArray[_Number], new: NDArray[_Number], changed: RowIds, count: int, none: float
+) -> NDArray[_Number]:
+    """Return `count` values: those of `new` where they have changed, else those of `old`; either may hold none (0,)."""
+    if not len(old) and not len(new):
+        return old
+    replaced = np.full(count, none, old.dtype)
+    replaced[: len(old)] = old
+    replaced[changed] = new[changed] if len(new) else none
+    return replaced
+
+
+def _mapped(ranks: NDArray[np.int32], rank_of: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the ranks (N,) that these have become by `rank_of` (T,); -1 stays."""
+    return np.append(rank_of, np.int32(-1))[ranks]
+
+
+def write_column(path: Path, column: CachedColumn, name: str, *, key: str, version: int, count: int) -> None:
+    """Write the column `name` of what `key` names, whole or not at all."""
     parts = {"numbers": column.numbers, "ranks": column.ranks, **column.texts.parts()}
-    header = CacheHeader(KIND, VERSION, version, rows, int(column.exact))
-    write_cache(path, header, parts)
+    write_cache(path, CacheHeader(_kind(name, key), VERSION, version, count, int(column.exact)), parts)
 
 
-def read_column(path: Path, *, version: int, rows: int) -> CachedColumn:
-    """Return a column, memory-mapped; `NotFound` or `FormatError` where there is none of this version and number."""
+def read_column(path: Path, name: str, *, key: str) -> tuple[int, int, CachedColumn]:
+    """Return version, count and the column, memory-mapped; `NotFound` or `FormatError` where it is none of `key`."""
     header, parts = read_cache(path)
-    if header != CacheHeader(KIND, VERSION, version, rows, header.width):
-        raise FormatError(f"{path} is of version {header.generation}, not {version}", cure=f"delete {path}")
-    return CachedColumn(
-        parts["numbers"], parts["ranks"], SortedTexts(parts["data"], parts["ends"]), exact=bool(header.width)
-    )
+    if header.kind != _kind(name, key) or header.version != VERSION:
+        raise FormatError(f"{path} is not of the column {name!r} of this library", cure=f"delete {path}")
+    texts = SortedTexts(parts["data"], parts["ends"])
+    column = CachedColumn(parts["numbers"], parts["ranks"], texts, exact=bool(header.width))
+    return header.generation, header.rows, column
+
+
+def _kind(name: str, key: str) -> str:
+    """Return what the header of a file calls a column: a copy of another's file, or of another library's, is none."""
+    return f"{KIND} {sha256_bytes(repr((key, name)).encode('utf-8', ENCODED))[:16]}"
 
 
 def _mask(condition: Condition, columns: dict[str, CachedColumn], rows: int) -> Mask:

@@ -20,7 +20,6 @@ from wordsight.index.values import checksum_of, restored
 
 _AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 NAME = "library.db"
-KEYWORDS = "keywords.db"  # made by keyword_file.py when wanted, and disposable
 FORMAT = "2"
 PATIENCE = 30.0  # seconds to wait for another process to finish a save, which takes milliseconds
 CHECKSUM = "checksum"  # the fact that is the checksum of the other facts and of the names of the columns

@@ -15,15 +15,7 @@ from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.progress import notice
 from wordsight.index.cache_file import delete_caches
-from wordsight.index.database import (
-    KEYWORDS,
-    NAME,
-    connect,
-    connect_to_write,
-    database_errors,
-    delete_database,
-    read_facts,
-)
+from wordsight.index.database import NAME, connect, connect_to_write, database_errors, delete_database, read_facts
 from wordsight.index.embedding_file import generations
 from wordsight.index.index import EarlierFormat
 
@@ -32,6 +24,7 @@ if TYPE_CHECKING:
 
 DRAFT = "next.db"
 DAMAGED = "library.db.damaged"  # what is left of a library that was made again because it was damaged
+_EARLIER_WORDS = "keywords.db"
 
 
 def facts_of_new(folder: Path, fingerprint: str, width: int) -> dict[str, str]:
@@ -115,13 +108,13 @@ def delete(folder: Path, *, draft: bool = False) -> None:
             delete_database(folder, name)
         if not draft:
             delete_caches(folder)
-            delete_database(folder, KEYWORDS)
         drop_unused(folder)
 
 
 def drop_unused(folder: Path) -> None:
     """Delete the files of embeddings that no database of the folder names; killed processes leave such behind.
 
+    The words that earlier versions kept go too.
     Where a database is damaged nobody knows what it named, and nothing is deleted.
     """
     try:
@@ -131,6 +124,7 @@ def drop_unused(folder: Path) -> None:
     for generation, path in generations(folder).items():
         if generation not in named:
             disk.unlink(path, missing_ok=True)
+    delete_database(folder, _EARLIER_WORDS)
     if EARLIER not in named and folder.is_dir():
         for path in folder.glob("rows-*.f32"):
             disk.unlink(path, missing_ok=True)

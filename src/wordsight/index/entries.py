@@ -7,12 +7,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from wordsight.base.arrays import RowIds
 from wordsight.base.errors import NotFound
 from wordsight.base.nouns import Value
+from wordsight.index.changes import ChangeLog
 from wordsight.index.columns import MetaColumns
 from wordsight.index.database import select_in
 from wordsight.index.halves import Halves
@@ -42,6 +44,7 @@ class EntryTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.columns = MetaColumns(connection)
+        self.changes = ChangeLog(connection)
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -51,6 +54,8 @@ class EntryTable:
     def put(self, ids: Sequence[int], keys: Sequence[str], meta: Sequence[Mapping[str, Value]], halves: Halves) -> None:
         """Write entries with their embeddings (n, width); one that has an id already is replaced."""
         columns, values = self.columns.write(meta)
+        (last,) = self.connection.execute("select max(id) from entry").fetchone()
+        self.changes.add(number for number in ids if number <= (last or 0))
         names = ", ".join(["id", "key", "checksum", *columns])
         marks = ", ".join("?" * (3 + len(columns)))
         rows = [
@@ -71,22 +76,11 @@ class EntryTable:
         while some := list(islice(rows, AT_ONCE)):
             yield some
 
-    def sums(self) -> dict[int, tuple[int, int]]:
-        """Return, for each group of ids that follow each other, how many rows and the sum of their checksums."""
-        return group_sums(self.connection, "entry")
-
-    def checksums(self, groups: Sequence[int]) -> dict[int, int]:
-        """Return id -> checksum of the rows of these groups of ids."""
-        return group_checksums(self.connection, "entry", groups)
-
-    def texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Yield the text of these rows in which words are looked for."""
-        from wordsight.index.keywords import is_worded
-
-        columns = [column for name, column in self.columns.expressions().items() if is_worded(name)]
-        selected = f"select {', '.join(['id', *columns])} from entry where id in"
-        for number, *values in select_in(self.connection, selected, ids):
-            yield number, " ".join(str(restored(value)) for value in values if isinstance(value, str | bytes))
+    def texts(self, ids: RowIds | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield the text (UTF-8) in which words are looked for, of these rows or of all, those that are there."""
+        selected = ", ".join(["id", *self.columns.joined_texts()])
+        for number, *parts in self._selected(f"select {selected} from entry", ids):
+            yield number, b" ".join(parts)
 
     def ids(self, keys: Sequence[str]) -> dict[str, int]:
         """Return key -> id of the keys that are there."""
@@ -101,11 +95,18 @@ class EntryTable:
                 raise NotFound(f"no entry {key!r}", cure="ask only for what was added")
         return ids
 
-    def values_of(self, name: str) -> tuple[RowIds, list[Value]]:
-        """Return the ids of the entries that have a value in a metadata column, and the values."""
-        expression = self.columns.expressions()[name]
-        rows = self.connection.execute(f"select id, {expression} from entry where {expression} is not null").fetchall()
+    def values_of(self, name: str, ids: RowIds | None = None) -> tuple[RowIds, list[Value]]:
+        """Return the ids of the entries, of these or of all, that have a value in a metadata column, and the values."""
+        statement = f"select id, {self.columns.expressions()[name]} from entry"
+        rows = [row for row in self._selected(statement, ids) if row[1] is not None]
         return np.array([row[0] for row in rows], np.int64), [restored(row[1]) for row in rows]
+
+    def _selected(self, statement: str, ids: RowIds | None) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a statement, those of these ids where any are given."""
+        if ids is None:
+            yield from self.connection.execute(statement)
+        else:
+            yield from select_in(self.connection, f"{statement} where id in", ids.tolist())
 
     def delete(self, ids: Sequence[int]) -> None:
         """Delete these rows."""
@@ -118,19 +119,6 @@ class EntryTable:
             content = _content(number, key, columns, values)
             meta = self.columns.read(selected, values)
             yield EntryRow(number, str(restored(key)), meta, checksum if isinstance(checksum, int) else -1, content)
-
-
-def group_sums(connection: sqlite3.Connection, table: str) -> dict[int, tuple[int, int]]:
-    """Return group -> number and sum of the checksums of a table of ids and checksums."""
-    rows = connection.execute(f"select id / {AT_ONCE}, count(*), sum(checksum) from {table} group by 1")
-    return {group: (count, total) for group, count, total in rows}
-
-
-def group_checksums(connection: sqlite3.Connection, table: str, groups: Sequence[int]) -> dict[int, int]:
-    """Return id -> checksum of some groups of a table of ids and checksums."""
-    select = f"select id, checksum from {table} where id >= ? and id < ?"
-    spans = [(group * AT_ONCE, (group + 1) * AT_ONCE) for group in groups]
-    return {number: checksum for span in spans for number, checksum in connection.execute(select, span)}
 
 
 def _select(selected: Mapping[str, str]) -> str:

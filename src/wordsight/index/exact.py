@@ -188,10 +188,10 @@ class ExactIndex:
     ) -> list[Neighbour]:
         """See `Index`."""
         with self._snapshot() as seen:
-            with_words = self._caches.with_words(seen)
+            asked = self._caches.asked(seen, words)
             allowed = seen.layout.answerable(absent=absent) & (where is None or self._caches.matching(seen, where))
-            entries = self._read(seen, seen.layout.allowed_first(with_words.ranked(words), allowed, k))
-            return with_words.neighbours(list(entries.values()), words)
+            entries = self._read(seen, asked.best(k, allowed))
+            return asked.neighbours(list(entries.values()))
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
         """See `Index`."""
@@ -256,6 +256,7 @@ class ExactIndex:
         facts = {**read_facts(self._connection), **facts}
         version = str(int(facts["version"]) + 1)
         self.note({**facts, "version": version})
+        self._entries.changes.write(int(version))
         seal(self._connection)
         if self._file is not None:
             self._file.flush()
@@ -266,13 +267,13 @@ class ExactIndex:
     def wants_upkeep(self) -> bool:
         """See `Index`."""
         with self._snapshot() as seen:
-            return self._is_wasteful(seen) or self._caches.wants_scan(seen)
+            return self._is_wasteful(seen) or self._caches.wants_upkeep(seen)
 
     def _is_wasteful(self, seen: SeenIndex) -> bool:
         return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)
 
     def upkeep(self) -> None:
-        """See `Index`: compacts, which lets readers go on with the file they have, and makes the scan."""
+        """See `Index`: compacts, which lets readers go on with the file they have, and makes caches."""
         with self._snapshot() as seen:
             self._check_blocks(seen, anew=True)
             if seen.layout.damaged.any():
@@ -280,8 +281,7 @@ class ExactIndex:
         if self._is_wasteful(seen):
             self._compact(seen)
         with self._snapshot() as seen, storage_errors(self.folder):
-            if self._caches.wants_scan(seen):
-                self._caches.make_scan(seen)
+            self._caches.upkeep(seen)
 
     def _compact(self, seen: SeenIndex) -> None:
         generation = int(facts_of_new(self.folder, "", 0)["generation"])
@@ -298,7 +298,6 @@ class ExactIndex:
     def close(self) -> None:
         """See `Index`."""
         self._close_file()
-        self._caches.close()
         self._connection.close()
 
     def __enter__(self) -> "ExactIndex":

@@ -9,7 +9,6 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from wordsight.index.halves import Halves, Mask
 from wordsight.index.values import checksum_of
 
 BLOCK = 256  # embeddings: what is checked, and damaged, at once
-_RANKED_AT_ONCE = 1024
 
 
 @dataclass(slots=True)
@@ -85,17 +83,6 @@ class FileLayout:
         """Return the positions of ids that are in it."""
         positions: RowIds = np.searchsorted(self.ids, ids).astype(np.int64)
         return positions
-
-    def allowed_first(self, ranked: Iterator[int], allowed: Mask, k: int) -> RowIds:
-        """Return the positions (n,) of the first k of ranked ids that are in the file and allowed (N,)."""
-        chosen = [np.empty(0, np.int64)]
-        while k > 0 and self.count and (some := list(islice(ranked, _RANKED_AT_ONCE))):
-            ids = np.array(some, np.int64)
-            positions = np.minimum(self.positions(ids), self.count - 1)
-            good = positions[(self.ids[positions] == ids) & allowed[positions]][:k]
-            chosen.append(good)
-            k -= len(good)
-        return np.concatenate(chosen)
 
     def append(self, ids: RowIds, halves: Halves, fingerprint: str) -> None:
         """Add embeddings (n, width) behind the last, of entries with these ids, larger than any before."""

@@ -1,0 +1,200 @@
+"""The words of an index's entries beside it, `words.cache`: made when words are first asked for, and disposable.
+
+    cache = WordsCache(folder)
+    asked = cache.asked(["nike", "fury"], rows)
+    asked.best(10, allowed)                # positions (n,), best first by BM25
+
+What was added or written again since the file was written is read from `rows` and held beside it.  Ranks as
+`keywords.ranked` says, bit for bit.  Knows the entries of an index by their positions, and no embeddings.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import RowIds
+from wordsight.base.errors import FormatError, NotFound, StorageError
+from wordsight.base.progress import notice
+from wordsight.index.cache_file import CacheHeader, read_cache, read_header, write_cache
+from wordsight.index.halves import Mask
+from wordsight.index.index import IndexEntry, Neighbour
+from wordsight.index.keywords import LENGTH, SATURATION, share, weights, words_of_entry
+from wordsight.index.postings import Postings, postings_of
+
+WORDS = "words.cache"
+MANY = 250_000  # entries: reading their words takes about a second
+STALE_LEAST, STALE_SHARE = 1000, 0.01  # of the entries: where more have changed, upkeep writes the file again
+_STALE_AT_ONCE = 0.05  # of the entries: where more have changed, a query does
+_PARTS = 16  # beside the file: beyond, they are read again as one
+_VERSION = 1
+
+
+class WordRows(Protocol):
+    """The entries of one state of an index, as `rows.EntryRows` has them."""
+
+    key: str
+    version: int
+    saved: bool
+    count: int
+
+    @property
+    def alive(self) -> Mask:
+        """Whether there is an entry at each position (N,)."""
+        ...
+
+    def changed(self, version: int, count: int) -> RowIds | None:
+        """Return the positions, rising, to be read again since a save that had `count`; None: all."""
+        ...
+
+    def texts(self, rows: RowIds | None = None) -> Iterator[tuple[RowIds, list[bytes]]]:
+        """Yield positions and the texts in which words are looked for, of these positions or of all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of one save: those of the file, and of what has changed since, part by part.
+
+    `part_of` int32 (N,): which part holds the words of a position; `lengths` int32 (N,): how many it has.
+    """
+
+    key: str
+    version: int
+    parts: tuple[Postings, ...]
+    part_of: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+
+    @property
+    def changed(self) -> int:
+        """How many entries are not in the file as they are."""
+        return int(np.count_nonzero(self.part_of))
+
+    def updated(self, changed: RowIds, rows: WordRows) -> "_Words":
+        """Return the words with those of `changed` positions read again."""
+        parts, before = self.parts, len(self.part_of)
+        part_of = np.zeros(rows.count, np.int32)
+        part_of[:before] = self.part_of
+        part_of[changed] = len(parts)
+        if len(parts) > _PARTS:
+            changed = np.flatnonzero(part_of)
+            parts, part_of[changed] = parts[:1], 1
+        postings, lengths = postings_of(rows.texts(changed), rows.count)
+        as_they_were = part_of[:before] != len(parts)
+        lengths[:before][as_they_were] = self.lengths[as_they_were]
+        return _Words(rows.key, rows.version, (*parts, postings), part_of, lengths)
+
+
+class AskedWords:
+    """Some words asked of one state of an index."""
+
+    def __init__(self, asked: Sequence[str], words: _Words, alive: Mask) -> None:
+        self._lengths = words.lengths
+        self._count = int(np.count_nonzero(alive))
+        self._average = int(words.lengths[alive].sum()) / max(self._count, 1) or 1.0
+        self._times = {word: _times(word, words, alive) for word in dict.fromkeys(asked)}
+        having = {word: len(rows) for word, (rows, _) in self._times.items()}
+        self._weight_of = weights(self._times, having, self._count)
+
+    def best(self, k: int, allowed: Mask) -> RowIds:
+        """Return the positions of the k best by BM25 among those `allowed` (N,) that have any of the words."""
+        scores = np.zeros(len(allowed))
+        for word, (rows, times) in self._times.items():
+            held_back = SATURATION * (1 - LENGTH + LENGTH * self._lengths[rows] / self._average)
+            scores[rows] += self._weight_of[word] * times * (SATURATION + 1) / (times + held_back)
+        scores[~allowed] = 0
+        having = np.flatnonzero(scores)
+        if len(having) > k:
+            least = np.partition(scores[having], len(having) - k)[len(having) - k]
+            having = having[scores[having] >= least]
+        order = np.argsort(-scores[having], kind="stable")
+        chosen: RowIds = having[order][:k]
+        return chosen
+
+    def neighbours(self, entries: Sequence[IndexEntry]) -> list[Neighbour]:
+        """Return these entries with the share that each has of the words."""
+        return [one.near(share(words_of_entry(one.meta), self._weight_of)) for one in entries]
+
+
+class WordsCache:
+    """The words of the index in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / WORDS
+        self._held: _Words | None = None
+
+    def asked(self, words: Sequence[str], rows: WordRows) -> AskedWords:
+        """Return what these words find; what is not saved yet goes no further than this answer."""
+        held = self._held
+        if held is None or held.key != rows.key or held.version > rows.version:
+            held = self._read(rows)
+        current = (held and self._updated(held, rows)) or self._made(rows)
+        if rows.saved:
+            self._held = current
+        return AskedWords(words, current, rows.alive)
+
+    def make(self, rows: WordRows) -> None:
+        """Make the words of a saved state anew and write them."""
+        self._held = self._made(rows)
+
+    def is_stale(self, rows: WordRows) -> bool | None:
+        """Return whether the file is worth being made again, None where there is none."""
+        try:
+            header = read_header(self._path)
+        except NotFound:
+            return None
+        except FormatError:
+            return True
+        changed = rows.changed(header.generation, header.rows) if header.kind == _kind(rows.key) else None
+        return changed is None or len(changed) > max(STALE_LEAST, STALE_SHARE * rows.count)
+
+    def _read(self, rows: WordRows) -> _Words | None:
+        try:
+            header, parts = read_cache(self._path)
+        except (NotFound, FormatError):  # not made yet, or damaged: it is made from what is true
+            return None
+        if header.kind != _kind(rows.key) or header.version != _VERSION:
+            return None
+        postings = Postings(parts["words"], parts["starts"], parts["rows"])
+        part_of = np.zeros(header.rows, np.int32)
+        return _Words(rows.key, header.generation, (postings,), part_of, parts["lengths"])
+
+    def _updated(self, held: _Words, rows: WordRows) -> _Words | None:
+        """Return the words with what has changed since; None where that is not known, or is much."""
+        if held.version == rows.version and rows.saved:
+            return held
+        changed = rows.changed(held.version, len(held.part_of))
+        if changed is None or held.changed + len(changed) > max(STALE_LEAST, _STALE_AT_ONCE * rows.count):
+            return None
+        return held.updated(changed, rows)
+
+    def _made(self, rows: WordRows) -> _Words:
+        if rows.count > MANY:
+            notice(f"reading the words of {rows.count:,} images, once")
+        postings, lengths = postings_of(rows.texts(), rows.count)
+        if rows.saved:
+            header = CacheHeader(_kind(rows.key), _VERSION, rows.version, rows.count, width=0)
+            arrays = {name: getattr(postings, name) for name in Postings.__slots__} | {"lengths": lengths}
+            with contextlib.suppress(StorageError):  # where nothing may be written the next process makes it again
+                write_cache(self._path, header, arrays)
+        return _Words(rows.key, rows.version, (postings,), np.zeros(rows.count, np.int32), lengths)
+
+
+def _kind(key: str) -> str:
+    """Return what the header of a file calls the words: those of another library are not these."""
+    return f"words {key}"
+
+
+def _times(word: str, words: _Words, alive: Mask) -> tuple[RowIds, NDArray[np.int64]]:
+    """Return the positions (n,) that have a word, each once, and how often each has it (n,)."""
+    whole = []
+    for number, part in enumerate(words.parts):
+        rows = part.of(word)
+        whole.append(rows[(words.part_of[rows] == number) & alive[rows]])
+    rows = np.concatenate(whole)  # each position is in one part
+    begins = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]])) if len(rows) else np.empty(0, np.int64)
+    return rows[begins].astype(np.int64), np.diff(begins, append=len(rows))
