@@ -3,9 +3,9 @@
     python benchmarks/upsert.py --counts 10000,1000000 [--width 128] [--keep DIR]
 
 Seconds of the processor for `add`, `save` and the first query after it, by the writer and by a reader: without a
-condition, with two columns in a condition, and by exact words.  Also what the caches cost to make (`upkeep`), and the first query
-with each.  Half of the keys are there already, a quarter with the same embedding.  Medians of a few rounds; the ratio is of the
-last library to the first, in this run.  Appends a line to benchmarks/results/upsert.jsonl.
+condition, with two columns in a condition, and by exact words; also what the caches cost to make (`upkeep`) and the
+first query with each.  Half of the keys are there already, a quarter with the same embedding.  Medians of a few rounds; the
+ratio is of the last library to the first, in this run.  Appends a line to benchmarks/results/upsert.jsonl.
 """
 
 import argparse

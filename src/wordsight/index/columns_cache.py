@@ -51,7 +51,7 @@ class ColumnRows(Protocol):
         """Return the positions, rising, to be read again since a save that had `count`; None: all."""
         ...
 
-    def values(self, name: str, rows: RowIds | None = None) -> tuple[RowIds, list[Value]]:
+    def values(self, name: str, rows: RowIds | None = None) -> tuple[RowIds, Sequence[Value]]:
         """Return which of these positions, or of all, have a value in a column, and the values."""
         ...
 

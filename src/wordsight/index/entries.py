@@ -95,18 +95,21 @@ class EntryTable:
                 raise NotFound(f"no entry {key!r}", cure="ask only for what was added")
         return ids
 
-    def values_of(self, name: str, ids: RowIds | None = None) -> tuple[RowIds, list[Value]]:
+    def values_of(self, name: str, ids: RowIds | None = None) -> tuple[RowIds, Sequence[Value]]:
         """Return the ids of the entries, of these or of all, that have a value in a metadata column, and the values."""
-        statement = f"select id, {self.columns.expressions()[name]} from entry"
-        rows = [row for row in self._selected(statement, ids) if row[1] is not None]
-        return np.array([row[0] for row in rows], np.int64), [restored(row[1]) for row in rows]
+        expression = self.columns.expressions()[name]
+        rows = list(self._selected(f"select id, {expression} from entry where {expression} is not null", ids))
+        values = [value for _, value in rows]
+        if bytes in set(map(type, values)):
+            values = [restored(value) for value in values]
+        return np.array([number for number, _ in rows], np.int64), values
 
     def _selected(self, statement: str, ids: RowIds | None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a statement, those of these ids where any are given."""
         if ids is None:
-            yield from self.connection.execute(statement)
-        else:
-            yield from select_in(self.connection, f"{statement} where id in", ids.tolist())
+            return self.connection.execute(statement)
+        linked = "and" if " where " in statement else "where"
+        return select_in(self.connection, f"{statement} {linked} id in", ids.tolist())
 
     def delete(self, ids: Sequence[int]) -> None:
         """Delete these rows."""

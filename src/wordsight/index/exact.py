@@ -67,7 +67,7 @@ class ExactIndex:
         self._model = model  # fingerprint and width of the embeddings
         self._writing = False
         self._file: EmbeddingFile | None = None
-        self._layout: tuple[tuple[str, str], FileLayout] | None = None  # with the state of which it is
+        self._layout: tuple[tuple[str, ...], FileLayout] | None = None  # with the state of which it is
         self._damage = KnownDamage()  # of that file
         self._entries = EntryTable(connection)
         self._caches = SearchCaches(folder, self._entries)
@@ -251,7 +251,7 @@ class ExactIndex:
             seen.layout.write(self._connection)
             self._layout = self._commit({}), seen.layout
 
-    def _commit(self, facts: Mapping[str, str]) -> tuple[str, str]:
+    def _commit(self, facts: Mapping[str, str]) -> tuple[str, ...]:
         """Make what the transaction holds permanent, the embeddings first; returns the state it makes."""
         facts = {**read_facts(self._connection), **facts}
         version = str(int(facts["version"]) + 1)
@@ -262,7 +262,7 @@ class ExactIndex:
             self._file.flush()
         disk.execute(self._connection, "commit", self._path)
         self._writing = False
-        return facts["identity"], version
+        return facts["identity"], facts["generation"], version
 
     def wants_upkeep(self) -> bool:
         """See `Index`."""
@@ -355,9 +355,10 @@ class ExactIndex:
         facts = read_facts(self._connection)
         fingerprint, width = self._model
         check_model(facts, self.folder, fingerprint=fingerprint, width=width)
-        state, file = (facts["identity"], facts["version"]), self._opened(facts)
+        state, file = (facts["identity"], facts["generation"], facts["version"]), self._opened(facts)
         if self._layout is None or self._layout[0] != state:
-            layout = read_layout(self._connection)
+            known = self._layout[1] if self._layout is not None and self._layout[0][:2] == state[:2] else None
+            layout = read_layout(self._connection, known)
             self._damage.mark(layout)
             self._layout = state, layout
         layout = self._layout[1]

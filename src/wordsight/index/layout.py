@@ -14,6 +14,7 @@ import numpy as np
 
 from wordsight.base.arrays import RowIds
 from wordsight.base.errors import FormatError
+from wordsight.index.database import select_in
 from wordsight.index.embedding_file import EmbeddingFile
 from wordsight.index.halves import Halves, Mask
 from wordsight.index.values import checksum_of
@@ -23,12 +24,16 @@ BLOCK = 256  # embeddings: what is checked, and damaged, at once
 
 @dataclass(slots=True)
 class CheckedBlock:
-    """`count` embeddings from position `start` on, of the model with this fingerprint; `crc32` is of their bytes."""
+    """`count` embeddings from position `start` on, of the model with this fingerprint; `crc32` is of their bytes.
+
+    `checksum` is of its row in the database, -1 before it has one.
+    """
 
     start: int
     count: int
     crc32: int
     fingerprint: str
+    checksum: int = -1
 
     @property
     def stop(self) -> int:
@@ -138,7 +143,8 @@ class FileLayout:
             block.crc32,
             block.fingerprint,
         )
-        return (*row, checksum_of(*row))
+        block.checksum = checksum_of(*row)
+        return (*row, block.checksum)
 
     def _make_room(self, count: int) -> None:
         if count > len(self._ids):
@@ -176,35 +182,40 @@ class SeenIndex:
         }
 
 
-def read_layout(connection: sqlite3.Connection) -> FileLayout:
-    """Return what the table `block` holds; raises `FormatError` for a row that is not what was written."""
-    layout = FileLayout()
-    rows = connection.execute("select * from block order by start").fetchall()
+def read_layout(connection: sqlite3.Connection, earlier: FileLayout | None = None) -> FileLayout:
+    """Return what the table `block` holds; raises `FormatError` for a row that is not what was written.
+
+    `earlier`, of the same file of embeddings, is brought up to date: only rows that have changed since are read.
+    """
+    layout = earlier or FileLayout()
+    number_of = {block.start: number for number, block in enumerate(layout.blocks)}
+    if earlier is None:
+        rows = connection.execute("select * from block order by start").fetchall()
+    else:
+        known = {block.start: block.checksum for block in layout.blocks}
+        sums = connection.execute("select start, checksum from block order by start").fetchall()
+        changed = [start for start, checksum in sums if known.get(start) != checksum]
+        rows = sorted(select_in(connection, "select * from block where start in", changed))
     for *row, checksum in rows:
         if checksum_of(*row) != checksum:
-            raise FormatError(
-                f"the record of the embeddings from {row[0]} on is damaged",
-                cure="make the library again with wordsight index PLACE --rebuild",
-            )
-    count = rows[-1][0] + rows[-1][1] if rows else 0
-    layout._make_room(count)
-    layout.count = count
-    for mask in (layout.dead, layout.absent, layout.damaged):
-        mask[:] = False
-    for start, size, first_id, ids, dead, absent, crc32, fingerprint, _ in rows:
+            raise _unreadable(f"the record of the embeddings from {row[0]} on is damaged")
+    layout._make_room(max((row[0] + row[1] for row in rows), default=0))
+    for start, size, first_id, ids, dead, absent, crc32, fingerprint, checksum in rows:
+        number = number_of.get(start, len(layout.blocks))
+        if start != (layout.blocks[number - 1].stop if number else 0):
+            raise _unreadable(f"the record of the embeddings before {start} is lost")
         stop = start + size
-        if start != (layout.blocks[-1].stop if layout.blocks else 0):
-            raise FormatError(
-                f"the record of the embeddings before {start} is lost",
-                cure="make the library again with wordsight index PLACE --rebuild",
-            )
-        layout.ids[start:stop] = np.arange(first_id, first_id + size) if ids is None else np.frombuffer(ids, "<i8")
-        if dead is not None:
-            layout.dead[start:stop] = _unpacked(dead, size)
-        if absent is not None:
-            layout.absent[start:stop] = _unpacked(absent, size)
-        layout.blocks.append(CheckedBlock(start, size, crc32, fingerprint))
+        layout._ids[start:stop] = np.arange(first_id, first_id + size) if ids is None else np.frombuffer(ids, "<i8")
+        layout._dead[start:stop] = False if dead is None else _unpacked(dead, size)
+        layout._absent[start:stop] = False if absent is None else _unpacked(absent, size)
+        layout._damaged[max(start, layout.count) : stop] = False
+        layout.blocks[number : number + 1] = [CheckedBlock(start, size, crc32, fingerprint, checksum)]
+        layout.count = max(layout.count, stop)
     return layout
+
+
+def _unreadable(problem: str) -> FormatError:
+    return FormatError(problem, cure="make the library again with wordsight index PLACE --rebuild")
 
 
 def copy_living(layout: FileLayout, halves: Halves, fresh: EmbeddingFile) -> FileLayout:

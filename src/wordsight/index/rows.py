@@ -7,7 +7,7 @@
 Knows what is stored, and no cache.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import compress, islice
 
 import numpy as np
@@ -51,7 +51,7 @@ class EntryRows:
         again = self._layout.positions(np.array(sorted(set(ids.tolist())), np.int64))
         return np.concatenate([again[again < count], np.arange(count, self.count)])
 
-    def values(self, name: str, rows: RowIds | None = None) -> tuple[RowIds, list[Value]]:
+    def values(self, name: str, rows: RowIds | None = None) -> tuple[RowIds, Sequence[Value]]:
         """Return which of these positions, or of all, have a value in a column, and the values."""
         ids, values = self._entries.values_of(name, self._ids(rows))
         positions, there = self._positions(ids)
