@@ -225,7 +225,7 @@ def speed(count: int, titles: Sequence[str]) -> None:
         index.add(["0.jpg"], np.eye(1, width, dtype=np.float32), [{"text": "changed"}])
         index.save()
         changed = timed(lambda: index.keywords(["changed"], 200))
-        size = (Path(folder) / "keywords.db").stat().st_size
+        size = (Path(folder) / "words.cache").stat().st_size
         index.close()
     print(
         f"speed  {count:,} entries: first use {first:.1f} s, after a change {changed:.2f} s, "

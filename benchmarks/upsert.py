@@ -4,8 +4,8 @@
 
 Seconds of the processor for `add`, `save` and the first query after it, by the writer and by a reader: without a
 condition, with two columns in a condition, and by exact words; also what the caches cost to make (`upkeep`) and the
-first query with each.  Half of the keys are there already, a quarter with the same embedding.  Medians of a few rounds; the
-ratio is of the last library to the first, in this run.  Appends a line to benchmarks/results/upsert.jsonl.
+first query with each.  Half of the keys are there already, a quarter with the same embedding.  Medians of a few
+rounds; the ratio is of the last library to the first, in this run.  Appends a line to benchmarks/results/upsert.jsonl.
 """
 
 import argparse

@@ -1,12 +1,17 @@
 """An index that is large enough for caches answers what it answers without them, whatever changes or is lost."""
 
+import errno
+
 import numpy as np
 import pytest
 
-from wordsight.index import caches, exact, projected, scan
+from wordsight.base import disk
+from wordsight.base.errors import StorageError
+from wordsight.index import caches, exact, projected, scan, words_cache
 from wordsight.index.exact import ExactIndex
 from wordsight.index.index import FileState
 from wordsight.index.where import parse
+from wordsight.index.words_cache import WORDS
 
 WIDTH, COUNT = 128, 3000
 
@@ -134,3 +139,89 @@ def test_caches_are_made_again_when_they_are_stale_or_lost(filled, monkeypatch, 
         assert reader.wants_upkeep()
     ExactIndex.delete(tmp_path)
     assert not list(tmp_path.glob("*.cache"))
+
+
+def captions(numbers):
+    return [{"number": int(n), "text": f"red shoes {n % 7}" if n % 3 else f"blue bag {n % 5}"} for n in numbers]
+
+
+@pytest.fixture
+def captioned(tmp_path):
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH, writable=True) as index:
+        index.add([f"k{i}" for i in range(COUNT)], unit(COUNT, 0), captions(range(COUNT)))
+        index.save()
+        yield index
+
+
+def keys(answered):
+    return [[key for key, *_ in hits] for hits in answered]
+
+
+def worded(index):
+    return [(hit.key, hit.score) for hit in index.keywords(["blue", "3", "nothing"], 50)]
+
+
+def test_words_are_made_by_upkeep_where_there_are_captions(captioned, tmp_path, monkeypatch):
+    assert captioned.wants_upkeep()
+    captioned.upkeep()
+    assert not captioned.wants_upkeep()
+    path = tmp_path / WORDS
+    made = path.read_bytes()
+    captioned.add(["k0", "new"], unit(2, 8), captions([0, 3]))
+    captioned.save()
+    with monkeypatch.context() as patched:
+        patched.setattr(words_cache, "_made", None)  # nothing is made anew by a query
+        expected = worded(captioned)
+        with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+            assert worded(reader) == expected
+    assert not captioned.wants_upkeep()
+    assert path.read_bytes() == made
+    monkeypatch.setattr(words_cache, "STALE_LEAST", 0)
+    monkeypatch.setattr(words_cache, "STALE_SHARE", 0)
+    assert captioned.wants_upkeep()
+    captioned.upkeep()
+    assert path.read_bytes() != made
+    assert worded(captioned) == expected
+    captioned.remove([f"k{i}" for i in range(1, COUNT, 3)])
+    captioned.save()
+    captioned.upkeep()  # another generation of the file
+    assert not captioned.wants_upkeep()
+    assert len(worded(captioned)) == 50
+
+
+def test_a_library_without_captions_gets_no_words_before_they_are_asked_for(filled, tmp_path):
+    assert not (tmp_path / WORDS).exists()
+    assert len(filled.keywords(["entry"], 9)) == 9
+    assert not filled.wants_upkeep()
+    (tmp_path / WORDS).write_bytes(b"damaged")
+    assert filled.wants_upkeep()
+    filled.upkeep()
+    assert not filled.wants_upkeep()
+
+
+@pytest.mark.parametrize("call", ["write", "flush", "rename"])
+def test_where_a_cache_cannot_be_written_answers_come_and_upkeep_says_so(captioned, tmp_path, call):
+    where = parse("text contains 'red'")
+
+    def full(made, path):
+        if made == call and path.suffix == ".cache":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with disk.watched(full):
+        given = worded(captioned), keys(answers(captioned, where=where))
+        with pytest.raises(StorageError):
+            captioned.upkeep()
+    assert not list(tmp_path.glob("*.cache*"))
+    captioned.upkeep()
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+        assert (worded(reader), keys(answers(reader, where=where))) == given
+
+
+def test_a_save_that_says_nothing_of_its_changes_makes_caches_again(captioned, tmp_path):
+    before = worded(captioned), answers(captioned, where=parse("text = 'changed'"))
+    captioned.add(["k0"], unit(COUNT, 0)[:1], [{"text": "changed"}])
+    captioned.save()
+    captioned._connection.execute("delete from change")
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+        assert (worded(reader), answers(reader, where=parse("text = 'changed'"))) != before
+        assert reader.keywords(["changed"], 9)[0].key == "k0"

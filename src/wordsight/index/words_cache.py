@@ -132,14 +132,19 @@ class WordsCache:
         held = self._held
         if held is None or held.key != rows.key or held.version > rows.version:
             held = self._read(rows)
-        current = (held and self._updated(held, rows)) or self._made(rows)
+        current = held and self._updated(held, rows)
+        if current is None:
+            current = _made(rows)
+            with contextlib.suppress(StorageError):  # where nothing may be written the next process makes it again
+                self._write(current, saved=rows.saved)
         if rows.saved:
             self._held = current
         return AskedWords(words, current, rows.alive)
 
     def make(self, rows: WordRows) -> None:
-        """Make the words of a saved state anew and write them."""
-        self._held = self._made(rows)
+        """Make the words of a saved state anew and write them; raises `StorageError`."""
+        self._held = _made(rows)
+        self._write(self._held, saved=rows.saved)
 
     def is_stale(self, rows: WordRows) -> bool | None:
         """Return whether the file is worth being made again, None where there is none."""
@@ -172,16 +177,18 @@ class WordsCache:
             return None
         return held.updated(changed, rows)
 
-    def _made(self, rows: WordRows) -> _Words:
-        if rows.count > MANY:
-            notice(f"reading the words of {rows.count:,} images, once")
-        postings, lengths = postings_of(rows.texts(), rows.count)
-        if rows.saved:
-            header = CacheHeader(_kind(rows.key), _VERSION, rows.version, rows.count, width=0)
-            arrays = {name: getattr(postings, name) for name in Postings.__slots__} | {"lengths": lengths}
-            with contextlib.suppress(StorageError):  # where nothing may be written the next process makes it again
-                write_cache(self._path, header, arrays)
-        return _Words(rows.key, rows.version, (postings,), np.zeros(rows.count, np.int32), lengths)
+    def _write(self, words: _Words, *, saved: bool) -> None:
+        if saved:
+            postings, count = words.parts[0], len(words.lengths)
+            arrays = {name: getattr(postings, name) for name in Postings.__slots__} | {"lengths": words.lengths}
+            write_cache(self._path, CacheHeader(_kind(words.key), _VERSION, words.version, count, width=0), arrays)
+
+
+def _made(rows: WordRows) -> _Words:
+    if rows.count > MANY:
+        notice(f"reading the words of {rows.count:,} images, once")
+    postings, lengths = postings_of(rows.texts(), rows.count)
+    return _Words(rows.key, rows.version, (postings,), np.zeros(rows.count, np.int32), lengths)
 
 
 def _kind(key: str) -> str:
