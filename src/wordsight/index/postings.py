@@ -10,6 +10,7 @@ files.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from wordsight.index.keywords import words_of
 
 _FACTOR = 6364136223846793005  # odd, so that it can be divided by; no power of it below 2**62 is 1
 _TERMS = np.array([int(sha256_bytes(bytes([byte]))[:16], 16) for byte in range(256)], np.uint64)
+_REST = 60  # bits behind those that numbers are parted by: sorting takes five times the room of what is sorted at once
+_Whole = TypeVar("_Whole", np.int64, np.int32)
 _SPACE = ord(" ")
 _LETTERS = bytes(
     byte if byte > 127 else ord(chr(byte).lower()) if chr(byte).isalnum() else _SPACE for byte in range(256)
@@ -54,14 +57,29 @@ def postings_of(texts: Iterable[tuple[RowIds, Sequence[bytes]]], count: int) -> 
         numbers.append(own)
         rows.append(np.repeat(positions.astype(np.int32), each))
         lengths[positions] = each
-    whole = np.concatenate(numbers)
-    order = _order_of(whole)
-    whole = whole[order]
-    is_first = np.append(True, whole[1:] != whole[:-1])[: len(whole)]
-    pairs = (np.cumsum(is_first) << 32) | np.concatenate(rows)[order]
+    leads = np.concatenate([(part >> _REST).astype(np.int8) for part in numbers])
+    whole, owners = _joined(numbers), _joined(rows)
+    parts = [_sorted(whole[of], owners[of]) for of in (np.flatnonzero(leads == lead) for lead in range(-8, 8))]
+    words, counts, ordered = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return Postings(words, np.append(0, np.cumsum(counts)), ordered), lengths
+
+
+def _joined(parts: list[NDArray[_Whole]]) -> NDArray[_Whole]:
+    """Return the parts as one array; the list is emptied."""
+    joined = np.concatenate(parts)
+    parts.clear()
+    return joined
+
+
+def _sorted(numbers: NDArray[np.int64], rows: NDArray[np.int32]) -> tuple[NDArray[np.int64], RowIds, NDArray[np.int32]]:
+    """Return the different numbers, rising, how many rows each has, and these rows one number after the other."""
+    order = _order_of(numbers)
+    numbers = numbers[order]
+    is_first = np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]
+    pairs = (np.cumsum(is_first) << 32) | rows[order]
     pairs.sort()
-    starts = np.append(np.flatnonzero(is_first), len(whole))
-    return Postings(whole[is_first], starts, (pairs & 0xFFFFFFFF).astype(np.int32)), lengths
+    counts = np.diff(np.flatnonzero(is_first), append=len(numbers))
+    return numbers[is_first], counts, (pairs & 0xFFFFFFFF).astype(np.int32)
 
 
 def _order_of(numbers: NDArray[np.int64]) -> RowIds:
