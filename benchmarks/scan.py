@@ -34,6 +34,7 @@ from wordsight.base.processor import CPUINFO
 from wordsight.base.records import append_line, environment
 from wordsight.index.columns_cache import ColumnsCache
 from wordsight.index.halves import nearest_halves, scores_halves
+from wordsight.index.rows import SavedState
 from wordsight.index.scan import build_scan, load_scan, save_scan, search_scan
 from wordsight.index.topk import largest
 from wordsight.index.where import parse
@@ -236,7 +237,9 @@ def conditions(count: int) -> dict[str, float]:
         "colour": [f"colour {value}" for value in colours],
         "name": [f"photos/{row}.jpg" for row in range(count)],
     }
-    rows = SimpleNamespace(key="", version=1, count=count, values=lambda name: (np.arange(count), columns[name]))
+    rows = SimpleNamespace(
+        state=SavedState("", 1, 0, count), count=count, values=lambda name: (np.arange(count), columns[name])
+    )
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
         cache = ColumnsCache(Path(folder))

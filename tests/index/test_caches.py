@@ -225,3 +225,23 @@ def test_a_save_that_says_nothing_of_its_changes_makes_caches_again(captioned, t
     with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
         assert (worded(reader), answers(reader, where=parse("text = 'changed'"))) != before
         assert reader.keywords(["changed"], 9)[0].key == "k0"
+
+
+def test_caches_of_saves_that_were_undone_are_not_used(tmp_path):
+    where = parse("text = 'blue sky'")
+
+    def save(number, text):
+        """Write an entry again in a save, and return what is answered by one who opens the index after it."""
+        with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH, writable=True) as index:
+            index.add([f"k{number}"], unit(COUNT, 0)[number : number + 1], [{"text": text}])
+            index.save()
+        with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+            return [hit.key for hit in reader.keywords(["sky"], 9)], keys(answers(reader, where=where))[0]
+
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH, writable=True) as index:
+        index.add([f"k{i}" for i in range(COUNT)], unit(COUNT, 0), captions(range(COUNT)))
+        index.save()
+    backup = (tmp_path / "library.db").read_bytes()
+    assert save(5, "blue sky") == (["k5"], ["k5"])
+    (tmp_path / "library.db").write_bytes(backup)
+    assert save(6, "blue sky") == (["k6"], ["k6"])

@@ -1,5 +1,7 @@
 """Columns as arrays: the same rows as `matches` says, whatever the values and changes, and no file of something else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from wordsight.base.errors import FormatError, StorageError
 from wordsight.index import columns_cache
 from wordsight.index.columns_cache import ColumnsCache, column_of, column_path, read_column, write_column
+from wordsight.index.rows import SavedState
 from wordsight.index.sorted_texts import SortedTexts
 from wordsight.index.where import Among, Both, Compare, Either, Missing, Not, matches, parse
 
@@ -42,18 +45,17 @@ CONDITIONS = st.recursive(
 class Entries:
     """Entries of which each state but the first says what it changed: metadata by position, None for a removed one."""
 
-    key = "library"
-
-    def __init__(self, meta, version=1, changes=None):
-        self.meta, self.version, self.changes = meta, version, changes or {}
-        self.count = len(meta)
+    def __init__(self, meta, state=SavedState("library", 1, 0, 0), changes=None):
+        self.meta, self.count, self.changes = meta, len(meta), changes or {}
+        self.state = replace(state, count=self.count)
         self.read = []
 
-    def changed(self, version, count):
-        if version > self.version or not set(range(version + 1, self.version + 1)) <= set(self.changes):
+    def changed(self, state):
+        later = set(range(state.version + 1, self.state.version + 1))
+        if state.version > self.state.version or state.key != self.state.key or not later <= set(self.changes):
             return None
-        again = {row for later in range(version + 1, self.version + 1) for row in self.changes[later]}
-        return np.array([*sorted(row for row in again if row < count), *range(count, self.count)], np.int64)
+        again = {row for version in later for row in self.changes[version]}
+        return np.array([*sorted(row for row in again if row < state.count), *range(state.count, self.count)], np.int64)
 
     def values(self, name, rows=None):
         asked = list(range(self.count)) if rows is None else rows.tolist()
@@ -64,7 +66,8 @@ class Entries:
     def later(self, changed, added=()):
         """Return the next state, with other metadata at some positions and more of them."""
         meta = [changed.get(row, one) for row, one in enumerate(self.meta)] + list(added)
-        return Entries(meta, self.version + 1, self.changes | {self.version + 1: list(changed)})
+        version = self.state.version + 1
+        return Entries(meta, replace(self.state, version=version), self.changes | {version: list(changed)})
 
 
 def of(*values):
@@ -139,7 +142,7 @@ def test_a_column_is_read_once_and_only_when_named_then_only_what_changed(tmp_pa
     cache.mask(parse("a = 1"), later)
     cache.mask(parse("a = 1"), later)
     assert later.read == [("a", 2)]
-    unknown = Entries(rows.meta, version=4)
+    unknown = Entries(rows.meta, replace(rows.state, version=4))
     cache.mask(parse("a = 1"), unknown)
     assert unknown.read == [("a", 9)]
     cache.mask(parse("a = 1"), rows)  # a reader's earlier state
@@ -154,7 +157,25 @@ def test_a_file_is_written_again_when_much_has_changed(tmp_path, monkeypatch):
     for version in (2, 3, 4):
         rows = rows.later({version: {"a": f"other {version}"}})
         assert cache.mask(parse("a like 'other%'"), rows).sum() == version - 1
-        assert read_column(path, "a", key="library")[0] == (4 if version == 4 else 1)
+        assert read_column(path, "a", key="library")[0].version == (4 if version == 4 else 1)
+
+
+def test_a_column_of_which_much_has_changed_is_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns_cache, "STALE_LEAST", 2)
+    rows, cache = Entries([{"a": i} for i in range(9)]), ColumnsCache(tmp_path)
+    cache.mask(parse("a = 1"), rows)
+    rows = rows.later({row: {"a": 1} for row in range(4)})
+    assert cache.mask(parse("a = 1"), rows).sum() == 4
+    assert rows.read == [("a", 9)]
+
+
+def test_texts_that_nobody_has_any_more_do_not_pile_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns_cache, "STALE_LEAST", 1)
+    rows, cache = Entries([{"a": f"{i}"} for i in range(20)]), ColumnsCache(tmp_path)
+    for version in range(60):
+        rows = rows.later({version % 20: {"a": f"other {version}"}})
+        cache.mask(parse("a = b"), rows)
+    assert len(cache._held["a"].column.texts) <= 2 * 20 + 1
 
 
 def test_where_nothing_may_be_written_the_answer_comes_all_the_same(tmp_path, monkeypatch):
@@ -177,8 +198,7 @@ def test_a_damaged_column_and_one_of_something_else_are_made_again(tmp_path):
             read_column(path, "a", key="library")
         assert ColumnsCache(tmp_path).mask(parse("a = red"), rows).tolist() == [True, False]
         assert path.read_bytes() == whole
-    rows.key = "another"
-    rows.meta = rows.meta[::-1]
+    rows = Entries(rows.meta[::-1], replace(rows.state, key="another"))
     assert ColumnsCache(tmp_path).mask(parse("a = red"), rows).tolist() == [False, True]
 
 
@@ -190,9 +210,10 @@ def test_columns_of_any_name_have_files_of_their_own(tmp_path):
 
 def test_a_column_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "column"
-    write_column(path, of(1.5, None, "b", "a"), "a", key="k", version=3, count=4)
-    version, count, column = read_column(path, "a", key="k")
-    assert (version, count, column.exact) == (3, 4, True)
+    state = SavedState("k", 3, 12345, 4)
+    write_column(path, of(1.5, None, "b", "a"), "a", state)
+    read, column = read_column(path, "a", key="k")
+    assert (read, column.exact) == (state, True)
     np.testing.assert_array_equal(column.numbers, [1.5, np.nan, np.nan, np.nan])
     assert column.ranks.tolist() == [-1, -1, 1, 0] and column.texts[:] == ["a", "b"]
     with pytest.raises(FormatError) as caught:

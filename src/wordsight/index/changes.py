@@ -1,13 +1,15 @@
 """Which entries were written again in their places, save by save: what caches of an earlier save have to read again.
 
     log = ChangeLog(connection)
-    log.add([5, 9]); log.write(version=8)       # with the save that makes version 8
-    log.since(6, now=8)                         # ids, or None: not known, all may have changed
+    log.add([5, 9]); log.write(version=8)          # with the save that makes version 8
+    log.since(6, mark, now=8)                      # ids, or None: not known, all may have changed
 
-New entries are those behind the last, and removed ones are marked in the layout, so both need no record.  Only the
-last saves are kept.  A save without a record (by an earlier program), and a damaged record, make all before it unknown.
+New entries are those behind the last, and removed ones are marked in the layout, so both need no record.  Each save has
+a random mark: one that was undone, by a database put back from a backup, is not taken for another of its number.  Only
+the last saves are kept.  A save without a record, by an earlier program, and a damaged one make all before it unknown.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable
 
@@ -17,7 +19,9 @@ from wordsight.base.arrays import RowIds
 from wordsight.index.values import checksum_of
 
 KEPT_IDS, KEPT_SAVES = 100_000, 1000  # beyond these, caches are sooner made again than brought up to date
-_TABLE = "create table if not exists change (version integer primary key, ids blob not null, checksum int not null)"
+_TABLE = """create table if not exists change (
+    version integer primary key, mark int not null, ids blob, checksum int not null
+)"""
 
 
 class ChangeLog:
@@ -33,30 +37,42 @@ class ChangeLog:
 
     def write(self, version: int) -> None:
         """Write what was noted, as what the save that makes this version changes."""
-        ids = np.array(sorted(set(self._unsaved)), "<i8").tobytes()
+        ids = np.array(sorted(set(self._unsaved)), "<i8")
         self._connection.execute(_TABLE)
-        row = (version, ids)
-        self._connection.execute("insert or replace into change values (?, ?, ?)", (*row, checksum_of(*row)))
+        row = (version, int.from_bytes(os.urandom(6), "big"), ids.tobytes() if len(ids) <= KEPT_IDS else None)
+        self._connection.execute("insert or replace into change values (?, ?, ?, ?)", (*row, checksum_of(*row)))
         oldest, room = version - KEPT_SAVES, 8 * KEPT_IDS
         for number, size in self._connection.execute("select version, length(ids) from change order by version desc"):
-            room -= size
+            room -= size or 0
             if room < 0:
                 oldest = max(oldest, number)
                 break
-        self._connection.execute("delete from change where version <= ?", (oldest,))
+        self._connection.execute("delete from change where version < ?", (oldest,))
         self._unsaved.clear()
 
-    def since(self, version: int, now: int) -> RowIds | None:
-        """Return the ids of entries written again after `version`, up to `now` and unsaved; None where unknown."""
-        rows: list[tuple[int, bytes, int]] = []  # version, ids, checksum
-        if version < now:
-            if not self._connection.execute("select 1 from sqlite_schema where name = 'change'").fetchone():
-                return None
-            select = "select version, ids, checksum from change where version > ? and version <= ? order by version"
-            rows = self._connection.execute(select, (version, now)).fetchall()
-        if [row[0] for row in rows] != list(range(version + 1, now + 1)):
+    def mark(self, version: int) -> int:
+        """Return the mark of a save, 0 where it is not known."""
+        rows = self._rows(version, version)
+        return rows[0][1] if rows else 0
+
+    def since(self, version: int, mark: int, now: int) -> RowIds | None:
+        """Return the ids of entries written again after a save, up to `now` and unsaved; None where unknown."""
+        rows = {row[0]: row for row in self._rows(version, now)}
+        if mark != (rows.pop(version)[1] if version in rows else 0) or sorted(rows) != list(
+            range(version + 1, now + 1)
+        ):
             return None
-        if any(checksum_of(number, ids) != checksum for number, ids, checksum in rows):
+        saved = [ids for _, _, ids in rows.values() if ids is not None]
+        if len(saved) < len(rows):
             return None
-        saved = np.frombuffer(b"".join(ids for _, ids, _ in rows), "<i8")
-        return np.concatenate([saved, np.array(self._unsaved, np.int64)])
+        return np.concatenate([np.frombuffer(b"".join(saved), "<i8"), np.array(self._unsaved, np.int64)])
+
+    def _rows(self, first: int, last: int) -> list[tuple[int, int, bytes | None]]:
+        """Return the records of these saves, those that are whole."""
+        if not self._connection.execute("select 1 from sqlite_schema where name = 'change'").fetchone():
+            return []
+        select = "select * from change where version between ? and ? order by version"
+        rows = self._connection.execute(select, (first, last))
+        return [
+            (number, mark, ids) for number, mark, ids, checksum in rows if checksum_of(number, mark, ids) == checksum
+        ]

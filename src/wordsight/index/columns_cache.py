@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,31 +29,17 @@ from wordsight.base.nouns import Value
 from wordsight.index.cache_file import CacheHeader, read_cache, write_cache
 from wordsight.index.halves import Mask
 from wordsight.index.like import holds_text, is_like
+from wordsight.index.rows import EntryRows, SavedState
 from wordsight.index.sorted_texts import ENCODED, SortedTexts
 from wordsight.index.where import Among, Both, Condition, Either, Literal, Missing, Not, columns_of
 
 KIND, VERSION = "column", 2
 STALE_LEAST, STALE_SHARE = 1000, 0.01  # of the entries: where more have changed, a file is written again
+_MUCH = 0.1  # of the entries: to read so many one by one takes as long as to read all
 _WHOLE = 2.0**53  # from here on float64 leaves whole numbers out
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _Number = TypeVar("_Number", np.float64, np.int32)
 _PATTERNS = {"contains": holds_text, "like": is_like}
-
-
-class ColumnRows(Protocol):
-    """The entries of one saved state of an index, as `rows.EntryRows` has them."""
-
-    key: str
-    version: int
-    count: int
-
-    def changed(self, version: int, count: int) -> RowIds | None:
-        """Return the positions, rising, to be read again since a save that had `count`; None: all."""
-        ...
-
-    def values(self, name: str, rows: RowIds | None = None) -> tuple[RowIds, Sequence[Value]]:
-        """Return which of these positions, or of all, have a value in a column, and the values."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +73,9 @@ _INEXACT = CachedColumn(np.empty(0), np.empty(0, np.int32), SortedTexts.of([]), 
 
 @dataclass(frozen=True, slots=True)
 class _HeldColumn:
-    """A column of one state of the entries; `changed` is how many have changed since its file was written."""
+    """A column of one save; `changed` is how many entries have changed since its file was written."""
 
-    key: str
-    version: int
-    count: int
+    state: SavedState
     column: CachedColumn
     changed: int = 0
 
@@ -103,48 +87,45 @@ class ColumnsCache:
         self._folder = folder
         self._held: dict[str, _HeldColumn] = {}
 
-    def mask(self, condition: Condition, rows: ColumnRows) -> Mask | None:
-        """Return which rows satisfy a condition, or None where a column does not fit into arrays."""
+    def mask(self, condition: Condition, rows: EntryRows) -> Mask | None:
+        """Return which rows of a saved state satisfy a condition, or None where a column does not fit into arrays."""
         columns = {}
         for name in dict.fromkeys(leaf.column for leaf in columns_of(condition)):
-            held = self._held.get(name)
-            if held is None or held.key != rows.key or held.version > rows.version:
-                held = self._read(name, rows)
+            held = self._held.get(name) or self._read(name, rows)
             self._held[name] = held = (held and self._updated(name, held, rows)) or self._made(name, rows)
             if not held.column.exact:
                 return None
             columns[name] = held.column
         return _mask(condition, columns, rows.count)
 
-    def _read(self, name: str, rows: ColumnRows) -> _HeldColumn | None:
+    def _read(self, name: str, rows: EntryRows) -> _HeldColumn | None:
         try:
-            version, count, column = read_column(column_path(self._folder, name), name, key=rows.key)
+            return _HeldColumn(*read_column(column_path(self._folder, name), name, key=rows.state.key))
         except (NotFound, FormatError):  # not made yet, of something else, or damaged: it is made from what is true
             return None
-        return _HeldColumn(rows.key, version, count, column)
 
-    def _updated(self, name: str, held: _HeldColumn, rows: ColumnRows) -> _HeldColumn | None:
+    def _updated(self, name: str, held: _HeldColumn, rows: EntryRows) -> _HeldColumn | None:
         """Return a column with what has changed since; None where that is not known, or it is as well made again."""
-        if held.version == rows.version:
+        if held.state == rows.state:
             return held
-        changed = rows.changed(held.version, held.count)
-        if changed is None or len(held.column.texts) > max(STALE_LEAST, 2 * rows.count):
+        changed = rows.changed(held.state)
+        if changed is None or len(changed) > max(STALE_LEAST, _MUCH * rows.count):
+            return None
+        if len(held.column.texts) > max(STALE_LEAST, 2 * rows.count):  # those of entries that have changed since stay
             return None
         column = held.column
         if len(changed):
             column = column.updated(changed, *rows.values(name, changed), rows.count)
-        held = _HeldColumn(rows.key, rows.version, rows.count, column, held.changed + len(changed))
-        return self._written(name, held) if held.changed > max(STALE_LEAST, STALE_SHARE * held.count) else held
+        held = _HeldColumn(rows.state, column, held.changed + len(changed))
+        return self._written(name, held) if held.changed > max(STALE_LEAST, STALE_SHARE * rows.count) else held
 
-    def _made(self, name: str, rows: ColumnRows) -> _HeldColumn:
-        column = column_of(*rows.values(name), rows.count)
-        return self._written(name, _HeldColumn(rows.key, rows.version, rows.count, column))
+    def _made(self, name: str, rows: EntryRows) -> _HeldColumn:
+        return self._written(name, _HeldColumn(rows.state, column_of(*rows.values(name), rows.count)))
 
     def _written(self, name: str, held: _HeldColumn) -> _HeldColumn:
-        path = column_path(self._folder, name)
         with contextlib.suppress(StorageError):  # where nothing may be written it is made again by the next process
-            write_column(path, held.column, name, key=held.key, version=held.version, count=held.count)
-        return _HeldColumn(held.key, held.version, held.count, held.column)
+            write_column(column_path(self._folder, name), held.column, name, held.state)
+        return _HeldColumn(held.state, held.column)
 
 
 def column_path(folder: Path, name: str) -> Path:
@@ -209,20 +190,22 @@ def _mapped(ranks: NDArray[np.int32], rank_of: NDArray[np.int32]) -> NDArray[np.
     return np.append(rank_of, np.int32(-1))[ranks]
 
 
-def write_column(path: Path, column: CachedColumn, name: str, *, key: str, version: int, count: int) -> None:
-    """Write the column `name` of what `key` names, whole or not at all."""
-    parts = {"numbers": column.numbers, "ranks": column.ranks, **column.texts.parts()}
-    write_cache(path, CacheHeader(_kind(name, key), VERSION, version, count, int(column.exact)), parts)
+def write_column(path: Path, column: CachedColumn, name: str, state: SavedState) -> None:
+    """Write the column `name` of a saved state, whole or not at all."""
+    parts = {"numbers": column.numbers, "ranks": column.ranks, **column.texts.parts()} if column.exact else {}
+    header = CacheHeader(_kind(name, state.key), VERSION, state.version, rows=state.count, width=state.mark)
+    write_cache(path, header, parts)
 
 
-def read_column(path: Path, name: str, *, key: str) -> tuple[int, int, CachedColumn]:
-    """Return version, count and the column, memory-mapped; `NotFound` or `FormatError` where it is none of `key`."""
+def read_column(path: Path, name: str, *, key: str) -> tuple[SavedState, CachedColumn]:
+    """Return a column, memory-mapped, and of which save it is; raises `NotFound` or `FormatError` where it is none."""
     header, parts = read_cache(path)
     if header.kind != _kind(name, key) or header.version != VERSION:
         raise FormatError(f"{path} is not of the column {name!r} of this library", cure=f"delete {path}")
-    texts = SortedTexts(parts["data"], parts["ends"])
-    column = CachedColumn(parts["numbers"], parts["ranks"], texts, exact=bool(header.width))
-    return header.generation, header.rows, column
+    column = _INEXACT
+    if parts:
+        column = CachedColumn(parts["numbers"], parts["ranks"], SortedTexts(parts["data"], parts["ends"]), exact=True)
+    return SavedState(key, header.generation, mark=header.width, count=header.rows), column
 
 
 def _kind(name: str, key: str) -> str:

@@ -1,13 +1,14 @@
 """The entries of one state of an index by their positions in the file of embeddings: what the caches are made of.
 
     rows = EntryRows(entries, seen)
-    rows.changed(version=6, count=1000)       # positions to be read again since that save, None: all
+    rows.changed(state)                       # positions to be read again since that save, None: all
     rows.values("price", positions)           # positions that have a value, and the values
 
 Knows what is stored, and no cache.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import compress, islice
 
 import numpy as np
@@ -21,35 +22,45 @@ from wordsight.index.layout import SeenIndex
 _AT_ONCE = 1024  # texts held when all are read
 
 
-class EntryRows:
-    """`key` names the database and its file: in another one the positions are others.  `count` positions there are.
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """One save of an index: its number and random mark, and how many positions there were.
 
-    `version` is of the last save; where the state is not `saved`, it has changes since.
+    `key` names the database and its file of embeddings: in another one positions are of other entries.
     """
+
+    key: str
+    version: int
+    mark: int
+    count: int
+
+
+class EntryRows:
+    """`state` is the last save; where it is not `saved`, there are changes since, and `count` positions."""
 
     def __init__(self, entries: EntryTable, seen: SeenIndex) -> None:
         self._entries = entries
         self._layout = seen.layout
-        self.key = f"{seen.facts['identity']} {seen.facts['generation']}"
-        self.version = int(seen.facts["version"])
         self.saved = seen.saved
         self.count = seen.layout.count
+        key, version = f"{seen.facts['identity']} {seen.facts['generation']}", int(seen.facts["version"])
+        self.state = SavedState(key, version, entries.changes.mark(version), self.count)
 
     @property
     def alive(self) -> Mask:
         """Whether there is an entry at each position (N,)."""
         return ~self._layout.dead
 
-    def changed(self, version: int, count: int) -> RowIds | None:
-        """Return the positions, rising, of what is new or was written again since a save that had `count` of them.
-
-        None where that is not known, or the save is a later one.
-        """
-        ids = self._entries.changes.since(version, self.version) if version <= self.version else None
-        if ids is None or count > self.count:
+    def changed(self, state: SavedState) -> RowIds | None:
+        """Return the positions, rising, of what is new or was written again since a save; None: that is not known."""
+        own = self.state
+        if state.key != own.key or state.version > own.version or state.count > self.count:
+            return None
+        ids = self._entries.changes.since(state.version, state.mark, own.version)
+        if ids is None:
             return None
         again = self._layout.positions(np.array(sorted(set(ids.tolist())), np.int64))
-        return np.concatenate([again[again < count], np.arange(count, self.count)])
+        return np.concatenate([again[again < state.count], np.arange(state.count, self.count)])
 
     def values(self, name: str, rows: RowIds | None = None) -> tuple[RowIds, Sequence[Value]]:
         """Return which of these positions, or of all, have a value in a column, and the values."""

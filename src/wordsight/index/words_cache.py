@@ -9,10 +9,9 @@ What was added or written again since the file was written is read from `rows` a
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from wordsight.index.halves import Mask
 from wordsight.index.index import IndexEntry, Neighbour
 from wordsight.index.keywords import LENGTH, SATURATION, share, weights, words_of_entry
 from wordsight.index.postings import Postings, postings_of
+from wordsight.index.rows import EntryRows, SavedState
 
 WORDS = "words.cache"
 MANY = 250_000  # entries: reading their words takes about a second
@@ -34,28 +34,6 @@ _PARTS = 16  # beside the file: beyond, they are read again as one
 _VERSION = 1
 
 
-class WordRows(Protocol):
-    """The entries of one state of an index, as `rows.EntryRows` has them."""
-
-    key: str
-    version: int
-    saved: bool
-    count: int
-
-    @property
-    def alive(self) -> Mask:
-        """Whether there is an entry at each position (N,)."""
-        ...
-
-    def changed(self, version: int, count: int) -> RowIds | None:
-        """Return the positions, rising, to be read again since a save that had `count`; None: all."""
-        ...
-
-    def texts(self, rows: RowIds | None = None) -> Iterator[tuple[RowIds, list[bytes]]]:
-        """Yield positions and the texts in which words are looked for, of these positions or of all."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Words:
     """The words of one save: those of the file, and of what has changed since, part by part.
@@ -63,8 +41,7 @@ class _Words:
     `part_of` int32 (N,): which part holds the words of a position; `lengths` int32 (N,): how many it has.
     """
 
-    key: str
-    version: int
+    state: SavedState
     parts: tuple[Postings, ...]
     part_of: NDArray[np.int32]
     lengths: NDArray[np.int32]
@@ -74,7 +51,7 @@ class _Words:
         """How many entries are not in the file as they are."""
         return int(np.count_nonzero(self.part_of))
 
-    def updated(self, changed: RowIds, rows: WordRows) -> "_Words":
+    def updated(self, changed: RowIds, rows: EntryRows) -> "_Words":
         """Return the words with those of `changed` positions read again."""
         parts, before = self.parts, len(self.part_of)
         part_of = np.zeros(rows.count, np.int32)
@@ -86,7 +63,7 @@ class _Words:
         postings, lengths = postings_of(rows.texts(changed), rows.count)
         as_they_were = part_of[:before] != len(parts)
         lengths[:before][as_they_were] = self.lengths[as_they_were]
-        return _Words(rows.key, rows.version, (*parts, postings), part_of, lengths)
+        return _Words(rows.state, (*parts, postings), part_of, lengths)
 
 
 class AskedWords:
@@ -127,11 +104,9 @@ class WordsCache:
         self._path = folder / WORDS
         self._held: _Words | None = None
 
-    def asked(self, words: Sequence[str], rows: WordRows) -> AskedWords:
+    def asked(self, words: Sequence[str], rows: EntryRows) -> AskedWords:
         """Return what these words find; what is not saved yet goes no further than this answer."""
-        held = self._held
-        if held is None or held.key != rows.key or held.version > rows.version:
-            held = self._read(rows)
+        held = self._held or self._read(rows)
         current = held and self._updated(held, rows)
         if current is None:
             current = _made(rows)
@@ -141,12 +116,12 @@ class WordsCache:
             self._held = current
         return AskedWords(words, current, rows.alive)
 
-    def make(self, rows: WordRows) -> None:
+    def make(self, rows: EntryRows) -> None:
         """Make the words of a saved state anew and write them; raises `StorageError`."""
         self._held = _made(rows)
         self._write(self._held, saved=rows.saved)
 
-    def is_stale(self, rows: WordRows) -> bool | None:
+    def is_stale(self, rows: EntryRows) -> bool | None:
         """Return whether the file is worth being made again, None where there is none."""
         try:
             header = read_header(self._path)
@@ -154,46 +129,51 @@ class WordsCache:
             return None
         except FormatError:
             return True
-        changed = rows.changed(header.generation, header.rows) if header.kind == _kind(rows.key) else None
+        changed = rows.changed(_state_of(header, rows.state.key)) if header.kind == _kind(rows.state.key) else None
         return changed is None or len(changed) > max(STALE_LEAST, STALE_SHARE * rows.count)
 
-    def _read(self, rows: WordRows) -> _Words | None:
+    def _read(self, rows: EntryRows) -> _Words | None:
         try:
             header, parts = read_cache(self._path)
         except (NotFound, FormatError):  # not made yet, or damaged: it is made from what is true
             return None
-        if header.kind != _kind(rows.key) or header.version != _VERSION:
+        if header.kind != _kind(rows.state.key) or header.version != _VERSION:
             return None
         postings = Postings(parts["words"], parts["starts"], parts["rows"])
         part_of = np.zeros(header.rows, np.int32)
-        return _Words(rows.key, header.generation, (postings,), part_of, parts["lengths"])
+        return _Words(_state_of(header, rows.state.key), (postings,), part_of, parts["lengths"])
 
-    def _updated(self, held: _Words, rows: WordRows) -> _Words | None:
+    def _updated(self, held: _Words, rows: EntryRows) -> _Words | None:
         """Return the words with what has changed since; None where that is not known, or is much."""
-        if held.version == rows.version and rows.saved:
+        if held.state == rows.state and rows.saved:
             return held
-        changed = rows.changed(held.version, len(held.part_of))
+        changed = rows.changed(held.state)
         if changed is None or held.changed + len(changed) > max(STALE_LEAST, _STALE_AT_ONCE * rows.count):
             return None
         return held.updated(changed, rows)
 
     def _write(self, words: _Words, *, saved: bool) -> None:
         if saved:
-            postings, count = words.parts[0], len(words.lengths)
+            postings, state = words.parts[0], words.state
+            header = CacheHeader(_kind(state.key), _VERSION, state.version, rows=state.count, width=state.mark)
             arrays = {name: getattr(postings, name) for name in Postings.__slots__} | {"lengths": words.lengths}
-            write_cache(self._path, CacheHeader(_kind(words.key), _VERSION, words.version, count, width=0), arrays)
+            write_cache(self._path, header, arrays)
 
 
-def _made(rows: WordRows) -> _Words:
+def _made(rows: EntryRows) -> _Words:
     if rows.count > MANY:
         notice(f"reading the words of {rows.count:,} images, once")
     postings, lengths = postings_of(rows.texts(), rows.count)
-    return _Words(rows.key, rows.version, (postings,), np.zeros(rows.count, np.int32), lengths)
+    return _Words(rows.state, (postings,), np.zeros(rows.count, np.int32), lengths)
 
 
 def _kind(key: str) -> str:
     """Return what the header of a file calls the words: those of another library are not these."""
     return f"words {key}"
+
+
+def _state_of(header: CacheHeader, key: str) -> SavedState:
+    return SavedState(key, header.generation, mark=header.width, count=header.rows)
 
 
 def _times(word: str, words: _Words, alive: Mask) -> tuple[RowIds, NDArray[np.int64]]:
