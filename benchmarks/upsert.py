@@ -1,6 +1,6 @@
 """What it costs to put 1,000 embeddings into a library and to ask again, by the size of the library.
 
-    python benchmarks/upsert.py --counts 10000,1000000 [--width 128] [--keep DIR]
+    python benchmarks/upsert.py --counts 10000,1000000 [--width 512] [--keep DIR]
 
 Seconds of the processor for `add`, `save` and the first query after it, by the writer and by a reader: without a
 condition, with two columns in a condition, and by exact words; also what the caches cost to make (`upkeep`) and the
@@ -106,6 +106,7 @@ def measured(folder: Path, count: int, width: int, rounds: int) -> dict[str, flo
     for name, value in costs(folder, count, width, rounds):
         times.setdefault(name, []).append(value)
     medians = {name: float(np.median(values)) for name, values in times.items()}
+    medians["upsert"] = medians["add"] + medians["save"]
     for where in ("search", "where", "words"):
         medians[f"upsert_to_{where}"] = medians["add"] + medians["save"] + medians[f"reader_{where}"]
     return medians
@@ -114,7 +115,7 @@ def measured(folder: Path, count: int, width: int, rounds: int) -> dict[str, flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", default="10000,1000000")
-    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", type=Path, help="where the libraries stay")
     args = parser.parse_args()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wordsight.base.errors import UsageError
+from wordsight.index import caches, words_cache
 from wordsight.index.index import Neighbour
 from wordsight.search.fusion import fused
 
@@ -64,6 +65,16 @@ def test_a_library_whose_words_are_not_asked_for_has_no_file_of_them(shop):
     assert (library.folder / "words.cache").exists()
     library.forget()
     assert not (library.folder / "words.cache").exists()
+
+
+@pytest.mark.parametrize("titles", [TITLES, {}])
+def test_words_of_many_captions_are_made_after_the_sync(shop, monkeypatch, titles):
+    monkeypatch.setattr(caches, "SMALL", 5)
+    library = shop(titles)
+    library.close()
+    assert (library.folder / "words.cache").exists() == bool(titles)
+    monkeypatch.setattr(words_cache, "postings_of", None)  # a search only reads them
+    assert len(library.search("red 1007", k=1)) == 1
 
 
 def test_images_without_words_do_not_sink_below_those_with_a_common_one():
