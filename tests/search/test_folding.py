@@ -5,7 +5,7 @@ import pytest
 
 from wordsight.base.arrays import unit
 from wordsight.index.index import Neighbour
-from wordsight.search.folding import folded, likeness
+from wordsight.search.folding import LEAST_SHARE, NEAR_PAIRS, SHARE, folded, likeness
 
 COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"]
 
@@ -34,6 +34,13 @@ def test_the_threshold_follows_the_library():
     copies = np.repeat(apart[:20], 15, axis=0)
     assert 0.9 < likeness(copies) < 1
     assert 0.99 < likeness(apart[:1]) < 1
+
+
+@pytest.mark.parametrize("count", [2, 3, 17, 300])
+def test_the_threshold_comes_from_quantiles(count):
+    sample = unit(np.random.default_rng(count).normal(size=(count, 4)))
+    usual, near = np.quantile((sample @ sample.T)[np.triu_indices(count, 1)], [0.5, NEAR_PAIRS])
+    assert likeness(sample) == pytest.approx(1 - max(SHARE * (1 - near), LEAST_SHARE * (1 - usual), 1e-4), abs=1e-6)
 
 
 @pytest.fixture

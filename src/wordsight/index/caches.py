@@ -22,11 +22,11 @@ from wordsight.index.entries import EntryTable
 from wordsight.index.halves import Mask, nearest_halves
 from wordsight.index.index import Footprint
 from wordsight.index.layout import SeenIndex
-from wordsight.index.rows import EntryRows
 from wordsight.index.topk import Nearest
 
 if TYPE_CHECKING:
     from wordsight.index.columns_cache import ColumnsCache
+    from wordsight.index.rows import EntryRows
     from wordsight.index.scan import ScanKernel
     from wordsight.index.where import Condition
     from wordsight.index.words_cache import AskedWords, WordsCache
@@ -71,7 +71,7 @@ class SearchCaches:
             from wordsight.index.columns_cache import ColumnsCache
 
             self._columns = self._columns or ColumnsCache(self._folder)
-            if (mask := self._columns.mask(where, EntryRows(self._entries, seen))) is not None:
+            if (mask := self._columns.mask(where, self._rows(seen))) is not None:
                 return mask
         from wordsight.index.sql import matching_ids
 
@@ -82,7 +82,7 @@ class SearchCaches:
 
     def asked(self, seen: SeenIndex, words: Sequence[str]) -> "AskedWords":
         """Return what these words find."""
-        return self._opened_words().asked(words, EntryRows(self._entries, seen))
+        return self._opened_words().asked(words, self._rows(seen))
 
     def wants_upkeep(self, seen: SeenIndex) -> bool:
         """Return whether `upkeep` pays: a cache is missing, or much is new since it was made."""
@@ -93,14 +93,19 @@ class SearchCaches:
         if self.wants_scan(seen):
             self.make_scan(seen)
         if self._wants_words(seen):
-            self._opened_words().make(EntryRows(self._entries, seen))
+            self._opened_words().make(self._rows(seen))
 
     def _wants_words(self, seen: SeenIndex) -> bool:
         """Return whether the words are to be read: not before they are asked for, unless many entries have captions."""
         if seen.layout.count <= SMALL:
             return False
-        stale = self._opened_words().is_stale(EntryRows(self._entries, seen))
+        stale = self._opened_words().is_stale(self._rows(seen))
         return self._entries.columns.has_captions() if stale is None else stale
+
+    def _rows(self, seen: SeenIndex) -> "EntryRows":
+        from wordsight.index.rows import EntryRows
+
+        return EntryRows(self._entries, seen)
 
     def _opened_words(self) -> "WordsCache":
         from wordsight.index.words_cache import WordsCache

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Value
@@ -37,8 +38,17 @@ def likeness(sample: Embeddings) -> float:
     if len(sample) < 2:
         return 1 - 1e-3
     cosines = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
-    usual, near = np.quantile(cosines, [0.5, NEAR_PAIRS])
-    return 1 - max(SHARE * (1 - float(near)), LEAST_SHARE * (1 - float(usual)), 1e-4)
+    usual, near = _quantile(cosines, 0.5), _quantile(cosines, NEAR_PAIRS)
+    return 1 - max(SHARE * (1 - near), LEAST_SHARE * (1 - usual), 1e-4)
+
+
+def _quantile(values: NDArray[np.float32], share: float) -> float:
+    """Return a quantile of values (n,): what `np.quantile` does, which imports much."""
+    at = share * (len(values) - 1)
+    low = int(at)
+    high = min(low + 1, len(values) - 1)
+    parted = np.partition(values, (low, high))
+    return float(parted[low] + (parted[high] - parted[low]) * (at - low))
 
 
 def folded(neighbours: Sequence[Neighbour], threshold: float) -> list[Folded]:
