@@ -99,8 +99,9 @@ def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str
     for path, entry in walk_files(root, listing.passed, exclude=exclude):
         suffix = _suffix(path)
         if suffix in IMAGE_SUFFIXES:
-            if is_file(entry):
-                listing.images[path] = _stamp(entry)
+            image_stamp = _stamp(entry)
+            if image_stamp is not None or is_file(entry):
+                listing.images[path] = image_stamp
             else:
                 listing.passed.note(entry.name)
             continue
@@ -141,7 +142,10 @@ def _stamp(entry: "os.DirEntry[str] | Path") -> Stamp | None:
 
 def stamp_of(facts: os.stat_result) -> Stamp | None:
     """Return the stamp of a file, None for what is no regular one."""
-    return (facts.st_size, max(-_LATEST, min(facts.st_mtime_ns, _LATEST))) if S_ISREG(facts.st_mode) else None
+    if not S_ISREG(facts.st_mode):
+        return None
+    changed = facts.st_mtime_ns
+    return facts.st_size, changed if -_LATEST <= changed <= _LATEST else max(-_LATEST, min(changed, _LATEST))
 
 
 def _stem(path: str) -> str:
