@@ -8,11 +8,12 @@ import threading
 import numpy as np
 import pytest
 
-from wordsight.base.errors import FingerprintMismatch
+from wordsight.base.errors import FingerprintMismatch, FormatError
 from wordsight.index import database, exact
 from wordsight.index.database import NAME
 from wordsight.index.exact import ExactIndex
 from wordsight.index.index import FileState
+from wordsight.index.layout import read_layout
 from wordsight.index.where import parse
 
 WIDTH = 8
@@ -31,6 +32,46 @@ def unit(count, seed=0):
 def fill(index, count=20):
     index.add([f"k{i}" for i in range(count)], unit(count), [{"number": i} for i in range(count)])
     index.save()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_record_brought_up_to_date_is_the_one_read_whole(tmp_path, seed):
+    draw = np.random.default_rng(seed)
+    with opened(tmp_path, writable=True) as writer, opened(tmp_path) as reader:
+        fill(writer, 600)
+        for step in range(8):
+            chosen = [f"k{n}" for n in draw.choice(700, 40, replace=False)]
+            writer.add(chosen, unit(40, step), [{}] * 40)
+            writer.remove(chosen[:9])
+            hidden = {key: FileState(1, 1, "h", absent=bool(draw.random() < 0.5)) for key in chosen[9:20]}
+            writer.files.record(hidden)
+            writer.save()
+            before = reader._layout and reader._layout[1]
+            layout, whole = reader._seen().layout, read_layout(reader._connection)
+            assert layout is before or not step
+            assert (layout.blocks, layout.count) == (whole.blocks, whole.count)
+            for name in ("ids", "dead", "absent", "damaged"):
+                np.testing.assert_array_equal(getattr(layout, name), getattr(whole, name))
+        writer._connection.execute("update block set checksum = checksum + 1 where start = 256")
+        writer.note({"a": "b"})
+        writer.save()
+        with pytest.raises(FormatError, match="the record of the embeddings from 256 on is damaged"):
+            reader._seen()
+
+
+@pytest.mark.parametrize("lost", ["start = 256", "start >= 512"])
+def test_a_record_of_fewer_embeddings_is_read_whole(tmp_path, lost):
+    with opened(tmp_path, writable=True) as writer, opened(tmp_path) as reader:
+        fill(writer, 600)
+        assert reader._seen().layout.count == 600
+        writer._connection.execute(f"delete from block where {lost}")
+        writer.note({"a": "b"})
+        writer.save()
+        if lost == "start = 256":
+            with pytest.raises(FormatError, match="the record of the embeddings before 512 is lost"):
+                reader._seen()
+        else:
+            assert reader._seen().layout.count == 512
 
 
 LEFT = """

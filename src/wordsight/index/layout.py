@@ -193,8 +193,12 @@ def read_layout(connection: sqlite3.Connection, earlier: FileLayout | None = Non
         rows = connection.execute("select * from block order by start").fetchall()
     else:
         known = {block.start: block.checksum for block in layout.blocks}
-        sums = connection.execute("select start, checksum from block order by start").fetchall()
-        changed = [start for start, checksum in sums if known.get(start) != checksum]
+        sums = connection.execute("select start, checksum, start + count from block order by start").fetchall()
+        if len(sums) < len(layout.blocks) or (
+            sums and sums[-1][2] < layout.count
+        ):  # put back from a backup, or damaged
+            return read_layout(connection)
+        changed = [start for start, checksum, _ in sums if known.get(start) != checksum]
         rows = sorted(select_in(connection, "select * from block where start in", changed))
     for *row, checksum in rows:
         if checksum_of(*row) != checksum:
