@@ -41,6 +41,7 @@ from wordsight.index.where import parse
 
 RESULTS = Path(__file__).parent / "results" / "scan.jsonl"
 FLAGS = ("avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
+UNITS = ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")  # by which a processor passes for an older one
 PACKAGES = ("turbovec", "faiss-cpu", "simsimd", "numkong", "usearch")
 K = 10
 SHORT = 100  # candidates of the other libraries
@@ -200,31 +201,45 @@ def measured(name: str, build: Callable[[], tuple[Search, float]], queries: Any,
         clocks.append(1000 * (time.perf_counter() - wall))
     recall = np.mean([np.isin(right, given).mean() for right, given in zip(truth, answers, strict=False)])
     batch = queries[:32] if np.median(clocks) < 2000 else queries[:1]
-    cpu = time.process_time()
-    search(batch)
-    batch_ms = 1000 * (time.process_time() - cpu) / len(batch)
-    return Line(name, build_s, float(np.median(cpus)), float(np.median(clocks)), batch_ms, float(recall), size)
+    together = []
+    for _ in range(3):  # of which the first makes room
+        cpu = time.process_time()
+        search(batch)
+        together.append(1000 * (time.process_time() - cpu) / len(batch))
+    return Line(name, build_s, float(np.median(cpus)), float(np.median(clocks)), min(together), float(recall), size)
 
 
 def filtered(rows: Any, queries: Any, keep: Path) -> dict[str, list[float]]:
-    """Return share and kind of a filter -> recall and milliseconds (processor) of our scan."""
+    """Return share and kind of a filter -> recall, mean and largest milliseconds (processor) of our scan.
+
+    What is unlike itself is unlike each query: a filter that cuts off the best just where most rows lie.
+    """
     path = keep / "scan.cache"
     if not path.is_file():
         save_scan(build_scan(rows), path, generation=len(rows))
     kernel = load_scan(path, rows, generation=len(rows))
     random = np.random.default_rng(3).random(len(rows))
-    like = np.concatenate([block @ queries[0] for block in blocks(rows)])
+    like = np.concatenate([queries @ block.T for block in blocks(rows)], axis=1)
+    kinds = {
+        "random": [random] * len(queries),
+        "like the first": [-like[0]] * len(queries),
+        "unlike the first": [like[0]] * len(queries),
+        "unlike itself": list(like),
+    }
     figures = {}
     for share in (1.0, 0.5, 0.1, 0.01, 0.001):
-        for kind, values in (("random", random), ("like the query", -like), ("unlike the query", like)):
-            allowed = values <= np.quantile(values, share)
-            truth = nearest_halves(queries, rows, K, allowed=allowed).row_ids
-            cpu = time.process_time()
-            answers = [search_scan(kernel, rows, query[None], K, allowed=allowed).row_ids[0] for query in queries]
-            each = 1000 * (time.process_time() - cpu) / len(queries)
-            recall = np.mean([np.isin(right, given).mean() for right, given in zip(truth, answers, strict=True)])
-            figures[f"{share:.1%} {kind}"] = [round(float(recall), 4), round(each, 1)]
-            print(f"  {share:6.1%} {kind:18} recall {recall:.4f} {each:8.1f} ms")
+        for kind, of_queries in kinds.items():
+            recalls, times = [], []
+            for query, values in zip(queries, of_queries, strict=True):
+                allowed = values <= np.quantile(values, share)
+                truth = nearest_halves(query[None], rows, K, allowed=allowed).row_ids
+                cpu = time.process_time()
+                answer = search_scan(kernel, rows, query[None], K, allowed=allowed).row_ids
+                times.append(1000 * (time.process_time() - cpu))
+                recalls.append(np.isin(truth, answer).mean())
+            recall, mean, most = float(np.mean(recalls)), float(np.mean(times)), max(times)
+            figures[f"{share:.1%} {kind}"] = [round(recall, 4), round(mean, 1), round(most, 1)]
+            print(f"  {share:6.1%} {kind:18} recall {recall:.4f} {mean:8.1f} ms, at most {most:8.1f}")
     return figures
 
 
@@ -263,7 +278,8 @@ def surroundings() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             print(f"{package} is not installed: left out")
-    return {**environment(), "flags": [flag for flag in FLAGS if flag in flags], **versions}
+    chosen = {name: os.environ[name] for name in UNITS if name in os.environ}
+    return {**environment(), "flags": [flag for flag in FLAGS if flag in flags], **chosen, **versions}
 
 
 def cosines(rows: Any, queries: Any) -> dict[str, float]:

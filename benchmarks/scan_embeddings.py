@@ -40,10 +40,14 @@ def drawn() -> tuple[Any, Any]:
 
 
 def from_data(data: Path) -> tuple[Any, Any]:
-    """Return the embeddings of all images of both sets, and of 100 captions, 100 titles and what somebody may type."""
+    """Return the embeddings of all images of both sets, and of texts.
+
+    These are 100 captions, 100 titles, what somebody may type, and 100 everyday phrases, most of which nothing shows.
+    """
     import pyarrow.parquet as parquet
 
     import wordsight
+    from wordsight.search.background import usual_phrases
 
     model = wordsight.load()
     photos, captions = [], []
@@ -60,7 +64,7 @@ def from_data(data: Path) -> tuple[Any, Any]:
     products = [image for table in tables for image in table.column("image").to_pylist()]
     titles = [texts[0] for texts in tables[0].column("captions").to_pylist()]
     random = np.random.default_rng(1)
-    texts = [*random.permutation(captions)[:100], *random.permutation(titles)[:100], *TYPED]
+    texts = [*random.permutation(captions)[:100], *random.permutation(titles)[:100], *TYPED, *usual_phrases()[::20]]
     everything = photos + products
     parts = [model.embed_images(everything[i : i + 256]) for i in track(range(0, len(everything), 256))]
     return np.concatenate(parts), model.embed_texts(map(str, texts))

@@ -7,7 +7,7 @@ import pytest
 
 from wordsight.base import disk
 from wordsight.base.errors import StorageError
-from wordsight.index import caches, exact, projected, scan, words_cache
+from wordsight.index import cache_file, caches, exact, int8, scan, sieve, words_cache
 from wordsight.index.exact import ExactIndex
 from wordsight.index.index import FileState
 from wordsight.index.where import parse
@@ -20,7 +20,7 @@ WIDTH, COUNT = 128, 3000
 def small(monkeypatch):
     for module in (caches, scan):
         monkeypatch.setattr(module, "SMALL", 500)
-    monkeypatch.setattr(projected, "_EXACT", 1e9)  # so few embeddings are compared as quickly one and all
+    monkeypatch.setattr(int8, "BLOCK", 512)
     monkeypatch.setattr(exact, "DEAD_LEAST", 10)
 
 
@@ -47,9 +47,18 @@ def filled(tmp_path):
         yield index
 
 
+class Score(float):
+    """Equal to another that a sum in another order may give."""
+
+    def __eq__(self, other):
+        return abs(self - other) < 1e-5
+
+    __hash__ = None
+
+
 def answers(index, **options):
     return [
-        [(hit.key, round(hit.score, 4), hit.meta) for hit in hits] for hits in index.search(unit(20, 5), 10, **options)
+        [(hit.key, Score(hit.score), hit.meta) for hit in hits] for hits in index.search(unit(20, 5), 10, **options)
     ]
 
 
@@ -84,8 +93,8 @@ def test_answers_are_those_of_comparing_everything(filled, monkeypatch, tmp_path
 
 def test_an_exact_search_asks_no_scan(filled, monkeypatch):
     expected = without_caches(filled, monkeypatch)
-    monkeypatch.setattr(projected.ProjectedScan, "shortlist", lambda self, k: k)
-    monkeypatch.setattr(scan, "MISSED", np.inf)  # a scan that is content with too few candidates
+    monkeypatch.setattr(int8.Int8Scan, "shortlist", lambda self, k: k)
+    monkeypatch.setattr(sieve, "MISSED", np.inf)  # a scan that is content with too few candidates
     assert answers(filled) != expected
     assert answers(filled, exact=True) == expected
 
@@ -94,7 +103,7 @@ def test_the_footprint_has_every_file_once_and_names_the_scan(filled, tmp_path):
     filled.keywords(["entry"], 1)
     answers(filled, where=parse("number < 9"))
     footprint = filled.footprint()
-    assert footprint.scan == "projected" and footprint.embeddings == 2 * WIDTH * COUNT
+    assert footprint.scan == "int8" and footprint.embeddings == 2 * WIDTH * COUNT
     held = sum(path.stat().st_size for path in tmp_path.iterdir() if not path.name.startswith("lock"))
     assert footprint.database + footprint.embeddings + footprint.caches == held
     caches_alone = list(tmp_path.glob("*.cache"))
@@ -127,6 +136,7 @@ def test_caches_are_made_again_when_they_are_stale_or_lost(filled, monkeypatch, 
     assert filled.wants_upkeep()
     filled.upkeep()  # another generation of the file
     assert not filled.wants_upkeep()
+    assert len(filled._caches._kernel(filled._seen())) == COUNT / 2
     assert not filled._caches.is_exact(filled._seen())
     expected = without_caches(filled, monkeypatch)
     assert answers(filled) == expected
@@ -245,3 +255,79 @@ def test_caches_of_saves_that_were_undone_are_not_used(tmp_path):
     assert save(5, "blue sky") == (["k5"], ["k5"])
     (tmp_path / "library.db").write_bytes(backup)
     assert save(6, "blue sky") == (["k6"], ["k6"])
+
+
+def test_a_reader_takes_up_a_scan_that_is_made_while_it_is_open(tmp_path):
+    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH, writable=True) as index:
+        index.add([f"k{i}" for i in range(COUNT)], unit(COUNT, 0), meta(range(COUNT)))
+        index.save()
+        with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+            before = answers(reader)
+            assert reader._caches.is_exact(reader._seen())
+            index.upkeep()
+            assert not reader._caches.is_exact(reader._seen())
+            assert answers(reader) == before
+
+
+def test_whether_a_scan_is_wanted_is_read_from_its_first_line(filled, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(cache_file, "_checksum", None)  # of all its arrays
+        assert not filled.wants_upkeep()
+        filled.add(["new"], unit(1, 7), [{}])
+        filled.save()
+        assert not filled.wants_upkeep()
+        filled.add([f"new{i}" for i in range(COUNT // 20)], unit(COUNT // 20, 8), [{}] * (COUNT // 20))
+        filled.save()
+        assert filled.wants_upkeep()
+    filled.upkeep()
+    assert not filled.wants_upkeep()
+    monkeypatch.setattr(int8.Int8Scan, "version", 99)  # of another program
+    assert filled.wants_upkeep()
+
+
+def test_what_was_added_beyond_the_steps_of_a_scan_is_found_and_widens_the_next(filled, monkeypatch):
+    steps = filled._caches._kernel(filled._seen())._steps.sizes
+    turned = np.ascontiguousarray(unit(1000, 9)[:, ::-1])  # others, with strong directions of their own
+    filled.add([f"b{i}" for i in range(1000)], turned, [{}] * 1000)
+    filled.save()
+    queries, own = turned[:5], [f"b{i}" for i in range(5)]
+    for made_again in (False, True):
+        assert [hits[0].key for hits in filled.search(queries, 10)] == own
+        assert not made_again or (filled._caches._kernel(filled._seen())._steps.sizes > 2 * steps).any()
+        assert made_again or filled.wants_upkeep()
+        filled.upkeep()
+    assert answers(filled) == without_caches(filled, monkeypatch)
+
+
+def test_whoever_sees_the_compacted_file_finds_its_scan(filled, monkeypatch, tmp_path):
+    exact_then, commit = [], ExactIndex._commit
+
+    def committed(index, facts):
+        state = commit(index, facts)
+        with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
+            exact_then.append(reader._caches.is_exact(reader._seen()))
+        return state
+
+    filled.remove([f"k{i}" for i in range(0, COUNT, 2)])
+    filled.save()
+    monkeypatch.setattr(ExactIndex, "_commit", committed)
+    filled.upkeep()
+    assert exact_then == [False]
+
+
+def test_a_compaction_that_fails_leaves_a_scan_that_answers_right(filled, monkeypatch):
+    filled.remove([f"k{i}" for i in range(0, COUNT, 2)])
+    filled.save()
+    expected = without_caches(filled, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr(exact, "drop_unused", None)
+        patched.setattr(ExactIndex, "_commit", lambda index, facts: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            filled.upkeep()
+    filled._connection.execute("rollback")
+    filled._writing, filled._layout = False, None
+    assert answers(filled) == expected
+    assert filled.wants_upkeep()
+    filled.upkeep()
+    assert not filled._caches.is_exact(filled._seen())
+    assert answers(filled) == expected

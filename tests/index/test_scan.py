@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from wordsight.base.arrays import unit
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.index import int8
 from wordsight.index import scan as scans
+from wordsight.index import sieve as sieves
 from wordsight.index.best import Best
 from wordsight.index.cache_file import HEADER, CacheHeader, read_cache, write_cache
 from wordsight.index.halves import hide, nearest_halves, row_blocks, scores_halves, to_float32
-from wordsight.index.projected import ProjectedScan, build_projected
-from wordsight.index.scan import ExactScan, build_scan, load_scan, outgrown, save_scan, search_scan
+from wordsight.index.int8 import Int8Scan, build_int8
+from wordsight.index.scan import ExactScan, build_scan, load_scan, save_scan, search_scan
 from wordsight.index.topk import top_k
 
 ROWS, WIDTH, TRUE_WIDTH = 30_000, 96, 24
@@ -40,8 +42,13 @@ def queries():
 
 
 @pytest.fixture(scope="module")
-def kernel(rows):
-    return build_projected(rows)
+def kernel(rows, tmp_path_factory):
+    return saved_and_loaded(build_int8(rows), rows, tmp_path_factory.mktemp("scan"))
+
+
+def saved_and_loaded(kernel, rows, folder):
+    save_scan(kernel, folder / "scan.cache", generation=0)
+    return load_scan(folder / "scan.cache", rows, generation=0)
 
 
 def recall(answers, truth):
@@ -101,24 +108,42 @@ def test_of_equal_scores_the_first_rows_are_kept():
     assert best.nearest().row_ids.tolist() == [[9005, 0, 1]]
 
 
-def test_a_built_scan_is_projected_and_finds_the_nearest(rows, queries, kernel):
-    assert isinstance(kernel, ProjectedScan) and kernel.measured.recall >= 0.995
-    assert len(kernel) == kernel.built == ROWS and kernel.width == WIDTH
-    assert kernel.parts()["codes"].shape[1] < WIDTH
+def test_a_built_scan_finds_the_nearest(rows, queries, kernel):
+    assert isinstance(kernel, Int8Scan)
+    assert len(kernel) == ROWS and kernel.width == WIDTH
     truth = nearest_halves(queries, rows, 10)
-    answer = search_scan(kernel, rows, queries, 10)
-    assert recall(answer.row_ids, truth.row_ids) >= 0.99
-    together = answer.row_ids == truth.row_ids
-    np.testing.assert_allclose(answer.scores[together], truth.scores[together], atol=1e-6)
+    for scan in (kernel, build_int8(rows)):  # one that is in no file yet
+        answer = search_scan(scan, rows, queries, 10)
+        assert (answer.row_ids == truth.row_ids).all()
+        np.testing.assert_allclose(answer.scores, truth.scores, atol=1e-6)
 
 
-def test_candidates_come_from_the_projection_and_not_from_all_rows(rows, queries, kernel):
+def test_what_is_rare_is_found_by_who_asks_for_it(rows, tmp_path):
+    """A few rows with what no other has, off the directions in which the others differ."""
+    random = np.random.default_rng(11)
+    rare = unit(random.standard_normal((3, WIDTH)))
+    some = rows.copy()
+    some[[5, 17_000, ROWS - 1]] = unit(some[[5, 17_000, ROWS - 1]].astype(np.float32) + 0.5 * rare)
+    kernel = saved_and_loaded(build_int8(some), some, tmp_path)
+    queries = unit(np.concatenate([rare, random.standard_normal((50, WIDTH))]))
+    truth = nearest_halves(queries, some, 10)
+    assert {5, 17_000, ROWS - 1} <= set(truth.row_ids[:3].ravel().tolist())
+    assert (search_scan(kernel, some, queries, 10).row_ids == truth.row_ids).all()
+
+
+def test_what_is_guessed_is_near_the_score_and_its_best_hold_the_nearest(rows, queries, kernel):
     count = kernel.shortlist(10)
     assert 10 < count < ROWS // 10
-    candidates = kernel.candidates(queries, count).row_ids
-    assert candidates.shape == (20, count)
-    assert all(len(set(row)) == count for row in candidates.tolist())
-    assert recall(candidates, nearest_halves(queries, rows, 10).row_ids) >= 0.99
+    guesses = kernel.guesses(queries)
+    assert guesses.shape == (20, ROWS)
+    scores = queries @ rows.astype(np.float32).T
+    errors = scores - guesses
+    assert (errors.std(axis=1) < 0.03 * scores.std(axis=1)).all()
+    assert recall(np.argsort(-guesses, axis=1)[:, :count], nearest_halves(queries, rows, 10).row_ids) == 1
+    for some in (np.flatnonzero(np.random.default_rng(6).random(ROWS) < 0.7), np.array([8191, 8192, ROWS - 1])):
+        assert (kernel.guesses(queries, some) == guesses[:, some]).all()
+    assert kernel.guesses(queries, np.empty(0, np.int64)).shape == (20, 0)
+    assert kernel.guesses(queries[:0]).shape == (0, ROWS)
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.1, 0.01, 0.001, 0.0])
@@ -133,68 +158,47 @@ def test_filtered_search_answers_only_and_nearly_all_that_is_allowed(rows, queri
     answer = search_scan(kernel, rows, queries, 10, allowed=allowed)
     assert answer.row_ids.shape == (20, min(10, allowed.sum()))
     assert allowed[answer.row_ids].all()
-    assert not share or recall(answer.row_ids, truth.row_ids) >= 0.99
-    candidates = kernel.candidates(queries, 500, allowed).row_ids
-    assert candidates.shape == (20, min(500, allowed.sum())) and allowed[candidates].all()
+    assert not share or recall(answer.row_ids, truth.row_ids) == 1
 
 
 def test_more_neighbours_take_more_candidates_and_all_rows_in_the_end(rows, queries, kernel):
     assert kernel.shortlist(10) < kernel.shortlist(80) < kernel.shortlist(10_000)
-    assert kernel.shortlist(1_000_000) == ROWS
     truth = nearest_halves(queries, rows, 400)
     assert recall(search_scan(kernel, rows, queries, 400).row_ids, truth.row_ids) >= 0.99
     assert search_scan(kernel, rows, queries, ROWS).row_ids.shape == (20, ROWS)
 
 
-def test_a_query_that_is_not_sure_of_its_neighbours_is_asked_again(rows, queries, kernel, monkeypatch):
-    """Too few candidates to begin with, and the answers are right all the same; without the check they are not."""
-    monkeypatch.setattr(ProjectedScan, "shortlist", lambda self, k: 12)
-    asked = []
-    candidates = ProjectedScan.candidates
-    monkeypatch.setattr(
-        ProjectedScan,
-        "candidates",
-        lambda self, q, count, *rest: asked.append(count) or candidates(self, q, count, *rest),
-    )
+def test_a_query_that_is_not_sure_of_its_neighbours_scores_more_rows(rows, queries, kernel, monkeypatch):
+    """Too few rows to begin with, and the answers are right all the same; without the check they are not."""
+    guessed = Int8Scan.guesses
+    noise = 0.01 * np.random.default_rng(12).standard_normal((len(queries), ROWS)).astype(np.float32)
+    monkeypatch.setattr(Int8Scan, "guesses", lambda self, asked, among: guessed(self, asked, among) + noise)
+    monkeypatch.setattr(Int8Scan, "shortlist", lambda self, k: 12)
     truth = nearest_halves(queries, rows, 10)
     assert recall(search_scan(kernel, rows, queries, 10).row_ids, truth.row_ids) >= 0.99
-    assert asked[:2] == [12, 48]
-    monkeypatch.setattr(scans, "MISSED", np.inf)
+    monkeypatch.setattr(sieves, "MISSED", np.inf)
     assert recall(search_scan(kernel, rows, queries, 10).row_ids, truth.row_ids) < 0.99
 
 
-def test_rows_that_are_added_are_found(rows, queries, kernel):
-    first = ROWS - 7000
-    grown = build_projected(rows[:first])
+@pytest.mark.parametrize("first", [1, 8191, 8192, ROWS - 7000])
+def test_rows_that_are_added_are_found(rows, queries, tmp_path, first):
+    grown = saved_and_loaded(build_int8(rows[:first]), rows[:first], tmp_path)
     for count in (first + 1, first + 1, ROWS - 1, ROWS):
         grown.extend(rows[:count])
         assert len(grown) == count
-    assert grown.built == first
     truth = nearest_halves(queries, rows, 10)
     assert (truth.row_ids >= first).any()
     assert recall(search_scan(grown, rows, queries, 10).row_ids, truth.row_ids) >= 0.99
     allowed = np.arange(ROWS) >= first - 5
     truth = nearest_halves(queries, rows, 10, allowed=allowed)
-    assert recall(grown.candidates(queries, 1000, allowed).row_ids, truth.row_ids) >= 0.99
-
-
-def test_what_it_was_built_for_is_outgrown(rows):
-    kernel = ExactScan(rows[:100])
-    kernel.extend(rows[:20_000])
-    assert not outgrown(kernel)
-    kernel.extend(rows[:20_001])
-    assert outgrown(kernel)
-    assert not outgrown(ExactScan(rows[:20_001]))
+    assert recall(search_scan(grown, rows, queries, 10, allowed=allowed).row_ids, truth.row_ids) >= 0.99
+    some = np.flatnonzero(np.random.default_rng(6).random(ROWS) < 0.1)
+    assert (grown.guesses(queries, some) == grown.guesses(queries)[:, some]).all()
 
 
 def test_few_rows_are_compared_one_and_all(rows):
     assert isinstance(build_scan(rows[:20_000]), ExactScan)
-    assert isinstance(build_scan(rows), ProjectedScan)
-
-
-def test_where_no_direction_is_stronger_all_rows_are_compared():
-    random = unit(np.random.default_rng(7).standard_normal((21_000, 512)))
-    assert isinstance(build_scan(random.astype(np.float16)), ExactScan)
+    assert isinstance(build_scan(rows), Int8Scan)
 
 
 def test_equal_rows_are_no_trouble():
@@ -203,46 +207,57 @@ def test_equal_rows_are_no_trouble():
     assert answer.row_ids.shape == (2, 10)
 
 
-def test_removed_rows_are_neither_sampled_nor_measured(rows, queries):
+def test_removed_rows_do_not_count_for_the_steps(rows, queries):
     broken = rows.copy()
-    broken[::2] = 0.7  # what nothing should be learnt from
+    broken[::2] = 700.0  # beside which the others would all be zero
     allowed = np.arange(ROWS) % 2 == 1
-    kernel = build_projected(broken, allowed=allowed)
+    kernel = build_scan(broken, allowed=allowed)
     truth = nearest_halves(queries, broken, 10, allowed=allowed)
-    assert recall(search_scan(kernel, broken, queries, 10, allowed=allowed).row_ids, truth.row_ids) >= 0.99
-    assert build_projected(rows, allowed=np.zeros(ROWS, bool)) is None
+    assert (search_scan(kernel, broken, queries, 10, allowed=allowed).row_ids == truth.row_ids).all()
+    errors = kernel.guesses(queries)[:, allowed] - queries @ broken[allowed].astype(np.float32).T
+    assert (errors.std(axis=1) < 0.01).all()
+    assert isinstance(build_scan(rows, allowed=np.zeros(ROWS, bool)), ExactScan)
 
 
-def test_probes_that_are_given_are_measured_with():
-    random = np.random.default_rng(10)
-    falling = unit(random.standard_normal((ROWS, 256)) * 0.98 ** np.arange(256)).astype(np.float16)
-    easy = build_projected(falling, probes=falling[:40].astype(np.float32))
-    hard = build_projected(falling, probes=random.standard_normal((40, 256)).astype(np.float32))
-    assert easy.measured.recall >= 0.995 and hard.measured.recall >= 0.995
-    assert hard.shortlist(10) > easy.shortlist(10)
+def test_numbers_that_are_always_the_same_are_no_trouble():
+    flat = np.zeros((25_000, WIDTH), np.float16)
+    flat[:, :2] = unit(np.random.default_rng(13).standard_normal((25_000, 2)))
+    query = np.eye(1, WIDTH, dtype=np.float32)
+    truth = nearest_halves(query, flat, 10)
+    assert (search_scan(build_scan(flat), flat, query, 10).scores == truth.scores).all()
+    assert (search_scan(build_scan(flat), flat, np.zeros((1, WIDTH), np.float32), 10).scores == 0).all()
 
 
-@pytest.mark.parametrize("kind", [ExactScan, ProjectedScan])
+def test_the_product_is_that_of_the_operator():
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load_from_string(int8._PRODUCT).graph
+    assert [node.op_type for node in graph.node] == ["MatMulInteger"]
+    onnx.checker.check_model(onnx.load_from_string(int8._PRODUCT))
+    levels = np.full((3, 512), 127, np.uint8)
+    codes = np.full((512, 8192), -127, np.int8)
+    assert (int8._multiplied(levels, codes) == -127 * 127 * 512).all()
+
+
+@pytest.mark.parametrize("kind", [ExactScan, Int8Scan])
 def test_saved_and_loaded_it_answers_the_same(tmp_path, rows, queries, kernel, kind):
-    saved = kernel if kind is ProjectedScan else ExactScan(rows)
+    saved = kernel if kind is Int8Scan else ExactScan(rows)
     path = tmp_path / "scan.cache"
     save_scan(saved, path, generation=4)
     loaded = load_scan(path, rows, generation=4)
-    assert isinstance(loaded, kind) and loaded.built == saved.built
+    assert isinstance(loaded, kind)
     assert loaded.shortlist(10) == saved.shortlist(10)
-    assert (loaded.candidates(queries, 100).row_ids == saved.candidates(queries, 100).row_ids).all()
+    assert (loaded.guesses(queries) == saved.guesses(queries)).all()
     assert [entry.name for entry in tmp_path.iterdir()] == ["scan.cache"]
 
 
 def test_a_loaded_scan_covers_what_was_added_since(tmp_path, rows, queries):
     path = tmp_path / "scan.cache"
-    save_scan(build_projected(rows[:25_000]), path, generation=0)
+    save_scan(build_int8(rows[:25_000]), path, generation=0)
     loaded = load_scan(path, rows, generation=0)
-    assert len(loaded) == ROWS and loaded.built == 25_000
+    assert len(loaded) == ROWS
     save_scan(loaded, path, generation=0)
     again = load_scan(path, rows, generation=0)
-    assert again.built == 25_000
-    assert (again.candidates(queries, 50).row_ids == loaded.candidates(queries, 50).row_ids).all()
+    assert np.allclose(again.guesses(queries), loaded.guesses(queries), atol=1e-5)
 
 
 def test_a_scan_of_other_embeddings_is_refused(tmp_path, rows, kernel):
@@ -264,18 +279,18 @@ def test_a_scan_of_other_embeddings_is_refused(tmp_path, rows, kernel):
 def test_a_scan_of_another_version_is_refused(tmp_path, rows, kernel, monkeypatch):
     path = tmp_path / "scan.cache"
     save_scan(kernel, path, generation=4)
-    monkeypatch.setattr(ProjectedScan, "version", 2)
-    with pytest.raises(FormatError, match="was written by projected 1, which this program does not have"):
+    monkeypatch.setattr(Int8Scan, "version", 3)
+    with pytest.raises(FormatError, match="was written by int8 1, which this program does not have"):
         load_scan(path, rows, generation=4)
     monkeypatch.setattr(scans, "KERNELS", {})
-    with pytest.raises(FormatError, match="was written by projected 1, which this program does not have"):
+    with pytest.raises(FormatError, match="was written by int8 1, which this program does not have"):
         load_scan(path, rows, generation=4)
 
 
 def test_a_scan_without_its_parts_is_refused(tmp_path, rows):
     path = tmp_path / "scan.cache"
-    write_cache(path, CacheHeader("projected", 1, 4, ROWS, WIDTH), {})
-    with pytest.raises(FormatError, match=r"does not fit the embeddings \('measured'\); delete"):
+    write_cache(path, CacheHeader("int8", 1, 4, ROWS, WIDTH), {})
+    with pytest.raises(FormatError, match=r"does not fit the embeddings \('centre'\); delete"):
         load_scan(path, rows, generation=4)
 
 
@@ -292,7 +307,7 @@ PARTS = {"codes": np.arange(21, dtype=np.int8).reshape(7, 3), "steps": np.ones(3
 
 
 def test_a_file_gives_back_its_arrays(tmp_path):
-    path, header = tmp_path / "scan.cache", CacheHeader("projected", 1, 2, 7, 3)
+    path, header = tmp_path / "scan.cache", CacheHeader("int8", 1, 2, 7, 3)
     write_cache(path, header, PARTS)
     read, parts = read_cache(path)
     assert read == header
@@ -303,7 +318,7 @@ def test_a_file_gives_back_its_arrays(tmp_path):
 
 def test_any_byte_that_is_altered_is_noticed(tmp_path):
     path = tmp_path / "scan.cache"
-    write_cache(path, CacheHeader("projected", 1, 2, 7, 3), PARTS)
+    write_cache(path, CacheHeader("int8", 1, 2, 7, 3), PARTS)
     whole = path.read_bytes()
     line = len(whole[:HEADER].rstrip())
     # Of the line, and of every byte of the arrays; what fills the line up and what lies between arrays says nothing.
@@ -326,7 +341,7 @@ def test_any_byte_that_is_altered_is_noticed(tmp_path):
 def test_damage_in_a_large_array_is_noticed(tmp_path):
     path = tmp_path / "scan.cache"
     codes = np.random.default_rng(0).integers(-127, 128, (80_000, 64), dtype=np.int8)
-    write_cache(path, CacheHeader("projected", 1, 2, 80_000, 64), {"codes": codes})
+    write_cache(path, CacheHeader("int8", 1, 2, 80_000, 64), {"codes": codes})
     whole = bytearray(path.read_bytes())
     middle = HEADER + 3_000_000
     for damage in (bytes(4096), whole[HEADER : HEADER + 4096], whole[middle + 1 : middle + 4097]):
@@ -353,7 +368,7 @@ def test_damage_in_a_large_array_is_noticed(tmp_path):
 )
 def test_a_line_that_says_something_else_is_noticed(tmp_path, change):
     path = tmp_path / "scan.cache"
-    write_cache(path, CacheHeader("projected", 1, 2, 7, 3), PARTS)
+    write_cache(path, CacheHeader("int8", 1, 2, 7, 3), PARTS)
     whole = path.read_bytes()
     facts = json.loads(whole[:HEADER]) | change
     path.write_bytes(json.dumps(facts).encode().ljust(HEADER - 1) + b"\n" + whole[HEADER:])

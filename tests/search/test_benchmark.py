@@ -11,9 +11,8 @@ from wordsight.base.arrays import unit
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.cli import benchmark as command
 from wordsight.cli.main import main
-from wordsight.index import caches, scan
+from wordsight.index import caches, sieve
 from wordsight.index.exact import ExactIndex
-from wordsight.index.halves import nearest_halves
 from wordsight.index.index import FileState
 from wordsight.index.scan import ExactScan
 from wordsight.index.where import WhereError
@@ -28,13 +27,16 @@ COUNT = 400
 
 
 class EverySecond(ExactScan):
-    """A scan that proposes every second row only, and never doubts."""
+    """A scan that knows every second row only, and never doubts."""
 
     name = "every second"
 
-    def candidates(self, queries, count, allowed=None):
-        seen = np.arange(len(self)) % 2 == 0
-        return nearest_halves(queries, self._rows, count, allowed=seen if allowed is None else seen & allowed)
+    def shortlist(self, k):
+        return k
+
+    def guesses(self, queries, row_ids=None):
+        row_ids = np.arange(len(self)) if row_ids is None else row_ids
+        return np.where(row_ids % 2 == 0, super().guesses(queries, row_ids), np.float32(-9))
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def drawn(opened, tmp_path, model):
 @pytest.fixture
 def every_second(monkeypatch):
     """Let libraries be searched with a scan that is worse than it thinks."""
-    monkeypatch.setattr(scan, "MISSED", np.inf)
+    monkeypatch.setattr(sieve, "MISSED", np.inf)
 
     def kernel(self, seen):
         return EverySecond(seen.halves)

@@ -1,7 +1,8 @@
 """A file of arrays that can be made again, beside what they are made of: one line that says what of, then the arrays.
 
-    write_cache(path, CacheHeader("projected", 1, generation=3, rows=1000, width=512), {"codes": codes})
+    write_cache(path, CacheHeader("int8", 1, generation=3, rows=1000, width=512), {"codes": codes})
     header, parts = read_cache(path)      # parts are memory-mapped
+    header = read_header(path)            # and the arrays are not looked at
 
 The line is JSON and fills 4096 bytes: format, kind of cache and its version, generation and number of what is covered,
 the arrays, the checksum.  A file that was cut or altered, the line or an array, is a `FormatError`.  The checksum finds
@@ -10,7 +11,7 @@ damage, not intent: sums of all 8-byte words in 512 columns, then their CRC-32, 
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
@@ -27,6 +28,7 @@ FORMAT = "wordsight cache 1"
 HEADER = 4096  # bytes
 _COLUMNS = 512  # of 8 bytes: a page of memory
 _SUMMED = 1 << 22  # bytes summed to one line of columns: damage that moves a part of the file is found
+STACKED = 3  # dimensions of an array that may have been written block by block
 _KINDS: dict[str, np.dtype[Any]] = {
     "f4": np.dtype("<f4"),
     "f8": np.dtype("<f8"),
@@ -48,19 +50,36 @@ class CacheHeader:
     width: int
 
 
-def write_cache(path: Path, header: CacheHeader, parts: Mapping[str, NDArray[Any]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """An array (n, …) that is written without being whole in memory: `blocks` gives its n parts one after another."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    blocks: Iterable[NDArray[Any]]
+
+
+def write_cache(path: Path, header: CacheHeader, parts: Mapping[str, NDArray[Any] | Stacked]) -> None:
     """Write a cache, whole or not at all; arrays are of float32, float64, int8, uint8, int32 or int64."""
-    arrays = {name: np.ascontiguousarray(array, _KINDS[array.dtype.str[1:]]) for name, array in parts.items()}
-    described = {name: [array.dtype.str[1:], *array.shape] for name, array in arrays.items()}
-    facts = {"format": FORMAT, **asdict(header), "parts": described}
-    facts["checksum"] = _checksum(facts, arrays)
-    line = json.dumps(facts).encode()
-    assert len(line) < HEADER
+    kinds = {name: _KINDS[part.dtype.str[1:]] for name, part in parts.items()}
+    described = {name: [part.dtype.str[1:], *part.shape] for name, part in parts.items()}
+    facts: dict[str, Any] = {"format": FORMAT, **asdict(header), "parts": described}
+    check = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
     with atomic_write(path) as handle:
+        handle.write(bytes(HEADER))
+        for name, part in parts.items():
+            size = 0
+            for array in _one_by_one(part):
+                data = np.ascontiguousarray(array, kinds[name]).reshape(-1).view(np.uint8)
+                check = _checked(data, check)
+                handle.write(data.data)
+                size += len(data)
+            assert size == kinds[name].itemsize * prod(part.shape)
+            handle.write(bytes(-size % 8))
+        line = json.dumps({**facts, "checksum": check}).encode()
+        assert len(line) < HEADER
+        handle.seek(0)
         handle.write(line.ljust(HEADER - 1) + b"\n")
-        for array in arrays.values():
-            handle.write(array.reshape(-1).view(np.uint8).data)
-            handle.write(bytes(-array.nbytes % 8))
 
 
 def read_cache(path: Path) -> tuple[CacheHeader, dict[str, NDArray[Any]]]:
@@ -125,9 +144,20 @@ def _mapped(
 def _checksum(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
     check = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
     for array in arrays.values():
-        data = array.reshape(-1).view(np.uint8)
-        for start in range(0, len(data), _SUMMED):
-            check = zlib.crc32(_summed(data[start : start + _SUMMED]), check)
+        for block in _one_by_one(array):
+            check = _checked(block.reshape(-1).view(np.uint8), check)
+    return check
+
+
+def _one_by_one(part: NDArray[Any] | Stacked) -> Iterable[NDArray[Any]]:
+    """Return what is checked, and may be written, one after another."""
+    return part.blocks if isinstance(part, Stacked) else part if part.ndim == STACKED else [part]
+
+
+def _checked(data: NDArray[np.uint8], check: int) -> int:
+    """Return a checksum with that of more data."""
+    for start in range(0, len(data), _SUMMED):
+        check = zlib.crc32(_summed(data[start : start + _SUMMED]), check)
     return check
 
 

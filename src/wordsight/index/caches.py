@@ -10,6 +10,7 @@ of an index.
 import contextlib
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ import numpy as np
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.index.cache_file import cache_files
+from wordsight.index.embedding_file import EmbeddingFile
 from wordsight.index.entries import EntryTable
 from wordsight.index.halves import Mask, nearest_halves
 from wordsight.index.index import Footprint
-from wordsight.index.layout import SeenIndex
+from wordsight.index.layout import FileLayout, SeenIndex
 from wordsight.index.topk import Nearest
 
 if TYPE_CHECKING:
@@ -35,6 +37,16 @@ SMALL = 20_000  # entries that are compared one and all in milliseconds: for few
 _STALE = 0.02  # of the embeddings: where more are new, the scan's file is written again
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenedScan:
+    """The kernel for the embeddings that `of` stands for, None where there is none to be used, and why that is."""
+
+    of: int
+    kernel: "ScanKernel | None"
+    damaged: bool = False  # there was a file, which is no good
+    stamp: tuple[int, int] | None = None  # of the file
+
+
 class SearchCaches:
     """The caches of one index, as far as this process has them open."""
 
@@ -42,7 +54,7 @@ class SearchCaches:
         self._folder = folder
         self._entries = entries
         self._words: WordsCache | None = None
-        self._scan: tuple[int, ScanKernel | None] | None = None  # with the embeddings of which it is
+        self._scan: _OpenedScan | None = None
         self._columns: ColumnsCache | None = None
 
     def is_exact(self, seen: SeenIndex) -> bool:
@@ -124,39 +136,70 @@ class SearchCaches:
         )
 
     def wants_scan(self, seen: SeenIndex) -> bool:
-        """Return whether `make_scan` pays: there is none, or much is new since it was made."""
+        """Return whether `make_scan` pays: there is none, much is new since it was made, or it was met damaged."""
         if seen.layout.count <= SMALL:
             return False
-        from wordsight.index.cache_file import read_cache
-        from wordsight.index.scan import SCAN
+        from wordsight.index.cache_file import read_header
+        from wordsight.index.scan import SCAN, known
 
+        last = self._scan
+        if last is not None and last.damaged and (last.of, last.stamp) == (_key_of_file(seen), self._stamp()):
+            return True
         try:
-            header, _ = read_cache(self._folder / SCAN)
+            header = read_header(self._folder / SCAN)
         except (NotFound, FormatError):
             return True
-        return header.generation != _key_of_file(seen) or header.rows < (1 - _STALE) * seen.layout.count
+        of_these = known(header) and header.generation == _key_of_file(seen)
+        return not of_these or header.rows < (1 - _STALE) * seen.layout.count
 
     def make_scan(self, seen: SeenIndex) -> None:
-        """Make the scan anew, measured on these embeddings, and write it."""
+        """Make the scan of all embeddings and write it."""
         from wordsight.index.scan import SCAN, build_scan, save_scan
 
         kernel = build_scan(seen.halves, allowed=seen.layout.answerable(absent=False))
         save_scan(kernel, self._folder / SCAN, generation=_key_of_file(seen))
-        self._scan = _key_of_file(seen), _quick(kernel)
+        self._scan = None  # to be read from there
+
+    def make_scan_of_next(self, old: SeenIndex, layout: FileLayout, file: EmbeddingFile) -> None:
+        """Make the scan of the file that takes the place of the old one; called before the exchange.
+
+        So a reader that sees the other file finds its scan, and need not compare all until one is made.
+        """
+        if layout.count > SMALL:
+            facts = {**old.facts, "generation": str(file.generation)}
+            self.make_scan(SeenIndex(facts, layout, file.mapped(layout.count), saved=True))
 
     def _kernel(self, seen: SeenIndex) -> "ScanKernel | None":
         """Return the scan, None where there is none to be used."""
         if len(seen.halves) < seen.layout.count or seen.layout.count <= SMALL:
             return None
+        last, of = self._scan, _key_of_file(seen)
+        if last is None or last.of != of or (last.kernel is None and last.stamp != self._stamp()):
+            last = self._scan = self._open_scan(seen, of)
+        kernel = last.kernel
+        return kernel if kernel is None or len(kernel) <= seen.layout.count else None
+
+    def _open_scan(self, seen: SeenIndex, of: int) -> _OpenedScan:
         from wordsight.index.scan import SCAN, load_scan
 
-        if self._scan is None or self._scan[0] != _key_of_file(seen):
-            kernel: ScanKernel | None = None
-            with contextlib.suppress(NotFound, FormatError):  # not made yet, or of other embeddings
-                kernel = _quick(load_scan(self._folder / SCAN, seen.halves, generation=_key_of_file(seen)))
-            self._scan = _key_of_file(seen), kernel
-        kernel = self._scan[1]
-        return kernel if kernel is None or len(kernel) <= seen.layout.count else None
+        stamp = self._stamp()
+        try:
+            kernel = load_scan(self._folder / SCAN, seen.halves, generation=of)
+        except NotFound:  # not made yet
+            return _OpenedScan(of, None, stamp=stamp)
+        except FormatError:  # or of other embeddings
+            return _OpenedScan(of, None, damaged=True, stamp=stamp)
+        return _OpenedScan(of, _quick(kernel), stamp=stamp)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """Return what changes when another scan is written."""
+        from wordsight.index.scan import SCAN
+
+        try:
+            state = (self._folder / SCAN).stat()
+        except OSError:
+            return None
+        return state.st_mtime_ns, state.st_ino
 
 
 def _quick(kernel: "ScanKernel") -> "ScanKernel | None":

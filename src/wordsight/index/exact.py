@@ -288,6 +288,7 @@ class ExactIndex:
         with contextlib.closing(EmbeddingFile(self.folder, generation, self._model[1])) as fresh:
             layout = copy_living(seen.layout, seen.halves, fresh)
             fresh.flush()
+            self._caches.make_scan_of_next(seen, layout, fresh)
             with database_errors(self._path):
                 self._begin()
                 self._connection.execute("delete from block")

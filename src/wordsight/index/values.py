@@ -6,6 +6,7 @@ import zlib
 from wordsight.base.nouns import Value
 
 Stored = str | int | float | bytes | None
+_PLAIN = {str, int, bytes, type(None)}  # what SQLite gives back as it was given
 
 
 def stored(value: Value) -> Stored:
@@ -26,7 +27,8 @@ def restored(value: Stored) -> Value:
 
 def checksum_of(*values: Stored) -> int:
     """Return a checksum (32 bits) of values as SQLite gives them back."""
-    return zlib.crc32(repr([_plain(value) for value in values]).encode())
+    plain = values if _PLAIN.issuperset(map(type, values)) else map(_plain, values)
+    return zlib.crc32(repr([*plain]).encode())
 
 
 def _plain(value: Stored) -> Stored:
