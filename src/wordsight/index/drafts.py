@@ -8,6 +8,7 @@ one that neither database names belongs to nobody.
 import contextlib
 import os
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,13 +122,26 @@ def drop_unused(folder: Path) -> None:
         named = {_generation(folder, name) for name in (NAME, DRAFT)}
     except FormatError:
         return
-    for generation, path in generations(folder).items():
-        if generation not in named:
-            disk.unlink(path, missing_ok=True)
+    for path in _unnamed(folder, named):
+        disk.unlink(path, missing_ok=True)
     delete_database(folder, _EARLIER_WORDS)
     if EARLIER not in named and folder.is_dir():
         for path in folder.glob("rows-*.f32"):
             disk.unlink(path, missing_ok=True)
+
+
+def has_unused(folder: Path, generation: str) -> bool:
+    """Return whether there is what `drop_unused` deletes beside the file of a database's generation."""
+    try:
+        return bool(
+            _unnamed(folder, {int(generation)}) and _unnamed(folder, {int(generation), _generation(folder, DRAFT)})
+        )
+    except FormatError:
+        return False
+
+
+def _unnamed(folder: Path, named: Collection[int | None]) -> list[Path]:
+    return [path for generation, path in generations(folder).items() if generation not in named]
 
 
 EARLIER = -1  # for the generation of a library of an earlier format

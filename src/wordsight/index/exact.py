@@ -27,7 +27,7 @@ from wordsight.base.nouns import Value
 from wordsight.index.caches import SearchCaches
 from wordsight.index.damage import KnownDamage
 from wordsight.index.database import CHECKSUM, NAME, connect, connect_to_write, database_errors, read_facts, seal
-from wordsight.index.drafts import DRAFT, adopt, delete, drop_unused, facts_in, facts_of_new, renewed
+from wordsight.index.drafts import DRAFT, adopt, delete, drop_unused, facts_in, facts_of_new, has_unused, renewed
 from wordsight.index.embedding_file import EmbeddingFile, halved
 from wordsight.index.entries import EntryTable
 from wordsight.index.files import FileTable
@@ -267,7 +267,8 @@ class ExactIndex:
     def wants_upkeep(self) -> bool:
         """See `Index`."""
         with self._snapshot() as seen:
-            return self._is_wasteful(seen) or self._caches.wants_upkeep(seen)
+            unused = has_unused(self.folder, seen.facts["generation"])
+            return unused or self._is_wasteful(seen) or self._caches.wants_upkeep(seen)
 
     def _is_wasteful(self, seen: SeenIndex) -> bool:
         return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)

@@ -202,7 +202,7 @@ class Index(Protocol):
         ...
 
     def wants_upkeep(self) -> bool:
-        """Return whether so much was removed, or is new, that `upkeep` pays."""
+        """Return whether so much was removed, is new, or was left by a process that was stopped, that `upkeep` pays."""
         ...
 
     def upkeep(self) -> None:

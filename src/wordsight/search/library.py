@@ -223,6 +223,8 @@ class Library:
             if report or not background.is_there(self.folder, self.model.fingerprint):
                 with self._index.reading() as index:
                     background.refresh(self.folder, index, self.model)
+            if not report:
+                self._index.tend()
             return report
 
     def _sync(self, *, accept_removal: bool = False) -> SyncReport:

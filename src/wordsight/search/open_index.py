@@ -22,7 +22,7 @@ from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
 from wordsight.index.index import Backend, EarlierFormat, Index
-from wordsight.index.lock import writing
+from wordsight.index.lock import LibraryBusy, writing
 from wordsight.index.open import backend_of, delete, record, record_anew
 from wordsight.search.contents import index_command, lies_aside
 
@@ -117,6 +117,16 @@ class OpenIndex:
                 backend_of(self.folder, self.kind)
             delete(self.folder)
 
+    def tend(self) -> None:
+        """Do the upkeep that a stopped process has left, beside whoever reads; none where nobody may write."""
+        running = self._open_here.here.compacting
+        if running is not None and running.is_alive():
+            return
+        with self.reading() as index:
+            wanted = index.wants_upkeep()
+        if wanted and os.access(self.folder, os.W_OK):
+            self._compact_beside(say_busy=False)
+
     def close(self) -> None:
         """Close the index; it is opened again when used."""
         here = self._open_here.here
@@ -180,15 +190,19 @@ class OpenIndex:
         with writing(self.folder):
             yield
 
-    def _compact_beside(self) -> None:
-        """Give back the room of what was removed, in a thread: readers go on."""
+    def _compact_beside(self, *, say_busy: bool = True) -> None:
+        """Give back the room of what was removed, in a thread: readers go on.
+
+        Where another process writes, that one sees to it; `say_busy`: this is said.
+        """
 
         def compact() -> None:
             try:
                 with writing(self.folder), contextlib.closing(self._opened(writable=True)) as index:
                     index.upkeep()
-            except WordsightError as error:  # also where another process writes, which then sees to it
-                notice(f"the library in {self.folder} was not compacted: {error}")
+            except WordsightError as error:
+                if say_busy or not isinstance(error, LibraryBusy):
+                    notice(f"the library in {self.folder} was not compacted: {error}")
 
         thread = threading.Thread(target=compact, name="compact")
         self._open_here.here.compacting = thread

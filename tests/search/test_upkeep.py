@@ -1,0 +1,65 @@
+"""What a process that was stopped left undone is done beside the next search, if anybody may."""
+
+import pytest
+
+from wordsight.index import exact
+from wordsight.index.lock import writing
+from wordsight.search.library import open_library
+from wordsight.search.open_index import OpenIndex
+
+
+@pytest.fixture
+def untended(photos, model, monkeypatch):
+    """A library of which a fourth is dead, whose process was stopped before it compacted."""
+    monkeypatch.setattr(exact, "DEAD_LEAST", 0)
+    monkeypatch.setattr(exact, "DEAD_SHARE", 0.1)
+    with open_library(photos, model=model) as library, monkeypatch.context() as stopped:
+        stopped.setattr(OpenIndex, "_compact_beside", lambda *_, **__: None)
+        library.sync()
+        (photos / "b" / "green.png").unlink()
+        assert library.sync(accept_removal=True).removed
+    return photos
+
+
+def is_tended(photos, model):
+    with open_library(photos, model=model) as library, library._index.reading() as index:
+        return not index.wants_upkeep()
+
+
+def test_the_next_search_does_it(untended, model):
+    assert not is_tended(untended, model)
+    with open_library(untended, model=model) as library:
+        assert not library.sync()
+        assert not library.sync()  # while the first may still be at it
+        assert library.search("red")
+    assert is_tended(untended, model)
+
+
+def test_a_file_that_no_database_names_goes(photos, model):
+    with open_library(photos, model=model) as library:
+        library.sync()
+        left = library.folder / "embeddings-7.f16"
+        left.write_bytes(b"of a process that was killed")
+        assert not library.sync()
+        library.close()
+        assert not left.exists()
+        assert library.search("red")
+
+
+def test_beside_another_writer_nothing_is_done_or_said(untended, model, capsys):
+    with open_library(untended, model=model) as library, writing(library.folder):
+        assert not library.sync()
+        library.close()
+    assert "compacted" not in capsys.readouterr().err
+    assert not is_tended(untended, model)
+
+
+def test_where_nobody_may_write_nothing_is_done(untended, model, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with open_library(untended, model=model) as library:
+        assert not library.sync()
+        assert library.search("red")
+    monkeypatch.undo()
+    monkeypatch.setattr(exact, "DEAD_LEAST", 0)
+    monkeypatch.setattr(exact, "DEAD_SHARE", 0.1)
+    assert not is_tended(untended, model)
