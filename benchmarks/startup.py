@@ -41,7 +41,7 @@ def draw(folder: Path, count: int) -> None:
 def commands(target: Path, model: Path) -> dict[str, list[str]]:
     """Return what is timed."""
     program = [sys.executable, "-m", "wordsight"]
-    search = [*program, "search", *QUERY, "--in", str(target), "--model", str(model)]
+    search = [*program, "search", *QUERY, "--in", str(target), "--model", str(model), "--min-match", "0"]
     return {
         "python -c pass": [sys.executable, "-c", "pass"],
         "wordsight --help": [*program, "--help"],
