@@ -82,8 +82,10 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
 def multiplied(images: Any, texts: Any, keep: Path, *, count: int, width: int) -> tuple[Any, Any]:
     """Return `count` embeddings (N, W) of 16 bits, memory-mapped, and the texts (Q, W)."""
     random = np.random.default_rng(2)
-    turn = np.linalg.qr(random.standard_normal((max(width, images.shape[1]), images.shape[1])))[0].T[:, :width]
-    turn = turn.astype(np.float32)  # (384, W)
+    turn = np.eye(width, dtype=np.float32)  # (384, W)
+    if width != images.shape[1]:
+        turn = np.linalg.qr(random.standard_normal((max(width, images.shape[1]), images.shape[1])))[0].T[:, :width]
+        turn = turn.astype(np.float32)
     path = keep / f"rows-{count}-{width}.f16"
     if not path.is_file():
         alike = images @ images.T
