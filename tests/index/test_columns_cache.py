@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from wordsight.base.errors import FormatError, StorageError
 from wordsight.index import columns_cache
 from wordsight.index.columns_cache import ColumnsCache, column_of, column_path, read_column, write_column
+from wordsight.index.like import holds_text
 from wordsight.index.rows import SavedState
 from wordsight.index.sorted_texts import SortedTexts
 from wordsight.index.where import Among, Both, Compare, Either, Missing, Not, matches, parse
@@ -237,3 +238,13 @@ def test_texts_of_two_orders_are_put_into_one(one, other):
     merged, own, others = SortedTexts.of(sorted(one)).merged(SortedTexts.of(sorted(other)))
     assert list(merged) == sorted(one | other)
     assert [merged[rank] for rank in own] == sorted(one) and [merged[rank] for rank in others] == sorted(other)
+
+
+LETTERS = "abABß\u017f\u212a\u0130é\u0301\ud800"  # of several cases; some become others, or two
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sets(st.text(LETTERS, max_size=5), max_size=8), st.text(LETTERS, max_size=3))
+def test_texts_that_hold_a_part_are_those_that_hold_it_one_by_one(texts, part):
+    ordered = sorted(texts)
+    assert SortedTexts.of(ordered).holding(part).tolist() == [holds_text(text, part) for text in ordered]

@@ -28,7 +28,7 @@ from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Value
 from wordsight.index.cache_file import CacheHeader, read_cache, write_cache
 from wordsight.index.halves import Mask
-from wordsight.index.like import holds_text, is_like
+from wordsight.index.like import is_like
 from wordsight.index.rows import EntryRows, SavedState
 from wordsight.index.sorted_texts import ENCODED, SortedTexts
 from wordsight.index.where import Among, Both, Condition, Either, Literal, Missing, Not, columns_of
@@ -39,7 +39,6 @@ _MUCH = 0.1  # of the entries: to read so many one by one takes as long as to re
 _WHOLE = 2.0**53  # from here on float64 leaves whole numbers out
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _Number = TypeVar("_Number", np.float64, np.int32)
-_PATTERNS = {"contains": holds_text, "like": is_like}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +254,11 @@ def _compared(column: CachedColumn, sign: str, wanted: Literal, rows: int) -> Ma
 
 def _texts(column: CachedColumn, sign: str, wanted: str, rows: int) -> Mask:
     texts = column.texts
-    if sign in _PATTERNS:
-        fits = np.array([*(_PATTERNS[sign](text, wanted) for text in texts), False])  # the last is what -1 finds
-        return fits[column.ranks] if len(column.ranks) else np.zeros(rows, bool)
+    if sign in ("contains", "like"):
+        fits = (
+            texts.holding(wanted) if sign == "contains" else np.array([is_like(text, wanted) for text in texts], bool)
+        )
+        return np.append(fits, False)[column.ranks] if len(column.ranks) else np.zeros(rows, bool)  # -1 finds the last
     below, above = bisect_left(texts, wanted), bisect_right(texts, wanted)
     if sign == "!=":
         return _on_ranks(column, rows, 0, below) | _on_ranks(column, rows, above, None)

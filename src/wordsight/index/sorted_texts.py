@@ -11,6 +11,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.index.like import holds_text
+
+ASCII = 127  # and no letter beyond it
 ENCODED = "surrogatepass"  # half surrogates, as odd file names give, have their place in the order of code points
 
 
@@ -42,6 +45,25 @@ class SortedTexts(Sequence[str]):
             raise IndexError(index)
         start = self._ends[index - 1] if index else 0
         return self._data[start : self._ends[index]].tobytes().decode("utf-8", ENCODED)
+
+    def holding(self, part: str) -> NDArray[np.bool_]:
+        """Return which texts (T,) hold `part`, whatever the case: as `holds_text`, without a Python object for each.
+
+        ASCII is compared where it lies, all texts at once; a text with other letters by itself.
+        """
+        wanted, ends, size = part.casefold().encode("utf-8", ENCODED), self._ends, len(self._data)
+        if not wanted or not len(self):
+            return np.full(len(self), not wanted)
+        data = np.frombuffer(self._data.tobytes().lower(), np.uint8)
+        begins = np.flatnonzero(data[: max(size - len(wanted) + 1, 0)] == wanted[0])
+        for offset, byte in enumerate(wanted):
+            begins = begins[data[begins + offset] == byte]
+        owners = np.searchsorted(ends, begins, "right")
+        holding = np.zeros(len(self), bool)
+        holding[owners[begins + len(wanted) <= ends[owners]]] = True  # else it reaches into the next text
+        for index in np.unique(np.searchsorted(ends, np.flatnonzero(data > ASCII), "right")).tolist():
+            holding[index] = holds_text(self[index], part)
+        return holding
 
     def parts(self) -> dict[str, NDArray[np.uint8] | NDArray[np.int64]]:
         """Return the arrays that a file has to keep."""
