@@ -7,6 +7,7 @@ import pytest
 
 from wordsight.base.errors import UsageError
 from wordsight.index.where import parse
+from wordsight.search import asking, matching
 from wordsight.search.facets import FacetValue, facets, merged, quoted_column, unrestricted
 
 COLOURS = ["red", "blue", "green", "white"]
@@ -27,6 +28,28 @@ def shop(paint, opened, tmp_path):
     library = opened(folder)
     library.sync()
     return library
+
+
+def test_words_that_lift_what_is_unlike_hide_no_match(paint, opened, tmp_path, monkeypatch):
+    """Those stand early in the order of both rankings, but say nothing of how far the matches reach."""
+    monkeypatch.setattr(matching, "LEAST", 4)
+    monkeypatch.setattr(matching, "TIMES", 1)
+    folder = tmp_path / "shop"
+    rows = [{"file": f"{i}.png", "colour": COLOURS[i % 4], "title": "red" if i % 4 == 1 else "a"} for i in range(40)]
+    for i in range(40):
+        paint(folder / f"{i}.png", COLOURS[i % 4], shade=i % 7)
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    library = opened(folder)
+    library.sync()
+    for k in (1, 3):
+        assert labels(library.facets("red", ["colour"], min_cosine=0.5, k=k)["colour"]) == {"red": 10}
+        assert library.search("red", sort="name", min_cosine=0.5, k=k).matching == 10
+    expected = {"red": 10, "blue": 10}  # those with the word too, where no limit is asked for
+    monkeypatch.setattr(asking, "least_for_people", lambda usual: 0.5)
+    monkeypatch.setattr(
+        asking, "matches_of", lambda usual, parts, query, near: [float(one.score > 0.5) for one in near]
+    )
+    assert labels(library.facets("red", ["colour"], k=1)["colour"]) == expected
 
 
 def labels(values):

@@ -5,6 +5,7 @@ import pytest
 
 from wordsight.base.arrays import unit
 from wordsight.index.index import Neighbour
+from wordsight.search import folding
 from wordsight.search.folding import LEAST_SHARE, NEAR_PAIRS, SHARE, folded, likeness
 
 COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"]
@@ -18,6 +19,28 @@ def test_each_stands_behind_the_better_hit_it_is_nearest_to():
     hits = [near("a", [1, 0]), near("b", [0, 1]), near("c", [1, 0.001]), near("d", [0.001, 1]), near("e", [1, 0])]
     assert [(one.neighbour.key, one.alike) for one in folded(hits, 0.999)] == [("a", ("c", "e")), ("b", ("d",))]
     assert not folded([], 0.9)
+
+
+def one_by_one(hits, threshold):
+    """What `folded` does, compared pair by pair."""
+    heads = []
+    for hit in hits:
+        same = [(float(hit.embedding @ head.embedding), at) for at, (head, _) in enumerate(heads)]
+        nearest, at = max(same, default=(-1, 0), key=lambda pair: (pair[0], -pair[1]))
+        heads[at][1].append(hit.key) if nearest >= threshold else heads.append((hit, []))
+    return [(head.key, tuple(keys)) for head, keys in heads]
+
+
+@pytest.mark.parametrize("k", [None, 1, 7, 1000])
+def test_many_are_folded_as_pair_by_pair(monkeypatch, k):
+    monkeypatch.setattr(folding, "_AT_ONCE", 16)
+    hits = [near(str(i), direction) for i, direction in enumerate(np.random.default_rng(7).normal(size=(200, 3)))]
+    whole = one_by_one(hits, 0.97)
+    assert 10 < len(whole) < 150
+    assert [(one.neighbour.key, one.alike) for one in folded(hits, 0.97)] == whole
+    first = folded(hits, 0.97, k=k)
+    assert [one.neighbour.key for one in first] == [key for key, _ in whole[:k]]
+    assert all(len(one.alike) >= len(keys) for one, (_, keys) in zip(first, whole[:k], strict=True))
 
 
 def test_images_of_other_proportions_are_not_the_same():

@@ -9,7 +9,7 @@ Knows the protocol of an index.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +24,7 @@ from wordsight.search.contents import Contents, index_command
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.limits import HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of
-from wordsight.search.matching import Matching, all_matching
+from wordsight.search.matching import LEAST, Matching, all_matching
 from wordsight.search.open_index import OpenIndex
 from wordsight.search.query import Part, Query, embed_part, embed_parts
 from wordsight.search.without import Unwanted, candidates, weighed
@@ -182,8 +182,7 @@ class Asking:
 
             order = read_order(self._query.wishes.sort, self._index.columns())
             matching = self._matching(self._query.where)
-            hits = in_order(self._folded(matching.neighbours), order, lambda one: one.neighbour.meta)
-        hits = hits[: self._limits.k]
+            hits = self._folded(in_order(matching.neighbours, order, lambda one: one.meta))
         if not hits and self._query.where is not None:
             from wordsight.search.hints import case_hints
 
@@ -251,22 +250,40 @@ class Asking:
         return count_values(metas, self._query.where, list(known) if columns is None else columns)
 
     def _matching(self, where: "Condition | None") -> Matching:
-        """Return all matches: by the limits that were asked for, else those that people would see."""
+        """Return all matches, best first: by the limits that were asked for, else those that people would see.
+
+        These are the images above the limit by their scores, and without a limit those that have all words too; where
+        nothing tells, the nearest.
+        """
         limits = self._limits
         least = limits.min_match if self._usual is not None and self._parts() else None
         if least is None and limits.min_cosine is None and self._parts():
             least = least_for_people(self._usual)
+        if least is None and limits.min_cosine is None:
+            return all_matching(lambda count: self._nearest(count, where), None, k=limits.k)
+        by_score = all_matching(
+            lambda count: self._scored(count, where), lambda near: self._above(near, least), k=limits.k
+        )
+        if limits.min_match is not None or limits.min_cosine is not None:
+            return by_score
+        matching = {one.key: one for one in [*self._with_all_words(where), *by_score.neighbours]}
+        return replace(by_score, neighbours=sorted(matching.values(), key=lambda one: -one.score))
 
-        def cut(near: list[Neighbour]) -> list[Neighbour]:
-            above = {one.key for one in self._above(near, least)}
-            named = self._named if limits.min_match is None and limits.min_cosine is None else ()
-            return [one for one in near if one.key in above or one.key in named]
+    def _with_all_words(self, where: "Condition | None") -> list[Neighbour]:
+        """Return all images under a condition that have all words of the query, if words count; scores are cosines."""
+        from wordsight.search.fusion import ALL_WORDS, has_words
 
-        known = least is not None or limits.min_cosine is not None
-        return all_matching(lambda count: self._nearest(count, where), cut if known else None, k=limits.k)
+        words = self._words()
+        if not words or (self._query.wishes.keywords == "auto" and not has_words(self._ranked(LEAST, None))):
+            return []
+        worded = self._index.keywords(words, len(self._index), where, absent=self._limits.absent)
+        named = [one for one in worded if one.score > ALL_WORDS and one.key not in self._direction.excluded]
+        self._named = {one.key for one in named}
+        direction = self._direction.embedding
+        return [replace(one, score=float(direction @ one.embedding)) for one in named]
 
     def _folded_first(self) -> "list[Folded]":
-        """Return the best hits; where some are folded, more are asked for, so that k are left."""
+        """Return the best k hits; where some are folded, more are asked for, so that k are left."""
         k, fold = self._limits.k, self._query.wishes.fold
         count = 3 * k if fold else k
         while True:
@@ -280,17 +297,23 @@ class Asking:
     def _folded(self, neighbours: Sequence[Neighbour]) -> "list[Folded]":
         from wordsight.search.folding import SAMPLE, Folded, folded, likeness
 
+        k = self._limits.k
         if not self._query.wishes.fold:
-            return [Folded(one) for one in neighbours]
-        return folded(neighbours, likeness(self._index.sample(SAMPLE)))
+            return [Folded(one) for one in neighbours[:k]]
+        return folded(neighbours, likeness(self._index.sample(SAMPLE)), k=k)
 
     def _nearest(self, count: int, where: "Condition | None") -> list[Neighbour]:
         """Return so many images under a condition, best first."""
-        direction, words = self._direction, self._words()
+        words = self._words()
+        if not words:
+            return self._scored(count, where)
+        near = self._with_words(self._ranked(max(count, FIRST), where), words, where)
+        return [one for one in near if one.key not in self._direction.excluded][:count]
+
+    def _scored(self, count: int, where: "Condition | None") -> list[Neighbour]:
+        """Return so many images under a condition, best first by score."""
         near = self._ranked(max(count, FIRST), where)
-        if words:
-            near = self._with_words(near, words, where)
-        return [one for one in near if one.key not in direction.excluded][:count]
+        return [one for one in near if one.key not in self._direction.excluded][:count]
 
     def _ranked(self, count: int, where: "Condition | None") -> list[Neighbour]:
         """Return so many images by score alone, and those that are no answers; the first of all are kept."""

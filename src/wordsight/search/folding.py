@@ -22,6 +22,7 @@ SAMPLE = 512  # images of the library: 130,000 pairs
 NEAR_PAIRS = 0.99  # the quantile of their cosines
 SHARE = 0.1  # of the distance there, within which images are the same
 LEAST_SHARE = 0.02  # of the distance of usual pairs: so near are copies, also where a library is full of them
+_AT_ONCE = 256  # compared with all before them
 PROPORTIONS = 0.1  # by which width / height may differ
 
 
@@ -51,22 +52,28 @@ def _quantile(values: NDArray[np.float32], share: float) -> float:
     return float(parted[low] + (parted[high] - parted[low]) * (at - low))
 
 
-def folded(neighbours: Sequence[Neighbour], threshold: float) -> list[Folded]:
-    """Return the neighbours in their order, each with those behind it that are nearly the same."""
+def folded(neighbours: Sequence[Neighbour], threshold: float, *, k: int | None = None) -> list[Folded]:
+    """Return the first k in their order, all by default, each with those behind it that are nearly the same."""
     if not neighbours:
         return []
     embeddings = np.array([one.embedding for one in neighbours])
-    kept: list[int] = []
-    alike: dict[int, list[str]] = {}
-    for i, one in enumerate(neighbours):
-        cosines = embeddings[kept] @ embeddings[i]
-        same = [kept[at] for at in np.flatnonzero(cosines >= threshold) if _same_shape(neighbours[kept[at]], one)]
-        if same:
-            alike[max(same, key=lambda at: float(embeddings[at] @ embeddings[i]))].append(one.key)
-        else:
-            kept.append(i)
-            alike[i] = []
-    return [Folded(neighbours[i], tuple(alike[i])) for i in kept]
+    alike: dict[int, list[str]] = {}  # by the numbers of those that stand for others
+    for start in range(0, len(neighbours), _AT_ONCE):
+        block, before = embeddings[start : start + _AT_ONCE], np.array([*alike], np.int64)
+        cosines = np.concatenate([block @ embeddings[before].T, block @ block.T], axis=1)
+        numbers = np.concatenate([before, np.arange(start, start + len(block))])
+        for i, row in enumerate(cosines, start):
+            near = np.flatnonzero(row[: len(before) + i - start] >= threshold).tolist()
+            same = {
+                int(numbers[at]): float(row[at])
+                for at in near
+                if int(numbers[at]) in alike and _same_shape(neighbours[numbers[at]], neighbours[i])
+            }
+            if same:
+                alike[max(same, key=same.__getitem__)].append(neighbours[i].key)
+            elif k is None or len(alike) < k:
+                alike[i] = []
+    return [Folded(neighbours[i], tuple(keys)) for i, keys in alike.items()]
 
 
 def _same_shape(one: Neighbour, other: Neighbour) -> bool:
