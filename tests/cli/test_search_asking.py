@@ -7,6 +7,7 @@ from PIL import Image
 
 from wordsight.cli.main import main
 from wordsight.engines.fake import COLOURS
+from wordsight.search import asking
 
 
 @pytest.fixture
@@ -116,3 +117,31 @@ def test_several_places_are_sorted_and_counted_together(search, shop, tmp_path, 
     assert names(output)[:3] == ["0.png", "new.png", "1.png"]
     assert "the 7 nearest" in notices
     assert output.endswith("colour: red (3), blue (2), green (2)\n")
+
+
+def test_conditions_that_are_given_again_all_hold(search):
+    _, printed, _ = search("red", "--where", "price < 30 or price > 45", "--where", "colour = blue", "--min-match", "0")
+    assert sorted(names(printed)) == ["2.png"]
+    assert search("red", "--where", "price < 30", "--where", "colour =")[0] == 2
+
+
+def test_it_is_said_when_no_picture_satisfies_the_condition(search):
+    status, printed, said = search("red", "--where", "price > 1000")
+    assert (status, printed) == (1, "") and "where: no picture satisfies the condition" in said
+    assert "no picture satisfies" not in search("red", "--where", "price > 10", "--min-cosine", "1")[2]
+
+
+def test_it_is_said_how_many_of_the_nearest_are_left_out(search, monkeypatch):
+    monkeypatch.setattr(asking, "least_for_people", lambda usual: 0.5)
+    monkeypatch.setattr(
+        asking, "matches_of", lambda usual, parts, query, near: [float(one.score > 0.5) for one in near]
+    )
+    _, printed, said = search("red", "--keywords", "off", "--no-fold")
+    assert len(names(printed)) == 2 and "2 of the 6 nearest: the others are unlikely (--min-match 0 shows them)" in said
+    assert "nearest" not in search("red", "--keywords", "off", "--no-fold", "--min-match", "0")[2]
+    assert "nearest" not in search("red", "--keywords", "off", "--no-fold", "--json")[2]
+
+
+def test_a_text_beside_a_column_of_numbers_is_named_as_it_is(search):
+    status, _, said = search("red", "--where", "price < 3KB")
+    assert status == 2 and "column price holds numbers, '3KB' is text" in said

@@ -183,6 +183,22 @@ def to_parquet(path, colours, images):
     pq.write_table(table, path)
 
 
+def test_columns_that_a_library_remembers_are_no_error_while_its_table_is_away(opened, table):
+    made = opened(table, columns=Columns(image="path", captions="price"))
+    made.sync()
+    made.close()
+    kept = table.rename(table.with_suffix(".away"))
+    for columns in (None, Columns(image="path", captions="price")):
+        library = opened(table, columns=columns)
+        library.sync()
+        assert len(library.absent()) == len(COLOURS) and keys(library, absent=True) == sorted(COLOURS)
+        library.close()
+    kept.rename(table)
+    back = opened(table)
+    back.sync()
+    assert keys(back) == sorted(COLOURS) and not back.absent()
+
+
 @pytest.mark.parametrize("damage", ["cut", "zero bytes", "vanished", "gone"])
 def test_a_damaged_parquet_of_several(opened, images, tmp_path, damage, model, encoded):
     folder = tmp_path / "set"

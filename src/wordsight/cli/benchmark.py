@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.reading import in_words
 from wordsight.base.terminal import say
+from wordsight.cli.parser import AndAlso
 
 if TYPE_CHECKING:
     from wordsight.search.benchmark import Latency, Round, SearchFigures
@@ -32,7 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="texts to ask, one a line, - for standard input (default: texts of the library, then everyday phrases)",
     )
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many hits are compared (default: 10)")
-    parser.add_argument("--where", metavar="EXPR", help="then all of it once more under this condition on metadata")
+    parser.add_argument(
+        "--where", action=AndAlso, metavar="EXPR", help="then all of it once more under this condition on metadata"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object with every number")
 
 

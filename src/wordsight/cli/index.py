@@ -62,6 +62,8 @@ def run(args: Namespace) -> int:
         if absent and not report.absent:  # which are told of when they are missed first
             _notice_cure(library)
         say(f"{len(library)} pictures in {library.folder}{away}: {summary(report)}")
+        if args.watch:
+            return _watch(library)
     return 1 if report.failed else 0
 
 

@@ -30,6 +30,15 @@ def probability(text: str) -> float:
     return value
 
 
+class AndAlso(argparse.Action):
+    """An option of a condition: given again, all conditions have to hold."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """See `argparse.Action`."""
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is None else f"({before}) and ({values})")
+
+
 NUMBERS = (int, float, probability)
 
 

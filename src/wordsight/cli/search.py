@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.progress import is_quiet, notice, print_error
-from wordsight.cli.parser import probability
+from wordsight.cli.parser import AndAlso, probability
 from wordsight.cli.search_asking import (
     add_asking,
     facet_columns,
@@ -60,7 +60,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many images at most (default: 10)")
-    parser.add_argument("--where", metavar="EXPR", help="condition on metadata, e.g. \"price < 50 and colour = 'red'\"")
+    parser.add_argument(
+        "--where",
+        action=AndAlso,
+        metavar="EXPR",
+        help="condition on metadata, e.g. \"price < 50 and colour = 'red'\"; again for more, which all have to hold",
+    )
     parser.add_argument(
         "--without",
         action="append",
@@ -127,6 +132,9 @@ def run(args: Namespace) -> int:
         absent = sum(answer.absent for answer in answered)
         away = f"; {absent} pictures are absent (--absent answers with them)" if absent else ""
         notice(f"nothing in {' or '.join(map(str, asked))} matches{unlikely}{away}")
+    elif is_for_people(args) and len(printed) < len(nearest[: args.k]):
+        shown = f"{len(printed)} of the {len(nearest[: args.k])} nearest"
+        notice(f"{shown}: the others are unlikely (--min-match 0 shows them)")
     _mention_stronger(model)
     return 0 if printed and written and not errors else 1
 

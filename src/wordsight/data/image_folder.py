@@ -22,19 +22,23 @@ from wordsight.data.text_lines import encoding_of
 
 
 class ImageFolder:
-    """One listing.  `columns` names the columns of its tables where they are not the known ones."""
+    """One listing.  `columns` names the columns of its tables where they are not the known ones.
 
-    def __init__(self, listing: FolderListing, columns: Columns | None = None) -> None:
+    It is an error that no table has them where they are `required`.
+    """
+
+    def __init__(self, listing: FolderListing, columns: Columns | None = None, *, required: bool = True) -> None:
         self.listing = listing
         self._columns = columns or Columns()
+        self._required = required
         self._class_part = listing.class_part()
 
     @cached_property
     def _joined(self) -> Joined:
-        return join_tables(self.listing, self._columns)
+        return join_tables(self.listing, self._columns, required=self._required)
 
     def read(self) -> None:
-        """Read the tables now; a column that is asked for and that none of them has raises `FormatError`."""
+        """Read the tables now; a required column that none of them has raises `FormatError`."""
         _ = self._joined
 
     def tables_in_use(self) -> set[str]:

@@ -39,8 +39,8 @@ class Joined:
     remarks: list[str] = field(default_factory=list)
 
 
-def join_tables(listing: FolderListing, columns: Columns) -> Joined:
-    """Read the tables of a folder.  A column that is asked for and that none of them has raises `FormatError`."""
+def join_tables(listing: FolderListing, columns: Columns, *, required: bool = True) -> Joined:
+    """Read the tables of a folder.  Where columns are `required`, one that none of them has raises `FormatError`."""
     joined = Joined()
     refused: list[FormatError] = []
     images = {composed(image): image for image in listing.images}
@@ -61,7 +61,7 @@ def join_tables(listing: FolderListing, columns: Columns) -> Joined:
         else:
             joined.remarks.append(f"left alone: {refused[-1]}")
     asked = next((name for name in (columns.image, columns.captions, columns.label, columns.key) if name), None)
-    if asked and not joined.facts:
+    if required and asked and not joined.facts:
         problem = f"{listing.root} is a folder of pictures, it has no column {asked}"
         raise refused[0] if refused else FormatError(problem, cure="leave the column out")
     return joined

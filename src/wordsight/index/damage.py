@@ -23,7 +23,9 @@ class KnownDamage:
         """Compare the blocks of the file at `path` with their checksums, each once, or all of them `anew`."""
         checked = 0 if anew else self._checked
         for block in seen.layout.blocks if checked < seen.layout.count else ():
-            if block.stop > checked and not block.is_sound(seen.halves):
+            if block.stop <= checked or seen.layout.dead[block.start : block.stop].all():
+                continue  # of an earlier look, or nothing of it is answered
+            if not block.is_sound(seen.halves):
                 what = f"what {path} holds from {block.start} to {block.stop - 1}"
                 self.note(seen.layout, block.start, block.stop, what)
         self._checked = seen.layout.count

@@ -137,9 +137,12 @@ class Contents(Protocol):
 class FolderContents:
     """A folder of images, listed recursively; keys are paths below it, with `/`."""
 
-    def __init__(self, location: Path, columns: "Columns | None" = None, exclude: Sequence[str] = ()) -> None:
+    def __init__(
+        self, location: Path, columns: "Columns | None" = None, exclude: Sequence[str] = (), *, asked: bool = False
+    ) -> None:
         self.location = location
         self.columns = columns
+        self._asked = asked
         self.originals: Originals | None = None
         self._exclude = exclude
         self._folder: ImageFolder | None = None
@@ -260,7 +263,7 @@ class FolderContents:
         if self._folder is None:
             from wordsight.data.image_folder import ImageFolder
 
-            self._folder = ImageFolder(self._files, self.columns)
+            self._folder = ImageFolder(self._files, self.columns, required=self._asked)
         return self._folder
 
 
@@ -279,7 +282,7 @@ def open_contents(
     except OSError:  # a folder that cannot be listed
         return FolderContents(location, columns, exclude)
     if files.is_image_folder:
-        return FolderContents(location, columns, exclude)
+        return FolderContents(location, columns, exclude, asked=asked)
     if exclude:
         raise UsageError(
             f"exclude {exclude[0]} of {location}", cure="only images of a folder can be excluded: use --where"

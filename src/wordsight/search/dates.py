@@ -29,7 +29,7 @@ def refuse_no_dates(index: Index, condition: Condition, embedding: Embeddings) -
 
     `embedding` (1, D) is any; it is asked only where a value gives reason to.
     """
-    known = set(index.columns())
+    known = {name for name, column in index.columns().items() if column.texts}
     for leaf in columns_of(condition):
         if leaf.column not in known or leaf.column in _NEVER:
             continue
