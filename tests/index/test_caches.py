@@ -1,13 +1,14 @@
 """An index that is large enough for caches answers what it answers without them, whatever changes or is lost."""
 
 import errno
+import shutil
 
 import numpy as np
 import pytest
 
 from wordsight.base import disk
 from wordsight.base.errors import StorageError
-from wordsight.index import cache_file, caches, exact, int8, scan, sieve, words_cache
+from wordsight.index import cache_file, caches, exact, int8, scan, words_cache
 from wordsight.index.exact import ExactIndex
 from wordsight.index.index import FileState
 from wordsight.index.where import parse
@@ -93,8 +94,8 @@ def test_answers_are_those_of_comparing_everything(filled, monkeypatch, tmp_path
 
 def test_an_exact_search_asks_no_scan(filled, monkeypatch):
     expected = without_caches(filled, monkeypatch)
-    monkeypatch.setattr(int8.Int8Scan, "shortlist", lambda self, k: k)
-    monkeypatch.setattr(sieve, "MISSED", np.inf)  # a scan that is content with too few candidates
+    at_most = int8.Int8Scan.at_most
+    monkeypatch.setattr(int8.Int8Scan, "at_most", lambda *asked: -at_most(*asked))  # a scan that is wrong
     assert answers(filled) != expected
     assert answers(filled, exact=True) == expected
 
@@ -297,6 +298,36 @@ def test_what_was_added_beyond_the_steps_of_a_scan_is_found_and_widens_the_next(
         assert made_again or filled.wants_upkeep()
         filled.upkeep()
     assert answers(filled) == without_caches(filled, monkeypatch)
+
+
+def test_a_scan_of_a_library_that_was_put_back_is_not_used_for_what_came_instead(tmp_path, monkeypatch):
+    folder, backup = tmp_path / "library", tmp_path / "backup"
+    folder.mkdir()
+    last = unit(300, 3)  # what both end in
+
+    def added(count, seed):
+        with ExactIndex.open(folder, fingerprint="f", width=WIDTH, writable=True) as index:
+            first = len(index)
+            vectors = np.concatenate([unit(count, seed), last])
+            index.add([f"k{first + i}" for i in range(len(vectors))], vectors, [{}] * len(vectors))
+            index.save()
+            wanted = index.wants_upkeep()
+            index.upkeep()
+        return wanted
+
+    added(700, 0)
+    shutil.copytree(folder, backup)
+    added(800, 1)
+    kept = (folder / scan.SCAN).read_bytes()
+    shutil.rmtree(folder)
+    shutil.copytree(backup, folder)
+    (folder / scan.SCAN).write_bytes(kept)
+    assert added(800, 2)
+    (folder / scan.SCAN).write_bytes(kept)
+    with ExactIndex.open(folder, fingerprint="f", width=WIDTH) as reader:
+        assert reader.wants_upkeep() and reader._caches.is_exact(reader._seen())
+        found = [hits[0].key for hits in reader.search(unit(800, 2), 1)]
+        assert found == [f"k{1000 + i}" for i in range(800)]
 
 
 def test_whoever_sees_the_compacted_file_finds_its_scan(filled, monkeypatch, tmp_path):

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from wordsight.base.arrays import unit
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.index import int8
 from wordsight.index import scan as scans
-from wordsight.index import sieve as sieves
 from wordsight.index.best import Best
 from wordsight.index.cache_file import HEADER, CacheHeader, read_cache, write_cache
 from wordsight.index.halves import hide, nearest_halves, row_blocks, scores_halves, to_float32
@@ -131,19 +129,16 @@ def test_what_is_rare_is_found_by_who_asks_for_it(rows, tmp_path):
     assert (search_scan(kernel, some, queries, 10).row_ids == truth.row_ids).all()
 
 
-def test_what_is_guessed_is_near_the_score_and_its_best_hold_the_nearest(rows, queries, kernel):
-    count = kernel.shortlist(10)
-    assert 10 < count < ROWS // 10
-    guesses = kernel.guesses(queries)
-    assert guesses.shape == (20, ROWS)
+def test_no_score_is_above_its_bound_and_none_is_far_below(rows, queries, kernel):
+    bounds = kernel.at_most(queries)
+    assert bounds.shape == (20, ROWS)
     scores = queries @ rows.astype(np.float32).T
-    errors = scores - guesses
-    assert (errors.std(axis=1) < 0.03 * scores.std(axis=1)).all()
-    assert recall(np.argsort(-guesses, axis=1)[:, :count], nearest_halves(queries, rows, 10).row_ids) == 1
+    assert (scores <= bounds).all()
+    assert (bounds - scores).max() < 0.5 * scores.std()
     for some in (np.flatnonzero(np.random.default_rng(6).random(ROWS) < 0.7), np.array([8191, 8192, ROWS - 1])):
-        assert (kernel.guesses(queries, some) == guesses[:, some]).all()
-    assert kernel.guesses(queries, np.empty(0, np.int64)).shape == (20, 0)
-    assert kernel.guesses(queries[:0]).shape == (0, ROWS)
+        assert (kernel.at_most(queries, some) == bounds[:, some]).all()
+    assert kernel.at_most(queries, np.empty(0, np.int64)).shape == (20, 0)
+    assert kernel.at_most(queries[:0]).shape == (0, ROWS)
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.1, 0.01, 0.001, 0.0])
@@ -168,16 +163,12 @@ def test_more_neighbours_take_more_candidates_and_all_rows_in_the_end(rows, quer
     assert search_scan(kernel, rows, queries, ROWS).row_ids.shape == (20, ROWS)
 
 
-def test_a_query_that_is_not_sure_of_its_neighbours_scores_more_rows(rows, queries, kernel, monkeypatch):
-    """Too few rows to begin with, and the answers are right all the same; without the check they are not."""
-    guessed = Int8Scan.guesses
-    noise = 0.01 * np.random.default_rng(12).standard_normal((len(queries), ROWS)).astype(np.float32)
-    monkeypatch.setattr(Int8Scan, "guesses", lambda self, asked, among: guessed(self, asked, among) + noise)
-    monkeypatch.setattr(Int8Scan, "shortlist", lambda self, k: 12)
+@pytest.mark.parametrize("scattered", [0, 20, 20_000])
+def test_however_the_rest_is_scored_the_answer_is_the_same(rows, queries, kernel, monkeypatch, scattered):
+    monkeypatch.setattr(scans, "_SCATTERED", scattered)
     truth = nearest_halves(queries, rows, 10)
-    assert recall(search_scan(kernel, rows, queries, 10).row_ids, truth.row_ids) >= 0.99
-    monkeypatch.setattr(sieves, "MISSED", np.inf)
-    assert recall(search_scan(kernel, rows, queries, 10).row_ids, truth.row_ids) < 0.99
+    answer = search_scan(kernel, rows, queries, 10)
+    assert (answer.row_ids == truth.row_ids).all()
 
 
 @pytest.mark.parametrize("first", [1, 8191, 8192, ROWS - 7000])
@@ -193,7 +184,7 @@ def test_rows_that_are_added_are_found(rows, queries, tmp_path, first):
     truth = nearest_halves(queries, rows, 10, allowed=allowed)
     assert recall(search_scan(grown, rows, queries, 10, allowed=allowed).row_ids, truth.row_ids) >= 0.99
     some = np.flatnonzero(np.random.default_rng(6).random(ROWS) < 0.1)
-    assert (grown.guesses(queries, some) == grown.guesses(queries)[:, some]).all()
+    assert (grown.at_most(queries, some) == grown.at_most(queries)[:, some]).all()
 
 
 def test_few_rows_are_compared_one_and_all(rows):
@@ -214,8 +205,8 @@ def test_removed_rows_do_not_count_for_the_steps(rows, queries):
     kernel = build_scan(broken, allowed=allowed)
     truth = nearest_halves(queries, broken, 10, allowed=allowed)
     assert (search_scan(kernel, broken, queries, 10, allowed=allowed).row_ids == truth.row_ids).all()
-    errors = kernel.guesses(queries)[:, allowed] - queries @ broken[allowed].astype(np.float32).T
-    assert (errors.std(axis=1) < 0.01).all()
+    slack = kernel.at_most(queries)[:, allowed] - queries @ broken[allowed].astype(np.float32).T
+    assert slack.max() < 0.1
     assert isinstance(build_scan(rows, allowed=np.zeros(ROWS, bool)), ExactScan)
 
 
@@ -228,16 +219,6 @@ def test_numbers_that_are_always_the_same_are_no_trouble():
     assert (search_scan(build_scan(flat), flat, np.zeros((1, WIDTH), np.float32), 10).scores == 0).all()
 
 
-def test_the_product_is_that_of_the_operator():
-    onnx = pytest.importorskip("onnx")
-    graph = onnx.load_from_string(int8._PRODUCT).graph
-    assert [node.op_type for node in graph.node] == ["MatMulInteger"]
-    onnx.checker.check_model(onnx.load_from_string(int8._PRODUCT))
-    levels = np.full((3, 512), 127, np.uint8)
-    codes = np.full((512, 8192), -127, np.int8)
-    assert (int8._multiplied(levels, codes) == -127 * 127 * 512).all()
-
-
 @pytest.mark.parametrize("kind", [ExactScan, Int8Scan])
 def test_saved_and_loaded_it_answers_the_same(tmp_path, rows, queries, kernel, kind):
     saved = kernel if kind is Int8Scan else ExactScan(rows)
@@ -246,7 +227,7 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path, rows, queries, kernel, k
     loaded = load_scan(path, rows, generation=4)
     assert isinstance(loaded, kind)
     assert loaded.shortlist(10) == saved.shortlist(10)
-    assert (loaded.guesses(queries) == saved.guesses(queries)).all()
+    assert (loaded.at_most(queries) == saved.at_most(queries)).all()
     assert [entry.name for entry in tmp_path.iterdir()] == ["scan.cache"]
 
 
@@ -257,7 +238,7 @@ def test_a_loaded_scan_covers_what_was_added_since(tmp_path, rows, queries):
     assert len(loaded) == ROWS
     save_scan(loaded, path, generation=0)
     again = load_scan(path, rows, generation=0)
-    assert np.allclose(again.guesses(queries), loaded.guesses(queries), atol=1e-5)
+    assert np.allclose(again.at_most(queries), loaded.at_most(queries), atol=1e-5)
 
 
 def test_a_scan_of_other_embeddings_is_refused(tmp_path, rows, kernel):
@@ -280,16 +261,16 @@ def test_a_scan_of_another_version_is_refused(tmp_path, rows, kernel, monkeypatc
     path = tmp_path / "scan.cache"
     save_scan(kernel, path, generation=4)
     monkeypatch.setattr(Int8Scan, "version", 3)
-    with pytest.raises(FormatError, match="was written by int8 1, which this program does not have"):
+    with pytest.raises(FormatError, match="was written by int8 2, which this program does not have"):
         load_scan(path, rows, generation=4)
     monkeypatch.setattr(scans, "KERNELS", {})
-    with pytest.raises(FormatError, match="was written by int8 1, which this program does not have"):
+    with pytest.raises(FormatError, match="was written by int8 2, which this program does not have"):
         load_scan(path, rows, generation=4)
 
 
 def test_a_scan_without_its_parts_is_refused(tmp_path, rows):
     path = tmp_path / "scan.cache"
-    write_cache(path, CacheHeader("int8", 1, 4, ROWS, WIDTH), {})
+    write_cache(path, CacheHeader("int8", 2, 4, ROWS, WIDTH), {})
     with pytest.raises(FormatError, match=r"does not fit the embeddings \('centre'\); delete"):
         load_scan(path, rows, generation=4)
 

@@ -184,19 +184,14 @@ def to_parquet(path, colours, images):
 
 
 def test_columns_that_a_library_remembers_are_no_error_while_its_table_is_away(opened, table):
-    made = opened(table, columns=Columns(image="path", captions="price"))
-    made.sync()
-    made.close()
+    named = Columns(image="path", captions="price")
+    opened(table, columns=named).sync()
     kept = table.rename(table.with_suffix(".away"))
-    for columns in (None, Columns(image="path", captions="price")):
-        library = opened(table, columns=columns)
+    for library in (opened(table), opened(table, columns=named)):
         library.sync()
-        assert len(library.absent()) == len(COLOURS) and keys(library, absent=True) == sorted(COLOURS)
-        library.close()
+        assert len(library.absent()) == len(keys(library, absent=True)) == len(COLOURS)
     kept.rename(table)
-    back = opened(table)
-    back.sync()
-    assert keys(back) == sorted(COLOURS) and not back.absent()
+    assert opened(table).sync() and keys(opened(table)) == sorted(COLOURS)
 
 
 @pytest.mark.parametrize("damage", ["cut", "zero bytes", "vanished", "gone"])

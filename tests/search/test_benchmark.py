@@ -11,7 +11,7 @@ from wordsight.base.arrays import unit
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.cli import benchmark as command
 from wordsight.cli.main import main
-from wordsight.index import caches, sieve
+from wordsight.index import caches
 from wordsight.index.exact import ExactIndex
 from wordsight.index.index import FileState
 from wordsight.index.scan import ExactScan
@@ -34,9 +34,9 @@ class EverySecond(ExactScan):
     def shortlist(self, k):
         return k
 
-    def guesses(self, queries, row_ids=None):
+    def at_most(self, queries, row_ids=None):
         row_ids = np.arange(len(self)) if row_ids is None else row_ids
-        return np.where(row_ids % 2 == 0, super().guesses(queries, row_ids), np.float32(-9))
+        return np.where(row_ids % 2 == 0, super().at_most(queries, row_ids), np.float32(-9))
 
 
 @pytest.fixture
@@ -55,7 +55,6 @@ def drawn(opened, tmp_path, model):
 @pytest.fixture
 def every_second(monkeypatch):
     """Let libraries be searched with a scan that is worse than it thinks."""
-    monkeypatch.setattr(sieve, "MISSED", np.inf)
 
     def kernel(self, seen):
         return EverySecond(seen.halves)

@@ -15,19 +15,22 @@ def library(photos, model):
         yield library
 
 
+NONE = "where: no picture satisfies the condition\n"
+
+
 @pytest.mark.parametrize(
     ("where", "hint"),
     [
         ("colour = 'Red'", "where: colour has 'red', not 'Red'\n"),
         ("colour in (RED, 'violet') and width > 0", "where: colour has 'red', not 'RED'\n"),
         ("(colour = Blue or width = 1) and height > 0", "where: colour has 'blue', not 'Blue'\n"),
-        ("colour = 'violet'", ""),
-        ("colour = 'red' and width > 1000", ""),
-        ("colour = 'Pink' and width > 1000", ""),  # both cases are there
-        ("note = '100_x'", ""),
-        ("note = '100%'  and colour = blue", ""),
-        ("colour contains 'zzz'", ""),
-        ("width = 1", ""),
+        ("colour = 'violet'", NONE),
+        ("colour = 'red' and width > 1000", NONE),
+        ("colour = 'Pink' and width > 1000", NONE),  # both cases are there
+        ("note = '100_x'", NONE),
+        ("note = '100%'  and colour = blue", NONE),
+        ("colour contains 'zzz'", NONE),
+        ("width = 1", NONE),
     ],
 )
 def test_the_value_in_another_case_is_named(library, capsys, where, hint):

@@ -10,7 +10,7 @@ of an index.
 import contextlib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,12 +39,14 @@ _STALE = 0.02  # of the embeddings: where more are new, the scan's file is writt
 
 @dataclass(frozen=True, slots=True)
 class _OpenedScan:
-    """The kernel for the embeddings that `of` stands for, None where there is none to be used, and why that is."""
+    """The kernel for the save that `of` names, None where there is none to be used, and why that is."""
 
-    of: int
+    of: str
     kernel: "ScanKernel | None"
     damaged: bool = False  # there was a file, which is no good
     stamp: tuple[int, int] | None = None  # of the file
+    key: int = 0  # of the embeddings in the file
+    rows: int = 0  # how many these are
 
 
 class SearchCaches:
@@ -143,13 +145,13 @@ class SearchCaches:
         from wordsight.index.scan import SCAN, known
 
         last = self._scan
-        if last is not None and last.damaged and (last.of, last.stamp) == (_key_of_file(seen), self._stamp()):
+        if last is not None and last.damaged and (last.of, last.stamp) == (_state_of_file(seen), self._stamp()):
             return True
         try:
             header = read_header(self._folder / SCAN)
         except (NotFound, FormatError):
             return True
-        of_these = known(header) and header.generation == _key_of_file(seen)
+        of_these = known(header) and header.generation == _key_of_scan(seen, header.rows)
         return not of_these or header.rows < (1 - _STALE) * seen.layout.count
 
     def make_scan(self, seen: SeenIndex) -> None:
@@ -157,7 +159,7 @@ class SearchCaches:
         from wordsight.index.scan import SCAN, build_scan, save_scan
 
         kernel = build_scan(seen.halves, allowed=seen.layout.answerable(absent=False))
-        save_scan(kernel, self._folder / SCAN, generation=_key_of_file(seen))
+        save_scan(kernel, self._folder / SCAN, generation=_key_of_scan(seen, len(kernel)))
         self._scan = None  # to be read from there
 
     def make_scan_of_next(self, old: SeenIndex, layout: FileLayout, file: EmbeddingFile) -> None:
@@ -173,23 +175,28 @@ class SearchCaches:
         """Return the scan, None where there is none to be used."""
         if len(seen.halves) < seen.layout.count or seen.layout.count <= SMALL:
             return None
-        last, of = self._scan, _key_of_file(seen)
+        last, of = self._scan, _state_of_file(seen)
+        if last is not None and last.of != of and last.key == _key_of_scan(seen, last.rows):
+            last = self._scan = replace(last, of=of)  # what was saved since is behind it
         if last is None or last.of != of or (last.kernel is None and last.stamp != self._stamp()):
             last = self._scan = self._open_scan(seen, of)
         kernel = last.kernel
         return kernel if kernel is None or len(kernel) <= seen.layout.count else None
 
-    def _open_scan(self, seen: SeenIndex, of: int) -> _OpenedScan:
+    def _open_scan(self, seen: SeenIndex, of: str) -> _OpenedScan:
+        from wordsight.index.cache_file import read_header
         from wordsight.index.scan import SCAN, load_scan
 
         stamp = self._stamp()
         try:
-            kernel = load_scan(self._folder / SCAN, seen.halves, generation=of)
+            rows = read_header(self._folder / SCAN).rows
+            key = _key_of_scan(seen, rows)
+            kernel = load_scan(self._folder / SCAN, seen.halves, generation=key)
         except NotFound:  # not made yet
             return _OpenedScan(of, None, stamp=stamp)
         except FormatError:  # or of other embeddings
             return _OpenedScan(of, None, damaged=True, stamp=stamp)
-        return _OpenedScan(of, _quick(kernel), stamp=stamp)
+        return _OpenedScan(of, _quick(kernel), stamp=stamp, key=key, rows=rows)
 
     def _stamp(self) -> tuple[int, int] | None:
         """Return what changes when another scan is written."""
@@ -223,6 +230,11 @@ def _size(*paths: Path) -> int:
     return total
 
 
-def _key_of_file(seen: SeenIndex) -> int:
-    """Return a number that embeddings of another database or generation do not have."""
-    return zlib.crc32(f"{seen.facts['identity']} {seen.facts['generation']}".encode())
+def _state_of_file(seen: SeenIndex) -> str:
+    """Return what names a save of a file of embeddings."""
+    return f"{seen.facts['identity']} {seen.facts['generation']} {seen.facts['version']}"
+
+
+def _key_of_scan(seen: SeenIndex, rows: int) -> int:
+    """Return a number that the first rows of another file do not have, nor of this one before it was put back."""
+    return zlib.crc32(f"{seen.facts['identity']} {seen.facts['generation']} {seen.layout.digest(rows)}".encode())

@@ -1,12 +1,13 @@
 """A scan of one byte for each number of an embedding, a `ScanKernel`: ONNX Runtime multiplies the integers.
 
     kernel = build_int8(rows)
-    guesses = kernel.guesses(queries)          # (Q, N)
+    kernel.at_most(queries)                    # (Q, N): no row scores more
 
 A number is kept as the nearest of 255 steps of its column, and a query's as the nearest of 127, so that no sum of two
-products overflows 16 bits.  Every number counts, so a guess is off by about a thousandth whatever the query: its error
-is a sum of many small ones.  (A few strong directions are fewer bytes, and miss what is rare: docs/index.md.)  A block
-is laid out as the product of a row and a matrix reads it, column by column.  Knows only arrays.
+products overflows 16 bits.  What both roundings can do to a score is bounded: by the length of what is left of the row,
+which is kept for each, and by the length of what is left of the query times that of the row's codes (Cauchy and
+Schwarz).  So nothing is missed, whatever the query, and however unlike the others a row is.  A block is laid out as the
+product of a row and a matrix reads it, column by column.  Knows only arrays.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,16 +21,17 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.index.cache_file import Stacked
 from wordsight.index.halves import Halves, Mask, to_float32
-from wordsight.index.sieve import Scores
 
 BLOCK = 8192  # rows of a block
 LEVELS, ZERO = 63, 64  # of a query's numbers, either side of zero, and which of them zero is
-LEAST = 128  # rows scored at least: enough to see how far guesses are off
-SAMPLE = 65_536  # embeddings whose range is taken
-ROOM = 1.2  # times the range of the sample, for what comes later
-_CHECKED = 64  # of the last rows whose codes are made again when a file is read
-_SUM_BYTES = 4  # rows of a block that hold the sums of its columns, as int32
-CodeBlock = NDArray[np.int8]  # (W + 4, BLOCK): codes of embeddings, one a column, and below each their sum
+LEAST = 128  # rows scored at least
+SAMPLE = 65_536  # embeddings whose spread is taken
+SPAN = 4.0  # standard deviations that codes reach over: what is beyond is left of the row
+ROUNDING = 1e-5  # what sums of float32 may differ by
+_CHECKED = 256  # of the last rows whose codes are made again when a file is read
+_FACTS = 3  # of each row, below its codes, four bytes each: their sum, their length, and the length of what is left
+Scores = NDArray[np.float32]
+CodeBlock = NDArray[np.int8]  # (W + 12, BLOCK): codes of embeddings, one a column, and these facts
 
 # The product of a (q, w) uint8 and b (w, n) int8 as int32: node MatMulInteger of opset 13.
 _PRODUCT = (
@@ -49,20 +51,24 @@ class CodeSteps:
 
     @classmethod
     def of(cls, sample: Embeddings) -> "CodeSteps":
-        """Return steps that reach over a sample (n, W), with some room."""
-        centre = sample.mean(axis=0)
-        return cls(centre, np.maximum(np.abs(sample - centre).max(axis=0) * (ROOM / 127), 1e-9))
+        """Return steps that suit a sample (n, W)."""
+        return cls(sample.mean(axis=0), np.maximum(sample.std(axis=0) * np.float32(SPAN / 127), np.float32(1e-9)))
 
     def coded(self, rows: Halves) -> CodeBlock:
         """Return at most `BLOCK` rows (n, W) as a block."""
-        numbers = to_float32(rows)
-        numbers -= self.centre
-        numbers /= self.sizes
+        left = to_float32(rows)
+        left -= self.centre
+        numbers = left * (1 / self.sizes)
         np.rint(numbers, out=numbers)
-        codes = np.clip(numbers, -127, 127, out=numbers).astype(np.int8)
-        block: CodeBlock = np.zeros((codes.shape[1] + _SUM_BYTES, BLOCK), np.int8)
-        block[: codes.shape[1], : len(codes)] = codes.T
-        _sums(block)[: len(codes)] = codes.sum(axis=1, dtype=np.int32)
+        np.clip(numbers, -127, 127, out=numbers)
+        block: CodeBlock = np.zeros((numbers.shape[1] + 4 * _FACTS, BLOCK), np.int8)
+        sums, lengths, lefts = _facts(block)[:, : len(numbers)]
+        block[: numbers.shape[1], : len(numbers)] = numbers.astype(np.int8).T
+        sums.view(np.int32)[:] = numbers.sum(axis=1)
+        lengths[:] = np.sqrt(np.einsum("nw,nw->n", numbers, numbers))
+        numbers *= self.sizes
+        left -= numbers
+        lefts[:] = np.sqrt(np.einsum("nw,nw->n", left, left))
         return block
 
 
@@ -87,7 +93,7 @@ class Int8Scan:
     """A `ScanKernel`: 8-bit numbers.  One that was built is slow until it is saved and loaded."""
 
     name: ClassVar[str] = "int8"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self, steps: CodeSteps, blocks: Sequence[CodeBlock], *, count: int) -> None:
         self._steps = steps
@@ -115,21 +121,28 @@ class Int8Scan:
             self._blocks = [*whole, *CodedBlocks(self._steps, rows[full * BLOCK :])]
             self._count = len(rows)
 
-    def guesses(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
+    def at_most(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
         """See `ScanKernel`."""
         scaled = queries * self._steps.sizes
         worth = np.maximum(np.abs(scaled).max(axis=1, keepdims=True), np.float32(1e-30)) / np.float32(LEVELS)  # a level
-        levels = (np.rint(scaled / worth) + ZERO).astype(np.uint8)
-        guesses = np.empty((len(queries), len(self) if row_ids is None else len(row_ids)), np.float32)
+        levels = np.rint(scaled / worth)
+        ways = [np.linalg.norm(one, axis=1) for one in (scaled - levels * worth, queries)]
+        slack = np.stack(ways, axis=1)  # (Q, 2): what the roundings of the query and of a row can do
+        base = (queries @ self._steps.centre)[:, None] + np.float32(ROUNDING)
+        whole = (levels + ZERO).astype(np.uint8)
+        at_most = np.empty((len(queries), len(self) if row_ids is None else len(row_ids)), np.float32)
         stop = 0
         for number, inside in self._wanted(row_ids):
             block = self._blocks[number]
-            product = _multiplied(levels, block[: self.width])  # (Q, BLOCK)
-            product -= ZERO * _sums(block)
+            product = _multiplied(whole, block[: self.width])  # (Q, BLOCK)
+            facts = _facts(block)
+            product -= ZERO * facts[0].view(np.int32)
             part = product[:, inside]
             start, stop = stop, stop + part.shape[1]
-            np.multiply(part, worth, out=guesses[:, start:stop], casting="unsafe")
-        return guesses
+            bound = at_most[:, start:stop]
+            np.multiply(part, worth, out=bound, casting="unsafe")
+            bound += slack @ facts[1:, inside] + base
+        return at_most
 
     def _wanted(self, row_ids: RowIds | None) -> Iterator[tuple[int, slice | RowIds]]:
         """Yield the blocks that hold any of these rows, or of all, by number, and which of their rows these are."""
@@ -143,7 +156,7 @@ class Int8Scan:
 
     def parts(self) -> Mapping[str, NDArray[Any] | Stacked]:
         """See `ScanKernel`."""
-        shape = (_blocks(len(self)), self.width + _SUM_BYTES, BLOCK)
+        shape = (_blocks(len(self)), self.width + 4 * _FACTS, BLOCK)
         blocks = Stacked(shape, np.dtype(np.int8), self._blocks)
         return {"centre": self._steps.centre, "steps": self._steps.sizes, "blocks": blocks}
 
@@ -152,7 +165,7 @@ class Int8Scan:
         """See `ScanKernel`."""
         steps, blocks = CodeSteps(parts["centre"], parts["steps"]), parts["blocks"]
         count = len(rows)
-        if not count or blocks.shape != (_blocks(count), len(steps.sizes) + _SUM_BYTES, BLOCK):
+        if not count or blocks.shape != (_blocks(count), len(steps.sizes) + 4 * _FACTS, BLOCK):
             raise ValueError("the blocks")
         # A process that was killed may have left other embeddings behind than those that are there now.
         first = max(count - _CHECKED, (count - 1) // BLOCK * BLOCK)
@@ -179,9 +192,9 @@ def _sampled(rows: Halves, allowed: Mask | None, count: int) -> Embeddings:
     return to_float32(rows[living[:: max(1, len(living) // count)]])
 
 
-def _sums(block: CodeBlock) -> NDArray[np.int32]:
-    """Return the sums (BLOCK,) of the codes of a block's columns, which lie below them."""
-    return block[-_SUM_BYTES:].reshape(-1).view("<i4")
+def _facts(block: CodeBlock) -> NDArray[np.float32]:
+    """Return what lies below the codes of a block, (3, BLOCK); the sums are int32."""
+    return block[-4 * _FACTS :].reshape(-1).view("<f4").reshape(_FACTS, -1)
 
 
 def _multiplied(levels: NDArray[np.uint8], codes: CodeBlock) -> NDArray[np.int32]:

@@ -119,6 +119,10 @@ class FileLayout:
         starts = np.array([block.start for block in self.blocks], np.int64)
         self._changed.update((np.searchsorted(starts, positions, "right") - 1).tolist())
 
+    def digest(self, count: int) -> int:
+        """Return a checksum of the first `count` embeddings, but for the last block of them, which may have grown."""
+        return zlib.crc32(np.array([block.crc32 for block in self.blocks if block.stop < count], "<u4").tobytes())
+
     def close_unsound(self, halves: Halves) -> None:
         """Let the next embedding begin a block of its own where the last block does not hold what was written."""
         self._closed = bool(self.blocks) and not self.blocks[-1].is_sound(halves)

@@ -1,4 +1,4 @@
-"""Fast search of many embeddings: a scan guesses scores, the embeddings themselves decide.
+"""Fast search of many embeddings: a scan bounds scores, the embeddings themselves decide.
 
     kernel = build_scan(rows)                                   # rows: fp16 (N, W), memory-mapped
     save_scan(kernel, folder / SCAN, generation=3)
@@ -6,8 +6,8 @@
     nearest = search_scan(kernel, rows, queries, k=10, allowed=mask)
 
 A scan is a cache beside the embeddings.  Nothing is lost with it, and nothing it gets wrong reaches a score: those are
-exact dot products, and only which rows are looked at depends on it.  Whether those were enough is seen on every query,
-see `sieve`.  `exact` compares every row and is the truth.
+exact dot products.  It says of every row what its score is at most.  So when the rows that promise most are scored,
+only those that may still be better than the last neighbour are left to score: the answer is that of comparing all.
 A further kernel is one file with one class, and one row of `KERNELS`.  Knows only arrays and one file.
 """
 
@@ -23,8 +23,7 @@ from wordsight.base.errors import FormatError
 from wordsight.base.optional import resolve
 from wordsight.index.cache_file import CacheHeader, Stacked, read_cache, write_cache
 from wordsight.index.halves import Halves, Mask, nearest_halves, scores_halves
-from wordsight.index.sieve import Exact, Scores, Sieve
-from wordsight.index.topk import Nearest
+from wordsight.index.topk import Nearest, largest
 
 SCAN = "scan.cache"  # beside the embeddings of a library
 KERNELS = {
@@ -33,8 +32,11 @@ KERNELS = {
 }
 SMALL = 20_000  # rows that are compared one and all in a few milliseconds: nothing is built for fewer
 _FEW = 100  # where one row in so many is allowed, comparing these takes as long as a scan of all
-_MANY = 8  # where one row in so many is a candidate, comparing all in their order is quicker
-_GUESSED = 1 << 24  # guesses held at once: 64 MiB
+_MANY = 8  # where one row in so many is scored to begin with, comparing all in their order is quicker
+_SCATTERED = 20_000  # rows that are scored one here and one there; more are scored block by block
+_BOUNDED = 1 << 24  # bounds held at once: 64 MiB
+_SAMPLED = 16  # one of so many bounds is looked at to know where the best begin
+Scores = NDArray[np.float32]
 
 
 class ScanKernel(Protocol):
@@ -56,11 +58,8 @@ class ScanKernel(Protocol):
     def extend(self, rows: Halves) -> None:
         """Cover `rows` (N, W) whole, of which the first are covered already."""
 
-    def guesses(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
-        """Return about what the scores (Q, n) of rows (n,), rising, all by default, are for queries (Q, W).
-
-        They may be off by one amount for all rows of a query, besides their errors.
-        """
+    def at_most(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
+        """Return what the scores (Q, n) of rows (n,), rising, all by default, are at most for queries (Q, W)."""
 
     def parts(self) -> Mapping[str, NDArray[Any] | Stacked]:
         """Return the arrays that a file has to keep."""
@@ -96,7 +95,7 @@ class ExactScan:
         """See `ScanKernel`."""
         self._rows = rows
 
-    def guesses(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
+    def at_most(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
         """See `ScanKernel`."""
         row_ids = np.arange(len(self)) if row_ids is None else row_ids
         return scores_halves(queries, self._rows, np.broadcast_to(row_ids, (len(queries), len(row_ids))))
@@ -171,23 +170,47 @@ def search_scan(
     if allowed is not None and 2 * left < len(rows):
         among, allowed = np.flatnonzero(allowed), None
     best = Nearest(np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64))
-    together = max(1, _GUESSED // (len(rows) if among is None else left))
+    together = max(1, _BOUNDED // (len(rows) if among is None else left))
     for start in range(0, len(queries), together):
-        for number, guesses in enumerate(kernel.guesses(queries[start : start + together], among), start):
-            sieve = Sieve(guesses, _exact(queries[number], rows, among), allowed)
-            best.scores[number], best.row_ids[number] = sieve.nearest(k, count)
-    return best if among is None else Nearest(best.scores, among[best.row_ids])
+        for number, at_most in enumerate(kernel.at_most(queries[start : start + together], among), start):
+            if allowed is not None:
+                at_most[~allowed] = -np.inf
+            query = queries[number : number + 1]
+            best.scores[number], best.row_ids[number] = _nearest_one(query, rows, at_most, among, k=k, count=count)
+    return best
 
 
-def _exact(query: Embeddings, rows: Halves, among: RowIds | None) -> Exact:
-    """Return what scores rows that are given by their numbers in `among`, or as they are."""
+def _nearest_one(
+    query: Embeddings, rows: Halves, at_most: Scores, among: RowIds | None, *, k: int, count: int
+) -> tuple[Scores, RowIds]:
+    """Return scores (k,), falling, and row ids (k,) of one query (1, W): the rows that promise most are scored first.
 
-    def scored(members: RowIds) -> Scores:
-        row_ids = members if among is None else among[members]
-        scores: Scores = scores_halves(query[None], rows, row_ids[None])[0]
-        return scores
+    `at_most` (n,) is of the rows `among`, of all by default, and is -infinity where a row is no answer.
+    """
+    first = _most_promising(at_most, count)
+    scored = first if among is None else among[first]
+    least = np.partition(scores_halves(query, rows, scored[None])[0], -k)[-k]
+    at_most[first] = np.inf
+    wanted = np.flatnonzero(at_most >= least)
+    row_ids = wanted if among is None else among[wanted]
+    if len(row_ids) > _SCATTERED:
+        allowed = np.zeros(len(rows), bool)
+        allowed[row_ids] = True
+        answer = nearest_halves(query, rows, k, allowed=allowed)
+        return answer.scores[0], answer.row_ids[0]
+    scores = scores_halves(query, rows, row_ids[None])
+    chosen = largest(scores, k)[0]  # of equal scores the first row
+    return scores[0, chosen], row_ids[chosen]
 
-    return scored
+
+def _most_promising(at_most: Scores, count: int) -> RowIds:
+    """Return the `count` rows (n,), rising, whose bounds are largest."""
+    some = at_most[::_SAMPLED]
+    rank = 2 * count // _SAMPLED + _SAMPLED  # so many more that it is nearly never too few
+    row_ids = np.arange(len(at_most))
+    if rank < len(some):
+        row_ids = np.flatnonzero(at_most >= np.partition(some, -rank)[-rank])
+    return np.sort(row_ids[largest(at_most[row_ids][None], count)[0]])
 
 
 def _stale(path: Path, problem: str) -> FormatError:

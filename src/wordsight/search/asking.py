@@ -186,9 +186,10 @@ class Asking:
         if not hits and self._query.where is not None:
             from wordsight.search.hints import case_hints
 
-            if not self._ranked(1, self._query.where):
-                notice("where: no picture satisfies the condition")
-            for hint in case_hints(self._index, self._query.where, self._direction.embedding[None]):
+            hints = case_hints(self._index, self._query.where, self._direction.embedding[None])
+            if not hints and not self._ranked(1, self._query.where):
+                hints = ["no picture satisfies the condition"]
+            for hint in hints:
                 notice(f"where: {hint}")
         return Reply(self._answered(hits), matching, least_for_people(self._usual) if self._parts() else None)
 
