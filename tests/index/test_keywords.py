@@ -1,7 +1,5 @@
 """Exact words, the same in every index: what SQLite ranks is what Python's own ranking says."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -97,7 +95,7 @@ def test_the_file_of_words_is_disposable(index, opened, folder):
         path.write_bytes(content)
         assert keys(opened(writable=False).keywords(["nike"], 10)) == ["k4", "k0"]
     header, parts = read_cache(path)
-    write_cache(path, replace(header, kind="words of another library"), {**parts, "rows": parts["rows"][::-1]})
+    write_cache(path, header._replace(kind="words of another library"), {**parts, "rows": parts["rows"][::-1]})
     assert keys(opened(writable=False).keywords(["nike"], 10)) == ["k4", "k0"]
 
 

@@ -1,7 +1,5 @@
 """Blockwise nearest rows equal sorting everything."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,7 +56,7 @@ def test_both_ways_to_the_largest_agree_at_the_border_between_them(k, columns):
     scores = np.random.default_rng(k * columns).integers(0, 4, (6, columns)).astype(np.float32)
     found = top_k(np.eye(columns, dtype=np.float32)[:0], np.eye(columns, dtype=np.float32), k)
     assert found.scores.shape == (0, min(k, columns))
-    best, rows = dataclasses.astuple(top_k(scores, np.eye(columns, dtype=np.float32), k))
+    best, rows = top_k(scores, np.eye(columns, dtype=np.float32), k)
     for row in range(6):
         expected = sorted(range(columns), key=lambda column: (-scores[row, column], column))[:k]
         assert rows[row].tolist() == expected
@@ -66,10 +64,10 @@ def test_both_ways_to_the_largest_agree_at_the_border_between_them(k, columns):
 
 
 def test_types_and_shapes_of_an_answer():
-    best, rows = dataclasses.astuple(top_k(np.ones((2, 3), np.float32), np.ones((0, 3), np.float32), 5))
+    best, rows = top_k(np.ones((2, 3), np.float32), np.ones((0, 3), np.float32), 5)
     assert (best.shape, rows.shape) == ((2, 0), (2, 0))
     assert (best.dtype, rows.dtype) == (np.float32, np.int64)
-    best, rows = dataclasses.astuple(top_k(np.ones((2, 3), np.float32), np.ones((9, 3), np.float32), 5))
+    best, rows = top_k(np.ones((2, 3), np.float32), np.ones((9, 3), np.float32), 5)
     assert (best.dtype, rows.dtype) == (np.float32, np.int64)
     assert rows.tolist() == [[0, 1, 2, 3, 4]] * 2  # equal scores: the first of them
 

@@ -6,8 +6,6 @@ hold one of several dataclasses, which their own field `kind` tells apart (`BY_K
 """
 
 import dataclasses
-import difflib
-import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,6 +107,8 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file into nested dicts."""
+    import tomllib  # here and below: reading a model's JSON does without
+
     try:
         return tomllib.loads(read_text(path))
     except FileNotFoundError:
@@ -137,6 +137,8 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
 
 
 def _parse(text: str) -> Any:
+    import tomllib
+
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -148,6 +150,8 @@ def _copy(value: Any) -> Any:
 
 
 def _unknown_key(path: str, key: str, names: list[str]) -> ConfigError:
+    import difflib
+
     close = difflib.get_close_matches(key, names, n=3, cutoff=0.6)
     near = [name for name in close if name.startswith(key) or key.startswith(name)] or close
     cure = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(names)}"

@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import stat
 import sys
 import time
@@ -141,7 +140,7 @@ def draft_folder(path: Path) -> Iterator[Path]:
             _make(draft, path)
             yield draft
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            _remove(draft)
 
 
 @contextlib.contextmanager
@@ -228,7 +227,7 @@ def sweep(folder: Path) -> None:
             if draft["kind"] == "old" and not target.exists():
                 disk.rename(left, target)
             elif left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
+                _remove(left)
             else:
                 disk.unlink(left)
 
@@ -298,7 +297,14 @@ def _put(draft: Path, target: Path, mark: str) -> None:
             rest = old.with_suffix(".part")  # so that half of it never comes back
             with contextlib.suppress(FileNotFoundError):
                 disk.rename(old, rest)
-                shutil.rmtree(rest, ignore_errors=True)
+                _remove(rest)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder and what it holds, as far as that can be done."""
+    import shutil  # here, for a search writes no folders
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _real(path: Path) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-Value = str | int | float | bool | None
+from wordsight.base.value import Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wordsight import __version__
 from wordsight.base.errors import StorageError, UsageError, WordsightError
@@ -46,8 +45,7 @@ VERBS = {  # verb: (module, what it does)
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalOption:
+class GlobalOption(NamedTuple):
     """An option that every verb understands; `metavar` is empty for a flag."""
 
     name: str
@@ -82,8 +80,7 @@ UNUSED = {  # verb: the global options that would change nothing in it, and why;
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A parsed command line: the verb (empty if none was given) and its arguments, global options first."""
 
     verb: str

@@ -68,7 +68,7 @@ def _list(name: str | None, licences: str) -> int:
 
 
 def _line(folder: Path) -> str:
-    from wordsight.weights.folder import read_model_manifest
+    from wordsight.weights.manifest import read_model_manifest
 
     manifest = read_model_manifest(folder)
     return f"{manifest.spec.name}  {manifest.fingerprint}  {folder}"
@@ -123,7 +123,8 @@ def _row(name: str) -> Any:
 
 def _show_folder(folder: Path) -> None:
     from wordsight.base.config import to_dict
-    from wordsight.weights.folder import CARD, read_model_manifest
+    from wordsight.weights.folder import CARD
+    from wordsight.weights.manifest import read_model_manifest
 
     manifest = read_model_manifest(folder)
     say(f"{'folder':20}{folder}")

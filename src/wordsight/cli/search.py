@@ -5,9 +5,8 @@ import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.progress import is_quiet, notice, print_error
@@ -192,8 +191,7 @@ def _read(locations: Sequence[Path], args: Namespace) -> "Query":
     raise AssertionError("there is a place")
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     """What one library answered; `columns` are all that its metadata has, `counts` for facets.
 
     `absent` counts its absent images, where there is no hit.

@@ -4,9 +4,8 @@ import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wordsight.base.files import require_file
 from wordsight.base.progress import notice
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from wordsight.search.query import Query
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(NamedTuple):
     """What was searched for, the model that did it, and which places failed, with the reason."""
 
     query: "Query"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wordsight.base.errors import InputError
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.data import fields
 from wordsight.data.source import Columns
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wordsight.base.errors import FormatError, InputError
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.data.source import Columns
 from wordsight.data.text_lines import is_text
 from wordsight.images.files import is_image_name

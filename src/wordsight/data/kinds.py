@@ -4,11 +4,10 @@ A new kind is one file beside this one and one row of `OPENERS`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Opener:
+class Opener(NamedTuple):
     """`target` is the "module:class" that is called with (files, columns) for files with one of the `suffixes`.
 
     `holds_images` says that such files hold images rather than name them.

@@ -7,9 +7,9 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.progress import notice
@@ -22,8 +22,7 @@ _EXPORTED = re.compile(r"-\d+-of-\d+(-[0-9a-f]{16})?$")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFiles:
+class SourceFiles(NamedTuple):
     """The files of a source: its kind, a name for messages, its folder or files in order.
 
     `whole` says that every file of a folder is meant, so that one that is missing there is missing here; `above` are
@@ -110,7 +109,7 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
     named = split if split != "all" else None
     if named and (folder / named).is_dir():
         above = sorted(path for path in folder.glob("metadata.*") if is_metadata(path.name))
-        return replace(_find_in_folder(folder / named, split=None, kind=kind), above=tuple(above))
+        return _find_in_folder(folder / named, split=None, kind=kind)._replace(above=tuple(above))
     contents = _look(folder)
     one = _recognised(contents, named) if kind == AUTO else kind
     if one == FOLDER:
@@ -123,11 +122,10 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
     if not mine:
         raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
     chosen = _files(mine, folder.name, split=_named_split(mine, split, folder), kind=one, root=folder)
-    return replace(chosen, whole=len(chosen.paths) == len(mine))
+    return chosen._replace(whole=len(chosen.paths) == len(mine))
 
 
-@dataclass(frozen=True, slots=True)
-class _Contents:
+class _Contents(NamedTuple):
     """The files at the top of a folder by kind, and whether images lie at its top and anywhere."""
 
     folder: Path

@@ -89,7 +89,7 @@ class Model:
     def tokenizer(self) -> Any:
         """The model's tokenizer: a `wordsight.text.open.Tokenizer`."""
         from wordsight.text.open import open_tokenizer
-        from wordsight.weights.folder import check_tokenizer
+        from wordsight.weights.manifest import check_tokenizer
 
         if self.folder is not None:
             check_tokenizer(self.folder)

@@ -48,16 +48,8 @@ from wordsight.towers.graph.precision import PRECISIONS, Precision
 from wordsight.towers.graph.write import TOWERS, GraphSource, layers, write_graph, writes
 from wordsight.towers.spec import ModelSpec
 from wordsight.weights.find import MANIFEST
-from wordsight.weights.folder import (
-    CARD,
-    ENGINES,
-    read_checkpoint,
-    read_fingerprint,
-    read_model_manifest,
-    read_vocabulary,
-    vocabulary_file,
-    write_model_manifest,
-)
+from wordsight.weights.folder import CARD, read_checkpoint, read_vocabulary, vocabulary_file, write_model_manifest
+from wordsight.weights.manifest import ENGINES, read_fingerprint, read_model_manifest
 from wordsight.weights.unchanged import digest_of
 
 TRACED = "wordsight.engines.export_traced"  # for towers of other packages

@@ -24,7 +24,8 @@ from wordsight.engines.parity import some_images, some_texts
 from wordsight.towers.graph.operators import APART, CONTRIB, WHOLE, half, quantise_matrix
 from wordsight.towers.graph.precision import SUMS, Precision
 from wordsight.towers.two import TwoTowers
-from wordsight.weights.folder import load_towers, read_fingerprint
+from wordsight.weights.folder import load_towers
+from wordsight.weights.manifest import read_fingerprint
 
 OPSET = 20
 SHAPES = {"image": {0: "batch"}, "text": {0: "batch", 1: "length"}}

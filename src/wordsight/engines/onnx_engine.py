@@ -28,8 +28,7 @@ from wordsight.engines.travel import Reopened, reopened
 from wordsight.engines.trial import require_tried
 from wordsight.towers.families import finished
 from wordsight.towers.graph.precision import PRECISIONS, SUMS
-from wordsight.weights.folder import ENGINES, WEIGHTS, read_model_manifest
-from wordsight.weights.graphs import graph_files
+from wordsight.weights.manifest import ENGINES, WEIGHTS, read_model_manifest
 from wordsight.weights.unchanged import check_recorded
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ class OnnxEngine:
 
     def _open(self, tower: str, threads: int) -> Any:
         """Open a graph and see that it was made from these weights, and gives their embeddings."""
-        path = graph_files(self._folder)[tower] if self._finished else graph_path(self._folder, tower, self.precision)
+        path = self._graph(tower)
         self._require_unchanged(path)
         require_tried(self._folder, tower, self.precision, path)
         if self._finished:
@@ -177,6 +176,13 @@ class OnnxEngine:
             )
             return open_session(path, threads=threads, exact=True)
         return session
+
+    def _graph(self, tower: str) -> Path:
+        if not self._finished:
+            return graph_path(self._folder, tower, self.precision)
+        from wordsight.weights.graphs import graph_files
+
+        return graph_files(self._folder)[tower]
 
     def _require_unchanged(self, path: Path) -> None:
         """Raise `FormatError` where the graph, or the tensors beside a finished one, are not those recorded."""

@@ -19,7 +19,7 @@ from wordsight.engines.engine import Engine
 from wordsight.engines.names import check_device, check_precision
 from wordsight.towers.families import finished, image_family, text_family, written
 from wordsight.towers.graph.precision import PRECISIONS
-from wordsight.weights.folder import WEIGHTS, ModelManifest, read_model_manifest
+from wordsight.weights.manifest import WEIGHTS, ModelManifest, read_model_manifest
 
 ENGINES = {
     "onnx": "wordsight.engines.onnx_engine:OnnxEngine",

@@ -24,7 +24,7 @@ from wordsight.base.reading import open_regular
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.onnx_engine import IMAGES, TEXTS, OnnxEngine, convert_command, graph_path
 from wordsight.engines.travel import Reopened, reopened
-from wordsight.weights.folder import read_model_manifest
+from wordsight.weights.manifest import read_model_manifest
 from wordsight.weights.unchanged import check_recorded
 
 PROCESS = os.getpid()  # the one that imported OpenVINO

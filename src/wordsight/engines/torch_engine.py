@@ -23,7 +23,8 @@ from wordsight.engines.engine import batches, check_pixels, check_tokens, needed
 from wordsight.engines.names import check_device
 from wordsight.engines.travel import Reopened, reopened
 from wordsight.towers.two import TwoTowers
-from wordsight.weights.folder import load_towers, read_fingerprint
+from wordsight.weights.folder import load_towers
+from wordsight.weights.manifest import read_fingerprint
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BATCH = {"cpu": 16, "cuda": 256}  # rows at once

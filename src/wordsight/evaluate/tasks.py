@@ -14,10 +14,11 @@ from urllib.parse import parse_qsl
 
 from wordsight.base.config import from_dict, read_toml
 from wordsight.base.errors import ConfigError, FormatError, InputError, UsageError
-from wordsight.base.nouns import Result, Sample, Value
+from wordsight.base.nouns import Result, Sample
 from wordsight.base.optional import resolve
 from wordsight.base.suggest import suggest
 from wordsight.base.threads import ordered_map
+from wordsight.base.value import Value
 from wordsight.data.source import Columns, open_source
 from wordsight.evaluate.encode import Encoder
 from wordsight.images.spec import PreprocessSpec

@@ -9,8 +9,8 @@ The last line that fits decides.  Knows paths with `/`, no disk.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 IGNORE_FILE = ".wordsightignore"
 # Folders that programs and systems make beside photos: thumbnails, bins, packages.
@@ -25,8 +25,7 @@ OF_PROGRAMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(NamedTuple):
     """A line: paths that `fits` matches are ignored, or kept; `folders`: only where they are folders."""
 
     fits: re.Pattern[str]

@@ -5,15 +5,13 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from wordsight.images import tiff
 
 
-@dataclass(frozen=True, slots=True)
-class OptionalKind:
+class OptionalKind(NamedTuple):
     """Files that `package` reads, which `wordsight[extra]` brings.
 
     `module` uses it: its `draft(handle)` returns a Pillow image, `measure(handle, size)` the sides of a file's image

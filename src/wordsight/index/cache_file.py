@@ -12,10 +12,9 @@ damage, not intent: sums of all 8-byte words in 512 columns, then their CRC-32, 
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +38,7 @@ _KINDS: dict[str, np.dtype[Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CacheHeader:
+class CacheHeader(NamedTuple):
     """What a cache is of: its kind and version, the generation of what it covers, of how many rows, of what width."""
 
     kind: str
@@ -50,8 +48,7 @@ class CacheHeader:
     width: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stacked:
+class Stacked(NamedTuple):
     """An array (n, …) that is written without being whole in memory: `blocks` gives its n parts one after another."""
 
     shape: tuple[int, ...]
@@ -63,7 +60,7 @@ def write_cache(path: Path, header: CacheHeader, parts: Mapping[str, NDArray[Any
     """Write a cache, whole or not at all; arrays are of float32, float64, int8, uint8, int32 or int64."""
     kinds = {name: _KINDS[part.dtype.str[1:]] for name, part in parts.items()}
     described = {name: [part.dtype.str[1:], *part.shape] for name, part in parts.items()}
-    facts: dict[str, Any] = {"format": FORMAT, **asdict(header), "parts": described}
+    facts: dict[str, Any] = {"format": FORMAT, **header._asdict(), "parts": described}
     check = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
     with atomic_write(path) as handle:
         handle.write(bytes(HEADER))
@@ -117,7 +114,7 @@ def _read_line(path: Path) -> tuple[dict[str, Any], CacheHeader]:
         facts = json.loads(line)
         if len(line) < HEADER or facts.pop("format") != FORMAT:
             raise _damaged(path)
-        return facts, CacheHeader(**{name: facts[name] for name in CacheHeader.__slots__})
+        return facts, CacheHeader(**{name: facts[name] for name in CacheHeader._fields})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged(path) from None
 

@@ -10,9 +10,8 @@ of an index.
 import contextlib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -37,8 +36,7 @@ SMALL = 20_000  # entries that are compared one and all in milliseconds: for few
 _STALE = 0.02  # of the embeddings: where more are new, the scan's file is written again
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenedScan:
+class _OpenedScan(NamedTuple):
     """The kernel for the save that `of` names, None where there is none to be used, and why that is."""
 
     of: str
@@ -177,7 +175,7 @@ class SearchCaches:
             return None
         last, of = self._scan, _state_of_file(seen)
         if last is not None and last.of != of and last.key == _key_of_scan(seen, last.rows):
-            last = self._scan = replace(last, of=of)  # what was saved since is behind it
+            last = self._scan = last._replace(of=of)  # what was saved since is behind it
         if last is None or last.of != of or (last.kernel is None and last.stamp != self._stamp()):
             last = self._scan = self._open_scan(seen, of)
         kernel = last.kernel

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.values import Stored, restored, stored
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import RowIds
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import sha256_bytes
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.cache_file import CacheHeader, read_cache, write_cache
 from wordsight.index.halves import Mask
 from wordsight.index.like import is_like

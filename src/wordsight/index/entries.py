@@ -5,15 +5,14 @@ What is read is compared with that checksum, so that nothing is answered that is
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wordsight.base.arrays import RowIds
 from wordsight.base.errors import NotFound
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.changes import ChangeLog
 from wordsight.index.columns import MetaColumns
 from wordsight.index.database import select_in
@@ -23,8 +22,7 @@ from wordsight.index.values import Stored, checksum_of, restored, stored
 AT_ONCE = 4096  # rows held when all are read
 
 
-@dataclass(frozen=True, slots=True)
-class EntryRow:
+class EntryRow(NamedTuple):
     """An entry as it is stored, without its embedding."""
 
     id: int

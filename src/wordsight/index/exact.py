@@ -23,7 +23,7 @@ from wordsight.base import disk
 from wordsight.base.arrays import Embeddings, RowIds, is_unit
 from wordsight.base.errors import FormatError
 from wordsight.base.files import storage_errors
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.caches import SearchCaches
 from wordsight.index.damage import KnownDamage
 from wordsight.index.database import CHECKSUM, NAME, connect, connect_to_write, database_errors, read_facts, seal

@@ -11,13 +11,13 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from wordsight.base.arrays import Embeddings, RowIds, is_unit
 from wordsight.base.errors import FingerprintMismatch, FormatError, UsageError
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 
 if TYPE_CHECKING:
     from wordsight.index.where import Column, Condition
@@ -62,8 +62,7 @@ class FileState:
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(NamedTuple):
     """Something stored that is not what was written: in words, and which keys have to be made again.
 
     `ids` are the index's own numbers of the damaged entries, `whole` the keys beside them that are sound.

@@ -15,7 +15,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 
 SATURATION = 1.2  # k1: how soon a word that comes again counts no more
 LENGTH = 0.75  # b: how much long texts are held back

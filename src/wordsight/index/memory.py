@@ -14,8 +14,8 @@ import numpy as np
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
-from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
+from wordsight.base.value import Value
 from wordsight.index.index import (
     Damage,
     FileState,

@@ -9,8 +9,7 @@ files.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,7 @@ _LETTERS = bytes(
 )  # of UTF-8 whose letters beyond ASCII are those of words already
 
 
-@dataclass(frozen=True, slots=True)
-class Postings:
+class Postings(NamedTuple):
     """`rows` int32 (P,): for each word in turn the positions that have it, rising, from `starts` int64 (W + 1,) on.
 
     `words` int64 (W,), rising, are their numbers.

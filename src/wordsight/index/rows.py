@@ -14,7 +14,7 @@ from itertools import compress, islice
 import numpy as np
 
 from wordsight.base.arrays import RowIds
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.entries import EntryTable
 from wordsight.index.halves import Mask
 from wordsight.index.layout import SeenIndex

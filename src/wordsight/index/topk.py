@@ -3,7 +3,7 @@
 Knows only arrays.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from wordsight.base.arrays import Embeddings, RowIds
 BLOCK_SCORES = 1 << 24  # scores held at once: 64 MiB of float32
 
 
-@dataclass(frozen=True, slots=True)
-class Nearest:
+class Nearest(NamedTuple):
     """`scores` float32 (Q, K) in falling order and `row_ids` int64 (Q, K); K = min(k, rows)."""
 
     scores: NDArray[np.float32]

@@ -3,7 +3,7 @@
 import os
 import zlib
 
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 
 Stored = str | int | float | bytes | None
 _PLAIN = {str, int, bytes, type(None)}  # what SQLite gives back as it was given

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wordsight.base.errors import UsageError
-from wordsight.base.nouns import Value
 from wordsight.base.suggest import suggest_column
+from wordsight.base.value import Value
 from wordsight.index.like import holds_text, is_like
 
 Literal = str | int | float

@@ -10,8 +10,8 @@ What was added or written again since the file was written is read from `rows` a
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,7 @@ _PARTS = 16  # beside the file: beyond, they are read again as one
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(NamedTuple):
     """The words of one save: those of the file, and of what has changed since, part by part.
 
     `part_of` int32 (N,): which part holds the words of a position; `lengths` int32 (N,): how many it has.
@@ -156,7 +155,7 @@ class WordsCache:
         if saved:
             postings, state = words.parts[0], words.state
             header = CacheHeader(_kind(state.key), _VERSION, state.version, rows=state.count, width=state.mark)
-            arrays = {name: getattr(postings, name) for name in Postings.__slots__} | {"lengths": words.lengths}
+            arrays = {name: getattr(postings, name) for name in Postings._fields} | {"lengths": words.lengths}
             write_cache(self._path, header, arrays)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from wordsight.base.errors import InputError
 from wordsight.base.files import atomic_write
-from wordsight.base.nouns import Value
 from wordsight.base.terminal import escaped
+from wordsight.base.value import Value
 from wordsight.report.page import page_end, page_top
 from wordsight.search.hits import Hit, Located, strength
 from wordsight.search.thumbnails import address, as_jpeg, thumbnails

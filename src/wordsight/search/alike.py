@@ -16,7 +16,7 @@ import numpy as np
 
 from wordsight.base.arrays import Embeddings, unit
 from wordsight.base.errors import UsageError
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.index import Neighbour
 from wordsight.index.keywords import is_worded
 

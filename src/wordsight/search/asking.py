@@ -10,13 +10,13 @@ Knows the protocol of an index.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from wordsight.base.arrays import Embeddings
-from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
+from wordsight.base.value import Value
 from wordsight.embeddings.model import Model
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
@@ -49,8 +49,7 @@ class Direction:
     members: Mapping[str, Embeddings] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """A hit: how likely it is, which keys show nearly the same, why an example led to it, whether it has all words."""
 
     neighbour: Neighbour
@@ -75,8 +74,7 @@ class Answered:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """Hits, best first or in the order asked for.
 
     `matching`: all matches, where they had to be known; `least`: the probability below which people see none.
@@ -270,7 +268,7 @@ class Asking:
         if limits.min_match is not None or limits.min_cosine is not None:
             return by_score
         matching = {one.key: one for one in [*self._with_all_words(where), *by_score.neighbours]}
-        return replace(by_score, neighbours=sorted(matching.values(), key=lambda one: -one.score))
+        return by_score._replace(neighbours=sorted(matching.values(), key=lambda one: -one.score))
 
     def _with_all_words(self, where: "Condition | None") -> list[Neighbour]:
         """Return all images under a condition that have all words of the query, if words count; scores are cosines."""

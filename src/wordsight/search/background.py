@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -37,8 +37,7 @@ CHANGE = 0.1  # of the images; a background of a library that changed less is st
 USUAL_END = "gibberish"  # the first part of phrases.txt that is not what people ask
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """Of a set of embeddings: `mean` (D,) and `covariance` (D, D), float32."""
 
     mean: NDArray[np.float32]

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.base.files import sha256_bytes
-from wordsight.base.nouns import Value
 from wordsight.base.progress import notice
+from wordsight.base.value import Value
 from wordsight.data.kinds import AUTO, OPENERS
 from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
 from wordsight.data.source_files import find
@@ -66,8 +66,7 @@ class NoFile(InputError):
         self.file = file
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """What can be seen of a location with nothing opened: now, or when a library was last in step with it.
 
     `stamps` are those of every image; not `complete`: of every known one (None: there is nothing to look at), and only

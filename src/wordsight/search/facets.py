@@ -17,7 +17,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.where import Both, Condition, Either, Missing, Not, WhereError, columns_of, parse
 from wordsight.search.ordering import has_value
 

@@ -9,13 +9,13 @@ are the same only in the same proportions.  Knows only neighbours.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.index import Neighbour
 
 SAMPLE = 512  # images of the library: 130,000 pairs
@@ -26,8 +26,7 @@ _AT_ONCE = 256  # compared with all before them
 PROPORTIONS = 0.1  # by which width / height may differ
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """A hit and the keys of those that show nearly the same."""
 
     neighbour: Neighbour
@@ -38,7 +37,7 @@ def likeness(sample: Embeddings) -> float:
     """Return the cosine from which two images of the library that `sample` (n, width) is of are nearly the same."""
     if len(sample) < 2:
         return 1 - 1e-3
-    cosines = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
+    cosines = (sample @ sample.T)[~np.tri(len(sample), dtype=bool)]  # of each pair once
     usual, near = _quantile(cosines, 0.5), _quantile(cosines, NEAR_PAIRS)
     return 1 - max(SHARE * (1 - near), LEAST_SHARE * (1 - usual), 1e-4)
 

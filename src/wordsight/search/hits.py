@@ -10,10 +10,10 @@ In a notebook a hit, and the list, show their images as small JPEGs inside the p
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wordsight.base.errors import InputError
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 
 if TYPE_CHECKING:
     from wordsight.search.originals import Originals
@@ -65,8 +65,7 @@ class Hit:
         return _as_html([self])
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A hit, the location whose library gave it, and whether it is likely enough for people to look at."""
 
     location: Path

@@ -10,8 +10,7 @@ background, and no index.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +26,14 @@ FIRST = 5  # hits whose own cosines with the background count: fewer are noisy, 
 Figures = NDArray[np.float64]  # (n, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Coefficients:
+class Coefficients(NamedTuple):
     """Of the eight figures of `figures`, in their order, and the constant."""
 
     factors: tuple[float, ...]
     constant: float
 
 
-@dataclass(frozen=True, slots=True)
-class Breadth:
+class Breadth(NamedTuple):
     """What kind of library it is, as natural logarithms within what the coefficients were learned from.
 
     `size`: how many images, to 300; `spread`: their variance, to that of phrases; `differing`: the standard deviation

@@ -8,7 +8,7 @@ the best max(10 k, 500).  Knows neighbours only.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wordsight.index.index import Neighbour
 
@@ -20,8 +20,7 @@ LEAST = 500  # and at least so many
 _WIDER = 8  # times as many are asked for, while all of them match
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(NamedTuple):
     """The matches, best first; `is_cut`: whether they are all above a cut, not just the nearest."""
 
     neighbours: list[Neighbour]

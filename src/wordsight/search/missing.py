@@ -8,9 +8,9 @@ there, is empty or cannot be listed proves nothing: it may be a disk that is not
 """
 
 import os
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 MOST_AT_ONCE = 10  # of 100 images: where more are gone at once, it may be a mistake
 
@@ -24,8 +24,7 @@ class Whereabouts(Enum):
     UNREAD = "it is there, or what holds it is, and cannot be read now"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What listing a folder gave: all names in it, none where it is not there.  `refused`: it could not be listed."""
 
     names: frozenset[str] = frozenset()

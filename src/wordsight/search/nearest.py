@@ -8,8 +8,9 @@ Makes nothing and reads no image.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from wordsight.base.errors import NotFound, WordsightError
 from wordsight.base.progress import notice
@@ -19,8 +20,7 @@ from wordsight.search.library import Library
 from wordsight.search.query import Query
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """A library, and the folder in it that is asked about: `prefix` begins its keys and ends in `/`, "" means all."""
 
     library: Library

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard, TypeVar
 
 from wordsight.base.errors import UsageError
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 
 _Any = TypeVar("_Any")
 _DIRECTIONS = {" desc": True, " asc": False}

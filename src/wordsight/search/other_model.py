@@ -12,7 +12,7 @@ from wordsight.base.errors import FingerprintMismatch, WordsightError
 from wordsight.embeddings.model import Model
 from wordsight.search.contents import index_command
 from wordsight.weights.find import NAME, find_model
-from wordsight.weights.folder import read_fingerprint
+from wordsight.weights.manifest import read_fingerprint
 
 MODEL_FOLDER = "model_folder"  # the fact that keeps where the model of a library lay
 

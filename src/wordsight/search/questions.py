@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.index.index import Index, spread_evenly
 from wordsight.search.background import usual_phrases
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
-from wordsight.base.nouns import Sample, Value
+from wordsight.base.nouns import Sample
+from wordsight.base.value import Value
 from wordsight.data import fields
 from wordsight.data.kinds import TABLE, TEXT_TABLES
 from wordsight.data.listing import Stamp, stamp_of

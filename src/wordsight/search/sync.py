@@ -18,9 +18,9 @@ import numpy as np
 
 from wordsight.base.arrays import is_unit
 from wordsight.base.errors import InputError, NoEmbedding, UnreadableFile
-from wordsight.base.nouns import Value
 from wordsight.base.progress import bar, notice
 from wordsight.base.threads import read_ahead
+from wordsight.base.value import Value
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
 from wordsight.images.files import image_hash, unchanged

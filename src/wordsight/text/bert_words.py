@@ -9,9 +9,9 @@ Unicode that Python knows.  Plain ASCII takes a way that opens no table.
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from wordsight.text.spec import TokenizerSpec
 
@@ -38,8 +38,7 @@ def bert_words(text: str, spec: TokenizerSpec) -> list[str]:
     return characters.words.findall(text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Characters:
+class _Characters(NamedTuple):
     """Patterns for characters of a kind, and for pre-tokens."""
 
     dropped: re.Pattern[str]

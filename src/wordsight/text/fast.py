@@ -18,8 +18,8 @@ from wordsight.base.optional import require
 from wordsight.base.reading import read_file
 from wordsight.text import padding
 from wordsight.text.clean import clean
+from wordsight.text.model_file import vocabulary_file
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.vocabulary import vocabulary_file
 
 FILE = "tokenizer.json"
 

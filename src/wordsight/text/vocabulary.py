@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from wordsight.base.errors import FormatError, NotFound, UsageError
-from wordsight.base.files import atomic_write, require_content
+from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.files import atomic_write
 from wordsight.base.reading import read_text
 from wordsight.text.bytepairs import END_OF_WORD, FIRST_MERGE, SIGN_OF_ID
 
@@ -37,17 +37,6 @@ class Vocabulary:
     def ranks(self) -> dict[tuple[int, int], int]:
         """The id that a pair of ids becomes."""
         return dict(zip(self.pairs, range(FIRST_MERGE, FIRST_MERGE + len(self.pairs)), strict=True))
-
-
-def vocabulary_file(folder: Path | None, name: str) -> Path:
-    """Return the tokenizer's file of a model's folder; `UsageError` without a folder, `NotFound` without the file."""
-    if folder is None:
-        raise UsageError("this model's tokenizer is a file", cure=f"give the folder that holds {name}")
-    path = folder / name
-    if not path.is_file():
-        raise NotFound(f"no file {path}", cure="copy it from where the model came from, or give a whole model folder")
-    require_content(path)
-    return path
 
 
 @lru_cache(maxsize=1)

@@ -18,9 +18,8 @@ from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.reading import read_file
 from wordsight.text import padding
 from wordsight.text.bert_words import bert_words
-from wordsight.text.clean import clean
+from wordsight.text.model_file import vocabulary_file
 from wordsight.text.spec import TokenizerSpec
-from wordsight.text.vocabulary import vocabulary_file
 
 FILE = "vocab.txt"
 START, END, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
@@ -68,6 +67,8 @@ class WordPieceTokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, without start and end, however long."""
         if self.spec.cleaning != "none" or not text.isascii():
+            from wordsight.text.clean import clean  # here, for plain words do without
+
             text = clean(text, self.spec.cleaning)
         known = self._known
         ids: list[int] = []

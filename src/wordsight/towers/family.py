@@ -5,7 +5,7 @@ Torch, onnx and other packages are named as "module:attribute" and imported when
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,7 @@ I = TypeVar("I", bound=ImageTowerSpec)  # noqa: E741
 T = TypeVar("T", bound=TextTowerSpec)
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(NamedTuple):
     """Learned positions of a patch grid: the weight `name` (extra + side*side, D).
 
     `rule` is a key of `wordsight.towers.parts.resize.RULES`, "" where the format that the weights came in decides.

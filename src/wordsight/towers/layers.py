@@ -8,11 +8,10 @@ What learns of a tower, and how fast, follows from it (`wordsight.train.learned`
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Depths:
+class Depths(NamedTuple):
     """The depth of each parameter: 0 before the first block, 1 to `blocks` in a block, then what lies behind.
 
     What maps to the space is one deeper still: `projection`.
@@ -27,8 +26,7 @@ class Depths:
         return self.blocks + 2
 
 
-@dataclass(frozen=True, slots=True)
-class LayerNames:
+class LayerNames(NamedTuple):
     """How a family names the parts of a tower (in `TwoTowers` "visual." or "text." stands before).
 
     `block` is a regular expression for what the name of a parameter in a block begins with, the block's name.

@@ -9,10 +9,20 @@ from typing import Literal
 from wordsight.base.config import BY_KIND
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.clip_text.spec import ClipTextSpec
 from wordsight.towers.families import image_choices, text_choices
 from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
-from wordsight.towers.vit.spec import VitSpec
+
+
+def _vit() -> ImageTowerSpec:
+    from wordsight.towers.vit.spec import VitSpec  # here, for a spec that states another tower does without
+
+    return VitSpec()
+
+
+def _clip_text() -> TextTowerSpec:
+    from wordsight.towers.clip_text.spec import ClipTextSpec
+
+    return ClipTextSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +35,8 @@ class ModelSpec:
 
     name: str
     width: int = 512
-    image: ImageTowerSpec = field(default_factory=VitSpec, metadata={BY_KIND: image_choices})
-    text: TextTowerSpec = field(default_factory=ClipTextSpec, metadata={BY_KIND: text_choices})
+    image: ImageTowerSpec = field(default_factory=_vit, metadata={BY_KIND: image_choices})
+    text: TextTowerSpec = field(default_factory=_clip_text, metadata={BY_KIND: text_choices})
     preprocess: PreprocessSpec = field(default_factory=PreprocessSpec)
     tokenizer: TokenizerSpec = field(default_factory=TokenizerSpec)
     loss: Literal["softmax", "sigmoid"] = "softmax"

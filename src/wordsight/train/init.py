@@ -19,10 +19,11 @@ from wordsight.train.config import InitConfig
 from wordsight.weights.checkpoint import Array, Checkpoint
 from wordsight.weights.checkpoint_files import CheckpointFiles
 from wordsight.weights.find import ModelLocation, find_model, locate
-from wordsight.weights.folder import CARD, WEIGHTS, read_checkpoint, read_model_manifest
+from wordsight.weights.folder import CARD, read_checkpoint
 from wordsight.weights.formats.table import UnknownFormat
 from wordsight.weights.formats.trunk_table import UnknownTrunk, read_image_trunk, read_text_trunk
 from wordsight.weights.licences import TOWER_LICENCES, of_card, of_name, terms_of
+from wordsight.weights.manifest import WEIGHTS, read_model_manifest
 from wordsight.weights.trunk import ImageTrunk, TextTrunk
 from wordsight.weights.unchanged import digest_of
 

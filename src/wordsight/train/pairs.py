@@ -24,8 +24,8 @@ from wordsight.text.vocabulary import read_merges, size_of, write_merges
 from wordsight.towers.spec import ModelSpec
 from wordsight.train.config import DataConfig, SourceConfig
 from wordsight.train.held_out import Without, choose_held_out
-from wordsight.weights.fingerprint import MERGES
 from wordsight.weights.folder import vocabulary_file
+from wordsight.weights.manifest import MERGES
 
 
 @dataclass(frozen=True, slots=True)

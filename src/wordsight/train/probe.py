@@ -21,9 +21,10 @@ from wordsight.base.config import to_dict
 from wordsight.base.errors import FormatError
 from wordsight.base.failures import list_failures
 from wordsight.base.files import plain_name, sha256_bytes, write_json
-from wordsight.base.nouns import Result, Value
+from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.base.records import write_results
+from wordsight.base.value import Value
 from wordsight.data.labels import notice_numbers
 from wordsight.data.source import Columns, Source, open_source
 from wordsight.data.source_files import split_named_by

@@ -22,7 +22,7 @@ from wordsight.train.probe_recipe import CLASSES
 from wordsight.train.schedule import Prolonged, is_longer, progress_of, rate_of
 from wordsight.weights.checkpoint import some
 from wordsight.weights.find import MANIFEST
-from wordsight.weights.folder import TOKENIZERS
+from wordsight.weights.manifest import TOKENIZERS
 
 T = TypeVar("T")
 CONFIG = "config.json"

@@ -8,8 +8,8 @@ ours.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wordsight.base.errors import UnknownModel
 from wordsight.base.files import put_back
@@ -26,8 +26,7 @@ FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz", ".onnx")  # no 
 OURS = "train one (wordsight train), or give the file or folder of a public checkpoint"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelLocation:
+class ModelLocation(NamedTuple):
     """Where a model lies: a folder of ours, or a public checkpoint; `name` is what the model is called."""
 
     path: Path
@@ -70,8 +69,7 @@ def locate(name_or_path: str | Path | None = None, *, fetch: bool = True) -> Mod
         raise UnknownModel(f"{default.source}: {error.problem}", cure=cure) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+class Default(NamedTuple):
     """The model that is used where none is named; `source` is the variable or file that says so, "" where none does."""
 
     name: str

@@ -23,9 +23,8 @@ from wordsight.towers.flat import FLAT_IMAGE, FLAT_TEXT
 from wordsight.towers.spec import ModelSpec
 from wordsight.towers.tower_spec import ImageTowerSpec, TextTowerSpec
 from wordsight.weights.archive.safe import read_header
+from wordsight.weights.manifest import DIGITS, MERGES
 
-DIGITS = 16
-MERGES = "merges.txt"
 # The fields that model.json always states: those of the first version.  Later ones are stated, and count, only
 # where they are not the default, so that files stay short and models keep the fingerprint they were given.
 FIRST = {

@@ -16,18 +16,16 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wordsight.base.config import from_dict, to_dict
-from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
+from wordsight.base.config import to_dict
+from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import (
     atomic_folder,
     atomic_write,
-    read_json,
     refuse_others,
     require_content,
     sha256_bytes,
@@ -36,17 +34,29 @@ from wordsight.base.files import (
 from wordsight.base.optional import resolve
 from wordsight.base.reading import read_file
 from wordsight.text.spec import TokenizerSpec
-from wordsight.towers.check import check_spec
 from wordsight.towers.families import finished
-from wordsight.towers.spec import ModelSpec
 from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, check_state
 from wordsight.weights.find import MANIFEST, find_model
-from wordsight.weights.fingerprint import DIGITS, MERGES, fingerprint, read_tensors, stated
-from wordsight.weights.finite import check_scale
+from wordsight.weights.fingerprint import fingerprint, read_tensors, stated
 from wordsight.weights.from_graphs import state_of_graphs
 from wordsight.weights.graphs import PRECISION, raw_graphs, take_in
-from wordsight.weights.unchanged import check_recorded, digest_of, remembered
+from wordsight.weights.manifest import (
+    ENGINES,
+    FORMAT,
+    MERGES,
+    SUM,
+    TOKENIZERS,
+    VERSION,
+    WEIGHTS,
+    ModelManifest,
+    check_recorded_tokenizer,
+    check_sum,
+    read_fingerprint,
+    read_model_manifest,
+    read_spec,
+)
+from wordsight.weights.unchanged import digest_of, remembered
 
 if TYPE_CHECKING:
     from wordsight.towers.two import TwoTowers
@@ -62,64 +72,8 @@ __all__ = [
     "save_model",
 ]
 
-FORMAT = "wordsight-model"
-VERSION = 1
-WEIGHTS = "weights.safetensors"
-SUM = "sum"  # the key of model.json's own check sum
 CARD = "README.md"
-ENGINES = "onnx"
-TOKENIZERS = {
-    "clip-bpe": MERGES,
-    "tokenizers": "tokenizer.json",
-    "sentencepiece": "spiece.model",
-    "wordpiece": "vocab.txt",
-}
 MAX_SCALE = 100.0  # of softmax towers; Radford et al. 2021, section 2.5
-
-
-@dataclass(frozen=True, slots=True)
-class ModelManifest:
-    """What model.json says.
-
-    `scale` and `bias` are the learned values (the spec holds the initial ones); `precisions` are those of
-    the ONNX graphs in the folder, the preferred one first.  `origin` says of a public checkpoint where it came
-    from, and `assumed` what its file did not say.  `files` holds the SHA-256 of the tokenizer's files and of graphs.
-    """
-
-    spec: ModelSpec
-    fingerprint: str
-    scale: float
-    bias: float | None = None
-    precisions: tuple[str, ...] = ()
-    origin: dict[str, str] = field(default_factory=dict)
-    assumed: tuple[str, ...] = ()
-    files: dict[str, str] = field(default_factory=dict)
-
-
-def read_model_manifest(folder: Path) -> ModelManifest:
-    """Return the manifest of a model folder; a missing one raises `NotFound`, a wrong one `FormatError`."""
-    path = folder / MANIFEST
-    values = read_json(path)
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise FormatError(f"{path} is not the manifest of a model", cure=f'its "format" must be "{FORMAT}"')
-    if values.get("version") != VERSION:
-        raise FormatError(
-            f"{path} has format version {values.get('version')!r}; this program reads {VERSION}",
-            cure="update wordsight",
-        )
-    rest = {key: value for key, value in values.items() if key not in ("format", "version", SUM)}
-    try:
-        manifest = from_dict(ModelManifest, rest)
-        check_spec(manifest.spec)
-    except ConfigError as error:
-        raise FormatError(f"{path}: {error.problem}", cure=error.cure) from None
-    check_scale(manifest.scale, manifest.bias, where=str(path))
-    if SUM in values and values[SUM] != _sum(values):
-        raise FormatError(
-            f"{path} was changed after it was written, and no longer belongs to the fingerprint that it states",
-            cure="restore it; wordsight convert --set makes a model with other settings",
-        )
-    return manifest
 
 
 def write_model_manifest(folder: Path, manifest: ModelManifest) -> None:
@@ -128,24 +82,8 @@ def write_model_manifest(folder: Path, manifest: ModelManifest) -> None:
     for name in ("origin", "assumed", "files"):
         if not values[name]:
             del values[name]
-    values[SUM] = _sum(values)
+    values[SUM] = check_sum(values)
     write_json(folder / MANIFEST, values)
-
-
-def _sum(values: dict[str, Any]) -> str:
-    """Return the check sum of model.json: it tells a manifest that was changed by hand from one that was written."""
-    rest = {key: value for key, value in values.items() if key != SUM}
-    return sha256_bytes(json.dumps(rest, sort_keys=True).encode())[:DIGITS]
-
-
-def read_spec(folder: Path) -> ModelSpec:
-    """Return the spec of a model folder."""
-    return read_model_manifest(folder).spec
-
-
-def read_fingerprint(folder: Path) -> str:
-    """Return the fingerprint a model folder states."""
-    return read_model_manifest(folder).fingerprint
 
 
 def vocabulary_file(spec: TokenizerSpec) -> str | None:
@@ -185,20 +123,9 @@ def verify(folder: Path) -> None:
     _require_same(folder, manifest, fingerprint(manifest.spec, raw, read_vocabulary(folder)))
 
 
-def check_tokenizer(folder: Path) -> None:
-    """Raise `FormatError` where the tokenizer's file is not the one that model.json records, if it records one."""
-    _check_tokenizer(folder, read_model_manifest(folder))
-
-
-def _check_tokenizer(folder: Path, manifest: ModelManifest) -> None:
-    for name in manifest.files:
-        if name in TOKENIZERS.values():
-            check_recorded(folder, manifest.files, name)
-
-
 def verify_weights(folder: Path, manifest: ModelManifest) -> None:
     """Do as `verify`, for a folder with weights, once for each file of weights; a changed tokenizer file is named."""
-    _check_tokenizer(folder, manifest)
+    check_recorded_tokenizer(folder, manifest)
     vocabulary = read_vocabulary(folder)
     facts = to_dict(manifest)
     stated_facts = json.dumps([facts["spec"], sorted(map(sha256_bytes, vocabulary.values()))], sort_keys=True)

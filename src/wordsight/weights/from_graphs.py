@@ -20,7 +20,7 @@ from wordsight.weights.graphs import TOWERS
 from wordsight.weights.unchanged import check_recorded
 
 if TYPE_CHECKING:
-    from wordsight.weights.folder import ModelManifest
+    from wordsight.weights.manifest import ModelManifest
 
 FINEST: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 READ_BACK = "wordsight.towers.graph.read_back:read_back"

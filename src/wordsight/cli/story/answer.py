@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.nouns import Value
+from wordsight.base.value import Value
 from wordsight.cli.story.measure import names
 from wordsight.cli.story.notebook import Notebook
 from wordsight.data.scenes import Scene, all_pairs, describe, read_scenes

@@ -5,7 +5,7 @@ Free of PyTorch.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wordsight.towers.efficientnet.spec import EfficientNetSpec
 from wordsight.towers.parts.shapes import NamedShape, linear_shapes
@@ -16,8 +16,7 @@ DIVISOR = 8  # channels are multiples of it
 REDUCTION = 32  # pixels of the image for each cell of the last grid, along one side
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """Blocks of one kind: `stride` is that of the first, `growth` the channels inside for each one that comes in."""
 
     repeats: int
@@ -38,8 +37,7 @@ STAGES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LiteBlock:
+class LiteBlock(NamedTuple):
     """An inverted bottleneck: 1x1 to `inside` channels, depthwise, 1x1 to `after`; the first 1x1 only where it grows.
 
     Its input is added to its output where both are alike.
