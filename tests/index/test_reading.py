@@ -180,3 +180,23 @@ def test_every_query_is_of_one_save_while_a_writer_adds_removes_hides_and_compac
     assert wrong == []
     assert len(saves) >= 60
     assert max(int(path.stem.rpartition("-")[2]) for path in tmp_path.glob("*.f16")) > 3  # it was compacted on the way
+
+
+def test_a_save_while_an_index_is_opened_is_no_damage(tmp_path, monkeypatch):
+    """The facts and their checksum are read by several statements: here a writer saves between two of them."""
+    read, calls = database.read_facts, []
+    with opened(tmp_path, writable=True) as writer:
+        fill(writer)
+
+        def read_then_save(connection):
+            facts = read(connection)
+            calls.append(facts)
+            if len(calls) == 2:
+                writer.note({"a": "b"})
+                writer.save()
+            return facts
+
+        monkeypatch.setattr(database, "read_facts", read_then_save)
+        with opened(tmp_path) as reader:
+            assert len(calls) >= 2
+            assert reader.facts()["a"] == "b"

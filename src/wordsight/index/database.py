@@ -156,6 +156,14 @@ def _as_it_lies(path: Path) -> sqlite3.Connection:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("begin")  # so that all is of one moment: somebody else may be writing
+    try:
+        _check_facts(connection, path)
+    finally:
+        connection.execute("rollback")
+
+
+def _check_facts(connection: sqlite3.Connection, path: Path) -> None:
     names = _tables(connection)
     facts = read_facts(connection) if "fact" in names else {}
     version = facts.get("format")
