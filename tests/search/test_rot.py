@@ -11,7 +11,9 @@ import pytest
 
 from wordsight.base.errors import FormatError, StorageError, WordsightError
 from wordsight.cli.main import main
+from wordsight.index import exact
 from wordsight.search.library import open_library
+from wordsight.search.open_index import OpenIndex
 
 
 @pytest.fixture
@@ -52,6 +54,32 @@ def test_a_damaged_embedding_is_left_out_named_and_embedded_again(indexed, model
         assert sum(counted) == 1
         assert answers(library) == right
         assert library.verify() == []
+
+
+def test_what_was_mended_is_no_longer_spoken_of_and_the_library_compacts(indexed, model, monkeypatch, capsys):
+    monkeypatch.setattr(exact, "DEAD_LEAST", 1)
+    with open_library(indexed, model=model) as library:
+        right = answers(library)
+    turn(embeddings_of(indexed), 1)
+    with monkeypatch.context() as stopped, open_library(indexed, model=model) as library:
+        stopped.setattr(OpenIndex, "_compact_beside", lambda *_, **__: None)
+        assert library.verify()
+    capsys.readouterr()
+    with open_library(indexed, model=model) as library:
+        assert answers(library) == right
+        assert not library.sync()
+    assert capsys.readouterr().err == ""
+    assert embeddings_of(indexed).name == "embeddings-1.f16"
+
+
+def test_a_reader_that_met_damage_forgets_it_when_another_process_has_mended_it(indexed, model):
+    turn(embeddings_of(indexed), 1)
+    with open_library(indexed, model=model) as reader, open_library(indexed, model=model) as library:
+        assert answers(reader) == {}
+        assert library.verify()
+        assert len(answers(reader)) == 5
+        with reader._index.reading() as index:
+            assert index.noticed() == []
 
 
 def test_a_file_of_embeddings_that_was_cut_or_is_gone_is_mended(indexed, model, encoded):

@@ -36,7 +36,8 @@ class KnownDamage:
         self._ranges[start, stop] = f"{what} is damaged"
 
     def mark(self, layout: FileLayout) -> None:
-        """Mark what is known in a layout that was read again."""
+        """Mark what is known in a layout that was read again; what was mended meanwhile is dead, and is forgotten."""
+        self._ranges = {at: what for at, what in self._ranges.items() if not layout.dead[slice(*at)].all()}
         for start, stop in self._ranges:
             layout.damaged[start:stop] = True
 

@@ -277,7 +277,7 @@ class ExactIndex:
         """See `Index`: compacts, which lets readers go on with the file they have, and makes caches."""
         with self._snapshot() as seen:
             self._check_blocks(seen, anew=True)
-            if seen.layout.damaged.any():
+            if (seen.layout.damaged & ~seen.layout.dead).any():
                 raise FormatError("; ".join(self.noticed()), cure=MENDING)
         if self._is_wasteful(seen):
             self._compact(seen)
