@@ -200,3 +200,22 @@ def test_a_save_while_an_index_is_opened_is_no_damage(tmp_path, monkeypatch):
         with opened(tmp_path) as reader:
             assert len(calls) >= 2
             assert reader.facts()["a"] == "b"
+
+
+def test_an_error_that_ends_the_look_is_the_one_that_is_said(tmp_path, monkeypatch):
+    """SQLite itself ends a transaction in which a page of a file put in the place of another cannot be read."""
+
+    def cut(connection):
+        connection.execute("rollback")
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHORT_READ
+        raise error
+
+    with opened(tmp_path, writable=True) as writer:
+        fill(writer)
+    with opened(tmp_path) as reader:
+        for module, name in [(exact, "facts_of_index"), (exact.EntryTable, "rows")]:
+            with monkeypatch.context() as patched, pytest.raises(FormatError, match="open it again"):
+                patched.setattr(module, name, lambda *_: cut(reader._connection))
+                reader.search(unit(1), 1)
+        assert len(reader.search(unit(1), 1)[0]) == 1

@@ -56,6 +56,26 @@ def test_errors_of_the_database(code, kind, message):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("statement", ["select m0 from entry", "select 1 from change", "select z from a"])
+def test_a_table_or_column_that_is_not_there_is_damage(statement):
+    connection = sqlite3.connect(":memory:")
+    connection.execute("create table entry (id)")
+    connection.execute("create table a (b)")
+    with pytest.raises(FormatError, match=rf"{PATH}: no such (table|column): .*{REBUILD}"), database_errors(PATH):
+        connection.execute(statement)
+    connection.close()
+
+
+def test_names_that_are_no_text_are_damage():
+    with pytest.raises(FormatError, match=REBUILD), database_errors(PATH):
+        b"\xac0".decode()
+
+
+def test_a_database_that_was_cut_while_it_was_open_is_not_taken_for_a_full_disk():
+    with pytest.raises(FormatError, match=r"was cut.*open it again.*--rebuild"), database_errors(PATH):
+        raise failing(sqlite3.SQLITE_IOERR_SHORT_READ)
+
+
 def test_a_mistake_in_a_statement_is_ours_and_keeps_its_traceback():
     for error in (failing(sqlite3.SQLITE_ERROR), sqlite3.ProgrammingError("closed")):
         with pytest.raises(sqlite3.Error) as caught, database_errors(PATH):

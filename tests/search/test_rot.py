@@ -155,6 +155,50 @@ def test_rows_of_nothing_in_the_database_are_refused_and_made_again(indexed, mod
             assert len(answers(library)) == 5
 
 
+@pytest.mark.parametrize(
+    ("written", "rotted"),
+    [
+        (b", m0", b", \xac0"),
+        (b", m0", b", q0"),
+        (b"id integer", b"id intxger"),
+        (b"key unique", b"\xfeey unique"),
+        (b"checksum int not null, m0", b"checksul int not null, m0"),
+        (b"absent blob", b"absenu blob"),
+        (b"texts int", b"tests int"),
+        (b"value text", b"valve text"),
+        (b"mtime_ns int", b"mtime_nt int"),
+        (b"ids blob, checksum", b"idz blob, checksum"),
+    ],
+)
+def test_the_record_of_the_tables_rots_and_the_library_is_made_again(indexed, model, written, rotted, capsys):
+    path = indexed / ".wordsight" / "library.db"
+    content = path.read_bytes()
+    assert written in content
+    path.write_bytes(content.replace(written, rotted))
+    with open_library(indexed, model=model) as library:
+        for ask in (library.search, library.sync, library.verify):
+            with pytest.raises(FormatError, match="--rebuild"):
+                ask(*(["red"] if ask == library.search else []))
+        capsys.readouterr()
+        library.rebuild()
+        assert "the library is damaged" in capsys.readouterr().err
+        assert len(answers(library)) == 5
+        assert library.verify() == []
+
+
+@pytest.mark.parametrize("name", ["fingerprint", "width", "generation", "version", "identity"])
+def test_a_fact_that_is_lost_while_a_library_is_open_is_damage(indexed, model, name):
+    with (
+        open_library(indexed, model=model) as library,
+        closing(sqlite3.connect(indexed / ".wordsight/library.db")) as db,
+    ):
+        assert len(answers(library)) == 5
+        db.execute("update fact set name = 'x' where name = ?", (name,))
+        db.commit()
+        with pytest.raises(FormatError, match="--rebuild"):
+            library.search("red")
+
+
 def test_a_relative_place_that_looks_like_an_address(indexed, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     indexed.rename(tmp_path / "file:photos")

@@ -19,7 +19,7 @@ from wordsight.base.arrays import RowIds
 from wordsight.index.values import checksum_of
 
 KEPT_IDS, KEPT_SAVES = 100_000, 1000  # beyond these, caches are sooner made again than brought up to date
-_TABLE = """create table if not exists change (
+TABLE = """create table if not exists change (
     version integer primary key, mark int not null, ids blob, checksum int not null
 )"""
 
@@ -38,7 +38,7 @@ class ChangeLog:
     def write(self, version: int) -> None:
         """Write what was noted, as what the save that makes this version changes."""
         ids = np.array(sorted(set(self._unsaved)), "<i8")
-        self._connection.execute(_TABLE)
+        self._connection.execute(TABLE)
         row = (version, int.from_bytes(os.urandom(6), "big"), ids.tobytes() if len(ids) <= KEPT_IDS else None)
         self._connection.execute("insert or replace into change values (?, ?, ?, ?)", (*row, checksum_of(*row)))
         oldest, room = version - KEPT_SAVES, 8 * KEPT_IDS

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wordsight.base.value import Value
+from wordsight.index.database import REST
 from wordsight.index.values import Stored, restored, stored
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 OWN = 900  # columns of their own; SQLite's limit of values in a statement has been 999
 NAME = "name"  # the column of the images' names: where there is no other, nobody looks for words
 _JOINED = 100  # columns in one expression; SQLite's limit of its depth has been 1000
-_REST = "rest"
 
 
 class MetaColumns:
@@ -61,12 +61,12 @@ class MetaColumns:
         """Return name -> SQL column of those with one of their own, and `rest` under "" where there is one."""
         expressions = self.expressions()
         own = {name: column for name, column in expressions.items() if _is_own(column)}
-        return own if len(own) == len(expressions) else {**own, "": _REST}
+        return own if len(own) == len(expressions) else {**own, "": REST}
 
     def read(self, selected: Mapping[str, str], values: Sequence[Stored]) -> dict[str, Value]:
         """Return the metadata that the values of the `selected` columns are."""
         meta = {name: restored(value) for name, value in zip(selected, values, strict=True) if value is not None}
-        rest = meta.pop("", None) if selected.get("") == _REST else None
+        rest = meta.pop("", None) if selected.get("") == REST else None
         if rest is not None:
             names = {_path(column): name for name, column in self.expressions().items() if not _is_own(column)}
             meta |= {names[path]: value for path, value in json.loads(str(rest)).items()}
@@ -81,7 +81,7 @@ class MetaColumns:
         for values in meta:
             row = [_kept(values.get(name)) for name in own]
             rows.append([*row, _as_json(values, rest)] if rest else row)
-        return [*own.values(), *([_REST] if rest else [])], rows
+        return [*own.values(), *([REST] if rest else [])], rows
 
     def _made(self, meta: Sequence[Mapping[str, Value]]) -> dict[str, str]:
         """Return name -> SQL for all columns in `meta`, made or widened where needed."""
@@ -105,9 +105,9 @@ class MetaColumns:
             column = f"m{number}"
             self._connection.execute(f"alter table entry add column {column}")
         else:
-            column = f"json_extract({_REST}, '$.m{number}')"
+            column = f"json_extract({REST}, '$.m{number}')"
             if number == OWN:
-                self._connection.execute(f"alter table entry add column {_REST}")
+                self._connection.execute(f"alter table entry add column {REST}")
         self._connection.execute("insert into meta_column values (?, ?, 0, 0)", (name, column))
         return column
 

@@ -15,6 +15,7 @@ from typing import Any
 from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import storage_errors
+from wordsight.index.changes import TABLE as CHANGES
 from wordsight.index.index import EarlierFormat
 from wordsight.index.values import checksum_of, restored
 
@@ -24,6 +25,7 @@ FORMAT = "2"
 PATIENCE = 30.0  # seconds to wait for another process to finish a save, which takes milliseconds
 CHECKSUM = "checksum"  # the fact that is the checksum of the other facts and of the names of the columns
 _REBUILD = "make it again with wordsight index PLACE --rebuild"
+REST = "rest"  # the column of `entry` for metadata that has no column of its own
 _BESIDE = ("", "-wal", "-shm", "-journal")  # SQLite's files of one database
 _SCHEMA = (
     "create table fact (name text primary key, value text not null) without rowid",
@@ -38,6 +40,7 @@ _SCHEMA = (
         absent int not null, file not null, checksum int not null
     ) without rowid""",
 )
+_LOST = ("no such ", "unsupported file format")  # how SQLite begins to say that the record of the tables has rotted
 DAMAGED_TOO = operator.methodcaller("decode", "utf-8", "surrogateescape")  # text that rotted is read, to be compared
 _UNWRITABLE = (
     sqlite3.SQLITE_READONLY,
@@ -50,17 +53,27 @@ _UNWRITABLE = (
 
 @contextlib.contextmanager
 def database_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors at `path` into ours: full or read-only disk, busy, damaged."""
+    """Turn SQLite's errors at `path` into ours: full or read-only disk, busy, damaged.
+
+    A table or column that is not there is damage, for what is asked of a database is the same each time.
+    """
     try:
         with storage_errors(path):
             yield
+    except UnicodeDecodeError as error:  # the name of a column, or SQLite's message about one
+        raise FormatError(f"{path}: a name in it is not text", cure=f"the library is damaged: {_REBUILD}") from error
     except sqlite3.Error as error:
         code = _code(error)
         problem = f"{path}: {error}"
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StorageError(f"{path} is in use by another process", cure="try again when it is done") from error
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith(_LOST):
             raise FormatError(problem, cure=f"the library is damaged: {_REBUILD}") from error
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ:
+            raise FormatError(
+                f"{path} was cut, or put in the place of another while it was open",
+                cure=f"open it again; if that does not help, {_REBUILD}",
+            ) from error
         if code == sqlite3.SQLITE_FULL:
             raise StorageError(problem, cure="free room; what was finished before is kept") from error
         if code in _UNWRITABLE:
@@ -188,14 +201,41 @@ def read_facts(connection: sqlite3.Connection) -> dict[str, str]:
     return {name: str(restored(value)) for name, value in connection.execute("select name, value from fact")}
 
 
+def facts_of_index(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the facts of an index of this format; those of its own that are lost or no numbers are a `FormatError`."""
+    facts = read_facts(connection)
+    numbers = [facts.get(name, "") for name in ("width", "generation", "version")]
+    if not all(number.isdecimal() for number in numbers) or not {"identity", "fingerprint"} <= facts.keys():
+        raise FormatError("the facts about the library are damaged", cure=_REBUILD)
+    return facts
+
+
 def seal(connection: sqlite3.Connection) -> None:
     """Write the checksum of the facts and of the columns' names."""
     connection.execute("insert or replace into fact values (?, ?)", (CHECKSUM, _sum_of_facts(connection)))
 
 
 def is_sealed(connection: sqlite3.Connection) -> bool:
-    """Return whether the facts and the columns' names are what was written."""
-    return read_facts(connection).get(CHECKSUM) == _sum_of_facts(connection)
+    """Return whether the tables, the facts and the columns' names are what was written."""
+    return _has_own_tables(connection) and read_facts(connection).get(CHECKSUM) == _sum_of_facts(connection)
+
+
+def _has_own_tables(connection: sqlite3.Connection) -> bool:
+    """Return whether the tables are those of `_SCHEMA`, with a column in `entry` for all that `meta_column` names."""
+    statements = connection.execute("select name, sql from sqlite_schema where type = 'table'")
+    tables = {name: _plain(str(sql)) for name, sql in statements}
+    expected = {_plain(statement).split()[2]: _plain(statement) for statement in (*_SCHEMA, CHANGES)}
+    tables.setdefault("change", expected["change"])  # libraries of earlier programs are without it
+    if any(tables.get(name) != statement for name, statement in expected.items() if name != "entry"):
+        return False
+    places = [place for (place,) in connection.execute("select place from meta_column order by rowid")]
+    columns = dict.fromkeys(REST if "(" in str(place) else place for place in places)
+    return tables.get("entry") == expected["entry"][:-1] + "".join(f", {column}" for column in columns) + ")"
+
+
+def _plain(statement: str) -> str:
+    """Return a statement that makes a table as SQLite keeps it, on one line; whatever its case it means the same."""
+    return " ".join(statement.replace("if not exists ", "").split()).lower()
 
 
 def _sum_of_facts(connection: sqlite3.Connection) -> str:

@@ -26,7 +26,7 @@ from wordsight.base.files import storage_errors
 from wordsight.base.value import Value
 from wordsight.index.caches import SearchCaches
 from wordsight.index.damage import KnownDamage
-from wordsight.index.database import CHECKSUM, NAME, connect, connect_to_write, database_errors, read_facts, seal
+from wordsight.index.database import CHECKSUM, NAME, connect, connect_to_write, database_errors, facts_of_index, seal
 from wordsight.index.drafts import DRAFT, adopt, delete, drop_unused, facts_in, facts_of_new, has_unused, renewed
 from wordsight.index.embedding_file import EmbeddingFile, halved
 from wordsight.index.entries import EntryTable
@@ -88,7 +88,7 @@ class ExactIndex:
         index = cls(folder, connection, name=name, model=(fingerprint, width))
         try:
             with database_errors(index._path):
-                check_model(read_facts(connection), folder, fingerprint=fingerprint, width=width)
+                check_model(facts_of_index(connection), folder, fingerprint=fingerprint, width=width)
                 if writable:
                     drop_unused(folder)
         except BaseException:
@@ -99,7 +99,7 @@ class ExactIndex:
     def facts(self) -> dict[str, str]:
         """See `Index`."""
         with database_errors(self._path):
-            return {name: value for name, value in read_facts(self._connection).items() if name not in _OWN_FACTS}
+            return {name: value for name, value in facts_of_index(self._connection).items() if name not in _OWN_FACTS}
 
     def note(self, facts: Mapping[str, str]) -> None:
         """See `Index`."""
@@ -253,7 +253,7 @@ class ExactIndex:
 
     def _commit(self, facts: Mapping[str, str]) -> tuple[str, ...]:
         """Make what the transaction holds permanent, the embeddings first; returns the state it makes."""
-        facts = {**read_facts(self._connection), **facts}
+        facts = {**facts_of_index(self._connection), **facts}
         version = str(int(facts["version"]) + 1)
         self.note({**facts, "version": version})
         self._entries.changes.write(int(version))
@@ -329,7 +329,7 @@ class ExactIndex:
             try:
                 yield seen
             finally:
-                self._connection.execute("commit")
+                self._connection.commit()
 
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:
@@ -345,16 +345,16 @@ class ExactIndex:
             try:
                 seen = self._seen()
             except BaseException:
-                self._connection.execute("commit")
+                self._connection.commit()
                 raise
             generation = seen.facts["generation"]
             if len(seen.halves) == seen.layout.count or generation == last:
                 return seen
-            self._connection.execute("commit")
+            self._connection.commit()
             last = generation
 
     def _seen(self) -> SeenIndex:
-        facts = read_facts(self._connection)
+        facts = facts_of_index(self._connection)
         fingerprint, width = self._model
         check_model(facts, self.folder, fingerprint=fingerprint, width=width)
         state, file = (facts["identity"], facts["generation"], facts["version"]), self._opened(facts)
