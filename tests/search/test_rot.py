@@ -208,6 +208,34 @@ def test_a_relative_place_that_looks_like_an_address(indexed, model, tmp_path, m
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file:photos"]
 
 
+@pytest.mark.parametrize("embeddings", ["embeddings-0.f16", "rows-0.f32"])
+def test_an_empty_database_beside_embeddings_is_damage_and_these_stay(indexed, model, embeddings, capsys):
+    folder = indexed / ".wordsight"
+    embeddings_of(indexed).rename(folder / embeddings)
+    (folder / "library.db").write_bytes(b"")
+    (folder / "library.db.damaged").write_bytes(b"what is left of an earlier one")
+    with open_library(indexed, model=model) as library:
+        for ask in (library.exists, library.sync, library.verify):
+            with pytest.raises(FormatError, match="library.db is empty, and embeddings lie beside it.*--rebuild"):
+                ask()
+        assert (folder / embeddings).exists()
+        capsys.readouterr()
+        library.rebuild()
+        printed = capsys.readouterr().err
+        assert "the library is damaged: " in printed and "without the pictures that are not" in printed
+        assert (folder / "library.db.damaged").read_bytes() == b"what is left of an earlier one"
+        assert len(answers(library)) == 5
+    assert len(list(folder.glob("*.f??"))) == 1  # what the draft has made
+
+
+def test_an_empty_database_without_embeddings_was_never_saved(indexed, model):
+    embeddings_of(indexed).unlink()
+    (indexed / ".wordsight" / "library.db").write_bytes(b"")
+    with open_library(indexed, model=model) as library:
+        assert not library.exists()
+        assert len(library.sync().added) == 5
+
+
 def ruin(database):
     database.write_bytes(b"garbage" * 3000)
 

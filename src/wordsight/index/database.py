@@ -16,6 +16,7 @@ from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import storage_errors
 from wordsight.index.changes import TABLE as CHANGES
+from wordsight.index.embedding_file import generations
 from wordsight.index.index import EarlierFormat
 from wordsight.index.values import checksum_of, restored
 
@@ -23,6 +24,7 @@ _AT_ONCE = 500  # values in one statement; SQLite's own limit has been 999
 NAME = "library.db"
 FORMAT = "2"
 PATIENCE = 30.0  # seconds to wait for another process to finish a save, which takes milliseconds
+EARLIER_EMBEDDINGS = "rows-*.f32"  # the files of embeddings of format 1
 CHECKSUM = "checksum"  # the fact that is the checksum of the other facts and of the names of the columns
 _REBUILD = "make it again with wordsight index PLACE --rebuild"
 REST = "rest"  # the column of `entry` for metadata that has no column of its own
@@ -180,6 +182,8 @@ def _check_facts(connection: sqlite3.Connection, path: Path) -> None:
     names = _tables(connection)
     facts = read_facts(connection) if "fact" in names else {}
     version = facts.get("format")
+    if not names and path.name == NAME and (generations(path.parent) or any(path.parent.glob(EARLIER_EMBEDDINGS))):
+        raise FormatError(f"{path} is empty, and embeddings lie beside it", cure=f"the library is damaged: {_REBUILD}")
     if not names or (version == "1" and "fingerprint" not in facts):  # killed before its first save
         raise NotFound(f"no library in {path.parent}", cure="make it with wordsight index")
     if version == "1":

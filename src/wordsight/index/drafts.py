@@ -16,7 +16,15 @@ from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.progress import notice
 from wordsight.index.cache_file import delete_caches
-from wordsight.index.database import NAME, connect, connect_to_write, database_errors, delete_database, read_facts
+from wordsight.index.database import (
+    EARLIER_EMBEDDINGS,
+    NAME,
+    connect,
+    connect_to_write,
+    database_errors,
+    delete_database,
+    read_facts,
+)
 from wordsight.index.embedding_file import generations
 from wordsight.index.index import EarlierFormat
 
@@ -61,8 +69,9 @@ def _set_aside(folder: Path) -> None:
     """Keep the damaged database, and the log that belongs to it, under another name; the one before it goes."""
     with database_errors(folder / NAME):
         for ending in ("-wal", ""):
-            if (folder / f"{NAME}{ending}").exists():
-                disk.replace(folder / f"{NAME}{ending}", folder / f"{DAMAGED}{ending}")
+            path = folder / f"{NAME}{ending}"
+            if path.exists() and path.stat().st_size:  # of an empty one nothing is left
+                disk.replace(path, folder / f"{DAMAGED}{ending}")
                 notice(f"the damaged {NAME}{ending} is kept as {folder / DAMAGED}{ending}")
         delete_database(folder)
 
@@ -126,7 +135,7 @@ def drop_unused(folder: Path) -> None:
         disk.unlink(path, missing_ok=True)
     delete_database(folder, _EARLIER_WORDS)
     if EARLIER not in named and folder.is_dir():
-        for path in folder.glob("rows-*.f32"):
+        for path in folder.glob(EARLIER_EMBEDDINGS):
             disk.unlink(path, missing_ok=True)
 
 
