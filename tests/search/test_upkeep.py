@@ -1,7 +1,12 @@
 """What a process that was stopped left undone is done beside the next search, if anybody may."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
+from wordsight.base import files
 from wordsight.index import exact
 from wordsight.index.lock import writing
 from wordsight.search.library import open_library
@@ -35,15 +40,36 @@ def test_the_next_search_does_it(untended, model):
     assert is_tended(untended, model)
 
 
-def test_a_file_that_no_database_names_goes(photos, model):
+@pytest.fixture
+def ended():
+    """Return the number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("name", ["embeddings-7.f16", ".scan.cache.{}-{}-0.part", ".column-1.cache.{}-{}-3.part"])
+def test_what_a_killed_process_left_goes(photos, model, ended, name):
     with open_library(photos, model=model) as library:
         library.sync()
-        left = library.folder / "embeddings-7.f16"
+        left = library.folder / name.format(files._system(), ended)
         left.write_bytes(b"of a process that was killed")
         assert not library.sync()
         library.close()
         assert not left.exists()
         assert library.search("red")
+
+
+def test_what_another_process_is_writing_stays(photos, model):
+    with open_library(photos, model=model) as library:
+        library.sync()
+        draft = library.folder / f".scan.cache.{files._system()}-{os.getpid()}-0.part"
+        draft.write_bytes(b"not finished yet")
+        with library._index.reading() as index:
+            assert not index.wants_upkeep()
+        with library._index.writing():
+            pass
+        assert draft.exists()
 
 
 def test_beside_another_writer_nothing_is_done_or_said(untended, model, capsys):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.files import abandoned, sweep
 from wordsight.base.progress import notice
 from wordsight.index.cache_file import delete_caches
 from wordsight.index.database import (
@@ -122,11 +123,12 @@ def delete(folder: Path, *, draft: bool = False) -> None:
 
 
 def drop_unused(folder: Path) -> None:
-    """Delete the files of embeddings that no database of the folder names; killed processes leave such behind.
+    """Delete the files of embeddings that no database of the folder names, and drafts: killed processes leave such.
 
     The words that earlier versions kept go too.
-    Where a database is damaged nobody knows what it named, and nothing is deleted.
+    Where a database is damaged nobody knows what it named, and no embeddings are deleted.
     """
+    sweep(folder)
     try:
         named = {_generation(folder, name) for name in (NAME, DRAFT)}
     except FormatError:
@@ -141,6 +143,8 @@ def drop_unused(folder: Path) -> None:
 
 def has_unused(folder: Path, generation: str) -> bool:
     """Return whether there is what `drop_unused` deletes beside the file of a database's generation."""
+    if abandoned(folder):
+        return True
     try:
         return bool(
             _unnamed(folder, {int(generation)}) and _unnamed(folder, {int(generation), _generation(folder, DRAFT)})
