@@ -351,7 +351,6 @@ def test_a_compaction_that_fails_leaves_a_scan_that_answers_right(filled, monkey
     filled.save()
     expected = without_caches(filled, monkeypatch)
     with monkeypatch.context() as patched:
-        patched.setattr(exact, "drop_unused", None)
         patched.setattr(ExactIndex, "_commit", lambda index, facts: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             filled.upkeep()
@@ -362,3 +361,33 @@ def test_a_compaction_that_fails_leaves_a_scan_that_answers_right(filled, monkey
     filled.upkeep()
     assert not filled._caches.is_exact(filled._seen())
     assert answers(filled) == expected
+
+
+def test_where_there_is_room_for_the_embeddings_alone_the_library_compacts_and_then_makes_its_scan(filled, tmp_path):
+    freed = []
+
+    def full_until_compacted(call, path):
+        if call == "unlink" and path.suffix == ".f16":
+            freed.append(path.name)
+        if path.name == "scan.cache" and not freed:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    filled.remove([f"k{i}" for i in range(0, COUNT, 2)])
+    filled.save()
+    with disk.watched(full_until_compacted):
+        filled.upkeep()
+    assert freed == ["embeddings-0.f16"]
+    assert [path.name for path in tmp_path.glob("*.f16")] == ["embeddings-1.f16"]
+    assert filled.footprint().scan and not filled.wants_upkeep()
+
+
+def test_a_disk_without_room_for_a_scan_is_said_after_the_compaction(filled, tmp_path):
+    def full(call, path):
+        if path.name == "scan.cache":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    filled.remove([f"k{i}" for i in range(0, COUNT, 2)])
+    filled.save()
+    with disk.watched(full), pytest.raises(StorageError, match="full"):
+        filled.upkeep()
+    assert [path.name for path in tmp_path.glob("*.f16")] == ["embeddings-1.f16"]

@@ -1,12 +1,13 @@
 """What a process that was stopped left undone is done beside the next search, if anybody may."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 
-from wordsight.base import files
+from wordsight.base import disk, files
 from wordsight.index import exact
 from wordsight.index.lock import writing
 from wordsight.search.library import open_library
@@ -76,16 +77,36 @@ def test_beside_another_writer_nothing_is_done_or_said(untended, model, capsys):
     with open_library(untended, model=model) as library, writing(library.folder):
         assert not library.sync()
         library.close()
-    assert "compacted" not in capsys.readouterr().err
+    assert "upkeep" not in capsys.readouterr().err
     assert not is_tended(untended, model)
 
 
-def test_where_nobody_may_write_nothing_is_done(untended, model, monkeypatch):
-    monkeypatch.setattr("os.access", lambda *_: False)
-    with open_library(untended, model=model) as library:
+@pytest.mark.parametrize("name", [".wordsight", "library.db", "lock.db"])
+def test_where_nobody_may_write_nothing_is_done_or_said(untended, model, monkeypatch, capsys, name):
+    folder = untended / ".wordsight"
+    with monkeypatch.context() as patched:
+        may = os.access
+        patched.setattr("os.access", lambda path, mode: os.path.basename(path) != name and may(path, mode))
+        before = sorted(path.name for path in folder.iterdir())
+        with open_library(untended, model=model) as library:
+            assert not library.sync()
+            assert library.search("red")
+        assert sorted(path.name for path in folder.iterdir()) == before
+    assert capsys.readouterr().err == ""
+    assert not is_tended(untended, model)
+
+
+def test_a_compaction_that_fails_leaves_no_file_behind(untended, model, capsys):
+    def fail(call, path):
+        if call == "commit" and path.name == "library.db":
+            error = sqlite3.OperationalError("attempt to write a readonly database")
+            error.sqlite_errorcode = sqlite3.SQLITE_READONLY
+            raise error
+
+    with open_library(untended, model=model) as library, disk.watched(fail):
         assert not library.sync()
-        assert library.search("red")
-    monkeypatch.undo()
-    monkeypatch.setattr(exact, "DEAD_LEAST", 0)
-    monkeypatch.setattr(exact, "DEAD_SHARE", 0.1)
-    assert not is_tended(untended, model)
+        library.close()
+    assert "the upkeep of the library in " in capsys.readouterr().err
+    assert [path.name for path in (untended / ".wordsight").glob("*.f16")] == ["embeddings-0.f16"]
+    with open_library(untended, model=model) as library:
+        assert len(library.search("red")) == 4

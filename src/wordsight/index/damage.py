@@ -41,8 +41,9 @@ class KnownDamage:
         for start, stop in self._ranges:
             layout.damaged[start:stop] = True
 
-    def mended(self) -> None:
+    def mended(self, layout: FileLayout) -> None:
         """Forget what was damaged; blocks that were compared are not compared again."""
+        layout.damaged[:] = False
         self._ranges.clear()
 
     def sentences(self) -> list[str]:

@@ -8,7 +8,7 @@ one that neither database names belongs to nobody.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,14 +141,13 @@ def drop_unused(folder: Path) -> None:
             disk.unlink(path, missing_ok=True)
 
 
-def has_unused(folder: Path, generation: str) -> bool:
-    """Return whether there is what `drop_unused` deletes beside the file of a database's generation."""
+def has_unused(folder: Path, facts: Mapping[str, str]) -> bool:
+    """Return whether there is what `drop_unused` deletes beside the file of embeddings that an index's facts name."""
     if abandoned(folder):
         return True
+    own = int(facts["generation"])
     try:
-        return bool(
-            _unnamed(folder, {int(generation)}) and _unnamed(folder, {int(generation), _generation(folder, DRAFT)})
-        )
+        return bool(_unnamed(folder, {own}) and _unnamed(folder, {own, _generation(folder, DRAFT)}))
     except FormatError:
         return False
 

@@ -12,6 +12,7 @@ docs/index.md.  Does not know what made the embeddings, but remembers it.
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 
 from wordsight.base import disk
 from wordsight.base.arrays import Embeddings, RowIds, is_unit
-from wordsight.base.errors import FormatError
+from wordsight.base.errors import FormatError, StorageError
 from wordsight.base.files import storage_errors
 from wordsight.base.value import Value
 from wordsight.index.caches import SearchCaches
@@ -230,8 +231,7 @@ class ExactIndex:
                     whole = self.entries(one.whole)
                     self._bury(list(self._entries.ids(one.whole).values()))
                     self.add(one.whole, np.array([e.embedding for e in whole]), [e.meta for e in whole])
-            self._damage.mended()
-            self._seen().layout.damaged[:] = False
+            self._damage.mended(self._seen().layout)
 
     def noticed(self) -> list[str]:
         """See `Index`."""
@@ -267,8 +267,8 @@ class ExactIndex:
     def wants_upkeep(self) -> bool:
         """See `Index`."""
         with self._snapshot() as seen:
-            unused = has_unused(self.folder, seen.facts["generation"])
-            return unused or self._is_wasteful(seen) or self._caches.wants_upkeep(seen)
+            wanted = has_unused(self.folder, seen.facts) or self._is_wasteful(seen) or self._caches.wants_upkeep(seen)
+            return wanted and os.access(self._path, os.W_OK)
 
     def _is_wasteful(self, seen: SeenIndex) -> bool:
         return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)
@@ -285,17 +285,19 @@ class ExactIndex:
             self._caches.upkeep(seen)
 
     def _compact(self, seen: SeenIndex) -> None:
-        generation = int(facts_of_new(self.folder, "", 0)["generation"])
-        with contextlib.closing(EmbeddingFile(self.folder, generation, self._model[1])) as fresh:
-            layout = copy_living(seen.layout, seen.halves, fresh)
-            fresh.flush()
-            self._caches.make_scan_of_next(seen, layout, fresh)
-            with database_errors(self._path):
+        fresh = EmbeddingFile(self.folder, int(facts_of_new(self.folder, "", 0)["generation"]), self._model[1])
+        with database_errors(self._path), contextlib.closing(fresh):
+            try:
+                layout = copy_living(seen.layout, seen.halves, fresh)
+                fresh.flush()
+                with contextlib.suppress(StorageError):  # there may be room for it afterwards
+                    self._caches.make_scan_of_next(seen, layout, fresh)
                 self._begin()
                 self._connection.execute("delete from block")
                 layout.write(self._connection)
-                self._layout = (self._commit({"generation": str(generation)}), layout)
-                drop_unused(self.folder)
+                self._layout = (self._commit({"generation": str(fresh.generation)}), layout)
+            finally:
+                drop_unused(self.folder)  # the old file, or else the new one
 
     def close(self) -> None:
         """See `Index`."""

@@ -5,6 +5,7 @@ every system and cannot be left behind by `kill -9`.
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,12 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     finally:
         connection.close()
+
+
+def may_write(folder: Path) -> bool:
+    """Return whether this user may take the right to write the library in `folder`."""
+    path = folder / NAME
+    return os.access(folder, os.W_OK) and (os.access(path, os.W_OK) or not path.exists())
 
 
 def _lock(connection: sqlite3.Connection, folder: Path) -> None:

@@ -22,7 +22,7 @@ from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
 from wordsight.index.index import Backend, EarlierFormat, Index
-from wordsight.index.lock import LibraryBusy, writing
+from wordsight.index.lock import LibraryBusy, may_write, writing
 from wordsight.index.open import backend_of, delete, record, record_anew
 from wordsight.search.contents import index_command, lies_aside
 
@@ -124,7 +124,7 @@ class OpenIndex:
             return
         with self.reading() as index:
             wanted = index.wants_upkeep()
-        if wanted and os.access(self.folder, os.W_OK):
+        if wanted and may_write(self.folder):
             self._compact_beside(say_busy=False)
 
     def close(self) -> None:
@@ -202,7 +202,7 @@ class OpenIndex:
                     index.upkeep()
             except WordsightError as error:
                 if say_busy or not isinstance(error, LibraryBusy):
-                    notice(f"the library in {self.folder} was not compacted: {error}")
+                    notice(f"the upkeep of the library in {self.folder} was not finished: {error}")
 
         thread = threading.Thread(target=compact, name="compact")
         self._open_here.here.compacting = thread
