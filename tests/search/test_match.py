@@ -1,6 +1,8 @@
 """Probabilities: what they are made of, when the background is made, and what a search does with them."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,6 +187,22 @@ def test_a_background_of_an_earlier_format_is_made_again_at_the_next_sync(opened
     assert read(library.folder, library.model.fingerprint) is None
     library.sync()
     assert read(library.folder, library.model.fingerprint).count == 40
+
+
+@pytest.mark.parametrize("in_the_way", [os.mkfifo, Path.mkdir])
+def test_what_is_no_file_in_the_place_of_a_background_is_replaced_and_a_folder_is_passed_over(
+    opened, many, capsys, in_the_way
+):
+    library = opened(many)
+    library.sync()
+    path = library.folder / background.NAME
+    path.unlink()
+    in_the_way(path)
+    assert len(library.search("red")) == 10
+    capsys.readouterr()
+    assert not library.sync()
+    assert capsys.readouterr().err == ""
+    assert path.is_dir() or read(library.folder, library.model.fingerprint).count == 40
 
 
 def test_few_pictures_have_no_probabilities(opened, photos):

@@ -107,6 +107,13 @@ def require_file(path: Path) -> None:
             raise StorageError(f"{path} is {name}, not a file", cure="choose another path")
 
 
+def make_way(path: Path) -> None:
+    """Delete what lies where a file is about to be written and is none, as a named pipe; a folder stays."""
+    with storage_errors(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            disk.unlink(path, missing_ok=True)
+
+
 def _stream(path: Path) -> Path | int | None:
     """Return what to open where data can only be passed on, not renamed into place; None for files.
 

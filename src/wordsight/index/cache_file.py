@@ -5,8 +5,9 @@
     header = read_header(path)            # and the arrays are not looked at
 
 The line is JSON and fills 4096 bytes: format, kind of cache and its version, generation and number of what is covered,
-the arrays, the checksum.  A file that was cut or altered, the line or an array, is a `FormatError`.  The checksum finds
-damage, not intent: sums of all 8-byte words in 512 columns, then their CRC-32, several times as quick as a CRC of all.
+the arrays, the checksum.  A file that was cut or altered, the line or an array, is a `FormatError`, and so is what is
+no file: a named pipe is replaced when the cache is written, a folder stays.  The checksum finds damage, not intent:
+sums of all 8-byte words in 512 columns, then their CRC-32, several times as quick as a CRC of all.
 """
 
 import json
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 
 from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound
-from wordsight.base.files import atomic_write
+from wordsight.base.files import atomic_write, make_way
+from wordsight.base.reading import open_regular
 
 FORMAT = "wordsight cache 1"
 HEADER = 4096  # bytes
@@ -62,6 +64,7 @@ def write_cache(path: Path, header: CacheHeader, parts: Mapping[str, NDArray[Any
     described = {name: [part.dtype.str[1:], *part.shape] for name, part in parts.items()}
     facts: dict[str, Any] = {"format": FORMAT, **header._asdict(), "parts": described}
     check = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
+    make_way(path)
     with atomic_write(path) as handle:
         handle.write(bytes(HEADER))
         for name, part in parts.items():
@@ -104,7 +107,7 @@ def read_header(path: Path) -> CacheHeader:
 def _read_line(path: Path) -> tuple[dict[str, Any], CacheHeader]:
     """Return the first line of a file, all but its format, and the header in it."""
     try:
-        with path.open("rb") as handle:
+        with open_regular(path) as handle:
             line = handle.read(HEADER)
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="it is made when the library is indexed") from None

@@ -98,14 +98,20 @@ class SearchCaches:
 
     def wants_upkeep(self, seen: SeenIndex) -> bool:
         """Return whether `upkeep` pays: a cache is missing, or much is new since it was made."""
-        return self.wants_scan(seen) or self._wants_words(seen)
+        return self._wants_scan(seen) or self._wants_words(seen)
 
     def upkeep(self, seen: SeenIndex) -> None:
         """Make the caches that are missing or stale anew, and write them."""
-        if self.wants_scan(seen):
+        if self._wants_scan(seen):
             self.make_scan(seen)
         if self._wants_words(seen):
             self._opened_words().make(self._rows(seen))
+
+    def _wants_scan(self, seen: SeenIndex) -> bool:
+        """Return whether `make_scan` pays and can be done: a folder in the place of the file stays."""
+        from wordsight.index.scan import SCAN
+
+        return self.wants_scan(seen) and not (self._folder / SCAN).is_dir()
 
     def _wants_words(self, seen: SeenIndex) -> bool:
         """Return whether the words are to be read: not before they are asked for, unless many entries have captions."""

@@ -121,7 +121,9 @@ class WordsCache:
         self._write(self._held, saved=rows.saved)
 
     def is_stale(self, rows: EntryRows) -> bool | None:
-        """Return whether the file is worth being made again, None where there is none."""
+        """Return whether the file is worth being made again, None where there is none; a folder in its place stays."""
+        if self._path.is_dir():
+            return False
         try:
             header = read_header(self._path)
         except NotFound:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import StorageError
-from wordsight.base.files import atomic_write
+from wordsight.base.files import atomic_write, make_way
 from wordsight.base.progress import bar, notice
+from wordsight.base.reading import open_regular
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
@@ -113,7 +114,8 @@ def read(folder: Path, fingerprint: str) -> Background | None:
 
 def is_there(folder: Path, fingerprint: str) -> bool:
     """Return whether there is a background of this model, whole and of today's format, or can be none."""
-    return _whole(folder / NAME, fingerprint) is not None or not os.access(folder, os.W_OK)
+    path = folder / NAME
+    return _whole(path, fingerprint) is not None or path.is_dir() or not os.access(folder, os.W_OK)
 
 
 def size(folder: Path) -> int:
@@ -151,6 +153,7 @@ def _write(path: Path, fingerprint: str, count: int, sets: tuple[Moments, ...]) 
     """
     width = len(sets[0].mean)
     packed = np.array([[one.mean, *(one.covariance * width)] for one in sets], "<f2").tobytes()
+    make_way(path)
     with atomic_write(path) as handle:
         handle.write(np.array([FORMAT, int(fingerprint, 16), count, width, crc32(packed)], "<u8").tobytes())
         handle.write(packed)
@@ -169,7 +172,8 @@ def _read(path: Path, fingerprint: str) -> tuple[int, list[Moments]] | None:
 def _whole(path: Path, fingerprint: str) -> tuple[int, int, bytes] | None:
     """Return the count, the width and the numbers of a file as they lie there; None as `_read` does."""
     try:
-        stored = path.read_bytes()
+        with open_regular(path) as handle:
+            stored = handle.read()
     except OSError:
         return None  # disposable: one that cannot be read is the same as none, and so is a damaged one
     if len(stored) < HEAD:
