@@ -237,10 +237,12 @@ def test_a_background_is_of_images_that_are_there_and_a_damaged_one_is_none(open
     library = opened(many)
     library.sync()
     path = library.folder / background.NAME
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    assert background.read(library.folder, model.fingerprint) is None
+    content = path.read_bytes()
+    for position in (*range(background.HEAD), len(content) - 1):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        assert background.read(library.folder, model.fingerprint) is None, position
     path.unlink()
     with library._index.writing() as index:
         index.files.record({key: replace(state, absent=True) for key, state in index.files.states().items()})

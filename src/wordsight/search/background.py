@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wordsight.index.index import Index
 
 NAME = "background.f16"
-FORMAT = 2
+FORMAT = 3
 HEAD = 40  # bytes before the numbers
 SAMPLE = 4096  # images: the standard deviation of their cosines is then within 1 % of that of all
 LEAST = 30  # images: of fewer, probabilities were further from the truth than none (docs/search.md)
@@ -147,15 +147,16 @@ def _texts(model: "Model") -> Moments:
 def _write(path: Path, fingerprint: str, count: int, sets: tuple[Moments, ...]) -> None:
     """Write a head of five uint64, and for each set float16 (1 + D, D).
 
-    The head: format, fingerprint, count, width D, and the CRC-32 of the numbers behind it.
+    The head: format, fingerprint, count, width D, and the CRC-32 of these four and of the numbers behind it.
 
     Of these the first row is the mean, the others are the covariance times D, for float16 has no small numbers.
     """
     width = len(sets[0].mean)
     packed = np.array([[one.mean, *(one.covariance * width)] for one in sets], "<f2").tobytes()
+    head = np.array([FORMAT, int(fingerprint, 16), count, width], "<u8").tobytes()
     make_way(path)
     with atomic_write(path) as handle:
-        handle.write(np.array([FORMAT, int(fingerprint, 16), count, width, crc32(packed)], "<u8").tobytes())
+        handle.write(head + np.array([crc32(packed, crc32(head))], "<u8").tobytes())
         handle.write(packed)
 
 
@@ -182,4 +183,4 @@ def _whole(path: Path, fingerprint: str) -> tuple[int, int, bytes] | None:
     size, numbers = 2 * width * (1 + width), stored[HEAD:]
     if (written_as, made_by) != (FORMAT, int(fingerprint, 16)) or not size or len(numbers) % size:
         return None
-    return (count, width, numbers) if crc32(numbers) == checksum else None
+    return (count, width, numbers) if crc32(numbers, crc32(stored[: HEAD - 8])) == checksum else None
