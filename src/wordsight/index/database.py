@@ -171,18 +171,20 @@ def _as_it_lies(path: Path) -> sqlite3.Connection:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    folder = path.parent  # looked at first: who makes a library makes its tables before the first embedding
+    embeddings = path.name == NAME and (bool(generations(folder)) or any(folder.glob(EARLIER_EMBEDDINGS)))
     connection.execute("begin")  # so that all is of one moment: somebody else may be writing
     try:
-        _check_facts(connection, path)
+        _check_facts(connection, path, embeddings=embeddings)
     finally:
-        connection.execute("rollback")
+        connection.rollback()
 
 
-def _check_facts(connection: sqlite3.Connection, path: Path) -> None:
+def _check_facts(connection: sqlite3.Connection, path: Path, *, embeddings: bool) -> None:
     names = _tables(connection)
     facts = read_facts(connection) if "fact" in names else {}
     version = facts.get("format")
-    if not names and path.name == NAME and (generations(path.parent) or any(path.parent.glob(EARLIER_EMBEDDINGS))):
+    if not names and embeddings:
         raise FormatError(f"{path} is empty, and embeddings lie beside it", cure=f"the library is damaged: {_REBUILD}")
     if not names or (version == "1" and "fingerprint" not in facts):  # killed before its first save
         raise NotFound(f"no library in {path.parent}", cure="make it with wordsight index")
