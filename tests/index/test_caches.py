@@ -1,9 +1,7 @@
 """An index that is large enough for caches answers what it answers without them, whatever changes or is lost."""
 
 import errno
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,33 +226,6 @@ def test_where_a_cache_cannot_be_written_answers_come_and_upkeep_says_so(caption
     captioned.upkeep()
     with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH) as reader:
         assert (worded(reader), keys(answers(reader, where=where))) == given
-
-
-IN_THE_WAY = {
-    "pipe": os.mkfifo,
-    "folder": Path.mkdir,
-    "link to a device": lambda path: path.symlink_to("/dev/zero"),
-}
-
-
-@pytest.mark.parametrize("kind", ["pipe", "link to a device", "folder"])
-@pytest.mark.parametrize("name", ["words.cache", "scan.cache", "column"])
-def test_what_is_no_file_in_the_place_of_a_cache_is_replaced_and_a_folder_is_passed_over(
-    captioned, tmp_path, name, kind
-):
-    where = parse("text contains 'red'")
-    captioned.upkeep()
-    given = worded(captioned), keys(answers(captioned, where=where))
-    (path,) = tmp_path.glob(f"{name}*")
-    path.unlink()
-    IN_THE_WAY[kind](path)
-    with ExactIndex.open(tmp_path, fingerprint="f", width=WIDTH, writable=True) as index:
-        for _ in range(2):
-            assert (worded(index), keys(answers(index, where=where))) == given
-            if index.wants_upkeep():
-                index.upkeep()
-        assert not index.wants_upkeep()
-    assert path.is_dir() if kind == "folder" else path.is_file() and not path.is_symlink()
 
 
 def test_a_save_that_says_nothing_of_its_changes_makes_caches_again(captioned, tmp_path):

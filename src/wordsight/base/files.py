@@ -223,17 +223,15 @@ def put_back(path: Path) -> None:
         sweep(path.parent)
 
 
-def abandoned(folder: Path) -> list[Path]:
-    """Return the drafts in `folder` that killed processes left."""
-    drafts = [(left, _DRAFT.fullmatch(left.name)) for left in folder.glob(".*")]
-    return [left for left, draft in drafts if draft is not None and _abandoned(left, draft)]
+def abandoned(folder: Path) -> dict[Path, re.Match[str]]:
+    """Return the drafts in `folder` that killed processes left, each with the parts of its name."""
+    drafts = ((left, _DRAFT.fullmatch(left.name)) for left in folder.glob(".*"))
+    return {left: draft for left, draft in drafts if draft is not None and _abandoned(left, draft)}
 
 
 def sweep(folder: Path) -> None:
     """Remove the drafts in `folder` that killed processes left; a folder moved aside and never replaced is put back."""
-    for left in abandoned(folder):
-        draft = _DRAFT.fullmatch(left.name)
-        assert draft is not None
+    for left, draft in abandoned(folder).items():
         target = folder / draft["name"]
         with contextlib.suppress(FileNotFoundError, PermissionError):  # another sweeps too, or it is somebody else's
             if draft["kind"] == "old" and not target.exists():
