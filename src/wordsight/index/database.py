@@ -234,8 +234,8 @@ def _has_own_tables(connection: sqlite3.Connection) -> bool:
     tables.setdefault("change", expected["change"])  # libraries of earlier programs are without it
     if any(tables.get(name) != statement for name, statement in expected.items() if name != "entry"):
         return False
-    places = [place for (place,) in connection.execute("select place from meta_column order by rowid")]
-    columns = dict.fromkeys(REST if "(" in str(place) else place for place in places)
+    sources = connection.execute("select place from meta_column order by rowid")
+    columns = dict.fromkeys(REST if "(" in str(source) else source for (source,) in sources)
     return tables.get("entry") == expected["entry"][:-1] + "".join(f", {column}" for column in columns) + ")"
 
 
