@@ -1,5 +1,6 @@
 """Keeping in step: what has settled is taken, what passes is waited for."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from wordsight.index.lock import writing
+from wordsight.search import library as library_module
 from wordsight.search import watch as watch_module
+from wordsight.search.contents import open_contents
 from wordsight.search.watch import EVERY, PATIENCE, watch
 
 
@@ -110,3 +113,49 @@ def test_the_command_ends_well_when_it_is_told_to(photos, how):
     assert sorted(told[1:6])[0] == f"{photos}: added a/blue.png\n"
     assert told[6:] == ["stopped"]
     assert (Path(photos) / ".wordsight" / "library.db").is_file()
+
+
+def of_kind(kind, photos):
+    """Make a location of `photos`: a folder, a tar, a table, a folder of tables."""
+    if kind == "tar":
+        return Path(shutil.make_archive(str(photos), "tar", photos))
+    if kind == "folder":
+        return photos
+    table = photos.with_name("tables") / "t.csv"
+    table.parent.mkdir()
+    table.write_text("image\n" + "".join(f"{image}\n" for image in sorted(photos.rglob("*.png"))))
+    return table if kind == "table" else table.parent
+
+
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize("kind", ["folder", "tar", "table", "folder of tables"])
+def test_what_is_away_when_it_is_opened_is_seen_when_it_comes(kind, empty, photos, opened, tmp_path):
+    """`empty`: a mount point is left where it was."""
+    location = of_kind(kind, photos)
+    aside = tmp_path / "library"
+    with opened(location, library_dir=aside) as before:
+        before.sync()
+    away = location.with_name("away")
+    location.rename(away)
+    if empty:
+        location.mkdir()
+    library = opened(location, library_dir=aside)
+    assert (len(library.sync().absent), library.search("red")) == (5, [])
+    if empty:
+        location.rmdir()
+    away.rename(location)
+    assert (len(library.sync().returned), library.absent(), len(library.search("red"))) == (5, [], 5)
+    location.rename(away)
+    assert len(library.sync().absent) == 5
+    away.rename(location)
+    assert (len(library.sync().returned), library.absent(), library.in_step()) == (5, [], True)
+
+
+def test_a_folder_of_pictures_is_decided_on_once(photos, opened, monkeypatch):
+    library = opened(photos)
+    asked = []
+    monkeypatch.setattr(library_module, "open_contents", lambda *a, **o: asked.append(a) or open_contents(*a, **o))
+    library.sync()
+    (photos / "top.png").unlink()
+    library.sync()
+    assert len(asked) == 1

@@ -34,6 +34,7 @@ from wordsight.search.contents import (
     NOTHING,
     SIGNATURE,
     Contents,
+    FolderContents,
     Listing,
     library_folder,
     lies_aside,
@@ -77,6 +78,7 @@ class Library:
         self._columns = columns
         self._exclude = exclude
         self._contents: Contents | None = None
+        self._stays = True  # whether the next look is at the same contents
         self._index = OpenIndex(location, folder, model, index)
         self._syncing = PerProcess(threading.Lock)
 
@@ -130,7 +132,16 @@ class Library:
 
     def look(self) -> Listing:
         """Return what can be seen of the location with nothing opened."""
-        return self.contents.look(self._states, self._index.facts())
+        return self._looked()[1]
+
+    def _looked(self) -> tuple[Contents, Listing]:
+        """Look at what lies there now: all but a folder in which images were seen may be something else by now."""
+        if not self._stays:
+            self._contents = None
+        contents, self._stays = self.contents, False
+        listing = contents.look(self._states, self._index.facts())
+        self._stays = isinstance(contents, FolderContents) and bool(listing.stamps)
+        return contents, listing
 
     def search(
         self, query: Any = (), *, where: str | None = None, without: Any = (), **options: Unpack[SearchOptions]
@@ -229,8 +240,7 @@ class Library:
 
     def _sync(self, *, accept_removal: bool = False) -> SyncReport:
         self._index.renew()
-        contents = self.contents
-        listing = self.look()
+        contents, listing = self._looked()
         before = self._recorded(listing)
         moved = self._index.moved_from(self._index.facts()) if lies_aside(self.folder, self.location) else None
         if moved is not None:
@@ -258,6 +268,7 @@ class Library:
 
         with self._syncing.here:
             self._index.moved_from(self._index.facts())
+            self._contents = None  # it is decided anew what lies there
             return rebuilt(self._index, self.contents, self._excluded(), accept_removal=accept_removal)
 
     def verify(self) -> list[Damage]:
@@ -304,14 +315,15 @@ class Library:
     @property
     def contents(self) -> Contents:
         """What lies at the location, read with the columns asked for, else with those the library was made with."""
-        if self._contents is None:
+        contents = self._contents  # which another thread may take away
+        if contents is None:
             columns = self._columns
             if columns is None:
                 columns = columns_of(self._index.facts())
-            self._contents = open_contents(
-                self.location, columns, asked=self._columns is not None, exclude=self._excluded()
-            )
-        return self._contents
+            asked = self._columns is not None
+            contents = open_contents(self.location, columns, asked=asked, exclude=self._excluded())
+            self._contents = contents
+        return contents
 
     def _excluded(self) -> Sequence[str]:
         """Return the patterns of what is left alone: those asked for, else those that the library remembers."""
