@@ -107,6 +107,7 @@ def test_values_of_the_wrong_kind_are_refused(tmp_path, condition, word):
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=4) | st.sampled_from(["red", "Red", "ß", "SS", "a%b", "İ", "\0"])
+ODD = st.text(st.sampled_from("aZ\0\x7f\udc80\udce9\udcff\ud7ff\ue000\uffff\U0001f600"), max_size=3)
 NUMBERS = st.integers(-3, 3) | st.floats(-3, 3, allow_nan=False) | st.sampled_from([2**62, 1e300, 10**18])
 METAS = st.lists(
     st.fixed_dictionaries(
@@ -152,6 +153,10 @@ def on_disk(tmp_path_factory):
 @settings(max_examples=100)
 @given(metas=METAS, condition=conditions())
 def test_sqlite_says_the_same_as_python(on_disk, metas, condition):
+    says_the_same(on_disk, metas, condition)
+
+
+def says_the_same(on_disk, metas, condition):
     metas = [{"number": 0, "text": "", "mixed": 0}, {"mixed": "x"}, *metas]
     keys = [str(i) for i in range(len(metas))]
     rows = np.ones((len(metas), 1), np.float32)
@@ -159,6 +164,21 @@ def test_sqlite_says_the_same_as_python(on_disk, metas, condition):
     on_disk.add(keys, rows, metas)
     hits = on_disk.search(rows[:1], len(metas), parse(condition))[0]
     assert [hit.key for hit in hits] == [k for k, m in zip(keys, metas, strict=True) if matches(parse(condition), m)]
+
+
+@settings(max_examples=60)
+@given(texts=st.lists(ODD | st.integers(0, 1), max_size=6), wanted=st.lists(ODD, min_size=1, max_size=3))
+@pytest.mark.parametrize("operator", ["=", "!=", "<", "<=", ">", ">=", "contains", "like", "in"])
+def test_names_that_are_no_unicode_are_compared_as_in_python(on_disk, operator, texts, wanted):
+    metas = [{"number": 0, "text": "", "mixed": value} for value in ["", 0, *texts]]
+    values = f"({', '.join(map(quoted, wanted))})" if operator == "in" else quoted(wanted[0])
+    says_the_same(on_disk, metas, f"mixed {operator} {values}")
+
+
+def test_half_a_letter_that_no_file_name_has_is_compared_too(on_disk):
+    metas = [{"number": 0, "text": "", "mixed": value} for value in ("", 0, "a", "\udcff", "\ue000")]
+    for operator in ("=", "!=", "<", ">=", "contains", "like"):
+        says_the_same(on_disk, metas, f"mixed {operator} '\ud800'")
 
 
 def test_leaves_are_given_from_left_to_right():

@@ -2,6 +2,9 @@
 
 Each condition is 0 or 1 and never NULL, so that `not` works as in `where`.  Knows conditions, and which SQL
 column holds which metadata column.
+
+Text that is no valid Unicode is a blob in SQLite, which stands above all text there: where it may be met, bytes are
+compared in which every text has its place among the code points.
 """
 
 import sqlite3
@@ -9,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wordsight.index.like import holds_text, is_like
-from wordsight.index.values import Stored, restored, stored
-from wordsight.index.where import Among, Both, Compare, Condition, Either, Literal, Missing, Not, columns_of, matches
+from wordsight.index.values import Stored, restored
+from wordsight.index.where import Among, Both, Compare, Condition, Either, Missing, Not, columns_of, matches
 
 _KIND = {True: "in ('text', 'blob')", False: "in ('integer', 'real')"}  # is the value text?
 
@@ -50,24 +53,44 @@ def _joined(texts: Sequence[str], word: str) -> str:
 
 def _compare(column: str, leaf: Compare) -> Clause:
     kind = f"typeof({column}) {_KIND[isinstance(leaf.value, str)]}"
-    value = (stored(leaf.value),)
     if leaf.operator in ("contains", "like"):
-        return Clause(f"{kind} and {_FUNCTIONS[leaf.operator]}({column}, ?)", value)
+        return Clause(f"{kind} and {_FUNCTIONS[leaf.operator]}({column}, ?)", (_ordered(str(leaf.value)),))
+    side: str = column
+    value: Stored = leaf.value
+    if isinstance(leaf.value, str) and not (leaf.operator in ("=", "!=") and _is_plain(leaf.value)):
+        side, value = _in_order(column), _ordered(leaf.value)
     if leaf.operator == "!=":
-        return Clause(f"{column} is not null and not ({kind} and {column} = ?)", value)
-    return Clause(f"{kind} and {column} {leaf.operator} ?", value)
+        return Clause(f"{column} is not null and not ({kind} and {side} = ?)", (value,))
+    return Clause(f"{kind} and {side} {leaf.operator} ?", (value,))
 
 
 def _among(column: str, leaf: Among) -> Clause:
-    parts = []
-    values: list[Stored] = []
-    for is_text in (True, False):
-        some: list[Literal] = [value for value in leaf.values if isinstance(value, str) == is_text]
-        if some:
-            marks = ", ".join("?" * len(some))
-            parts.append(f"(typeof({column}) {_KIND[is_text]} and {column} in ({marks}))")
-            values += [stored(value) for value in some]
-    return Clause(" or ".join(parts), tuple(values))
+    numbers = [value for value in leaf.values if not isinstance(value, str)]
+    texts = [value for value in leaf.values if isinstance(value, str)]
+    plain = [value for value in texts if _is_plain(value)]
+    odd = [_ordered(value) for value in texts if not _is_plain(value)]
+    parts: list[tuple[str, str, Sequence[Stored]]] = [
+        (_KIND[False], column, numbers),
+        (_KIND[True], column, plain),
+        (_KIND[True], _in_order(column), odd),
+    ]
+    there = [part for part in parts if part[2]]
+    texts_of = [f"(typeof({column}) {kind} and {side} in ({', '.join('?' * len(some))}))" for kind, side, some in there]
+    return Clause(" or ".join(texts_of), tuple(value for _, _, some in there for value in some))
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether a text is valid Unicode, so that no blob equals it."""
+    return all(not "\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _in_order(column: str) -> str:
+    """Return SQL for the text of a column as bytes in the order of code points."""
+    return f"iif(typeof({column}) = 'blob', wordsight_ordered({column}), cast({column} as blob))"
+
+
+def _ordered(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def matching_ids(connection: sqlite3.Connection, condition: Condition, columns: Mapping[str, str]) -> list[int]:
@@ -94,10 +117,11 @@ _FUNCTIONS = {"contains": "wordsight_contains", "like": "wordsight_like"}
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the two text functions that conditions use."""
+    """Give a connection the functions on texts that conditions use."""
     connection.create_function("wordsight_contains", 2, _on_texts(holds_text), deterministic=True)
     connection.create_function("wordsight_like", 2, _on_texts(is_like), deterministic=True)
+    connection.create_function("wordsight_ordered", 1, lambda value: _ordered(str(restored(value))), deterministic=True)
 
 
-def _on_texts(function: Callable[[str, str], bool]) -> Callable[[Stored, Stored], bool]:
-    return lambda value, wanted: function(str(restored(value)), str(restored(wanted)))
+def _on_texts(function: Callable[[str, str], bool]) -> Callable[[Stored, bytes], bool]:
+    return lambda value, wanted: function(str(restored(value)), wanted.decode("utf-8", "surrogatepass"))
