@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wordsight.index import caches, columns
 from wordsight.index.exact import ExactIndex
 from wordsight.index.memory import MemoryIndex
 from wordsight.index.where import WhereError, check, columns_of, matches, parse
@@ -109,13 +110,14 @@ def test_values_of_the_wrong_kind_are_refused(tmp_path, condition, word):
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=4) | st.sampled_from(["red", "Red", "ß", "SS", "a%b", "İ", "\0"])
 ODD = st.text(st.sampled_from("aZ\0\x7f\udc80\udce9\udcff\ud7ff\ue000\uffff\U0001f600"), max_size=3)
 NUMBERS = st.integers(-3, 3) | st.floats(-3, 3, allow_nan=False) | st.sampled_from([2**62, 1e300, 10**18])
+INFINITE = st.sampled_from([float("inf"), float("-inf")])
 METAS = st.lists(
     st.fixed_dictionaries(
         {},
         optional={
-            "number": NUMBERS,
+            "number": NUMBERS | INFINITE,
             "text": TEXTS,
-            "mixed": NUMBERS | TEXTS | st.booleans() | st.none(),
+            "mixed": NUMBERS | INFINITE | TEXTS | st.booleans() | st.none(),
         },
     ),
     min_size=1,
@@ -144,10 +146,13 @@ def conditions(draw, depth=2):
     return f"{column} {draw(st.sampled_from(['contains', 'like', 'not like']))} {quoted(draw(TEXTS))}"
 
 
-@pytest.fixture(scope="module")
-def on_disk(tmp_path_factory):
-    with ExactIndex.open(tmp_path_factory.mktemp("index"), fingerprint="f", width=1, writable=True) as index:
-        yield index
+@pytest.fixture(scope="module", params=[columns.OWN, 1])
+def on_disk(tmp_path_factory, request):
+    """An index whose columns are all SQLite's, or all but one in JSON."""
+    folder = tmp_path_factory.mktemp("index")
+    with pytest.MonkeyPatch.context() as patch, ExactIndex.open(folder, fingerprint="f", width=1, writable=True) as one:
+        patch.setattr(columns, "OWN", request.param)
+        yield one
 
 
 @settings(max_examples=100)
@@ -179,6 +184,42 @@ def test_half_a_letter_that_no_file_name_has_is_compared_too(on_disk):
     metas = [{"number": 0, "text": "", "mixed": value} for value in ("", 0, "a", "\udcff", "\ue000")]
     for operator in ("=", "!=", "<", ">=", "contains", "like"):
         says_the_same(on_disk, metas, f"mixed {operator} '\ud800'")
+
+
+ODD_METAS = [
+    {"a": 1, "late": "left\0right", "number": float("inf")},
+    {"a": 2, "late": "right \udce9", "number": float("-inf")},
+    {"a": 3, "late": 5, "number": 0.5, "other": "RIGHT"},
+    {"a": 4, "late": True, "number": float("nan")},
+]
+
+
+@pytest.mark.parametrize("small", [caches.SMALL, 0])
+def test_values_in_json_mean_what_they_mean_elsewhere(tmp_path, monkeypatch, small):
+    """`small` 0: columns and words are read from their caches."""
+    monkeypatch.setattr(columns, "OWN", 1)
+    monkeypatch.setattr(caches, "SMALL", small)
+    embeddings = np.ones((4, 1), np.float32)
+    with ExactIndex.open(tmp_path, fingerprint="f", width=1, writable=True) as index:
+        index.add(list("abcd"), embeddings, ODD_METAS)
+        index.save()
+        stored = [{k: v for k, v in meta.items() if v == v} for meta in ODD_METAS]  # without the NaN
+        assert [entry.meta for entry in index.entries(list("abcd"))] == stored
+
+        def having(condition):
+            return "".join(hit.key for hit in index.search(embeddings[:1], 9, parse(condition))[0])
+
+        assert [having(f"late contains '{text}'") for text in ("left", "right", "\udce9")] == ["a", "ab", "b"]
+        assert [having(f"number {condition}") for condition in ("> 1e300", "< 0", "is null")] == ["a", "b", "d"]
+        assert (having("late = 1"), having("late > 'left'")) == ("d", "ab")
+        words = [sorted(hit.key for hit in index.keywords([word], 9)) for word in ("left", "right")]
+        assert words == [["a"], ["a", "b", "c"]]
+
+
+def test_a_number_that_sqlite_does_not_hold_is_refused_in_json_too(on_disk):
+    for column in ("number", "text"):
+        with pytest.raises(OverflowError):
+            on_disk.add(["x"], np.ones((1, 1), np.float32), [{"number": 0, column: 2**63}])
 
 
 def test_leaves_are_given_from_left_to_right():

@@ -1,13 +1,15 @@
 """Where the metadata columns of an index lie in SQLite: each in a column of its own, those beyond `OWN` in one of JSON.
 
 SQLite allows 2,000 columns in a table, and tables of measurements may have more.  A row of `meta_column` says for each
-name which SQL gives its value: `m7`, or `json_extract(rest, '$.m1207')`.  Knows no keys and no embeddings.
+name where its value is: `m7`, or `json_extract(rest, '$.m1207')`.  The latter are read by functions of this module, for
+SQLite's own ends a text at its first NUL and knows no infinity.  Knows no keys and no embeddings.
 """
 
 import json
 import math
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wordsight.base.value import Value
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 OWN = 900  # columns of their own; SQLite's limit of values in a statement has been 999
 NAME = "name"  # the column of the images' names: where there is no other, nobody looks for words
 _JOINED = 100  # columns in one expression; SQLite's limit of its depth has been 1000
+_BITS = 63  # of whole numbers in SQLite, besides their sign
 
 
 class MetaColumns:
@@ -27,6 +30,8 @@ class MetaColumns:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        connection.create_function("wordsight_rest", 2, _of_rest, deterministic=True)
+        connection.create_function("wordsight_texts", 2, _texts_of_rest, deterministic=True)
 
     def kinds(self) -> "dict[str, Column]":
         """Return every column there has been, with the kinds of values it has held."""
@@ -39,13 +44,18 @@ class MetaColumns:
         """Return SQL whose values, blobs, are together the texts in which words are looked for."""
         from wordsight.index.keywords import is_worded
 
-        kinds, texts = self.kinds(), []
+        kinds, texts, rest = self.kinds(), [], []
         for name, column in self.expressions().items():
-            if kinds[name].texts and is_worded(name):
+            if not (kinds[name].texts and is_worded(name)):
+                continue
+            if _is_own(column):
                 text = f"iif(typeof({column}) in ('text', 'blob'), {column}, '')" if kinds[name].numbers else column
                 texts.append(f"coalesce({text}, '')")
+            else:
+                rest.append(_path(column))
         parts = [texts[start : start + _JOINED] for start in range(0, len(texts), _JOINED)]
-        return ["cast(" + " || ' ' || ".join(part) + " as blob)" for part in parts]
+        joined = ["cast(" + " || ' ' || ".join(part) + " as blob)" for part in parts]
+        return [*joined, f"wordsight_texts({REST}, '{' '.join(rest)}')"] if rest else joined
 
     def has_captions(self) -> bool:
         """Return whether a column besides the name holds words about the images."""
@@ -55,7 +65,10 @@ class MetaColumns:
 
     def expressions(self) -> dict[str, str]:
         """Return name -> the SQL that gives the value of a column."""
-        return dict(self._connection.execute("select name, place from meta_column order by rowid"))
+        rows = self._connection.execute("select name, place from meta_column order by rowid")
+        return {
+            name: column if _is_own(column) else f"wordsight_rest({REST}, '{_path(column)}')" for name, column in rows
+        }
 
     def selected(self) -> dict[str, str]:
         """Return name -> SQL column of those with one of their own, and `rest` under "" where there is one."""
@@ -122,13 +135,34 @@ def _is_own(column: str) -> bool:
 
 
 def _path(column: str) -> str:
-    return column.partition("$.")[2].removesuffix("')")
+    """Return the name that the value of a column has in JSON."""
+    return column.partition("'")[2].removesuffix("')").removeprefix("$.")
 
 
 def _as_json(values: Mapping[str, Value], paths: Mapping[str, str]) -> str:
     present: dict[str, Any] = {}
     for name, path in paths.items():
-        value = values.get(name)
-        if value is not None and not (isinstance(value, float) and not math.isfinite(value)):  # JSON has no such number
+        value = restored(_kept(values.get(name)))
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            raise OverflowError(f"{name} is {value}, which SQLite does not hold")
+        if value is not None:
             present[path] = int(value) if isinstance(value, bool) else value
     return json.dumps(present)
+
+
+@lru_cache(maxsize=2)
+def _parsed(rest: str) -> dict[str, Value]:
+    values: dict[str, Value] = json.loads(rest)
+    return values
+
+
+def _of_rest(rest: str | None, path: str) -> Stored:
+    """Return one value of those in JSON, as a column of its own gives it."""
+    return None if rest is None else stored(_parsed(rest).get(path))
+
+
+def _texts_of_rest(rest: str | None, paths: str) -> bytes:
+    """Return the texts among the values in JSON that have these names, with spaces between (UTF-8)."""
+    values = _parsed(rest or "{}")
+    texts = [stored(value) for path in paths.split() if isinstance(value := values.get(path), str)]
+    return b" ".join(text if isinstance(text, bytes) else str(text).encode() for text in texts)
