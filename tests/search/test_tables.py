@@ -54,6 +54,28 @@ def test_named_columns_are_remembered_and_others_read_the_table_again(opened, ta
     assert opened(path).in_step()
 
 
+def test_a_guessed_image_column_is_said_and_remembered(opened, photos, table, capsys):
+    """The files of `front` are away when the library is made, then come; the table is written again meanwhile."""
+    rows = [(f"away/{name}.png", f"a/{name}.png") for name in ("red", "blue")]
+    path = table(("front", "back"), *rows)
+    assert sorted(opened(path).sync().added) == ["a/blue.png", "a/red.png"]
+    assert capsys.readouterr().err.count("the images are those of the column back, by what it holds") == 1
+    assert opened(path).in_step()
+    table(("front", "back"), *((back, front) for front, back in rows))
+    report = opened(path).sync()
+    assert (report.added, report.removed) == ([], [])
+    assert sorted(opened(path).absent()) == ["a/blue.png", "a/red.png"]
+    assert sorted(opened(path, columns=Columns(image="front")).sync().returned) == ["a/blue.png", "a/red.png"]
+
+
+@pytest.mark.parametrize("names", [("image", "n"), ("photo", "n")])
+def test_a_column_that_names_tell_is_not_remembered(opened, table, names):
+    library = opened(table(names, ("a/red.png", "1")))
+    library.sync()
+    table(("n", "path"), ("1", "a/red.png"))
+    assert library.sync().failed == [] and len(library) == 1
+
+
 def test_columns_are_named_in_a_folder_of_pictures_too(opened, photos, table):
     table(("pic", "words"), ("a/red.png", "fire"), name="about.csv")
     library = opened(photos, columns=Columns(image="pic", captions="words"))

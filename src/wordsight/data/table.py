@@ -144,6 +144,15 @@ class TableSource:
                 if table.names is not None:
                     self._chosen(table, path)
 
+    def guessed_image(self) -> str | None:
+        """Return the image column of all tables that is told by what it holds; None where names tell, or they differ.
+
+        Raises `FormatError` where a table has none.
+        """
+        self._check_columns()
+        guessed = {self._guessed.get(path) for path in self.paths}
+        return guessed.pop() if len(guessed) == 1 else None
+
     def _chosen(self, table: TableFile, path: Path) -> dict[str, str]:
         """Return which column of a table with a header plays which role: by its name, the image's by what it holds."""
         columns, names = self._columns, table.names or ()

@@ -8,12 +8,14 @@ shard that looks as if it had been copied in part.
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
+from wordsight.base.progress import notice
 from wordsight.base.value import Value
 from wordsight.data import fields
 from wordsight.data.kinds import TABLE, TEXT_TABLES
@@ -80,6 +82,8 @@ class SourceContents:
         images have a file is a part of the signature: it tells when one comes back, or was missing in a table only.
         """
         self._begin(states, facts)
+        if self._is_table and not facts.get(SIGNATURE):
+            self._settle_columns()
         if not self._is_table or facts.get(INSIDE) == "yes":
             return Listing(None, self._signature_of_files(), complete=False)
         stamps: dict[str, Stamp] = {}
@@ -100,6 +104,22 @@ class SourceContents:
                 stamps[key] = stamp
         signature = self._signature(self._signature_of_files(), absent) if is_recorded else None
         return Listing(stamps, signature, complete=False)
+
+    def _settle_columns(self) -> None:
+        """Guess the image column of a library that is to be made, which then remembers it."""
+        from wordsight.data.source import Columns
+        from wordsight.data.table import TableSource
+
+        assert isinstance(self._source, TableSource)
+        try:
+            image = self._source.guessed_image()
+        except FormatError:  # `images` tells of it
+            return
+        if image is not None:
+            notice(f"{self.location}: the images are those of the column {image}, by what it holds", once=True)
+            self.columns = replace(self.columns or Columns(), image=image)
+            self.originals = Originals(self.location, self.columns)
+            self._source = open_files(self._files, self.columns)
 
     def _signature_of_files(self) -> str:
         return f"{self._source.fingerprint()}{refused(self._paths)}"
