@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--accept-removal", action="store_true", help="remove what is missing, with or without proof that it is gone"
     )
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--failed", action="store_true", help="list the images that are known to be broken, and stop")
+    one.add_argument("--failed", action="store_true", help="list what failed when last looked, and stop")
     one.add_argument("--absent", action="store_true", help="list the images that are kept and not there, and stop")
 
 
@@ -68,12 +68,12 @@ def run(args: Namespace) -> int:
 
 
 def _list(library: "Library", args: Namespace) -> int:
-    """Print which images are broken, or absent; 1 when there are any."""
+    """Print what failed, or which images are absent; 1 when there are any."""
     from wordsight.search.nearest import require_made
 
     if args.library is None:
         require_made(library, "index", "--failed" if args.failed else "--absent")
-    listed = list(library.failures().values()) if args.failed else library.absent()
+    listed = [*library.failures().values(), *library.problems()] if args.failed else library.absent()
     for one in listed:
         say(one)
     if args.failed:

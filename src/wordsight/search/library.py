@@ -43,7 +43,7 @@ from wordsight.search.contents import (
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.limits import HitLimitOptions, HitLimits
 from wordsight.search.open_index import OpenIndex
-from wordsight.search.origin import columns_of, excluded_of, last_listing, origin
+from wordsight.search.origin import columns_of, excluded_of, last_listing, origin, problems_of
 from wordsight.search.query import NOTHING_ELSE, Query, read_query
 from wordsight.search.report import SyncReport
 from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, split
@@ -119,6 +119,10 @@ class Library:
         with self._index.reading() as index:
             states = index.files.states()
         return {key: state.error for key, state in states.items() if state.error and not state.absent}
+
+    def problems(self) -> list[str]:
+        """Return what else failed when last looked: rows, tables, shards, links, files that may not be read."""
+        return [reason for _, reason in problems_of(self._index.facts())]
 
     def absent(self) -> list[str]:
         """Return the keys of the images that were not there when last looked, and whose entries are kept."""

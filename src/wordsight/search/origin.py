@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COLUMNS = "columns"  # the fact that keeps which columns the library was made with
 EXCLUDE = "exclude"  # the fact that keeps which patterns its images were chosen by
+PROBLEMS = "problems"  # the fact that keeps what failed when last looked and is no state of an image
+MOST_PROBLEMS = 1000  # kept: facts are read by every search
 
 
 def origin(contents: Contents, exclude: Sequence[str], model: Model, facts: Mapping[str, str]) -> dict[str, str]:
@@ -49,6 +51,18 @@ def excluded_of(facts: Mapping[str, str]) -> list[str]:
     """Return the patterns of what a library with these facts leaves alone."""
     patterns: list[str] = json.loads(facts.get(EXCLUDE, "[]"))
     return patterns
+
+
+def problems_of(facts: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return key ("" for none) and reason of what failed when last looked, but for images whose states tell."""
+    return [(key, reason) for key, reason in json.loads(facts.get(PROBLEMS, "[]"))]
+
+
+def problems_fact(problems: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the fact that `problems_of` reads."""
+    more = len(problems) - MOST_PROBLEMS
+    counted = [("", f"and {more:,} more")] if more > 0 else []
+    return {PROBLEMS: json.dumps([*problems[:MOST_PROBLEMS], *counted])}
 
 
 def last_listing(index: Index, listing: Listing) -> Listing:

@@ -37,6 +37,7 @@ from wordsight.search.contents import (
     reader,
 )
 from wordsight.search.missing import Whereabouts, too_many
+from wordsight.search.origin import problems_fact, problems_of
 from wordsight.search.plan import Plan, plan, to_read
 from wordsight.search.report import SyncReport
 
@@ -146,7 +147,10 @@ class Sync:
         self._renew_metadata(self._with_entry(unread if others else back))
         if others:
             self._failed += [("", str(problem)) for problem in self._contents.problems()]
-        self._index.note({**self._contents.facts(self._listing, self._index.files.states()), READER: reader()})
+        states = self._index.files.states()
+        self._index.note({**self._contents.facts(self._listing, states), READER: reader()})
+        before = [] if others or not self._listing.complete else problems_of(facts)
+        self._index.note(problems_fact(self._problems(states, before)))
         self._index.save()
         return SyncReport(
             added=list(done.added),
@@ -158,6 +162,12 @@ class Sync:
             returned=sorted(self._with_entry(done.returned)),
             renewed=self._renewed,
         )
+
+    def _problems(self, states: Mapping[str, FileState], before: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return what failed and no state tells; `before` is what failed the last time, where not all was looked at."""
+        recorded = {state.error for state in states.values() if not state.absent}
+        failed = [*(one for one in before if not one[0]), *self._failed]
+        return [(key, reason) for key, reason in dict.fromkeys(failed) if reason not in recorded]
 
     def _to_look_for(self, done: Plan) -> dict[str, FileState]:
         """Return the states of what tables name, is not there and has no entry: it is found when it comes."""
