@@ -59,7 +59,7 @@ class Library:
     """Use it as a context manager, or `close` it.  `index` is the kind of a library that is yet to be made.
 
     Threads may share it, also when one of them closes it; a forked child opens the index again, and so does a process
-    that the library is pickled for.
+    that the library is pickled for.  A child forked while other threads use it may hang: fork first, or spawn.
     """
 
     def __init__(
