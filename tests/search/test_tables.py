@@ -188,3 +188,20 @@ def test_a_table_that_holds_pictures_and_one_that_names_them_follow_each_other(o
     library.sync()
     (photos / "red.png").rename(photos / "a" / "red.png")
     assert opened(path).in_step()  # it is in no table any more
+
+
+@pytest.mark.parametrize("place", ["photos/t.csv", "photos/tables", "./photos/t.csv"])
+def test_paths_are_relative_where_the_place_is(opened, photos, tmp_path, table, monkeypatch, place):
+    (photos / "tables").mkdir()
+    for name, above in (("t.csv", ""), ("tables/t.csv", "../")):
+        table(("image", "n"), (f"{above}a/red.png", "1"), (str(photos / "top.png"), "2"), name=name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    above = "tables/../" if place.endswith("tables") else ""
+    library = opened(place)
+    library.sync()
+    assert sorted(str(hit.path) for hit in library.search("red")) == [f"photos/{above}a/red.png", "photos/top.png"]
+    assert all(hit.path.is_file() and hit.meta["path"] == str(hit.path.absolute()) for hit in library.search("red"))
+    assert all(hit.path.is_absolute() for hit in opened((tmp_path / place).absolute()).search("red"))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert all(hit.path.is_file() for hit in opened(f"../{place}").search("red"))

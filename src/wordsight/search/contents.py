@@ -320,7 +320,11 @@ def file_of(location: Path, key: str, meta: Mapping[str, Value]) -> Path | None:
     """
     if meta.keys() >= OF_FOLDER:
         return location / key
-    return Path(str(meta["path"])) if meta.get("path") else None
+    if not meta.get("path"):
+        return None
+    path, base = str(meta["path"]), location.parent  # relative as the location is, for what lies beside or below it
+    inside = path.removeprefix(f"{base.absolute()}{os.sep}")
+    return Path(path) if inside == path else base / inside
 
 
 def reader() -> str:
