@@ -65,7 +65,7 @@ def test_doubled_quotes_stand_for_one():
 @pytest.mark.parametrize(
     ("condition", "position", "word"),
     [
-        ("", 1, "column"),
+        ("", 1, "empty"),
         ("price", 6, "comparison"),
         ("price <", 8, "value"),
         ("price < 50 colour", 12, "'colour'"),

@@ -34,6 +34,10 @@ FORM = "write for example: price < 50 and colour = 'red'"
         ("a > 5.", Compare("a", ">", 5.0, 1)),
         ("a < 1e3", Compare("a", "<", 1000.0, 1)),
         ("a < 2E-1", Compare("a", "<", 0.2, 1)),
+        ("a = 0", Compare("a", "=", 0, 1)),
+        ("a = -0.5", Compare("a", "=", -0.5, 1)),
+        ("a = 007", Compare("a", "=", "007", 1)),
+        ("a = 00.5", Compare("a", "=", "00.5", 1)),
         ("a = true", Compare("a", "=", 1, 1)),
         ("a = FALSE", Compare("a", "=", 0, 1)),
         ("a = red", Compare("a", "=", "red", 1)),
@@ -91,7 +95,8 @@ def test_whole_numbers_stay_whole_as_far_as_sqlite_keeps_them(text, kind):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", f"where: 'the end' where a column should stand at character 1; {FORM}"),
+        ("", f"where: an empty condition at character 1; leave it out, or {FORM}"),
+        (" ", f"where: an empty condition at character 2; leave it out, or {FORM}"),
         (
             "price",
             "where: 'the end' where a comparison (= != < <= > >= in contains like is) should stand at character 6; "

@@ -4,7 +4,8 @@
 
 Comparisons `= != < <= > >=`, `in (…)`, `contains`, `like` (`%` any text, `_` one letter), `is null`, `and`, `or`,
 `not`, parentheses.  Numbers, `true`, `false`, text in single or double quotes (a quote inside is doubled); a bare
-word or date is text too.  A column with an odd name stands in square brackets or backticks: `[base colour] = red`.
+word or date is text too, and so is `007`, as in tables.  A column with an odd name stands in square brackets or
+backticks: `[base colour] = red`.
 A comparison with a missing value is false, so `not price < 50` also keeps entries without a price, while
 `price >= 50` does not.  Numbers and text never equal each other.  `contains` and `like` ignore case.
 
@@ -25,7 +26,7 @@ from wordsight.index.like import holds_text, is_like
 Literal = str | int | float
 _TOKENS = re.compile(
     r"""\s*(?:
-    (?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:-]))
+    (?P<number>[+-]?(?:(?:0(?!\d)|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:-]))
   | (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
   | (?P<quoted>`[^`]+`|\[[^\]]+\])
   | (?P<sign><=|>=|!=|<>|==|=|<|>|\(|\)|,)
@@ -248,6 +249,8 @@ class _Parser:
         self._depth = 0
 
     def whole(self) -> Condition:
+        if self._next.kind == "end":
+            raise WhereError("an empty condition", cure=f"leave it out, or {_FORM}", position=self._next.position)
         condition = self._either()
         if self._next.kind != "end":
             before = self._tokens[self._at - 1]

@@ -15,7 +15,8 @@ from wordsight.index.where import Among, Compare, Condition, Missing, Not, Where
 
 SAMPLE = 20  # values of a column that tell whether they are dates
 _DATE = re.compile(
-    r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])([T ]\d\d(:\d\d(:\d\d([.,]\d+)?)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?"
+    r"\d{4}(-(?P<month>0[1-9]|1[0-2])(-(?P<day>0[1-9]|[12]\d|3[01])"
+    r"([T ]([01]\d|2[0-4])(:[0-5]\d(:([0-5]\d|60)([.,]\d+)?)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?"
 )
 _MEANT = re.compile(  # as a date, though it is none: where text is compared with =, nothing else can be
     r"(to|yester)day|tomorrow|now|(last|this|next) .*|\d+ \w+ ago|\d{1,4}[-./]\d{1,2}([-./]\d{1,4})?.*", re.IGNORECASE
@@ -38,7 +39,7 @@ def refuse_no_dates(index: Index, condition: Condition, embedding: Embeddings) -
             if not dates or index.search(embedding, 1, Compare(leaf.column, "=", value, 1))[0]:
                 continue
             day = dates[0][:10]
-            if not _DATE.fullmatch(value):
+            if not _is_date(value):
                 cure = f"write dates as in {leaf.column} > {day} or {leaf.column} < '{day[:7]}'"
                 raise WhereError(f"{value!r} is no date", cure=cure, position=leaf.position)
             if all(len(date) > len(value) for date in dates):
@@ -53,13 +54,23 @@ def _odd_values(leaf: Compare | Among | Missing) -> Iterator[str]:
         if not isinstance(value, str):
             continue
         if isinstance(leaf, Compare) and leaf.operator in _ORDER:
-            odd = not _DATE.fullmatch(value)
+            odd = not _is_date(value)
         else:
             odd = not (isinstance(leaf, Compare) and leaf.operator in ("contains", "like")) and bool(
-                _DATE.fullmatch(value) or _MEANT.fullmatch(value)
+                _is_date(value) or _MEANT.fullmatch(value)
             )
         if odd:
             yield value
+
+
+def _is_date(text: str) -> bool:
+    """Say whether a text is a date, with or without a time, or the beginning of one; February 30 is none."""
+    match = _DATE.fullmatch(text)
+    if match is None or match["day"] is None:
+        return match is not None
+    import calendar  # here, for few conditions have dates
+
+    return int(match["day"]) <= calendar.monthrange(int(text[:4]), int(match["month"]))[1]
 
 
 def _dates(index: Index, column: str, embedding: Embeddings) -> list[str]:
@@ -68,4 +79,4 @@ def _dates(index: Index, column: str, embedding: Embeddings) -> list[str]:
         return []
     some = index.search(embedding, SAMPLE, Not(Missing(column, 1)))[0]
     values = [str(one.meta[column]) for one in some]
-    return values if all("-" in value and _DATE.fullmatch(value) for value in values) else []
+    return values if all("-" in value and _is_date(value) for value in values) else []
