@@ -123,6 +123,9 @@ def test_conditions_that_are_given_again_all_hold(search):
     _, printed, _ = search("red", "--where", "price < 30 or price > 45", "--where", "colour = blue", "--min-match", "0")
     assert sorted(names(printed)) == ["2.png"]
     assert search("red", "--where", "price < 30", "--where", "colour =")[0] == 2
+    status, _, said = search("red", "--where", "price < 3) or (price > 5", "--where", "colour = red")
+    assert status == 2 and "should stand at character 10" in said
+    assert "an empty condition" in search("red", "--where", "price < 30", "--where", "")[2]
 
 
 def test_it_is_said_when_no_picture_satisfies_the_condition(search):

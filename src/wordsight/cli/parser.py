@@ -31,12 +31,18 @@ def probability(text: str) -> float:
 
 
 class AndAlso(argparse.Action):
-    """An option of a condition: given again, all conditions have to hold."""
+    """An option of a condition: given again, all conditions have to hold, each of them one by itself."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         """See `argparse.Action`."""
         before = getattr(namespace, self.dest)
-        setattr(namespace, self.dest, values if before is None else f"({before}) and ({values})")
+        if before is not None:
+            from wordsight.index.where import parse
+
+            for condition in (before, values):
+                parse(condition)
+            values = f"({before}) and ({values})"
+        setattr(namespace, self.dest, values)
 
 
 NUMBERS = (int, float, probability)

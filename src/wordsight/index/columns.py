@@ -143,7 +143,7 @@ def _as_json(values: Mapping[str, Value], paths: Mapping[str, str]) -> str:
     present: dict[str, Any] = {}
     for name, path in paths.items():
         value = restored(_kept(values.get(name)))
-        if isinstance(value, int) and value.bit_length() > _BITS:
+        if isinstance(value, int) and not -(1 << _BITS) <= value < 1 << _BITS:
             raise OverflowError(f"{name} is {value}, which SQLite does not hold")
         if value is not None:
             present[path] = int(value) if isinstance(value, bool) else value
