@@ -50,7 +50,14 @@ def test_comes_back_as_it_was_saved(opened, tmp_path):
 @pytest.mark.parametrize("at_once", [True, False])
 def test_more_columns_than_sqlite_has_are_kept_and_can_be_asked_for(opened, tmp_path, at_once):
     many = [{f"c{n}": n + entry for n in range(2100)} for entry in range(3)]
-    many[0] |= {"c2000": "text", "C2000": True, "c2001": None, "odd": "\udcff", "endless": float("inf"), "least": -(2**63)}
+    many[0] |= {
+        "c2000": "text",
+        "C2000": True,
+        "c2001": None,
+        "odd": "\udcff",
+        "endless": float("inf"),
+        "least": -(2**63),
+    }
     keys = ["a", "b", "c"]
     index = opened(tmp_path)
     if at_once:
