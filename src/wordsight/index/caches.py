@@ -107,12 +107,6 @@ class SearchCaches:
         if self._wants_words(seen):
             self._opened_words().make(self._rows(seen))
 
-    def _wants_scan(self, seen: SeenIndex) -> bool:
-        """Return whether `make_scan` pays and can be done: a folder in the place of the file stays."""
-        from wordsight.index.scan import SCAN
-
-        return self.wants_scan(seen) and not (self._folder / SCAN).is_dir()
-
     def _wants_words(self, seen: SeenIndex) -> bool:
         """Return whether the words are to be read: not before they are asked for, unless many entries have captions."""
         if seen.layout.count <= SMALL:
@@ -141,13 +135,18 @@ class SearchCaches:
             scan="" if kernel is None else kernel.name,
         )
 
-    def wants_scan(self, seen: SeenIndex) -> bool:
-        """Return whether `make_scan` pays: there is none, much is new since it was made, or it was met damaged."""
+    def _wants_scan(self, seen: SeenIndex) -> bool:
+        """Return whether `make_scan` pays: there is none, much is new since it was made, or it was met damaged.
+
+        It cannot be made where a folder has its name.
+        """
         if seen.layout.count <= SMALL:
             return False
         from wordsight.index.cache_file import read_header
         from wordsight.index.scan import SCAN, known
 
+        if (self._folder / SCAN).is_dir():
+            return False
         last = self._scan
         if last is not None and last.damaged and (last.of, last.stamp) == (_state_of_file(seen), self._stamp()):
             return True

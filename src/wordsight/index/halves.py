@@ -19,6 +19,7 @@ from wordsight.index.topk import Nearest
 
 Halves = NDArray[np.float16]  # (N, W), little-endian, memory-mapped or not, all finite
 Mask = NDArray[np.bool_]  # (N,), one for each row
+Scores = NDArray[np.float32]  # (Q, C), or (C,) of one query
 
 BLOCK = 1024  # rows turned into float32 at once: 2 MiB at a width of 512, which stays in the processor's cache
 _KEPT = np.array(0x8FFFFFFF, np.uint32).view(np.int32)  # sign, and the 28 bits below what the sign was spread over
@@ -55,7 +56,7 @@ def row_blocks(count: int, allowed: Mask | None, size: int) -> Iterator[slice | 
             yield start + np.flatnonzero(inside)
 
 
-def hide(scores: NDArray[np.float32], block: slice | RowIds, allowed: Mask | None) -> NDArray[np.float32]:
+def hide(scores: Scores, block: slice | RowIds, allowed: Mask | None) -> Scores:
     """Return the scores (Q, B) of a block, in place, with those of rows that are not allowed below all others."""
     if allowed is not None and isinstance(block, slice):
         scores[:, ~allowed[block]] = -np.inf
@@ -73,7 +74,7 @@ def nearest_halves(queries: Embeddings, rows: Halves, k: int, *, allowed: Mask |
     return best.nearest()
 
 
-def scores_halves(queries: Embeddings, rows: Halves, row_ids: RowIds) -> NDArray[np.float32]:
+def scores_halves(queries: Embeddings, rows: Halves, row_ids: RowIds) -> Scores:
     """Return the dot products of each query (Q, W) with rows of its own, (Q, C), given as their ids (Q, C)."""
     scores = np.empty(row_ids.shape, np.float32)
     for query, ids, out in zip(queries, row_ids, scores, strict=True):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.index.cache_file import Stacked
-from wordsight.index.halves import Halves, Mask, to_float32
+from wordsight.index.halves import Halves, Mask, Scores, to_float32
 
 BLOCK = 8192  # rows of a block
 LEVELS, ZERO = 63, 64  # of a query's numbers, either side of zero, and which of them zero is
@@ -30,7 +30,6 @@ SPAN = 4.0  # standard deviations that codes reach over: what is beyond is left 
 ROUNDING = 1e-5  # what sums of float32 may differ by
 _CHECKED = 256  # of the last rows whose codes are made again when a file is read
 _FACTS = 3  # of each row, below its codes, four bytes each: their sum, their length, and the length of what is left
-Scores = NDArray[np.float32]
 CodeBlock = NDArray[np.int8]  # (W + 12, BLOCK): codes of embeddings, one a column, and these facts
 
 # The product of a (q, w) uint8 and b (w, n) int8 as int32: node MatMulInteger of opset 13.

@@ -22,7 +22,7 @@ from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.base.errors import FormatError
 from wordsight.base.optional import resolve
 from wordsight.index.cache_file import CacheHeader, Stacked, read_cache, write_cache
-from wordsight.index.halves import Halves, Mask, nearest_halves, scores_halves
+from wordsight.index.halves import Halves, Mask, Scores, nearest_halves, scores_halves
 from wordsight.index.topk import Nearest, largest
 
 SCAN = "scan.cache"  # beside the embeddings of a library
@@ -36,7 +36,6 @@ _MANY = 8  # where one row in so many is scored to begin with, comparing all in 
 _SCATTERED = 20_000  # rows that are scored one here and one there; more are scored block by block
 _BOUNDED = 1 << 24  # bounds held at once: 64 MiB
 _SAMPLED = 16  # one of so many bounds is looked at to know where the best begin
-Scores = NDArray[np.float32]
 
 
 class ScanKernel(Protocol):
@@ -53,7 +52,7 @@ class ScanKernel(Protocol):
         """The numbers in an embedding."""
 
     def shortlist(self, k: int) -> int:
-        """Return how many rows to score to begin with when k neighbours are wanted; all where nothing is guessed."""
+        """Return how many rows to score to begin with when k neighbours are wanted; all where nothing is bounded."""
 
     def extend(self, rows: Halves) -> None:
         """Cover `rows` (N, W) whole, of which the first are covered already."""

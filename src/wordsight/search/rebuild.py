@@ -55,7 +55,7 @@ def _unreadable(folder: Path, backend: Backend) -> str:
             old.files.states()
             old.entries([])  # needs to know where all embeddings lie
     except NotFound:
-        pass
+        return ""
     except FormatError as error:
         return error.problem
     return ""
