@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.index.cache_file import Stacked
 from wordsight.index.halves import Halves, Mask, Scores, to_float32
+from wordsight.index.index import spread_evenly
 
 BLOCK = 8192  # rows of a block
 LEVELS, ZERO = 63, 64  # of a query's numbers, either side of zero, and which of them zero is
@@ -186,9 +187,9 @@ def _blocks(count: int) -> int:
 
 
 def _sampled(rows: Halves, allowed: Mask | None, count: int) -> Embeddings:
-    """Return about so many of the rows that are allowed, or all there are (n, W), spread evenly."""
+    """Return so many of the rows that are allowed, or all there are (n, W), spread evenly."""
     living = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
-    return to_float32(rows[living[:: max(1, len(living) // count)]])
+    return to_float32(rows[living[spread_evenly(len(living), count)]])
 
 
 def _facts(block: CodeBlock) -> NDArray[np.float32]:
