@@ -18,7 +18,9 @@ from wordsight.base.nouns import Result
 from wordsight.base.records import append_line
 from wordsight.data.source import open_source
 from wordsight.embeddings.model import load
-from wordsight.evaluate.tasks import TaskSpec, build_task, run_task
+from wordsight.evaluate.building import build_task
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import TaskSpec
 from wordsight.train.loop import train
 from wordsight.train.recipe import read_recipe
 
@@ -62,7 +64,7 @@ def measure(model: str, data: Path) -> list[Result]:
         TaskSpec("retrieval", "flickr8k", name="flickr8k", split="val"),
     )
     encoder = load(model)
-    results = [result for task in tasks for result in run_task(encoder, build_task(task, root=data))]
+    results = [result for task in tasks for result in run_task(encoder, build_task(task, root=data)).results]
     return [result for result in results if result.name in MEASURED]
 
 

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from wordsight.embeddings.model import load
+from wordsight.evaluate.building import build_task
 from wordsight.evaluate.metrics import bootstrap_interval
-from wordsight.evaluate.tasks import TaskSpec, build_task
+from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.transform import load_pixels
 from wordsight.text.class_names import class_names
 from wordsight.text.prompts import class_prompts, templates

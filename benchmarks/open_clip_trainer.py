@@ -25,7 +25,9 @@ from PIL import Image
 
 from wordsight.base.records import append_line, environment
 from wordsight.data.source import open_source
-from wordsight.evaluate.tasks import build_task, read_task, run_task
+from wordsight.evaluate.building import build_task
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import read_task
 from wordsight.text.prompts import clean_class_name
 from wordsight.train.config import TrainConfig
 from wordsight.train.recipe import read_recipe
@@ -136,7 +138,7 @@ def evaluate(config: TrainConfig, work: Path, *, checkpoint: Path, tasks: str, o
     encoder = OpenClipEncoder(work, checkpoint)
     facts = environment()
     for text in tasks.split(","):
-        for result in run_task(encoder, build_task(read_task(text), root=Path(config.data.root))):
+        for result in run_task(encoder, build_task(read_task(text), root=Path(config.data.root))).results:
             print(result.name, round(result.value, 4), result.interval)
             append_line(out, {**json.loads(result.to_json()), "environment": facts})
 

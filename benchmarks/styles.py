@@ -16,7 +16,9 @@ from PIL import Image, ImageFilter, ImageOps
 from wordsight.base.nouns import Result
 from wordsight.data.source import open_source
 from wordsight.embeddings.model import load
-from wordsight.evaluate.tasks import TaskSpec, build_task, run_task
+from wordsight.evaluate.building import build_task
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import TaskSpec
 
 SETS = {"clothing": "val", "flowers5": "test"}
 
@@ -72,7 +74,9 @@ def main() -> None:
         results: dict[str, Result] = {}
         for style in STYLES:
             task = build_task(TaskSpec("zero-shot", f"{name}-{style}"), root=given.work)
-            results[style] = next(result for result in run_task(encoder, task) if result.name.endswith("/top-1"))
+            results[style] = next(
+                result for result in run_task(encoder, task).results if result.name.endswith("/top-1")
+            )
             low, high = results[style].interval or (0.0, 0.0)
             lost = 100 * (results["photos"].value - results[style].value)
             accuracy = f"{100 * results[style].value:.1f} ({100 * low:.0f}–{100 * high:.0f})"

@@ -35,7 +35,9 @@ from wordsight.base.processor import processor_name
 from wordsight.cli.main import main as wordsight_main
 from wordsight.data.source import open_source
 from wordsight.embeddings.model import Model, load
-from wordsight.evaluate.tasks import TaskSpec, build_task, run_task
+from wordsight.evaluate.building import build_task
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import TaskSpec
 from wordsight.train.loop import train
 from wordsight.train.recipe import read_recipe
 
@@ -306,7 +308,7 @@ WAYS = {"Wordsight": wordsight, "open_clip": open_clip_step, "sentence-transform
 def recall(encoder: Any, data: Path) -> Result:
     """Return text-to-image R@10 of the val split."""
     task = build_task(TaskSpec("retrieval", "flickr8k", split="val"), root=data)
-    return next(result for result in run_task(encoder, task) if result.name.endswith("text_to_image/R@10"))
+    return next(result for result in run_task(encoder, task).results if result.name.endswith("text_to_image/R@10"))
 
 
 def measured(encoder: Any, data: Path) -> str:

@@ -8,36 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from wordsight.base.errors import FormatError
-from wordsight.base.nouns import Result
 from wordsight.evaluate.encode import image_embeddings, text_embeddings
-from wordsight.evaluate.metrics import bootstrap_interval
-from wordsight.evaluate.tasks import TaskSpec
+from wordsight.evaluate.measured import Measured, share
+from wordsight.evaluate.sample_set import SampleSet
+from wordsight.evaluate.tasks import NoOptions, TaskSpec
+
+Options = NoOptions
 
 
 @dataclass(frozen=True)
 class PairsTask:
     spec: TaskSpec
-    samples: tuple
+    images: SampleSet
 
 
-def build(spec, samples):
-    captioned = tuple(sample for sample in samples if sample.texts and sample.image is not None)
-    if not captioned:
+def build(spec, sets):
+    captioned = sets.test.of(row for row, sample in enumerate(sets.test.samples) if sample.texts)
+    if not len(captioned):
         raise FormatError(f"{spec.name} has no captions", cure="name its caption column")
     return PairsTask(spec, captioned)
 
 
 def run(encoder, task):
-    images = image_embeddings(encoder, [sample.image for sample in task.samples], name=task.spec.name)
-    texts = text_embeddings(encoder, [sample.texts[0] for sample in task.samples])
+    images = image_embeddings(encoder, task.images.images, name=task.spec.name)
+    texts = text_embeddings(encoder, [sample.texts[0] for sample in task.images.samples])
     hits = np.sum(images * texts, axis=1) > 0
-    return [
-        Result(
-            name=f"{task.spec.name}/pairs/positive",
-            value=float(hits.mean()),
-            interval=bootstrap_interval(hits),
-            count=len(hits),
-            fingerprint=encoder.fingerprint,
-            setting={"chance": 0.5},
-        )
-    ]
+    return Measured([share(f"{task.spec.name}/pairs/positive", hits, setting={"chance": 0.5})])

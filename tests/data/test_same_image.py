@@ -13,7 +13,8 @@ from wordsight.data.pack import PackOptions, pack
 from wordsight.data.same_image import SharedRows, Stated, repeated
 from wordsight.data.source import Columns, Position, open_source
 from wordsight.data.stats import stats
-from wordsight.evaluate.tasks import build_task, read_task
+from wordsight.evaluate.building import build_task
+from wordsight.evaluate.tasks import read_task
 
 
 @pytest.fixture

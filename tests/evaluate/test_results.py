@@ -12,9 +12,15 @@ from PIL import Image
 
 from wordsight.base.errors import ConfigError, FormatError, UsageError
 from wordsight.base.nouns import Sample
-from wordsight.evaluate import encode, retrieval, zero_shot
+from wordsight.evaluate import encode
+from wordsight.evaluate.building import build_of, build_task
 from wordsight.evaluate.encode import image_embeddings, text_embeddings
-from wordsight.evaluate.tasks import TaskSpec, build_task, read_task, run_task
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import TASKS, TaskSpec, read_task
+
+
+def measured(encoder, task):
+    return run_task(encoder, task).results
 
 
 class Written:
@@ -55,7 +61,7 @@ def twelve():
         for own, rank in enumerate(RANKS)
     }
     samples = [Sample(str(i), image(axes[i]), (f"caption {i}",)) for i in range(12)]
-    return Written(texts), retrieval.build(TaskSpec("retrieval", "x", name="twelve"), samples)
+    return Written(texts), build_of(TaskSpec("retrieval", "x", name="twelve"), samples)
 
 
 def by_name(results):
@@ -63,7 +69,7 @@ def by_name(results):
 
 
 def test_a_rank_of_k_is_no_hit_at_k(twelve):
-    results = by_name(retrieval.run(*twelve))
+    results = by_name(measured(*twelve))
     for k, hits in ((1, 3), (5, 6), (10, 9)):
         result = results[f"twelve/text_to_image/R@{k}"]
         assert result.value == pytest.approx(hits / 12)
@@ -79,7 +85,7 @@ def test_the_way_back_counts_texts_before_the_best_own_one(twelve):
     encoder, task = twelve
     scores = np.eye(12) @ np.array([encoder.texts[text] for text in task.texts]).T
     wrong_before = [sum(scores[i, j] >= scores[i, i] for j in range(12) if j != i) for i in range(12)]
-    results = by_name(retrieval.run(encoder, task))
+    results = by_name(measured(encoder, task))
     for k in (1, 5, 10):
         assert results[f"twelve/image_to_text/R@{k}"].value == pytest.approx(np.mean([n < k for n in wrong_before]))
 
@@ -89,7 +95,7 @@ def test_intervals_of_captions_draw_whole_images():
     axes = np.eye(60)
     texts = {f"{i} {c}": axes[i] if i < 30 else axes[i] + 2 * axes[0] for i in range(60) for c in range(5)}
     samples = [Sample(str(i), image(axes[i]), tuple(f"{i} {c}" for c in range(5))) for i in range(60)]
-    result = retrieval.run(Written(texts), retrieval.build(TaskSpec("retrieval", "x", name="n"), samples))[0]
+    result = measured(Written(texts), build_of(TaskSpec("retrieval", "x", name="n"), samples))[0]
     assert (result.value, result.count) == (0.5, 300)
     assert result.interval[1] - result.interval[0] == pytest.approx(2 * 1.96 * math.sqrt(0.25 / 60), rel=0.15)
 
@@ -98,7 +104,7 @@ def test_chance_knows_how_many_captions_each_image_has():
     axes = np.eye(2)
     samples = [Sample("a", image(axes[0]), ("a",)), Sample("b", image(axes[1]), ("b", "c", "d"))]
     encoder = Written({"a": axes[0], "b": axes[1], "c": axes[1], "d": axes[1]})
-    results = by_name(retrieval.run(encoder, retrieval.build(TaskSpec("retrieval", "x", name="n"), samples)))
+    results = by_name(measured(encoder, build_of(TaskSpec("retrieval", "x", name="n"), samples)))
     back = results["n/image_to_text/R@1"]
     assert back.setting == {"gallery": 4, "chance": pytest.approx((1 / 4 + 3 / 4) / 2)}
     assert (back.value, back.count) == (1.0, 2)
@@ -111,8 +117,12 @@ def test_images_without_captions_and_captions_without_image_are_left_out():
         Sample("c", None, ("lost",)),
         Sample("d", b"d", ("x",)),
     ]
-    task = retrieval.build(TaskSpec("retrieval", "x", name="n"), samples)
-    assert (task.images, task.texts, task.owners.tolist()) == ([b"a", b"d"], ("one", "two", "x"), [0, 0, 1])
+    task = build_of(TaskSpec("retrieval", "x", name="n"), samples)
+    assert (list(task.images.images), task.texts, task.owners.tolist()) == (
+        [b"a", b"d"],
+        ("one", "two", "x"),
+        [0, 0, 1],
+    )
 
 
 def classes_task(ranks, labels, count):
@@ -127,11 +137,11 @@ def classes_task(ranks, labels, count):
         for i, (rank, label) in enumerate(zip(ranks, labels, strict=True))
     ]
     spec = TaskSpec("zero-shot", "x", name="shapes", templates="none", classes=tuple(names))
-    return Written(dict(zip(names, np.eye(count), strict=True))), zero_shot.build(spec, samples)
+    return Written(dict(zip(names, np.eye(count), strict=True))), build_of(spec, samples)
 
 
 def test_zero_shot_with_six_classes_has_a_top_5():
-    results = zero_shot.run(*classes_task([0, 0, 1, 4, 5, 5, 3, 5], [0, 0, 0, 1, 1, 2, 2, 5], 6))
+    results = measured(*classes_task([0, 0, 1, 4, 5, 5, 3, 5], [0, 0, 0, 1, 1, 2, 2, 5], 6))
     assert [result.name for result in results] == [
         f"shapes/zero-shot/{m}" for m in ("top-1", "top-5", "mean-per-class")
     ]
@@ -139,6 +149,7 @@ def test_zero_shot_with_six_classes_has_a_top_5():
     assert (top1.value, top5.value) == (2 / 8, 5 / 8)
     assert per_class.value == pytest.approx((2 / 3 + 0 + 0 + 0) / 4)
     for result, chance in ((top1, 1 / 6), (top5, 5 / 6), (per_class, 1 / 6)):
+        assert len(result.setting.pop("classes_hash")) == len(result.setting.pop("templates_hash")) == 12
         assert result.setting == {"classes": 6, "chance": pytest.approx(chance), "templates": "none"}
         assert (result.count, result.fingerprint) == (8, "0123456789abcdef")
         assert 0 <= result.interval[0] <= result.value <= result.interval[1] <= 1
@@ -146,13 +157,13 @@ def test_zero_shot_with_six_classes_has_a_top_5():
 
 
 def test_zero_shot_with_five_classes_has_none():
-    results = zero_shot.run(*classes_task([0, 4], [0, 1], 5))
+    results = measured(*classes_task([0, 4], [0, 1], 5))
     assert [result.name.split("/")[-1] for result in results] == ["top-1", "mean-per-class"]
 
 
 def test_the_interval_of_the_mean_per_class_keeps_every_class():
     """One class all right, one all wrong, of very different sizes: drawn within themselves nothing varies."""
-    top1, per_class = zero_shot.run(*classes_task([0] * 20 + [1] * 4, [0] * 20 + [1] * 4, 2))
+    top1, per_class = measured(*classes_task([0] * 20 + [1] * 4, [0] * 20 + [1] * 4, 2))
     assert (per_class.value, per_class.interval) == (0.5, (0.5, 0.5))
     assert top1.value == pytest.approx(20 / 24)
     assert top1.interval[0] < top1.value < top1.interval[1]
@@ -165,9 +176,9 @@ def test_a_label_may_be_any_value_that_is_not_empty(tmp_path):
         lines.append(json.dumps({"image": f"{number}.png", "kind": kind}))
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
     task = build_task(TaskSpec("zero-shot", str(tmp_path / "t.jsonl"), label="kind"))
-    assert task.classes == ("0", "1", "2.5", "XXXX")
-    assert task.labels.tolist() == [1, 2, 3, 0]
-    assert task.labels.dtype == np.int64
+    assert task.classified.names == ("0", "1", "2.5", "XXXX")
+    assert task.classified.labels.tolist() == [1, 2, 3, 0]
+    assert task.classified.labels.dtype == np.int64
 
 
 @pytest.fixture
@@ -186,13 +197,13 @@ def table(tmp_path):
 
 def test_the_split_of_a_task_is_opened(table):
     assert len(build_task(read_task(f"retrieval:{table}?split=val")).images) == 3
-    assert build_task(read_task(f"zero-shot:{table}?split=all")).classes == ("blue", "lime", "red", "white")
+    assert build_task(read_task(f"zero-shot:{table}?split=all")).classified.names == ("blue", "lime", "red", "white")
 
 
 def test_a_limit_takes_the_first(table):
     spec = read_task(f"zero-shot:{table}?split=val&limit=2&classes=lime, red,blue")
     assert (spec.limit, spec.classes) == (2, ("lime", "red", "blue"))
-    assert build_task(spec).labels.tolist() == [1, 2]
+    assert build_task(spec).classified.labels.tolist() == [1, 2]
     assert len(build_task(read_task(f"retrieval:{table}?split=val&limit=1")).images) == 1
 
 
@@ -208,10 +219,10 @@ def sample(**meta):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda d: read_task("nothing"), UsageError, "'nothing' is no task; give a .toml file, or retrieval:PLACE or zero-shot:PLACE"),
-        (lambda d: read_task("retrieval:x?limit="), UsageError, "limit=''; give a whole number"),
-        (lambda d: read_task("retrieval:x?limit=1.5"), UsageError, "limit='1.5'; give a whole number"),
-        (lambda d: read_task("retrieval:x?limit=²"), UsageError, "limit='²'; give a whole number"),
+        (lambda d: read_task("nothing"), UsageError, "'nothing' is no task; give a .toml file, or KIND:PLACE with one of " + ", ".join(TASKS)),
+        (lambda d: read_task("retrieval:x?limit="), ConfigError, "limit = \'\' is text; give a whole number"),
+        (lambda d: read_task("retrieval:x?limit=1.5"), ConfigError, "limit = \'1.5\' is text; give a whole number"),
+        (lambda d: read_task("retrieval:x?limit=²"), ConfigError, "limit = \'²\' is text; give a whole number"),
         (lambda d: build_task(TaskSpec("retrieval", "x", limit=0)), UsageError, "limit = 0; give 1 or more, or leave it out"),
         (
             lambda d: build_task(read_task(f"retrieval:{d}/train.csv")),
@@ -224,38 +235,38 @@ def sample(**meta):
             "TABLE/val.csv has no column clss; did you mean class?",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x", meta={"a": 1})]),
+            lambda d: build_of(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x", meta={"a": 1})]),
             FormatError,
             "n has no images with a class; name its column with label=, one of: a",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", label="b"), [Sample("k", b"x", meta={"a": 1})]),
+            lambda d: build_of(TaskSpec("zero-shot", "x", name="n", label="b"), [Sample("k", b"x", meta={"a": 1})]),
             FormatError,
             "n has no images with a class: column b is empty; name its column with label=, one of: a",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x")]),
+            lambda d: build_of(TaskSpec("zero-shot", "x", name="n"), [Sample("k", b"x")]),
             FormatError,
             "n has no images with a class; put the images into a folder for each class, or give a table with a class "
             "column",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n"), [sample()]),
+            lambda d: build_of(TaskSpec("zero-shot", "x", name="n"), [sample()]),
             UsageError,
             "n has one class only, 'only': every answer is right; add others that it could be, for example classes=A,B",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", classes=("only", "", "b")), [sample()]),
+            lambda d: build_of(TaskSpec("zero-shot", "x", classes=("only", "", "b")), [sample()]),
             UsageError,
             "classes=only,,b; leave out a comma",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", classes=("only", "b", "b")), [sample()]),
+            lambda d: build_of(TaskSpec("zero-shot", "x", classes=("only", "b", "b")), [sample()]),
             UsageError,
             "classes=only,b,b; give 'b' once",
         ),
         (
-            lambda d: zero_shot.build(TaskSpec("zero-shot", "x", name="n", classes=("a", "b")), [sample()]),
+            lambda d: build_of(TaskSpec("zero-shot", "x", name="n", classes=("a", "b")), [sample()]),
             UsageError,
             "class 'only' of n is not among classes; add it to classes",
         ),
@@ -283,7 +294,7 @@ def test_a_bar_counts_the_images_under_the_task_s_name_and_goes_away(monkeypatch
     monkeypatch.setattr(encode, "BLOCK", 5)
     monkeypatch.setattr(sys, "stderr", Terminal())
     encoder, task = twelve
-    rows = image_embeddings(encoder, task.images, name="animals")
+    rows = image_embeddings(encoder, task.images.images, name="animals")
     shown = sys.stderr.getvalue()
     assert np.array_equal(rows, np.eye(12))
     assert "animals:   0%" in shown and "0/12" in shown and "img/s" in shown
@@ -308,7 +319,7 @@ def test_the_bar_moves_by_what_was_embedded(monkeypatch, twelve):
 
     monkeypatch.setattr(encode, "BLOCK", 5)
     monkeypatch.setattr(encode, "bar", lambda *_, **__: Bar())
-    image_embeddings(twelve[0], twelve[1].images, name="n")
+    image_embeddings(twelve[0], twelve[1].images.images, name="n")
     assert moved == [5, 5, 2]
 
 

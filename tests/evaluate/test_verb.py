@@ -54,7 +54,7 @@ def test_a_terminal_gets_a_table(photos, capsys, monkeypatch):
     assert head.split("  ")[0] == "result"
     assert [cell.strip() for cell in first.split("   ") if cell.strip()] == [
         "photos/zero-shot/top-1",
-        "100.0 %  100.0 to 100.0  2  chance 50.0 %, limit 2, templates none",
+        "100.0 %  100.0 to 100.0  50.0 %  2  limit 2, templates none",
     ]
     assert second.startswith("photos/zero-shot/mean-per-class  100.0 %")
     _, out, _ = evaluate(capsys, "--tasks", task, "--json")
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_stops_unless_it_may_be_skipped(photos, capsys, monk
     assert status == 1
     assert {(result.count, result.setting["missing"]) for result in results} == {(2, 1)}
     first, second = err.splitlines()
-    assert first == "photos: measured on 2 images, without 1 inputs that failed"
+    assert first == "photos: measured without 1 inputs that failed"
     assert second.startswith("failed: ")
     assert "broken.png" in second
 

@@ -19,7 +19,8 @@ FROZEN = {
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
     "train": "RECIPE --set --resume",
-    "evaluate": "MODEL --tasks --image --captions --label --key --out --json --per-class --skip-failed --precision",
+    "evaluate": "MODEL --tasks --suite --image --captions --label --key --out --again --processes --json --per-class "
+    "--skip-failed --precision",
     "report": "RUN --out",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch|use NAME --licence",

@@ -242,7 +242,7 @@ def test_a_run_without_held_out_images_says_that_nothing_is_watched(recipe, able
     [
         (["guard.fall=2"], "guard.fall = 2.0; give 0 to 1"),
         (["guard.images=1"], "guard.images = 1; give a finite number, 2 or more"),
-        (["guard.tasks.x.kind=none", "guard.tasks.x.place=."], "guard.tasks.x.kind = 'none'; use one of 'retrieval'"),
+        (["guard.tasks.x.kind=none", "guard.tasks.x.place=."], "guard.tasks.x.kind = 'none'; use one of 'zero-shot'"),
         (["guard.tasks.x.kind=retrieval", "guard.tasks.x.place=."], "guard.tasks without a model to begin from: there"),
     ],
 )

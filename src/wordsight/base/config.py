@@ -35,7 +35,7 @@ def from_dict(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
     parts = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in values:
         if key not in parts:
-            raise _unknown_key(f"{where}{key}", key, list(parts))
+            raise unknown_key(f"{where}{key}", key, list(parts))
     missing = [
         f"{where}{name}"
         for name, part in parts.items()
@@ -149,7 +149,8 @@ def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _unknown_key(path: str, key: str, names: list[str]) -> ConfigError:
+def unknown_key(path: str, key: str, names: list[str]) -> ConfigError:
+    """Return the error of a key that is none of the names; `path` is what it is called, with what it lies in."""
     import difflib
 
     close = difflib.get_close_matches(key, names, n=3, cutoff=0.6)

@@ -2,17 +2,15 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import InputError, UsageError
+from wordsight.base.errors import UsageError, WordsightError
 from wordsight.base.failures import in_cache, list_failures
-from wordsight.base.files import storage_errors
 from wordsight.base.optional import resolve
-from wordsight.base.progress import print_error
-from wordsight.base.records import environment
+from wordsight.base.progress import notice, print_error
 from wordsight.base.terminal import say
 from wordsight.cli.source_options import ROLES, add_columns
 
@@ -24,12 +22,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--tasks",
         metavar="T,…",
         action="append",
-        required=True,
-        help="retrieval:PLACE, zero-shot:PLACE?label=COLUMN&templates=NAME&split=val, or a .toml file; "
-        "several with commas, or --tasks again",
+        default=[],
+        help="KIND:PLACE?key=value&key=value, or a .toml file; several with commas, or --tasks again; the kinds and "
+        "their keys are described in docs/evaluate.md",
     )
+    parser.add_argument("--suite", metavar="FILE", type=Path, help="models and tasks in a TOML file")
     add_columns(parser)
-    parser.add_argument("--out", metavar="DIR", type=Path, help="append the results to DIR/results.jsonl, too")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="record results and details there; what it has is not measured again"
+    )
+    parser.add_argument("--again", action="store_true", help="measure again what --out has")
+    parser.add_argument("--processes", metavar="N", type=int, default=1, help="measure in N processes (1)")
     parser.add_argument("--json", action="store_true", help="one JSON line a result, on a terminal, too")
     parser.add_argument("--per-class", action="store_true", help="also the accuracy and number of images of each class")
     parser.add_argument(
@@ -44,95 +47,134 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Measure the model on every task and print the results."""
+    """Measure the models on every task and print the results; a task that fails is one line, and the others go on."""
     if args.name and args.model:
         raise UsageError(f"two models: {args.name} and {args.model}", cure="name one")
-    tasks = [_build(text, args) for group in args.tasks for text in split_tasks(group)]
-    _check_names([built.task.spec for built in tasks])
-    if args.per_class and not any(hasattr(built.task, "classes") for built in tasks):
+    if args.processes < 1:
+        raise UsageError(f"--processes {args.processes}", cure="give 1 or more")
+    models, specs, problems = _wanted(args)
+    if not specs:
+        raise problems[0]
+    _check_names(specs)
+    if args.per_class and not any(_has_classes(spec) for spec in specs):
         raise UsageError("--per-class without a task that has classes", cure="leave it out, or add zero-shot:PLACE")
-    if args.out:
-        with storage_errors(args.out):  # before anything is measured
-            args.out.mkdir(parents=True, exist_ok=True)
-    load = resolve("wordsight.embeddings.model:load")
-    model = load(args.name or args.model, engine=args.engine, device=args.device, precision=args.precision)
-    facts, measure = environment(), resolve("wordsight.evaluate.tasks:run_task")
-    for built in tasks:
+    for problem in problems:
+        print_error(str(problem))
+    outcomes, failed = [], list(problems)
+    for outcome in _outcomes(args, models, specs):
+        outcomes.append(outcome)
+        if outcome.error is not None:
+            if len(specs) * len(models) == 1 and not problems:
+                raise outcome.error
+            failed.append(outcome.error)
+            print_error(f"{outcome.spec.kind}:{outcome.spec.place}: {outcome.error}")
+        else:
+            _print(outcome, args)
+    if all(outcome.error for outcome in outcomes):
+        return max(error.exit_status for error in failed)
+    return max(_list_failures(outcomes), 1 if failed else 0)
+
+
+def _wanted(args: Namespace) -> tuple[list[str | None], list[Any], list[WordsightError]]:
+    """Return the models, the tasks, and what is wrong with the tasks that are none."""
+    read = resolve("wordsight.evaluate.tasks:read_task")
+    texts = [text for group in args.tasks for text in split_tasks(group)]
+    if not texts and not args.suite:
+        raise UsageError("nothing to measure", cure="give --tasks zero-shot:PLACE, or --suite FILE")
+    specs, problems, models = [], [], []
+    for text in texts:
         try:
-            results = measure(model, built.task, missing=len(built.failures))
-        except InputError as error:
-            raise InputError(error.problem, cure=resolve("wordsight.evaluate.tasks:OR_SKIP")) from error
-        _print(results, facts, args)
-    return _list_failures(tasks)
+            specs.append(read(text))
+        except WordsightError as error:
+            problems.append(error)
+    if args.suite:
+        suite = resolve("wordsight.evaluate.suite:read_suite")(args.suite)
+        specs += suite.tasks
+        problems += suite.problems
+        models = list(suite.models)
+    if args.name or args.model or not models:
+        models = [args.name or args.model]
+    return models, [_with_arguments(spec, args) for spec in specs], problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """A task in memory, and what of its source could not be read."""
-
-    task: Any
-    failures: list[InputError]
-
-
-def _build(text: str, args: Namespace) -> _Built:
-    read, build = (resolve(f"wordsight.evaluate.tasks:{name}") for name in ("read_task", "build_task"))
-    spec = read(text)
-    failures: list[InputError] = []
+def _with_arguments(spec: Any, args: Namespace) -> Any:
     columns = {role: getattr(spec, role) or getattr(args, role) for role in ROLES}
-    spec = replace(spec, per_class=spec.per_class or args.per_class, **columns)
-    return _Built(build(spec, failures=failures if args.skip_failed else None), failures)
+    return replace(spec, per_class=spec.per_class or args.per_class, **columns)
+
+
+def _has_classes(spec: Any) -> bool:
+    return bool(spec.kind == "zero-shot")
 
 
 def _check_names(specs: Sequence[Any]) -> None:
     """Refuse two tasks whose results nobody could tell apart."""
     known: dict[Any, Any] = {}
     for spec in specs:
-        same = replace(spec, place="", classes=None, per_class=False)
+        same = replace(
+            spec, name=spec.name or Path(spec.place).name, place="", train=None, val=None, classes=None, per_class=False
+        )
         if same in known:
-            problem = f"two tasks are called {spec.name}: {known[same].place} and {spec.place}"
+            name = spec.name or Path(spec.place).name
+            problem = f"two tasks are called {name}: {known[same].place} and {spec.place}"
             raise UsageError(problem, cure=f"name one of them: {spec.kind}:{spec.place}?name=NAME")
         known[same] = spec
 
 
-def _print(results: Sequence[Any], facts: Mapping[str, Any], args: Namespace) -> None:
-    lines = [replace(result, environment=facts).to_json() for result in results]
+def _outcomes(args: Namespace, models: Sequence[str | None], specs: Sequence[Any]) -> Iterator[Any]:
+    """Yield what comes of every task on every model; a model that cannot be loaded fails all of its tasks."""
+    order, measure, apart, outcome = (
+        resolve(f"wordsight.evaluate.session:{name}") for name in ("Measurement", "measure", "measure_apart", "Outcome")
+    )
+    orders = [
+        order(model, args.engine, args.device, args.precision, args.out, args.skip_failed, args.again)
+        for model in models
+    ]
+    if args.processes > 1:
+        yield from apart(orders, specs, processes=args.processes)
+        return
+    for one in orders:
+        try:
+            yield from measure(one, specs)
+        except WordsightError as error:
+            if len(orders) == 1:
+                raise
+            yield from (outcome(spec, error=error) for spec in specs)
+
+
+def _print(outcome: Any, args: Namespace) -> None:
+    if outcome.known:
+        notice(f"{outcome.spec.kind}:{outcome.spec.name} was measured before ({args.out}); --again measures it anew")
+    results = outcome.measured.results
     if args.json or not sys.stdout.isatty():
-        print("\n".join(lines), flush=True)
+        print("\n".join(result.to_json() for result in results), flush=True)
     else:
         for line in resolve("wordsight.evaluate.table:table")(results):
             say(line)
-    if args.out:
-        _append(args.out / "results.jsonl", lines)
 
 
-def _list_failures(tasks: Sequence[_Built]) -> int:
+def _list_failures(outcomes: Sequence[Any]) -> int:
     """List what was left out and return the exit status."""
-    for built in tasks:
-        if built.failures:
-            measured = f"{built.task.spec.name}: measured on {len(built.task.images):,} images"
-            print_error(f"{measured}, without {len(built.failures):,} inputs that failed")
-    reasons = list(dict.fromkeys(str(failure) for built in tasks for failure in built.failures))
+    reasons: dict[str, None] = {}
+    for outcome in outcomes:
+        if outcome.failures:
+            print_error(f"{outcome.spec.name}: measured without {len(outcome.failures):,} inputs that failed")
+            reasons |= dict.fromkeys(str(failure) for failure in outcome.failures)
     if reasons:
-        list_failures(reasons, in_cache("evaluate"))
+        list_failures(list(reasons), in_cache("evaluate"))
     return 1 if reasons else 0
 
 
 def split_tasks(text: str) -> list[str]:
-    """Split "T,T" at the commas that begin a task; those inside one (`classes=a,b`) stay."""
-    kinds = tuple(f"{kind}:" for kind in resolve("wordsight.evaluate.tasks:TASKS"))
+    """Split "T,T" at the commas that begin a task; those inside one (`classes=a,b`) stay.
+
+    What begins like a task of a kind that is none stands alone too, so that it is named.
+    """
     tasks: list[str] = []
     for part in text.split(","):
-        if tasks and not part.startswith(kinds) and not part.endswith(".toml"):
+        kind, colon, _ = part.partition(":")
+        begins = part.endswith(".toml") or (bool(colon) and kind.replace("-", "").isalpha() and kind.islower())
+        if tasks and not begins:
             tasks[-1] += f",{part}"
         else:
             tasks.append(part)
     return tasks
-
-
-def _append(path: Path, lines: Iterable[str]) -> None:
-    import json
-
-    from wordsight.base.records import append_line
-
-    for line in lines:
-        append_line(path, json.loads(line))

@@ -5,12 +5,16 @@ the trainer's towers while they learn.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
+from wordsight.base.errors import UsageError
 from wordsight.base.progress import bar
+from wordsight.embeddings.classes import class_embeddings
 
 BLOCK = 256  # images or texts given to the model at a time
 
@@ -27,6 +31,24 @@ class Encoder(Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, D)."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """An encoder whose cosines become probabilities, as those of a finished model do."""
+
+    scale: float
+
+    def probabilities(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return cosines (n, classes) as probabilities whose rows sum to 1."""
+
+
+@runtime_checkable
+class PromptEncoder(Protocol):
+    """An encoder that embeds the classes of prompts at once, and may have them kept."""
+
+    def embed_prompts(self, prompts: Sequence[Sequence[str]]) -> Embeddings:
+        """Return one unit embedding a class, (C, D)."""
 
 
 def image_embeddings(encoder: Encoder, items: Sequence[Any], *, name: str) -> Embeddings:
@@ -50,3 +72,17 @@ def text_embeddings(encoder: Encoder, texts: Sequence[str]) -> Embeddings:
     embeddings = np.empty_like(by_length)
     embeddings[order] = by_length
     return embeddings
+
+
+def prompt_embeddings(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> Embeddings:
+    """Return one embedding a class, (C, D), the mean of those of its prompts, normalised again."""
+    if isinstance(encoder, PromptEncoder):
+        return encoder.embed_prompts(prompts)
+    return class_embeddings(partial(text_embeddings, encoder), prompts)
+
+
+def scorer_of(encoder: Encoder, task: str) -> Scorer:
+    """Return the encoder as one whose cosines become probabilities, or raise `UsageError`."""
+    if not isinstance(encoder, Scorer):
+        raise UsageError(f"{task} needs probabilities, which this encoder does not give", cure="measure a whole model")
+    return encoder

@@ -78,6 +78,8 @@ def bootstrap_interval(
 
 
 def _means(values: NDArray[np.generic], generator: np.random.Generator) -> Floats:
+    if values.dtype == np.bool_:  # the hits of a resample are binomially distributed
+        return generator.binomial(len(values), float(values.mean()), size=DRAWS) / len(values)
     plain = values.astype(np.float64)
     return np.array([plain[generator.integers(len(plain), size=len(plain))].mean() for _ in range(DRAWS)])
 

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from wordsight.base.nouns import Result
 from wordsight.base.terminal import escaped
 
-HEAD = ("result", "value", "95 % interval", "n", "")
+NUMBER = "number"  # `unit` in the setting of a result that is no share
+HEAD = ("result", "value", "95 % interval", "chance", "n", "")
 NOTED = (  # settings, in the order of the notes
-    *("chance", "split", "image", "captions", "label", "limit", "templates", "gallery", "missing"),
+    *("split", "train_split", "image", "captions", "label", "limit", "templates", "gallery", "missing"),
     *("images", "strength", "draws"),
 )
 
 
 def table(results: Sequence[Result]) -> list[str]:
-    """Return the lines: a head, and one for each result; values are shares, shown in percent."""
+    """Return the lines: a head, and one for each result; shares are shown in percent."""
     rows = [HEAD, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return [
@@ -28,16 +29,24 @@ def table(results: Sequence[Result]) -> list[str]:
     ]
 
 
-def _row(result: Result) -> tuple[str, str, str, str, str]:
+def _row(result: Result) -> tuple[str, ...]:
     low, high = result.interval or (result.value, result.value)
     notes = [f"{name} {_short(result.setting[name])}" for name in NOTED if result.setting.get(name) is not None]
     return (
         escaped(result.name),
-        f"{100 * result.value:.1f} %",
-        f"{100 * low:.1f} to {100 * high:.1f}",
+        _figure(result.value, result, unit=True),
+        f"{_figure(low, result)} to {_figure(high, result)}" if result.interval else "",
+        _figure(float(chance), result, unit=True) if (chance := result.setting.get("chance")) is not None else "",
         f"{result.count:,}",
         escaped(", ".join(notes)),
     )
+
+
+def _figure(value: float, result: Result, *, unit: bool = False) -> str:
+    """Return a value as people read it: a share in percent, another number with three decimals."""
+    if result.setting.get("unit") == NUMBER:
+        return f"{value:.3f}"
+    return f"{100 * value:.1f}{' %' if unit else ''}"
 
 
 def _short(value: object) -> str:

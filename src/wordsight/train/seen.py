@@ -17,7 +17,8 @@ from wordsight.base.threads import ordered_map
 from wordsight.data.cache import ImageCache
 from wordsight.data.shards import ShardSource
 from wordsight.data.source import open_source
-from wordsight.evaluate.tasks import TaskSpec, build_task
+from wordsight.evaluate.building import build_task
+from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
 from wordsight.train.config import TrainConfig
@@ -46,7 +47,7 @@ def notice_seen(config: TrainConfig, pairs: Pairs, preprocess: PreprocessSpec | 
 def _counts(task: TaskSpec, root: Path, pairs: Pairs, spec: PreprocessSpec) -> Iterator[tuple[str, str]]:
     """Yield the name of each source that a task shares images with, and how many they are, in words."""
     cached = [source for source in pairs.sources if isinstance(source.images, ImageCache)]
-    images = build_task(task, root=root).images if cached else []
+    images = list(build_task(task, root=root).images.images) if cached else []
     decoded = list(ordered_map(lambda image: load_pixels(image, spec), images))
     for source in pairs.sources:
         if source in cached:

@@ -12,7 +12,10 @@ from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result, Sample
 from wordsight.base.progress import notice
 from wordsight.data.source_files import split_named_by
-from wordsight.evaluate.tasks import TaskSpec, build_of, build_task, run_task
+from wordsight.evaluate.building import build_of, build_task
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import TaskSpec
+from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
 from wordsight.text.open import Tokenizer
 from wordsight.towers.two import TwoTowers
@@ -80,14 +83,14 @@ class Validation:
 
     def __init__(self, config: TrainConfig, pairs: Pairs) -> None:
         self._tasks = build_named(config.validation.tasks, config) or [
-            decoded(task, config) for source in pairs.sources for task in _held_out_task(source)
+            task for source in pairs.sources for task in _held_out_task(source, config.model.preprocess)
         ]
         if not self._tasks and config.data.held_out:
             notice("no validation: name a task in validation.tasks (" + _why_none(config) + ")")
 
     def run(self, encoder: TowersEncoder) -> list[Result]:
         """Measure the towers as they are now."""
-        return [result for task in self._tasks for result in run_task(encoder, task)]
+        return [result for task in self._tasks for result in run_task(encoder, task).results]
 
 
 def beside(before: Sequence[Result], now: Sequence[Result]) -> list[Result]:
@@ -127,23 +130,19 @@ def build_named(
     tasks: Mapping[str, TaskSpec], config: TrainConfig, *, key: str = "validation.tasks", most: int | None = None
 ) -> list[Any]:
     """Return the tasks that a recipe names below `key`, images decoded; with `most` of so many images each."""
-    built = []
+    built, root = [], Path(config.data.root)
     for name, task in tasks.items():
         with split_named_by(f"{key}.{name}.split="):
-            built.append(build_task(replace(task, name=task.name or name), root=Path(config.data.root), most=most))
-    return [decoded(task, config) for task in built]
+            spec = replace(task, name=task.name or name)
+            built.append(build_task(spec, root=root, most=most, pixels=config.model.preprocess))
+    return built
 
 
-def decoded(task: Any, config: TrainConfig) -> Any:
-    """Return a task with the pixels of its images."""
-    return replace(task, images=[load_pixels(item, config.model.preprocess) for item in task.images])
-
-
-def _held_out_task(source: SourcePairs) -> list[Any]:
+def _held_out_task(source: SourcePairs, pixels: PreprocessSpec) -> list[Any]:
     """Return the task of a source's held-out images in a list, and notice how many they are."""
     samples = source.validated()
     labels = tuple(sorted({label for label in source.images.labels if label is not None})) if samples else ()
-    tasks = task_of(source, samples, labels)
+    tasks = task_of(source, samples, labels, pixels)
     if tasks:
         notice(
             f"validation: {len(samples):,} of {len(samples) + source.count():,} images of {source.name} are held out "
@@ -152,14 +151,20 @@ def _held_out_task(source: SourcePairs) -> list[Any]:
     return tasks
 
 
-def task_of(source: SourcePairs, samples: Sequence[Sample], classes: Sequence[str]) -> list[Any]:
-    """Return the task of some of a source's images, retrieval by captions or zero-shot by classes, in a list."""
+def task_of(
+    source: SourcePairs, samples: Sequence[Sample], classes: Sequence[str], pixels: PreprocessSpec
+) -> list[Any]:
+    """Return the task of some of a source's images, retrieval by captions or zero-shot by classes, in a list.
+
+    Their images are decoded, as `pixels` says.
+    """
     name, where = f"{source.name}-held-out", source.source.name
     if sum(bool(sample.texts) for sample in samples) >= 2:
-        return [build_of(TaskSpec("retrieval", where, name=name), samples)]
+        return [build_of(TaskSpec("retrieval", where, name=name), samples, pixels=pixels)]
     if len(classes) >= 2 and any(sample.label for sample in samples):
         templates = source.prompt_list or "none"
-        return [build_of(TaskSpec("zero-shot", where, name=name, classes=tuple(classes), templates=templates), samples)]
+        spec = TaskSpec("zero-shot", where, name=name, classes=tuple(classes), templates=templates)
+        return [build_of(spec, samples, pixels=pixels)]
     return []
 
 

@@ -21,12 +21,13 @@ from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
-from wordsight.evaluate.tasks import run_task, spread
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.sample_set import in_memory, spread
 from wordsight.text.class_names import class_names
 from wordsight.text.prompts import fill, templates
 from wordsight.train.config import TrainConfig
 from wordsight.train.pairs import Pairs
-from wordsight.train.validate import build_named, decoded, task_of
+from wordsight.train.validate import build_named, task_of
 
 AGREEMENT = "agreement"
 METRICS = ("text_to_image/R@10", "text_to_image/R@5", "text_to_image/R@1", "zero-shot/top-1")
@@ -63,9 +64,9 @@ class Watched:
     def measure(self, encoder: Encoder, start: Look | None = None) -> Look:
         """Return the figures of the towers as they are now; without a `start` this is the start."""
         once, names = Once(encoder), _imagenet_names()
-        results = (_chosen(run_task(once, task), start) for task in self._tasks)
+        results = (_chosen(run_task(once, task).results, start) for task in self._tasks)
         figures = {result.name: result for result in results}
-        images = [image for task in self._own or self._tasks for image in task.images]
+        images = [image for task in self._own or self._tasks for image in task.images.images]
         answers = centred(image_embeddings(once, images, name="guard") @ text_embeddings(once, names).T)
         agreement = 1.0 if start is None or start.answers is None else alike(start.answers, answers)
         setting = {"names": len(names)}
@@ -135,9 +136,10 @@ def open_watched(config: TrainConfig, pairs: Pairs) -> Watched:
 def _held_out(config: TrainConfig, pairs: Pairs) -> list[Any]:
     tasks = []
     for source in pairs.sources:
-        samples = spread(source.validated(), max(2, config.guard.images // len(pairs.sources)))
+        most = max(2, config.guard.images // len(pairs.sources))
+        samples = spread(in_memory(source.name, source.validated()), most).samples
         classes = sorted({sample.label for sample in samples if sample.label is not None})
-        tasks += [decoded(task, config) for task in task_of(source, samples, classes)]
+        tasks += task_of(source, samples, classes, config.model.preprocess)
     return tasks
 
 

@@ -13,8 +13,10 @@ from wordsight.cli.story.notebook import Notebook
 from wordsight.data.drawing import TEXTURES
 from wordsight.data.scenes import COUNTS, LOCATIONS, Pair, Scene, all_pairs, describe, held_out_pairs, read_scenes
 from wordsight.embeddings.model import Model
+from wordsight.evaluate.building import build_task
 from wordsight.evaluate.metrics import bootstrap_interval
-from wordsight.evaluate.tasks import TaskSpec, build_task, run_task
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import TaskSpec
 
 DrawnScenes = Sequence[tuple[Path, Scene]]
 
@@ -50,7 +52,7 @@ def measure(notebook: Notebook, model: Model) -> list[Result]:
 def _name_scenes(model: Model, name: str, folder: Path, *, classes: tuple[str, ...], templates: Path) -> list[Result]:
     """Zero-shot classification by colour and shape among `classes`."""
     spec = TaskSpec("zero-shot", str(folder), name=name, classes=classes, templates=str(templates))
-    return run_task(model, build_task(spec))
+    return list(run_task(model, build_task(spec)).results)
 
 
 def _pair_by_pair(model: Model, drawn: DrawnScenes, templates: Path) -> list[Result]:

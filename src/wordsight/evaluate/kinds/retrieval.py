@@ -5,52 +5,54 @@ any one of its captions is among the first k.  Only an image's own captions coun
 another image has the same caption.  Intervals draw whole images with their captions.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError
-from wordsight.base.nouns import Result, Sample
 from wordsight.base.progress import notice
+from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
-from wordsight.evaluate.metrics import best_ranks, bootstrap_interval, chance_of_recall
-from wordsight.evaluate.tasks import TaskSpec
+from wordsight.evaluate.measured import Measured, hits, share
+from wordsight.evaluate.metrics import best_ranks, chance_of_recall
+from wordsight.evaluate.sample_set import SampleSet
+from wordsight.evaluate.tasks import NoOptions, TaskSpec
+
+Options = NoOptions
 
 DEPTHS = (1, 5, 10)
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalTask:
-    """`images` (N) as their source gives them; `texts` (T); `owners` (T,) is the number of each text's image."""
+    """`images` (N) with captions; `texts` (T); `owners` (T,) is the number of each text's image."""
 
     spec: TaskSpec
-    images: Sequence[Any]
+    images: SampleSet
     texts: tuple[str, ...]
     owners: NDArray[np.int64]
 
 
-def build(spec: TaskSpec, samples: Sequence[Sample]) -> RetrievalTask:
+def build(spec: TaskSpec, sets: TaskSets) -> RetrievalTask:
     """Return the task of the images that have captions; none with any raises `FormatError`."""
-    captioned = [sample for sample in samples if sample.texts and sample.image is not None]
-    if not captioned:
+    whole = sets.test
+    rows = [row for row, one in enumerate(whole.samples) if one.texts and whole.images[row] is not None]
+    if not rows:
         raise FormatError(f"{spec.name} has no captions", cure="use it for zero-shot, or name its caption column")
-    if len(captioned) < len(samples):
-        notice(
-            f"{spec.name}: {len(samples) - len(captioned)} of {len(samples)} images have no caption and are left out"
-        )
-    if len(captioned) == 1:
+    if len(rows) < len(whole):
+        notice(f"{spec.name}: {len(whole) - len(rows)} of {len(whole)} images have no caption and are left out")
+    if len(rows) == 1:
         notice(f"{spec.name} has one image with captions only: every answer is right")
-    texts = tuple(text for sample in captioned for text in sample.texts)
-    owners = np.repeat(np.arange(len(captioned)), [len(sample.texts) for sample in captioned])
-    return RetrievalTask(spec, [sample.image for sample in captioned], texts, owners)
+    captioned = whole.of(rows)
+    texts = tuple(text for sample in captioned.samples for text in sample.texts)
+    owners = np.repeat(np.arange(len(captioned)), [len(sample.texts) for sample in captioned.samples])
+    return RetrievalTask(spec, captioned, texts, owners)
 
 
-def run(encoder: Encoder, task: RetrievalTask) -> list[Result]:
+def run(encoder: Encoder, task: RetrievalTask) -> Measured:
     """Return recall at 1, 5 and 10, both ways."""
-    images = image_embeddings(encoder, task.images, name=task.spec.name)
+    images = image_embeddings(encoder, task.images.images, name=task.spec.name)
     texts = text_embeddings(encoder, task.texts)
     numbers = np.arange(len(images))
     text_ranks = best_ranks(texts, images, query_owners=task.owners, gallery_owners=numbers)
@@ -60,18 +62,13 @@ def run(encoder: Encoder, task: RetrievalTask) -> list[Result]:
         ("text_to_image", text_ranks, task.owners, np.ones(len(texts), dtype=np.int64), len(images)),
         ("image_to_text", image_ranks, numbers, captions_of_each, len(texts)),
     )
-    results = []
+    keys = [sample.key for sample in task.images.samples]
+    results, details = [], []
     for way, ranks, clusters, rights, gallery in ways:
+        name = f"{task.spec.name}/{way}"
         for k in DEPTHS:
-            hits = ranks < k
-            results.append(
-                Result(
-                    name=f"{task.spec.name}/{way}/R@{k}",
-                    value=float(hits.mean()),
-                    interval=bootstrap_interval(hits, clusters=clusters),
-                    count=len(hits),
-                    fingerprint=encoder.fingerprint,
-                    setting={"gallery": gallery, "chance": chance_of_recall(rights, gallery, k)},
-                )
-            )
-    return results
+            facts = {"gallery": gallery, "chance": chance_of_recall(rights, gallery, k)}
+            results.append(share(f"{name}/R@{k}", ranks < k, clusters=clusters, setting=facts))
+        asked = [keys[owner] for owner in clusters]
+        details.append(hits(f"{name}/R@1", asked, ranks < 1))
+    return Measured(results, details)

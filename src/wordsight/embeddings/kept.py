@@ -1,0 +1,210 @@
+"""Embeddings that are computed once: kept in the cache by what was embedded and by the model that did.
+
+    with KeptModel(load()) as model:
+        model.embed_images(paths)          # those that were embedded before, by whatever program, are read
+        model.embed_prompts(prompts)       # one embedding a class
+
+Below the cache folder: embeddings/FINGERPRINT-PRECISION-PIXELS/images, texts and classes, each with parts that are
+written whole.  An image is known by the SHA-256 of its file, so it is known under any name and in any data set.  Parts
+carry a checksum; a damaged one is left out and what it held is computed again.  Does not know data sets.
+"""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import Embeddings
+from wordsight.base.cache import cache_errors, cache_folder
+from wordsight.base.files import atomic_write
+from wordsight.base.progress import notice
+from wordsight.base.threads import ordered_map
+from wordsight.embeddings.classes import class_embeddings
+from wordsight.embeddings.model import Model
+from wordsight.images.files import image_hash
+
+DIGEST = 16  # bytes of a SHA-256 that are kept: among 10^12 things two agree by chance with probability 10^-15
+PART = 2048  # embeddings that are written together; so many are computed again after a kill
+MOST_PARTS = 32  # of a kind, before they are made one
+Digests = NDArray[np.void]
+
+
+class KeptEmbeddings:
+    """Embeddings (n, width) of one kind of thing, by their digests, in a folder that several processes may use."""
+
+    def __init__(self, folder: Path, width: int) -> None:
+        self._folder, self._width = folder, width
+        self._dtype = np.dtype([("digest", f"V{DIGEST}"), ("row", "<f4", (width,))])
+        self._new: list[tuple[list[bytes], Embeddings]] = []
+        self._pending = 0
+        self._rows: dict[bytes, Embeddings] = {}
+        for part in self._parts():
+            self._rows |= zip((d.tobytes() for d in part["digest"]), part["row"], strict=True)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def known(self, digests: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Return which of the digests have an embedding, (n,)."""
+        return np.fromiter((digest in self._rows for digest in digests), bool, len(digests))
+
+    def rows(self, digests: Sequence[bytes]) -> Embeddings:
+        """Return the embeddings (n, width) of known digests."""
+        rows = np.empty((len(digests), self._width), np.float32)
+        for number, digest in enumerate(digests):
+            rows[number] = self._rows[digest]
+        return rows
+
+    def add(self, digests: Sequence[bytes], rows: Embeddings) -> None:
+        """Keep embeddings (n, width); they reach the disk in parts, the last with `flush`."""
+        self._rows |= zip(digests, rows, strict=True)
+        self._new.append((list(digests), rows))
+        self._pending += len(digests)
+        if self._pending >= PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added."""
+        if self._pending:
+            digests = [digest for given, _ in self._new for digest in given]
+            self._write(digests, np.concatenate([rows for _, rows in self._new]))
+            self._new, self._pending = [], 0
+
+    def _parts(self) -> list[NDArray[Any]]:
+        files = sorted(self._folder.glob("*.npy")) if self._folder.is_dir() else []
+        parts = [part for file in files if (part := self._read(file)) is not None]
+        if len(files) > MOST_PARTS and parts:
+            whole = np.concatenate(parts)
+            _, first = np.unique(whole["digest"], return_index=True)
+            self._write([d.tobytes() for d in whole["digest"][first]], np.asarray(whole["row"][first]))
+            for file in files:
+                if file.name != _name(whole[first]):
+                    file.unlink(missing_ok=True)
+        return parts
+
+    def _read(self, file: Path) -> NDArray[Any] | None:
+        """Return a part, or None, with a notice, where it is damaged; one that another process merged is empty."""
+        try:
+            part: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError):
+            part = np.empty(0)
+        if part.dtype == self._dtype and part.ndim == 1 and file.name == _name(part):
+            return part
+        notice(f"{file} is damaged: what it kept is computed again")
+        file.unlink(missing_ok=True)
+        return None
+
+    def _write(self, digests: Sequence[bytes], rows: Embeddings) -> None:
+        part = np.empty(len(digests), self._dtype)
+        part["digest"] = np.frombuffer(b"".join(digests), f"V{DIGEST}")
+        part["row"] = rows
+        packed = BytesIO()
+        np.save(packed, part, allow_pickle=False)
+        with cache_errors("embeddings"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self._folder / _name(part)) as handle:
+                handle.write(packed.getvalue())
+
+
+def _name(part: NDArray[Any]) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(part).tobytes()):08x}-{len(part)}.npy"
+
+
+class KeptModel:
+    """A model whose embeddings are kept.  An `Encoder` of `wordsight.evaluate`; images given as pixels are not kept."""
+
+    def __init__(self, model: Model, folder: Path | None = None) -> None:
+        self.model = model
+        precision = getattr(model.engine, "precision", "fp32")
+        engine = type(model.engine).__name__.lower()
+        self.kept_as = f"{model.fingerprint}-{engine}-{precision}-{model.pixels}"
+        self._folder = (folder or cache_folder() / "embeddings") / self.kept_as
+        self._kinds: dict[str, KeptEmbeddings] = {}
+        self._files: dict[tuple[object, ...], bytes] = {}
+        self.computed = 0  # images that were not known, for those who want to tell
+
+    def __enter__(self) -> "KeptModel":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for kept in self._kinds.values():
+            kept.flush()
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the model."""
+        return self.model.fingerprint
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    def probabilities(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As the model has them: cosines (n, classes) to rows that sum to 1."""
+        return self.model.probabilities(cosines)
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied by."""
+        return self.model.scale
+
+    def embed_images(self, items: Sequence[Any]) -> Embeddings:
+        """Return unit embeddings (n, width) of paths, bytes, Pillow images or uint8 (H, W, 3) arrays."""
+        if not all(isinstance(item, Path | bytes) for item in items):
+            return self.model.embed_images(items)
+        return self._kept("images", items, list(ordered_map(self.image_digest, items)), self.model.embed_images)
+
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Return unit embeddings (n, width)."""
+        return self._kept("texts", texts, [_digest_of(text) for text in texts], self.model.embed_texts)
+
+    def embed_prompts(self, prompts: Sequence[Sequence[str]]) -> Embeddings:
+        """Return one unit embedding a class (C, width), of all its prompts; see `class_embeddings`."""
+        digests = [_digest_of("\n".join(texts)) for texts in prompts]
+        return self._kept("classes", prompts, digests, lambda some: class_embeddings(self.model.embed_texts, some))
+
+    def _kept(
+        self, kind: str, items: Sequence[Any], digests: list[bytes], embed: Callable[[Any], Embeddings]
+    ) -> Embeddings:
+        if kind not in self._kinds:
+            self._kinds[kind] = KeptEmbeddings(self._folder / kind, self.model.spec.width)
+        kept = self._kinds[kind]
+        new = {digests[i]: items[int(i)] for i in np.flatnonzero(~kept.known(digests))}  # each content once
+        if new:
+            kept.add(list(new), embed(list(new.values())))
+            self.computed += len(new) if kind == "images" else 0
+        return kept.rows(digests)
+
+    def image_digest(self, item: Path | bytes | None) -> bytes:
+        """Return the first bytes of the SHA-256 of an encoded image; a path's is computed once while it stays as it is.
+
+        None has none.  Errors are those of reading.
+        """
+        if item is None:
+            return b""
+        if isinstance(item, bytes):
+            return hashlib.sha256(item).digest()[:DIGEST]
+        try:
+            facts = os.stat(item)
+        except OSError:  # the reading says what is wrong
+            return bytes.fromhex(image_hash(item, key=str(item)))[:DIGEST]
+        stamp = (item, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if stamp not in self._files:
+            self._files[stamp] = bytes.fromhex(image_hash(item, key=str(item)))[:DIGEST]
+        return self._files[stamp]
+
+
+def _digest_of(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:DIGEST]

@@ -1,0 +1,124 @@
+"""From a `TaskSpec` to a task: its sources are read, and its kind makes of them what it measures.
+
+    task = build_task(spec, failures=failures)
+    task = build_of(TaskSpec("retrieval", "held out", name="held-out"), samples)       # of samples in memory
+
+Does not know models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.errors import FormatError, InputError
+from wordsight.base.nouns import Sample
+from wordsight.data.source import Columns, open_source
+from wordsight.evaluate.sample_set import SampleSet, decoded, in_memory, read_samples, spread, without_broken
+from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_options
+from wordsight.images.spec import PreprocessSpec
+
+OR_SKIP = "mend or remove what cannot be read, or measure without it: evaluate has --skip-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSets:
+    """The images of a task: those measured on, and those that are learned from and chosen by, where it names them."""
+
+    test: SampleSet
+    train: SampleSet | None = None
+    val: SampleSet | None = None
+
+
+class SetReader:
+    """Reads the sets of tasks; the last few stay in memory, since tasks of one place follow each other.
+
+    Relative places lie in `root`.  With a list of `failures`, entries and images that cannot be read are added to it
+    and left out; otherwise they raise `InputError`, since a gallery with holes would be another task.
+    """
+
+    def __init__(self, root: Path | None = None, *, failures: list[InputError] | None = None, kept: int = 4) -> None:
+        self._root, self._failures, self._kept = root, failures, kept
+        self._sets: dict[tuple[str, str | None, Columns, int | None], tuple[SampleSet, list[InputError]]] = {}
+
+    def sets(self, spec: TaskSpec) -> TaskSets:
+        """Return the sets that a task names."""
+        test = self._read(spec, spec.place, spec.split)
+        train = val = None
+        if spec.train is not None or spec.train_split is not None:
+            train = self._read(replace(spec, limit=None), spec.train or spec.place, spec.train_split)
+        if spec.val is not None or spec.val_split is not None:
+            val = self._read(replace(spec, limit=None), spec.val or spec.place, spec.val_split)
+        return TaskSets(test, train, val)
+
+    def missing(self, spec: TaskSpec) -> int:
+        """Return how many of the measured images of a task, just read, are left out because they cannot be read."""
+        return len(self._sets[_address(spec, spec.place, spec.split)][1])
+
+    def _read(self, spec: TaskSpec, location: str, split: str | None) -> SampleSet:
+        known = _address(spec, location, split)
+        if known in self._sets:
+            images, failures = self._sets[known]
+        else:
+            images, failures = self._open(*known)
+            if len(self._sets) >= self._kept:
+                del self._sets[next(iter(self._sets))]
+            self._sets[known] = images, failures
+        if self._failures is not None:
+            self._failures += failures
+        return images
+
+    def _open(
+        self, location: str, split: str | None, columns: Columns, limit: int | None
+    ) -> tuple[SampleSet, list[InputError]]:
+        path = self._root / location if self._root else Path(location)
+        source = open_source(path if self._root else location, split=split, columns=columns)
+        name = path.resolve().name if path.is_dir() else source.name.split("/")[0]
+        images, failures = read_samples(source.samples(), name, limit=limit)
+        if self._failures is None and failures:
+            more = f" (and {len(failures) - 1} more of {source.name})" if len(failures) > 1 else ""
+            raise InputError(f"{failures[0].problem}{more}", cure=OR_SKIP)
+        if self._failures is not None:
+            images = without_broken(images, failures)
+        if not len(images):
+            raise FormatError(f"{source.name} has no images", cure="check the path and the split")
+        return images, failures
+
+
+def _address(spec: TaskSpec, location: str, split: str | None) -> tuple[str, str | None, Columns, int | None]:
+    """Return what names a set: where it is and how it is read."""
+    columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
+    return location, split, columns, spec.limit
+
+
+def build_task(
+    spec: TaskSpec,
+    *,
+    root: Path | None = None,
+    failures: list[InputError] | None = None,
+    most: int | None = None,
+    pixels: PreprocessSpec | None = None,
+) -> Any:
+    """Return the task of a spec; a relative path lies in `root`.
+
+    With `most` it is a quicker task, of so many of its images (see `spread`); with `pixels` they are decoded now.
+
+    A source with unreadable entries raises `InputError`: a gallery with holes would be another task.  With a list of
+    `failures` they are added to it instead, broken images too, and left out.
+    """
+    check_task(spec)
+    sets = SetReader(root, failures=failures).sets(spec)
+    test = sets.test if most is None else spread(sets.test, most)
+    return build_from(spec, replace(sets, test=test if pixels is None else decoded(test, pixels)))
+
+
+def build_of(spec: TaskSpec, samples: Sequence[Sample], *, pixels: PreprocessSpec | None = None) -> Any:
+    """Return the task that `spec` makes of samples that were read already, decoded where `pixels` says how."""
+    test = in_memory(spec.name, samples)
+    return build_from(spec, TaskSets(test if pixels is None else decoded(test, pixels)))
+
+
+def build_from(spec: TaskSpec, sets: TaskSets) -> Any:
+    """Return the task that `spec` makes of its sets."""
+    spec = with_options(replace(spec, name=spec.name or sets.test.name))
+    return kind_module(spec.kind).build(spec, sets)

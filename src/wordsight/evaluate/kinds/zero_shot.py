@@ -1,0 +1,78 @@
+"""Zero-shot classification: each class is an embedding made of its name in many prompts, an image gets the nearest.
+
+Results: NAME/zero-shot/top-1, top-5 (where there are more than five classes) and mean-per-class; where asked for, also
+top-1/CLASS within each class that has images.  The embedding of a class is the mean of those of all its prompts
+(every template with every synonym of its name), made a unit vector again (Radford et al. 2021, section 3.1.4).
+Details: accuracy within each class, confusions, the worst mistakes.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.nouns import Result
+from wordsight.evaluate.building import TaskSets
+from wordsight.evaluate.classified import Classified, answers, classes_of, prompt_facts, prompts_of
+from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.measured import Measured, share
+from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
+from wordsight.evaluate.sample_set import SampleSet
+from wordsight.evaluate.tasks import NoOptions, TaskSpec
+
+Options = NoOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroShotTask:
+    """The images (N) with their classes (C); `prompts` (C) are the filled templates of each class."""
+
+    spec: TaskSpec
+    classified: Classified
+    prompts: tuple[tuple[str, ...], ...]
+
+    @property
+    def images(self) -> SampleSet:
+        """The images (N)."""
+        return self.classified.images
+
+
+def build(spec: TaskSpec, sets: TaskSets) -> ZeroShotTask:
+    """Return the task of the images that have a class."""
+    classified = classes_of(spec, sets.test)
+    return ZeroShotTask(spec, classified, prompts_of(spec, classified.names))
+
+
+def run(encoder: Encoder, task: ZeroShotTask) -> Measured:
+    """Return top-1, top-5 and mean per class."""
+    measured, name = task.classified, f"{task.spec.name}/zero-shot"
+    embeddings = image_embeddings(encoder, task.images.images, name=task.spec.name)
+    scores = embeddings @ prompt_embeddings(encoder, task.prompts).T  # (N, C)
+    ranks = label_ranks(scores, measured.labels)
+    facts = prompt_facts(task.spec, measured.names, task.prompts)
+    first = ranks < 1
+    results = [share(f"{name}/top-1", first, setting=facts)]
+    if len(measured.names) > 5:
+        results.append(share(f"{name}/top-5", ranks < 5, setting={**facts, "chance": 5 / len(measured.names)}))
+    results.append(
+        Result(
+            f"{name}/mean-per-class",
+            mean_per_class(first, measured.labels),
+            bootstrap_interval(first, strata=measured.labels),
+            len(first),
+            setting=facts,
+        )
+    )
+    within = within_classes(results[0], first, measured) if task.spec.per_class else []
+    return Measured([*results, *within]).and_also(answers(name, measured, scores))
+
+
+def within_classes(whole: Result, right: NDArray[np.bool_], measured: Classified) -> list[Result]:
+    """Return top-1 within each class that has images, `whole` being that of all images."""
+    results = []
+    for number, name in enumerate(measured.names):
+        mine = right[measured.labels == number]
+        if len(mine):
+            one = share(f"{whole.name}/{name}", mine, setting={**whole.setting, "class": name})
+            results.append(replace(one, fingerprint=whole.fingerprint))
+    return results

@@ -1,0 +1,136 @@
+"""The folder of an evaluation: what was measured stays there, and is not measured again.
+
+    recorder = Recorder(Path("results"))
+    known = recorder.known(key)                      # what a task gave, or None
+    recorder.keep(key, measured)
+
+results.jsonl    one `Result` a line        details.jsonl    one `Detail` a line, for `wordsight report`
+tasks/KEY.json   the results and details of one task, written whole: a task that has it is done
+pictures/        small JPEGs that details name
+clip_benchmark/  each task as CLIP_benchmark writes it, and all of them in clip_benchmark.csv
+
+Nothing that lies there is changed: lines are appended, files are new.  Several processes may write into one folder.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.details import DETAILS, Detail
+from wordsight.base.errors import FormatError
+from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
+from wordsight.base.nouns import Result
+from wordsight.base.records import whole_lines
+from wordsight.evaluate.clip_benchmark import csv_text, record_of
+from wordsight.evaluate.measured import Measured
+
+RESULTS = "results.jsonl"
+TASKS = "tasks"
+
+
+class Recorder:
+    """Writes measurements into a folder, which is made."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with storage_errors(folder):
+            (folder / TASKS).mkdir(parents=True, exist_ok=True)
+
+    def known(self, key: str) -> Measured | None:
+        """Return what the task of this key gave, or None where it was not measured, or its record is damaged."""
+        path = self._folder / TASKS / f"{key}.json"
+        if not path.exists():
+            return None
+        try:
+            measured = _from_fields(read_json(path))
+        except (FormatError, TypeError, KeyError):
+            return None
+        self._append(key, measured)  # what a stopped process did not come to
+        return measured
+
+    def keep(self, key: str, measured: Measured) -> None:
+        """Record a task whole: once this returns, it is done."""
+        for name, data in measured.pictures.items():
+            path = self._folder / name
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_write(path) as handle:
+                    handle.write(data)
+        fields = {
+            "results": [asdict(result) for result in measured.results],
+            "details": [asdict(detail) for detail in measured.details],
+        }
+        write_json(self._folder / TASKS / f"{key}.json", fields)
+        self._append(key, measured)
+        self._as_clip_benchmark(key, measured)
+
+    def _append(self, key: str, measured: Measured) -> None:
+        """Append a task's lines to the files that do not have them yet."""
+        for file, lines in (
+            (RESULTS, [result.to_json() for result in measured.results]),
+            (DETAILS, [detail.to_json() for detail in measured.details]),
+        ):
+            path = self._folder / file
+            if lines and key not in _keys(path):
+                _append_whole(path, lines)
+
+    def _as_clip_benchmark(self, key: str, measured: Measured) -> None:
+        record = record_of(measured.results)
+        if record is None:
+            return
+        folder = self._folder / "clip_benchmark"
+        write_json(folder / f"{key}.json", record)
+        records = [read_json(file) for file in sorted(folder.glob("*.json"))]
+        with atomic_write(self._folder / "clip_benchmark.csv", "w") as handle:
+            handle.write(csv_text(records))
+
+
+def stated(measured: Measured, **facts: Any) -> Measured:
+    """Return what was measured with further facts in every setting, and the environment in every result."""
+    environment = facts.pop("environment", {})
+    return replace(
+        measured,
+        results=[
+            replace(result, setting={**result.setting, **facts}, environment=environment) for result in measured.results
+        ],
+        details=[replace(detail, setting={**detail.setting, **facts}) for detail in measured.details],
+    )
+
+
+def _from_fields(fields: Any) -> Measured:
+    return Measured(
+        [Result.from_fields(one) for one in fields["results"]],
+        [Detail.from_fields(one) for one in fields["details"]],
+    )
+
+
+def _keys(path: Path) -> set[str]:
+    """Return the keys of the tasks that have lines in a file."""
+    return set(_keys_of(whole_lines(path))) if path.exists() else set()
+
+
+def _keys_of(records: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for record in records:
+        setting = record.get("setting")
+        if isinstance(setting, dict) and isinstance(setting.get("task"), str):
+            yield setting["task"]
+
+
+def _append_whole(path: Path, lines: Iterable[str]) -> None:
+    """Append lines in one write, behind whole ones: a line that a full disk cut short is removed before and after."""
+    data = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+    with storage_errors(path), open(path, "ab+") as handle:
+        end = handle.seek(0, os.SEEK_END)
+        if end and os.pread(handle.fileno(), 1, end - 1) != b"\n":
+            handle.seek(0)
+            end = handle.read().rfind(b"\n") + 1
+            handle.truncate(end)
+        try:
+            written = os.write(handle.fileno(), data)
+            while written < len(data):
+                written += os.write(handle.fileno(), data[written:])
+        except OSError:
+            os.ftruncate(handle.fileno(), end)
+            raise

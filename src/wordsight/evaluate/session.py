@@ -1,0 +1,139 @@
+"""Many tasks on one model: what is known is not measured again, what fails does not stop the others.
+
+    for outcome in measure(Measurement(model="bundled", out=Path("results")), specs):
+        outcome.measured or outcome.error
+
+Embeddings are kept (`wordsight.embeddings.kept`), so the tasks of one place share them.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from wordsight.base.errors import InputError, WordsightError
+from wordsight.base.files import sha256_bytes
+from wordsight.base.processor import cores
+from wordsight.base.progress import is_quiet, set_quiet
+from wordsight.base.records import environment
+from wordsight.embeddings import model as models
+from wordsight.embeddings.kept import KeptModel
+from wordsight.evaluate.building import OR_SKIP, SetReader, TaskSets, build_from
+from wordsight.evaluate.measured import Measured
+from wordsight.evaluate.recorder import Recorder, stated
+from wordsight.evaluate.running import run_task
+from wordsight.evaluate.tasks import PLACES, TaskSpec
+
+PROTOCOL = 1  # version of how tasks are measured: of another one, what was recorded is measured again
+THREADS = "OMP_NUM_THREADS"  # of a worker process's engine
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How tasks are measured: the model and its engine, the folder for what comes of it, and what is left out.
+
+    With `skip_failed` entries and images that cannot be read are left out of the sets; with `again` what `out` has
+    already is measured anew.
+    """
+
+    model: str | None = None
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    out: Path | None = None
+    skip_failed: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a task: `measured`, or the `error` why not; `failures` are inputs that were left out.
+
+    `known` says that it was measured before.
+    """
+
+    spec: TaskSpec
+    measured: Measured | None = None
+    error: WordsightError | None = None
+    failures: list[InputError] = field(default_factory=list)
+    known: bool = False
+
+
+def measure(order: Measurement, specs: Sequence[TaskSpec]) -> Iterator[Outcome]:
+    """Measure the tasks in order, one outcome each.  A model that cannot be loaded raises what `load` does."""
+    recorder = Recorder(order.out) if order.out else None
+    facts = environment()
+    failures: list[InputError] = []
+    reader = SetReader(failures=failures if order.skip_failed else None)
+    model = models.load(order.model, engine=order.engine, device=order.device, precision=order.precision)
+    with KeptModel(model) as encoder:
+        for spec in specs:
+            failures.clear()
+            try:
+                outcome = _outcome(order, encoder, spec, reader, recorder, facts)
+            except InputError as error:
+                cure = error.cure if order.skip_failed else OR_SKIP
+                outcome = Outcome(spec, error=InputError(error.problem, cure=cure))
+            except WordsightError as error:
+                outcome = Outcome(spec, error=error)
+            yield replace(outcome, failures=list(failures))
+
+
+def _outcome(
+    order: Measurement,
+    encoder: KeptModel,
+    spec: TaskSpec,
+    reader: SetReader,
+    recorder: Recorder | None,
+    facts: dict[str, str | int],
+) -> Outcome:
+    sets = reader.sets(spec)
+    spec = replace(spec, name=spec.name or sets.test.name)
+    key = task_key(encoder, spec, sets)
+    if recorder and not order.again and (known := recorder.known(key)):
+        return Outcome(spec, known, known=True)
+    measured = run_task(encoder, build_from(spec, sets), missing=reader.missing(spec))
+    measured = stated(measured, task=key, environment=facts)
+    if recorder:
+        recorder.keep(key, measured)
+    return Outcome(spec, measured)
+
+
+def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets) -> str:
+    """Return 16 hexadecimal digits of a measurement: the task, the content of its sets, the model and its engine."""
+    own = {key: value for key, value in asdict(spec).items() if key not in PLACES}
+    contents = [one.digest(encoder.image_digest) if one else None for one in (sets.test, sets.train, sets.val)]
+    whole = [PROTOCOL, own, contents, encoder.kept_as]
+    return sha256_bytes(json.dumps(whole, default=str, sort_keys=True).encode())[:16]
+
+
+def measure_apart(orders: Sequence[Measurement], specs: Sequence[TaskSpec], *, processes: int) -> Iterator[Outcome]:
+    """Measure every task on the model of every order, in several processes; outcomes come in order.
+
+    Tasks of one place stay in one process, where they share its images.
+    """
+    groups: dict[tuple[str, str | None], list[TaskSpec]] = {}
+    for spec in specs:
+        groups.setdefault((spec.place, spec.split), []).append(spec)
+    units = [(order, group) for order in orders for group in groups.values()]
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = before or str(max(1, cores() // processes))
+    try:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for outcomes in pool.map(_unit, units, [is_quiet()] * len(units)):
+                yield from outcomes
+    finally:
+        if before is None:
+            del os.environ[THREADS]
+
+
+def _unit(unit: tuple[Measurement, list[TaskSpec]], quiet: bool) -> list[Outcome]:
+    set_quiet(quiet)
+    order, specs = unit
+    try:
+        return list(measure(order, specs))
+    except WordsightError as error:  # of the model
+        return [Outcome(spec, error=error) for spec in specs]

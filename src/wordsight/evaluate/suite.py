@@ -1,0 +1,86 @@
+"""A suite: models and tasks in one file, `wordsight evaluate --suite FILE`.
+
+    models = ["bundled", "runs/tuned"]          # default: the model of the command
+    [defaults]                                  # keys of every task that does not state them
+    split = "test"
+    [tasks.flowers]
+    kind = ["zero-shot", "knn"]                 # one, or several on the same images
+    place = "flowers5"
+
+A task that is wrong is reported and the others are read: `problems` has one error for each.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.config import read_toml
+from wordsight.base.errors import ConfigError, WordsightError
+from wordsight.base.suggest import suggest
+from wordsight.evaluate.tasks import OWN, TASKS, TaskSpec, check_task, kind_module, task_of
+
+KEYS = ("models", "defaults", "tasks")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The models by name or path, the tasks that each is measured on, and what is wrong with the others."""
+
+    models: tuple[str, ...]
+    tasks: tuple[TaskSpec, ...]
+    problems: tuple[WordsightError, ...]
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite; relative places and paths of models lie in its folder.  A file without tasks is an error."""
+    values = read_toml(path)
+    unknown = [key for key in values if key not in KEYS]
+    if unknown:
+        raise ConfigError(f"unknown key {unknown[0]} in {path}", cure=suggest(unknown[0], KEYS))
+    models, tasks = values.get("models", []), values.get("tasks")
+    if isinstance(models, str):
+        models = [models]
+    if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
+        raise ConfigError(f"models in {path} is no list of names", cure='write models = ["bundled"]')
+    if not isinstance(tasks, dict) or not tasks:
+        raise ConfigError(f"{path} has no tasks", cure="write a group for each: [tasks.pets] with kind and place")
+    defaults = values.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise ConfigError(f"defaults in {path} is no group", cure="write [defaults] and keys of tasks below it")
+    specs: list[TaskSpec] = []
+    problems: list[WordsightError] = []
+    for name, task in tasks.items():
+        for one in _by_kind(task):
+            try:
+                specs.append(_spec(name, one, defaults, path.parent))
+            except WordsightError as error:
+                problems.append(type(error)(f"{path}: {error.problem}", cure=error.cure))
+    return Suite(tuple(_model(model, path.parent) for model in models), tuple(specs), tuple(problems))
+
+
+def _by_kind(task: Any) -> Iterator[Any]:
+    """Yield the keys of a task once for each of its kinds."""
+    kinds = task.get("kind") if isinstance(task, dict) else None
+    if isinstance(kinds, list):
+        yield from ({**task, "kind": kind} for kind in kinds)
+    else:
+        yield task
+
+
+def _spec(name: str, task: Any, defaults: Mapping[str, Any], folder: Path) -> TaskSpec:
+    where = f"tasks.{name}."
+    if not isinstance(task, dict):
+        raise ConfigError(f"tasks.{name} = {task!r} is no group", cure=f"write [tasks.{name}] with kind and place")
+    kind = task.get("kind", defaults.get("kind"))
+    if not isinstance(kind, str):
+        raise ConfigError(f"{where}kind is missing", cure=f"use one of {', '.join(map(repr, TASKS))}")
+    check_task(TaskSpec(kind, ""), where=where)
+    stated = OWN | {field.name for field in fields(kind_module(kind).Options)}
+    usual = {key: value for key, value in defaults.items() if key in stated}
+    return task_of({"name": name, **usual, **task}, folder=folder, where=where)
+
+
+def _model(name: str, folder: Path) -> str:
+    """Return a model's name, or its path where a file or folder of the name lies beside the suite."""
+    return str(folder / name) if (folder / name).exists() else name
