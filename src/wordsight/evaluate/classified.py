@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from wordsight.base.details import Detail
 from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.base.value import Value
 from wordsight.data.labels import notice_numbers
-from wordsight.evaluate.measured import Measured, hash_of, hits, small_image
-from wordsight.evaluate.metrics import bootstrap_interval, label_ranks
+from wordsight.evaluate.measured import Measured, hash_of, hits, share, small_image
+from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.text.prompts import class_prompts, templates
@@ -41,6 +42,10 @@ class Classified:
     def keys(self) -> list[str]:
         """The keys of the images."""
         return [sample.key for sample in self.images.samples]
+
+    def of(self, rows: NDArray[np.integer]) -> "Classified":
+        """Return some of the images, of the same classes."""
+        return Classified(self.images.of(rows), self.names, self.labels[rows])
 
 
 def classes_of(spec: TaskSpec, images: SampleSet, *, names: Sequence[str] | None = None) -> Classified:
@@ -106,6 +111,25 @@ def prompt_facts(spec: TaskSpec, names: Sequence[str], prompts: Sequence[Sequenc
         "templates_hash": hash_of([text for texts in prompts for text in texts]),
         "classes_hash": hash_of(names),
     }
+
+
+def accuracies(
+    name: str, measured: Classified, scores: NDArray[np.floating], facts: dict[str, Value], *, top_5: bool = False
+) -> Measured:
+    """Return the results of scores (N, C), top-1, mean-per-class and, with `top_5`, top-5, and what there is to draw.
+
+    Top-5 is left out where there are five classes or fewer.
+    """
+    ranks = label_ranks(scores, measured.labels)
+    first, classes = ranks < 1, len(measured.names)
+    setting = {"classes": classes, "chance": 1 / classes, **facts}
+    results = [share(f"{name}/top-1", first, setting=setting)]
+    if top_5 and classes > 5:
+        results.append(share(f"{name}/top-5", ranks < 5, setting={**setting, "chance": 5 / classes}))
+    interval = bootstrap_interval(first, strata=measured.labels)
+    per_class = mean_per_class(first, measured.labels)
+    results.append(Result(f"{name}/mean-per-class", per_class, interval, len(first), setting=setting))
+    return Measured(results).and_also(answers(name, measured, scores))
 
 
 def answers(name: str, measured: Classified, scores: NDArray[np.floating]) -> Measured:

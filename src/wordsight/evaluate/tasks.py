@@ -22,6 +22,7 @@ from wordsight.base.suggest import suggest
 TASKS = {  # kind: the module with its `Options`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
     "retrieval": "wordsight.evaluate.kinds.retrieval",
+    "supervised": "wordsight.evaluate.kinds.supervised",
 }
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from wordsight.base.nouns import Result
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import Classified, answers, classes_of, prompt_facts, prompts_of
+from wordsight.evaluate.classified import Classified, accuracies, classes_of, prompt_facts, prompts_of
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
 from wordsight.evaluate.measured import Measured, share
-from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
+from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import NoOptions, TaskSpec
 
@@ -48,23 +48,12 @@ def run(encoder: Encoder, task: ZeroShotTask) -> Measured:
     measured, name = task.classified, f"{task.spec.name}/zero-shot"
     embeddings = image_embeddings(encoder, task.images.images, name=task.spec.name)
     scores = embeddings @ prompt_embeddings(encoder, task.prompts).T  # (N, C)
-    ranks = label_ranks(scores, measured.labels)
     facts = prompt_facts(task.spec, measured.names, task.prompts)
-    first = ranks < 1
-    results = [share(f"{name}/top-1", first, setting=facts)]
-    if len(measured.names) > 5:
-        results.append(share(f"{name}/top-5", ranks < 5, setting={**facts, "chance": 5 / len(measured.names)}))
-    results.append(
-        Result(
-            f"{name}/mean-per-class",
-            mean_per_class(first, measured.labels),
-            bootstrap_interval(first, strata=measured.labels),
-            len(first),
-            setting=facts,
-        )
-    )
-    within = within_classes(results[0], first, measured) if task.spec.per_class else []
-    return Measured([*results, *within]).and_also(answers(name, measured, scores))
+    whole = accuracies(name, measured, scores, facts, top_5=True)
+    if not task.spec.per_class:
+        return whole
+    right = label_ranks(scores, measured.labels) < 1
+    return replace(whole, results=[*whole.results, *within_classes(whole.results[0], right, measured)])
 
 
 def within_classes(whole: Result, right: NDArray[np.bool_], measured: Classified) -> list[Result]:

@@ -1,0 +1,83 @@
+"""What all the labels give: a linear classifier on every image that is not measured on, or a model that was tuned.
+
+Results: NAME/supervised/top-1 and mean-per-class.  Logistic regression on embeddings, its regularisation chosen on the
+val images, then fitted to those too (`wordsight.evaluate.linear`).  With `model` that model is measured instead, by
+the names of the classes: it counts as supervised, having been tuned on the labels.
+Details: accuracy within each class, confusions, the worst mistakes.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from wordsight.base.errors import ConfigError
+from wordsight.base.value import Value
+from wordsight.embeddings import model as models
+from wordsight.embeddings.kept import KeptModel
+from wordsight.evaluate.building import TaskSets
+from wordsight.evaluate.classified import accuracies, prompt_facts, prompts_of
+from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.linear import choose_strength, fit_linear
+from wordsight.evaluate.measured import Measured
+from wordsight.evaluate.sample_set import SampleSet
+from wordsight.evaluate.splits import Splits, embedded, splits_of
+from wordsight.evaluate.tasks import TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisedOptions:
+    """`model`: a tuned one by name or path; `held_out`: the share of images that are measured on, and chosen by."""
+
+    model: str | None = None
+    held_out: float = 0.2
+
+
+Options = SupervisedOptions
+
+
+@dataclass(frozen=True)
+class LearnedTask:
+    """Images to learn classes from and to measure on."""
+
+    spec: TaskSpec
+    splits: Splits
+
+    @cached_property
+    def images(self) -> SampleSet:
+        """The images that are measured on."""
+        return self.splits.test.images
+
+
+def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
+    """Return the task; a share that leaves nothing is a `ConfigError`."""
+    check_share(spec.options.held_out)
+    return LearnedTask(spec, splits_of(spec, sets, held_out=spec.options.held_out))
+
+
+def check_share(held_out: float) -> None:
+    """Raise `ConfigError` for a share of images to hold out that leaves too few on either side."""
+    if not 0.05 <= held_out <= 0.8:
+        raise ConfigError(f"held_out = {held_out}", cure="give 0.05 to 0.8")
+
+
+def run(encoder: Encoder, task: LearnedTask) -> Measured:
+    """Return the accuracy of the linear classifier on all labels, or of the tuned model."""
+    if task.spec.options.model is not None:
+        return _tuned(task)
+    parts = embedded(encoder, task.splits, name=task.spec.name)
+    strength = choose_strength(parts.train, parts.val, classes=len(parts.names))
+    linear = fit_linear(parts.train.also(parts.val), classes=len(parts.names), strength=strength)
+    scores = linear.scores(parts.test.embeddings)
+    facts: dict[str, Value] = {"images": len(parts.train) + len(parts.val), "strength": f"{strength:.3g}"}
+    return accuracies(f"{task.spec.name}/supervised", task.splits.test, scores, facts)
+
+
+def _tuned(task: LearnedTask) -> Measured:
+    test = task.splits.test
+    prompts = prompts_of(task.spec, test.names)
+    with KeptModel(models.load(task.spec.options.model)) as tuned:
+        embeddings = image_embeddings(tuned, test.images.images, name=task.spec.name)
+        scores = embeddings @ prompt_embeddings(tuned, prompts).T
+        facts = {**prompt_facts(task.spec, test.names, prompts), "tuned": tuned.name}
+        measured = accuracies(f"{task.spec.name}/supervised", test, scores, facts)
+        results = [replace(result, fingerprint=tuned.fingerprint) for result in measured.results]
+        return replace(measured, results=results)

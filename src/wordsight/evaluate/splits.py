@@ -1,0 +1,126 @@
+"""The images that a classifier learns from, those it is chosen by, and those it is measured on.
+
+    splits = splits_of(spec, sets)                 # of the places that the task names, else of one set
+    learned = embedded(encoder, splits)            # their embeddings
+
+Where a task names no images to learn from, a share of each class of the measured ones is held out for measuring, and
+the same share of the rest for choosing, by the hashes of their keys: the same images in every task and every run.
+Shapes: N images, E width of an embedding, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import Embeddings
+from wordsight.base.errors import FormatError
+from wordsight.base.files import sha256_bytes
+from wordsight.base.progress import notice
+from wordsight.evaluate.building import TaskSets
+from wordsight.evaluate.classified import Classified, classes_of
+from wordsight.evaluate.encode import Encoder, image_embeddings
+from wordsight.evaluate.linear import Labelled
+from wordsight.evaluate.tasks import TaskSpec
+
+SAME = 1e-5  # difference of numbers of one image's embeddings, computed among other images
+BLOCK = 1024  # test images compared together
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Three disjoint sets of images of the same classes (C)."""
+
+    names: tuple[str, ...]
+    train: Classified
+    val: Classified
+    test: Classified
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSplits:
+    """The embeddings of three sets with their classes."""
+
+    names: tuple[str, ...]
+    train: Labelled
+    val: Labelled
+    test: Labelled
+
+
+def splits_of(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> Splits:
+    """Return the images to learn from, to choose by and to measure on; `held_out` is the share where none are named.
+
+    Every class has to be among the images that are learned from.
+    """
+    if sets.train is None:
+        whole = classes_of(spec, sets.test)
+        left, measured = apart(whole, held_out)
+        train, val = (
+            apart(left, held_out) if sets.val is None else (left, classes_of(spec, sets.val, names=whole.names))
+        )
+    else:
+        left = classes_of(spec, sets.train)
+        measured = _of_known_classes(spec, sets, left)
+    train, val = apart(left, held_out) if sets.val is None else (left, classes_of(spec, sets.val, names=left.names))
+    if not len(val.labels) or not len(measured.labels):
+        raise FormatError(
+            f"{spec.name} has {len(left.labels)} images of {len(left.names)} classes: too few to hold some out",
+            cure="give more images a class, or a larger held_out",
+        )
+    return Splits(left.names, train, val, measured)
+
+
+def _of_known_classes(spec: TaskSpec, sets: TaskSets, left: Classified) -> Classified:
+    unknown = sorted({s.label for s in sets.test.samples if s.label is not None} - set(left.names))
+    if unknown:
+        problem = f"class {unknown[0]!r} of {spec.name} is only in the measured images"
+        raise FormatError(problem, cure="give images to learn it from")
+    return classes_of(spec, sets.test, names=left.names)
+
+
+def apart(images: Classified, share: float) -> tuple[Classified, Classified]:
+    """Return the images without a share of each class, and that share: those whose keys have the lowest hashes."""
+    held_out = held_out_rows(images.labels, images.keys, share)
+    stay = np.setdiff1d(np.arange(len(images.labels)), held_out)
+    return images.of(stay), images.of(held_out)
+
+
+def held_out_rows(labels: NDArray[np.int64], keys: Sequence[str], share: float) -> NDArray[np.int64]:
+    """Return the rows that are held out: of each class a share, at least one image staying."""
+    rows: list[int] = []
+    for label in np.unique(labels):
+        own: list[int] = np.flatnonzero(labels == label).tolist()
+        own.sort(key=lambda row: sha256_bytes(keys[row].encode(errors="replace")))
+        rows += own[: min(round(share * len(own)), len(own) - 1)]
+    return np.array(sorted(rows), dtype=np.int64)
+
+
+def embedded(encoder: Encoder, splits: Splits, *, name: str) -> EmbeddedSplits:
+    """Return the embeddings of all three sets; images that are measured on and learned from are noticed."""
+    train, val, test = (
+        Labelled(image_embeddings(encoder, part.images.images, name=name), part.labels)
+        for part in (splits.train, splits.val, splits.test)
+    )
+    _notice_seen(train.also(val).embeddings, test.embeddings, name)
+    return EmbeddedSplits(splits.names, train, val, test)
+
+
+def _notice_seen(learned: Embeddings, measured: Embeddings, name: str) -> None:
+    """Say how many measured images have the embedding of one that is learned from, and so are the same."""
+    count = 0
+    for start in range(0, len(measured), BLOCK):
+        block = measured[start : start + BLOCK]
+        nearest = learned[(block @ learned.T).argmax(axis=1)]
+        count += int((np.abs(block - nearest).max(axis=1) < SAME).sum())
+    if count:
+        notice(
+            f"{count:,} of {len(measured):,} measured images of {name} are also learned from, "
+            "so the results say little about new images"
+        )
+
+
+def drawn(labels: NDArray[np.int64], shots: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return `shots` rows of each class, all of a class with fewer."""
+    rows = [generator.permutation(np.flatnonzero(labels == label))[:shots] for label in np.unique(labels)]
+    return np.concatenate(rows)
