@@ -13,7 +13,7 @@ from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import NoOptions, TaskSpec
 
-Options = NoOptions
+OPTIONS = NoOptions
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,9 @@ class KeptModel:
         if kind not in self._kinds:
             self._kinds[kind] = KeptEmbeddings(self._folder / kind, self.model.spec.width)
         kept = self._kinds[kind]
-        new = {digests[i]: items[int(i)] for i in np.flatnonzero(~kept.known(digests))}  # each content once
+        new: dict[bytes, Any] = {}
+        for row in np.flatnonzero(~kept.known(digests)).tolist():
+            new.setdefault(digests[row], items[row])  # each content once
         if new:
             kept.add(list(new), embed(list(new.values())))
             self.computed += len(new) if kind == "images" else 0

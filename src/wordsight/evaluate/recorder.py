@@ -13,7 +13,7 @@ Nothing that lies there is changed: lines are appended, files are new.  Several 
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from wordsight.base.details import DETAILS, Detail
 from wordsight.base.errors import FormatError
 from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
 from wordsight.base.nouns import Result
-from wordsight.base.records import whole_lines
 from wordsight.evaluate.clip_benchmark import csv_text, record_of
 from wordsight.evaluate.measured import Measured
 
@@ -47,7 +46,7 @@ class Recorder:
             measured = _from_fields(read_json(path))
         except (FormatError, TypeError, KeyError):
             return None
-        self._append(key, measured)  # what a stopped process did not come to
+        self._append(measured)  # what a stopped process did not come to
         return measured
 
     def keep(self, key: str, measured: Measured) -> None:
@@ -63,18 +62,19 @@ class Recorder:
             "details": [asdict(detail) for detail in measured.details],
         }
         write_json(self._folder / TASKS / f"{key}.json", fields)
-        self._append(key, measured)
+        self._append(measured)
         self._as_clip_benchmark(key, measured)
 
-    def _append(self, key: str, measured: Measured) -> None:
+    def _append(self, measured: Measured) -> None:
         """Append a task's lines to the files that do not have them yet."""
         for file, lines in (
             (RESULTS, [result.to_json() for result in measured.results]),
             (DETAILS, [detail.to_json() for detail in measured.details]),
         ):
             path = self._folder / file
-            if lines and key not in _keys(path):
-                _append_whole(path, lines)
+            known = _lines(path)
+            if missing := [line for line in lines if line not in known]:
+                _append_whole(path, missing)
 
     def _as_clip_benchmark(self, key: str, measured: Measured) -> None:
         record = record_of(measured.results)
@@ -106,16 +106,12 @@ def _from_fields(fields: Any) -> Measured:
     )
 
 
-def _keys(path: Path) -> set[str]:
-    """Return the keys of the tasks that have lines in a file."""
-    return set(_keys_of(whole_lines(path))) if path.exists() else set()
-
-
-def _keys_of(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    for record in records:
-        setting = record.get("setting")
-        if isinstance(setting, dict) and isinstance(setting.get("task"), str):
-            yield setting["task"]
+def _lines(path: Path) -> set[str]:
+    """Return the whole lines of a file, none where it is not there."""
+    if not path.exists():
+        return set()
+    with open(path, encoding="utf-8", errors="replace") as handle:
+        return {line[:-1] for line in handle if line.endswith("\n")}
 
 
 def _append_whole(path: Path, lines: Iterable[str]) -> None:

@@ -76,7 +76,7 @@ def _spec(name: str, task: Any, defaults: Mapping[str, Any], folder: Path) -> Ta
     if not isinstance(kind, str):
         raise ConfigError(f"{where}kind is missing", cure=f"use one of {', '.join(map(repr, TASKS))}")
     check_task(TaskSpec(kind, ""), where=where)
-    stated = OWN | {field.name for field in fields(kind_module(kind).Options)}
+    stated = OWN | {field.name for field in fields(kind_module(kind).OPTIONS)}
     usual = {key: value for key, value in defaults.items() if key in stated}
     return task_of({"name": name, **usual, **task}, folder=folder, where=where)
 

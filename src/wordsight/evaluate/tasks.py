@@ -3,7 +3,7 @@
     spec = read_task("retrieval:flickr8k?split=val")            # or a TOML file with the keys of `TaskSpec`
     measured = run_task(model, build_task(spec))
 
-A new kind of task is one file in `kinds/` with `Options`, `build(spec, sets)` and `run(encoder, task)`, and one row in
+A new kind of task is one file in `kinds/` with `OPTIONS`, `build(spec, sets)` and `run(encoder, task)`, and one row in
 `TASKS`.
 """
 
@@ -19,7 +19,7 @@ from wordsight.base.config import from_dict, read_toml, unknown_key
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.base.suggest import suggest
 
-TASKS = {  # kind: the module with its `Options`, `build` and `run`
+TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
     "retrieval": "wordsight.evaluate.kinds.retrieval",
     "supervised": "wordsight.evaluate.kinds.supervised",
@@ -43,7 +43,7 @@ class TaskSpec:
     With classes: `label` is the column with the class (default: the source's class), `templates` a named
     list of prompts or a file, `classes` the names to choose from (default: those that occur, sorted).
     `limit` takes the first images only; `per_class` adds the accuracy within each class.  `seed` settles what is drawn.
-    `options` are those of the kind: its `Options`, or a dict of them.
+    `options` are those of the kind: its `OPTIONS`, or a dict of them.
     """
 
     kind: str
@@ -84,7 +84,7 @@ def read_task(text: str) -> TaskSpec:
 
 
 def task_of(values: Mapping[str, Any], *, folder: Path | None = None, where: str = "") -> TaskSpec:
-    """Return the task of plain keys, those of `TaskSpec` and of its kind's `Options` side by side.
+    """Return the task of plain keys, those of `TaskSpec` and of its kind's `OPTIONS` side by side.
 
     Relative places lie in `folder`; `where` is put before the keys that errors name.
     """
@@ -100,7 +100,7 @@ def task_of(values: Mapping[str, Any], *, folder: Path | None = None, where: str
 
 
 def with_options(spec: TaskSpec, *, where: str = "") -> TaskSpec:
-    """Return the task with the `Options` of its kind in the place of a dict of them, or of None."""
+    """Return the task with the `OPTIONS` of its kind in the place of a dict of them, or of None."""
     if spec.options is None or isinstance(spec.options, dict):
         return replace(spec, options=_options(spec.kind, dict(spec.options or {}), where=where))
     return spec
@@ -119,12 +119,12 @@ def check_task(spec: TaskSpec, *, where: str = "") -> None:
 
 
 def kind_module(kind: str) -> Any:
-    """Return what the row of a kind names: a module with `Options`, `build` and `run`."""
+    """Return what the row of a kind names: a module with `OPTIONS`, `build` and `run`."""
     return importlib.import_module(TASKS[kind])
 
 
 def _options(kind: str, values: dict[str, Any], *, where: str = "") -> Any:
-    options = kind_module(kind).Options
+    options = kind_module(kind).OPTIONS
     names = {field.name for field in fields(options)}
     unknown = [key for key in values if key not in names]
     if unknown:
@@ -140,7 +140,7 @@ def _from_text(kind: str, rest: str) -> TaskSpec:
     for key in ("kind", "place"):
         if key in given:
             raise UsageError(f"{key}={given[key]} behind the ?", cure=f"{key} stands before it: KIND:PLACE?key=value")
-    hints = {**get_type_hints(kind_module(kind).Options), **get_type_hints(TaskSpec)}
+    hints = {**get_type_hints(kind_module(kind).OPTIONS), **get_type_hints(TaskSpec)}
     values = {key: _typed(hints.get(key, str), text) for key, text in given.items()}
     return task_of({"kind": kind, "place": path, **values})
 

@@ -1,1 +1,1 @@
-"""One file for each kind of task: `Options`, `build(spec, sets)` and `run(encoder, task)`; rows of `tasks.TASKS`."""
+"""One file for each kind of task: `OPTIONS`, `build(spec, sets)` and `run(encoder, task)`; rows of `tasks.TASKS`."""

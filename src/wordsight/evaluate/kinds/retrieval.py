@@ -19,7 +19,7 @@ from wordsight.evaluate.metrics import best_ranks, chance_of_recall
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import NoOptions, TaskSpec
 
-Options = NoOptions
+OPTIONS = NoOptions
 
 DEPTHS = (1, 5, 10)
 

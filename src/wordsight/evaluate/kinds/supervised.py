@@ -31,7 +31,7 @@ class SupervisedOptions:
     held_out: float = 0.2
 
 
-Options = SupervisedOptions
+OPTIONS = SupervisedOptions
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import NoOptions, TaskSpec
 
-Options = NoOptions
+OPTIONS = NoOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""Embeddings are computed once, whatever happens to the folder that keeps them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wordsight.embeddings import kept
+from wordsight.embeddings.kept import KeptEmbeddings, KeptModel
+from wordsight.embeddings.model import Model
+from wordsight.engines.fake import FakeEngine
+
+
+class Counted(Model):
+    """The fake model, which says what it was asked for."""
+
+    def __init__(self):
+        super().__init__(FakeEngine())
+        self.asked = []
+
+    def embed_images(self, items):
+        items = list(items)
+        self.asked += items
+        return super().embed_images(items)
+
+    def embed_texts(self, texts):
+        texts = list(texts)
+        self.asked += texts
+        return super().embed_texts(texts)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    paths = []
+    for number, colour in enumerate(("red", "blue", "red", "lime")):
+        paths.append(tmp_path / f"{number}.png")
+        Image.new("RGB", (8, 8), colour).save(paths[-1])
+    return paths
+
+
+def test_each_content_is_computed_once_under_whatever_name(photos, tmp_path):
+    first = Counted()
+    with KeptModel(first, tmp_path / "kept") as model:
+        rows = model.embed_images(photos)
+        again = model.embed_images([photos[3], photos[0].read_bytes()])
+    assert first.asked == [photos[0], photos[1], photos[3]]  # the third is the first again
+    assert np.array_equal(rows, first.embed_images(photos))
+    assert np.array_equal(again, rows[[3, 0]])
+    second = Counted()
+    with KeptModel(second, tmp_path / "kept") as model:
+        assert np.array_equal(model.embed_images(photos), rows)
+        assert model.computed == 0
+    assert second.asked == []
+
+
+def test_a_file_that_changed_is_another_image(photos, tmp_path):
+    with KeptModel(Counted(), tmp_path / "kept") as model:
+        before = model.embed_images(photos[:1])
+        Image.new("RGB", (8, 8), "blue").save(photos[0])
+        after = model.embed_images(photos[:1])
+        assert not np.allclose(before, after)
+        assert np.array_equal(after, model.embed_images(photos[1:2]))
+
+
+def test_pixels_are_not_kept(tmp_path):
+    counted = Counted()
+    with KeptModel(counted, tmp_path / "kept") as model:
+        for _ in range(2):
+            model.embed_images([np.zeros((8, 8, 3), np.uint8)])
+    assert len(counted.asked) == 2
+    assert not list((tmp_path / "kept").rglob("*.npy"))
+
+
+def test_texts_and_classes_are_apart(tmp_path):
+    counted = Counted()
+    prompts = (("a red thing", "red"), ("blue",))
+    with KeptModel(counted, tmp_path / "kept") as model:
+        texts = model.embed_texts(["blue", "a red thing", "blue"])
+        classes = model.embed_prompts(prompts)
+        assert np.array_equal(texts[0], texts[2])
+        assert np.allclose(np.linalg.norm(classes, axis=1), 1)
+    asked = len(counted.asked)
+    with KeptModel(counted, tmp_path / "kept") as model:
+        assert np.array_equal(model.embed_prompts(prompts), classes)
+        assert np.array_equal(model.embed_texts(["a red thing"]), texts[1:2])
+    assert len(counted.asked) == asked
+    with KeptModel(counted, tmp_path / "kept") as model:  # the same texts, divided otherwise
+        assert not np.allclose(model.embed_prompts((("a red thing",), ("red", "blue")))[0], classes[0])
+
+
+def test_another_precision_keeps_its_own(photos, tmp_path):
+    for precision in ("fp32", "int8"):
+        counted = Counted()
+        counted.engine.precision = precision
+        with KeptModel(counted, tmp_path / "kept") as model:
+            model.embed_images(photos[:1])
+        assert len(counted.asked) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other width"])
+def test_a_damaged_part_is_left_out_and_computed_again(photos, tmp_path, capsys, damage):
+    with KeptModel(Counted(), tmp_path / "kept") as model:
+        rows = model.embed_images(photos)
+    (part,) = (tmp_path / "kept").rglob("images/*.npy")
+    data = bytearray(part.read_bytes())
+    if damage == "flip":
+        data[-3] ^= 1
+    part.write_bytes({"cut": bytes(data[:-5]), "flip": bytes(data), "empty": b""}.get(damage, bytes(data)))
+    if damage == "other width":
+        np.save(part, np.zeros(3, np.dtype([("digest", "V16"), ("row", "<f4", (3,))])))
+    counted = Counted()
+    with KeptModel(counted, tmp_path / "kept") as model:
+        assert np.array_equal(model.embed_images(photos), rows)
+    assert len(counted.asked) == 3
+    assert "is damaged: what it kept is computed again" in capsys.readouterr().err
+
+
+def test_many_parts_become_one(tmp_path, monkeypatch):
+    rows = np.eye(8, dtype=np.float32)
+    digests = [bytes([number]) * 16 for number in range(8)]
+    for number in range(5):
+        one = KeptEmbeddings(tmp_path, 8)
+        one.add(digests[number : number + 2], rows[number : number + 2])
+        one.flush()
+    monkeypatch.setattr(kept, "MOST_PARTS", 3)
+    assert len(list(tmp_path.glob("*.npy"))) == 5
+    whole = KeptEmbeddings(tmp_path, 8)
+    assert len(whole) == 6
+    (part,) = tmp_path.glob("*.npy")
+    assert part.name.endswith("-6.npy")
+    again = KeptEmbeddings(tmp_path, 8)
+    assert np.array_equal(again.rows(digests[:6]), rows[:6])
+    assert again.known(digests).tolist() == [True] * 6 + [False] * 2
+
+
+def test_what_is_pending_is_written_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "PART", 4)
+    one = KeptEmbeddings(tmp_path, 2)
+    for number in range(9):
+        one.add([bytes([number]) * 16], np.array([[1.0, 0.0]], np.float32))
+    assert sum(int(path.stem.partition("-")[2]) for path in tmp_path.glob("*.npy")) == 8
+    one.flush()
+    one.flush()
+    assert len(KeptEmbeddings(tmp_path, 2)) == 9

@@ -1,0 +1,179 @@
+"""Many tasks on one model: what is known, what fails, and what lies in the folder afterwards."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from wordsight.base.nouns import Result
+from wordsight.base.records import read_lines
+from wordsight.embeddings import model as faces
+from wordsight.engines.fake import FakeEngine
+from wordsight.evaluate.clip_benchmark import csv_text, record_of
+from wordsight.evaluate.measured import Measured
+from wordsight.evaluate.recorder import Recorder
+from wordsight.evaluate.session import Measurement, measure, measure_apart
+from wordsight.evaluate.tasks import read_task
+
+COLOURS = {"red": (220, 30, 30), "green": (40, 150, 50), "blue": (40, 70, 210)}
+
+
+@pytest.fixture
+def squares(tmp_path, monkeypatch):
+    monkeypatch.setattr(faces, "load", lambda name, **options: faces.Model(FakeEngine()))
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    for name, colour in COLOURS.items():
+        (tmp_path / "squares" / name).mkdir(parents=True)
+        for number in range(2):
+            path = tmp_path / "squares" / name / f"{number}.png"
+            Image.new("RGB", (32 + number, 32), colour).save(path)
+            path.with_suffix(".txt").write_text(f"a {name} square, number {number}\n")
+    return tmp_path / "squares"
+
+
+def lines(folder: Path, name="results.jsonl"):
+    return list(read_lines(folder / name))
+
+
+def tasks(*texts):
+    return [read_task(text) for text in texts]
+
+
+def test_what_was_measured_is_not_measured_again(squares, tmp_path):
+    order = Measurement(out=tmp_path / "out")
+    specs = tasks(f"zero-shot:{squares}", f"retrieval:{squares}")
+    first = list(measure(order, specs))
+    assert [outcome.known for outcome in first] == [False, False]
+    kept = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    second = list(measure(order, specs))
+    assert [outcome.known for outcome in second] == [True, True]
+    assert [one.measured.results for one in second] == [one.measured.results for one in first]
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == kept
+
+
+@pytest.mark.parametrize(
+    "change", ["image", "class", "caption", "more", "templates", "name", "limit", "precision", "again", "damaged"]
+)
+def test_what_changed_is_measured_anew(squares, tmp_path, monkeypatch, change):
+    out = tmp_path / "out"
+    order, kind = Measurement(out=out), "retrieval" if change == "caption" else "zero-shot"
+    list(measure(order, tasks(f"{kind}:{squares}")))
+    text = f"{kind}:{squares}"
+    if change == "image":
+        Image.new("RGB", (32, 32), (0, 0, 0)).save(squares / "red" / "0.png")
+    elif change == "class":
+        (squares / "red").rename(squares / "crimson")
+    elif change == "caption":
+        (squares / "red" / "0.txt").write_text("something else\n")
+    elif change == "more":
+        Image.new("RGB", (32, 32), (0, 0, 0)).save(squares / "red" / "2.png")
+    elif change == "precision":
+        monkeypatch.setattr(FakeEngine, "precision", "int8", raising=False)
+    elif change == "again":
+        order = replace(order, again=True)
+    elif change == "damaged":
+        next((out / "tasks").iterdir()).write_text("{")
+    else:
+        text += {"templates": "?templates=none", "name": "?name=other", "limit": "?limit=3"}[change]
+    (outcome,) = measure(order, tasks(text))
+    assert not outcome.known
+
+
+def test_one_that_fails_stops_no_other(squares, tmp_path):
+    (tmp_path / "bare").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "bare" / "x.png")
+    specs = tasks(
+        f"zero-shot:{tmp_path / 'bare'}", f"retrieval:{tmp_path / 'nowhere'}", f"zero-shot:{squares}?classes=red"
+    )
+    outcomes = list(measure(Measurement(out=tmp_path / "out"), [*specs, *tasks(f"zero-shot:{squares}")]))
+    assert [outcome.measured is None for outcome in outcomes] == [True, True, True, False]
+    said = [str(outcome.error) for outcome in outcomes[:3]]
+    assert "bare has no images with a class" in said[0]
+    assert "nowhere" in said[1]
+    assert "squares has one class only, 'red'" in said[2]
+
+
+@pytest.mark.parametrize("whole_ones", [0, 1, 2, 5])
+def test_a_line_cut_short_is_removed_and_what_was_not_appended_is(squares, tmp_path, whole_ones):
+    out = tmp_path / "out"
+    specs = tasks(f"zero-shot:{squares}", f"retrieval:{squares}")
+    list(measure(Measurement(out=out), specs))
+    whole = (out / "results.jsonl").read_bytes()
+    kept = whole.splitlines(keepends=True)
+    cut = b"".join(kept[:whole_ones]) + kept[whole_ones][:40]
+    (out / "results.jsonl").write_bytes(cut)  # killed while it wrote
+    list(measure(Measurement(out=out), specs))
+    assert (out / "results.jsonl").read_bytes() == whole
+
+
+def test_lines_of_others_stay(squares, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results.jsonl").write_text(Result("mine/zero-shot/top-1", 0.5).to_json() + "\n")
+    list(measure(Measurement(out=out), tasks(f"zero-shot:{squares}")))
+    assert lines(out)[0]["name"] == "mine/zero-shot/top-1"
+    assert len(lines(out)) == 3
+
+
+def test_several_processes_give_the_same(squares, tmp_path):
+    specs = tasks(f"zero-shot:{squares}", f"retrieval:{squares}", f"zero-shot:{squares / 'red'}?name=r")
+    orders = [Measurement(engine="fake", out=tmp_path / "apart")]
+    outcomes = list(measure_apart(orders, specs, processes=2))
+    assert [outcome.spec.kind for outcome in outcomes] == ["zero-shot", "retrieval", "zero-shot"]
+    assert "one class only" in str(outcomes[2].error) or "no images with a class" in str(outcomes[2].error)
+    together = list(measure(replace(orders[0], out=tmp_path / "together"), specs))
+    for one, other in zip(outcomes[:2], together[:2], strict=True):
+        assert [(r.name, r.value, r.interval) for r in one.measured.results] == [
+            (r.name, r.value, r.interval) for r in other.measured.results
+        ]
+    assert {line["name"] for line in lines(tmp_path / "apart")} == {
+        line["name"] for line in lines(tmp_path / "together")
+    }
+
+
+def test_as_clip_benchmark_writes_it(squares, tmp_path):
+    list(measure(Measurement(out=tmp_path / "out"), tasks(f"zero-shot:{squares}", f"retrieval:{squares}")))
+    records = [json.loads(path.read_text()) for path in (tmp_path / "out" / "clip_benchmark").glob("*.json")]
+    assert {record["task"] for record in records} == {"zeroshot_classification", "zeroshot_retrieval"}
+    retrieval = next(record for record in records if record["task"] == "zeroshot_retrieval")
+    values = {line["name"]: line["value"] for line in lines(tmp_path / "out")}
+    assert retrieval["dataset"] == "squares"
+    assert retrieval["metrics"]["image_retrieval_recall@5"] == values["squares/text_to_image/R@5"]
+    assert retrieval["metrics"]["text_retrieval_recall@1"] == values["squares/image_to_text/R@1"]
+    with open(tmp_path / "out" / "clip_benchmark.csv") as handle:
+        rows = list(csv.DictReader(handle))
+    by_task = {row["task"]: row for row in rows}
+    assert float(by_task["zeroshot_classification"]["acc1"]) == values["squares/zero-shot/top-1"]
+    assert by_task["zeroshot_retrieval"]["acc1"] == ""
+    assert by_task["zeroshot_retrieval"]["language"] == "en"
+
+
+def test_what_clip_benchmark_does_not_know_is_left_out():
+    assert record_of([Result("x/knn/top-1", 0.5)]) is None
+    record = record_of([Result("a/b/zero-shot/top-1", 0.5, setting={"model": "ViT-B-32/openai"})])
+    assert (record["dataset"], record["model"], record["pretrained"]) == ("a/b", "ViT-B-32", "openai")
+    assert csv_text([record]).splitlines()[1].startswith("0.5,,,a/b,ViT-B-32,openai,zeroshot_classification,")
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
+    import os
+
+    recorder = Recorder(tmp_path)
+    recorder.keep("a" * 16, Measured([Result("x/knn/top-1", 0.5, setting={"task": "a" * 16})]))
+    real = os.write
+
+    def cut(descriptor, data):
+        if len(data) > 20:
+            return real(descriptor, data[:20])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", cut)
+    with pytest.raises(Exception, match="disk is full|No space|full"):
+        recorder.keep("b" * 16, Measured([Result("y/knn/top-1", 0.5, setting={"task": "b" * 16})]))
+    monkeypatch.setattr(os, "write", real)
+    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1"]
+    assert recorder.known("b" * 16).results[0].name == "y/knn/top-1"
+    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1", "y/knn/top-1"]

@@ -1,0 +1,93 @@
+"""A file of models and tasks: what is right is read, what is wrong is said in one line each."""
+
+import pytest
+
+from wordsight.base.errors import ConfigError
+from wordsight.evaluate.suite import read_suite
+
+SUITE = """
+models = ["bundled", "tuned"]
+[defaults]
+split = "test"
+templates = "clip"
+held_out = 0.3
+[tasks.flowers]
+kind = ["zero-shot", "supervised"]
+place = "flowers5"
+[tasks.dogs]
+kind = "retrieval"
+place = "/data/dogs"
+split = "val"
+limit = 7
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    def write(text):
+        path = tmp_path / "suite.toml"
+        path.write_text(text)
+        return read_suite(path)
+
+    return write
+
+
+def test_kinds_defaults_and_places(suite, tmp_path):
+    (tmp_path / "tuned").mkdir()
+    read = suite(SUITE)
+    assert read.models == ("bundled", str(tmp_path / "tuned"))
+    assert read.problems == ()
+    zero, supervised, dogs = read.tasks
+    assert [one.kind for one in read.tasks] == ["zero-shot", "supervised", "retrieval"]
+    assert zero.place == supervised.place == str(tmp_path / "flowers5")
+    assert (zero.name, zero.split, zero.templates) == ("flowers", "test", "clip")
+    assert supervised.options.held_out == 0.3  # a key of a kind, which the others do not take
+    assert (dogs.place, dogs.split, dogs.limit) == ("/data/dogs", "val", 7)
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ('kind = "zero-shoot"\nplace = "x"', "tasks.wrong.kind = 'zero-shoot'; did you mean zero-shot?"),
+        ('place = "x"', "tasks.wrong.kind is missing; use one of 'zero-shot'"),
+        ('kind = "retrieval"', "tasks.wrong.place is missing; set tasks.wrong.place"),
+        ('kind = "retrieval"\nplace = "x"\nlimits = 3', "unknown key tasks.wrong.limits; did you mean limit?"),
+        ('kind = "retrieval"\nplace = "x"\nlimit = "3"', "tasks.wrong.limit = '3' is text; give a whole number"),
+        ('kind = "retrieval"\nplace = "x"\nlimit = 0', "tasks.wrong.limit = 0; give 1 or more"),
+        ('kind = 3\nplace = "x"', "tasks.wrong.kind is missing"),
+    ],
+)
+def test_a_wrong_task_is_one_line_and_the_others_are_read(suite, task, says):
+    read = suite(f"{SUITE}[tasks.wrong]\n{task}\n")
+    assert len(read.tasks) == 3
+    (problem,) = read.problems
+    assert says in str(problem)
+    assert "suite.toml" in str(problem)
+
+
+def test_of_several_kinds_the_wrong_one_alone_is_left_out(suite):
+    read = suite('[tasks.x]\nkind = ["zero-shot", "nil"]\nplace = "x"\n')
+    assert [one.kind for one in read.tasks] == ["zero-shot"]
+    assert "tasks.x.kind = 'nil'" in str(read.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "has no tasks; write a group for each"),
+        ("[tasks]\n", "has no tasks"),
+        ("task = 3\n", "unknown key task in .*; did you mean tasks"),
+        ('models = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "models in .* is no list of names"),
+        ('defaults = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "defaults in .* is no group"),
+        ("[tasks.x\n", "is not TOML"),
+    ],
+)
+def test_a_file_that_is_no_suite_is_refused(suite, text, says):
+    with pytest.raises(ConfigError, match=says):
+        suite(text)
+
+
+def test_tasks_that_are_no_groups(suite):
+    read = suite('[tasks]\nx = 3\n[tasks.y]\nkind = "retrieval"\nplace = "x"\n')
+    assert len(read.tasks) == 1
+    assert "tasks.x = 3 is no group" in str(read.problems[0])
