@@ -112,6 +112,8 @@ def test_a_class_is_the_mean_of_its_prompts(model):
     named = model.embed_classes(["red"], templates="none")
     np.testing.assert_allclose(named, model.embed_texts(["red"]), atol=1e-6)
     assert not np.allclose(model.embed_classes(["red"]), named)  # the default is a template
+    own = model.embed_classes(["blue", "red"], {"red": ["red"], "blue": ["a blue thing"]})
+    np.testing.assert_allclose(own, model.embed_texts(["a blue thing", "red"]), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="one class a line, synonyms with commas between; lines that begin with # are left out; "
-        "or the classes.json of wordsight train probe",
+        "the classes.json of wordsight train probe; or the name of a published list, such as imagenet",
     )
-    parser.add_argument("--templates", metavar="NAME|FILE", help="none, photo (default), clip, product, or a text file")
+    parser.add_argument(
+        "--templates",
+        metavar="NAME|FILE",
+        help="none, photo (default), clip, product, the name of a published set (docs/text.md), or a file: templates, "
+        "or JSON with prompts for each class",
+    )
     parser.add_argument(
         "--top", type=int, metavar="N", help="how many classes of each image (default: 1, with --json all)"
     )
@@ -100,16 +105,25 @@ def _classes(args: Namespace) -> list[str]:
         if len(names) == 1 and Path(names[0]).is_file():
             raise UsageError(f"--classes {names[0]} is a file", cure=f"write --classes-file {names[0]}")
     else:
-        from wordsight.text.lines import listed_lines
-
-        names = [line for _, line in listed_lines(args.classes_file)]
-        if not names:
-            raise FormatError(f"{args.classes_file} holds no class", cure="write one class a line")
+        names = _listed_classes(args.classes_file)
     if not all(names):
         raise UsageError("an empty class name", cure="give names with commas between, for example --classes cat,dog")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"the class {twice[0]} is given twice", cure="give every class once")
+    return names
+
+
+def _listed_classes(path: Path) -> list[str]:
+    """Return the classes of a file, or of a published list where no file is called so."""
+    from wordsight.text.class_names import LISTS, class_names
+    from wordsight.text.lines import listed_lines
+
+    if str(path) in LISTS and not path.is_file():
+        return list(dict.fromkeys(class_names(str(path))))  # two pairs of ImageNet's classes share a name
+    names = [line for _, line in listed_lines(path)]
+    if not names:
+        raise FormatError(f"{path} holds no class", cure="write one class a line")
     return names
 
 

@@ -8,7 +8,7 @@ Nothing is opened before it is needed: not the tokenizer, and neither tower, unt
 know where embeddings are kept.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from wordsight.towers.spec import ModelSpec
 if TYPE_CHECKING:
     from wordsight.embeddings.pipeline import Encoded, StageTimes
     from wordsight.images.transform import Quality, SeenImage
+    from wordsight.text.prompts import Templates
 
 T = TypeVar("T")
 Scores = NDArray[np.float32]
@@ -177,25 +178,24 @@ class Model:
             )
         return NoEmbedding(f"{gives} for {name}", cure="leave it out, or compute in fp32: precision='fp32'")
 
-    def embed_classes(self, classes: Iterable[str], templates: str | Path | Sequence[str] | None = None) -> Embeddings:
+    def embed_classes(self, classes: Iterable[str], templates: "Templates | None" = None) -> Embeddings:
         """Return one unit embedding (len(classes), width) for each class: the mean of its prompts, normalised again.
 
-        `templates`: None is "photo", a name ("none", "photo", "clip", "product"), a file, or a list of texts with
-        `{}` where the class goes.  Synonyms in a class name ("brown bear, bruin") are separate prompts.
+        `templates`: None is "photo", a name ("none", "photo", "clip", "product", "food101", …), a file, a list of texts
+        with `{}` where the class goes, or for each class a list of its own.  Synonyms in a class name ("brown bear,
+        bruin") are separate prompts.
         """
         from wordsight.text import prompts
 
         classes = text_list(classes, "class")
         if not classes:
             raise UsageError("no classes", cure="give at least one, for example cat,dog")
-        if templates is None or isinstance(templates, str | Path):
-            templates = prompts.templates(templates or DEFAULT_TEMPLATES)
-        templates = list(listed(templates, "template"))
-        return class_embeddings(self.embed_texts, [prompts.class_prompts(one, templates) for one in classes])
+        source = templates or DEFAULT_TEMPLATES if templates is None or isinstance(templates, str) else templates
+        if not isinstance(source, str | Path | Mapping):
+            source = list(listed(source, "template"))
+        return class_embeddings(self.embed_texts, prompts.prompts_of(classes, source))
 
-    def classify(
-        self, items: Iterable[Any], classes: Iterable[str], templates: str | Path | Sequence[str] | None = None
-    ) -> Scores:
+    def classify(self, items: Iterable[Any], classes: Iterable[str], templates: "Templates | None" = None) -> Scores:
         """Return the probability of each class for each image: float32 (n, len(classes)), rows sum to 1.
 
         Softmax over scale times cosine; for a model learned with the sigmoid loss, its independent probabilities

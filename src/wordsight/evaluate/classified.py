@@ -1,7 +1,7 @@
 """Images with classes: which ones, their prompts, and what is recorded of answers beside the accuracy.
 
     labelled = classes_of(spec, images)              # images with a class, the class names, numbers into them
-    prompts = prompts_of(spec, labelled.names)
+    prompts = prompts_for(spec, labelled.names)
     details = answers(name, labelled, scores)        # accuracy within classes, confusions, the worst mistakes
 
 Shapes: N images, C classes.  Knows no models.
@@ -23,7 +23,7 @@ from wordsight.evaluate.measured import Measured, hash_of, hits, share, small_im
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
-from wordsight.text.prompts import class_prompts, templates
+from wordsight.text.prompts import prompts_of
 
 MOST_NAMED = 5  # classes in a notice
 MOST_PAIRS = 20  # confusions that are recorded
@@ -96,10 +96,9 @@ def _check_classes(spec: TaskSpec, classes: Sequence[str], occurring: set[str]) 
         notice(f"{spec.name}: no image is of the class{'' if len(absent) == 1 else 'es'} {named}")
 
 
-def prompts_of(spec: TaskSpec, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def prompts_for(spec: TaskSpec, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return the filled templates of each class, (C)."""
-    patterns = templates(spec.templates)
-    return tuple(tuple(class_prompts(name, patterns)) for name in names)
+    return tuple(map(tuple, prompts_of(names, spec.templates)))
 
 
 def prompt_facts(spec: TaskSpec, names: Sequence[str], prompts: Sequence[Sequence[str]]) -> dict[str, Value]:

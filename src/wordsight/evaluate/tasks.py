@@ -41,7 +41,8 @@ class TaskSpec:
     `train` with `train_split`, and `val` with `val_split`, are the images that kinds learn from and choose by (default
     place: `place`); without them a share of the measured images is held out.
     With classes: `label` is the column with the class (default: the source's class), `templates` a named
-    list of prompts or a file, `classes` the names to choose from (default: those that occur, sorted).
+    list of prompts or a file (JSON: prompts for each class), `classes` the names to choose from (default: those that
+    occur, sorted).
     `limit` takes the first images only; `per_class` adds the accuracy within each class.  `seed` settles what is drawn.
     `options` are those of the kind: its `OPTIONS`, or a dict of them.
     """

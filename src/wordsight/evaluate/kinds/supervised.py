@@ -14,7 +14,7 @@ from wordsight.base.value import Value
 from wordsight.embeddings import model as models
 from wordsight.embeddings.kept import KeptModel
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import accuracies, prompt_facts, prompts_of
+from wordsight.evaluate.classified import accuracies, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
 from wordsight.evaluate.linear import choose_strength, fit_linear
 from wordsight.evaluate.measured import Measured
@@ -73,7 +73,7 @@ def run(encoder: Encoder, task: LearnedTask) -> Measured:
 
 def _tuned(task: LearnedTask) -> Measured:
     test = task.splits.test
-    prompts = prompts_of(task.spec, test.names)
+    prompts = prompts_for(task.spec, test.names)
     with KeptModel(models.load(task.spec.options.model)) as tuned:
         embeddings = image_embeddings(tuned, test.images.images, name=task.spec.name)
         scores = embeddings @ prompt_embeddings(tuned, prompts).T

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.nouns import Result
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import Classified, accuracies, classes_of, prompt_facts, prompts_of
+from wordsight.evaluate.classified import Classified, accuracies, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.metrics import label_ranks
@@ -40,7 +40,7 @@ class ZeroShotTask:
 def build(spec: TaskSpec, sets: TaskSets) -> ZeroShotTask:
     """Return the task of the images that have a class."""
     classified = classes_of(spec, sets.test)
-    return ZeroShotTask(spec, classified, prompts_of(spec, classified.names))
+    return ZeroShotTask(spec, classified, prompts_for(spec, classified.names))
 
 
 def run(encoder: Encoder, task: ZeroShotTask) -> Measured:
