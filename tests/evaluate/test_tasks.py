@@ -99,6 +99,13 @@ def test_zero_shot_by_class_and_by_column(table):
     assert build_task(read_task(f"zero-shot:{table}?label=class")).classified.names == task.classified.names
 
 
+def test_zero_shot_with_prompts_for_each_class(table, tmp_path):
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"warm": ["red", "not white"], "cold": ["a blue {c} thing"]}))
+    task = build_task(read_task(f"zero-shot:{table}?label=kind&templates={own}"))
+    assert task.prompts == (("a blue cold thing",), ("red", "not white"))
+
+
 def test_text_rows_keep_the_order():
     encoder = ColourEncoder()
     texts = ["blue", "a very long text that ends with red", "lime it is"] * 100

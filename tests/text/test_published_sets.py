@@ -9,7 +9,7 @@ from wordsight.text.class_names import LISTS, class_names
 from wordsight.text.prompts import class_prompts, clean_class_name, template_names, templates
 from wordsight.text.set_names import PUBLISHED_SETS, published_set
 
-COUNTS = {  # classes and templates; the classes are those of Radford et al. 2021, table 9, but for two (see docs/text.md)
+COUNTS = {  # classes and templates, as counted in CLIP's data/prompts.md and its ImageNet notebook
     "birdsnap": (500, 1),
     "caltech101": (102, 34),
     "cifar10": (10, 18),
