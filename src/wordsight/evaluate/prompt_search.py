@@ -135,7 +135,7 @@ class _Cosines:
     """The cosines (T, rows, C) of images and the classes in each template, a block of rows at a time."""
 
     def __init__(self, per_template: Embeddings, images: Labelled) -> None:
-        self.per_template, self.labels = per_template, images.labels
+        self.per_template, self.labels = np.ascontiguousarray(per_template, dtype=np.float32), images.labels
         self._rows = np.ascontiguousarray(images.embeddings, dtype=np.float32)
         self._kept: list[Scores] = []
 
