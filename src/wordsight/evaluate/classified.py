@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.details import Detail
-from wordsight.base.errors import FormatError, InputError, UsageError
+from wordsight.base.errors import ConfigError, FormatError, InputError, UsageError
 from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.base.value import Value
@@ -46,6 +46,10 @@ class Classified:
     def of(self, rows: NDArray[np.integer]) -> "Classified":
         """Return some of the images, of the same classes."""
         return Classified(self.images.of(rows), self.names, self.labels[rows])
+
+    def also(self, other: "Classified") -> "Classified":
+        """Return these images, and behind them the other's of the same classes."""
+        return Classified(self.images.also(other.images), self.names, np.concatenate([self.labels, other.labels]))
 
 
 def classes_of(spec: TaskSpec, images: SampleSet, *, names: Sequence[str] | None = None) -> Classified:
@@ -94,6 +98,12 @@ def _check_classes(spec: TaskSpec, classes: Sequence[str], occurring: set[str]) 
         more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
         named = ", ".join(absent[:MOST_NAMED]) + more
         notice(f"{spec.name}: no image is of the class{'' if len(absent) == 1 else 'es'} {named}")
+
+
+def check_share(held_out: float) -> None:
+    """Raise `ConfigError` for a share of images to hold out that leaves too few on either side."""
+    if not 0.05 <= held_out <= 0.8:
+        raise ConfigError(f"held_out = {held_out}", cure="give 0.05 to 0.8")
 
 
 def prompts_for(spec: TaskSpec, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -92,6 +92,28 @@ class SomeOf(Sequence[Any]):
         return self._items[self._rows[position]]
 
 
+class Joined(Sequence[Any]):
+    """The items of two sequences behind each other, which are not read before they are asked for."""
+
+    def __init__(self, first: Sequence[Any], second: Sequence[Any]) -> None:
+        self._first, self._second = first, second
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    @overload
+    def __getitem__(self, position: int) -> Any: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[Any]: ...
+    def __getitem__(self, position: int | slice) -> Any:
+        if isinstance(position, slice):
+            return [self[row] for row in range(*position.indices(len(self)))]
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        before = len(self._first)
+        return self._first[position] if position < before else self._second[position - before]
+
+
 @dataclass(frozen=True, slots=True)
 class SampleSet:
     """Samples (N) of a source without their images, and the images (N), encoded; `name` is what results are called."""
@@ -107,6 +129,10 @@ class SampleSet:
         """Return some of the samples."""
         chosen = [int(row) for row in rows]
         return SampleSet(self.name, [self.samples[row] for row in chosen], SomeOf(self.images, chosen))
+
+    def also(self, other: "SampleSet") -> "SampleSet":
+        """Return these samples, and behind them the other's."""
+        return SampleSet(self.name, [*self.samples, *other.samples], Joined(self.images, other.images))
 
     def labelled(self) -> "SampleSet":
         """Return those that have an image and a class."""

@@ -79,6 +79,19 @@ def _of_known_classes(spec: TaskSpec, sets: TaskSets, left: Classified) -> Class
     return classes_of(spec, sets.test, names=left.names)
 
 
+def val_and_test(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> tuple[Classified, Classified]:
+    """Return the images that something is fitted or chosen by, and those that are measured on, of the same classes.
+
+    They are those that the task names: val, else train; without both, a share of the one set is measured on.
+    """
+    measured = classes_of(spec, sets.test)
+    by = sets.val or sets.train
+    if by is None:
+        left, measured = apart(measured, held_out)
+        return left, measured
+    return classes_of(spec, by, names=measured.names), measured
+
+
 def apart(images: Classified, share: float) -> tuple[Classified, Classified]:
     """Return the images without a share of each class, and that share: those whose keys have the lowest hashes."""
     held_out = held_out_rows(images.labels, images.keys, share)

@@ -9,6 +9,7 @@ from wordsight.base.nouns import Result
 from wordsight.base.terminal import escaped
 
 NUMBER = "number"  # `unit` in the setting of a result that is no share
+DIFFERENCE = "difference"  # of two shares: shown in points, with its sign
 HEAD = ("result", "value", "95 % interval", "chance", "n", "")
 NOTED = (  # settings, in the order of the notes
     *("split", "train_split", "image", "captions", "label", "limit", "templates", "gallery", "missing"),
@@ -46,6 +47,8 @@ def _figure(value: float, result: Result, *, unit: bool = False) -> str:
     """Return a value as people read it: a share in percent, another number with three decimals."""
     if result.setting.get("unit") == NUMBER:
         return f"{value:.3f}"
+    if result.setting.get("unit") == DIFFERENCE:
+        return f"{100 * value:+.1f}"
     return f"{100 * value:.1f}{' %' if unit else ''}"
 
 

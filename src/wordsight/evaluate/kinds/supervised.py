@@ -9,12 +9,11 @@ Details: accuracy within each class, confusions, the worst mistakes.
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from wordsight.base.errors import ConfigError
 from wordsight.base.value import Value
 from wordsight.embeddings import model as models
 from wordsight.embeddings.kept import KeptModel
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import accuracies, prompt_facts, prompts_for
+from wordsight.evaluate.classified import accuracies, check_share, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
 from wordsight.evaluate.linear import choose_strength, fit_linear
 from wordsight.evaluate.measured import Measured
@@ -51,12 +50,6 @@ def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
     """Return the task; a share that leaves nothing is a `ConfigError`."""
     check_share(spec.options.held_out)
     return LearnedTask(spec, splits_of(spec, sets, held_out=spec.options.held_out))
-
-
-def check_share(held_out: float) -> None:
-    """Raise `ConfigError` for a share of images to hold out that leaves too few on either side."""
-    if not 0.05 <= held_out <= 0.8:
-        raise ConfigError(f"held_out = {held_out}", cure="give 0.05 to 0.8")
 
 
 def run(encoder: Encoder, task: LearnedTask) -> Measured:
