@@ -165,3 +165,8 @@ def test_a_lost_query_is_named_with_the_cure():
     with pytest.raises(UsageError) as caught:
         metrics.bootstrap_interval(np.zeros(0))
     assert str(caught.value) == "an interval of no values; give at least one"
+
+
+def test_nan_is_never_right():
+    scores = np.array([[np.nan, 0.5], [0.5, np.nan], [np.nan, np.nan], [0.5, 0.4]])
+    assert metrics.label_ranks(scores, np.zeros(4, np.int64)).tolist() == [1, 1, 1, 0]

@@ -40,7 +40,7 @@ def ranks_in(scores: Floats, right: NDArray[np.bool_]) -> NDArray[np.int64]:
     if lost.size:
         raise UsageError(f"query {lost[0]} has nothing right in the gallery", cure="leave such queries out")
     best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
-    before: NDArray[np.int64] = ((scores >= best) & ~right).sum(axis=1)
+    before: NDArray[np.int64] = (~(scores < best) & ~right).sum(axis=1)  # NaN stands before everything
     return before
 
 
