@@ -55,6 +55,17 @@ def test_the_matrix_is_recorded_before_during_and_after(demo_folder):
         assert np.abs(matrix).max() <= 1.001
 
 
+def test_the_space_is_recorded_at_the_same_steps(demo_folder):
+    assert (demo_folder / "space" / "pairs.json").read_text() == (demo_folder / "matrices" / "pairs.json").read_text()
+    steps = list(read_lines(demo_folder / "space" / "steps.jsonl"))
+    matrices = list(read_lines(demo_folder / "matrices" / "steps.jsonl"))
+    assert [line["step"] for line in steps] == [line["step"] for line in matrices]
+    for line, other in zip(steps, matrices, strict=True):
+        images, texts = np.load(demo_folder / "space" / line["embeddings"]).astype(np.float32)
+        np.testing.assert_allclose(images @ texts.T, np.load(demo_folder / "matrices" / other["matrix"]), atol=2e-3)
+    assert not (demo_folder / "run" / "space").exists()
+
+
 def test_results_say_how_many_chose_among_how_many(demo_folder):
     results = {result.name: result for result in read_results(demo_folder / "results.jsonl")}
     main_one = results["unseen/zero-shot/top-1"]

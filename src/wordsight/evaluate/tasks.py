@@ -4,12 +4,12 @@
     measured = run_task(model, build_task(spec))
 
 A new kind of task is one file in `kinds/` with `OPTIONS`, `build(spec, sets)` and `run(encoder, task)`, and one row in
-`TASKS`.
+`TASKS`.  It may have `captions(task)`: a text that fits each image.
 """
 
 import importlib
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -118,6 +118,13 @@ def check_task(spec: TaskSpec, *, where: str = "") -> None:
         raise UsageError(f"{where}limit = {spec.limit}", cure="give 1 or more, or leave it out")
     if spec.seed < 0:
         raise UsageError(f"{where}seed = {spec.seed}", cure="give 0 or more")
+
+
+def captions_of(task: Any) -> Sequence[str]:
+    """Return a text that fits each image of a built task, none where its kind has no texts."""
+    module = kind_module(task.spec.kind)
+    captions: Sequence[str] = module.captions(task) if hasattr(module, "captions") else ()
+    return captions
 
 
 def kind_module(kind: str) -> Any:

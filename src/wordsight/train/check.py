@@ -52,6 +52,7 @@ def check_config(config: TrainConfig) -> None:
     for name, low in (("seconds", 0), ("keep", 1), ("steps", 0)):
         _within(f"checkpoint.{name}", getattr(config.checkpoint, name), low, None)
     _within("validation.every", config.validation.every, 0, None)
+    _within("validation.pairs", config.validation.pairs, 0, 1000)
     for name, source in config.data.sources.items():
         _within(f"data.sources.{name}.weight", source.weight, 0, None)
         _within(f"data.sources.{name}.share", source.share, 0, 1)

@@ -187,9 +187,14 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class ValidationConfig:
-    """Tasks measured every `every` steps (0: only at the end) with the averaged weights, places below `data.root`."""
+    """Tasks measured every `every` steps (0: only at the end) with the averaged weights, places below `data.root`.
+
+    `pairs`: so many of the images that are validated with, evenly spread, and a text of each, whose embeddings are kept
+    from before the first step, from each validation and from the end (0: none; see `wordsight.train.space`).
+    """
 
     every: int = 500
+    pairs: int = 24
     tasks: dict[str, TaskSpec] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ out/merges.txt       the vocabulary, when learned        out/clock.jsonl     the
 out/began.json       what the towers began from             out/guard.json       what was watched (`guard`)
 out/checkpoints/     what `resume` continues from          out/tensorboard/    the same for TensorBoard
 out/model/           the model at the end (`finish`)       out/results.jsonl   its results
+out/space/           a few pairs while they are learned
 
 One process, on the CPU or one GPU.  On the CPU a run resumed after a kill continues bit for bit.
 """
@@ -60,6 +61,7 @@ from wordsight.train.run_folder import (
 from wordsight.train.schedule import TrainingClock, rate_of
 from wordsight.train.seen import notice_seen
 from wordsight.train.signals import stop_signal
+from wordsight.train.space import open_space
 from wordsight.train.start import check_pairs, notice_budget
 from wordsight.train.validate import TowersEncoder, Validation, beside, tell_changes
 from wordsight.train.watched import Watched, open_watched
@@ -105,7 +107,9 @@ def train(config: TrainConfig, *, device: str = "auto", resume: bool = False, wa
         begin(folder, config, learning.began)
         before = validation.run(learning.encoder) if config.init.one_model and not learning.begun.new else []
         learning.restore()
-        learning.run(validation, watch or _nobody, before)
+        space = open_space(folder, config.validation, validation.tasks, step=learning.step)
+        learning.run(validation, _all_of(space, watch), before)
+        space.record(learning.step, learning.encoder)
         learning.guard.write(folder)
         results = [*beside(before, validation.run(learning.encoder)), *learning.guard.results()]
         images = some_images(learning.loader, learning.locked)
@@ -357,8 +361,15 @@ class Learning:
             )
 
 
-def _nobody(step: int, encoder: Encoder) -> None:
-    """Watch nothing."""
+def _all_of(*watches: Watch | None) -> Watch:
+    """Return what calls each of those there are."""
+
+    def call(step: int, encoder: Encoder) -> None:
+        for watch in watches:
+            if watch is not None:
+                watch(step, encoder)
+
+    return call
 
 
 def seed_everything(seed: int, step: int) -> None:

@@ -16,6 +16,7 @@ from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.progress import notice
 from wordsight.base.records import whole_lines
+from wordsight.evaluate.space import forget
 from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.config import ScheduleConfig, TrainConfig
 from wordsight.train.probe_recipe import CLASSES
@@ -87,6 +88,7 @@ def claim(folder: Path, config: TrainConfig, *, resume: bool) -> None:
             for name in ("metrics.jsonl", CLOCK, BEGAN, PROLONGED, CONFIG):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+            forget(folder)
 
 
 def begin(folder: Path, config: TrainConfig, began: Mapping[str, Any]) -> None:

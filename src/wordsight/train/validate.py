@@ -88,6 +88,11 @@ class Validation:
         if not self._tasks and config.data.held_out:
             notice("no validation: name a task in validation.tasks (" + _why_none(config) + ")")
 
+    @property
+    def tasks(self) -> Sequence[Any]:
+        """The built tasks, with pixels in the place of images."""
+        return self._tasks
+
     def run(self, encoder: TowersEncoder) -> list[Result]:
         """Measure the towers as they are now."""
         return [result for task in self._tasks for result in run_task(encoder, task).results]

@@ -1,4 +1,4 @@
-"""Draw the scenes, and learn from them through the train room, recording the similarity matrix on the way."""
+"""Draw the scenes, and learn from them through the train room, recording similarities and embeddings on the way."""
 
 import os
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wordsight.base.files import atomic_write, write_json
 from wordsight.base.optional import resolve
@@ -22,6 +23,7 @@ from wordsight.data.scenes import (
     seen_pairs,
     write_scenes,
 )
+from wordsight.evaluate.space import SpacePair, SpaceRecord
 
 if TYPE_CHECKING:
     from wordsight.evaluate.encode import Encoder
@@ -62,6 +64,7 @@ def learn(notebook: Notebook, changes: Sequence[str], *, device: str) -> Path:
             f"root={folder / 'scenes'}",
             f"out={folder / 'run'}",
             "name=demo",
+            "validation.pairs=0",  # the watcher records them, at other steps
             f"seed={notebook['settings']['seed']}",
         ]
         overrides += [
@@ -80,9 +83,10 @@ def learn(notebook: Notebook, changes: Sequence[str], *, device: str) -> Path:
 
 
 class Watcher:
-    """Records the cosines of a few new scenes with their captions while the towers learn.
+    """Records a few new scenes and their captions while the towers learn: their cosines, and their embeddings.
 
     `matrices/pairs.json` names images and captions; `matrices/steps.jsonl` a .npy file for each step recorded.
+    `space/` holds the embeddings of the same pairs at the same steps (`wordsight.evaluate.space`).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,6 +101,7 @@ class Watcher:
         write_json(self._folder / "pairs.json", pairs)
         self._list = self._folder / "steps.jsonl"
         self._done = {line["step"] for line in read_lines(self._list)} if self._list.exists() else set()
+        self._space = SpaceRecord(folder, [SpacePair(pair["image"], pair["caption"]) for pair in pairs])
 
     def __call__(self, step: int, encoder: "Encoder") -> None:
         """Record at step 0, 8, 16, 32 and so on."""
@@ -104,10 +109,15 @@ class Watcher:
             self.record(step, encoder)
 
     def record(self, step: int, encoder: "Encoder") -> None:
-        """Record the matrix at this step, unless it is recorded."""
-        if step in self._done:
+        """Record this step, unless it is recorded."""
+        if step in self._done and step in self._space.steps:
             return
-        cosines = encoder.embed_images(self._images) @ encoder.embed_texts(self._captions).T  # (N, N)
+        images, texts = encoder.embed_images(self._images), encoder.embed_texts(self._captions)  # (N, D)
+        self._space.add(step, images, texts)
+        if step not in self._done:
+            self._record_matrix(step, images @ texts.T)
+
+    def _record_matrix(self, step: int, cosines: NDArray[np.float32]) -> None:
         name = f"step-{step:06d}.npy"
         with atomic_write(self._folder / name) as handle:
             np.save(handle, cosines.astype(np.float32))

@@ -16,7 +16,7 @@ from wordsight.base.progress import notice
 from wordsight.base.records import environment
 
 NAME = "demo.json"
-OWN = ("scenes", "run", "matrices", "photos", "cache", "results.jsonl", "answers.jsonl", "report.html", NAME)
+OWN = ("scenes", "run", "matrices", "space", "photos", "cache", "results.jsonl", "answers.jsonl", "report.html", NAME)
 
 
 class Notebook:

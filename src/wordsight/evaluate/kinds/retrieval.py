@@ -50,6 +50,12 @@ def build(spec: TaskSpec, sets: TaskSets) -> RetrievalTask:
     return RetrievalTask(spec, captioned, texts, owners)
 
 
+def captions(task: RetrievalTask) -> list[str]:
+    """Return the first caption of each image."""
+    _, first = np.unique(task.owners, return_index=True)
+    return [task.texts[row] for row in first]
+
+
 def run(encoder: Encoder, task: RetrievalTask) -> Measured:
     """Return recall at 1, 5 and 10, both ways."""
     images = image_embeddings(encoder, task.images.images, name=task.spec.name)

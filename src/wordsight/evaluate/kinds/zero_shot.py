@@ -43,6 +43,11 @@ def build(spec: TaskSpec, sets: TaskSets) -> ZeroShotTask:
     return ZeroShotTask(spec, classified, prompts_for(spec, classified.names))
 
 
+def captions(task: ZeroShotTask) -> list[str]:
+    """Return the first prompt of each image's class."""
+    return [task.prompts[label][0] for label in task.classified.labels]
+
+
 def run(encoder: Encoder, task: ZeroShotTask) -> Measured:
     """Return top-1, top-5 and mean per class."""
     measured, name = task.classified, f"{task.spec.name}/zero-shot"
