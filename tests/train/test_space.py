@@ -10,7 +10,8 @@ from PIL import Image
 
 from wordsight.base.errors import ConfigError
 from wordsight.embeddings.model import load
-from wordsight.evaluate.tasks import TaskSpec, build_task, captions_of
+from wordsight.evaluate.building import build_task
+from wordsight.evaluate.tasks import TaskSpec, captions_of
 from wordsight.train.loop import train
 from wordsight.train.recipe import read_recipe
 from wordsight.train.space import MOST, distance

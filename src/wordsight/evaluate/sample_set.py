@@ -92,7 +92,7 @@ class SomeOf(Sequence[Any]):
         return self._items[self._rows[position]]
 
 
-class Joined(Sequence[Any]):
+class Concatenated(Sequence[Any]):
     """The items of two sequences behind each other, which are not read before they are asked for."""
 
     def __init__(self, first: Sequence[Any], second: Sequence[Any]) -> None:
@@ -132,7 +132,7 @@ class SampleSet:
 
     def also(self, other: "SampleSet") -> "SampleSet":
         """Return these samples, and behind them the other's."""
-        return SampleSet(self.name, [*self.samples, *other.samples], Joined(self.images, other.images))
+        return SampleSet(self.name, [*self.samples, *other.samples], Concatenated(self.images, other.images))
 
     def labelled(self) -> "SampleSet":
         """Return those that have an image and a class."""
