@@ -151,6 +151,10 @@ class KeptModel:
         """The model's name."""
         return self.model.name
 
+    def load_pixels(self, item: Any, *, name: str = "") -> NDArray[np.uint8]:
+        """Return what the image tower sees of an image, uint8 (H, W, 3)."""
+        return self.model.load_pixels(item, name=name)
+
     def probabilities(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """As the model has them: cosines (n, classes) to rows that sum to 1."""
         return self.model.probabilities(cosines)

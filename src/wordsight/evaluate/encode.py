@@ -4,19 +4,22 @@ Anything with the two methods and the fingerprint of `Encoder` can be measured: 
 the trainer's towers while they learn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings
+from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import UsageError
 from wordsight.base.progress import bar
+from wordsight.base.threads import ordered_map
 from wordsight.embeddings.classes import class_embeddings
+from wordsight.evaluate.sample_set import SampleSet, blocks
 
 BLOCK = 256  # images or texts given to the model at a time
+CHANGED = 64  # prepared images that are held and changed at a time
 
 
 class Encoder(Protocol):
@@ -49,6 +52,37 @@ class PromptEncoder(Protocol):
 
     def embed_prompts(self, prompts: Sequence[Sequence[str]]) -> Embeddings:
         """Return one unit embedding a class, (C, D)."""
+
+
+@runtime_checkable
+class Preparer(Protocol):
+    """An encoder that prepares images by itself, so that they can be changed before they are embedded."""
+
+    def load_pixels(self, item: Any, *, name: str = "") -> Pixels:
+        """Return what the image tower sees of an image, uint8 (H, W, 3)."""
+
+
+def prepared(encoder: Encoder, items: Sequence[Any], names: Sequence[str]) -> list[Pixels]:
+    """Return images (n) as the image tower sees them; an encoder that prepares none raises `UsageError`."""
+    if not isinstance(encoder, Preparer):
+        raise UsageError("changed images need an encoder that prepares them", cure="measure a whole model")
+    return list(ordered_map(lambda pair: encoder.load_pixels(pair[0], name=pair[1]), zip(items, names, strict=True)))
+
+
+def changed_embeddings(
+    encoder: Encoder, images: SampleSet, change: Callable[[int, Pixels], Pixels], *, name: str
+) -> Embeddings:
+    """Return the embeddings (n, D) of images that `change(row, pixels)` has changed, as the image tower sees them."""
+    parts = []
+    with bar(len(images), unit="img", desc=name) as progress:
+        progress.leave = False
+        for part in blocks(len(images), CHANGED):
+            names = [sample.key for sample in images.samples[part]]
+            seen = prepared(encoder, images.images[part], names)
+            changed = ordered_map(lambda pair: change(pair[0], pair[1]), enumerate(seen, start=part.start))
+            parts.append(encoder.embed_images(list(changed)))
+            progress.update(len(parts[-1]))
+    return np.concatenate(parts)
 
 
 def image_embeddings(encoder: Encoder, items: Sequence[Any], *, name: str) -> Embeddings:

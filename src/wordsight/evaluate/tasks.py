@@ -22,6 +22,7 @@ from wordsight.base.suggest import suggest
 TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
     "retrieval": "wordsight.evaluate.kinds.retrieval",
+    "adversarial": "wordsight.evaluate.kinds.adversarial",
     "prompts": "wordsight.evaluate.kinds.prompts",
     "supervised": "wordsight.evaluate.kinds.supervised",
 }
