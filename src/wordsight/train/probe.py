@@ -31,8 +31,8 @@ from wordsight.data.source_files import split_named_by
 from wordsight.embeddings.bulk import BulkOptions, embed_source
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.store import DamagedStore, Store, open_store
+from wordsight.evaluate.adapters import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.classes_file import LearnedClasses, write_classes
-from wordsight.evaluate.few_shot import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.linear import Labelled, choose_strength, fit_linear
 from wordsight.evaluate.metrics import bootstrap_interval
 from wordsight.train.probe_recipe import CLASSES, CONFIG, ProbeConfig, ProbeData, check_out

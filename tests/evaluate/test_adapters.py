@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wordsight.base.arrays import unit
-from wordsight.evaluate.few_shot import TipAdapter, choose_blend, learn_keys
+from wordsight.evaluate.adapters import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.linear import Labelled
 
 EYE = np.eye(3, dtype=np.float32)

@@ -66,6 +66,25 @@ def choose_blend(adapter: TipAdapter, held_out: Labelled, zero_shot: Logits) -> 
     return best
 
 
+def choose_blend_published(
+    adapter: TipAdapter, held_out: Labelled, zero_shot: Logits, *, most: tuple[float, float], counts: tuple[int, int]
+) -> TipAdapter:
+    """Return the adapter with the alpha and beta that the authors' search takes on held-out rows; never alpha 0.
+
+    `most` and `counts` are their `search_scale` and `search_step`, both for beta first: so many values from 0.1 up,
+    evenly spaced below `most`.  Among equals the first counts: the smallest beta, then the smallest alpha.
+    """
+    betas, alphas = (0.1 + (top - 0.1) / count * np.arange(count) for top, count in zip(most, counts, strict=True))
+    best, right = adapter, 0.0
+    for beta in betas.tolist():
+        votes = replace(adapter, beta=beta).votes(held_out.embeddings)
+        for alpha in alphas.tolist():
+            accuracy = float(((zero_shot + alpha * votes).argmax(axis=1) == held_out.labels).mean())
+            if accuracy > right:
+                best, right = replace(adapter, alpha=alpha, beta=beta), accuracy
+    return best
+
+
 def learn_keys(adapter: TipAdapter, zero_shot: Logits) -> TipAdapter:
     """Return the adapter with keys moved to make the few images' own classes likelier; alpha and beta stay.
 
