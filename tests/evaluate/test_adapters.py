@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wordsight.base.arrays import unit
-from wordsight.evaluate.adapters import TipAdapter, choose_blend, learn_keys
+from wordsight.evaluate.adapters import TipAdapter, choose_blend, choose_blend_published, learn_keys
 from wordsight.evaluate.linear import Labelled
 
 EYE = np.eye(3, dtype=np.float32)
@@ -49,3 +49,23 @@ def test_learned_keys_make_their_own_classes_likelier_without_voting_for_themsel
     assert likelihood(learned) > likelihood(adapter)
     single = TipAdapter(Labelled(EYE[:1], np.array([0])), 3)  # nobody else to vote: nothing to learn
     np.testing.assert_array_equal(learn_keys(single, np.zeros((1, 3))).keys.embeddings, EYE[:1])
+
+
+def test_the_published_search_takes_the_first_of_the_best_on_its_grid():
+    generator = np.random.default_rng(3)
+    labels = np.arange(30) % 3
+    centres = generator.normal(size=(3, 8))
+    few = Labelled(unit(centres[labels[:6]] + generator.normal(size=(6, 8))), labels[:6])
+    held_out = Labelled(unit(centres[labels] + generator.normal(size=(30, 8))), labels)
+    zero_shot = 3 * generator.normal(size=(30, 3))
+    adapter = TipAdapter(few, 3)
+    chosen = choose_blend_published(adapter, held_out, zero_shot, most=(7.0, 3.0), counts=(5, 4))
+    tried = []
+    for beta in (0.1, 1.48, 2.86, 4.24, 5.62):  # 0.1 + i * 6.9 / 5
+        for alpha in (0.1, 0.825, 1.55, 2.275):  # 0.1 + i * 2.9 / 4
+            affinity = held_out.embeddings @ few.embeddings.T
+            logits = zero_shot + alpha * np.exp(-beta * (1 - affinity)) @ np.eye(3)[few.labels]
+            tried.append(((logits.argmax(axis=1) == labels).mean(), beta, alpha))
+    best = max(tried, key=lambda one: one[0])
+    assert (chosen.beta, chosen.alpha) == (pytest.approx(best[1]), pytest.approx(best[2]))
+    assert chosen.keys is few

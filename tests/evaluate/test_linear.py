@@ -6,7 +6,7 @@ from scipy import optimize
 
 from wordsight.base.arrays import unit
 from wordsight.evaluate.lbfgs import minimise
-from wordsight.evaluate.linear import Labelled, Linear, choose_strength, cross_entropy, fit_linear
+from wordsight.evaluate.linear import Labelled, Linear, choose_strength, cross_entropy, fit_few, fit_linear
 
 CLASSES, WIDTH = 4, 12
 
@@ -77,3 +77,17 @@ def test_the_sweep_regularises_what_is_noisy_and_takes_the_strongest_of_equals()
     weak = fit_linear(noisy, classes=CLASSES, strength=1e-6).accuracy(held_out)
     assert fit_linear(noisy, classes=CLASSES, strength=chosen).accuracy(held_out) > weak
     assert (np.log10(chosen) * 8) % 1 == pytest.approx(0, abs=1e-6)
+
+
+def test_the_first_rows_of_each_class_stay_in_order():
+    rows = Labelled(np.arange(7, dtype=np.float32)[:, None], np.array([5, 2, 5, 5, 2, 9, 2]))
+    assert rows.first_of_each(2).embeddings[:, 0].tolist() == [0, 1, 2, 4, 5]
+    assert rows.first_of_each(0).labels.tolist() == []
+    assert rows.of(np.arange(0)).first_of_each(3).labels.tolist() == []
+
+
+def test_few_rows_choose_their_strength_by_as_many_others_and_learn_from_themselves_alone():
+    few, held_out = clusters(12, noise=1.0), clusters(200, noise=1.0, seed=1)  # 3 of each class
+    linear, strength = fit_few(few, held_out, classes=CLASSES)
+    assert strength == choose_strength(few, held_out.of(np.arange(12)), classes=CLASSES)
+    np.testing.assert_array_equal(linear.weights, fit_linear(few, classes=CLASSES, strength=strength).weights)

@@ -85,9 +85,11 @@ class _Search:
         counts = _by_class(self._labels, equal, classes)
         if near.shape[1] < len(self._learned):
             self._count_beyond(counts, limits, near[:, -1] == limits)
-        weights: Votes = np.exp((near.astype(np.float64) - 1.0) / temperature)
+        weights = np.exp((near.astype(np.float64) - 1.0) / temperature)
         each = weights[:, k - 1] * (k - above.sum(axis=1)) / np.maximum(counts.sum(axis=1), 1.0)
-        return _by_class(self._labels, above * weights, classes) + each[:, None] * counts
+        votes = _by_class(self._labels, above * weights, classes)
+        votes += each[:, None] * counts
+        return votes
 
     def _count_beyond(self, counts: Votes, limits: NDArray[np.float32], beyond: NDArray[np.bool_]) -> None:
         """Count all rows at the limit where there are more than were searched for; the blocks are those of before."""

@@ -42,11 +42,11 @@ class TorchStream:
         return TorchStream(self._seed()).permutation(count)
 
     def permutation(self, count: int) -> NDArray[np.int64]:
-        """Return `torch.randperm(count)`: each place changes with one at or behind it."""
-        ahead = np.arange(count, 1, -1, dtype=np.uint32)  # rows at or behind a place
+        """Return `torch.randperm(count)`: each position changes with one at or behind it."""
+        ahead = np.arange(count, 1, -1, dtype=np.uint32)  # rows at or behind a position
         order = list(range(count))
-        for place, step in enumerate((self._draw(len(ahead)) % ahead).tolist()):
-            order[place], order[place + step] = order[place + step], order[place]
+        for position, step in enumerate((self._draw(len(ahead)) % ahead).tolist()):
+            order[position], order[position + step] = order[position + step], order[position]
         return np.array(order, dtype=np.int64)
 
     def _draw(self, count: int) -> NDArray[np.uint32]:
