@@ -110,17 +110,20 @@ class _Search:
 def nearest(rows: Embeddings, queries: Embeddings, k: int) -> Nearest:
     """Return the k rows (of N or more) with the largest dot products; of equal ones the first.
 
-    After the first block few columns hold anything nearer than what is known, and only these are compared further.
+    After the first blocks hardly any row is nearer than what is known, and only those that are get sorted.
     """
     best = Nearest(np.full((len(queries), k), -np.inf, np.float32), np.zeros((len(queries), k), np.int64))
     for first, start, scores in _blocks(rows, queries, range(0, len(queries), QUERIES)):
         known, row_ids = (values[first : first + QUERIES] for values in best)
-        columns = np.flatnonzero((scores > known[:, -1:]).any(axis=0))
-        if not columns.size:
-            continue
-        both = np.concatenate([known, scores[:, columns]], axis=1)
-        ids = np.concatenate([row_ids, np.broadcast_to(start + columns, (len(scores), columns.size))], axis=1)
-        chosen = largest(np.where(np.isnan(both), -np.inf, both), k)
+        nearer = scores > known[:, -1:]  # (Q, B)
+        counts = nearer.sum(axis=1)
+        owners, columns = np.nonzero(nearer)
+        columns_of = k + np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+        both = np.full((len(scores), k + counts.max(initial=0)), -np.inf, np.float32)
+        both[:, :k], both[owners, columns_of] = known, scores[owners, columns]
+        ids = np.zeros(both.shape, np.int64)
+        ids[:, :k], ids[owners, columns_of] = row_ids, start + columns
+        chosen = largest(both, k)
         known[:] = np.take_along_axis(both, chosen, 1)
         row_ids[:] = np.take_along_axis(ids, chosen, 1)
     return best
