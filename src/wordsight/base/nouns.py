@@ -18,7 +18,9 @@ class Sample:
     """One image with what is known of it.
 
     `image` is the encoded file (bytes) or its path; `texts` are its captions, exactly as the source
-    gives them; `label` is a class name; `meta` holds the remaining columns.
+    gives them; `label` is a class name; `meta` holds the remaining columns.  `labels` are the names that a
+    source of several labels lists for the image, in its order and each once; `label` is then None unless the source
+    states a class besides, also where the list has one name.  () is a list without a name, or no list.
     """
 
     key: str
@@ -26,6 +28,7 @@ class Sample:
     texts: tuple[str, ...] = ()
     label: str | None = None
     meta: Mapping[str, Value] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

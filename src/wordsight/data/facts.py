@@ -12,12 +12,13 @@ from typing import Any
 from wordsight.base.errors import InputError
 from wordsight.base.value import Value
 from wordsight.data import fields
+from wordsight.data.label_lists import read_labels
 from wordsight.data.source import Columns
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Captions, class, and columns under their own names.
+    """Captions, class, listed labels, and columns under their own names.
 
     `meta` are the columns that play no role; `roles` those that were read as captions (`captions` names
     it) or class.
@@ -25,15 +26,17 @@ class Facts:
 
     texts: tuple[str, ...] = ()
     label: str | None = None
+    labels: tuple[str, ...] = ()
     meta: Mapping[str, Value] = field(default_factory=dict)
     roles: Mapping[str, Value] = field(default_factory=dict)
     captions: str | None = None
 
     def also(self, other: "Facts") -> "Facts":
-        """Return these facts and others: all captions once, and what only the others know."""
+        """Return these facts and others: all captions and listed labels once, and what only the others know."""
         return Facts(
             texts=tuple(dict.fromkeys((*self.texts, *other.texts))),
             label=other.label if self.label is None else self.label,
+            labels=tuple(dict.fromkeys((*self.labels, *other.labels))),
             meta={**other.meta, **self.meta},
             roles={**other.roles, **self.roles},
             captions=self.captions or other.captions,
@@ -54,12 +57,14 @@ def of_values(values: Mapping[str, Any], chosen: Mapping[str, str], *, where: st
     `InputError`.
     """
     image, captions = chosen.get("image"), chosen.get("captions")
-    of_role = {name for role, name in chosen.items() if role != "key"}
+    of_role = {name for role, name in chosen.items() if role not in ("key", "labels")}
     of_cell = fields.from_text if text_cells else fields.plain
     plain = {name: of_cell(value) for name, value in fields.meta(values, {}).items() if name != image}
+    label, labels = read_labels(values, chosen, where=where)
     return Facts(
         texts=fields.captions(values.get(captions or ""), where=where),
-        label=fields.label(values, chosen),
+        label=label,
+        labels=labels,
         meta={name: value for name, value in plain.items() if name not in of_role},
         roles={name: value for name, value in plain.items() if name in of_role},
         captions=captions,
@@ -69,12 +74,12 @@ def of_values(values: Mapping[str, Any], chosen: Mapping[str, str], *, where: st
 def of_json(values: Mapping[str, Any], stem: str, *, where: str) -> Facts:
     """Return the facts of the JSON beside an image; none when it tells of something else.
 
-    It tells of the image when it has captions, a class, or the image's name as `key`, as img2dataset writes it.
+    It tells of the image when it has captions, a class, a list of labels, or the image's name as `key`, as img2dataset writes it.
     """
     chosen = fields.choose(list(values), Columns(), where=where, need_image=False)
-    if not {"captions", "label"} & set(chosen) and values.get("key") != stem:
-        return Facts()
     try:
-        return of_values(values, {role: name for role, name in chosen.items() if role != "image"}, where=where)
+        facts = of_values(values, {role: name for role, name in chosen.items() if role != "image"}, where=where)
     except InputError:
         return Facts()
+    tells = {"captions", "label"} & set(chosen) or facts.labels or values.get("key") == stem
+    return facts if tells else Facts()

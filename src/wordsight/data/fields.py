@@ -40,6 +40,8 @@ GUESSED = {  # names of image columns, in any case, where none of the known ones
     *("image_file", "image_filename", "image_filepath", "file_path", "imagepath", "imagefile"),
 }
 
+LABEL_LISTS = ("labels", "tags", "objects", "categories")  # columns that list the names of what an image shows
+
 _SHOWN = 200  # letters of a value that a message holds
 _LARGEST = 2**63 - 1  # of the integers that stores keep
 
@@ -48,6 +50,8 @@ def choose(
     names: Sequence[str], columns: Columns, *, where: str, need_image: bool, complete: bool = True
 ) -> dict[str, str]:
     """Return role -> column name for the roles that are there; a named column that is not, or no image, is an error.
+
+    `labels` is the role of the column that may list several: the one named as label, else one of `LABEL_LISTS`.
 
     A known name is found in capitals too, where there is none in lower case.  Unless `complete` the names are the keys
     of one object, which need not have captions, class or key; one that is spelled nearly so is an error all the same.
@@ -66,6 +70,9 @@ def choose(
             column = only_image([name for name in names if name.lower() in GUESSED], where=where)
         if column:
             chosen[role] = column
+    listing = columns.label or _known([name for name in names if name not in chosen.values()], LABEL_LISTS)
+    if listing in names:
+        chosen["labels"] = listing
     if need_image and complete and not any(names):
         raise FormatError(f"{where} is empty", cure="write a line with the names of the columns, and a row an image")
     if need_image and "image" not in chosen:
@@ -157,11 +164,6 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def label(values: Mapping[str, Any], chosen: Mapping[str, str]) -> str | None:
-    """Return the class name, or None; a number counts as a name when nothing better is there."""
-    return name(values.get(chosen["label"])) if "label" in chosen else None
-
-
 def name(value: Any) -> str | None:
     """Return a plain value as a name (7.0 is 7, as data frames write it); None where it is none."""
     if is_missing(value) or value == "" or not isinstance(value, str | int | float):
@@ -171,7 +173,7 @@ def name(value: Any) -> str | None:
 
 def meta(values: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Value]:
     """Return the plain values of the columns that play no role; lists, groups and what has no name are left out."""
-    used = {"", *chosen.values()}
+    used = {"", *(column for role, column in chosen.items() if role != "labels")}  # plain tags are a column, too
     return {k: plain(v) for k, v in values.items() if k not in used and (v is None or isinstance(v, _PLAIN))}
 
 

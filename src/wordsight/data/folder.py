@@ -44,7 +44,7 @@ class FolderSource:
             image = self._images[entry]
             facts, problems = self._folder.facts(image)
             yield from ((problem, Position(0, entry)) for problem in problems)
-            sample = Sample(image, self.root / image, facts.texts, facts.label, facts.meta)
+            sample = Sample(image, self.root / image, facts.texts, facts.label, facts.meta, facts.labels)
             yield sample, Position(0, entry + 1)
 
     def parts(self) -> int:

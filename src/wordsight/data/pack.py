@@ -196,7 +196,8 @@ def _suffix(image: bytes, key: str) -> str:
 
 
 def _texts_of(sample: Sample) -> dict[str, Any]:
-    return {**sample.meta, "key": sample.key, "captions": list(sample.texts), "class": sample.label}
+    texts = {**sample.meta, "key": sample.key, "captions": list(sample.texts), "class": sample.label}
+    return {**texts, "labels": list(sample.labels)} if sample.labels else texts
 
 
 def _member_name(key: str, used: set[str]) -> str:

@@ -35,6 +35,7 @@ class Stated:
 
     captions: tuple[str, ...] = ()
     label: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 def repeated(names: "array[int]") -> NDArray[np.int64]:
@@ -66,7 +67,7 @@ class SharedRows:
 
     def note(self, name: int, stated: Stated) -> None:
         """Note what the next member says; `NO_NAME` leaves it alone, another name is compared with those noted."""
-        line = json.dumps([stated.captions, stated.label]).encode()
+        line = json.dumps([stated.captions, stated.label, stated.labels]).encode()
         with storage_errors(self._folder):
             self._file.write(line)
         self._names.append(name)
@@ -94,8 +95,8 @@ class SharedRows:
         first = bisect_left(self._owners_sorted, owner)
         for position in self._by_owner[first : bisect_right(self._owners_sorted, owner)]:
             start, end = self._ends[position], self._ends[position + 1]
-            captions, label = json.loads(os.pread(self._file.fileno(), end - start, start).decode())
-            yield Stated(tuple(captions), label)
+            captions, label, labels = json.loads(os.pread(self._file.fileno(), end - start, start).decode())
+            yield Stated(tuple(captions), label, tuple(labels))
 
 
 def _packed(numbers: NDArray[np.int64]) -> "array[int]":

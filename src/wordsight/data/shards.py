@@ -4,7 +4,7 @@
     shards.read(part, entry)         # any sample, without reading those before it
 
 `.txt` holds captions, one a line.  `.json` holds captions, class and further columns under the names in `fields`.
-`.cls` holds a class, or its number (see `class_files`).
+`.cls` holds a class, or its number; `.npy` a flag for each class (see `class_files`).
 Where a `manifest.json` of `pack` lies beside the tars, the number of samples of each is checked against it.
 """
 
@@ -23,10 +23,13 @@ from wordsight.base.progress import notice
 from wordsight.base.reading import open_regular
 from wordsight.data import fields
 from wordsight.data.by_key import ImageOrError
-from wordsight.data.class_files import ClassFile
+from wordsight.data.class_files import MULTILABEL, ClassFile
 from wordsight.data.json_lines import parse_object
+from wordsight.data.label_lists import read_labels
+from wordsight.data.label_vector import LARGEST
 from wordsight.data.listing import stamp
 from wordsight.data.manifest import Shard, ShardManifest, different, read_shard_manifest
+from wordsight.data.shard_count import disagreements
 from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
 from wordsight.data.tarindex import Member, TarIndex, read_index
@@ -84,6 +87,8 @@ class ShardSource:
             for shard in manifest.shards if manifest and self._whole else ():
                 if shard.name not in here:
                     yield InputError(f"no shard {folder / shard.name}", cure="make it again: the manifest lists it")
+            if self._whole:
+                yield from disagreements(folder, [path.name for path in self.paths if path.parent == folder])
 
     def _problems(self, part: int, index: TarIndex) -> Iterator[InputError]:
         path = self.paths[part]
@@ -146,14 +151,28 @@ class ShardSource:
             texts = fields.captions(values.get(chosen.get("captions", "")), where=where)
             texts += fields.lines(_text(_bytes(handle.fileno(), members.get("txt")), f"{where}.txt"))
             stated = _text(_bytes(handle.fileno(), members.get("cls")), f"{where}.cls")
-            label = fields.label(values, chosen)
+            label, labels = read_labels(values, chosen, where=where)
             return Sample(
                 key=self._key(path, name, values.get(chosen.get("key", ""))),
                 image=_bytes(handle.fileno(), image),
                 texts=tuple(dict.fromkeys(texts)),
                 label=self._classes[path.parent].label(stated, where) if label is None else label,
                 meta=fields.meta(values, chosen),
+                labels=labels or self._flagged(handle, path, members, where),
             )
+
+    def _flagged(self, handle: BinaryIO, path: Path, members: Mapping[str, Member], where: str) -> tuple[str, ...]:
+        """Return the classes that the vector of a sample flags; a set of several labels has one for each image."""
+        classes, vector = self._classes[path.parent], members.get("npy")
+        if "cls" in members or not classes.wants_vectors():
+            return ()
+        if vector is None:
+            if classes.kind == MULTILABEL and "json" not in members:
+                raise InputError(f"{where} has no labels (.npy)", cure=f"{classes.type_path} says that all have them")
+            return ()
+        if vector.size > LARGEST:
+            raise InputError(f"{where}.npy has {vector.size} bytes", cure=f"{LARGEST} is the most that is read")
+        return classes.labels(_bytes(handle.fileno(), vector), where)
 
     def _key(self, path: Path, name: str, stated: Any) -> str:
         key = stated if isinstance(stated, str) else fields.name(stated)
@@ -236,7 +255,8 @@ class ShardSource:
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tars, and of the columns asked for."""
-        named = {classes.path for classes in self._classes.values() if classes.path}
+        beside = (path for classes in self._classes.values() for path in (classes.path, classes.type_path))
+        named = {path for path in beside if path}
         facts = [stamp(path, path.parent) for path in (*self.paths, *sorted(named)) if path.exists()]
         return sha256_bytes("\n".join(["shards", repr(self._columns), *facts]).encode(errors="surrogateescape"))[:16]
 

@@ -24,6 +24,7 @@ from wordsight.base.nouns import Sample
 from wordsight.data import fields
 from wordsight.data.by_key import ImageOrError, ParquetKeys
 from wordsight.data.json_lines import JsonLines
+from wordsight.data.label_lists import Labels, read_labels
 from wordsight.data.listing import stamp
 from wordsight.data.names import composed, locate, posix
 from wordsight.data.parquet import ParquetTable
@@ -85,8 +86,8 @@ class _Entry(NamedTuple):
     def captions(self) -> tuple[str, ...]:
         return fields.captions(self.get("captions"), where=self.where)
 
-    def label(self) -> str | None:
-        return fields.label(self.values, self.chosen)
+    def labels(self) -> Labels:
+        return read_labels(self.values, self.chosen, where=self.where)
 
     def image(self) -> bytes | Path:
         return _image(self.get("image"), self.path.parent, self.where)
@@ -110,12 +111,14 @@ class _Entry(NamedTuple):
 
         `prefix` is what tells rows of this table from those of others of its name.
         """
+        label, labels = self.labels()
         return Sample(
             key=self.key(prefix),
             image=self.image(),
             texts=self.captions(),
-            label=self.label(),
+            label=label,
             meta=fields.meta(self.values, self.chosen),
+            labels=labels,
         )
 
 
@@ -248,11 +251,12 @@ class TableSource:
             return sample
         first = _first_label(stated)
         texts = tuple(text for one in stated if one.label in (None, first) for text in one.captions)
-        return replace(sample, texts=texts, label=first)
+        labels = dict.fromkeys(name for one in stated for name in one.labels)
+        return replace(sample, texts=texts, label=first, labels=tuple(labels))
 
     def _of_another_class(self, entry: _Entry, owner: int) -> InputError | None:
         """Return what is wrong with a row that is not the first of its image, if anything."""
-        label = entry.label()
+        label = entry.labels().label
         first = None if label is None or self._shared is None else _first_label(self._shared.stated(owner))
         if label == first:
             return None
@@ -344,7 +348,7 @@ def _noted(met: _Entry | InputError) -> tuple[int, Stated]:
     value = met.get("image")
     content = value.get("bytes") if isinstance(value, dict) else value
     try:
-        stated = Stated(met.captions(), met.label())
+        stated = Stated(met.captions(), *met.labels())
     except InputError:
         return NO_NAME, Stated()
     return hash((_image_name(met), content if isinstance(content, bytes) else None)) or 1, stated
