@@ -81,6 +81,14 @@ def _parquet(folder):
     return folder / "table.parquet"
 
 
+def _arrow(folder):
+    table = pq.read_table(_parquet(folder))
+    with pa.OSFile(str(folder / "table.arrow"), "wb") as handle, pa.ipc.new_stream(handle, table.schema) as stream:
+        stream.write_table(table, max_chunksize=4)
+    (folder / "table.parquet").unlink()
+    return folder / "table.arrow"
+
+
 def _folder(folder):
     for number in range(6):
         path = folder / f"class{number % 3}" / f"{number}.png"
@@ -120,6 +128,7 @@ FORMS = {
     "tsv": ("table", lambda folder: _csv(folder, "\t", "tsv")),
     "jsonl": ("table", _jsonl),
     "parquet": ("table", _parquet),
+    "arrow": ("table", _arrow),
     "folder": ("folder", _folder),
     "shards": ("shards", _shards),
     "made-up": ("notes", _notes),

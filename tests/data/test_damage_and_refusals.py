@@ -12,6 +12,7 @@ from wordsight.base.errors import FormatError, InputError, NotFound, UsageError
 from wordsight.data import fields
 from wordsight.data.cache import build_cache
 from wordsight.data.fake import FakeSource
+from wordsight.data.label_lists import read_labels
 from wordsight.data.source import Columns, Position, open_source
 from wordsight.data.tarindex import read_index
 
@@ -173,14 +174,9 @@ def test_a_named_column_that_is_not_there():
 def test_plain_values_only_become_metadata():
     values = {"image": "x", "a": 1, "b": 2.5, "c": True, "d": None, "e": "t", "f": [1], "g": {"h": 1}, "h": b"x"}
     assert fields.meta(values, {"image": "image"}) == {"a": 1, "b": 2.5, "c": True, "d": None, "e": "t"}
-    assert [fields.label({"c": value}, {"label": "c"}) for value in (0, 5, "", None, "x")] == [
-        "0",
-        "5",
-        None,
-        None,
-        "x",
-    ]
-    assert fields.label({"c": 1}, {}) is None
+    labels = [read_labels({"c": value}, {"label": "c"}, where="here").label for value in (0, 5, "", None, "x")]
+    assert labels == ["0", "5", None, None, "x"]
+    assert read_labels({"c": 1}, {}, where="here").label is None
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def of_values(values: Mapping[str, Any], chosen: Mapping[str, str], *, where: st
 def of_json(values: Mapping[str, Any], stem: str, *, where: str) -> Facts:
     """Return the facts of the JSON beside an image; none when it tells of something else.
 
-    It tells of the image when it has captions, a class, a list of labels, or the image's name as `key`, as img2dataset writes it.
+    It tells of the image when it has captions, a class, a list of labels, or the image's name as `key`, as img2dataset
+    writes it.
     """
     chosen = fields.choose(list(values), Columns(), where=where, need_image=False)
     try:

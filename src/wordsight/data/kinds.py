@@ -24,7 +24,7 @@ TABLE = "table"  # the kind that tells of the images of a folder when it lies am
 OPENERS: Mapping[str, Opener] = {  # where files of several kinds lie in one folder, the first row has it
     FOLDER: Opener("wordsight.data.folder:FolderSource"),
     "shards": Opener("wordsight.data.shards:ShardSource", (".tar",), holds_images=True),
-    TABLE: Opener("wordsight.data.table:TableSource", (*TEXT_TABLES, ".jsonl", ".parquet")),
+    TABLE: Opener("wordsight.data.table:TableSource", (*TEXT_TABLES, ".jsonl", ".parquet", ".arrow")),
 }
 AUTO = "auto"  # the kind is recognised
 

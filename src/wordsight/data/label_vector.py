@@ -29,7 +29,7 @@ class Flags(NamedTuple):
 
 
 def flagged(data: bytes, where: str) -> Flags:
-    """Return the flags of a stored array (C,) or (1, C) of 0 and 1; anything else is an `InputError` that says where."""
+    """Return the flags of a stored array (C,) or (1, C) of 0 and 1; anything else raises `InputError`."""
     if len(data) > LARGEST:
         raise InputError(f"{where} has {len(data)} bytes", cure=f"{LARGEST} is the most that is read")
     handle = io.BytesIO(data)

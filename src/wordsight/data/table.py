@@ -1,4 +1,4 @@
-"""Tables as a source: csv, tsv, jsonl and parquet.  One row an image, or one row a caption: rows of one image are one.
+"""Tables as a source: csv, tsv, jsonl, parquet and arrow.  One row an image, or one row a caption: rows of one image are one.
 
 The image column holds a path (relative to the table's folder) or, in parquet, the encoded bytes; a group
 `{"bytes": ..., "path": ...}` is read too.  Captions may be a list, a JSON list as text, or one text.  Further plain
@@ -7,7 +7,7 @@ columns become metadata.
 Rows that name the same file are one sample, given where the first of them stands: it has the captions of all, in order,
 and the metadata of the first.  Rows that hold bytes are of one image when the bytes are equal *and* their path, or
 where they have none their key, says so.  A row with another class than those before it is a failed row.
-Parquet needs the package pyarrow; the other forms need nothing.
+Parquet and arrow need the package pyarrow; the other forms need nothing.
 """
 
 import contextlib
@@ -22,7 +22,9 @@ from wordsight.base.errors import FormatError, InputError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.data import fields
+from wordsight.data.arrow_file import ArrowTable
 from wordsight.data.by_key import ImageOrError, ParquetKeys
+from wordsight.data.class_labels import card_beside
 from wordsight.data.json_lines import JsonLines
 from wordsight.data.label_lists import Labels, read_labels
 from wordsight.data.listing import stamp
@@ -54,14 +56,16 @@ def open_table(path: Path, columns: Columns) -> TableFile:
     if not path.exists():
         raise InputError(f"no table {path}", cure="check the path")
     if path.suffix.lower() == _PARQUET:
-        return ParquetTable(path)
+        return ParquetTable(path, label=columns.label)
+    if path.suffix.lower() == _ARROW:
+        return ArrowTable(path, label=columns.label)
     if path.suffix.lower() == ".jsonl":
         return JsonLines(path)
     asked = (columns.image, columns.captions, columns.label, columns.key)
     return TextTable(path, [name for name in asked if name])
 
 
-_PARQUET = ".parquet"
+_PARQUET, _ARROW = ".parquet", ".arrow"
 _WAY = "rows of one image are one"  # of reading; another one is another fingerprint
 
 
@@ -165,7 +169,11 @@ class TableSource:
 
                 self._guessed[path] = fields.only_image(image_columns(table, path.parent), where=str(path))
             columns = replace(columns, image=self._guessed[path])
-        return fields.choose(names, columns, where=str(path), need_image=True)
+        chosen = fields.choose(names, columns, where=str(path), need_image=True)
+        of_one_class = table.cells.of_one_class if isinstance(table, ParquetTable | ArrowTable) else ()
+        if "label" not in chosen and chosen.get("labels") in of_one_class:
+            chosen["label"] = chosen.pop("labels")  # `labels` with one class an image
+        return chosen
 
     def _of_object(self, row: Mapping[str, Any], where: str) -> dict[str, str]:
         """Return which key of one object plays which role."""
@@ -307,7 +315,10 @@ class TableSource:
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and times of the tables, and of the columns asked for."""
-        facts = [stamp(path, path.parent) for path in self.paths if path.exists()]
+        there = [path for path in self.paths if path.exists()]
+        folders = {path.parent for path in there if path.suffix.lower() in (_PARQUET, _ARROW)}
+        cards = [card.path for folder in sorted(folders) if (card := card_beside(folder))]
+        facts = [stamp(path, path.parent) for path in (*there, *cards)]
         named = "\n".join(["table", _WAY, repr(self._columns), *facts])
         return sha256_bytes(named.encode(errors="surrogateescape"))[:16]
 
