@@ -14,6 +14,7 @@ from wordsight.base.errors import InputError
 from wordsight.base.reading import read_file
 from wordsight.data import fields
 from wordsight.data.facts import Facts, of_json
+from wordsight.data.folder_names import folder_names
 from wordsight.data.joined import Joined, join_tables
 from wordsight.data.json_lines import parse_object
 from wordsight.data.listing import LARGEST, FolderListing
@@ -36,6 +37,12 @@ class ImageFolder:
     @cached_property
     def _joined(self) -> Joined:
         return join_tables(self.listing, self._columns, required=self._required)
+
+    @cached_property
+    def _class_names(self) -> dict[str, str]:
+        part = self._class_part
+        folders = [] if part is None else sorted({image.split("/")[part] for image in self.listing.images})
+        return folder_names(self.listing.root, folders) if folders else {}
 
     def read(self) -> None:
         """Read the tables now; a required column that none of them has raises `FormatError`."""
@@ -85,7 +92,10 @@ class ImageFolder:
             except InputError as error:
                 problems.append(error)
         part = self._class_part
-        return facts if part is None else facts.also(Facts(label=image.split("/")[part])), problems
+        if part is None:
+            return facts, problems
+        folder = image.split("/")[part]
+        return facts.also(Facts(label=self._class_names.get(folder, folder))), problems
 
     def _beside(self, image: str, suffix: str, read: Callable[[str, str, str], Facts]) -> Facts:
         name = self.listing.beside(image, suffix)

@@ -16,6 +16,7 @@ from stat import S_ISREG
 
 from wordsight.base.files import sha256_bytes
 from wordsight.base.reading import MEGABYTE
+from wordsight.data.folder_names import SPLITS, name_files
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
 from wordsight.images.files import PassedOver, is_file, walk_files
@@ -24,7 +25,6 @@ from wordsight.images.kinds import IMAGE_SUFFIXES
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
 BESIDE = (".txt", ".json")  # endings of the files that tell of the image of the same name
 LARGEST = MEGABYTE  # of a file beside an image: captions have hundreds of bytes; larger JSON holds outlines or an image
-SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
 _LATEST = 2**63 - 1  # nanoseconds, in the year 2262: what an index keeps; file systems go on to 2446 and beyond
 _METADATA = "metadata"  # stem of the tables that are looked for in the folders inside, too
 _STATS = "_stats.json"  # img2dataset writes NNNNN_stats.json beside the folder NNNNN
@@ -73,7 +73,8 @@ class FolderListing:
         """Return a hash of what tells of the images and of what is passed over; "" where there are images alone."""
         stamps, class_part = {**self.tables, **dict(self._beside.values())}, self.class_part()
         lines = [f"{path} {stamp}" for path, stamp in sorted(stamps.items())]
-        lines += [f"class {class_part}"] if class_part is not None else []
+        if class_part is not None:
+            lines += [f"class {class_part}", *(f"names {path.name} {_stamp(path)}" for path in name_files(self.root))]
         for passed in (self.passed.unreadable, self.passed.linked, self.others, self.nowhere()):
             lines += [f"passed {path}" for path in sorted(passed)]
         return sha256_bytes("\n".join(lines).encode(errors="surrogateescape"))[:16] if lines else ""

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.progress import notice
+from wordsight.data.folder_names import SPLITS
 from wordsight.data.kinds import AUTO, FOLDER, OPENERS, kind_of_suffix, kinds
-from wordsight.data.listing import SPLITS, is_metadata
+from wordsight.data.listing import is_metadata
 from wordsight.images.files import is_image_entry, walk_files, walk_images
 
 _NUMBERED = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?$")  # "train-0003", "train-00000-of-00002", Hugging Face's

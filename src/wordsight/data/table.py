@@ -1,4 +1,4 @@
-"""Tables as a source: csv, tsv, jsonl, parquet and arrow.  One row an image, or one row a caption: rows of one image are one.
+"""Tables as a source: csv, tsv, jsonl, parquet, arrow.  One row an image, or one row a caption.
 
 The image column holds a path (relative to the table's folder) or, in parquet, the encoded bytes; a group
 `{"bytes": ..., "path": ...}` is read too.  Captions may be a list, a JSON list as text, or one text.  Further plain
