@@ -33,16 +33,19 @@ class _Problem:
 
 
 class ArrowCells:
-    """How the columns of one file are read.  `label` is the column asked for as label, whatever its name."""
+    """How the columns of one file are read.  `label` is the column asked for as label, whatever its name.
+
+    `classes` are the names of the classes of columns, `of_one_class` those of these columns that hold one for an image.
+    """
 
     def __init__(self, path: Path, schema: Any, *, label: str | None = None) -> None:
         self._path = path
         self._arrow = require("pyarrow", extra="data")
-        self._classes = class_names(schema.metadata)
-        if not self._classes and (card := card_beside(path.parent)):
-            self._classes = {name: names for name, names in card.names.items() if name in schema.names}
+        self.classes: Mapping[str, Sequence[str]] = class_names(schema.metadata)
+        if not self.classes and (card := card_beside(path.parent)):
+            self.classes = {name: names for name, names in card.names.items() if name in schema.names}
         integer = self._arrow.types.is_integer
-        self.of_one_class = frozenset(name for name in self._classes if integer(schema.field(name).type))
+        self.of_one_class = frozenset(name for name in self.classes if integer(schema.field(name).type))
         self._asked = label
 
     def rows(self, batch: Any, first: int) -> Iterator[Mapping[str, Any] | InputError]:
@@ -67,7 +70,7 @@ class ArrowCells:
             return [_Problem(text) if text and text.startswith(_OUT_OF_RANGE) else text for text in texts]
         if types.is_decimal(kind):
             return self._cast(column, self._arrow.float64())
-        if name in self._classes or name == self._asked or name.lower() in _LABELS:
+        if name in self.classes or name == self._asked or name.lower() in _LABELS:
             return self._labels(name, column)
         if not any(is_kind(types, kind) for is_kind in _READ):
             return _seen(column)
@@ -75,7 +78,7 @@ class ArrowCells:
 
     def _labels(self, name: str, column: Any) -> list[Cell]:
         """Return the values of a column of labels: names for class numbers, lists of them, or what else it has."""
-        types, kind, names = self._arrow.types, column.type, self._classes.get(name)
+        types, kind, names = self._arrow.types, column.type, self.classes.get(name)
         if types.is_struct(kind):
             inner = next((number for number in map(kind.get_field_index, NAMED_BY) if number >= 0), None)
             return _seen(column) if inner is None else self._labels(name, column.flatten()[inner])

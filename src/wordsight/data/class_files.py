@@ -77,6 +77,10 @@ class ClassFile:
         return () if self.path is None else read_class_names(self.path)
 
     @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
     def kind(self) -> str | None:
         """Return what `dataset_type.txt` says, None where there is no such file."""
         return None if self.type_path is None else read_type(self.type_path)
@@ -89,6 +93,9 @@ class ClassFile:
         """Return the class that a `.cls` member states: a number by its name, or a name."""
         text = without_marks(text).strip()
         if not text.isdecimal():
+            if text and self.path is not None and text not in self._listed:
+                problem = f"{where}.cls has class {shortened(text)}"
+                raise InputError(problem, cure=f"{self.path} has no such name; write its number, from 0 on")
             return text or None
         if self.path is None:
             self._notice_numbers()

@@ -93,25 +93,26 @@ def _of_card(text: str) -> Names:
 
 def _listed(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield the column and the lines of each list of class names in YAML; they are whole when all are read."""
-    above: list[tuple[int, str, str]] = []  # indent, key and value of what the line lies in
+    above: list[tuple[int, str, str]] = []  # depth, key and value of what the line lies in
     entries: list[str] | None = None
     for line in lines:
         match = _LINE.match(line)
         if match is None or not match[3].strip():
             continue
-        indent, dashed, content = len(match[1]), bool(match[2]), match[3].strip()
-        if entries is not None and (indent > above[-1][0] or (dashed and indent == above[-1][0])):
+        dashed, content = bool(match[2]), match[3].strip()
+        depth = 2 * len(match[1]) + dashed  # the items of a list may be indented no deeper than its key
+        if entries is not None and depth > above[-1][0]:
             if dashed or _PAIR.match(content):
                 entries.append(content)
             elif entries:
                 entries[-1] += f" {content}"
             continue
         entries = None
-        above = [one for one in above if one[0] < indent]
+        above = [one for one in above if one[0] < depth]
         pair = _PAIR.match(content)
         if pair is None:
             continue
-        above.append((indent, pair[1], pair[2] or ""))
+        above.append((depth, pair[1], pair[2] or ""))
         column = next((value for _, key, value in above if key == "name"), None)
         inside = [key for _, key, _ in above]
         if inside[-2:] == ["class_label", "names"] and "features" in inside and column is not None:

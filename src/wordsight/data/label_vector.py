@@ -8,6 +8,7 @@ that the data does not have.
 
 import io
 import math
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from wordsight.base.errors import InputError
 LARGEST = 8_000_000  # bytes: a million classes as float64
 _KINDS = "biuf"  # booleans, integers, floats
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_NO_HEADER = (ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError)  # NumPy parses Python's text
 _CURE = "save it with numpy.save as an array of 0 and 1, one for each class"
 
 
@@ -55,7 +57,7 @@ def _header(handle: io.BytesIO, where: str) -> tuple[tuple[int, ...], "np.dtype[
         version = npy.read_magic(handle)
         read = _HEADERS.get(version, npy.read_array_header_2_0)  # 3.0 differs in the encoding of field names alone
         shape, _, kind = read(handle)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, UnicodeDecodeError) as error:
+    except _NO_HEADER as error:
         first = str(error).partition("\n")[0]
         raise InputError(f"{where} is no array of NumPy: {first}", cure=_CURE) from None
     if any(length < 0 for length in shape):

@@ -303,6 +303,20 @@ class TableSource:
         for row_id, values in self._keys[path].rows(keys, naming):
             yield entry(row_id, values)
 
+    def classes(self) -> tuple[bool, tuple[str, ...]] | None:
+        """Return whether images have one class, and all class names, as the first table states them; None: it does not.
+
+        A column that was asked for and is not there raises `FormatError`.
+        """
+        with contextlib.suppress(InputError, OSError):  # walking over the source reports it
+            table = self._open(self.paths[0])
+            if isinstance(table, ParquetTable | ArrowTable):
+                chosen = self._chosen(table, self.paths[0])
+                columns = [chosen[role] for role in ("label", "labels") if chosen.get(role) in table.cells.classes]
+                if columns:
+                    return columns[0] in table.cells.of_one_class, tuple(table.cells.classes[columns[0]])
+        return None
+
     def parts(self) -> int:
         """Return the number of files."""
         return len(self.paths)
