@@ -33,7 +33,6 @@ from wordsight.data.table import TableSource
 from wordsight.text.prompts import templates
 
 TEMPLATES = "zeroshot_classification_templates.txt"
-Naming = Literal["exact", "synonyms"]
 
 
 class EvaluationLayout(NamedTuple):
@@ -49,7 +48,7 @@ class EvaluationLayout(NamedTuple):
     kind: str | None = None
     classes: tuple[str, ...] | None = None
     templates: tuple[str, ...] | None = None
-    naming: Naming | None = None
+    naming: Literal["exact", "synonyms"] | None = None
 
 
 def layout_of(location: str | Path | Sequence[str | Path], *, columns: Columns | None = None) -> EvaluationLayout:
