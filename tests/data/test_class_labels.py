@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from wordsight.data.arrow_file import ArrowTable
 from wordsight.data.class_labels import card_beside, class_names
 from wordsight.data.source import Columns, open_source
 
@@ -152,6 +153,14 @@ def test_what_save_to_disk_writes_is_read(tmp_path, encoded_image, form):
         (folder / "state.json").write_text("{}")
     assert read(tmp_path, split="test") == (["hen", "dog"], [])
     assert read(tmp_path, split="train") == (["cat"], [])
+
+
+def test_bytes_of_an_arrow_file_are_left_out_where_they_are_not_wanted(tmp_path, encoded_image):
+    table = table_of(encoded_image, "label", [2, 1], NAMES).append_column("raw", pa.array([b"a", b"b"]))
+    with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as handle, pa.ipc.new_stream(handle, table.schema) as out:
+        out.write_table(table)
+    rows = list(ArrowTable(tmp_path / "t.arrow").rows(1, binary=False))
+    assert rows == [(2, {"image": {"path": None}, "label": "dog"})]
 
 
 def test_damage_in_an_arrow_file_is_a_line(tmp_path, encoded_image):

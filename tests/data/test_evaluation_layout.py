@@ -95,6 +95,14 @@ def test_each_bad_vector_fails_alone(write_set):
     assert failures[-1].endswith("line 2 of " + str(root / "classnames.txt") + " is blank")
 
 
+def test_json_may_list_the_labels_of_a_set_that_says_so(write_set):
+    stated = [{"labels": ["hen"]}, {"labels": []}, {"sex": "f"}]
+    root = write_set([{"json": json.dumps(one).encode()} for one in stated], dataset_type="multilabel")
+    found, (failure,) = read(root)
+    assert found == [(None, ("hen",), ()), (None, (), ())]
+    assert "s0000002 has no labels (.npy)" in failure
+
+
 def test_numbers_stand_for_classes_without_names(write_set, capsys):
     root = write_set([{"npy": vector(1, 0, 1)}], dataset_type="multilabel")
     assert read(root) == ([(None, ("0", "2"), ())], [])

@@ -113,7 +113,9 @@ def test_labels_of_a_folder_come_from_its_tables_and_json(folder):
 
 
 def test_labels_survive_packing(folder, tmp_path):
-    (folder / "metadata.csv").write_text("file_name,labels,label\n0.png,cat;dog,\n1.png,,hen\n2.png,dog,\n")
+    rows = [{"labels": ["cat", "a;b"]}, {"label": "hen"}, {"tags": ["dog"]}]
+    lines = [json.dumps({"file_name": f"{number}.png", **row}) for number, row in enumerate(rows)]
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
     pack(open_source(folder), tmp_path / "out", PackOptions())
     assert read(tmp_path / "out") == read(folder)
-    assert read(folder)[0] == [(None, ("cat", "dog")), ("hen", ()), (None, ("dog",)), (None, ())]
+    assert read(folder)[0] == [(None, ("cat", "a;b")), ("hen", ()), (None, ("dog",)), (None, ())]

@@ -158,7 +158,7 @@ class ShardSource:
                 texts=tuple(dict.fromkeys(texts)),
                 label=self._classes[path.parent].label(stated, where) if label is None else label,
                 meta=fields.meta(values, chosen),
-                labels=labels or self._flagged(handle, path, members, where),
+                labels=labels if labels or "labels" in chosen else self._flagged(handle, path, members, where),
             )
 
     def _flagged(self, handle: BinaryIO, path: Path, members: Mapping[str, Member], where: str) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ class ShardSource:
         if "cls" in members or not classes.wants_vectors():
             return ()
         if vector is None:
-            if classes.kind == MULTILABEL and "json" not in members:
+            if classes.kind == MULTILABEL:
                 raise InputError(f"{where} has no labels (.npy)", cure=f"{classes.type_path} says that all have them")
             return ()
         if vector.size > LARGEST:
