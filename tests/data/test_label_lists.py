@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from wordsight.data.check import Limits, check
 from wordsight.data.label_lists import read_labels
 from wordsight.data.pack import PackOptions, pack
 from wordsight.data.source import Columns, open_source
+from wordsight.data.stats import stats
 
 LISTING, CLASS, ASKED = {"labels": "x"}, {"label": "x"}, {"label": "x", "labels": "x"}
 
@@ -110,6 +112,15 @@ def test_labels_of_a_folder_come_from_its_tables_and_json(folder):
     (folder / "3.json").write_text('{"objects": [{"bbox": [1, 2]}], "age": 30}')  # it tells nothing of the image
     assert read(folder)[0] == [(None, ("cat", "dog")), (None, ()), (None, ("hen",)), (None, ())]
     assert [sample.meta for sample in open_source(folder).samples()] == [{"sex": "f"}, {"sex": "m"}, {"age": 30}, {}]
+
+
+def test_the_audit_and_the_figures_count_listed_labels(folder):
+    (folder / "t.csv").write_text("image,labels\n0.png,cat;dog\n1.png,cat\n2.png,\n")
+    source = open_source(folder / "t.csv")
+    assert stats(source).top_classes == (("cat", 2), ("dog", 1))
+    report = check(source, limits=Limits(skew=1.5))
+    assert report.without_words == ["2.png"]
+    assert report.skewed_classes == ["dog (1, the largest has 2)"]
 
 
 def test_labels_survive_packing(folder, tmp_path):

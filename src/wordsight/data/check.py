@@ -115,7 +115,7 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
             keys.append(seen.sample.key)
             digests.append(seen.digest)
             hashes.append(seen.perceptual_hash)
-            classes.update([seen.sample.label] if seen.sample.label else [])
+            classes.update([seen.sample.label] if seen.sample.label else seen.sample.labels)
             _note(report, seen, limits, tokenizer)
     report.pictures = len(keys)
     report.broken[:0] = [str(failure) for failure in walk.failures]
@@ -137,7 +137,8 @@ def _see(sample: Sample) -> _Seen | InputError:
             sides, looks = (image.height, image.width), perceptual_hash(image)
     except InputError as error:
         return error
-    return _Seen(Sample(sample.key, None, sample.texts, sample.label), digest, sides, looks)
+    known = Sample(sample.key, None, sample.texts, sample.label, labels=sample.labels)
+    return _Seen(known, digest, sides, looks)
 
 
 def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: ClipTokenizer) -> None:
@@ -147,7 +148,7 @@ def _note(report: CheckReport, seen: _Seen, limits: Limits, tokenizer: ClipToken
         report.tiny.append(f"{sample.key} ({seen.sides[1]} x {seen.sides[0]})")
     if long > limits.aspect * short:
         report.stretched.append(f"{sample.key} ({seen.sides[1]} x {seen.sides[0]})")
-    if not sample.texts and sample.label is None:
+    if not sample.texts and sample.label is None and not sample.labels:
         report.without_words.append(sample.key)
     # A token is at least one byte, so most captions need not be tokenised to know that they are short enough.
     doubtful = [text for text in sample.texts if len(text.encode(errors="surrogatepass")) > limits.tokens - 2]

@@ -114,7 +114,7 @@ class _Tally:
             words = [word for word in text.lower().split() if any(letter.isalnum() for letter in word)]
             self.lengths.append(len(words))
             self.words.update(word.strip(".,;:!?\"'()[]") for word in words)
-        self.classes.update([sample.label] if sample.label else [])
+        self.classes.update([sample.label] if sample.label else sample.labels)
         self.columns.update(dict.fromkeys(sample.meta))
 
 
