@@ -5,6 +5,7 @@ All of the suite runs over it too.
 """
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -28,7 +29,11 @@ COLOURS = {"red": (220, 30, 30), "green": (40, 150, 50), "blue": (40, 70, 210)}
 ENCODER = Model(FakeEngine())
 
 
-@pytest.fixture(params=[*TASKS, "pairs"])
+IMAGES = 8  # of each class
+OWN_WEIGHTS = ("adversarial",)  # kinds that need a model in a folder: tests/evaluate/test_adversarial.py
+
+
+@pytest.fixture(params=[*(kind for kind in TASKS if kind not in OWN_WEIGHTS), "pairs"])
 def kind(request, monkeypatch):
     monkeypatch.setitem(TASKS, "pairs", "made_up_task")
     return request.param
@@ -36,10 +41,10 @@ def kind(request, monkeypatch):
 
 @pytest.fixture
 def squares(tmp_path):
-    """Three classes with two images each, every one with a caption: something for each kind of task."""
+    """Three classes with eight images each, every one with a caption: something for each kind of task."""
     for name, colour in COLOURS.items():
         (tmp_path / "squares" / name).mkdir(parents=True)
-        for number in range(2):
+        for number in range(IMAGES):
             path = tmp_path / "squares" / name / f"{number}.png"
             Image.new("RGB", (32 + number, 32), colour).save(path)
             path.with_suffix(".txt").write_text(f"a {name} square, number {number}\n")
@@ -56,16 +61,19 @@ def test_results_have_a_name_a_value_an_interval_and_a_count(kind, squares):
     assert len({result.name for result in results}) == len(results)
     for result in results:
         assert result.name.startswith("squares/")
-        low, high = result.interval
-        assert 0 <= low <= result.value <= high <= 1
-        assert result.count == 6
-        assert 0 < result.setting["chance"] <= 1  # all of a small gallery are among the first ten
+        assert math.isfinite(result.value)
+        assert 1 <= result.count <= 3 * IMAGES
         assert result.fingerprint == ENCODER.fingerprint
+        if result.setting.get("unit") is None:  # a share
+            assert 0 <= result.value <= 1
+            assert 0 < result.setting.get("chance", 1) <= 1  # all of a small gallery are among the first ten
+        if result.interval is not None and "ece" not in result.name:  # that of an ECE may lie above it
+            assert result.interval[0] <= result.value <= result.interval[1]
 
 
 def test_colours_are_told_apart(kind, squares):
-    """The fake engine knows colours: the best value of every kind is all right."""
-    assert max(result.value for result in measured(f"{kind}:{squares}")) == 1.0
+    """The fake engine knows colours: the best value of every kind is all right, or more where it is no share."""
+    assert max(result.value for result in measured(f"{kind}:{squares}")) >= 1.0
 
 
 def test_results_survive_their_line(kind, squares):
@@ -81,11 +89,11 @@ def test_measuring_again_gives_the_same(kind, squares):
 
 
 def test_text_and_toml_are_the_same_task(kind, squares, tmp_path):
-    (tmp_path / "mine.toml").write_text(f'kind = "{kind}"\nplace = "squares"\nlimit = 4\n')
+    (tmp_path / "mine.toml").write_text(f'kind = "{kind}"\nplace = "squares"\nlimit = 20\n')
     from_file = measured(str(tmp_path / "mine.toml"))
-    from_text = measured(f"{kind}:{squares}?name=mine&limit=4")
+    from_text = measured(f"{kind}:{squares}?name=mine&limit=20")
     assert from_file == from_text
-    assert {result.count for result in from_text} == {4}
+    assert all(result.setting["limit"] == 20 and result.count <= 20 for result in from_text)
     assert split_tasks(f"{kind}:a,{kind}:b?name=c,d") == [f"{kind}:a", f"{kind}:b?name=c,d"]
 
 

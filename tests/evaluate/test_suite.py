@@ -48,7 +48,7 @@ def test_kinds_defaults_and_places(suite, tmp_path):
 @pytest.mark.parametrize(
     ("task", "says"),
     [
-        ('kind = "zero-shoot"\nplace = "x"', "tasks.wrong.kind = 'zero-shoot'; did you mean zero-shot?"),
+        ('kind = "zero-shoot"\nplace = "x"', "tasks.wrong.kind = 'zero-shoot'; did you mean zero-shot"),
         ('place = "x"', "tasks.wrong.kind is missing; use one of 'zero-shot'"),
         ('kind = "retrieval"', "tasks.wrong.place is missing; set tasks.wrong.place"),
         ('kind = "retrieval"\nplace = "x"\nlimits = 3', "unknown key tasks.wrong.limits; did you mean limit?"),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wordsight.towers.two import TwoTowers
 
 Way = Literal["pgd", "apgd"]
-Labels = NDArray[np.integer]  # (B,), the number of each picture's class
+ClassNumbers = NDArray[np.integer]  # (B,), the number of each picture's class
 
 LEVELS = 255  # a change of so many levels makes any picture of any other
 LARGE = (8, 16)  # epsilons at which towers that were never taught to resist recognise nothing any more
@@ -98,7 +98,7 @@ def attacked(
     pixels: Pixels,
     class_embeddings: Embeddings,
     *,
-    labels: Labels,
+    labels: ClassNumbers,
     attack: Attack,
 ) -> Pixels:
     """Return the worst pictures that were met, uint8 (B, H, W, 3), for uint8 `pixels` of the model's size.
@@ -123,7 +123,7 @@ def recognised(
     pixels: Pixels,
     class_embeddings: Embeddings,
     *,
-    labels: Labels,
+    labels: ClassNumbers,
 ) -> NDArray[np.bool_]:
     """Return of each picture whether its class scores higher than every other, (B,); arguments as of `attacked`."""
     _check(towers, pixels, class_embeddings, labels)
@@ -138,7 +138,7 @@ def check_gradients(
     pixels: Pixels,
     class_embeddings: Embeddings,
     *,
-    labels: Labels,
+    labels: ClassNumbers,
     seed: int = 0,
 ) -> GradientCheck:
     """Return the accuracies that a sound attack brings down; arguments as of `attacked`.

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wordsight.base.arrays import Embeddings, Pixels
-from wordsight.engines.attack import LEVELS, Attack, Labels
+from wordsight.engines.attack import LEVELS, Attack, ClassNumbers
 from wordsight.engines.engine import batches
 from wordsight.images.spec import PreprocessSpec
 from wordsight.towers.two import TwoTowers
@@ -115,7 +115,7 @@ def strongest(
     pixels: Pixels,
     class_embeddings: Embeddings,
     *,
-    labels: Labels,
+    labels: ClassNumbers,
     attack: Attack,
 ) -> Pixels:
     """Do what `wordsight.engines.attack.attacked` says, on the towers' device, in batches."""
@@ -130,7 +130,7 @@ def strongest(
 
 
 def answers(
-    towers: TwoTowers, preprocess: PreprocessSpec, pixels: Pixels, class_embeddings: Embeddings, *, labels: Labels
+    towers: TwoTowers, preprocess: PreprocessSpec, pixels: Pixels, class_embeddings: Embeddings, *, labels: ClassNumbers
 ) -> NDArray[np.bool_]:
     """Do what `wordsight.engines.attack.recognised` says, in the same batches and arithmetic as the attack."""
     right = np.empty(len(pixels), dtype=np.bool_)
@@ -260,5 +260,5 @@ def _levels(pixels: Pixels, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(device).float()
 
 
-def _numbers(labels: Labels, device: torch.device) -> Tensor:
+def _numbers(labels: ClassNumbers, device: torch.device) -> Tensor:
     return torch.from_numpy(labels.astype(np.int64)).to(device)

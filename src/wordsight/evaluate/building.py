@@ -13,21 +13,28 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.nouns import Sample
+from wordsight.data.evaluation_layout import EvaluationLayout, layout_of
 from wordsight.data.source import Columns, open_source
 from wordsight.evaluate.sample_set import SampleSet, decoded, in_memory, read_samples, spread, without_broken
 from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_options
 from wordsight.images.spec import PreprocessSpec
 
+DEFAULT_TEMPLATES = "photo"
+NOTHING_STATED = EvaluationLayout()
 OR_SKIP = "mend or remove what cannot be read, or measure without it: evaluate has --skip-failed"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSets:
-    """The images of a task: those measured on, and those that are learned from and chosen by, where it names them."""
+    """The images of a task: those measured on, and those that are learned from and chosen by, where it names them.
+
+    `layout` is what the set states of itself: all its classes, its templates.
+    """
 
     test: SampleSet
     train: SampleSet | None = None
     val: SampleSet | None = None
+    layout: EvaluationLayout = NOTHING_STATED
 
 
 class SetReader:
@@ -49,7 +56,11 @@ class SetReader:
             train = self._read(replace(spec, limit=None), spec.train or spec.place, spec.train_split)
         if spec.val is not None or spec.val_split is not None:
             val = self._read(replace(spec, limit=None), spec.val or spec.place, spec.val_split)
-        return TaskSets(test, train, val)
+        return TaskSets(test, train, val, self._layout(spec))
+
+    def _layout(self, spec: TaskSpec) -> EvaluationLayout:
+        columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
+        return layout_of(self._root / spec.place if self._root else spec.place, columns=columns)
 
     def missing(self, spec: TaskSpec) -> int:
         """Return how many of the measured images of a task, just read, are left out because they cannot be read."""
@@ -120,5 +131,27 @@ def build_of(spec: TaskSpec, samples: Sequence[Sample], *, pixels: PreprocessSpe
 
 def build_from(spec: TaskSpec, sets: TaskSets) -> Any:
     """Return the task that `spec` makes of its sets."""
-    spec = with_options(replace(spec, name=spec.name or sets.test.name))
+    spec = with_options(settled(spec, sets))
     return kind_module(spec.kind).build(spec, sets)
+
+
+def settled(spec: TaskSpec, sets: TaskSets) -> TaskSpec:
+    """Return the spec with what it leaves to the set: its name, and the classes and templates that the set states.
+
+    The classes are those of its labels' own column; where another is named, those that occur are taken.
+    """
+    layout = sets.layout
+    classes = layout.classes if layout.classes is not None and _covers(layout.classes, sets.test) else None
+    return replace(
+        spec,
+        name=spec.name or sets.test.name,
+        classes=spec.classes or classes,
+        templates=spec.templates or layout.templates or DEFAULT_TEMPLATES,
+        naming=spec.naming or ("exact" if classes and not spec.classes and layout.naming == "exact" else "synonyms"),
+    )
+
+
+def _covers(classes: Sequence[str], images: SampleSet) -> bool:
+    """Say whether all classes that occur in the images are among those that a set states."""
+    known = set(classes)
+    return all(known.issuperset(sample.labels or filter(None, [sample.label])) for sample in images.samples)

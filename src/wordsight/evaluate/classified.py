@@ -23,7 +23,7 @@ from wordsight.evaluate.measured import Measured, hash_of, hits, share, small_im
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
-from wordsight.text.prompts import prompts_of
+from wordsight.text.prompts import fill, prompts_of, templates
 
 MOST_NAMED = 5  # classes in a notice
 MOST_PAIRS = 20  # confusions that are recorded
@@ -108,6 +108,10 @@ def check_share(held_out: float) -> None:
 
 def prompts_for(spec: TaskSpec, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return the filled templates of each class, (C)."""
+    assert spec.templates is not None  # what the set states, or the default
+    if spec.naming == "exact":
+        patterns = templates(spec.templates) if isinstance(spec.templates, str) else list(spec.templates)
+        return tuple(tuple(fill(patterns, name)) for name in names)
     return tuple(map(tuple, prompts_of(names, spec.templates)))
 
 
@@ -116,7 +120,7 @@ def prompt_facts(spec: TaskSpec, names: Sequence[str], prompts: Sequence[Sequenc
     return {
         "classes": len(names),
         "chance": 1 / len(names),
-        "templates": spec.templates,
+        "templates": spec.templates if isinstance(spec.templates, str) else "own",
         "templates_hash": hash_of([text for texts in prompts for text in texts]),
         "classes_hash": hash_of(names),
     }

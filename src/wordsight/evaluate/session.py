@@ -21,7 +21,7 @@ from wordsight.base.progress import is_quiet, set_quiet
 from wordsight.base.records import environment
 from wordsight.embeddings import model as models
 from wordsight.embeddings.kept import KeptModel
-from wordsight.evaluate.building import OR_SKIP, SetReader, TaskSets, build_from
+from wordsight.evaluate.building import OR_SKIP, SetReader, TaskSets, build_from, settled
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.recorder import Recorder, stated
 from wordsight.evaluate.running import run_task
@@ -91,7 +91,7 @@ def _outcome(
     facts: dict[str, str | int],
 ) -> Outcome:
     sets = reader.sets(spec)
-    spec = replace(spec, name=spec.name or sets.test.name)
+    spec = settled(spec, sets)
     key = task_key(encoder, spec, sets)
     if recorder and not order.again and (known := recorder.known(key)):
         return Outcome(spec, known, known=True)

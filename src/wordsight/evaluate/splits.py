@@ -63,12 +63,16 @@ def splits_of(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> Splits:
         left = classes_of(spec, sets.train)
         measured = _of_known_classes(spec, sets, left)
     train, val = apart(left, held_out) if sets.val is None else (left, classes_of(spec, sets.val, names=left.names))
+    _check_enough(spec, left, val, measured)
+    return Splits(left.names, train, val, measured)
+
+
+def _check_enough(spec: TaskSpec, left: Classified, val: Classified, measured: Classified) -> None:
     if not len(val.labels) or not len(measured.labels):
         raise FormatError(
             f"{spec.name} has {len(left.labels)} images of {len(left.names)} classes: too few to hold some out",
             cure="give more images a class, or a larger held_out",
         )
-    return Splits(left.names, train, val, measured)
 
 
 def _of_known_classes(spec: TaskSpec, sets: TaskSets, left: Classified) -> Classified:
@@ -88,6 +92,7 @@ def val_and_test(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> tuple[Cl
     by = sets.val or sets.train
     if by is None:
         left, measured = apart(measured, held_out)
+        _check_enough(spec, left, left, measured)
         return left, measured
     return classes_of(spec, by, names=measured.names), measured
 

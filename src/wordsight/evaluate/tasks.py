@@ -12,7 +12,7 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 from wordsight.base.config import from_dict, read_toml, unknown_key
@@ -23,6 +23,10 @@ TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
     "retrieval": "wordsight.evaluate.kinds.retrieval",
     "adversarial": "wordsight.evaluate.kinds.adversarial",
+    "probe": "wordsight.evaluate.kinds.probe",
+    "few-shot": "wordsight.evaluate.kinds.few_shot",
+    "knn": "wordsight.evaluate.kinds.knn",
+    "clip-score": "wordsight.evaluate.kinds.clip_score",
     "prompts": "wordsight.evaluate.kinds.prompts",
     "supervised": "wordsight.evaluate.kinds.supervised",
 }
@@ -43,8 +47,9 @@ class TaskSpec:
     `train` with `train_split`, and `val` with `val_split`, are the images that kinds learn from and choose by (default
     place: `place`); without them a share of the measured images is held out.
     With classes: `label` is the column with the class (default: the source's class), `templates` a named
-    list of prompts or a file (JSON: prompts for each class), `classes` the names to choose from (default: those that
-    occur, sorted).
+    list of prompts, a file (JSON: prompts for each class) or the prompts themselves (default: what the set states, else
+    "photo"), `classes` the names to choose from (default: what the set states, else those that occur, sorted).
+    `naming` "exact" takes them as they are; with "synonyms" commas part names (default: as the set states, else so).
     `limit` takes the first images only; `per_class` adds the accuracy within each class.  `seed` settles what is drawn.
     `options` are those of the kind: its `OPTIONS`, or a dict of them.
     """
@@ -57,8 +62,9 @@ class TaskSpec:
     train_split: str | None = None
     val: str | None = None
     val_split: str | None = None
-    templates: str = "photo"
+    templates: str | tuple[str, ...] | None = None
     classes: tuple[str, ...] | None = None
+    naming: Literal["synonyms", "exact"] | None = None
     limit: int | None = None
     per_class: bool = False
     seed: int = 0
@@ -160,8 +166,12 @@ def _typed(hint: Any, text: str) -> Any:
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+        if str in kinds:  # a list of texts is written in a file
+            return text
         values = (_typed(kind, text) for kind in kinds)
         return next((value for value in values if not isinstance(value, str)), text)
+    if origin is Literal:
+        return text
     if origin is tuple:
         return [_typed(get_args(hint)[0], part.strip()) for part in text.split(",")]
     if hint is bool:
