@@ -50,16 +50,31 @@ class Spot:
     radius: float
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One object to draw: what it is and where it lies."""
+
+    shape: str
+    colour: str
+    texture: str
+    spot: Spot
+
+
 def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: np.random.Generator) -> Pixels:
     """Draw one object of the kind at each spot; return uint8 (SIDE, SIDE, 3)."""
+    return paint_figures([Figure(shape, colour, texture, spot) for spot in spots], rng=rng)
+
+
+def paint_figures(figures: Sequence[Figure], *, rng: np.random.Generator) -> Pixels:
+    """Draw objects that may differ, later ones over earlier ones; return uint8 (SIDE, SIDE, 3)."""
     image = _backdrop(rng)  # (S, S, 3) float in 0..255
-    for spot in spots:
-        window = _window(spot)
+    for figure in figures:
+        window = _window(figure.spot)
         turn = float(rng.uniform(-0.2, 0.2))
-        ink = _ink(colour, rng)
+        ink = _ink(figure.colour, rng)
         part = image[window.top : window.top + window.side, window.left : window.left + window.side]
-        for skin, reach in ((ink * EDGE, 1.0), (_skin(ink, texture, window=window, rng=rng), INNER)):
-            mask = _mask(shape, window, turn=turn, reach=reach)  # (W, W, 1)
+        for skin, reach in ((ink * EDGE, 1.0), (_skin(ink, figure.texture, window=window, rng=rng), INNER)):
+            mask = _mask(figure.shape, window, turn=turn, reach=reach)  # (W, W, 1)
             part[:] = part * (1 - mask) + skin * mask
     return (image + 0.5).astype(np.uint8)
 

@@ -94,7 +94,7 @@ class _Entry(NamedTuple):
         return read_labels(self.values, self.chosen, where=self.where)
 
     def image(self) -> bytes | Path:
-        return _image(self.get("image"), self.path.parent, self.where)
+        return image_of(self.get("image"), self.path.parent, self.where)
 
     def key(self, prefix: str) -> str:
         """Return the key of the sample; `prefix` as in `sample`."""
@@ -379,7 +379,8 @@ def _noted(met: _Entry | InputError) -> tuple[int, Stated]:
     return hash((_image_name(met), content if isinstance(content, bytes) else None)) or 1, stated
 
 
-def _image(value: Any, folder: Path, where: str) -> bytes | Path:
+def image_of(value: Any, folder: Path, where: str) -> bytes | Path:
+    """Return the image of a cell: its bytes, or the file that it names, relative to the folder of the table."""
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes) and value:
