@@ -90,7 +90,10 @@ def test_aro_has_boxes_relations_and_a_true_caption(tmp_path, encoded_image):
         "true_caption": "the man is on the horse",
         "false_caption": "the horse is on the man",
         "relation_name": "on",
-        **{"bbox_x": 3, "bbox_y": 4, "bbox_w": 10, "bbox_h": 20},
+        "bbox_x": 3,
+        "bbox_y": 4,
+        "bbox_w": 10,
+        "bbox_h": 20,
     }
     path = write_json(tmp_path / "visual_genome_relation.json", [entry, entry | {"bbox_w": 0}, entry | {"bbox_x": "?"}])
     chosen = read_selection(path)
