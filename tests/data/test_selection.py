@@ -47,6 +47,8 @@ def test_winoground_as_json_lines(tmp_path, encoded_image):
     assert chosen.items == (SelectionItem("0", "Object", images, ("a dog on a cat", "a cat on a dog")),)
     assert chosen.failures == ()
     assert chosen.name == tmp_path.name
+    (tmp_path / "data" / "examples.jsonl").write_text(json.dumps(WINOGROUND | {"answer": 1}) + "\n")
+    assert read_selection(tmp_path).items == chosen.items  # an answer is one of options only
 
 
 def test_winoground_as_parquet(tmp_path, encoded_image):
@@ -63,7 +65,7 @@ def test_winoground_as_parquet(tmp_path, encoded_image):
 
 def test_sugarcrepe_is_one_kind_a_file(tmp_path, encoded_image):
     entry = {"filename": "1.jpg", "caption": "a red car", "negative_caption": "a blue car"}
-    write_images(tmp_path / "val2017", encoded_image, "1.jpg", "2.jpg")
+    write_images(tmp_path / "sugar" / "val2017", encoded_image, "1.jpg", "2.jpg")
     write_json(tmp_path / "sugar" / "swap_att.json", {"7": entry, "9": entry | {"filename": "2.jpg"}})
     write_json(tmp_path / "sugar" / "add_obj.json", {"0": entry})
     chosen = read_selection(tmp_path / "sugar")
@@ -72,9 +74,9 @@ def test_sugarcrepe_is_one_kind_a_file(tmp_path, encoded_image):
         ("swap_att/7", "swap_att"),
         ("swap_att/9", "swap_att"),
     ]
-    assert chosen.items[2].images == (tmp_path / "val2017" / "2.jpg",)
+    assert chosen.items[2].images == (tmp_path / "sugar" / "val2017" / "2.jpg",)
     assert chosen.items[0].captions == ("a red car", "a blue car")
-    one = read_selection(tmp_path / "sugar", split="swap_att", images=tmp_path / "val2017")
+    one = read_selection(tmp_path / "sugar", split="swap_att", images=tmp_path / "sugar" / "val2017")
     assert [item.key for item in one.items] == ["7", "9"]
     assert one.name == "sugar/swap_att"
     both = read_selection(tmp_path / "sugar", split="swap_att+add_obj")
@@ -97,6 +99,7 @@ def test_aro_has_boxes_relations_and_a_true_caption(tmp_path, encoded_image):
     }
     path = write_json(tmp_path / "visual_genome_relation.json", [entry, entry | {"bbox_w": 0}, entry | {"bbox_x": "?"}])
     chosen = read_selection(path)
+    assert read_selection(write_json(path, [entry | {"bbox_h": 1.0}])).items[0].box == (3, 4, 13, 5)
     assert [(i.key, i.kind, i.captions[0], i.box) for i in chosen.items] == [
         ("00000000", "on", "the man is on the horse", (3, 4, 13, 24))
     ]
@@ -167,7 +170,7 @@ def test_broken_rows_cost_themselves_only(tmp_path, encoded_image):
     chosen = read_selection(path)
     assert [item.key for item in chosen.items] == ["00000000", "00000009"]
     assert [re.sub(r".*: entry ", "", error.problem) for error in chosen.failures] == [
-        f"00000001: no file lost.jpg in {tmp_path}, nor in the folders there and beside it",
+        f"00000001: no file lost.jpg in {tmp_path} nor in the folders there",
         "00000002: no picture",
         "00000003: caption is no caption",
         "00000004: 'x' is the true and a false caption",
@@ -226,6 +229,27 @@ def test_columns_and_folders_that_are_not_there_are_errors(tmp_path, encoded_ima
     elsewhere.mkdir()
     chosen = read_selection(path, columns=SelectionColumns(negatives=("no",)), images=elsewhere)
     assert [f"no file a.jpg in {elsewhere}" in error.problem for error in chosen.failures] == [True]
+
+
+def test_images_in_hidden_folders_are_left_alone(tmp_path, encoded_image):
+    write_images(tmp_path / ".thumbnails", encoded_image, "a.jpg")
+    path = write_json(tmp_path / "set.json", [{"image": "a.jpg", "caption": "x", "negative_caption": "y"}])
+    assert read_selection(path).items == ()
+    write_images(tmp_path / "z", encoded_image, "a.jpg")
+    assert read_selection(path).items[0].images == (tmp_path / "z" / "a.jpg",)
+
+
+def test_a_name_that_several_folders_have_is_not_guessed(tmp_path, encoded_image):
+    for folder in ("one", "two"):
+        write_images(tmp_path / "set" / folder, encoded_image, "a.jpg")
+    path = write_json(tmp_path / "set" / "set.json", [{"image": "a.jpg", "caption": "x", "negative_caption": "y"}])
+    (failure,) = read_selection(path).failures
+    one, two = (tmp_path / "set" / folder / "a.jpg" for folder in ("one", "two"))
+    assert str(failure).endswith(f"a.jpg may be {one} or {two}; name the folder of the images with images=")
+    assert read_selection(path, images=tmp_path / "set" / "two").items[0].images == (two,)
+    write_images(tmp_path / "other", encoded_image, "b.jpg")  # the folders beside hold other sets
+    path = write_json(tmp_path / "set" / "b.json", [{"image": "b.jpg", "caption": "x", "negative_caption": "y"}])
+    assert read_selection(path).items == ()
 
 
 def test_a_split_is_a_folder_too(tmp_path, encoded_image):

@@ -86,10 +86,14 @@ def test_a_rule_makes_what_it_says(kind, caption, expected):
         ("replace-size", "a large group of men"),
         ("replace-relation", "a man on the beach"),  # nobody is under it
         ("replace-relation", "seen from in front of a house"),
+        ("replace-relation", "a toy on the hat"),  # nor under it
+        ("replace-relation", "in front of , a car"),
         ("replace-gender", "A man and a woman"),  # as true the other way round
         ("replace-gender", "A boy and his mom"),
         ("replace-gender", "She smiles"),
         ("replace-noun", "a dog house"),
+        ("replace-noun", "a dog biscuit"),
+        ("replace-noun", "a kite string"),
         ("replace-noun", "a dog chases another dog"),
         ("replace-noun", "hot dogs"),
         ("replace-colour", "a black man"),
@@ -106,6 +110,13 @@ def test_a_replaced_colour_is_neither_near_nor_named_already():
     texts = made("A man in a red shirt and blue pants", "replace-colour", 200)
     shirts = {match[1] for text in texts if (match := re.search(r"(\w+) shirt", text))} - {"red"}
     assert shirts == {"yellow", "green", "black", "white", "grey", "tan"}
+
+
+def test_a_pair_that_cannot_be_swapped_does_not_hide_another():
+    assert made("an orange hat , a red box and a blue bag", "swap-attributes") == {
+        "a blue hat , a red box and an orange bag",
+        "an orange hat , a blue box and a red bag",
+    }
 
 
 def test_an_added_colour_is_weak_and_takes_its_article():
@@ -187,6 +198,9 @@ def test_noun_phrases_know_their_attributes_and_openers():
     assert (dogs.start, dogs.has_opener, dogs.noun.is_plural) == (0, True, True)
     assert [caption.words[number] for number in (*ball.attributes, ball.head)] == ["big", "red", "ball"]
     assert caption.words[ball.start] == "a"
+    (ball,) = parse("big , red ball").phrases  # what stands before a mark may be of something else
+    assert (ball.attributes, ball.start, ball.has_opener) == ((1,), 1, False)
+    assert parse("the , ball").phrases[0].has_opener is False
 
 
 def test_articles_go_by_the_sound_of_the_listed_words():

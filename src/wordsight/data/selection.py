@@ -34,6 +34,7 @@ from wordsight.data.source import Columns
 from wordsight.data.source_files import find
 from wordsight.data.table import image_of, open_table
 
+_CURE = "name the folder of the images with images="
 _JSON = ".json"
 _SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".webp")  # Winoground's JSON names images without their ending
 
@@ -73,7 +74,7 @@ def read_selection(
 
     `split` picks tables as `open_source` does, or JSON files by their names without `.json` ("swap_att+swap_obj").  The
     kind of an item is what its row states, or the name of its file.  `images` is the folder of the images; without it
-    they are looked for beside the file, in the folders there, and in the folders beside that folder.
+    they are looked for beside the file and in the folders there; a name that several folders have is a failure.
     Raises `NotFound` for what is not there, `FormatError` where nothing can be read.
     """
     path = Path(location)
@@ -178,23 +179,28 @@ class _ImageFinder:
         name = cell.get("path") if isinstance(cell, dict) and not cell.get("bytes") else cell
         if not isinstance(name, str) or not name.strip():
             return image_of(cell, folder, where)
-        for parent in self._looked_in(folder):
-            for suffix in _SUFFIXES:
-                path = locate(parent, name.strip() + suffix)
-                if path is not None:
-                    return path
-        looked = (
-            f"in {self._root}" if self._root is not None else f"in {folder}, nor in the folders there and beside it"
-        )
-        cure = "name the folder of the images with images="
-        raise InputError(f"{where}: no file {fields.shortened(name)} {looked}", cure=cure)
+        at_top = _located(self._root or folder, name)
+        if at_top is not None:
+            return at_top
+        inside = [] if self._root is not None else self._inside(folder)
+        below = [path for one in inside if (path := _located(one, name)) is not None]
+        if len(below) > 1:
+            listed = fields.shortened(" or ".join(map(str, below)))
+            raise InputError(f"{where}: {fields.shortened(name)} may be {listed}", cure=_CURE)
+        if not below:
+            looked = f"{folder} nor in the folders there" if self._root is None else f"{self._root}"
+            raise InputError(f"{where}: no file {fields.shortened(name)} in {looked}", cure=_CURE)
+        return below[0]
 
-    def _looked_in(self, folder: Path) -> list[Path]:
-        if self._root is not None:
-            return [self._root]
+    def _inside(self, folder: Path) -> list[Path]:
         if folder not in self._folders:
-            self._folders[folder] = [folder, *_folders_in(folder), *_folders_in(folder.absolute().parent)]
+            self._folders[folder] = _folders_in(folder)
         return self._folders[folder]
+
+
+def _located(folder: Path, name: str) -> Path | None:
+    paths = (locate(folder, name.strip() + suffix) for suffix in _SUFFIXES)
+    return next((path for path in paths if path is not None), None)
 
 
 def _folders_in(folder: Path) -> list[Path]:
