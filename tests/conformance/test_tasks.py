@@ -30,6 +30,7 @@ ENCODER = Model(FakeEngine())
 
 
 IMAGES = 8  # of each class
+ASKED = {"selection": {"form": "rules"}}  # what a kind needs on such images
 OWN_WEIGHTS = ("adversarial",)  # kinds that need a model in a folder: tests/evaluate/test_adversarial.py
 
 
@@ -51,18 +52,24 @@ def squares(tmp_path):
     return tmp_path / "squares"
 
 
+def asked(kind, location, **keys):
+    """Return the text of a task of a kind on images with classes and captions."""
+    keys = {**ASKED.get(kind, {}), **keys}
+    return f"{kind}:{location}" + ("?" + "&".join(f"{key}={value}" for key, value in keys.items()) if keys else "")
+
+
 def measured(text):
     return run_task(ENCODER, build_task(read_task(text))).results
 
 
 def test_results_have_a_name_a_value_an_interval_and_a_count(kind, squares):
-    results = measured(f"{kind}:{squares}")
+    results = measured(asked(kind, squares))
     assert results
     assert len({result.name for result in results}) == len(results)
     for result in results:
         assert result.name.startswith("squares/")
         assert math.isfinite(result.value)
-        assert 1 <= result.count <= 3 * IMAGES
+        assert result.count >= 1
         assert result.fingerprint == ENCODER.fingerprint
         if result.setting.get("unit") is None:  # a share
             assert 0 <= result.value <= 1
@@ -73,49 +80,52 @@ def test_results_have_a_name_a_value_an_interval_and_a_count(kind, squares):
 
 def test_colours_are_told_apart(kind, squares):
     """The fake engine knows colours: the best value of every kind is all right, or more where it is no share."""
-    assert max(result.value for result in measured(f"{kind}:{squares}")) >= 1.0
+    assert max(result.value for result in measured(asked(kind, squares))) >= 1.0
 
 
 def test_results_survive_their_line(kind, squares):
-    for result in measured(f"{kind}:{squares}"):
+    for result in measured(asked(kind, squares)):
         assert Result.from_fields(json.loads(result.to_json())) == result
         assert "\n" not in result.to_json()
 
 
 def test_measuring_again_gives_the_same(kind, squares):
-    task = build_task(read_task(f"{kind}:{squares}"))
+    task = build_task(read_task(asked(kind, squares)))
     assert run_task(ENCODER, task) == run_task(ENCODER, task)
-    assert run_task(ENCODER, task).results == measured(f"{kind}:{squares}")
+    assert run_task(ENCODER, task).results == measured(asked(kind, squares))
 
 
 def test_text_and_toml_are_the_same_task(kind, squares, tmp_path):
-    (tmp_path / "mine.toml").write_text(f'kind = "{kind}"\nplace = "squares"\nlimit = 20\n')
+    (tmp_path / "mine.toml").write_text(
+        f'kind = "{kind}"\nplace = "squares"\nlimit = 20\n'
+        + "".join(f'{k} = "{v}"\n' for k, v in ASKED.get(kind, {}).items())
+    )
     from_file = measured(str(tmp_path / "mine.toml"))
-    from_text = measured(f"{kind}:{squares}?name=mine&limit=20")
+    from_text = measured(asked(kind, squares, name="mine", limit=20))
     assert from_file == from_text
-    assert all(result.setting["limit"] == 20 and result.count <= 20 for result in from_text)
+    assert {result.setting["limit"] for result in from_text} == {20}
     assert split_tasks(f"{kind}:a,{kind}:b?name=c,d") == [f"{kind}:a", f"{kind}:b?name=c,d"]
 
 
 def test_wrong_locations_are_refused(kind, squares, tmp_path):
     with pytest.raises(NotFound, match="nowhere"):
-        build_task(read_task(f"{kind}:{tmp_path / 'nowhere'}"))
+        build_task(read_task(asked(kind, tmp_path / "nowhere")))
     (tmp_path / "empty").mkdir()
     with pytest.raises(FormatError, match="empty"):
-        build_task(read_task(f"{kind}:{tmp_path / 'empty'}"))
+        build_task(read_task(asked(kind, tmp_path / "empty")))
     Image.new("RGB", (8, 8)).save(tmp_path / "empty" / "bare.png")
     with pytest.raises(FormatError, match="empty has no "):
-        build_task(read_task(f"{kind}:{tmp_path / 'empty'}"))
+        build_task(read_task(asked(kind, tmp_path / "empty")))
     (squares / "red" / "0.txt").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(InputError, match="0.txt"):
-        build_task(read_task(f"{kind}:{squares}"))
+        build_task(read_task(asked(kind, squares)))
 
 
 def test_wrong_keys_are_refused(kind, squares):
     with pytest.raises(ConfigError, match="unknown key splitt; did you mean split"):
-        read_task(f"{kind}:{squares}?splitt=val")
+        read_task(asked(kind, squares, splitt="val"))
     with pytest.raises(UsageError, match="limit = 0"):
-        build_task(read_task(f"{kind}:{squares}?limit=0"))
+        build_task(read_task(asked(kind, squares, limit=0)))
 
 
 def test_a_kind_that_is_not_in_the_table_is_refused_at_every_door(kind, tmp_path):
@@ -150,6 +160,6 @@ def test_the_verb_prints_a_line_for_every_result(kind, squares, monkeypatch, cap
     from wordsight.embeddings import model as faces
 
     monkeypatch.setattr(faces, "load", lambda name, **options: ENCODER)
-    assert main(["evaluate", "any", "--tasks", f"{kind}:{squares}"]) == 0
+    assert main(["evaluate", "any", "--tasks", asked(kind, squares)]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["name"] for line in lines] == [result.name for result in measured(f"{kind}:{squares}")]
+    assert [line["name"] for line in lines] == [result.name for result in measured(asked(kind, squares))]

@@ -20,6 +20,7 @@ from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_opt
 from wordsight.images.spec import PreprocessSpec
 
 DEFAULT_TEMPLATES = "photo"
+SetAddress = tuple[str, str | None, Columns, int | None, Any]  # what names a set that was read
 NOTHING_STATED = EvaluationLayout()
 OR_SKIP = "mend or remove what cannot be read, or measure without it: evaluate has --skip-failed"
 
@@ -46,7 +47,7 @@ class SetReader:
 
     def __init__(self, root: Path | None = None, *, failures: list[InputError] | None = None, kept: int = 4) -> None:
         self._root, self._failures, self._kept = root, failures, kept
-        self._sets: dict[tuple[str, str | None, Columns, int | None], tuple[SampleSet, list[InputError]]] = {}
+        self._sets: dict[SetAddress, tuple[SampleSet, list[InputError]]] = {}
 
     def sets(self, spec: TaskSpec) -> TaskSets:
         """Return the sets that a task names."""
@@ -64,14 +65,14 @@ class SetReader:
 
     def missing(self, spec: TaskSpec) -> int:
         """Return how many of the measured images of a task, just read, are left out because they cannot be read."""
-        return len(self._sets[_address(spec, spec.place, spec.split)][1])
+        return len(self._sets[_address(with_options(spec), spec.place, spec.split)][1])
 
     def _read(self, spec: TaskSpec, location: str, split: str | None) -> SampleSet:
-        known = _address(spec, location, split)
+        known = _address(with_options(spec), location, split)
         if known in self._sets:
             images, failures = self._sets[known]
         else:
-            images, failures = self._open(*known)
+            images, failures = self._open(with_options(spec), location, split)
             if len(self._sets) >= self._kept:
                 del self._sets[next(iter(self._sets))]
             self._sets[known] = images, failures
@@ -79,27 +80,34 @@ class SetReader:
             self._failures += failures
         return images
 
-    def _open(
-        self, location: str, split: str | None, columns: Columns, limit: int | None
-    ) -> tuple[SampleSet, list[InputError]]:
+    def _open(self, spec: TaskSpec, location: str, split: str | None) -> tuple[SampleSet, list[InputError]]:
         path = self._root / location if self._root else Path(location)
-        source = open_source(path if self._root else location, split=split, columns=columns)
-        name = path.resolve().name if path.is_dir() else source.name.split("/")[0]
-        images, failures = read_samples(source.samples(), name, limit=limit)
+        read = getattr(kind_module(spec.kind), "read_set", read_source)
+        images, failures = read(spec, path if self._root else location, split)
         if self._failures is None and failures:
-            more = f" (and {len(failures) - 1} more of {source.name})" if len(failures) > 1 else ""
+            more = f" (and {len(failures) - 1} more of {images.name})" if len(failures) > 1 else ""
             raise InputError(f"{failures[0].problem}{more}", cure=OR_SKIP)
         if self._failures is not None:
             images = without_broken(images, failures)
         if not len(images):
-            raise FormatError(f"{source.name} has no images", cure="check the path and the split")
+            raise FormatError(f"{images.name} has no images", cure="check the path and the split")
         return images, failures
 
 
-def _address(spec: TaskSpec, location: str, split: str | None) -> tuple[str, str | None, Columns, int | None]:
-    """Return what names a set: where it is and how it is read."""
+def read_source(spec: TaskSpec, location: str | Path, split: str | None) -> tuple[SampleSet, list[InputError]]:
+    """Return the samples of a source, as a task reads them, and what could not be read."""
     columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
-    return location, split, columns, spec.limit
+    source = open_source(location, split=split, columns=columns)
+    path = Path(location)
+    name = path.resolve().name if path.is_dir() else source.name.split("/")[0]
+    return read_samples(source.samples(), name, limit=spec.limit)
+
+
+def _address(spec: TaskSpec, location: str, split: str | None) -> SetAddress:
+    """Return what names a set: where it is and how it is read, by the options too where the kind reads it itself."""
+    columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
+    own = (spec.kind, spec.options, spec.seed) if hasattr(kind_module(spec.kind), "read_set") else None
+    return location, split, columns, spec.limit, own
 
 
 def build_task(

@@ -26,6 +26,7 @@ TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "probe": "wordsight.evaluate.kinds.probe",
     "few-shot": "wordsight.evaluate.kinds.few_shot",
     "knn": "wordsight.evaluate.kinds.knn",
+    "selection": "wordsight.evaluate.kinds.selection",
     "clip-score": "wordsight.evaluate.kinds.clip_score",
     "prompts": "wordsight.evaluate.kinds.prompts",
     "supervised": "wordsight.evaluate.kinds.supervised",

@@ -70,7 +70,7 @@ def run(encoder: Encoder, task: ClipScoreTask) -> Measured:
         others = (embeddings[starts[i] + 1 : starts[i] + counts[i]] for i in several)
         nearest = np.array([float((own @ first[i]).max()) for i, own in zip(several, others, strict=True)])
         results.append(
-            _mean(f"{name}/ref-clip-score", harmonic_average(scores[several], np.maximum(nearest, 0.0)), facts)
+            _mean(f"{name}/ref-clip-score", reciprocal_mean(scores[several], np.maximum(nearest, 0.0)), facts)
         )
     if len(images) > 1:
         other = WEIGHT * np.maximum((np.roll(images, 1, axis=0) * first).sum(axis=1), 0.0)
@@ -78,7 +78,7 @@ def run(encoder: Encoder, task: ClipScoreTask) -> Measured:
     return Measured(results)
 
 
-def harmonic_average(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def reciprocal_mean(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the harmonic means of non-negative numbers (N,), 0 where one of both is."""
     total = a + b
     mean: NDArray[np.float64] = np.divide(2 * a * b, total, out=np.zeros_like(a), where=total > 0)
