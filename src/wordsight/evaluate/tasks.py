@@ -21,12 +21,14 @@ from wordsight.base.suggest import suggest
 
 TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
+    "multi-label": "wordsight.evaluate.kinds.multi_label",
     "retrieval": "wordsight.evaluate.kinds.retrieval",
     "adversarial": "wordsight.evaluate.kinds.adversarial",
     "probe": "wordsight.evaluate.kinds.probe",
     "few-shot": "wordsight.evaluate.kinds.few_shot",
     "knn": "wordsight.evaluate.kinds.knn",
     "selection": "wordsight.evaluate.kinds.selection",
+    "calibration": "wordsight.evaluate.kinds.calibration",
     "clip-score": "wordsight.evaluate.kinds.clip_score",
     "prompts": "wordsight.evaluate.kinds.prompts",
     "supervised": "wordsight.evaluate.kinds.supervised",
