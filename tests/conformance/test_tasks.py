@@ -30,7 +30,7 @@ ENCODER = Model(FakeEngine())
 
 
 IMAGES = 8  # of each class
-ASKED = {"selection": {"form": "rules"}}  # what a kind needs on such images
+ASKED = {"selection": {"form": "rules"}, "bias": {"groups": "class"}}  # what a kind needs on such images
 OWN_WEIGHTS = ("adversarial",)  # kinds that need a model in a folder: tests/evaluate/test_adversarial.py
 
 

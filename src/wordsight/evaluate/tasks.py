@@ -28,6 +28,7 @@ TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "few-shot": "wordsight.evaluate.kinds.few_shot",
     "knn": "wordsight.evaluate.kinds.knn",
     "selection": "wordsight.evaluate.kinds.selection",
+    "bias": "wordsight.evaluate.kinds.bias",
     "calibration": "wordsight.evaluate.kinds.calibration",
     "clip-score": "wordsight.evaluate.kinds.clip_score",
     "prompts": "wordsight.evaluate.kinds.prompts",
