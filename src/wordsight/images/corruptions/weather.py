@@ -1,7 +1,7 @@
 """Corruptions by weather: snow, frost, fog, brightness.
 
-Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 224; flakes, crystals and clouds grow with
-the shorter side.
+Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 224;
+flakes, crystals and clouds grow with the shorter side.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _GREY = np.array((0.299, 0.587, 0.114), np.float32)  # luma of ITU-R BT.601
 
 
 def snow(image: Planes, strength: int, generator: np.random.Generator) -> Planes:
-    """Return float32 (H, W, 3): a scene made pale, before it flakes that fall, and the same flakes turned by 180 degrees.
+    """Return float32 (H, W, 3): a scene made pale behind flakes that fall, and the same flakes turned upside down.
 
     Images of less than 112 pixels have larger flakes than their size asks for: one pixel is the least.
     """
