@@ -23,6 +23,8 @@ TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
     "multi-label": "wordsight.evaluate.kinds.multi_label",
     "retrieval": "wordsight.evaluate.kinds.retrieval",
+    "robustness": "wordsight.evaluate.kinds.robustness",
+    "typographic": "wordsight.evaluate.kinds.typographic",
     "adversarial": "wordsight.evaluate.kinds.adversarial",
     "probe": "wordsight.evaluate.kinds.probe",
     "few-shot": "wordsight.evaluate.kinds.few_shot",
