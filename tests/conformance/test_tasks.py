@@ -30,7 +30,13 @@ ENCODER = Model(FakeEngine())
 
 
 IMAGES = 8  # of each class
-ASKED = {"selection": {"form": "rules"}, "bias": {"groups": "class"}}  # what a kind needs on such images
+# what a kind needs on such images
+ASKED = {
+    "selection": {"form": "rules"},
+    "bias": {"groups": "class"},
+    "typographic": {"sizes": [0.25], "fonts": ["outlined"], "positions": ["middle"]},
+    "robustness": {"corruptions": ["brightness"], "strengths": [1, 5]},
+}
 OWN_WEIGHTS = ("adversarial",)  # kinds that need a model in a folder: tests/evaluate/test_adversarial.py
 
 
@@ -55,7 +61,8 @@ def squares(tmp_path):
 def asked(kind, location, **keys):
     """Return the text of a task of a kind on images with classes and captions."""
     keys = {**ASKED.get(kind, {}), **keys}
-    return f"{kind}:{location}" + ("?" + "&".join(f"{key}={value}" for key, value in keys.items()) if keys else "")
+    texts = {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in keys.items()}
+    return f"{kind}:{location}" + ("?" + "&".join(f"{key}={text}" for key, text in texts.items()) if keys else "")
 
 
 def measured(text):
@@ -98,7 +105,7 @@ def test_measuring_again_gives_the_same(kind, squares):
 def test_text_and_toml_are_the_same_task(kind, squares, tmp_path):
     (tmp_path / "mine.toml").write_text(
         f'kind = "{kind}"\nplace = "squares"\nlimit = 20\n'
-        + "".join(f'{k} = "{v}"\n' for k, v in ASKED.get(kind, {}).items())
+        + "".join(f"{k} = {json.dumps(v)}\n" for k, v in ASKED.get(kind, {}).items())
     )
     from_file = measured(str(tmp_path / "mine.toml"))
     from_text = measured(asked(kind, squares, name="mine", limit=20))

@@ -170,3 +170,20 @@ def test_a_lost_query_is_named_with_the_cure():
 def test_nan_is_never_right():
     scores = np.array([[np.nan, 0.5], [0.5, np.nan], [np.nan, np.nan], [0.5, 0.4]])
     assert metrics.label_ranks(scores, np.zeros(4, np.int64)).tolist() == [1, 1, 1, 0]
+
+
+def test_first_right_and_its_gains_are_those_of_a_plain_sort():
+    generator = np.random.default_rng(0)
+    queries, gallery = generator.normal(size=(30, 4)), np.round(generator.normal(size=(40, 4)), 0)
+    owners, of_gallery = generator.integers(0, 8, 30), np.arange(40) % 8
+    queries = np.round(queries, 0)  # many ties
+    first = metrics.first_right(queries, gallery, query_owners=owners, gallery_owners=of_gallery, k=10)
+    for row, query in enumerate(queries):
+        right = of_gallery == owners[row]
+        order = sorted(range(40), key=lambda i: (-float(query @ gallery[i]), right[i]))
+        assert first[row].tolist() == right[order[:10]].tolist()
+    ndcg = metrics.discounted_gains(np.array([[True, False, True], [False, True, False]]), np.array([2, 5]))
+    best = 1 + 1 / math.log2(3)
+    assert ndcg == pytest.approx([(1 + 0.5) / best, (1 / math.log2(3)) / (best + 0.5)])
+    few = metrics.first_right(queries, gallery[:3], query_owners=owners, gallery_owners=of_gallery[:3], k=10)
+    assert few.shape == (30, 3)

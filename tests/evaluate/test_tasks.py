@@ -64,7 +64,9 @@ def test_retrieval_of_a_perfect_encoder(table):
     task = build_task(read_task(f"retrieval:{table}?name=colours"))
     results = run_task(ColourEncoder(), task).results
     assert set(values(results)) == {
-        f"colours/{way}/R@{k}" for way in ("text_to_image", "image_to_text") for k in (1, 5, 10)
+        *(f"colours/{way}/R@{k}" for way in ("text_to_image", "image_to_text") for k in (1, 5, 10)),
+        *("colours/text_to_image/ndcg@10", "colours/image_to_text/ndcg@10"),
+        *("colours/image_to_text/recall-of-all@5", "colours/image_to_text/recall-of-all@10"),
     }
     assert all(value == 1.0 for value in values(results).values())
     first = {result.name: result for result in results}["colours/text_to_image/R@1"]

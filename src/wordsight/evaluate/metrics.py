@@ -44,6 +44,36 @@ def ranks_in(scores: Floats, right: NDArray[np.bool_]) -> NDArray[np.int64]:
     return before
 
 
+def first_right(
+    queries: Floats, gallery: Floats, *, query_owners: Ints, gallery_owners: Ints, k: int
+) -> NDArray[np.bool_]:
+    """Return which of the first `k` gallery entries of each query are right, (Q, min(k, G)), the nearest first.
+
+    Arguments as of `best_ranks`; an equal score of a wrong entry stands before a right one.
+    """
+    first = np.empty((len(queries), min(k, len(gallery))), dtype=np.bool_)
+    for start in range(0, len(queries), BLOCK):
+        block = slice(start, start + BLOCK)
+        right = query_owners[block, None] == gallery_owners[None, :]
+        scores = queries[block] @ gallery.T
+        scores = np.where(right, np.nextafter(scores, -np.inf), scores)
+        nearest = np.argpartition(-scores, first.shape[1] - 1, axis=1)[:, : first.shape[1]]
+        order = np.argsort(-np.take_along_axis(scores, nearest, axis=1), axis=1, kind="stable")
+        first[block] = np.take_along_axis(right, np.take_along_axis(nearest, order, axis=1), axis=1)
+    return first
+
+
+def discounted_gains(first: NDArray[np.bool_], right_counts: Ints) -> Floats:
+    """Return the NDCG of each query, (Q,), for `first` (Q, k): which of its first answers are right, of how many (Q,).
+
+    The sum over right ones of 1 / log2(position + 1), by that of the best order (Jarvelin and Kekalainen 2002).
+    """
+    gains = 1.0 / np.log2(np.arange(2, first.shape[1] + 2))
+    best = np.concatenate([[0.0], np.cumsum(gains)])[np.minimum(right_counts, first.shape[1])]
+    ndcg: Floats = (first * gains).sum(axis=1) / best
+    return ndcg
+
+
 def label_ranks(scores: Floats, labels: Ints) -> NDArray[np.int64]:
     """Return how many wrong classes stand before the right one, (N,), for `scores` (N, C) and `labels` (N,)."""
     right = labels[:, None] == np.arange(scores.shape[1])[None, :]

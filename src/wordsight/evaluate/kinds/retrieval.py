@@ -3,6 +3,9 @@
 Results: NAME/text_to_image/R@1, R@5, R@10 and NAME/image_to_text/R@1, R@5, R@10.  An image is a hit when
 any one of its captions is among the first k.  Only an image's own captions count as right, also where
 another image has the same caption.  Intervals draw whole images with their captions.
+R@k is what CLIP papers and CLIP_benchmark report.  Beside it stands what MIEB (mteb) reports for the same answers:
+NAME/…/ndcg@10, and, where images have several captions, NAME/image_to_text/recall-of-all@5 and @10, the share of them
+that is among the first k: one of five is a hit, and a recall of 20 %.
 """
 
 from dataclasses import dataclass
@@ -12,10 +15,11 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError
 from wordsight.base.progress import notice
+from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.measured import Measured, hits, share
-from wordsight.evaluate.metrics import best_ranks, chance_of_recall
+from wordsight.evaluate.metrics import best_ranks, chance_of_recall, discounted_gains, first_right
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import NoOptions, TaskSpec
 
@@ -73,8 +77,21 @@ def run(encoder: Encoder, task: RetrievalTask) -> Measured:
     for way, ranks, clusters, rights, gallery in ways:
         name = f"{task.spec.name}/{way}"
         for k in DEPTHS:
-            facts = {"gallery": gallery, "chance": chance_of_recall(rights, gallery, k)}
+            facts: dict[str, Value] = {"gallery": gallery, "chance": chance_of_recall(rights, gallery, k)}
             results.append(share(f"{name}/R@{k}", ranks < k, clusters=clusters, setting=facts))
         asked = [keys[owner] for owner in clusters]
         details.append(hits(f"{name}/R@1", asked, ranks < 1))
+    depth, mieb = DEPTHS[-1], {"protocol": "MIEB"}
+    by_text = first_right(texts, images, query_owners=task.owners, gallery_owners=numbers, k=depth)
+    by_image = first_right(images, texts, query_owners=numbers, gallery_owners=task.owners, k=depth)
+    for way, first, clusters, rights, gallery in (
+        ("text_to_image", by_text, task.owners, np.ones(len(texts), dtype=np.int64), len(images)),
+        ("image_to_text", by_image, numbers, captions_of_each, len(texts)),
+    ):
+        name, facts = f"{task.spec.name}/{way}", {"gallery": gallery, **mieb}
+        results.append(share(f"{name}/ndcg@{depth}", discounted_gains(first, rights), clusters=clusters, setting=facts))
+        if rights.max() > 1:
+            for k in DEPTHS[1:]:
+                every = first[:, :k].sum(axis=1) / rights
+                results.append(share(f"{name}/recall-of-all@{k}", every, clusters=clusters, setting=facts))
     return Measured(results, details)
