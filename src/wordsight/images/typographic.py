@@ -78,8 +78,8 @@ def write_word(pixels: Pixels, word: str, style: WordStyle) -> Pixels:
     """Return an image uint8 (H, W, 3) with a word (or several, on one line) written onto it; the given one stays.
 
     Letters without a box are black or white, whichever has the greater contrast ratio (WCAG 2.2) to the mean of what
-    they cover.  A word too long for the width becomes smaller.  An empty word, one with a character that the font lacks (Chinese,
-    emoji), letters of less than 4 pixels and other shapes raise `UsageError`.
+    they cover.  A word too long for the width becomes smaller.  An empty word, one with a character that the font lacks
+    (Chinese, emoji), letters of less than 4 pixels and other shapes raise `UsageError`.
     """
     from PIL import Image, ImageDraw
 

@@ -74,5 +74,5 @@ def corrupt(pixels: Pixels, name: str, strength: int, *, seed: int) -> Pixels:
         raise UsageError(
             f"an image of {pixels.shape[1]} x {pixels.shape[0]} pixels", cure=f"give one of {LEAST_SIDE} or more a side"
         )
-    changed = CORRUPTIONS[name](pixels.astype(np.float32) / 255, strength, np.random.default_rng(seed))
+    changed = CORRUPTIONS[name](pixels.astype(np.float32) / np.float32(255), strength, np.random.default_rng(seed))
     return np.rint(np.clip(changed, 0, 1) * 255).astype(np.uint8)

@@ -1,7 +1,8 @@
 """Corruptions of digital origin: contrast, elastic transform, pixelate, JPEG.
 
 Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 224.
-Lengths of the elastic transform grow with the shorter side; pixelate is a factor; JPEG's blocks are 8 pixels at any size.
+Lengths of the elastic transform grow with the shorter side; pixelate is a factor;
+JPEG's blocks are 8 pixels at any size.
 """
 
 import io

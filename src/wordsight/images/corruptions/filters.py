@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Planes = NDArray[np.float32]  # (H, W) or (H, W, C), 0..1 where colours are meant
 Border = Literal["nearest", "reflect", "mirror"]  # a|abc|c, ba|abc|cb and cb|abc|ba: what lies outside of an image
 
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue; ITU-R BT.601
 PUBLISHED_SIDE = 224  # pixels, for which the published parameters hold
 
 
