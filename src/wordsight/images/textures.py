@@ -26,7 +26,6 @@ from wordsight.base.errors import UsageError
 from wordsight.images.corruptions.filters import LUMA, Planes, gaussian_blur
 
 ConflictWay = Literal["patches", "amplitudes"]
-Ints = NDArray[np.int64]
 
 CONFLICT_WAYS: tuple[ConflictWay, ...] = get_args(ConflictWay)
 LEAST_CONFLICT_SIDE = 16  # pixels: four patches across
@@ -129,7 +128,7 @@ def _with_values_of(image: Planes, other: Planes) -> Planes:
     return matched.reshape(image.shape)
 
 
-def _shortlisted(wanted: Planes, offered: Planes) -> tuple[Ints, Planes]:
+def _shortlisted(wanted: Planes, offered: Planes) -> tuple[NDArray[np.int64], Planes]:
     """Return for each wanted patch (N, P) the nearest of those offered (M, P), and their mean squared errors."""
     errors = (offered**2).sum(axis=1) - 2 * (wanted @ offered.T) + (wanted**2).sum(axis=1, keepdims=True)
     kept = min(_SHORTLIST, len(offered))

@@ -30,7 +30,7 @@ WordPosition = Literal[
     "top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right"
 ]
 Colour = tuple[int, int, int]
-Box = tuple[int, int, int, int]  # left, top, right, bottom, as Pillow's
+_Box = tuple[int, int, int, int]  # left, top, right, bottom, as Pillow's
 
 WORD_FONTS: tuple[WordFont, ...] = get_args(WordFont)
 WORD_POSITIONS: tuple[WordPosition, ...] = get_args(WordPosition)
@@ -164,7 +164,7 @@ def _fitting_size(word: str, style: WordStyle, height: int, width: int) -> float
     )
 
 
-def _box(inner: tuple[float, ...], padding: int, position: WordPosition, shape: tuple[int, int]) -> Box:
+def _box(inner: tuple[float, ...], padding: int, position: WordPosition, shape: tuple[int, int]) -> _Box:
     """Return what a word with its border covers, from `inner`, what its letters cover at the origin."""
     height, width = shape
     margin = _margin(height, width)

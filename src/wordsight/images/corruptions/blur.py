@@ -27,33 +27,39 @@ def _disk(radius: float, soft: float, *, rim: int) -> Planes:
     """Return a disk of sum 1 (K, K), softened by a Gaussian of sigma `soft` that ends `rim` pixels away."""
     reach = math.floor(radius) + rim
     line = np.arange(-reach, reach + 1)
-    disk = (line[:, None] ** 2 + line[None, :] ** 2 <= radius**2).astype(np.float64)
+    distances = np.hypot(line[:, None], line[None, :])
+    if radius < _DEFOCUS[0][0]:  # of an image below 224 pixels: whole pixels would be no disk
+        disk = np.clip(radius + 0.5 - distances, 0, 1)
+    else:
+        disk = (distances <= radius).astype(np.float64)
     taps = np.exp(-0.5 * (np.arange(-rim, rim + 1) / soft) ** 2)
     for axis in (0, 1):
         disk = sum(weight * np.roll(disk, shift - rim, axis=axis) for shift, weight in enumerate(taps / taps.sum()))
-    return (disk / disk.sum()).astype(np.float32)
+    kernel: Planes = (disk / disk.sum()).astype(np.float32)
+    return kernel
 
 
 def glass_blur(image: Planes, strength: int, generator: np.random.Generator) -> Planes:
-    """Return float32 (H, W, 3) as seen through frosted glass: blurred, near pixels exchanged one by one, blurred.
+    """Return float32 (H, W, 3) as seen through frosted glass: blurred, scattered, blurred.
 
-    Every pass goes over all pixels from the last to the first and exchanges each with one at most `furthest` rows
-    and columns away (drawn from -furthest to furthest - 1, as in the original).
+    Every pass goes over all pixels from the last to the first and gives each the colour of one at most `furthest`
+    rows and columns away (drawn from -furthest to furthest - 1).  The paper says that pixels are exchanged, and so
+    the original's source reads; but NumPy's views make it a copy, and ImageNet-C was made with that.
     """
     sigma, furthest, passes = _GLASS[strength - 1]
     sigma = sigma * unit(image)
     furthest = max(1, round(furthest * unit(image)))
     blurred = gaussian_blur(image, sigma, truncate=_GLASS_TRUNCATE, border="nearest")
     height, width, _ = image.shape
-    order = _exchanged(height, width, furthest, passes, generator)
+    order = _scattered(height, width, furthest, passes, generator)
     mixed = blurred.reshape(-1, 3)[order].reshape(image.shape)
     return gaussian_blur(mixed, sigma, truncate=_GLASS_TRUNCATE, border="nearest")
 
 
-def _exchanged(
+def _scattered(
     height: int, width: int, furthest: int, passes: int, generator: np.random.Generator
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return which pixel (row * width + column) comes to stand at each place, (height * width,)."""
+    """Return which pixel (row * width + column) is seen at each position, (height * width,)."""
     rows = np.arange(height - furthest, furthest, -1)
     columns = np.arange(width - furthest, furthest, -1)
     order = list(range(height * width))
@@ -61,7 +67,7 @@ def _exchanged(
     for _ in range(passes):
         across, down = generator.integers(-furthest, furthest, size=(2, here.size))
         for a, b in zip(here.tolist(), (here + down * width + across).tolist(), strict=True):
-            order[a], order[b] = order[b], order[a]
+            order[a] = order[b]
     return np.array(order, dtype=np.int64)
 
 

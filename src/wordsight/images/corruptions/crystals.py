@@ -29,11 +29,14 @@ def crystals_over(image: Planes, generator: np.random.Generator) -> Planes:
     ice = _feathers(image, generator)
     grey = 0.6 * _standard(ice) + 0.8 * _standard(haze)
     level = np.clip(mean + spread * _standard(grey), 0, 1)
-    return np.clip(level[..., None] + _TINT * (2 - 2 * np.maximum(level, 0.5))[..., None], 0, 1).astype(np.float32)
+    blueness = (2 - 2 * np.maximum(level, 0.5))[..., None]
+    crystals: Planes = np.clip(level[..., None] + _TINT * blueness, 0, 1).astype(np.float32)
+    return crystals
 
 
 def _standard(plane: Planes) -> Planes:
-    return (plane - plane.mean()) / max(float(plane.std()), 1e-6)
+    standard: Planes = (plane - plane.mean()) / max(float(plane.std()), 1e-6)
+    return standard
 
 
 def _feathers(image: Planes, generator: np.random.Generator) -> Planes:

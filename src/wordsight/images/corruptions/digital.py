@@ -30,7 +30,8 @@ _QUALITIES = (25, 18, 15, 10, 7)  # of libjpeg's 1..100
 def contrast(image: Planes, strength: int, _generator: np.random.Generator) -> Planes:
     """Return float32 (H, W, 3) with each channel drawn towards its mean."""
     means = image.mean(axis=(0, 1))
-    return (image - means) * np.float32(_CONTRAST[strength - 1]) + means
+    faded: Planes = (image - means) * np.float32(_CONTRAST[strength - 1]) + means
+    return faded
 
 
 def elastic_transform(image: Planes, strength: int, generator: np.random.Generator) -> Planes:
@@ -71,7 +72,7 @@ def pixelate(image: Planes, strength: int, _generator: np.random.Generator) -> P
     height, width, _ = image.shape
     share = _PIXELATE[strength - 1]
     small = Image.fromarray(_bytes(image)).resize((int(width * share), int(height * share)), Image.Resampling.BOX)
-    return np.asarray(small.resize((width, height), Image.Resampling.NEAREST), dtype=np.float32) / 255
+    return np.asarray(small.resize((width, height), Image.Resampling.NEAREST), dtype=np.float32) / np.float32(255)
 
 
 def jpeg(image: Planes, strength: int, _generator: np.random.Generator) -> Planes:
@@ -81,7 +82,7 @@ def jpeg(image: Planes, strength: int, _generator: np.random.Generator) -> Plane
     buffer = io.BytesIO()
     Image.fromarray(_bytes(image)).save(buffer, "JPEG", quality=_QUALITIES[strength - 1])
     with Image.open(buffer) as opened:
-        return np.asarray(opened, dtype=np.float32) / 255
+        return np.asarray(opened, dtype=np.float32) / np.float32(255)
 
 
 def _bytes(image: Planes) -> Pixels:

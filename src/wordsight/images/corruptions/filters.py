@@ -20,7 +20,7 @@ PUBLISHED_SIDE = 224  # pixels, for which the published parameters hold
 
 def unit(image: Planes) -> float:
     """Return the shorter side of an image in units of 224 pixels: what published lengths are multiplied by."""
-    return min(image.shape[:2]) / PUBLISHED_SIDE
+    return float(min(image.shape[:2]) / PUBLISHED_SIDE)
 
 
 def gaussian_blur(image: Planes, sigma: float, *, truncate: float, border: Border) -> Planes:
@@ -32,8 +32,14 @@ def gaussian_blur(image: Planes, sigma: float, *, truncate: float, border: Borde
     down = _gaussian_matrix(image.shape[0], sigma, truncate, border)
     across = _gaussian_matrix(image.shape[1], sigma, truncate, border)
     if image.ndim == 2:
-        return (down @ image) @ across.T
-    return np.stack([(down @ image[..., c]) @ across.T for c in range(image.shape[2])], axis=-1)
+        lines: Planes = down @ image
+        plane: Planes = lines @ across.T
+        return plane
+    planes = []
+    for c in range(image.shape[2]):
+        lines = down @ image[..., c]
+        planes.append(lines @ across.T)
+    return np.stack(planes, axis=-1)
 
 
 @lru_cache(maxsize=32)
@@ -56,7 +62,8 @@ def inside(positions: NDArray[np.int64], size: int, border: Border) -> NDArray[n
     period = 2 * size if border == "reflect" else max(2 * size - 2, 1)
     last = 2 * size - 1 if border == "reflect" else 2 * size - 2
     folded = np.mod(positions, period)
-    return np.minimum(folded, last - folded)
+    mirrored: NDArray[np.int64] = np.minimum(folded, last - folded)
+    return mirrored
 
 
 def convolve(image: Planes, kernel: Planes) -> Planes:
@@ -166,7 +173,8 @@ def clouds(decay: float, generator: np.random.Generator, *, size: int = 256) -> 
             heights[rows::step, columns::step] = near / 4 + swing * generator.uniform(-1, 1, corners.shape)
         step, swing = half, swing / decay**2
     heights -= heights.min()
-    return (heights / heights.max()).astype(np.float32)
+    field: Planes = (heights / heights.max()).astype(np.float32)
+    return field
 
 
 def clouds_over(image: Planes, decay: float, generator: np.random.Generator) -> Planes:

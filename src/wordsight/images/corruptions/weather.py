@@ -50,7 +50,8 @@ def snow(image: Planes, strength: int, generator: np.random.Generator) -> Planes
     flakes = moved(layer, radius=how.radius * unit(image), sigma=how.sigma * unit(image), angle=angle)[..., None]
     pale = np.maximum(image, (image @ LUMA)[..., None] * np.float32(1.5) + np.float32(0.5))
     kept = np.float32(how.kept)
-    return kept * image + (1 - kept) * pale + flakes + flakes[::-1, ::-1]
+    snowy: Planes = kept * image + (1 - kept) * pale + flakes + flakes[::-1, ::-1]
+    return snowy
 
 
 def frost(image: Planes, strength: int, generator: np.random.Generator) -> Planes:
@@ -69,11 +70,13 @@ def fog(image: Planes, strength: int, generator: np.random.Generator) -> Planes:
     thickness, decay = _FOG[strength - 1]
     brightest = float(image.max())
     foggy = image + np.float32(thickness) * clouds_over(image, decay, generator)[..., None]
-    return foggy * np.float32(brightest / (brightest + thickness))
+    dimmed: Planes = foggy * np.float32(brightest / (brightest + thickness))
+    return dimmed
 
 
 def brightness(image: Planes, strength: int, _generator: np.random.Generator) -> Planes:
     """Return float32 (H, W, 3) with a greater value in HSV, hue and saturation unchanged; black becomes grey."""
     value = image.max(axis=2, keepdims=True)
     brighter = np.minimum(value + np.float32(_BRIGHTNESS[strength - 1]), 1)
-    return np.where(value > 0, image * (brighter / np.maximum(value, np.float32(1e-6))), brighter)
+    raised: Planes = np.where(value > 0, image * (brighter / np.maximum(value, np.float32(1e-6))), brighter)
+    return raised
