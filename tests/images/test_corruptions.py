@@ -13,6 +13,7 @@ from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
 from wordsight.images.corruptions import CORRUPTIONS, GROUPS, STRENGTHS, corrupt
 from wordsight.images.corruptions.blur import _scattered
+from wordsight.images.corruptions.digital import _affine_back
 
 Photo = Callable[..., Pixels]
 
@@ -220,6 +221,14 @@ def test_glass_scatters_near_pixels_only() -> None:
     assert (after[:, :100] == 0).all() and (after[:, 124:] == 255).all()
     rows = after[20:200, 106:118].astype(int)
     assert np.abs(np.diff(rows, axis=0)).max() > 10  # a ragged edge, which no blur makes
+
+
+def test_elastic_transform_moves_three_corners_by_what_is_drawn() -> None:
+    jitter = np.random.default_rng(4).uniform(-6, 6, (3, 2))
+    back = _affine_back(60, 90, 6, np.random.default_rng(4))
+    corners = np.array([(65, 50), (65, 10), (25, 10)])  # x, y: the middle of 90 x 60, a third of 60 around it
+    seen = np.column_stack([corners + jitter, np.ones(3)]) @ back.T
+    assert np.abs(seen - corners).max() < 1e-9
 
 
 def test_zoom_blur_leaves_the_middle_and_moves_the_rim() -> None:
