@@ -25,6 +25,7 @@ TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "retrieval": "wordsight.evaluate.kinds.retrieval",
     "robustness": "wordsight.evaluate.kinds.robustness",
     "typographic": "wordsight.evaluate.kinds.typographic",
+    "texture": "wordsight.evaluate.kinds.texture",
     "adversarial": "wordsight.evaluate.kinds.adversarial",
     "probe": "wordsight.evaluate.kinds.probe",
     "few-shot": "wordsight.evaluate.kinds.few_shot",

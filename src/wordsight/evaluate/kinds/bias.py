@@ -83,9 +83,12 @@ def build(spec: TaskSpec, sets: TaskSets) -> BiasTask:
     columns = sorted({key for sample in sets.test.samples for key in sample.meta})
     if not options.groups or options.groups not in (*columns, CLASS):
         problem = f"groups = {options.groups!r}" if options.groups else f"bias:{spec.place} names no groups"
-        cure = suggest_column(options.groups, columns) if options.groups and columns else "give groups=COLUMN"
-        known = f"; columns: {', '.join(columns)}" if columns else ": the set has no columns"
-        raise FormatError(problem, cure=f"{cure}{known}")
+        if not options.groups:
+            known = f"; columns: {', '.join(columns)}" if columns else ": the set has no columns"
+            raise FormatError(problem, cure=f"give groups=COLUMN{known}")
+        raise FormatError(
+            problem, cure=suggest_column(options.groups, columns) if columns else "the set has no columns"
+        )
     rows = [
         row
         for row, sample in enumerate(sets.test.samples)
