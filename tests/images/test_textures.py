@@ -1,114 +1,112 @@
-"""Cue conflicts keep the shape's light and dark and are made of the texture."""
+"""Cue conflicts: patches come from the texture and follow the shape; amplitudes and phases are those they are meant to be."""
 
 from collections.abc import Callable
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
+from hypothesis.extra.numpy import arrays
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
-from wordsight.images.textures import CONFLICT_WAYS, ConflictWay, _beyond_cut, cue_conflict
+from wordsight.images import textures
+from wordsight.images.textures import cue_conflict, least_path
 
-Photo = Callable[..., Pixels]
-
-
-def disk(height: int, width: int) -> Pixels:
-    """Return a white disk on black."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    inside = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (min(height, width) / 3) ** 2
-    return np.repeat(inside[..., None] * np.uint8(255), 3, axis=2).astype(np.uint8)
+Make = Callable[..., Pixels]
+WAYS = ("patches", "amplitudes")
 
 
-def stripes(height: int, width: int) -> Pixels:
-    """Return a texture of two colours: red stripes on the left, blue ones on the right, which are darker."""
-    columns = np.arange(width) // 2 % 2
-    left, right = np.array((250, 120, 90)), np.array((10, 20, 90))
-    line = np.where(np.arange(width)[:, None] < width / 2, left, right) - columns[:, None] * 10
-    return np.broadcast_to(line, (height, width, 3)).astype(np.uint8)
+def disk(side: int = 96) -> Pixels:
+    rows, columns = np.mgrid[0:side, 0:side] - side // 2
+    grey = np.where(rows**2 + columns**2 < (side // 3) ** 2, 220, 30).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
 
 
-@pytest.mark.parametrize("way", CONFLICT_WAYS)
-@pytest.mark.parametrize("size", [(97, 61), (61, 97), (160, 160), (16, 40)])
-def test_the_result_has_the_shapes_size_and_depends_on_nothing_else(
-    photo: Photo, way: ConflictWay, size: tuple[int, int]
-) -> None:
-    shape, texture = photo(*size, seed=1), photo(70, 83, seed=2)
-    before = shape.copy(), texture.copy()
-    first = cue_conflict(shape, texture, way=way, seed=3)
-    assert first.shape == shape.shape and first.dtype == np.uint8
-    assert np.array_equal(first, cue_conflict(shape, texture, way=way, seed=3))
-    assert np.array_equal(shape, before[0]) and np.array_equal(texture, before[1])
-    assert not np.array_equal(first, shape)
+def two_materials(side: int = 96) -> Pixels:
+    """Dark green speckles above, bright yellow ones below."""
+    rng = np.random.default_rng(0)
+    base = np.where(np.arange(side)[:, None, None] < side // 2, (10, 60, 20), (230, 210, 40))
+    pixels: Pixels = np.clip(base + rng.integers(-9, 10, (side, side, 1)), 0, 255).astype(np.uint8)
+    return pixels
 
 
-def test_another_seed_gives_other_patches(photo: Photo) -> None:
-    shape, texture = photo(160, 160, seed=1), photo(160, 160, seed=2)
-    one, other = (cue_conflict(shape, texture, way="patches", seed=seed) for seed in (0, 1))
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("shape", [(16, 16), (50, 120), (97, 64)])
+def test_the_result_has_the_size_of_the_shape_and_is_the_same_each_time(photo: Make, way, shape):
+    content, texture = photo(*shape), photo(70, 40, seed=1)
+    before = content.copy()
+    mixed = cue_conflict(content, texture, way=way, seed=3)
+    assert mixed.shape == content.shape
+    assert mixed.dtype == np.uint8
+    assert np.array_equal(mixed, cue_conflict(content, texture, way=way, seed=3))
+    assert np.array_equal(content, before)
+
+
+def test_patches_are_made_of_the_texture_alone_and_follow_the_shape():
+    content, texture = disk(), two_materials()
+    mixed = cue_conflict(content, texture, way="patches", seed=0)
+    colours = {tuple(c) for c in texture.reshape(-1, 3).tolist()}
+    assert {tuple(c) for c in mixed.reshape(-1, 3).tolist()} <= colours
+    yellow = mixed[..., 0] > 128
+    assert (yellow == (content[..., 0] > 128)).mean() > 0.93
+
+
+def test_the_seed_chooses_other_patches(photo: Make):
+    one, other = (cue_conflict(disk(), photo(96, 96), way="patches", seed=seed) for seed in (0, 1))
     assert not np.array_equal(one, other)
 
 
-def test_patches_are_bright_where_the_shape_is_and_hold_only_colours_of_the_texture() -> None:
-    shape, texture = disk(120, 120), stripes(120, 120)
-    mixed = cue_conflict(shape, texture, way="patches", seed=0)
-    inside = shape[..., 0] > 0
-    deep = inside & np.roll(inside, 12, 0) & np.roll(inside, -12, 0) & np.roll(inside, 12, 1) & np.roll(inside, -12, 1)
-    red = mixed[..., 0] > 128
-    assert red[deep].mean() > 0.95
-    assert red[~inside].mean() < 0.35  # half of the texture is red, a third of the shape bright: some must go beyond
-    offered = {tuple(colour) for colour in texture.reshape(-1, 3)}
-    assert {tuple(colour) for colour in mixed.reshape(-1, 3)} <= offered
+def test_amplitudes_are_of_the_texture_and_phases_of_the_shape(photo: Make):
+    shape, texture = (photo(32, 48, seed=seed).astype(np.float32) for seed in (0, 1))
+    mixed = np.fft.fft2(textures._amplitudes(shape, texture, np.random.default_rng(0)), axes=(0, 1))
+    wanted = np.fft.fft2(texture, axes=(0, 1))
+    assert np.allclose(np.abs(mixed), np.abs(wanted), rtol=1e-3, atol=1)
+    angles = np.angle(mixed * np.conj(np.fft.fft2(shape, axes=(0, 1))))
+    assert np.abs(angles[np.abs(wanted) > 100]).max() < 0.02
 
 
-def test_a_texture_on_its_own_image_is_nearly_that_image() -> None:
-    rows, columns = np.mgrid[0:64, 0:64]
-    image = np.stack([rows * 3, columns * 3, (rows + columns)], axis=-1).astype(np.uint8)
-    mixed = cue_conflict(image, image, way="patches", seed=0)
-    assert np.abs(mixed.astype(int) - image).mean() < 12  # patches of 5 pixels, each drawn where it was or near
-    swapped = cue_conflict(image, image, way="amplitudes", seed=0)
-    assert np.abs(swapped.astype(int) - image).max() <= 1
+def test_an_image_with_its_own_amplitudes_stays(photo: Make):
+    pixels = photo(40, 40)
+    mixed = cue_conflict(pixels, pixels, way="amplitudes", seed=0)
+    assert np.abs(mixed.astype(int) - pixels).max() <= 1
 
 
-def test_amplitudes_are_the_textures_and_phases_the_shapes() -> None:
-    shape, texture = np.zeros((2, 32, 32, 3))
-    columns = 2 * np.pi * np.arange(32) / 32
-    shape += (128 + 100 * np.cos(3 * columns + 1))[None, :, None]  # wave 3 with phase 1
-    texture += (100 + 40 * np.cos(3 * columns + 2))[None, :, None]  # the same wave, weaker, shifted, on a darker level
-    mixed = cue_conflict(np.rint(shape).astype(np.uint8), np.rint(texture).astype(np.uint8), way="amplitudes", seed=0)
-    expected = 100 + 40 * np.cos(3 * columns + 1)
-    assert np.abs(mixed - expected[None, :, None]).max() < 4  # rounding to levels has waves of its own
+@given(costs=arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=st.integers(0, 9).map(float)))
+@settings(max_examples=60, deadline=None)
+def test_the_seam_is_the_cheapest_of_all(costs):
+    path = least_path(costs)
+    cost = sum(costs[row, column] for row, column in enumerate(path))
+    assert all(abs(a - b) <= 1 for a, b in pairwise(path))
+    every = product(range(costs.shape[1]), repeat=len(costs))
+    ways = (p for p in every if all(abs(a - b) <= 1 for a, b in pairwise(p)))
+    assert cost == min(sum(costs[row, column] for row, column in enumerate(p)) for p in ways)
 
 
-@settings(max_examples=50, deadline=None)
-@given(arrays.arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=st.integers(0, 9)))
-def test_the_cut_is_the_cheapest_path(costs: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
-    beyond = _beyond_cut(costs)
-    columns = beyond.argmax(axis=1)
-    assert beyond.any(axis=1).all() and (np.abs(np.diff(columns)) <= 1).all()
-    assert (np.sort(beyond, axis=1) == beyond).all()  # all that lies right of the cut
-    paths = [[column] for column in range(costs.shape[1])]
-    for _ in range(len(costs) - 1):
-        paths = [[*p, p[-1] + d] for p in paths for d in (-1, 0, 1) if 0 <= p[-1] + d < costs.shape[1]]
-    cheapest = min(sum(costs[row, column] for row, column in enumerate(path)) for path in paths)
-    assert sum(costs[row, column] for row, column in enumerate(columns)) == cheapest
+def test_distances_are_mean_squares():
+    rng = np.random.default_rng(0)
+    blocks, candidates = rng.random((3, 12)).astype(np.float32), rng.random((5, 2, 2, 3)).astype(np.float32)
+    expected = ((blocks[:, None] - candidates.reshape(1, 5, 12)) ** 2).mean(axis=2)
+    assert np.allclose(textures._distances(blocks, candidates), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("way", CONFLICT_WAYS)
-def test_flat_images_have_a_result(way: ConflictWay) -> None:
-    black, grey = np.zeros((20, 30, 3), np.uint8), np.full((40, 25, 3), 77, np.uint8)
-    assert (cue_conflict(black, grey, way=way, seed=0) == 77).all()
+def test_levels_are_matched_and_plain_areas_stay_plain():
+    luma = np.float32([[0, 0, 5, 9]])
+    other = np.float32([[10, 20, 30, 40]])
+    assert np.allclose(textures._with_levels_of(luma, other), [[17.5, 17.5, 28.75, 36.25]])  # ranks 1/4, 5/8, 7/8
 
 
-def test_wrong_arguments_are_refused() -> None:
-    image, small = np.zeros((32, 32, 3), np.uint8), np.zeros((15, 32, 3), np.uint8)
-    with pytest.raises(UsageError, match="style"):
-        cue_conflict(image, image, way="style", seed=0)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="seed -1"):
-        cue_conflict(image, image, way="patches", seed=-1)
-    for pair in ((image, small), (small, image)):
-        with pytest.raises(UsageError, match="32 x 15"):
-            cue_conflict(*pair, way="amplitudes", seed=0)
-    with pytest.raises(UsageError, match="float64"):
-        cue_conflict(image, image / 255, way="patches", seed=0)
+@pytest.mark.parametrize(
+    ("shape", "texture", "way", "seed", "problem"),
+    [
+        (disk(), disk(), "style", 0, "'style'.*patches, amplitudes"),
+        (disk(), disk(), "patches", -1, "seed -1"),
+        (disk(12), disk(), "patches", 0, "12 x 12.*16"),
+        (disk().astype(float), disk(), "patches", 0, "float64.*uint8"),
+        (disk(), disk()[..., 0], "patches", 0, r"\(96, 96\).*\(H, W, 3\)"),
+    ],
+)
+def test_what_cannot_be_mixed_is_named(shape, texture, way, seed, problem):
+    with pytest.raises(UsageError, match=problem):
+        cue_conflict(shape, texture, way=way, seed=seed)

@@ -6,6 +6,7 @@ Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wordsight.images.corruptions.filters import Planes, convolve, gaussian_blur, moved, unit, zoomed
 
@@ -27,39 +28,33 @@ def _disk(radius: float, soft: float, *, rim: int) -> Planes:
     """Return a disk of sum 1 (K, K), softened by a Gaussian of sigma `soft` that ends `rim` pixels away."""
     reach = math.floor(radius) + rim
     line = np.arange(-reach, reach + 1)
-    distances = np.hypot(line[:, None], line[None, :])
-    if radius < _DEFOCUS[0][0]:  # of an image below 224 pixels: whole pixels would be no disk
-        disk = np.clip(radius + 0.5 - distances, 0, 1)
-    else:
-        disk = (distances <= radius).astype(np.float64)
+    disk = (line[:, None] ** 2 + line[None, :] ** 2 <= radius**2).astype(np.float64)
     taps = np.exp(-0.5 * (np.arange(-rim, rim + 1) / soft) ** 2)
     for axis in (0, 1):
-        disk = sum(weight * np.roll(disk, shift - rim, axis=axis) for shift, weight in enumerate(taps / taps.sum()))
+        moves = [np.roll(disk, shift, axis=axis) for shift in range(-rim, rim + 1)]
+        disk = np.tensordot(taps, np.stack(moves), axes=1)
     kernel: Planes = (disk / disk.sum()).astype(np.float32)
     return kernel
 
 
 def glass_blur(image: Planes, strength: int, generator: np.random.Generator) -> Planes:
-    """Return float32 (H, W, 3) as seen through frosted glass: blurred, scattered, blurred.
+    """Return float32 (H, W, 3) as seen through frosted glass: blurred, pixels replaced by near ones, blurred.
 
-    Every pass goes over all pixels from the last to the first and gives each the colour of one at most `furthest`
-    rows and columns away (drawn from -furthest to furthest - 1).  The paper says that pixels are exchanged, and so
-    the original's source reads; but NumPy's views make it a copy, and ImageNet-C was made with that.
+    Every pass goes over all pixels from the last to the first and puts in the place of each one that stands at most
+    `furthest` rows and columns away (drawn from -furthest to furthest - 1; at least one pixel).  The paper speaks of
+    shuffling, but the program that made ImageNet-C copies (its exchange overwrites one of the two): so does this.
     """
     sigma, furthest, passes = _GLASS[strength - 1]
     sigma = sigma * unit(image)
     furthest = max(1, round(furthest * unit(image)))
     blurred = gaussian_blur(image, sigma, truncate=_GLASS_TRUNCATE, border="nearest")
-    height, width, _ = image.shape
-    order = _scattered(height, width, furthest, passes, generator)
+    order = _copied(image.shape[0], image.shape[1], furthest, passes, generator)
     mixed = blurred.reshape(-1, 3)[order].reshape(image.shape)
     return gaussian_blur(mixed, sigma, truncate=_GLASS_TRUNCATE, border="nearest")
 
 
-def _scattered(
-    height: int, width: int, furthest: int, passes: int, generator: np.random.Generator
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return which pixel (row * width + column) is seen at each position, (height * width,)."""
+def _copied(height: int, width: int, furthest: int, passes: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return which pixel (row * width + column) comes to stand at each position, (height * width,)."""
     rows = np.arange(height - furthest, furthest, -1)
     columns = np.arange(width - furthest, furthest, -1)
     order = list(range(height * width))
@@ -67,7 +62,7 @@ def _scattered(
     for _ in range(passes):
         across, down = generator.integers(-furthest, furthest, size=(2, here.size))
         for a, b in zip(here.tolist(), (here + down * width + across).tolist(), strict=True):
-            order[a] = order[b]
+            order[a] = order[b]  # one after the other: what was copied may be copied again
     return np.array(order, dtype=np.int64)
 
 

@@ -1,8 +1,7 @@
 """Corruptions of digital origin: contrast, elastic transform, pixelate, JPEG.
 
-Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 224.
-Lengths of the elastic transform grow with the shorter side; pixelate is a factor;
-JPEG's blocks are 8 pixels at any size.
+Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 224.  Lengths of the elastic
+transform grow with the shorter side; pixelate is a factor; JPEG's blocks are 8 pixels at any size.
 """
 
 import io
@@ -30,8 +29,8 @@ _QUALITIES = (25, 18, 15, 10, 7)  # of libjpeg's 1..100
 def contrast(image: Planes, strength: int, _generator: np.random.Generator) -> Planes:
     """Return float32 (H, W, 3) with each channel drawn towards its mean."""
     means = image.mean(axis=(0, 1))
-    faded: Planes = (image - means) * np.float32(_CONTRAST[strength - 1]) + means
-    return faded
+    changed: Planes = (image - means) * np.float32(_CONTRAST[strength - 1]) + means
+    return changed
 
 
 def elastic_transform(image: Planes, strength: int, generator: np.random.Generator) -> Planes:
@@ -39,8 +38,8 @@ def elastic_transform(image: Planes, strength: int, generator: np.random.Generat
 
     Strengths 1 and 2 displace large parts, 3 to 5 small ones: they are two distortions, as published.
     """
-    size = _ELASTIC_SIDE * unit(image)
-    displacement, sigma, jitter = (size * part for part in _ELASTIC[strength - 1])
+    displacement, sigma, jitter = (_ELASTIC_SIDE * unit(image) * part for part in _ELASTIC[strength - 1])
+    displacement *= unit(image)  # noise of twice as many pixels, smoothed twice as far, is half as strong
     height, width, _ = image.shape
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     back = _affine_back(height, width, jitter, generator)
@@ -72,7 +71,8 @@ def pixelate(image: Planes, strength: int, _generator: np.random.Generator) -> P
     height, width, _ = image.shape
     share = _PIXELATE[strength - 1]
     small = Image.fromarray(_bytes(image)).resize((int(width * share), int(height * share)), Image.Resampling.BOX)
-    return np.asarray(small.resize((width, height), Image.Resampling.NEAREST), dtype=np.float32) / np.float32(255)
+    enlarged = small.resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(enlarged, dtype=np.float32) / np.float32(255)
 
 
 def jpeg(image: Planes, strength: int, _generator: np.random.Generator) -> Planes:

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 Planes = NDArray[np.float32]  # (H, W) or (H, W, C), 0..1 where colours are meant
 Border = Literal["nearest", "reflect", "mirror"]  # a|abc|c, ba|abc|cb and cb|abc|ba: what lies outside of an image
 
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue; ITU-R BT.601
 PUBLISHED_SIDE = 224  # pixels, for which the published parameters hold
 
 
 def unit(image: Planes) -> float:
     """Return the shorter side of an image in units of 224 pixels: what published lengths are multiplied by."""
-    return float(min(image.shape[:2]) / PUBLISHED_SIDE)
+    return float(min(image.shape[:2])) / PUBLISHED_SIDE
 
 
 def gaussian_blur(image: Planes, sigma: float, *, truncate: float, border: Border) -> Planes:
@@ -32,14 +31,9 @@ def gaussian_blur(image: Planes, sigma: float, *, truncate: float, border: Borde
     down = _gaussian_matrix(image.shape[0], sigma, truncate, border)
     across = _gaussian_matrix(image.shape[1], sigma, truncate, border)
     if image.ndim == 2:
-        lines: Planes = down @ image
-        plane: Planes = lines @ across.T
-        return plane
-    planes = []
-    for c in range(image.shape[2]):
-        lines = down @ image[..., c]
-        planes.append(lines @ across.T)
-    return np.stack(planes, axis=-1)
+        return np.asarray((down @ image) @ across.T, dtype=np.float32)
+    blurred = np.stack([(down @ image[..., c]) @ across.T for c in range(image.shape[2])], axis=-1)
+    return blurred.astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=32)
@@ -173,8 +167,8 @@ def clouds(decay: float, generator: np.random.Generator, *, size: int = 256) -> 
             heights[rows::step, columns::step] = near / 4 + swing * generator.uniform(-1, 1, corners.shape)
         step, swing = half, swing / decay**2
     heights -= heights.min()
-    field: Planes = (heights / heights.max()).astype(np.float32)
-    return field
+    result: Planes = (heights / heights.max()).astype(np.float32)
+    return result
 
 
 def clouds_over(image: Planes, decay: float, generator: np.random.Generator) -> Planes:

@@ -1,7 +1,7 @@
 """Corruptions by noise, on every pixel and channel by itself: Gaussian, shot, impulse.
 
-Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 224.
-Other sizes have the same noise a pixel.
+Parameters for strengths 1 to 5: Hendrycks and Dietterich 2019, images of 224 x 224.  Other sizes have the
+same noise a pixel.
 """
 
 import numpy as np
