@@ -1,4 +1,4 @@
-"""Accuracy, recall within classes and retrieval beside CLIP_benchmark's own functions, over the same embeddings."""
+"""Accuracy, recall within classes, average precision and retrieval beside CLIP_benchmark's own functions, over the same embeddings."""
 
 import math
 
@@ -11,6 +11,7 @@ from clip_benchmark_side import Batches, GivenModel, on_processor
 from wordsight.base.arrays import unit
 from wordsight.embeddings.classes import class_embeddings
 from wordsight.evaluate.metrics import best_ranks, label_ranks, mean_per_class
+from wordsight.evaluate.precision import average_precisions, mean_average_precision
 
 
 @pytest.mark.parametrize(("classes", "prompts"), [(12, 1), (9, 4), (4, 3)])
@@ -62,3 +63,16 @@ def test_retrieval_both_ways():
         assert (to_image < k).mean() == pytest.approx(theirs[f"image_retrieval_recall@{k}"], abs=1e-6)  # float32
         assert (to_text < k).mean() == pytest.approx(theirs[f"text_retrieval_recall@{k}"], abs=1e-6)
     assert 0.2 < (to_image < 1).mean() < 0.9
+
+
+def test_average_precision_of_each_class():
+    """Scores without ties; the last class has no positive image and counts 0 in both means."""
+    generator = np.random.default_rng(2)
+    scores = generator.permutation(300 * 7).reshape(300, 7).astype(np.float32)
+    targets = generator.random((300, 7)) < [0.5, 0.3, 0.1, 0.02, 0.9, 1.0, 0.0]
+    theirs = zeroshot_classification.average_precision_per_class(torch.from_numpy(scores), torch.from_numpy(targets))
+    ours = average_precisions(scores, targets)
+    assert ours == pytest.approx(theirs.numpy(), abs=1e-6)  # they sum in float32
+    assert ours[-1] == 0
+    assert 0.01 < ours[3] < ours[0] < ours[5] == 1
+    assert mean_average_precision(scores, targets) == pytest.approx(float(theirs.mean()), abs=1e-6)

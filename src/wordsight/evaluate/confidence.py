@@ -90,7 +90,7 @@ def largest_probability(probabilities: Floats) -> Floats:
 
 
 def margin(probabilities: Floats) -> Floats:
-    """Return the largest minus the second largest of each row of (N, C), (N,) (Scheffer et al. 2001); else 1."""
+    """Return the largest minus the second largest of each row of (N, C), (N,) (Scheffer et al. 2001); 1 if C is 1."""
     if probabilities.shape[1] == 1:
         return np.ones(len(probabilities))
     largest = np.partition(probabilities.astype(np.float64), -2, axis=1)

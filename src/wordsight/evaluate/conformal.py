@@ -102,6 +102,8 @@ def class_quantiles(own: Floats, labels: Ints, *, classes: int, alpha: float, ra
 
 def prediction_sets(scores: Floats, limits: float | Floats) -> Sets:
     """Return for `scores` (N, C) which classes are in each set, (N, C): those at `limits`, one or (C,), or below."""
+    if np.isnan(scores).any():
+        raise UsageError(f"a score of image {np.isnan(scores).any(axis=1).argmax()} is NaN", cure="leave it out")
     sets: Sets = scores <= limits
     return sets
 

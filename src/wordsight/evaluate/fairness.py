@@ -61,6 +61,8 @@ def group_shares(events: NDArray[np.bool_], groups: Ints, *, seed: int = 0) -> G
     if events.ndim != 1 or events.shape != groups.shape or not len(events):
         cure = "give one of both for each image, one image at least"
         raise UsageError(f"events of the shape {events.shape} and groups of {groups.shape}", cure=cure)
+    if not np.isin(events, (0, 1)).all():
+        raise UsageError("an event is neither 0 nor 1", cure="give whether it is true of each image")
     names, codes = np.unique(groups, return_inverse=True)
     counts = np.bincount(codes)
     hits = np.bincount(codes, weights=events.astype(np.float64)).astype(np.int64)
@@ -92,7 +94,7 @@ def group_recalls(
     The true positive rates that "equality of opportunity" asks to be alike (Hardt, Price and Srebro 2016, definition
     2.2).
     """
-    _check_predictions(predictions, labels, classes)
+    _check_predictions(predictions, labels, groups, classes)
     return {
         label: group_shares(predictions[labels == label] == label, groups[labels == label], seed=seed)
         for label in range(classes)
@@ -107,7 +109,7 @@ def group_false_positives(
 
     With recalls they are what "equalised odds" asks to be alike (Hardt, Price and Srebro 2016, definition 2.1).
     """
-    _check_predictions(predictions, labels, classes)
+    _check_predictions(predictions, labels, groups, classes)
     return {
         label: group_shares(predictions[labels != label] == label, groups[labels != label], seed=seed)
         for label in range(classes)
@@ -127,6 +129,8 @@ def wilson_interval(hits: Ints, counts: Ints) -> tuple[Floats, Floats]:
     return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
 
 
-def _check_predictions(predictions: Ints, labels: Ints, classes: int) -> None:
+def _check_predictions(predictions: Ints, labels: Ints, groups: Ints, classes: int) -> None:
+    if groups.shape != labels.shape:
+        raise UsageError(f"groups of the shape {groups.shape} for {len(labels)} images", cure="give one for each image")
     check_labels(labels, (len(labels), classes))
     check_labels(predictions, (len(labels), classes))

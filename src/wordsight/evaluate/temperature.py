@@ -29,11 +29,11 @@ def softmax(logits: Floats) -> Floats:
 def fit_temperature(logits: Floats, labels: Ints) -> float:
     """Return the T with the least mean negative log-likelihood of softmax(`logits` / T) at `labels`.
 
-    `logits` (N, C), `labels` (N,): of validation images.  The loss is convex in b = 1/T, with the slope mean(sum_c p_c
-    z_c - z_label) (Guo et al. 2017, section 4.2); its zero is a safeguarded Newton search. Where every answer is
-    right the best T is 0, where they are no better than guessed it is infinite: the result is then the spread of the
-    logits (the root of their mean square around the row's mean) / 100, or x 100.  Logits that are equal say nothing of
-    T: 1.
+    `logits` (N, C), `labels` (N,): of validation images.  The loss is convex in b = 1/T, with the slope
+    mean(sum_c p_c z_c - z_label) (Guo et al. 2017, section 4.2); its zero is found by Newton steps between bounds.
+    Where every answer is right the best T is 0, where they are no better than guessed it is infinite: the result is
+    then the spread of the logits (the root of their mean square around the row's mean) / 100, or x 100.  Logits that
+    are equal say nothing of T: 1.
     """
     if logits.ndim != 2 or 0 in logits.shape:
         raise UsageError(f"logits of the shape {logits.shape}", cure="give (images, classes), one image at least")
@@ -56,12 +56,11 @@ def _best_sharpness(logits: Floats, labels: Ints, spread: float) -> float:
     sharpness = 1.0
     for _ in range(STEPS):
         slope, curvature = _slope(logits, labels, sharpness / spread)
-        low, high = (sharpness, high) if slope < 0 else (low, sharpness)
         step = slope * spread / curvature if curvature > 0 else np.inf
-        following = sharpness - step if low < sharpness - step < high else float(np.sqrt(low * high))
-        if abs(following - sharpness) <= PRECISION * sharpness:
-            return following
-        sharpness = following
+        if abs(step) <= PRECISION * sharpness:
+            return sharpness - step
+        low, high = (sharpness, high) if slope < 0 else (low, sharpness)
+        sharpness = sharpness - step if low < sharpness - step < high else float(np.sqrt(low * high))
     return sharpness
 
 
