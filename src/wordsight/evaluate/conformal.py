@@ -39,9 +39,10 @@ def lac_scores(probabilities: Floats) -> Floats:
 def aps_scores(probabilities: Floats, *, seed: int | None = None) -> Floats:
     """Return the sum of the probabilities down to each class, itself included, (N, C) (APS; Romano et al. 2020).
 
-    With `seed` each image draws a u from 0..1, and u times the class's own probability is subtracted: coverage is
-    then exact, sets smaller, some of them empty; without, the first class may still be above the quantile, and its
-    set empty. Equal probabilities stand in the order of the classes.  Give calibration and test another seed.
+    With `seed` each image draws a u from 0..1, and u times the class's own probability is subtracted: were the
+    probabilities true, each image would be covered alike.  Without, coverage holds on average only, as of any score.
+    Either way the first class may be above the quantile, and the set empty.  Equal probabilities stand in the order of
+    the classes.  Give calibration and test another seed.
     """
     wide = probabilities.astype(np.float64)
     order = np.argsort(-wide, axis=1, kind="stable")
