@@ -186,4 +186,4 @@ def _rank(n: int, alpha: float) -> int:
     """Return ceil((n + 1)(1 - alpha)), which of the scores from the smallest is the quantile, counted from 1."""
     if not 0 < alpha < 1:
         raise UsageError(f"alpha {alpha}", cure="give a share of misses between 0 and 1, such as 0.1")
-    return math.ceil(round((n + 1) * (1 - alpha), 9))  # 1 - 0.9 is 0.09999999999999998: ranks are not off by one
+    return math.ceil(round((n + 1) * (1 - alpha), 9))  # 100 * (1 - 0.42) is 58.00000000000001
