@@ -94,6 +94,15 @@ def test_float32_and_float16_are_as_good():
     assert fit_temperature(logits.astype(np.float16), labels) == pytest.approx(wide, rel=1e-2)
 
 
+def test_newton_steps_are_few(monkeypatch):
+    """Two looks at the bounds, then steps that square the error: halving the range to 1e-10 would take 40."""
+    calls = []
+    real = module._slope
+    monkeypatch.setattr(module, "_slope", lambda *given: calls.append(given) or real(*given))
+    fit_temperature(*_drawn(1000, 10, 3.0))
+    assert 3 <= len(calls) <= 12
+
+
 def test_an_exact_minimum_ends_the_search():
     """Two classes, 3 of 4 right at a margin of ln 3: T is 1, where the search may begin exactly."""
     logits = np.array([[np.log(3), 0.0]] * 4)
