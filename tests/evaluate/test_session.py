@@ -177,3 +177,13 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
     assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1"]
     assert recorder.known("b" * 16).results[0].name == "y/knn/top-1"
     assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1", "y/knn/top-1"]
+
+
+def test_pixels_reach_the_model_and_results_of_exact_ones_say_so(squares, tmp_path, monkeypatch):
+    monkeypatch.setattr(faces, "load", lambda name, *, pixels, **options: faces.Model(FakeEngine(), pixels=pixels))
+    settings = {}
+    for pixels in ("fast", "exact"):
+        (outcome,) = measure(Measurement(out=tmp_path / "out", pixels=pixels), tasks(f"zero-shot:{squares}"))
+        assert not outcome.known  # one kind of pixels does not answer for the other
+        settings[pixels] = {result.setting.get("pixels") for result in outcome.measured.results}
+    assert settings == {"fast": {None}, "exact": {"exact"}}

@@ -20,7 +20,7 @@ FROZEN = {
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
     "train": "RECIPE --set --resume",
     "evaluate": "MODEL --tasks --suite --image --captions --label --key --out --again --processes --json --per-class "
-    "--skip-failed --precision",
+    "--skip-failed --precision --pixels",
     "report": "RUN --out",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch|use NAME --licence",

@@ -44,6 +44,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="auto",
         help="auto (default), int8, fp16, bf16, fp32: as the engine has them",
     )
+    parser.add_argument(
+        "--pixels",
+        choices=("fast", "exact"),
+        default="fast",
+        help="how images are prepared: fast (default), or exact, pixel for pixel as the model's authors do",
+    )
 
 
 def run(args: Namespace) -> int:
@@ -126,7 +132,16 @@ def _outcomes(args: Namespace, models: Sequence[str | None], specs: Sequence[Any
         resolve(f"wordsight.evaluate.session:{name}") for name in ("Measurement", "measure", "measure_apart", "Outcome")
     )
     orders = [
-        order(model, args.engine, args.device, args.precision, args.out, args.skip_failed, args.again)
+        order(
+            model=model,
+            engine=args.engine,
+            device=args.device,
+            precision=args.precision,
+            pixels=args.pixels,
+            out=args.out,
+            skip_failed=args.skip_failed,
+            again=args.again,
+        )
         for model in models
     ]
     if args.processes > 1:

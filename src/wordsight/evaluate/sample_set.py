@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ class EncodedImages(Sequence[Any]):
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 self._spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it lives as long as this
+                weakref.finalize(self, self._spool.close)
         with storage_errors(cache_folder()):
             start = int(self._spool.seek(0, os.SEEK_END))
             self._spool.write(data)
@@ -108,9 +110,10 @@ class Concatenated(Sequence[Any]):
     def __getitem__(self, position: int | slice) -> Any:
         if isinstance(position, slice):
             return [self[row] for row in range(*position.indices(len(self)))]
-        if not 0 <= position < len(self):
+        whole, before = len(self), len(self._first)
+        if not -whole <= position < whole:
             raise IndexError(position)
-        before = len(self._first)
+        position %= whole
         return self._first[position] if position < before else self._second[position - before]
 
 

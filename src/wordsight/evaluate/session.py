@@ -26,6 +26,7 @@ from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.recorder import Recorder, stated
 from wordsight.evaluate.running import run_task
 from wordsight.evaluate.tasks import PLACES, TaskSpec
+from wordsight.images.transform import Quality
 
 PROTOCOL = 1  # version of how tasks are measured: of another one, what was recorded is measured again
 THREADS = "OMP_NUM_THREADS"  # of a worker process's engine
@@ -35,14 +36,16 @@ THREADS = "OMP_NUM_THREADS"  # of a worker process's engine
 class Measurement:
     """How tasks are measured: the model and its engine, the folder for what comes of it, and what is left out.
 
-    With `skip_failed` entries and images that cannot be read are left out of the sets; with `again` what `out` has
-    already is measured anew.
+    `engine`, `device`, `precision` and `pixels` are those of `wordsight.embeddings.model.load`.  With `skip_failed`
+    entries and images that cannot be read are left out of the sets; with `again` what `out` has already is measured
+    anew.
     """
 
     model: str | None = None
     engine: str = "auto"
     device: str = "auto"
     precision: str = "auto"
+    pixels: Quality = "fast"
     out: Path | None = None
     skip_failed: bool = False
     again: bool = False
@@ -68,7 +71,9 @@ def measure(order: Measurement, specs: Sequence[TaskSpec]) -> Iterator[Outcome]:
     facts = environment()
     failures: list[InputError] = []
     reader = SetReader(failures=failures if order.skip_failed else None)
-    model = models.load(order.model, engine=order.engine, device=order.device, precision=order.precision)
+    model = models.load(
+        order.model, engine=order.engine, device=order.device, precision=order.precision, pixels=order.pixels
+    )
     with KeptModel(model) as encoder:
         for spec in specs:
             failures.clear()
@@ -96,7 +101,8 @@ def _outcome(
     if recorder and not order.again and (known := recorder.known(key)):
         return Outcome(spec, known, known=True)
     measured = run_task(encoder, build_from(spec, sets), missing=reader.missing(spec))
-    measured = stated(measured, task=key, environment=facts)
+    exact = {} if order.pixels == "fast" else {"pixels": order.pixels}
+    measured = stated(measured, task=key, environment=facts, **exact)
     if recorder:
         recorder.keep(key, measured)
     return Outcome(spec, measured)

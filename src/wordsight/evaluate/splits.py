@@ -57,9 +57,6 @@ def splits_of(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> Splits:
     if sets.train is None:
         whole = classes_of(spec, sets.test)
         left, measured = apart(whole, held_out)
-        train, val = (
-            apart(left, held_out) if sets.val is None else (left, classes_of(spec, sets.val, names=whole.names))
-        )
     else:
         left = classes_of(spec, sets.train)
         measured = _of_known_classes(spec, sets, left)
