@@ -21,6 +21,7 @@ from wordsight.evaluate.classified import (
     prompts_for,
 )
 from wordsight.evaluate.measured import THUMBNAIL, hash_of
+from wordsight.evaluate.metrics import bootstrap_interval
 from wordsight.evaluate.sample_set import in_memory
 from wordsight.evaluate.tasks import TaskSpec
 
@@ -134,6 +135,9 @@ def test_accuracies_by_hand():
     assert set(results) == {"n/top-1", "n/mean-per-class"}
     assert results["n/top-1"].setting == {"classes": 3, "chance": 1 / 3, "x": 1}
     assert results["n/top-1"].count == 4
+    right = np.array([True, True, False, True])
+    assert results["n/mean-per-class"].interval == bootstrap_interval(right, strata=measured.labels)
+    assert results["n/mean-per-class"].interval != results["n/top-1"].interval
 
 
 def test_top_5_is_among_the_first_five_of_six_and_left_out_of_five():
@@ -179,7 +183,8 @@ def test_confusions_come_by_how_often():
 
 def test_the_worst_mistakes_come_first_with_their_pictures():
     measured = labelled([0, 1, 2], images=[coloured("red"), coloured("lime"), coloured("blue")])
-    scores = np.array([[0.1, 0.2, 0.0], [0.9, 0.1, 0.0], [0.0, 0.0, 1.0]], np.float32)
+    # the first has the highest wrong score, the second the widest gap
+    scores = np.array([[0.94, 0.95, 0.0], [0.9, 0.1, 0.0], [0.0, 0.0, 1.0]], np.float32)
     whole = answers("n", measured, scores)
     (data,) = of_form(whole, "pictures")
     assert [entry["title"] for entry in data["pictures"]] == ["cat, not dog", "dog, not cat"]

@@ -80,11 +80,12 @@ def test_images_beyond_the_limit_lie_in_a_nameless_file_of_the_cache(tmp_path, m
     assert list(images[:40]) == items
 
 
-def test_none_of_the_limit_means_that_no_file_is_made(tmp_path, monkeypatch):
+def test_up_to_the_limit_no_file_is_made_whatever_paths_there_are(tmp_path, monkeypatch):
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
-    images = EncodedImages()
-    images.append(b"small")
-    assert images[0] == b"small"
+    images = EncodedImages(most=5)
+    for item in (Path("photo.jpg"), None, b"small"):
+        images.append(item)
+    assert list(images) == [Path("photo.jpg"), None, b"small"]
     assert not (tmp_path / "cache").exists()
 
 
