@@ -2,11 +2,11 @@
 
     PYTHON -P clip_benchmark_neighbour.py PLAN.json OUT.json       # -P: another file here is called clip_benchmark
 
-The plan says what to do: {"do": "weights", "checkpoint": FILE}, {"do": "tower", …} or {"do": "tasks", …}.  Tasks go
-through CLIP_benchmark's own command line (`clip_benchmark.cli.run`), one after another in this process; selection, for
-which it reads only data sets of its own, through its `image_caption_selection.evaluate`.  Its linear probe asks for
-CUDA: here `.cuda()` and `DataParallel` do nothing and the assertion is taken out; nothing else is changed.
-Needs clip-benchmark, open_clip_torch and webdataset, not Wordsight.
+The plan says what to do: {"do": "weights", "checkpoint": FILE}, or "tower", "tasks", "embed" with what those need.
+Tasks go through CLIP_benchmark's own command line (`clip_benchmark.cli.run`), one after another in this process;
+selection, for which it reads only data sets of its own, through its `image_caption_selection.evaluate`.  Its linear
+probe asks for CUDA: here `.cuda()` and `DataParallel` do nothing and the assertion is taken out; nothing else is
+changed.  Needs clip-benchmark, open_clip_torch, webdataset and numpy below 2.4, not Wordsight.
 """
 
 import inspect
@@ -127,14 +127,9 @@ def _arguments(plan: dict[str, Any], task: dict[str, str]) -> Namespace:
 
 def _selection(plan: dict[str, Any], task: dict[str, str]) -> dict[str, float]:
     """Return the metrics of choosing between an image's caption and that of another."""
-    from clip_benchmark.datasets.builder import build_dataset
     from clip_benchmark.metrics import image_caption_selection
-    from clip_benchmark.models import load_clip
 
-    model, transform, tokenizer = load_clip("open_clip", MODEL, plan["checkpoint"], None, device="cpu")
-    model.eval()
-    dataset = build_dataset(f"wds/{task['set']}", root=task["root"], transform=transform, split="test", task="zeroshot")
-    loader = torch.utils.data.DataLoader(dataset.batched(BATCH), batch_size=None, num_workers=0)
+    model, tokenizer, loader = _loaded(plan, task)
     pairs = json.loads((Path(task["root"]) / "test" / "pairs.json").read_text())
 
     def batches() -> Iterator[tuple[Any, list[list[str]]]]:
@@ -149,6 +144,26 @@ def _selection(plan: dict[str, Any], task: dict[str, str]) -> dict[str, float]:
     return metrics
 
 
+def _loaded(plan: dict[str, Any], task: dict[str, str]) -> tuple[Any, Any, Any]:
+    """Return the model, its tokenizer and the batches of a set, as CLIP_benchmark's command line makes them."""
+    from clip_benchmark.datasets.builder import build_dataset
+    from clip_benchmark.models import load_clip
+
+    model, transform, tokenizer = load_clip("open_clip", MODEL, plan["checkpoint"], None, device="cpu")
+    model.eval()
+    dataset = build_dataset(f"wds/{task['set']}", root=task["root"], transform=transform, split="test", task="zeroshot")
+    return model, tokenizer, torch.utils.data.DataLoader(dataset.batched(BATCH), batch_size=None, num_workers=0)
+
+
+def embed(plan: dict[str, Any]) -> list[list[float]]:
+    """Return the unit embeddings of the images of a set, without AMP."""
+    model, _, loader = _loaded(plan, plan["task"])
+    with torch.no_grad():
+        parts = [torch.nn.functional.normalize(model.encode_image(images), dim=-1) for images, _ in loader]
+    rows: list[list[float]] = torch.cat(parts).tolist()
+    return rows
+
+
 def main() -> None:
     """Do what the plan says."""
     plan = json.loads(Path(sys.argv[1]).read_text())
@@ -156,7 +171,7 @@ def main() -> None:
     if plan["do"] == "weights":
         answer: Any = write_weights(Path(plan["checkpoint"]))
     else:
-        answer = {"tower": image_tower, "tasks": run_tasks}[plan["do"]](plan)
+        answer = {"tower": image_tower, "tasks": run_tasks, "embed": embed}[plan["do"]](plan)
     Path(sys.argv[2]).write_text(json.dumps(answer))
 
 
