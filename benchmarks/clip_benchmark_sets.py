@@ -6,6 +6,7 @@ sets/NAME/{train,test}/0.tar       KEY.jpg, KEY.cls (number of its class), KEY.t
 sets/NAME/classnames.txt           and zeroshot_classification_templates.txt, nshards.txt in each part
 sets/NAME-retrieval                the same shards with dataset_type.txt "retrieval"
 sets/NAME/test/pairs.json          for each test image its caption and that of the next one
+sets/NAME/pairs/test.json          the same as SugarCrepe has it, with the images in sets/NAME/pairs/images
 
 Only the first name of a class is kept, images whose bytes or captions occur twice are left out (the two programs
 count ties differently), and so are classes that do not have a image in every part.
@@ -73,6 +74,7 @@ def write_set(folder: Path, images: list[ClassedImage], *, parts: int) -> None:
         _write_shard(folder / part / "0.tar", own, names)
         pairs = [[one.caption, after.caption] for one, after in zip(own, own[1:] + own[:1], strict=True)]
         (folder / part / "pairs.json").write_text(json.dumps(pairs))
+        _write_pairs(folder / "pairs", own, pairs, part)
     (folder / "classnames.txt").write_text("".join(f"{name}\n" for name in names))
     (folder / "zeroshot_classification_templates.txt").write_text(TEMPLATE.replace("{}", "{c}") + "\n")
     retrieval = folder.with_name(f"{folder.name}-retrieval")
@@ -80,6 +82,16 @@ def write_set(folder: Path, images: list[ClassedImage], *, parts: int) -> None:
     (retrieval / "dataset_type.txt").write_text("retrieval\n")
     for part in PARTS[:parts]:
         (retrieval / part).symlink_to(folder.resolve() / part)
+
+
+def _write_pairs(folder: Path, images: list[ClassedImage], pairs: list[list[str]], part: str) -> None:
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    items = {}
+    for number, (one, (own, other)) in enumerate(zip(images, pairs, strict=True)):
+        name = f"{part}-{number:06d}.jpg"
+        (folder / "images" / name).write_bytes(one.image)
+        items[str(number)] = {"filename": name, "caption": own, "negative_caption": other}
+    (folder / f"{part}.json").write_text(json.dumps(items))
 
 
 def _write_shard(path: Path, images: list[ClassedImage], names: list[str]) -> None:
