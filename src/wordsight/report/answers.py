@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.nouns import Result
-from wordsight.report.figures import Bar, interval_bars
+from wordsight.report.bar_charts import interval_bars
+from wordsight.report.measured import bar_of
 from wordsight.report.page import box, image, note
 
 MEASURES = {  # result: what it is called on the page
@@ -26,13 +27,8 @@ Answers = Sequence[Mapping[str, Any]]
 def measures(results: Mapping[str, Result]) -> str:
     """Return one bar for each of `MEASURES` that was measured."""
     labelled = [(label, results[name]) for name, label in MEASURES.items() if name in results]
-    bars = [Bar(label, result.value, result.interval, _chance(result)) for label, result in labelled]
-    return interval_bars(bars, title="accuracy on scenes of held-out pairs") if bars else ""
-
-
-def _chance(result: Result) -> float | None:
-    chance = result.setting.get("chance")
-    return None if chance is None else float(chance)
+    bars = [bar for label, result in labelled if (bar := bar_of(label, result))]
+    return interval_bars("unseen", bars, title="accuracy on scenes of held-out pairs")
 
 
 def pair_grid(results: Mapping[str, Result], *, colours: Sequence[str], shapes: Sequence[str]) -> str:

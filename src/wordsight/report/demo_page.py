@@ -2,7 +2,7 @@
 
     write_demo_page(Path("wordsight-demo"))      # -> wordsight-demo/report.html
 
-What it reads (docs/report.md describes each): demo.json, results.jsonl, run/metrics.jsonl, matrices/, answers.jsonl.
+What it reads (docs/report.md describes each): demo.json, results.jsonl, run/metrics.jsonl, matrices/, space/, answers.jsonl.
 What was not recorded is left out, so a demo that was stopped has a page of what was finished.
 """
 
@@ -15,10 +15,12 @@ import numpy as np
 from wordsight.base.files import atomic_write, read_json
 from wordsight.base.nouns import Result
 from wordsight.report.answers import guesses, measures, pair_grid, searches
-from wordsight.report.figures import heatmap
+from wordsight.report.canvas import single
+from wordsight.report.matrices import heatmap
 from wordsight.report.page import box, facts, note, page, section, table
 from wordsight.report.run_page import learning_curves
-from wordsight.report.runs import lines_of, read_metrics, read_results
+from wordsight.report.runs import SPACE, lines_of, read_array, read_metrics, read_results
+from wordsight.report.space_part import space_part
 from wordsight.report.towers_figure import towers_figure
 
 MAIN = "unseen/zero-shot/top-1"  # the result that heads the page
@@ -39,6 +41,7 @@ def write_demo_page(folder: Path) -> Path:
         _headline(story, results),
         _towers(folder),
         _matrices(folder),
+        _space(folder),
         _curves(folder, results),
         _unseen(story, results),
         section("It classifies", guesses(folder, answers), text=_CLASSIFIES),
@@ -86,7 +89,7 @@ def _towers(folder: Path) -> str:
     if not steps:
         return ""
     pairs = read_json(folder / "matrices" / "pairs.json")[:FIGURE_PAIRS]
-    matrix = np.load(folder / "matrices" / steps[-1]["matrix"])[: len(pairs), : len(pairs)]
+    matrix = read_array(folder / "matrices" / steps[-1]["matrix"])[: len(pairs), : len(pairs)]
     images = [folder / pair["image"] for pair in pairs]
     figure = towers_figure(matrix, images=images, captions=[pair["caption"] for pair in pairs])
     caption = f"Cosines after {steps[-1]['step']:,} steps. In training no such colour was seen with such a shape."
@@ -96,13 +99,19 @@ def _towers(folder: Path) -> str:
 def _matrices(folder: Path) -> str:
     panels = []
     for line in lines_of(folder / "matrices" / "steps.jsonl"):
-        matrix = np.load(folder / "matrices" / line["matrix"])
+        matrix = read_array(folder / "matrices" / line["matrix"])
         right = int((matrix.argmax(axis=1) == np.arange(len(matrix))).sum())
-        figure = heatmap(matrix, cell=max(6, PANEL // len(matrix)), title=f"cosines at step {line['step']}")
+        drawing = heatmap(matrix, cell=max(6, PANEL // len(matrix)))
+        figure = single(f"cosines-{line['step']}", title=f"cosines at step {line['step']}", drawing=drawing)
         caption = f"<b>step {line['step']:,}</b><br>{right} of {len(matrix)} pictures nearest to their own caption"
         panels.append(f"<figure>{figure}<figcaption>{caption}</figcaption></figure>")
     small = f'<div class="small">{"".join(panels)}</div>' if panels else ""
     return section("The matrix sharpens", box(small), text=_SHARPENS)
+
+
+def _space(folder: Path) -> str:
+    run = next((run for run in (folder, folder / "run") if (run / SPACE).exists()), folder)
+    return section("Pairs come together", space_part(run), text=_TOGETHER)
 
 
 def _curves(folder: Path, results: Results) -> str:
@@ -123,7 +132,9 @@ def _unseen(story: Story, results: Results) -> str:
         "fails here, whoever has learned what a colour is and what a shape is does not."
     )
     bars = box(measures(results))
-    legend = note("Bars: share right. Whiskers: 95 % bootstrap interval. Orange: what guessing gives.") if bars else ""
+    legend = (
+        note("Bars: share right. Whiskers: 95 % bootstrap interval. Dashed tick: what guessing gives.") if bars else ""
+    )
     grid = pair_grid(results, colours=story.get("colours", []), shapes=story.get("shapes", []))
     return section("Never seen together", bars, legend, grid, text=text)
 
@@ -154,6 +165,10 @@ def clock(seconds: float) -> str:
 _LESSON = (
     "Each picture becomes a point in a space, each caption too. What belongs together is pulled together (the "
     "diagonal), everything else in the batch is pushed apart. That is the whole lesson."
+)
+_TOGETHER = (
+    "The same pictures and captions as points. Green lines join what belongs together and become short; red lines lead "
+    "to the nearest caption that belongs to another picture, and stay long."
 )
 _SHARPENS = (
     "The same new pictures (rows) and captions (columns) at moments of the learning: the fuller the colour, the "

@@ -12,11 +12,13 @@ from html import escape
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.files import sha256_bytes
 from wordsight.base.reading import IMAGE_LIMIT, read_file
+from wordsight.report.canvas import plain
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_STYLE = Path(__file__).parent / "page.css"
+_STYLES = (Path(__file__).parent / "page.css", Path(__file__).parent / "figures.css")
 
 
 def page(title: str, *, lead: str, blocks: Sequence[str], foot: str = "") -> str:
@@ -30,7 +32,7 @@ def page_top(title: str, *, lead: str, style: Path | None = None) -> str:
 
     `style` is a further style sheet.  The policy in the head forbids the page every request and every script.
     """
-    sheets = "".join(sheet.read_text(encoding="utf-8") for sheet in (_STYLE, style) if sheet)
+    sheets = "".join(sheet.read_text(encoding="utf-8") for sheet in (*_STYLES, style) if sheet)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -53,6 +55,24 @@ def section(heading: str, *blocks: str, text: str = "") -> str:
     return f"<section><h2>{escape(heading)}</h2>{intro}{''.join(blocks)}</section>"
 
 
+def contents(headings: Sequence[str]) -> str:
+    """Return a table of contents with links to the sections that `anchored` makes, nothing for fewer than three."""
+    if len(headings) < 3:
+        return ""
+    items = "".join(f'<li><a href="#{_anchor(heading)}">{escape(plain(heading))}</a></li>' for heading in headings)
+    return f'<nav aria-label="contents"><ul class="contents">{items}</ul></nav>'
+
+
+def anchored(heading: str, block: str) -> str:
+    """Return a headed part of the page to which the table of contents leads."""
+    return f'<section id="{_anchor(heading)}"><h2>{escape(plain(heading))}</h2>{block}</section>'
+
+
+def _anchor(heading: str) -> str:
+    """Return an address for a heading: two headings have two, whatever letters they are of."""
+    return f"part-{sha256_bytes(heading.encode(errors='replace'))[:10]}"
+
+
 def box(block: str) -> str:
     """Return a card around a block, or nothing around nothing."""
     return f'<div class="box">{block}</div>' if block else ""
@@ -73,8 +93,8 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of plain texts."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    top = "".join(f"<th>{escape(plain(cell))}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(plain(cell))}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 

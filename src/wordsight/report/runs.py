@@ -1,43 +1,135 @@
-"""Reading what runs recorded: metrics, results, configuration.  Missing files are empty records: a run may be young."""
+"""Reading what runs recorded: metrics, results, details, configuration.  Missing files are empty: a run may be young.
 
-from collections.abc import Sequence
+Whatever a record should not hold is a `FormatError` that names the file and the line.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.details import DETAILS, Detail
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.nouns import Result
-from wordsight.base.records import read_lines
+from wordsight.base.reading import open_regular
 
-METRICS, RESULTS, CONFIG = "metrics.jsonl", "results.jsonl", "config.json"
+METRICS, RESULTS, CONFIG, SPACE = "metrics.jsonl", "results.jsonl", "config.json", "space/steps.jsonl"
+CURE = "restore the file, or record the run again"
+Read = TypeVar("Read")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, record) of a JSON-lines file, nothing when it is not there.
+
+    A last line cut short by a killed process is passed over; another malformed line raises `FormatError`.
+    """
+    if not path.exists():
+        return
+    try:
+        handle = TextIOWrapper(open_regular(path), encoding="utf-8")
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}", cure=CURE) from None
+    number = 0
+    with handle:
+        try:
+            for number, line in enumerate(handle, 1):
+                if line.endswith("\n"):
+                    yield number, _record(line, f"{path} line {number}")
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{path} is not UTF-8 after line {number}: {error.reason}", cure=CURE) from None
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{where} is not JSON: {error}", cure=CURE) from None
+    if not isinstance(record, dict):
+        raise FormatError(f"{where} is no record but a {type(record).__name__}", cure=CURE)
+    return record
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a JSON-lines file, none when it is not there; a malformed line raises `FormatError`."""
-    if not path.exists():
-        return []
-    try:
-        return list(read_lines(path))
-    except ValueError as error:
-        raise FormatError(
-            f"{path} is not JSON lines: {error}", cure="restore the file, or record the run again"
-        ) from None
+    """Return the records of a JSON-lines file, none when it is not there."""
+    return [record for _, record in numbered_lines(path)]
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's metrics in order of their step."""
-    return sorted(lines_of(run / METRICS), key=lambda line: int(line["step"]))
+    """Return the lines of a run's metrics in order of their step; all but `step` are numbers or None."""
+    path = run / METRICS
+    lines = [_checked(_metrics, line, f"{path} line {number}") for number, line in numbered_lines(path)]
+    return sorted(lines, key=lambda line: float(line["step"]))
+
+
+def _metrics(line: dict[str, Any]) -> dict[str, Any]:
+    if not is_number(line.get("step")):
+        raise ValueError(f"its step is {line.get('step')!r}")
+    return {name: value for name, value in line.items() if value is None or is_number(value)}
 
 
 def read_results(path: Path) -> list[Result]:
     """Return the results of a JSON-lines file, none when it is not there."""
-    return [_result(line, path) for line in lines_of(path)]
+    return [_checked(_result, line, f"{path} line {number}") for number, line in numbered_lines(path)]
 
 
-def _result(line: dict[str, Any], path: Path) -> Result:
+def _result(line: dict[str, Any]) -> Result:
+    result = Result.from_fields(line)
+    if not isinstance(result.name, str) or not result.name:
+        raise ValueError(f"its name is {result.name!r}")
+    if not is_number(result.value):
+        raise ValueError(f"its value is {result.value!r}")
+    if result.interval is not None and not (len(result.interval) == 2 and all(map(is_number, result.interval))):
+        raise ValueError(f"its interval is {result.interval!r}")
+    if not isinstance(result.count, int) or not isinstance(result.setting, dict):
+        raise ValueError("its count is no whole number, or its setting no object")
+    chance = result.setting.get("chance")
+    if chance is not None and not is_number(chance):
+        raise ValueError(f"its chance is {chance!r}")
+    return result
+
+
+def read_details(run: Path, check: Callable[[Detail], Read]) -> list[tuple[Detail, Read]]:
+    """Return the details of a run, each with what `check` makes of it; what it refuses names file and line."""
+    path = run / DETAILS
+
+    def both(line: dict[str, Any]) -> tuple[Detail, Read]:
+        detail = Detail.from_fields(line)
+        return detail, check(detail)
+
+    return [_checked(both, line, f"{path} line {number}") for number, line in numbered_lines(path)]
+
+
+def _checked(read: Callable[[dict[str, Any]], Read], line: dict[str, Any], where: str) -> Read:
     try:
-        return Result.from_fields(line)
-    except TypeError as error:
-        raise FormatError(f"a line of {path} is no result: {error}", cure="give a file that wordsight wrote") from None
+        return read(line)
+    except FormatError as error:
+        raise FormatError(f"{where}: {error.problem}", cure=error.cure or CURE) from None
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        what = f"no field {error}" if isinstance(error, KeyError) else str(error)
+        raise FormatError(f"{where} cannot be read: {what}", cure="give a file that wordsight wrote") from None
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value of JSON is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def read_array(path: Path) -> NDArray[np.floating]:
+    """Return a recorded array of numbers as float32; another file, or none, raises."""
+    try:
+        with open_regular(path) as handle:
+            array = np.load(handle, allow_pickle=False)
+    except FileNotFoundError:
+        raise NotFound(f"the record names {path}, which is not there", cure="record the run again") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(f"{path} is no array: {error}", cure=CURE) from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise FormatError(f"{path} holds something else than finite numbers", cure=CURE)
+    return array.astype(np.float32)
 
 
 def check_runs(folders: Sequence[Path]) -> None:
@@ -45,5 +137,5 @@ def check_runs(folders: Sequence[Path]) -> None:
     for folder in folders:
         if not folder.is_dir():
             raise NotFound(f"no folder {folder}", cure="give the folder of a training run or of an evaluation")
-        if not any((folder / name).exists() for name in (METRICS, RESULTS)):
+        if not any((folder / name).exists() for name in (METRICS, RESULTS, DETAILS, SPACE)):
             raise NotFound(f"{folder} holds neither {METRICS} nor {RESULTS}", cure="give the folder of a run")

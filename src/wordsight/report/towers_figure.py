@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from wordsight.report.figures import Matrix, shade
+from wordsight.report.matrices import Matrix, shade
 from wordsight.report.page import address
 
 CELL = 62
@@ -23,7 +23,8 @@ def towers_figure(matrix: Matrix, *, images: Sequence[Path], captions: Sequence[
     parts = [_image_side(images, side), _text_side(captions, side), _cells(matrix)]
     title = "Pictures go through the image tower, captions through the text tower; each cell is a cosine"
     return (
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{title}"><title>{title}</title>'
+        f'<svg class="chart wide alone" data-name="towers" viewBox="0 0 {width} {height}" width="{width}" role="img" '
+        f'aria-label="{title}"><title>{title}</title>'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" style="fill:var(--soft)"/></marker></defs>'
         f"{''.join(parts)}</svg>"
@@ -69,7 +70,7 @@ def _arrow(path: str) -> str:
 
 
 def _numbered(letter: str, index: int) -> str:
-    return f'{letter}<tspan dy="4" font-size="9">{index + 1}</tspan>'
+    return f'{letter}<tspan dy="4" font-size="11">{index + 1}</tspan>'
 
 
 def _cells(matrix: Matrix) -> str:

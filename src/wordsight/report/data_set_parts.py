@@ -1,0 +1,186 @@
+"""The parts of a page about one data set: curves by shots, retrieval, robustness, classes, and recorded details."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from wordsight.base.details import Detail
+from wordsight.base.nouns import Result
+from wordsight.report.bar_charts import Group, grouped_bars, interval_bars
+from wordsight.report.canvas import percent, plain
+from wordsight.report.forms import FOLDED, Drawing, drawn
+from wordsight.report.line_charts import Axes, Curve, Level, line_chart
+from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
+from wordsight.report.page import box, note, table
+from wordsight.report.tasks_overview import OF_SHOTS, zero_shot
+
+RECALL = re.compile(r"(text_to_image|image_to_text)/R@(\d+)(.*)")
+CHANGED = re.compile(r"robustness/(.+)-(\d+)/top-1")
+OF_CLASS = re.compile(r"(.+/top-1)/(.+)")
+DIRECTIONS = {"text_to_image": "a caption finds its picture", "image_to_text": "a picture finds a caption"}
+TOGETHER = 6  # curves in one chart, at most: as many as there are colours
+Results = Mapping[Title, Result]
+
+
+def of_data_set(subject: Subject, data_set: str) -> dict[str, Result]:
+    """Return the results of one data set by measure."""
+    return {title.measure: result for title, result in subject.results.items() if title.data_set == data_set}
+
+
+def data_set_parts(subjects: Sequence[Subject], data_set: str) -> str:
+    """Return all that was measured on a data set, as HTML; nothing where there is nothing to draw."""
+    return "".join(
+        [
+            few_shot_curves(subjects, data_set),
+            retrieval(subjects, data_set),
+            robustness(subjects, data_set),
+            classes(subjects, data_set),
+            details(subjects, data_set),
+        ]
+    )
+
+
+def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
+    """Return accuracy by the number of shots, a line for each method, zero-shot as the dashed line."""
+    parts = []
+    for subject in subjects:
+        methods: dict[str, list[tuple[int, Result]]] = {}
+        for measure, result in of_data_set(subject, data_set).items():
+            if match := OF_SHOTS.fullmatch(measure):
+                methods.setdefault(match[2], []).append((int(match[1]), result))
+        curves = [_by_shots(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
+        base = zero_shot(subject, data_set)
+        levels = [Level(f"zero-shot (0 shots) {percent(base[1].value)}", base[1].value)] if base else []
+        axes = Axes("shots: labelled pictures of each class", percents=True, spacing="even")
+        title = f"{data_set}: accuracy by the number of shots, {subject.label}"
+        drawing = line_chart("few-shot", curves, axes=axes, title=title, levels=levels)
+        parts.append(_headed(subject, subjects, drawing))
+    body = "".join(parts)
+    return f"<h3>By the number of shots</h3>{body}{note('Bands: 95 % intervals.')}" if body else ""
+
+
+def _by_shots(name: str, values: Sequence[tuple[int, Result]]) -> Curve:
+    points = [(float(shots), result.value) for shots, result in values]
+    whole = [result.interval for _, result in values if result.interval is not None]
+    return Curve(name, points, whole if len(whole) == len(points) else None)
+
+
+def _headed(subject: Subject, subjects: Sequence[Subject], drawing: str) -> str:
+    """Return a drawing in its box, under the name of its subject where there are several."""
+    if not drawing:
+        return ""
+    name = f"<h4>{escape(plain(subject.label))}</h4>" if len(subjects) > 1 else ""
+    return box(name + drawing)
+
+
+def retrieval(subjects: Sequence[Subject], data_set: str) -> str:
+    """Return recall at each k in both directions: bars, and a table with intervals and chance."""
+    groups: dict[tuple[str, str], dict[str, Result]] = {}
+    for subject in subjects:
+        for measure, result in of_data_set(subject, data_set).items():
+            if match := RECALL.fullmatch(measure):
+                groups.setdefault((match[1], f"R@{match[2]}{match[3]}"), {})[subject.label] = result
+    if not groups:
+        return ""
+    labels = [subject.label for subject in subjects]
+    rows, drawings = [], []
+    for direction, called in DIRECTIONS.items():
+        own = {k: results for (way, k), results in groups.items() if way == direction}
+        bars = [Group(k, [bar_of(f"{label}, {k}", own[k].get(label)) for label in labels]) for k in own]
+        title = f"{data_set}: {called}"
+        drawing = grouped_bars(f"retrieval-{direction}", bars, series=labels, title=title)
+        drawings.append(f"<div>{box(f'<h4>{called}</h4>{drawing}')}</div>" if drawing else "")
+        rows += [[called, k, *(_recall(own[k].get(label)) for label in labels), _chance(own[k])] for k in own]
+    head = ["", "k", *(plain(label) for label in labels), "chance"]
+    return f'<h3>Retrieval</h3><div class="row">{"".join(drawings)}</div>{box(table(head, rows))}'
+
+
+def _recall(result: Result | None) -> str:
+    if result is None:
+        return "–"
+    interval = written_interval(result)
+    return f"{written(result)} ({interval}; {result.count:,})" if interval else written(result)
+
+
+def _chance(results: Mapping[str, Result]) -> str:
+    chances = [chance for result in results.values() if (chance := chance_of(result)) is not None]
+    return percent(chances[0]) if chances else ""
+
+
+def robustness(subjects: Sequence[Subject], data_set: str) -> str:
+    """Return accuracy by how strongly pictures are changed: one chart, or one for each change where there are many."""
+    by_change: dict[str, list[Curve]] = {}
+    for subject in subjects:
+        changes: dict[str, dict[int, float]] = {}
+        for measure, result in of_data_set(subject, data_set).items():
+            if match := CHANGED.fullmatch(measure):
+                changes.setdefault(match[1], {})[int(match[2])] = result.value
+        clean = zero_shot(subject, data_set)
+        for change, values in changes.items():
+            start = [(0.0, clean[1].value)] if clean and 0 not in values else []
+            points = [*start, *((float(level), value) for level, value in sorted(values.items()))]
+            by_change.setdefault(change, []).append(Curve(subject.label if len(subjects) > 1 else change, points))
+    if not by_change:
+        return ""
+    axes = Axes("how strongly (0: unchanged)", percents=True)
+    if len(subjects) == 1 and len(by_change) <= TOGETHER:
+        curves = [curve for curves in by_change.values() for curve in curves]
+        title = f"{data_set}: accuracy on changed pictures"
+        return f"<h3>Robustness</h3>{box(line_chart('robustness', curves, axes=axes, title=title))}"
+    charts = [
+        box(f"<h4>{escape(plain(change))}</h4>" + _small(f"robustness-{change}", curves, axes, f"{data_set}: {change}"))
+        for change, curves in by_change.items()
+    ]
+    return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>'
+
+
+def _small(name: str, curves: Sequence[Curve], axes: Axes, title: str) -> str:
+    return line_chart(name, curves, axes=axes, title=title, wide=420)
+
+
+def classes(subjects: Sequence[Subject], data_set: str) -> str:
+    """Return bars of the results within each class (`NAME/zero-shot/top-1/CLASS`), in the order of their values."""
+    parts = []
+    for subject in subjects:
+        by_measure: dict[str, list[tuple[str, Result]]] = {}
+        for measure, result in of_data_set(subject, data_set).items():
+            if match := OF_CLASS.fullmatch(measure):
+                by_measure.setdefault(match[1], []).append((match[2], result))
+        for measure, values in by_measure.items():
+            ordered = sorted(values, key=lambda value: value[1].value)
+            bars = [bar for name, result in ordered if (bar := bar_of(name, result))]
+            title = f"{data_set}: {measure} within each class, {subject.label}"
+            drawing = interval_bars(f"classes-{measure}", bars, title=title)
+            block = _headed(subject, subjects, drawing)
+            folded = f"<details><summary>{len(bars):,} classes</summary>{block}</details>"
+            shown = folded if len(bars) > FOLDED else block
+            parts.append(f"<h3>{escape(plain(measure))} within each class, lowest first</h3>{shown}" if block else "")
+    return "".join(parts)
+
+
+def details(subjects: Sequence[Subject], data_set: str) -> str:
+    """Return the recorded details of a data set in the order of their record, those of several subjects together."""
+    groups: dict[tuple[str, str, str], list[tuple[Subject, Detail, Any]]] = {}
+    for subject in subjects:
+        for title, detail, value in subject.details:
+            if title.data_set == data_set:
+                groups.setdefault((title.measure, detail.title, detail.form), []).append((subject, detail, value))
+    return "".join(_detail(*key, own, subjects) for key, own in groups.items())
+
+
+def _detail(
+    measure: str, title: str, form: str, own: Sequence[tuple[Subject, Detail, Any]], subjects: Sequence[Subject]
+) -> str:
+    blocks = []
+    for subject, detail, value in own:
+        words = f"{detail.name}: {title}" + (f", {subject.label}" if len(subjects) > 1 else "")
+        block = drawn(detail, value, Drawing(subject.folder, f"{measure}-{title}", words))
+        name = f"<h4>{escape(plain(subject.label))}</h4>" if len(subjects) > 1 and block else ""
+        blocks.append(f"<div>{name}{block}</div>" if block else "")
+    if not any(blocks):
+        return ""
+    narrow = form in ("reliability", "lines") and len(own) > 1
+    body = f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)
+    aside = f' <span class="soft">{escape(plain(measure))}</span>' if measure else ""
+    return f"<h3>{escape(plain(title))}{aside}</h3>{body}"

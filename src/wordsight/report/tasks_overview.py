@@ -1,0 +1,193 @@
+"""What was measured, data set by data set: zero-shot, few-shot and supervised side by side, and models side by side.
+
+Which few-shot result stands for a data set is decided by its name, never by its score: of the largest number of
+shots, the first method of `FEW_SHOT` that was measured.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from itertools import combinations
+
+from wordsight.base.nouns import Result
+from wordsight.report.bar_charts import Bar, Group, difference_bars, grouped_bars
+from wordsight.report.canvas import percent, plain
+from wordsight.report.measured import Subject, Title, bar_of, data_sets
+from wordsight.report.page import box, note, table
+from wordsight.report.paired import Difference, compare
+
+FEW_SHOT = ("tip-adapter-f", "tip-adapter", "lp++", "linear")  # which method stands for few-shot, first to last
+SUPERVISED = ("supervised", "probe")
+OF_SHOTS = re.compile(r"few-shot-(\d+)/(.+)/top-1")
+SINGLE = re.compile(r"(zero-shot|supervised|probe|knn|few-shot-\d+/[^/]+)/top-1")
+Pick = Callable[[Subject, str], tuple[str, Result] | None]
+NOT_BY_SCORE = (
+    "Few-shot is that of the largest number of shots, by the first of these methods that was measured: "
+    f"{', '.join(FEW_SHOT)}; supervised is the probe where nothing else was trained. Neither is chosen by its score."
+)
+READING = "Bars: share right (top-1). Whiskers: 95 % interval. Dashed tick: what guessing gives."
+
+
+def zero_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
+    """Return the zero-shot result of a data set; of several, with other prompts, the one recorded first."""
+    for title, result in subject.results.items():
+        if title.data_set == data_set and re.fullmatch(r"zero-shot/top-1( \(.*\))?", title.measure):
+            return "zero-shot", result
+    return None
+
+
+def few_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
+    """Return the few-shot result that stands for a data set, with its shots and method."""
+    matches = {
+        (int(match[1]), match[2]): result
+        for title, result in subject.results.items()
+        if title.data_set == data_set and (match := OF_SHOTS.fullmatch(title.measure))
+    }
+    known = [key for key in matches if key[1] in FEW_SHOT]
+    if not known:
+        return None
+    shots, method = min(known, key=lambda key: (-key[0], FEW_SHOT.index(key[1])))
+    return f"{shots} shots, {method}", matches[shots, method]
+
+
+def supervised(subject: Subject, data_set: str) -> tuple[str, Result] | None:
+    """Return the supervised result of a data set, or that of a linear probe where there is none."""
+    for kind in SUPERVISED:
+        result = subject.results.get(Title(data_set, f"{kind}/top-1"))
+        if result is not None:
+            return kind, result
+    return None
+
+
+KINDS: Mapping[str, Pick] = {"zero-shot": zero_shot, "few-shot": few_shot, "supervised": supervised}
+
+
+def overview(subjects: Sequence[Subject]) -> str:
+    """Return one figure a subject: data sets along the x-axis, the kinds of learning side by side."""
+    parts = []
+    for subject in subjects:
+        groups, stated = [], []
+        for data_set in data_sets([subject]):
+            picked = {kind: pick(subject, data_set) for kind, pick in KINDS.items()}
+            chosen = [choice and bar_of(f"{data_set}, {choice[0]}", choice[1]) for choice in picked.values()]
+            groups.append(Group(data_set, chosen))
+            few, full = picked["few-shot"], picked["supervised"]
+            stated.append("; ".join(choice[0] for choice in (few, full) if choice))
+        kept = [i for i, group in enumerate(groups) if any(group.bars)]
+        if not kept:
+            continue
+        title = f"Accuracy of {subject.label}, task by task"
+        drawing = grouped_bars("overview", [groups[i] for i in kept], series=list(KINDS), title=title)
+        heading = f"<h3>{escape(plain(subject.label))}</h3>" if len(subjects) > 1 else ""
+        shown = "; ".join(f"{groups[i].name}: {stated[i]}" for i in kept[:12] if stated[i])
+        parts.append(heading + box(drawing) + note(f"Shown here: {shown}." if shown else ""))
+    return "".join(parts) + note(f"{READING} {NOT_BY_SCORE}") if parts else ""
+
+
+def side_by_side(subjects: Sequence[Subject]) -> str:
+    """Return for each kind of learning that several subjects measured one figure with the subjects side by side."""
+    if len(subjects) < 2:
+        return ""
+    parts = []
+    for kind, pick in KINDS.items():
+        groups = []
+        for data_set in data_sets(subjects):
+            chosen = [pick(subject, data_set) for subject in subjects]
+            if sum(choice is not None for choice in chosen) > 1:
+                groups.append(Group(data_set, [_bar(s, c) for s, c in zip(subjects, chosen, strict=True)]))
+        if groups:
+            series = [subject.label for subject in subjects]
+            drawing = grouped_bars(f"compare-{kind}", groups, series=series, title=f"{kind}, model beside model")
+            parts.append(f"<h3>{kind.capitalize()}</h3>{box(drawing)}")
+    return "".join(parts)
+
+
+def _bar(subject: Subject, choice: tuple[str, Result] | None) -> Bar | None:
+    return choice and bar_of(f"{subject.label}, {choice[0]}", choice[1])
+
+
+def paired_differences(subjects: Sequence[Subject]) -> str:
+    """Return the differences of every two subjects on the same pictures: a figure, and a table of the same."""
+    hits = {subject.label: {t: value for t, d, value in subject.details if d.form == "hits"} for subject in subjects}
+    rows: list[tuple[str, Difference]] = []
+    unequal = 0
+    for first, second in combinations(subjects, 2):
+        for title, own in hits[first.label].items():
+            other = hits[second.label].get(title)
+            difference = None if other is None else compare(own, other)
+            unequal += other is not None and difference is None
+            if difference is not None:
+                rows.append((f"{title.data_set} {title.measure}: {first.label} − {second.label}", difference))
+    missing = note(f"{unequal} comparisons are left out: their pictures were not the same.") if unequal else ""
+    if not rows:
+        return missing
+    bars = [Bar(name, diff.value, diff.interval, None, diff.count) for name, diff in rows]
+    head = [
+        "task: first − second",
+        "difference",
+        "95 % interval, paired",
+        "only the first right",
+        "only the second",
+        "n",
+    ]
+    cells = [[plain(name), *_row(difference)] for name, difference in rows]
+    drawing = difference_bars("paired-differences", bars, title="paired differences of models")
+    return box(drawing) + box(table(head, cells)) + note(_PAIRED) + missing
+
+
+def _row(difference: Difference) -> list[str]:
+    low, high = difference.interval
+    return [
+        f"{100 * difference.value:+.1f} points",
+        f"{100 * low:+.1f} to {100 * high:+.1f}",
+        f"{difference.only_first:,}",
+        f"{difference.only_second:,}",
+        f"{difference.count:,}",
+    ]
+
+
+_PAIRED = (
+    "Both models answered the same pictures, which are resampled together (1,000 times). Where the interval holds 0 "
+    "these pictures do not show a difference."
+)
+
+
+def headline(subjects: Sequence[Subject]) -> list[tuple[str, str]]:
+    """Return the figures that head the page, three at most: (figure, what it is); of several data sets the mean."""
+    cards = []
+    for what, measure in HEADLINES.items():
+        values = []
+        for subject in subjects:
+            results = {t.data_set: r for t, r in subject.results.items() if t.measure == measure}
+            if results:
+                values.append((subject.label, results))
+        if not values:
+            continue
+        shown = ", ".join(percent(sum(r.value for r in results.values()) / len(results)) for _, results in values)
+        sets = list(dict.fromkeys(name for _, results in values for name in results))
+        where = plain(sets[0]) if len(sets) == 1 else f"mean of {len(sets)} data sets"
+        who = f" ({', '.join(plain(label) for label, _ in values)})" if len(subjects) > 1 else ""
+        cards.append((shown, f"{what}, {where}{_detail(values[0][1]) if len(values) == 1 else ''}{who}"))
+    return cards[:3]
+
+
+def _detail(results: Mapping[str, Result]) -> str:
+    """Return interval and chance of the only result there is."""
+    if len(results) != 1:
+        return ""
+    result = next(iter(results.values()))
+    low_high = (
+        f"; 95 % interval {100 * result.interval[0]:.1f} to {100 * result.interval[1]:.1f}" if result.interval else ""
+    )
+    chance = result.setting.get("chance")
+    return f"{low_high}; n {result.count:,}" + (f"; chance {percent(float(chance))}" if chance is not None else "")
+
+
+HEADLINES = {
+    "right without a single example (zero-shot top-1)": "zero-shot/top-1",
+    "of captions find their picture first (R@1)": "text_to_image/R@1",
+    "right after training on all labels (supervised top-1)": "supervised/top-1",
+    "right by a linear probe (top-1)": "probe/top-1",
+    "calibration error (ECE)": "calibration/ece",
+    "of pictures find a caption first (R@1)": "image_to_text/R@1",
+}
