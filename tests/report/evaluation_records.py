@@ -51,7 +51,12 @@ def results_of(name, classes, rng, model):
     yield Result(f"{name}/calibration/nll", 1.2345, None, 500, "f00d", {"unit": "number", "model": model})
     for change in ("gaussian-noise", "blur", "jpeg"):
         for level in range(1, 6):
-            yield result(f"{name}/robustness/{change}-{level}/top-1", base * (1 - 0.12 * level), model, **setting)
+            yield result(
+                f"{name}/robustness/{change}-{level}/top-1",
+                base * (1 - (0.08 + 0.03 * len(change) % 0.07) * level),
+                model,
+                **setting,
+            )
 
 
 def retrieval_of(name, rng, model):
@@ -78,7 +83,13 @@ def write_details(folder: Path, rng: np.random.Generator, model: str) -> None:
     ]
     matrix = (rng.random((5, 5)) * 0.3 + np.eye(5) * 0.6).tolist()
     bins = [
-        {"low": i / 10, "high": (i + 1) / 10, "confidence": i / 10 + 0.05, "accuracy": max(0, i / 10 - 0.05), "count": 9 * i}
+        {
+            "low": i / 10,
+            "high": (i + 1) / 10,
+            "confidence": i / 10 + 0.05,
+            "accuracy": max(0, i / 10 - 0.05),
+            "count": 9 * i,
+        }
         for i in range(10)
     ]
     risk = [[c / 20, 0.5 * c / 20] for c in range(1, 21)]
@@ -87,12 +98,27 @@ def write_details(folder: Path, rng: np.random.Generator, model: str) -> None:
     for i in range(3):
         Image.fromarray(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)).save(folder / "pictures" / f"{i}.jpg")
     shown = [
-        {"picture": f"pictures/{i}.jpg", "title": f"rose, not {names[i]}", "lines": ["rose 81 %", "0.02"], "right": False}
+        {
+            "picture": f"pictures/{i}.jpg",
+            "title": f"rose, not {names[i]}",
+            "lines": ["rose 81 %", "0.02"],
+            "right": False,
+        }
         for i in range(4)
     ]
     forms = [
         ("Accuracy within each class", "bars", {"rows": rows}),
-        ("Effect sizes", "bars", {"rows": [{"name": "men, career", "value": -0.4, "interval": [-0.6, -0.1], "count": 8, "chance": None}, {"name": "women, family", "value": 1.2, "interval": None, "count": 8, "chance": None}], "unit": "number"}),
+        (
+            "Effect sizes",
+            "bars",
+            {
+                "rows": [
+                    {"name": "men, career", "value": -0.4, "interval": [-0.6, -0.1], "count": 8, "chance": None},
+                    {"name": "women, family", "value": 1.2, "interval": None, "count": 8, "chance": None},
+                ],
+                "unit": "number",
+            },
+        ),
         ("What is taken for what", "matrix", {"rows": names, "columns": names, "values": matrix, "percent": True}),
         ("Worst mistakes", "pictures", {"pictures": shown}),
         ("By group", "table", {"head": ["group", "right", "n"], "rows": [["a", 0.512345, 1200], ["b", None, 3]]}),

@@ -74,7 +74,7 @@ def _grouped(groups: Sequence[Group], series: Sequence[str], width: int) -> str:
     names, y = legend([*series], width=width) if len(series) > 1 else ("", 0.0)
     parts = [names]
     for row in rows:
-        across = step if len(rows) > 1 else min((width - left) / len(row), step * 1.5)
+        across = step if len(rows) > 1 else min((width - left) / len(row), step * 2.0)
         drawn, height = _row(row, (left, y + 22, across, thick), width)
         parts.append(drawn)
         y += height
@@ -100,7 +100,7 @@ def _row(row: Sequence[Group], frame: tuple[float, float, float, float], width: 
 def _group_name(name: str, x: float, base: float, *, slanted: bool) -> str:
     if not slanted:
         return text(round(x, 1), base + 18, plain(name), "mid")
-    room = min(130.0, (x - 4) / 0.77)  # 0.77 is the cosine of 40 degrees: nothing leaves the drawing to the left
+    room = min(130.0, (x - 18) / 0.77)  # 0.77 is the cosine of 40 degrees: nothing leaves the drawing to the left
     label = escape(shortened(name, room))
     return f'<text class="end" transform="translate({x + 5:.1f} {base + 15:.1f}) rotate(-40)">{label}</text>'
 
@@ -141,7 +141,7 @@ def interval_bars(name: str, bars: Sequence[Bar], *, title: str, percents: bool 
 
 def _lying_bars(bars: Sequence[Bar], width: int, *, percents: bool) -> str:
     wide = width > 500
-    left = min(230.0, max(text_width(plain(bar.name)) for bar in bars) + 12) if wide else 0.0
+    left = min(250.0, max(text_width(plain(bar.name)) for bar in bars) + 24) if wide else 0.0
     right = 190.0 if wide else 0.0
     edges = [edge for bar in bars for edge in (bar.value, *(bar.interval or ()))]
     low = 0.0 if percents else min(0.0, *edges, 0.0)
@@ -159,7 +159,7 @@ def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> s
     label_end = across.end if not wide else across.start - 10
     value = write(bar.value)
     if wide:
-        name = text(label_end, top + 13, shortened(bar.name, across.start - 12), "end")
+        name = text(label_end, top + 13, shortened(bar.name, across.start - 22), "end")
         beside = text(across.end + 12, top + 13, value, "strong") + text(across.end + 72, top + 13, aside, "soft")
     else:
         aside_width = text_width(f"{value}  {aside}") + 12
@@ -168,7 +168,8 @@ def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> s
         beside = f'<text x="{across.end:g}" y="{y + 13:g}" class="end strong">{escape(value)}{note}</text>'
     zero, end = across.at(0.0), across.at(min(across.high, bar.value))
     parts = [
-        f'{name}<rect x="{across.start:g}" y="{top:g}" width="{across.end - across.start:g}" height="17" rx="3" class="track"/>',
+        f'{name}<rect x="{across.start:g}" y="{top:g}" width="{across.end - across.start:g}" height="17" rx="3" '
+        'class="track"/>',
         f'<rect x="{min(zero, end):g}" y="{top:g}" width="{abs(end - zero):.1f}" height="17" rx="3" class="full">'
         f"<title>{escape(bar.hint(percents=percents))}</title></rect>",
     ]
@@ -198,7 +199,7 @@ def _differences(bars: Sequence[Bar], width: int) -> str:
     edges = [abs(edge) for bar in bars for edge in (bar.value, *(bar.interval or ()))]
     reach = max(max(edges) * 1.1, 0.01)
     wide = width > 500
-    left = min(330.0, max(text_width(plain(bar.name)) for bar in bars) + 14) if wide else 8.0
+    left = min(330.0, max(text_width(plain(bar.name)) for bar in bars) + 28) if wide else 8.0
     across = Span(-reach, reach, left, width - 24)
     step = 28 if wide else 42
     base = 8 + step * len(bars)
@@ -209,7 +210,7 @@ def _differences(bars: Sequence[Bar], width: int) -> str:
         parts.append(f'<path class="{kind}" d="M{x:g} 4V{base:g}"/>{text(x, base + 17, _points(tick), "mid soft")}')
     for i, bar in enumerate(bars):
         y = 4 + step * i + (14 if wide else 30)
-        label = text(left - 12, y + 4, shortened(bar.name, left - 14), "end")
+        label = text(left - 12, y + 4, shortened(bar.name, left - 26), "end")
         parts.append(label if wide else text(0, y - 13, shortened(bar.name, width - 8), "halo"))
         if bar.interval:
             parts.append(_whisker(across.at(bar.interval[0]), across.at(bar.interval[1]), y))

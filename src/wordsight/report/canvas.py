@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDE, NARROW = 840, 340  # pixels; a page of 1,280 has 894 for a figure, one of 390 has 340
+WIDE, NARROW = 884, 340  # pixels; a page of 1,280 has 894 for a figure, one of 390 has 340
 LETTER = 12.5  # pixels, the size of all text in figures: at 360 pixels of screen still 11.4
 COLOURS = ("--a", "--b", "--c", "--d", "--e", "--f")
-_THIN, _BROAD = frozenset("iljtfrI.,:;|!'()[] "), frozenset("mwMW@%—")
+_THIN, _BROAD = frozenset("iljtfrI.,:;|!'()[] "), frozenset("mwMW@%—<>=+~#&")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
@@ -78,6 +78,14 @@ def plain(words: str) -> str:
     return _UNSEEN.sub(lambda match: " " if match[0] in "\t\n\r\u2028\u2029" else "\ufffd", words)
 
 
+def brief(words: str, most: int = 60) -> str:
+    """Return a name for a sentence: clean, at most `most` letters, and set apart where it runs from right to left."""
+    words = plain(words)
+    words = words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+    turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in words)
+    return f"\u2068{words}\u2069" if turned else words
+
+
 def text_width(words: str) -> float:
     """Return about how many pixels a text takes in the size of all labels, rather more than less."""
     return LETTER * sum(_letter_width(letter) for letter in words)
@@ -107,23 +115,25 @@ def shortened(words: str, room: float) -> str:
     return f"{words[:kept].rstrip()}…"
 
 
-def legend(names: Sequence[str], *, width: float, left: float = 0, marks: str = "box") -> tuple[str, float]:
+def legend(names: Sequence[str], *, width: float, marks: str = "box", paints: Sequence[str] = ()) -> tuple[str, float]:
     """Return the legend of series in the order of their colours, in as many lines as it takes, and its height."""
-    parts, x, y = [], left, 12.0
+    parts, x, y = [], 0.0, 12.0
     for number, name in enumerate(names):
-        label = shortened(name, width - left - 24)
+        label = shortened(name, width - 24)
         step = 18 + text_width(label) + 16
-        if x > left and x + step - 16 > width:
-            x, y = left, y + 20
-        parts.append(f"{_mark(number, x, y, marks)}{text(x + 18, y, label)}")
+        if x > 0 and x + step - 16 > width:
+            x, y = 0.0, y + 20
+        paint = (paints[number] if paints else "") or colour(number)
+        parts.append(f"{_mark(number, (x, y), marks, paint)}{text(x + 18, y, label)}")
         x += step
     return "".join(parts), y + 10
 
 
-def _mark(number: int, x: float, y: float, marks: str) -> str:
+def _mark(number: int, at: tuple[float, float], marks: str, paint: str) -> str:
+    x, y = at
     if marks == "line":
-        return f'<path class="curve{dash(number)}" d="M{x:g} {y - 4:g}h13" style="stroke:var({colour(number)})"/>'
-    return f'<rect x="{x:g}" y="{y - 10:g}" width="12" height="11" rx="2" style="fill:var({colour(number)})"/>'
+        return f'<path class="curve{dash(number)}" d="M{x:g} {y - 4:g}h13" style="stroke:var({paint})"/>'
+    return f'<rect x="{x:g}" y="{y - 10:g}" width="12" height="11" rx="2" style="fill:var({paint})"/>'
 
 
 def colour(number: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from wordsight.base.details import Detail
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Group, grouped_bars, interval_bars
-from wordsight.report.canvas import percent, plain
+from wordsight.report.canvas import brief, percent, plain
 from wordsight.report.forms import FOLDED, Drawing, drawn
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
 from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
@@ -70,7 +70,7 @@ def _headed(subject: Subject, subjects: Sequence[Subject], drawing: str) -> str:
     """Return a drawing in its box, under the name of its subject where there are several."""
     if not drawing:
         return ""
-    name = f"<h4>{escape(plain(subject.label))}</h4>" if len(subjects) > 1 else ""
+    name = f"<h4>{escape(brief(subject.label))}</h4>" if len(subjects) > 1 else ""
     return box(name + drawing)
 
 
@@ -129,7 +129,7 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
         title = f"{data_set}: accuracy on changed pictures"
         return f"<h3>Robustness</h3>{box(line_chart('robustness', curves, axes=axes, title=title))}"
     charts = [
-        box(f"<h4>{escape(plain(change))}</h4>" + _small(f"robustness-{change}", curves, axes, f"{data_set}: {change}"))
+        box(f"<h4>{escape(brief(change))}</h4>" + _small(f"robustness-{change}", curves, axes, f"{data_set}: {change}"))
         for change, curves in by_change.items()
     ]
     return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>'
@@ -155,7 +155,7 @@ def classes(subjects: Sequence[Subject], data_set: str) -> str:
             block = _headed(subject, subjects, drawing)
             folded = f"<details><summary>{len(bars):,} classes</summary>{block}</details>"
             shown = folded if len(bars) > FOLDED else block
-            parts.append(f"<h3>{escape(plain(measure))} within each class, lowest first</h3>{shown}" if block else "")
+            parts.append(f"<h3>{escape(brief(measure))} within each class, lowest first</h3>{shown}" if block else "")
     return "".join(parts)
 
 
@@ -176,11 +176,11 @@ def _detail(
     for subject, detail, value in own:
         words = f"{detail.name}: {title}" + (f", {subject.label}" if len(subjects) > 1 else "")
         block = drawn(detail, value, Drawing(subject.folder, f"{measure}-{title}", words))
-        name = f"<h4>{escape(plain(subject.label))}</h4>" if len(subjects) > 1 and block else ""
+        name = f"<h4>{escape(brief(subject.label))}</h4>" if len(subjects) > 1 and block else ""
         blocks.append(f"<div>{name}{block}</div>" if block else "")
     if not any(blocks):
         return ""
     narrow = form in ("reliability", "lines") and len(own) > 1
     body = f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)
     aside = f' <span class="soft">{escape(plain(measure))}</span>' if measure else ""
-    return f"<h3>{escape(plain(title))}{aside}</h3>{body}"
+    return f"<h3>{escape(brief(title))}{aside}</h3>{body}"

@@ -2,7 +2,8 @@
 
     write_demo_page(Path("wordsight-demo"))      # -> wordsight-demo/report.html
 
-What it reads (docs/report.md describes each): demo.json, results.jsonl, run/metrics.jsonl, matrices/, space/, answers.jsonl.
+What it reads (docs/report.md describes each): demo.json, results.jsonl, run/metrics.jsonl, matrices/, space/ and
+answers.jsonl.
 What was not recorded is left out, so a demo that was stopped has a page of what was finished.
 """
 

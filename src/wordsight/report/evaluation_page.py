@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from wordsight.base.files import atomic_write
-from wordsight.report.canvas import plain
+from wordsight.report.canvas import brief, plain
 from wordsight.report.data_set_parts import data_set_parts
 from wordsight.report.measured import Subject, data_sets, read_subjects
 from wordsight.report.page import anchored, contents, facts, note, page
@@ -73,10 +73,10 @@ def _named(runs: Sequence[Path]) -> dict[str, Path]:
 
 
 def _lead(subjects: Sequence[Subject]) -> str:
-    labels = [plain(subject.label) for subject in subjects]
+    labels = [brief(subject.label) for subject in subjects]
     models = labels[0] if len(labels) == 1 else f"{len(labels)} models ({', '.join(labels[:6])})"
     results = sum(len(subject.results) for subject in subjects)
-    names = [plain(name) for name in data_sets(subjects)]
+    names = [brief(name) for name in data_sets(subjects)]
     where = f" on {', '.join(names[:6])}{' and more' if len(names) > 6 else ''}" if names else ""
     days = sorted({str(day)[:10] for s in subjects for r in s.results.values() if (day := r.environment.get("time"))})
     when = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""

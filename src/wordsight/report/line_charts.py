@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from wordsight.report.canvas import (
+    WIDE,
     Span,
     colour,
     dash,
@@ -30,11 +31,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points (x, y) in order of x, with a name for the legend; `band` is a (low, high) for each point."""
+    """Points (x, y) in order of x, with a name for the legend; `band` is a (low, high) for each point.
+
+    `paint` is the variable of its colour where that has a meaning; otherwise the order decides.
+    """
 
     name: str
     points: Sequence[Point]
     band: Sequence[Point] | None = None
+    paint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Axes:
 
 
 def line_chart(
-    name: str, curves: Sequence[Curve], *, axes: Axes, title: str, levels: Sequence[Level] = (), wide: int = 840
+    name: str, curves: Sequence[Curve], *, axes: Axes, title: str, levels: Sequence[Level] = (), wide: int = WIDE
 ) -> str:
     """Return a figure of curves; nothing without points.  Shares have an axis of 0 to 100 %."""
     drawn = [_finite(curve) for curve in curves]
@@ -75,12 +80,13 @@ def _finite(curve: Curve) -> Curve:
     kept = [i for i, point in enumerate(curve.points) if all(math.isfinite(part) for part in point)]
     band = None if curve.band is None else [curve.band[i] for i in kept]
     whole = band is not None and all(math.isfinite(part) for pair in band for part in pair)
-    return Curve(curve.name, [curve.points[i] for i in kept], band if whole else None)
+    return Curve(curve.name, [curve.points[i] for i in kept], band if whole else None, curve.paint)
 
 
 def _drawn(curves: Sequence[Curve], axes: Axes, levels: Sequence[Level], width: int) -> str:
     xs = sorted({x for curve in curves for x, _ in curve.points})
-    names, top = legend([curve.name for curve in curves], width=width, marks="line")
+    paints = [curve.paint for curve in curves]
+    names, top = legend([curve.name for curve in curves], width=width, marks="line", paints=paints)
     high = 270 if width > 500 else 220
     y = _heights(curves, axes, levels, (top + 12 + high, top + 12))
     left = 12 + max(text_width(f"{100 * v:.0f} %" if axes.percents else short(v)) for v in ticks(y.low, y.high, 5))
@@ -100,7 +106,7 @@ def _heights(curves: Sequence[Curve], axes: Axes, levels: Sequence[Level], pixel
     values += [edge for curve in curves for pair in curve.band or () for edge in pair]
     values += [level.value for level in levels if math.isfinite(level.value)]
     if axes.percents and min(values) >= 0 and max(values) <= 1:
-        return Span(0.0, 1.0, *pixels)
+        return Span(0.0, 1.0 if max(values) > 0.5 else math.ceil(10 * max(values) + 0.01) / 10, *pixels)
     low, top = min(0.0, *values, 0.0), max(0.0, *values, 0.0) * 1.05
     return Span(low, top if top > low else low + 1.0, *pixels)
 
@@ -148,7 +154,7 @@ def _level(level: Level, y: Span, left: float, right: float) -> str:
 
 def _curve(curve: Curve, order: int, pixels: dict[float, float], y: Span) -> str:
     points = [(pixels[x], y.at(value)) for x, value in curve.points]
-    paint = f"var({colour(order)})"
+    paint = f"var({curve.paint or colour(order)})"
     parts = []
     if curve.band is not None and len(points) > 1:
         upper = [f"{p[0]:g},{y.at(edge[1]):g}" for p, edge in zip(points, curve.band, strict=True)]

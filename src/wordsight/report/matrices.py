@@ -70,7 +70,7 @@ def named_matrix(name: str, matrix: Named, *, title: str, percents: bool) -> str
     if not rows or not columns:
         return ""
     cell = 44 if columns <= 12 else 30 if columns <= 20 else 22
-    left = min(NAMES, max(text_width(plain(row)) for row in matrix.rows) + 14)
+    left = min(NAMES, max(text_width(plain(row)) for row in matrix.rows) + 22)
     widest = max(text_width(plain(column)) for column in matrix.columns)
     top = min(NAMES, widest) * 0.77 + 20  # 0.77 is the sine of 50 degrees
     right = 24 + min(NAMES, widest) * 0.64
@@ -81,7 +81,7 @@ def named_matrix(name: str, matrix: Named, *, title: str, percents: bool) -> str
         at = f'transform="translate({left + (i + 0.5) * cell + 3:g} {top - 7:.1f}) rotate(-50)"'
         parts.append(f"<text {at}>{escape(shortened(column, NAMES))}</text>")
     for i, row in enumerate(matrix.rows):
-        parts.append(text(left - 8, round(top + (i + 0.5) * cell + 4, 1), shortened(row, left - 12), "end"))
+        parts.append(text(left - 8, round(top + (i + 0.5) * cell + 4, 1), shortened(row, left - 16), "end"))
         for j, column in enumerate(matrix.columns):
             hint = f"{plain(row)}, {plain(column)}"
             corner = (round(left + j * cell, 1), round(top + i * cell, 1))

@@ -14,7 +14,7 @@ from pathlib import Path
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import sha256_bytes
 from wordsight.base.reading import IMAGE_LIMIT, read_file
-from wordsight.report.canvas import plain
+from wordsight.report.canvas import brief, plain
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -59,13 +59,13 @@ def contents(headings: Sequence[str]) -> str:
     """Return a table of contents with links to the sections that `anchored` makes, nothing for fewer than three."""
     if len(headings) < 3:
         return ""
-    items = "".join(f'<li><a href="#{_anchor(heading)}">{escape(plain(heading))}</a></li>' for heading in headings)
+    items = "".join(f'<li><a href="#{_anchor(heading)}">{escape(brief(heading))}</a></li>' for heading in headings)
     return f'<nav aria-label="contents"><ul class="contents">{items}</ul></nav>'
 
 
 def anchored(heading: str, block: str) -> str:
     """Return a headed part of the page to which the table of contents leads."""
-    return f'<section id="{_anchor(heading)}"><h2>{escape(plain(heading))}</h2>{block}</section>'
+    return f'<section id="{_anchor(heading)}"><h2>{escape(brief(heading, 120))}</h2>{block}</section>'
 
 
 def _anchor(heading: str) -> str:

@@ -100,7 +100,9 @@ def space_figure(name: str, moments: Sequence[Moment], *, projection: Projection
     """Return the figure: a panel for each of up to six moments, all with one scale."""
     shown = [moments[i] for i in chosen_steps(len(moments))]
     planes = [projection.of(moment.embeddings) for moment in shown]
-    reach = max(float(np.abs(plane).max()) for plane in planes) * 1.06 or 1.0
+    low, high = (edge(np.concatenate(planes, axis=1), axis=(0, 1)) for edge in (np.min, np.max))
+    reach = float((high - low).max()) / 2 * 1.08 or 1.0
+    planes = [plane - (low + high) / 2 for plane in planes]
     near = [nearness(moment.embeddings) for moment in shown]
     return figure(name, title=title, draw=lambda width: _panels(shown, planes, near, (reach, width)))
 

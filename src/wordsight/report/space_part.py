@@ -28,8 +28,8 @@ def space_part(run: Path) -> str:
     drawing = space_figure("shared-space", moments, projection=projection, title="the shared space while it is learned")
     near = [nearness(moment.embeddings) for moment in moments]
     curves = [
-        Curve("mismatches", [(float(m.step), n.others) for m, n in zip(moments, near, strict=True)]),
-        Curve("matching pairs", [(float(m.step), n.pairs) for m, n in zip(moments, near, strict=True)]),
+        Curve("mismatches", [(float(m.step), n.others) for m, n in zip(moments, near, strict=True)], paint="--bad"),
+        Curve("matching pairs", [(float(m.step), n.pairs) for m, n in zip(moments, near, strict=True)], paint="--good"),
     ]
     cosines = line_chart("shared-space-cosines", curves[::-1], axes=Axes("step", "mean cosine"), title="mean cosines")
     count = moments[-1].embeddings.shape[1]

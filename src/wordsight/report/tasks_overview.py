@@ -11,7 +11,7 @@ from itertools import combinations
 
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Bar, Group, difference_bars, grouped_bars
-from wordsight.report.canvas import percent, plain
+from wordsight.report.canvas import brief, percent, plain
 from wordsight.report.measured import Subject, Title, bar_of, data_sets
 from wordsight.report.page import box, note, table
 from wordsight.report.paired import Difference, compare
@@ -78,8 +78,8 @@ def overview(subjects: Sequence[Subject]) -> str:
             continue
         title = f"Accuracy of {subject.label}, task by task"
         drawing = grouped_bars("overview", [groups[i] for i in kept], series=list(KINDS), title=title)
-        heading = f"<h3>{escape(plain(subject.label))}</h3>" if len(subjects) > 1 else ""
-        shown = "; ".join(f"{groups[i].name}: {stated[i]}" for i in kept[:12] if stated[i])
+        heading = f"<h3>{escape(brief(subject.label))}</h3>" if len(subjects) > 1 else ""
+        shown = "; ".join(f"{brief(groups[i].name)}: {stated[i]}" for i in kept[:12] if stated[i])
         parts.append(heading + box(drawing) + note(f"Shown here: {shown}." if shown else ""))
     return "".join(parts) + note(f"{READING} {NOT_BY_SCORE}") if parts else ""
 
@@ -165,8 +165,8 @@ def headline(subjects: Sequence[Subject]) -> list[tuple[str, str]]:
             continue
         shown = ", ".join(percent(sum(r.value for r in results.values()) / len(results)) for _, results in values)
         sets = list(dict.fromkeys(name for _, results in values for name in results))
-        where = plain(sets[0]) if len(sets) == 1 else f"mean of {len(sets)} data sets"
-        who = f" ({', '.join(plain(label) for label, _ in values)})" if len(subjects) > 1 else ""
+        where = brief(sets[0]) if len(sets) == 1 else f"mean of {len(sets)} data sets"
+        who = f" ({', '.join(brief(label) for label, _ in values)})" if len(subjects) > 1 else ""
         cards.append((shown, f"{what}, {where}{_detail(values[0][1]) if len(values) == 1 else ''}{who}"))
     return cards[:3]
 
