@@ -109,7 +109,7 @@ def test_differences_lie_around_a_middle_of_zero():
         zero = float(re.match(r"M([\d.]+)", drawing.find("path[@class='axis']").get("d"))[1])
         right, left = [float(dot.get("cx")) - zero for dot in drawing.iter("circle")]
         assert right == pytest.approx(-left, abs=0.2) and right > 0
-        assert {"+10", "-10", "0"} <= {label.text for label in drawing.iter("text")}
+        assert {"+20", "-20", "0"} <= {label.text for label in drawing.iter("text")}
 
 
 def test_curves_bands_and_levels_share_one_scale():

@@ -142,7 +142,7 @@ def interval_bars(name: str, bars: Sequence[Bar], *, title: str, percents: bool 
 def _lying_bars(bars: Sequence[Bar], width: int, *, percents: bool) -> str:
     wide = width > 500
     left = min(250.0, max(text_width(plain(bar.name)) for bar in bars) + 24) if wide else 0.0
-    right = 190.0 if wide else 0.0
+    right = (280.0 if any(bar.chance is not None for bar in bars) else 190.0) if wide else 0.0
     edges = [edge for bar in bars for edge in (bar.value, *(bar.interval or ()))]
     low = 0.0 if percents else min(0.0, *edges, 0.0)
     high = 1.0 if percents else max(0.0, *edges, 0.0) or 1.0
@@ -155,6 +155,8 @@ def _lying_bars(bars: Sequence[Bar], width: int, *, percents: bool) -> str:
 def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> str:
     write = percent if percents else number
     aside = f"{_plain_share(bar.interval, percents=percents)}" if bar.interval else ""
+    if wide and bar.chance is not None:
+        aside += f"{', ' if aside else ''}chance {write(bar.chance)}"
     top = y + 3 if wide else y + 18
     label_end = across.end if not wide else across.start - 10
     value = write(bar.value)

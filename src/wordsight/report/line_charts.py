@@ -106,7 +106,7 @@ def _heights(curves: Sequence[Curve], axes: Axes, levels: Sequence[Level], pixel
     values += [edge for curve in curves for pair in curve.band or () for edge in pair]
     values += [level.value for level in levels if math.isfinite(level.value)]
     if axes.percents and min(values) >= 0 and max(values) <= 1:
-        return Span(0.0, 1.0 if max(values) > 0.5 else math.ceil(10 * max(values) + 0.01) / 10, *pixels)
+        return Span(0.0, 1.0 if max(values) >= 0.5 else math.ceil(10 * max(values) + 0.01) / 10, *pixels)
     low, top = min(0.0, *values, 0.0), max(0.0, *values, 0.0) * 1.05
     return Span(low, top if top > low else low + 1.0, *pixels)
 

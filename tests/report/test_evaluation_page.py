@@ -1,0 +1,225 @@
+"""The page of evaluations: everything recorded is there, nothing can harm it, damage is named with its line."""
+
+import importlib.util
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from wordsight.base.details import DETAILS, Detail
+from wordsight.base.errors import FormatError
+from wordsight.base.nouns import Result
+from wordsight.base.records import append_line
+from wordsight.report.evaluation_page import write_evaluation_page
+from wordsight.report.measured import Title, read_subjects
+from wordsight.report.tasks_overview import few_shot, supervised, zero_shot
+
+_SPEC = importlib.util.spec_from_file_location("evaluations", Path(__file__).parent / "evaluation_records.py")
+records = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(records)
+
+
+class Outline(HTMLParser):
+    """Checks that elements are closed in order; collects headings, links, ids, images and words."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.headings, self.links, self.ids, self.images, self.words = [], [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        assert tag != "script" and not any(name.startswith("on") for name in values)
+        if tag not in {"meta", "img", "br"}:
+            self.open.append(tag)
+        self.links += [values["href"]] if "href" in values else []
+        self.images += [values["src"]] if "src" in values else []
+        self.ids += [values["id"]] if "id" in values else []
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+        if self.open and self.open[-1] in ("h2", "h3"):
+            self.headings.append(data.strip())
+
+
+def page_of(*runs, out):
+    text = write_evaluation_page(runs, out).read_text()
+    for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        ElementTree.fromstring(drawing)
+    return text, Outline(text)
+
+
+def test_everything_recorded_is_there_in_order(tmp_path):
+    records.write_evaluation(tmp_path, model="ViT-B-16")
+    text, outline = page_of(tmp_path, out=tmp_path / "page.html")
+    expected = [
+        "Task by task", "flowers5", "By the number of shots", "Robustness", "Accuracy within each class", "Effect sizes",
+        "What is taken for what", "Worst mistakes", "By group", "Reliability", "Risk by coverage", "pets", "signs",
+        "flickr8k", "Retrieval", "Every result",
+    ]  # fmt: skip
+    positions = [outline.headings.index(heading) for heading in expected]
+    assert positions == sorted(positions)
+    assert sorted(outline.links) == sorted(f"#{name}" for name in outline.ids) and len(set(outline.ids)) == 6
+    assert len(outline.images) == 3 and all(image.startswith("data:image/jpeg") for image in outline.images)
+    words = " ".join(outline.words)
+    assert "no picture pictures/3.jpg" in words and "ViT-B-16: 125 results on flowers5" in words
+    assert "16 shots, tip-adapter-f; probe" in words and "an invented processor" in words
+    assert "1.23" in words and "123.5 %" not in words  # a plain number is no share
+    assert "http" not in text.replace("http-equiv", "") and "default-src 'none'" in text
+
+
+def test_a_set_of_sections_without_results_is_left_out(tmp_path):
+    records.add(tmp_path, Detail("only", "A table", "table", {"head": ["a"], "rows": [[1]]}))
+    _, outline = page_of(tmp_path, out=tmp_path / "page.html")
+    assert outline.headings == ["only", "A table", "Every result"]
+
+
+def test_models_stand_side_by_side_with_paired_differences(tmp_path):
+    for name, model in (("a", "A-small"), ("b", "B-large")):
+        records.write_evaluation(tmp_path / name, model=model, seed=len(model))
+    text, outline = page_of(tmp_path / "a", tmp_path / "b", out=tmp_path / "page.html")
+    assert "Model against model" in outline.headings
+    words = " ".join(outline.words)
+    assert "flowers5 zero-shot/top-1: A-small − B-large" in words and "only the first right" in words
+    assert {"compare-zero-shot", "compare-few-shot", "paired-differences"} <= set(
+        re.findall('data-name="([^"]*)"', text)
+    )
+
+
+def test_hits_of_other_pictures_are_not_compared_and_that_is_stated(tmp_path):
+    for name, key in (("a", "0" * 16), ("b", "1" * 16)):
+        records.add(
+            tmp_path / name, records.hits_detail("x/zero-shot/top-1", np.ones(9, bool), key_hash=key, model=name)
+        )
+    _, outline = page_of(tmp_path / "a", tmp_path / "b", out=tmp_path / "page.html")
+    assert "1 comparisons are left out: their pictures were not the same." in outline.words
+
+
+def subject_of(tmp_path, *results):
+    records.add(tmp_path, *results)
+    return read_subjects({"run": tmp_path})[0]
+
+
+def test_what_stands_for_few_shot_is_not_chosen_by_its_score(tmp_path):
+    scores = {
+        "few-shot-1/tip-adapter-f": 0.99,
+        "few-shot-16/linear": 0.98,
+        "few-shot-16/tip-adapter": 0.1,
+        "few-shot-32/new": 0.9,
+    }
+    subject = subject_of(tmp_path, *(Result(f"x/{name}/top-1", value) for name, value in scores.items()))
+    label, result = few_shot(subject, "x")
+    assert (label, result.value) == ("16 shots, tip-adapter", 0.1)
+    assert zero_shot(subject, "x") is supervised(subject, "x") is few_shot(subject, "y") is None
+
+
+def test_the_probe_stands_for_supervised_only_where_nothing_else_does(tmp_path):
+    subject = subject_of(
+        tmp_path, Result("x/probe/top-1", 0.9), Result("x/supervised/top-1", 0.5), Result("y/probe/top-1", 0.8)
+    )
+    assert supervised(subject, "x")[0] == "supervised" and supervised(subject, "y")[0] == "probe"
+
+
+def test_prompts_and_parts_of_the_data_tell_measurements_apart(tmp_path):
+    made = [Result("x/zero-shot/top-1", v, setting={"split": s, "templates": t}) for v, s, t in
+            ((0.1, "val", "a"), (0.2, "val", "b"), (0.3, "test", "a"))]  # fmt: skip
+    subject = subject_of(
+        tmp_path, *made, Result("x/k/top-1", 0.4, setting={"seed": 1}), Result("x/k/top-1", 0.5, setting={"seed": 2})
+    )
+    assert {title: result.value for title, result in subject.results.items()} == {
+        Title("x (split val)", "zero-shot/top-1 (templates a)"): 0.1,
+        Title("x (split val)", "zero-shot/top-1 (templates b)"): 0.2,
+        Title("x (split test)", "zero-shot/top-1 (templates a)"): 0.3,
+        Title("x", "k/top-1 (seed 1)"): 0.4,
+        Title("x", "k/top-1 (seed 2)"): 0.5,
+    }
+
+
+def test_hostile_names_are_escaped_and_shortened(tmp_path):
+    names = tuple(name.replace("/", "|") for name in records.HOSTILE)
+    records.write_evaluation(tmp_path, model="<img src=x onerror=alert(1)>\u202e", names=names)
+    bad = [{"picture": "../secret.jpg", "title": "<b>", "lines": ["</figure>"], "right": None}]
+    (tmp_path.parent / "secret.jpg").write_bytes(b"secret")
+    records.add(tmp_path, Detail("</style><x>", "<h1>&", "pictures", {"pictures": bad}))
+    text, outline = page_of(tmp_path, out=tmp_path / "page.html")
+    assert "\u202e" not in text and "\x07" not in text and "<script" not in text and "<x>" not in text
+    assert "c2VjcmV0" not in text  # what lies outside the run's folder is never put into a page
+    assert max(len(words) for words in re.findall(r"<text[^>]*>([^<]*)", text)) < 140
+    assert "سيارة حمراء" in text and "<script>alert(1)<|script>" in outline.headings
+    (tmp_path.parent / "secret.jpg").unlink()
+
+
+GOOD = json.loads(Detail("x/y", "t", "table", {"head": [], "rows": []}).to_json())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"form": "pie"}, "the detail x/y has the form 'pie'"),
+        ({"form": "bars", "data": {}}, "no field 'rows'"),
+        ({"form": "bars", "data": {"rows": [{"name": "a", "value": "0.5"}]}}, "its value is '0.5', which is no number"),
+        ({"form": "bars", "data": {"rows": [{"name": "a", "value": 1, "interval": [1]}]}}, "no pair of numbers"),
+        ({"form": "bars", "data": {"rows": [], "unit": "pint"}}, "its unit is 'pint'"),
+        (
+            {"form": "lines", "data": {"x": "", "series": [{"name": "a", "points": [[0, 1]], "band": []}]}},
+            "the band of 'a'",
+        ),
+        ({"form": "matrix", "data": {"rows": ["a"], "columns": ["b"], "values": [[1, 2]]}}, "not 1 rows of 1"),
+        ({"form": "table", "data": {"head": ["a"], "rows": [[1, 2]]}}, "another number of cells"),
+        ({"form": "pictures", "data": {"pictures": [{"picture": 3}]}}, "3 is no text"),
+        ({"form": "reliability", "data": {"bins": [{"low": 0, "high": 1}]}}, "no field 'count'"),
+        ({"form": "hits", "data": {"key_hash": "k", "hits": "", "count": 3}}, "0 bytes"),
+        ({"more": 1}, "unexpected keyword argument 'more'"),
+        ({"data": {"head": 3, "rows": []}}, "not iterable"),
+    ],
+)
+def test_a_damaged_detail_is_named_with_its_line(tmp_path, change, words):
+    append_line(tmp_path / DETAILS, GOOD)
+    append_line(tmp_path / DETAILS, {**GOOD, **change})
+    with pytest.raises(FormatError) as caught:
+        write_evaluation_page([tmp_path], tmp_path / "page.html")
+    assert str(tmp_path / DETAILS) in str(caught.value) and "line 2" in str(caught.value) and words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line", ["[1]", "{", '{"name": "x", "value": "high"}', '{"name": "x", "value": 1, "interval": [1]}', "\udcff"]
+)
+def test_a_damaged_result_is_named_with_its_line(tmp_path, line):
+    good = json.dumps({"name": "x", "value": 1}) + "\n"
+    (tmp_path / "results.jsonl").write_bytes((good + line + "\n").encode(errors="surrogateescape"))
+    with pytest.raises(FormatError, match=r"results\.jsonl.* line [12]"):
+        write_evaluation_page([tmp_path], tmp_path / "page.html")
+
+
+def test_many_results_and_classes_make_a_page_of_sane_size(tmp_path):
+    names = [f"class {i}" for i in range(200)]
+    rows = [
+        {"name": n, "value": i / 200, "interval": [0, 1], "count": 50, "chance": 0.005} for i, n in enumerate(names)
+    ]
+    confusions = {"rows": names, "columns": names, "values": np.eye(200).tolist(), "percent": True}
+    lines = [
+        Result(
+            f"set{i // 100}/task{i % 100}/top-1", 0.5, (0.4, 0.6), 50, "f", {"chance": 0.1, "split": "test"}
+        ).to_json()
+        for i in range(10_000)
+    ]
+    (tmp_path / "results.jsonl").write_text("\n".join(lines) + "\n")
+    records.add(
+        tmp_path,
+        Detail("set0/zero-shot", "classes", "bars", {"rows": rows}),
+        Detail("set0/zero-shot", "confusions", "matrix", confusions),
+    )
+    text, _ = page_of(tmp_path, out=tmp_path / "page.html")
+    assert len(text) < 3_000_000 and "up to 40 each" in text and "<summary>200 bars</summary>" in text
