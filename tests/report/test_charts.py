@@ -11,7 +11,7 @@ from wordsight.report.bar_charts import Bar, Group, difference_bars, grouped_bar
 from wordsight.report.calibration_figure import Bin, reliability_diagram
 from wordsight.report.canvas import text_width
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
-from wordsight.report.matrices import MOST, Named, heatmap, largest_part, named_matrix, shade
+from wordsight.report.matrices import MOST, NamedMatrix, heatmap, largest_part, named_matrix, shade
 
 
 def both(html):
@@ -123,7 +123,7 @@ def test_curves_bands_and_levels_share_one_scale():
         assert level == pytest.approx(spots[1][1], abs=0.1)
         band = [tuple(map(float, p.split(","))) for p in drawing.find("polygon").get("points").split()]
         assert len(band) == 6 and band[0][1] < spots[0][1] < band[-1][1]
-        assert ["1", "2", "16"] == [t.text for t in drawing.iter("text") if t.text in ("1", "2", "16")]
+        assert [t.text for t in drawing.iter("text") if t.text in ("1", "2", "16")] == ["1", "2", "16"]
 
 
 def test_small_shares_are_seen_and_plain_numbers_have_no_percent():
@@ -147,21 +147,21 @@ def test_a_reliability_diagram_is_true_to_its_bins():
 
 
 def test_a_matrix_has_a_labelled_cell_for_each_number():
-    matrix = Named(["a", "b"], ["x", "y", "z"], np.array([[1.0, 0.5, np.nan], [0.0, 0.25, 0.125]]))
+    matrix = NamedMatrix(["a", "b"], ["x", "y", "z"], np.array([[1.0, 0.5, np.nan], [0.0, 0.25, 0.125]]))
     drawing = ElementTree.fromstring(named_matrix("m", matrix, title="t", percents=True))
     assert len(drawing.findall("rect")) == 6
     assert [c.text for c in drawing.findall("rect/title")] == [
         "a, x: 100.0 %", "a, y: 50.0 %", "b, x: 0.0 %", "b, y: 25.0 %", "b, z: 12.5 %",
     ]  # fmt: skip
     assert {"a", "b", "x", "y", "z", "100", "50"} <= {t.text for t in drawing.iter("text")}
-    assert named_matrix("m", Named([], [], np.zeros((0, 0))), title="t", percents=True) == ""
+    assert named_matrix("m", NamedMatrix([], [], np.zeros((0, 0))), title="t", percents=True) == ""
 
 
 def test_of_a_large_confusion_matrix_the_most_confused_are_shown():
     names = [f"class {i}" for i in range(200)]
     values = np.eye(200)
     values[7, 150] = values[150, 7] = 0.5
-    part = largest_part(Named(names, names, values))
+    part = largest_part(NamedMatrix(names, names, values))
     assert part.values.shape == (MOST, MOST) and {"class 7", "class 150"} <= set(part.rows)
     assert list(part.rows) == list(part.columns) == sorted(part.rows, key=names.index)
 

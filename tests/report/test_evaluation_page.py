@@ -199,7 +199,7 @@ def test_a_damaged_detail_is_named_with_its_line(tmp_path, change, words):
 def test_a_damaged_result_is_named_with_its_line(tmp_path, line):
     good = json.dumps({"name": "x", "value": 1}) + "\n"
     (tmp_path / "results.jsonl").write_bytes((good + line + "\n").encode(errors="surrogateescape"))
-    with pytest.raises(FormatError, match=r"results\.jsonl.* line [12]"):
+    with pytest.raises(FormatError, match=r"results\.jsonl line 2"):
         write_evaluation_page([tmp_path], tmp_path / "page.html")
 
 
@@ -221,5 +221,5 @@ def test_many_results_and_classes_make_a_page_of_sane_size(tmp_path):
         Detail("set0/zero-shot", "classes", "bars", {"rows": rows}),
         Detail("set0/zero-shot", "confusions", "matrix", confusions),
     )
-    text, _ = page_of(tmp_path, out=tmp_path / "page.html")
+    text = write_evaluation_page([tmp_path], tmp_path / "page.html").read_text()
     assert len(text) < 3_000_000 and "up to 40 each" in text and "<summary>200 bars</summary>" in text

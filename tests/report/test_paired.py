@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from wordsight.report.paired import Hits, compare, read_hits
+from wordsight.report.paired import RecordedHits, compare, read_hits
 
 
 def record(right, **change):
@@ -31,7 +31,7 @@ def test_damaged_hits_are_refused(change):
 def test_the_interval_is_that_of_pairs_drawn_together():
     rng = np.random.default_rng(5)
     first, second = rng.random(60) < 0.7, rng.random(60) < 0.5
-    difference = compare(Hits("k", first), Hits("k", second))
+    difference = compare(RecordedHits("k", first), RecordedHits("k", second))
     draws, generator = [], np.random.default_rng(0)
     for _ in range(1000):
         rows = generator.integers(60, size=60)
@@ -45,10 +45,10 @@ def test_the_interval_is_that_of_pairs_drawn_together():
 
 def test_a_model_against_itself_differs_in_nothing():
     right = np.array([True, False, True])
-    assert compare(Hits("k", right), Hits("k", right)).interval == (0.0, 0.0)
+    assert compare(RecordedHits("k", right), RecordedHits("k", right)).interval == (0.0, 0.0)
 
 
 def test_other_pictures_are_not_compared():
     right = np.ones(4, bool)
-    assert compare(Hits("k", right), Hits("other", right)) is None
-    assert compare(Hits("k", right), Hits("k", np.ones(5, bool))) is None
+    assert compare(RecordedHits("k", right), RecordedHits("other", right)) is None
+    assert compare(RecordedHits("k", right), RecordedHits("k", np.ones(5, bool))) is None

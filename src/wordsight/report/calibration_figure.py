@@ -42,9 +42,9 @@ def _diagram(bins: Sequence[Bin], width: int) -> str:
     parts += [_bin(part, across, up, down) for part in bins if part.count]
     parts.append(f'<path class="dash" d="M{across.start:g} {up.start:g}L{across.end:g} {up.end:g}"/>')
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        place = "end" if share == 1 else "mid"
+        kind = "end" if share == 1 else "mid"
         parts.append(
-            text(across.at(share) + (12 if share == 1 else 0), up.start + 17, f"{100 * share:.0f} %", f"{place} soft")
+            text(across.at(share) + (12 if share == 1 else 0), up.start + 17, f"{100 * share:.0f} %", f"{kind} soft")
         )
     parts.append(f'<path class="axis" d="M{left:g} {down.start:g}H{width - 14:g}"/>')
     parts.append(

@@ -47,7 +47,7 @@ def figure(name: str, *, title: str, draw: Callable[[int], str], wide: int = WID
         return ""
     label = escape(plain(title))
     shapes = "".join(
-        text.replace("<svg ", f'<svg class="chart {kind}" data-name="{escape(name)}" role="img" ', 1).replace(
+        text.replace("<svg ", f'<svg class="chart {kind}" data-name="{escape(plain(name))}" role="img" ', 1).replace(
             ">", f"><title>{label}</title>", 1
         )
         for kind, text in (("wide", full), ("narrow", small))
@@ -57,7 +57,7 @@ def figure(name: str, *, title: str, draw: Callable[[int], str], wide: int = WID
 
 def single(name: str, *, title: str, drawing: str) -> str:
     """Return a figure that has one width: its box scrolls where the page is narrower."""
-    start = f'<svg class="chart wide alone" data-name="{escape(name)}" role="img" '
+    start = f'<svg class="chart wide alone" data-name="{escape(plain(name))}" role="img" '
     label = f"><title>{escape(plain(title))}</title>"
     return drawing.replace("<svg ", start, 1).replace(">", label, 1) if drawing else ""
 

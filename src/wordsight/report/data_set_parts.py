@@ -11,7 +11,7 @@ from wordsight.report.bar_charts import Group, grouped_bars, interval_bars
 from wordsight.report.canvas import brief, percent, plain
 from wordsight.report.forms import FOLDED, Drawing, drawn
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
-from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
+from wordsight.report.measured import Subject, bar_of, chance_of, written, written_interval
 from wordsight.report.page import box, note, table
 from wordsight.report.tasks_overview import OF_SHOTS, zero_shot
 
@@ -20,7 +20,6 @@ CHANGED = re.compile(r"robustness/(.+)-(\d+)/top-1")
 OF_CLASS = re.compile(r"(.+/top-1)/(.+)")
 DIRECTIONS = {"text_to_image": "a caption finds its picture", "image_to_text": "a picture finds a caption"}
 TOGETHER = 6  # curves in one chart, at most: as many as there are colours
-Results = Mapping[Title, Result]
 
 
 def of_data_set(subject: Subject, data_set: str) -> dict[str, Result]:
@@ -29,7 +28,7 @@ def of_data_set(subject: Subject, data_set: str) -> dict[str, Result]:
 
 
 def data_set_parts(subjects: Sequence[Subject], data_set: str) -> str:
-    """Return all that was measured on a data set, as HTML; nothing where there is nothing to draw."""
+    """Return all that subjects measured on a data set, as HTML; nothing where there is nothing to draw."""
     return "".join(
         [
             few_shot_curves(subjects, data_set),
@@ -54,7 +53,7 @@ def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
         levels = [Level(f"zero-shot (0 shots) {percent(base[1].value)}", base[1].value)] if base else []
         axes = Axes("shots: labelled pictures of each class", percents=True, spacing="even")
         title = f"{data_set}: accuracy by the number of shots, {subject.label}"
-        drawing = line_chart("few-shot", curves, axes=axes, title=title, levels=levels)
+        drawing = line_chart(f"{data_set}-few-shot", curves, axes=axes, title=title, levels=levels)
         parts.append(_headed(subject, subjects, drawing))
     body = "".join(parts)
     return f"<h3>By the number of shots</h3>{body}{note('Bands: 95 % intervals.')}" if body else ""
@@ -89,7 +88,7 @@ def retrieval(subjects: Sequence[Subject], data_set: str) -> str:
         own = {k: results for (way, k), results in groups.items() if way == direction}
         bars = [Group(k, [bar_of(f"{label}, {k}", own[k].get(label)) for label in labels]) for k in own]
         title = f"{data_set}: {called}"
-        drawing = grouped_bars(f"retrieval-{direction}", bars, series=labels, title=title)
+        drawing = grouped_bars(f"{data_set}-{direction}", bars, series=labels, title=title)
         drawings.append(f"<div>{box(f'<h4>{called}</h4>{drawing}')}</div>" if drawing else "")
         rows += [[called, k, *(_recall(own[k].get(label)) for label in labels), _chance(own[k])] for k in own]
     head = ["", "k", *(plain(label) for label in labels), "chance"]
@@ -104,8 +103,8 @@ def _recall(result: Result | None) -> str:
 
 
 def _chance(results: Mapping[str, Result]) -> str:
-    chances = [chance for result in results.values() if (chance := chance_of(result)) is not None]
-    return percent(chances[0]) if chances else ""
+    chance = next((chance for result in results.values() if (chance := chance_of(result)) is not None), None)
+    return "" if chance is None else percent(chance)
 
 
 def robustness(subjects: Sequence[Subject], data_set: str) -> str:
@@ -127,9 +126,12 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
     if len(subjects) == 1 and len(by_change) <= TOGETHER:
         curves = [curve for curves in by_change.values() for curve in curves]
         title = f"{data_set}: accuracy on changed pictures"
-        return f"<h3>Robustness</h3>{box(line_chart('robustness', curves, axes=axes, title=title))}"
+        return f"<h3>Robustness</h3>{box(line_chart(f'{data_set}-robustness', curves, axes=axes, title=title))}"
     charts = [
-        box(f"<h4>{escape(brief(change))}</h4>" + _small(f"robustness-{change}", curves, axes, f"{data_set}: {change}"))
+        box(
+            f"<h4>{escape(brief(change))}</h4>"
+            + _small(f"{data_set}-robustness-{change}", curves, axes, f"{data_set}: {change}")
+        )
         for change, curves in by_change.items()
     ]
     return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>'
@@ -151,7 +153,7 @@ def classes(subjects: Sequence[Subject], data_set: str) -> str:
             ordered = sorted(values, key=lambda value: value[1].value)
             bars = [bar for name, result in ordered if (bar := bar_of(name, result))]
             title = f"{data_set}: {measure} within each class, {subject.label}"
-            drawing = interval_bars(f"classes-{measure}", bars, title=title)
+            drawing = interval_bars(f"{data_set}-classes-{measure}", bars, title=title)
             block = _headed(subject, subjects, drawing)
             folded = f"<details><summary>{len(bars):,} classes</summary>{block}</details>"
             shown = folded if len(bars) > FOLDED else block
@@ -175,7 +177,7 @@ def _detail(
     blocks = []
     for subject, detail, value in own:
         words = f"{detail.name}: {title}" + (f", {subject.label}" if len(subjects) > 1 else "")
-        block = drawn(detail, value, Drawing(subject.folder, f"{measure}-{title}", words))
+        block = drawn(detail, value, Drawing(subject.folder, f"{detail.name}-{title}", words))
         name = f"<h4>{escape(brief(subject.label))}</h4>" if len(subjects) > 1 and block else ""
         blocks.append(f"<div>{name}{block}</div>" if block else "")
     if not any(blocks):

@@ -13,7 +13,7 @@ from pathlib import Path
 from wordsight.base.files import atomic_write
 from wordsight.report.canvas import brief, plain
 from wordsight.report.data_set_parts import data_set_parts
-from wordsight.report.measured import Subject, data_sets, read_subjects
+from wordsight.report.measured import Subject, by_data_set, data_sets, read_subjects
 from wordsight.report.page import anchored, contents, facts, note, page
 from wordsight.report.results_table import results_tables
 from wordsight.report.run_page import all_curves, configuration
@@ -23,7 +23,6 @@ from wordsight.report.tasks_overview import headline, overview, paired_differenc
 
 ALL = "Every result"
 TITLED = 2  # runs whose names are the title, at most
-Parts = dict[str, str]
 
 
 def write_evaluation_page(runs: Sequence[Path], out: Path) -> Path:
@@ -45,9 +44,9 @@ def write_evaluation_page(runs: Sequence[Path], out: Path) -> Path:
     return out
 
 
-def _parts(named: Mapping[str, Path], subjects: Sequence[Subject]) -> Parts:
+def _parts(named: Mapping[str, Path], subjects: Sequence[Subject]) -> dict[str, str]:
     """Return the sections of the page: heading -> HTML, empty where nothing was recorded for it."""
-    parts: Parts = {}
+    parts: dict[str, str] = {}
     parts["Task by task"] = overview(subjects)
     parts["Model against model"] = side_by_side(subjects) + paired_differences(subjects)
     spaces = [(name, space_part(run)) for name, run in named.items()]
@@ -56,9 +55,14 @@ def _parts(named: Mapping[str, Path], subjects: Sequence[Subject]) -> Parts:
         (f"<h3>{escape(plain(name))}</h3>" if several else "") + block for name, block in spaces if block
     )
     parts["Curves"] = all_curves({name: read_metrics(run) for name, run in named.items()})
+    split = [by_data_set(subject) for subject in subjects]
     for data_set in data_sets(subjects):
+        own = [
+            parts_of.get(data_set) or Subject(s.label, s.folder, {}, [])
+            for s, parts_of in zip(subjects, split, strict=True)
+        ]
         heading = data_set if data_set not in parts else f"Data set {data_set}"
-        parts[heading] = data_set_parts(subjects, data_set)
+        parts[heading] = data_set_parts(own, data_set)
     parts[ALL if ALL not in parts else f"{ALL}, all data sets"] = results_tables(subjects) or note(
         "No results are recorded yet."
     )

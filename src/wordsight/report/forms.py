@@ -19,9 +19,9 @@ from wordsight.report.bar_charts import Bar, interval_bars
 from wordsight.report.calibration_figure import Bin, reliability_diagram
 from wordsight.report.canvas import number, plain
 from wordsight.report.line_charts import Axes, Curve, line_chart
-from wordsight.report.matrices import MOST, Named, largest_part, named_matrix
+from wordsight.report.matrices import MOST, NamedMatrix, largest_part, named_matrix
 from wordsight.report.page import address, box, note, table
-from wordsight.report.paired import Hits, read_hits
+from wordsight.report.paired import RecordedHits, read_hits
 from wordsight.report.runs import is_number
 
 FOLDED = 30  # bars, or rows of a table, from which on they are folded away until asked for
@@ -97,16 +97,16 @@ def _draw_lines(value: tuple[list[Curve], Axes], drawing: Drawing) -> str:
     return box(line_chart(drawing.name, value[0], axes=value[1], title=drawing.title))
 
 
-def _read_matrix(data: Data) -> tuple[Named, bool]:
+def _read_matrix(data: Data) -> tuple[NamedMatrix, bool]:
     rows, columns = [_text(name) for name in data["rows"]], [_text(name) for name in data["columns"]]
     lines = [[float("nan") if cell is None else _number(cell, "cell") for cell in line] for line in data["values"]]
     if len(lines) != len(rows) or any(len(line) != len(columns) for line in lines):
         raise ValueError(f"its values are not {len(rows)} rows of {len(columns)}")
     values = np.array(lines, np.float64).reshape(len(rows), len(columns))
-    return Named(rows, columns, values), bool(data.get("percent"))
+    return NamedMatrix(rows, columns, values), bool(data.get("percent"))
 
 
-def _draw_matrix(value: tuple[Named, bool], drawing: Drawing) -> str:
+def _draw_matrix(value: tuple[NamedMatrix, bool], drawing: Drawing) -> str:
     whole, percents = value
     part = largest_part(whole)
     block = box(named_matrix(drawing.name, part, title=drawing.title, percents=percents))
@@ -188,7 +188,7 @@ def _draw_bins(value: Sequence[Bin], drawing: Drawing) -> str:
     return box(reliability_diagram(drawing.name, value, title=drawing.title))
 
 
-def _draw_hits(_: Hits, __: Drawing) -> str:
+def _draw_hits(_: RecordedHits, __: Drawing) -> str:
     return ""  # compared between models, not drawn by themselves
 
 

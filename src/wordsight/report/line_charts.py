@@ -97,7 +97,7 @@ def _drawn(curves: Sequence[Curve], axes: Axes, levels: Sequence[Level], width: 
         ends = f"M{across.at(xs[0]):g} {y.at(xs[0]):g}L{across.at(xs[-1]):g} {y.at(xs[-1]):g}"
         parts.append(f'<path class="dash" d="{ends}"/>')
     parts += [_level(level, y, left, width - 14) for level in levels if math.isfinite(level.value)]
-    parts += [_curve(curve, number, _place(across, axes, xs), y) for number, curve in enumerate(curves)]
+    parts += [_curve(curve, number, _pixels(across, axes, xs), y) for number, curve in enumerate(curves)]
     return svg("".join(parts), width, y.start + ROOM + 18)
 
 
@@ -119,7 +119,7 @@ def _across(xs: Sequence[float], axes: Axes, left: float, right: float) -> Span:
     return Span(min(0.0, xs[0]), xs[-1], left, right)
 
 
-def _place(across: Span, axes: Axes, xs: Sequence[float]) -> dict[float, float]:
+def _pixels(across: Span, axes: Axes, xs: Sequence[float]) -> dict[float, float]:
     """Return the pixel of each x that occurs."""
     return {x: across.at(i if axes.spacing == "even" else x) for i, x in enumerate(xs)}
 
@@ -128,7 +128,7 @@ def _x_labels(xs: Sequence[float], axes: Axes, across: Span, base: float) -> str
     shown = list(xs)
     if axes.spacing == "linear" and not (len(xs) <= 7 and all(float(x).is_integer() for x in xs)):
         shown = ticks(across.low, across.high, 6 if across.end - across.start > 400 else 3)
-    pixels = _place(across, axes, xs) if shown == list(xs) else {x: across.at(x) for x in shown}
+    pixels = _pixels(across, axes, xs) if shown == list(xs) else {x: across.at(x) for x in shown}
     parts, last = [], -math.inf
     for x in shown:
         label = f"{x:,.0f}" if float(x).is_integer() and abs(x) < 100_000 else short(x)

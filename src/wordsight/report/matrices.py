@@ -17,7 +17,7 @@ NAMES = 150  # pixels for the name of a row
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedMatrix:
     """A matrix with names for its R rows and C columns; NaN where there is no value."""
 
     rows: Sequence[str]
@@ -43,7 +43,7 @@ def shade(value: float) -> str:
     return f'style="fill:var({name});fill-opacity:{min(1.0, 0.04 + 0.96 * abs(value)):.3f}"'
 
 
-def largest_part(matrix: Named) -> Named:
+def largest_part(matrix: NamedMatrix) -> NamedMatrix:
     """Return a matrix that can be read: of more than `MOST` rows or columns those that hold most.
 
     Where rows and columns have the same names (a confusion matrix) that is what lies beside the diagonal.
@@ -57,14 +57,14 @@ def largest_part(matrix: Named) -> Named:
     else:
         rows, columns = _largest(sizes.sum(axis=1)), _largest(sizes.sum(axis=0))
     names = [matrix.rows[i] for i in rows], [matrix.columns[i] for i in columns]
-    return Named(*names, matrix.values[np.ix_(rows, columns)])
+    return NamedMatrix(*names, matrix.values[np.ix_(rows, columns)])
 
 
 def _largest(sizes: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.sort(np.argsort(-sizes, kind="stable")[:MOST])
 
 
-def named_matrix(name: str, matrix: Named, *, title: str, percents: bool) -> str:
+def named_matrix(name: str, matrix: NamedMatrix, *, title: str, percents: bool) -> str:
     """Return the figure of a matrix with its labels; it scrolls in its box where the page is narrower."""
     rows, columns = matrix.values.shape
     if not rows or not columns:

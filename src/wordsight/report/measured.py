@@ -130,6 +130,18 @@ def data_sets(subjects: Sequence[Subject]) -> list[str]:
     return list(dict.fromkeys(title.data_set for title in titles))
 
 
+def by_data_set(subject: Subject) -> dict[str, Subject]:
+    """Return what a subject measured on each data set."""
+    results: dict[str, dict[Title, Result]] = defaultdict(dict)
+    details: dict[str, list[tuple[Title, Detail, Any]]] = defaultdict(list)
+    for title, result in subject.results.items():
+        results[title.data_set][title] = result
+    for entry in subject.details:
+        details[entry[0].data_set].append(entry)
+    names = dict.fromkeys([*results, *details])
+    return {name: Subject(subject.label, subject.folder, results[name], details[name]) for name in names}
+
+
 def is_share(result: Result) -> bool:
     """Say whether a value is a share, shown as percent, or a plain number."""
     return result.setting.get("unit", "share") != "number"

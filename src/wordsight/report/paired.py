@@ -19,7 +19,7 @@ from wordsight.evaluate.metrics import bootstrap_interval
 
 
 @dataclass(frozen=True, slots=True)
-class Hits:
+class RecordedHits:
     """Whether each of N pictures was right, (N,), and 16 hex digits that stand for their keys in this order."""
 
     key_hash: str
@@ -37,7 +37,7 @@ class Difference:
     count: int
 
 
-def read_hits(data: Mapping[str, Any]) -> Hits:
+def read_hits(data: Mapping[str, Any]) -> RecordedHits:
     """Return the hits of a record; bits that are no base64, or too few or too many, raise `ValueError`."""
     count = data["count"]
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
@@ -50,10 +50,10 @@ def read_hits(data: Mapping[str, Any]) -> Hits:
         raise ValueError(f"its hits are no base64: {error}") from None
     if len(packed) != (count + 7) // 8:
         raise ValueError(f"its hits are {len(packed)} bytes, which is not {count} bits")
-    return Hits(data["key_hash"], np.unpackbits(packed, count=count).astype(np.bool_))
+    return RecordedHits(data["key_hash"], np.unpackbits(packed, count=count).astype(np.bool_))
 
 
-def compare(first: Hits, second: Hits) -> Difference | None:
+def compare(first: RecordedHits, second: RecordedHits) -> Difference | None:
     """Return how much more often the first is right, with its 95 % interval; None for other pictures."""
     if first.key_hash != second.key_hash or len(first.right) != len(second.right):
         return None

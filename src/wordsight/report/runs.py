@@ -5,7 +5,6 @@ Whatever a record should not hold is a `FormatError` that names the file and the
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from wordsight.base.reading import open_regular
 
 METRICS, RESULTS, CONFIG, SPACE = "metrics.jsonl", "results.jsonl", "config.json", "space/steps.jsonl"
 CURE = "restore the file, or record the run again"
-Read = TypeVar("Read")
+Checked = TypeVar("Checked")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -30,22 +29,18 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.exists():
         return
     try:
-        handle = TextIOWrapper(open_regular(path), encoding="utf-8")
+        handle = open_regular(path)
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}", cure=CURE) from None
-    number = 0
     with handle:
-        try:
-            for number, line in enumerate(handle, 1):
-                if line.endswith("\n"):
-                    yield number, _record(line, f"{path} line {number}")
-        except UnicodeDecodeError as error:
-            raise FormatError(f"{path} is not UTF-8 after line {number}: {error.reason}", cure=CURE) from None
+        for number, line in enumerate(handle, 1):
+            if line.endswith(b"\n"):
+                yield number, _record(line, f"{path} line {number}")
 
 
-def _record(line: str, where: str) -> dict[str, Any]:
+def _record(line: bytes, where: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{where} is not JSON: {error}", cure=CURE) from None
     if not isinstance(record, dict):
@@ -92,18 +87,18 @@ def _result(line: dict[str, Any]) -> Result:
     return result
 
 
-def read_details(run: Path, check: Callable[[Detail], Read]) -> list[tuple[Detail, Read]]:
+def read_details(run: Path, check: Callable[[Detail], Checked]) -> list[tuple[Detail, Checked]]:
     """Return the details of a run, each with what `check` makes of it; what it refuses names file and line."""
     path = run / DETAILS
 
-    def both(line: dict[str, Any]) -> tuple[Detail, Read]:
+    def both(line: dict[str, Any]) -> tuple[Detail, Checked]:
         detail = Detail.from_fields(line)
         return detail, check(detail)
 
     return [_checked(both, line, f"{path} line {number}") for number, line in numbered_lines(path)]
 
 
-def _checked(read: Callable[[dict[str, Any]], Read], line: dict[str, Any], where: str) -> Read:
+def _checked(read: Callable[[dict[str, Any]], Checked], line: dict[str, Any], where: str) -> Checked:
     try:
         return read(line)
     except FormatError as error:

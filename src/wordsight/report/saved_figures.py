@@ -9,6 +9,7 @@ resvg (extra `report`), with the font inside Pillow for whatever machine has no 
 import re
 import tempfile
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def save_figures(page: str, folder: Path) -> list[Path]:
             vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
             if _BEYOND_LATIN.search(drawing):
                 notice(
-                    f"{pixels} has letters beyond Latin: those that no font of this machine has are left out", once=True
+                    "letters beyond Latin that no font here has are left out of the PNG files; the SVG files have them",
+                    once=True,
                 )
             with atomic_write(vector, "w") as text:
                 text.write(drawing)
@@ -57,7 +59,7 @@ def figures_in(page: str) -> Iterator[tuple[str, str]]:
     rules = (_STYLES / "figures.css").read_text(encoding="utf-8")
     used: dict[str, int] = {}
     for match in _FIGURE.finditer(page):
-        name = plain_name(match[1], otherwise="figure").lower()
+        name = plain_name(unescape(match[1]), otherwise="figure").lower()
         used[name] = used.get(name, 0) + 1
         unique = name if used[name] == 1 else f"{name}-{used[name]}"
         style = f"<style>{rules}</style><rect width='100%' height='100%' fill='{colours['--card']}'/>"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wordsight.report.canvas import Span, figure, percent, svg, text
 
-Embeddings = NDArray[np.floating]
+Clouds = NDArray[np.floating]
 PANELS = 6  # steps that are drawn
 PAIRS = 48  # pairs that are drawn of more
 MISSES = 10  # images of which the nearest wrong caption is drawn, too
@@ -24,20 +24,20 @@ class Moment:
     """The embeddings of the same N pairs at a step, (2, N, D): unit embeddings of images, then of captions."""
 
     step: int
-    embeddings: Embeddings
+    embeddings: Clouds
 
 
 @dataclass(frozen=True, slots=True)
-class Projection:
+class PlaneProjection:
     """A map to the plane: subtract `means` (2, D), one each for images and texts, then take the `axes` (D, 2)."""
 
-    means: Embeddings
-    axes: Embeddings
+    means: Clouds
+    axes: Clouds
     centred: str  # "each cloud" or "both together"
 
-    def of(self, embeddings: Embeddings) -> Embeddings:
+    def of(self, embeddings: Clouds) -> Clouds:
         """Return (2, N, 2) for (2, N, D)."""
-        projected: Embeddings = (embeddings - self.means[:, None]) @ self.axes
+        projected: Clouds = (embeddings - self.means[:, None]) @ self.axes
         return projected
 
 
@@ -51,7 +51,7 @@ class Nearness:
     wrong: NDArray[np.int64]  # (N,) the nearest caption of each image that is not its own
 
 
-def projection_of(last: Embeddings) -> Projection:
+def projection_of(last: Clouds) -> PlaneProjection:
     """Return the projection for the embeddings (2, N, D) of the last step.
 
     Of the two ways to centre the one with the smaller distance of pairs in the plane, relative to that of mismatches.
@@ -62,16 +62,16 @@ def projection_of(last: Embeddings) -> Projection:
     return min(ways, key=lambda way: _spread(way.of(last)))
 
 
-def _projection(last: Embeddings, means: Embeddings, centred: str) -> Projection:
+def _projection(last: Clouds, means: Clouds, centred: str) -> PlaneProjection:
     spread = (last - means[:, None]).reshape(-1, last.shape[-1]).astype(np.float64)  # (2N, D)
     _, _, directions = np.linalg.svd(spread, full_matrices=False)
     axes = np.zeros((last.shape[-1], 2))
     axes[:, : len(directions[:2])] = directions[:2].T
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # an axis may as well point the other way: fixed here
-    return Projection(means, axes * np.where(signs == 0, 1, signs), centred)
+    return PlaneProjection(means, axes * np.where(signs == 0, 1, signs), centred)
 
 
-def _spread(plane: Embeddings) -> float:
+def _spread(plane: Clouds) -> float:
     """Return the mean distance of pairs over that of mismatches in the plane (2, N, 2)."""
     distances = np.linalg.norm(plane[0][:, None] - plane[1][None], axis=-1)  # (N, N)
     count = len(distances)
@@ -80,7 +80,7 @@ def _spread(plane: Embeddings) -> float:
     return float(pairs / (others or 1.0))
 
 
-def nearness(embeddings: Embeddings) -> Nearness:
+def nearness(embeddings: Clouds) -> Nearness:
     """Return how near pairs and mismatches are; a wrong caption exactly as near as the own one counts against it."""
     cosines = embeddings[0] @ embeddings[1].T  # (N, N)
     own = np.diagonal(cosines).copy()
@@ -96,7 +96,7 @@ def chosen_steps(count: int, most: int = PANELS) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(most, count))})
 
 
-def space_figure(name: str, moments: Sequence[Moment], *, projection: Projection, title: str) -> str:
+def space_figure(name: str, moments: Sequence[Moment], *, projection: PlaneProjection, title: str) -> str:
     """Return the figure: a panel for each of up to six moments, all with one scale."""
     shown = [moments[i] for i in chosen_steps(len(moments))]
     planes = [projection.of(moment.embeddings) for moment in shown]
@@ -108,7 +108,7 @@ def space_figure(name: str, moments: Sequence[Moment], *, projection: Projection
 
 
 def _panels(
-    shown: Sequence[Moment], planes: Sequence[Embeddings], near: Sequence[Nearness], frame: tuple[float, int]
+    shown: Sequence[Moment], planes: Sequence[Clouds], near: Sequence[Nearness], frame: tuple[float, int]
 ) -> str:
     reach, width = frame
     columns, gap = (3, 20) if width > 500 else (2, 10)
@@ -128,7 +128,7 @@ def _panels(
     return svg("".join(parts), width, round(top + rows * high - 20))
 
 
-def _panel(plane: Embeddings, near: Nearness, across: Span, up: Span) -> str:
+def _panel(plane: Clouds, near: Nearness, across: Span, up: Span) -> str:
     kept = chosen_steps(plane.shape[1], PAIRS)
     asked = [kept[i] for i in chosen_steps(len(kept), MISSES)]
     points = [[(across.at(float(x)), up.at(float(y))) for x, y in side] for side in plane]

@@ -12,7 +12,7 @@ from itertools import combinations
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Bar, Group, difference_bars, grouped_bars
 from wordsight.report.canvas import brief, percent, plain
-from wordsight.report.measured import Subject, Title, bar_of, data_sets
+from wordsight.report.measured import Subject, Title, bar_of, by_data_set, data_sets
 from wordsight.report.page import box, note, table
 from wordsight.report.paired import Difference, compare
 
@@ -67,8 +67,8 @@ def overview(subjects: Sequence[Subject]) -> str:
     parts = []
     for subject in subjects:
         groups, stated = [], []
-        for data_set in data_sets([subject]):
-            picked = {kind: pick(subject, data_set) for kind, pick in KINDS.items()}
+        for data_set, part in by_data_set(subject).items():
+            picked = {kind: pick(part, data_set) for kind, pick in KINDS.items()}
             chosen = [choice and bar_of(f"{data_set}, {choice[0]}", choice[1]) for choice in picked.values()]
             groups.append(Group(data_set, chosen))
             few, full = picked["few-shot"], picked["supervised"]
@@ -89,10 +89,11 @@ def side_by_side(subjects: Sequence[Subject]) -> str:
     if len(subjects) < 2:
         return ""
     parts = []
+    split = [by_data_set(subject) for subject in subjects]
     for kind, pick in KINDS.items():
         groups = []
         for data_set in data_sets(subjects):
-            chosen = [pick(subject, data_set) for subject in subjects]
+            chosen = [pick(own[data_set], data_set) if data_set in own else None for own in split]
             if sum(choice is not None for choice in chosen) > 1:
                 groups.append(Group(data_set, [_bar(s, c) for s, c in zip(subjects, chosen, strict=True)]))
         if groups:
