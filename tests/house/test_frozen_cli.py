@@ -21,7 +21,7 @@ FROZEN = {
     "train": "RECIPE --set --resume",
     "evaluate": "MODEL --tasks --suite --image --captions --label --key --out --again --processes --json --per-class "
     "--skip-failed --precision --pixels",
-    "report": "RUN --out",
+    "report": "RUN --out --figures",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch|use NAME --licence",
 }
