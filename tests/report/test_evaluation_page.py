@@ -92,7 +92,7 @@ def test_models_stand_side_by_side_with_paired_differences(tmp_path):
     text, outline = page_of(tmp_path / "a", tmp_path / "b", out=tmp_path / "page.html")
     assert "Model against model" in outline.headings
     words = " ".join(outline.words)
-    assert "flowers5 zero-shot/top-1: A-small − B-large" in words and "only the first right" in words
+    assert "flowers5 zero-shot/top-1: A-small minus B-large" in words and "only the first right" in words
     assert {"compare-zero-shot", "compare-few-shot", "paired-differences"} <= set(
         re.findall('data-name="([^"]*)"', text)
     )

@@ -118,13 +118,13 @@ def paired_differences(subjects: Sequence[Subject]) -> str:
             difference = None if other is None else compare(own, other)
             unequal += other is not None and difference is None
             if difference is not None:
-                rows.append((f"{title.data_set} {title.measure}: {first.label} − {second.label}", difference))
+                rows.append((f"{title.data_set} {title.measure}: {first.label} minus {second.label}", difference))
     missing = note(f"{unequal} comparisons are left out: their pictures were not the same.") if unequal else ""
     if not rows:
         return missing
     bars = [Bar(name, diff.value, diff.interval, None, diff.count) for name, diff in rows]
     head = [
-        "task: first − second",
+        "task: first minus second",
         "difference",
         "95 % interval, paired",
         "only the first right",
