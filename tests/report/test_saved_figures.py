@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from wordsight.base.errors import MissingExtra
 from wordsight.cli.main import main
 from wordsight.report.evaluation_page import write_evaluation_page
-from wordsight.report.saved_figures import figures_in, save_figures
+from wordsight.report.saved_figures import figures_in, letters_beyond, save_figures
 
 _SPEC = importlib.util.spec_from_file_location("evaluations", Path(__file__).parent / "evaluation_records.py")
 records = importlib.util.module_from_spec(_SPEC)
@@ -63,3 +63,12 @@ def test_the_verb_prints_every_file(tmp_path, capsys):
     assert main(["report", str(tmp_path), "--figures", str(tmp_path / "figures")]) == 0
     printed = capsys.readouterr().out.split()
     assert printed == [str(tmp_path / name) for name in ("report.html", "figures/overview.svg", "figures/overview.png")]
+
+
+def test_letters_that_the_inside_font_lacks_are_known(page):
+    font = ImageFont.load_default(12)
+    assert letters_beyond("<svg><title>é</title><text x='1'>caf&amp;<tspan>é 名</tspan></text></svg>", font) == {
+        "é",
+        "名",
+    }
+    assert not any(letters_beyond(drawing, font) for _, drawing in figures_in(page))

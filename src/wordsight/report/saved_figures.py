@@ -19,29 +19,32 @@ from wordsight.base.optional import require
 from wordsight.base.progress import notice
 
 SCALE = 2  # pixels of a PNG for one of the drawing: sharp in print at half the width of a page
-INSIDE = "Aileron"  # the font inside Pillow (CC0); it has the Latin letters
+INSIDE = "Aileron"  # the font inside Pillow (CC0); it has those of English
 _FIGURE = re.compile(r'<svg class="chart wide[^"]*" data-name="([^"]*)".*?</svg>', re.DOTALL)
 _VARIABLE = re.compile(r"var\((--[\w-]+)\)")
 _STYLES = Path(__file__).parent
 _SPACE_OF_NAMES = '<svg xmlns="http://www.w3.org/2000/svg" '
-_BEYOND_LATIN = re.compile(r">[^<]*[\u0250-\u1fff\u2c00-\U0010ffff][^<]*<")
+_LABEL = re.compile(r"<text[^>]*>(.*?)</text>", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
 
 
 def save_figures(page: str, folder: Path) -> list[Path]:
     """Write every figure of a page to `folder` as NAME.svg and NAME.png; return the paths.
 
-    Without resvg it is a `MissingExtra` before anything is written.  Letters beyond Latin depend on the fonts of the
-    machine, which a notice says.
+    Without resvg it is a `MissingExtra` before anything is written.  Letters beyond those of English depend on
+    the fonts of the machine, which a notice says.
     """
     resvg = require("resvg_py", extra="report")
     paths = []
     with tempfile.TemporaryDirectory() as scratch:
-        font = _inside_font(Path(scratch))
+        inside = _inside_font()
+        font = Path(scratch) / "inside.ttf"
+        font.write_bytes(inside.font_bytes)
         for name, drawing in figures_in(page):
             vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
-            if _BEYOND_LATIN.search(drawing):
+            if letters_beyond(drawing, inside):
                 notice(
-                    "letters beyond Latin that no font here has are left out of the PNG files; the SVG files have them",
+                    "letters that no font of this machine has are left out of the PNG files; the SVG files have them",
                     once=True,
                 )
             with atomic_write(vector, "w") as text:
@@ -78,8 +81,15 @@ def _png(resvg: Any, drawing: str, font: Path) -> bytes:
         ) from None
 
 
-def _inside_font(folder: Path) -> Path:
-    """Write the font inside Pillow to a file and return its path."""
+def letters_beyond(drawing: str, font: Any) -> set[str]:
+    """Return the letters of a drawing's labels that a font of Pillow does not have."""
+    letters = {letter for label in _LABEL.findall(drawing) for letter in unescape(_TAG.sub("", label))}
+    nothing = bytes(font.getmask("\U0010ffff"))
+    return {letter for letter in letters if not letter.isspace() and bytes(font.getmask(letter)) == nothing}
+
+
+def _inside_font() -> Any:
+    """Return the font inside Pillow."""
     from PIL import ImageFont
 
     font = ImageFont.load_default(12)
@@ -87,6 +97,4 @@ def _inside_font(folder: Path) -> Path:
         raise MissingExtra(
             "this Pillow has no font inside, so labels could be missing", cure="pip install --force-reinstall pillow"
         )
-    path = folder / "inside.ttf"
-    path.write_bytes(font.font_bytes)
-    return path
+    return font
