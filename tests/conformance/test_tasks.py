@@ -81,7 +81,7 @@ def test_results_have_a_name_a_value_an_interval_and_a_count(kind, squares):
         if result.setting.get("unit") is None:  # a share
             assert 0 <= result.value <= 1
             assert 0 < result.setting.get("chance", 1) <= 1  # all of a small gallery are among the first ten
-        if result.interval is not None and "ece" not in result.name:  # that of an ECE may lie above it
+        if result.interval is not None:
             assert result.interval[0] <= result.value <= result.interval[1]
 
 
