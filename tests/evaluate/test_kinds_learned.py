@@ -131,11 +131,15 @@ def test_options_that_cannot_be_are_named(world, kind, keys, says):
         measured(kind, encoder, test, train=train, val=val, **keys)
 
 
-def test_a_class_of_the_measured_images_alone_is_refused(world):
+def test_images_of_classes_that_none_is_learned_from_are_left_out(world, capsys):
     encoder, train, val, _ = world
-    strange = labelled("s", ["ant", "yak"], [0, 1])
-    with pytest.raises(FormatError, match="class 'yak' of n is only in the measured images"):
-        measured("supervised", encoder, strange, train=train, val=val)
+    strange = labelled("s", ["ant", "yak", "bee", "zebra"], [0, 1, 70, 71])
+    results, _ = measured("supervised", encoder, strange, train=train, val=val)
+    assert results["supervised/top-1"].count == 2
+    said = "n: 2 of 4 images are left out, of classes that its other images lack: yak, zebra\n"
+    assert said in capsys.readouterr().err
+    with pytest.raises(FormatError, match="n has no images of the same classes"):
+        measured("supervised", encoder, labelled("s", ["yak", "zebra"], [0, 1]), train=train, val=val)
 
 
 def test_too_few_to_hold_out(world):

@@ -19,9 +19,10 @@ from wordsight.base.errors import FormatError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.progress import notice
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import Classified, classes_of
+from wordsight.evaluate.classified import MOST_NAMED, Classified, classes_of
 from wordsight.evaluate.encode import Encoder, image_embeddings
 from wordsight.evaluate.linear import Labelled
+from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 
 SAME = 1e-5  # difference of numbers of one image's embeddings, computed among other images
@@ -52,15 +53,15 @@ class EmbeddedSplits:
 def splits_of(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> Splits:
     """Return the images to learn from, to choose by and to measure on; `held_out` is the share where none are named.
 
-    Every class has to be among the images that are learned from.
+    Images of classes that none is learned from are left out, and noticed.
     """
     if sets.train is None:
         whole = classes_of(spec, sets.test)
         left, measured = apart(whole, held_out)
     else:
         left = classes_of(spec, sets.train)
-        measured = _of_known_classes(spec, sets, left)
-    train, val = apart(left, held_out) if sets.val is None else (left, classes_of(spec, sets.val, names=left.names))
+        measured = _of_classes(spec, sets.test, left.names)
+    train, val = apart(left, held_out) if sets.val is None else (left, _of_classes(spec, sets.val, left.names))
     _check_enough(spec, left, val, measured)
     return Splits(left.names, train, val, measured)
 
@@ -73,12 +74,17 @@ def _check_enough(spec: TaskSpec, left: Classified, val: Classified, measured: C
         )
 
 
-def _of_known_classes(spec: TaskSpec, sets: TaskSets, left: Classified) -> Classified:
-    unknown = sorted({s.label for s in sets.test.samples if s.label is not None} - set(left.names))
-    if unknown:
-        problem = f"class {unknown[0]!r} of {spec.name} is only in the measured images"
-        raise FormatError(problem, cure="give images to learn it from")
-    return classes_of(spec, sets.test, names=left.names)
+def _of_classes(spec: TaskSpec, images: SampleSet, names: Sequence[str]) -> Classified:
+    """Return the images of a set whose class is one of `names`; others are left out, with a notice of how many."""
+    known = set(names)
+    rows = [row for row, one in enumerate(images.samples) if one.label is None or one.label in known]
+    if lost := sorted({str(images.samples[row].label) for row in set(range(len(images))) - set(rows)}):
+        more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+        left_out = f"{len(images) - len(rows)} of {len(images)} images are left out"
+        notice(f"{spec.name}: {left_out}, of classes that its other images lack: {', '.join(lost[:MOST_NAMED])}{more}")
+    if not any(images.samples[row].label is not None for row in rows):
+        raise FormatError(f"{spec.name} has no images of the same classes", cure="name sets of the same classes")
+    return classes_of(spec, images.of(rows), names=names)
 
 
 def val_and_test(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> tuple[Classified, Classified]:
@@ -92,7 +98,7 @@ def val_and_test(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> tuple[Cl
         left, measured = apart(measured, held_out)
         _check_enough(spec, left, left, measured)
         return left, measured
-    return classes_of(spec, by, names=measured.names), measured
+    return _of_classes(spec, by, measured.names), measured
 
 
 def apart(images: Classified, share: float) -> tuple[Classified, Classified]:
