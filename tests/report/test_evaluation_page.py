@@ -75,7 +75,7 @@ def test_everything_recorded_is_there_in_order(tmp_path):
     assert len(outline.images) == 3 and all(image.startswith("data:image/jpeg") for image in outline.images)
     words = " ".join(outline.words)
     assert "no picture pictures/3.jpg" in words and "ViT-B-16: 125 results on flowers5" in words
-    assert "16 shots, tip-adapter-f; probe" in words and "an invented processor" in words
+    assert "16 shots, tip-adapter-f (n 500); probe (n 500)" in words and "an invented processor" in words
     assert "1.23" in words and "123.5 %" not in words  # a plain number is no share
     assert "http" not in text.replace("http-equiv", "") and "default-src 'none'" in text
 

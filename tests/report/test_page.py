@@ -76,7 +76,7 @@ def test_a_file_becomes_an_address_that_holds_it(tmp_path, name, kind):
     made = address(tmp_path / name)
     assert made.startswith(f"data:image/{kind};base64,")
     assert base64.b64decode(made.split(",")[1]) == b"\x00\xffbytes"
-    assert image(tmp_path / name, ODD) == f'<img src="{made}" alt="{SAFE}" loading="lazy">'
+    assert image(tmp_path / name, ODD) == f'<img src="{made}" alt="{SAFE}">'
 
 
 def test_files_that_cannot_be_shown_are_named(tmp_path):

@@ -93,12 +93,12 @@ def text_width(words: str) -> float:
 
 def _letter_width(letter: str) -> float:
     if letter in _THIN:
-        return 0.33
+        return 0.4  # DejaVu Sans is among the widest
     if letter in _BROAD or letter.isupper():
-        return 0.86 if letter in _BROAD else 0.7
+        return 1.0 if letter in _BROAD else 0.74
     if unicodedata.combining(letter):
         return 0.0
-    return 1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.58
+    return 1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.64
 
 
 def shortened(words: str, room: float) -> str:

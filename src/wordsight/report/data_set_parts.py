@@ -11,12 +11,15 @@ from wordsight.report.bar_charts import Group, grouped_bars, interval_bars
 from wordsight.report.canvas import brief, percent, plain
 from wordsight.report.forms import FOLDED, Drawing, drawn
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
-from wordsight.report.measured import Subject, bar_of, chance_of, written, written_interval
+from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
 from wordsight.report.page import box, note, table
-from wordsight.report.tasks_overview import OF_SHOTS, zero_shot
+from wordsight.report.tasks_overview import NAMES, OF_SHOTS, zero_shot
 
 RECALL = re.compile(r"(text_to_image|image_to_text)/R@(\d+)(.*)")
+CLEAN = "robustness/clean/top-1"  # the same pictures unchanged
 CHANGED = re.compile(r"robustness/(.+)-(\d+)/top-1")
+Recorded = tuple[Subject, Detail, Any]
+DRAWN = "few-shot"  # its recorded curves are drawn from the results, with the zero-shot line
 OF_CLASS = re.compile(r"(.+/top-1)/(.+)")
 DIRECTIONS = {"text_to_image": "a caption finds its picture", "image_to_text": "a picture finds a caption"}
 TOGETHER = 6  # curves in one chart, at most: as many as there are colours
@@ -46,7 +49,7 @@ def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
     for subject in subjects:
         methods: dict[str, list[tuple[int, Result]]] = {}
         for measure, result in of_data_set(subject, data_set).items():
-            if match := OF_SHOTS.fullmatch(measure):
+            if (match := OF_SHOTS.fullmatch(measure)) and measure != NAMES:
                 methods.setdefault(match[2], []).append((int(match[1]), result))
         curves = [_by_shots(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
         base = zero_shot(subject, data_set)
@@ -108,16 +111,22 @@ def _chance(results: Mapping[str, Result]) -> str:
 
 
 def robustness(subjects: Sequence[Subject], data_set: str) -> str:
-    """Return accuracy by how strongly pictures are changed: one chart, or one for each change where there are many."""
+    """Return accuracy by how strongly pictures are changed: one chart, or one for each change where there are many.
+
+    Of a single subject that recorded its own charts nothing is drawn here.
+    """
+    measured = [subject for subject in subjects if any(CHANGED.fullmatch(m) for m in of_data_set(subject, data_set))]
+    if len(measured) == 1 and _has_lines(measured[0], Title(data_set, "robustness")):
+        return ""
     by_change: dict[str, list[Curve]] = {}
-    for subject in subjects:
+    for subject in measured:
         changes: dict[str, dict[int, float]] = {}
         for measure, result in of_data_set(subject, data_set).items():
             if match := CHANGED.fullmatch(measure):
                 changes.setdefault(match[1], {})[int(match[2])] = result.value
-        clean = zero_shot(subject, data_set)
+        clean = subject.results.get(Title(data_set, CLEAN))
         for change, values in changes.items():
-            start = [(0.0, clean[1].value)] if clean and 0 not in values else []
+            start = [(0.0, clean.value)] if clean and 0 not in values else []
             points = [*start, *((float(level), value) for level, value in sorted(values.items()))]
             by_change.setdefault(change, []).append(Curve(subject.label if len(subjects) > 1 else change, points))
     if not by_change:
@@ -137,17 +146,25 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
     return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>'
 
 
+def _has_lines(subject: Subject, title: Title) -> bool:
+    return any(own == title and detail.form == "lines" for own, detail, _ in subject.details)
+
+
 def _small(name: str, curves: Sequence[Curve], axes: Axes, title: str) -> str:
     return line_chart(name, curves, axes=axes, title=title, wide=420)
 
 
 def classes(subjects: Sequence[Subject], data_set: str) -> str:
-    """Return bars of the results within each class (`NAME/zero-shot/top-1/CLASS`), in the order of their values."""
+    """Return bars of the results within each class (`NAME/zero-shot/top-1/CLASS`), in the order of their values.
+
+    Where bars of the measurement are recorded as a detail, those are drawn instead.
+    """
     parts = []
     for subject in subjects:
+        drawn_below = {t.measure for t, d, _ in subject.details if t.data_set == data_set and d.form == "bars"}
         by_measure: dict[str, list[tuple[str, Result]]] = {}
         for measure, result in of_data_set(subject, data_set).items():
-            if match := OF_CLASS.fullmatch(measure):
+            if (match := OF_CLASS.fullmatch(measure)) and match[1].removesuffix("/top-1") not in drawn_below:
                 by_measure.setdefault(match[1], []).append((match[2], result))
         for measure, values in by_measure.items():
             ordered = sorted(values, key=lambda value: value[1].value)
@@ -163,26 +180,37 @@ def classes(subjects: Sequence[Subject], data_set: str) -> str:
 
 def details(subjects: Sequence[Subject], data_set: str) -> str:
     """Return the recorded details of a data set in the order of their record, those of several subjects together."""
-    groups: dict[tuple[str, str, str], list[tuple[Subject, Detail, Any]]] = {}
+    groups: dict[tuple[str, str], dict[str, list[Recorded]]] = {}
     for subject in subjects:
         for title, detail, value in subject.details:
-            if title.data_set == data_set:
-                groups.setdefault((title.measure, detail.title, detail.form), []).append((subject, detail, value))
-    return "".join(_detail(*key, own, subjects) for key, own in groups.items())
+            if title.data_set == data_set and not (detail.form == "lines" and title.measure == DRAWN):
+                measures = groups.setdefault((detail.title, detail.form), {})
+                measures.setdefault(title.measure, []).append((subject, detail, value))
+    return "".join(_alike(title, form, measures, subjects) for (title, form), measures in groups.items())
 
 
-def _detail(
-    measure: str, title: str, form: str, own: Sequence[tuple[Subject, Detail, Any]], subjects: Sequence[Subject]
-) -> str:
+def _alike(title: str, form: str, measures: Mapping[str, Sequence[Recorded]], subjects: Sequence[Subject]) -> str:
+    """Return the details of one title and form: that of the measure recorded first, the others folded away."""
+    blocks = [(measure, block) for measure, own in measures.items() if (block := _detail(form, own, subjects))]
+    if not blocks:
+        return ""
+    first, *others = blocks
+    folded = "".join(
+        f"<details><summary>{escape(brief(title))}: {escape(plain(measure))}</summary>{block}</details>"
+        for measure, block in others
+    )
+    aside = f' <span class="soft">{escape(plain(first[0]))}</span>' if first[0] else ""
+    return f"<h3>{escape(brief(title))}{aside}</h3>{first[1]}{folded}"
+
+
+def _detail(form: str, own: Sequence[Recorded], subjects: Sequence[Subject]) -> str:
     blocks = []
     for subject, detail, value in own:
-        words = f"{detail.name}: {title}" + (f", {subject.label}" if len(subjects) > 1 else "")
-        block = drawn(detail, value, Drawing(subject.folder, f"{detail.name}-{title}", words))
+        words = f"{detail.name}: {detail.title}" + (f", {subject.label}" if len(subjects) > 1 else "")
+        block = drawn(detail, value, Drawing(subject.folder, f"{detail.name}-{detail.title}", words))
         name = f"<h4>{escape(brief(subject.label))}</h4>" if len(subjects) > 1 and block else ""
         blocks.append(f"<div>{name}{block}</div>" if block else "")
     if not any(blocks):
         return ""
     narrow = form in ("reliability", "lines") and len(own) > 1
-    body = f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)
-    aside = f' <span class="soft">{escape(plain(measure))}</span>' if measure else ""
-    return f"<h3>{escape(brief(title))}{aside}</h3>{body}"
+    return f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)

@@ -25,6 +25,7 @@ from wordsight.report.paired import RecordedHits, read_hits
 from wordsight.report.runs import is_number
 
 FOLDED = 30  # bars, or rows of a table, from which on they are folded away until asked for
+SHOWN = 6  # pictures, after which the further ones are folded away
 Data = Mapping[str, Any]
 
 
@@ -157,7 +158,11 @@ def _draw_images(value: Sequence[Mapping[str, Any]], drawing: Drawing) -> str:
         caption = f"<figcaption><b>{escape(plain(part['title']))}</b>{lines}</figcaption>"
         shown = shown_image(drawing.folder, part["image"], part["title"])
         cards.append(f'<figure class="{part["kind"]}">{shown}{caption}</figure>')
-    return f'<div class="hits wide">{"".join(cards)}</div>' if cards else ""
+    if not cards:
+        return ""
+    rest = f'<div class="hits wide">{"".join(cards[SHOWN:])}</div>'
+    folded = f"<details><summary>{len(cards) - SHOWN:,} more</summary>{rest}</details>" if cards[SHOWN:] else ""
+    return f'<div class="hits wide">{"".join(cards[:SHOWN])}</div>{folded}'
 
 
 def shown_image(folder: Path, name: str, alt: str) -> str:
@@ -166,11 +171,11 @@ def shown_image(folder: Path, name: str, alt: str) -> str:
     Names lead to files inside the run's folder only: a record may come from somebody else.
     """
     path = folder / name
-    if path.resolve().is_relative_to(folder.resolve()):
-        try:
-            return f'<img src="{address(path)}" alt="{escape(plain(alt))}" loading="lazy">'
-        except (WordsightError, OSError):  # gone, too large, or no image: the place is kept, with its name
-            pass
+    try:
+        if path.resolve().is_relative_to(folder.resolve()):
+            return f'<img src="{address(path)}" alt="{escape(plain(alt))}">'
+    except (WordsightError, OSError, ValueError):  # gone, too large, no image, no name of a file: its box is kept
+        pass
     return f'<div class="missing">no picture {escape(plain(name)[-60:])}</div>'
 
 

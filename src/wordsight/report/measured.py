@@ -6,6 +6,7 @@ A subject is one model as one run measured it.  Two results have the same title 
 same name, on the same part of the data, with the same prompts.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from wordsight.report.forms import checked
 from wordsight.report.runs import RESULTS, read_details, read_results
 
 DATA_KEYS = ("split", "image", "captions", "label", "limit", "missing")  # settings that make another set of pictures
+DIFFERENCE = "difference"  # the unit of results that are a share minus another
 TASK_KEYS = ("templates",)  # settings that ask the same pictures otherwise
 
 
@@ -44,15 +46,32 @@ def read_subjects(runs: Mapping[str, Path]) -> list[Subject]:
     """Return the subjects of runs (name -> folder), in the order in which they are recorded."""
     parts: dict[tuple[str, str], tuple[list[Result], list[tuple[Detail, Any]]]] = {}
     for run, folder in runs.items():
-        for result in read_results(folder / RESULTS):
+        for result in _last(read_results(folder / RESULTS)):
             parts.setdefault((run, _model(result.setting)), ([], []))[0].append(result)
-        for detail, value in read_details(folder, checked):
+        details = read_details(folder, checked)
+        recorded = {_identity(detail, i): (detail, value) for i, (detail, value) in enumerate(details)}
+        for detail, value in recorded.values():
             parts.setdefault((run, _model(detail.setting)), ([], []))[1].append((detail, value))
         if not any(key[0] == run for key in parts):
             parts[run, ""] = ([], [])
     keys = _differing(result for results, _ in parts.values() for result in results)
     labels = _labels(list(parts))
     return [_subject(labels[key], runs[key[0]], results, details, keys) for key, (results, details) in parts.items()]
+
+
+def _last(results: Iterable[Result]) -> list[Result]:
+    """Return the results without those that were measured again: of one name, model and task the last one counts."""
+    kept: dict[tuple[object, ...], Result] = {}
+    for number_of, result in enumerate(results):
+        task = result.setting.get("task")
+        kept[(result.name, result.fingerprint, number_of if task is None else str(task))] = result
+    return list(kept.values())
+
+
+def _identity(detail: Detail, number_of: int) -> tuple[object, ...]:
+    """Return what details of a measurement that was made again have in common: of those the last one counts."""
+    task = detail.setting.get("task")
+    return (detail.name, detail.title, detail.form, detail.fingerprint, number_of if task is None else str(task))
 
 
 def _model(setting: Mapping[str, Any]) -> str:
@@ -143,20 +162,27 @@ def by_data_set(subject: Subject) -> dict[str, Subject]:
 
 
 def is_share(result: Result) -> bool:
-    """Say whether a value is a share, shown as percent, or a plain number."""
-    return result.setting.get("unit", "share") != "number"
+    """Say whether a value is a share, shown as percent; others are plain numbers, or differences of shares."""
+    return result.setting.get("unit", "share") not in ("number", DIFFERENCE)
 
 
 def written(result: Result) -> str:
-    """Return a value with its unit."""
+    """Return a value with its unit: "71.2 %", "0.0345", or "+1.4 points" for a difference of shares."""
+    if result.setting.get("unit") == DIFFERENCE:
+        return f"{_bare(result, result.value)} points"
     return percent(result.value) if is_share(result) else number(result.value)
 
 
 def written_interval(result: Result) -> str:
-    """Return an interval without the sign of percent, or nothing where there is none."""
-    if result.interval is None:
-        return ""
-    return " to ".join(f"{100 * edge:.1f}" if is_share(result) else number(edge) for edge in result.interval)
+    """Return an interval without its unit, or nothing where there is none."""
+    return "" if result.interval is None else " to ".join(_bare(result, edge) for edge in result.interval)
+
+
+def _bare(result: Result, value: float) -> str:
+    if not math.isfinite(value) or result.setting.get("unit") == "number":
+        return number(value)
+    points = round(100 * value, 1)
+    return f"{points:+.1f}" if points and result.setting.get("unit") == DIFFERENCE else f"{points or 0.0:.1f}"
 
 
 def chance_of(result: Result) -> float | None:

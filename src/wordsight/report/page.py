@@ -100,7 +100,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def image(path: Path, alt: str) -> str:
     """Return an `<img>` with the file inside it; `alt` says what it shows."""
-    return f'<img src="{address(path)}" alt="{escape(alt)}" loading="lazy">'
+    return f'<img src="{address(path)}" alt="{escape(alt)}">'
 
 
 def address(path: Path) -> str:

@@ -10,7 +10,7 @@ from wordsight.report.measured import Subject, Title, chance_of, data_sets, is_s
 from wordsight.report.page import box, note
 
 FOLDED = 60  # results of a data set from which on its table is folded away
-HIDDEN = frozenset({"chance", "model", "unit", "class"})  # settings that stand elsewhere in the table
+HIDDEN = frozenset({"chance", "model", "unit", "class", "task"})  # settings that stand elsewhere in the table
 LONGEST = 160  # letters of a setting
 
 
@@ -19,7 +19,10 @@ def results_tables(subjects: Sequence[Subject]) -> str:
     tables = [_table(subjects, data_set) for data_set in data_sets(subjects)]
     if not any(tables):
         return ""
-    return "".join(tables) + note("With the 95 % bootstrap interval and the number averaged over.")
+    return "".join(tables) + note(
+        "With the 95 % bootstrap interval and the number averaged over. Settings stand where they change: a row "
+        "without any has those of the row above."
+    )
 
 
 def _table(subjects: Sequence[Subject], data_set: str) -> str:
@@ -29,15 +32,25 @@ def _table(subjects: Sequence[Subject], data_set: str) -> str:
     head = "".join(
         f"<th>{_html(cell)}</th>" for cell in ("measure", "chance", *(s.label for s in subjects), "settings")
     )
-    rows = "".join(_row(subjects, title) for title in titles)
-    whole = f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    rows, above = [], ""
+    for title in titles:
+        settings = _stated(subjects, title)
+        rows.append(_row(subjects, title, settings if settings != above else ""))
+        above = settings
+    whole = f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     block = box(whole)
     if len(titles) > FOLDED:
         return f"<h3>{_html(data_set)}</h3><details><summary>{len(titles):,} results</summary>{block}</details>"
     return f"<h3>{_html(data_set)}</h3>{block}"
 
 
-def _row(subjects: Sequence[Subject], title: Title) -> str:
+def _stated(subjects: Sequence[Subject], title: Title) -> str:
+    """Return the settings of a measurement, those of several subjects once each."""
+    recorded = [result for subject in subjects if (result := subject.results.get(title)) is not None]
+    return "; ".join(dict.fromkeys(_settings(result.setting) for result in recorded))
+
+
+def _row(subjects: Sequence[Subject], title: Title, settings: str) -> str:
     results = [subject.results.get(title) for subject in subjects]
     recorded = [result for result in results if result is not None]
     chance = next((written for result in recorded if (written := _chance(result))), "")
@@ -46,7 +59,6 @@ def _row(subjects: Sequence[Subject], title: Title) -> str:
         f'<td class="figure">{_who(subject.label) if several else ""}{_value(result)}</td>'
         for subject, result in zip(subjects, results, strict=True)
     )
-    settings = "; ".join(dict.fromkeys(_settings(result.setting) for result in recorded))
     return (
         f'<tr><td>{_html(title.measure or title.data_set)}</td><td class="chances-of">{chance}</td>{cells}'
         f'<td class="small-print">{_html(settings)}</td></tr>'

@@ -18,7 +18,8 @@ from wordsight.report.paired import Difference, compare
 
 FEW_SHOT = ("tip-adapter-f", "tip-adapter", "lp++", "linear")  # which method stands for few-shot, first to last
 SUPERVISED = ("supervised", "probe")
-OF_SHOTS = re.compile(r"few-shot-(\d+)/(.+)/top-1")
+NAMES = "few-shot-0/names/top-1"  # zero-shot on the very pictures that few-shot was measured on
+OF_SHOTS = re.compile(r"few-shot-(\d+)/([^/]+)/top-1")
 SINGLE = re.compile(r"(zero-shot|supervised|probe|knn|few-shot-\d+/[^/]+)/top-1")
 Pick = Callable[[Subject, str], tuple[str, Result] | None]
 NOT_BY_SCORE = (
@@ -29,7 +30,18 @@ READING = "Bars: share right (top-1). Whiskers: 95 % interval. Dashed tick: what
 
 
 def zero_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
-    """Return the zero-shot result of a data set; of several, with other prompts, the one recorded first."""
+    """Return the zero-shot result of a data set; of several, with other prompts, the one recorded first.
+
+    Where few-shot was measured on other pictures (another number of them), that of the names alone on those.
+    """
+    few, names = few_shot(subject, data_set), subject.results.get(Title(data_set, NAMES))
+    own = _zero_shot(subject, data_set)
+    if names is not None and (own is None or (few is not None and few[1].count != own[1].count)):
+        return "zero-shot on the pictures of few-shot", names
+    return own
+
+
+def _zero_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
     for title, result in subject.results.items():
         if title.data_set == data_set and re.fullmatch(r"zero-shot/top-1( \(.*\))?", title.measure):
             return "zero-shot", result
@@ -71,8 +83,7 @@ def overview(subjects: Sequence[Subject]) -> str:
             picked = {kind: pick(part, data_set) for kind, pick in KINDS.items()}
             chosen = [choice and bar_of(f"{data_set}, {choice[0]}", choice[1]) for choice in picked.values()]
             groups.append(Group(data_set, chosen))
-            few, full = picked["few-shot"], picked["supervised"]
-            stated.append("; ".join(choice[0] for choice in (few, full) if choice))
+            stated.append("; ".join(f"{choice[0]} (n {choice[1].count:,})" for choice in picked.values() if choice))
         kept = [i for i, group in enumerate(groups) if any(group.bars)]
         if not kept:
             continue
