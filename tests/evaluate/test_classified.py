@@ -25,7 +25,7 @@ from wordsight.evaluate.metrics import bootstrap_interval
 from wordsight.evaluate.sample_set import in_memory
 from wordsight.evaluate.tasks import TaskSpec
 
-SPEC = TaskSpec("zero-shot", "somewhere", name="set")
+SPEC = TaskSpec("zero-shot", "somewhere", name="set", templates="photo")
 NAMES = ("cat", "dog", "owl")
 
 
