@@ -23,8 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="T,…",
         action="append",
         default=[],
-        help="KIND:PLACE?key=value&key=value, or a .toml file; several with commas, or --tasks again; the kinds and "
-        "their keys are described in docs/evaluate.md",
+        help="KIND:PLACE?key=value&key=value, or a .toml file; several with commas, or --tasks again.  Kinds: "
+        f"{', '.join(resolve('wordsight.evaluate.tasks:TASKS'))}; docs/evaluate.md has their keys",
     )
     parser.add_argument("--suite", metavar="FILE", type=Path, help="models and tasks in a TOML file")
     add_columns(parser)
@@ -75,7 +75,7 @@ def run(args: Namespace) -> int:
             failed.append(outcome.error)
             print_error(f"{outcome.spec.kind}:{outcome.spec.place}: {outcome.error}")
         else:
-            _print(outcome, args)
+            _print(outcome, args, several=len(models) > 1)
     if all(outcome.error for outcome in outcomes):
         return max(error.exit_status for error in failed)
     return max(_list_failures(outcomes), 1 if failed else 0)
@@ -156,13 +156,15 @@ def _outcomes(args: Namespace, models: Sequence[str | None], specs: Sequence[Any
             yield from (outcome(spec, error=error) for spec in specs)
 
 
-def _print(outcome: Any, args: Namespace) -> None:
+def _print(outcome: Any, args: Namespace, *, several: bool) -> None:
     if outcome.known:
         notice(f"{outcome.spec.kind}:{outcome.spec.name} was measured before ({args.out}); --again measures it anew")
     results = outcome.measured.results
     if args.json or not sys.stdout.isatty():
         print("\n".join(result.to_json() for result in results), flush=True)
     else:
+        if several:
+            say(f"{results[0].setting.get('model')}:")
         for line in resolve("wordsight.evaluate.table:table")(results):
             say(line)
 

@@ -38,7 +38,7 @@ VERBS = {  # verb: (module, what it does)
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
     "data": ("wordsight.cli.data", "pack, check or count a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),
-    "evaluate": ("wordsight.cli.evaluate", "evaluate a model: zero-shot classification and retrieval"),
+    "evaluate": ("wordsight.cli.evaluate", "measure a model: sixteen kinds of tasks, from zero-shot to bias"),
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),
     "convert": ("wordsight.cli.convert", "write a model in another format, such as ONNX graphs"),
     "models": ("wordsight.cli.models", "what can be loaded, its card, and which one is the default"),
