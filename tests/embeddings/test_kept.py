@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wordsight.base.errors import StorageError
 from wordsight.embeddings import kept
 from wordsight.embeddings.kept import KeptEmbeddings, KeptModel
 from wordsight.embeddings.model import Model
@@ -141,3 +142,46 @@ def test_what_is_pending_is_written_in_parts(tmp_path, monkeypatch):
     one.flush()
     one.flush()
     assert len(KeptEmbeddings(tmp_path, 2)) == 9
+
+
+def test_why_images_have_no_embedding_is_said_and_the_others_are_kept(photos, tmp_path, monkeypatch):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    data = photos[3].read_bytes()
+    items = [photos[0], tmp_path / "broken.png", None, data[:40], data, photos[2], tmp_path / "gone.png"]
+    first = Counted()
+    prepared = []
+    load_pixels = first.load_pixels
+    first.load_pixels = lambda item, name="": (prepared.append(name), load_pixels(item, name=name))[1]
+    with KeptModel(first, tmp_path / "kept") as model:
+        errors = model.image_errors(items, [f"row {number}" for number in range(7)])
+        assert [error is not None for error in errors] == [False, True, False, True, False, False, True]
+        for row, name in ((1, "broken.png"), (3, "row 3"), (6, "gone.png")):
+            assert name in str(errors[row])
+        assert model.computed == 2
+        assert np.array_equal(model.embed_images([photos[0], data]), Counted().embed_images([photos[0], data]))
+    assert len(prepared) == 5 and first.asked == []  # of what could be opened each once; nothing a second time
+    with KeptModel(Counted(), tmp_path / "kept") as model:
+        monkeypatch.setattr(model.model.engine, "embed_images", lambda _: pytest.fail("embedded again"))
+        assert [error is not None for error in model.image_errors([items[0], items[4]], ["", ""])] == [False, False]
+
+
+def test_an_image_that_changes_while_it_is_read_is_not_kept_as_another(photos, tmp_path):
+    counted = Counted()
+    load_pixels = counted.load_pixels
+
+    def overwritten(item, name=""):
+        Image.new("RGB", (9, 9), "blue").save(item)
+        return load_pixels(item, name=name)
+
+    counted.load_pixels = overwritten
+    with KeptModel(counted, tmp_path / "kept") as model:
+        (error,) = model.image_errors([photos[0]], [""])
+        assert "was changed while it was read" in str(error)
+        assert model.computed == 0
+
+
+def test_a_folder_that_cannot_be_is_refused_at_the_first_embedding(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "PART", 1 << 20)
+    (tmp_path / "kept").write_text("")
+    with pytest.raises(StorageError, match="is a file, not a folder"), KeptModel(Counted(), tmp_path / "kept") as model:
+        model.embed_images(photos[:1])

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partialmethod
 
 import numpy as np
 import pytest
@@ -14,16 +13,22 @@ from PIL import Image
 from wordsight.base.errors import ConfigError, StorageError, UsageError
 from wordsight.base.nouns import Result
 from wordsight.cli.main import main
-from wordsight.embeddings import bulk
 from wordsight.embeddings import model as faces
+from wordsight.embeddings.kept import KeptModel
 from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.classes_file import read_classes
+from wordsight.evaluate.session import Measurement, measure
+from wordsight.evaluate.splits import embedded
+from wordsight.evaluate.tasks import read_task
 from wordsight.train.loop import train
-from wordsight.train.probe import learn_probe, split
-from wordsight.train.probe_recipe import ProbeData, is_probe, read_probe
+from wordsight.train.probe import labelled_images, learn_probe
+from wordsight.train.probe_recipe import ProbeConfig, ProbeData, ProbeSpec, is_probe, read_probe
 from wordsight.train.recipe import read_recipe
 
 CLASSES = {"red": "alpha", "blue": "beta", "green": "gamma"}  # names that no colour gives away
+
+
+WAYS = ("tip-adapter", "tip-adapter-f", "lp++", "linear")
 
 
 def paint(folder, count):
@@ -35,6 +40,13 @@ def paint(folder, count):
             pixels = np.clip(pixels + generator.normal(0, 25, pixels.shape), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
     return folder
+
+
+def split(**data):
+    """Return the embedded parts of a probe on the model that knows colours."""
+    with KeptModel(faces.Model(FakeEngine())) as encoder:
+        images = labelled_images(encoder, ProbeConfig(ProbeSpec(), ProbeData(**data)))
+        return embedded(encoder, images.splits, name=images.spec.name)
 
 
 @pytest.fixture
@@ -50,14 +62,16 @@ def test_the_verb_learns_prints_and_saves_classes_that_classify_uses(photos, tmp
     assert main([*words, "--set", "probe.shots=[2, 4]"]) == 0
     printed, table = capsys.readouterr()
     results = [Result.from_fields(json.loads(line)) for line in (out / "results.jsonl").read_text().splitlines()]
-    ways = ["zero-shot", "few-shot-2", "few-shot-2-learned", "few-shot-4", "few-shot-4-learned", "linear"]
-    assert [result.name for result in results] == [f"photos/{way}/top-1" for way in ways]
+    ways = [f"few-shot-{shots}/{way}/top-1" for shots in (2, 4) for way in WAYS]
+    names = ["few-shot-0/names/top-1", *ways, "supervised/top-1", "supervised/mean-per-class"]
+    assert [result.name for result in results] == [f"photos/{name}" for name in names]
     assert printed.splitlines()[0] == str(out / "classes.json")
     assert printed.splitlines()[1:] == [f"{result.name}\t{result.value:.4f}" for result in results]
     assert all(result.name in table for result in results)
     assert {result.count for result in results} == {6}  # a fifth of 10 images of three classes
-    assert results[-1].value == results[-2].value == 1.0 > results[0].value
+    assert results[-1].value == results[-3].value == 1.0 > results[0].value
     assert results[-1].setting["images"] == 24
+    assert {result.fingerprint for result in results} == {faces.Model(FakeEngine()).fingerprint}
     assert json.loads((out / "config.json").read_text())["data"]["root"] == str(photos)
     image = str(photos / "gamma" / "0.png")
     assert main(["classify", image, "--classes-file", str(out / "classes.json"), "--json"]) == 0
@@ -71,61 +85,68 @@ def test_images_are_embedded_once(photos, tmp_path, monkeypatch):
     model = faces.Model(FakeEngine())
     config = read_probe("probe", [f"root={photos}", f"out={tmp_path / 'one'}", "probe.shots=1"])
     first = learn_probe(model, config)
-    monkeypatch.setattr(bulk, "_run", lambda *_: pytest.fail("embedded again"))
+    monkeypatch.setattr(model.engine, "embed_images", lambda *_: pytest.fail("embedded again"))
     again = learn_probe(model, config)
     assert [(one.value, one.interval) for one in again.results] == [(one.value, one.interval) for one in first.results]
     assert read_classes(again.classes).names == ("alpha", "beta", "gamma")
 
 
-@pytest.mark.parametrize("name", ["image-00000.npy", "image-00000.jsonl", "part-00000.json", "manifest.json"])
-def test_embeddings_that_were_damaged_since_are_computed_again(photos, tmp_path, capfd, name):
-    data, model = ProbeData(root=str(photos)), faces.Model(FakeEngine())
-    first = split(data, model)
-    (path,) = (tmp_path / "cache" / "features").glob(f"photos-*/{name}")
+def test_embeddings_that_were_damaged_since_are_computed_again(photos, tmp_path, capfd):
+    first = split(root=str(photos))
+    (path,) = (tmp_path / "cache" / "embeddings").glob("*/images/*.npy")
     path.write_bytes(b"{}")
-    again = split(data, model)
-    assert f"{path}" in (said := capfd.readouterr().err) and ": embedding photos again" in said
+    again = split(root=str(photos))
+    assert f"{path} is damaged: what it kept is computed again" in capfd.readouterr().err
     assert again.test.embeddings.tolist() == first.test.embeddings.tolist()
-    split(data, model)
-    assert capfd.readouterr().err == ""
+    split(root=str(photos))
+    assert "damaged" not in capfd.readouterr().err
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_cure(photos, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "file"))
     with pytest.raises(StorageError) as refused:
-        split(ProbeData(root=str(photos)), faces.Model(FakeEngine()))
+        split(root=str(photos))
     assert str(refused.value) == (
-        f"{tmp_path}/file is a file, not a folder (the cache of features); "
+        f"{tmp_path}/file is a file, not a folder (the cache of embeddings); "
         "free room there, or set WORDSIGHT_CACHE to a folder that you may write to"
     )
 
 
 def test_test_images_of_another_place_are_all_tested_on(photos, tmp_path):
     paint(tmp_path / "apart", 3)
-    parts = split(ProbeData(root=str(photos), test=str(tmp_path / "apart")), faces.Model(FakeEngine()))
-    assert (len(parts.test), len(parts.learned), len(parts.chosen)) == (9, 24, 6)
-    own = split(ProbeData(root=str(photos)), faces.Model(FakeEngine()))
-    assert (len(own.test), len(own.learned), len(own.chosen)) == (6, 18, 6)
+    parts = split(root=str(photos), test=str(tmp_path / "apart"))
+    assert (len(parts.test), len(parts.train), len(parts.val)) == (9, 24, 6)
+    own = split(root=str(photos))
+    assert (len(own.test), len(own.train), len(own.val)) == (6, 18, 6)
     assert np.bincount(own.test.labels).tolist() == [2, 2, 2]
 
 
 def test_test_images_that_are_learned_from_are_counted(photos, tmp_path, capfd):
-    model, apart = faces.Model(FakeEngine()), paint(tmp_path / "apart", 3)
-    split(ProbeData(root=str(photos), test=str(apart)), model)
+    apart = paint(tmp_path / "apart", 3)
+    split(root=str(photos), test=str(apart))
     assert "also learned from" not in capfd.readouterr().err
     for name in ("alpha", "beta"):
         shutil.copy(photos / name / "7.png", apart / name / "copy.png")
-    split(ProbeData(root=str(photos), test=str(apart)), model)
-    said = "2 of 11 test images of apart are also learned from, in photos, so the results say little about new images\n"
+    split(root=str(photos), test=str(apart))
+    said = "2 of 11 measured images of photos are also learned from, so the results say little about new images\n"
     assert said in capfd.readouterr().err
 
 
-def test_failed_images_and_images_without_a_class_are_left_out(photos, capfd):
+def test_failed_images_and_images_without_a_class_are_left_out(photos, tmp_path, capfd):
     (photos / "alpha" / "broken.png").write_bytes(b"no image")
-    parts = split(ProbeData(root=str(photos)), faces.Model(FakeEngine()))
-    assert len(parts.test) + len(parts.learned) + len(parts.chosen) == 30
-    assert "broken.png" in capfd.readouterr().err
+    Image.new("RGB", (8, 8)).save(photos / "unknown.png")
+    rows = [f"{path.relative_to(photos)},{path.parent.name}" for path in sorted(photos.glob("*/*.png"))]
+    (photos / "rows.csv").write_text("\n".join(["image,class", *rows, "unknown.png,"]) + "\n")
+    root = str(photos / "rows.csv")
+    parts = split(root=root)
+    assert len(parts.test) + len(parts.train) + len(parts.val) == 30
+    learn_probe(faces.Model(FakeEngine()), read_probe("probe", [f"root={root}", f"out={tmp_path}", "probe.shots=1"]))
+    said = capfd.readouterr().err
+    assert f"failed: {photos / 'alpha' / 'broken.png'} is not" in said
+    assert "rows.csv: 1 of 31 images have no class and are left out" in said
+    results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert {result["setting"]["missing"] for result in results} == {1}
 
 
 FAILURES = {"first": [0], "last": [29], "adjacent": [3, 4, 16], "the first of a key": [2, 8], "a class": range(10, 20)}
@@ -133,22 +154,20 @@ FAILURES = {"first": [0], "last": [29], "adjacent": [3, 4, 16], "the first of a 
 
 @pytest.mark.parametrize("broken", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("keys", ["own", "shared"])
-def test_classes_stay_with_their_images_whichever_fail(photos, tmp_path, monkeypatch, capfd, keys, broken):
+def test_classes_stay_with_their_images_whichever_fail(photos, keys, broken):
     """Rows of one table; with shared keys two neighbours each have one, and are of different classes."""
-    monkeypatch.setattr(bulk.BulkOptions, "__init__", partialmethod(bulk.BulkOptions.__init__, part_size=7))
     files = [(f"{name}/{number}.png", name) for name in CLASSES.values() for number in range(10)]
     files = files if keys == "own" else [files[row // 3 + row % 3 * 10] for row in range(30)]
     for row in broken:
         (photos / files[row][0]).write_bytes(b"no image")
     lines = [f"{file},{name},{row // (2 if keys == 'shared' else 1)}" for row, (file, name) in enumerate(files)]
     (photos / "rows.csv").write_text("\n".join(["image,class,key", *lines]) + "\n")
-    model = faces.Model(FakeEngine())
-    parts = split(ProbeData(root=str(photos / "rows.csv")), model)
-    rows = [parts.learned, parts.chosen, parts.test]
+    parts = split(root=str(photos / "rows.csv"))
+    rows = [parts.train, parts.val, parts.test]
     given = np.concatenate([part.embeddings for part in rows])
     labels = [parts.names[label] for part in rows for label in part.labels]
     whole = [(photos / file, name) for row, (file, name) in enumerate(files) if row not in broken]
-    expected = model.embed_images([file for file, _ in whole])
+    expected = faces.Model(FakeEngine()).embed_images([file for file, _ in whole])
     assert sorted(zip(given.tolist(), labels, strict=True)) == sorted(
         zip(expected.tolist(), [name for _, name in whole], strict=True)
     )
@@ -184,16 +203,48 @@ def test_sources_that_cannot_be_learned_from(photos, tmp_path, capsys):
     assert "has 2 images of 2 classes: too few to hold some out" in fails(f"root={few}")
     (few / "one.csv").write_text("image,class\nalpha/one.png,alpha\n")
     assert "one.csv has one class only, 'alpha'" in fails(f"root={few / 'one.csv'}")
-    assert "class 'gamma' is only in the test images" in fails(f"root={few}", f"data.test={photos}")
+    assert "class 'gamma' of few is only in the measured images" in fails(f"root={few}", f"data.test={photos}")
     (tmp_path / "flat").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "flat" / "one.png")
     assert "has no images with a class" in fails(f"root={tmp_path / 'flat'}")
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_results_are_those_of_the_tasks(photos, tmp_path, apart):
+    paint(tmp_path / "apart", 3)
+    changes = [f"data.test={tmp_path / 'apart'}"] if apart else []
+    config = read_probe("probe", [f"root={photos}", f"out={tmp_path / 'out'}", "probe.shots=[1, 2]", *changes])
+    results = learn_probe(faces.Model(FakeEngine()), config).results
+    place = f"{tmp_path / 'apart'}?train={photos}&name=photos" if apart else f"{photos}?name=photos"
+    tasks = [read_task(f"few-shot:{place}&shots=1,2"), read_task(f"supervised:{place}")]
+    outcomes = list(measure(Measurement(), tasks))
+    expected = {one.name: (one.value, one.interval, one.count) for out in outcomes for one in out.measured.results}
+    assert {one.name: (one.value, one.interval, one.count) for one in results} == expected
+
+
+def test_what_there_is_to_draw_is_recorded_once(photos, tmp_path):
+    apart, out = paint(tmp_path / "apart", 3), tmp_path / "out"
+    shutil.copy(apart / "alpha" / "0.png", apart / "beta" / "red.png")  # of the one class, says its folder
+    config = read_probe("probe", [f"root={photos}", f"data.test={apart}", f"out={out}", "probe.shots=[1, 2]"])
+    for _ in range(2):  # what a probe wrote is replaced
+        learn_probe(faces.Model(FakeEngine()), config)
+    details = [json.loads(line) for line in (out / "details.jsonl").read_text().splitlines()]
+    forms = {(detail["name"], detail["form"]) for detail in details}
+    assert {("photos/few-shot", "lines"), ("photos/supervised", "bars"), ("photos/supervised", "pictures")} <= forms
+    assert len(forms) == len(details)
+    (mistakes,) = (detail for detail in details if detail["form"] == "pictures")
+    (mistake,) = mistakes["data"]["pictures"]
+    assert mistake["title"] == "alpha, not beta" and (out / mistake["picture"]).is_file()
+    assert main(["report", str(out), "--out", str(tmp_path / "page.html")]) == 0
+    assert "few-shot-2/lp++" in (tmp_path / "page.html").read_text()
+
+
 def test_more_shots_than_images_are_left_out_with_a_notice(photos, tmp_path, capfd):
     config = read_probe("probe", [f"root={photos}", f"out={tmp_path / 'one'}", "probe.shots=16"])
     names = [result.name for result in learn_probe(faces.Model(FakeEngine()), config).results]
-    assert names == ["photos/zero-shot/top-1", "photos/linear/top-1"]
+    assert names == [
+        f"photos/{name}" for name in ("few-shot-0/names/top-1", "supervised/top-1", "supervised/mean-per-class")
+    ]
     assert "no class has 16 images to learn from (most: 6): few-shot-16 is left out" in capfd.readouterr().err
 
 
@@ -236,7 +287,7 @@ def test_a_probe_needs_no_pytorch(photos, tmp_path):
     code = f"import sys; sys.modules['torch'] = None; from wordsight.cli.main import main; sys.exit(main({words!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{tmp_path / 'out' / 'classes.json'}\nphotos/zero-shot/top-1\t")
+    assert done.stdout.startswith(f"{tmp_path / 'out' / 'classes.json'}\nphotos/few-shot-0/names/top-1\t")
 
 
 @pytest.mark.parametrize(("changes", "key"), [([], "split"), (["data.split=train", "data.test=ROOT"], "test_split")])

@@ -13,6 +13,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -21,14 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings
+from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.cache import cache_errors, cache_folder
-from wordsight.base.files import atomic_write
-from wordsight.base.progress import notice
+from wordsight.base.errors import InputError
+from wordsight.base.files import atomic_write, storage_errors
+from wordsight.base.progress import bar, notice
 from wordsight.base.threads import ordered_map
 from wordsight.embeddings.classes import class_embeddings
+from wordsight.embeddings.items import image_name
 from wordsight.embeddings.model import Model
-from wordsight.images.files import image_hash
+from wordsight.images.files import image_hash, unchanged
 
 DIGEST = 16  # bytes of a SHA-256 that are kept: among 10^12 things two agree by chance with probability 10^-15
 PART = 2048  # embeddings that are written together; so many are computed again after a kill
@@ -63,7 +66,13 @@ class KeptEmbeddings:
         return rows
 
     def add(self, digests: Sequence[bytes], rows: Embeddings) -> None:
-        """Keep embeddings (n, width); they reach the disk in parts, the last with `flush`."""
+        """Keep embeddings (n, width); they reach the disk in parts, the last with `flush`.
+
+        A folder that cannot be made is a `StorageError` at once, not after an hour of embedding.
+        """
+        if not self._pending:
+            with cache_errors("embeddings"), storage_errors(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True)
         self._rows |= zip(digests, rows, strict=True)
         self._new.append((list(digests), rows))
         self._pending += len(digests)
@@ -109,10 +118,8 @@ class KeptEmbeddings:
         part["row"] = rows
         packed = BytesIO()
         np.save(packed, part, allow_pickle=False)
-        with cache_errors("embeddings"):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self._folder / _name(part)) as handle:
-                handle.write(packed.getvalue())
+        with cache_errors("embeddings"), atomic_write(self._folder / _name(part)) as handle:
+            handle.write(packed.getvalue())
 
 
 def _name(part: NDArray[Any]) -> str:
@@ -179,12 +186,46 @@ class KeptModel:
         digests = [_digest_of("\n".join(texts)) for texts in prompts]
         return self._kept("classes", prompts, digests, lambda some: class_embeddings(self.model.embed_texts, some))
 
+    def image_errors(self, items: Sequence[Path | bytes | None], names: Sequence[str]) -> list[InputError | None]:
+        """Embed the images (n) that are not known yet, and return why each cannot be, None where it can or is None.
+
+        `names` is how errors call the images that are bytes.
+        """
+        kept = self._opened("images")
+        new: dict[int, bytes] = {}
+        errors: list[InputError | None] = []
+
+        def load(row: int) -> Pixels | None:
+            item = items[row]
+            with unchanged(item):  # else the embedding of one content would be kept as that of another
+                digest = self.image_digest(item)
+                if item is None or kept.known([digest])[0]:
+                    return None
+                new[row] = digest
+                return self.model.load_pixels(item, name=image_name(item, names[row]))
+
+        with (
+            closing(self.model.encode_images(range(len(items)), load, name=names.__getitem__)) as encoded,
+            bar(len(items), unit="img", desc="embedding") as progress,
+        ):
+            progress.leave = False
+            for one in encoded:
+                errors.append(one.error)
+                if one.embedding is not None and not kept.known([new[one.item]])[0]:  # each content once
+                    kept.add([new[one.item]], one.embedding[None])
+                    self.computed += 1
+                progress.update(1)
+        return errors
+
+    def _opened(self, kind: str) -> KeptEmbeddings:
+        if kind not in self._kinds:
+            self._kinds[kind] = KeptEmbeddings(self._folder / kind, self.model.spec.width)
+        return self._kinds[kind]
+
     def _kept(
         self, kind: str, items: Sequence[Any], digests: list[bytes], embed: Callable[[Any], Embeddings]
     ) -> Embeddings:
-        if kind not in self._kinds:
-            self._kinds[kind] = KeptEmbeddings(self._folder / kind, self.model.spec.width)
-        kept = self._kinds[kind]
+        kept = self._opened(kind)
         new: dict[bytes, Any] = {}
         for row in np.flatnonzero(~kept.known(digests)).tolist():
             new.setdefault(digests[row], items[row])  # each content once

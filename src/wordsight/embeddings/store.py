@@ -127,20 +127,6 @@ class Store:
         """Return the key of each embedding; texts of one sample share its key."""
         return [record["key"] for record in self.records(kind)]
 
-    def check(self, kind: Kind) -> None:
-        """Raise `DamagedStore` unless everything of a kind is as it was written."""
-        for _ in self._parts(kind):
-            pass
-        for _ in self.records(kind):
-            pass
-
-    def embedded(self) -> Iterator[bool]:
-        """Yield of each sample of the source, in order, whether its image has an embedding."""
-        for number in range(self.parts):
-            note = read_note(self.folder, number)
-            failed = set(note.failed)
-            yield from (sample not in failed for sample in range(note.images + len(failed)))
-
     def failures(self) -> list[dict[str, str]]:
         """Return what could not be embedded: {"key": …, "error": …}."""
         notes = (read_note(self.folder, number) for number in range(self.parts))

@@ -14,8 +14,18 @@ from typing import Any
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.nouns import Sample
 from wordsight.data.evaluation_layout import EvaluationLayout, layout_of
+from wordsight.data.kinds import AUTO
 from wordsight.data.source import Columns, open_source
-from wordsight.evaluate.sample_set import SampleSet, decoded, in_memory, read_samples, spread, without_broken
+from wordsight.evaluate.sample_set import (
+    ImageErrors,
+    SampleSet,
+    decoded,
+    decoding_errors,
+    in_memory,
+    read_samples,
+    spread,
+    without_broken,
+)
 from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_options
 from wordsight.images.spec import PreprocessSpec
 
@@ -42,11 +52,19 @@ class SetReader:
     """Reads the sets of tasks; the last few stay in memory, since tasks of one place follow each other.
 
     Relative places lie in `root`.  With a list of `failures`, entries and images that cannot be read are added to it
-    and left out; otherwise they raise `InputError`, since a gallery with holes would be another task.
+    and left out; otherwise they raise `InputError`, since a gallery with holes would be another task.  `errors_of` says
+    which images those are: those that `decoding_errors` cannot decode, or that `KeptModel.image_errors` cannot embed.
     """
 
-    def __init__(self, root: Path | None = None, *, failures: list[InputError] | None = None, kept: int = 4) -> None:
-        self._root, self._failures, self._kept = root, failures, kept
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        failures: list[InputError] | None = None,
+        errors_of: ImageErrors = decoding_errors,
+        kept: int = 4,
+    ) -> None:
+        self._root, self._failures, self._errors_of, self._kept = root, failures, errors_of, kept
         self._sets: dict[SetAddress, tuple[SampleSet, list[InputError]]] = {}
 
     def sets(self, spec: TaskSpec) -> TaskSets:
@@ -88,16 +106,18 @@ class SetReader:
             more = f" (and {len(failures) - 1} more of {images.name})" if len(failures) > 1 else ""
             raise InputError(f"{failures[0].problem}{more}", cure=OR_SKIP)
         if self._failures is not None:
-            images = without_broken(images, failures)
+            images = without_broken(images, failures, errors_of=self._errors_of)
         if not len(images):
             raise FormatError(f"{images.name} has no images", cure="check the path and the split")
         return images, failures
 
 
-def read_source(spec: TaskSpec, location: str | Path, split: str | None) -> tuple[SampleSet, list[InputError]]:
-    """Return the samples of a source, as a task reads them, and what could not be read."""
+def read_source(
+    spec: TaskSpec, location: str | Path, split: str | None, *, kind: str = AUTO
+) -> tuple[SampleSet, list[InputError]]:
+    """Return the samples of a source, as a task reads them, and what could not be read; `kind` is the source's."""
     columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
-    source = open_source(location, split=split, columns=columns)
+    source = open_source(location, split=split, kind=kind, columns=columns)
     path = Path(location)
     name = path.resolve().name if path.is_dir() else source.name.split("/")[0]
     return read_samples(source.samples(), name, limit=spec.limit)

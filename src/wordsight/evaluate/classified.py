@@ -88,7 +88,7 @@ def _check_classes(spec: TaskSpec, classes: Sequence[str], occurring: set[str]) 
             f"classes={','.join(classes)}", cure=f"give {again[0]!r} once" if again[0:] else "leave out a comma"
         )
     if len(classes) < 2:
-        cure = "add others that it could be, for example classes=A,B"
+        cure = "give images of a second class, or the others that it could be: classes=A,B"
         raise UsageError(f"{spec.name} has one class only, {classes[0]!r}: every answer is right", cure=cure)
     unknown = occurring - set(classes)
     if unknown:

@@ -2,6 +2,7 @@
 
     strength = choose_strength(learned, held_out, classes=10)
     linear = fit_linear(learned, classes=10, strength=strength)
+    linear, strength = fit_all(learned, held_out, classes=10)
     linear, strength = fit_few(few, held_out, classes=10)     # few images, and no more to choose by than to learn from
 
 The sum of the cross-entropies plus strength / 2 times the squared weights (the bias is free) is minimised with L-BFGS.
@@ -141,6 +142,12 @@ def choose_strength(learned: Labelled, held_out: Labelled, *, classes: int) -> f
         for power in (best + distance, best - distance):
             if POWERS[0] <= power <= POWERS[1]:
                 tried(power)
+
+
+def fit_all(rows: Labelled, held_out: Labelled, *, classes: int) -> tuple[Linear, float]:
+    """Return the classifier of all rows, held-out ones too, and its strength, which the held-out ones choose."""
+    strength = choose_strength(rows, held_out, classes=classes)
+    return fit_linear(rows.also(held_out), classes=classes, strength=strength), strength
 
 
 def fit_few(few: Labelled, held_out: Labelled, *, classes: int) -> tuple[Linear, float]:

@@ -13,7 +13,7 @@ Nothing that lies there is changed: lines are appended, files are new.  Several 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,7 @@ class Recorder:
 
     def keep(self, key: str, measured: Measured) -> None:
         """Record a task whole: once this returns, it is done."""
-        for name, data in measured.pictures.items():
-            path = self._folder / name
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_write(path) as handle:
-                    handle.write(data)
+        write_images(self._folder, measured.pictures)
         fields = {
             "results": [asdict(result) for result in measured.results],
             "details": [asdict(detail) for detail in measured.details],
@@ -85,6 +80,16 @@ class Recorder:
         records = [read_json(file) for file in sorted(folder.glob("*.json"))]
         with atomic_write(self._folder / "clip_benchmark.csv", "w") as handle:
             handle.write(csv_text(records))
+
+
+def write_images(folder: Path, images: Mapping[str, bytes]) -> None:
+    """Write the small JPEGs that details name, each once: its name is made of its content."""
+    for name, data in images.items():
+        path = folder / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as handle:
+                handle.write(data)
 
 
 def stated(measured: Measured, **facts: Any) -> Measured:

@@ -20,11 +20,23 @@ CUT = (  # keys that make another measurement of the same name: every result sta
 
 
 def run_task(encoder: Encoder, task: Any, *, missing: int = 0, facts: Mapping[str, Value] | None = None) -> Measured:
-    """Measure `encoder` on a built task.
+    """Measure `encoder` on a built task; `missing` and `facts` as in `with_settings`."""
+    measured: Measured = kind_module(task.spec.kind).run(encoder, task)
+    return with_settings(measured, encoder, task.spec, missing=missing, facts=facts)
+
+
+def with_settings(
+    measured: Measured,
+    encoder: Encoder,
+    spec: TaskSpec,
+    *,
+    missing: int = 0,
+    facts: Mapping[str, Value] | None = None,
+) -> Measured:
+    """Return what a task gave with all of it stating the task, the model's name and its fingerprint.
 
     `missing` is the number of images that could not be read; `facts` are put into every setting, too.
     """
-    spec: TaskSpec = task.spec
     stated: dict[str, Value] = {key: getattr(spec, key) for key in CUT if getattr(spec, key) is not None}
     stated |= _own_options(spec)
     if missing:
@@ -33,7 +45,6 @@ def run_task(encoder: Encoder, task: Any, *, missing: int = 0, facts: Mapping[st
     if name:
         stated["model"] = str(name)
     stated |= facts or {}
-    measured: Measured = kind_module(spec.kind).run(encoder, task)
     fingerprint = encoder.fingerprint
     return Measured(
         [

@@ -25,6 +25,7 @@ from wordsight.base.threads import ordered_map
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
 
+ImageErrors = Callable[[Sequence[Any], Sequence[str]], list[InputError | None]]  # of images and their names
 HELD = 1 << 28  # bytes of encoded images in memory; a laptop has room for so much beside a model
 
 
@@ -179,19 +180,26 @@ def decoded(images: SampleSet, spec: PreprocessSpec) -> SampleSet:
     return SampleSet(images.name, images.samples, list(ordered_map(pixels, range(len(images)))))
 
 
-def without_broken(images: SampleSet, failures: list[InputError]) -> SampleSet:
-    """Return the samples whose images can be decoded, and add to `failures` why the others cannot."""
+def decoding_errors(images: Sequence[Any], names: Sequence[str]) -> list[InputError | None]:
+    """Return why an image (n) cannot be decoded, None where it can or there is none; `names` is how errors call it."""
 
     def check(row: int) -> InputError | None:
-        image = images.images[row]
+        image = images[row]
         try:
             if image is not None:
-                load_pixels(image, PreprocessSpec(), name=images.samples[row].key)
+                load_pixels(image, PreprocessSpec(), name=names[row])
         except InputError as error:
             return error
         return None
 
-    errors = list(ordered_map(check, range(len(images))))
+    return list(ordered_map(check, range(len(images))))
+
+
+def without_broken(
+    images: SampleSet, failures: list[InputError], *, errors_of: ImageErrors = decoding_errors
+) -> SampleSet:
+    """Return the samples whose images can be used, and add to `failures` why the others cannot."""
+    errors = errors_of(images.images, [sample.key for sample in images.samples])
     failures += [error for error in errors if error is not None]
     return images.of(row for row, error in enumerate(errors) if error is None)
 

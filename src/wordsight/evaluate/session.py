@@ -70,11 +70,11 @@ def measure(order: Measurement, specs: Sequence[TaskSpec]) -> Iterator[Outcome]:
     recorder = Recorder(order.out) if order.out else None
     facts = environment()
     failures: list[InputError] = []
-    reader = SetReader(failures=failures if order.skip_failed else None)
     model = models.load(
         order.model, engine=order.engine, device=order.device, precision=order.precision, pixels=order.pixels
     )
     with KeptModel(model) as encoder:
+        reader = SetReader(failures=failures if order.skip_failed else None, errors_of=encoder.image_errors)
         for spec in specs:
             failures.clear()
             try:

@@ -56,8 +56,7 @@ def splits_of(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> Splits:
     Images of classes that none is learned from are left out, and noticed.
     """
     if sets.train is None:
-        whole = classes_of(spec, sets.test)
-        left, measured = apart(whole, held_out)
+        left, measured = apart(classes_of(spec, sets.test), held_out)
     else:
         left = classes_of(spec, sets.train)
         measured = _of_classes(spec, sets.test, left.names)

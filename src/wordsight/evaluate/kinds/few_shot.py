@@ -27,7 +27,7 @@ from wordsight.evaluate.linear import Labelled, fit_few
 from wordsight.evaluate.lp_plus_plus import fit_lp_plus_plus
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.splits import Splits, drawn, embedded, splits_of
+from wordsight.evaluate.splits import EmbeddedSplits, Splits, drawn, embedded, splits_of
 from wordsight.evaluate.tasks import TaskSpec
 
 MOST_LEARNED = 4000  # few images whose keys are learned: the work grows with their square
@@ -129,8 +129,12 @@ def build(spec: TaskSpec, sets: TaskSets) -> FewShotTask:
 
 def run(encoder: Encoder, task: FewShotTask) -> Measured:
     """Return the accuracy of each way with each number of images."""
+    return by_shots(encoder, task, embedded(encoder, task.splits, name=task.spec.name))
+
+
+def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Measured:
+    """Return what `run` does, of images that are embedded already."""
     options: FewShotOptions = task.spec.options
-    parts = embedded(encoder, task.splits, name=task.spec.name)
     names = prompt_embeddings(encoder, task.prompts)
     scale = scorer_of(encoder, "few-shot").scale
     facts = {**prompt_facts(task.spec, parts.names, task.prompts), "draws": options.draws}

@@ -20,7 +20,7 @@ from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import accuracies, check_share
 from wordsight.evaluate.encode import Encoder
 from wordsight.evaluate.kinds.supervised import LearnedTask
-from wordsight.evaluate.linear import choose_strength, fit_few, fit_linear
+from wordsight.evaluate.linear import fit_all, fit_few
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.splits import EmbeddedSplits, drawn, embedded, splits_of
 from wordsight.evaluate.tasks import TaskSpec
@@ -63,9 +63,8 @@ def _lbfgs(task: LearnedTask, parts: EmbeddedSplits) -> Measured:
         learned = parts.train.of(drawn(parts.train.labels, shots, generator))
         linear, strength = fit_few(learned, parts.val, classes=classes)
     else:
-        strength = choose_strength(parts.train, parts.val, classes=classes)
+        linear, strength = fit_all(parts.train, parts.val, classes=classes)
         learned = parts.train.also(parts.val)
-        linear = fit_linear(learned, classes=classes, strength=strength)
     facts: dict[str, Value] = {"images": len(learned), "strength": f"{strength:.3g}"}
     scores = linear.scores(parts.test.embeddings)
     return accuracies(f"{task.spec.name}/probe", task.splits.test, scores, facts, top_5=True)

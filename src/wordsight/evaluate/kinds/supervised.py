@@ -15,10 +15,10 @@ from wordsight.embeddings.kept import KeptModel
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import accuracies, check_share, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
-from wordsight.evaluate.linear import choose_strength, fit_linear
+from wordsight.evaluate.linear import Linear, fit_all
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.splits import Splits, embedded, splits_of
+from wordsight.evaluate.splits import EmbeddedSplits, Splits, embedded, splits_of
 from wordsight.evaluate.tasks import TaskSpec
 
 
@@ -56,12 +56,16 @@ def run(encoder: Encoder, task: LearnedTask) -> Measured:
     """Return the accuracy of the linear classifier on all labels, or of the tuned model."""
     if task.spec.options.model is not None:
         return _tuned(task)
-    parts = embedded(encoder, task.splits, name=task.spec.name)
-    strength = choose_strength(parts.train, parts.val, classes=len(parts.names))
-    linear = fit_linear(parts.train.also(parts.val), classes=len(parts.names), strength=strength)
+    measured, _ = of_all_labels(task, embedded(encoder, task.splits, name=task.spec.name))
+    return measured
+
+
+def of_all_labels(task: LearnedTask, parts: EmbeddedSplits) -> tuple[Measured, Linear]:
+    """Return the accuracy of the linear classifier on all labels of embedded images, and the classifier."""
+    linear, strength = fit_all(parts.train, parts.val, classes=len(parts.names))
     scores = linear.scores(parts.test.embeddings)
     facts: dict[str, Value] = {"images": len(parts.train) + len(parts.val), "strength": f"{strength:.3g}"}
-    return accuracies(f"{task.spec.name}/supervised", task.splits.test, scores, facts)
+    return accuracies(f"{task.spec.name}/supervised", task.splits.test, scores, facts), linear
 
 
 def _tuned(task: LearnedTask) -> Measured:
