@@ -6,7 +6,7 @@ from PIL import Image
 
 from wordsight.base.errors import StorageError
 from wordsight.embeddings import kept
-from wordsight.embeddings.kept import KeptEmbeddings, KeptModel
+from wordsight.embeddings.kept import KeptEmbeddings, KeptModel, count_kept
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import FakeEngine
 
@@ -124,13 +124,17 @@ def test_many_parts_become_one(tmp_path, monkeypatch):
         one.flush()
     monkeypatch.setattr(kept, "MOST_PARTS", 3)
     assert len(list(tmp_path.glob("*.npy"))) == 5
+    assert count_kept(tmp_path) == 10
     whole = KeptEmbeddings(tmp_path, 8)
     assert len(whole) == 6
-    (part,) = tmp_path.glob("*.npy")
-    assert part.name.endswith("-6.npy")
+    assert len(list(tmp_path.glob("*.npy"))) == 5  # opening changes nothing
+    whole.add(digests[6:7], rows[6:7])
+    whole.flush()
+    assert sorted(path.name.partition("-")[2] for path in tmp_path.glob("*.npy")) == ["1.npy", "6.npy"]
     again = KeptEmbeddings(tmp_path, 8)
-    assert np.array_equal(again.rows(digests[:6]), rows[:6])
-    assert again.known(digests).tolist() == [True] * 6 + [False] * 2
+    assert count_kept(tmp_path) == len(again) == 7
+    assert np.array_equal(again.rows(digests[:7]), rows[:7])
+    assert again.known(digests).tolist() == [True] * 7 + [False]
 
 
 def test_what_is_pending_is_written_in_parts(tmp_path, monkeypatch):

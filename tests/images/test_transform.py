@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wordsight.base.arrays import Pixels
-from wordsight.base.errors import ConfigError
+from wordsight.base.errors import BrokenImage, ConfigError
 from wordsight.images import transform as transform_module
 from wordsight.images.check import check_preprocess
-from wordsight.images.decode import decode, open_image
+from wordsight.images.decode import decode, open_image, upright_sides
 from wordsight.images.geometry import corner, resized
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels, load_seen, normalise, transform
@@ -144,6 +144,22 @@ def test_a_fraction_of_a_turned_image_is_cut_where_the_whole_is(encoded: Make, p
         assert 0 < apart_from_exact(data, spec) < 1.5
     seen = load_seen(data, PreprocessSpec(size=32))
     assert (seen.width, seen.height) == ((503, 651) if turn > 4 else (651, 503))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_sides_by_the_header_of_a_jpeg_are_those_of_the_upright_image(encoded: Make, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    for kind, by_header in (("JPEG", True), ("MPO", True), ("PNG", False), ("WEBP", False)):
+        data = encoded(photo(203, 301), kind, exif=exif)
+        for size in (16, 224):  # decoded at a fraction, and whole
+            seen = load_seen(data, PreprocessSpec(size=size))
+            assert upright_sides(data) == ((seen.width, seen.height) if by_header else None)
+
+
+def test_sides_of_what_is_no_whole_header_are_an_error() -> None:
+    with pytest.raises(BrokenImage, match="row 3"):
+        upright_sides(b"\xff\xd8\xff", name="row 3")
 
 
 def apart_from_exact(data: bytes, spec: PreprocessSpec) -> float:

@@ -17,7 +17,7 @@ from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +36,14 @@ from wordsight.images.files import image_hash, unchanged
 DIGEST = 16  # bytes of a SHA-256 that are kept: among 10^12 things two agree by chance with probability 10^-15
 PART = 2048  # embeddings that are written together; so many are computed again after a kill
 MOST_PARTS = 32  # of a kind, before they are made one
-Digests = NDArray[np.void]
+Kind = Literal["images", "texts", "classes"]
 
 
 class KeptEmbeddings:
-    """Embeddings (n, width) of one kind of thing, by their digests, in a folder that several processes may use."""
+    """Embeddings (n, width) of one kind of thing, by their digests, in a folder that several processes may use.
+
+    Opening reads and checks all of them, about a microsecond each, and writes nothing before something is added.
+    """
 
     def __init__(self, folder: Path, width: int) -> None:
         self._folder, self._width = folder, width
@@ -48,8 +51,15 @@ class KeptEmbeddings:
         self._new: list[tuple[list[bytes], Embeddings]] = []
         self._pending = 0
         self._rows: dict[bytes, Embeddings] = {}
-        for part in self._parts():
-            self._rows |= zip((d.tobytes() for d in part["digest"]), part["row"], strict=True)
+        self._files: list[Path] = []  # parts that were read
+        self._damaged: list[Path] = []
+        for file in parts_of(folder):
+            part = self._read(file)
+            if part is not None:
+                self._files.append(file)
+                digests = np.ascontiguousarray(part["digest"]).tobytes()
+                each = (digests[start : start + DIGEST] for start in range(0, len(digests), DIGEST))
+                self._rows |= zip(each, part["row"], strict=True)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -71,8 +81,7 @@ class KeptEmbeddings:
         A folder that cannot be made is a `StorageError` at once, not after an hour of embedding.
         """
         if not self._pending:
-            with cache_errors("embeddings"), storage_errors(self._folder):
-                self._folder.mkdir(parents=True, exist_ok=True)
+            self._tidy()
         self._rows |= zip(digests, rows, strict=True)
         self._new.append((list(digests), rows))
         self._pending += len(digests)
@@ -86,22 +95,21 @@ class KeptEmbeddings:
             self._write(digests, np.concatenate([rows for _, rows in self._new]))
             self._new, self._pending = [], 0
 
-    def _parts(self) -> list[NDArray[Any]]:
-        files = sorted(self._folder.glob("*.npy")) if self._folder.is_dir() else []
-        parts = [part for file in files if (part := self._read(file)) is not None]
-        if len(files) > MOST_PARTS and parts:
-            whole = np.concatenate(parts)
-            _, first = np.unique(whole["digest"], return_index=True)
-            self._write([d.tobytes() for d in whole["digest"][first]], np.asarray(whole["row"][first]))
-            for file in files:
-                if file.name != _name(whole[first]):
-                    file.unlink(missing_ok=True)
-        return parts
+    def _tidy(self) -> None:
+        """Make a folder for new parts, without damaged ones, and with one in the place of many."""
+        with cache_errors("embeddings"), storage_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if len(self._files) > MOST_PARTS:
+                whole = self._write(list(self._rows), np.stack(list(self._rows.values())))
+                self._damaged += [file for file in self._files if file != whole]
+            for file in self._damaged:
+                file.unlink(missing_ok=True)
+        self._files, self._damaged = [], []
 
     def _read(self, file: Path) -> NDArray[Any] | None:
-        """Return a part, or None, with a notice, where it is damaged; one that another process merged is empty."""
+        """Return a part, or None, with a notice, where it is damaged; one that another process merged is none."""
         try:
-            part: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+            part: NDArray[Any] = np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError):
@@ -109,21 +117,45 @@ class KeptEmbeddings:
         if part.dtype == self._dtype and part.ndim == 1 and file.name == _name(part):
             return part
         notice(f"{file} is damaged: what it kept is computed again")
-        file.unlink(missing_ok=True)
+        self._damaged.append(file)
         return None
 
-    def _write(self, digests: Sequence[bytes], rows: Embeddings) -> None:
+    def _write(self, digests: Sequence[bytes], rows: Embeddings) -> Path:
         part = np.empty(len(digests), self._dtype)
         part["digest"] = np.frombuffer(b"".join(digests), f"V{DIGEST}")
         part["row"] = rows
         packed = BytesIO()
         np.save(packed, part, allow_pickle=False)
-        with cache_errors("embeddings"), atomic_write(self._folder / _name(part)) as handle:
+        path = self._folder / _name(part)
+        with cache_errors("embeddings"), atomic_write(path) as handle:
             handle.write(packed.getvalue())
+        return path
 
 
 def _name(part: NDArray[Any]) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(part).tobytes()):08x}-{len(part)}.npy"
+    return f"{zlib.crc32(np.ascontiguousarray(part).view(np.uint8).data):08x}-{len(part)}.npy"
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """Return the files of a folder of kept embeddings, none where there is no such folder."""
+    return sorted(folder.glob("*.npy")) if folder.is_dir() else []
+
+
+def count_kept(folder: Path) -> int:
+    """Return how many embeddings a folder keeps at most, as the names of its files say; nothing is opened."""
+    counts = (file.stem.partition("-")[2] for file in parts_of(folder))
+    return sum(int(count) for count in counts if count.isdecimal())
+
+
+def kept_as(model: Model) -> str:
+    """Return the name of the folder of a model's embeddings: what computes them, and how."""
+    precision = getattr(model.engine, "precision", "fp32")
+    return f"{model.fingerprint}-{type(model.engine).__name__.lower()}-{precision}-{model.pixels}"
+
+
+def kept_folder(model: Model, kind: Kind) -> Path:
+    """Return the folder of the embeddings of a kind of thing, which may not exist yet."""
+    return cache_folder() / "embeddings" / kept_as(model) / kind
 
 
 class KeptModel:
@@ -131,11 +163,9 @@ class KeptModel:
 
     def __init__(self, model: Model, folder: Path | None = None) -> None:
         self.model = model
-        precision = getattr(model.engine, "precision", "fp32")
-        engine = type(model.engine).__name__.lower()
-        self.kept_as = f"{model.fingerprint}-{engine}-{precision}-{model.pixels}"
+        self.kept_as = kept_as(model)
         self._folder = (folder or cache_folder() / "embeddings") / self.kept_as
-        self._kinds: dict[str, KeptEmbeddings] = {}
+        self._kinds: dict[Kind, KeptEmbeddings] = {}
         self._files: dict[tuple[object, ...], bytes] = {}
         self.computed = 0  # images that were not known, for those who want to tell
 
@@ -217,13 +247,13 @@ class KeptModel:
                 progress.update(1)
         return errors
 
-    def _opened(self, kind: str) -> KeptEmbeddings:
+    def _opened(self, kind: Kind) -> KeptEmbeddings:
         if kind not in self._kinds:
             self._kinds[kind] = KeptEmbeddings(self._folder / kind, self.model.spec.width)
         return self._kinds[kind]
 
     def _kept(
-        self, kind: str, items: Sequence[Any], digests: list[bytes], embed: Callable[[Any], Embeddings]
+        self, kind: Kind, items: Sequence[Any], digests: list[bytes], embed: Callable[[Any], Embeddings]
     ) -> Embeddings:
         kept = self._opened(kind)
         new: dict[bytes, Any] = {}

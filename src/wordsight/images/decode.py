@@ -49,6 +49,7 @@ Further = Callable[[int, int], int]
 
 DEFAULT_MAX_PIXELS = 89_478_485  # Pillow's own first limit: a quarter of a GiB at three bytes a pixel
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # JPEG includes MPO, the files of some cameras
+_JPEG = b"\xff\xd8"  # how it begins
 _SMALL = 1_000_000  # bytes of a file that is opened without waiting for memory
 
 
@@ -100,6 +101,20 @@ def sides(item: Item, *, name: str = "") -> tuple[int, int]:
     _silence_pillow()
     with _handle(item, name) as handle:
         return _measured(handle, name, Wanted())[1]
+
+
+def upright_sides(item: Item, *, name: str = "") -> tuple[int, int] | None:
+    """Return (width, height) of the upright image of a path or the bytes of a JPEG, by its header; None of other kinds.
+
+    They are those of `opened_with_sides`; the EXIF block of other kinds may lie behind what has to be decoded.
+    """
+    name = name or name_of(item)
+    _silence_pillow()
+    with _handle(item, name) as handle, reading(name):
+        if handle.read(2) != _JPEG:
+            return None
+        width, height = _measured(handle, name, Wanted())[1]
+        return (height, width) if orientation(_draft(handle, name, Wanted())) > 4 else (width, height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.progress import notice
@@ -46,7 +47,7 @@ States = Callable[[], Mapping[str, FileState]]  # gives what a library knows of 
 class Candidate:
     """One image that is to be read.  `sha256` and the measured columns of `meta` are filled in when it is.
 
-    `file` as in `FileState`.
+    `file` as in `FileState`; `kept` is its embedding (width,) where that was computed before.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Candidate:
     meta: dict[str, Value] = field(default_factory=dict)
     sha256: str = ""
     file: str = ""
+    kept: Embeddings | None = None
 
 
 class NoFile(InputError):

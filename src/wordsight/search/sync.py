@@ -1,15 +1,16 @@
 """Bringing a library up to date with its location: what `plan` says has changed is done to the index.
 
 What an image is, is its content: one whose SHA-256 is known keeps its embedding under whatever name, so a renamed
-folder costs reading, not encoding.  What is finished is saved every few seconds; a broken image is noted with its
-stamp and not tried again until it changes.  What is missing is absent until it is proven to be gone.  Knows the
-protocol of an index, the model and the contents of the location.
+folder costs reading, not encoding; so does a content that the cache of embeddings knows.  What is finished is saved
+every few seconds; a broken image is noted with its stamp and not tried again until it changes.  What is missing is
+absent until it is proven to be gone.  Knows the protocol of an index, the model and the contents of the location.
 """
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from wordsight.search.contents import (
     index_command,
     reader,
 )
+from wordsight.search.kept_images import KeptImages
 from wordsight.search.missing import Whereabouts, too_many
 from wordsight.search.origin import problems_fact, problems_of
 from wordsight.search.plan import Plan, plan, to_read
@@ -211,9 +213,10 @@ class Sync:
         """Read and encode these images, or all, and put them into the index group by group."""
         images = self._contents.images(self._listing, keys)
         total = None if keys is None else len(keys)
+        load = partial(self._load, kept=KeptImages(self._model, count=total))
         with (
             closing(read_ahead(images, 64)) as reading,
-            closing(self._model.encode_images(reading, self._load, name=_name)) as encoded,
+            closing(self._model.encode_images(reading, load, name=_name)) as encoded,
             bar(total, unit="picture", desc="indexing") as progress,
         ):
             while group := list(islice(encoded, GROUP)):
@@ -223,8 +226,8 @@ class Sync:
                     self._index.save()
                     self._saved = time.monotonic()
 
-    def _load(self, candidate: Candidate | InputError) -> Any:
-        """Read one image; in a thread.  None when its content is known already."""
+    def _load(self, candidate: Candidate | InputError, *, kept: KeptImages) -> Any:
+        """Read one image; in a thread.  None when its content is known already, or kept."""
         if isinstance(candidate, InputError):
             raise candidate
         name = _name(candidate)
@@ -233,7 +236,7 @@ class Sync:
             return None
         with unchanged(candidate.image):
             candidate.sha256 = image_hash(candidate.image, key=candidate.key)
-            if candidate.sha256 in self._known:
+            if candidate.sha256 in self._known or kept.take(candidate, name=name):
                 return None
             seen = self._model.load_seen(candidate.image, name=name)
             candidate.meta |= {"width": seen.width, "height": seen.height}
@@ -342,7 +345,9 @@ class Sync:
 
 
 def _checked(one: Encoded[Candidate | InputError]) -> Encoded[Candidate | InputError]:
-    """Return the image, or why it failed where its embedding is none."""
+    """Return the image with its embedding, computed or kept, or why it failed where that is none."""
+    if one.embedding is None and isinstance(one.item, Candidate) and one.error is None:
+        one = replace(one, embedding=one.item.kept)
     if one.embedding is None or is_unit(one.embedding[None])[0]:
         return one
     problem = f"the embedding of {_name(one.item)} is NaN, zero or not of length 1"
