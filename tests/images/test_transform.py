@@ -147,7 +147,7 @@ def test_a_fraction_of_a_turned_image_is_cut_where_the_whole_is(encoded: Make, p
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_sides_by_the_header_of_a_jpeg_are_those_of_the_upright_image(encoded: Make, turn: int) -> None:
+def test_sides_by_the_header_of_a_jpeg_are_those_of_the_upright_image(photo: Make, encoded: Make, turn: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = turn
     for kind, by_header in (("JPEG", True), ("MPO", True), ("PNG", False), ("WEBP", False)):
