@@ -253,7 +253,7 @@ def sample(**meta):
         (
             lambda d: build_of(TaskSpec("zero-shot", "x", name="n"), [sample()]),
             UsageError,
-            "n has one class only, 'only': every answer is right; add others that it could be, for example classes=A,B",
+            "n has one class only, 'only': every answer is right; give images of a second class, or the others that it could be: classes=A,B",
         ),
         (
             lambda d: build_of(TaskSpec("zero-shot", "x", classes=("only", "", "b")), [sample()]),

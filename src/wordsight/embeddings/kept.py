@@ -36,7 +36,7 @@ from wordsight.images.files import image_hash, unchanged
 DIGEST = 16  # bytes of a SHA-256 that are kept: among 10^12 things two agree by chance with probability 10^-15
 PART = 2048  # embeddings that are written together; so many are computed again after a kill
 MOST_PARTS = 32  # of a kind, before they are made one
-Kind = Literal["images", "texts", "classes"]
+KeptKind = Literal["images", "texts", "classes"]
 
 
 class KeptEmbeddings:
@@ -153,7 +153,7 @@ def kept_as(model: Model) -> str:
     return f"{model.fingerprint}-{type(model.engine).__name__.lower()}-{precision}-{model.pixels}"
 
 
-def kept_folder(model: Model, kind: Kind) -> Path:
+def kept_folder(model: Model, kind: KeptKind) -> Path:
     """Return the folder of the embeddings of a kind of thing, which may not exist yet."""
     return cache_folder() / "embeddings" / kept_as(model) / kind
 
@@ -165,7 +165,7 @@ class KeptModel:
         self.model = model
         self.kept_as = kept_as(model)
         self._folder = (folder or cache_folder() / "embeddings") / self.kept_as
-        self._kinds: dict[Kind, KeptEmbeddings] = {}
+        self._kinds: dict[KeptKind, KeptEmbeddings] = {}
         self._files: dict[tuple[object, ...], bytes] = {}
         self.computed = 0  # images that were not known, for those who want to tell
 
@@ -247,13 +247,13 @@ class KeptModel:
                 progress.update(1)
         return errors
 
-    def _opened(self, kind: Kind) -> KeptEmbeddings:
+    def _opened(self, kind: KeptKind) -> KeptEmbeddings:
         if kind not in self._kinds:
             self._kinds[kind] = KeptEmbeddings(self._folder / kind, self.model.spec.width)
         return self._kinds[kind]
 
     def _kept(
-        self, kind: Kind, items: Sequence[Any], digests: list[bytes], embed: Callable[[Any], Embeddings]
+        self, kind: KeptKind, items: Sequence[Any], digests: list[bytes], embed: Callable[[Any], Embeddings]
     ) -> Embeddings:
         kept = self._opened(kind)
         new: dict[bytes, Any] = {}
