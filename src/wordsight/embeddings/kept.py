@@ -27,7 +27,6 @@ from wordsight.base.cache import cache_errors, cache_folder
 from wordsight.base.errors import InputError
 from wordsight.base.files import atomic_write, storage_errors
 from wordsight.base.progress import bar, notice
-from wordsight.base.threads import ordered_map
 from wordsight.embeddings.classes import class_embeddings
 from wordsight.embeddings.items import image_name
 from wordsight.embeddings.model import Model
@@ -205,7 +204,11 @@ class KeptModel:
         """Return unit embeddings (n, width) of paths, bytes, Pillow images or uint8 (H, W, 3) arrays."""
         if not all(isinstance(item, Path | bytes) for item in items):
             return self.model.embed_images(items)
-        return self._kept("images", items, list(ordered_map(self.image_digest, items)), self.model.embed_images)
+        digests, errors = self._embed_new(items, [f"picture {number + 1}" for number in range(len(items))])
+        for error in errors:
+            if error is not None:
+                raise error
+        return self._opened("images").rows(digests)
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, width)."""
@@ -221,31 +224,42 @@ class KeptModel:
 
         `names` is how errors call the images that are bytes.
         """
+        with bar(len(items), unit="img", desc="embedding") as progress:
+            progress.leave = False
+            return self._embed_new(items, names, each=lambda: progress.update(1))[1]
+
+    def _embed_new(
+        self, items: Sequence[Any], names: Sequence[str], *, each: Callable[[], object] = lambda: None
+    ) -> tuple[list[bytes], list[InputError | None]]:
+        """Embed the images (n) that are not known yet, each content once; return digests, b"" for none, and errors."""
         kept = self._opened("images")
-        new: dict[int, bytes] = {}
-        errors: list[InputError | None] = []
+        digests = [b""] * len(items)
+        errors: list[InputError | None] = [None] * len(items)
+        first: dict[bytes, int] = {}  # content: the row that is embedded
 
         def load(row: int) -> Pixels | None:
             item = items[row]
             with unchanged(item):  # else the embedding of one content would be kept as that of another
-                digest = self.image_digest(item)
-                if item is None or kept.known([digest])[0]:
+                digests[row] = digest = self.image_digest(item)
+                if item is None or kept.known([digest])[0] or first.setdefault(digest, row) != row:
                     return None
-                new[row] = digest
                 return self.model.load_pixels(item, name=image_name(item, names[row]))
 
-        with (
-            closing(self.model.encode_images(range(len(items)), load, name=names.__getitem__)) as encoded,
-            bar(len(items), unit="img", desc="embedding") as progress,
-        ):
-            progress.leave = False
-            for one in encoded:
-                errors.append(one.error)
-                if one.embedding is not None and not kept.known([new[one.item]])[0]:  # each content once
-                    kept.add([new[one.item]], one.embedding[None])
-                    self.computed += 1
-                progress.update(1)
-        return errors
+        def embed(rows: Sequence[int]) -> None:
+            with closing(self.model.encode_images(rows, load, name=names.__getitem__)) as encoded:
+                for one in encoded:
+                    errors[one.item] = one.error
+                    if one.embedding is not None:
+                        kept.add([digests[one.item]], one.embedding[None])
+                        self.computed += 1
+                    each()
+
+        embed(range(len(items)))
+        for row, error in enumerate(errors):
+            if error is None and digests[row] and not kept.known([digests[row]])[0]:
+                first.clear()  # its content failed under another name: it has an error of its own
+                embed([row])
+        return digests, errors
 
     def _opened(self, kind: KeptKind) -> KeptEmbeddings:
         if kind not in self._kinds:
@@ -261,7 +275,6 @@ class KeptModel:
             new.setdefault(digests[row], items[row])  # each content once
         if new:
             kept.add(list(new), embed(list(new.values())))
-            self.computed += len(new) if kind == "images" else 0
         return kept.rows(digests)
 
     def image_digest(self, item: Path | bytes | None) -> bytes:
