@@ -203,7 +203,9 @@ def test_sources_that_cannot_be_learned_from(photos, tmp_path, capsys):
     assert "has 2 images of 2 classes: too few to hold some out" in fails(f"root={few}")
     (few / "one.csv").write_text("image,class\nalpha/one.png,alpha\n")
     assert "one.csv has one class only, 'alpha'" in fails(f"root={few / 'one.csv'}")
-    assert "class 'gamma' of few is only in the measured images" in fails(f"root={few}", f"data.test={photos}")
+    err = fails(f"root={few}", f"data.test={photos}")
+    assert "10 of 30 images are left out, of classes that its other images lack: gamma" in err
+    assert "few has 2 images of 2 classes: too few to hold some out" in err
     (tmp_path / "flat").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "flat" / "one.png")
     assert "has no images with a class" in fails(f"root={tmp_path / 'flat'}")
