@@ -26,6 +26,7 @@ from wordsight.evaluate.tasks import TaskSpec
 from wordsight.text.prompts import fill, prompts_of, templates
 
 MOST_NAMED = 5  # classes in a notice
+MOST_IN_MATRIX = 30  # classes of a whole matrix of confusions
 MOST_PAIRS = 20  # confusions that are recorded
 MOST_MISTAKES = 20  # pictures that are recorded
 
@@ -158,12 +159,25 @@ def answers(name: str, measured: Classified, scores: NDArray[np.floating]) -> Me
         hits(f"{name}/top-1", measured.keys, right),
         Detail(name, "Accuracy within each class", "bars", {"rows": _within(measured, right)}),
     ]
+    if len(measured.names) <= MOST_IN_MATRIX:
+        details.append(_matrix(name, measured, guesses))
     if len(pairs := _confusions(measured, guesses, right)):
         head = ["of the class", "taken for", "images", "of"]
         details.append(Detail(name, "What is confused most often", "table", {"head": head, "rows": pairs}))
     if mistakes:
         details.append(Detail(name, "The worst mistakes", "pictures", {"pictures": mistakes}))
     return Measured([], details, thumbnails)
+
+
+def _matrix(name: str, measured: Classified, guesses: NDArray[np.integer]) -> Detail:
+    """Return the share of each class's images that was taken for each class, for the classes that have images."""
+    classes = len(measured.names)
+    counts = np.bincount(measured.labels * classes + guesses, minlength=classes * classes).reshape(classes, classes)
+    present = np.flatnonzero(counts.sum(axis=1))
+    shares = counts[present] / counts[present].sum(axis=1, keepdims=True)
+    rows, values = [measured.names[i] for i in present], np.round(shares, 4).tolist()
+    data = {"rows": rows, "columns": list(measured.names), "values": values, "percent": True}
+    return Detail(name, "What the images of each class are taken for", "matrix", data)
 
 
 def _within(measured: Classified, right: NDArray[np.bool_]) -> list[dict[str, object]]:

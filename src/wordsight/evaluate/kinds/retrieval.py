@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wordsight.base.arrays import Embeddings
+from wordsight.base.details import Detail
 from wordsight.base.errors import FormatError
 from wordsight.base.progress import notice
 from wordsight.base.value import Value
@@ -26,6 +28,7 @@ from wordsight.evaluate.tasks import NoOptions, TaskSpec
 OPTIONS = NoOptions
 
 DEPTHS = (1, 5, 10)
+SHOWN = 12  # pairs whose cosines are recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +97,17 @@ def run(encoder: Encoder, task: RetrievalTask) -> Measured:
             for k in DEPTHS[1:]:
                 every = first[:, :k].sum(axis=1) / rights
                 results.append(share(f"{name}/recall-of-all@{k}", every, clusters=clusters, setting=facts))
-    return Measured(results, details)
+    return Measured(results, [*details, _similarities(task, images, texts)])
+
+
+def _similarities(task: RetrievalTask, images: Embeddings, texts: Embeddings) -> Detail:
+    """Return the cosines of a few images, evenly spread, with their first captions: pairs on the diagonal."""
+    rows = np.unique(np.linspace(0, len(images) - 1, SHOWN).astype(int))
+    _, first = np.unique(task.owners, return_index=True)
+    data = {
+        "rows": [task.images.samples[row].key for row in rows],
+        "columns": [task.texts[first[row]] for row in rows],
+        "values": np.round((images[rows] @ texts[first[rows]].T).astype(float), 4).tolist(),
+    }
+    name = f"{task.spec.name}/image_to_text"
+    return Detail(name, "Cosines of images and captions, pairs on the diagonal", "matrix", data)
