@@ -7,7 +7,7 @@ each class alone.
 Details: accuracy within each class, confusions, the worst mistakes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from wordsight.base.nouns import Result
 from wordsight.base.value import Value
 from wordsight.evaluate.adamw_probe import AdamwProtocol, fit_adamw
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import accuracies, check_share
+from wordsight.evaluate.classified import accuracies, check_share, classes_of
 from wordsight.evaluate.encode import Encoder
 from wordsight.evaluate.kinds.supervised import LearnedTask
 from wordsight.evaluate.linear import fit_all, fit_few
@@ -47,7 +47,11 @@ def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
     check_share(spec.options.held_out)
     if spec.options.shots < 0:
         raise ConfigError(f"shots = {spec.options.shots}", cure="give 1 or more, or 0 for all images")
-    return LearnedTask(spec, splits_of(spec, sets, held_out=spec.options.held_out))
+    splits = splits_of(spec, sets, held_out=spec.options.held_out)
+    if spec.options.protocol == "adamw" and not spec.options.sweep:  # all are learned from, in the order of their set
+        left = splits.train.also(splits.val) if sets.train is None else classes_of(spec, sets.train)
+        splits = replace(splits, train=left)
+    return LearnedTask(spec, splits)
 
 
 def run(encoder: Encoder, task: LearnedTask) -> Measured:
@@ -72,12 +76,14 @@ def _lbfgs(task: LearnedTask, parts: EmbeddedSplits) -> Measured:
 
 def _adamw(task: LearnedTask, parts: EmbeddedSplits) -> Measured:
     options: ProbeOptions = task.spec.options
-    learned = parts.train if options.sweep else parts.train.also(parts.val)
     held_out = parts.val if options.sweep else None
     protocol = AdamwProtocol(seed=task.spec.seed)
-    fit = fit_adamw(learned, held_out=held_out, shots=options.shots or None, protocol=protocol)
+    fit = fit_adamw(parts.train, held_out=held_out, shots=options.shots or None, protocol=protocol)
     name = f"{task.spec.name}/adamw-probe"
-    facts: dict[str, Value] = {"images": len(parts.train) + len(parts.val), "decay": f"{fit.weight_decay:.3g}"}
+    facts: dict[str, Value] = {
+        "images": len(parts.train) + (len(parts.val) if options.sweep else 0),
+        "decay": f"{fit.weight_decay:.3g}",
+    }
     measured = accuracies(name, task.splits.test, fit.linear.scores(parts.test.embeddings), facts, top_5=True)
     decay = Result(f"{name}/weight-decay", fit.weight_decay, None, len(parts.val), setting={**facts, "unit": "number"})
     return Measured([*measured.results, decay], measured.details, measured.pictures)

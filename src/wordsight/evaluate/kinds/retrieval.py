@@ -107,7 +107,7 @@ def _similarities(task: RetrievalTask, images: Embeddings, texts: Embeddings) ->
     data = {
         "rows": [task.images.samples[row].key for row in rows],
         "columns": [task.texts[first[row]] for row in rows],
-        "values": np.round((images[rows] @ texts[first[rows]].T).astype(float), 4).tolist(),
+        "values": np.round((images[rows] @ texts[first[rows]].T).astype(float), 2).tolist(),
     }
     name = f"{task.spec.name}/image_to_text"
     return Detail(name, "Cosines of images and captions, pairs on the diagonal", "matrix", data)
