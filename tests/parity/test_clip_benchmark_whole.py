@@ -140,9 +140,7 @@ def test_linear_probe(world, theirs, monkeypatch, tmp_path):
     for split in ("train", "test"):
         loader = Loader(world, prepare, split, "labels")
         with torch.no_grad():
-            rows = torch.cat(
-                [torch.nn.functional.normalize(model.encode_image(images), dim=-1) for images, _ in loader]
-            )
+            rows = [torch.nn.functional.normalize(model.encode_image(images), dim=-1) for images, _ in loader]
         parts[split] = Labelled(torch.cat(rows).numpy(), loader._others.numpy())
     their = probe(tmp_path, parts)
     train = str(world / "train")
