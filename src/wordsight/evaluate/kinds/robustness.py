@@ -67,17 +67,28 @@ def build(spec: TaskSpec, sets: TaskSets) -> RobustnessTask:
     options: RobustnessOptions = spec.options
     if options.images < 1:
         raise ConfigError(f"images = {options.images}", cure="give 1 or more")
+    corruptions = _names(options.corruptions)
     for strength in options.strengths:
         if strength not in STRENGTHS:
             raise ConfigError(f"strengths = {strength}", cure="give some of 1, 2, 3, 4, 5")
+    if corruptions and not options.strengths:
+        raise ConfigError("corruptions without strengths", cure="give some of 1, 2, 3, 4, 5")
     whole = classes_of(spec, sets.test)
     some = classes_of(spec, spread(whole.images, options.images), names=whole.names)
-    shifted = []
-    for location in options.shifts:
-        other = replace(spec, place=location, split=None, name="", train=None, train_split=None, val=None)
-        other = replace(other, val_split=None)
-        shifted.append(classes_of(spec, SetReader().sets(other).test, names=whole.names))
-    return RobustnessTask(spec, some, prompts_for(spec, some.names), _names(options.corruptions), tuple(shifted))
+    return RobustnessTask(spec, some, prompts_for(spec, some.names), corruptions, _shifted(spec, whole.names))
+
+
+def _shifted(spec: TaskSpec, classes: Sequence[str]) -> tuple[Classified, ...]:
+    """Return the sets of `shifts`; errors and notices name the set that they are about."""
+    shifted: dict[str, Classified] = {}
+    for location in spec.options.shifts:
+        other = replace(spec, place=location, split=None, train=None, train_split=None, val=None, val_split=None)
+        images = SetReader().sets(other).test
+        if images.name in shifted:
+            problem = f"shifts = {location!r}: two sets have the name {images.name!r}, under which results stand"
+            raise ConfigError(problem, cure="give each once, or rename a folder")
+        shifted[images.name] = classes_of(replace(other, name=images.name), images, names=classes)
+    return tuple(shifted.values())
 
 
 def _names(asked: Sequence[str]) -> tuple[str, ...]:
@@ -85,6 +96,8 @@ def _names(asked: Sequence[str]) -> tuple[str, ...]:
     plain = [name.replace("-", " ").replace("_", " ") for name in asked]
     if plain == ["none"]:
         return ()
+    if "none" in plain:
+        raise ConfigError("corruptions = 'none' beside others", cure="give it alone, or leave it out")
     for name in plain:
         if name not in ("all", *CORRUPTIONS, *GROUPS):
             raise ConfigError(f"corruptions = {name!r}", cure=suggest(name, ["all", "none", *GROUPS, *CORRUPTIONS]))
