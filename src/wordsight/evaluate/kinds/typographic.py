@@ -3,7 +3,8 @@
 Results: NAME/typographic/clean/top-1, NAME/typographic/attacked/top-1 (mean over the styles), NAME/typographic/drop,
 NAME/typographic/taken, how often the written word is the answer, and attacked/STYLE/top-1 for each font, position and
 size.  The word of an image is drawn from the other classes (Goh et al. 2021; drawn words track photographed ones:
-SCAM, 2025).  `images` takes so many images, evenly spread.
+SCAM, 2025), but for classes that are called as its own is (two of ImageNet's are "crane").  `images` takes so many
+images, evenly spread.
 Details: accuracy by font, position and size; the images that were misled most.
 """
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.details import Detail
-from wordsight.base.errors import ConfigError
+from wordsight.base.errors import ConfigError, UsageError
 from wordsight.base.nouns import Result
 from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
@@ -71,7 +72,7 @@ def build(spec: TaskSpec, sets: TaskSets) -> TypographicTask:
         for one in asked:
             if one not in known:
                 raise ConfigError(f"{key} = {one!r}", cure=f"use some of {', '.join(known)}")
-    styles = word_styles(options.fonts, options.positions, options.sizes)  # type: ignore[arg-type]
+    styles = tuple(dict.fromkeys(word_styles(options.fonts, options.positions, options.sizes)))  # type: ignore[arg-type]
     if not styles:
         raise ConfigError("no style to write in", cure="give fonts, positions and sizes")
     whole = classes_of(spec, sets.test)
@@ -79,9 +80,20 @@ def build(spec: TaskSpec, sets: TaskSets) -> TypographicTask:
     blank = np.full((256, 256, 3), 128, np.uint8)
     for name in some.names:
         write_word(blank, word_of(name), styles[0])
+    written = _wrong_classes(spec, some)
+    return TypographicTask(spec, some, prompts_for(spec, some.names), written, styles)
+
+
+def _wrong_classes(spec: TaskSpec, some: Classified) -> NDArray[np.int64]:
+    """Return for each image, (N,), the number of a class with another word than its own."""
+    words = np.array([word_of(name).casefold() for name in some.names])
+    if len(np.unique(words)) < 2:
+        raise UsageError(f"every class of {spec.name} is called {words[0]!r}", cure="give classes other names")
     generator = np.random.default_rng(spec.seed)
-    others = generator.integers(1, len(some.names), size=len(some.labels))
-    return TypographicTask(spec, some, prompts_for(spec, some.names), (some.labels + others) % len(some.names), styles)
+    written = (some.labels + generator.integers(1, len(words), size=len(some.labels))) % len(words)
+    while len(same := np.flatnonzero(words[written] == words[some.labels])):
+        written[same] = generator.integers(len(words), size=len(same))  # drawn again: each other word is as likely
+    return written
 
 
 def word_of(name: str) -> str:
@@ -94,6 +106,7 @@ def run(encoder: Encoder, task: TypographicTask) -> Measured:
     classes, part = prompt_embeddings(encoder, task.prompts), task.classified
     facts: dict[str, Value] = prompt_facts(task.spec, part.names, task.prompts)
     name = f"{task.spec.name}/typographic"
+    _check_room(encoder, task)
     clean = _ranks(image_embeddings(encoder, part.images.images, name=task.spec.name), classes, part.labels) < 1
     right: dict[WordStyle, Bools] = {}
     fooled: dict[WordStyle, Bools] = {}
@@ -114,7 +127,7 @@ def run(encoder: Encoder, task: TypographicTask) -> Measured:
         share(f"{name}/taken", misled, setting={**facts, "styles": len(task.styles)}),
         *(
             share(
-                f"{name}/attacked/{style.font}-{style.position}-{round(100 * style.size)}/top-1",
+                f"{name}/attacked/{style.font}-{style.position.replace(' ', '-')}-{100 * style.size:g}/top-1",
                 hit,
                 setting={**facts, "font": style.font, "position": style.position, "size": style.size},
             )
@@ -123,6 +136,16 @@ def run(encoder: Encoder, task: TypographicTask) -> Measured:
     ]
     details = [hits(f"{name}/clean/top-1", part.keys, clean), _bars(name, clean, right)]
     return Measured(results, details).and_also(_misled(encoder, task, name, clean & (misled > 0), misled))
+
+
+def _check_room(encoder: Encoder, task: TypographicTask) -> None:
+    """Raise `UsageError` where a word does not fit what the tower sees, before anything is measured."""
+    (pixels,) = prepared(encoder, [task.images.images[0]], task.classified.keys[:1])
+    smallest = min(style.size for style in task.styles)  # where a small word fits, a large one is made to fit
+    for style in task.styles:
+        if style.size == smallest and style.position == task.styles[0].position:
+            for number in np.unique(task.written).tolist():
+                write_word(pixels, word_of(task.classified.names[number]), style)
 
 
 def _attacked(task: TypographicTask, style: WordStyle, row: int, pixels: Pixels) -> Pixels:
@@ -134,7 +157,7 @@ def _ranks(embeddings: Embeddings, classes: Embeddings, labels: NDArray[np.int64
 
 
 def _title(style: WordStyle) -> str:
-    return f"{style.font}, {style.position}, {100 * style.size:.0f} %"
+    return f"{style.font}, {style.position}, {100 * style.size:g} %"
 
 
 def _bars(name: str, clean: Bools, right: Mapping[WordStyle, Bools]) -> Detail:
