@@ -4,7 +4,9 @@ Results: NAME/texture/shape, how often the shape's class is the answer, NAME/tex
 and NAME/texture/shape-bias, the share of shape among the answers that are one of both (Geirhos et al. 2019; people:
 about 96 %).  The share alone says little where hardly any answer is one of both: read all three.  Images are made by
 transferring texture in patches (`wordsight.images.textures`), from pairs of images that are right as they are, where
-there are enough.  Detail: some of the images with their answers.
+there are enough (the setting `pairs_of` says so).  `count` is that of pairs; an image is in several where there are
+more pairs than images, so intervals draw the images of the shapes whole.
+Detail: some of the images with their answers.
 """
 
 from dataclasses import dataclass
@@ -77,25 +79,29 @@ def run(encoder: Encoder, task: TextureTask) -> Measured:
     if len(able) < FEWEST_RIGHT or len(np.unique(part.labels[able])) < 2:
         able = np.arange(len(clean))
     shapes, textures = draw_pairs(part.labels, able, options.images, np.random.default_rng(task.spec.seed))
-    guesses: list[NDArray[np.int64]] = []
+    scores: list[NDArray[np.float32]] = []
     kept: list[Pixels] = []
     for start in range(0, len(shapes), BLOCK):
         block = slice(start, start + BLOCK)
         made = _made(encoder, task, shapes[block], textures[block])
         kept += made[: max(0, MOST_SHOWN - len(kept))]
-        guesses.append((encoder.embed_images(made) @ classes.T).argmax(axis=1))
-    guessed = np.concatenate(guesses)
-    shape, texture = guessed == part.labels[shapes], guessed == part.labels[textures]
+        scores.append(encoder.embed_images(made) @ classes.T)
+    every = np.concatenate(scores)  # (pairs, classes)
+    shape, texture = (label_ranks(every, part.labels[rows]) < 1 for rows in (shapes, textures))
     name = f"{task.spec.name}/texture"
     facts: dict[str, Value] = {**prompt_facts(task.spec, part.names, task.prompts), "way": options.way}
-    results = [share(f"{name}/shape", shape, setting=facts), share(f"{name}/texture", texture, setting=facts)]
+    facts["pairs_of"] = "right images" if clean[able].all() else "all images"
+    results = [
+        share(f"{name}/shape", shape, clusters=shapes, setting=facts),
+        share(f"{name}/texture", texture, clusters=shapes, setting=facts),
+    ]
     either = shape | texture
     if either.any():
         decided = shape[either]
         setting: dict[str, Value] = {**facts, "chance": 0.5, "decided": int(either.sum()), "of": len(either)}
-        interval = bootstrap_interval(decided)
+        interval = bootstrap_interval(decided, clusters=shapes[either])
         results.append(Result(f"{name}/shape-bias", float(decided.mean()), interval, len(decided), setting=setting))
-    return Measured(results).and_also(_shown(task, name, kept, shapes, textures, guessed))
+    return Measured(results).and_also(_shown(task, name, kept, shapes, textures, every.argmax(axis=1)))
 
 
 def draw_pairs(
