@@ -88,7 +88,7 @@ def _wrong_classes(spec: TaskSpec, some: Classified) -> NDArray[np.int64]:
     """Return for each image, (N,), the number of a class with another word than its own."""
     words = np.array([word_of(name).casefold() for name in some.names])
     if len(np.unique(words)) < 2:
-        raise UsageError(f"every class of {spec.name} is called {words[0]!r}", cure="give classes other names")
+        raise UsageError(f"every class of {spec.name} is called {str(words[0])!r}", cure="give classes other names")
     generator = np.random.default_rng(spec.seed)
     written = (some.labels + generator.integers(1, len(words), size=len(some.labels))) % len(words)
     while len(same := np.flatnonzero(words[written] == words[some.labels])):
