@@ -1,4 +1,4 @@
-"""A model of a few thousand weights in a folder, and pictures of the classes that it says they are."""
+"""A model of a few thousand weights in a folder, and images of the classes that it says they are."""
 
 import numpy as np
 import torch
@@ -37,8 +37,8 @@ def small_model(folder):
     return load(folder, engine="torch", device="cpu")
 
 
-def recognised_pictures(model, count):
-    """Return random pictures of the class that the model gives each, but every fourth, which is of the next one."""
+def recognised_images(model, count):
+    """Return random images of the class that the model gives each, but every fourth, which is of the next one."""
     generator = np.random.default_rng(1)
     levels = generator.integers(0, 256, (count, 1, 1, 3)) + generator.integers(-60, 61, (count, 16, 16, 3))
     pixels = levels.clip(0, 255).astype(np.uint8)

@@ -16,7 +16,7 @@ from wordsight.evaluate.kinds import adversarial
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_model import NAMES, recognised_pictures, small_model
+from small_model import NAMES, recognised_images, small_model
 from written import measured
 
 COUNT = 40  # more than are attacked together
@@ -28,8 +28,8 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures(model):
-    return recognised_pictures(model, COUNT)
+def examples(model):
+    return recognised_images(model, COUNT)
 
 
 def attacked(encoder, test, **keys):
@@ -37,10 +37,10 @@ def attacked(encoder, test, **keys):
     return {int(name.split("-")[1].split("/")[0]): result for name, result in results.items()}, done
 
 
-def test_accuracy_falls_from_that_of_zero_shot(model, pictures, tmp_path):
+def test_accuracy_falls_from_that_of_zero_shot(model, examples, tmp_path):
     with KeptModel(model, tmp_path) as kept:
-        by_epsilon, done = attacked(kept, pictures, epsilon=[32, 2, 8, 2])
-    zero = measured("zero-shot", model, pictures, classes=NAMES)[0]["zero-shot/top-1"]
+        by_epsilon, done = attacked(kept, examples, epsilon=[32, 2, 8, 2])
+    zero = measured("zero-shot", model, examples, classes=NAMES)[0]["zero-shot/top-1"]
     clean = by_epsilon[0]
     assert (clean.value, clean.interval, clean.count) == (zero.value, zero.interval, COUNT)
     assert clean.value == 0.75
@@ -54,28 +54,28 @@ def test_accuracy_falls_from_that_of_zero_shot(model, pictures, tmp_path):
     assert done.details[4].data["series"][0]["points"] == [[e, r.value] for e, r in by_epsilon.items()]
 
 
-def test_a_model_that_keeps_nothing_is_attacked_alike(model, pictures, tmp_path):
-    few = pictures.of(range(6))
+def test_a_model_that_keeps_nothing_is_attacked_alike(model, examples, tmp_path):
+    few = examples.of(range(6))
     with KeptModel(model, tmp_path) as kept:
         assert attacked(kept, few, epsilon=[2])[0] == attacked(model, few, epsilon=[2])[0]
 
 
-def test_an_attack_of_nothing_changes_nothing(model, pictures):
-    by_epsilon, _ = attacked(model, pictures, epsilon=[0], images=10)
+def test_an_attack_of_nothing_changes_nothing(model, examples):
+    by_epsilon, _ = attacked(model, examples, epsilon=[0], images=10)
     assert [(epsilon, result.count) for epsilon, result in by_epsilon.items()] == [(0, 10)]
 
 
-def test_what_is_wrong_as_it_is_stays_wrong(model, pictures, monkeypatch):
-    """An attack whose pictures help the model takes nothing and gives nothing."""
+def test_what_is_wrong_as_it_is_stays_wrong(model, examples, monkeypatch):
+    """An attack whose examples help the model takes nothing and gives nothing."""
     whites = np.full((16, 16, 3), 255, np.uint8)
     (answer,) = (model.embed_images([whites]) @ model.embed_texts(NAMES).T).argmax(axis=1)
     monkeypatch.setattr(adversarial, "attacked", lambda towers, spec, pixels, classes, **keys: pixels * 0 + 255)
-    samples = [replace(sample, label=NAMES[answer]) for sample in pictures.samples]
-    by_epsilon, _ = attacked(model, replace(pictures, samples=samples), epsilon=[4])
+    samples = [replace(sample, label=NAMES[answer]) for sample in examples.samples]
+    by_epsilon, _ = attacked(model, replace(examples, samples=samples), epsilon=[4])
     assert 0 < by_epsilon[4].value == by_epsilon[0].value < 1
 
 
-def test_masked_gradients_are_looked_for_on_images_that_are_right(model, pictures, monkeypatch):
+def test_masked_gradients_are_looked_for_on_images_that_are_right(model, examples, monkeypatch):
     asked = []
 
     def check(towers, preprocess, pixels, classes, *, labels):
@@ -85,12 +85,12 @@ def test_masked_gradients_are_looked_for_on_images_that_are_right(model, picture
 
     monkeypatch.setattr(adversarial, "check_gradients", check)
     monkeypatch.setattr(adversarial, "attacked", lambda towers, spec, pixels, classes, **keys: pixels)
-    _, done = attacked(model, pictures, epsilon=[4])
+    _, done = attacked(model, examples, epsilon=[4])
     assert done.details[-1].data["rows"] == [["at epsilon 8 the accuracy is 50.0 %, not about 0"]]
-    attacked(model, pictures, epsilon=[1, 4], steps=10)
-    attacked(model, pictures, epsilon=[1, 4], steps=100)
+    attacked(model, examples, epsilon=[1, 4], steps=10)
+    attacked(model, examples, epsilon=[1, 4], steps=100)
     assert asked == [(1, True), (2, True), (adversarial.CHECKED, True)]
-    none = pictures.of(range(3, COUNT, 4))
+    none = examples.of(range(3, COUNT, 4))
     _, done = attacked(model, none, epsilon=[4])
     assert done.details[-1].data["rows"] == [["not looked for: no image is right as it is"]]
     assert len(asked) == 3
@@ -109,17 +109,17 @@ def test_masked_gradients_are_looked_for_on_images_that_are_right(model, picture
         ({"way": "fgsm"}, "way = 'fgsm'"),
     ],
 )
-def test_options_that_cannot_be_are_named(model, pictures, asked, says):
+def test_options_that_cannot_be_are_named(model, examples, asked, says):
     with pytest.raises((ConfigError, UsageError), match=says):
-        attacked(model, pictures, **asked)
+        attacked(model, examples, **asked)
 
 
-def test_models_without_a_folder_or_one_size_are_refused(model, pictures, monkeypatch):
+def test_models_without_a_folder_or_one_size_are_refused(model, examples, monkeypatch):
     with pytest.raises(UsageError, match="adversarial needs a model whose weights lie in a folder"):
-        attacked(Model(FakeEngine()), pictures)
+        attacked(Model(FakeEngine()), examples)
     with KeptModel(Model(FakeEngine())) as kept, pytest.raises(UsageError, match="weights lie in a folder"):
-        attacked(kept, pictures)
+        attacked(kept, examples)
     spec = replace(model.spec, preprocess=replace(model.spec.preprocess, resize="patches", patch=8, max_patches=4))
     monkeypatch.setattr(model.engine, "spec", spec)
     with pytest.raises(UsageError, match="images of one size, and small keeps the shape of each"):
-        attacked(model, pictures)
+        attacked(model, examples)

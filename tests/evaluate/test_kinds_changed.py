@@ -50,13 +50,13 @@ class Toy:
         return np.eye(len(self.classes), dtype=np.float32)[[self.classes.index(text) for text in texts]]
 
 
-def pictures(images, labels, name="t"):
+def a_set_of(images, labels, name="t"):
     return SampleSet(name, [Sample(f"{name}/{i}", label=label) for i, label in enumerate(labels)], images)
 
 
 @pytest.fixture(scope="module")
 def mixed():
-    """Pictures of cells, a third to two thirds of them of the colour they are called: some are hard."""
+    """Images of cells, a third to two thirds of them of the colour they are called: some are hard."""
     generator = np.random.default_rng(0)
     names = ["red", "green", "blue", "yellow"]
     images, labels = [], []
@@ -67,7 +67,7 @@ def mixed():
         colours = np.array([[COLOURS[cell] for cell in row] for row in cells], np.uint8)
         images.append(Image.fromarray(np.kron(colours, np.ones((4, 4, 1), np.uint8))))
         labels.append(own)
-    return pictures(images, labels)
+    return a_set_of(images, labels)
 
 
 def test_clean_is_zero_shot_and_the_mean_is_that_of_all_corruptions(mixed):
@@ -131,7 +131,7 @@ def test_what_robustness_cannot_do_is_named(mixed, asked, says):
 
 
 def test_noise_is_an_images_own_and_the_seeds():
-    same = pictures([Image.new("RGB", (SIDE, SIDE), (128, 128, 128))] * 4, ["red", "red", "blue", "blue"])
+    same = a_set_of([Image.new("RGB", (SIDE, SIDE), (128, 128, 128))] * 4, ["red", "red", "blue", "blue"])
 
     def noisy(**keys):
         toy = Toy(["blue", "red"], lambda pixels: [1.0, pixels.mean() / 255])
@@ -192,7 +192,7 @@ def reading(rows):
 @pytest.fixture(scope="module")
 def plain():
     labels = list(HUES) * 4
-    return pictures([Image.new("RGB", (64, 64), HUES[name]) for name in labels], labels)
+    return a_set_of([Image.new("RGB", (64, 64), HUES[name]) for name in labels], labels)
 
 
 ONE = {"fonts": ["outlined"], "positions": ["middle"], "sizes": [0.25]}
@@ -245,7 +245,7 @@ def test_an_image_that_is_wrong_anyway_has_no_part_in_the_drop(plain):
 def test_the_word_is_never_what_the_own_class_is_called(seed):
     names = ("crane, bird", "Crane, machine", "heron", "lift")
     labels = names * 100
-    test = pictures([Image.new("RGB", (8, 8))] * len(labels), labels)
+    test = a_set_of([Image.new("RGB", (8, 8))] * len(labels), labels)
     spec = TaskSpec("typographic", "x", name="n", classes=names, seed=seed, options={"images": 400})
     task = build_from(spec, TaskSets(test))
     pairs = np.zeros((4, 4), int)
@@ -259,10 +259,10 @@ def test_the_word_is_never_what_the_own_class_is_called(seed):
 
 def test_words_that_cannot_be_written_are_named_before_anything_is_measured(plain):
     toy = Toy(HUES, by_corner)
-    dogs = pictures([Image.new("RGB", (64, 64))] * 2, ["red", "犬"])
+    dogs = a_set_of([Image.new("RGB", (64, 64))] * 2, ["red", "犬"])
     with pytest.raises(UsageError, match="the font has no '犬'"):
         measured("typographic", toy, dogs)
-    long = pictures([Image.new("RGB", (48, 48))] * 2, ["red", "a" * 40])
+    long = a_set_of([Image.new("RGB", (48, 48))] * 2, ["red", "a" * 40])
     toy.classes = ["a" * 40, "red"]
     with pytest.raises(UsageError, match="does not fit 48 x 48 pixels"):
         measured("typographic", toy, long, **ONE)
@@ -300,7 +300,7 @@ def sided():
         columns = np.where((np.arange(SIDE) < SIDE // 2) == (number % 2 == 0), 220, 60)
         tint = np.array([-30, 0, 30] if number % 2 else [30, 0, -30]) + number // 2
         images.append(Image.fromarray(np.tile(columns[:, None] + tint, (SIDE, 1, 1)).astype(np.uint8)))
-    return pictures(images, [SIDES[number % 2] for number in range(16)])
+    return a_set_of(images, [SIDES[number % 2] for number in range(16)])
 
 
 def by_hue(pixels):

@@ -16,7 +16,7 @@ from wordsight.evaluate.tasks import TASKS, TaskSpec, with_options
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_model import NAMES, recognised_pictures, small_model
+from small_model import NAMES, recognised_images, small_model
 
 TEST, TRAIN, VAL, CHANGED = 40, 60, 24, 12  # images; so many of the test set are changed
 PAIRS = 15  # of texture
@@ -70,7 +70,7 @@ def results(tmp_path_factory):
 
 
 def results_of(kind, model):
-    whole = recognised_pictures(model, TEST + TRAIN + VAL)
+    whole = recognised_images(model, TEST + TRAIN + VAL)
     samples = [
         Sample(one.key, label=one.label, labels=(one.label,), texts=(f"a {one.label}", f"the {one.label} {i}"),
                meta={"side": "left" if i % 3 else "right"})
