@@ -93,7 +93,7 @@ def test_chance_interval_and_count(kind, results):
             assert all(map(math.isfinite, result.interval)) and result.interval[0] <= result.interval[1], name
         if "unit" not in setting:
             assert ("chance" in setting) != bool(fits(name, NO_CHANCE)), name
-        elif name != "prompts/gain":  # which repeats what its accuracies state
+        else:
             assert "chance" not in setting, name
         if "chance" in setting and "unit" not in setting:
             expected = CHANCE.get(fits(name, CHANCE), 1 / len(NAMES))

@@ -48,6 +48,11 @@ class Classified:
         """Return some of the images, of the same classes."""
         return Classified(self.images.of(rows), self.names, self.labels[rows])
 
+    def spread(self, most: int) -> "Classified":
+        """Return at most so many of the images, evenly spread, of the same classes."""
+        count = len(self.labels)
+        return self if count <= most else self.of(np.arange(most) * count // most)
+
     def also(self, other: "Classified") -> "Classified":
         """Return these images, and behind them the other's of the same classes."""
         return Classified(self.images.also(other.images), self.names, np.concatenate([self.labels, other.labels]))

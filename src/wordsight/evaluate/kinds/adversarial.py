@@ -28,7 +28,7 @@ from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, 
 from wordsight.evaluate.encode import Encoder, image_embeddings, prepared, prompt_embeddings
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.metrics import label_ranks
-from wordsight.evaluate.sample_set import SampleSet, blocks, spread
+from wordsight.evaluate.sample_set import SampleSet, blocks
 from wordsight.evaluate.tasks import TaskSpec
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def build(spec: TaskSpec, sets: TaskSets) -> AdversarialTask:
     for epsilon in options.epsilon:
         _attack(spec, epsilon)
     whole = classes_of(spec, sets.test)
-    some = classes_of(spec, spread(whole.images, options.images), names=whole.names)
+    some = whole.spread(options.images)
     return AdversarialTask(spec, some, prompts_for(spec, some.names))
 
 

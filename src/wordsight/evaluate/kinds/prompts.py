@@ -87,7 +87,8 @@ def run(encoder: Encoder, task: PromptTask) -> Measured:
         of(list(range(len(task.patterns))), "all", report.all.validation),
     ]
     gained = results[0].value - results[1].value
-    results.append(Result(f"{name}/gain", gained, report.gain, len(test), setting={**facts, "unit": "difference"}))
+    difference = {key: value for key, value in facts.items() if key != "chance"} | {"unit": "difference"}
+    results.append(Result(f"{name}/gain", gained, report.gain, len(test), setting=difference))
     steps = [
         [number + 1, float(accuracy), _top_1(test, combine_templates(per_template, search.chosen[: number + 1]))]
         for number, accuracy in enumerate(search.accuracies)

@@ -26,7 +26,7 @@ from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, 
 from wordsight.evaluate.encode import Encoder, changed_embeddings, image_embeddings, prompt_embeddings
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.metrics import label_ranks
-from wordsight.evaluate.sample_set import SampleSet, spread
+from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.corruptions import CORRUPTIONS, GROUPS, STRENGTHS, corrupt
 
@@ -74,7 +74,7 @@ def build(spec: TaskSpec, sets: TaskSets) -> RobustnessTask:
     if corruptions and not options.strengths:
         raise ConfigError("corruptions without strengths", cure="give some of 1, 2, 3, 4, 5")
     whole = classes_of(spec, sets.test)
-    some = classes_of(spec, spread(whole.images, options.images), names=whole.names)
+    some = whole.spread(options.images)
     return RobustnessTask(spec, some, prompts_for(spec, some.names), corruptions, _shifted(spec, whole.names))
 
 

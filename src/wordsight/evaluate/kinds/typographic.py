@@ -25,7 +25,7 @@ from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, 
 from wordsight.evaluate.encode import Encoder, changed_embeddings, image_embeddings, prepared, prompt_embeddings
 from wordsight.evaluate.measured import Measured, hits, share, small_image
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks
-from wordsight.evaluate.sample_set import SampleSet, spread
+from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.typographic import WORD_FONTS, WORD_POSITIONS, WordStyle, word_styles, write_word
 from wordsight.text.prompts import clean_class_name
@@ -76,7 +76,7 @@ def build(spec: TaskSpec, sets: TaskSets) -> TypographicTask:
     if not styles:
         raise ConfigError("no style to write in", cure="give fonts, positions and sizes")
     whole = classes_of(spec, sets.test)
-    some = classes_of(spec, spread(whole.images, options.images), names=whole.names)
+    some = whole.spread(options.images)
     blank = np.full((256, 256, 3), 128, np.uint8)
     for name in some.names:
         write_word(blank, word_of(name), styles[0])
