@@ -190,3 +190,29 @@ def test_a_folder_that_cannot_be_is_refused_at_the_first_embedding(photos, tmp_p
     (tmp_path / "kept").write_text("")
     with pytest.raises(StorageError, match="is a file, not a folder"), KeptModel(Counted(), tmp_path / "kept") as model:
         model.embed_images(photos[:1])
+
+
+def test_int8_texts_do_not_depend_on_what_else_is_embedded(tmp_path):
+    class Ranged(Counted):
+        """As int8 graphs do: what a text gets depends on all that are in the call."""
+
+        def embed_texts(self, texts):
+            rows = super().embed_texts(texts)
+            rows[:, 0] += 0.01 * len(rows)
+            return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    together, apart = Ranged(), Ranged()
+    together.engine.precision = apart.engine.precision = "int8"
+    with KeptModel(together, tmp_path / "a") as one, KeptModel(apart, tmp_path / "b") as other:
+        rows = one.embed_texts(["red", "blue", "lime"])
+        assert np.array_equal(other.embed_texts(["blue"]), rows[1:2])
+        assert np.array_equal(other.embed_texts(["lime", "blue"]), rows[[2, 1]])
+        prompts = [("red", "blue"), ("lime",)]
+        assert np.array_equal(one.embed_prompts(prompts)[1:], other.embed_prompts(prompts[1:]))
+
+
+def test_prompts_with_a_line_break_are_others(tmp_path):
+    with KeptModel(Counted(), tmp_path / "kept") as model:
+        first = model.embed_prompts([("red", "blue")])
+        second = model.embed_prompts([("red\nblue",)])
+    assert not np.allclose(first, second)

@@ -220,7 +220,7 @@ def sample(**meta):
     ("make", "error", "message"),
     [
         (lambda d: read_task("nothing"), UsageError, "'nothing' is no task; give a .toml file, or KIND:PLACE with one of " + ", ".join(TASKS)),
-        (lambda d: read_task("retrieval:x?limit="), ConfigError, "limit = \'\' is text; give a whole number"),
+        (lambda d: read_task("retrieval:x?limit="), ConfigError, "limit is empty; give a value, or leave it out"),
         (lambda d: read_task("retrieval:x?limit=1.5"), ConfigError, "limit = \'1.5\' is text; give a whole number"),
         (lambda d: read_task("retrieval:x?limit=²"), ConfigError, "limit = \'²\' is text; give a whole number"),
         (lambda d: build_task(TaskSpec("retrieval", "x", limit=0)), UsageError, "limit = 0; give 1 or more, or leave it out"),

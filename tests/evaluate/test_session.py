@@ -187,3 +187,80 @@ def test_pixels_reach_the_model_and_results_of_exact_ones_say_so(squares, tmp_pa
         assert not outcome.known  # one kind of pixels does not answer for the other
         settings[pixels] = {result.setting.get("pixels") for result in outcome.measured.results}
     assert settings == {"fast": {None}, "exact": {"exact"}}
+
+
+def test_what_lies_in_the_folder_and_is_none_of_ours_stops_nothing(squares, tmp_path, capsys):
+    out = tmp_path / "out"
+    (out / "clip_benchmark").mkdir(parents=True)
+    for name, text in (("a", "[1]"), ("b", "{bad"), ("c", '{"metrics": 3}')):
+        (out / "clip_benchmark" / f"{name}.json").write_text(text)
+    (outcome,) = measure(Measurement(out=out), tasks(f"zero-shot:{squares}"))
+    assert outcome.error is None
+    assert capsys.readouterr().err.count("is no record of CLIP_benchmark's") == 3
+    (key,) = (out / "tasks").iterdir()
+    for text in (
+        '{"results":[[]],"details":[]}',
+        '{"results":["x"],"details":[]}',
+        '{"results":[],"details":[]}',
+        "null",
+    ):
+        key.write_text(text)
+        (outcome,) = measure(Measurement(out=out), tasks(f"zero-shot:{squares}"))
+        assert not outcome.known and outcome.measured.results
+
+
+def test_clip_benchmarks_files_come_back_without_measuring(squares, tmp_path):
+    out = tmp_path / "out"
+    list(measure(Measurement(out=out), tasks(f"zero-shot:{squares}")))
+    table = (out / "clip_benchmark.csv").read_text()
+    for path in [*(out / "clip_benchmark").iterdir(), out / "clip_benchmark.csv"]:
+        path.unlink()
+    (outcome,) = measure(Measurement(out=out), tasks(f"zero-shot:{squares}"))
+    assert outcome.known
+    assert (out / "clip_benchmark.csv").read_text() == table
+
+
+def test_what_another_process_recorded_meanwhile_is_not_recorded_twice(squares, tmp_path):
+    (outcome,) = measure(Measurement(), tasks(f"zero-shot:{squares}"))
+    first, second = Recorder(tmp_path / "out"), Recorder(tmp_path / "out")
+    kept = first.keep("k" * 16, outcome.measured)
+    later = replace(outcome.measured, results=[replace(r, environment={"time": "later"}) for r in kept.results])
+    assert second.keep("k" * 16, later).results == list(kept.results)
+    assert len(lines(tmp_path / "out")) == 2
+    second.keep("k" * 16, later, again=True)
+    assert len(lines(tmp_path / "out")) == 4
+
+
+def test_models_of_one_name_are_told_apart_by_what_was_typed(squares, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    names = [
+        outcome.measured.results[0].setting["model"]
+        for model in (str(tmp_path / "one"), str(tmp_path / "two"), "named", None)
+        for outcome in measure(Measurement(model, out=tmp_path / "out"), tasks(f"zero-shot:{squares}"))
+    ]
+    assert names == ["one", "two", "named", "fake"]
+
+
+@pytest.mark.parametrize("what", ["templates", "shifts"])
+def test_files_and_sets_that_a_task_names_are_part_of_it(squares, tmp_path, what):
+    (tmp_path / "mine.txt").write_text("a {}\n")
+    text = f"zero-shot:{squares}?templates={tmp_path / 'mine.txt'}"
+    if what == "shifts":
+        for name in ("red", "blue"):
+            (tmp_path / "other" / name).mkdir(parents=True)
+            Image.new("RGB", (9, 9), name).save(tmp_path / "other" / name / "0.png")
+        text = f"robustness:{squares}?corruptions=none&shifts={tmp_path / 'other'}"
+    order = Measurement(out=tmp_path / "out")
+
+    def known():
+        (outcome,) = measure(order, tasks(text))
+        assert outcome.error is None
+        return outcome.known
+
+    assert [known(), known()] == [False, True]
+    if what == "templates":
+        (tmp_path / "mine.txt").write_text("another {}\n")
+    else:
+        Image.new("RGB", (9, 9), "blue").save(tmp_path / "other" / "red" / "1.png")
+    assert not known()

@@ -54,7 +54,13 @@ def test_kinds_defaults_and_places(suite, tmp_path):
         ('kind = "retrieval"\nplace = "x"\nlimits = 3', "unknown key tasks.wrong.limits; did you mean limit?"),
         ('kind = "retrieval"\nplace = "x"\nlimit = "3"', "tasks.wrong.limit = '3' is text; give a whole number"),
         ('kind = "retrieval"\nplace = "x"\nlimit = 0', "tasks.wrong.limit = 0; give 1 or more"),
-        ('kind = 3\nplace = "x"', "tasks.wrong.kind is missing"),
+        ('kind = 3\nplace = "x"', "tasks.wrong.kind = 3; use one of"),
+        ('kind = []\nplace = "x"', "tasks.wrong.kind = []; use one of"),
+        ('kind = "retrieval"\nplace = "x"\nname = ""', "tasks.wrong.name is empty; give a value, or leave it out"),
+        (
+            'kind = "retrieval"\nplace = "x"\nname = "a\\nb"',
+            "tasks.wrong.name = 'a\\nb'; leave out what cannot be printed",
+        ),
     ],
 )
 def test_a_wrong_task_is_one_line_and_the_others_are_read(suite, task, says):

@@ -69,14 +69,15 @@ def run(args: Namespace) -> int:
     outcomes, failed = [], list(problems)
     for outcome in _outcomes(args, models, specs):
         outcomes.append(outcome)
+        if outcome.measured is not None:
+            _print(outcome, args, several=len(models) > 1)
         if outcome.error is not None:
             if len(specs) * len(models) == 1 and not problems:
                 raise outcome.error
+            if outcome.error not in failed:  # that of a model is one for all of its tasks
+                print_error(f"{outcome.spec.kind}:{outcome.spec.place}: {outcome.error}")
             failed.append(outcome.error)
-            print_error(f"{outcome.spec.kind}:{outcome.spec.place}: {outcome.error}")
-        else:
-            _print(outcome, args, several=len(models) > 1)
-    if all(outcome.error for outcome in outcomes):
+    if all(outcome.measured is None for outcome in outcomes):
         return max(error.exit_status for error in failed)
     return max(_list_failures(outcomes), 1 if failed else 0)
 

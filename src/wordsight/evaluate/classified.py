@@ -19,6 +19,7 @@ from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.base.value import Value
 from wordsight.data.labels import notice_numbers
+from wordsight.evaluate.fairness import wilson_interval
 from wordsight.evaluate.measured import Measured, hash_of, hits, share, small_image
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
 from wordsight.evaluate.sample_set import SampleSet
@@ -90,9 +91,8 @@ def _no_class(spec: TaskSpec, images: SampleSet) -> FormatError:
 def _check_classes(spec: TaskSpec, classes: Sequence[str], occurring: set[str]) -> None:
     again = sorted({name for name in classes if classes.count(name) > 1})
     if again or "" in classes:
-        raise UsageError(
-            f"classes={','.join(classes)}", cure=f"give {again[0]!r} once" if again[0:] else "leave out a comma"
-        )
+        cure = "leave out a comma" if "" in classes else f"give {again[0]!r} once"
+        raise UsageError(f"classes={','.join(classes)}", cure=cure)
     if len(classes) < 2:
         cure = "give images of a second class, or the others that it could be: classes=A,B"
         raise UsageError(f"{spec.name} has one class only, {classes[0]!r}: every answer is right", cure=cure)
@@ -190,12 +190,12 @@ def _within(measured: Classified, right: NDArray[np.bool_]) -> list[dict[str, ob
     for number, name in enumerate(measured.names):
         mine = right[measured.labels == number]
         if len(mine):
-            low, high = bootstrap_interval(mine)
+            low, high = wilson_interval(np.array([mine.sum()]), np.array([len(mine)]))
             rows.append(
                 {
                     "name": name,
                     "value": float(mine.mean()),
-                    "interval": [low, high],
+                    "interval": [float(low[0]), float(high[0])],  # of few images, all right, a bootstrap has no width
                     "count": len(mine),
                     "chance": 1 / len(measured.names),
                 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Float64s = NDArray[np.float64]
 Smooth = Callable[[Float64s], tuple[float, Float64s]]  # a point (D,) to the value there and the gradient (D,)
@@ -21,7 +22,11 @@ HALVINGS = 30  # of a step before the search gives up: the numbers have no more 
 
 def minimise(function: Smooth, start: Float64s, *, steps: int = 1000, tolerance: float = 1e-5) -> Float64s:
     """Return the point where the largest entry of the gradient is `tolerance` or less, or that after `steps` steps."""
-    point = np.array(start, dtype=np.float64)
+    with threadpool_limits(1, user_api="blas"):  # threads wait for each other longer than such products take
+        return _minimise(function, np.array(start, dtype=np.float64), steps=steps, tolerance=tolerance)
+
+
+def _minimise(function: Smooth, point: Float64s, *, steps: int, tolerance: float) -> Float64s:
     value, gradient = function(point)
     pairs: deque[tuple[Float64s, Float64s]] = deque(maxlen=MEMORY)
     for _ in range(steps):

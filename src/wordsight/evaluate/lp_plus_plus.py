@@ -15,6 +15,7 @@ Shapes: M few images, E width of an embedding, C classes.
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from wordsight.base.arrays import Embeddings
 from wordsight.evaluate.lbfgs import Float64s
@@ -45,6 +46,11 @@ def fit_lp_plus_plus(few: Labelled, names: Embeddings, *, steps: int = STEPS) ->
     lambda_max(F'F) / (2 M) (Boehning 1992), twice what is taken, which still never climbs; for the multipliers it is at
     most max_k sum_i (f_i . t_k)^2 / (2 M), an eighth of what is taken.
     """
+    with threadpool_limits(1, user_api="blas"):
+        return _fit(few, names, steps)
+
+
+def _fit(few: Labelled, names: Embeddings, steps: int) -> LpPlusPlus:
     images = few.embeddings.astype(np.float64)
     cosines = images @ names.T.astype(np.float64)  # (M, C)
     prototypes, multipliers = _start(few, cosines)

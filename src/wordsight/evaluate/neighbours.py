@@ -37,7 +37,7 @@ def vote(
 ) -> Votes:
     """Return the votes (Q, C) of the k nearest rows, of all rows where there are fewer.
 
-    They are divided by exp(1 / temperature), so an identical row gives 1.  A query with NaN gets none.
+    They are divided by that of the nearest, which gives 1.  A query with NaN gets none.
     """
     k = _checked(k, learned)
     return _Search(learned, embeddings, k).votes(k, classes=classes, temperature=temperature)
@@ -85,7 +85,8 @@ class _Search:
         counts = _by_class(self._labels, equal, classes)
         if near.shape[1] < len(self._learned):
             self._count_beyond(counts, limits, near[:, -1] == limits)
-        weights = np.exp((near.astype(np.float64) - 1.0) / temperature)
+        first = np.where(np.isfinite(near[:, :1]), near[:, :1], 0.0)  # a query with NaN has none
+        weights = np.exp((near.astype(np.float64) - first) / temperature)  # the nearest has 1 at any temperature
         each = weights[:, k - 1] * (k - above.sum(axis=1)) / np.maximum(counts.sum(axis=1), 1.0)
         votes = _by_class(self._labels, above * weights, classes)
         votes += each[:, None] * counts

@@ -19,14 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.details import DETAILS, Detail
-from wordsight.base.errors import FormatError
+from wordsight.base.errors import FormatError, StorageError
 from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
 from wordsight.base.nouns import Result
+from wordsight.base.progress import notice
 from wordsight.evaluate.clip_benchmark import csv_text, record_of
 from wordsight.evaluate.measured import Measured
 
 RESULTS = "results.jsonl"
 TASKS = "tasks"
+CLIP_BENCHMARK = "clip_benchmark"  # the folder of its records, and the name of its table
+KEYS = {"dataset", "model", "pretrained", "task", "metrics", "language"}  # of its records
 
 
 class Recorder:
@@ -44,13 +47,22 @@ class Recorder:
             return None
         try:
             measured = _from_fields(read_json(path))
-        except (FormatError, TypeError, KeyError):
+        except (FormatError, StorageError, TypeError, KeyError, OSError):
+            return None
+        if not measured.results:
             return None
         self._append(measured)  # what a stopped process did not come to
+        if not (self._folder / CLIP_BENCHMARK / f"{key}.json").exists():
+            self._as_clip_benchmark(key, measured)
         return measured
 
-    def keep(self, key: str, measured: Measured) -> None:
-        """Record a task whole: once this returns, it is done."""
+    def keep(self, key: str, measured: Measured, *, again: bool = False) -> Measured:
+        """Record a task whole: once this returns, it is done; return what stands there now.
+
+        What another process has recorded of it meanwhile stays, but for `again`.
+        """
+        if not again and (known := self.known(key)):
+            return known
         write_images(self._folder, measured.pictures)
         fields = {
             "results": [asdict(result) for result in measured.results],
@@ -59,6 +71,7 @@ class Recorder:
         write_json(self._folder / TASKS / f"{key}.json", fields)
         self._append(measured)
         self._as_clip_benchmark(key, measured)
+        return measured
 
     def _append(self, measured: Measured) -> None:
         """Append a task's lines to the files that do not have them yet."""
@@ -75,9 +88,9 @@ class Recorder:
         record = record_of(measured.results)
         if record is None:
             return
-        folder = self._folder / "clip_benchmark"
+        folder = self._folder / CLIP_BENCHMARK
         write_json(folder / f"{key}.json", record)
-        records = [read_json(file) for file in sorted(folder.glob("*.json"))]
+        records = [own for file in sorted(folder.glob("*.json")) if (own := _record(file)) is not None]
         with atomic_write(self._folder / "clip_benchmark.csv", "w") as handle:
             handle.write(csv_text(records))
 
@@ -90,6 +103,18 @@ def write_images(folder: Path, images: Mapping[str, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as handle:
                 handle.write(data)
+
+
+def _record(file: Path) -> dict[str, Any] | None:
+    """Return a task's record, or None, with a notice, where a damaged disk or another program left something else."""
+    try:
+        record = read_json(file)
+        if isinstance(record, dict) and set(record) >= KEYS and isinstance(record["metrics"], dict):
+            return record
+    except (FormatError, OSError):
+        pass
+    notice(f"{file} is no record of CLIP_benchmark's, and left out of the table")
+    return None
 
 
 def stated(measured: Measured, **facts: Any) -> Measured:
@@ -105,6 +130,9 @@ def stated(measured: Measured, **facts: Any) -> Measured:
 
 
 def _from_fields(fields: Any) -> Measured:
+    entries = [*fields["results"], *fields["details"]] if isinstance(fields, dict) else [fields]
+    if not all(isinstance(one, dict) for one in entries):
+        raise TypeError("no record of a task")
     return Measured(
         [Result.from_fields(one) for one in fields["results"]],
         [Detail.from_fields(one) for one in fields["details"]],

@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from wordsight.base.errors import InputError, WordsightError
+from wordsight.base.errors import InputError, StorageError, WordsightError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.processor import cores
 from wordsight.base.progress import is_quiet, set_quiet
+from wordsight.base.reading import sha256_file
 from wordsight.base.records import environment
+from wordsight.data.source import open_source
 from wordsight.embeddings import model as models
 from wordsight.embeddings.kept import KeptModel
 from wordsight.evaluate.building import OR_SKIP, SetReader, TaskSets, build_from, settled
@@ -53,7 +55,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a task: `measured`, or the `error` why not; `failures` are inputs that were left out.
+    """What came of a task: `measured`, or the `error` why not, or why it is not recorded; `failures` were left out.
 
     `known` says that it was measured before.
     """
@@ -97,23 +99,43 @@ def _outcome(
 ) -> Outcome:
     sets = reader.sets(spec)
     spec = settled(spec, sets)
-    key = task_key(encoder, spec, sets)
+    label = _label(order.model, encoder)
+    key = task_key(encoder, spec, sets, label)
     if recorder and not order.again and (known := recorder.known(key)):
         return Outcome(spec, known, known=True)
     measured = run_task(encoder, build_from(spec, sets), missing=reader.missing(spec))
     exact = {} if order.pixels == "fast" else {"pixels": order.pixels}
-    measured = stated(measured, task=key, environment=facts, **exact)
-    if recorder:
-        recorder.keep(key, measured)
+    measured = stated(measured, task=key, model=label, environment=facts, **exact)
+    try:
+        if recorder:
+            measured = recorder.keep(key, measured, again=order.again)
+    except StorageError as error:  # what was measured is told all the same
+        return Outcome(spec, measured, error)
     return Outcome(spec, measured)
 
 
-def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets) -> str:
+def _label(name: str | None, encoder: KeptModel) -> str:
+    """Return what the model is called in results: as it was typed, a file or folder by its own name."""
+    if name is None:
+        return encoder.name
+    return Path(name).resolve().name if os.path.exists(name) else name
+
+
+def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str) -> str:
     """Return 16 hexadecimal digits of a measurement: the task, the content of its sets, the model and its engine."""
     own = {key: value for key, value in asdict(spec).items() if key not in PLACES}
     contents = [one.digest(encoder.image_digest) if one else None for one in (sets.test, sets.train, sets.val)]
-    whole = [PROTOCOL, own, contents, encoder.kept_as]
+    whole = [PROTOCOL, own, contents, encoder.kept_as, label, _named(spec)]
     return sha256_bytes(json.dumps(whole, default=str, sort_keys=True).encode())[:16]
+
+
+def _named(spec: TaskSpec) -> list[str]:
+    """Return what names the content of all that a task names besides its sets: files, sources, another model."""
+    texts = [spec.templates, getattr(spec.options, "pool", None)]
+    files = [sha256_file(text) for text in texts if isinstance(text, str) and os.path.isfile(text)]
+    sources = [open_source(shift).fingerprint() for shift in getattr(spec.options, "shifts", ())]
+    other = getattr(spec.options, "model", None)
+    return [*files, *sources, *([models.load(other).fingerprint] if other else [])]
 
 
 def measure_apart(orders: Sequence[Measurement], specs: Sequence[TaskSpec], *, processes: int) -> Iterator[Outcome]:

@@ -41,7 +41,7 @@ def read_suite(path: Path) -> Suite:
     models, tasks = values.get("models", []), values.get("tasks")
     if isinstance(models, str):
         models = [models]
-    if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
+    if not isinstance(models, list) or not all(isinstance(model, str) and model for model in models):
         raise ConfigError(f"models in {path} is no list of names", cure='write models = ["bundled"]')
     if not isinstance(tasks, dict) or not tasks:
         raise ConfigError(f"{path} has no tasks", cure="write a group for each: [tasks.pets] with kind and place")
@@ -62,7 +62,7 @@ def read_suite(path: Path) -> Suite:
 def _by_kind(task: Any) -> Iterator[Any]:
     """Yield the keys of a task once for each of its kinds."""
     kinds = task.get("kind") if isinstance(task, dict) else None
-    if isinstance(kinds, list):
+    if isinstance(kinds, list) and kinds:
         yield from ({**task, "kind": kind} for kind in kinds)
     else:
         yield task
@@ -74,7 +74,8 @@ def _spec(name: str, task: Any, defaults: Mapping[str, Any], folder: Path) -> Ta
         raise ConfigError(f"tasks.{name} = {task!r} is no group", cure=f"write [tasks.{name}] with kind and place")
     kind = task.get("kind", defaults.get("kind"))
     if not isinstance(kind, str):
-        raise ConfigError(f"{where}kind is missing", cure=f"use one of {', '.join(map(repr, TASKS))}")
+        problem = f"{where}kind is missing" if kind is None else f"{where}kind = {kind!r}"
+        raise ConfigError(problem, cure=f"use one of {', '.join(map(repr, TASKS))}")
     check_task(TaskSpec(kind, ""), where=where)
     stated = OWN | {field.name for field in fields(kind_module(kind).OPTIONS)}
     usual = {key: value for key, value in defaults.items() if key in stated}

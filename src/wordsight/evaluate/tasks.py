@@ -104,6 +104,11 @@ def task_of(values: Mapping[str, Any], *, folder: Path | None = None, where: str
 
     Relative places lie in `folder`; `where` is put before the keys that errors name.
     """
+    for key, value in values.items():
+        if value in ("", []):
+            raise ConfigError(f"{where}{key} is empty", cure="give a value, or leave it out")
+        if isinstance(value, str) and not value.isprintable():
+            raise ConfigError(f"{where}{key} = {value!r}", cure="leave out what cannot be printed")
     own = {key: value for key, value in values.items() if key in OWN}
     rest = {key: value for key, value in values.items() if key not in OWN}
     options = _options(own["kind"], rest, where=where) if own.get("kind") in TASKS else None

@@ -78,6 +78,8 @@ def build(spec: TaskSpec, sets: TaskSets) -> BiasTask:
     options: BiasOptions = spec.options
     if bool(options.a) != bool(options.b):
         raise ConfigError("a without b" if options.a else "b without a", cure="give both lists of words")
+    if options.k < 0:
+        raise ConfigError(f"k = {options.k}", cure="give 1 or more, or 0: 1,000 or a quarter of the set")
     if options.added and not options.watched:
         raise ConfigError(f"added = {options.added}", cure="give watched labels beside them")
     columns = sorted({key for sample in sets.test.samples for key in sample.meta})

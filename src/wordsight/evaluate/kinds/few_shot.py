@@ -151,7 +151,7 @@ def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Meas
             few = parts.train.of(drawn(parts.train.labels, shots, generator))
             choose = parts.val.of(drawn(parts.val.labels, shots, generator))
             givens.append(Few(few, choose, names, scale))
-        for way in options.ways:
+        for way in dict.fromkeys(options.ways):
             if way == "tip-adapter-f" and len(givens[0].few) > MOST_LEARNED:
                 notice(f"{task.spec.name}: {len(givens[0].few):,} keys are too many to learn, {way} is left out")
                 continue

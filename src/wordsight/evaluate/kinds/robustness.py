@@ -39,7 +39,7 @@ class RobustnessOptions:
 
     corruptions: tuple[str, ...] = ("all",)
     strengths: tuple[int, ...] = STRENGTHS
-    images: int = 200
+    images: int = 100
     shifts: tuple[str, ...] = ()
 
 

@@ -87,7 +87,7 @@ def read_set(spec: TaskSpec, location: str | Path, split: str | None) -> tuple[S
         _sample(number, item, position) for number, item in enumerate(items) for position in range(len(item.images))
     ]
     images: list[Any] = [image for item in items for image in item.images]
-    name = spec.place if options.form == "drawn" else selection.name
+    name = Path(spec.place).name if options.form == "drawn" else selection.name
     return SampleSet(name, samples, images), list(selection.failures)
 
 

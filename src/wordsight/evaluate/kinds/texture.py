@@ -62,8 +62,8 @@ class TextureTask:
 
 def build(spec: TaskSpec, sets: TaskSets) -> TextureTask:
     """Return the task; a set in which one class alone has images is a `FormatError`."""
-    if spec.options.images < 1:
-        raise ConfigError(f"images = {spec.options.images}", cure="give 1 or more")
+    if not 1 <= spec.options.images <= 100_000:
+        raise ConfigError(f"images = {spec.options.images}", cure="give 1 to 100000")
     whole = classes_of(spec, sets.test)
     if len(np.unique(whole.labels)) < 2:
         raise FormatError(f"{spec.name} has images of one class only", cure="give images of two classes or more")
