@@ -18,6 +18,8 @@ from wordsight.base.files import atomic_write, plain_name
 from wordsight.base.optional import require
 from wordsight.base.progress import notice
 
+MOST_PIXELS = 8000  # of a PNG's longer side, where the drawing itself is not longer: bars of 1,000 classes
+_SIDES = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 SCALE = 2  # pixels of a PNG for one of the drawing: sharp in print at half the width of a page
 INSIDE = "Aileron"  # the font inside Pillow (CC0); it has those of English
 _FIGURE = re.compile(r'<svg class="chart wide[^"]*" data-name="([^"]*)".*?</svg>', re.DOTALL)
@@ -74,7 +76,10 @@ def figures_in(page: str) -> Iterator[tuple[str, str]]:
 def _png(resvg: Any, drawing: str, font: Path) -> bytes:
     families = {"sans_serif_family": INSIDE, "font_family": INSIDE}
     try:
-        return bytes(resvg.svg_to_bytes(svg_string=drawing, zoom=SCALE, font_files=[str(font)], **families))
+        sides = _SIDES.search(drawing)
+        longest = max(map(float, sides.groups())) if sides else 1.0
+        zoom = max(1, min(SCALE, int(MOST_PIXELS / longest)))
+        return bytes(resvg.svg_to_bytes(svg_string=drawing, zoom=zoom, font_files=[str(font)], **families))
     except ValueError as error:
         raise FormatError(
             f"a figure cannot be drawn as PNG: {error}", cure="the SVG beside it holds the same"

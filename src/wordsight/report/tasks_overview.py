@@ -175,12 +175,20 @@ def headline(subjects: Sequence[Subject]) -> list[tuple[str, str]]:
                 values.append((subject.label, results))
         if not values:
             continue
+        if "/R@" in measure:  # recall among 80 pictures and among 1,000 have no mean
+            values = [(label, _largest(results)) for label, results in values]
         shown = ", ".join(percent(sum(r.value for r in results.values()) / len(results)) for _, results in values)
         sets = list(dict.fromkeys(name for _, results in values for name in results))
         where = brief(sets[0]) if len(sets) == 1 else f"mean of {len(sets)} data sets"
         who = f" ({', '.join(brief(label) for label, _ in values)})" if len(subjects) > 1 else ""
         cards.append((shown, f"{what}, {where}{_detail(values[0][1]) if len(values) == 1 else ''}{who}"))
     return cards[:3]
+
+
+def _largest(results: Mapping[str, Result]) -> dict[str, Result]:
+    """Return the result of the largest gallery."""
+    name = max(results, key=lambda name: int(results[name].setting.get("gallery") or 0))
+    return {name: results[name]}
 
 
 def _detail(results: Mapping[str, Result]) -> str:
@@ -192,7 +200,10 @@ def _detail(results: Mapping[str, Result]) -> str:
         f"; 95 % interval {100 * result.interval[0]:.1f} to {100 * result.interval[1]:.1f}" if result.interval else ""
     )
     chance = result.setting.get("chance")
-    return f"{low_high}; n {result.count:,}" + (f"; chance {percent(float(chance))}" if chance is not None else "")
+    noise = result.setting.get("by_chance_up_to")  # what a perfectly calibrated model shows on so few pictures
+    guessing = f"; chance {percent(float(chance))}" if chance is not None else ""
+    calibrated = f"; a calibrated model shows up to {percent(float(noise))}" if noise is not None else ""
+    return f"{low_high}; n {result.count:,}{guessing}{calibrated}"
 
 
 HEADLINES = {
