@@ -165,7 +165,8 @@ def task_of(
     """
     name, where = f"{source.name}-held-out", source.source.name
     if sum(bool(sample.texts) for sample in samples) >= 2:
-        return [build_of(TaskSpec("retrieval", where, name=name), samples, pixels=pixels)]
+        spec = TaskSpec("retrieval", where, name=name, options={"protocols": ["clip"]})
+        return [build_of(spec, samples, pixels=pixels)]
     if len(classes) >= 2 and any(sample.label for sample in samples):
         templates = source.prompt_list or "none"
         spec = TaskSpec("zero-shot", where, name=name, classes=tuple(classes), templates=templates)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.details import Detail
-from wordsight.base.errors import FormatError
+from wordsight.base.errors import ConfigError, FormatError
 from wordsight.base.progress import notice
 from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
@@ -23,9 +23,19 @@ from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.metrics import best_ranks, chance_of_recall, discounted_gains, first_right
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.tasks import NoOptions, TaskSpec
+from wordsight.evaluate.tasks import TaskSpec
 
-OPTIONS = NoOptions
+PROTOCOLS = ("clip", "mieb")
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalOptions:
+    """`protocols`: whose figures are given: those of CLIP papers (always), and "mieb"."""
+
+    protocols: tuple[str, ...] = PROTOCOLS
+
+
+OPTIONS = RetrievalOptions
 
 DEPTHS = (1, 5, 10)
 SHOWN = 12  # pairs whose cosines are recorded
@@ -43,6 +53,9 @@ class RetrievalTask:
 
 def build(spec: TaskSpec, sets: TaskSets) -> RetrievalTask:
     """Return the task of the images that have captions; none with any raises `FormatError`."""
+    for protocol in spec.options.protocols:
+        if protocol not in PROTOCOLS:
+            raise ConfigError(f"protocols = {protocol!r}", cure=f"use some of {', '.join(PROTOCOLS)}")
     whole = sets.test
     rows = [row for row, one in enumerate(whole.samples) if one.texts and whole.images[row] is not None]
     if not rows:
@@ -84,6 +97,9 @@ def run(encoder: Encoder, task: RetrievalTask) -> Measured:
             results.append(share(f"{name}/R@{k}", ranks < k, clusters=clusters, setting=facts))
         asked = [keys[owner] for owner in clusters]
         details.append(hits(f"{name}/R@1", asked, ranks < 1))
+    details.append(_similarities(task, images, texts))
+    if "mieb" not in task.spec.options.protocols:
+        return Measured(results, details)
     depth, mieb = DEPTHS[-1], {"protocol": "MIEB"}
     by_text = first_right(texts, images, query_owners=task.owners, gallery_owners=numbers, k=depth)
     by_image = first_right(images, texts, query_owners=numbers, gallery_owners=task.owners, k=depth)
@@ -97,7 +113,7 @@ def run(encoder: Encoder, task: RetrievalTask) -> Measured:
             for k in DEPTHS[1:]:
                 every = first[:, :k].sum(axis=1) / rights
                 results.append(share(f"{name}/recall-of-all@{k}", every, clusters=clusters, setting=facts))
-    return Measured(results, [*details, _similarities(task, images, texts)])
+    return Measured(results, details)
 
 
 def _similarities(task: RetrievalTask, images: Embeddings, texts: Embeddings) -> Detail:
