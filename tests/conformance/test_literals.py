@@ -38,6 +38,7 @@ SOME_OF = {  # of a larger table, those that make sense there
 }
 ASKED_FOR = {  # no table: the code asks for one value or the other
     "TokenizerSpec.vocabulary",
+    "TaskSpec.naming",
     "TokenizerSpec.padding",
     "TokenizerSpec.padding_side",
     "PreprocessSpec.resize",
