@@ -232,14 +232,14 @@ def test_what_another_process_recorded_meanwhile_is_not_recorded_twice(squares, 
 
 
 def test_models_of_one_name_are_told_apart_by_what_was_typed(squares, tmp_path):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
+    for folder in ("one", "two", "run/model"):
+        (tmp_path / folder).mkdir(parents=True)
     names = [
         outcome.measured.results[0].setting["model"]
-        for model in (str(tmp_path / "one"), str(tmp_path / "two"), "named", None)
+        for model in (str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "run" / "model"), "named", None)
         for outcome in measure(Measurement(model, out=tmp_path / "out"), tasks(f"zero-shot:{squares}"))
     ]
-    assert names == ["one", "two", "named", "fake"]
+    assert names == ["one", "two", "run", "named", "fake"]
 
 
 @pytest.mark.parametrize("what", ["templates", "shifts"])

@@ -30,6 +30,7 @@ from wordsight.evaluate.running import run_task
 from wordsight.evaluate.tasks import PLACES, TaskSpec
 from wordsight.images.transform import Quality
 
+RUN_MODEL = "model"  # the folder of the model in that of a training run, which names it better
 PROTOCOL = 1  # version of how tasks are measured: of another one, what was recorded is measured again
 THREADS = "OMP_NUM_THREADS"  # of a worker process's engine
 
@@ -115,10 +116,11 @@ def _outcome(
 
 
 def _label(name: str | None, encoder: KeptModel) -> str:
-    """Return what the model is called in results: as it was typed, a file or folder by its own name."""
+    """Return what the model is called in results: as it was typed; a file or folder by its name, or by its run's."""
     if name is None:
         return encoder.name
-    return Path(name).resolve().name if os.path.exists(name) else name
+    path = Path(os.path.abspath(name))
+    return (path.parent.name if path.name == RUN_MODEL else path.name) if os.path.exists(name) else name
 
 
 def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str) -> str:
