@@ -24,6 +24,7 @@ from wordsight.evaluate.measured import Measured, hash_of, hits, share, small_im
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
+from wordsight.index.index import spread_evenly
 from wordsight.text.prompts import fill, prompts_of, templates
 
 MOST_NAMED = 5  # classes in a notice
@@ -51,12 +52,25 @@ class Classified:
 
     def spread(self, most: int) -> "Classified":
         """Return at most so many of the images, evenly spread, of the same classes."""
-        count = len(self.labels)
-        return self if count <= most else self.of(np.arange(most) * count // most)
+        return self.of(spread_evenly(len(self.labels), most))
 
     def also(self, other: "Classified") -> "Classified":
         """Return these images, and behind them the other's of the same classes."""
         return Classified(self.images.also(other.images), self.names, np.concatenate([self.labels, other.labels]))
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedTask:
+    """Images (N) with their classes (C); `prompts` (C) are the filled templates of each class."""
+
+    spec: TaskSpec
+    classified: Classified
+    prompts: tuple[tuple[str, ...], ...]
+
+    @property
+    def images(self) -> SampleSet:
+        """The images (N)."""
+        return self.classified.images
 
 
 def classes_of(spec: TaskSpec, images: SampleSet, *, names: Sequence[str] | None = None) -> Classified:

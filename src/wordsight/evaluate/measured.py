@@ -49,7 +49,7 @@ def share(
     clusters: NDArray[np.integer] | None = None,
     setting: Mapping[str, Value] | None = None,
 ) -> Result:
-    """Return the mean of values (N,) in 0..1 with its 95 % interval; `clusters` (N,) are drawn whole."""
+    """Return the mean of values (N,) with its 95 % interval; `clusters` (N,) are drawn whole."""
     interval = bootstrap_interval(values, clusters=clusters)
     return Result(name, float(values.mean()), interval, len(values), setting=setting or {})
 

@@ -107,13 +107,14 @@ def write_images(folder: Path, images: Mapping[str, bytes]) -> None:
 
 def _record(file: Path) -> dict[str, Any] | None:
     """Return a task's record, or None, with a notice, where a damaged disk or another program left something else."""
+    reason = ""
     try:
         record = read_json(file)
         if isinstance(record, dict) and set(record) >= KEYS and isinstance(record["metrics"], dict):
             return record
-    except (FormatError, OSError):
-        pass
-    notice(f"{file} is no record of CLIP_benchmark's, and left out of the table")
+    except (FormatError, OSError) as error:
+        reason = f" ({error})"
+    notice(f"{file} is no record of CLIP_benchmark's, and left out of the table{reason}")
     return None
 
 

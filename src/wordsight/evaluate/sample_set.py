@@ -24,6 +24,7 @@ from wordsight.base.nouns import Sample
 from wordsight.base.threads import ordered_map
 from wordsight.images.spec import PreprocessSpec
 from wordsight.images.transform import load_pixels
+from wordsight.index.index import spread_evenly
 
 ImageErrors = Callable[[Sequence[Any], Sequence[str]], list[InputError | None]]  # of images and their names
 HELD = 1 << 28  # bytes of encoded images in memory; a laptop has room for so much beside a model
@@ -206,8 +207,7 @@ def without_broken(
 
 def spread(images: SampleSet, most: int) -> SampleSet:
     """Return at most so many samples, evenly spread, since sources are often sorted; each with its first text alone."""
-    rows = range(len(images)) if len(images) <= most else [i * len(images) // most for i in range(most)]
-    chosen = images.of(rows)
+    chosen = images.of(spread_evenly(len(images), most).tolist())
     return SampleSet(images.name, [replace(one, texts=one.texts[:1]) for one in chosen.samples], chosen.images)
 
 

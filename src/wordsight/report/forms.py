@@ -170,13 +170,12 @@ def shown_image(folder: Path, name: str, alt: str) -> str:
 
     Names lead to files inside the run's folder only: a record may come from somebody else.
     """
-    path = folder / name
+    path, placeholder = folder / name, f'<div class="missing">no picture {escape(plain(name)[-60:])}</div>'
     try:
-        if path.resolve().is_relative_to(folder.resolve()):
-            return f'<img src="{address(path)}" alt="{escape(plain(alt))}">'
-    except (WordsightError, OSError, ValueError):  # gone, too large, no image, no name of a file: its box is kept
-        pass
-    return f'<div class="missing">no picture {escape(plain(name)[-60:])}</div>'
+        inside = path.resolve().is_relative_to(folder.resolve())
+        return f'<img src="{address(path)}" alt="{escape(plain(alt))}">' if inside else placeholder
+    except (WordsightError, OSError, ValueError):  # gone, too large, no image, no name of a file: the page says so
+        return placeholder
 
 
 def _read_bins(data: Data) -> list[Bin]:

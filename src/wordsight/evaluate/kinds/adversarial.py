@@ -24,11 +24,11 @@ from wordsight.embeddings.kept import KeptModel
 from wordsight.embeddings.model import Model
 from wordsight.engines.attack import Attack, attacked, check_gradients
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, prompts_for
+from wordsight.evaluate.classified import PromptedTask, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prepared, prompt_embeddings
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.metrics import label_ranks
-from wordsight.evaluate.sample_set import SampleSet, blocks
+from wordsight.evaluate.sample_set import blocks
 from wordsight.evaluate.tasks import TaskSpec
 
 if TYPE_CHECKING:
@@ -56,21 +56,7 @@ class AdversarialOptions:
 OPTIONS = AdversarialOptions
 
 
-@dataclass(frozen=True, slots=True)
-class AdversarialTask:
-    """The images that are attacked, with the prompts of their classes."""
-
-    spec: TaskSpec
-    classified: Classified
-    prompts: tuple[tuple[str, ...], ...]
-
-    @property
-    def images(self) -> SampleSet:
-        """The images."""
-        return self.classified.images
-
-
-def build(spec: TaskSpec, sets: TaskSets) -> AdversarialTask:
+def build(spec: TaskSpec, sets: TaskSets) -> PromptedTask:
     """Return the task; options that cannot be are errors that name them."""
     options: AdversarialOptions = spec.options
     if not options.epsilon or options.images < 1:
@@ -79,7 +65,7 @@ def build(spec: TaskSpec, sets: TaskSets) -> AdversarialTask:
         _attack(spec, epsilon)
     whole = classes_of(spec, sets.test)
     some = whole.spread(options.images)
-    return AdversarialTask(spec, some, prompts_for(spec, some.names))
+    return PromptedTask(spec, some, prompts_for(spec, some.names))
 
 
 def _attack(spec: TaskSpec, epsilon: int) -> Attack:
@@ -87,7 +73,7 @@ def _attack(spec: TaskSpec, epsilon: int) -> Attack:
     return Attack(epsilon, options.steps, options.restarts, options.way, spec.seed)
 
 
-def run(encoder: Encoder, task: AdversarialTask) -> Measured:
+def run(encoder: Encoder, task: PromptedTask) -> Measured:
     """Return the accuracy on images as they are and on attacked ones."""
     model = encoder.model if isinstance(encoder, KeptModel) else encoder
     if not isinstance(model, Model) or model.folder is None:
@@ -131,7 +117,7 @@ def run(encoder: Encoder, task: AdversarialTask) -> Measured:
 
 
 def _signs(
-    encoder: Encoder, task: AdversarialTask, towers: "TwoTowers", classes: Embeddings, right: NDArray[np.bool_]
+    encoder: Encoder, task: PromptedTask, towers: "TwoTowers", classes: Embeddings, right: NDArray[np.bool_]
 ) -> list[list[str]]:
     """Return what speaks for masked gradients, a line each, by images that are `right` (N,) as they are."""
     part, options = task.classified, task.spec.options

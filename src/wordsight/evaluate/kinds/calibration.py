@@ -43,8 +43,7 @@ from wordsight.evaluate.conformal import (
     quantile,
 )
 from wordsight.evaluate.encode import Encoder, Scorer, image_embeddings, prompt_embeddings, scorer_of
-from wordsight.evaluate.measured import Measured
-from wordsight.evaluate.metrics import bootstrap_interval
+from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.resampling import Statistic, statistic_interval, value_of
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.splits import val_and_test
@@ -171,9 +170,7 @@ def _measures(name: str, which: str, answers: SureAnswers, facts: Mapping[str, V
         interval = (max(0.0, 2 * value - high), max(0.0, 2 * value - low)) if metric in NOISY else (low, high)
         results.append(Result(f"{name}/{metric}{which}", value, interval, count, setting={**facts, **more}))
     for metric, values in means:
-        setting = {**facts, "unit": "number"}
-        interval = bootstrap_interval(values)
-        results.append(Result(f"{name}/{metric}{which}", float(values.mean()), interval, count, setting=setting))
+        results.append(share(f"{name}/{metric}{which}", values, setting={**facts, "unit": "number"}))
     return results
 
 
@@ -237,8 +234,8 @@ def _conformal(task: CalibrationTask, val: SureAnswers, test: SureAnswers, facts
             sizes = sets.sum(axis=1)
             worst = task.test.names[measures.worst_class]
             results += [
-                _mean(f"{name}/coverage", covered, stated),
-                _mean(f"{name}/mean-size", sizes, {**stated, "unit": "number"}),
+                share(f"{name}/coverage", covered, setting=stated),
+                share(f"{name}/mean-size", sizes, setting={**stated, "unit": "number"}),
                 Result(
                     f"{name}/worst-class-coverage",
                     float(measures.coverages[measures.worst_class]),
@@ -260,7 +257,3 @@ def _conformal(task: CalibrationTask, val: SureAnswers, test: SureAnswers, facts
     head = ["sets", "coverage", "classes in a set", "one class", "none", "worst class"]
     title = f"Sets that hold the right class, promised {1 - alpha:.0%}; chance allows {low:.1%} to {high:.1%}"
     return Measured(results, [Detail(f"{task.spec.name}/conformal", title, "table", {"head": head, "rows": rows})])
-
-
-def _mean(name: str, values: NDArray[np.generic], setting: Mapping[str, Value]) -> Result:
-    return Result(name, float(values.mean()), bootstrap_interval(values), len(values), setting=setting)

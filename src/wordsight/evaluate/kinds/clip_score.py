@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError
-from wordsight.base.nouns import Result
 from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
-from wordsight.evaluate.measured import Measured
-from wordsight.evaluate.metrics import bootstrap_interval
+from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 
@@ -64,17 +62,17 @@ def run(encoder: Encoder, task: ClipScoreTask) -> Measured:
     scores = WEIGHT * np.maximum((images * first).sum(axis=1), 0.0)
     facts: dict[str, Value] = {"unit": "number", "prefix": prefix}
     name = f"{task.spec.name}/clip-score"
-    results = [_mean(f"{name}/clip-score", scores, facts)]
+    results = [share(f"{name}/clip-score", scores, setting=facts)]
     several = np.flatnonzero(counts > 1)
     if len(several):
         others = (embeddings[starts[i] + 1 : starts[i] + counts[i]] for i in several)
         nearest = np.array([float((own @ first[i]).max()) for i, own in zip(several, others, strict=True)])
         results.append(
-            _mean(f"{name}/ref-clip-score", reciprocal_mean(scores[several], np.maximum(nearest, 0.0)), facts)
+            share(f"{name}/ref-clip-score", reciprocal_mean(scores[several], np.maximum(nearest, 0.0)), setting=facts)
         )
     if len(images) > 1:
         other = WEIGHT * np.maximum((np.roll(images, 1, axis=0) * first).sum(axis=1), 0.0)
-        results.append(_mean(f"{name}/mismatched", other, facts))
+        results.append(share(f"{name}/mismatched", other, setting=facts))
     return Measured(results)
 
 
@@ -83,7 +81,3 @@ def reciprocal_mean(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[n
     total = a + b
     mean: NDArray[np.float64] = np.divide(2 * a * b, total, out=np.zeros_like(a), where=total > 0)
     return mean
-
-
-def _mean(name: str, values: NDArray[np.float64], setting: dict[str, Value]) -> Result:
-    return Result(name, float(values.mean()), bootstrap_interval(values), len(values), setting=setting)

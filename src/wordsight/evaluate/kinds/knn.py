@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from wordsight.base.errors import ConfigError
 from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import accuracies, check_share
+from wordsight.evaluate.classified import accuracies
 from wordsight.evaluate.encode import Encoder
+from wordsight.evaluate.kinds import supervised
 from wordsight.evaluate.kinds.supervised import LearnedTask
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.neighbours import NEIGHBOURS, TEMPERATURE, choose_k, vote
-from wordsight.evaluate.splits import embedded, splits_of
+from wordsight.evaluate.splits import embedded
 from wordsight.evaluate.tasks import TaskSpec
 
 
@@ -33,12 +34,11 @@ OPTIONS = KnnOptions
 
 def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
     """Return the task; options that cannot be are `ConfigError`s."""
-    check_share(spec.options.held_out)
     if spec.options.k < 0:
         raise ConfigError(f"k = {spec.options.k}", cure="give 1 or more, or 0: as val images choose")
     if not spec.options.temperature > 0:
         raise ConfigError(f"temperature = {spec.options.temperature}", cure="give a number above 0, such as 0.07")
-    return LearnedTask(spec, splits_of(spec, sets, held_out=spec.options.held_out))
+    return supervised.build(spec, sets)
 
 
 def run(encoder: Encoder, task: LearnedTask) -> Measured:

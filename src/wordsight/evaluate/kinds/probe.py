@@ -17,12 +17,13 @@ from wordsight.base.nouns import Result
 from wordsight.base.value import Value
 from wordsight.evaluate.adamw_probe import AdamwProtocol, fit_adamw
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import accuracies, check_share, classes_of
+from wordsight.evaluate.classified import accuracies, classes_of
 from wordsight.evaluate.encode import Encoder
+from wordsight.evaluate.kinds import supervised
 from wordsight.evaluate.kinds.supervised import LearnedTask
 from wordsight.evaluate.linear import fit_all, fit_few
 from wordsight.evaluate.measured import Measured
-from wordsight.evaluate.splits import EmbeddedSplits, drawn, embedded, splits_of
+from wordsight.evaluate.splits import EmbeddedSplits, drawn, embedded
 from wordsight.evaluate.tasks import TaskSpec
 
 
@@ -44,10 +45,9 @@ OPTIONS = ProbeOptions
 
 def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
     """Return the task; options that cannot be are `ConfigError`s."""
-    check_share(spec.options.held_out)
     if spec.options.shots < 0:
         raise ConfigError(f"shots = {spec.options.shots}", cure="give 1 or more, or 0 for all images")
-    splits = splits_of(spec, sets, held_out=spec.options.held_out)
+    splits = supervised.build(spec, sets).splits
     if spec.options.protocol == "adamw" and not spec.options.sweep:  # all are learned from, in the order of their set
         left = splits.train.also(splits.val) if sets.train is None else classes_of(spec, sets.train)
         splits = replace(splits, train=left)

@@ -22,11 +22,10 @@ from wordsight.base.nouns import Result
 from wordsight.base.threads import ordered_map
 from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, prompts_for
+from wordsight.evaluate.classified import PromptedTask, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prepared, prompt_embeddings
 from wordsight.evaluate.measured import Measured, share, small_image
 from wordsight.evaluate.metrics import bootstrap_interval, label_ranks
-from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.textures import cue_conflict
 
@@ -46,31 +45,17 @@ class TextureOptions:
 OPTIONS = TextureOptions
 
 
-@dataclass(frozen=True, slots=True)
-class TextureTask:
-    """The images (N) with their classes, from which pairs are drawn."""
-
-    spec: TaskSpec
-    classified: Classified
-    prompts: tuple[tuple[str, ...], ...]
-
-    @property
-    def images(self) -> SampleSet:
-        """The images that are combined."""
-        return self.classified.images
-
-
-def build(spec: TaskSpec, sets: TaskSets) -> TextureTask:
+def build(spec: TaskSpec, sets: TaskSets) -> PromptedTask:
     """Return the task; a set in which one class alone has images is a `FormatError`."""
     if not 1 <= spec.options.images <= 100_000:
         raise ConfigError(f"images = {spec.options.images}", cure="give 1 to 100000")
     whole = classes_of(spec, sets.test)
     if len(np.unique(whole.labels)) < 2:
         raise FormatError(f"{spec.name} has images of one class only", cure="give images of two classes or more")
-    return TextureTask(spec, whole, prompts_for(spec, whole.names))
+    return PromptedTask(spec, whole, prompts_for(spec, whole.names))
 
 
-def run(encoder: Encoder, task: TextureTask) -> Measured:
+def run(encoder: Encoder, task: PromptedTask) -> Measured:
     """Return how often shape and texture decide."""
     part, options = task.classified, task.spec.options
     classes = prompt_embeddings(encoder, task.prompts)
@@ -113,7 +98,7 @@ def draw_pairs(
     return shapes, textures
 
 
-def _made(encoder: Encoder, task: TextureTask, shapes: NDArray[np.int64], textures: NDArray[np.int64]) -> list[Pixels]:
+def _made(encoder: Encoder, task: PromptedTask, shapes: NDArray[np.int64], textures: NDArray[np.int64]) -> list[Pixels]:
     keys = task.classified.keys
 
     def pixels(rows: NDArray[np.int64]) -> list[Pixels]:
@@ -125,7 +110,7 @@ def _made(encoder: Encoder, task: TextureTask, shapes: NDArray[np.int64], textur
 
 
 def _shown(
-    task: TextureTask,
+    task: PromptedTask,
     name: str,
     made: list[Pixels],
     shapes: NDArray[np.int64],

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.details import Detail
 from wordsight.base.errors import ConfigError, UsageError
-from wordsight.base.nouns import Result
 from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, prompts_for
@@ -123,7 +122,7 @@ def run(encoder: Encoder, task: TypographicTask) -> Measured:
     results = [
         share(f"{name}/clean/top-1", clean, setting=facts),
         share(f"{name}/attacked/top-1", mean, setting={**facts, "styles": len(task.styles)}),
-        Result(f"{name}/drop", float(drop.mean()), bootstrap_interval(drop), len(drop), setting=difference),
+        share(f"{name}/drop", drop, setting=difference),
         share(f"{name}/taken", misled, setting={**facts, "styles": len(task.styles)}),
         *(
             share(

@@ -6,49 +6,34 @@ top-1/CLASS within each class that has images.  The embedding of a class is the 
 Details: accuracy within each class, confusions, the worst mistakes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.nouns import Result
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import Classified, accuracies, classes_of, prompt_facts, prompts_for
+from wordsight.evaluate.classified import Classified, PromptedTask, accuracies, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.metrics import label_ranks
-from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import NoOptions, TaskSpec
 
 OPTIONS = NoOptions
 
 
-@dataclass(frozen=True, slots=True)
-class ZeroShotTask:
-    """The images (N) with their classes (C); `prompts` (C) are the filled templates of each class."""
-
-    spec: TaskSpec
-    classified: Classified
-    prompts: tuple[tuple[str, ...], ...]
-
-    @property
-    def images(self) -> SampleSet:
-        """The images (N)."""
-        return self.classified.images
-
-
-def build(spec: TaskSpec, sets: TaskSets) -> ZeroShotTask:
+def build(spec: TaskSpec, sets: TaskSets) -> PromptedTask:
     """Return the task of the images that have a class."""
     classified = classes_of(spec, sets.test)
-    return ZeroShotTask(spec, classified, prompts_for(spec, classified.names))
+    return PromptedTask(spec, classified, prompts_for(spec, classified.names))
 
 
-def captions(task: ZeroShotTask) -> list[str]:
+def captions(task: PromptedTask) -> list[str]:
     """Return the first prompt of each image's class."""
     return [task.prompts[label][0] for label in task.classified.labels]
 
 
-def run(encoder: Encoder, task: ZeroShotTask) -> Measured:
+def run(encoder: Encoder, task: PromptedTask) -> Measured:
     """Return top-1, top-5 and mean per class."""
     measured, name = task.classified, f"{task.spec.name}/zero-shot"
     embeddings = image_embeddings(encoder, task.images.images, name=task.spec.name)
