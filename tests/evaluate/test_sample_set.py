@@ -17,14 +17,14 @@ from PIL import Image
 from wordsight.base.errors import BrokenImage, InputError, StorageError
 from wordsight.base.nouns import Sample
 from wordsight.evaluate.sample_set import (
-    Concatenated,
     EncodedImages,
     SampleSet,
-    SomeOf,
     blocks,
+    concatenated,
     decoded,
     in_memory,
     read_samples,
+    some_of,
     spread,
     without_broken,
 )
@@ -93,14 +93,14 @@ def test_up_to_the_limit_no_file_is_made_whatever_paths_there_are(tmp_path, monk
 def test_some_of_a_sequence_is_as_a_list_of_them(items, data):
     rows = data.draw(st.lists(st.integers(0, len(items) - 1), max_size=9))
     expected = [items[row] for row in rows]
-    some = SomeOf(items, rows)
+    some = some_of(items, rows)
     assert list(some) == expected
     assert_like(some, expected, data)
 
 
 @given(st.lists(st.integers(), max_size=6), st.lists(st.integers(), max_size=6), st.data())
 def test_joined_sequences_are_as_the_sum_of_lists(first, second, data):
-    joined = Concatenated(first, second)
+    joined = concatenated(first, second)
     assert list(joined) == first + second
     assert_like(joined, first + second, data)
 
@@ -124,7 +124,7 @@ def test_some_of_reads_only_what_is_asked_for():
             asked.append(position)
             return super().__getitem__(position)
 
-    some = SomeOf(Read("abcdef"), [4, 2, 0])
+    some = some_of(Read("abcdef"), [4, 2, 0])
     assert len(some) == 3
     assert not asked
     assert some[1] == "c"

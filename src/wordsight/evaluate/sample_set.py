@@ -77,46 +77,36 @@ class EncodedImages(Sequence[Any]):
         return os.pread(self._spool.fileno(), item[1], item[0])
 
 
-class SomeOf(Sequence[Any]):
-    """Some of the items of another sequence, which are not read before they are asked for."""
+class LazyItems(Sequence[Any]):
+    """A sequence of `count` items, item i being `read(i)`, which is called when the item is asked for."""
 
-    def __init__(self, items: Sequence[Any], rows: Sequence[int]) -> None:
-        self._items, self._rows = items, rows
+    def __init__(self, count: int, read: Callable[[int], Any]) -> None:
+        self._count, self._read = count, read
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count
 
     @overload
     def __getitem__(self, position: int) -> Any: ...
     @overload
     def __getitem__(self, position: slice) -> list[Any]: ...
     def __getitem__(self, position: int | slice) -> Any:
-        if isinstance(position, slice):
-            return [self._items[row] for row in self._rows[position]]
-        return self._items[self._rows[position]]
+        rows = range(self._count)[position]  # negative ones too; IndexError beyond
+        return [self._read(row) for row in rows] if isinstance(rows, range) else self._read(rows)
 
 
-class Concatenated(Sequence[Any]):
-    """The items of two sequences behind each other, which are not read before they are asked for."""
+def some_of(items: Sequence[Any], rows: Sequence[int]) -> LazyItems:
+    """Return some of the items of another sequence, read when they are asked for."""
+    return LazyItems(len(rows), lambda position: items[rows[position]])
 
-    def __init__(self, first: Sequence[Any], second: Sequence[Any]) -> None:
-        self._first, self._second = first, second
 
-    def __len__(self) -> int:
-        return len(self._first) + len(self._second)
-
-    @overload
-    def __getitem__(self, position: int) -> Any: ...
-    @overload
-    def __getitem__(self, position: slice) -> list[Any]: ...
-    def __getitem__(self, position: int | slice) -> Any:
-        if isinstance(position, slice):
-            return [self[row] for row in range(*position.indices(len(self)))]
-        whole, before = len(self), len(self._first)
-        if not -whole <= position < whole:
-            raise IndexError(position)
-        position %= whole
-        return self._first[position] if position < before else self._second[position - before]
+def concatenated(first: Sequence[Any], second: Sequence[Any]) -> LazyItems:
+    """Return the items of two sequences behind each other, read when they are asked for."""
+    before = len(first)
+    return LazyItems(
+        before + len(second),
+        lambda position: first[position] if position < before else second[position - before],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +123,11 @@ class SampleSet:
     def of(self, rows: Iterable[int]) -> "SampleSet":
         """Return some of the samples."""
         chosen = [int(row) for row in rows]
-        return SampleSet(self.name, [self.samples[row] for row in chosen], SomeOf(self.images, chosen))
+        return SampleSet(self.name, [self.samples[row] for row in chosen], some_of(self.images, chosen))
 
     def also(self, other: "SampleSet") -> "SampleSet":
         """Return these samples, and behind them the other's."""
-        return SampleSet(self.name, [*self.samples, *other.samples], Concatenated(self.images, other.images))
+        return SampleSet(self.name, [*self.samples, *other.samples], concatenated(self.images, other.images))
 
     def labelled(self) -> "SampleSet":
         """Return those that have an image and a class."""
