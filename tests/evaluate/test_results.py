@@ -227,7 +227,7 @@ def sample(**meta):
         (
             lambda d: build_task(read_task(f"retrieval:{d}/train.csv")),
             FormatError,
-            "train.csv has no captions; use it for zero-shot, or name its caption column",
+            "train has no captions; use it for zero-shot, or name its caption column",
         ),
         (
             lambda d: build_task(TaskSpec("zero-shot", str(d / "val.csv"), label="clss")),

@@ -260,7 +260,11 @@ def test_files_and_sets_that_a_task_names_are_part_of_it(squares, tmp_path, what
 
     assert [known(), known()] == [False, True]
     if what == "templates":
-        (tmp_path / "mine.txt").write_text("another {}\n")
+        (tmp_path / "elsewhere").mkdir()
+        moved = (tmp_path / "mine.txt").rename(tmp_path / "elsewhere" / "mine.txt")
+        text = f"zero-shot:{squares}?templates={moved}"
+        assert known()  # of the same content
+        (tmp_path / "elsewhere" / "mine.txt").write_text("another {}\n")
     else:
         Image.new("RGB", (9, 9), "blue").save(tmp_path / "other" / "red" / "1.png")
     assert not known()

@@ -45,6 +45,33 @@ def test_kinds_defaults_and_places(suite, tmp_path):
     assert (dogs.place, dogs.split, dogs.limit) == ("/data/dogs", "val", 7)
 
 
+def test_what_options_name_lies_beside_the_suite_too(suite, tmp_path):
+    for name in ("mine.txt", "pool.txt"):
+        (tmp_path / name).write_text("a {}\n")
+    (tmp_path / "tuned").mkdir()
+    task = """
+[tasks.{kind}]
+kind = "{kind}"
+place = "pets"
+{rest}
+"""
+    rest = {
+        "robustness": 'shifts = ["drawn", "/data/night"]',
+        "selection": 'images = "coco"',
+        "supervised": 'model = "tuned"',
+        "prompts": 'pool = "pool.txt"\ntemplates = "mine.txt"',
+    }
+    read = suite("".join(task.format(kind=kind, rest=lines) for kind, lines in rest.items()))
+    robustness, selection, supervised, prompts = read.tasks
+    assert robustness.options.shifts == (str(tmp_path / "drawn"), "/data/night")
+    assert selection.options.images == str(tmp_path / "coco")
+    assert supervised.options.model == str(tmp_path / "tuned")
+    assert (prompts.options.pool, prompts.templates) == (str(tmp_path / "pool.txt"), str(tmp_path / "mine.txt"))
+    names = {"supervised": 'model = "ViT-B-32"', "prompts": 'pool = "clip-7"\ntemplates = "clip"'}
+    supervised, prompts = suite("".join(task.format(kind=kind, rest=lines) for kind, lines in names.items())).tasks
+    assert (supervised.options.model, prompts.options.pool, prompts.templates) == ("ViT-B-32", "clip-7", "clip")
+
+
 @pytest.mark.parametrize(
     ("task", "says"),
     [

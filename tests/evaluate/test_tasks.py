@@ -254,7 +254,7 @@ def test_columns_are_named_in_the_task_and_beside_it(tmp_path, capsys):
     assert main(["evaluate", *tasks, *named, "--engine", "fake"]) == 1  # the other task is measured
     err = capsys.readouterr().err
     assert "has no column nothing" in err
-    assert "the classes of t.csv are plain numbers (1, 2), and prompts are made of them; " in err
+    assert "the classes of t are plain numbers (1, 2), and prompts are made of them; " in err
     assert main(["evaluate", *tasks, *named[:-2], "--engine", "fake"]) == 0
     out, _ = capsys.readouterr()
     assert '"captions": "words"' in out and '"classes": 2' in out

@@ -1,6 +1,7 @@
 """`wordsight evaluate` as it is typed."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -93,6 +94,61 @@ def test_what_cannot_be_read_stops_unless_it_may_be_skipped(photos, capsys, monk
     assert first == "photos: measured without 1 inputs that failed"
     assert second.startswith("failed: ")
     assert "broken.png" in second
+
+
+def test_shifted_sets_are_skipped_over_in_the_same_way(photos, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    for name in ("red", "blue"):
+        (tmp_path / "drawn" / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9), name).save(tmp_path / "drawn" / name / "one.png")
+    (tmp_path / "drawn" / "red" / "broken.png").write_bytes(b"\x89PNG\r\n")
+    task = f"robustness:{photos}?corruptions=none&shifts={tmp_path / 'drawn'}"
+    status, out, err = evaluate(capsys, "--tasks", task)
+    assert (status, out) == (1, "")
+    assert "broken.png" in err
+    assert "--skip-failed" in err
+    status, out, err = evaluate(capsys, "--tasks", task, "--skip-failed")
+    assert status == 1
+    assert {json.loads(line)["name"]: json.loads(line)["count"] for line in out.splitlines()} == {
+        "photos/robustness/clean/top-1": 2,
+        "photos/robustness/shifted/drawn/top-1": 2,
+    }
+    assert "measured without 1 inputs that failed" in err
+
+
+def test_a_kind_says_what_its_keys_are(capsys):
+    status, out, _ = evaluate(capsys, "--keys", "few-shot")
+    assert status == 0
+    assert "Classes from a few images each" in out
+    assert "  shots=1,2,4,8,16\n" in out
+    assert "few-shot:PLACE?key=value&key=value" in out
+    assert out.splitlines()[-1].startswith("Keys of every task: captions, classes, ")
+    status, out, _ = evaluate(capsys, "--keys", "zero-shot")
+    assert (status, "keys of its own" in out) == (0, False)
+    status, _, err = evaluate(capsys, "--keys", "few-shots")
+    assert (status, "did you mean few-shot" in err) == (2, True)
+
+
+def test_a_table_gives_its_name_without_its_ending(photos, capsys, tmp_path):
+    (tmp_path / "shop.csv").write_text(f"image,label\n{photos}/red/one.png,red\n{photos}/blue/one.png,blue\n")
+    status, out, _ = evaluate(capsys, "--tasks", f"zero-shot:{tmp_path / 'shop.csv'}")
+    assert status == 0
+    assert [json.loads(line)["name"] for line in out.splitlines()] == [
+        "shop/zero-shot/top-1",
+        "shop/zero-shot/mean-per-class",
+    ]
+
+
+def test_splits_that_are_measured_together_are_named(photos, capsys, tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / "whole").mkdir(exist_ok=True)
+        shutil.copytree(photos, tmp_path / "whole" / split)
+    status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{tmp_path / 'whole'}")
+    assert (status, json.loads(out.splitlines()[0])["count"]) == (0, 4)
+    assert f"{tmp_path / 'whole'} has test and train, read together: split=NAME takes one, split=all says this" in err
+    for split, count in (("test", 2), ("all", 4)):
+        status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{tmp_path / 'whole'}?split={split}")
+        assert (status, json.loads(out.splitlines()[0])["count"], err) == (0, count, "")
 
 
 def test_two_tasks_of_one_name_are_refused(photos, capsys):

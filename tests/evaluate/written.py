@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from wordsight.base.nouns import Sample
-from wordsight.evaluate.building import TaskSets, build_from
+from wordsight.evaluate.building import SetReader, TaskSets, build_from
 from wordsight.evaluate.running import run_task
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec, with_options
@@ -55,7 +55,7 @@ def measured(kind, encoder, test, *, train=None, val=None, **keys):
     """Measure one task whose prompts are the bare class names; return the results by the end of their names."""
     own = {key: keys.pop(key) for key in ("classes", "seed", "per_class") if key in keys}
     spec = with_options(TaskSpec(kind, "x", name="n", templates="none", options=keys, **own))
-    done = run_task(encoder, build_from(spec, TaskSets(test, train, val)))
+    done = run_task(encoder, build_from(spec, TaskSets(test, train, val, SetReader().shifted(spec))))
     return {result.name.removeprefix("n/"): result for result in done.results}, done
 
 

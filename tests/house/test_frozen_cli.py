@@ -19,7 +19,7 @@ FROZEN = {
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
     "train": "RECIPE --set --resume",
-    "evaluate": "MODEL --tasks --suite --image --captions --label --key --out --again --processes --json --per-class "
+    "evaluate": "MODEL --tasks --keys --suite --image --captions --label --key --out --again --processes --json --per-class "
     "--skip-failed --precision --pixels",
     "report": "RUN --out --figures",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",

@@ -24,8 +24,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         help="KIND:PLACE?key=value&key=value, or a .toml file; several with commas, or --tasks again.  Kinds: "
-        f"{', '.join(resolve('wordsight.evaluate.tasks:TASKS'))}; docs/evaluate.md has their keys",
+        f"{', '.join(resolve('wordsight.evaluate.tasks:TASKS'))}",
     )
+    parser.add_argument("--keys", metavar="KIND", help="say what a kind of task measures and what its keys are")
     parser.add_argument("--suite", metavar="FILE", type=Path, help="models and tasks in a TOML file")
     add_columns(parser)
     parser.add_argument(
@@ -54,6 +55,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Measure the models on every task and print the results; a task that fails is one line, and the others go on."""
+    if args.keys:
+        for line in resolve("wordsight.evaluate.tasks:keys_of")(args.keys):
+            say(line)
+        return 0
     if args.name and args.model:
         raise UsageError(f"two models: {args.name} and {args.model}", cure="name one")
     if args.processes < 1:
@@ -115,13 +120,12 @@ def _has_classes(spec: Any) -> bool:
 
 def _check_names(specs: Sequence[Any]) -> None:
     """Refuse two tasks whose results nobody could tell apart."""
+    without_suffix = resolve("wordsight.data.kinds:without_suffix")
     known: dict[Any, Any] = {}
     for spec in specs:
-        same = replace(
-            spec, name=spec.name or Path(spec.place).name, place="", train=None, val=None, classes=None, per_class=False
-        )
+        name = spec.name or without_suffix(Path(spec.place).name)
+        same = replace(spec, name=name, place="", train=None, val=None, classes=None, per_class=False)
         if same in known:
-            name = spec.name or Path(spec.place).name
             problem = f"two tasks are called {name}: {known[same].place} and {spec.place}"
             raise UsageError(problem, cure=f"name one of them: {spec.kind}:{spec.place}?name=NAME")
         known[same] = spec

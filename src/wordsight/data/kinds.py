@@ -4,6 +4,7 @@ A new kind is one file beside this one and one row of `OPENERS`.
 """
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import NamedTuple
 
 
@@ -32,6 +33,12 @@ AUTO = "auto"  # the kind is recognised
 def kinds() -> tuple[str, ...]:
     """Return what may be asked for: "auto" and the kinds."""
     return (AUTO, *OPENERS)
+
+
+def without_suffix(name: str) -> str:
+    """Return the name of a file without the ending by which it is recognised: "shop" of "shop.parquet"."""
+    path = PurePath(name)
+    return path.stem if kind_of_suffix(path.suffix.lower()) else name
 
 
 def kind_of_suffix(suffix: str) -> str | None:

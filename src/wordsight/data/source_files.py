@@ -116,6 +116,8 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
     if one == FOLDER:
         if named:
             raise NotFound(f"no split {named} in {folder}", cure=f"it needs a folder {folder / named}")
+        if split is None:
+            _say_pooled(folder)
         return SourceFiles(FOLDER, folder.name, (folder,))
     if kind == AUTO and contents.image and not named:
         notice(f"images in the folders inside {folder} are left alone: it holds {one}", once=True)
@@ -124,6 +126,16 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
         raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
     chosen = _files(mine, folder.name, split=_named_split(mine, split, folder), kind=one, root=folder)
     return chosen._replace(whole=len(chosen.paths) == len(mine))
+
+
+def _say_pooled(folder: Path) -> None:
+    """Say so when the images of several splits are read together though nobody asked for that."""
+    with os.scandir(folder) as entries:
+        splits = sorted(entry.name for entry in entries if entry.name.lower() in SPLITS and entry.is_dir())
+    if len(splits) > 1:
+        notice(
+            f"{folder} has {' and '.join(splits)}, read together: split=NAME takes one, split=all says this", once=True
+        )
 
 
 class _Contents(NamedTuple):

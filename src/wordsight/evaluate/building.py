@@ -14,7 +14,7 @@ from typing import Any
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.nouns import Sample
 from wordsight.data.evaluation_layout import EvaluationLayout, layout_of
-from wordsight.data.kinds import AUTO
+from wordsight.data.kinds import AUTO, without_suffix
 from wordsight.data.source import Columns, open_source
 from wordsight.evaluate.sample_set import (
     ImageErrors,
@@ -39,12 +39,14 @@ OR_SKIP = "mend or remove what cannot be read, or measure without it: evaluate h
 class TaskSets:
     """The images of a task: those measured on, and those that are learned from and chosen by, where it names them.
 
-    `layout` is what the set states of itself: all its classes, its templates.
+    `shifted` are further sets of the same classes, as the option `shifts` names them.  `layout` is what the set states
+    of itself: all its classes, its templates.
     """
 
     test: SampleSet
     train: SampleSet | None = None
     val: SampleSet | None = None
+    shifted: tuple[SampleSet, ...] = ()
     layout: EvaluationLayout = NOTHING_STATED
 
 
@@ -75,7 +77,12 @@ class SetReader:
             train = self._read(replace(spec, limit=None), spec.train or spec.place, spec.train_split)
         if spec.val is not None or spec.val_split is not None:
             val = self._read(replace(spec, limit=None), spec.val or spec.place, spec.val_split)
-        return TaskSets(test, train, val, self._layout(spec))
+        return TaskSets(test, train, val, self.shifted(spec), self._layout(spec))
+
+    def shifted(self, spec: TaskSpec) -> tuple[SampleSet, ...]:
+        """Return the sets that the option `shifts` of a task names."""
+        shifts: tuple[str, ...] = getattr(with_options(spec).options, "shifts", ())
+        return tuple(self._read(spec, place, None) for place in shifts)
 
     def _layout(self, spec: TaskSpec) -> EvaluationLayout:
         columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
@@ -154,7 +161,8 @@ def build_task(
 def build_of(spec: TaskSpec, samples: Sequence[Sample], *, pixels: PreprocessSpec | None = None) -> Any:
     """Return the task that `spec` makes of samples that were read already, decoded where `pixels` says how."""
     test = in_memory(spec.name, samples)
-    return build_from(spec, TaskSets(test if pixels is None else decoded(test, pixels)))
+    shifted = SetReader().shifted(spec)
+    return build_from(spec, TaskSets(test if pixels is None else decoded(test, pixels), shifted=shifted))
 
 
 def build_from(spec: TaskSpec, sets: TaskSets) -> Any:
@@ -172,7 +180,7 @@ def settled(spec: TaskSpec, sets: TaskSets) -> TaskSpec:
     classes = layout.classes if layout.classes is not None and _covers(layout.classes, sets.test) else None
     return replace(
         spec,
-        name=spec.name or sets.test.name,
+        name=spec.name or without_suffix(sets.test.name),
         classes=spec.classes or classes,
         templates=spec.templates or layout.templates or DEFAULT_TEMPLATES,
         naming=spec.naming or ("exact" if classes and not spec.classes and layout.naming == "exact" else "synonyms"),

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,14 +20,13 @@ from wordsight.base.processor import cores
 from wordsight.base.progress import is_quiet, set_quiet
 from wordsight.base.reading import sha256_file
 from wordsight.base.records import environment
-from wordsight.data.source import open_source
 from wordsight.embeddings import model as models
 from wordsight.embeddings.kept import KeptModel
 from wordsight.evaluate.building import OR_SKIP, SetReader, TaskSets, build_from, settled
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.recorder import Recorder, stated
 from wordsight.evaluate.running import run_task
-from wordsight.evaluate.tasks import PLACES, TaskSpec
+from wordsight.evaluate.tasks import PLACES, TaskSpec, with_options
 from wordsight.images.transform import Quality
 
 RUN_MODEL = "model"  # the folder of the model in that of a training run, which names it better
@@ -99,7 +98,7 @@ def _outcome(
     facts: dict[str, str | int],
 ) -> Outcome:
     sets = reader.sets(spec)
-    spec = settled(spec, sets)
+    spec = with_options(settled(spec, sets))
     label = _label(order.model, encoder)
     key = task_key(encoder, spec, sets, label)
     if recorder and not order.again and (known := recorder.known(key)):
@@ -125,19 +124,22 @@ def _label(name: str | None, encoder: KeptModel) -> str:
 
 def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str) -> str:
     """Return 16 hexadecimal digits of a measurement: the task, the content of its sets, the model and its engine."""
-    own = {key: value for key, value in asdict(spec).items() if key not in PLACES}
-    contents = [one.digest(encoder.image_digest) if one else None for one in (sets.test, sets.train, sets.val)]
+    own = {key: value for key, value in asdict(replace(spec, options=None)).items() if key not in PLACES}
+    if isinstance(spec.templates, str):
+        del own["templates"]  # a file counts by its content, wherever it lies
+    own["options"] = {one.name: getattr(spec.options, one.name) for one in fields(spec.options) if not one.metadata}
+    everything = (sets.test, sets.train, sets.val, *sets.shifted)
+    contents = [one.digest(encoder.image_digest) if one else None for one in everything]
     whole = [PROTOCOL, own, contents, encoder.kept_as, label, _named(spec)]
     return sha256_bytes(json.dumps(whole, default=str, sort_keys=True).encode())[:16]
 
 
 def _named(spec: TaskSpec) -> list[str]:
-    """Return what names the content of all that a task names besides its sets: files, sources, another model."""
+    """Return what names the content of what a task names besides its sets: lists or files, another model."""
     texts = [spec.templates, getattr(spec.options, "pool", None)]
-    files = [sha256_file(text) for text in texts if isinstance(text, str) and os.path.isfile(text)]
-    sources = [open_source(shift).fingerprint() for shift in getattr(spec.options, "shifts", ())]
+    content = [sha256_file(text) if os.path.isfile(text) else text for text in texts if isinstance(text, str)]
     other = getattr(spec.options, "model", None)
-    return [*files, *sources, *([models.load(other).fingerprint] if other else [])]
+    return [*content, *([models.load(other).fingerprint] if other else [])]
 
 
 def measure_apart(orders: Sequence[Measurement], specs: Sequence[TaskSpec], *, processes: int) -> Iterator[Outcome]:

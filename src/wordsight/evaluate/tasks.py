@@ -8,6 +8,7 @@ A new kind of task is one file in `kinds/` with `OPTIONS`, `build(spec, sets)` a
 """
 
 import importlib
+import inspect
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -83,6 +84,8 @@ class TaskSpec:
 
 
 PLACES = ("place", "train", "val")  # keys that are relative to the folder of the file that states them
+PLACE = {"relative": "always"}  # metadata of an option of a kind, which is relative in the same way
+NAME_OR_FILE = {"relative": "where it is there"}  # of one that may also be a name
 OWN = {field.name for field in fields(TaskSpec)} - {"options"}
 
 
@@ -114,10 +117,23 @@ def task_of(values: Mapping[str, Any], *, folder: Path | None = None, where: str
     options = _options(own["kind"], rest, where=where) if own.get("kind") in TASKS else None
     spec = from_dict(TaskSpec, own, where=where)
     check_task(spec, where=where)
-    moved: dict[str, Any] = {}
-    if folder is not None:
-        moved = {key: str(folder / value) for key in PLACES if (value := getattr(spec, key)) is not None}
-    return replace(spec, options=options, **moved)
+    spec = replace(spec, options=options)
+    return spec if folder is None else _moved(spec, folder)
+
+
+def _moved(spec: TaskSpec, folder: Path) -> TaskSpec:
+    """Return the task whose relative places lie in a folder."""
+    places = {key: str(folder / value) for key in PLACES if (value := getattr(spec, key)) is not None}
+    if isinstance(spec.templates, str) and (folder / spec.templates).is_file():
+        places["templates"] = str(folder / spec.templates)
+    options = {}
+    for field in fields(spec.options):
+        value, how = getattr(spec.options, field.name), field.metadata.get("relative")
+        if isinstance(value, tuple) and how:
+            options[field.name] = tuple(str(folder / one) for one in value)
+        elif value is not None and how and (how == PLACE["relative"] or (folder / value).exists()):
+            options[field.name] = str(folder / value)
+    return replace(spec, options=replace(spec.options, **options), **places)
 
 
 def with_options(spec: TaskSpec, *, where: str = "") -> TaskSpec:
@@ -158,6 +174,25 @@ def _options(kind: str, values: dict[str, Any], *, where: str = "") -> Any:
     if unknown:
         raise unknown_key(f"{where}{unknown[0]}", unknown[0], sorted(OWN | names))
     return from_dict(options, values, where=where)
+
+
+def keys_of(kind: str) -> list[str]:
+    """Return what a kind measures and its own keys with what they are where they are left out, as lines to read."""
+    check_task(TaskSpec(kind, ""))
+    module = kind_module(kind)
+    own = [f"  {field.name}={_written(field.default)}" for field in fields(module.OPTIONS)]
+    head = f"{kind}:PLACE?key=value&key=value; keys of its own, and what they are where they are left out:"
+    text = inspect.cleandoc(module.OPTIONS.__doc__) if own else ""
+    every = ", ".join(sorted(OWN - {"kind", "place"}))
+    lines = [inspect.cleandoc(module.__doc__), "", *([head, *own, "", text, ""] if own else [])]
+    return [line for part in [*lines, f"Keys of every task: {every}"] for line in part.split("\n")]
+
+
+def _written(value: Any) -> str:
+    """Return a value as it is written behind a key."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str("" if value is None else value)
 
 
 def _from_text(kind: str, rest: str) -> TaskSpec:

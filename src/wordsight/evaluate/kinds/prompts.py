@@ -6,7 +6,7 @@ on the images that they were chosen by, which flatters.
 Details: the accuracy on both by the number of templates chosen, and every single template.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.details import Detail
@@ -21,7 +21,7 @@ from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.prompt_search import combine_templates, judge_templates, search_templates
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.splits import val_and_test
-from wordsight.evaluate.tasks import TaskSpec
+from wordsight.evaluate.tasks import NAME_OR_FILE, TaskSpec
 from wordsight.text.prompts import class_prompts, templates
 
 
@@ -29,7 +29,7 @@ from wordsight.text.prompts import class_prompts, templates
 class PromptOptions:
     """`pool`: the list or file of templates to choose from; `most`: how many at most; `held_out`: as elsewhere."""
 
-    pool: str = "clip"
+    pool: str = field(default="clip", metadata=NAME_OR_FILE)
     most: int = 7
     held_out: float = 0.2
 

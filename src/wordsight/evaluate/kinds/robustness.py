@@ -8,7 +8,7 @@ Details: accuracy by strength, and the kept share of the clean accuracy.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from zlib import crc32
 
@@ -21,13 +21,13 @@ from wordsight.base.errors import ConfigError
 from wordsight.base.nouns import Result
 from wordsight.base.suggest import suggest
 from wordsight.base.value import Value
-from wordsight.evaluate.building import SetReader, TaskSets
+from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, changed_embeddings, image_embeddings, prompt_embeddings
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.tasks import TaskSpec
+from wordsight.evaluate.tasks import PLACE, TaskSpec
 from wordsight.images.corruptions import CORRUPTIONS, GROUPS, STRENGTHS, corrupt
 
 Bools = NDArray[np.bool_]
@@ -40,7 +40,7 @@ class RobustnessOptions:
     corruptions: tuple[str, ...] = ("all",)
     strengths: tuple[int, ...] = STRENGTHS
     images: int = 100
-    shifts: tuple[str, ...] = ()
+    shifts: tuple[str, ...] = field(default=(), metadata=PLACE)
 
 
 OPTIONS = RobustnessOptions
@@ -75,19 +75,17 @@ def build(spec: TaskSpec, sets: TaskSets) -> RobustnessTask:
         raise ConfigError("corruptions without strengths", cure="give some of 1, 2, 3, 4, 5")
     whole = classes_of(spec, sets.test)
     some = whole.spread(options.images)
-    return RobustnessTask(spec, some, prompts_for(spec, some.names), corruptions, _shifted(spec, whole.names))
+    return RobustnessTask(spec, some, prompts_for(spec, some.names), corruptions, _shifted(spec, sets, whole.names))
 
 
-def _shifted(spec: TaskSpec, classes: Sequence[str]) -> tuple[Classified, ...]:
+def _shifted(spec: TaskSpec, sets: TaskSets, classes: Sequence[str]) -> tuple[Classified, ...]:
     """Return the sets of `shifts`; errors and notices name the set that they are about."""
     shifted: dict[str, Classified] = {}
-    for location in spec.options.shifts:
-        other = replace(spec, place=location, split=None, train=None, train_split=None, val=None, val_split=None)
-        images = SetReader().sets(other).test
+    for location, images in zip(spec.options.shifts, sets.shifted, strict=True):
         if images.name in shifted:
             problem = f"shifts = {location!r}: two sets have the name {images.name!r}, under which results stand"
             raise ConfigError(problem, cure="give each once, or rename a folder")
-        shifted[images.name] = classes_of(replace(other, name=images.name), images, names=classes)
+        shifted[images.name] = classes_of(replace(spec, name=images.name), images, names=classes)
     return tuple(shifted.values())
 
 

@@ -9,7 +9,7 @@ Details: accuracy by kind, the worst mistakes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from wordsight.evaluate.building import TaskSets, read_source
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
 from wordsight.evaluate.measured import Measured, hits, share, small_image
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.tasks import TaskSpec
+from wordsight.evaluate.tasks import PLACE, TaskSpec
 from wordsight.images.decode import decode
 from wordsight.text.blind import blind_scores
 from wordsight.text.contrasts import KINDS, WEAK_KINDS, contrasts
@@ -43,7 +43,7 @@ class SelectionOptions:
     """`form` as above; `images`: the folder of a stated set's images; `kinds`: of "rules"; `count`: pairs to draw."""
 
     form: Literal["stated", "rules", "drawn"] = "stated"
-    images: str | None = None
+    images: str | None = field(default=None, metadata=PLACE)
     kinds: tuple[str, ...] = SURE_KINDS
     count: int = 500
 

@@ -6,7 +6,7 @@ the names of the classes: it counts as supervised, having been tuned on the labe
 Details: accuracy within each class, confusions, the worst mistakes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from wordsight.base.value import Value
@@ -19,14 +19,14 @@ from wordsight.evaluate.linear import Linear, fit_all
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.splits import EmbeddedSplits, Splits, embedded, splits_of
-from wordsight.evaluate.tasks import TaskSpec
+from wordsight.evaluate.tasks import NAME_OR_FILE, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisedOptions:
     """`model`: a tuned one by name or path; `held_out`: the share of images that are measured on, and chosen by."""
 
-    model: str | None = None
+    model: str | None = field(default=None, metadata=NAME_OR_FILE)
     held_out: float = 0.2
 
 
