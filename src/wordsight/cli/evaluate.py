@@ -71,6 +71,13 @@ def run(args: Namespace) -> int:
         raise UsageError("--per-class without a task that has classes", cure="leave it out, or add zero-shot:PLACE")
     for problem in problems:
         print_error(str(problem))
+    return _measure(args, models, specs, problems)
+
+
+def _measure(
+    args: Namespace, models: Sequence[str | None], specs: Sequence[Any], problems: Sequence[WordsightError]
+) -> int:
+    """Print what comes of each task and return the exit status."""
     outcomes, failed = [], list(problems)
     for outcome in _outcomes(args, models, specs):
         outcomes.append(outcome)

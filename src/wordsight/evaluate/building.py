@@ -82,7 +82,7 @@ class SetReader:
     def shifted(self, spec: TaskSpec) -> tuple[SampleSet, ...]:
         """Return the sets that the option `shifts` of a task names."""
         shifts: tuple[str, ...] = getattr(with_options(spec).options, "shifts", ())
-        return tuple(self._read(spec, place, None) for place in shifts)
+        return tuple(self._read(spec, location, None) for location in shifts)
 
     def _layout(self, spec: TaskSpec) -> EvaluationLayout:
         columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)

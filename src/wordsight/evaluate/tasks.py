@@ -123,17 +123,17 @@ def task_of(values: Mapping[str, Any], *, folder: Path | None = None, where: str
 
 def _moved(spec: TaskSpec, folder: Path) -> TaskSpec:
     """Return the task whose relative places lie in a folder."""
-    places = {key: str(folder / value) for key in PLACES if (value := getattr(spec, key)) is not None}
+    own: dict[str, Any] = {key: str(folder / value) for key in PLACES if (value := getattr(spec, key)) is not None}
     if isinstance(spec.templates, str) and (folder / spec.templates).is_file():
-        places["templates"] = str(folder / spec.templates)
-    options = {}
+        own["templates"] = str(folder / spec.templates)
+    options: dict[str, Any] = {}
     for field in fields(spec.options):
         value, how = getattr(spec.options, field.name), field.metadata.get("relative")
         if isinstance(value, tuple) and how:
             options[field.name] = tuple(str(folder / one) for one in value)
         elif value is not None and how and (how == PLACE["relative"] or (folder / value).exists()):
             options[field.name] = str(folder / value)
-    return replace(spec, options=replace(spec.options, **options), **places)
+    return replace(spec, options=replace(spec.options, **options), **own)
 
 
 def with_options(spec: TaskSpec, *, where: str = "") -> TaskSpec:
