@@ -32,6 +32,7 @@ BORDER = (  # what may import them when it is itself imported
     "wordsight.data.augment_torch",
     "wordsight.weights.tensors",
     "wordsight.engines.attack_torch",
+    "wordsight.explain.inside.*",
     "wordsight.engines.torch_engine",
     "wordsight.engines.export*",
     "wordsight.engines.layer_noise",

@@ -119,6 +119,26 @@ class CalibratedTower(Protocol):
         ...
 
 
+@runtime_checkable
+class SplitAttention(Protocol):
+    """An attention module in two parts, between which the values are mixed: what explanations look at.
+
+    Called with `inputs` tensors, and a mask behind them where it takes one; `causal` hides later tokens.
+    """
+
+    causal: bool
+    inputs: int
+    heads: int
+
+    def split(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (B, H, T, D/H), keys and values (B, H, S, D/H)."""
+        ...
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """Return what the module gives for what each head makes of the values, (B, H, T, D/H)."""
+        ...
+
+
 def of_patches(tower: ImageTower, state: Tensor) -> Tensor:
     """Return a state row by row without the extra tokens, (B, N, D)."""
     return state[:, tower.extra :] if state.ndim == 3 else state.flatten(2).transpose(1, 2)

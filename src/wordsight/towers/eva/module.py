@@ -44,6 +44,8 @@ class RmsNorm(nn.Module):
 class EvaAttention(nn.Module):
     """Self-attention with one fused input projection; query and value may have a bias, the key never has."""
 
+    causal, inputs = False, 1  # `wordsight.towers.tower.SplitAttention`
+
     def __init__(self, spec: EvaSpec, rotary: nn.Module | None) -> None:
         super().__init__()
         width = spec.width
@@ -60,6 +62,11 @@ class EvaAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, T, D) for (B, T, D)."""
+        query, key, value = self.split(x)
+        return self.join(attend(query, key, value, causal=False))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of (B, T, D), each (B, H, T, D/H)."""
         bias = None
         if self.q_bias is not None and self.v_bias is not None:
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])  # (3D,)
@@ -68,8 +75,11 @@ class EvaAttention(nn.Module):
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, D/H)
         if self.rotary is not None:
             query, key = self.rotary(query), self.rotary(key)
-        mixed = attend(query, key, value, causal=False).transpose(1, 2).flatten(2)  # (B, T, D)
-        out: Tensor = self.proj(self.norm(mixed))
+        return query, key, value
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """Return (B, T, D) for what each head makes of the values, (B, H, T, D/H)."""
+        out: Tensor = self.proj(self.norm(mixed.transpose(1, 2).flatten(2)))
         return out
 
 

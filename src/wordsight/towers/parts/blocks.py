@@ -93,6 +93,8 @@ class Attention(nn.Module):
     `rotary` turns queries and keys, each (B, H, T, D/H), by their position.
     """
 
+    inputs = 1  # `wordsight.towers.tower.SplitAttention`
+
     def __init__(self, width: int, heads: int, *, causal: bool, rotary: nn.Module | None = None) -> None:
         super().__init__()
         self.heads = heads
@@ -106,14 +108,22 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (B, T, D) for (B, T, D); `mask` as in `attend`."""
+        query, key, value = self.split(x)
+        return self.join(attend(query, key, value, causal=self.causal, mask=mask))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of (B, T, D), each (B, H, T, D/H)."""
         batch, length, width = x.shape
         packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)  # (B, T, 3D)
         split = packed.view(batch, length, 3, self.heads, width // self.heads)  # (B, T, 3, H, D/H)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, D/H)
         if self.rotary is not None:
             query, key = self.rotary(query), self.rotary(key)
-        mixed = attend(query, key, value, causal=self.causal, mask=mask)
-        out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))  # (B, T, D)
+        return query, key, value
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """Return (B, T, D) for what each head makes of the values, (B, H, T, D/H)."""
+        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, T, D)
         return out
 
 

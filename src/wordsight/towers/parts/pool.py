@@ -18,6 +18,8 @@ class CrossAttention(nn.Module):
     One fused input projection where E = D, three where not.
     """
 
+    causal, inputs = False, 2  # `wordsight.towers.tower.SplitAttention`
+
     def __init__(self, width: int, heads: int, *, token_width: int) -> None:
         super().__init__()
         self.heads = heads
@@ -36,6 +38,11 @@ class CrossAttention(nn.Module):
 
     def forward(self, queries: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (B, Q, E); `mask` as in `attend`."""
+        query, key, value = self.split(queries, tokens)
+        return self.join(attend(query, key, value, causal=False, mask=mask))
+
+    def split(self, queries: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (B, H, Q, E/H), keys and values (B, H, T, E/H)."""
         if self.fused:
             weights = self.in_proj_weight.chunk(3)
         else:
@@ -44,9 +51,12 @@ class CrossAttention(nn.Module):
         biases = self.in_proj_bias.chunk(3)
         parts = [F.linear(x, w, b) for x, w, b in zip(sources, weights, biases, strict=True)]
         size = queries.shape[-1] // self.heads
-        query, key, value = (p.view(*p.shape[:2], self.heads, size).transpose(1, 2) for p in parts)  # (B, H, ., E/H)
-        mixed = attend(query, key, value, causal=False, mask=mask).transpose(1, 2).flatten(2)  # (B, Q, E)
-        out: Tensor = self.out_proj(mixed)
+        query, key, value = (p.view(*p.shape[:2], self.heads, size).transpose(1, 2) for p in parts)
+        return query, key, value
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """Return (B, Q, E) for what each head makes of the values, (B, H, Q, E/H)."""
+        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
 

@@ -51,6 +51,8 @@ class Bottleneck(nn.Module):
 class AttentionPool(nn.Module):
     """One attention layer whose only query is the mean of the grid: (B, C, G, G) to (B, C)."""
 
+    causal, inputs = False, 1  # `wordsight.towers.tower.SplitAttention`
+
     def __init__(self, side: int, channels: int, heads: int, out_width: int) -> None:
         super().__init__()
         self.heads = heads
@@ -65,15 +67,22 @@ class AttentionPool(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """Return (B, C) for the grid (B, C, G, G); `c_proj` makes (B, E) of it."""
+        query, key, value = self.split(grid)
+        return self.join(F.scaled_dot_product_attention(query, key, value))
+
+    def split(self, grid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the query (B, H, 1, C/H) of the mean, keys and values (B, H, 1 + G*G, C/H) of it and of the cells."""
         cells = grid.flatten(2).transpose(1, 2)  # (B, G*G, C)
         tokens = torch.cat([cells.mean(dim=1, keepdim=True), cells], dim=1)  # (B, 1 + G*G, C)
         tokens = tokens + self.positional_embedding
-        query = self._split(self.q_proj(tokens[:, :1]))  # (B, H, 1, C/H)
-        key, value = self._split(self.k_proj(tokens)), self._split(self.v_proj(tokens))
-        mixed = F.scaled_dot_product_attention(query, key, value)  # (B, H, 1, C/H)
-        return mixed.flatten(1)  # (B, C)
+        query = self._by_head(self.q_proj(tokens[:, :1]))  # (B, H, 1, C/H)
+        return query, self._by_head(self.k_proj(tokens)), self._by_head(self.v_proj(tokens))
 
-    def _split(self, x: Tensor) -> Tensor:
+    def join(self, mixed: Tensor) -> Tensor:
+        """Return (B, C) for what each head makes of the values, (B, H, 1, C/H)."""
+        return mixed.flatten(1)
+
+    def _by_head(self, x: Tensor) -> Tensor:
         batch, length, channels = x.shape
         return x.view(batch, length, self.heads, channels // self.heads).transpose(1, 2)
 

@@ -1,0 +1,1 @@
+"""What needs the towers as PyTorch modules: attention, gradients, features of patches."""
