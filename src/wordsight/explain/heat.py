@@ -1,9 +1,9 @@
 """From the relevance of patches to something that is looked at: over the picture, two maps against each other.
 
     square = enlarged(relevance, 224)                           # (C, 224, 224), bilinear
-    over = on_picture(square, framed(480, 640, spec), (480, 640))   # (C, 480, 640); NaN where the tower saw nothing
-    image = overlay(picture, scaled(over)[0])                   # uint8 (480, 640, 3)
-    image = against(picture, scaled(over)[0], scaled(over)[1])
+    over = on_image(square, framed(480, 640, spec), (480, 640))   # (C, 480, 640); NaN where the tower saw nothing
+    drawn = overlay(image, scaled(over)[0])                   # uint8 (480, 640, 3)
+    drawn = against(image, scaled(over)[0], scaled(over)[1])
 
 Where a tower cuts the sides of a picture off, nothing is known of them: they stay grey.  Knows no method and no model.
 
@@ -30,10 +30,11 @@ UNSEEN = 0.35  # of the picture's light where the tower saw nothing
 def enlarged(relevance: Floats, size: int) -> Maps:
     """Return maps (C, G, G) on the square that the tower sees, (C, size, size), bilinear between the patches' middles."""
     rows, columns = (_weights(length, size) for length in relevance.shape[1:])
-    return np.einsum("sg,cgh,th->cst", rows, relevance.astype(np.float32), columns, optimize=True).astype(np.float32)
+    larger: Maps = rows @ relevance.astype(np.float32) @ columns.T  # (C, size, size)
+    return larger
 
 
-def on_picture(square: Maps, frame: Frame, sides: tuple[int, int]) -> Maps:
+def on_image(square: Maps, frame: Frame, sides: tuple[int, int]) -> Maps:
     """Return maps of what the tower saw (C, S, S) on the whole picture (C, H, W), NaN where it saw nothing of it."""
     height, width = sides
     rows = _positions(height, frame.height, frame.top)
@@ -53,27 +54,27 @@ def scaled(maps: Floats) -> Maps:
     )
 
 
-def overlay(picture: Pixels, heat: Floats) -> Pixels:
+def overlay(image: Pixels, heat: Floats) -> Pixels:
     """Return a picture (H, W, 3) under a map (H, W) of values from 0 to 1: the stronger, the more of its colour."""
     strength = np.nan_to_num(heat, nan=0.0)[:, :, None]
     position = strength * (len(STOPS) - 1)
     lower = np.minimum(position.astype(int), len(STOPS) - 2)[:, :, 0]
     colours = STOPS[lower] + (position - lower[:, :, None]) * (STOPS[lower + 1] - STOPS[lower])
-    return _laid_over(picture, colours, SHARE * (0.35 + 0.65 * strength), heat)
+    return _laid_over(image, colours, SHARE * (0.35 + 0.65 * strength), heat)
 
 
-def against(picture: Pixels, first: Floats, second: Floats) -> Pixels:
+def against(image: Pixels, first: Floats, second: Floats) -> Pixels:
     """Return a picture under the difference of two maps: blue where the first is stronger, orange where the second."""
     difference = np.nan_to_num(first - second, nan=0.0)[:, :, None]
     colours = np.where(difference > 0, FIRST, SECOND)
-    return _laid_over(picture, colours, 0.85 * np.abs(difference), first)
+    return _laid_over(image, colours, 0.85 * np.abs(difference), first)
 
 
-def _laid_over(picture: Pixels, colours: Floats, share: Floats, seen: Floats) -> Pixels:
+def _laid_over(image: Pixels, colours: Floats, share: Floats, seen: Floats) -> Pixels:
     """Return the picture, in grey, under colours (H, W, 3) of so much share (H, W, 1); darker where `seen` is NaN."""
-    grey = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     light = np.where(np.isnan(seen), UNSEEN, 1.0) * grey
-    base = 0.5 * light[:, :, None] + 0.5 * np.where(np.isnan(seen)[:, :, None], light[:, :, None], picture)
+    base = 0.5 * light[:, :, None] + 0.5 * np.where(np.isnan(seen)[:, :, None], light[:, :, None], image)
     mixed = np.where(np.isnan(seen)[:, :, None], base, (1 - share) * base + share * colours)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
