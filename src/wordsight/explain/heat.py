@@ -28,7 +28,7 @@ UNSEEN = 0.35  # of the picture's light where the tower saw nothing
 
 
 def enlarged(relevance: Floats, size: int) -> Maps:
-    """Return maps (C, G, G) on the square that the tower sees, (C, size, size), bilinear between the patches' middles."""
+    """Return maps (C, G, G) on the square that the tower sees, (C, size, size), bilinear between middles of patches."""
     rows, columns = (_weights(length, size) for length in relevance.shape[1:])
     larger: Maps = rows @ relevance.astype(np.float32) @ columns.T  # (C, size, size)
     return larger
@@ -80,7 +80,7 @@ def _laid_over(image: Pixels, colours: Floats, share: Floats, seen: Floats) -> P
 
 
 def _weights(old: int, new: int) -> Maps:
-    """Return (new, old): how much of each old value a new one takes; beyond the middles of the outer ones it is theirs."""
+    """Return (new, old): how much of each old value a new one takes; beyond the outer middles it is theirs."""
     middle = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     lower = np.minimum(middle.astype(int), max(old - 2, 0))
     weights = np.zeros((new, old), np.float32)
