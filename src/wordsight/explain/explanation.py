@@ -1,0 +1,159 @@
+"""Why an image and a text belong together: one call gives the maps, the words and how far to trust them.
+
+    why = explain(model, "dog.jpg", ["a dog", "a cat"])
+    why.cosines, why.maps[0]                # (C,), (H, W) from 0 to 1
+    why.overlay(0), why.against(0, 1)       # uint8 (H, W, 3)
+    why.words[0]                            # [("a", 0.02), ("dog", 0.91)]
+    why.trust[0]                            # insertion and deletion beside random maps
+
+Maps lie on the whole image; where the tower cut its sides off they are NaN.
+
+Shapes: C texts, H and W sides of the image as it is shown, G side of the grid, S side of what the tower sees.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.arrays import Pixels
+from wordsight.base.errors import UsageError
+from wordsight.base.optional import resolve
+from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfulness
+from wordsight.explain.heat import Maps, against, enlarged, on_image, overlay, scaled
+from wordsight.explain.methods import AUTO, METHODS, chosen, relevance_of, towers_of
+from wordsight.explain.sanity import SanityCheck, text_swap
+from wordsight.images.decode import decode
+from wordsight.images.geometry import framed
+from wordsight.images.spec import PreprocessSpec
+
+if TYPE_CHECKING:
+    from wordsight.embeddings.model import Model
+    from wordsight.towers.two import TwoTowers
+
+SHOWN = 1024  # pixels of the longer side of an image as it is shown, at most
+LONGEST = 32  # times as long as high, or as high as long: beyond it a map is a line
+Words = list[tuple[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What `explain` found.
+
+    `image` (H, W, 3) is the image as it is shown, `relevance` (C, G, G) the raw map of each text by `method`.
+    `cosines` and `probabilities` (C,) are the model's; `words` of each text with their relevance, empty where the text
+    tower cannot be looked into.  `trust`: one `Faithfulness` each; `swap`: whether the map follows the text (None for
+    one text).
+    """
+
+    texts: tuple[str, ...]
+    method: str
+    model: str
+    image: Pixels
+    preprocess: PreprocessSpec
+    cosines: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    relevance: Maps
+    words: tuple[Words, ...]
+    trust: tuple[Faithfulness, ...]
+    swap: SanityCheck | None
+
+    @cached_property
+    def maps(self) -> Maps:
+        """The maps on the image, (C, H, W), each from 0 to 1; NaN where the tower saw nothing."""
+        sides = self.image.shape[:2]
+        square = enlarged(self.relevance, self.preprocess.size)
+        return scaled(on_image(square, framed(*sides, self.preprocess), (sides[0], sides[1])))
+
+    def overlay(self, number: int) -> Pixels:
+        """Return the image under the map of a text, uint8 (H, W, 3)."""
+        return overlay(self.image, self.maps[number])
+
+    def against(self, first: int, second: int) -> Pixels:
+        """Return the image under the difference of two maps: blue where the first is stronger, orange the second."""
+        return against(self.image, self.maps[first], self.maps[second])
+
+    def passes(self, number: int) -> bool | None:
+        """Return whether a map stood every check that was made of it, None where none was."""
+        checks = [one.passes for one in self.trust[number : number + 1]]
+        checks += [] if self.swap is None else [self.swap.passes]
+        return all(checks) if checks else None
+
+
+def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = AUTO, trust: bool = True) -> Explanation:
+    """Return why an image (a path, bytes, a Pillow image or an array) and each text belong together.
+
+    `method` is a row of `wordsight.explain.methods.METHODS`; "auto" is that of the model's family that measured best,
+    or "occlusion", which works with graphs alone.  `trust` false leaves the checks out, which take most of the time.
+    Broken images raise `InputError`; no texts, a method that does not fit and images of extreme shape `UsageError`.
+    """
+    if not texts or isinstance(texts, str):
+        raise UsageError("no texts to explain", cure="give a list of at least one")
+    if model.spec.preprocess.resize == "patches":
+        problem = f"maps need images of one size, and {model.name} keeps the shape of each"
+        raise UsageError(problem, cure="use a model with images of one size")
+    shown = _shown(decode(image))
+    name = chosen(method, model)
+    pixels = model.load_pixels(image)
+    embeddings = model.embed_texts(texts)
+    embedding = model.engine.embed_images(pixels[None])[0]  # (E,)
+    cosines = embeddings @ embedding
+    towers = towers_of(model) if METHODS[name].inside else None
+    relevance = relevance_of(name, model, pixels, embeddings, towers=towers)
+    tested: list[Faithfulness] = []
+    if trust:
+        tested = faithfulness(model.engine, pixels, embeddings, enlarged(relevance, len(pixels)), how=Perturbation())
+    return Explanation(
+        texts=tuple(texts),
+        method=name,
+        model=model.name,
+        image=shown,
+        preprocess=model.spec.preprocess,
+        cosines=cosines,
+        probabilities=model.matches(cosines[None])[0],
+        relevance=relevance,
+        words=_words(model, texts, embedding, towers),
+        trust=tuple(tested),
+        swap=text_swap(relevance[0], relevance[1]) if trust and len(texts) > 1 else None,
+    )
+
+
+def _shown(image: Pixels) -> Pixels:
+    """Return the image no larger than it is shown."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    if max(height, width) > LONGEST * min(height, width):
+        raise UsageError(
+            f"an image of {width:,} x {height:,} pixels",
+            cure=f"cut out a part of it, at most {LONGEST} times as long as wide",
+        )
+    if max(height, width) <= SHOWN:
+        return image
+    smaller = Image.fromarray(image)
+    smaller.thumbnail((SHOWN, SHOWN))
+    return np.asarray(smaller)
+
+
+def _words(
+    model: "Model", texts: Sequence[str], embedding: NDArray[np.float32], towers: "TwoTowers | None"
+) -> tuple[Words, ...]:
+    """Return the tokens of each text as text, with their relevance; empty where nothing can be looked into."""
+    if towers is None:
+        return tuple([] for _ in texts)
+    tokens = model.tokenizer.batch(list(texts), pad_to="longest")  # (C, L)
+    try:
+        relevance = resolve("wordsight.explain.inside.tensors:words", extra="train")(towers, tokens, embedding)
+    except UsageError:  # a text tower of another package shows nothing of itself
+        return tuple([] for _ in texts)
+    return tuple(
+        [
+            (piece, float(value))
+            for token, value in zip(row, values, strict=True)
+            if (piece := model.tokenizer.decode([int(token)]).strip())
+        ]
+        for row, values in zip(tokens, relevance, strict=True)
+    )

@@ -1,0 +1,30 @@
+"""The border of this folder: arrays in, arrays out."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wordsight.base.arrays import Embeddings, Pixels, Tokens
+from wordsight.explain.inside import chefer
+from wordsight.images.transform import normalise
+from wordsight.towers.two import TwoTowers
+
+Relevance = Callable[[TwoTowers, Tensor, Tensor], Tensor]
+
+
+def called(relevance: Relevance, towers: TwoTowers, pixels: Pixels, texts: Embeddings) -> NDArray[np.float32]:
+    """Return the relevance (C, G, G) that a method gives for one image, uint8 (S, S, 3), and texts (C, E)."""
+    device = towers.logit_scale.device
+    image = torch.from_numpy(normalise(pixels[None], towers.spec.preprocess)).to(device)
+    maps: Tensor = relevance(towers, image, torch.from_numpy(np.asarray(texts, np.float32)).to(device))
+    return maps.detach().float().cpu().numpy()
+
+
+def words(towers: TwoTowers, tokens: Tokens, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the relevance (C, L) of each token (C, L) for one image's embedding (E,); `chefer.words`."""
+    device = towers.logit_scale.device
+    ids, embedding = torch.from_numpy(tokens.astype(np.int64)).to(device), torch.from_numpy(image).to(device)
+    return chefer.words(towers, ids, embedding).cpu().numpy()
