@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from tests.explain.patch_engine import SIDE, TEXTS, PatchEngine, patch_map, red_patch
+
 from wordsight.base.errors import UsageError
 from wordsight.explain.faithfulness import Perturbation, area, faithfulness, random_maps
 

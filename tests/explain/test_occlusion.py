@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from tests.explain.patch_engine import SIDE, TEXTS, PatchEngine, red_patch
+
 from wordsight.base.errors import UsageError
 from wordsight.explain.occlusion import RiseMasks, occlusion, random_masks, rise
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from tests.explain.patch_engine import TEXTS, BrokenEngine, PatchEngine, red_patch
+
 from wordsight.base.errors import NoEmbedding, UsageError
 from wordsight.explain.perturbed import (
     blended,

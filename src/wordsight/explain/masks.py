@@ -34,9 +34,12 @@ def read_rle(rle: Any) -> BoolMask:
         counts = _from_letters(counts, most=height * width)
     elif not isinstance(counts, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in counts):
         raise FormatError(f"counts of a mask that are {_short(counts)}", cure="they are a list of whole numbers")
-    if min(counts, default=0) < 0 or sum(counts) != height * width:
-        cure = f"they are at least 0 and sum to {height} x {width} = {height * width}"
-        raise FormatError(f"counts of a mask from {min(counts, default=0)} on with the sum {sum(counts)}", cure=cure)
+    least, total = min(counts, default=0), sum(counts)
+    if least < 0 or total != height * width or len(counts) > 2 * total + 1:
+        cure = f"they are at least 0, sum to {height} x {width} = {height * width} and are at most twice as many"
+        raise FormatError(
+            f"{len(counts)} counts of a mask from {_short(least)} on with the sum {_short(total)}", cure=cure
+        )
     values = np.arange(len(counts)) % 2 == 1  # zeros come first
     return np.repeat(values, np.array(counts, dtype=np.int64)).reshape(width, height).T
 
@@ -159,7 +162,8 @@ def _letters(counts: list[int]) -> str:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, int) and value.bit_length() > 10_000:
-        return "a number of thousands of digits"  # Python refuses to write it
-    text = repr(value[:8] if isinstance(value, list | tuple | str | bytes) else value)
+    try:
+        text = repr(value[:8] if isinstance(value, list | tuple | str | bytes) else value)
+    except ValueError:  # Python does not write numbers of more digits
+        return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:80]}…"
