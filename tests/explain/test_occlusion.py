@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.explain.patch_engine import SIDE, TEXTS, PatchEngine, red_patch
@@ -54,6 +56,21 @@ def test_cells_of_a_side_that_does_not_divide():
     patch = (slice(10, 21), slice(0, 11))  # of 32 in 3: 0, 11, 21, 32
     relevance = occlusion(PatchEngine(patch), red_patch(patch), TEXTS, grid=3, window=1, fill="black")
     assert np.unravel_index(relevance[0].argmax(), (3, 3)) == (1, 0)
+
+
+def test_models_that_keep_the_shape_of_an_image():
+    """Of 16 x 64 pixels in patches of 8, the last two columns are red: cell (0, 3) of 4 x 4."""
+    patch = (slice(0, 4), slice(48, 64))
+    engine = PatchEngine(patch)
+    engine.spec = replace(engine.spec, preprocess=replace(engine.spec.preprocess, resize="patches", patch=8))
+    pixels = np.zeros((16, 64, 3), dtype=np.uint8)
+    pixels[(*patch, 0)] = 255
+    for relevance in (
+        occlusion(engine, pixels, TEXTS, grid=4, window=1, fill="black"),
+        rise(engine, pixels, TEXTS, grid=4, masks=RiseMasks(300, cells=4), fill="black"),
+    ):
+        assert relevance.shape == (3, 4, 4)
+        assert np.unravel_index(relevance[0].argmax(), (4, 4)) == (0, 3)
 
 
 def test_rise_finds_the_patch():

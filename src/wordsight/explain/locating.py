@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from wordsight.base.errors import UsageError
 from wordsight.explain.masks import BoolMask
 
-Relevances = NDArray[np.floating]  # (H, W)
-Labels = NDArray[np.integer[Any]]  # (H, W), the class of each pixel
+Floats = NDArray[np.floating]  # (H, W)
+ClassLabels = NDArray[np.integer[Any]]  # (H, W), the class of each pixel
 Confusion = NDArray[np.int64]  # (K, K): true class, predicted class
 TOLERANCE = 15 / 224  # of the shorter side: the 15 pixels of Zhang et al. 2018, whose model saw 224
 
 
-def pointing_game(relevance: Relevances, mask: BoolMask, *, tolerance: float = TOLERANCE) -> float:
+def pointing_game(relevance: Floats, mask: BoolMask, *, tolerance: float = TOLERANCE) -> float:
     """Return 1.0 if the maximum lies in the mask or within `tolerance` of it, else 0.0 (Zhang et al. 2018).
 
     `tolerance` is a share of the picture's shorter side; 0: the mask itself.  Of several equal maxima it is the share
@@ -39,7 +39,7 @@ def pointing_game(relevance: Relevances, mask: BoolMask, *, tolerance: float = T
     return float(near[relevance == relevance.max()].mean())
 
 
-def energy_inside(relevance: Relevances, mask: BoolMask) -> float:
+def energy_inside(relevance: Floats, mask: BoolMask) -> float:
     """Return the share of the positive relevance that lies inside the mask (Wang et al. 2020, Score-CAM).
 
     Negative relevance counts as none.  Chance is the mask's share of the picture, which is also what a map without
@@ -51,7 +51,7 @@ def energy_inside(relevance: Relevances, mask: BoolMask) -> float:
     return float(positive[mask].sum()) / total if total > 0 else float(mask.mean())
 
 
-def mask_iou(relevance: Relevances, mask: BoolMask, *, threshold: float | None = None) -> float:
+def mask_iou(relevance: Floats, mask: BoolMask, *, threshold: float | None = None) -> float:
     """Return the intersection over union of the mask and where relevance is over `threshold`, its mean by default.
 
     Chefer, Gur and Wolf 2021 threshold at the mean for ImageNet-Segmentation.
@@ -61,7 +61,7 @@ def mask_iou(relevance: Relevances, mask: BoolMask, *, threshold: float | None =
     return float((inside & mask).sum() / (inside | mask).sum())
 
 
-def pixel_precision(relevance: Relevances, mask: BoolMask) -> float:
+def pixel_precision(relevance: Floats, mask: BoolMask) -> float:
     """Return the average precision of pixels, ranked by relevance: the sum of precision times the step in recall.
 
     Equal values are one step, as scikit-learn has it.  Chance is the mask's share of the picture.
@@ -74,7 +74,7 @@ def pixel_precision(relevance: Relevances, mask: BoolMask) -> float:
     return float((np.diff(recall, prepend=0.0) * inside / seen).sum())
 
 
-def confusion(predicted: Labels, labels: Labels, classes: int, *, ignore: int | None = None) -> Confusion:
+def confusion(predicted: ClassLabels, labels: ClassLabels, classes: int, *, ignore: int | None = None) -> Confusion:
     """Return how many pixels of each class (rows) were predicted as which (columns), int64 (K, K).
 
     `classes` K: labels are 0..K-1; pixels whose true label is `ignore` do not count.  Sum it over images.
@@ -127,7 +127,7 @@ def grown(mask: BoolMask, radius: int) -> BoolMask:
     return result
 
 
-def check_mask(relevance: Relevances, mask: BoolMask) -> None:
+def check_mask(relevance: Floats, mask: BoolMask) -> None:
     """Raise `UsageError` unless `mask` is bool, of the map's size (H, W), and has something inside."""
     _check_sizes(relevance, mask, "a mask")
     if mask.dtype != np.bool_:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
 
-Values = NDArray[np.floating]
+Floats = NDArray[np.floating]
 SWAP_LIMIT = 0.8
 RANDOMISED_LIMIT = 0.5
 SSIM_LIMIT = 0.5
@@ -38,7 +38,7 @@ class SanityCheck:
         return f"{self.name}: rank correlation {self.correlation:+.2f}{more}: {'passes' if self.passes else 'fails'}"
 
 
-def text_swap(first: Values, second: Values, *, limit: float = SWAP_LIMIT) -> SanityCheck:
+def text_swap(first: Floats, second: Floats, *, limit: float = SWAP_LIMIT) -> SanityCheck:
     """Return whether the maps of one image for two texts that mean different things differ.
 
     They pass if their rank correlation is at most `limit`.
@@ -48,7 +48,7 @@ def text_swap(first: Values, second: Values, *, limit: float = SWAP_LIMIT) -> Sa
 
 
 def randomised(
-    learned: Values, random: Values, *, limit: float = RANDOMISED_LIMIT, ssim_limit: float = SSIM_LIMIT
+    learned: Floats, random: Floats, *, limit: float = RANDOMISED_LIMIT, ssim_limit: float = SSIM_LIMIT
 ) -> SanityCheck:
     """Return whether the map of a model differs from that of the same model with random weights.
 
@@ -63,7 +63,7 @@ def randomised(
     return SanityCheck("randomised", correlation, likeness, not alike)
 
 
-def rank_correlation(first: Values, second: Values) -> float:
+def rank_correlation(first: Floats, second: Floats) -> float:
     """Return Spearman's rank correlation of two maps, -1..1; equal values have their mean rank.
 
     A map of one value has no ranks: with it the correlation is 1 if both are such (nothing differs), else 0.
@@ -77,7 +77,7 @@ def rank_correlation(first: Values, second: Values) -> float:
     return float(np.clip(centred[0] @ centred[1] / (lengths[0] * lengths[1]), -1, 1))
 
 
-def ssim(first: Values, second: Values) -> float:
+def ssim(first: Floats, second: Floats) -> float:
     """Return the mean structural similarity of two maps, each first stretched to 0..1 (Wang et al. 2004).
 
     Windows are squares of 7 pixels of equal weight that lie within the map, with sample covariances, as
@@ -98,7 +98,7 @@ def ssim(first: Values, second: Values) -> float:
     return float((light * structure).mean())
 
 
-def _check_two(first: Values, second: Values) -> None:
+def _check_two(first: Floats, second: Floats) -> None:
     if first.shape != second.shape or first.ndim != 2 or first.size < 2:
         cure = "give two maps (H, W) of the same size"
         raise UsageError(f"maps of the shapes {first.shape} and {second.shape}", cure=cure)
@@ -106,14 +106,14 @@ def _check_two(first: Values, second: Values) -> None:
         raise UsageError("a map with values that are not finite", cure="a map that failed cannot be compared")
 
 
-def _mean_ranks(values: Values) -> NDArray[np.float64]:
+def _mean_ranks(values: Floats) -> NDArray[np.float64]:
     _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     means: NDArray[np.float64] = (ends - (counts - 1) / 2)[codes]
     return means
 
 
-def _stretched(values: Values) -> NDArray[np.float64]:
+def _stretched(values: Floats) -> NDArray[np.float64]:
     wide = values.astype(np.float64)
     span = float(wide.max() - wide.min())
     return (wide - wide.min()) / span if span > 0 else np.zeros_like(wide)
