@@ -1,4 +1,6 @@
 import json
+import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -67,7 +69,7 @@ def test_faults_of_files_are_named(tmp_path, content, message):
 def test_no_file(tmp_path):
     with pytest.raises(NotFound, match="no file"):
         read_sam(tmp_path / "none.json")
-    with pytest.raises(FormatError, match="none.png cannot be decoded"):
+    with pytest.raises(FormatError, match="none.png cannot be read: No such file or directory; check the file"):
         read_labels(tmp_path / "none.png")
 
 
@@ -98,8 +100,11 @@ def test_colours_are_no_labels(tmp_path):
     with pytest.raises(FormatError, match="colours.png is an image of mode RGB, not of labels; labels are one whole"):
         read_labels(tmp_path / "colours.png")
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(FormatError, match="text.png cannot be decoded"):
+    with pytest.raises(FormatError, match="text.png is no PNG; save labels as PNG: formats for photos change numbers"):
         read_labels(tmp_path / "text.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "colours.png").read_bytes()[:20])
+    with pytest.raises(FormatError, match="cut.png cannot be decoded"):
+        read_labels(tmp_path / "cut.png")
 
 
 @pytest.mark.parametrize(
@@ -137,3 +142,12 @@ def test_what_lies_beyond_the_picture():
     seen = as_seen(np.ones((16, 32), dtype=np.uint8), spec, outside=9)
     assert seen[:8].min() == seen[24:].min() == 9
     assert (seen[8:24] == 1).all()
+
+
+@pytest.mark.parametrize("side", [9_500, 20_000, 2**31 - 1])
+def test_label_images_that_claim_to_be_huge(tmp_path, side):
+    head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+    (tmp_path / "huge.png").write_bytes(data)
+    with pytest.raises(FormatError, match=r"huge\.png"):
+        read_labels(tmp_path / "huge.png")

@@ -87,6 +87,12 @@ def test_upsampling_is_pillows_bilinear():
         (red_patch(PATCH), TEXTS[0], r"text embeddings of the shape \(4,\); give \(texts, 4\) from the same model"),
         (red_patch(PATCH), TEXTS[:0], r"text embeddings of the shape \(0, 4\)"),
         (red_patch(PATCH), TEXTS[:, :3], r"text embeddings of the shape \(3, 3\)"),
+        (
+            red_patch(PATCH),
+            TEXTS * [[1], [2], [1]],
+            "text embedding 1 is not of length 1; give what embed_texts returns",
+        ),
+        (red_patch(PATCH), TEXTS * np.nan, "text embedding 0 is not of length 1"),
     ],
 )
 def test_requests_that_cannot_be(pixels, texts, message):

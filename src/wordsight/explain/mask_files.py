@@ -10,6 +10,7 @@ Every fault of a file is one `FormatError` that names it.
 """
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import BrokenImage, FormatError, TooManyPixels, UsageError
 from wordsight.base.files import atomic_write, read_json, write_json
+from wordsight.base.reading import IMAGE_LIMIT, read_file
 from wordsight.explain.masks import BoolMask, as_xywh, as_xyxy, box_of, read_rle, rle_of
 from wordsight.images.decode import DEFAULT_MAX_PIXELS
 from wordsight.images.failures import reading
 from wordsight.images.geometry import framed
+from wordsight.images.png import SIGNATURE
 from wordsight.images.resize import Box
 from wordsight.images.spec import PreprocessSpec
 
@@ -69,11 +72,17 @@ def write_sam(path: Path, regions: list[Region]) -> None:
 
 
 def read_labels(path: Path) -> NDArray[np.int64]:
-    """Return the numbers (H, W) of a label image of 1, 8 or 16 bits a pixel; of a palette the numbers, not colours."""
+    """Return the numbers (H, W) of a PNG of 1, 8 or 16 bits a pixel; of a palette the numbers, not colours."""
     from PIL import Image
 
     try:
-        with reading(str(path)), Image.open(path) as image:
+        data = read_file(path, limit=IMAGE_LIMIT)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
+    if not data.startswith(SIGNATURE):
+        raise FormatError(f"{path} is no PNG", cure="save labels as PNG: formats for photos change numbers")
+    try:
+        with reading(str(path)), Image.open(BytesIO(data)) as image:
             if image.mode not in WHOLE_MODES:
                 raise FormatError(
                     f"{path} is an image of mode {image.mode}, not of labels",

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Embeddings, Pixels
+from wordsight.base.arrays import Embeddings, Pixels, is_unit
 from wordsight.base.errors import NoEmbedding, UsageError
 from wordsight.engines.engine import Engine, check_pixels
 from wordsight.images.corruptions.filters import gaussian_blur, unit
@@ -70,6 +70,9 @@ def check_request(engine: Engine, pixels: Pixels, texts: Embeddings) -> None:
     if texts.ndim != 2 or len(texts) == 0 or texts.shape[1] != engine.spec.width:
         cure = f"give (texts, {engine.spec.width}) from the same model"
         raise UsageError(f"text embeddings of the shape {tuple(texts.shape)}", cure=cure)
+    if not is_unit(texts).all():
+        number = int(np.argmin(is_unit(texts)))
+        raise UsageError(f"text embedding {number} is not of length 1", cure="give what embed_texts returns")
 
 
 def check_count(name: str, count: Any, *, least: int, most: int) -> None:
