@@ -21,7 +21,7 @@ from wordsight.base.errors import BrokenImage, FormatError, TooManyPixels, Usage
 from wordsight.base.files import atomic_write, read_json, write_json
 from wordsight.base.reading import IMAGE_LIMIT, read_file
 from wordsight.explain.masks import BoolMask, as_xywh, as_xyxy, box_of, read_rle, rle_of
-from wordsight.images.decode import DEFAULT_MAX_PIXELS
+from wordsight.images.decode import sides
 from wordsight.images.failures import reading
 from wordsight.images.geometry import framed
 from wordsight.images.png import SIGNATURE
@@ -82,18 +82,16 @@ def read_labels(path: Path) -> NDArray[np.int64]:
     if not data.startswith(SIGNATURE):
         raise FormatError(f"{path} is no PNG", cure="save labels as PNG: formats for photos change numbers")
     try:
-        with reading(str(path)), Image.open(BytesIO(data)) as image:
+        sides(data, name=str(path))  # refuses headers of too many pixels
+        with reading(str(path)), Image.open(BytesIO(data), formats=("PNG",)) as image:
             if image.mode not in WHOLE_MODES:
                 raise FormatError(
                     f"{path} is an image of mode {image.mode}, not of labels",
                     cure="labels are one whole number a pixel, as in PNG of 8 or 16 bits, grey or with a palette",
                 )
-            if image.width * image.height > DEFAULT_MAX_PIXELS:
-                problem = f"{path} has {image.width} x {image.height} pixels"
-                raise FormatError(problem, cure=f"label images have {DEFAULT_MAX_PIXELS:,} at most")
             return np.asarray(image).astype(np.int64)
     except (BrokenImage, TooManyPixels) as error:
-        raise FormatError(error.problem, cure=error.cure) from error
+        raise FormatError(error.problem, cure="replace it with a sound label image") from error
 
 
 def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
