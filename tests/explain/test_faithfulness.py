@@ -4,6 +4,7 @@ from tests.explain.patch_engine import SIDE, TEXTS, PatchEngine, patch_map, red_
 
 from wordsight.base.errors import UsageError
 from wordsight.explain.faithfulness import Perturbation, area, faithfulness, random_maps
+from wordsight.explain.locating import centre_map
 
 PATCH = (slice(0, 8), slice(24, 32))  # a sixteenth of the image, in its corner
 FULL = 3**-0.5  # the cosine of the red patch with the text "red"
@@ -121,7 +122,25 @@ def test_moved_maps_have_the_values_of_the_map_and_lie_elsewhere():
     assert moved.shape == (19, 40, 45)
     assert all(sorted(one.ravel()) == sorted(relevance.ravel()) for one in moved)
     assert len({one.tobytes() for one in moved}) == 19
-    assert not any((one == relevance).all() for one in moved)
+    turned = {}
+    for one in moved:
+        flips = [one[::down, ::across] for down in (1, -1) for across in (1, -1)]
+        tops = [tuple(np.argwhere(flip == relevance[0, 0])[0]) for flip in flips]
+        fits = [(np.roll(relevance, top, axis=(0, 1)) == flip).all() for flip, top in zip(flips, tops, strict=True)]
+        assert sum(fits) == 1
+        turned[tops[fits.index(True)]] = fits.index(True)
+    assert set(turned.values()) == {0, 1, 2, 3}  # flipped in each way
+    assert min(len({top[axis] for top in turned}) for axis in (0, 1)) > 9  # and shifted down and across
+
+
+def test_the_centre_and_random_maps_are_measured_as_the_map_is():
+    """With two fills, on an image of noise: given as the map, they have the areas that they have beside it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    how = Perturbation(baseline="grids")
+    maps = np.stack([centre_map((SIDE, SIDE)), random_maps(patch_map(PATCH)[0], how)[7]])
+    centre, random = faithfulness(PatchEngine(PATCH), pixels, TEXTS[[1, 1]], maps, how=how)
+    assert centre.areas == centre.centre == random.centre
+    assert random.areas == random.randoms[7]
 
 
 def test_grids_of_noise_are_shared_by_texts_and_take_fewer_images():
