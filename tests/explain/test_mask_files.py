@@ -137,6 +137,12 @@ def test_masks_lie_where_the_model_sees_their_picture(resize, shape):
     assert ((mask == 1) != seen).mean() < 0.05
 
 
+def test_a_new_pixel_is_the_old_one_at_its_centre():
+    spec = replace(PreprocessSpec(size=32), resize="squash")
+    labels = np.arange(96 * 64).reshape(96, 64)
+    assert (as_seen(labels, spec) == labels[1::3, 1::2]).all()
+
+
 def test_what_lies_beyond_the_picture():
     spec = replace(PreprocessSpec(size=32), resize="longest")
     seen = as_seen(np.ones((16, 32), dtype=np.uint8), spec, outside=9)

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from wordsight.base.errors import UsageError
 
 Floats = NDArray[np.floating]
+# Bundled model, 30 photos, occlusion and RISE, 2026-11-30: 0 to 5 % of 157 pairs of texts that mean different things
+# correlate more, and 57 to 79 % of 56 pairs that say the same in other words.
 SWAP_LIMIT = 0.8
-RANDOMISED_LIMIT = 0.5
-SSIM_LIMIT = 0.5
+RANDOMISED_LIMIT = 0.5  # a quarter of the ranks' variance; 7 occlusion maps of random weights had 0.2, 0.44 at most
+SSIM_LIMIT = 0.5  # these had 0.1, 0.23 at most
 SSIM_WINDOW = 7  # pixels on a side, as scikit-image has it
 _K1, _K2 = 0.01, 0.03  # Wang et al. 2004, section III.B
 
@@ -41,7 +43,9 @@ class SanityCheck:
 def text_swap(first: Floats, second: Floats, *, limit: float = SWAP_LIMIT) -> SanityCheck:
     """Return whether the maps of one image for two texts that mean different things differ.
 
-    They pass if their rank correlation is at most `limit`.
+    They pass if their rank correlation is at most `limit`.  The default lies where hardly any two texts of different
+    meaning come, and most that say the same in other words are beyond.  Two things that are both in the picture come
+    closest.
     """
     correlation = rank_correlation(first, second)
     return SanityCheck("text swap", correlation, None, correlation <= limit)
@@ -54,8 +58,8 @@ def randomised(
 
     Adebayo et al. 2018, the cascading or independent randomisation as the caller made it.  Both numbers have to be
     small: the rank correlation is taken without its sign, for a map turned upside down has the same content (their
-    figures show both), and SSIM sees alike outlines that ranks do not.  At 0.5 a quarter of the ranks' variance is
-    shared.  SSIM is left out for maps of fewer than 7 cells.
+    figures show both), and SSIM sees alike outlines that ranks do not.  SSIM is left out for maps of fewer than 7
+    cells on a side.
     """
     correlation = rank_correlation(learned, random)
     likeness = ssim(learned, random) if min(learned.shape) >= SSIM_WINDOW else None
