@@ -150,13 +150,15 @@ def test_what_lies_beyond_the_picture():
     assert (seen[8:24] == 1).all()
 
 
-@pytest.mark.parametrize("side", [9_500, 20_000, 2**31 - 1])
-def test_label_images_that_claim_to_be_huge(tmp_path, side):
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [(9_500, "declares 9500 x 9500 pixels"), (20_000, "Image size"), (2**31 - 1, "Image size")],
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_label_images_that_claim_to_be_huge(tmp_path, side, message):
     head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
     data += b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     (tmp_path / "huge.png").write_bytes(data)
-    with pytest.raises(
-        FormatError, match=rf"huge\.png declares {side} x {side} pixels, more than 89,478,485|huge\.png: Image size"
-    ):
+    with pytest.raises(FormatError, match=rf"huge\.png:? {message} .*; replace it with a sound label image"):
         read_labels(tmp_path / "huge.png")
