@@ -75,7 +75,9 @@ def occlusion(
 class RiseMasks:
     """Random masks of RISE: `count` of them from `cells` x `cells` values, each 1 with the probability `kept`.
 
-    The paper takes 7 cells, one half, and 4,000 to 8,000 masks.
+    The paper takes 7 cells, one half, and 4,000 to 8,000 masks.  Maps are noisy with fewer: those of two seeds had rank
+    correlations of 0.45 to 0.83 with 250 masks, 0.65 to 0.83 with 500 and 0.78 to 0.93 with 1,000 (four texts, three
+    photos, bundled model, 2026-11-30).
     """
 
     count: int = 1000
