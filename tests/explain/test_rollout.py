@@ -1,5 +1,6 @@
 """Rollout against a walk back through the layers, and that it is the same for every text."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from wordsight.base.errors import UsageError
-from wordsight.explain.inside import rollout
+from wordsight.explain.inside import chefer, legrad, rollout
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -55,6 +56,20 @@ def test_no_text_is_asked(name):
     assert torch.equal(ours[0], ours[1]) and torch.equal(ours[0], ours[2])
     ours[0].zero_()  # each text's is its own memory
     assert ours[1].min() > 0
+
+
+@pytest.mark.parametrize("method", [rollout, chefer, legrad])
+def test_a_picture_that_keeps_its_shape_has_a_map_of_that_shape(method):
+    towers, pixels = towers_of(VITS["attention"]), torch.randn(1, 3, 24, 48)
+    kept = dataclasses.replace(towers.spec.preprocess, resize="patches", patch=8, max_patches=18)
+    towers.spec = dataclasses.replace(towers.spec, preprocess=kept)
+    ours = method.relevance(towers, pixels, unit_texts().float())
+    assert ours.shape == (3, 3, 6)
+    with bumped() as seen:
+        towers.encode_image(pixels)
+    if method is rollout:  # its last layer alone is what the pooling looks at, row by row
+        alone = rollout.relevance(towers, pixels, unit_texts(1), first=-1)
+        alike(alone[0], seen[-1][0].detach().mean(dim=1)[0, 0].view(3, 6))
 
 
 def test_towers_stay_as_they_are():

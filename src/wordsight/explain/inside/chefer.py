@@ -37,7 +37,8 @@ def relevance(towers: TwoTowers, pixels: Tensor, texts: Tensor, *, first: int = 
     `first` counts attentions, from the back where it is negative.  What is returned is the row of R - I that pooling
     reads: the class token's, or the mean of the patches' (all tokens' for "mean_all").  Where the pooling is an
     attention, its own (dy/dA * A)^+ is multiplied by R with the rows of R - I brought to the sum 1 (equations 8 to
-    10; the pooling's query has no past).  A tower without attention (EfficientNet) raises `UsageError`.
+    10; the pooling's query has no past).  A map may be 0 everywhere: no weight with a positive gradient.  A tower
+    without attention (EfficientNet) raises `UsageError`.
     """
     tower, pixels = towers.image_tower, one_image(towers, pixels)
     start = first_of(first, attentions(towers.visual))
@@ -76,7 +77,7 @@ def _followed(score: Tensor, layers: Sequence[AttentionLayer]) -> Tensor:
     gradients = torch.autograd.grad(score, [layer.weights for layer in layers], retain_graph=True)
     past: Tensor | None = None  # R - I
     for layer, gradient in zip(layers, gradients, strict=True):
-        here = wide(gradient * layer.weights.detach()).clamp(min=0).mean(dim=1)  # (B, T, T)
+        here = (wide(gradient) * wide(layer.weights.detach())).clamp(min=0).mean(dim=1)  # (B, T, T)
         if past is None:
             past = here
         elif here.shape[1] != here.shape[2]:

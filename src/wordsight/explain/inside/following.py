@@ -32,7 +32,8 @@ def attentions(tower: nn.Module) -> int:
     """Return how many attentions there are to be watched; a tower with none raises `UsageError`."""
     count = sum(isinstance(module, SplitAttention) for module in tower.modules())
     if not count:
-        raise UsageError("a tower without attention of our own", cure="methods that do not follow attention fit it")
+        cure = "Grad-CAM fits it, and so do the methods that hide parts of the picture"
+        raise UsageError("a tower without attention of our own", cure=cure)
     return count
 
 

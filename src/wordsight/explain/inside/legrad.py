@@ -34,15 +34,18 @@ def relevance(
 
         E_l = mean over heads and queries of (ds/dA)^+,    E = sum of E_l over the blocks from `first` on
 
-    (negative: from the back).  Pooling is the tower's, with its norm, except that a class token gives way to the mean
-    of all tokens, itself among them.  Where the pooling is an attention (SigLIP, CoCa, Perception Encoder), A is the
-    pooling's as it reads z.  `empty` (E,) is the unit embedding of `EMPTY_TEXT`: where its own E, from 0 to 1, is
+    (negative: from the back).  Pooling is the tower's, except that a class token gives way to the mean of all tokens,
+    itself among them.  Where the pooling is an attention (SigLIP, CoCa, Perception Encoder), A is the pooling's as it
+    reads z; there the package leaves out the last norm, without which the tower's pooling was not trained, and the
+    unit length of CoCa's embedding: maps differ from its.  `empty` (E,) is the unit embedding of `EMPTY_TEXT`: where its own E, from 0 to 1, is
     above `EMPTY_LIMIT`, E is 0 for every text; the package does so for SigLIP.  Only a vision transformer (also EVA's)
     has such blocks; other towers raise `UsageError`.
     """
     tower, spec, pixels = towers.image_tower, towers.spec.image, one_image(towers, pixels)
     if not isinstance(spec, VitSpec | EvaSpec):
-        raise UsageError(f'LeGrad on a tower of kind "{spec.kind}"', cure="Chefer's method or Grad-CAM fit it")
+        raise UsageError(
+            f'LeGrad on a tower of kind "{spec.kind}"', cure="it needs a vision transformer; Grad-CAM fits convolutions"
+        )
     start = first_of(first, tower.depth)
     asked = texts if empty is None else torch.cat([texts, empty[None].to(texts)])
     with untouched(towers), watched(towers.visual, mix=graph_from(start)) as layers:
