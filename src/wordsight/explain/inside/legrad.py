@@ -36,10 +36,10 @@ def relevance(
 
     (negative: from the back).  Pooling is the tower's, except that a class token gives way to the mean of all tokens,
     itself among them.  Where the pooling is an attention (SigLIP, CoCa, Perception Encoder), A is the pooling's as it
-    reads z; there the package leaves out the last norm, without which the tower's pooling was not trained, and the
-    unit length of CoCa's embedding: maps differ from its.  `empty` (E,) is the unit embedding of `EMPTY_TEXT`: where its own E, from 0 to 1, is
-    above `EMPTY_LIMIT`, E is 0 for every text; the package does so for SigLIP.  Only a vision transformer (also EVA's)
-    has such blocks; other towers raise `UsageError`.
+    reads z.  The package leaves out the last norm there, with which the tower was trained, and the unit length of
+    CoCa's embedding: its maps differ.  `empty` (E,) is the unit embedding of `EMPTY_TEXT`: where its own E, from 0 to
+    1, is above `EMPTY_LIMIT`, E is 0 for every text; the package does so for SigLIP.  Only a vision transformer (also
+    EVA's) has such blocks; other towers raise `UsageError`.
     """
     tower, spec, pixels = towers.image_tower, towers.spec.image, one_image(towers, pixels)
     if not isinstance(spec, VitSpec | EvaSpec):
