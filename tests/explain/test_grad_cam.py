@@ -41,7 +41,7 @@ def by_hand(values, derivatives, scale):
     return {method: torch.stack(each).clamp(min=0).float() for method, each in maps.items()}
 
 
-def same(towers, pixels, texts, values, derivatives):
+def same(towers, pixels, texts, *, values, derivatives):
     for method, maps in by_hand(values, derivatives, towers.scale).items():
         ours = method(towers, pixels, texts)
         assert ours.shape == (len(texts), *values.shape[1:]) and ours.dtype == torch.float32
@@ -64,7 +64,7 @@ def test_channels_of_the_last_grid(name):
     tower = towers.visual
     grid = tower.last(pixels)
     derivatives = slopes(cosines(towers, texts, lambda x: tower.project(tower.pool(x))), grid)
-    same(towers, pixels, texts, grid[0], derivatives)
+    same(towers, pixels, texts, values=grid[0], derivatives=derivatives)
 
 
 @pytest.mark.parametrize("name", TIMM)
@@ -76,7 +76,7 @@ def test_channels_of_the_last_grid_of_a_trunk_of_timm(name):
     derivatives = slopes(cosines(towers, texts, lambda x: tower.project(tower.pool(x))), grid)
     if name == "channels last":
         grid, derivatives = grid.permute(0, 3, 1, 2), derivatives.permute(0, 3, 1, 2)
-    same(towers, pixels, texts, grid[0], derivatives)
+    same(towers, pixels, texts, values=grid[0], derivatives=derivatives)
 
 
 @pytest.mark.parametrize("name", ["class token", "attention", "queries", "perception", "eva"])
@@ -85,7 +85,7 @@ def test_heads_of_the_last_attention(name):
     last = LastAttention(towers, pixels, texts)
     derivatives = slopes(lambda weights: last.scores(weights @ last.value), last.weights)
     values, derivatives = (x[..., 0, -16:].unflatten(-1, (4, 4)) for x in (last.weights, derivatives))
-    same(towers, pixels, texts, values[0], derivatives)
+    same(towers, pixels, texts, values=values[0], derivatives=derivatives)
 
 
 def test_patches_where_their_mean_is_read():
@@ -94,7 +94,7 @@ def test_patches_where_their_mean_is_read():
     tokens = tower.last(pixels)
     derivatives = slopes(cosines(towers, texts, lambda x: tower.project(tower.pool(x))), tokens)
     values, derivatives = (x[:, 1:].transpose(1, 2).unflatten(2, (4, 4)) for x in (tokens, derivatives))
-    same(towers, pixels, texts, values[0], derivatives)
+    same(towers, pixels, texts, values=values[0], derivatives=derivatives)
 
 
 @pytest.mark.parametrize(("name", "layer"), [("resnet", 3), ("efficientnet", 1), ("class token", 1)])

@@ -30,7 +30,7 @@ from wordsight.towers.vit.module import VisionTransformer
 BLOCKS = 6  # that the second stream goes through, at most
 SHARPNESS = 2.0  # Li et al. 2023: of the softmax that says which texts the image is near
 
-Mix = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # attention's input (1, T, D), queries, keys, values
+SideMix = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # attention's input (1, T, D), queries, keys, values
 
 
 @torch.no_grad()
@@ -108,7 +108,7 @@ def _alike(tokens: Tensor, values: Tensor, sharpness: Tensor | float) -> Tensor:
     return wide(tokens @ tokens.transpose(-2, -1) * sharpness).softmax(dim=-1).to(values.dtype) @ values
 
 
-def _beside(method: str, towers: TwoTowers, pixels: Tensor, mix: Mix) -> Tensor:
+def _beside(method: str, towers: TwoTowers, pixels: Tensor, mix: SideMix) -> Tensor:
     """Return what the second stream gives for each patch of one image in the shared space, (1, N, E)."""
     tower = towers.visual
     if not isinstance(tower, VisionTransformer | EvaTransformer):
@@ -125,7 +125,7 @@ def _beside(method: str, towers: TwoTowers, pixels: Tensor, mix: Mix) -> Tensor:
     return tower.project(tower.pool(tokens))[None]
 
 
-def _branch(block: nn.Module, x: Tensor, mix: Mix) -> Tensor:
+def _branch(block: nn.Module, x: Tensor, mix: SideMix) -> Tensor:
     """Return what the attention of a block adds to its stream, (1, T, D), with another mix of its values."""
     if isinstance(block, Block):
         x = block.ln_1(x)
