@@ -49,6 +49,23 @@ class TimmImageTower(nn.Module):
             rows = trunk(pixels)
         return rows
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether the trunk's grid is (B, G, G, D)."""
+        return getattr(self.trunk, "output_fmt", "NCHW") == "NHWC"
+
+    def last(self, pixels: Tensor) -> Tensor:
+        """Return the trunk's last grid, (B, D, G, G) or (B, G, G, D), or its last tokens, (B, T, D)."""
+        trunk: Any = self.trunk
+        state: Tensor = trunk.forward_features(pixels)
+        return state
+
+    def pool(self, state: Tensor) -> Tensor:
+        """Return what `features` gives, for what `last` gave."""
+        trunk: Any = self.trunk
+        pooled: Tensor = trunk.forward_head(state, pre_logits=True) if self.in_trunk else trunk.forward_head(state)
+        return pooled
+
     def project(self, pooled: Tensor) -> Tensor:
         """Return (B, E) for what `features` gave."""
         trunk: Any = self.trunk
