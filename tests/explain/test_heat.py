@@ -2,20 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
-from wordsight.explain.heat import against, enlarged, on_image, overlay, scaled
+from wordsight.explain.heat import against, on_image, overlay, scaled
 from wordsight.images.geometry import framed
 from wordsight.images.spec import PreprocessSpec
-
-
-@pytest.mark.parametrize("grid", [(7, 7), (1, 1), (3, 5)])
-def test_between_the_patches_it_is_bilinear(grid):
-    relevance = np.random.default_rng(0).normal(size=(2, *grid)).astype(np.float32)
-    wanted = torch.nn.functional.interpolate(
-        torch.from_numpy(relevance)[:, None], (28, 28), mode="bilinear", align_corners=False
-    )
-    assert np.allclose(enlarged(relevance, 28), wanted[:, 0].numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 DEBUG = "WORDSIGHT_DEBUG"  # set: errors of files and folders keep their tracebacks too
-VERBS = {  # verb: (module, what it does)
+VERBS = {
+    "explain": ("wordsight.cli.explain", "why an image and a text belong together: maps and how far to trust them"),  # verb: (module, what it does)
     "demo": ("wordsight.cli.demo", "everything in one run: train, evaluate, classify and search, from nothing"),
     "search": ("wordsight.cli.search", "find images by text, by another image, or by a mixture"),
     "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),

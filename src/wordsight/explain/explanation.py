@@ -23,8 +23,9 @@ from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfulness
-from wordsight.explain.heat import Maps, against, enlarged, on_image, overlay, scaled
+from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
 from wordsight.explain.methods import AUTO, METHODS, chosen, relevance_of, towers_of
+from wordsight.explain.perturbed import upsampled
 from wordsight.explain.sanity import SanityCheck, text_swap
 from wordsight.images.decode import decode
 from wordsight.images.geometry import framed
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 SHOWN = 1024  # pixels of the longer side of an image as it is shown, at most
 LONGEST = 32  # times as long as high, or as high as long: beyond it a map is a line
-Words = list[tuple[str, float]]
+TokenRelevance = list[tuple[str, float]]  # parts of a text as the tokenizer cuts it
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +58,16 @@ class Explanation:
     cosines: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     relevance: Maps
-    words: tuple[Words, ...]
+    words: tuple[TokenRelevance, ...]
     trust: tuple[Faithfulness, ...]
     swap: SanityCheck | None
 
     @cached_property
     def maps(self) -> Maps:
         """The maps on the image, (C, H, W), each from 0 to 1; NaN where the tower saw nothing."""
-        sides = self.image.shape[:2]
-        square = enlarged(self.relevance, self.preprocess.size)
-        return scaled(on_image(square, framed(*sides, self.preprocess), (sides[0], sides[1])))
+        height, width = self.image.shape[:2]
+        square = upsampled(self.relevance, self.preprocess.size, self.preprocess.size)
+        return scaled(on_image(square, framed(height, width, self.preprocess), (height, width)))
 
     def overlay(self, number: int) -> Pixels:
         """Return the image under the map of a text, uint8 (H, W, 3)."""
@@ -105,7 +106,9 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
     relevance = relevance_of(name, model, pixels, embeddings, towers=towers)
     tested: list[Faithfulness] = []
     if trust:
-        tested = faithfulness(model.engine, pixels, embeddings, enlarged(relevance, len(pixels)), how=Perturbation())
+        tested = faithfulness(
+            model.engine, pixels, embeddings, upsampled(relevance, *pixels.shape[:2]), how=Perturbation()
+        )
     return Explanation(
         texts=tuple(texts),
         method=name,
@@ -140,7 +143,7 @@ def _shown(image: Pixels) -> Pixels:
 
 def _words(
     model: "Model", texts: Sequence[str], embedding: NDArray[np.float32], towers: "TwoTowers | None"
-) -> tuple[Words, ...]:
+) -> tuple[TokenRelevance, ...]:
     """Return the tokens of each text as text, with their relevance; empty where nothing can be looked into."""
     if towers is None:
         return tuple([] for _ in texts)

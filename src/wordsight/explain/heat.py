@@ -1,6 +1,6 @@
 """From the relevance of patches to something that is looked at: over the picture, two maps against each other.
 
-    square = enlarged(relevance, 224)                           # (C, 224, 224), bilinear
+    square = upsampled(relevance, 224, 224)                     # (C, 224, 224): wordsight.explain.perturbed
     over = on_image(square, framed(480, 640, spec), (480, 640))   # (C, 480, 640); NaN where the tower saw nothing
     drawn = overlay(image, scaled(over)[0])                   # uint8 (480, 640, 3)
     drawn = against(image, scaled(over)[0], scaled(over)[1])
@@ -25,13 +25,6 @@ STOPS = np.array([(38, 52, 92), (28, 112, 138), (94, 170, 122), (246, 214, 70), 
 FIRST, SECOND = np.array([31, 119, 180], np.float32), np.array([214, 78, 40], np.float32)  # two maps against each other
 SHARE = 0.62  # of the colour over the picture where the map is strongest
 UNSEEN = 0.35  # of the picture's light where the tower saw nothing
-
-
-def enlarged(relevance: Floats, size: int) -> Maps:
-    """Return maps (C, G, G) on the square that the tower sees, (C, size, size), bilinear between middles of patches."""
-    rows, columns = (_weights(length, size) for length in relevance.shape[1:])
-    larger: Maps = rows @ relevance.astype(np.float32) @ columns.T  # (C, size, size)
-    return larger
 
 
 def on_image(square: Maps, frame: Frame, sides: tuple[int, int]) -> Maps:
@@ -77,16 +70,6 @@ def _laid_over(image: Pixels, colours: Floats, share: Floats, seen: Floats) -> P
     base = 0.5 * light[:, :, None] + 0.5 * np.where(np.isnan(seen)[:, :, None], light[:, :, None], image)
     mixed = np.where(np.isnan(seen)[:, :, None], base, (1 - share) * base + share * colours)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-
-
-def _weights(old: int, new: int) -> Maps:
-    """Return (new, old): how much of each old value a new one takes; beyond the outer middles it is theirs."""
-    middle = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    lower = np.minimum(middle.astype(int), max(old - 2, 0))
-    weights = np.zeros((new, old), np.float32)
-    weights[np.arange(new), lower] = 1 - (middle - lower)
-    weights[np.arange(new), np.minimum(lower + 1, old - 1)] += middle - lower
-    return weights
 
 
 def _positions(side: int, resized: int, corner: int) -> NDArray[np.int64]:

@@ -22,8 +22,9 @@ STYLE = (
     ".words span{padding:.1em .25em;border-radius:4px;margin-right:.15em;display:inline-block}</style>"
 )
 READING = (
-    "Colours from blue to red: how much a place speaks for the text, each map by its own least and greatest value. Grey: "
-    "cut off before the model saw it. Difference: blue where the first text's map is stronger, orange where the other's."
+    "Colours from blue to red: how much a place speaks for the text, each map by its own least and greatest value. "
+    "Grey: cut off before the model saw it. Difference: blue where the first text's map is stronger, orange where the "
+    "other's."
 )
 
 
@@ -59,7 +60,10 @@ class Explained:
 def write_explanation_page(out: Path, explained: Explained) -> Path:
     """Write the page of one image to `out`; return it."""
     first = explained.texts[0]
-    blocks = [STYLE, facts([(f"{one.cosine:.3f}", f"cosine with “{brief(one.text, 60)}”") for one in explained.texts[:3]])]
+    blocks = [
+        STYLE,
+        facts([(f"{one.cosine:.3f}", f"cosine with “{brief(one.text, 60)}”") for one in explained.texts[:3]]),
+    ]
     for one in explained.texts:
         shown = [_figure(explained.image, "the image"), _figure(one.overlay, f"under “{brief(one.text, 80)}”")]
         if one.difference:
@@ -93,9 +97,9 @@ def _words(words: Sequence[tuple[str, float]]) -> str:
     most = max((value for _, value in words), default=0.0)
     if most <= 0:
         return ""
-    pieces = "".join(
+    parts = "".join(
         f'<span style="background:rgba(229,120,52,{0.65 * max(value, 0) / most:.2f})" title="{value:.4f}">'
         f"{escape(piece)}</span>"
         for piece, value in words
     )
-    return f'<p class="words">words: {pieces}</p>'
+    return f'<p class="words">words: {parts}</p>'
