@@ -189,6 +189,18 @@ def test_pixels_reach_the_model_and_results_of_exact_ones_say_so(squares, tmp_pa
     assert settings == {"fast": {None}, "exact": {"exact"}}
 
 
+def test_results_say_what_computed_them_and_what_was_asked_for(squares, tmp_path):
+    specs = tasks(f"zero-shot:{squares}")
+    (plain,) = measure(Measurement(out=tmp_path / "out"), specs)
+    (asked,) = measure(Measurement(out=tmp_path / "out", precision="fp32", engine="fake", again=True), specs)
+    for outcome in (plain, asked):
+        assert outcome.measured.results[0].environment["engine"] == "fake"
+        assert outcome.measured.results[0].environment["precision"] == "fp32"
+    assert "precision" not in plain.measured.results[0].setting
+    assert asked.measured.results[0].setting["precision"] == "fp32"
+    assert record_of(asked.measured.results)["pretrained"].endswith(" fake fp32")
+
+
 def test_what_lies_in_the_folder_and_is_none_of_ours_stops_nothing(squares, tmp_path, capsys):
     out = tmp_path / "out"
     (out / "clip_benchmark").mkdir(parents=True)

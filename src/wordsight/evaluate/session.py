@@ -31,6 +31,7 @@ from wordsight.images.transform import Quality
 
 RUN_MODEL = "model"  # the folder of the model in that of a training run, which names it better
 PROTOCOL = 1  # version of how tasks are measured: of another one, what was recorded is measured again
+USUAL = {"engine": "auto", "precision": "auto", "pixels": "fast"}  # what results state where it is asked otherwise
 THREADS = "OMP_NUM_THREADS"  # of a worker process's engine
 
 
@@ -104,8 +105,8 @@ def _outcome(
     if recorder and not order.again and (known := recorder.known(key)):
         return Outcome(spec, known, known=True)
     measured = run_task(encoder, build_from(spec, sets), missing=reader.missing(spec))
-    exact = {} if order.pixels == "fast" else {"pixels": order.pixels}
-    measured = stated(measured, task=key, model=label, environment=facts, **exact)
+    asked = {name: value for name, usual in USUAL.items() if (value := getattr(order, name)) != usual}
+    measured = stated(measured, task=key, model=label, environment={**facts, **encoder.computed_by}, **asked)
     try:
         if recorder:
             measured = recorder.keep(key, measured, again=order.again)
