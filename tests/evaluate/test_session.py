@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +109,61 @@ def test_a_line_cut_short_is_removed_and_what_was_not_appended_is(squares, tmp_p
     (out / "results.jsonl").write_bytes(cut)  # killed while it wrote
     list(measure(Measurement(out=out), specs))
     assert (out / "results.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_last_line_that_lacks_only_its_end_stays(squares, tmp_path, ours):
+    out = tmp_path / "out"
+    specs = tasks(f"zero-shot:{squares}")
+    list(measure(Measurement(out=out), specs))
+    whole = (out / "results.jsonl").read_text()
+    if not ours:
+        whole += Result("mine/zero-shot/top-1", 0.5).to_json() + "\n"
+    (out / "results.jsonl").write_text(whole[:-1])
+    list(measure(Measurement(out=out), specs))
+    assert (out / "results.jsonl").read_text() == whole
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from wordsight.base.details import Detail
+from wordsight.base.nouns import Result
+from wordsight.evaluate.measured import Measured
+from wordsight.evaluate.recorder import Recorder
+recorder = Recorder(Path(sys.argv[1]))
+print(flush=True)
+input()
+for number in range(8):
+    name = f"{sys.argv[2]}-{number}"
+    result = Result(f"{name}/zero-shot/top-1", 0.5, setting={"task": name, "long": "x" * 200_000})
+    recorder.keep(name, Measured([result], [Detail(name, "", "bars", {"long": "y" * 200_000})]))
+"""
+
+
+def test_processes_that_record_at_once_lose_nothing(tmp_path):
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path / "out"), f"writer{number}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for writer in writers:
+        writer.stdout.readline()  # it is ready
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    assert [(writer.communicate(), writer.returncode)[1] for writer in writers] == [0] * 4
+    names = {f"writer{writer}-{number}" for writer in range(4) for number in range(8)}
+    for file in ("results.jsonl", "details.jsonl"):
+        written = (tmp_path / "out" / file).read_text().splitlines()
+        assert len(written) == len(names)
+        assert {json.loads(line)["name"].partition("/")[0] for line in written} == names
+    with open(tmp_path / "out" / "clip_benchmark.csv") as handle:
+        assert {row["dataset"] for row in csv.DictReader(handle)} == names
 
 
 def test_lines_of_others_stay(squares, tmp_path):

@@ -9,25 +9,27 @@ tasks/KEY.json   the results and details of one task, written whole: a task that
 pictures/        small JPEGs that details name
 clip_benchmark/  each task as CLIP_benchmark writes it, and all of them in clip_benchmark.csv
 
-Nothing that lies there is changed: lines are appended, files are new.  Several processes may write into one folder.
+Nothing that lies there is changed: lines are appended, files are new.  Several processes may write into one folder:
+what is added is added under the lock of the file .recording.
 """
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from wordsight.base.details import DETAILS, Detail
 from wordsight.base.errors import FormatError, StorageError
-from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
+from wordsight.base.files import JSON_ESCAPES, atomic_write, read_json, storage_errors, write_json
 from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
+from wordsight.base.records import append_whole, complete_lines, ends_whole, locked
 from wordsight.evaluate.clip_benchmark import csv_text, record_of
 from wordsight.evaluate.measured import Measured
 
 RESULTS = "results.jsonl"
 TASKS = "tasks"
+RECORDING = ".recording"  # who adds to the folder holds its lock
 CLIP_BENCHMARK = "clip_benchmark"  # the folder of its records, and the name of its table
 KEYS = {"dataset", "model", "pretrained", "task", "metrics", "language"}  # of its records
 
@@ -42,18 +44,10 @@ class Recorder:
 
     def known(self, key: str) -> Measured | None:
         """Return what the task of this key gave, or None where it was not measured, or its record is damaged."""
-        path = self._folder / TASKS / f"{key}.json"
-        if not path.exists():
-            return None
-        try:
-            measured = _from_fields(read_json(path))
-        except (FormatError, StorageError, TypeError, KeyError, OSError):
-            return None
-        if not measured.results:
-            return None
-        self._append(measured)  # what a stopped process did not come to
-        if not (self._folder / CLIP_BENCHMARK / f"{key}.json").exists():
-            self._as_clip_benchmark(key, measured)
+        measured = self._read(key)
+        if measured is not None and not self._complete(key, measured):
+            with locked(self._folder / RECORDING):
+                self._add(key, measured)  # what a stopped process did not come to
         return measured
 
     def keep(self, key: str, measured: Measured, *, again: bool = False) -> Measured:
@@ -61,35 +55,60 @@ class Recorder:
 
         What another process has recorded of it meanwhile stays, but for `again`.
         """
-        if not again and (known := self.known(key)):
-            return known
-        write_images(self._folder, measured.pictures)
-        fields = {
-            "results": [asdict(result) for result in measured.results],
-            "details": [asdict(detail) for detail in measured.details],
-        }
-        write_json(self._folder / TASKS / f"{key}.json", fields)
-        self._append(measured)
-        self._as_clip_benchmark(key, measured)
-        return measured
+        with locked(self._folder / RECORDING):
+            known = None if again else self._read(key)
+            if known is None:
+                write_images(self._folder, measured.pictures)
+                fields = {
+                    "results": [asdict(result) for result in measured.results],
+                    "details": [asdict(detail) for detail in measured.details],
+                }
+                write_json(self._folder / TASKS / f"{key}.json", fields)
+                if (record := record_of(measured.results)) is not None:
+                    write_json(self._folder / CLIP_BENCHMARK / f"{key}.json", record)
+            self._add(key, known or measured)
+        return known or measured
 
-    def _append(self, measured: Measured) -> None:
-        """Append a task's lines to the files that do not have them yet."""
+    def _read(self, key: str) -> Measured | None:
+        path = self._folder / TASKS / f"{key}.json"
+        if not path.exists():
+            return None
+        try:
+            measured = _from_fields(read_json(path))
+        except (FormatError, StorageError, TypeError, KeyError, OSError):
+            return None
+        return measured if measured.results else None
+
+    def _missing(self, measured: Measured) -> dict[Path, list[str]]:
+        """Return the files that do not have a task's lines yet, or whose last line is not whole, with those lines."""
+        missing = {}
         for file, lines in (
             (RESULTS, [result.to_json() for result in measured.results]),
             (DETAILS, [detail.to_json() for detail in measured.details]),
         ):
             path = self._folder / file
-            known = _lines(path)
-            if missing := [line for line in lines if line not in known]:
-                _append_whole(path, missing)
+            known = complete_lines(path)
+            written = [line.encode(errors=JSON_ESCAPES).decode() for line in lines]
+            new = [line for line in written if line not in known]
+            if new or not ends_whole(path):
+                missing[path] = new
+        return missing
 
-    def _as_clip_benchmark(self, key: str, measured: Measured) -> None:
+    def _complete(self, key: str, measured: Measured) -> bool:
+        """Say whether a task's lines and its record for CLIP_benchmark are there."""
+        record = self._folder / CLIP_BENCHMARK / f"{key}.json"
+        return not self._missing(measured) and (record.exists() or record_of(measured.results) is None)
+
+    def _add(self, key: str, measured: Measured) -> None:
+        """Add to the files of all tasks what they do not have yet of this one; the lock is held."""
+        for path, lines in self._missing(measured).items():
+            append_whole(path, lines)
         record = record_of(measured.results)
         if record is None:
             return
         folder = self._folder / CLIP_BENCHMARK
-        write_json(folder / f"{key}.json", record)
+        if not (folder / f"{key}.json").exists():
+            write_json(folder / f"{key}.json", record)
         records = [own for file in sorted(folder.glob("*.json")) if (own := _record(file)) is not None]
         with atomic_write(self._folder / "clip_benchmark.csv", "w") as handle:
             handle.write(csv_text(records))
@@ -138,29 +157,3 @@ def _from_fields(fields: Any) -> Measured:
         [Result.from_fields(one) for one in fields["results"]],
         [Detail.from_fields(one) for one in fields["details"]],
     )
-
-
-def _lines(path: Path) -> set[str]:
-    """Return the whole lines of a file, none where it is not there."""
-    if not path.exists():
-        return set()
-    with open(path, encoding="utf-8", errors="replace") as handle:
-        return {line[:-1] for line in handle if line.endswith("\n")}
-
-
-def _append_whole(path: Path, lines: Iterable[str]) -> None:
-    """Append lines in one write, behind whole ones: a line that a full disk cut short is removed before and after."""
-    data = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
-    with storage_errors(path), open(path, "ab+") as handle:
-        end = handle.seek(0, os.SEEK_END)
-        if end and os.pread(handle.fileno(), 1, end - 1) != b"\n":
-            handle.seek(0)
-            end = handle.read().rfind(b"\n") + 1
-            handle.truncate(end)
-        try:
-            written = os.write(handle.fileno(), data)
-            while written < len(data):
-                written += os.write(handle.fileno(), data[written:])
-        except OSError:
-            os.ftruncate(handle.fileno(), end)
-            raise
