@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Result
 from wordsight.base.records import read_lines
 from wordsight.embeddings import model as faces
@@ -276,6 +277,63 @@ def test_what_lies_in_the_folder_and_is_none_of_ours_stops_nothing(squares, tmp_
         key.write_text(text)
         (outcome,) = measure(Measurement(out=out), tasks(f"zero-shot:{squares}"))
         assert not outcome.known and outcome.measured.results
+
+
+DAMAGES = {
+    "a digit": lambda record: record["results"][0].update(value=record["results"][0]["value"] / 2),
+    "a setting": lambda record: record["results"][0]["setting"].update(chance=0.9),
+    "a detail": lambda record: record["details"][0].update(title="Another"),
+    "a result less": lambda record: record["results"].pop(),
+    "the key": lambda record: record.update(task="0" * 16),
+    "no checksum": lambda record: record.pop("sha256"),
+    "the former form": lambda record: (record.pop("sha256"), record.pop("task")),
+}
+WRONG = [
+    ("count", float("nan")),
+    ("count", True),
+    ("interval", [0.1, 0.2, 0.3]),
+    ("interval", ["a", "b"]),
+    ("name", None),
+    ("value", "0.5"),
+    ("setting", []),
+]
+
+
+def measured_before(squares, out, text=""):
+    (outcome,) = measure(Measurement(out=out), tasks(f"zero-shot:{squares}{text}"))
+    return outcome
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, *WRONG], ids=str)
+def test_a_damaged_record_of_a_task_is_not_believed(squares, tmp_path, capsys, damage):
+    out = tmp_path / "out"
+    first = measured_before(squares, out)
+    (path,) = (out / "tasks").iterdir()
+    record = json.loads(path.read_text())
+    if isinstance(damage, str):
+        DAMAGES[damage](record)
+    else:  # whoever changed it made the checksum, too
+        record["results"][0].update([damage])
+        del record["sha256"]
+        record = {"sha256": sha256_bytes(json.dumps(record, sort_keys=True).encode()), **record}
+    path.write_text(json.dumps(record))
+    capsys.readouterr()
+    again = measured_before(squares, out)
+    assert not again.known
+    assert [result.value for result in again.measured.results] == [result.value for result in first.measured.results]
+    assert capsys.readouterr().err.count("is damaged, or of an earlier version") == 1
+    assert measured_before(squares, out).known
+
+
+def test_a_copy_of_another_tasks_record_is_not_believed(squares, tmp_path):
+    out = tmp_path / "out"
+    measured_before(squares, out, "?limit=3")
+    (other,) = (out / "tasks").iterdir()
+    measured_before(squares, out)
+    (own,) = set((out / "tasks").iterdir()) - {other}
+    own.write_bytes(other.read_bytes())
+    again = measured_before(squares, out)
+    assert not again.known and again.measured.results[0].count == 6
 
 
 def test_clip_benchmarks_files_come_back_without_measuring(squares, tmp_path):

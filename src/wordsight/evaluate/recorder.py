@@ -5,7 +5,7 @@
     recorder.keep(key, measured)
 
 results.jsonl    one `Result` a line        details.jsonl    one `Detail` a line, for `wordsight report`
-tasks/KEY.json   the results and details of one task, written whole: a task that has it is done
+tasks/KEY.json   the results and details of one task, its key and a checksum, written whole: a task that has it is done
 pictures/        small JPEGs that details name
 clip_benchmark/  each task as CLIP_benchmark writes it, and all of them in clip_benchmark.csv
 
@@ -13,14 +13,16 @@ Nothing that lies there is changed: lines are appended, files are new.  Several 
 what is added is added under the lock of the file .recording.
 """
 
+import contextlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from wordsight.base.details import DETAILS, Detail
-from wordsight.base.errors import FormatError, StorageError
-from wordsight.base.files import JSON_ESCAPES, atomic_write, read_json, storage_errors, write_json
+from wordsight.base.errors import FormatError, WordsightError
+from wordsight.base.files import JSON_ESCAPES, atomic_write, read_json, sha256_bytes, storage_errors, write_json
 from wordsight.base.nouns import Result
 from wordsight.base.progress import notice
 from wordsight.base.records import append_whole, complete_lines, ends_whole, locked
@@ -43,8 +45,16 @@ class Recorder:
             (folder / TASKS).mkdir(parents=True, exist_ok=True)
 
     def known(self, key: str) -> Measured | None:
-        """Return what the task of this key gave, or None where it was not measured, or its record is damaged."""
-        measured = self._read(key)
+        """Return what the task of this key gave, or None where it was not measured, or its record is damaged.
+
+        A record that is damaged, of another task or without a checksum is told in one line.
+        """
+        try:
+            measured = self._read(key)
+        except (WordsightError, TypeError, ValueError, KeyError, OSError) as error:
+            path = self._folder / TASKS / f"{key}.json"
+            notice(f"{path} is damaged, or of an earlier version ({error}): the task is measured again", once=True)
+            return None
         if measured is not None and not self._complete(key, measured):
             with locked(self._folder / RECORDING):
                 self._add(key, measured)  # what a stopped process did not come to
@@ -56,28 +66,30 @@ class Recorder:
         What another process has recorded of it meanwhile stays, but for `again`.
         """
         with locked(self._folder / RECORDING):
-            known = None if again else self._read(key)
+            known = None if again else self._sound(key)
             if known is None:
                 write_images(self._folder, measured.pictures)
-                fields = {
+                fields: dict[str, Any] = {
+                    "task": key,
                     "results": [asdict(result) for result in measured.results],
                     "details": [asdict(detail) for detail in measured.details],
                 }
-                write_json(self._folder / TASKS / f"{key}.json", fields)
+                write_json(self._folder / TASKS / f"{key}.json", {"sha256": _checksum(fields), **fields})
                 if (record := record_of(measured.results)) is not None:
                     write_json(self._folder / CLIP_BENCHMARK / f"{key}.json", record)
             self._add(key, known or measured)
         return known or measured
 
     def _read(self, key: str) -> Measured | None:
+        """Return what a task gave, None where it was not measured; errors say why a record cannot be used."""
         path = self._folder / TASKS / f"{key}.json"
-        if not path.exists():
-            return None
-        try:
-            measured = _from_fields(read_json(path))
-        except (FormatError, StorageError, TypeError, KeyError, OSError):
-            return None
-        return measured if measured.results else None
+        return _from_fields(read_json(path), key) if path.exists() else None
+
+    def _sound(self, key: str) -> Measured | None:
+        """Return what a task gave, None where there is no sound record of it."""
+        with contextlib.suppress(WordsightError, TypeError, ValueError, KeyError, OSError):
+            return self._read(key)
+        return None
 
     def _missing(self, measured: Measured) -> dict[Path, list[str]]:
         """Return the files that do not have a task's lines yet, or whose last line is not whole, with those lines."""
@@ -149,11 +161,39 @@ def stated(measured: Measured, **facts: Any) -> Measured:
     )
 
 
-def _from_fields(fields: Any) -> Measured:
-    entries = [*fields["results"], *fields["details"]] if isinstance(fields, dict) else [fields]
-    if not all(isinstance(one, dict) for one in entries):
-        raise TypeError("no record of a task")
-    return Measured(
-        [Result.from_fields(one) for one in fields["results"]],
-        [Detail.from_fields(one) for one in fields["details"]],
-    )
+def _from_fields(fields: Any, key: str) -> Measured:
+    """Return what the record of a task holds; `TypeError` says what is wrong with it."""
+    if not isinstance(fields, dict) or fields.keys() != {"sha256", "task", "results", "details"}:
+        raise TypeError("not the fields of a task")
+    checksum = fields.pop("sha256")
+    if checksum != _checksum(fields):
+        raise TypeError("its checksum is another")
+    if fields["task"] != key:
+        raise TypeError(f"it is that of task {fields['task']}")
+    if not fields["results"] or not all(isinstance(one, dict) for one in [*fields["results"], *fields["details"]]):
+        raise TypeError("no results")
+    results = [Result.from_fields(one) for one in fields["results"]]
+    for result in results:
+        _check(result)
+    return Measured(results, [Detail.from_fields(one) for one in fields["details"]])
+
+
+def _checksum(fields: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the fields of a record, in whatever order and layout they are written."""
+    return sha256_bytes(json.dumps(fields, sort_keys=True).encode())
+
+
+def _check(result: Result) -> None:
+    """Raise `TypeError` for a result with a field of another type than it says."""
+    numbers = (result.value, *(result.interval or ()))
+    good = {
+        "name": isinstance(result.name, str) and bool(result.name),
+        "value": all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers),
+        "interval": result.interval is None or len(result.interval) == 2,
+        "count": type(result.count) is int and result.count >= 0,
+        "fingerprint": isinstance(result.fingerprint, str),
+        "setting": isinstance(result.setting, dict),
+        "environment": isinstance(result.environment, dict),
+    }
+    if wrong := [name for name, is_good in good.items() if not is_good]:
+        raise TypeError(f"{wrong[0]} is {getattr(result, wrong[0])!r}")
