@@ -85,6 +85,24 @@ def test_what_changed_is_measured_anew(squares, tmp_path, monkeypatch, change):
     assert not outcome.known
 
 
+def test_what_is_left_out_now_is_stated_not_what_was(squares, tmp_path):
+    def missing(skip_failed=True):
+        order = Measurement(out=tmp_path / "out", skip_failed=skip_failed)
+        (outcome,) = measure(order, tasks(f"zero-shot:{squares}"))
+        return outcome.known, outcome.measured.results[0].setting.get("missing"), len(outcome.failures)
+
+    assert missing() == (False, None, 0)
+    (squares / "red" / "2.png").write_bytes(b"no image")
+    assert missing() == (False, 1, 1)
+    (squares / "red" / "3.png").write_bytes(b"none either")
+    assert missing() == (False, 2, 2)
+    (squares / "red" / "3.png").unlink()
+    assert missing() == (True, 1, 1)
+    (squares / "red" / "2.png").unlink()
+    assert missing() == (True, None, 0)
+    assert missing(skip_failed=False) == (True, None, 0)  # nothing was left out: the same measurement
+
+
 def test_one_that_fails_stops_no_other(squares, tmp_path):
     (tmp_path / "bare").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "bare" / "x.png")

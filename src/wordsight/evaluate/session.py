@@ -101,10 +101,11 @@ def _outcome(
     sets = reader.sets(spec)
     spec = with_options(settled(spec, sets))
     label = _label(order.model, encoder)
-    key = task_key(encoder, spec, sets, label)
+    missing = reader.missing(spec)
+    key = task_key(encoder, spec, sets, label, missing=missing)
     if recorder and not order.again and (known := recorder.known(key)):
         return Outcome(spec, known, known=True)
-    measured = run_task(encoder, build_from(spec, sets), missing=reader.missing(spec))
+    measured = run_task(encoder, build_from(spec, sets), missing=missing)
     asked = {name: value for name, usual in USUAL.items() if (value := getattr(order, name)) != usual}
     measured = stated(measured, task=key, model=label, environment={**facts, **encoder.computed_by}, **asked)
     try:
@@ -123,12 +124,17 @@ def _label(name: str | None, encoder: KeptModel) -> str:
     return (path.parent.name if path.name == RUN_MODEL else path.name) if os.path.exists(name) else name
 
 
-def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str) -> str:
-    """Return 16 hexadecimal digits of a measurement: the task, the content of its sets, the model and its engine."""
+def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str, *, missing: int = 0) -> str:
+    """Return 16 hexadecimal digits of a measurement: the task, the content of its sets, the model and its engine.
+
+    `missing` is how many of the measured images were left out, which results state.
+    """
     own = {key: value for key, value in asdict(replace(spec, options=None)).items() if key not in PLACES}
     if isinstance(spec.templates, str):
         del own["templates"]  # a file counts by its content, wherever it lies
     own["options"] = {one.name: getattr(spec.options, one.name) for one in fields(spec.options) if not one.metadata}
+    if missing:
+        own["missing"] = missing
     everything = (sets.test, sets.train, sets.val, *sets.shifted)
     contents = [one.digest(encoder.image_digest) if one else None for one in everything]
     whole = [PROTOCOL, own, contents, encoder.kept_as, label, _named(spec)]
