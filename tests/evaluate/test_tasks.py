@@ -137,6 +137,7 @@ def test_a_place_below_a_root(table):
         ("retreival:x", UsageError, r"'retreival:x' is no task; did you mean retrieval\?"),
         ("zero-shot:", UsageError, "zero-shot: names no images; give a folder, a table or shards: zero-shot:PLACE"),
         ("zero-shot:x?template=photo", ConfigError, r"unknown key template; did you mean templates\?"),
+        ("zero-shot:x?limit=60&limit=40", UsageError, "limit is given twice: limit=60 and limit=40; give it once"),
         ("zero-shot:x?kind=retrieval", UsageError, "kind=retrieval behind the"),
         ("zero-shot:x?per_class=yes", ConfigError, "per_class = 'yes' is text; give true or false"),
     ],

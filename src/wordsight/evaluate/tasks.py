@@ -199,7 +199,11 @@ def _from_text(kind: str, rest: str) -> TaskSpec:
     path, _, query = rest.partition("?")
     if not path:
         raise UsageError(f"{kind}: names no images", cure=f"give a folder, a table or shards: {kind}:PLACE")
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    given: dict[str, str] = {}
+    for key, text in parse_qsl(query, keep_blank_values=True):
+        if key in given:
+            raise UsageError(f"{key} is given twice: {key}={given[key]} and {key}={text}", cure="give it once")
+        given[key] = text
     for key in ("kind", "place"):
         if key in given:
             raise UsageError(f"{key}={given[key]} behind the ?", cure=f"{key} stands before it: KIND:PLACE?key=value")
