@@ -164,3 +164,13 @@ def test_a_folder_for_the_results_that_cannot_be_is_refused_before_anything_is_m
     status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}", "--out", tmp_path / "taken")
     assert (status, out) == (1, "")
     assert "taken is a file, not a folder" in err
+
+
+def test_no_name_of_a_folder_is_refused(photos, tmp_path, capsys, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for words in (("--out", ""), ("--out=",)):
+        status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}", *words)
+        assert (status, out) == (2, "")
+        assert "--out names no folder; give --out DIR, or leave it out" in err
+    assert not list((tmp_path / "here").iterdir())
