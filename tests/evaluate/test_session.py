@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from PIL import Image
 
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Result
-from wordsight.base.records import read_lines
+from wordsight.base.records import locked, read_lines
 from wordsight.embeddings import model as faces
 from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.clip_benchmark import csv_text, record_of
@@ -155,8 +157,8 @@ print(flush=True)
 input()
 for number in range(8):
     name = f"{sys.argv[2]}-{number}"
-    result = Result(f"{name}/zero-shot/top-1", 0.5, setting={"task": name, "long": "x" * 200_000})
-    recorder.keep(name, Measured([result], [Detail(name, "", "bars", {"long": "y" * 200_000})]))
+    results = [Result(f"{name}/zero-shot/top-{k}", 0.5, setting={"task": name, "long": "x" * 200_000}) for k in (1, 5)]
+    recorder.keep(name, Measured(results, [Detail(name, "", "bars", {"long": "y" * 200_000})]))
 """
 
 
@@ -177,12 +179,25 @@ def test_processes_that_record_at_once_lose_nothing(tmp_path):
         writer.stdin.flush()
     assert [(writer.communicate(), writer.returncode)[1] for writer in writers] == [0] * 4
     names = {f"writer{writer}-{number}" for writer in range(4) for number in range(8)}
-    for file in ("results.jsonl", "details.jsonl"):
+    for file, each in (("results.jsonl", 2), ("details.jsonl", 1)):
         written = (tmp_path / "out" / file).read_text().splitlines()
-        assert len(written) == len(names)
+        assert len(written) == each * len(names)
         assert {json.loads(line)["name"].partition("/")[0] for line in written} == names
     with open(tmp_path / "out" / "clip_benchmark.csv") as handle:
         assert {row["dataset"] for row in csv.DictReader(handle)} == names
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks")
+def test_who_records_waits_for_the_lock(tmp_path):
+    recorder, one = Recorder(tmp_path), Measured([Result("x/knn/top-1", 0.5)])
+    other = threading.Thread(target=recorder.keep, args=("a" * 16, one))
+    with locked(tmp_path / ".recording"):
+        other.start()
+        other.join(1)
+        assert other.is_alive()
+        assert not (tmp_path / "results.jsonl").exists()
+    other.join()
+    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1"]
 
 
 def test_lines_of_others_stay(squares, tmp_path):
@@ -235,8 +250,6 @@ def test_what_clip_benchmark_does_not_know_is_left_out():
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
-    import os
-
     recorder = Recorder(tmp_path)
     recorder.keep("a" * 16, Measured([Result("x/knn/top-1", 0.5, setting={"task": "a" * 16})]))
     real = os.write
