@@ -2,10 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +10,10 @@ from PIL import Image
 
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Result
-from wordsight.base.records import locked, read_lines
+from wordsight.base.records import read_lines
 from wordsight.embeddings import model as faces
 from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.clip_benchmark import csv_text, record_of
-from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.recorder import Recorder
 from wordsight.evaluate.session import Measurement, measure, measure_apart
 from wordsight.evaluate.tasks import read_task
@@ -145,61 +140,6 @@ def test_a_last_line_that_lacks_only_its_end_stays(squares, tmp_path, ours):
     assert (out / "results.jsonl").read_text() == whole
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from wordsight.base.details import Detail
-from wordsight.base.nouns import Result
-from wordsight.evaluate.measured import Measured
-from wordsight.evaluate.recorder import Recorder
-recorder = Recorder(Path(sys.argv[1]))
-print(flush=True)
-input()
-for number in range(8):
-    name = f"{sys.argv[2]}-{number}"
-    results = [Result(f"{name}/zero-shot/top-{k}", 0.5, setting={"task": name, "long": "x" * 200_000}) for k in (1, 5)]
-    recorder.keep(name, Measured(results, [Detail(name, "", "bars", {"long": "y" * 200_000})]))
-"""
-
-
-def test_processes_that_record_at_once_lose_nothing(tmp_path):
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path / "out"), f"writer{number}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(4)
-    ]
-    for writer in writers:
-        writer.stdout.readline()  # it is ready
-    for writer in writers:
-        writer.stdin.write("\n")
-        writer.stdin.flush()
-    assert [(writer.communicate(), writer.returncode)[1] for writer in writers] == [0] * 4
-    names = {f"writer{writer}-{number}" for writer in range(4) for number in range(8)}
-    for file, each in (("results.jsonl", 2), ("details.jsonl", 1)):
-        written = (tmp_path / "out" / file).read_text().splitlines()
-        assert len(written) == each * len(names)
-        assert {json.loads(line)["name"].partition("/")[0] for line in written} == names
-    with open(tmp_path / "out" / "clip_benchmark.csv") as handle:
-        assert {row["dataset"] for row in csv.DictReader(handle)} == names
-
-
-@pytest.mark.skipif(os.name != "posix", reason="locks")
-def test_who_records_waits_for_the_lock(tmp_path):
-    recorder, one = Recorder(tmp_path), Measured([Result("x/knn/top-1", 0.5)])
-    other = threading.Thread(target=recorder.keep, args=("a" * 16, one))
-    with locked(tmp_path / ".recording"):
-        other.start()
-        other.join(1)
-        assert other.is_alive()
-        assert not (tmp_path / "results.jsonl").exists()
-    other.join()
-    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1"]
-
-
 def test_lines_of_others_stay(squares, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -247,25 +187,6 @@ def test_what_clip_benchmark_does_not_know_is_left_out():
     record = record_of([Result("a/b/zero-shot/top-1", 0.5, setting={"model": "ViT-B-32/openai"})])
     assert (record["dataset"], record["model"], record["pretrained"]) == ("a/b", "ViT-B-32", "openai")
     assert csv_text([record]).splitlines()[1].startswith("0.5,,,a/b,ViT-B-32,openai,zeroshot_classification,")
-
-
-def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
-    recorder = Recorder(tmp_path)
-    recorder.keep("a" * 16, Measured([Result("x/knn/top-1", 0.5, setting={"task": "a" * 16})]))
-    real = os.write
-
-    def cut(descriptor, data):
-        if len(data) > 20:
-            return real(descriptor, data[:20])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", cut)
-    with pytest.raises(Exception, match="disk is full|No space|full"):
-        recorder.keep("b" * 16, Measured([Result("y/knn/top-1", 0.5, setting={"task": "b" * 16})]))
-    monkeypatch.setattr(os, "write", real)
-    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1"]
-    assert recorder.known("b" * 16).results[0].name == "y/knn/top-1"
-    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1", "y/knn/top-1"]
 
 
 def test_pixels_reach_the_model_and_results_of_exact_ones_say_so(squares, tmp_path, monkeypatch):
@@ -426,3 +347,15 @@ def test_files_and_sets_that_a_task_names_are_part_of_it(squares, tmp_path, what
     else:
         Image.new("RGB", (9, 9), "blue").save(tmp_path / "other" / "red" / "1.png")
     assert not known()
+
+
+def test_more_sets_than_stay_in_memory(squares, tmp_path):
+    (squares / "red" / "2.png").write_bytes(b"no image")
+    others = [tmp_path / name for name in "abcde"]
+    for other in others:
+        for name in ("red", "blue"):
+            (other / name).mkdir(parents=True)
+            Image.new("RGB", (9, 9), name).save(other / name / "0.png")
+    text = f"robustness:{squares}?corruptions=none&shifts={','.join(map(str, others))}"
+    (outcome,) = measure(Measurement(skip_failed=True), tasks(text))
+    assert outcome.error is None and outcome.measured.results[0].setting["missing"] == 1

@@ -68,6 +68,7 @@ class SetReader:
     ) -> None:
         self._root, self._failures, self._errors_of, self._kept = root, failures, errors_of, kept
         self._sets: dict[SetAddress, tuple[SampleSet, list[InputError]]] = {}
+        self._missing: dict[SetAddress, int] = {}  # of all sets that were read, also those that are gone
 
     def sets(self, spec: TaskSpec) -> TaskSets:
         """Return the sets that a task names."""
@@ -90,7 +91,7 @@ class SetReader:
 
     def missing(self, spec: TaskSpec) -> int:
         """Return how many of the measured images of a task, just read, are left out because they cannot be read."""
-        return len(self._sets[_address(with_options(spec), spec.place, spec.split)][1])
+        return self._missing[_address(with_options(spec), spec.place, spec.split)]
 
     def _read(self, spec: TaskSpec, location: str, split: str | None) -> SampleSet:
         known = _address(with_options(spec), location, split)
@@ -100,7 +101,7 @@ class SetReader:
             images, failures = self._open(with_options(spec), location, split)
             if len(self._sets) >= self._kept:
                 del self._sets[next(iter(self._sets))]
-            self._sets[known] = images, failures
+            self._sets[known], self._missing[known] = (images, failures), len(failures)
         if self._failures is not None:
             self._failures += failures
         return images
