@@ -3,23 +3,20 @@
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
-from wordsight.base.details import Detail
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Group, grouped_bars, interval_bars
 from wordsight.report.canvas import brief, percent, plain
-from wordsight.report.forms import FOLDED, Drawing, drawn
+from wordsight.report.detail_parts import details
+from wordsight.report.forms import FOLDED
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
 from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
 from wordsight.report.page import box, note, table
-from wordsight.report.tasks_overview import NAMES, OF_SHOTS, zero_shot
+from wordsight.report.tasks_overview import by_shots, zero_shot
 
 RECALL = re.compile(r"(text_to_image|image_to_text)/R@(\d+)(.*)")
 CLEAN = "robustness/clean/top-1"  # the same pictures unchanged
 CHANGED = re.compile(r"robustness/(.+)-(\d+)/top-1")
-Recorded = tuple[Subject, Detail, Any]
-DRAWN = "few-shot"  # its recorded curves are drawn from the results, with the zero-shot line
 OF_CLASS = re.compile(r"(.+/top-1)/(.+)")
 DIRECTIONS = {"text_to_image": "a caption finds its picture", "image_to_text": "a picture finds a caption"}
 TOGETHER = 6  # curves in one chart, at most: as many as there are colours
@@ -48,9 +45,8 @@ def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
     parts = []
     for subject in subjects:
         methods: dict[str, list[tuple[int, Result]]] = {}
-        for measure, result in of_data_set(subject, data_set).items():
-            if (match := OF_SHOTS.fullmatch(measure)) and measure != NAMES:
-                methods.setdefault(match[2], []).append((int(match[1]), result))
+        for (shots, method), result in by_shots(subject, data_set).items():
+            methods.setdefault(method, []).append((shots, result))
         curves = [_by_shots(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
         base = zero_shot(subject, data_set)
         levels = [Level(f"zero-shot (0 shots) {percent(base[1].value)}", base[1].value)] if base else []
@@ -176,41 +172,3 @@ def classes(subjects: Sequence[Subject], data_set: str) -> str:
             shown = folded if len(bars) > FOLDED else block
             parts.append(f"<h3>{escape(brief(measure))} within each class, lowest first</h3>{shown}" if block else "")
     return "".join(parts)
-
-
-def details(subjects: Sequence[Subject], data_set: str) -> str:
-    """Return the recorded details of a data set in the order of their record, those of several subjects together."""
-    groups: dict[tuple[str, str], dict[str, list[Recorded]]] = {}
-    for subject in subjects:
-        for title, detail, value in subject.details:
-            if title.data_set == data_set and not (detail.form == "lines" and title.measure == DRAWN):
-                measures = groups.setdefault((detail.title, detail.form), {})
-                measures.setdefault(title.measure, []).append((subject, detail, value))
-    return "".join(_alike(title, form, measures, subjects) for (title, form), measures in groups.items())
-
-
-def _alike(title: str, form: str, measures: Mapping[str, Sequence[Recorded]], subjects: Sequence[Subject]) -> str:
-    """Return the details of one title and form: that of the measure recorded first, the others folded away."""
-    blocks = [(measure, block) for measure, own in measures.items() if (block := _detail(form, own, subjects))]
-    if not blocks:
-        return ""
-    first, *others = blocks
-    folded = "".join(
-        f"<details><summary>{escape(brief(title))}: {escape(plain(measure))}</summary>{block}</details>"
-        for measure, block in others
-    )
-    aside = f' <span class="soft">{escape(plain(first[0]))}</span>' if first[0] else ""
-    return f"<h3>{escape(brief(title))}{aside}</h3>{first[1]}{folded}"
-
-
-def _detail(form: str, own: Sequence[Recorded], subjects: Sequence[Subject]) -> str:
-    blocks = []
-    for subject, detail, value in own:
-        words = f"{detail.name}: {detail.title}" + (f", {subject.label}" if len(subjects) > 1 else "")
-        block = drawn(detail, value, Drawing(subject.folder, f"{detail.name}-{detail.title}", words))
-        name = f"<h4>{escape(brief(subject.label))}</h4>" if len(subjects) > 1 and block else ""
-        blocks.append(f"<div>{name}{block}</div>" if block else "")
-    if not any(blocks):
-        return ""
-    narrow = form in ("reliability", "lines") and len(own) > 1
-    return f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)

@@ -12,7 +12,7 @@ from itertools import combinations
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Bar, Group, difference_bars, grouped_bars
 from wordsight.report.canvas import brief, percent, plain
-from wordsight.report.measured import Subject, Title, bar_of, by_data_set, data_sets
+from wordsight.report.measured import Subject, bar_of, bare, by_data_set, data_sets
 from wordsight.report.page import box, note, table
 from wordsight.report.paired import Difference, compare
 
@@ -20,7 +20,6 @@ FEW_SHOT = ("tip-adapter-f", "tip-adapter", "lp++", "linear")  # which method st
 SUPERVISED = ("supervised", "probe")
 NAMES = "few-shot-0/names/top-1"  # zero-shot on the very pictures that few-shot was measured on
 OF_SHOTS = re.compile(r"few-shot-(\d+)/([^/]+)/top-1")
-SINGLE = re.compile(r"(zero-shot|supervised|probe|knn|few-shot-\d+/[^/]+)/top-1")
 Pick = Callable[[Subject, str], tuple[str, Result] | None]
 NOT_BY_SCORE = (
     "Few-shot is that of the largest number of shots, by the first of these methods that was measured: "
@@ -30,31 +29,39 @@ READING = "Bars: share right (top-1). Whiskers: 95 % interval. Dashed tick: what
 
 
 def zero_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
-    """Return the zero-shot result of a data set; of several, with other prompts, the one recorded first.
+    """Return the zero-shot result of a data set; of several, with other prompts, that of the prompts recorded first.
 
     Where few-shot was measured on other pictures (another number of them), that of the names alone on those.
     """
-    few, names = few_shot(subject, data_set), subject.results.get(Title(data_set, NAMES))
-    own = _zero_shot(subject, data_set)
-    if names is not None and (own is None or (few is not None and few[1].count != own[1].count)):
-        return "zero-shot on the pictures of few-shot", names
-    return own
+    few, names = few_shot(subject, data_set), _top_1(subject, data_set).get(NAMES, [])
+    own = _top_1(subject, data_set).get("zero-shot/top-1", [])
+    first = [one for one in own if one.setting.get("templates") == own[0].setting.get("templates")]
+    if names and (not own or (few is not None and few[1].count != first[-1].count)):
+        return "zero-shot on the pictures of few-shot", names[-1]
+    return ("zero-shot", first[-1]) if first else None
 
 
-def _zero_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
+def _top_1(subject: Subject, data_set: str) -> dict[str, list[Result]]:
+    """Return the results of a data set by measure, those of one measure in the order of their record."""
+    measures: dict[str, list[Result]] = {}
     for title, result in subject.results.items():
-        if title.data_set == data_set and re.fullmatch(r"zero-shot/top-1( \(.*\))?", title.measure):
-            return "zero-shot", result
-    return None
+        if title.data_set == data_set:
+            measures.setdefault(bare(title.measure), []).append(result)
+    return measures
+
+
+def by_shots(subject: Subject, data_set: str) -> dict[tuple[int, str], Result]:
+    """Return the few-shot results by number of shots and method; of one measured several times the latest."""
+    return {
+        (int(match[1]), match[2]): results[-1]
+        for measure, results in _top_1(subject, data_set).items()
+        if measure != NAMES and (match := OF_SHOTS.fullmatch(measure))
+    }
 
 
 def few_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
     """Return the few-shot result that stands for a data set, with its shots and method."""
-    matches = {
-        (int(match[1]), match[2]): result
-        for title, result in subject.results.items()
-        if title.data_set == data_set and (match := OF_SHOTS.fullmatch(title.measure))
-    }
+    matches = by_shots(subject, data_set)
     known = [key for key in matches if key[1] in FEW_SHOT]
     if not known:
         return None
@@ -63,11 +70,10 @@ def few_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
 
 
 def supervised(subject: Subject, data_set: str) -> tuple[str, Result] | None:
-    """Return the supervised result of a data set, or that of a linear probe where there is none."""
+    """Return the latest supervised result of a data set, or that of a linear probe where there is none."""
     for kind in SUPERVISED:
-        result = subject.results.get(Title(data_set, f"{kind}/top-1"))
-        if result is not None:
-            return kind, result
+        if results := _top_1(subject, data_set).get(f"{kind}/top-1"):
+            return kind, results[-1]
     return None
 
 
