@@ -13,13 +13,14 @@ from pathlib import Path
 from wordsight.base.files import atomic_write
 from wordsight.report.canvas import brief, plain
 from wordsight.report.data_set_parts import data_set_parts
+from wordsight.report.headline import headline
 from wordsight.report.measured import Subject, by_data_set, data_sets, read_subjects
 from wordsight.report.page import anchored, contents, facts, note, page
 from wordsight.report.results_table import results_tables
 from wordsight.report.run_page import all_curves, configuration
 from wordsight.report.runs import check_runs, read_metrics
 from wordsight.report.space_part import space_part
-from wordsight.report.tasks_overview import headline, overview, paired_differences, side_by_side
+from wordsight.report.tasks_overview import overview, paired_differences, side_by_side
 
 ALL = "Every result"
 TITLED = 2  # runs whose names are the title, at most

@@ -11,7 +11,7 @@ from itertools import combinations
 
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Bar, Group, difference_bars, grouped_bars
-from wordsight.report.canvas import brief, percent, plain
+from wordsight.report.canvas import brief, plain
 from wordsight.report.measured import Subject, bar_of, bare, by_data_set, data_sets
 from wordsight.report.page import box, note, table
 from wordsight.report.paired import Difference, compare
@@ -168,55 +168,3 @@ _PAIRED = (
     "Both models answered the same pictures, which are resampled together (1,000 times). Where the interval holds 0 "
     "these pictures do not show a difference."
 )
-
-
-def headline(subjects: Sequence[Subject]) -> list[tuple[str, str]]:
-    """Return the figures that head the page, three at most: (figure, what it is); of several data sets the mean."""
-    cards = []
-    for what, measure in HEADLINES.items():
-        values = []
-        for subject in subjects:
-            results = {t.data_set: r for t, r in subject.results.items() if t.measure == measure}
-            if results:
-                values.append((subject.label, results))
-        if not values:
-            continue
-        if "/R@" in measure:  # recall among 80 pictures and among 1,000 have no mean
-            values = [(label, _largest(results)) for label, results in values]
-        shown = ", ".join(percent(sum(r.value for r in results.values()) / len(results)) for _, results in values)
-        sets = list(dict.fromkeys(name for _, results in values for name in results))
-        where = brief(sets[0]) if len(sets) == 1 else f"mean of {len(sets)} data sets"
-        who = f" ({', '.join(brief(label) for label, _ in values)})" if len(subjects) > 1 else ""
-        cards.append((shown, f"{what}, {where}{_detail(values[0][1]) if len(values) == 1 else ''}{who}"))
-    return cards[:3]
-
-
-def _largest(results: Mapping[str, Result]) -> dict[str, Result]:
-    """Return the result of the largest gallery."""
-    name = max(results, key=lambda name: int(results[name].setting.get("gallery") or 0))
-    return {name: results[name]}
-
-
-def _detail(results: Mapping[str, Result]) -> str:
-    """Return interval and chance of the only result there is."""
-    if len(results) != 1:
-        return ""
-    result = next(iter(results.values()))
-    low_high = (
-        f"; 95 % interval {100 * result.interval[0]:.1f} to {100 * result.interval[1]:.1f}" if result.interval else ""
-    )
-    chance = result.setting.get("chance")
-    noise = result.setting.get("by_chance_up_to")  # what a perfectly calibrated model shows on so few pictures
-    guessing = f"; chance {percent(float(chance))}" if chance is not None else ""
-    calibrated = f"; a calibrated model shows up to {percent(float(noise))}" if noise is not None else ""
-    return f"{low_high}; n {result.count:,}{guessing}{calibrated}"
-
-
-HEADLINES = {
-    "right without a single example (zero-shot top-1)": "zero-shot/top-1",
-    "of captions find their picture first (R@1)": "text_to_image/R@1",
-    "right after training on all labels (supervised top-1)": "supervised/top-1",
-    "right by a linear probe (top-1)": "probe/top-1",
-    "calibration error (ECE)": "calibration/ece",
-    "of pictures find a caption first (R@1)": "image_to_text/R@1",
-}
