@@ -21,6 +21,7 @@ from wordsight.report.run_page import all_curves, configuration
 from wordsight.report.runs import check_runs, read_metrics
 from wordsight.report.space_part import space_part
 from wordsight.report.tasks_overview import overview, paired_differences, side_by_side
+from wordsight.report.ways_of_learning import ways_of_learning
 
 ALL = "Every result"
 TITLED = 2  # runs whose names are the title, at most
@@ -48,7 +49,7 @@ def write_evaluation_page(runs: Sequence[Path], out: Path) -> Path:
 def _parts(named: Mapping[str, Path], subjects: Sequence[Subject]) -> dict[str, str]:
     """Return the sections of the page: heading -> HTML, empty where nothing was recorded for it."""
     parts: dict[str, str] = {}
-    parts["Task by task"] = overview(subjects)
+    parts["Task by task"] = overview(subjects) + ways_of_learning(subjects)
     parts["Model against model"] = side_by_side(subjects) + paired_differences(subjects)
     spaces = [(name, space_part(run)) for name, run in named.items()]
     several = sum(bool(block) for _, block in spaces) > 1

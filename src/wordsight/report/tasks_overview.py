@@ -139,18 +139,16 @@ def paired_differences(subjects: Sequence[Subject]) -> str:
     missing = note(f"{unequal} comparisons are left out: their pictures were not the same.") if unequal else ""
     if not rows:
         return missing
-    bars = [Bar(name, diff.value, diff.interval, None, diff.count) for name, diff in rows]
-    head = [
-        "task: first minus second",
-        "difference",
-        "95 % interval, paired",
-        "only the first right",
-        "only the second",
-        "n",
-    ]
-    cells = [[plain(name), *_row(difference)] for name, difference in rows]
-    drawing = difference_bars("paired-differences", bars, title="paired differences of models")
-    return box(drawing) + box(table(head, cells)) + note(_PAIRED) + missing
+    return difference_block("paired-differences", "task: first minus second", rows) + note(_PAIRED) + missing
+
+
+def difference_block(name: str, first_column: str, rows: Sequence[tuple[str, Difference]]) -> str:
+    """Return paired differences as a figure and a table of the same; `name` is that of the figure."""
+    bars = [Bar(words, diff.value, diff.interval, None, diff.count) for words, diff in rows]
+    head = [first_column, "difference", "95 % interval, paired", "only the first right", "only the second", "n"]
+    cells = [[plain(words), *_row(difference)] for words, difference in rows]
+    drawing = difference_bars(name, bars, title=f"{name.replace('-', ' ')}: first minus second")
+    return box(drawing) + box(table(head, cells))
 
 
 def _row(difference: Difference) -> list[str]:
