@@ -157,3 +157,11 @@ def test_what_was_measured_again_under_unseen_settings_stands_for_its_kind(tmp_p
     assert [title.measure for title in one.results] == [
         f"supervised/top-1 (measured 2026-01-0{day})" for day in (1, 2, 3)
     ]  # fmt: skip
+
+
+def test_the_curve_of_shots_has_lines_of_zero_shot_and_of_all_labels_on_as_many_pictures(tmp_path):
+    shots = result("a/few-shot-4/linear/top-1", 0.6), result("a/zero-shot/top-1", 0.5), result("a/probe/top-1", 0.7)
+    html = few_shot_curves([subject(tmp_path / "same", *shots)], "a").replace("\u00a0", " ")
+    assert "zero-shot (0 shots) 50.0 %" in html and "probe (all labels) 70.0 %" in html
+    others = subject(tmp_path / "others", *shots, result("a/supervised/top-1", 0.8, 30))
+    assert "all labels) " not in few_shot_curves([others], "a")

@@ -12,7 +12,7 @@ from wordsight.report.forms import FOLDED
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
 from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
 from wordsight.report.page import box, note, table
-from wordsight.report.tasks_overview import by_shots, zero_shot
+from wordsight.report.tasks_overview import by_shots, supervised, zero_shot
 
 RECALL = re.compile(r"(text_to_image|image_to_text)/R@(\d+)(.*)")
 CLEAN = "robustness/clean/top-1"  # the same pictures unchanged
@@ -41,21 +41,30 @@ def data_set_parts(subjects: Sequence[Subject], data_set: str) -> str:
 
 
 def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
-    """Return accuracy by the number of shots, a line for each method, zero-shot as the dashed line."""
+    """Return accuracy by the number of shots, a line for each method, zero-shot and supervised as dashed lines."""
     parts = []
     for subject in subjects:
         methods: dict[str, list[tuple[int, Result]]] = {}
         for (shots, method), result in by_shots(subject, data_set).items():
             methods.setdefault(method, []).append((shots, result))
         curves = [_by_shots(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
-        base = zero_shot(subject, data_set)
-        levels = [Level(f"zero-shot (0 shots) {percent(base[1].value)}", base[1].value)] if base else []
         axes = Axes("shots: labelled pictures of each class", percents=True, spacing="even")
         title = f"{data_set}: accuracy by the number of shots, {subject.label}"
+        levels = _levels(subject, data_set)
         drawing = line_chart(f"{data_set}-few-shot", curves, axes=axes, title=title, levels=levels)
         parts.append(_headed(subject, subjects, drawing))
     body = "".join(parts)
-    return f"<h3>By the number of shots</h3>{body}{note('Bands: 95 % intervals.')}" if body else ""
+    reading = "Bands: 95 % intervals. Dashed: zero-shot, and all labels, on as many pictures as the curves."
+    return f"<h3>By the number of shots</h3>{body}{note(reading)}" if body else ""
+
+
+def _levels(subject: Subject, data_set: str) -> list[Level]:
+    """Return zero-shot and supervised as levels, where they were measured on as many pictures as few-shot."""
+    counts = {result.count for result in by_shots(subject, data_set).values()}
+    zero, learned = zero_shot(subject, data_set), supervised(subject, data_set)
+    named = [("zero-shot (0 shots)", zero), (f"{learned[0]} (all labels)" if learned else "", learned)]
+    chosen = [(name, choice[1]) for name, choice in named if choice is not None]
+    return [Level(f"{name} {percent(one.value)}", one.value) for name, one in chosen if counts == {one.count}]
 
 
 def _by_shots(name: str, values: Sequence[tuple[int, Result]]) -> Curve:

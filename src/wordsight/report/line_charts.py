@@ -25,6 +25,7 @@ from wordsight.report.canvas import (
 )
 
 DOTS = 40  # points of a curve that are drawn as dots, too
+LINE = 15  # pixels from one line of labels to the next
 ROOM = 26  # pixels below a plot for the labels of its ticks
 Point = tuple[float, float]
 
@@ -96,7 +97,7 @@ def _drawn(curves: Sequence[Curve], axes: Axes, levels: Sequence[Level], width: 
     if axes.diagonal:
         ends = f"M{across.at(xs[0]):g} {y.at(xs[0]):g}L{across.at(xs[-1]):g} {y.at(xs[-1]):g}"
         parts.append(f'<path class="dash" d="{ends}"/>')
-    parts += [_level(level, y, left, width - 14) for level in levels if math.isfinite(level.value)]
+    parts.append(_levels(levels, y, left, width - 14))
     parts += [_curve(curve, number, _pixels(across, axes, xs), y) for number, curve in enumerate(curves)]
     return svg("".join(parts), width, y.start + ROOM + 18)
 
@@ -146,10 +147,16 @@ def _axis_names(axes: Axes, width: int, base: float) -> str:
     return text(width - 14, base + ROOM + 10, shortened(words, width - 28), "end soft")
 
 
-def _level(level: Level, y: Span, left: float, right: float) -> str:
-    at = y.at(level.value)
-    label = shortened(level.name, right - left)
-    return f'<path class="dash" d="M{left:g} {at:g}H{right:g}"/>{text(right, at - 5, label, "end soft halo")}'
+def _levels(levels: Sequence[Level], y: Span, left: float, right: float) -> str:
+    """Return the levels, each name above its line; where two would meet the lower one stands below its line."""
+    parts, last = [], -math.inf
+    for level in sorted((level for level in levels if math.isfinite(level.value)), key=lambda level: -level.value):
+        at = y.at(level.value)
+        base = at - 5 if at - 5 >= last + LINE else max(at + 14, last + LINE)
+        label = text(right, base, shortened(level.name, right - left), "end soft halo")
+        parts.append(f'<path class="dash" d="M{left:g} {at:g}H{right:g}"/>{label}')
+        last = base
+    return "".join(parts)
 
 
 def _curve(curve: Curve, order: int, pixels: dict[float, float], y: Span) -> str:
