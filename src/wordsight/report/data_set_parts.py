@@ -7,7 +7,7 @@ from html import escape
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Group, grouped_bars, interval_bars
 from wordsight.report.canvas import brief, percent, plain
-from wordsight.report.detail_parts import details
+from wordsight.report.detail_parts import TITLE, details
 from wordsight.report.forms import FOLDED
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
 from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
@@ -179,5 +179,7 @@ def classes(subjects: Sequence[Subject], data_set: str) -> str:
             block = _headed(subject, subjects, drawing)
             folded = f"<details><summary>{len(bars):,} classes</summary>{block}</details>"
             shown = folded if len(bars) > FOLDED else block
-            parts.append(f"<h3>{escape(brief(measure))} within each class, lowest first</h3>{shown}" if block else "")
+            parts.append(
+                f"<h3>{escape(brief(measure, TITLE))} within each class, lowest first</h3>{shown}" if block else ""
+            )
     return "".join(parts)

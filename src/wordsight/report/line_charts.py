@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from wordsight.report.canvas import (
+    LINE,
     WIDE,
     Span,
     colour,
@@ -25,7 +26,6 @@ from wordsight.report.canvas import (
 )
 
 DOTS = 40  # points of a curve that are drawn as dots, too
-LINE = 15  # pixels from one line of labels to the next
 ROOM = 26  # pixels below a plot for the labels of its ticks
 Point = tuple[float, float]
 
