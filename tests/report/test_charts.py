@@ -201,3 +201,9 @@ def test_long_names_of_differences_and_bars_wrap_to_two_lines():
             assert " ".join(lines) == name
     hostile = difference_bars("d", [Bar("x" * 4000, 0.1, (0.0, 0.2))], title="t")
     assert all(sum("xx" in (t.text or "") for t in drawing.iter("text")) <= 2 for drawing in both(hostile))
+
+
+@pytest.mark.parametrize(("columns", "said"), [(3, False), (30, True)])
+def test_a_matrix_wider_than_a_phone_says_that_it_scrolls(columns, said):
+    matrix = NamedMatrix(["a", "b"], [f"c{i}" for i in range(columns)], np.ones((2, columns)))
+    assert ("scroll sideways" in named_matrix("m", matrix, title="t", percents=True)) == said

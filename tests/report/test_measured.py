@@ -81,6 +81,27 @@ def test_robustness_begins_with_the_same_pictures_unchanged(tmp_path):
     assert "jpeg: 50.0" in html.replace("\u00a0", " ") and "jpeg: 90.0" not in html
 
 
+def test_robustness_has_its_number_of_pictures_and_bands(tmp_path):
+    html = robustness([subject(tmp_path, *robust("clean", "jpeg-1", "jpeg-5"))], "a")
+    assert "n 100 pictures at each point. Bands: 95 % intervals." in html and 'class="band"' in html
+
+
+def test_recorded_lines_and_tables_say_what_they_are_of(tmp_path):
+    band = {"points": [[0, 0.5], [1, 0.4]], "band": [[0.4, 0.6], [0.3, 0.5]]}
+    lines = {"x": "strength", "series": [{"name": "jpeg", **band}]}
+    table = {"head": ["a"], "rows": [["b"]]}
+    one = subject(
+        tmp_path,
+        result("a/robustness/clean/top-1", 0.5, 12, task="t"), result("a/robustness/clean/top-1", 0.6, 99, task="u"),
+        detail("a/robustness", "lines", lines, task="t"), detail("a/robustness", "table", table, task="t"),
+        detail("a/conformal", "table", table, "Sets"),
+    )  # fmt: skip
+    html = details([one], "a")
+    assert "n 12 pictures at each point. Bands: 95 % intervals. Strength 0" in html
+    assert "n 12. Last column: the mean over the strengths" in html
+    assert html.count("too few calibration pictures for the promise is put into every set.") == 1
+
+
 def test_what_was_recorded_to_be_drawn_is_drawn_once(tmp_path):
     lines = {"x": "strength", "percent": True, "series": [{"name": "jpeg", "points": [[0, 0.5], [1, 0.4]]}]}
     bars = {"rows": [{"name": "cat", "value": 0.5}]}

@@ -16,6 +16,7 @@ from html import escape
 
 WIDE, NARROW = 884, 340  # pixels; a page of 1,280 has 894 for a figure, one of 390 has 340
 LETTER = 12.5  # pixels, the size of all text in figures: at 360 pixels of screen still 11.4
+BEGINNING = 6  # letters that names have in common in front, from which on those are what is cut
 LINE = 15  # pixels from one line of labels to the next
 COLOURS = ("--a", "--b", "--c", "--d", "--e", "--f")
 _THIN, _BROAD = frozenset("iljtfrI.,:;|!'()[] "), frozenset("mwMW@%—<>=+~#&")
@@ -130,6 +131,15 @@ def wrapped(words: str, room: float) -> list[str]:
         return [" ".join(parts[:kept]), shortened(" ".join(parts[kept:]), room)]
     cut = max(1, len(shortened(words, room)) - 1)
     return [words[:cut], shortened(words[cut:], room)]
+
+
+def distinct_names(names: Sequence[str], room: float) -> list[str]:
+    """Return names that fit into `room` pixels: cut at the end, or in front where they begin alike for long."""
+    names = [plain(name) for name in names]
+    cut = [shortened(name, room) for name in names]
+    columns = zip(*set(names), strict=False)
+    alike = next((i for i, letters in enumerate(columns) if len(set(letters)) > 1), 0)
+    return cut if cut == names or alike < BEGINNING else [shortened(f"…{name[alike:]}", room) for name in names]
 
 
 def lines_of(lines: Sequence[str], at: tuple[float, float], kind: str = "") -> str:

@@ -1,7 +1,7 @@
 """The parts of a page about one data set: curves by shots, retrieval, robustness, classes, and recorded details."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from wordsight.base.nouns import Result
@@ -47,7 +47,7 @@ def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
         methods: dict[str, list[tuple[int, Result]]] = {}
         for (shots, method), result in by_shots(subject, data_set).items():
             methods.setdefault(method, []).append((shots, result))
-        curves = [_by_shots(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
+        curves = [_curve(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
         axes = Axes("shots: labelled pictures of each class", percents=True, spacing="even")
         title = f"{data_set}: accuracy by the number of shots, {subject.label}"
         levels = _levels(subject, data_set)
@@ -67,8 +67,9 @@ def _levels(subject: Subject, data_set: str) -> list[Level]:
     return [Level(f"{name} {percent(one.value)}", one.value) for name, one in chosen if counts == {one.count}]
 
 
-def _by_shots(name: str, values: Sequence[tuple[int, Result]]) -> Curve:
-    points = [(float(shots), result.value) for shots, result in values]
+def _curve(name: str, values: Sequence[tuple[int, Result]]) -> Curve:
+    """Return results by a number, of shots or a strength, as a curve; its band where all have an interval."""
+    points = [(float(at), result.value) for at, result in values]
     whole = [result.interval for _, result in values if result.interval is not None]
     return Curve(name, points, whole if len(whole) == len(points) else None)
 
@@ -124,23 +125,29 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
     if len(measured) == 1 and _has_lines(measured[0], Title(data_set, "robustness")):
         return ""
     by_change: dict[str, list[Curve]] = {}
+    counts: dict[int, None] = {}
     for subject in measured:
-        changes: dict[str, dict[int, float]] = {}
+        changes: dict[str, dict[int, Result]] = {}
         for measure, result in of_data_set(subject, data_set).items():
             if match := CHANGED.fullmatch(measure):
-                changes.setdefault(match[1], {})[int(match[2])] = result.value
+                changes.setdefault(match[1], {})[int(match[2])] = result
         clean = subject.results.get(Title(data_set, CLEAN))
         for change, values in changes.items():
-            start = [(0.0, clean.value)] if clean and 0 not in values else []
-            points = [*start, *((float(level), value) for level, value in sorted(values.items()))]
-            by_change.setdefault(change, []).append(Curve(subject.label if len(subjects) > 1 else change, points))
+            start = {0: clean} if clean else {}
+            curve = _curve(subject.label if len(subjects) > 1 else change, sorted({**start, **values}.items()))
+            by_change.setdefault(change, []).append(curve)
+            counts.update((result.count, None) for result in values.values() if result.count)
     if not by_change:
         return ""
+    below = note(
+        f"{f'n {number} pictures at each point. ' if (number := _counted(counts)) else ''}Bands: 95 % intervals."
+    )
     axes = Axes("how strongly (0: unchanged)", percents=True)
     if len(subjects) == 1 and len(by_change) <= TOGETHER:
         curves = [curve for curves in by_change.values() for curve in curves]
         title = f"{data_set}: accuracy on changed pictures"
-        return f"<h3>Robustness</h3>{box(line_chart(f'{data_set}-robustness', curves, axes=axes, title=title))}"
+        chart = box(line_chart(f"{data_set}-robustness", curves, axes=axes, title=title))
+        return f"<h3>Robustness</h3>{chart}{below}"
     charts = [
         box(
             f"<h4>{escape(brief(change))}</h4>"
@@ -148,7 +155,11 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
         )
         for change, curves in by_change.items()
     ]
-    return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>'
+    return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>{below}'
+
+
+def _counted(counts: Iterable[int]) -> str:
+    return ", ".join(f"{count:,}" for count in counts)
 
 
 def _has_lines(subject: Subject, title: Title) -> bool:

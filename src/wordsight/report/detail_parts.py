@@ -14,9 +14,23 @@ from wordsight.base.details import Detail
 from wordsight.report.canvas import brief, plain
 from wordsight.report.forms import Drawing, drawn
 from wordsight.report.measured import Subject, told_apart
+from wordsight.report.page import note
 
 DRAWN = "few-shot"  # its recorded curves are drawn from the results, with the zero-shot line
 TITLE = 200  # letters of a title, at most: titles wrap
+OF_CLEAN = (
+    "Last column: the mean over the strengths as a share of the accuracy on clean pictures; above 100 % the changed "
+    "pictures were answered better than the clean ones, which on few pictures happens by chance."
+)
+MONDRIAN = (
+    "Mondrian sets have a threshold for each class: a class with too few calibration pictures for the promise is put "
+    "into every set."
+)
+NOTES = {  # what is said below the details of a measure and form
+    ("robustness", "lines"): "Strength 0: the same pictures unchanged.",
+    ("robustness", "table"): OF_CLEAN,
+    ("conformal", "table"): MONDRIAN,
+}
 FIGURES = re.compile(r"\d[\d.,]*")
 
 
@@ -59,12 +73,12 @@ def _alike(group: Sequence[Recorded], subjects: Sequence[Subject]) -> str:
             shown, opened = latest, block
         elif block:
             folded.append(_folded(latest[0][0].detail.title, measure, "", block))
-        for one, note in earlier:
-            who = f"{brief(one.subject.label)}, {note}" if len(subjects) > 1 else note
+        for one, words in earlier:
+            who = f"{brief(one.subject.label)}, {words}" if len(subjects) > 1 else words
             folded.append(_folded(one.detail.title, measure, who, _side_by_side([one], subjects)))
     if not opened and not any(folded):
         return ""
-    notes = dict.fromkeys(note for _, note in shown if note)
+    notes = dict.fromkeys(words for _, words in shown if words)
     words = ", ".join([*([plain(first)] if first else []), *notes])
     aside = f' <span class="soft">{escape(words)}</span>' if words else ""
     return f"<h3>{escape(_common_title(one.detail.title for one, _ in shown))}{aside}</h3>{opened}{''.join(folded)}"
@@ -80,7 +94,7 @@ def _latest(versions: Sequence[Recorded]) -> tuple[list[tuple[Recorded, str]], l
             own = [own[i] for i in sorted(range(len(own)), key=lambda i: times[i])]
         notes = [_note(settings) for settings in told_apart([one.facts for one in own])]
         latest.append((own[-1], notes[-1]))
-        earlier += [(one, note or "recorded earlier") for one, note in zip(own[-2::-1], notes[-2::-1], strict=True)]
+        earlier += [(one, words or "recorded earlier") for one, words in zip(own[-2::-1], notes[-2::-1], strict=True)]
     return latest, earlier
 
 
@@ -89,10 +103,10 @@ def _note(settings: dict[str, Any]) -> str:
     return plain(", ".join(parts))
 
 
-def _folded(title: str, measure: str, note: str, block: str) -> str:
+def _folded(title: str, measure: str, aside: str, block: str) -> str:
     if not block:
         return ""
-    words = ", ".join(part for part in (plain(measure), note) if part)
+    words = ", ".join(part for part in (plain(measure), aside) if part)
     return f"<details><summary>{escape(brief(title, TITLE))}: {escape(words)}</summary>{block}</details>"
 
 
@@ -119,5 +133,31 @@ def _side_by_side(own: Sequence[Recorded], subjects: Sequence[Subject]) -> str:
         blocks.append(f"<div>{heading}{block}</div>" if block else "")
     if not any(blocks):
         return ""
+    below = _below(own)
     narrow = own[0].detail.form in ("reliability", "lines") and len(own) > 1
-    return f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)
+    return (f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)) + below
+
+
+def _below(own: Sequence[Recorded]) -> str:
+    """Return what a reader needs below details: on how many pictures, what bands and columns are."""
+    measure, form = own[0].measure, own[0].detail.form
+    if (said := NOTES.get((measure, form))) is None:
+        return ""
+    counts = dict.fromkeys(count for one in own if (count := _count(one)))
+    words = [
+        f"n {', '.join(f'{count:,}' for count in counts)}{' pictures at each point' if form == 'lines' else ''}."
+        if counts
+        else ""
+    ]
+    if form == "lines" and any(curve.band is not None for one in own for curve in one.value[0]):
+        words.append("Bands: 95 % intervals.")
+    return note(" ".join(part for part in (*words, said) if part))
+
+
+def _count(one: Recorded) -> int:
+    """Return on how many pictures the points of a detail were measured: those of the results of its task below it."""
+    for title, result in one.subject.results.items():
+        below = title.measure.startswith(f"{one.measure}/") and result.name.startswith(f"{one.detail.name}/")
+        if below and result.setting.get("task") == one.detail.setting.get("task"):
+            return result.count
+    return 0
