@@ -11,7 +11,7 @@ from wordsight.report.detail_parts import TITLE, details
 from wordsight.report.forms import FOLDED
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
 from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
-from wordsight.report.page import box, note, table
+from wordsight.report.page import box, note, table, titled
 from wordsight.report.tasks_overview import by_shots, supervised, zero_shot
 
 RECALL = re.compile(r"(text_to_image|image_to_text)/R@(\d+)(.*)")
@@ -55,7 +55,7 @@ def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
         parts.append(_headed(subject, subjects, drawing))
     body = "".join(parts)
     reading = "Bands: 95 % intervals. Dashed: zero-shot, and all labels, on as many pictures as the curves."
-    return f"<h3>By the number of shots</h3>{body}{note(reading)}" if body else ""
+    return f"{titled('By the number of shots', 'few-shot')}{body}{note(reading)}" if body else ""
 
 
 def _levels(subject: Subject, data_set: str) -> list[Level]:
@@ -101,7 +101,8 @@ def retrieval(subjects: Sequence[Subject], data_set: str) -> str:
         drawings.append(f"<div>{box(f'<h4>{called}</h4>{drawing}')}</div>" if drawing else "")
         rows += [[called, k, *(_recall(own[k].get(label)) for label in labels), _chance(own[k])] for k in own]
     head = ["", "k", *(plain(label) for label in labels), "chance"]
-    return f'<h3>Retrieval</h3><div class="row">{"".join(drawings)}</div>{box(table(head, rows))}'
+    heading = titled("Retrieval", "retrieval")
+    return f'{heading}<div class="row">{"".join(drawings)}</div>{box(table(head, rows))}'
 
 
 def _recall(result: Result | None) -> str:
@@ -142,12 +143,13 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
     below = note(
         f"{f'n {number} pictures at each point. ' if (number := _counted(counts)) else ''}Bands: 95 % intervals."
     )
+    heading = titled("Robustness", "robustness")
     axes = Axes("how strongly (0: unchanged)", percents=True)
     if len(subjects) == 1 and len(by_change) <= TOGETHER:
         curves = [curve for curves in by_change.values() for curve in curves]
         title = f"{data_set}: accuracy on changed pictures"
         chart = box(line_chart(f"{data_set}-robustness", curves, axes=axes, title=title))
-        return f"<h3>Robustness</h3>{chart}{below}"
+        return f"{heading}{chart}{below}"
     charts = [
         box(
             f"<h4>{escape(brief(change))}</h4>"
@@ -155,7 +157,7 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
         )
         for change, curves in by_change.items()
     ]
-    return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>{below}'
+    return f'{heading}<div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>{below}'
 
 
 def _counted(counts: Iterable[int]) -> str:
@@ -190,7 +192,6 @@ def classes(subjects: Sequence[Subject], data_set: str) -> str:
             block = _headed(subject, subjects, drawing)
             folded = f"<details><summary>{len(bars):,} classes</summary>{block}</details>"
             shown = folded if len(bars) > FOLDED else block
-            parts.append(
-                f"<h3>{escape(brief(measure, TITLE))} within each class, lowest first</h3>{shown}" if block else ""
-            )
+            heading = titled(f"{brief(measure, TITLE)} within each class, lowest first", measure)
+            parts.append(heading + shown if block else "")
     return "".join(parts)

@@ -14,7 +14,7 @@ from wordsight.base.details import Detail
 from wordsight.report.canvas import brief, plain
 from wordsight.report.forms import Drawing, drawn
 from wordsight.report.measured import Subject, told_apart
-from wordsight.report.page import note
+from wordsight.report.page import kind_mark, note, titled
 
 DRAWN = "few-shot"  # its recorded curves are drawn from the results, with the zero-shot line
 TITLE = 200  # letters of a title, at most: titles wrap
@@ -81,7 +81,8 @@ def _alike(group: Sequence[Recorded], subjects: Sequence[Subject]) -> str:
     notes = dict.fromkeys(words for _, words in shown if words)
     words = ", ".join([*([plain(first)] if first else []), *notes])
     aside = f' <span class="soft">{escape(words)}</span>' if words else ""
-    return f"<h3>{escape(_common_title(one.detail.title for one, _ in shown))}{aside}</h3>{opened}{''.join(folded)}"
+    heading = titled(_common_title(one.detail.title for one, _ in shown), first, aside)
+    return f"{heading}{opened}{''.join(folded)}"
 
 
 def _latest(versions: Sequence[Recorded]) -> tuple[list[tuple[Recorded, str]], list[tuple[Recorded, str]]]:
@@ -107,7 +108,8 @@ def _folded(title: str, measure: str, aside: str, block: str) -> str:
     if not block:
         return ""
     words = ", ".join(part for part in (plain(measure), aside) if part)
-    return f"<details><summary>{escape(brief(title, TITLE))}: {escape(words)}</summary>{block}</details>"
+    summary = f"<summary>{escape(brief(title, TITLE))}: {escape(words)}</summary>"
+    return f"<details{kind_mark(measure)}>{summary}{block}</details>"
 
 
 def _common_title(titles: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from wordsight.report.canvas import brief, plain
 from wordsight.report.data_set_parts import data_set_parts
 from wordsight.report.headline import headline
 from wordsight.report.measured import Subject, by_data_set, data_sets, read_subjects
-from wordsight.report.page import anchored, contents, facts, note, page
+from wordsight.report.page import anchored, contents, facts, kinds_of, note, page
 from wordsight.report.results_table import results_tables
 from wordsight.report.run_page import all_curves, configuration
 from wordsight.report.runs import check_runs, read_metrics
@@ -37,7 +37,7 @@ def write_evaluation_page(runs: Sequence[Path], out: Path) -> Path:
     shown = {heading: block for heading, block in parts.items() if block}
     blocks = [
         facts(headline(subjects)),
-        contents(list(shown)),
+        contents({heading: kinds_of(block) for heading, block in shown.items()}),
         *(anchored(heading, block) for heading, block in shown.items()),
         *(configuration(name, run) for name, run in named.items()),
     ]
