@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from wordsight.base.details import Detail
 from wordsight.report.canvas import brief, plain
 from wordsight.report.forms import Drawing, drawn
-from wordsight.report.measured import Subject, told_apart
+from wordsight.report.measured import Subject, distinctions
 from wordsight.report.page import kind_mark, note, titled
 
 DRAWN = "few-shot"  # its recorded curves are drawn from the results, with the zero-shot line
@@ -93,7 +93,7 @@ def _latest(versions: Sequence[Recorded]) -> tuple[list[tuple[Recorded, str]], l
         times = [str(one.facts.get("time") or "") for one in own]
         if all(times):
             own = [own[i] for i in sorted(range(len(own)), key=lambda i: times[i])]
-        notes = [_note(settings) for settings in told_apart([one.facts for one in own])]
+        notes = [_note(settings) for settings in distinctions([one.facts for one in own])]
         latest.append((own[-1], notes[-1]))
         earlier += [(one, words or "recorded earlier") for one, words in zip(own[-2::-1], notes[-2::-1], strict=True)]
     return latest, earlier
@@ -143,7 +143,7 @@ def _side_by_side(own: Sequence[Recorded], subjects: Sequence[Subject]) -> str:
 def _below(own: Sequence[Recorded]) -> str:
     """Return what a reader needs below details: on how many pictures, what bands and columns are."""
     measure, form = own[0].measure, own[0].detail.form
-    if (said := NOTES.get((measure, form))) is None:
+    if (stated := NOTES.get((measure, form))) is None:
         return ""
     counts = dict.fromkeys(count for one in own if (count := _count(one)))
     words = [
@@ -153,7 +153,7 @@ def _below(own: Sequence[Recorded]) -> str:
     ]
     if form == "lines" and any(curve.band is not None for one in own for curve in one.value[0]):
         words.append("Bands: 95 % intervals.")
-    return note(" ".join(part for part in (*words, said) if part))
+    return note(" ".join(part for part in (*words, stated) if part))
 
 
 def _count(one: Recorded) -> int:

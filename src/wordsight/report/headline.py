@@ -22,7 +22,7 @@ FURTHER = {
     "image_to_text/R@1": "of pictures find a caption first (R@1)",
     "calibration/ece": "calibration error (ECE)",
 }
-Choice = tuple[str, Result]  # how it is called, and what it is
+Picked = tuple[str, Result]  # how it is called, and what it is
 
 
 def headline(subjects: Sequence[Subject]) -> list[tuple[str, str]]:
@@ -44,23 +44,23 @@ def headline(subjects: Sequence[Subject]) -> list[tuple[str, str]]:
     return cards[:MOST]
 
 
-def _further(subjects: Sequence[Subject], measure: str, data_set: str) -> tuple[str, dict[str, Choice]]:
+def _further(subjects: Sequence[Subject], measure: str, data_set: str) -> tuple[str, dict[str, Picked]]:
     """Return the data set of which a measure is shown, with the values: `data_set`, else that of the largest gallery.
 
     Recall among 80 pictures and among 1,000 have no mean, so of several data sets one is shown.
     """
-    found: dict[str, dict[str, Choice]] = {}
+    values: dict[str, dict[str, Picked]] = {}
     for subject in subjects:
         for title, result in subject.results.items():
             if bare(title.measure) == measure:
-                found.setdefault(title.data_set, {})[subject.label] = ("", result)
-    if not found or data_set in found:
-        return data_set, found.get(data_set, {})
-    where = max(found, key=lambda name: max(int(r.setting.get("gallery") or 0) for _, r in found[name].values()))
-    return where, found[where]
+                values.setdefault(title.data_set, {})[subject.label] = ("", result)
+    if not values or data_set in values:
+        return data_set, values.get(data_set, {})
+    where = max(values, key=lambda name: max(int(r.setting.get("gallery") or 0) for _, r in values[name].values()))
+    return where, values[where]
 
 
-def _card(what: str, data_set: str, chosen: Mapping[str, Choice], *, alone: bool) -> tuple[str, str]:
+def _card(what: str, data_set: str, chosen: Mapping[str, Picked], *, alone: bool) -> tuple[str, str]:
     """Return a figure with what it is; of several models their figures with their names, and on how many pictures."""
     shown = ", ".join(percent(result.value) for _, result in chosen.values())
     called = ", ".join(dict.fromkeys(label for label, _ in chosen.values() if label))

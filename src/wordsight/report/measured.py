@@ -129,7 +129,7 @@ def _subject(
         by_title[_title(result.name, result.setting, keys)].append(result)
     titled = {}
     for title, alike in by_title.items():
-        for result, own in zip(alike, told_apart([_facts(result) for result in alike]), strict=True):
+        for result, own in zip(alike, distinctions([_facts(result) for result in alike]), strict=True):
             titled[Title(title.data_set, _noted(title.measure, own, list(own)))] = result
     shown = [(_title(d.name, d.setting, keys), d, value) for d, value in details]
     return Subject(label, folder, titled, shown, _tasks(results))
@@ -154,7 +154,7 @@ def _tasks(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
     return tasks
 
 
-def told_apart(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def distinctions(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return of each measurement the settings that tell it from the others, or its time where none does.
 
     Where what came out (`OUTCOME`) is the same as well, nothing tells them apart: one says no more than the other.

@@ -59,11 +59,11 @@ def section(heading: str, *blocks: str, text: str = "") -> str:
 
 
 def contents(headings: Mapping[str, Sequence[str]]) -> str:
-    """Return a table of contents with links to the sections that `anchored` makes, nothing for fewer than three.
+    """Return a table of contents with links to the sections that `anchored` makes, nothing for fewer than three links.
 
     `headings`: each with the kinds within it that are linked below it.
     """
-    if len(headings) < 3:
+    if len(headings) + sum(len(kinds) for kinds in headings.values() if len(kinds) > 1) < 3:
         return ""
     items = []
     for heading, kinds in headings.items():
@@ -80,14 +80,14 @@ def anchored(heading: str, block: str) -> str:
     several = len(kinds_of(block)) > 1
     seen: set[str] = set()
 
-    def place(mark: re.Match[str]) -> str:
+    def addressed(mark: re.Match[str]) -> str:
         kind = unescape(mark[1])
         if kind in seen or not several:
             return ""
         seen.add(kind)
         return f' id="{_anchor(heading, kind)}"'
 
-    block = _MARK.sub(place, block)
+    block = _MARK.sub(addressed, block)
     return f'<section id="{_anchor(heading)}"><h2>{escape(brief(heading, 120))}</h2>{block}</section>'
 
 

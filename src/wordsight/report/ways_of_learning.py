@@ -1,6 +1,6 @@
 """Zero-shot, few-shot and supervised of one model against one another, on the same pictures.
 
-The results compared are those that stand for each kind in the bars; their hits are found by name and task.
+The results compared are those that stand for each kind in the bars; their hits are own by name and task.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def _differences(subject: Subject, data_set: str) -> tuple[list[tuple[str, Diffe
     """Return the differences of a data set, named, and the pairs whose hits are not there or of other pictures."""
     known = {(d.name, str(d.setting.get("task"))): hits for _, d, hits in subject.details if d.form == "hits"}
     picked = {kind: choice for kind, pick in KINDS.items() if (choice := pick(subject, data_set))}
-    hits = {kind: found for kind, (_, result) in picked.items() if (found := _hits(known, result))}
+    hits = {kind: own for kind, (_, result) in picked.items() if (own := _hits(known, result))}
     names = [own for (name, _), own in known.items() if name.endswith(f"/{NAMES}")]
     rows, missing = [], []
     for first, second in PAIRS:
