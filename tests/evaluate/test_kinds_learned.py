@@ -1,5 +1,6 @@
 """Kinds that learn from labels: few-shot, supervised, probe, nearest neighbours, prompt search."""
 
+import base64
 import sys
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def test_few_images_beat_names_and_all_labels_beat_few(world):
     for way in ("tip-adapter", "tip-adapter-f", "lp++", "linear"):
         assert results[f"few-shot-16/{way}/top-1"].value > names.value
         assert results[f"few-shot-16/{way}/top-1"].setting["shots"] == 16
+    recorded = {detail.name: detail.data for detail in done.details if detail.form == "hits"}
+    assert len(recorded) == 5  # the names, and the ways with the largest number of images that there are
+    for way in ("tip-adapter", "tip-adapter-f", "lp++", "linear"):
+        data = next(data for name, data in recorded.items() if name.endswith(f"/few-shot-16/{way}/top-1"))
+        times = np.frombuffer(base64.b64decode(data["hits"]), np.uint8)
+        assert times.sum() / 2 / data["count"] == pytest.approx(results[f"few-shot-16/{way}/top-1"].value)
+        assert data["draws"] == 2 and data["key_hash"] == recorded["n/few-shot-0/names/top-1"]["key_hash"]
     zero, _ = measured("zero-shot", encoder, test)
     assert names.value == zero["zero-shot/top-1"].value
     lines = next(detail for detail in done.details if detail.form == "lines")

@@ -71,7 +71,10 @@ def test_everything_recorded_is_there_in_order(tmp_path):
     ]  # fmt: skip
     positions = [outline.headings.index(heading) for heading in expected]
     assert positions == sorted(positions)
-    assert sorted(outline.links) == sorted(f"#{name}" for name in outline.ids) and len(set(outline.ids)) == 6
+    assert (
+        sorted(outline.links) == sorted(f"#{name}" for name in outline.ids) and len(set(outline.ids)) == 6 + 3 + 2 + 2
+    )
+    assert 'class="kinds"' in text and "data-kind" not in text
     assert len(outline.images) == 3 and all(image.startswith("data:image/jpeg") for image in outline.images)
     words = " ".join(outline.words)
     assert "no picture pictures/3.jpg" in words and "ViT-B-16: 125 results on flowers5" in words
@@ -84,6 +87,16 @@ def test_a_set_of_sections_without_results_is_left_out(tmp_path):
     records.add(tmp_path, Detail("only", "A table", "table", {"head": ["a"], "rows": [[1]]}))
     _, outline = page_of(tmp_path, out=tmp_path / "page.html")
     assert outline.headings == ["only", "A table", "Every result"]
+
+
+def test_each_kind_within_a_data_set_is_found_from_the_contents(tmp_path):
+    bars = {"rows": [{"name": "cat", "value": 0.5}]}
+    kinds = ("zero-shot", "knn", 'odd" <b>')
+    records.add(tmp_path, *(Detail(f"a/{kind}", "Classes", "bars", bars) for kind in kinds))
+    text, outline = page_of(tmp_path, out=tmp_path / "page.html")
+    assert sorted(outline.links) == sorted(f"#{name}" for name in outline.ids) and len(outline.links) == 2 + 3
+    assert "data-kind" not in text and 'odd" <b>' in outline.words
+    assert re.search('<details id="part-[0-9a-f]{10}"><summary>Classes: knn', text)
 
 
 def test_models_stand_side_by_side_with_paired_differences(tmp_path):

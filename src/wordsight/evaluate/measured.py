@@ -60,6 +60,15 @@ def hits(name: str, keys: Sequence[str], right: NDArray[np.bool_]) -> Detail:
     return Detail(name, "", "hits", {"key_hash": hash_of(keys), "hits": packed, "count": len(right)})
 
 
+def hits_of_draws(name: str, keys: Sequence[str], right: NDArray[np.bool_]) -> Detail:
+    """Return in how many of D draws each of the images (N), by their keys, was right, of `right` (D, N), D <= 255."""
+    draws, count = right.shape
+    if draws > 255:
+        raise ValueError(f"{draws} draws do not fit into one byte")
+    times = base64.b64encode(right.sum(axis=0).astype(np.uint8).tobytes()).decode()
+    return Detail(name, "", "hits", {"key_hash": hash_of(keys), "hits": times, "count": count, "draws": draws})
+
+
 def hash_of(texts: Sequence[str]) -> str:
     """Return 12 hexadecimal digits over texts in order: names of classes, templates, keys."""
     return sha256_bytes(*(text.encode(errors="surrogatepass") + b"\0" for text in texts))[:12]

@@ -3,7 +3,8 @@
 Results: NAME/few-shot-0/names/top-1, the class names alone on the same measured images, and
 NAME/few-shot-K/WAY/top-1 for each K of `shots` and each way, the mean over `draws` draws of the images.  What a way has
 to choose (a blend, a strength) it chooses by at most K val images of each class, drawn with them.
-Detail: the accuracy by the number of images.
+Details: the accuracy by the number of images; which images the names have right, and in how many draws each way has
+them right with the largest number of images.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from wordsight.evaluate.classified import check_share, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, prompt_embeddings, scorer_of
 from wordsight.evaluate.linear import Labelled, fit_few
 from wordsight.evaluate.lp_plus_plus import fit_lp_plus_plus
-from wordsight.evaluate.measured import Measured, hits, share
+from wordsight.evaluate.measured import Measured, hits, hits_of_draws, share
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.splits import EmbeddedSplits, Splits, drawn, embedded, splits_of
 from wordsight.evaluate.tasks import TaskSpec
@@ -144,7 +145,8 @@ def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Meas
     keys = task.splits.test.keys
     details = [hits(start, keys, right)]
     curves: dict[str, list[Result]] = {way: [] for way in options.ways}
-    for shots in _possible(options.shots, parts.train.labels, task.spec.name):
+    possible = _possible(options.shots, parts.train.labels, task.spec.name)
+    for shots in possible:
         givens = []
         for draw in range(options.draws):
             generator = np.random.default_rng([task.spec.seed, shots, draw])
@@ -155,13 +157,15 @@ def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Meas
             if way == "tip-adapter-f" and len(givens[0].few) > MOST_LEARNED:
                 notice(f"{task.spec.name}: {len(givens[0].few):,} keys are too many to learn, {way} is left out")
                 continue
-            right_in_draws = [
-                WAYS[way](given, parts.test.embeddings).argmax(axis=1) == parts.test.labels for given in givens
-            ]
+            right_in_draws = np.array(
+                [WAYS[way](given, parts.test.embeddings).argmax(axis=1) == parts.test.labels for given in givens]
+            )
             name = f"{task.spec.name}/few-shot-{shots}/{way}/top-1"
             one = share(name, np.mean(right_in_draws, axis=0), setting={**facts, "shots": shots, "way": way})
             results.append(one)
             curves[way].append(one)
+            if shots == possible[-1]:
+                details.append(hits_of_draws(name, keys, right_in_draws))
     return Measured(results, [*details, _curves(task.spec.name, results[0], curves)])
 
 

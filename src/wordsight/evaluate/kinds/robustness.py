@@ -151,7 +151,7 @@ def _lines(name: str, clean: Result, by_corruption: Mapping[str, Sequence[Result
             {
                 "name": corruption,
                 "points": [[0, clean.value], *([int(one.setting["strength"] or 0), one.value] for one in ones)],
-                "band": None,
+                "band": [list(one.interval or (one.value, one.value)) for one in (clean, *ones)],
             }
             for corruption, ones in by_corruption.items()
             if corruption in names
