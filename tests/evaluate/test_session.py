@@ -268,3 +268,18 @@ def test_files_and_sets_that_a_task_names_are_part_of_it(squares, tmp_path, what
     else:
         Image.new("RGB", (9, 9), "blue").save(tmp_path / "other" / "red" / "1.png")
     assert not known()
+
+
+def test_sets_that_a_kind_does_not_read_make_no_other_measurement(squares, tmp_path):
+    order = Measurement(out=tmp_path / "out")
+    plain, absent = f"zero-shot:{squares}", tmp_path / "not-there"
+    list(measure(order, tasks(plain)))
+    (again,) = measure(order, tasks(f"{plain}?train={absent}&val={absent}"))
+    assert again.error is None and again.known
+    assert "train" not in again.measured.results[0].setting
+    (chosen,) = measure(order, tasks(f"prompts:{squares}?val={squares}&train={absent}"))
+    assert chosen.error is None  # val alone is read where it is named
+    assert {"val": str(squares)}.items() <= chosen.measured.results[0].setting.items()
+    assert "train" not in chosen.measured.results[0].setting
+    (learned,) = measure(order, tasks(f"knn:{squares}?train={absent}"))
+    assert "not-there" in str(learned.error)

@@ -26,7 +26,7 @@ from wordsight.evaluate.sample_set import (
     spread,
     without_broken,
 )
-from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_options
+from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_options, without_unread
 from wordsight.images.spec import PreprocessSpec
 
 DEFAULT_TEMPLATES = "photo"
@@ -70,7 +70,8 @@ class SetReader:
         self._sets: dict[SetAddress, tuple[SampleSet, list[InputError]]] = {}
 
     def sets(self, spec: TaskSpec) -> TaskSets:
-        """Return the sets that a task names."""
+        """Return the sets that a task names and its kind reads."""
+        spec = without_unread(spec)
         test = self._read(spec, spec.place, spec.split)
         train = val = None
         if spec.train is not None or spec.train_split is not None:
@@ -175,7 +176,9 @@ def settled(spec: TaskSpec, sets: TaskSets) -> TaskSpec:
     """Return the spec with what it leaves to the set: its name, and the classes and templates that the set states.
 
     The classes are those of its labels' own column; where another is named, those that occur are taken.
+    Keys of sets that the kind does not read are left out.
     """
+    spec = without_unread(spec)
     layout = sets.layout
     classes = layout.classes if layout.classes is not None and _covers(layout.classes, sets.test) else None
     return replace(

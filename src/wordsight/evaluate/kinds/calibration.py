@@ -68,6 +68,8 @@ class CalibrationOptions:
 
 
 OPTIONS = CalibrationOptions
+SETS = ("val", "train")
+FIRST_SET_ALONE = True
 
 
 @dataclass(frozen=True, slots=True)

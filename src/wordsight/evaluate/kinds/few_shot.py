@@ -45,6 +45,7 @@ class FewShotOptions:
 
 
 OPTIONS = FewShotOptions
+SETS = ("train", "val")
 
 
 @dataclass(frozen=True, slots=True)

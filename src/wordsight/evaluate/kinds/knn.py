@@ -30,6 +30,7 @@ class KnnOptions:
 
 
 OPTIONS = KnnOptions
+SETS = ("train", "val")
 
 
 def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:

@@ -41,6 +41,7 @@ class ProbeOptions:
 
 
 OPTIONS = ProbeOptions
+SETS = ("train", "val")
 
 
 def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:

@@ -35,6 +35,8 @@ class PromptOptions:
 
 
 OPTIONS = PromptOptions
+SETS = ("val", "train")
+FIRST_SET_ALONE = True
 
 
 @dataclass(frozen=True, slots=True)
