@@ -182,3 +182,14 @@ def test_bias_by_group():
     alone = labelled("t", labels, range(16), age=["old"] * 16)
     with pytest.raises(FormatError, match="n has one group only, 'old'"):
         measured("bias", encoder, alone, groups="age")
+
+
+@pytest.mark.parametrize(("kind", "says"), [("calibration", "learned from"), ("prompts", "chosen by")])
+def test_what_is_fitted_to_the_measured_images_is_noticed(unsure, capsys, tmp_path, kind, says):
+    encoder, val, test = unsure
+    (tmp_path / "pool.txt").write_text("{}\n")
+    own = {"pool": str(tmp_path / "pool.txt")} if kind == "prompts" else {}
+    measured(kind, encoder, test, val=val, **own)
+    assert "measured images" not in capsys.readouterr().err
+    measured(kind, encoder, test, val=test, **own)
+    assert f"1,000 of 1,000 measured images of n are also {says}" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.nouns import Sample
+from wordsight.base.progress import notice
 from wordsight.data.evaluation_layout import EvaluationLayout, layout_of
 from wordsight.data.kinds import AUTO, without_suffix
 from wordsight.data.source import Columns, open_source
@@ -78,6 +79,9 @@ class SetReader:
             train = self._read(replace(spec, limit=None), spec.train or spec.place, spec.train_split)
         if spec.val is not None or spec.val_split is not None:
             val = self._read(replace(spec, limit=None), spec.val or spec.place, spec.val_split)
+        if val is not None and val is train:
+            notice_no_val(spec.name or val.name)
+            val = None
         return TaskSets(test, train, val, self.shifted(spec), self._layout(spec))
 
     def shifted(self, spec: TaskSpec) -> tuple[SampleSet, ...]:
@@ -172,13 +176,20 @@ def build_from(spec: TaskSpec, sets: TaskSets) -> Any:
     return kind_module(spec.kind).build(spec, sets)
 
 
+def notice_no_val(name: str) -> None:
+    """Say that a val without images of its own is none."""
+    notice(f"{name}: val has the images of train: it is left out, and a share of train is held out to choose by")
+
+
 def settled(spec: TaskSpec, sets: TaskSets) -> TaskSpec:
     """Return the spec with what it leaves to the set: its name, and the classes and templates that the set states.
 
     The classes are those of its labels' own column; where another is named, those that occur are taken.
-    Keys of sets that the kind does not read are left out.
+    Keys of sets that the kind does not read are left out, and those of a val that is train.
     """
     spec = without_unread(spec)
+    if sets.val is None:
+        spec = replace(spec, val=None, val_split=None)
     layout = sets.layout
     classes = layout.classes if layout.classes is not None and _covers(layout.classes, sets.test) else None
     return replace(
