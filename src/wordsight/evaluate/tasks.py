@@ -151,7 +151,8 @@ def without_unread(spec: TaskSpec) -> TaskSpec:
     read = [name for name in getattr(module, "SETS", ()) if any(getattr(spec, key) is not None for key in _of(name))]
     if getattr(module, "FIRST_SET_ALONE", False):
         read = read[:1]
-    return replace(spec, **{key: None for name in FURTHER if name not in read for key in _of(name)})
+    unread: dict[str, Any] = {key: None for name in FURTHER if name not in read for key in _of(name)}
+    return replace(spec, **unread)
 
 
 def _of(name: str) -> tuple[str, str]:
