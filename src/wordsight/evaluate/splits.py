@@ -163,6 +163,17 @@ def notice_seen(learned: Embeddings, measured: Embeddings, name: str, *, way: st
         )
 
 
+def notice_fewer(labels: NDArray[np.int64], names: Sequence[str], shots: int, *, name: str) -> None:
+    """Say of which classes there are fewer images than `shots`; `name` says of what, `few-shot-16`."""
+    counts = np.bincount(labels, minlength=len(names))
+    fewer = [row for row in np.argsort(counts, kind="stable").tolist() if 0 < counts[row] < shots]
+    if fewer:
+        named = ", ".join(f"{names[row]} {counts[row]}" for row in fewer[:MOST_NAMED])
+        more = f" (and {len(fewer) - MOST_NAMED} more)" if len(fewer) > MOST_NAMED else ""
+        verb = "has" if len(fewer) == 1 else "have"
+        notice(f"{name}: {named}{more} {verb} fewer images: all of theirs are taken")
+
+
 def drawn(labels: NDArray[np.int64], shots: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Return `shots` rows of each class, all of a class with fewer."""
     rows = [generator.permutation(np.flatnonzero(labels == label))[:shots] for label in np.unique(labels)]

@@ -7,8 +7,8 @@
     kind = ["zero-shot", "knn"]                 # one, or several on the same images
     place = "flowers5"
 
-Of several kinds those take a key that know it.  A task that is wrong is reported and the others are read: `problems` has
-one error for each.
+Of several kinds those take a key that know it.  A task that is wrong is reported and the others are read: `problems`
+has one error for each.
 """
 
 from collections.abc import Iterator, Mapping
@@ -73,14 +73,14 @@ def _by_kind(name: str, task: Any) -> Iterator[Any]:
     if not isinstance(kinds, list) or not kinds:
         yield task
         return
-    taken = {kind: _keys(kind) for kind in kinds if isinstance(kind, str) and kind in TASKS}
-    known: set[str] = set().union(*taken.values())
+    by_kind = {kind: _keys(kind) for kind in kinds if isinstance(kind, str) and kind in TASKS}
+    known: set[str] = set().union(*by_kind.values())
     unknown = [key for key in task if key not in known]
-    if unknown and taken:
-        yield unknown_key(f"tasks.{name}.{unknown[0]} of the kinds {', '.join(taken)}", unknown[0], sorted(known))
+    if unknown and by_kind:
+        yield unknown_key(f"tasks.{name}.{unknown[0]} of the kinds {', '.join(by_kind)}", unknown[0], sorted(known))
         return
     for kind in kinds:
-        own = taken.get(kind, known) if isinstance(kind, str) else known
+        own = by_kind.get(kind, known) if isinstance(kind, str) else known
         yield {**{key: value for key, value in task.items() if key in own}, "kind": kind}
 
 
