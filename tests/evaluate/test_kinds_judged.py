@@ -213,3 +213,11 @@ def test_what_is_fitted_to_the_measured_images_is_noticed(unsure, capsys, tmp_pa
     assert "measured images" not in capsys.readouterr().err
     measured(kind, encoder, test, val=test, **own)
     assert f"1,000 of 1,000 measured images of n are also {says}" in capsys.readouterr().err
+
+
+def test_rules_without_captions_do_not_advise_rules():
+    encoder = Written([[1, 0]], {"x": [1, 0]})
+    for texts, says in (((), "give a caption column, captions=COLUMN"), (("x",), "no rule makes a negative")):
+        with pytest.raises(FormatError, match=says) as met:
+            measured("selection", encoder, a_set("t", [Sample("a", texts=texts)], [0]), form="rules")
+        assert "form=rules" not in str(met.value)
