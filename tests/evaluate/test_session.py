@@ -359,3 +359,34 @@ def test_more_sets_than_stay_in_memory(squares, tmp_path):
     text = f"robustness:{squares}?corruptions=none&shifts={','.join(map(str, others))}"
     (outcome,) = measure(Measurement(skip_failed=True), tasks(text))
     assert outcome.error is None and outcome.measured.results[0].setting["missing"] == 1
+
+
+def test_sets_that_a_kind_does_not_read_make_no_other_measurement(squares, tmp_path):
+    order = Measurement(out=tmp_path / "out")
+    plain, absent = f"zero-shot:{squares}", tmp_path / "not-there"
+    list(measure(order, tasks(plain)))
+    (again,) = measure(order, tasks(f"{plain}?train={absent}&val={absent}"))
+    assert again.error is None and again.known
+    assert "train" not in again.measured.results[0].setting
+    (chosen,) = measure(order, tasks(f"prompts:{squares}?val={squares}&train={absent}"))
+    assert chosen.error is None  # val alone is read where it is named
+    assert {"val": str(squares)}.items() <= chosen.measured.results[0].setting.items()
+    assert "train" not in chosen.measured.results[0].setting
+    (learned,) = measure(order, tasks(f"knn:{squares}?train={absent}"))
+    assert "not-there" in str(learned.error)
+
+
+@pytest.mark.parametrize("kind", ["supervised", "knn", "probe", "few-shot"])
+def test_a_val_that_is_train_is_the_measurement_without_it(squares, tmp_path, capsys, kind):
+    for folder in squares.iterdir():
+        for number in range(2, 8):
+            Image.new("RGB", (32 + number, 32), COLOURS[folder.name]).save(folder / f"{number}.png")
+    more = "&shots=1&draws=1" if kind == "few-shot" else ""
+    order = Measurement(out=tmp_path / "out")
+    (first,) = measure(order, tasks(f"{kind}:{squares}?train={squares}{more}"))
+    assert "val has the images" not in capsys.readouterr().err
+    (again,) = measure(order, tasks(f"{kind}:{squares}?train={squares}&val={squares}{more}"))
+    assert first.error is None and again.known
+    assert capsys.readouterr().err.count("squares: val has the images of train") == 1
+    for result in first.measured.results:
+        assert result.setting.get("images", 24) == 24

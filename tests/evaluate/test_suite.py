@@ -124,3 +124,38 @@ def test_tasks_that_are_no_groups(suite):
     read = suite('[tasks]\nx = 3\n[tasks.y]\nkind = "retrieval"\nplace = "x"\n')
     assert len(read.tasks) == 1
     assert "tasks.x = 3 is no group" in str(read.problems[0])
+
+
+def test_of_several_kinds_those_take_a_key_that_know_it(suite):
+    text = '[tasks.x]\nkind = ["zero-shot", "few-shot", "knn"]\nplace = "x"\n'
+    read = suite(f"{text}shots = [1, 4]\nheld_out = 0.3\nlimit = 9\n")
+    assert read.problems == ()
+    zero, few, knn = read.tasks
+    assert (few.options.shots, few.options.held_out, knn.options.held_out) == ((1, 4), 0.3, 0.3)
+    assert zero.limit == few.limit == knn.limit == 9
+    wrong = suite(f"{text}shotz = [1, 4]\n")
+    (problem,) = wrong.problems
+    assert "unknown key tasks.x.shotz of the kinds zero-shot, few-shot, knn; did you mean shots?" in str(problem)
+    assert wrong.tasks == ()
+    (problem,) = suite(f"{text}limit = 0\n").problems
+    assert "tasks.x.limit = 0" in str(problem)
+    one = suite('[tasks.x]\nkind = "zero-shot"\nplace = "x"\nshots = [1]\n')
+    assert "unknown key tasks.x.shots" in str(one.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("limit = 0", "tasks.x.limit = 0 (from [defaults]); give 1 or more"),
+        ('limit = "3"', "tasks.x.limit = '3' is text (from [defaults]); give a whole number"),
+        ('name = ""', "tasks.x.name is empty (from [defaults])"),
+        ('shots = ["a"]', "(from [defaults])"),
+        ('kind = "nil"', "tasks.x.kind = 'nil' (from [defaults])"),
+    ],
+)
+def test_a_wrong_value_of_the_defaults_says_so(suite, line, says):
+    kind = "" if "kind" in line else 'kind = "few-shot"\n'
+    (problem,) = suite(f'[defaults]\n{line}\n[tasks.x]\n{kind}place = "x"\n').problems
+    assert says in str(problem)
+    (own,) = suite(f'[tasks.x]\nkind = "few-shot"\nplace = "x"\n{line.replace("kind", "label")}\n').problems or ("",)
+    assert "[defaults]" not in str(own)

@@ -193,7 +193,9 @@ def _list_failures(outcomes: Sequence[Any]) -> int:
     reasons: dict[str, None] = {}
     for outcome in outcomes:
         if outcome.failures:
-            print_error(f"{outcome.spec.name}: measured without {len(outcome.failures):,} inputs that failed")
+            count = len(outcome.failures)
+            inputs = f"{count:,} input{'' if count == 1 else 's'}"
+            print_error(f"{outcome.spec.name}: measured without {inputs} that failed")
             reasons |= dict.fromkeys(str(failure) for failure in outcome.failures)
     if reasons:
         list_failures(list(reasons), in_cache("evaluate"))

@@ -18,7 +18,7 @@ from wordsight.base.details import Detail
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Result
 from wordsight.base.value import Value
-from wordsight.evaluate.metrics import bootstrap_interval
+from wordsight.evaluate.metrics import bootstrap_interval, share_interval
 from wordsight.images.decode import decode
 
 THUMBNAIL = 160  # pixels of the longer side of a picture in a report
@@ -49,8 +49,12 @@ def share(
     clusters: NDArray[np.integer] | None = None,
     setting: Mapping[str, Value] | None = None,
 ) -> Result:
-    """Return the mean of values (N,) with its 95 % interval; `clusters` (N,) are drawn whole."""
-    interval = bootstrap_interval(values, clusters=clusters)
+    """Return the mean of values (N,) with its 95 % interval; `clusters` (N,) are drawn whole.
+
+    The values are shares, but where `unit` in the setting says another thing.
+    """
+    of = bootstrap_interval if setting and setting.get("unit") else share_interval
+    interval = of(values, clusters=clusters)
     return Result(name, float(values.mean()), interval, len(values), setting=setting or {})
 
 

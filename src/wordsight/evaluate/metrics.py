@@ -17,6 +17,9 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 
 DRAWS = 1000  # resamplings of a bootstrap: the ends of a 95 % interval are then the 25th values
+TAIL = 0.025  # beyond each end of a 95 % interval
+NORMAL_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal distribution
+FEW = 5  # images of a class; with fewer a bootstrap within the class is too narrow
 BLOCK = 1024  # queries compared at a time: with a gallery of 100,000 that is 400 MB of float32
 
 
@@ -105,6 +108,36 @@ def bootstrap_interval(
         means = _means(values, generator)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
+
+
+def share_interval(values: NDArray[np.generic], *, clusters: Ints | None = None) -> tuple[float, float]:
+    """Return the 95 % interval of a share, of `values` (N,) from 0 to 1; `clusters` as in `bootstrap_interval`.
+
+    Where all are 0 or all are 1 no resample differs: there the other end is exact, that of n values (or clusters) at
+    2.5 % (Clopper and Pearson 1934), 1 - 0.025^(1/n) or 0.025^(1/n).
+    """
+    if len(values) and (not values.any() or (values == 1).all()):
+        count = len(values if clusters is None else np.unique(clusters))
+        reach = TAIL ** (1 / count)
+        return (reach, 1.0) if values.any() else (0.0, 1 - reach)
+    return bootstrap_interval(values, clusters=clusters)
+
+
+def per_class_interval(hits: NDArray[np.bool_], labels: Ints) -> tuple[float, float]:
+    """Return the 95 % interval of `mean_per_class` of `hits` (N,) and `labels` (N,).
+
+    A bootstrap within each class, but where a class has fewer than `FEW` images, or all or none are hits: there
+    resamples within classes hardly differ, and it is the value +- 1.96 sqrt(sum over classes of p (1 - p) / n) / C,
+    with p = (hits + 2) / (n + 4) of each (Agresti and Coull 1998), cut to 0 to 1.
+    """
+    classes, codes = np.unique(labels, return_inverse=True)
+    counts = np.bincount(codes)
+    if len(hits) and min(counts) >= FEW and hits.any() and not hits.all():
+        return bootstrap_interval(hits, strata=labels)
+    shares = (np.bincount(codes, weights=hits.astype(np.float64)) + 2) / (counts + 4)
+    half = NORMAL_95 * math.sqrt(float((shares * (1 - shares) / counts).sum())) / len(classes)
+    value = mean_per_class(hits, labels)
+    return max(0.0, value - half), min(1.0, value + half)
 
 
 def _means(values: NDArray[np.generic], generator: np.random.Generator) -> Floats:

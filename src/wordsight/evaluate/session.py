@@ -35,8 +35,8 @@ from wordsight.evaluate.tasks import PLACES, TaskSpec, with_options
 from wordsight.images.transform import Quality
 
 RUN_MODEL = "model"  # the folder of the model in that of a training run, which names it better
-PROTOCOL = 1  # version of how tasks are measured: of another one, what was recorded is measured again
 USUAL = {"engine": "auto", "precision": "auto", "pixels": "fast"}  # what results state where it is asked otherwise
+PROTOCOL = 2  # version of how tasks are measured: of another one, what was recorded is measured again
 THREADS = "OMP_NUM_THREADS"  # of a worker process's engine
 
 

@@ -18,11 +18,11 @@ from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.progress import notice
-from wordsight.evaluate.building import TaskSets
+from wordsight.evaluate.building import TaskSets, notice_no_val
 from wordsight.evaluate.classified import MOST_NAMED, Classified, classes_of
 from wordsight.evaluate.encode import Encoder, image_embeddings
 from wordsight.evaluate.linear import Labelled
-from wordsight.evaluate.sample_set import SampleSet
+from wordsight.evaluate.sample_set import SampleSet, rows_of_others
 from wordsight.evaluate.tasks import TaskSpec
 
 SAME = 1e-5  # difference of numbers of one image's embeddings, computed among other images
@@ -53,16 +53,35 @@ class EmbeddedSplits:
 def splits_of(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> Splits:
     """Return the images to learn from, to choose by and to measure on; `held_out` is the share where none are named.
 
-    Images of classes that none is learned from are left out, and noticed.
+    Images of classes that none is learned from are left out, and noticed.  Images that are chosen by are not learned
+    from too; where that leaves none, val counts as not named.
     """
     if sets.train is None:
         left, measured = apart(classes_of(spec, sets.test), held_out)
     else:
         left = classes_of(spec, sets.train)
         measured = _of_classes(spec, sets.test, left.names)
-    train, val = apart(left, held_out) if sets.val is None else (left, _of_classes(spec, sets.val, left.names))
+    kept = left if sets.val is None else _without_val(spec, left, sets.val)
+    if sets.val is None or kept is None:
+        train, val = apart(left, held_out)
+    else:
+        train, val = kept, _of_classes(spec, sets.val, left.names)
     _check_enough(spec, left, val, measured)
     return Splits(left.names, train, val, measured)
+
+
+def _without_val(spec: TaskSpec, left: Classified, val: SampleSet) -> Classified | None:
+    """Return the images to learn from that are not chosen by, None where that is none; both are noticed."""
+    rows = rows_of_others(left.images, val)
+    if not rows:
+        notice_no_val(spec.name)
+        return None
+    if shared := len(left.labels) - len(rows):
+        notice(
+            f"{spec.name}: {shared:,} of {len(left.labels):,} images to learn from are val images too: "
+            "they count as val images alone"
+        )
+    return left.of(np.array(rows))
 
 
 def _check_enough(spec: TaskSpec, left: Classified, val: Classified, measured: Classified) -> None:
@@ -123,12 +142,15 @@ def embedded(encoder: Encoder, splits: Splits, *, name: str) -> EmbeddedSplits:
         Labelled(image_embeddings(encoder, part.images.images, name=name), part.labels)
         for part in (splits.train, splits.val, splits.test)
     )
-    _notice_seen(train.also(val).embeddings, test.embeddings, name)
+    notice_seen(train.also(val).embeddings, test.embeddings, name)
     return EmbeddedSplits(splits.names, train, val, test)
 
 
-def _notice_seen(learned: Embeddings, measured: Embeddings, name: str) -> None:
-    """Say how many measured images have the embedding of one that is learned from, and so are the same."""
+def notice_seen(learned: Embeddings, measured: Embeddings, name: str, *, way: str = "learned from") -> None:
+    """Say how many measured images have the embedding of one that is learned from, and so are the same.
+
+    `way` says what else is done with those images.
+    """
     count = 0
     for start in range(0, len(measured), BLOCK):
         block = measured[start : start + BLOCK]
@@ -136,9 +158,20 @@ def _notice_seen(learned: Embeddings, measured: Embeddings, name: str) -> None:
         count += int((np.abs(block - nearest).max(axis=1) < SAME).sum())
     if count:
         notice(
-            f"{count:,} of {len(measured):,} measured images of {name} are also learned from, "
+            f"{count:,} of {len(measured):,} measured images of {name} are also {way}, "
             "so the results say little about new images"
         )
+
+
+def notice_fewer(labels: NDArray[np.int64], names: Sequence[str], shots: int, *, name: str) -> None:
+    """Say of which classes there are fewer images than `shots`; `name` says of what, `few-shot-16`."""
+    counts = np.bincount(labels, minlength=len(names))
+    fewer = [row for row in np.argsort(counts, kind="stable").tolist() if 0 < counts[row] < shots]
+    if fewer:
+        named = ", ".join(f"{names[row]} {counts[row]}" for row in fewer[:MOST_NAMED])
+        more = f" (and {len(fewer) - MOST_NAMED} more)" if len(fewer) > MOST_NAMED else ""
+        verb = "has" if len(fewer) == 1 else "have"
+        notice(f"{name}: {named}{more} {verb} fewer images: all of theirs are taken")
 
 
 def drawn(labels: NDArray[np.int64], shots: int, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -4,7 +4,8 @@
     measured = run_task(model, build_task(spec))
 
 A new kind of task is one file in `kinds/` with `OPTIONS`, `build(spec, sets)` and `run(encoder, task)`, and one row in
-`TASKS`.  It may have `captions(task)`: a text that fits each image.
+`TASKS`.  It may have `captions(task)`: a text that fits each image; and `SETS`: which of "train" and "val" it reads
+(without it: neither), with `FIRST_SET_ALONE` only the first of them that a task names.
 """
 
 import importlib
@@ -53,7 +54,7 @@ class TaskSpec:
     in the folder of the task's file.  `name` heads its results (default: the name of the place).  `image`, `captions`,
     `label` and `key` are columns of a table, or JSON keys, that are not known by their names.
     `train` with `train_split`, and `val` with `val_split`, are the images that kinds learn from and choose by (default
-    place: `place`); without them a share of the measured images is held out.
+    place: `place`); without them a share of the measured images is held out, and other kinds leave them unread.
     With classes: `label` is the column with the class (default: the source's class), `templates` a named
     list of prompts, a file (JSON: prompts for each class) or the prompts themselves (default: what the set states, else
     "photo"), `classes` the names to choose from (default: what the set states, else those that occur, sorted).
@@ -84,6 +85,7 @@ class TaskSpec:
 
 
 PLACES = ("place", "train", "val")  # keys that are relative to the folder of the file that states them
+FURTHER = ("train", "val")  # sets beside the measured one
 PLACE = {"relative": "always"}  # metadata of an option of a kind, which is relative in the same way
 NAME_OR_FILE = {"relative": "where it is there"}  # of one that may also be a name
 OWN = {field.name for field in fields(TaskSpec)} - {"options"}
@@ -141,6 +143,21 @@ def with_options(spec: TaskSpec, *, where: str = "") -> TaskSpec:
     if spec.options is None or isinstance(spec.options, dict):
         return replace(spec, options=_options(spec.kind, dict(spec.options or {}), where=where))
     return spec
+
+
+def without_unread(spec: TaskSpec) -> TaskSpec:
+    """Return the task without the keys of further sets that its kind does not read: they make no other measurement."""
+    module = kind_module(spec.kind)
+    read = [name for name in getattr(module, "SETS", ()) if any(getattr(spec, key) is not None for key in _of(name))]
+    if getattr(module, "FIRST_SET_ALONE", False):
+        read = read[:1]
+    unread: dict[str, Any] = {key: None for name in FURTHER if name not in read for key in _of(name)}
+    return replace(spec, **unread)
+
+
+def _of(name: str) -> tuple[str, str]:
+    """Return the keys that name a further set."""
+    return name, f"{name}_split"
 
 
 def check_task(spec: TaskSpec, *, where: str = "") -> None:

@@ -28,7 +28,7 @@ from wordsight.evaluate.linear import Labelled, fit_few
 from wordsight.evaluate.lp_plus_plus import fit_lp_plus_plus
 from wordsight.evaluate.measured import Measured, hits, hits_of_draws, share
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.splits import EmbeddedSplits, Splits, drawn, embedded, splits_of
+from wordsight.evaluate.splits import EmbeddedSplits, Splits, drawn, embedded, notice_fewer, splits_of
 from wordsight.evaluate.tasks import TaskSpec
 
 MOST_LEARNED = 4000  # few images whose keys are learned: the work grows with their square
@@ -46,6 +46,7 @@ class FewShotOptions:
 
 
 OPTIONS = FewShotOptions
+SETS = ("train", "val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,9 @@ def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Meas
     details = [hits(start, keys, right)]
     curves: dict[str, list[Result]] = {way: [] for way in options.ways}
     possible = _possible(options.shots, parts.train.labels, task.spec.name)
+    if possible:
+        largest = f"{task.spec.name}: few-shot-{possible[-1]}"
+        notice_fewer(parts.train.labels, parts.names, possible[-1], name=largest)
     for shots in possible:
         givens = []
         for draw in range(options.draws):

@@ -20,7 +20,7 @@ from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.prompt_search import combine_templates, judge_templates, search_templates
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.splits import val_and_test
+from wordsight.evaluate.splits import notice_seen, val_and_test
 from wordsight.evaluate.tasks import NAME_OR_FILE, TaskSpec
 from wordsight.text.prompts import class_prompts, templates
 
@@ -35,6 +35,8 @@ class PromptOptions:
 
 
 OPTIONS = PromptOptions
+SETS = ("val", "train")
+FIRST_SET_ALONE = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def run(encoder: Encoder, task: PromptTask) -> Measured:
         Labelled(image_embeddings(encoder, part.images.images, name=task.spec.name), part.labels)
         for part in (task.val, task.test)
     )
+    notice_seen(val.embeddings, test.embeddings, task.spec.name, way="chosen by")
     filled = [[tuple(class_prompts(one, [pattern])) for one in names] for pattern in task.patterns]
     flat = prompt_embeddings(encoder, [texts for of_template in filled for texts in of_template])
     per_template = flat.reshape(len(task.patterns), len(names), -1)  # (T, C, E)

@@ -116,6 +116,10 @@ def build(spec: TaskSpec, sets: TaskSets) -> SelectionTask:
     items = _by_rules(spec, sets.test) if spec.options.form == "rules" else _stated(sets.test)
     if not items:
         cure = "give a set of images with true and false captions, or form=rules and any images with English captions"
+        if spec.options.form == "rules":
+            cure = "rules make negatives of captions: give a caption column, captions=COLUMN, or .txt beside images"
+            if any(sample.texts for sample in sets.test.samples):
+                cure = "no rule makes a negative of its captions: give longer ones in English, or other kinds="
         raise FormatError(f"{spec.name} has no captions to choose from", cure=cure)
     return SelectionTask(spec, sets.test, tuple(items))
 

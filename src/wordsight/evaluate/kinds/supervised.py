@@ -31,6 +31,7 @@ class SupervisedOptions:
 
 
 OPTIONS = SupervisedOptions
+SETS = ("train", "val")
 
 
 @dataclass(frozen=True)

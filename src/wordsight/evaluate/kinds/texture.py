@@ -25,7 +25,7 @@ from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import PromptedTask, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prepared, prompt_embeddings
 from wordsight.evaluate.measured import Measured, share, small_image
-from wordsight.evaluate.metrics import bootstrap_interval, label_ranks
+from wordsight.evaluate.metrics import label_ranks, share_interval
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.textures import cue_conflict
 
@@ -84,7 +84,7 @@ def run(encoder: Encoder, task: PromptedTask) -> Measured:
     if either.any():
         decided = shape[either]
         setting: dict[str, Value] = {**facts, "chance": 0.5, "decided": int(either.sum()), "of": len(either)}
-        interval = bootstrap_interval(decided, clusters=shapes[either])
+        interval = share_interval(decided, clusters=shapes[either])
         results.append(Result(f"{name}/shape-bias", float(decided.mean()), interval, len(decided), setting=setting))
     return Measured(results).and_also(_shown(task, name, kept, shapes, textures, every.argmax(axis=1)))
 
