@@ -21,6 +21,8 @@ split = "val"
 limit = 7
 """
 
+TASK = '[tasks.x]\nkind = "retrieval"\nplace = "x"\n'
+
 
 @pytest.fixture
 def suite(tmp_path):
@@ -113,6 +115,9 @@ def test_of_several_kinds_the_wrong_one_alone_is_left_out(suite):
         ('models = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "models in .* is no list of names"),
         ('defaults = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "defaults in .* is no group"),
         ("[tasks.x\n", "is not TOML"),
+        (f'[defaults]\nsplti = "test"\n{TASK}', r"unknown key defaults\.splti in .*; did you mean split"),
+        (f"[defaults]\nlimt = 5\n{TASK}", r"unknown key defaults\.limt in .*; did you mean limit"),
+        (f"[defaults]\nheld_ot = 0.5\n{TASK}", r"unknown key defaults\.held_ot in .*; did you mean held_out"),
     ],
 )
 def test_a_file_that_is_no_suite_is_refused(suite, text, says):

@@ -1,7 +1,7 @@
 """A suite: models and tasks in one file, `wordsight evaluate --suite FILE`.
 
     models = ["bundled", "runs/tuned"]          # default: the model of the command
-    [defaults]                                  # keys of every task that does not state them
+    [defaults]                                  # keys of every task that has them and does not state them
     split = "test"
     [tasks.flowers]
     kind = ["zero-shot", "knn"]                 # one, or several on the same images
@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.config import read_toml
+from wordsight.base.config import read_toml, unknown_key
 from wordsight.base.errors import ConfigError, WordsightError
 from wordsight.base.suggest import suggest
 from wordsight.evaluate.tasks import OWN, TASKS, TaskSpec, check_task, kind_module, task_of
@@ -48,6 +48,7 @@ def read_suite(path: Path) -> Suite:
     defaults = values.get("defaults", {})
     if not isinstance(defaults, dict):
         raise ConfigError(f"defaults in {path} is no group", cure="write [defaults] and keys of tasks below it")
+    _check_defaults(defaults, path)
     specs: list[TaskSpec] = []
     problems: list[WordsightError] = []
     for name, task in tasks.items():
@@ -57,6 +58,19 @@ def read_suite(path: Path) -> Suite:
             except WordsightError as error:
                 problems.append(type(error)(f"{path}: {error.problem}", cure=error.cure))
     return Suite(tuple(_model(model, path.parent) for model in models), tuple(specs), tuple(problems))
+
+
+def _check_defaults(defaults: Mapping[str, Any], path: Path) -> None:
+    """Raise `ConfigError` for a key that no kind of task has; the keys of all kinds are looked at only then."""
+    strange = [key for key in defaults if key not in OWN]
+    known = OWN.union(*(_own_keys(kind) for kind in TASKS)) if strange else OWN
+    for key in strange:
+        if key not in known:
+            raise unknown_key(f"defaults.{key} in {path}", key, sorted(known))
+
+
+def _own_keys(kind: str) -> set[str]:
+    return {field.name for field in fields(kind_module(kind).OPTIONS)}
 
 
 def _by_kind(task: Any) -> Iterator[Any]:
@@ -77,7 +91,7 @@ def _spec(name: str, task: Any, defaults: Mapping[str, Any], folder: Path) -> Ta
         problem = f"{where}kind is missing" if kind is None else f"{where}kind = {kind!r}"
         raise ConfigError(problem, cure=f"use one of {', '.join(map(repr, TASKS))}")
     check_task(TaskSpec(kind, ""), where=where)
-    stated = OWN | {field.name for field in fields(kind_module(kind).OPTIONS)}
+    stated = OWN | _own_keys(kind)
     usual = {key: value for key, value in defaults.items() if key in stated}
     return task_of({"name": name, **usual, **task}, folder=folder, where=where)
 
