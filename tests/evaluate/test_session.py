@@ -271,6 +271,16 @@ def test_files_and_sets_that_a_task_names_are_part_of_it(squares, tmp_path, what
         return outcome.known
 
     assert [known(), known()] == [False, True]
+    if what == "shifts":  # of another name: results stand under it
+        renamed = (tmp_path / "other").rename(tmp_path / "others")
+        text = text.replace(str(tmp_path / "other"), str(renamed))
+        assert [known(), known()] == [False, True]
+        assert {f"squares/robustness/shifted/{name}/top-1" for name in ("other", "others")} <= {
+            line["name"] for line in lines(tmp_path / "out")
+        }
+        renamed.rename(tmp_path / "other")
+        text = text.replace(str(renamed), str(tmp_path / "other"))
+        assert known()
     if what == "templates":
         (tmp_path / "elsewhere").mkdir()
         moved = (tmp_path / "mine.txt").rename(tmp_path / "elsewhere" / "mine.txt")
