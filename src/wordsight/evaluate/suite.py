@@ -19,6 +19,7 @@ from wordsight.base.config import read_toml, unknown_key
 from wordsight.base.errors import ConfigError, WordsightError
 from wordsight.base.suggest import suggest
 from wordsight.evaluate.tasks import OWN, TASKS, TaskSpec, check_task, kind_module, task_of
+from wordsight.weights.find import means_path
 
 KEYS = ("models", "defaults", "tasks")
 
@@ -97,5 +98,5 @@ def _spec(name: str, task: Any, defaults: Mapping[str, Any], folder: Path) -> Ta
 
 
 def _model(name: str, folder: Path) -> str:
-    """Return a model's name, or its path where a file or folder of the name lies beside the suite."""
-    return str(folder / name) if (folder / name).exists() else name
+    """Return a model's name, or its path where it lies beside the suite."""
+    return str(folder / name) if means_path(name, folder / name) else name

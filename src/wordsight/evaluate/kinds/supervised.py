@@ -19,14 +19,14 @@ from wordsight.evaluate.linear import Linear, fit_all
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.splits import EmbeddedSplits, Splits, embedded, splits_of
-from wordsight.evaluate.tasks import NAME_OR_FILE, TaskSpec
+from wordsight.evaluate.tasks import NAME_OR_MODEL, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisedOptions:
     """`model`: a tuned one by name or path; `held_out`: the share of images that are measured on, and chosen by."""
 
-    model: str | None = field(default=None, metadata=NAME_OR_FILE)
+    model: str | None = field(default=None, metadata=NAME_OR_MODEL)
     held_out: float = 0.2
 
 
