@@ -9,7 +9,9 @@ A new kind of task is one file in `kinds/` with `OPTIONS`, `build(spec, sets)` a
 
 import importlib
 import inspect
+import math
 import os
+import re
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -89,6 +91,8 @@ PLACES = ("place", "train", "val")  # keys that are relative to the folder of th
 PLACE = {"relative": "always"}  # metadata of an option of a kind, which is relative in the same way
 NAME_OR_FILE = {"relative": "a file"}  # of one that is a name, unless a file of that name is there
 NAME_OR_MODEL = {"relative": "a model"}  # the same for a model, which may be a folder
+WHOLE = re.compile("[+-]?[0-9]{1,19}")  # numbers in the text of a task: plain digits
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 OWN = {field.name for field in fields(TaskSpec)} - {"options"}
 
 
@@ -235,9 +239,8 @@ def _typed(hint: Any, text: str) -> Any:
         return [_typed(get_args(hint)[0], part.strip()) for part in text.split(",")]
     if hint is bool:
         return {"true": True, "false": False}.get(text, text)
-    if hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            return text
+    if hint is int and WHOLE.fullmatch(text):
+        return int(text)
+    if hint is float and NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
     return text
