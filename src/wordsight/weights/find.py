@@ -116,7 +116,7 @@ def _locate(given: str | Path, *, fetch: bool) -> ModelLocation:
 
 
 def means_path(name: str, path: Path) -> bool:
-    """Say whether a name means what lies at `path`: a model, or a file or folder that no known model is called after."""
+    """Say whether a name means what lies at `path`: a model, or anything that is not called as a known model is."""
     there = _existing(path)
     if there is None:
         return False
