@@ -43,6 +43,7 @@ from wordsight.evaluate.conformal import (
     quantile,
 )
 from wordsight.evaluate.encode import Encoder, Scorer, image_embeddings, prompt_embeddings, scorer_of
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.resampling import Statistic, statistic_interval, value_of
 from wordsight.evaluate.sample_set import SampleSet
@@ -132,7 +133,7 @@ def _answers(
     encoder: Encoder, scorer: Scorer, part: Classified, classes: NDArray[np.float32], name: str
 ) -> SureAnswers:
     embeddings = image_embeddings(encoder, part.images.images, name=name)
-    return _of(scorer.probabilities(embeddings @ classes.T).astype(np.float64), part.labels)
+    return _of(scorer.probabilities(products(embeddings, classes)).astype(np.float64), part.labels)
 
 
 def _of(probabilities: Probabilities, labels: NDArray[np.int64]) -> SureAnswers:
