@@ -30,12 +30,12 @@ def first_equal(rows: Floats) -> NDArray[np.int64]:
 
 
 def repeated_together(first: NDArray[np.int64], repeated: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the places of each row that is `repeated` (G,), those of equal ones, by `first` (G,), in one array."""
-    places = np.flatnonzero(repeated)
-    if not places.size:
+    """Return the positions of each row that is `repeated` (G,), those of equal ones, by `first` (G,), in one array."""
+    positions = np.flatnonzero(repeated)
+    if not positions.size:
         return []
-    places = places[np.argsort(first[places], kind="stable")]
-    return np.split(places, np.flatnonzero(np.diff(first[places])) + 1)
+    positions = positions[np.argsort(first[positions], kind="stable")]
+    return np.split(positions, np.flatnonzero(np.diff(first[positions])) + 1)
 
 
 class Gallery:
