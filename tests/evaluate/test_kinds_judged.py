@@ -133,6 +133,24 @@ def test_drawn_pairs_are_drawn_once(tmp_path, monkeypatch):
     stamp = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
     read_set(spec, "drawn", None)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == stamp
+    (folder,) = (tmp_path / "drawn").iterdir()
+    table, picture = folder / "selection.jsonl", folder / "00001-0.png"
+    whole, pixels = table.read_bytes(), picture.read_bytes()
+    damage = (
+        lambda: table.write_bytes(whole.replace(b" of ", b" at ").replace(b" a", b" b", 1)),
+        lambda: table.write_bytes(whole.splitlines(keepends=True)[0]),
+        lambda: picture.write_bytes(pixels[:40]),
+        lambda: picture.write_bytes((folder / "00000-0.png").read_bytes()),
+        picture.unlink,
+        (folder / "checksums.json").unlink,
+        lambda: (folder / "checksums.json").write_text("{}"),
+        lambda: (folder / "checksums.json").write_text("{"),
+    )
+    for harm in damage:
+        harm()
+        again, failures = read_set(spec, "drawn", None)
+        assert (again.samples, failures) == (first.samples, [])
+        assert (table.read_bytes(), picture.read_bytes()) == (whole, pixels)
     with pytest.raises(ConfigError, match="count = 0"):
         read_set(read_task("selection:drawn?form=drawn&count=0"), "drawn", None)
 

@@ -126,7 +126,9 @@ def test_images_of_a_class_that_cannot_be_learned_are_left_out(capsys):
 
 @pytest.mark.parametrize("labels", ["ab", "aabb"])
 def test_too_few_images_to_hold_some_out(labels):
-    with pytest.raises(FormatError, match=r"of 2 classes: too few to hold some out.*held_out"):
+    with pytest.raises(
+        FormatError, match=r"of 2 classes: too few to hold some out; give . or more images of each class"
+    ):
         splits_of(SPEC, TaskSets(images(labels)), held_out=0.3)
 
 
@@ -202,3 +204,39 @@ def test_an_image_that_cannot_be_read_or_is_absent_is_like_no_other(tmp_path):
     gone = tmp_path / "gone"
     others = of(tmp_path / "same", None, gone, b"dd")
     assert rows_of_others(of(b"a", b"b", None, gone, b"cc"), others) == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("each", "held_out", "names_train", "cure"),
+    [
+        (1, 0.2, False, "give 4 or more images of each class"),
+        (1, 0.2, True, "give 3 or more images of each class"),
+        (2, 0.2, True, "give 3 or more images of each class, or held_out=0.3"),
+        (2, 0.2, False, "give 4 or more images of each class"),
+        (3, 0.2, False, "give 4 or more images of each class, or held_out=0.3"),
+        (3, 0.8, False, "give 8 or more images of each class, or held_out=0.3"),
+    ],
+)
+def test_how_many_images_a_class_needs_is_said_and_is_true(each, held_out, names_train, cure):
+    def split(count, share):
+        whole = images(["a", "b"] * count)
+        sets = TaskSets(images(["a", "b"], "m"), whole) if names_train else TaskSets(whole)
+        return splits_of(SPEC, sets, held_out=share)
+
+    with pytest.raises(FormatError, match="too few to hold some out") as caught:
+        split(each, held_out)
+    assert caught.value.cure == cure
+    assert f"{2 * each} images of 2 classes" in str(caught.value)
+    enough = int(cure.split()[1])
+    assert len(split(enough, held_out).val.labels)
+    if "=" in cure:
+        assert len(split(each, float(cure.partition("=")[2])).val.labels)
+    if enough > 2:
+        with pytest.raises(FormatError):
+            split(enough - 1, held_out)
+
+
+def test_one_folder_is_one_class_and_not_none():
+    whole = in_memory("set", [Sample(f"red/{i}.png", b"x") for i in range(3)])
+    with pytest.raises(FormatError, match="set has one class only: all images lie in the folder red; give images of a"):
+        splits_of(SPEC, TaskSets(whole), held_out=0.2)

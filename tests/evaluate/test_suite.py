@@ -21,6 +21,8 @@ split = "val"
 limit = 7
 """
 
+TASK = '[tasks.x]\nkind = "retrieval"\nplace = "x"\n'
+
 
 @pytest.fixture
 def suite(tmp_path):
@@ -72,6 +74,43 @@ place = "pets"
     assert (supervised.options.model, prompts.options.pool, prompts.templates) == ("ViT-B-32", "clip-7", "clip")
 
 
+def test_folders_of_other_things_are_no_lists_and_no_models(suite, tmp_path):
+    for name in ("clip", "food101", "photo", "bundled", "ViT-B-32/openai"):
+        (tmp_path / name / "cats").mkdir(parents=True)
+    text = """
+models = ["bundled", "ViT-B-32/openai", "tuned"]
+[tasks.usual]
+kind = "prompts"
+place = "clip"
+[tasks.stated]
+kind = "prompts"
+place = "clip"
+pool = "food101"
+templates = "photo"
+[tasks.learned]
+kind = "supervised"
+place = "clip"
+model = "bundled"
+"""
+    (tmp_path / "tuned").mkdir()
+    read = suite(text)
+    usual, stated, learned = read.tasks
+    assert (usual.options.pool, stated.options.pool, stated.templates) == ("clip", "food101", "photo")
+    assert usual.place == str(tmp_path / "clip")
+    assert learned.options.model == "bundled"
+    assert read.models == ("bundled", "ViT-B-32/openai", str(tmp_path / "tuned"))
+    (tmp_path / "bundled" / "model.json").write_text("{}")
+    again = suite(text)
+    assert again.tasks[2].options.model == again.models[0] == str(tmp_path / "bundled")
+
+
+def test_a_pool_that_nobody_stated_is_the_list_and_not_a_file(suite, tmp_path):
+    (tmp_path / "clip").write_text("a {}\n")
+    task = '[tasks.x]\nkind = "prompts"\nplace = "x"\n'
+    assert suite(task).tasks[0].options.pool == "clip"
+    assert suite(f'{task}pool = "clip"\n').tasks[0].options.pool == str(tmp_path / "clip")
+
+
 @pytest.mark.parametrize(
     ("task", "says"),
     [
@@ -113,6 +152,9 @@ def test_of_several_kinds_the_wrong_one_alone_is_left_out(suite):
         ('models = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "models in .* is no list of names"),
         ('defaults = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "defaults in .* is no group"),
         ("[tasks.x\n", "is not TOML"),
+        (f'[defaults]\nsplti = "test"\n{TASK}', r"unknown key defaults\.splti in .*; did you mean split"),
+        (f"[defaults]\nlimt = 5\n{TASK}", r"unknown key defaults\.limt in .*; did you mean limit"),
+        (f"[defaults]\nheld_ot = 0.5\n{TASK}", r"unknown key defaults\.held_ot in .*; did you mean held_out"),
     ],
 )
 def test_a_file_that_is_no_suite_is_refused(suite, text, says):

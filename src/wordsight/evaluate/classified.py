@@ -96,6 +96,12 @@ def classes_of(spec: TaskSpec, images: SampleSet, *, names: Sequence[str] | None
 def _no_class(spec: TaskSpec, images: SampleSet) -> FormatError:
     """Return the error of a source in which no image has a class, with what may be meant instead."""
     columns = list(images.samples[0].meta)
+    folders = {sample.key.rpartition("/")[0] for sample in images.samples}
+    if folders != {""} and len(folders) == 1 and not columns and spec.label is None:
+        return FormatError(
+            f"{spec.name} has one class only: all images lie in the folder {min(folders)}",
+            cure="give images of a second class in a folder beside it",
+        )
     problem = f"{spec.name} has no images with a class" + (f": column {spec.label} is empty" if spec.label else "")
     if columns:
         return FormatError(problem, cure=f"name its column with label=, one of: {', '.join(columns)}")

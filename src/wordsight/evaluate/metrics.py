@@ -1,7 +1,8 @@
 """The numbers of an evaluation, from plain arrays: ranks, recall, accuracy, chance, bootstrap intervals.
 
 Ties are counted against the model: something wrong that scores exactly as high as the right answer
-stands before it.  So an encoder that gives everything the same embedding scores 0, not 1.
+stands before it.  So an encoder that gives everything the same embedding scores 0, not 1.  Equal embeddings tie exactly
+(`wordsight.evaluate.equal_rows`).
 Shapes: Q queries, G gallery entries, N images, C classes.  Knows nothing of models or data sets.
 """
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
+from wordsight.evaluate.equal_rows import Gallery
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -29,11 +31,11 @@ def best_ranks(queries: Floats, gallery: Floats, *, query_owners: Ints, gallery_
     `queries` (Q, D) and `gallery` (G, D) are unit embeddings; a gallery entry is right when its owner is the
     query's.  A query without a right entry raises `UsageError`.
     """
-    ranks = np.empty(len(queries), dtype=np.int64)
+    ranks, entries = np.empty(len(queries), dtype=np.int64), Gallery(gallery)
     for start in range(0, len(queries), BLOCK):
         block = slice(start, start + BLOCK)
         right = query_owners[block, None] == gallery_owners[None, :]
-        ranks[block] = ranks_in(queries[block] @ gallery.T, right)
+        ranks[block] = ranks_in(entries.products(queries[block]), right)
     return ranks
 
 
@@ -54,11 +56,11 @@ def first_right(
 
     Arguments as of `best_ranks`; an equal score of a wrong entry stands before a right one.
     """
-    first = np.empty((len(queries), min(k, len(gallery))), dtype=np.bool_)
+    first, entries = np.empty((len(queries), min(k, len(gallery))), dtype=np.bool_), Gallery(gallery)
     for start in range(0, len(queries), BLOCK):
         block = slice(start, start + BLOCK)
         right = query_owners[block, None] == gallery_owners[None, :]
-        scores = queries[block] @ gallery.T
+        scores = entries.products(queries[block])
         scores = np.where(right, np.nextafter(scores, -np.inf), scores)
         nearest = np.argpartition(-scores, first.shape[1] - 1, axis=1)[:, : first.shape[1]]
         order = np.argsort(-np.take_along_axis(scores, nearest, axis=1), axis=1, kind="stable")

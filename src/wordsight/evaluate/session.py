@@ -150,6 +150,7 @@ def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str, *, 
     own["options"] = {one.name: getattr(spec.options, one.name) for one in fields(spec.options) if not one.metadata}
     if missing:
         own["missing"] = missing
+    own |= {"shifts": [one.name for one in sets.shifted]} if sets.shifted else {}  # their results stand under these
     everything = (sets.test, sets.train, sets.val, *sets.shifted)
     contents = [one.digest(encoder.image_digest) if one else None for one in everything]
     whole = [PROTOCOL, own, contents, encoder.kept_as, label, _named(spec)]

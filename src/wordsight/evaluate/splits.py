@@ -27,6 +27,7 @@ from wordsight.evaluate.tasks import TaskSpec
 
 SAME = 1e-5  # difference of numbers of one image's embeddings, computed among other images
 SALT = b"measured "  # else the lowest hashes would be the images of `data.portion`, which a model may have learned from
+SHARES = (0.2, 0.3, 0.4, 0.5)  # that are proposed where another is too small or too large
 BLOCK = 1024  # test images compared together
 
 
@@ -66,7 +67,9 @@ def splits_of(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> Splits:
         train, val = apart(left, held_out)
     else:
         train, val = kept, _of_classes(spec, sets.val, left.names)
-    _check_enough(spec, left, val, measured)
+    if not len(val.labels) or not len(measured.labels):
+        whole = left if sets.train else classes_of(spec, sets.test)
+        raise _too_few(spec, whole, held_out, times=1 if sets.train or sets.val else 2)
     return Splits(left.names, train, val, measured)
 
 
@@ -84,12 +87,28 @@ def _without_val(spec: TaskSpec, left: Classified, val: SampleSet) -> Classified
     return left.of(np.array(rows))
 
 
-def _check_enough(spec: TaskSpec, left: Classified, val: Classified, measured: Classified) -> None:
-    if not len(val.labels) or not len(measured.labels):
-        raise FormatError(
-            f"{spec.name} has {len(left.labels)} images of {len(left.names)} classes: too few to hold some out",
-            cure="give more images a class, or a larger held_out",
-        )
+def _too_few(spec: TaskSpec, images: Classified, held_out: float, times: int) -> FormatError:
+    """Return the error of images of which too few are of one class to hold some out, once or twice."""
+    most = int(np.bincount(images.labels).max())
+    enough = 1 + max(count for count in range(1, 100) if not _suffice(count, held_out, times))
+    share = next((share for share in SHARES if _suffice(most, share, times)), None)
+    return FormatError(
+        f"{spec.name} has {len(images.labels)} images of {len(images.names)} classes: too few to hold some out",
+        cure=f"give {enough} or more images of each class" + (f", or held_out={share}" if share else ""),
+    )
+
+
+def _suffice(count: int, share: float, times: int) -> bool:
+    """Say whether of so many images of a class some are held out, and of the others again, if `times` is 2."""
+    for _ in range(times):
+        held_out = _held_out(count, share)
+        count -= held_out
+    return held_out > 0
+
+
+def _held_out(count: int, share: float) -> int:
+    """Return how many of so many images of a class are held out; one stays."""
+    return min(round(share * count), count - 1)
 
 
 def _of_classes(spec: TaskSpec, images: SampleSet, names: Sequence[str]) -> Classified:
@@ -114,7 +133,8 @@ def val_and_test(spec: TaskSpec, sets: TaskSets, *, held_out: float) -> tuple[Cl
     by = sets.val or sets.train
     if by is None:
         left, measured = apart(measured, held_out)
-        _check_enough(spec, left, left, measured)
+        if not len(measured.labels):
+            raise _too_few(spec, left, held_out, 1)
         return left, measured
     return _of_classes(spec, by, measured.names), measured
 
@@ -132,7 +152,7 @@ def held_out_rows(labels: NDArray[np.int64], keys: Sequence[str], share: float) 
     for label in np.unique(labels):
         own: list[int] = np.flatnonzero(labels == label).tolist()
         own.sort(key=lambda row: sha256_bytes(SALT, keys[row].encode(errors="replace")))
-        rows += own[: min(round(share * len(own)), len(own) - 1)]
+        rows += own[: _held_out(len(own), share)]
     return np.array(sorted(rows), dtype=np.int64)
 
 

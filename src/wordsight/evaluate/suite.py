@@ -1,7 +1,7 @@
 """A suite: models and tasks in one file, `wordsight evaluate --suite FILE`.
 
     models = ["bundled", "runs/tuned"]          # default: the model of the command
-    [defaults]                                  # keys of every task that does not state them
+    [defaults]                                  # keys of every task that has them and does not state them
     split = "test"
     [tasks.flowers]
     kind = ["zero-shot", "knn"]                 # one, or several on the same images
@@ -20,6 +20,7 @@ from wordsight.base.config import read_toml, unknown_key
 from wordsight.base.errors import ConfigError, WordsightError
 from wordsight.base.suggest import suggest
 from wordsight.evaluate.tasks import OWN, TASKS, TaskSpec, check_task, kind_module, task_of
+from wordsight.weights.find import means_path
 
 KEYS = ("models", "defaults", "tasks")
 
@@ -49,6 +50,7 @@ def read_suite(path: Path) -> Suite:
     defaults = values.get("defaults", {})
     if not isinstance(defaults, dict):
         raise ConfigError(f"defaults in {path} is no group", cure="write [defaults] and keys of tasks below it")
+    _check_defaults(defaults, path)
     specs: list[TaskSpec] = []
     problems: list[WordsightError] = []
     for name, task in tasks.items():
@@ -62,6 +64,15 @@ def read_suite(path: Path) -> Suite:
                 if str(problem) not in map(str, problems):  # the same of each of its kinds
                     problems.append(problem)
     return Suite(tuple(_model(model, path.parent) for model in models), tuple(specs), tuple(problems))
+
+
+def _check_defaults(defaults: Mapping[str, Any], path: Path) -> None:
+    """Raise `ConfigError` for a key that no kind of task has; the keys of all kinds are looked at only then."""
+    strange = [key for key in defaults if key not in OWN]
+    known = OWN.union(*(_keys(kind) for kind in TASKS)) if strange else OWN
+    for key in strange:
+        if key not in known:
+            raise unknown_key(f"defaults.{key} in {path}", key, sorted(known))
 
 
 def _by_kind(name: str, task: Any) -> Iterator[Any]:
@@ -111,5 +122,5 @@ def _spec(name: str, task: Any, defaults: Mapping[str, Any], folder: Path) -> Ta
 
 
 def _model(name: str, folder: Path) -> str:
-    """Return a model's name, or its path where a file or folder of the name lies beside the suite."""
-    return str(folder / name) if (folder / name).exists() else name
+    """Return a model's name, or its path where it lies beside the suite."""
+    return str(folder / name) if means_path(name, folder / name) else name

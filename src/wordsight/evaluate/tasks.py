@@ -10,8 +10,11 @@ A new kind of task is one file in `kinds/` with `OPTIONS`, `build(spec, sets)` a
 
 import importlib
 import inspect
+import math
+import os
+import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -20,6 +23,7 @@ from urllib.parse import parse_qsl
 from wordsight.base.config import from_dict, read_toml, unknown_key
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.base.suggest import suggest
+from wordsight.weights.find import means_path
 
 TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
@@ -87,7 +91,10 @@ class TaskSpec:
 PLACES = ("place", "train", "val")  # keys that are relative to the folder of the file that states them
 FURTHER = ("train", "val")  # sets beside the measured one
 PLACE = {"relative": "always"}  # metadata of an option of a kind, which is relative in the same way
-NAME_OR_FILE = {"relative": "where it is there"}  # of one that may also be a name
+NAME_OR_FILE = {"relative": "a file"}  # of one that is a name, unless a file of that name is there
+NAME_OR_MODEL = {"relative": "a model"}  # the same for a model, which may be a folder
+WHOLE = re.compile("[+-]?[0-9]{1,19}")  # numbers in the text of a task: plain digits
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 OWN = {field.name for field in fields(TaskSpec)} - {"options"}
 
 
@@ -120,22 +127,31 @@ def task_of(values: Mapping[str, Any], *, folder: Path | None = None, where: str
     spec = from_dict(TaskSpec, own, where=where)
     check_task(spec, where=where)
     spec = replace(spec, options=options)
-    return spec if folder is None else _moved(spec, folder)
+    return spec if folder is None else _moved(spec, folder, values)
 
 
-def _moved(spec: TaskSpec, folder: Path) -> TaskSpec:
-    """Return the task whose relative places lie in a folder."""
+def _moved(spec: TaskSpec, folder: Path, given: Collection[str]) -> TaskSpec:
+    """Return the task whose relative places lie in a folder, those of keys that are given."""
     own: dict[str, Any] = {key: str(folder / value) for key in PLACES if (value := getattr(spec, key)) is not None}
-    if isinstance(spec.templates, str) and (folder / spec.templates).is_file():
+    if isinstance(spec.templates, str) and os.path.isfile(folder / spec.templates):
         own["templates"] = str(folder / spec.templates)
     options: dict[str, Any] = {}
     for field in fields(spec.options):
         value, how = getattr(spec.options, field.name), field.metadata.get("relative")
-        if isinstance(value, tuple) and how:
+        if how is None or field.name not in given or value is None:
+            continue
+        if isinstance(value, tuple):
             options[field.name] = tuple(str(folder / one) for one in value)
-        elif value is not None and how and (how == PLACE["relative"] or (folder / value).exists()):
+        elif _is_there[how](value, folder / value):
             options[field.name] = str(folder / value)
     return replace(spec, options=replace(spec.options, **options), **own)
+
+
+_is_there: Mapping[str, Callable[[str, Path], bool]] = {  # how a name may be relative: whether it is a path
+    PLACE["relative"]: lambda name, path: True,
+    NAME_OR_FILE["relative"]: lambda name, path: os.path.isfile(path),
+    NAME_OR_MODEL["relative"]: means_path,
+}
 
 
 def with_options(spec: TaskSpec, *, where: str = "") -> TaskSpec:
@@ -244,9 +260,8 @@ def _typed(hint: Any, text: str) -> Any:
         return [_typed(get_args(hint)[0], part.strip()) for part in text.split(",")]
     if hint is bool:
         return {"true": True, "false": False}.get(text, text)
-    if hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            return text
+    if hint is int and WHOLE.fullmatch(text):
+        return int(text)
+    if hint is float and NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
     return text

@@ -30,6 +30,7 @@ from wordsight.evaluate.association import association
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import MOST_NAMED, Classified, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.fairness import GroupShares, group_false_positives, group_recalls, group_shares
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.sample_set import SampleSet
@@ -130,9 +131,9 @@ def run(encoder: Encoder, task: BiasTask) -> Measured:
     prompts = prompts_for(task.spec, part.names)
     images = image_embeddings(encoder, part.images.images, name=task.spec.name)
     classes = prompt_embeddings(encoder, prompts)
-    scores = images @ classes.T
+    by_image, by_class = products(images, classes), products(classes, images)
     facts = {**prompt_facts(task.spec, part.names, prompts), "groups": task.spec.options.groups}
-    measured = _accuracy(task, scores, facts, name).and_also(_ranking(task, scores, facts, name))
+    measured = _accuracy(task, by_image, facts, name).and_also(_ranking(task, by_class, facts, name))
     if task.spec.options.watched:
         measured = measured.and_also(_watched(encoder, task, images, facts, name))
     if task.spec.options.a:
@@ -164,13 +165,12 @@ def _accuracy(task: BiasTask, scores: NDArray[np.floating], facts: Mapping[str, 
     return Measured(results, details)
 
 
-def _ranking(task: BiasTask, scores: NDArray[np.floating], facts: Mapping[str, Value], name: str) -> Measured:
-    """Return whom the first images for each class show, beside equal shares of the groups."""
+def _ranking(task: BiasTask, queries: NDArray[np.floating], facts: Mapping[str, Value], name: str) -> Measured:
+    """Return whom the first images for each class show, by `queries` (C, N), beside equal shares of the groups."""
     count = len(task.groups)
     k = min(task.spec.options.k or min(MOST_K, max(1, count // 4)), count)
     setting: dict[str, Value] = {**facts, "unit": "number", "k": k}
     setting.pop("chance")
-    queries = scores.T
     shares: tuple[tuple[str, Desired], ...] = (("", "uniform"), ("-of-set", "set"))
     return Measured(
         [
@@ -197,7 +197,7 @@ def _watched(encoder: Encoder, task: BiasTask, images: Embeddings, facts: Mappin
             continue
         names = (*task.classified.names, *added, *options.watched)
         labels = prompt_embeddings(encoder, prompts_for(task.spec, names))
-        events = (images @ labels.T).argmax(axis=1) >= len(names) - len(options.watched)
+        events = products(images, labels).argmax(axis=1) >= len(names) - len(options.watched)
         shares = group_shares(events, task.groups, seed=task.spec.seed)
         setting: dict[str, Value] = {**facts, "watched": ",".join(options.watched), "added": ",".join(added)}
         setting.pop("chance")

@@ -43,6 +43,7 @@ from wordsight.evaluate.conformal import (
     quantile,
 )
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings, scorer_of
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.resampling import Statistic, statistic_interval, value_of
 from wordsight.evaluate.sample_set import SampleSet
@@ -114,8 +115,8 @@ def run(encoder: Encoder, task: CalibrationTask) -> Measured:
         image_embeddings(encoder, part.images.images, name=task.spec.name) for part in (task.val, task.test)
     )
     notice_seen(by_val, by_test, task.spec.name)
-    val = _of(scorer.probabilities(by_val @ classes.T).astype(np.float64), task.val.labels)
-    test = _of(scorer.probabilities(by_test @ classes.T).astype(np.float64), task.test.labels)
+    val = _of(scorer.probabilities(products(by_val, classes)).astype(np.float64), task.val.labels)
+    test = _of(scorer.probabilities(products(by_test, classes)).astype(np.float64), task.test.labels)
     temperature = fit_temperature(np.log(val.probabilities), val.labels)
     fitted = _of(_softened(test.probabilities, temperature), test.labels)
     facts = {**prompt_facts(task.spec, task.test.names, task.prompts), "val_images": len(val.labels)}

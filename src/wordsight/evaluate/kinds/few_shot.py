@@ -24,9 +24,11 @@ from wordsight.evaluate.adapters import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import check_share, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, prompt_embeddings, scorer_of
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.linear import Labelled, fit_few
 from wordsight.evaluate.lp_plus_plus import fit_lp_plus_plus
 from wordsight.evaluate.measured import Measured, hits, hits_of_draws, share
+from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.splits import EmbeddedSplits, Splits, drawn, embedded, notice_fewer, splits_of
 from wordsight.evaluate.tasks import TaskSpec
@@ -140,7 +142,7 @@ def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Meas
     names = prompt_embeddings(encoder, task.prompts)
     scale = scorer_of(encoder, "few-shot").scale
     facts = {**prompt_facts(task.spec, parts.names, task.prompts), "draws": options.draws}
-    right = (parts.test.embeddings @ names.T).argmax(axis=1) == parts.test.labels
+    right = label_ranks(products(parts.test.embeddings, names), parts.test.labels) < 1
     start = f"{task.spec.name}/few-shot-0/names/top-1"
     results = [share(start, right, setting={**facts, "shots": 0})]
     keys = task.splits.test.keys

@@ -15,6 +15,7 @@ from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, check_share, prompt_facts
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.linear import Labelled
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.metrics import label_ranks
@@ -81,7 +82,7 @@ def run(encoder: Encoder, task: PromptTask) -> Measured:
     }
 
     def of(chosen: list[int], which: str, validation: float) -> Result:
-        ranks = label_ranks(test.embeddings @ combine_templates(per_template, chosen).T, test.labels)
+        ranks = label_ranks(products(test.embeddings, combine_templates(per_template, chosen)), test.labels)
         stated = {**facts, "validation": validation, "validation_images": len(val)}
         return share(f"{name}/{which}/top-1", ranks < 1, setting=stated)
 
@@ -121,7 +122,7 @@ def run(encoder: Encoder, task: PromptTask) -> Measured:
 
 
 def _top_1(images: Labelled, classes: Embeddings) -> float:
-    return float((label_ranks(images.embeddings @ classes.T, images.labels) < 1).mean())
+    return float((label_ranks(products(images.embeddings, classes), images.labels) < 1).mean())
 
 
 def _table(value: str, rows: list[list[str]]) -> dict[str, object]:

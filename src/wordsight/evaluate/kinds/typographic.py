@@ -22,6 +22,7 @@ from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, changed_embeddings, image_embeddings, prepared, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, hits, share, small_image
 from wordsight.evaluate.metrics import label_ranks, share_interval
 from wordsight.evaluate.sample_set import SampleSet
@@ -152,7 +153,7 @@ def _attacked(task: TypographicTask, style: WordStyle, row: int, pixels: Pixels)
 
 
 def _ranks(embeddings: Embeddings, classes: Embeddings, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    return label_ranks(embeddings @ classes.T, labels)
+    return label_ranks(products(embeddings, classes), labels)
 
 
 def _title(style: WordStyle) -> str:
