@@ -11,6 +11,7 @@ five     zero-shot classification on five sets
 parity   the metrics of both, fp32 and no AMP, with our `fast` and our `exact` pixels
 towers   images a second of the image towers alone
 
+CLIP_benchmark runs `four` and `five` with AMP (bfloat16) or without, as is faster on the processor at hand.
 Every contestant is one process on one core with one thread; processor time is that of the process and its children.
 """
 
@@ -158,12 +159,12 @@ def prepare(run: Run, args: argparse.Namespace) -> dict[str, Any]:
     for engine in ("onnx int8", "onnx fp32"):
         command = [sys.executable, "-c", load, str(run.work / "model"), *ENGINES[engine]]
         seconds[f"graphs, {engine}"] = run.child(command)[0]
-    return {"once": seconds}
+    return {"once": seconds, "their_images_per_second": run.theirs(do="tower", rounds=ROUNDS)[2]}
 
 
 def towers(run: Run, args: argparse.Namespace) -> dict[str, Any]:
     """Return images a second of processor time."""
-    rates = {f"CLIP_benchmark {name}": rate for name, rate in run.theirs(do="tower", rounds=ROUNDS)[2].items()}
+    rates = {}
     for engine, (name, precision) in ENGINES.items():
         command = [sys.executable, "-c", TOWER, str(run.work / "model"), name, precision, str(ROUNDS)]
         rates[engine] = float(run.child(command)[2])
@@ -202,7 +203,7 @@ def _embeddings_apart(run: Run) -> dict[str, Any]:
 def five(run: Run, args: argparse.Namespace) -> dict[str, Any]:
     """Return seconds of zero-shot classification on five sets."""
     kind = "zeroshot_classification"
-    theirs = run.theirs(do="tasks", amp=True, tasks=[their_task(run, name, kind) for name in FIVE])
+    theirs = run.theirs(do="tasks", amp=args.amp, tasks=[their_task(run, name, kind) for name in FIVE])
     record: dict[str, Any] = {"theirs": theirs[:2], "metrics": theirs[2]}
     for engine in args.engines:
         record[engine] = run.ours(engine, [our_task(run, name, kind) for name in FIVE])
@@ -211,7 +212,7 @@ def five(run: Run, args: argparse.Namespace) -> dict[str, Any]:
 
 def four(run: Run, args: argparse.Namespace) -> dict[str, Any]:
     """Return seconds of all kinds of task on one set: theirs one after another, ours together."""
-    theirs = run.theirs(do="tasks", amp=True, tasks=[their_task(run, "fashion", kind) for kind in KINDS])
+    theirs = run.theirs(do="tasks", amp=args.amp, tasks=[their_task(run, "fashion", kind) for kind in KINDS])
     tasks = [our_task(run, "fashion", kind) for kind in KINDS]
     record: dict[str, Any] = {"theirs": theirs}
     for engine in args.engines:
@@ -237,6 +238,8 @@ def main() -> None:
     try:
         run = Run(work, args.neighbour, args.core)
         facts = {"images": args.images, "few": args.few, "versions": versions, **prepare(run, args)}
+        rates = facts["their_images_per_second"]
+        args.amp = rates["AMP"] > rates["no AMP"]  # `four` and `five` take their faster way on this processor
         print(json.dumps(facts), flush=True)
         for section in args.sections:
             record = {"section": section, **globals()[section](run, args)}

@@ -196,3 +196,30 @@ def test_what_a_kind_implies_may_be_said_and_nothing_else():
         with pytest.raises(ConfigError) as caught:
             from_dict(Drawing, {"shape": values})
         assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("[" * 3000 + "]" * 3000, "more than 100 deep"),
+        ("[" * 101 + "]" * 101, "more than 100 deep"),
+        ("{a=" * 101 + "1" + "}" * 101, "more than 100 deep"),
+        (f"{{{'a.' * 3000}b=1}}", "more than 100 deep"),
+        ("9" * 5000, "a number of thousands of digits"),
+    ],
+)
+def test_what_no_reader_can_take_is_refused_in_one_short_line(tmp_path: Path, value: str, says: str) -> None:
+    (tmp_path / "odd.toml").write_text(f"limit = {value}\n")
+    with pytest.raises(ConfigError, match=says) as caught:
+        read_toml(tmp_path / "odd.toml")
+    assert "odd.toml" in str(caught.value) and len(str(caught.value)) < 300
+    with pytest.raises(ConfigError, match=f"train.limit has .*{says}"):
+        override({}, [f"train.limit={value}"])
+
+
+def test_what_is_deep_but_not_too_deep_is_read(tmp_path: Path) -> None:
+    (tmp_path / "deep.toml").write_text(f"limit = {'[' * 99}7{']' * 99}\n")
+    value = read_toml(tmp_path / "deep.toml")["limit"]
+    for _ in range(99):
+        (value,) = value
+    assert value == 7

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from wordsight.base.errors import UsageError
-from wordsight.data.contrast_scenes import contrast_kinds, contrast_pairs, draw_contrasts
+from wordsight.data.contrast_scenes import contrast_kinds, contrast_pairs, draw_contrasts, is_as_drawn
 from wordsight.data.drawing import COLOURS, SHAPES, SIDE, Figure, Spot, paint, paint_figures
 from wordsight.data.selection import read_selection
 
@@ -104,3 +104,19 @@ def test_what_is_drawn_is_read_again(tmp_path):
 def test_no_pairs_are_an_error(tmp_path):
     with pytest.raises(UsageError, match="0 pairs; draw at least one"):
         draw_contrasts(tmp_path, count=0, seed=0)
+
+
+def test_a_folder_knows_whether_it_is_as_it_was_drawn(tmp_path):
+    folder = tmp_path / "set"
+    assert not is_as_drawn(folder)
+    draw_contrasts(folder, count=2, seed=1)
+    assert is_as_drawn(folder)
+    (folder / "more.txt").write_text("of somebody else")
+    assert is_as_drawn(folder)
+    for name in ("selection.jsonl", "00001-1.png"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[:-1])
+        assert not is_as_drawn(folder)
+        (folder / name).write_bytes(content)
+    (folder / "checksums.json").write_text("[]")
+    assert not is_as_drawn(folder)

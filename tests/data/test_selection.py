@@ -266,3 +266,18 @@ def test_pairs_become_questions_of_one_image():
         SelectionItem("7/1", "colour", (b"1",), ("y", "x", "z")),
         single,
     ]
+
+
+def test_what_a_set_lacks_is_said_by_the_names_of_columns(tmp_path, encoded_image):
+    write_images(tmp_path, encoded_image, "a.jpg")
+    path = write_json(tmp_path / "set.json", [{"image": "a.jpg", "caption": "x"}])
+    with pytest.raises(
+        FormatError, match=r"a true caption \(caption\) and false ones \(negative_caption.*form=rules"
+    ) as met:
+        read_selection(path)
+    assert "SelectionColumns" not in str(met.value)
+    path = write_json(tmp_path / "set.json", [{"picture_of_it": "a.jpg", "caption": "x", "negatives": ["y"]}])
+    with pytest.raises(
+        FormatError, match=r"no image column; call its column \(or key\) image; there are: picture_of_it"
+    ):
+        read_selection(path)

@@ -21,7 +21,7 @@ from wordsight.evaluate.classified import (
     prompts_for,
 )
 from wordsight.evaluate.measured import THUMBNAIL, hash_of
-from wordsight.evaluate.metrics import bootstrap_interval
+from wordsight.evaluate.metrics import per_class_interval
 from wordsight.evaluate.sample_set import in_memory
 from wordsight.evaluate.tasks import TaskSpec
 
@@ -136,7 +136,7 @@ def test_accuracies_by_hand():
     assert results["n/top-1"].setting == {"classes": 3, "chance": 1 / 3, "x": 1}
     assert results["n/top-1"].count == 4
     right = np.array([True, True, False, True])
-    assert results["n/mean-per-class"].interval == bootstrap_interval(right, strata=measured.labels)
+    assert results["n/mean-per-class"].interval == per_class_interval(right, measured.labels)
     assert results["n/mean-per-class"].interval != results["n/top-1"].interval
 
 

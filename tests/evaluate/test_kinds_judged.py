@@ -133,6 +133,24 @@ def test_drawn_pairs_are_drawn_once(tmp_path, monkeypatch):
     stamp = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
     read_set(spec, "drawn", None)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == stamp
+    (folder,) = (tmp_path / "drawn").iterdir()
+    table, picture = folder / "selection.jsonl", folder / "00001-0.png"
+    whole, pixels = table.read_bytes(), picture.read_bytes()
+    damage = (
+        lambda: table.write_bytes(whole.replace(b" of ", b" at ").replace(b" a", b" b", 1)),
+        lambda: table.write_bytes(whole.splitlines(keepends=True)[0]),
+        lambda: picture.write_bytes(pixels[:40]),
+        lambda: picture.write_bytes((folder / "00000-0.png").read_bytes()),
+        picture.unlink,
+        (folder / "checksums.json").unlink,
+        lambda: (folder / "checksums.json").write_text("{}"),
+        lambda: (folder / "checksums.json").write_text("{"),
+    )
+    for harm in damage:
+        harm()
+        again, failures = read_set(spec, "drawn", None)
+        assert (again.samples, failures) == (first.samples, [])
+        assert (table.read_bytes(), picture.read_bytes()) == (whole, pixels)
     with pytest.raises(ConfigError, match="count = 0"):
         read_set(read_task("selection:drawn?form=drawn&count=0"), "drawn", None)
 
@@ -151,10 +169,30 @@ def test_clip_score_and_its_references():
     assert results["clip-score/clip-score"].setting["unit"] == "number"
 
 
+@pytest.mark.parametrize("sizes", [(12, 10, 4, 1), (12, 9, 1, 1)])
+def test_groups_of_few_images_are_left_out_of_gaps(sizes, capsys):
+    """The two large groups are half right; those of one or four images are all right or all wrong."""
+    groups = [name for name, size in zip("abcd", sizes, strict=True) for _ in range(size)]
+    labels = ["cat" if i % 2 or group in "cd" else "dog" for i, group in enumerate(groups)]
+    encoder = Written([[1, 0]] * len(groups), {"cat": [1, 0], "dog": [0, 1], "thief": [2, 0.1]})
+    test = labelled("t", labels, range(len(groups)), side=groups)
+    results, _ = measured("bias", encoder, test, groups="side", watched=["thief"], k=4)
+    assert {f"bias/accuracy/{group}" for group in "abcd"} < set(results)
+    said = capsys.readouterr().err
+    if sizes[1] >= 10:
+        gap = results["bias/accuracy-gap"]
+        assert (gap.value, gap.count) == (0.0, 22)
+        assert said.count("n: groups with fewer than 10 images are left out of gaps: c (4), d (1)\n") == 1
+        assert "bias/watched-gap" in results
+    else:
+        assert not [name for name in results if name.endswith("-gap")]
+        assert said.count("n: groups with fewer than 10 images are too few for any gap: b (9), c (1), d (1)\n") == 1
+
+
 def test_bias_by_group():
     """Cats of group old are dogs to the model; everything else is right."""
-    labels = ["cat"] * 8 + ["dog"] * 8
-    groups = ["old", "young"] * 8
+    labels = ["cat"] * 10 + ["dog"] * 10
+    groups = ["old", "young"] * 10
     rows = [
         [0, 1] if (label, group) == ("cat", "old") else [1, 0] if label == "cat" else [0, 1]
         for label, group in zip(labels, groups, strict=True)
@@ -162,12 +200,12 @@ def test_bias_by_group():
     encoder = Written(
         rows, {"cat": [1, 0], "dog": [0, 1], "thief": [0.2, 1], "child": [0.3, 1], "good": [1, 0], "bad": [0, 1]}
     )
-    test = labelled("t", labels, range(16), age=groups)
+    test = labelled("t", labels, range(20), age=groups)
     asked = {"groups": "age", "watched": ["thief"], "added": ["child"], "a": ["good"], "b": ["bad"], "k": 4}
     results, done = measured("bias", encoder, test, **asked)
     assert results["bias/accuracy/old"].value == 0.5 and results["bias/accuracy/young"].value == 1.0
     assert results["bias/accuracy-gap"].value == 0.5
-    # the first four for "cat" are all young: ln(1 / .5); for "dog" eight old and four young are equal: 2/3 and 1/3
+    # the first four for "cat" are all young: ln(1 / .5); for "dog" ten old and five young are equal: 2/3 and 1/3
     assert results["bias/max-skew"].value == pytest.approx((np.log(2) + np.log(4 / 3)) / 2)
     assert results["bias/watched/old"].value == 0.0
     assert results["bias/watched-added-gap"].value == 0.0
@@ -179,6 +217,25 @@ def test_bias_by_group():
         measured("bias", encoder, test)
     with pytest.raises(ConfigError, match="a without b"):
         measured("bias", encoder, test, groups="age", a=["good"])
-    alone = labelled("t", labels, range(16), age=["old"] * 16)
+    alone = labelled("t", labels, range(20), age=["old"] * 20)
     with pytest.raises(FormatError, match="n has one group only, 'old'"):
         measured("bias", encoder, alone, groups="age")
+
+
+@pytest.mark.parametrize(("kind", "says"), [("calibration", "learned from"), ("prompts", "chosen by")])
+def test_what_is_fitted_to_the_measured_images_is_noticed(unsure, capsys, tmp_path, kind, says):
+    encoder, val, test = unsure
+    (tmp_path / "pool.txt").write_text("{}\n")
+    own = {"pool": str(tmp_path / "pool.txt")} if kind == "prompts" else {}
+    measured(kind, encoder, test, val=val, **own)
+    assert "measured images" not in capsys.readouterr().err
+    measured(kind, encoder, test, val=test, **own)
+    assert f"1,000 of 1,000 measured images of n are also {says}" in capsys.readouterr().err
+
+
+def test_rules_without_captions_do_not_advise_rules():
+    encoder = Written([[1, 0]], {"x": [1, 0]})
+    for texts, says in (((), "give a caption column, captions=COLUMN"), (("x",), "no rule makes a negative")):
+        with pytest.raises(FormatError, match=says) as met:
+            measured("selection", encoder, a_set("t", [Sample("a", texts=texts)], [0]), form="rules")
+        assert "form=rules" not in str(met.value)

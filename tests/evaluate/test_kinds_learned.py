@@ -1,5 +1,6 @@
 """Kinds that learn from labels: few-shot, supervised, probe, nearest neighbours, prompt search."""
 
+import base64
 import sys
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def test_few_images_beat_names_and_all_labels_beat_few(world):
     for way in ("tip-adapter", "tip-adapter-f", "lp++", "linear"):
         assert results[f"few-shot-16/{way}/top-1"].value > names.value
         assert results[f"few-shot-16/{way}/top-1"].setting["shots"] == 16
+    recorded = {detail.name: detail.data for detail in done.details if detail.form == "hits"}
+    assert len(recorded) == 5  # the names, and the ways with the largest number of images that there are
+    for way in ("tip-adapter", "tip-adapter-f", "lp++", "linear"):
+        data = next(data for name, data in recorded.items() if name.endswith(f"/few-shot-16/{way}/top-1"))
+        times = np.frombuffer(base64.b64decode(data["hits"]), np.uint8)
+        assert times.sum() / 2 / data["count"] == pytest.approx(results[f"few-shot-16/{way}/top-1"].value)
+        assert data["draws"] == 2 and data["key_hash"] == recorded["n/few-shot-0/names/top-1"]["key_hash"]
     zero, _ = measured("zero-shot", encoder, test)
     assert names.value == zero["zero-shot/top-1"].value
     lines = next(detail for detail in done.details if detail.form == "lines")
@@ -168,3 +176,32 @@ def test_templates_are_chosen_on_val_and_reported_on_test(monkeypatch, tmp_path)
     assert results["prompts/gain"].value == pytest.approx(chosen.value - results["prompts/all/top-1"].value)
     table = next(detail for detail in done.details if detail.title.startswith("Chosen templates"))
     assert table.data["rows"][0][0] == "good {}"
+
+
+def test_classes_with_fewer_images_than_shots_are_named_once(world, capsys):
+    encoder, train, val, test = world
+    kept = {"ant": 3, "bee": 12, "cat": 8, "dog": 40, "eel": 40, "fox": 40}
+    left, rows = dict(kept), []
+    for row, sample in enumerate(train.samples):
+        left[sample.label] -= 1
+        rows += [row] if left[sample.label] >= 0 else []
+    few = train.of(rows)
+    asked = {"shots": [1, 2, 16], "ways": ["lp++"], "draws": 1}
+    measured("few-shot", encoder, test, train=few, val=val, **asked)
+    said = "n: few-shot-16: ant 3, cat 8, bee 12 have fewer images: all of theirs are taken\n"
+    assert capsys.readouterr().err.count(said) == 1
+    measured("probe", encoder, test, train=few, val=val, shots=4)
+    assert "n: probe with 4 a class: ant 3 has fewer images" in capsys.readouterr().err
+    measured("few-shot", encoder, test, train=train, val=val, **asked)
+    assert "fewer images" not in capsys.readouterr().err
+
+
+def test_more_neighbours_than_images_are_noticed_and_those_used_recorded(world, capsys):
+    encoder, train, val, test = world
+    results, _ = measured("knn", encoder, test, train=train, val=val, k=5000)
+    assert results["knn/top-1"].setting["k"] == 300
+    assert "n: k = 5,000 of 300 images: all of them are neighbours" in capsys.readouterr().err
+    assert "k_chosen" not in results["knn/top-1"].setting
+    chosen, _ = measured("knn", encoder, test, train=train, val=val, k=0)
+    assert chosen["knn/top-1"].setting["k_chosen"] is True
+    assert "neighbours" not in capsys.readouterr().err

@@ -187,3 +187,48 @@ def test_first_right_and_its_gains_are_those_of_a_plain_sort():
     assert ndcg == pytest.approx([(1 + 0.5) / best, (1 / math.log2(3)) / (best + 0.5)])
     few = metrics.first_right(queries, gallery[:3], query_owners=owners, gallery_owners=of_gallery[:3], k=10)
     assert few.shape == (30, 3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 500])
+def test_a_share_of_none_or_all_has_an_exact_end(count):
+    low, high = metrics.share_interval(np.zeros(count, bool))
+    assert low == 0 and (1 - high) ** count == pytest.approx(0.025)  # none of n has this chance at the end
+    low, high = metrics.share_interval(np.ones(count))
+    assert high == 1 and low**count == pytest.approx(0.025)
+    twice = np.repeat(np.arange(count), 2)  # two answers of one image are one
+    assert metrics.share_interval(np.ones(2 * count, bool), clusters=twice) == (low, 1.0)
+
+
+def test_any_other_share_is_drawn():
+    for values in (np.arange(12) < 5, np.full(12, 0.5)):
+        assert metrics.share_interval(values) == metrics.bootstrap_interval(values)
+    with pytest.raises(UsageError):
+        metrics.share_interval(np.zeros(0))
+
+
+def test_the_mean_per_class_of_many_rare_classes_holds_the_truth():
+    """39 classes, most of one image: of 400 drawn sets about 380 intervals hold the mean that they are drawn from."""
+    generator = np.random.default_rng(0)
+    truth = generator.uniform(0.2, 0.9, 39)
+    labels = np.repeat(np.arange(39), [1] * 25 + [4] * 8 + [40] * 6)
+    held = drawn = 0
+    for _ in range(400):
+        hits = generator.random(len(labels)) < truth[labels]
+        low, high = metrics.per_class_interval(hits, labels)
+        held += low <= truth.mean() <= high
+        low, high = metrics.bootstrap_interval(hits, strata=labels)
+        drawn += low <= truth.mean() <= high
+    assert held >= 370
+    assert drawn < 200  # what it stands in place of
+
+
+def test_the_mean_per_class_by_hand_and_of_larger_classes():
+    labels = np.array([0, 0, 1])
+    low, high = metrics.per_class_interval(np.array([True, False, True]), labels)
+    half = 1.959964 * math.sqrt(0.5 * 0.5 / 2 + 0.6 * 0.4 / 1) / 2  # p: 3 of 6, 3 of 5
+    assert (low, high) == (pytest.approx(0.75 - half), 1.0)
+    labels = np.repeat([0, 1], 5)
+    some = np.arange(10) % 3 == 0
+    assert metrics.per_class_interval(some, labels) == metrics.bootstrap_interval(some, strata=labels)
+    low, high = metrics.per_class_interval(np.ones(10, bool), labels)
+    assert 0.5 < low < 0.9 and high == 1

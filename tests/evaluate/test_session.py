@@ -8,30 +8,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Result
 from wordsight.base.records import read_lines
 from wordsight.embeddings import model as faces
 from wordsight.engines.fake import FakeEngine
 from wordsight.evaluate.clip_benchmark import csv_text, record_of
-from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.recorder import Recorder
 from wordsight.evaluate.session import Measurement, measure, measure_apart
 from wordsight.evaluate.tasks import read_task
 
 COLOURS = {"red": (220, 30, 30), "green": (40, 150, 50), "blue": (40, 70, 210)}
-
-
-@pytest.fixture
-def squares(tmp_path, monkeypatch):
-    monkeypatch.setattr(faces, "load", lambda name, **options: faces.Model(FakeEngine()))
-    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
-    for name, colour in COLOURS.items():
-        (tmp_path / "squares" / name).mkdir(parents=True)
-        for number in range(2):
-            path = tmp_path / "squares" / name / f"{number}.png"
-            Image.new("RGB", (32 + number, 32), colour).save(path)
-            path.with_suffix(".txt").write_text(f"a {name} square, number {number}\n")
-    return tmp_path / "squares"
 
 
 def lines(folder: Path, name="results.jsonl"):
@@ -82,6 +69,24 @@ def test_what_changed_is_measured_anew(squares, tmp_path, monkeypatch, change):
     assert not outcome.known
 
 
+def test_what_is_left_out_now_is_stated_not_what_was(squares, tmp_path):
+    def missing(skip_failed=True):
+        order = Measurement(out=tmp_path / "out", skip_failed=skip_failed)
+        (outcome,) = measure(order, tasks(f"zero-shot:{squares}"))
+        return outcome.known, outcome.measured.results[0].setting.get("missing"), len(outcome.failures)
+
+    assert missing() == (False, None, 0)
+    (squares / "red" / "2.png").write_bytes(b"no image")
+    assert missing() == (False, 1, 1)
+    (squares / "red" / "3.png").write_bytes(b"none either")
+    assert missing() == (False, 2, 2)
+    (squares / "red" / "3.png").unlink()
+    assert missing() == (True, 1, 1)
+    (squares / "red" / "2.png").unlink()
+    assert missing() == (True, None, 0)
+    assert missing(skip_failed=False) == (True, None, 0)  # nothing was left out: the same measurement
+
+
 def test_one_that_fails_stops_no_other(squares, tmp_path):
     (tmp_path / "bare").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "bare" / "x.png")
@@ -107,6 +112,19 @@ def test_a_line_cut_short_is_removed_and_what_was_not_appended_is(squares, tmp_p
     (out / "results.jsonl").write_bytes(cut)  # killed while it wrote
     list(measure(Measurement(out=out), specs))
     assert (out / "results.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_last_line_that_lacks_only_its_end_stays(squares, tmp_path, ours):
+    out = tmp_path / "out"
+    specs = tasks(f"zero-shot:{squares}")
+    list(measure(Measurement(out=out), specs))
+    whole = (out / "results.jsonl").read_text()
+    if not ours:
+        whole += Result("mine/zero-shot/top-1", 0.5).to_json() + "\n"
+    (out / "results.jsonl").write_text(whole[:-1])
+    list(measure(Measurement(out=out), specs))
+    assert (out / "results.jsonl").read_text() == whole
 
 
 def test_lines_of_others_stay(squares, tmp_path):
@@ -158,27 +176,6 @@ def test_what_clip_benchmark_does_not_know_is_left_out():
     assert csv_text([record]).splitlines()[1].startswith("0.5,,,a/b,ViT-B-32,openai,zeroshot_classification,")
 
 
-def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
-    import os
-
-    recorder = Recorder(tmp_path)
-    recorder.keep("a" * 16, Measured([Result("x/knn/top-1", 0.5, setting={"task": "a" * 16})]))
-    real = os.write
-
-    def cut(descriptor, data):
-        if len(data) > 20:
-            return real(descriptor, data[:20])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", cut)
-    with pytest.raises(Exception, match="disk is full|No space|full"):
-        recorder.keep("b" * 16, Measured([Result("y/knn/top-1", 0.5, setting={"task": "b" * 16})]))
-    monkeypatch.setattr(os, "write", real)
-    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1"]
-    assert recorder.known("b" * 16).results[0].name == "y/knn/top-1"
-    assert [line["name"] for line in lines(tmp_path)] == ["x/knn/top-1", "y/knn/top-1"]
-
-
 def test_pixels_reach_the_model_and_results_of_exact_ones_say_so(squares, tmp_path, monkeypatch):
     monkeypatch.setattr(faces, "load", lambda name, *, pixels, **options: faces.Model(FakeEngine(), pixels=pixels))
     settings = {}
@@ -187,6 +184,18 @@ def test_pixels_reach_the_model_and_results_of_exact_ones_say_so(squares, tmp_pa
         assert not outcome.known  # one kind of pixels does not answer for the other
         settings[pixels] = {result.setting.get("pixels") for result in outcome.measured.results}
     assert settings == {"fast": {None}, "exact": {"exact"}}
+
+
+def test_results_say_what_computed_them_and_what_was_asked_for(squares, tmp_path):
+    specs = tasks(f"zero-shot:{squares}")
+    (plain,) = measure(Measurement(out=tmp_path / "out"), specs)
+    (asked,) = measure(Measurement(out=tmp_path / "out", precision="fp32", engine="fake", again=True), specs)
+    for outcome in (plain, asked):
+        assert outcome.measured.results[0].environment["engine"] == "fake"
+        assert outcome.measured.results[0].environment["precision"] == "fp32"
+    assert "precision" not in plain.measured.results[0].setting
+    assert asked.measured.results[0].setting["precision"] == "fp32"
+    assert record_of(asked.measured.results)["pretrained"].endswith(" fake fp32")
 
 
 def test_what_lies_in_the_folder_and_is_none_of_ours_stops_nothing(squares, tmp_path, capsys):
@@ -207,6 +216,63 @@ def test_what_lies_in_the_folder_and_is_none_of_ours_stops_nothing(squares, tmp_
         key.write_text(text)
         (outcome,) = measure(Measurement(out=out), tasks(f"zero-shot:{squares}"))
         assert not outcome.known and outcome.measured.results
+
+
+DAMAGES = {
+    "a digit": lambda record: record["results"][0].update(value=record["results"][0]["value"] / 2),
+    "a setting": lambda record: record["results"][0]["setting"].update(chance=0.9),
+    "a detail": lambda record: record["details"][0].update(title="Another"),
+    "a result less": lambda record: record["results"].pop(),
+    "the key": lambda record: record.update(task="0" * 16),
+    "no checksum": lambda record: record.pop("sha256"),
+    "the former form": lambda record: (record.pop("sha256"), record.pop("task")),
+}
+WRONG = [
+    ("count", float("nan")),
+    ("count", True),
+    ("interval", [0.1, 0.2, 0.3]),
+    ("interval", ["a", "b"]),
+    ("name", None),
+    ("value", "0.5"),
+    ("setting", []),
+]
+
+
+def measured_before(squares, out, text=""):
+    (outcome,) = measure(Measurement(out=out), tasks(f"zero-shot:{squares}{text}"))
+    return outcome
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, *WRONG], ids=str)
+def test_a_damaged_record_of_a_task_is_not_believed(squares, tmp_path, capsys, damage):
+    out = tmp_path / "out"
+    first = measured_before(squares, out)
+    (path,) = (out / "tasks").iterdir()
+    record = json.loads(path.read_text())
+    if isinstance(damage, str):
+        DAMAGES[damage](record)
+    else:  # whoever changed it made the checksum, too
+        record["results"][0].update([damage])
+        del record["sha256"]
+        record = {"sha256": sha256_bytes(json.dumps(record, sort_keys=True).encode()), **record}
+    path.write_text(json.dumps(record))
+    capsys.readouterr()
+    again = measured_before(squares, out)
+    assert not again.known
+    assert [result.value for result in again.measured.results] == [result.value for result in first.measured.results]
+    assert capsys.readouterr().err.count("is damaged, or of an earlier version") == 1
+    assert measured_before(squares, out).known
+
+
+def test_a_copy_of_another_tasks_record_is_not_believed(squares, tmp_path):
+    out = tmp_path / "out"
+    measured_before(squares, out, "?limit=3")
+    (other,) = (out / "tasks").iterdir()
+    measured_before(squares, out)
+    (own,) = set((out / "tasks").iterdir()) - {other}
+    own.write_bytes(other.read_bytes())
+    again = measured_before(squares, out)
+    assert not again.known and again.measured.results[0].count == 6
 
 
 def test_clip_benchmarks_files_come_back_without_measuring(squares, tmp_path):
@@ -240,31 +306,3 @@ def test_models_of_one_name_are_told_apart_by_what_was_typed(squares, tmp_path):
         for outcome in measure(Measurement(model, out=tmp_path / "out"), tasks(f"zero-shot:{squares}"))
     ]
     assert names == ["one", "two", "run", "named", "fake"]
-
-
-@pytest.mark.parametrize("what", ["templates", "shifts"])
-def test_files_and_sets_that_a_task_names_are_part_of_it(squares, tmp_path, what):
-    (tmp_path / "mine.txt").write_text("a {}\n")
-    text = f"zero-shot:{squares}?templates={tmp_path / 'mine.txt'}"
-    if what == "shifts":
-        for name in ("red", "blue"):
-            (tmp_path / "other" / name).mkdir(parents=True)
-            Image.new("RGB", (9, 9), name).save(tmp_path / "other" / name / "0.png")
-        text = f"robustness:{squares}?corruptions=none&shifts={tmp_path / 'other'}"
-    order = Measurement(out=tmp_path / "out")
-
-    def known():
-        (outcome,) = measure(order, tasks(text))
-        assert outcome.error is None
-        return outcome.known
-
-    assert [known(), known()] == [False, True]
-    if what == "templates":
-        (tmp_path / "elsewhere").mkdir()
-        moved = (tmp_path / "mine.txt").rename(tmp_path / "elsewhere" / "mine.txt")
-        text = f"zero-shot:{squares}?templates={moved}"
-        assert known()  # of the same content
-        (tmp_path / "elsewhere" / "mine.txt").write_text("another {}\n")
-    else:
-        Image.new("RGB", (9, 9), "blue").save(tmp_path / "other" / "red" / "1.png")
-    assert not known()

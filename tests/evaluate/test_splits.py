@@ -12,7 +12,7 @@ from wordsight.base.errors import FormatError
 from wordsight.base.nouns import Sample
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import classes_of
-from wordsight.evaluate.sample_set import in_memory
+from wordsight.evaluate.sample_set import in_memory, rows_of_others
 from wordsight.evaluate.splits import drawn, embedded, held_out_rows, splits_of, val_and_test
 from wordsight.evaluate.tasks import TaskSpec
 
@@ -126,7 +126,9 @@ def test_images_of_a_class_that_cannot_be_learned_are_left_out(capsys):
 
 @pytest.mark.parametrize("labels", ["ab", "aabb"])
 def test_too_few_images_to_hold_some_out(labels):
-    with pytest.raises(FormatError, match=r"of 2 classes: too few to hold some out.*held_out"):
+    with pytest.raises(
+        FormatError, match=r"of 2 classes: too few to hold some out; give . or more images of each class"
+    ):
         splits_of(SPEC, TaskSets(images(labels)), held_out=0.3)
 
 
@@ -164,3 +166,77 @@ def test_so_many_of_each_class_are_drawn():
     assert rows.tolist() == drawn(labels, 3, np.random.default_rng(1)).tolist()
     others = {tuple(sorted(drawn(labels, 3, np.random.default_rng(seed)))) for seed in range(20)}
     assert len(others) > 1
+
+
+def test_a_val_that_is_train_counts_as_not_named(capsys):
+    test, train = images("ab" * 3, "test"), images("ab" * 10, "train")
+    without = splits_of(SPEC, TaskSets(test, train), held_out=0.2)
+    assert "val" not in capsys.readouterr().err
+    copied = images("ab" * 12, "train")  # and two more: none of train is left to learn from
+    for val in (train, copied):
+        splits = splits_of(SPEC, TaskSets(test, train, val), held_out=0.2)
+        assert (keys(splits.train), keys(splits.val)) == (keys(without.train), keys(without.val))
+        said = capsys.readouterr().err
+        assert said.count("set: val has the images of train: it is left out, and a share of train is held out") == 1
+
+
+def test_images_of_train_and_val_are_chosen_by_alone(capsys, tmp_path):
+    test, train = images("ab" * 3, "test"), images("ab" * 10, "train")
+    paths = [tmp_path / f"{number}" for number in range(16, 24)]
+    for path in paths:
+        path.write_bytes(f"train{path.name}".encode())
+    val = in_memory("val", [Sample(path.name, path, label="ab"[i % 2]) for i, path in enumerate(paths)])
+    splits = splits_of(SPEC, TaskSets(test, train, val), held_out=0.2)
+    assert keys(splits.train) == [f"train{i}" for i in range(16)]
+    assert keys(splits.val) == [path.name for path in paths]
+    assert "set: 4 of 20 images to learn from are val images too: they count as val" in capsys.readouterr().err
+    apart_from_it = splits_of(SPEC, TaskSets(test, train, images("ab" * 2, "train9")), held_out=0.2)  # same sizes
+    assert len(apart_from_it.train.labels) == 20
+    assert "val" not in capsys.readouterr().err
+
+
+def test_an_image_that_cannot_be_read_or_is_absent_is_like_no_other(tmp_path):
+    (tmp_path / "same").write_bytes(b"b")
+
+    def of(*items):
+        return in_memory("set", [Sample(str(row), item) for row, item in enumerate(items)])
+
+    gone = tmp_path / "gone"
+    others = of(tmp_path / "same", None, gone, b"dd")
+    assert rows_of_others(of(b"a", b"b", None, gone, b"cc"), others) == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("each", "held_out", "names_train", "cure"),
+    [
+        (1, 0.2, False, "give 4 or more images of each class"),
+        (1, 0.2, True, "give 3 or more images of each class"),
+        (2, 0.2, True, "give 3 or more images of each class, or held_out=0.3"),
+        (2, 0.2, False, "give 4 or more images of each class"),
+        (3, 0.2, False, "give 4 or more images of each class, or held_out=0.3"),
+        (3, 0.8, False, "give 8 or more images of each class, or held_out=0.3"),
+    ],
+)
+def test_how_many_images_a_class_needs_is_said_and_is_true(each, held_out, names_train, cure):
+    def split(count, share):
+        whole = images(["a", "b"] * count)
+        sets = TaskSets(images(["a", "b"], "m"), whole) if names_train else TaskSets(whole)
+        return splits_of(SPEC, sets, held_out=share)
+
+    with pytest.raises(FormatError, match="too few to hold some out") as caught:
+        split(each, held_out)
+    assert caught.value.cure == cure
+    assert f"{2 * each} images of 2 classes" in str(caught.value)
+    enough = int(cure.split()[1])
+    assert len(split(enough, held_out).val.labels)
+    if "=" in cure:
+        assert len(split(each, float(cure.partition("=")[2])).val.labels)
+    if enough > 2:
+        with pytest.raises(FormatError):
+            split(enough - 1, held_out)
+
+
+def test_one_folder_is_one_class_and_not_none():
+    whole = in_memory("set", [Sample(f"red/{i}.png", b"x") for i in range(3)])
+    with pytest.raises(FormatError, match="set has one class only: all images lie in the folder red; give images of a"):
+        splits_of(SPEC, TaskSets(whole), held_out=0.2)

@@ -21,6 +21,8 @@ split = "val"
 limit = 7
 """
 
+TASK = '[tasks.x]\nkind = "retrieval"\nplace = "x"\n'
+
 
 @pytest.fixture
 def suite(tmp_path):
@@ -72,6 +74,43 @@ place = "pets"
     assert (supervised.options.model, prompts.options.pool, prompts.templates) == ("ViT-B-32", "clip-7", "clip")
 
 
+def test_folders_of_other_things_are_no_lists_and_no_models(suite, tmp_path):
+    for name in ("clip", "food101", "photo", "bundled", "ViT-B-32/openai"):
+        (tmp_path / name / "cats").mkdir(parents=True)
+    text = """
+models = ["bundled", "ViT-B-32/openai", "tuned"]
+[tasks.usual]
+kind = "prompts"
+place = "clip"
+[tasks.stated]
+kind = "prompts"
+place = "clip"
+pool = "food101"
+templates = "photo"
+[tasks.learned]
+kind = "supervised"
+place = "clip"
+model = "bundled"
+"""
+    (tmp_path / "tuned").mkdir()
+    read = suite(text)
+    usual, stated, learned = read.tasks
+    assert (usual.options.pool, stated.options.pool, stated.templates) == ("clip", "food101", "photo")
+    assert usual.place == str(tmp_path / "clip")
+    assert learned.options.model == "bundled"
+    assert read.models == ("bundled", "ViT-B-32/openai", str(tmp_path / "tuned"))
+    (tmp_path / "bundled" / "model.json").write_text("{}")
+    again = suite(text)
+    assert again.tasks[2].options.model == again.models[0] == str(tmp_path / "bundled")
+
+
+def test_a_pool_that_nobody_stated_is_the_list_and_not_a_file(suite, tmp_path):
+    (tmp_path / "clip").write_text("a {}\n")
+    task = '[tasks.x]\nkind = "prompts"\nplace = "x"\n'
+    assert suite(task).tasks[0].options.pool == "clip"
+    assert suite(f'{task}pool = "clip"\n').tasks[0].options.pool == str(tmp_path / "clip")
+
+
 @pytest.mark.parametrize(
     ("task", "says"),
     [
@@ -113,6 +152,9 @@ def test_of_several_kinds_the_wrong_one_alone_is_left_out(suite):
         ('models = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "models in .* is no list of names"),
         ('defaults = 3\n[tasks.x]\nkind = "retrieval"\nplace = "x"\n', "defaults in .* is no group"),
         ("[tasks.x\n", "is not TOML"),
+        (f'[defaults]\nsplti = "test"\n{TASK}', r"unknown key defaults\.splti in .*; did you mean split"),
+        (f"[defaults]\nlimt = 5\n{TASK}", r"unknown key defaults\.limt in .*; did you mean limit"),
+        (f"[defaults]\nheld_ot = 0.5\n{TASK}", r"unknown key defaults\.held_ot in .*; did you mean held_out"),
     ],
 )
 def test_a_file_that_is_no_suite_is_refused(suite, text, says):
@@ -124,3 +166,38 @@ def test_tasks_that_are_no_groups(suite):
     read = suite('[tasks]\nx = 3\n[tasks.y]\nkind = "retrieval"\nplace = "x"\n')
     assert len(read.tasks) == 1
     assert "tasks.x = 3 is no group" in str(read.problems[0])
+
+
+def test_of_several_kinds_those_take_a_key_that_know_it(suite):
+    text = '[tasks.x]\nkind = ["zero-shot", "few-shot", "knn"]\nplace = "x"\n'
+    read = suite(f"{text}shots = [1, 4]\nheld_out = 0.3\nlimit = 9\n")
+    assert read.problems == ()
+    zero, few, knn = read.tasks
+    assert (few.options.shots, few.options.held_out, knn.options.held_out) == ((1, 4), 0.3, 0.3)
+    assert zero.limit == few.limit == knn.limit == 9
+    wrong = suite(f"{text}shotz = [1, 4]\n")
+    (problem,) = wrong.problems
+    assert "unknown key tasks.x.shotz of the kinds zero-shot, few-shot, knn; did you mean shots?" in str(problem)
+    assert wrong.tasks == ()
+    (problem,) = suite(f"{text}limit = 0\n").problems
+    assert "tasks.x.limit = 0" in str(problem)
+    one = suite('[tasks.x]\nkind = "zero-shot"\nplace = "x"\nshots = [1]\n')
+    assert "unknown key tasks.x.shots" in str(one.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("limit = 0", "tasks.x.limit = 0 (from [defaults]); give 1 or more"),
+        ('limit = "3"', "tasks.x.limit = '3' is text (from [defaults]); give a whole number"),
+        ('name = ""', "tasks.x.name is empty (from [defaults])"),
+        ('shots = ["a"]', "(from [defaults])"),
+        ('kind = "nil"', "tasks.x.kind = 'nil' (from [defaults])"),
+    ],
+)
+def test_a_wrong_value_of_the_defaults_says_so(suite, line, says):
+    kind = "" if "kind" in line else 'kind = "few-shot"\n'
+    (problem,) = suite(f'[defaults]\n{line}\n[tasks.x]\n{kind}place = "x"\n').problems
+    assert says in str(problem)
+    (own,) = suite(f'[tasks.x]\nkind = "few-shot"\nplace = "x"\n{line.replace("kind", "label")}\n').problems or ("",)
+    assert "[defaults]" not in str(own)

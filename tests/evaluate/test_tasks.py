@@ -134,9 +134,17 @@ def test_a_place_below_a_root(table):
         ("recall:place", UsageError, "recall:place"),
         ("retrieval:x?splitt=val", ConfigError, "split"),
         ("retrieval:x?limit=many", ConfigError, "limit = 'many' is text; give a whole number"),
+        ("retrieval:x?limit=\u0661\u0662", ConfigError, "limit = '\u0661\u0662' is text; give a whole number"),
+        ("retrieval:x?limit=1_0", ConfigError, "limit = '1_0' is text; give a whole number"),
+        ("retrieval:x?limit=%203%20", ConfigError, "limit = ' 3 ' is text; give a whole number"),
+        ("supervised:x?held_out=0_1.5", ConfigError, "held_out = '0_1.5' is text; give a number"),
+        ("supervised:x?held_out=nan", ConfigError, "held_out = 'nan' is text; give a number"),
+        ("supervised:x?held_out=1e999", ConfigError, "held_out = '1e999' is text; give a number"),
+        ("few-shot:x?shots=1,\u0662", ConfigError, r"shots\[1\] = '\u0662' is text; give a whole number"),
         ("retreival:x", UsageError, r"'retreival:x' is no task; did you mean retrieval\?"),
         ("zero-shot:", UsageError, "zero-shot: names no images; give a folder, a table or shards: zero-shot:PLACE"),
         ("zero-shot:x?template=photo", ConfigError, r"unknown key template; did you mean templates\?"),
+        ("zero-shot:x?limit=60&limit=40", UsageError, "limit is given twice: limit=60 and limit=40; give it once"),
         ("zero-shot:x?kind=retrieval", UsageError, "kind=retrieval behind the"),
         ("zero-shot:x?per_class=yes", ConfigError, "per_class = 'yes' is text; give true or false"),
     ],
@@ -144,6 +152,13 @@ def test_a_place_below_a_root(table):
 def test_wrong_tasks_are_refused_by_name(text, error, says):
     with pytest.raises(error, match=says):
         read_task(text)
+
+
+def test_numbers_of_plain_digits_are_read():
+    few, learned = read_task("few-shot:x?shots=1,%202&limit=7"), read_task("supervised:x?held_out=.3&seed=0012")
+    assert (few.options.shots, few.limit) == ((1, 2), 7)
+    assert learned.options.held_out == 0.3
+    assert read_task("supervised:x?held_out=2.5e-1").options.held_out == 0.25
 
 
 def test_missing_words_are_refused_with_the_cure(table):

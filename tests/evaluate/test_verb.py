@@ -10,6 +10,7 @@ from wordsight.base.nouns import Result
 from wordsight.cli.main import main
 from wordsight.embeddings import model as faces
 from wordsight.engines.fake import FakeEngine
+from wordsight.evaluate.table import table
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_a_terminal_gets_a_table(photos, capsys, monkeypatch):
     assert head.split("  ")[0] == "result"
     assert [cell.strip() for cell in first.split("   ") if cell.strip()] == [
         "photos/zero-shot/top-1",
-        "100.0 %  100.0 to 100.0  50.0 %  2  limit 2, templates none",
+        "100.0 %  15.8 to 100.0  50.0 %  2  limit 2, templates none",
     ]
     assert second.startswith("photos/zero-shot/mean-per-class  100.0 %")
     _, out, _ = evaluate(capsys, "--tasks", task, "--json")
@@ -91,7 +92,7 @@ def test_what_cannot_be_read_stops_unless_it_may_be_skipped(photos, capsys, monk
     assert status == 1
     assert {(result.count, result.setting["missing"]) for result in results} == {(2, 1)}
     first, second = err.splitlines()
-    assert first == "photos: measured without 1 inputs that failed"
+    assert first == "photos: measured without 1 input that failed"
     assert second.startswith("failed: ")
     assert "broken.png" in second
 
@@ -113,7 +114,7 @@ def test_shifted_sets_are_skipped_over_in_the_same_way(photos, capsys, monkeypat
         "photos/robustness/clean/top-1": 2,
         "photos/robustness/shifted/drawn/top-1": 2,
     }
-    assert "measured without 1 inputs that failed" in err
+    assert "measured without 1 input that failed" in err
 
 
 def test_a_kind_says_what_its_keys_are(capsys):
@@ -164,3 +165,21 @@ def test_a_folder_for_the_results_that_cannot_be_is_refused_before_anything_is_m
     status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}", "--out", tmp_path / "taken")
     assert (status, out) == (1, "")
     assert "taken is a file, not a folder" in err
+
+
+def test_no_name_of_a_folder_is_refused(photos, tmp_path, capsys, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for words in (("--out", ""), ("--out=",)):
+        status, out, err = evaluate(capsys, "--tasks", f"zero-shot:{photos}", *words)
+        assert (status, out) == (2, "")
+        assert "--out names no folder; give --out DIR, or leave it out" in err
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_the_table_tells_what_was_promised_and_how_many_were_ranked():
+    promised = Result("n/conformal/split-lac/coverage", 0.9, (0.8, 1.0), 40, setting={"alpha": 0.1})
+    ranked = Result("n/bias/max-skew", 0.3, None, 4, setting={"unit": "number", "k": 1000})
+    _, first, second = table([promised, ranked])
+    assert first.endswith("alpha 10.0 %")
+    assert second.endswith("k 1,000")

@@ -11,6 +11,7 @@ from wordsight.report.canvas import (
     NARROW,
     Span,
     brief,
+    distinct_names,
     figure,
     legend,
     number,
@@ -103,3 +104,10 @@ def test_a_figure_has_two_widths_and_one_name():
     ]
     assert figure("n", title="t", draw=lambda _: "") == single("n", title="t", drawing="") == ""
     assert math.isclose(float(html[1].get("width")), NARROW)
+
+
+def test_names_that_begin_alike_are_cut_where_they_differ():
+    names = [f"photos/000000{i:06}.jpg" for i in (790, 72258)]
+    assert distinct_names(names, 130) == ["…00790.jpg", "…72258.jpg"]
+    assert distinct_names(["cat", "dog"], 130) == ["cat", "dog"]
+    assert distinct_names(["same" * 20] * 2, 60) == [shortened("same" * 20, 60)] * 2

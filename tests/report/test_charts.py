@@ -178,3 +178,32 @@ def test_cosines_have_size_and_sign():
         ("10", "10"),
     ]
     assert "--a" in shade(0.2) and "fill-opacity:1.000" in shade(1.5)
+
+
+@pytest.mark.parametrize("values", [(0.8, 0.79), (0.5, 0.5), (0.3, 0.9), (1.0, 0.99)])
+def test_names_of_levels_do_not_meet(values):
+    levels = [Level(f"level {i}", value) for i, value in enumerate(values)]
+    curve = Curve("a", [(1.0, 0.2), (2.0, 1.0)])
+    for drawing in both(line_chart("l", [curve], axes=Axes("x", percents=True), title="t", levels=levels)):
+        at = [float(t.get("y")) for t in drawing.iter("text") if (t.text or "").startswith("level")]
+        assert len(at) == 2 and abs(at[0] - at[1]) >= 12
+
+
+def test_long_names_of_differences_and_bars_wrap_to_two_lines():
+    difference = "clothes few-shot-0/names/top-1: bundled minus another-model"
+    group = "a class of which the name is rather long"
+    for name, html in (
+        (difference, difference_bars("d", [Bar(difference, 0.1, (-0.1, 0.3))], title="t")),
+        (group, interval_bars("b", [Bar(group, 0.1, (0.1, 0.3))], title="t")),
+    ):
+        for drawing in both(html):
+            lines = [t.text for t in drawing.iter("text") if len(t.text or "") > 3 and t.text in name]
+            assert " ".join(lines) == name
+    hostile = difference_bars("d", [Bar("x" * 4000, 0.1, (0.0, 0.2))], title="t")
+    assert all(sum("xx" in (t.text or "") for t in drawing.iter("text")) <= 2 for drawing in both(hostile))
+
+
+@pytest.mark.parametrize(("columns", "said"), [(3, False), (30, True)])
+def test_a_matrix_wider_than_a_phone_says_that_it_scrolls(columns, said):
+    matrix = NamedMatrix(["a", "b"], [f"c{i}" for i in range(columns)], np.ones((2, columns)))
+    assert ("scroll sideways" in named_matrix("m", matrix, title="t", percents=True)) == said

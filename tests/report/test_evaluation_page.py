@@ -71,7 +71,10 @@ def test_everything_recorded_is_there_in_order(tmp_path):
     ]  # fmt: skip
     positions = [outline.headings.index(heading) for heading in expected]
     assert positions == sorted(positions)
-    assert sorted(outline.links) == sorted(f"#{name}" for name in outline.ids) and len(set(outline.ids)) == 6
+    assert (
+        sorted(outline.links) == sorted(f"#{name}" for name in outline.ids) and len(set(outline.ids)) == 6 + 3 + 2 + 2
+    )
+    assert 'class="kinds"' in text and "data-kind" not in text
     assert len(outline.images) == 3 and all(image.startswith("data:image/jpeg") for image in outline.images)
     words = " ".join(outline.words)
     assert "no picture pictures/3.jpg" in words and "ViT-B-16: 125 results on flowers5" in words
@@ -84,6 +87,16 @@ def test_a_set_of_sections_without_results_is_left_out(tmp_path):
     records.add(tmp_path, Detail("only", "A table", "table", {"head": ["a"], "rows": [[1]]}))
     _, outline = page_of(tmp_path, out=tmp_path / "page.html")
     assert outline.headings == ["only", "A table", "Every result"]
+
+
+def test_each_kind_within_a_data_set_is_found_from_the_contents(tmp_path):
+    bars = {"rows": [{"name": "cat", "value": 0.5}]}
+    kinds = ("zero-shot", "knn", 'odd" <b>')
+    records.add(tmp_path, *(Detail(f"a/{kind}", "Classes", "bars", bars) for kind in kinds))
+    text, outline = page_of(tmp_path, out=tmp_path / "page.html")
+    assert sorted(outline.links) == sorted(f"#{name}" for name in outline.ids) and len(outline.links) == 2 + 3
+    assert "data-kind" not in text and 'odd" <b>' in outline.words
+    assert re.search('<details id="part-[0-9a-f]{10}"><summary>Classes: knn', text)
 
 
 def test_models_stand_side_by_side_with_paired_differences(tmp_path):
@@ -223,3 +236,96 @@ def test_many_results_and_classes_make_a_page_of_sane_size(tmp_path):
     )
     text = write_evaluation_page([tmp_path], tmp_path / "page.html").read_text()
     assert len(text) < 3_000_000 and "up to 40 each" in text and "<summary>200 bars</summary>" in text
+
+
+def _put(values, path, value):
+    *parents, last = path
+    inside = values
+    for key in parents:
+        inside = inside[key]
+    inside[last] = value
+    return values
+
+
+ODD = ([], {}, [1], {"a": {"b": 1}}, float("inf"), -float("inf"), 10**400, -(10**30), 1e308)
+GOOD_RESULT = {
+    "name": "x/zero-shot/top-1",
+    "value": 0.5,
+    "interval": [0.4, 0.6],
+    "count": 9,
+    "fingerprint": "f",
+    "setting": {"chance": 0.1, "gallery": 7, "split": "test", "by_chance_up_to": 0.2},
+    "environment": {"wordsight": "1", "time": "2026-01-01"},
+}
+PLACES = [
+    ("value",),
+    ("interval", 0),
+    ("interval", 1),
+    ("count",),
+    ("fingerprint",),
+    ("setting",),
+    ("environment",),
+    ("setting", "chance"),
+    ("setting", "gallery"),
+    ("setting", "by_chance_up_to"),
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_odd_fields_of_a_result_are_named_with_their_line(tmp_path, place):
+    for odd in ODD:
+        if odd == {} and place in (("setting",), ("environment",)):
+            continue
+        line = json.dumps(_put(json.loads(json.dumps(GOOD_RESULT)), place, odd))
+        (tmp_path / "results.jsonl").write_text(f"{json.dumps(GOOD_RESULT)}\n{line}\n")
+        with pytest.raises(FormatError, match=r"results\.jsonl line 2") as caught:
+            write_evaluation_page([tmp_path], tmp_path / "page.html")
+        assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("key", ["split", "model", "task", "unit", "templates"])
+@pytest.mark.parametrize("odd", [[1], {"a": 1}])
+def test_settings_that_are_lists_or_objects_are_refused(tmp_path, key, odd):
+    for name, good in (("results.jsonl", GOOD_RESULT), (DETAILS, GOOD)):
+        (tmp_path / name).unlink(missing_ok=True)
+        append_line(tmp_path / name, {**good, "setting": {key: odd}})
+        with pytest.raises(FormatError, match=rf"{name} line 1 cannot be read: its setting {key} is"):
+            write_evaluation_page([tmp_path], tmp_path / "page.html")
+        (tmp_path / name).unlink()
+
+
+def test_what_could_not_be_said_is_a_dash(tmp_path):
+    line = {**GOOD_RESULT, "value": float("nan"), "interval": [float("nan"), float("nan")]}
+    (tmp_path / "results.jsonl").write_text(json.dumps(line) + "\n")
+    assert "–" in write_evaluation_page([tmp_path], tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("odd", [float("inf"), 1e308, 10**400, -1e30])
+def test_numbers_too_large_to_draw_are_refused_in_every_form(tmp_path, odd):
+    bars = {"name": "a", "value": 0.5, "interval": [0, 1], "count": 3, "chance": 0.1}
+    datas = [
+        *(("bars", {"rows": [{**bars, key: odd}]}) for key in ("value", "count", "chance")),
+        ("bars", {"rows": [{**bars, "interval": [odd, 1]}]}),
+        ("lines", {"x": "n", "series": [{"name": "a", "points": [[0, odd]]}]}),
+        ("lines", {"x": "n", "series": [{"name": "a", "points": [[0, 1]], "band": [[odd, 1]]}]}),
+        ("matrix", {"rows": ["a"], "columns": ["b"], "values": [[odd]]}),
+        ("reliability", {"bins": [{"low": 0, "high": 1, "count": odd}]}),
+        ("reliability", {"bins": [{"low": odd, "high": 1, "count": 1}]}),
+    ]
+    for form, data in datas:
+        line = json.dumps({"name": "x/y", "title": "t", "form": form, "data": data})
+        (tmp_path / DETAILS).write_text(line + "\n")
+        with pytest.raises(FormatError, match=r"line 1 cannot be read: .*number"):
+            write_evaluation_page([tmp_path], tmp_path / "page.html")
+
+
+def test_metrics_that_cannot_be_drawn_are_left_out_and_steps_refused(tmp_path):
+    values = (1.0, float("nan"), float("inf"), 10**400, -1e30, 2.0)
+    lines = [json.dumps({"step": i, "loss": value}) for i, value in enumerate(values)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    text = write_evaluation_page([tmp_path], tmp_path / "page.html").read_text()
+    assert "loss over steps" in text and "inf" not in text.split("</style>")[-1].lower().replace("info", "")
+    for step in ("Infinity", "1e308", "9" * 400, "NaN"):
+        (tmp_path / "metrics.jsonl").write_text(f'{{"step": {step}, "loss": 1}}\n')
+        with pytest.raises(FormatError, match=r"metrics\.jsonl line 1"):
+            write_evaluation_page([tmp_path], tmp_path / "page.html")

@@ -5,6 +5,7 @@ import base64
 import numpy as np
 import pytest
 
+from wordsight.evaluate.measured import hits_of_draws
 from wordsight.report.paired import RecordedHits, compare, read_hits
 
 
@@ -21,7 +22,18 @@ def test_hits_are_read_as_they_were_written(count):
 
 @pytest.mark.parametrize(
     "change",
-    [{"count": 17}, {"count": 0}, {"count": True}, {"count": "9"}, {"hits": "§"}, {"hits": 5}, {"key_hash": 3}],
+    [
+        {"count": 17},
+        {"count": 0},
+        {"count": True},
+        {"count": "9"},
+        {"hits": "§"},
+        {"hits": 5},
+        {"key_hash": 3},
+        {"draws": 3},
+        {"draws": 0, "hits": "AAAAAAAAAAAA"},
+        {"draws": 2, "hits": "AAAAAAAAAAAD"},
+    ],
 )
 def test_damaged_hits_are_refused(change):
     with pytest.raises(ValueError):
@@ -52,3 +64,14 @@ def test_other_pictures_are_not_compared():
     right = np.ones(4, bool)
     assert compare(RecordedHits("k", right), RecordedHits("other", right)) is None
     assert compare(RecordedHits("k", right), RecordedHits("k", np.ones(5, bool))) is None
+
+
+def test_hits_of_draws_are_shares_and_are_compared_as_such():
+    right = np.random.default_rng(1).random((3, 40)) < 0.6
+    data = hits_of_draws("x", [str(i) for i in range(40)], right).data
+    shares = read_hits(data)
+    assert shares.right == pytest.approx(right.mean(axis=0))
+    other = RecordedHits(shares.key_hash, right[0].astype(float))
+    difference = compare(shares, other)
+    assert difference.value == pytest.approx((right.mean(axis=0) - right[0]).mean())
+    assert difference.only_second == sum(right[0] & ~right.all(axis=0))

@@ -10,7 +10,7 @@ from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError
 from wordsight.text.learn import learn_merges
 from wordsight.text.open import open_tokenizer
 from wordsight.text.padding import check_tokenizer
-from wordsight.text.prompts import clean_class_name, template_names, templates
+from wordsight.text.prompts import clean_class_name, templates
 from wordsight.text.spec import TokenizerSpec
 from wordsight.text.tokenizer import ClipTokenizer
 from wordsight.text.vocabulary import from_merges, open_vocabulary, published_vocabulary, read_merges, write_merges
@@ -143,7 +143,8 @@ def test_templates(tmp_path: Path) -> None:
         "no templates named prodct and no such file; did you mean product?"
     )
     assert refused(UsageError, lambda: templates("zzz")) == (
-        f"no templates named zzz and no such file; use {', '.join(template_names())}, a text file"
+        "no templates named zzz and no such file; use none, photo, clip, clip-7, product, food101, …, or a text file; "
+        "docs/text.md lists all"
     )
     assert refused(UsageError, lambda: clean_class_name(" _, ")) == (
         "the class name ' _, ' is empty; give every class a name"

@@ -16,6 +16,7 @@ from wordsight.base.errors import ConfigError, NotFound
 from wordsight.base.reading import read_text
 
 T = TypeVar("T")
+DEEPEST = 100  # lists and groups of a TOML file in one another
 # in a field's metadata: a function that returns a `Choice` for each kind of dataclass the field may hold; the first is
 # meant where no kind is stated
 BY_KIND = "by kind"
@@ -106,17 +107,42 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file into nested dicts."""
+    """Read a TOML file into nested dicts, no more than `DEEPEST` in one another."""
     import tomllib  # here and below: reading a model's JSON does without
 
     try:
-        return tomllib.loads(read_text(path))
+        return _parsed(read_text(path), str(path))
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="check the path") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}", cure="mend the line named") from None
+
+
+def _parsed(text: str, what: str) -> dict[str, Any]:
+    """Return what TOML holds; what is none raises `TOMLDecodeError`, what is too deep or too long `ConfigError`."""
+    import tomllib
+
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise _too_deep(what) from None
+    except ValueError:  # Python reads no longer ones
+        raise ConfigError(f"{what} has a number of thousands of digits", cure="give a shorter number") from None
+    level: list[Any] = [values]
+    for _ in range(DEEPEST):
+        inside = (list(one.values()) if isinstance(one, dict) else one for one in level)
+        level = [below for one in inside for below in one if isinstance(below, dict | list)]
+    if level:
+        raise _too_deep(what)
+    return values
+
+
+def _too_deep(what: str) -> ConfigError:
+    return ConfigError(f"{what} has lists or groups more than {DEEPEST} deep", cure="leave out brackets and dots")
 
 
 def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -132,15 +158,15 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
                 raise ConfigError(f"{path}: {name} is a value, not a group", cure="shorten the path")
-        section[last] = _parse(text.strip())
+        section[last] = _parse(text.strip(), path.strip())
     return result
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, path: str) -> Any:
     import tomllib
 
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return _parsed(f"value = {text}", path)["value"]
     except tomllib.TOMLDecodeError:
         return text
 

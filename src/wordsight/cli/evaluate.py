@@ -30,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--suite", metavar="FILE", type=Path, help="models and tasks in a TOML file")
     add_columns(parser)
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, help="record results and details there; what it has is not measured again"
+        "--out", metavar="DIR", type=_folder, help="record results and details there; what it has is not measured again"
     )
     parser.add_argument("--again", action="store_true", help="measure again what --out has")
     parser.add_argument("--processes", metavar="N", type=int, default=1, help="measure in N processes (1)")
@@ -51,6 +51,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="fast",
         help="how images are prepared: fast (default), or exact, pixel for pixel as the model's authors do",
     )
+
+
+def _folder(text: str) -> Path:
+    """Return the folder that is named; nothing names none, not the one that the shell is in."""
+    if not text:
+        raise UsageError("--out names no folder", cure="give --out DIR, or leave it out")
+    return Path(text)
 
 
 def run(args: Namespace) -> int:
@@ -186,7 +193,9 @@ def _list_failures(outcomes: Sequence[Any]) -> int:
     reasons: dict[str, None] = {}
     for outcome in outcomes:
         if outcome.failures:
-            print_error(f"{outcome.spec.name}: measured without {len(outcome.failures):,} inputs that failed")
+            count = len(outcome.failures)
+            inputs = f"{count:,} input{'' if count == 1 else 's'}"
+            print_error(f"{outcome.spec.name}: measured without {inputs} that failed")
             reasons |= dict.fromkeys(str(failure) for failure in outcome.failures)
     if reasons:
         list_failures(list(reasons), in_cache("evaluate"))

@@ -2,6 +2,7 @@
 
     for pair in contrast_pairs(600, seed=0): ...            # five kinds in turn, images and captions in memory
     draw_contrasts(folder, count=600, seed=0)               # folder/00000-0.png ... and folder/selection.jsonl
+    is_as_drawn(folder)                                     # by folder/checksums.json
     read_selection(folder)                                  # wordsight.data.selection
 
 The two captions of a pair have the same words in another order ("a" may become "an"), and the two pictures the same
@@ -19,13 +20,15 @@ import numpy as np
 from PIL import Image
 
 from wordsight.base.arrays import Pixels
-from wordsight.base.errors import UsageError
-from wordsight.base.files import atomic_write, storage_errors
+from wordsight.base.errors import UsageError, WordsightError
+from wordsight.base.files import atomic_write, read_json, storage_errors, write_json
+from wordsight.base.reading import sha256_file
 from wordsight.data.drawing import COLOURS, SHAPES, TEXTURES, Figure, Spot, paint_figures
 from wordsight.data.scenes import COUNTS, JITTER
 from wordsight.text.caption_phrases import article
 
 TABLE = "selection.jsonl"
+CHECKSUMS = "checksums.json"  # file: its SHA-256, of all that was drawn; written last
 _SIDES = {  # how a caption says it, and the centres of the first and the second object
     "left of": ((0.27, 0.5), (0.73, 0.5)),
     "above": ((0.5, 0.27), (0.5, 0.73)),
@@ -80,8 +83,9 @@ def contrast_pairs(count: int, *, seed: int) -> Iterator[ContrastPair]:
 def draw_contrasts(folder: Path, *, count: int, seed: int) -> Path:
     """Write `count` pairs into `folder`: two images each, and `selection.jsonl` that names them.
 
-    A line has key, kind, image_0, image_1, caption_0, caption_1, as Winoground names them.  A folder that is there
-    already is written over, not emptied.  Returns the folder.  A count below 1 raises `UsageError`.
+    A line has key, kind, image_0, image_1, caption_0, caption_1, as Winoground names them; `checksums.json` has the
+    SHA-256 of every file.  A folder that is there already is written over, not emptied.  Returns the folder.  A count
+    below 1 raises `UsageError`.
     """
     if count < 1:
         raise UsageError(f"{count} pairs", cure="draw at least one")
@@ -97,7 +101,18 @@ def draw_contrasts(folder: Path, *, count: int, seed: int) -> Path:
             lines.append(json.dumps(row))
     with atomic_write(folder / TABLE, "w") as handle:
         handle.write("\n".join(lines) + "\n")
+    names = [TABLE, *(f"{number:05d}-{side}.png" for number in range(count) for side in (0, 1))]
+    write_json(folder / CHECKSUMS, {name: sha256_file(folder / name) for name in names})
     return folder
+
+
+def is_as_drawn(folder: Path) -> bool:
+    """Say whether a folder holds every file as `draw_contrasts` wrote it; one without checksums does not."""
+    try:
+        sums = read_json(folder / CHECKSUMS)
+        return isinstance(sums, dict) and TABLE in sums and all(sha256_file(folder / n) == s for n, s in sums.items())
+    except (WordsightError, OSError):  # no checksums, damaged ones, a file that is gone or cannot be read
+        return False
 
 
 def _colours(rng: Generator) -> tuple[_Plan, _Plan]:

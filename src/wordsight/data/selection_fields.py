@@ -64,10 +64,14 @@ def choose_roles(names: Sequence[str], columns: SelectionColumns, *, where: str)
     if not columns.captions and not negatives and len(captions) < 2:
         options = _first(names, _OPTIONS) or (captions if marks else ())
     if not images:
-        cure = f"name it in SelectionColumns(images=...); there are: {there}"
+        cure = f"call its column (or key) image; there are: {there}"
         raise FormatError(f"{where} has no image column", cure=cure)
     if not options and (not captions or len(captions) + len(negatives) < 2):
-        cure = f"name captions and negatives in SelectionColumns; there are: {there}"
+        cure = (
+            "a row needs a true caption (caption) and false ones (negative_caption, or several: negatives), or "
+            f"caption_0 and caption_1 of image_0 and image_1; there are: {there}; "
+            "evaluate makes negatives of captions with form=rules"
+        )
         raise FormatError(f"{where} has no captions to choose from", cure=cure)
     return SelectionRoles(
         images,

@@ -149,8 +149,17 @@ def count_kept(folder: Path) -> int:
 
 def kept_as(model: Model) -> str:
     """Return the name of the folder of a model's embeddings: what computes them, and how."""
-    precision = getattr(model.engine, "precision", "fp32")
-    return f"{model.fingerprint}-{type(model.engine).__name__.lower()}-{precision}-{model.pixels}"
+    return f"{model.fingerprint}-{type(model.engine).__name__.lower()}-{precision_of(model)}-{model.pixels}"
+
+
+def precision_of(model: Model) -> str:
+    """Return the numbers that the model's engine computes with: int8, fp16, bf16, fp32."""
+    return str(getattr(model.engine, "precision", "fp32"))
+
+
+def engine_name(model: Model) -> str:
+    """Return the name of the model's engine, as it is asked for."""
+    return type(model.engine).__name__.removesuffix("Engine").lower()
 
 
 def kept_folder(model: Model, kind: KeptKind) -> Path:
@@ -164,6 +173,7 @@ class KeptModel:
     def __init__(self, model: Model, folder: Path | None = None) -> None:
         self.model = model
         self.kept_as = kept_as(model)
+        self.computed_by = {"engine": engine_name(model), "precision": precision_of(model)}
         self._folder = (folder or cache_folder() / "embeddings") / self.kept_as
         self._kinds: dict[KeptKind, KeptEmbeddings] = {}
         self._files: dict[tuple[object, ...], bytes] = {}

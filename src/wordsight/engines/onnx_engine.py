@@ -263,7 +263,8 @@ def choose_precision(folder: Path, precision: str) -> str:
     raise NotFound(f"{folder} has no ONNX graphs in {' or '.join(wanted)}", cure=convert_command(folder))
 
 
-def convert_command(folder: Path) -> str:
-    """Return how the graphs of a folder are made: from its own weights, or from the model that it was exported from."""
-    model, note = (folder, "") if (folder / WEIGHTS).is_file() else ("MODEL", ", MODEL being what it was exported from")
-    return f"wordsight convert {model} {folder} --to onnx{note} (needs pip install 'wordsight[models]')"
+def convert_command(folder: Path, precision: str = "") -> str:
+    """Return how the graphs of a folder are made: beside its weights, or of its other graphs in another folder."""
+    out, note = (str(folder), "") if (folder / WEIGHTS).is_file() else ("OUT", ", and use OUT")
+    asked = f" --precision {precision}" if precision else ""
+    return f"wordsight convert {folder} {out} --to onnx{asked}{note} (needs pip install 'wordsight[models]')"

@@ -113,7 +113,7 @@ class OpenVinoEngine:
         with open_regular(path) as handle:
             handle.seek(max(path.stat().st_size - TAIL, 0))
             tail = handle.read()
-        again = f"export again: {convert_command(self._folder)} --precision {self._graphs}"
+        again = f"export again: {convert_command(self._folder, self._graphs)}"
         if self.fingerprint.encode() not in tail:
             raise FormatError(f"{path} was not made from the model {self.fingerprint} of its folder", cure=again)
         try:
@@ -142,5 +142,5 @@ def _graphs(folder: Path, precision: str) -> str:
             return name
     raise NotFound(
         f"{folder} has no ONNX graphs in fp32 or fp16 for OpenVINO",
-        cure=f"{convert_command(folder)} --precision fp32",
+        cure=convert_command(folder, "fp32"),
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from wordsight.base.errors import FormatError, InputError
 from wordsight.base.nouns import Sample
+from wordsight.base.progress import notice
 from wordsight.data.evaluation_layout import EvaluationLayout, layout_of
 from wordsight.data.kinds import AUTO, without_suffix
 from wordsight.data.source import Columns, open_source
@@ -26,7 +27,7 @@ from wordsight.evaluate.sample_set import (
     spread,
     without_broken,
 )
-from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_options
+from wordsight.evaluate.tasks import TaskSpec, check_task, kind_module, with_options, without_unread
 from wordsight.images.spec import PreprocessSpec
 
 DEFAULT_TEMPLATES = "photo"
@@ -68,15 +69,20 @@ class SetReader:
     ) -> None:
         self._root, self._failures, self._errors_of, self._kept = root, failures, errors_of, kept
         self._sets: dict[SetAddress, tuple[SampleSet, list[InputError]]] = {}
+        self._missing: dict[SetAddress, int] = {}  # of all sets that were read, also those that are gone
 
     def sets(self, spec: TaskSpec) -> TaskSets:
-        """Return the sets that a task names."""
+        """Return the sets that a task names and its kind reads."""
+        spec = without_unread(spec)
         test = self._read(spec, spec.place, spec.split)
         train = val = None
         if spec.train is not None or spec.train_split is not None:
             train = self._read(replace(spec, limit=None), spec.train or spec.place, spec.train_split)
         if spec.val is not None or spec.val_split is not None:
             val = self._read(replace(spec, limit=None), spec.val or spec.place, spec.val_split)
+        if val is not None and val is train:
+            notice_no_val(spec.name or val.name)
+            val = None
         return TaskSets(test, train, val, self.shifted(spec), self._layout(spec))
 
     def shifted(self, spec: TaskSpec) -> tuple[SampleSet, ...]:
@@ -90,7 +96,7 @@ class SetReader:
 
     def missing(self, spec: TaskSpec) -> int:
         """Return how many of the measured images of a task, just read, are left out because they cannot be read."""
-        return len(self._sets[_address(with_options(spec), spec.place, spec.split)][1])
+        return self._missing[_address(with_options(spec), spec.place, spec.split)]
 
     def _read(self, spec: TaskSpec, location: str, split: str | None) -> SampleSet:
         known = _address(with_options(spec), location, split)
@@ -100,7 +106,7 @@ class SetReader:
             images, failures = self._open(with_options(spec), location, split)
             if len(self._sets) >= self._kept:
                 del self._sets[next(iter(self._sets))]
-            self._sets[known] = images, failures
+            self._sets[known], self._missing[known] = (images, failures), len(failures)
         if self._failures is not None:
             self._failures += failures
         return images
@@ -171,11 +177,20 @@ def build_from(spec: TaskSpec, sets: TaskSets) -> Any:
     return kind_module(spec.kind).build(spec, sets)
 
 
+def notice_no_val(name: str) -> None:
+    """Say that a val without images of its own is none."""
+    notice(f"{name}: val has the images of train: it is left out, and a share of train is held out to choose by")
+
+
 def settled(spec: TaskSpec, sets: TaskSets) -> TaskSpec:
     """Return the spec with what it leaves to the set: its name, and the classes and templates that the set states.
 
     The classes are those of its labels' own column; where another is named, those that occur are taken.
+    Keys of sets that the kind does not read are left out, and those of a val that is train.
     """
+    spec = without_unread(spec)
+    if sets.val is None:
+        spec = replace(spec, val=None, val_split=None)
     layout = sets.layout
     classes = layout.classes if layout.classes is not None and _covers(layout.classes, sets.test) else None
     return replace(

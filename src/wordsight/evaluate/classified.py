@@ -21,7 +21,7 @@ from wordsight.base.value import Value
 from wordsight.data.labels import notice_numbers
 from wordsight.evaluate.fairness import wilson_interval
 from wordsight.evaluate.measured import Measured, hash_of, hits, share, small_image
-from wordsight.evaluate.metrics import bootstrap_interval, label_ranks, mean_per_class
+from wordsight.evaluate.metrics import label_ranks, mean_per_class, per_class_interval
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.index.index import spread_evenly
@@ -96,6 +96,12 @@ def classes_of(spec: TaskSpec, images: SampleSet, *, names: Sequence[str] | None
 def _no_class(spec: TaskSpec, images: SampleSet) -> FormatError:
     """Return the error of a source in which no image has a class, with what may be meant instead."""
     columns = list(images.samples[0].meta)
+    folders = {sample.key.rpartition("/")[0] for sample in images.samples}
+    if folders != {""} and len(folders) == 1 and not columns and spec.label is None:
+        return FormatError(
+            f"{spec.name} has one class only: all images lie in the folder {min(folders)}",
+            cure="give images of a second class in a folder beside it",
+        )
     problem = f"{spec.name} has no images with a class" + (f": column {spec.label} is empty" if spec.label else "")
     if columns:
         return FormatError(problem, cure=f"name its column with label=, one of: {', '.join(columns)}")
@@ -159,7 +165,7 @@ def accuracies(
     results = [share(f"{name}/top-1", first, setting=setting)]
     if top_5 and classes > 5:
         results.append(share(f"{name}/top-5", ranks < 5, setting={**setting, "chance": 5 / classes}))
-    interval = bootstrap_interval(first, strata=measured.labels)
+    interval = per_class_interval(first, measured.labels)
     per_class = mean_per_class(first, measured.labels)
     results.append(Result(f"{name}/mean-per-class", per_class, interval, len(first), setting=setting))
     return Measured(results).and_also(answers(name, measured, scores))

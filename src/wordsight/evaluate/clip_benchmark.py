@@ -51,10 +51,11 @@ def record_of(results: Sequence[Result]) -> dict[str, Any] | None:
         return None
     first = results[0]
     model, _, pretrained = str(first.setting.get("model") or "").partition("/")
+    asked = [str(first.setting[key]) for key in ("engine", "precision", "pixels") if key in first.setting]
     return {
         "dataset": first.name.rsplit("/", 2)[0],
         "model": model or first.fingerprint,
-        "pretrained": pretrained or first.fingerprint,
+        "pretrained": " ".join([pretrained or first.fingerprint, *asked]),
         "task": task,
         "metrics": metrics,
         "language": "en",

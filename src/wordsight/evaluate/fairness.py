@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
 from wordsight.evaluate.confidence import check_labels
-from wordsight.evaluate.metrics import DRAWS, Floats, Ints
-
-NORMAL_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal distribution
+from wordsight.evaluate.metrics import DRAWS, NORMAL_95, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

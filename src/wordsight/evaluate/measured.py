@@ -18,7 +18,7 @@ from wordsight.base.details import Detail
 from wordsight.base.files import sha256_bytes
 from wordsight.base.nouns import Result
 from wordsight.base.value import Value
-from wordsight.evaluate.metrics import bootstrap_interval
+from wordsight.evaluate.metrics import bootstrap_interval, share_interval
 from wordsight.images.decode import decode
 
 THUMBNAIL = 160  # pixels of the longer side of a picture in a report
@@ -49,8 +49,12 @@ def share(
     clusters: NDArray[np.integer] | None = None,
     setting: Mapping[str, Value] | None = None,
 ) -> Result:
-    """Return the mean of values (N,) with its 95 % interval; `clusters` (N,) are drawn whole."""
-    interval = bootstrap_interval(values, clusters=clusters)
+    """Return the mean of values (N,) with its 95 % interval; `clusters` (N,) are drawn whole.
+
+    The values are shares, but where `unit` in the setting says another thing.
+    """
+    of = bootstrap_interval if setting and setting.get("unit") else share_interval
+    interval = of(values, clusters=clusters)
     return Result(name, float(values.mean()), interval, len(values), setting=setting or {})
 
 
@@ -58,6 +62,15 @@ def hits(name: str, keys: Sequence[str], right: NDArray[np.bool_]) -> Detail:
     """Return which of the images (N), by their keys, were right: models are compared by pairs of the same images."""
     packed = base64.b64encode(np.packbits(right.astype(bool)).tobytes()).decode()
     return Detail(name, "", "hits", {"key_hash": hash_of(keys), "hits": packed, "count": len(right)})
+
+
+def hits_of_draws(name: str, keys: Sequence[str], right: NDArray[np.bool_]) -> Detail:
+    """Return in how many of D draws each of the images (N), by their keys, was right, of `right` (D, N), D <= 255."""
+    draws, count = right.shape
+    if draws > 255:
+        raise ValueError(f"{draws} draws do not fit into one byte")
+    times = base64.b64encode(right.sum(axis=0).astype(np.uint8).tobytes()).decode()
+    return Detail(name, "", "hits", {"key_hash": hash_of(keys), "hits": times, "count": count, "draws": draws})
 
 
 def hash_of(texts: Sequence[str]) -> str:

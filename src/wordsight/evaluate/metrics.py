@@ -1,7 +1,8 @@
 """The numbers of an evaluation, from plain arrays: ranks, recall, accuracy, chance, bootstrap intervals.
 
 Ties are counted against the model: something wrong that scores exactly as high as the right answer
-stands before it.  So an encoder that gives everything the same embedding scores 0, not 1.
+stands before it.  So an encoder that gives everything the same embedding scores 0, not 1.  Equal embeddings tie exactly
+(`wordsight.evaluate.equal_rows`).
 Shapes: Q queries, G gallery entries, N images, C classes.  Knows nothing of models or data sets.
 """
 
@@ -12,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
+from wordsight.evaluate.equal_rows import Gallery
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 
 DRAWS = 1000  # resamplings of a bootstrap: the ends of a 95 % interval are then the 25th values
+TAIL = 0.025  # beyond each end of a 95 % interval
+NORMAL_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal distribution
+FEW = 5  # images of a class; with fewer a bootstrap within the class is too narrow
 BLOCK = 1024  # queries compared at a time: with a gallery of 100,000 that is 400 MB of float32
 
 
@@ -26,11 +31,11 @@ def best_ranks(queries: Floats, gallery: Floats, *, query_owners: Ints, gallery_
     `queries` (Q, D) and `gallery` (G, D) are unit embeddings; a gallery entry is right when its owner is the
     query's.  A query without a right entry raises `UsageError`.
     """
-    ranks = np.empty(len(queries), dtype=np.int64)
+    ranks, entries = np.empty(len(queries), dtype=np.int64), Gallery(gallery)
     for start in range(0, len(queries), BLOCK):
         block = slice(start, start + BLOCK)
         right = query_owners[block, None] == gallery_owners[None, :]
-        ranks[block] = ranks_in(queries[block] @ gallery.T, right)
+        ranks[block] = ranks_in(entries.products(queries[block]), right)
     return ranks
 
 
@@ -51,11 +56,11 @@ def first_right(
 
     Arguments as of `best_ranks`; an equal score of a wrong entry stands before a right one.
     """
-    first = np.empty((len(queries), min(k, len(gallery))), dtype=np.bool_)
+    first, entries = np.empty((len(queries), min(k, len(gallery))), dtype=np.bool_), Gallery(gallery)
     for start in range(0, len(queries), BLOCK):
         block = slice(start, start + BLOCK)
         right = query_owners[block, None] == gallery_owners[None, :]
-        scores = queries[block] @ gallery.T
+        scores = entries.products(queries[block])
         scores = np.where(right, np.nextafter(scores, -np.inf), scores)
         nearest = np.argpartition(-scores, first.shape[1] - 1, axis=1)[:, : first.shape[1]]
         order = np.argsort(-np.take_along_axis(scores, nearest, axis=1), axis=1, kind="stable")
@@ -105,6 +110,36 @@ def bootstrap_interval(
         means = _means(values, generator)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
+
+
+def share_interval(values: NDArray[np.generic], *, clusters: Ints | None = None) -> tuple[float, float]:
+    """Return the 95 % interval of a share, of `values` (N,) from 0 to 1; `clusters` as in `bootstrap_interval`.
+
+    Where all are 0 or all are 1 no resample differs: there the other end is exact, that of n values (or clusters) at
+    2.5 % (Clopper and Pearson 1934), 1 - 0.025^(1/n) or 0.025^(1/n).
+    """
+    if len(values) and (not values.any() or (values == 1).all()):
+        count = len(values if clusters is None else np.unique(clusters))
+        reach = TAIL ** (1 / count)
+        return (reach, 1.0) if values.any() else (0.0, 1 - reach)
+    return bootstrap_interval(values, clusters=clusters)
+
+
+def per_class_interval(hits: NDArray[np.bool_], labels: Ints) -> tuple[float, float]:
+    """Return the 95 % interval of `mean_per_class` of `hits` (N,) and `labels` (N,).
+
+    A bootstrap within each class, but where a class has fewer than `FEW` images, or all or none are hits: there
+    resamples within classes hardly differ, and it is the value +- 1.96 sqrt(sum over classes of p (1 - p) / n) / C,
+    with p = (hits + 2) / (n + 4) of each (Agresti and Coull 1998), cut to 0 to 1.
+    """
+    classes, codes = np.unique(labels, return_inverse=True)
+    counts = np.bincount(codes)
+    if len(hits) and min(counts) >= FEW and hits.any() and not hits.all():
+        return bootstrap_interval(hits, strata=labels)
+    shares = (np.bincount(codes, weights=hits.astype(np.float64)) + 2) / (counts + 4)
+    half = NORMAL_95 * math.sqrt(float((shares * (1 - shares) / counts).sum())) / len(classes)
+    value = mean_per_class(hits, labels)
+    return max(0.0, value - half), min(1.0, value + half)
 
 
 def _means(values: NDArray[np.generic], generator: np.random.Generator) -> Floats:

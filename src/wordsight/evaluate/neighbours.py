@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import UsageError
+from wordsight.evaluate.equal_rows import first_equal, repeated_together
 from wordsight.evaluate.linear import Labelled
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.index.topk import Nearest, largest
@@ -74,7 +75,8 @@ class _Search:
 
     def __init__(self, learned: Labelled, queries: Embeddings, k: int) -> None:
         self._learned, self._queries = learned, queries
-        self._nearest = nearest(learned.embeddings, queries, min(k + 1, len(learned)))
+        self._same_as = first_equal(learned.embeddings)
+        self._nearest = nearest(learned.embeddings, queries, min(k + 1, len(learned)), same_as=self._same_as)
         self._labels = learned.labels[self._nearest.row_ids]
 
     def votes(self, k: int, *, classes: int, temperature: float) -> Votes:
@@ -99,7 +101,7 @@ class _Search:
         if not firsts:
             return
         counts[beyond] = 0.0
-        for first, start, scores in _blocks(self._learned.embeddings, self._queries, firsts):
+        for first, start, scores in _blocks(self._learned.embeddings, self._queries, firsts, self._same_as):
             equal = scores == limits[first : first + QUERIES, None]
             equal &= beyond[first : first + QUERIES, None]
             rows, columns = np.nonzero(equal)
@@ -108,13 +110,15 @@ class _Search:
             counts[first : first + QUERIES] += count
 
 
-def nearest(rows: Embeddings, queries: Embeddings, k: int) -> Nearest:
+def nearest(rows: Embeddings, queries: Embeddings, k: int, *, same_as: NDArray[np.int64] | None = None) -> Nearest:
     """Return the k rows (of N or more) with the largest dot products; of equal ones the first.
 
-    After the first blocks hardly any row is nearer than what is known, and only those that are get sorted.
+    `same_as` is `first_equal(rows)`, where that is known.  After the first blocks hardly any row is nearer than what is
+    known, and only those that are get sorted.
     """
+    same_as = first_equal(rows) if same_as is None else same_as
     best = Nearest(np.full((len(queries), k), -np.inf, np.float32), np.zeros((len(queries), k), np.int64))
-    for first, start, scores in _blocks(rows, queries, range(0, len(queries), QUERIES)):
+    for first, start, scores in _blocks(rows, queries, range(0, len(queries), QUERIES), same_as):
         known, row_ids = (values[first : first + QUERIES] for values in best)
         nearer = scores > known[:, -1:]  # (Q, B)
         counts = nearer.sum(axis=1)
@@ -131,13 +135,21 @@ def nearest(rows: Embeddings, queries: Embeddings, k: int) -> Nearest:
 
 
 def _blocks(
-    rows: Embeddings, queries: Embeddings, firsts: Sequence[int]
+    rows: Embeddings, queries: Embeddings, firsts: Sequence[int], same_as: NDArray[np.int64]
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """Yield the number of the first query, that of the first row, and the dot products of the block."""
+    """Yield the number of the first query, that of the first row, and the dot products of the block.
+
+    `same_as` (N,) is `first_equal(rows)`: equal rows have exactly equal products.
+    """
+    repeated = np.bincount(same_as, minlength=len(rows))[same_as] > 1
     for start in range(0, len(rows), ROWS):
         part = np.asarray(rows[start : start + ROWS], dtype=np.float32)
+        together = repeated_together(same_as[start : start + ROWS], repeated[start : start + ROWS])
         for first in firsts:
-            scores: NDArray[np.float32] = queries[first : first + QUERIES] @ part.T
+            block = queries[first : first + QUERIES]
+            scores: NDArray[np.float32] = block @ part.T
+            for same in together:
+                scores[:, same] = (block @ part[same[0]])[:, None]  # a row alone: the same wherever it stands
             yield first, start, scores
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Embeddings, unit
 from wordsight.base.errors import UsageError
 from wordsight.evaluate.linear import Labelled, Scores
-from wordsight.evaluate.metrics import bootstrap_interval
+from wordsight.evaluate.metrics import bootstrap_interval, share_interval
 
 Bools = NDArray[np.bool_]
 ROWS = 64  # images compared at a time: with 1,000 classes their cosines are 256 kB, which stays in a core's cache
@@ -116,7 +116,7 @@ def judge_templates(
     every, hits_of_all = both(range(len(per_template)))
     singles = tuple(both([t])[0] for t in range(len(per_template)))
     gain = bootstrap_interval(hits.astype(np.float64) - hits_of_all)
-    return PromptReport(mine, every, singles, bootstrap_interval(hits), gain)
+    return PromptReport(mine, every, singles, share_interval(hits), gain)
 
 
 def random_words_templates(seed: int, count: int) -> list[str]:

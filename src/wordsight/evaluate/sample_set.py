@@ -144,6 +144,42 @@ class SampleSet:
         return whole.hexdigest()[:16]
 
 
+def rows_of_others(images: SampleSet, others: SampleSet) -> list[int]:
+    """Return the rows of `images` whose image is none of the `others`': by their bytes, objects in memory by identity.
+
+    Only images of one size in bytes are read; one that cannot be is like no other: who embeds it says what is wrong.
+    """
+    if images is others:
+        return []
+    own, their = ([_size(one) for one in part.images] for part in (images, others))
+    both = set(own) & set(their) - {None}
+
+    def marks(part: SampleSet, sizes: list[Any]) -> list[Any]:
+        return list(ordered_map(lambda row: _mark(part.images[row]) if sizes[row] in both else None, range(len(part))))
+
+    known = set(marks(others, their)) - {None}
+    return [row for row, mark in enumerate(marks(images, own)) if mark not in known]
+
+
+def _size(item: Any) -> Any:
+    """Return what equal images have in common: the number of bytes, of other objects themselves; None of no image."""
+    if isinstance(item, Path):
+        try:
+            return item.stat().st_size
+        except OSError:
+            return None
+    return len(item) if isinstance(item, bytes) else None if item is None else ("object", id(item))
+
+
+def _mark(item: Any) -> Any:
+    """Return what tells images of one size apart."""
+    try:
+        content = item.read_bytes() if isinstance(item, Path) else item
+    except OSError:
+        return None
+    return hashlib.sha256(content).digest() if isinstance(content, bytes) else ("object", id(item))
+
+
 def in_memory(name: str, samples: Sequence[Sample]) -> SampleSet:
     """Return samples that were read already, as a set."""
     return SampleSet(name, samples, [sample.image for sample in samples])

@@ -6,12 +6,17 @@
 Embeddings are kept (`wordsight.embeddings.kept`), so the tasks of one place share them.
 """
 
+import contextlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, fields, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from wordsight.base.errors import InputError, StorageError, WordsightError
@@ -30,7 +35,8 @@ from wordsight.evaluate.tasks import PLACES, TaskSpec, with_options
 from wordsight.images.transform import Quality
 
 RUN_MODEL = "model"  # the folder of the model in that of a training run, which names it better
-PROTOCOL = 1  # version of how tasks are measured: of another one, what was recorded is measured again
+USUAL = {"engine": "auto", "precision": "auto", "pixels": "fast"}  # what results state where it is asked otherwise
+PROTOCOL = 2  # version of how tasks are measured: of another one, what was recorded is measured again
 THREADS = "OMP_NUM_THREADS"  # of a worker process's engine
 
 
@@ -55,7 +61,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a task: `measured`, or the `error` why not, or why it is not recorded; `failures` were left out.
+    """What came of a task: `measured`, or the `error` why not, or what of it was not written; `failures` were left out.
 
     `known` says that it was measured before.
     """
@@ -65,6 +71,16 @@ class Outcome:
     error: WordsightError | None = None
     failures: list[InputError] = field(default_factory=list)
     known: bool = False
+
+
+NAMED = 5  # tasks that an error names
+Unit = tuple[Measurement, Sequence[TaskSpec]]  # what one process measures at a time
+
+
+class Lost(WordsightError):
+    """A process of several was stopped from outside, and what it measured is lost."""
+
+    exit_status = 1
 
 
 def measure(order: Measurement, specs: Sequence[TaskSpec]) -> Iterator[Outcome]:
@@ -100,12 +116,13 @@ def _outcome(
     sets = reader.sets(spec)
     spec = with_options(settled(spec, sets))
     label = _label(order.model, encoder)
-    key = task_key(encoder, spec, sets, label)
+    missing = reader.missing(spec)
+    key = task_key(encoder, spec, sets, label, missing=missing)
     if recorder and not order.again and (known := recorder.known(key)):
         return Outcome(spec, known, known=True)
-    measured = run_task(encoder, build_from(spec, sets), missing=reader.missing(spec))
-    exact = {} if order.pixels == "fast" else {"pixels": order.pixels}
-    measured = stated(measured, task=key, model=label, environment=facts, **exact)
+    measured = run_task(encoder, build_from(spec, sets), missing=missing)
+    asked = {name: value for name, usual in USUAL.items() if (value := getattr(order, name)) != usual}
+    measured = stated(measured, task=key, model=label, environment={**facts, **encoder.computed_by}, **asked)
     try:
         if recorder:
             measured = recorder.keep(key, measured, again=order.again)
@@ -122,12 +139,18 @@ def _label(name: str | None, encoder: KeptModel) -> str:
     return (path.parent.name if path.name == RUN_MODEL else path.name) if os.path.exists(name) else name
 
 
-def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str) -> str:
-    """Return 16 hexadecimal digits of a measurement: the task, the content of its sets, the model and its engine."""
+def task_key(encoder: KeptModel, spec: TaskSpec, sets: TaskSets, label: str, *, missing: int = 0) -> str:
+    """Return 16 hexadecimal digits of a measurement: the task, the content of its sets, the model and its engine.
+
+    `missing` is how many of the measured images were left out, which results state.
+    """
     own = {key: value for key, value in asdict(replace(spec, options=None)).items() if key not in PLACES}
     if isinstance(spec.templates, str):
         del own["templates"]  # a file counts by its content, wherever it lies
     own["options"] = {one.name: getattr(spec.options, one.name) for one in fields(spec.options) if not one.metadata}
+    if missing:
+        own["missing"] = missing
+    own |= {"shifts": [one.name for one in sets.shifted]} if sets.shifted else {}  # their results stand under these
     everything = (sets.test, sets.train, sets.val, *sets.shifted)
     contents = [one.digest(encoder.image_digest) if one else None for one in everything]
     whole = [PROTOCOL, own, contents, encoder.kept_as, label, _named(spec)]
@@ -145,27 +168,108 @@ def _named(spec: TaskSpec) -> list[str]:
 def measure_apart(orders: Sequence[Measurement], specs: Sequence[TaskSpec], *, processes: int) -> Iterator[Outcome]:
     """Measure every task on the model of every order, in several processes; outcomes come in order.
 
-    Tasks of one place stay in one process, where they share its images.
+    Tasks of one place stay in one process, where they share its images.  When the system stops one of the processes,
+    what was not done yet has a `Lost` as its error.  The processes end with this one, and when nobody goes on asking.
     """
     groups: dict[tuple[str, str | None], list[TaskSpec]] = {}
     for spec in specs:
         groups.setdefault((spec.place, spec.split), []).append(spec)
     units = [(order, group) for order in orders for group in groups.values()]
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(is_quiet(),))
+    others, workers = set(active_children()), set()
+    try:
+        with _threads(processes), _without_interrupts():  # which the processes inherit
+            futures = [_submitted(pool, unit) for unit in units]
+            workers = set(active_children()) - others
+        yield from _outcomes_of(units, futures)
+    except BaseException:
+        for worker in workers:
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, unit: Unit) -> Future[list[Outcome]]:
+    try:
+        return pool.submit(_unit, unit)
+    except BrokenProcessPool as error:  # a process was stopped as early as this
+        future: Future[list[Outcome]] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _outcomes_of(units: Sequence[Unit], futures: Sequence[Future[list[Outcome]]]) -> Iterator[Outcome]:
+    """Yield what comes of each unit; one line for all that are lost."""
+    lost: Lost | None = None
+    for (_, specs), future in zip(units, futures, strict=True):
+        try:
+            yield from future.result()
+        except BrokenProcessPool:
+            if lost is None:
+                lost = _lost([unit for unit, one in zip(units, futures, strict=True) if _is_lost(one)])
+            yield from (Outcome(spec, error=lost) for spec in specs)
+
+
+def _is_lost(future: Future[list[Outcome]]) -> bool:
+    return isinstance(future.exception(), BrokenProcessPool)
+
+
+def _lost(units: Sequence[Unit]) -> Lost:
+    names = [f"{spec.kind}:{spec.place}" for _, specs in units for spec in specs]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    problem = "a process was stopped by the system, perhaps out of memory, and nothing came back of"
+    return Lost(f"{problem} {', '.join(names[:NAMED])}{more}", cure="measure with fewer --processes")
+
+
+def _unit(unit: Unit) -> list[Outcome]:
+    """Measure tasks on one model in a process of its own; what fails once all are done is told with the last."""
+    order, specs = unit
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in measure(order, specs):
+            outcomes.append(outcome)  # noqa: PERF402 - those before an error stay
+    except WordsightError as error:
+        if len(outcomes) < len(specs):  # of the model
+            return outcomes + [Outcome(spec, error=error) for spec in specs[len(outcomes) :]]
+        for number in [n for n, one in enumerate(outcomes) if one.error is None][-1:]:
+            outcomes[number] = replace(outcomes[number], error=error)
+    return outcomes
+
+
+def _begin(quiet: bool) -> None:
+    """Begin a process that measures: it ends with its parent, which alone is told of Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_quiet(quiet)
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)  # whatever it does: nobody would take what comes of it
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait while the block runs; processes that it starts are never told of it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _threads(processes: int) -> Iterator[None]:
+    """State how many threads each of the processes has that the block starts."""
     before = os.environ.get(THREADS)
     os.environ[THREADS] = before or str(max(1, cores() // processes))
     try:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for outcomes in pool.map(_unit, units, [is_quiet()] * len(units)):
-                yield from outcomes
+        yield
     finally:
         if before is None:
             del os.environ[THREADS]
-
-
-def _unit(unit: tuple[Measurement, list[TaskSpec]], quiet: bool) -> list[Outcome]:
-    set_quiet(quiet)
-    order, specs = unit
-    try:
-        return list(measure(order, specs))
-    except WordsightError as error:  # of the model
-        return [Outcome(spec, error=error) for spec in specs]

@@ -13,7 +13,7 @@ DIFFERENCE = "difference"  # of two shares: shown in points, with its sign
 HEAD = ("result", "value", "95 % interval", "chance", "n", "")
 NOTED = (  # settings, in the order of the notes
     *("split", "train_split", "image", "captions", "label", "limit", "templates", "gallery", "missing"),
-    *("images", "strength", "draws", "p"),
+    *("images", "strength", "draws", "k", "alpha", "p"),
 )
 
 

@@ -4,13 +4,17 @@
     measured = run_task(model, build_task(spec))
 
 A new kind of task is one file in `kinds/` with `OPTIONS`, `build(spec, sets)` and `run(encoder, task)`, and one row in
-`TASKS`.  It may have `captions(task)`: a text that fits each image.
+`TASKS`.  It may have `captions(task)`: a text that fits each image; and `SETS`: which of "train" and "val" it reads
+(without it: neither), with `FIRST_SET_ALONE` only the first of them that a task names.
 """
 
 import importlib
 import inspect
+import math
+import os
+import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,6 +23,7 @@ from urllib.parse import parse_qsl
 from wordsight.base.config import from_dict, read_toml, unknown_key
 from wordsight.base.errors import ConfigError, UsageError
 from wordsight.base.suggest import suggest
+from wordsight.weights.find import means_path
 
 TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "zero-shot": "wordsight.evaluate.kinds.zero_shot",
@@ -53,7 +58,7 @@ class TaskSpec:
     in the folder of the task's file.  `name` heads its results (default: the name of the place).  `image`, `captions`,
     `label` and `key` are columns of a table, or JSON keys, that are not known by their names.
     `train` with `train_split`, and `val` with `val_split`, are the images that kinds learn from and choose by (default
-    place: `place`); without them a share of the measured images is held out.
+    place: `place`); without them a share of the measured images is held out, and other kinds leave them unread.
     With classes: `label` is the column with the class (default: the source's class), `templates` a named
     list of prompts, a file (JSON: prompts for each class) or the prompts themselves (default: what the set states, else
     "photo"), `classes` the names to choose from (default: what the set states, else those that occur, sorted).
@@ -84,8 +89,12 @@ class TaskSpec:
 
 
 PLACES = ("place", "train", "val")  # keys that are relative to the folder of the file that states them
+FURTHER = ("train", "val")  # sets beside the measured one
 PLACE = {"relative": "always"}  # metadata of an option of a kind, which is relative in the same way
-NAME_OR_FILE = {"relative": "where it is there"}  # of one that may also be a name
+NAME_OR_FILE = {"relative": "a file"}  # of one that is a name, unless a file of that name is there
+NAME_OR_MODEL = {"relative": "a model"}  # the same for a model, which may be a folder
+WHOLE = re.compile("[+-]?[0-9]{1,19}")  # numbers in the text of a task: plain digits
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 OWN = {field.name for field in fields(TaskSpec)} - {"options"}
 
 
@@ -118,22 +127,31 @@ def task_of(values: Mapping[str, Any], *, folder: Path | None = None, where: str
     spec = from_dict(TaskSpec, own, where=where)
     check_task(spec, where=where)
     spec = replace(spec, options=options)
-    return spec if folder is None else _moved(spec, folder)
+    return spec if folder is None else _moved(spec, folder, values)
 
 
-def _moved(spec: TaskSpec, folder: Path) -> TaskSpec:
-    """Return the task whose relative places lie in a folder."""
+def _moved(spec: TaskSpec, folder: Path, given: Collection[str]) -> TaskSpec:
+    """Return the task whose relative places lie in a folder, those of keys that are given."""
     own: dict[str, Any] = {key: str(folder / value) for key in PLACES if (value := getattr(spec, key)) is not None}
-    if isinstance(spec.templates, str) and (folder / spec.templates).is_file():
+    if isinstance(spec.templates, str) and os.path.isfile(folder / spec.templates):
         own["templates"] = str(folder / spec.templates)
     options: dict[str, Any] = {}
     for field in fields(spec.options):
         value, how = getattr(spec.options, field.name), field.metadata.get("relative")
-        if isinstance(value, tuple) and how:
+        if how is None or field.name not in given or value is None:
+            continue
+        if isinstance(value, tuple):
             options[field.name] = tuple(str(folder / one) for one in value)
-        elif value is not None and how and (how == PLACE["relative"] or (folder / value).exists()):
+        elif _is_there[how](value, folder / value):
             options[field.name] = str(folder / value)
     return replace(spec, options=replace(spec.options, **options), **own)
+
+
+_is_there: Mapping[str, Callable[[str, Path], bool]] = {  # how a name may be relative: whether it is a path
+    PLACE["relative"]: lambda name, path: True,
+    NAME_OR_FILE["relative"]: lambda name, path: os.path.isfile(path),
+    NAME_OR_MODEL["relative"]: means_path,
+}
 
 
 def with_options(spec: TaskSpec, *, where: str = "") -> TaskSpec:
@@ -141,6 +159,21 @@ def with_options(spec: TaskSpec, *, where: str = "") -> TaskSpec:
     if spec.options is None or isinstance(spec.options, dict):
         return replace(spec, options=_options(spec.kind, dict(spec.options or {}), where=where))
     return spec
+
+
+def without_unread(spec: TaskSpec) -> TaskSpec:
+    """Return the task without the keys of further sets that its kind does not read: they make no other measurement."""
+    module = kind_module(spec.kind)
+    read = [name for name in getattr(module, "SETS", ()) if any(getattr(spec, key) is not None for key in _of(name))]
+    if getattr(module, "FIRST_SET_ALONE", False):
+        read = read[:1]
+    unread: dict[str, Any] = {key: None for name in FURTHER if name not in read for key in _of(name)}
+    return replace(spec, **unread)
+
+
+def _of(name: str) -> tuple[str, str]:
+    """Return the keys that name a further set."""
+    return name, f"{name}_split"
 
 
 def check_task(spec: TaskSpec, *, where: str = "") -> None:
@@ -199,7 +232,11 @@ def _from_text(kind: str, rest: str) -> TaskSpec:
     path, _, query = rest.partition("?")
     if not path:
         raise UsageError(f"{kind}: names no images", cure=f"give a folder, a table or shards: {kind}:PLACE")
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    given: dict[str, str] = {}
+    for key, text in parse_qsl(query, keep_blank_values=True):
+        if key in given:
+            raise UsageError(f"{key} is given twice: {key}={given[key]} and {key}={text}", cure="give it once")
+        given[key] = text
     for key in ("kind", "place"):
         if key in given:
             raise UsageError(f"{key}={given[key]} behind the ?", cure=f"{key} stands before it: KIND:PLACE?key=value")
@@ -223,9 +260,8 @@ def _typed(hint: Any, text: str) -> Any:
         return [_typed(get_args(hint)[0], part.strip()) for part in text.split(",")]
     if hint is bool:
         return {"true": True, "false": False}.get(text, text)
-    if hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            return text
+    if hint is int and WHOLE.fullmatch(text):
+        return int(text)
+    if hint is float and NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
     return text

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from html import escape
 
 from wordsight.report.canvas import (
+    LINE,
     Span,
     colour,
     figure,
     height_rules,
     legend,
+    lines_of,
     number,
     percent,
     plain,
@@ -19,6 +21,7 @@ from wordsight.report.canvas import (
     text,
     text_width,
     ticks,
+    wrapped,
 )
 
 PLOT = 210  # pixels that 100 % is high
@@ -147,27 +150,36 @@ def _lying_bars(bars: Sequence[Bar], width: int, *, percents: bool) -> str:
     low = 0.0 if percents else min(0.0, *edges, 0.0)
     high = 1.0 if percents else max(0.0, *edges, 0.0) or 1.0
     across = Span(low, high, left, width - right - (0 if wide else 2))
-    step = 28 if wide else 44
-    parts = [_lying(bar, across, 4 + step * i, wide=wide, percents=percents) for i, bar in enumerate(bars)]
-    return svg("".join(parts), width, 8 + step * len(bars))
+    rows, y = [], 4.0
+    for bar in bars:
+        drawn, height = _lying(bar, across, y, wide=wide, percents=percents)
+        rows.append(drawn)
+        y += height
+    return svg("".join(rows), width, 4 + y)
 
 
-def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> str:
+def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> tuple[str, float]:
+    """Return a bar whose row begins at `y`, and the height of the row: a long name takes two lines."""
     write = percent if percents else number
     aside = f"{_plain_share(bar.interval, percents=percents)}" if bar.interval else ""
     if wide and bar.chance is not None:
         aside += f"{', ' if aside else ''}chance {write(bar.chance)}"
-    top = y + 3 if wide else y + 18
-    label_end = across.end if not wide else across.start - 10
     value = write(bar.value)
     if wide:
-        name = text(label_end, top + 13, shortened(bar.name, across.start - 22), "end")
+        lines = wrapped(bar.name, across.start - 22)
+        height = 28 + LINE * (len(lines) - 1)
+        top = y + (height - 22) / 2
+        name = lines_of(lines, (across.start - 10, top + 13), "end")
         beside = text(across.end + 12, top + 13, value, "strong") + text(across.end + 72, top + 13, aside, "soft")
     else:
-        aside_width = text_width(f"{value}  {aside}") + 12
-        name = text(0, y + 13, shortened(bar.name, across.end - aside_width))
+        lines = wrapped(bar.name, across.end - text_width(f"{value}  {aside}") - 12)
+        if len(lines) > 1:  # then the value has a line of its own
+            lines = [*wrapped(bar.name, across.end), ""]
+        height = 44 + LINE * (len(lines) - 1)
+        top = y + height - 26
+        name = "".join(text(0, y + 13 + LINE * i, line) for i, line in enumerate(lines) if line)
         note = f'<tspan class="soft"> {escape(aside)}</tspan>' if aside else ""
-        beside = f'<text x="{across.end:g}" y="{y + 13:g}" class="end strong">{escape(value)}{note}</text>'
+        beside = f'<text x="{across.end:g}" y="{top - 5:g}" class="end strong">{escape(value)}{note}</text>'
     zero, end = across.at(0.0), across.at(min(across.high, bar.value))
     parts = [
         f'{name}<rect x="{across.start:g}" y="{top:g}" width="{across.end - across.start:g}" height="17" rx="3" '
@@ -179,7 +191,7 @@ def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> s
         parts.append(_whisker(across.at(bar.interval[0]), across.at(bar.interval[1]), top + 8.5))
     if bar.chance is not None and math.isfinite(bar.chance):
         parts.append(f'<path class="chance" d="M{across.at(bar.chance):g} {top - 3:g}v23"/>')
-    return "".join([*parts, beside])
+    return "".join([*parts, beside]), height
 
 
 def _plain_share(interval: tuple[float, float], *, percents: bool) -> str:
@@ -203,23 +215,26 @@ def _differences(bars: Sequence[Bar], width: int) -> str:
     wide = width > 500
     left = min(330.0, max(text_width(plain(bar.name)) for bar in bars) + 28) if wide else 8.0
     across = Span(-reach, reach, left, width - 24)
-    step = 28 if wide else 42
-    base = 8 + step * len(bars)
+    named = [wrapped(bar.name, left - 26 if wide else width - 8) for bar in bars]
+    heights = [(28 if wide else 42) + LINE * (len(lines) - 1) for lines in named]
+    base = 8 + sum(heights)
     parts = []
     for tick in ticks(-reach, reach, 6 if wide else 4):
         x = across.at(tick)
         kind = "axis" if tick == 0 else "rule"
         parts.append(f'<path class="{kind}" d="M{x:g} 4V{base:g}"/>{text(x, base + 17, _points(tick), "mid soft")}')
-    for i, bar in enumerate(bars):
-        y = 4 + step * i + (14 if wide else 30)
-        label = text(left - 12, y + 4, shortened(bar.name, left - 26), "end")
-        parts.append(label if wide else text(0, y - 13, shortened(bar.name, width - 8), "halo"))
+    top = 4
+    for bar, lines, height in zip(bars, named, heights, strict=True):
+        y = top + (height / 2 if wide else height - 12)
+        beside = (left - 12, y + 4) if wide else (0.0, y - 13 - LINE * (len(lines) - 1) / 2)
+        parts.append(lines_of(lines, beside, "end" if wide else "halo"))
         if bar.interval:
             parts.append(_whisker(across.at(bar.interval[0]), across.at(bar.interval[1]), y))
         hint = escape(f"{plain(bar.name)}: {_points(bar.value)} percentage points")
         parts.append(
             f'<circle class="point" cx="{across.at(bar.value):g}" cy="{y:g}" r="5"><title>{hint}</title></circle>'
         )
+        top += height
     parts.append(text(width - 8, base + 36, "percentage points", "end soft"))
     return svg("".join(parts), width, base + 44)
 

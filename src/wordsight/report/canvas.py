@@ -16,6 +16,8 @@ from html import escape
 
 WIDE, NARROW = 884, 340  # pixels; a page of 1,280 has 894 for a figure, one of 390 has 340
 LETTER = 12.5  # pixels, the size of all text in figures: at 360 pixels of screen still 11.4
+BEGINNING = 6  # letters that names have in common in front, from which on those are what is cut
+LINE = 15  # pixels from one line of labels to the next
 COLOURS = ("--a", "--b", "--c", "--d", "--e", "--f")
 _THIN, _BROAD = frozenset("iljtfrI.,:;|!'()[] "), frozenset("mwMW@%—<>=+~#&")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -113,6 +115,38 @@ def shortened(words: str, room: float) -> str:
             break
         kept += 1
     return f"{words[:kept].rstrip()}…"
+
+
+def wrapped(words: str, room: float) -> list[str]:
+    """Return a text in one line, or in two where it is wider than `room` pixels; the second is cut where it must be.
+
+    Lines break at spaces; a first word without end is cut to the room, wherever that is.
+    """
+    words = plain(words)
+    if text_width(words) <= room:
+        return [words]
+    parts = words.split(" ")
+    kept = next(i for i in range(len(parts), -1, -1) if text_width(" ".join(parts[:i])) <= room)
+    if kept:
+        return [" ".join(parts[:kept]), shortened(" ".join(parts[kept:]), room)]
+    cut = max(1, len(shortened(words, room)) - 1)
+    return [words[:cut], shortened(words[cut:], room)]
+
+
+def distinct_names(names: Sequence[str], room: float) -> list[str]:
+    """Return names that fit into `room` pixels: cut at the end, or in front where they begin alike for long."""
+    names = [plain(name) for name in names]
+    cut = [shortened(name, room) for name in names]
+    columns = zip(*set(names), strict=False)
+    alike = next((i for i, letters in enumerate(columns) if len(set(letters)) > 1), 0)
+    return cut if cut == names or alike < BEGINNING else [shortened(f"…{name[alike:]}", room) for name in names]
+
+
+def lines_of(lines: Sequence[str], at: tuple[float, float], kind: str = "") -> str:
+    """Return lines of text whose middle has the height of one line at `at` (x, y)."""
+    x, y = at
+    first = y - LINE * (len(lines) - 1) / 2
+    return "".join(text(x, first + LINE * i, line, kind) for i, line in enumerate(lines))
 
 
 def legend(names: Sequence[str], *, width: float, marks: str = "box", paints: Sequence[str] = ()) -> tuple[str, float]:

@@ -1,25 +1,22 @@
 """The parts of a page about one data set: curves by shots, retrieval, robustness, classes, and recorded details."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
 
-from wordsight.base.details import Detail
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Group, grouped_bars, interval_bars
 from wordsight.report.canvas import brief, percent, plain
-from wordsight.report.forms import FOLDED, Drawing, drawn
+from wordsight.report.detail_parts import TITLE, details
+from wordsight.report.forms import FOLDED
 from wordsight.report.line_charts import Axes, Curve, Level, line_chart
 from wordsight.report.measured import Subject, Title, bar_of, chance_of, written, written_interval
-from wordsight.report.page import box, note, table
-from wordsight.report.tasks_overview import NAMES, OF_SHOTS, zero_shot
+from wordsight.report.page import box, note, table, titled
+from wordsight.report.tasks_overview import by_shots, supervised, zero_shot
 
 RECALL = re.compile(r"(text_to_image|image_to_text)/R@(\d+)(.*)")
 CLEAN = "robustness/clean/top-1"  # the same pictures unchanged
 CHANGED = re.compile(r"robustness/(.+)-(\d+)/top-1")
-Recorded = tuple[Subject, Detail, Any]
-DRAWN = "few-shot"  # its recorded curves are drawn from the results, with the zero-shot line
 OF_CLASS = re.compile(r"(.+/top-1)/(.+)")
 DIRECTIONS = {"text_to_image": "a caption finds its picture", "image_to_text": "a picture finds a caption"}
 TOGETHER = 6  # curves in one chart, at most: as many as there are colours
@@ -44,26 +41,35 @@ def data_set_parts(subjects: Sequence[Subject], data_set: str) -> str:
 
 
 def few_shot_curves(subjects: Sequence[Subject], data_set: str) -> str:
-    """Return accuracy by the number of shots, a line for each method, zero-shot as the dashed line."""
+    """Return accuracy by the number of shots, a line for each method, zero-shot and supervised as dashed lines."""
     parts = []
     for subject in subjects:
         methods: dict[str, list[tuple[int, Result]]] = {}
-        for measure, result in of_data_set(subject, data_set).items():
-            if (match := OF_SHOTS.fullmatch(measure)) and measure != NAMES:
-                methods.setdefault(match[2], []).append((int(match[1]), result))
-        curves = [_by_shots(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
-        base = zero_shot(subject, data_set)
-        levels = [Level(f"zero-shot (0 shots) {percent(base[1].value)}", base[1].value)] if base else []
+        for (shots, method), result in by_shots(subject, data_set).items():
+            methods.setdefault(method, []).append((shots, result))
+        curves = [_curve(name, sorted(values, key=lambda value: value[0])) for name, values in methods.items()]
         axes = Axes("shots: labelled pictures of each class", percents=True, spacing="even")
         title = f"{data_set}: accuracy by the number of shots, {subject.label}"
+        levels = _levels(subject, data_set)
         drawing = line_chart(f"{data_set}-few-shot", curves, axes=axes, title=title, levels=levels)
         parts.append(_headed(subject, subjects, drawing))
     body = "".join(parts)
-    return f"<h3>By the number of shots</h3>{body}{note('Bands: 95 % intervals.')}" if body else ""
+    reading = "Bands: 95 % intervals. Dashed: zero-shot, and all labels, on as many pictures as the curves."
+    return f"{titled('By the number of shots', 'few-shot')}{body}{note(reading)}" if body else ""
 
 
-def _by_shots(name: str, values: Sequence[tuple[int, Result]]) -> Curve:
-    points = [(float(shots), result.value) for shots, result in values]
+def _levels(subject: Subject, data_set: str) -> list[Level]:
+    """Return zero-shot and supervised as levels, where they were measured on as many pictures as few-shot."""
+    counts = {result.count for result in by_shots(subject, data_set).values()}
+    zero, learned = zero_shot(subject, data_set), supervised(subject, data_set)
+    named = [("zero-shot (0 shots)", zero), (f"{learned[0]} (all labels)" if learned else "", learned)]
+    chosen = [(name, choice[1]) for name, choice in named if choice is not None]
+    return [Level(f"{name} {percent(one.value)}", one.value) for name, one in chosen if counts == {one.count}]
+
+
+def _curve(name: str, values: Sequence[tuple[int, Result]]) -> Curve:
+    """Return results by a number, of shots or a strength, as a curve; its band where all have an interval."""
+    points = [(float(at), result.value) for at, result in values]
     whole = [result.interval for _, result in values if result.interval is not None]
     return Curve(name, points, whole if len(whole) == len(points) else None)
 
@@ -95,7 +101,8 @@ def retrieval(subjects: Sequence[Subject], data_set: str) -> str:
         drawings.append(f"<div>{box(f'<h4>{called}</h4>{drawing}')}</div>" if drawing else "")
         rows += [[called, k, *(_recall(own[k].get(label)) for label in labels), _chance(own[k])] for k in own]
     head = ["", "k", *(plain(label) for label in labels), "chance"]
-    return f'<h3>Retrieval</h3><div class="row">{"".join(drawings)}</div>{box(table(head, rows))}'
+    heading = titled("Retrieval", "retrieval")
+    return f'{heading}<div class="row">{"".join(drawings)}</div>{box(table(head, rows))}'
 
 
 def _recall(result: Result | None) -> str:
@@ -119,23 +126,30 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
     if len(measured) == 1 and _has_lines(measured[0], Title(data_set, "robustness")):
         return ""
     by_change: dict[str, list[Curve]] = {}
+    counts: dict[int, None] = {}
     for subject in measured:
-        changes: dict[str, dict[int, float]] = {}
+        changes: dict[str, dict[int, Result]] = {}
         for measure, result in of_data_set(subject, data_set).items():
             if match := CHANGED.fullmatch(measure):
-                changes.setdefault(match[1], {})[int(match[2])] = result.value
+                changes.setdefault(match[1], {})[int(match[2])] = result
         clean = subject.results.get(Title(data_set, CLEAN))
         for change, values in changes.items():
-            start = [(0.0, clean.value)] if clean and 0 not in values else []
-            points = [*start, *((float(level), value) for level, value in sorted(values.items()))]
-            by_change.setdefault(change, []).append(Curve(subject.label if len(subjects) > 1 else change, points))
+            start = {0: clean} if clean else {}
+            curve = _curve(subject.label if len(subjects) > 1 else change, sorted({**start, **values}.items()))
+            by_change.setdefault(change, []).append(curve)
+            counts.update((result.count, None) for result in values.values() if result.count)
     if not by_change:
         return ""
+    below = note(
+        f"{f'n {number} pictures at each point. ' if (number := _counted(counts)) else ''}Bands: 95 % intervals."
+    )
+    heading = titled("Robustness", "robustness")
     axes = Axes("how strongly (0: unchanged)", percents=True)
     if len(subjects) == 1 and len(by_change) <= TOGETHER:
         curves = [curve for curves in by_change.values() for curve in curves]
         title = f"{data_set}: accuracy on changed pictures"
-        return f"<h3>Robustness</h3>{box(line_chart(f'{data_set}-robustness', curves, axes=axes, title=title))}"
+        chart = box(line_chart(f"{data_set}-robustness", curves, axes=axes, title=title))
+        return f"{heading}{chart}{below}"
     charts = [
         box(
             f"<h4>{escape(brief(change))}</h4>"
@@ -143,7 +157,11 @@ def robustness(subjects: Sequence[Subject], data_set: str) -> str:
         )
         for change, curves in by_change.items()
     ]
-    return f'<h3>Robustness</h3><div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>'
+    return f'{heading}<div class="row">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>{below}'
+
+
+def _counted(counts: Iterable[int]) -> str:
+    return ", ".join(f"{count:,}" for count in counts)
 
 
 def _has_lines(subject: Subject, title: Title) -> bool:
@@ -174,43 +192,6 @@ def classes(subjects: Sequence[Subject], data_set: str) -> str:
             block = _headed(subject, subjects, drawing)
             folded = f"<details><summary>{len(bars):,} classes</summary>{block}</details>"
             shown = folded if len(bars) > FOLDED else block
-            parts.append(f"<h3>{escape(brief(measure))} within each class, lowest first</h3>{shown}" if block else "")
+            heading = titled(f"{brief(measure, TITLE)} within each class, lowest first", measure)
+            parts.append(heading + shown if block else "")
     return "".join(parts)
-
-
-def details(subjects: Sequence[Subject], data_set: str) -> str:
-    """Return the recorded details of a data set in the order of their record, those of several subjects together."""
-    groups: dict[tuple[str, str], dict[str, list[Recorded]]] = {}
-    for subject in subjects:
-        for title, detail, value in subject.details:
-            if title.data_set == data_set and not (detail.form == "lines" and title.measure == DRAWN):
-                measures = groups.setdefault((detail.title, detail.form), {})
-                measures.setdefault(title.measure, []).append((subject, detail, value))
-    return "".join(_alike(title, form, measures, subjects) for (title, form), measures in groups.items())
-
-
-def _alike(title: str, form: str, measures: Mapping[str, Sequence[Recorded]], subjects: Sequence[Subject]) -> str:
-    """Return the details of one title and form: that of the measure recorded first, the others folded away."""
-    blocks = [(measure, block) for measure, own in measures.items() if (block := _detail(form, own, subjects))]
-    if not blocks:
-        return ""
-    first, *others = blocks
-    folded = "".join(
-        f"<details><summary>{escape(brief(title))}: {escape(plain(measure))}</summary>{block}</details>"
-        for measure, block in others
-    )
-    aside = f' <span class="soft">{escape(plain(first[0]))}</span>' if first[0] else ""
-    return f"<h3>{escape(brief(title))}{aside}</h3>{first[1]}{folded}"
-
-
-def _detail(form: str, own: Sequence[Recorded], subjects: Sequence[Subject]) -> str:
-    blocks = []
-    for subject, detail, value in own:
-        words = f"{detail.name}: {detail.title}" + (f", {subject.label}" if len(subjects) > 1 else "")
-        block = drawn(detail, value, Drawing(subject.folder, f"{detail.name}-{detail.title}", words))
-        name = f"<h4>{escape(brief(subject.label))}</h4>" if len(subjects) > 1 and block else ""
-        blocks.append(f"<div>{name}{block}</div>" if block else "")
-    if not any(blocks):
-        return ""
-    narrow = form in ("reliability", "lines") and len(own) > 1
-    return f'<div class="row">{"".join(blocks)}</div>' if narrow else "".join(blocks)

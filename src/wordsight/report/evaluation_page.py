@@ -13,13 +13,15 @@ from pathlib import Path
 from wordsight.base.files import atomic_write
 from wordsight.report.canvas import brief, plain
 from wordsight.report.data_set_parts import data_set_parts
+from wordsight.report.headline import headline
 from wordsight.report.measured import Subject, by_data_set, data_sets, read_subjects
-from wordsight.report.page import anchored, contents, facts, note, page
+from wordsight.report.page import anchored, contents, facts, kinds_of, note, page
 from wordsight.report.results_table import results_tables
 from wordsight.report.run_page import all_curves, configuration
 from wordsight.report.runs import check_runs, read_metrics
 from wordsight.report.space_part import space_part
-from wordsight.report.tasks_overview import headline, overview, paired_differences, side_by_side
+from wordsight.report.tasks_overview import overview, paired_differences, side_by_side
+from wordsight.report.ways_of_learning import ways_of_learning
 
 ALL = "Every result"
 TITLED = 2  # runs whose names are the title, at most
@@ -35,7 +37,7 @@ def write_evaluation_page(runs: Sequence[Path], out: Path) -> Path:
     shown = {heading: block for heading, block in parts.items() if block}
     blocks = [
         facts(headline(subjects)),
-        contents(list(shown)),
+        contents({heading: kinds_of(block) for heading, block in shown.items()}),
         *(anchored(heading, block) for heading, block in shown.items()),
         *(configuration(name, run) for name, run in named.items()),
     ]
@@ -47,7 +49,7 @@ def write_evaluation_page(runs: Sequence[Path], out: Path) -> Path:
 def _parts(named: Mapping[str, Path], subjects: Sequence[Subject]) -> dict[str, str]:
     """Return the sections of the page: heading -> HTML, empty where nothing was recorded for it."""
     parts: dict[str, str] = {}
-    parts["Task by task"] = overview(subjects)
+    parts["Task by task"] = overview(subjects) + ways_of_learning(subjects)
     parts["Model against model"] = side_by_side(subjects) + paired_differences(subjects)
     spaces = [(name, space_part(run)) for name, run in named.items()]
     several = sum(bool(block) for _, block in spaces) > 1

@@ -63,7 +63,7 @@ def _read_bars(data: Data) -> tuple[list[Bar], bool]:
             _number(row["value"], "value"),
             None if row.get("interval") is None else _pair(row["interval"]),
             None if row.get("chance") is None else _number(row["chance"], "chance"),
-            int(row.get("count") or 0),
+            _count(row.get("count") or 0),
         )
         for row in data["rows"]
     ]
@@ -183,7 +183,7 @@ def _read_bins(data: Data) -> list[Bin]:
     for part in data["bins"]:
         means = [None if part.get(key) is None else _number(part[key], key) for key in ("confidence", "accuracy")]
         bins.append(
-            Bin(_number(part["low"], "low"), _number(part["high"], "high"), means[0], means[1], int(part["count"]))
+            Bin(_number(part["low"], "low"), _number(part["high"], "high"), means[0], means[1], _count(part["count"]))
         )
     return bins
 
@@ -210,8 +210,12 @@ def _text(value: Any) -> str:
 
 def _number(value: Any, name: str) -> float:
     if not is_number(value):
-        raise TypeError(f"its {name} is {value!r}, which is no number")
+        raise TypeError(f"its {name} is {str(value)[:60]!r}, which is no number to draw")
     return float(value)
+
+
+def _count(value: Any) -> int:
+    return int(_number(value, "count"))
 
 
 def _pair(value: Any) -> tuple[float, float]:

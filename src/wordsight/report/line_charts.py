@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from wordsight.report.canvas import (
+    LINE,
     WIDE,
     Span,
     colour,
@@ -22,6 +23,7 @@ from wordsight.report.canvas import (
     text,
     text_width,
     ticks,
+    wrapped,
 )
 
 DOTS = 40  # points of a curve that are drawn as dots, too
@@ -92,13 +94,17 @@ def _drawn(curves: Sequence[Curve], axes: Axes, levels: Sequence[Level], width: 
     left = 12 + max(text_width(f"{100 * v:.0f} %" if axes.percents else short(v)) for v in ticks(y.low, y.high, 5))
     across = _across(xs, axes, left, width - 14)
     parts = [names, height_rules(y, left=left, right=width - 14, percents=axes.percents)]
-    parts += [_x_labels(xs, axes, across, y.start), _axis_names(axes, width, y.start)]
+    words = wrapped(f"{axes.y} against {axes.x}" if axes.y else axes.x, width - 28)
+    below = y.start + ROOM + 10
+    parts.append(_x_labels(xs, axes, across, y.start))
+    parts += [text(width - 14, below + LINE * i, line, "end soft") for i, line in enumerate(words)]
     if axes.diagonal:
         ends = f"M{across.at(xs[0]):g} {y.at(xs[0]):g}L{across.at(xs[-1]):g} {y.at(xs[-1]):g}"
         parts.append(f'<path class="dash" d="{ends}"/>')
-    parts += [_level(level, y, left, width - 14) for level in levels if math.isfinite(level.value)]
+    dashes, called = _levels(levels, y, left, width - 14)
+    parts.append(dashes)
     parts += [_curve(curve, number, _pixels(across, axes, xs), y) for number, curve in enumerate(curves)]
-    return svg("".join(parts), width, y.start + ROOM + 18)
+    return svg("".join([*parts, called]), width, below + 8 + LINE * (len(words) - 1))
 
 
 def _heights(curves: Sequence[Curve], axes: Axes, levels: Sequence[Level], pixels: Point) -> Span:
@@ -141,15 +147,16 @@ def _x_labels(xs: Sequence[float], axes: Axes, across: Span, base: float) -> str
     return "".join(parts)
 
 
-def _axis_names(axes: Axes, width: int, base: float) -> str:
-    words = f"{axes.y} against {axes.x}" if axes.y else axes.x
-    return text(width - 14, base + ROOM + 10, shortened(words, width - 28), "end soft")
-
-
-def _level(level: Level, y: Span, left: float, right: float) -> str:
-    at = y.at(level.value)
-    label = shortened(level.name, right - left)
-    return f'<path class="dash" d="M{left:g} {at:g}H{right:g}"/>{text(right, at - 5, label, "end soft halo")}'
+def _levels(levels: Sequence[Level], y: Span, left: float, right: float) -> tuple[str, str]:
+    """Return the lines of levels and their names, each above its line; where two would meet the lower one is below."""
+    lines, names, last = [], [], -math.inf
+    for level in sorted((level for level in levels if math.isfinite(level.value)), key=lambda level: -level.value):
+        at = y.at(level.value)
+        base = at - 5 if at - 5 >= last + LINE else max(at + 14, last + LINE)
+        names.append(text(right, base, shortened(level.name, right - left), "end soft halo"))
+        lines.append(f'<path class="dash" d="M{left:g} {at:g}H{right:g}"/>')
+        last = base
+    return "".join(lines), "".join(names)
 
 
 def _curve(curve: Curve, order: int, pixels: dict[float, float], y: Span) -> str:

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.report.canvas import number, percent, plain, shortened, single, svg, text, text_width
+from wordsight.report.canvas import NARROW, distinct_names, number, percent, plain, single, svg, text, text_width
 
 Matrix = NDArray[np.floating]
 MOST = 40  # rows and columns that are drawn of a larger matrix
@@ -77,17 +77,18 @@ def named_matrix(name: str, matrix: NamedMatrix, *, title: str, percents: bool) 
     finite = matrix.values[np.isfinite(matrix.values)]
     largest = float(np.abs(finite).max()) if finite.size else 1.0
     parts = []
-    for i, column in enumerate(matrix.columns):
+    for i, column in enumerate(distinct_names(matrix.columns, NAMES)):
         at = f'transform="translate({left + (i + 0.5) * cell + 3:g} {top - 7:.1f}) rotate(-50)"'
-        parts.append(f"<text {at}>{escape(shortened(column, NAMES))}</text>")
-    for i, row in enumerate(matrix.rows):
-        parts.append(text(left - 8, round(top + (i + 0.5) * cell + 4, 1), shortened(row, left - 16), "end"))
+        parts.append(f"<text {at}>{escape(column)}</text>")
+    for i, (row, label) in enumerate(zip(matrix.rows, distinct_names(matrix.rows, left - 16), strict=True)):
+        parts.append(text(left - 8, round(top + (i + 0.5) * cell + 4, 1), label, "end"))
         for j, column in enumerate(matrix.columns):
             hint = f"{plain(row)}, {plain(column)}"
             corner = (round(left + j * cell, 1), round(top + i * cell, 1))
             parts.append(_cell(float(matrix.values[i, j]), hint, (*corner, cell), (largest, percents)))
     width = round(left + columns * cell + right)
-    return single(name, title=title, drawing=svg("".join(parts), width, round(top + rows * cell + 6)))
+    drawing = single(name, title=title, drawing=svg("".join(parts), width, round(top + rows * cell + 6)))
+    return drawing + ('<p class="sideways">scroll sideways →</p>' if width > NARROW else "")
 
 
 def _cell(value: float, hint: str, square: tuple[float, float, int], scale: tuple[float, bool]) -> str:

@@ -7,9 +7,10 @@ same name, on the same part of the data, with the same prompts.
 """
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from wordsight.report.runs import RESULTS, read_details, read_results
 DATA_KEYS = ("split", "image", "captions", "label", "limit", "missing")  # settings that make another set of pictures
 DIFFERENCE = "difference"  # the unit of results that are a share minus another
 TASK_KEYS = ("templates",)  # settings that ask the same pictures otherwise
+OUTCOME = "outcome"  # the value, interval and count of a result, among what tells it apart
+UNSEEN = frozenset({"task", "time", OUTCOME})  # what tells measurements apart only where no setting does
 
 
 class Title(NamedTuple):
@@ -34,12 +37,16 @@ class Title(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One model as one run measured it: results by title, details in the order of their record."""
+    """One model as one run measured it: results by title, details in the order of their record.
+
+    `tasks` says under which settings each task was measured, by its key, and when, as the setting "time".
+    """
 
     label: str
     folder: Path
     results: Mapping[Title, Result]
     details: Sequence[tuple[Title, Detail, Any]]
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_subjects(runs: Mapping[str, Path]) -> list[Subject]:
@@ -122,10 +129,55 @@ def _subject(
         by_title[_title(result.name, result.setting, keys)].append(result)
     titled = {}
     for title, alike in by_title.items():
-        own = [key for key in alike[0].setting if len({str(result.setting.get(key)) for result in alike}) > 1]
-        for result in alike:  # measured again under the same settings: the last one counts
-            titled[Title(title.data_set, _noted(title.measure, result.setting, own))] = result
-    return Subject(label, folder, titled, [(_title(d.name, d.setting, keys), d, value) for d, value in details])
+        for result, own in zip(alike, distinctions([_facts(result) for result in alike]), strict=True):
+            titled[Title(title.data_set, _noted(title.measure, own, list(own)))] = result
+    shown = [(_title(d.name, d.setting, keys), d, value) for d, value in details]
+    return Subject(label, folder, titled, shown, _tasks(results))
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    """Return what tells a result from others of its title: its settings, when it was measured, what came out."""
+    came_out = (result.value, result.interval, result.count)
+    return {**result.setting, "time": result.environment.get("time"), OUTCOME: came_out}
+
+
+def _tasks(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
+    """Return the settings that hold for all results of each task, and when it was measured."""
+    tasks: dict[str, dict[str, Any]] = {}
+    for result in results:
+        if (task := result.setting.get("task")) is None:
+            continue
+        facts = {**result.setting, "time": result.environment.get("time")}
+        known = tasks.setdefault(str(task), facts)
+        for key in [key for key, value in known.items() if key != "time" and facts.get(key) != value]:
+            del known[key]
+    return tasks
+
+
+def distinctions(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each measurement the settings that tell it from the others, or its time where none does.
+
+    Where what came out (`OUTCOME`) is the same as well, nothing tells them apart: one says no more than the other.
+    """
+    keys = dict.fromkeys(key for one in facts for key in one if key not in UNSEEN)
+    differing = [key for key in keys if len({str(one.get(key)) for one in facts}) > 1]
+    apart = [{key: one.get(key) for key in differing} for one in facts]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for i, own in enumerate(apart):
+        alike[str(own)].append(i)
+    for rows in alike.values():
+        if len({str(facts[i].get(OUTCOME, i)) for i in rows}) > 1:
+            distinct = (by for by in ("time", "task") if len({str(facts[i].get(by)) for i in rows}) == len(rows))
+            for by in list(distinct)[:1]:
+                for i in rows:
+                    apart[i] = {**apart[i], "measured" if by == "time" else by: _clock(facts[i].get(by))}
+    return apart
+
+
+def _clock(value: Any) -> str:
+    """Return a time as people read it: "2026-03-04 05:06:07"; other texts as they are."""
+    text = str(value)
+    return text.replace("T", " ").removesuffix("Z") if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z?", text) else text
 
 
 def _title(name: str, setting: Mapping[str, Any], keys: Mapping[str, Sequence[str]]) -> Title:
@@ -140,6 +192,11 @@ def _title(name: str, setting: Mapping[str, Any], keys: Mapping[str, Sequence[st
 def _noted(name: str, setting: Mapping[str, Any], keys: Sequence[str]) -> str:
     notes = [f"{key} {setting[key]}" for key in keys if setting.get(key) is not None]
     return f"{name} ({', '.join(notes)})" if notes else name
+
+
+def bare(measure: str) -> str:
+    """Return a measure without what tells it from others: "knn/top-1 (seed 2)" is "knn/top-1"."""
+    return re.sub(r"(/top-1) \(.*\)$", r"\1", measure)
 
 
 def data_sets(subjects: Sequence[Subject]) -> list[str]:
@@ -158,7 +215,7 @@ def by_data_set(subject: Subject) -> dict[str, Subject]:
     for entry in subject.details:
         details[entry[0].data_set].append(entry)
     names = dict.fromkeys([*results, *details])
-    return {name: Subject(subject.label, subject.folder, results[name], details[name]) for name in names}
+    return {name: Subject(subject.label, subject.folder, results[name], details[name], subject.tasks) for name in names}
 
 
 def is_share(result: Result) -> bool:

@@ -7,8 +7,9 @@ parameter is called `text` or `alt`, and HTML where it is called `block`.  Nothi
 """
 
 import base64
-from collections.abc import Sequence
-from html import escape
+import re
+from collections.abc import Mapping, Sequence
+from html import escape, unescape
 from pathlib import Path
 
 from wordsight.base.errors import FormatError, NotFound
@@ -18,6 +19,8 @@ from wordsight.report.canvas import brief, plain
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+RETRIEVAL = dict.fromkeys(("text_to_image", "image_to_text"), "retrieval")  # what both directions are called
+_MARK = re.compile(' data-kind="([^"]*)"')
 _STYLES = (Path(__file__).parent / "page.css", Path(__file__).parent / "figures.css")
 
 
@@ -55,22 +58,59 @@ def section(heading: str, *blocks: str, text: str = "") -> str:
     return f"<section><h2>{escape(heading)}</h2>{intro}{''.join(blocks)}</section>"
 
 
-def contents(headings: Sequence[str]) -> str:
-    """Return a table of contents with links to the sections that `anchored` makes, nothing for fewer than three."""
-    if len(headings) < 3:
+def contents(headings: Mapping[str, Sequence[str]]) -> str:
+    """Return a table of contents with links to the sections that `anchored` makes, nothing for fewer than three links.
+
+    `headings`: each with the kinds within it that are linked below it.
+    """
+    if len(headings) + sum(len(kinds) for kinds in headings.values() if len(kinds) > 1) < 3:
         return ""
-    items = "".join(f'<li><a href="#{_anchor(heading)}">{escape(brief(heading))}</a></li>' for heading in headings)
-    return f'<nav aria-label="contents"><ul class="contents">{items}</ul></nav>'
+    items = []
+    for heading, kinds in headings.items():
+        links = ", ".join(
+            f'<a href="#{_anchor(heading, kind)}">{escape(brief(kind))}</a>' for kind in kinds if len(kinds) > 1
+        )
+        within = f'<span class="kinds">{links}</span>' if links else ""
+        items.append(f'<li><a href="#{_anchor(heading)}">{escape(brief(heading))}</a>{within}</li>')
+    return f'<nav aria-label="contents"><ul class="contents">{"".join(items)}</ul></nav>'
 
 
 def anchored(heading: str, block: str) -> str:
-    """Return a headed part of the page to which the table of contents leads."""
+    """Return a headed part of the page to which the table of contents leads, and to each kind marked in it."""
+    several = len(kinds_of(block)) > 1
+    seen: set[str] = set()
+
+    def addressed(mark: re.Match[str]) -> str:
+        kind = unescape(mark[1])
+        if kind in seen or not several:
+            return ""
+        seen.add(kind)
+        return f' id="{_anchor(heading, kind)}"'
+
+    block = _MARK.sub(addressed, block)
     return f'<section id="{_anchor(heading)}"><h2>{escape(brief(heading, 120))}</h2>{block}</section>'
 
 
-def _anchor(heading: str) -> str:
+def kind_mark(measure: str) -> str:
+    """Return the attribute by which an element says of which kind it is; `anchored` makes an address of the first."""
+    kind = plain(measure).partition("/")[0].partition(" (")[0]
+    return f' data-kind="{escape(RETRIEVAL.get(kind, kind))}"' if kind else ""
+
+
+def titled(title: str, measure: str, aside: str = "") -> str:
+    """Return a heading within a data set, marked by the kind of its measure; `aside` is HTML."""
+    return f"<h3{kind_mark(measure)}>{escape(title)}{aside}</h3>"
+
+
+def kinds_of(block: str) -> list[str]:
+    """Return the kinds that are marked in a block, in their order."""
+    return list(dict.fromkeys(unescape(kind) for kind in _MARK.findall(block)))
+
+
+def _anchor(heading: str, kind: str = "") -> str:
     """Return an address for a heading: two headings have two, whatever letters they are of."""
-    return f"part-{sha256_bytes(heading.encode(errors='replace'))[:10]}"
+    words = f"{heading}\0{kind}"
+    return f"part-{sha256_bytes(words.encode(errors='replace'))[:10]}"
 
 
 def box(block: str) -> str:

@@ -1,10 +1,13 @@
 """Reading what runs recorded: metrics, results, details, configuration.  Missing files are empty: a run may be young.
 
-Whatever a record should not hold is a `FormatError` that names the file and the line.
+Whatever a record should not hold is a `FormatError` that names the file and the line: fields of another type, numbers
+that are infinite or too large to draw.  So whatever draws records need not look again.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +21,9 @@ from wordsight.base.reading import open_regular
 
 METRICS, RESULTS, CONFIG, SPACE = "metrics.jsonl", "results.jsonl", "config.json", "space/steps.jsonl"
 CURE = "restore the file, or record the run again"
+LONGEST = 60  # letters of a wrong value that a message repeats
+LARGEST = 1e15  # number that is drawn
+NUMBERS = ("chance", "gallery", "by_chance_up_to")  # settings that are drawn
 Checked = TypeVar("Checked")
 
 
@@ -54,7 +60,10 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's metrics in order of their step; all but `step` are numbers or None."""
+    """Return the lines of a run's metrics in order of their step; all but `step` are numbers or None.
+
+    What is no number that can be drawn, as the loss of a run that diverged, is left out.
+    """
     path = run / METRICS
     lines = [_checked(_metrics, line, f"{path} line {number}") for number, line in numbered_lines(path)]
     return sorted(lines, key=lambda line: float(line["step"]))
@@ -62,7 +71,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 def _metrics(line: dict[str, Any]) -> dict[str, Any]:
     if not is_number(line.get("step")):
-        raise ValueError(f"its step is {line.get('step')!r}")
+        raise ValueError(f"its step is {_brief(line.get('step'))}")
     return {name: value for name, value in line.items() if value is None or is_number(value)}
 
 
@@ -75,16 +84,37 @@ def _result(line: dict[str, Any]) -> Result:
     result = Result.from_fields(line)
     if not isinstance(result.name, str) or not result.name:
         raise ValueError(f"its name is {result.name!r}")
-    if not is_number(result.value):
-        raise ValueError(f"its value is {result.value!r}")
-    if result.interval is not None and not (len(result.interval) == 2 and all(map(is_number, result.interval))):
-        raise ValueError(f"its interval is {result.interval!r}")
-    if not isinstance(result.count, int) or not isinstance(result.setting, dict):
-        raise ValueError("its count is no whole number, or its setting no object")
-    chance = result.setting.get("chance")
-    if chance is not None and not is_number(chance):
-        raise ValueError(f"its chance is {chance!r}")
-    return result
+    if not is_number(result.value) and not _is_nan(result.value):  # what cannot be said is NaN, and a dash
+        raise ValueError(f"its value is {_brief(result.value)}")
+    edges = result.interval or (0.0, 0.0)
+    if len(edges) != 2 or not all(is_number(edge) or _is_nan(edge) for edge in edges):
+        raise ValueError(f"its interval is {_brief(result.interval)}")
+    if not isinstance(result.count, int) or not is_number(result.count):
+        raise ValueError(f"its count is {_brief(result.count)}")
+    if not isinstance(result.fingerprint, str):
+        raise ValueError(f"its fingerprint is {_brief(result.fingerprint)}")
+    _check_values(result.setting, "setting")
+    _check_values(result.environment, "environment")
+    return replace(result, interval=None) if any(map(_is_nan, edges)) else result
+
+
+def _check_values(values: object, what: str) -> None:
+    """Raise `ValueError` for what is no object of texts and numbers, and for settings that are drawn and no numbers."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"its {what} is {_brief(values)}")
+    for key, value in values.items():
+        drawn = key in NUMBERS and what == "setting" and value is not None
+        if not (is_number(value) if drawn else value is None or isinstance(value, str | int | float)):
+            raise ValueError(f"its {key if drawn else f'{what} {key}'} is {_brief(value)}")
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def read_details(run: Path, check: Callable[[Detail], Checked]) -> list[tuple[Detail, Checked]]:
@@ -93,6 +123,7 @@ def read_details(run: Path, check: Callable[[Detail], Checked]) -> list[tuple[De
 
     def both(line: dict[str, Any]) -> tuple[Detail, Checked]:
         detail = Detail.from_fields(line)
+        _check_values(detail.setting, "setting")
         return detail, check(detail)
 
     return [_checked(both, line, f"{path} line {number}") for number, line in numbered_lines(path)]
@@ -103,14 +134,14 @@ def _checked(read: Callable[[dict[str, Any]], Checked], line: dict[str, Any], wh
         return read(line)
     except FormatError as error:
         raise FormatError(f"{where}: {error.problem}", cure=error.cure or CURE) from None
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         what = f"no field {error}" if isinstance(error, KeyError) else str(error)
         raise FormatError(f"{where} cannot be read: {what}", cure="give a file that wordsight wrote") from None
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value of JSON is a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Say whether a value of JSON is a number that can be drawn: no NaN, and `LARGEST` at most; true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def read_array(path: Path) -> NDArray[np.floating]:
@@ -124,6 +155,8 @@ def read_array(path: Path) -> NDArray[np.floating]:
         raise FormatError(f"{path} is no array: {error}", cure=CURE) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or not np.isfinite(array).all():
         raise FormatError(f"{path} holds something else than finite numbers", cure=CURE)
+    if array.size and float(np.abs(array).max()) > LARGEST:
+        raise FormatError(f"{path} holds numbers that are too large to draw", cure=CURE)
     return array.astype(np.float32)
 
 

@@ -7,7 +7,7 @@ from wordsight.base.files import read_json
 from wordsight.report.canvas import percent
 from wordsight.report.line_charts import Axes, Curve, line_chart
 from wordsight.report.page import box, note
-from wordsight.report.runs import CURE, SPACE, numbered_lines, read_array
+from wordsight.report.runs import CURE, SPACE, is_number, numbered_lines, read_array
 from wordsight.report.space_figure import (
     MISSES,
     PAIRS,
@@ -60,7 +60,7 @@ def read_moments(run: Path) -> list[Moment]:
     for number, line in numbered_lines(path):
         where = f"{path} line {number}"
         step, name = line.get("step"), line.get("embeddings")
-        if not isinstance(step, int) or not isinstance(name, str):
+        if not isinstance(step, int) or not is_number(step) or not isinstance(name, str):
             raise FormatError(f"{where} names no step and embeddings", cure=CURE)
         embeddings = read_array(path.parent / name)
         if embeddings.ndim != 3 or embeddings.shape[:2] != (2, count) or not count:

@@ -11,8 +11,8 @@ from itertools import combinations
 
 from wordsight.base.nouns import Result
 from wordsight.report.bar_charts import Bar, Group, difference_bars, grouped_bars
-from wordsight.report.canvas import brief, percent, plain
-from wordsight.report.measured import Subject, Title, bar_of, by_data_set, data_sets
+from wordsight.report.canvas import brief, plain
+from wordsight.report.measured import Subject, bar_of, bare, by_data_set, data_sets
 from wordsight.report.page import box, note, table
 from wordsight.report.paired import Difference, compare
 
@@ -20,7 +20,6 @@ FEW_SHOT = ("tip-adapter-f", "tip-adapter", "lp++", "linear")  # which method st
 SUPERVISED = ("supervised", "probe")
 NAMES = "few-shot-0/names/top-1"  # zero-shot on the very pictures that few-shot was measured on
 OF_SHOTS = re.compile(r"few-shot-(\d+)/([^/]+)/top-1")
-SINGLE = re.compile(r"(zero-shot|supervised|probe|knn|few-shot-\d+/[^/]+)/top-1")
 Pick = Callable[[Subject, str], tuple[str, Result] | None]
 NOT_BY_SCORE = (
     "Few-shot is that of the largest number of shots, by the first of these methods that was measured: "
@@ -30,31 +29,39 @@ READING = "Bars: share right (top-1). Whiskers: 95 % interval. Dashed tick: what
 
 
 def zero_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
-    """Return the zero-shot result of a data set; of several, with other prompts, the one recorded first.
+    """Return the zero-shot result of a data set; of several, with other prompts, that of the prompts recorded first.
 
     Where few-shot was measured on other pictures (another number of them), that of the names alone on those.
     """
-    few, names = few_shot(subject, data_set), subject.results.get(Title(data_set, NAMES))
-    own = _zero_shot(subject, data_set)
-    if names is not None and (own is None or (few is not None and few[1].count != own[1].count)):
-        return "zero-shot on the pictures of few-shot", names
-    return own
+    few, names = few_shot(subject, data_set), _top_1(subject, data_set).get(NAMES, [])
+    own = _top_1(subject, data_set).get("zero-shot/top-1", [])
+    first = [one for one in own if one.setting.get("templates") == own[0].setting.get("templates")]
+    if names and (not own or (few is not None and few[1].count != first[-1].count)):
+        return "zero-shot on the pictures of few-shot", names[-1]
+    return ("zero-shot", first[-1]) if first else None
 
 
-def _zero_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
+def _top_1(subject: Subject, data_set: str) -> dict[str, list[Result]]:
+    """Return the results of a data set by measure, those of one measure in the order of their record."""
+    measures: dict[str, list[Result]] = {}
     for title, result in subject.results.items():
-        if title.data_set == data_set and re.fullmatch(r"zero-shot/top-1( \(.*\))?", title.measure):
-            return "zero-shot", result
-    return None
+        if title.data_set == data_set:
+            measures.setdefault(bare(title.measure), []).append(result)
+    return measures
+
+
+def by_shots(subject: Subject, data_set: str) -> dict[tuple[int, str], Result]:
+    """Return the few-shot results by number of shots and method; of one measured several times the latest."""
+    return {
+        (int(match[1]), match[2]): results[-1]
+        for measure, results in _top_1(subject, data_set).items()
+        if measure != NAMES and (match := OF_SHOTS.fullmatch(measure))
+    }
 
 
 def few_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
     """Return the few-shot result that stands for a data set, with its shots and method."""
-    matches = {
-        (int(match[1]), match[2]): result
-        for title, result in subject.results.items()
-        if title.data_set == data_set and (match := OF_SHOTS.fullmatch(title.measure))
-    }
+    matches = by_shots(subject, data_set)
     known = [key for key in matches if key[1] in FEW_SHOT]
     if not known:
         return None
@@ -63,11 +70,10 @@ def few_shot(subject: Subject, data_set: str) -> tuple[str, Result] | None:
 
 
 def supervised(subject: Subject, data_set: str) -> tuple[str, Result] | None:
-    """Return the supervised result of a data set, or that of a linear probe where there is none."""
+    """Return the latest supervised result of a data set, or that of a linear probe where there is none."""
     for kind in SUPERVISED:
-        result = subject.results.get(Title(data_set, f"{kind}/top-1"))
-        if result is not None:
-            return kind, result
+        if results := _top_1(subject, data_set).get(f"{kind}/top-1"):
+            return kind, results[-1]
     return None
 
 
@@ -133,18 +139,16 @@ def paired_differences(subjects: Sequence[Subject]) -> str:
     missing = note(f"{unequal} comparisons are left out: their pictures were not the same.") if unequal else ""
     if not rows:
         return missing
-    bars = [Bar(name, diff.value, diff.interval, None, diff.count) for name, diff in rows]
-    head = [
-        "task: first minus second",
-        "difference",
-        "95 % interval, paired",
-        "only the first right",
-        "only the second",
-        "n",
-    ]
-    cells = [[plain(name), *_row(difference)] for name, difference in rows]
-    drawing = difference_bars("paired-differences", bars, title="paired differences of models")
-    return box(drawing) + box(table(head, cells)) + note(_PAIRED) + missing
+    return difference_block("paired-differences", "task: first minus second", rows) + note(_PAIRED) + missing
+
+
+def difference_block(name: str, first_column: str, rows: Sequence[tuple[str, Difference]]) -> str:
+    """Return paired differences as a figure and a table of the same; `name` is that of the figure."""
+    bars = [Bar(words, diff.value, diff.interval, None, diff.count) for words, diff in rows]
+    head = [first_column, "difference", "95 % interval, paired", "only the first right", "only the second", "n"]
+    cells = [[plain(words), *_row(difference)] for words, difference in rows]
+    drawing = difference_bars(name, bars, title=f"{name.replace('-', ' ')}: first minus second")
+    return box(drawing) + box(table(head, cells))
 
 
 def _row(difference: Difference) -> list[str]:
@@ -162,55 +166,3 @@ _PAIRED = (
     "Both models answered the same pictures, which are resampled together (1,000 times). Where the interval holds 0 "
     "these pictures do not show a difference."
 )
-
-
-def headline(subjects: Sequence[Subject]) -> list[tuple[str, str]]:
-    """Return the figures that head the page, three at most: (figure, what it is); of several data sets the mean."""
-    cards = []
-    for what, measure in HEADLINES.items():
-        values = []
-        for subject in subjects:
-            results = {t.data_set: r for t, r in subject.results.items() if t.measure == measure}
-            if results:
-                values.append((subject.label, results))
-        if not values:
-            continue
-        if "/R@" in measure:  # recall among 80 pictures and among 1,000 have no mean
-            values = [(label, _largest(results)) for label, results in values]
-        shown = ", ".join(percent(sum(r.value for r in results.values()) / len(results)) for _, results in values)
-        sets = list(dict.fromkeys(name for _, results in values for name in results))
-        where = brief(sets[0]) if len(sets) == 1 else f"mean of {len(sets)} data sets"
-        who = f" ({', '.join(brief(label) for label, _ in values)})" if len(subjects) > 1 else ""
-        cards.append((shown, f"{what}, {where}{_detail(values[0][1]) if len(values) == 1 else ''}{who}"))
-    return cards[:3]
-
-
-def _largest(results: Mapping[str, Result]) -> dict[str, Result]:
-    """Return the result of the largest gallery."""
-    name = max(results, key=lambda name: int(results[name].setting.get("gallery") or 0))
-    return {name: results[name]}
-
-
-def _detail(results: Mapping[str, Result]) -> str:
-    """Return interval and chance of the only result there is."""
-    if len(results) != 1:
-        return ""
-    result = next(iter(results.values()))
-    low_high = (
-        f"; 95 % interval {100 * result.interval[0]:.1f} to {100 * result.interval[1]:.1f}" if result.interval else ""
-    )
-    chance = result.setting.get("chance")
-    noise = result.setting.get("by_chance_up_to")  # what a perfectly calibrated model shows on so few pictures
-    guessing = f"; chance {percent(float(chance))}" if chance is not None else ""
-    calibrated = f"; a calibrated model shows up to {percent(float(noise))}" if noise is not None else ""
-    return f"{low_high}; n {result.count:,}{guessing}{calibrated}"
-
-
-HEADLINES = {
-    "right without a single example (zero-shot top-1)": "zero-shot/top-1",
-    "of captions find their picture first (R@1)": "text_to_image/R@1",
-    "right after training on all labels (supervised top-1)": "supervised/top-1",
-    "right by a linear probe (top-1)": "probe/top-1",
-    "calibration error (ECE)": "calibration/ece",
-    "of pictures find a caption first (R@1)": "image_to_text/R@1",
-}

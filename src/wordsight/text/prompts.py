@@ -23,6 +23,7 @@ _SLOT = re.compile(r"\{(?:c|classname)?\}")
 SLOT_CURE = "write {} where the class name goes"
 JSON_CURE = 'write {"cat": ["a photo of a cat.", …], …}, or a list of templates'
 ONE_NAME = ("Bonaire, Saint Eustatius and Saba",)  # published names with a comma that stand for no synonyms: Country211
+SOME_NAMES = "none, photo, clip, clip-7, product, food101"  # in a message, of some thirty
 MOST_MISSING = 5  # classes without prompts in a message
 Templates = str | Path | Sequence[str] | Mapping[str, Sequence[str]]  # a name, a file, a list, or each class's own
 
@@ -110,7 +111,8 @@ def _read(name_or_file: str | Path) -> list[str] | dict[str, list[str]]:
     if str(name_or_file) in names:
         path = Path(__file__).parent / "templates" / f"{name_or_file}.txt"
     elif not os.path.exists(path):  # False for names that no file can have
-        cure = suggest(str(name_or_file), [*names, "a text file"])
+        near = suggest(str(name_or_file), names)
+        cure = near if near.startswith("did") else f"use {SOME_NAMES}, …, or a text file; docs/text.md lists all"
         raise UsageError(f"no templates named {name_or_file} and no such file", cure=cure)
     if path.suffix.lower() == ".json":
         from wordsight.base.files import read_json

@@ -15,7 +15,7 @@ from wordsight.base.config import from_dict, to_dict
 from wordsight.base.errors import ConfigError, FormatError, NotFound, UsageError, WordsightError
 from wordsight.base.files import read_json, storage_errors, write_json
 from wordsight.base.progress import notice
-from wordsight.base.records import whole_lines
+from wordsight.base.records import WITHOUT_LOCKS, whole_lines
 from wordsight.evaluate.space import forget
 from wordsight.train.checkpoint import list_checkpoints
 from wordsight.train.config import ScheduleConfig, TrainConfig
@@ -35,7 +35,6 @@ MODEL = "model"
 # what a resumed run may have otherwise than before
 FREE = ("name", "checkpoint", "validation", "export", "out", "card")
 RESTORE = "restore the file, or set another out="
-WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # some network disks
 
 
 def check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:

@@ -115,6 +115,16 @@ def _locate(given: str | Path, *, fetch: bool) -> ModelLocation:
     return ModelLocation(*resolve("wordsight.weights.lookup:by_name")(name, fetch=fetch))
 
 
+def means_path(name: str, path: Path) -> bool:
+    """Say whether a name means what lies at `path`: a model, or anything that is not called as a known model is."""
+    there = _existing(path)
+    if there is None:
+        return False
+    if (there / MANIFEST).is_file() or _refused(there) is None:
+        return True
+    return name != NAME and not resolve("wordsight.weights.lookup:is_known")(name)
+
+
 def _existing(path: Path) -> Path | None:
     """Return where a path leads, or None; what no file system can hold leads nowhere."""
     try:

@@ -14,7 +14,7 @@ from wordsight.data.drawing import TEXTURES
 from wordsight.data.scenes import COUNTS, LOCATIONS, Pair, Scene, all_pairs, describe, held_out_pairs, read_scenes
 from wordsight.embeddings.model import Model
 from wordsight.evaluate.building import build_task
-from wordsight.evaluate.metrics import bootstrap_interval
+from wordsight.evaluate.metrics import share_interval
 from wordsight.evaluate.running import run_task
 from wordsight.evaluate.tasks import TaskSpec
 
@@ -93,7 +93,7 @@ def _choice(model: Model, drawn: DrawnScenes, attribute: str) -> Result:
     return Result(
         f"unseen/choice/{attribute}",
         float(hits.mean()),
-        interval=bootstrap_interval(hits),
+        interval=share_interval(hits),
         count=len(hits),
         setting={"choices": len(captions[0]), "chance": 1 / len(captions[0])},
     )

@@ -26,6 +26,7 @@ from wordsight.engines.attack import Attack, attacked, check_gradients
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import PromptedTask, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prepared, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import blocks
@@ -88,7 +89,7 @@ def run(encoder: Encoder, task: PromptedTask) -> Measured:
     facts |= {"steps": task.spec.options.steps, "restarts": task.spec.options.restarts, "way": task.spec.options.way}
     name = f"{task.spec.name}/adversarial"
     unchanged = image_embeddings(encoder, part.images.images, name=task.spec.name)
-    by_epsilon = {0: label_ranks(unchanged @ classes.T, part.labels) < 1}
+    by_epsilon = {0: label_ranks(products(unchanged, classes), part.labels) < 1}
     rows = _signs(encoder, task, towers, classes, by_epsilon[0])
     epsilons = sorted(set(task.spec.options.epsilon) - {0})
     with bar(len(part.labels) * len(epsilons), unit="img", desc=f"{task.spec.name} attacked") as progress:
@@ -99,7 +100,7 @@ def run(encoder: Encoder, task: PromptedTask) -> Measured:
             labels = part.labels[block]
             for epsilon in epsilons:
                 worst = attacked(towers, preprocess, pixels, classes, labels=labels, attack=_attack(task.spec, epsilon))
-                right[epsilon].append(label_ranks(encoder.embed_images(list(worst)) @ classes.T, labels) < 1)
+                right[epsilon].append(label_ranks(products(encoder.embed_images(list(worst)), classes), labels) < 1)
                 progress.update(len(labels))
     by_epsilon |= {epsilon: by_epsilon[0] & np.concatenate(parts) for epsilon, parts in right.items()}
     results, details = [], []

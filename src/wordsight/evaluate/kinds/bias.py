@@ -8,6 +8,7 @@ added to the classes, watched/GROUP, how many images of a group get one of them,
 watched-added/GROUP: the audit of Radford et al. 2021 (section 7.1) and its answer that much hangs on how classes are
 chosen; with `a` and `b`, word lists, association/GROUP-and-GROUP, how much nearer one group's images lie to the words
 of a than to those of b (WEAT on images; Caliskan et al. 2017).
+Gaps are between groups of ten images or more.
 Details: accuracy, false answers and watched labels by group; associations with their p-values.
 """
 
@@ -27,8 +28,9 @@ from wordsight.base.suggest import suggest_column
 from wordsight.base.value import Value
 from wordsight.evaluate.association import association
 from wordsight.evaluate.building import TaskSets
-from wordsight.evaluate.classified import Classified, prompt_facts, prompts_for
+from wordsight.evaluate.classified import MOST_NAMED, Classified, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.fairness import GroupShares, group_false_positives, group_recalls, group_shares
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.sample_set import SampleSet
@@ -38,6 +40,7 @@ from wordsight.evaluate.tasks import TaskSpec
 MOST_K = 1000  # images that are looked at for a query, as Berg et al. 2022 do
 CLASS = "class"  # as a column: the class of an image
 FEWEST = 2  # images of a group that an association needs
+FEWEST_IN_GAP = 10  # images of a group that counts in a gap: of fewer the share hardly tells anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,9 @@ def run(encoder: Encoder, task: BiasTask) -> Measured:
     prompts = prompts_for(task.spec, part.names)
     images = image_embeddings(encoder, part.images.images, name=task.spec.name)
     classes = prompt_embeddings(encoder, prompts)
-    scores = images @ classes.T
+    by_image, by_class = products(images, classes), products(classes, images)
     facts = {**prompt_facts(task.spec, part.names, prompts), "groups": task.spec.options.groups}
-    measured = _accuracy(task, scores, facts, name).and_also(_ranking(task, scores, facts, name))
+    measured = _accuracy(task, by_image, facts, name).and_also(_ranking(task, by_class, facts, name))
     if task.spec.options.watched:
         measured = measured.and_also(_watched(encoder, task, images, facts, name))
     if task.spec.options.a:
@@ -144,7 +147,8 @@ def _accuracy(task: BiasTask, scores: NDArray[np.floating], facts: Mapping[str, 
     guesses = scores.argmax(axis=1)
     shares = group_shares(guesses == part.labels, task.groups, seed=task.spec.seed)
     results = _by_group(f"{name}/accuracy", shares, task, facts)
-    results.append(_gap(f"{name}/accuracy-gap", shares, task, facts))
+    _notice_small(task)
+    results += _gap(f"{name}/accuracy-gap", guesses == part.labels, task, facts)
     details = [_bars(name, "Accuracy in each group", shares, task)]
     errors = (
         ("recognised", group_recalls(guesses, part.labels, task.groups, classes=len(part.names))),
@@ -152,22 +156,21 @@ def _accuracy(task: BiasTask, scores: NDArray[np.floating], facts: Mapping[str, 
     )
     everyone = range(len(task.group_names))
     rows = [
-        [part.names[label], kind, *(_percent(one, group) for group in everyone), f"{100 * one.gap:.1f}"]
+        [part.names[label], kind, *(_percent(one, group) for group in everyone), _points(one)]
         for kind, by_class in errors
-        for label, one in sorted(by_class.items(), key=lambda pair: -pair[1].gap)[:20]
+        for label, one in sorted(by_class.items(), key=lambda pair: -_gap_in(pair[1]))[:20]
     ]
     head = ["class", "", *task.group_names, "gap"]
     details.append(Detail(name, "Where groups differ most, by class", "table", {"head": head, "rows": rows}))
     return Measured(results, details)
 
 
-def _ranking(task: BiasTask, scores: NDArray[np.floating], facts: Mapping[str, Value], name: str) -> Measured:
-    """Return whom the first images for each class show, beside equal shares of the groups."""
+def _ranking(task: BiasTask, queries: NDArray[np.floating], facts: Mapping[str, Value], name: str) -> Measured:
+    """Return whom the first images for each class show, by `queries` (C, N), beside equal shares of the groups."""
     count = len(task.groups)
     k = min(task.spec.options.k or min(MOST_K, max(1, count // 4)), count)
     setting: dict[str, Value] = {**facts, "unit": "number", "k": k}
     setting.pop("chance")
-    queries = scores.T
     shares: tuple[tuple[str, Desired], ...] = (("", "uniform"), ("-of-set", "set"))
     return Measured(
         [
@@ -194,12 +197,12 @@ def _watched(encoder: Encoder, task: BiasTask, images: Embeddings, facts: Mappin
             continue
         names = (*task.classified.names, *added, *options.watched)
         labels = prompt_embeddings(encoder, prompts_for(task.spec, names))
-        events = (images @ labels.T).argmax(axis=1) >= len(names) - len(options.watched)
+        events = products(images, labels).argmax(axis=1) >= len(names) - len(options.watched)
         shares = group_shares(events, task.groups, seed=task.spec.seed)
         setting: dict[str, Value] = {**facts, "watched": ",".join(options.watched), "added": ",".join(added)}
         setting.pop("chance")
         results += _by_group(f"{name}/{which}", shares, task, setting)
-        results.append(_gap(f"{name}/{which}-gap", shares, task, setting))
+        results += _gap(f"{name}/{which}-gap", events, task, setting)
         title = "Images that get a watched label" + (f", with {', '.join(added)} to choose, too" if added else "")
         details.append(_bars(name, title, shares, task))
     return Measured(results, details)
@@ -246,10 +249,39 @@ def _by_group(name: str, shares: GroupShares, task: BiasTask, facts: Mapping[str
     ]
 
 
-def _gap(name: str, shares: GroupShares, task: BiasTask, facts: Mapping[str, Value]) -> Result:
+def _gap(name: str, events: NDArray[np.bool_], task: BiasTask, facts: Mapping[str, Value]) -> list[Result]:
+    """Return the largest gap between groups that are large enough, nothing where there are no two of them."""
+    sizes = np.bincount(task.groups)
+    rows = np.flatnonzero(sizes[task.groups] >= FEWEST_IN_GAP)
+    if len(np.unique(task.groups[rows])) < 2:
+        return []
+    shares = group_shares(events[rows], task.groups[rows], seed=task.spec.seed)
     setting: dict[str, Value] = {**facts, "p": round(shares.p_value, 4), "unit": "difference"}
     setting.pop("chance", None)
-    return Result(name, shares.gap, shares.gap_interval, len(task.groups), setting=setting)
+    return [Result(name, shares.gap, shares.gap_interval, len(rows), setting=setting)]
+
+
+def _gap_in(shares: GroupShares) -> float:
+    """Return the largest gap between groups that are large enough, -1 where there are no two of them."""
+    large = shares.shares[shares.counts >= FEWEST_IN_GAP]
+    return float(np.ptp(large)) if len(large) > 1 else -1.0
+
+
+def _points(shares: GroupShares) -> str:
+    gap = _gap_in(shares)
+    return "" if gap < 0 else f"{100 * gap:.1f}"
+
+
+def _notice_small(task: BiasTask) -> None:
+    """Say which groups are too small for gaps."""
+    sizes = np.bincount(task.groups)
+    small = [f"{task.group_names[i]} ({sizes[i]})" for i in np.flatnonzero(sizes < FEWEST_IN_GAP)]
+    if not small:
+        return
+    more = f" and {len(small) - MOST_NAMED} more" if len(small) > MOST_NAMED else ""
+    named = ", ".join(small[:MOST_NAMED]) + more
+    left = "left out of gaps" if len(sizes) - len(small) > 1 else "too few for any gap"
+    notice(f"{task.spec.name}: groups with fewer than {FEWEST_IN_GAP} images are {left}: {named}")
 
 
 def _bars(name: str, title: str, shares: GroupShares, task: BiasTask) -> Detail:

@@ -42,11 +42,12 @@ from wordsight.evaluate.conformal import (
     prediction_sets,
     quantile,
 )
-from wordsight.evaluate.encode import Encoder, Scorer, image_embeddings, prompt_embeddings, scorer_of
+from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings, scorer_of
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.resampling import Statistic, statistic_interval, value_of
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.splits import val_and_test
+from wordsight.evaluate.splits import notice_seen, val_and_test
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.evaluate.temperature import fit_temperature
 
@@ -68,6 +69,8 @@ class CalibrationOptions:
 
 
 OPTIONS = CalibrationOptions
+SETS = ("val", "train")
+FIRST_SET_ALONE = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,12 @@ def run(encoder: Encoder, task: CalibrationTask) -> Measured:
     """Return how far probabilities can be trusted, with and without a fitted temperature, and what sets promise."""
     scorer = scorer_of(encoder, "calibration")
     classes = prompt_embeddings(encoder, task.prompts)
-    val, test = (_answers(encoder, scorer, part, classes, task.spec.name) for part in (task.val, task.test))
+    by_val, by_test = (
+        image_embeddings(encoder, part.images.images, name=task.spec.name) for part in (task.val, task.test)
+    )
+    notice_seen(by_val, by_test, task.spec.name)
+    val = _of(scorer.probabilities(products(by_val, classes)).astype(np.float64), task.val.labels)
+    test = _of(scorer.probabilities(products(by_test, classes)).astype(np.float64), task.test.labels)
     temperature = fit_temperature(np.log(val.probabilities), val.labels)
     fitted = _of(_softened(test.probabilities, temperature), test.labels)
     facts = {**prompt_facts(task.spec, task.test.names, task.prompts), "val_images": len(val.labels)}
@@ -126,13 +134,6 @@ def run(encoder: Encoder, task: CalibrationTask) -> Measured:
     ]
     softened = _of(_softened(val.probabilities, temperature), val.labels)
     return Measured(results, details).and_also(_conformal(task, softened, fitted, facts))
-
-
-def _answers(
-    encoder: Encoder, scorer: Scorer, part: Classified, classes: NDArray[np.float32], name: str
-) -> SureAnswers:
-    embeddings = image_embeddings(encoder, part.images.images, name=name)
-    return _of(scorer.probabilities(embeddings @ classes.T).astype(np.float64), part.labels)
 
 
 def _of(probabilities: Probabilities, labels: NDArray[np.int64]) -> SureAnswers:

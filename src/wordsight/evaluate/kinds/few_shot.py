@@ -3,7 +3,8 @@
 Results: NAME/few-shot-0/names/top-1, the class names alone on the same measured images, and
 NAME/few-shot-K/WAY/top-1 for each K of `shots` and each way, the mean over `draws` draws of the images.  What a way has
 to choose (a blend, a strength) it chooses by at most K val images of each class, drawn with them.
-Detail: the accuracy by the number of images.
+Details: the accuracy by the number of images; which images the names have right, and in how many draws each way has
+them right with the largest number of images.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +24,13 @@ from wordsight.evaluate.adapters import TipAdapter, choose_blend, learn_keys
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import check_share, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, prompt_embeddings, scorer_of
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.linear import Labelled, fit_few
 from wordsight.evaluate.lp_plus_plus import fit_lp_plus_plus
-from wordsight.evaluate.measured import Measured, hits, share
+from wordsight.evaluate.measured import Measured, hits, hits_of_draws, share
+from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.splits import EmbeddedSplits, Splits, drawn, embedded, splits_of
+from wordsight.evaluate.splits import EmbeddedSplits, Splits, drawn, embedded, notice_fewer, splits_of
 from wordsight.evaluate.tasks import TaskSpec
 
 MOST_LEARNED = 4000  # few images whose keys are learned: the work grows with their square
@@ -45,6 +48,7 @@ class FewShotOptions:
 
 
 OPTIONS = FewShotOptions
+SETS = ("train", "val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +142,17 @@ def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Meas
     names = prompt_embeddings(encoder, task.prompts)
     scale = scorer_of(encoder, "few-shot").scale
     facts = {**prompt_facts(task.spec, parts.names, task.prompts), "draws": options.draws}
-    right = (parts.test.embeddings @ names.T).argmax(axis=1) == parts.test.labels
+    right = label_ranks(products(parts.test.embeddings, names), parts.test.labels) < 1
     start = f"{task.spec.name}/few-shot-0/names/top-1"
     results = [share(start, right, setting={**facts, "shots": 0})]
     keys = task.splits.test.keys
     details = [hits(start, keys, right)]
     curves: dict[str, list[Result]] = {way: [] for way in options.ways}
-    for shots in _possible(options.shots, parts.train.labels, task.spec.name):
+    possible = _possible(options.shots, parts.train.labels, task.spec.name)
+    if possible:
+        largest = f"{task.spec.name}: few-shot-{possible[-1]}"
+        notice_fewer(parts.train.labels, parts.names, possible[-1], name=largest)
+    for shots in possible:
         givens = []
         for draw in range(options.draws):
             generator = np.random.default_rng([task.spec.seed, shots, draw])
@@ -155,13 +163,15 @@ def by_shots(encoder: Encoder, task: FewShotTask, parts: EmbeddedSplits) -> Meas
             if way == "tip-adapter-f" and len(givens[0].few) > MOST_LEARNED:
                 notice(f"{task.spec.name}: {len(givens[0].few):,} keys are too many to learn, {way} is left out")
                 continue
-            right_in_draws = [
-                WAYS[way](given, parts.test.embeddings).argmax(axis=1) == parts.test.labels for given in givens
-            ]
+            right_in_draws = np.array(
+                [WAYS[way](given, parts.test.embeddings).argmax(axis=1) == parts.test.labels for given in givens]
+            )
             name = f"{task.spec.name}/few-shot-{shots}/{way}/top-1"
             one = share(name, np.mean(right_in_draws, axis=0), setting={**facts, "shots": shots, "way": way})
             results.append(one)
             curves[way].append(one)
+            if shots == possible[-1]:
+                details.append(hits_of_draws(name, keys, right_in_draws))
     return Measured(results, [*details, _curves(task.spec.name, results[0], curves)])
 
 

@@ -1,13 +1,15 @@
 """Classes from the nearest labelled images: what an embedding is worth without learning anything.
 
 Results: NAME/knn/top-1, top-5 and mean-per-class, by `k` neighbours weighted by exp(cosine / temperature), as DINO's
-evaluation does (Caron et al. 2021); `k=0` chooses it on the val images.
+evaluation does (Caron et al. 2021); `k=0` chooses it on the val images: the setting then
+has `k_chosen`.
 Details: accuracy within each class, confusions, the worst mistakes.
 """
 
 from dataclasses import dataclass
 
 from wordsight.base.errors import ConfigError
+from wordsight.base.progress import notice
 from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import accuracies
@@ -30,6 +32,7 @@ class KnnOptions:
 
 
 OPTIONS = KnnOptions
+SETS = ("train", "val")
 
 
 def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
@@ -47,6 +50,11 @@ def run(encoder: Encoder, task: LearnedTask) -> Measured:
     classes, temperature = len(parts.names), task.spec.options.temperature
     k = task.spec.options.k or choose_k(parts.train, parts.val, classes=classes, temperature=temperature)
     learned = parts.train.also(parts.val)
+    if k > len(learned):
+        notice(f"{task.spec.name}: k = {k:,} of {len(learned):,} images: all of them are neighbours")
+        k = len(learned)
     votes = vote(learned, parts.test.embeddings, classes=classes, k=k, temperature=temperature)
     facts: dict[str, Value] = {"images": len(learned), "k": k}
+    if not task.spec.options.k:
+        facts["k_chosen"] = True
     return accuracies(f"{task.spec.name}/knn", task.splits.test, votes, facts, top_5=True)

@@ -19,6 +19,7 @@ from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.precision import Absent, average_precisions, mean_average_precision, mean_precision_of
 from wordsight.evaluate.resampling import statistic_interval
@@ -66,7 +67,7 @@ def build(spec: TaskSpec, sets: TaskSets) -> MultiLabelTask:
 def run(encoder: Encoder, task: MultiLabelTask) -> Measured:
     """Return the mean average precision both ways."""
     embeddings = image_embeddings(encoder, task.images.images, name=task.spec.name)
-    scores = embeddings @ prompt_embeddings(encoder, task.prompts).T  # (N, C)
+    scores = products(prompt_embeddings(encoder, task.prompts), embeddings).T  # (N, C): images are ranked
     present: NDArray[np.bool_] = np.asarray(task.targets.any(axis=0))
     facts: dict[str, Value] = prompt_facts(task.spec, task.names, task.prompts)
     shares, name = task.targets.mean(axis=0), f"{task.spec.name}/multi-label"

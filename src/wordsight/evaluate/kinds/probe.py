@@ -23,7 +23,7 @@ from wordsight.evaluate.kinds import supervised
 from wordsight.evaluate.kinds.supervised import LearnedTask
 from wordsight.evaluate.linear import fit_all, fit_few
 from wordsight.evaluate.measured import Measured
-from wordsight.evaluate.splits import EmbeddedSplits, drawn, embedded
+from wordsight.evaluate.splits import EmbeddedSplits, drawn, embedded, notice_fewer
 from wordsight.evaluate.tasks import TaskSpec
 
 
@@ -41,6 +41,7 @@ class ProbeOptions:
 
 
 OPTIONS = ProbeOptions
+SETS = ("train", "val")
 
 
 def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
@@ -57,6 +58,8 @@ def build(spec: TaskSpec, sets: TaskSets) -> LearnedTask:
 def run(encoder: Encoder, task: LearnedTask) -> Measured:
     """Return the accuracy of the probe."""
     parts = embedded(encoder, task.splits, name=task.spec.name)
+    if shots := task.spec.options.shots:
+        notice_fewer(parts.train.labels, parts.names, shots, name=f"{task.spec.name}: probe with {shots} a class")
     return _adamw(task, parts) if task.spec.options.protocol == "adamw" else _lbfgs(task, parts)
 
 

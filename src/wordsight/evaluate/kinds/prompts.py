@@ -15,12 +15,13 @@ from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, check_share, prompt_facts
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.linear import Labelled
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.prompt_search import combine_templates, judge_templates, search_templates
 from wordsight.evaluate.sample_set import SampleSet
-from wordsight.evaluate.splits import val_and_test
+from wordsight.evaluate.splits import notice_seen, val_and_test
 from wordsight.evaluate.tasks import NAME_OR_FILE, TaskSpec
 from wordsight.text.prompts import class_prompts, templates
 
@@ -35,6 +36,8 @@ class PromptOptions:
 
 
 OPTIONS = PromptOptions
+SETS = ("val", "train")
+FIRST_SET_ALONE = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def run(encoder: Encoder, task: PromptTask) -> Measured:
         Labelled(image_embeddings(encoder, part.images.images, name=task.spec.name), part.labels)
         for part in (task.val, task.test)
     )
+    notice_seen(val.embeddings, test.embeddings, task.spec.name, way="chosen by")
     filled = [[tuple(class_prompts(one, [pattern])) for one in names] for pattern in task.patterns]
     flat = prompt_embeddings(encoder, [texts for of_template in filled for texts in of_template])
     per_template = flat.reshape(len(task.patterns), len(names), -1)  # (T, C, E)
@@ -78,7 +82,7 @@ def run(encoder: Encoder, task: PromptTask) -> Measured:
     }
 
     def of(chosen: list[int], which: str, validation: float) -> Result:
-        ranks = label_ranks(test.embeddings @ combine_templates(per_template, chosen).T, test.labels)
+        ranks = label_ranks(products(test.embeddings, combine_templates(per_template, chosen)), test.labels)
         stated = {**facts, "validation": validation, "validation_images": len(val)}
         return share(f"{name}/{which}/top-1", ranks < 1, setting=stated)
 
@@ -118,7 +122,7 @@ def run(encoder: Encoder, task: PromptTask) -> Measured:
 
 
 def _top_1(images: Labelled, classes: Embeddings) -> float:
-    return float((label_ranks(images.embeddings @ classes.T, images.labels) < 1).mean())
+    return float((label_ranks(products(images.embeddings, classes), images.labels) < 1).mean())
 
 
 def _table(value: str, rows: list[list[str]]) -> dict[str, object]:

@@ -24,6 +24,7 @@ from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, changed_embeddings, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, hits, share
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import SampleSet
@@ -139,7 +140,7 @@ def _corrupted(seed: int, corruption: str, strength: int, keys: Sequence[str], r
 
 
 def _right(embeddings: Embeddings, classes: Embeddings, part: Classified) -> Bools:
-    right: Bools = label_ranks(embeddings @ classes.T, part.labels) < 1
+    right: Bools = label_ranks(products(embeddings, classes), part.labels) < 1
     return right
 
 
@@ -151,7 +152,7 @@ def _lines(name: str, clean: Result, by_corruption: Mapping[str, Sequence[Result
             {
                 "name": corruption,
                 "points": [[0, clean.value], *([int(one.setting["strength"] or 0), one.value] for one in ones)],
-                "band": None,
+                "band": [list(one.interval or (one.value, one.value)) for one in (clean, *ones)],
             }
             for corruption, ones in by_corruption.items()
             if corruption in names

@@ -20,12 +20,14 @@ from wordsight.base.arrays import Embeddings
 from wordsight.base.cache import cache_errors, cache_folder
 from wordsight.base.details import Detail
 from wordsight.base.errors import ConfigError, FormatError, InputError
+from wordsight.base.files import atomic_folder, storage_errors
 from wordsight.base.nouns import Result, Sample
 from wordsight.base.value import Value
-from wordsight.data.contrast_scenes import draw_contrasts
+from wordsight.data.contrast_scenes import CHECKSUMS, draw_contrasts, is_as_drawn
 from wordsight.data.selection import SelectionItem, read_selection
 from wordsight.evaluate.building import TaskSets, read_source
 from wordsight.evaluate.encode import Encoder, image_embeddings, text_embeddings
+from wordsight.evaluate.equal_rows import first_equal
 from wordsight.evaluate.measured import Measured, hits, share, small_image
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import PLACE, TaskSpec
@@ -92,15 +94,17 @@ def read_set(spec: TaskSpec, location: str | Path, split: str | None) -> tuple[S
 
 
 def _drawn(spec: TaskSpec) -> Path:
-    """Return the folder of drawn pairs, which is made once."""
+    """Return the folder of drawn pairs, which is made once, and again where it is not as it was drawn."""
     count = spec.options.count
     if not 1 <= count <= 100_000:
         raise ConfigError(f"count = {count}", cure="give 1 to 100000 pairs")
     folder = cache_folder() / "drawn" / f"contrasts-{count}-{spec.seed}"
-    if not (folder / "done").exists():
+    if not is_as_drawn(folder):
         with cache_errors("drawn"):
-            draw_contrasts(folder, count=count, seed=spec.seed)
-            (folder / "done").touch()
+            with storage_errors(folder):
+                (folder / CHECKSUMS).unlink(missing_ok=True)
+            with atomic_folder(folder, mark=CHECKSUMS) as draft:  # another process may read it
+                draw_contrasts(draft, count=count, seed=spec.seed)
     return folder
 
 
@@ -116,6 +120,10 @@ def build(spec: TaskSpec, sets: TaskSets) -> SelectionTask:
     items = _by_rules(spec, sets.test) if spec.options.form == "rules" else _stated(sets.test)
     if not items:
         cure = "give a set of images with true and false captions, or form=rules and any images with English captions"
+        if spec.options.form == "rules":
+            cure = "rules make negatives of captions: give a caption column, captions=COLUMN, or .txt beside images"
+            if any(sample.texts for sample in sets.test.samples):
+                cure = "no rule makes a negative of its captions: give longer ones in English, or other kinds="
         raise FormatError(f"{spec.name} has no captions to choose from", cure=cure)
     return SelectionTask(spec, sets.test, tuple(items))
 
@@ -147,7 +155,7 @@ def run(encoder: Encoder, task: SelectionTask) -> Measured:
     texts = list(dict.fromkeys(text for item in task.items for text in item.captions))
     numbers = {text: number for number, text in enumerate(texts)}
     embeddings = text_embeddings(encoder, texts)
-    scores = [images[list(item.rows)] @ embeddings[[numbers[t] for t in item.captions]].T for item in task.items]
+    scores = [_scores(images[list(item.rows)], embeddings[[numbers[t] for t in item.captions]]) for item in task.items]
     text, image = (np.array([right(one) for one in scores]) for right in (_texts_right, _images_right))
     name, owners = f"{task.spec.name}/selection", np.array([item.rows[0] for item in task.items])
     clusters = owners if len(set(owners.tolist())) < len(owners) else None  # several questions about one image
@@ -181,6 +189,11 @@ def _images(encoder: Encoder, task: SelectionTask) -> Embeddings:
             pixels = pixels[top:bottom, left:right]
         cut.append(encoder.embed_images([pixels]))
     return np.concatenate(cut)
+
+
+def _scores(images: Embeddings, captions: Embeddings) -> NDArray[np.floating]:
+    """Return the cosines of the images (I) and captions (C) of an item, (I, C); equal ones have exactly equal ones."""
+    return np.asarray((images @ captions.T)[first_equal(images)][:, first_equal(captions)])
 
 
 def _texts_right(scores: NDArray[np.floating]) -> bool:

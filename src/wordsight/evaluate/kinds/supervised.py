@@ -15,22 +15,24 @@ from wordsight.embeddings.kept import KeptModel
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import accuracies, check_share, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.linear import Linear, fit_all
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.splits import EmbeddedSplits, Splits, embedded, splits_of
-from wordsight.evaluate.tasks import NAME_OR_FILE, TaskSpec
+from wordsight.evaluate.tasks import NAME_OR_MODEL, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisedOptions:
     """`model`: a tuned one by name or path; `held_out`: the share of images that are measured on, and chosen by."""
 
-    model: str | None = field(default=None, metadata=NAME_OR_FILE)
+    model: str | None = field(default=None, metadata=NAME_OR_MODEL)
     held_out: float = 0.2
 
 
 OPTIONS = SupervisedOptions
+SETS = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _tuned(task: LearnedTask) -> Measured:
     prompts = prompts_for(task.spec, test.names)
     with KeptModel(models.load(task.spec.options.model)) as tuned:
         embeddings = image_embeddings(tuned, test.images.images, name=task.spec.name)
-        scores = embeddings @ prompt_embeddings(tuned, prompts).T
+        scores = products(embeddings, prompt_embeddings(tuned, prompts))
         facts = {**prompt_facts(task.spec, test.names, prompts), "tuned": tuned.name}
         measured = accuracies(f"{task.spec.name}/supervised", test, scores, facts)
         results = [replace(result, fingerprint=tuned.fingerprint) for result in measured.results]

@@ -24,8 +24,9 @@ from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import PromptedTask, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prepared, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, share, small_image
-from wordsight.evaluate.metrics import bootstrap_interval, label_ranks
+from wordsight.evaluate.metrics import label_ranks, share_interval
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.textures import cue_conflict
 
@@ -59,7 +60,8 @@ def run(encoder: Encoder, task: PromptedTask) -> Measured:
     """Return how often shape and texture decide."""
     part, options = task.classified, task.spec.options
     classes = prompt_embeddings(encoder, task.prompts)
-    clean = label_ranks(image_embeddings(encoder, part.images.images, name=task.spec.name) @ classes.T, part.labels) < 1
+    embeddings = image_embeddings(encoder, part.images.images, name=task.spec.name)
+    clean = label_ranks(products(embeddings, classes), part.labels) < 1
     able = np.flatnonzero(clean)
     if len(able) < FEWEST_RIGHT or len(np.unique(part.labels[able])) < 2:
         able = np.arange(len(clean))
@@ -70,7 +72,7 @@ def run(encoder: Encoder, task: PromptedTask) -> Measured:
         block = slice(start, start + BLOCK)
         made = _made(encoder, task, shapes[block], textures[block])
         kept += made[: max(0, MOST_SHOWN - len(kept))]
-        scores.append(encoder.embed_images(made) @ classes.T)
+        scores.append(products(encoder.embed_images(made), classes))
     every = np.concatenate(scores)  # (pairs, classes)
     shape, texture = (label_ranks(every, part.labels[rows]) < 1 for rows in (shapes, textures))
     name = f"{task.spec.name}/texture"
@@ -84,7 +86,7 @@ def run(encoder: Encoder, task: PromptedTask) -> Measured:
     if either.any():
         decided = shape[either]
         setting: dict[str, Value] = {**facts, "chance": 0.5, "decided": int(either.sum()), "of": len(either)}
-        interval = bootstrap_interval(decided, clusters=shapes[either])
+        interval = share_interval(decided, clusters=shapes[either])
         results.append(Result(f"{name}/shape-bias", float(decided.mean()), interval, len(decided), setting=setting))
     return Measured(results).and_also(_shown(task, name, kept, shapes, textures, every.argmax(axis=1)))
 

@@ -22,8 +22,9 @@ from wordsight.base.value import Value
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, changed_embeddings, image_embeddings, prepared, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, hits, share, small_image
-from wordsight.evaluate.metrics import bootstrap_interval, label_ranks
+from wordsight.evaluate.metrics import label_ranks, share_interval
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.images.typographic import WORD_FONTS, WORD_POSITIONS, WordStyle, word_styles, write_word
@@ -152,7 +153,7 @@ def _attacked(task: TypographicTask, style: WordStyle, row: int, pixels: Pixels)
 
 
 def _ranks(embeddings: Embeddings, classes: Embeddings, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    return label_ranks(embeddings @ classes.T, labels)
+    return label_ranks(products(embeddings, classes), labels)
 
 
 def _title(style: WordStyle) -> str:
@@ -165,7 +166,7 @@ def _bars(name: str, clean: Bools, right: Mapping[WordStyle, Bools]) -> Detail:
         {
             "name": title,
             "value": float(hit.mean()),
-            "interval": list(bootstrap_interval(hit)),
+            "interval": list(share_interval(hit)),
             "count": len(hit),
             "chance": None,
         }

@@ -15,6 +15,7 @@ from wordsight.base.nouns import Result
 from wordsight.evaluate.building import TaskSets
 from wordsight.evaluate.classified import Classified, PromptedTask, accuracies, classes_of, prompt_facts, prompts_for
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
+from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.tasks import NoOptions, TaskSpec
@@ -37,7 +38,7 @@ def run(encoder: Encoder, task: PromptedTask) -> Measured:
     """Return top-1, top-5 and mean per class."""
     measured, name = task.classified, f"{task.spec.name}/zero-shot"
     embeddings = image_embeddings(encoder, task.images.images, name=task.spec.name)
-    scores = embeddings @ prompt_embeddings(encoder, task.prompts).T  # (N, C)
+    scores = products(embeddings, prompt_embeddings(encoder, task.prompts))  # (N, C)
     facts = prompt_facts(task.spec, measured.names, task.prompts)
     whole = accuracies(name, measured, scores, facts, top_5=True)
     if not task.spec.per_class:
