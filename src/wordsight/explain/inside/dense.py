@@ -32,7 +32,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -42,48 +42,48 @@ from wordsight.base.errors import UsageError
 from wordsight.explain.inside.attention import AttentionLayer, watched
 from wordsight.towers.parts.blocks import wide
 from wordsight.towers.resnet.module import ModifiedResNet
-from wordsight.towers.tower import AttendingBlock, ImageTower
+from wordsight.towers.tower import AttendingBlock, ImageTower, SplitAttention
 from wordsight.towers.two import TwoTowers
 
 DenseWay = Literal["plain", "maskclip", "sclip", "clearclip", "naclip"]
 SIGMA = 5.0  # patches; NACLIP's
-Shape = tuple[int, int]
+Sides = tuple[int, int]  # rows and columns of a grid
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """`mix` is what the heads make of the values in the last attention, (B, H, T, D/H), for the grid's shape.
+    """`mix` is what the heads make of the values in the last attention, (B, H, T, D/H), for the grid's sides.
 
     `whole`: the residual and the MLP of the last block are kept.
     """
 
-    mix: Callable[[AttentionLayer, Shape], Tensor]
+    mix: Callable[[AttentionLayer, Sides], Tensor]
     whole: bool
 
 
-def _as_it_is(layer: AttentionLayer, shape: Shape) -> Tensor:
-    del shape
+def _as_it_is(layer: AttentionLayer, sides: Sides) -> Tensor:
+    del sides
     return layer.mixed
 
 
-def _values(layer: AttentionLayer, shape: Shape) -> Tensor:
-    del shape
+def _values(layer: AttentionLayer, sides: Sides) -> Tensor:
+    del sides
     return layer.value
 
 
-def _queries_and_keys(layer: AttentionLayer, shape: Shape) -> Tensor:
-    del shape
+def _queries_and_keys(layer: AttentionLayer, sides: Sides) -> Tensor:
+    del sides
     return (_weights(_alike(layer.query)) + _weights(_alike(layer.key))).to(layer.value.dtype) @ layer.value
 
 
-def _queries(layer: AttentionLayer, shape: Shape) -> Tensor:
-    del shape
+def _queries(layer: AttentionLayer, sides: Sides) -> Tensor:
+    del sides
     return _weights(_alike(layer.query)).to(layer.value.dtype) @ layer.value
 
 
-def _neighbours(layer: AttentionLayer, shape: Shape) -> Tensor:
+def _neighbours(layer: AttentionLayer, sides: Sides) -> Tensor:
     alike = _alike(layer.key)
-    near = nearness(shape, SIGMA).to(alike)
+    near = nearness(sides, SIGMA).to(alike)
     others = alike.shape[-1] - near.shape[-1]  # tokens before those of the patches
     return _weights(alike + F.pad(near, (others, 0, others, 0))).to(layer.value.dtype) @ layer.value
 
@@ -110,37 +110,39 @@ def dense(towers: TwoTowers, pixels: Tensor, way: DenseWay = "naclip") -> Tensor
     towers.check_pixels(pixels)
     pixels = pixels.to(towers.dtype)
     if isinstance(tower, ModifiedResNet):
-        rows, shape = _pooled_cells(tower, pixels, way)
+        rows, sides = _pooled_cells(tower, pixels, way)
     elif tower.heads:
-        rows, shape = _attended(tower, pixels, way)
+        rows, sides = _attended(tower, pixels, way)
     else:
         grid = tower.last(pixels)  # (B, C, G, G)
-        shape = _sides(grid)
+        sides = _sides(grid)
         cells = grid.permute(0, 2, 3, 1).flatten(0, 2)  # (B*N, C)
         rows = tower.project(tower.pool(cells[:, :, None, None]))
     unit = F.normalize(wide(rows), dim=-1)  # (B*N, E)
-    return unit.view(len(pixels), *shape, -1).permute(0, 3, 1, 2)
+    return unit.view(len(pixels), *sides, -1).permute(0, 3, 1, 2)
 
 
-def nearness(shape: Shape, sigma: float) -> Tensor:
+def nearness(sides: Sides, sigma: float) -> Tensor:
     """Return exp(-d^2 / (2 sigma^2)) for the distances d of all patches of a grid row by row, (N, N)."""
-    rows, columns = (torch.arange(side, dtype=torch.float32) for side in shape)
-    places = torch.cartesian_prod(rows, columns)  # (N, 2)
-    squared = (places[:, None] - places[None]).square().sum(dim=-1)
-    return torch.exp(-squared / (2 * sigma**2))
+    rows, columns = (torch.arange(side, dtype=torch.float32) for side in sides)
+    centres = torch.cartesian_prod(rows, columns)  # (N, 2)
+    squared = (centres[:, None] - centres[None]).square().sum(dim=-1)
+    near: Tensor = torch.exp(-squared / (2 * sigma**2))
+    return near
 
 
 def _alike(x: Tensor) -> Tensor:
     """Return the products of all tokens with all, (B, H, T, T), divided by the root of the head's width."""
-    return wide(x @ x.transpose(-2, -1)) * x.shape[-1] ** -0.5
+    scores: Tensor = wide(x @ x.transpose(-2, -1)) / math.sqrt(x.shape[-1])
+    return scores
 
 
 def _weights(scores: Tensor) -> Tensor:
     return scores.softmax(dim=-1)
 
 
-def _attended(tower: ImageTower, pixels: Tensor, way: DenseWay) -> tuple[Tensor, Shape]:
-    """Return rows (B*N, E) of a transformer, not normalised, and the shape of its grid."""
+def _attended(tower: ImageTower, pixels: Tensor, way: DenseWay) -> tuple[Tensor, Sides]:
+    """Return rows (B*N, E) of a transformer, not normalised, and the sides of its grid."""
     assert isinstance(tower, nn.Module)
     rows, columns = (side // tower.cell for side in pixels.shape[2:])
     *_, entering = islice(tower.states(pixels), tower.depth)  # of the last block; it is not run here
@@ -153,18 +155,18 @@ def _attended(tower: ImageTower, pixels: Tensor, way: DenseWay) -> tuple[Tensor,
     return tower.project(tower.pool(alone)), (rows, columns)
 
 
-def _pooled_cells(tower: ModifiedResNet, pixels: Tensor, way: DenseWay) -> tuple[Tensor, Shape]:
-    """Return rows (B*N, E) of a ResNet, not normalised, and the shape of its grid."""
+def _pooled_cells(tower: ModifiedResNet, pixels: Tensor, way: DenseWay) -> tuple[Tensor, Sides]:
+    """Return rows (B*N, E) of a ResNet, not normalised, and the sides of its grid."""
     grid, pool = tower.last(pixels), tower.attnpool
     if way == "maskclip":
         values = pool.v_proj(grid.flatten(2).transpose(1, 2))  # (B, N, C)
         return tower.project(values.flatten(0, 1)), _sides(grid)
     query, key, value = pool.split_all(grid)  # (B, H, 1 + N, C/H), that of the mean first
     weights = _weights(wide(query @ key.transpose(-2, -1)) / math.sqrt(query.shape[-1])).to(value.dtype)
-    layer = AttentionLayer(pool, query, key, value, weights, weights @ value)
+    layer = AttentionLayer(cast(SplitAttention, pool), query, key, value, weights, weights @ value)
     mixed = WAYS[way].mix(layer, _sides(grid))[:, :, 1:]
     return tower.project(mixed.transpose(1, 2).flatten(2).flatten(0, 1)), _sides(grid)
 
 
-def _sides(grid: Tensor) -> Shape:
+def _sides(grid: Tensor) -> Sides:
     return grid.shape[2], grid.shape[3]
