@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from wordsight.base.errors import UsageError
-from wordsight.explain.inside.dense import WAYS, dense
+from wordsight.explain.inside.dense import WAYS, dense, dense_features
+from wordsight.explain.windows import cut, plan_windows
+from wordsight.images.transform import normalise
 from wordsight.towers.features import image_states
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -229,6 +231,19 @@ def test_plain_patches_and_the_pooled_token_share_one_path():
     assert torch.allclose(
         towers.embed_last_image_state(changed), dense(towers, pixels, "plain").flatten(2)[..., 5], atol=1e-5
     )
+
+
+def test_windows_of_a_large_picture_have_the_features_that_each_has_alone():
+    towers = towers_of()
+    image = np.random.default_rng(0).integers(0, 256, (70, 100, 3), np.uint8)
+    plan = plan_windows(70, 100, crop=32)
+    features = dense_features(towers, cut(image, plan, at_once=5), "sclip")
+    assert features.shape == (len(plan), 20, 4, 4) and features.dtype == np.float32
+    windows = np.concatenate(list(cut(image, plan, at_once=99)))
+    last = torch.from_numpy(normalise(windows[-1:], towers.spec.preprocess))
+    assert np.allclose(features[-1:], dense(towers, last, "sclip").numpy(), atol=1e-5)
+    with pytest.raises(UsageError, match="no pictures"):
+        dense_features(towers, [])
 
 
 def test_what_cannot_be_is_an_error():

@@ -4,8 +4,8 @@
     kept = suppressed(overlaps(masks), cosines.max(axis=1), most=0.5)    # of those that overlap, the best
 
 Each mask is cut out with some of what lies around it, and what is not of the mask fades to the mean colour of the
-picture, so that the tower sees the thing and not its neighbours (Liang et al. 2023, "OVSeg", mask crops the same way,
-wholly blank).  All go through the engine together.  Free of PyTorch.
+picture, so that the tower sees the thing and little of its neighbours; Liang et al. 2023 ("OVSeg") blank it wholly.
+All go through the engine together.  Free of PyTorch.
 
 Shapes: H, W sides of the picture, M masks, C texts, E width of the shared space, S side of the tower's images.
 """

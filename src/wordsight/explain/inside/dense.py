@@ -29,17 +29,21 @@ E width of the shared space.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, cast, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
 from wordsight.explain.inside.attention import AttentionLayer, watched
+from wordsight.images.transform import normalise
 from wordsight.towers.parts.blocks import wide
 from wordsight.towers.resnet.module import ModifiedResNet
 from wordsight.towers.tower import AttendingBlock, ImageTower, SplitAttention
@@ -120,6 +124,21 @@ def dense(towers: TwoTowers, pixels: Tensor, way: DenseWay = "naclip") -> Tensor
         rows = tower.project(tower.pool(cells[:, :, None, None]))
     unit = F.normalize(wide(rows), dim=-1)  # (B*N, E)
     return unit.view(len(pixels), *sides, -1).permute(0, 3, 1, 2)
+
+
+def dense_features(towers: TwoTowers, batches: Iterable[Pixels], way: DenseWay = "naclip") -> NDArray[np.float32]:
+    """Return what `dense` gives for pictures as a tower sees them, batches of uint8 (B, S, S, 3): (n, E, G, G).
+
+    That is what `wordsight.explain.windows.cut` yields.  No batch at all raises `UsageError`.
+    """
+    device, features = next(towers.visual.parameters()).device, []
+    with torch.no_grad():
+        for batch in batches:
+            pixels = torch.from_numpy(normalise(batch, towers.spec.preprocess)).to(device)
+            features.append(dense(towers, pixels, way).cpu().numpy())
+    if not features:
+        raise UsageError("no pictures", cure="give at least one")
+    return np.concatenate(features)
 
 
 def nearness(sides: Sides, sigma: float) -> Tensor:
