@@ -62,6 +62,19 @@ def test_a_mask_at_the_border_is_filled_up_to_a_square():
     assert (engine.seen[0] == (200, 0, 0)).all()  # the mean colour of this picture
 
 
+def test_a_large_picture_is_cut_from_a_coarser_copy():
+    image, masks = two_things()
+    masks[1] = False
+    masks[1, 30, 50] = True  # one pixel
+    large = image.repeat(20, axis=0).repeat(20, axis=1)[:-7, :-3]  # 1197 pixels along, a factor of 10
+    far = masks.repeat(20, axis=1).repeat(20, axis=2)[:, :-7, :-3]
+    far[1, 1::2] = False
+    engine = MeanColour()
+    cosines = score_masks(engine, large, far, unit(COLOURS - 127.5))
+    assert (cosines.argmax(axis=1) == [0, 1]).all()
+    assert (engine.seen[0, 8, 8] == COLOURS[0]).all()
+
+
 def test_any_sequence_of_masks_will_do():
     image, masks = two_things()
     texts = unit(COLOURS - 127.5)
