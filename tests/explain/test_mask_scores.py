@@ -5,7 +5,7 @@ import pytest
 
 from wordsight.base.arrays import unit
 from wordsight.base.errors import UsageError
-from wordsight.explain.masks import overlaps, score_masks, suppressed
+from wordsight.explain.mask_scores import overlaps, score_masks, suppressed
 from wordsight.explain.proposals import propose
 from wordsight.images.spec import PreprocessSpec
 
