@@ -139,6 +139,15 @@ class SplitAttention(Protocol):
         ...
 
 
+@runtime_checkable
+class AttendingBlock(Protocol):
+    """A residual block of a native image tower: called with `x` (B, T, D) it returns what leaves it."""
+
+    def attended(self, x: Tensor) -> Tensor:
+        """Return what the block's attention adds to `x`, (B, T, D)."""
+        ...
+
+
 def of_patches(tower: ImageTower, state: Tensor) -> Tensor:
     """Return a state row by row without the extra tokens, (B, N, D)."""
     return state[:, tower.extra :] if state.ndim == 3 else state.flatten(2).transpose(1, 2)

@@ -126,8 +126,12 @@ class EvaBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, T, D) for (B, T, D)."""
-        x = x + self._branch(x, self.norm1, self.attn, self.gamma_1)
+        x = x + self.attended(x)
         return x + self._branch(x, self.norm2, self.mlp, self.gamma_2)
+
+    def attended(self, x: Tensor) -> Tensor:
+        """Return what attention adds to `x`, (B, T, D)."""
+        return self._branch(x, self.norm1, self.attn, self.gamma_1)
 
     def _branch(self, x: Tensor, norm: nn.Module, inner: nn.Module, gamma: nn.Parameter | None) -> Tensor:
         out: Tensor = norm(inner(x)) if self.post else inner(norm(x))

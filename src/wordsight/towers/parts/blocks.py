@@ -196,8 +196,13 @@ class Block(nn.Module):
             x = self.ln_1(x + self.drop(self.ls_1(self.attn(x, mask))))
             last: Tensor = self.ln_2(x + self.drop(self.ls_2(self.mlp(x))))
             return last
-        x = x + self.drop(self.ls_1(self.attn(self.ln_1(x), mask)))
+        x = x + self.attended(x, mask)
         out: Tensor = x + self.drop(self.ls_2(self.mlp(self.ln_2(x))))
+        return out
+
+    def attended(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return what the attention of a block with norms before its branches adds to `x`, (B, T, D)."""
+        out: Tensor = self.drop(self.ls_1(self.attn(self.ln_1(x), mask)))
         return out
 
 

@@ -72,10 +72,17 @@ class AttentionPool(nn.Module):
 
     def split(self, grid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the query (B, H, 1, C/H) of the mean, keys and values (B, H, 1 + G*G, C/H) of it and of the cells."""
+        return self._split(grid, 1)
+
+    def split_all(self, grid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `split` does, with a query of each cell, too: (B, H, 1 + G*G, C/H)."""
+        return self._split(grid, None)
+
+    def _split(self, grid: Tensor, queries: int | None) -> tuple[Tensor, Tensor, Tensor]:
         cells = grid.flatten(2).transpose(1, 2)  # (B, G*G, C)
         tokens = torch.cat([cells.mean(dim=1, keepdim=True), cells], dim=1)  # (B, 1 + G*G, C)
         tokens = tokens + self.positional_embedding
-        query = self._by_head(self.q_proj(tokens[:, :1]))  # (B, H, 1, C/H)
+        query = self._by_head(self.q_proj(tokens[:, :queries]))  # (B, H, 1, C/H)
         return query, self._by_head(self.k_proj(tokens)), self._by_head(self.v_proj(tokens))
 
     def join(self, mixed: Tensor) -> Tensor:
