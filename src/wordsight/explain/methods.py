@@ -6,7 +6,7 @@ A new method is one file and one row in `METHODS`.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -28,35 +28,35 @@ class Method(NamedTuple):
     """`target` is the "module:function"; `kinds` are the image towers that it fits, () for all, graphs alone too.
 
     With `inside` it looks inside the towers as PyTorch modules and is called with (towers, pixels, texts), else with
-    (engine, pixels, texts).
+    (engine, pixels, texts).  `empty` is a text that says nothing, whose map is taken off, and `wants_empty` when.
     """
 
     target: str
     kinds: tuple[str, ...] = ()
     inside: bool = True
+    empty: str = ""
+    wants_empty: Literal["never", "one text", "sigmoid"] = "never"
 
 
 METHODS: Mapping[str, Method] = {
-    "legrad": Method("wordsight.explain.inside.legrad:relevance", TRANSFORMERS),
-    "grad-eclip": Method("wordsight.explain.inside.grad_eclip:relevance", TRANSFORMERS),
+    "legrad": Method(
+        "wordsight.explain.inside.legrad:relevance", TRANSFORMERS, empty="a photo of a", wants_empty="sigmoid"
+    ),
+    "grad-eclip": Method("wordsight.explain.inside.grad_eclip:relevance", (*TRANSFORMERS, "resnet")),
     "chefer": Method("wordsight.explain.inside.chefer:relevance", (*TRANSFORMERS, "resnet")),
     "gem": Method("wordsight.explain.inside.self_attention:gem", TRANSFORMERS),
-    "surgery": Method("wordsight.explain.inside.self_attention:surgery", TRANSFORMERS),
+    "surgery": Method(
+        "wordsight.explain.inside.self_attention:surgery", (*TRANSFORMERS, "resnet"), wants_empty="one text"
+    ),
     "grad-cam": Method("wordsight.explain.inside.grad_cam:grad_cam", (*TRANSFORMERS, *CONVOLUTIONS)),
     "grad-cam++": Method("wordsight.explain.inside.grad_cam:grad_cam_plus_plus", CONVOLUTIONS),
     "layer-cam": Method("wordsight.explain.inside.grad_cam:layer_cam", CONVOLUTIONS),
-    "rollout": Method("wordsight.explain.inside.rollout:relevance", TRANSFORMERS),
+    "rollout": Method("wordsight.explain.inside.rollout:relevance", (*TRANSFORMERS, "resnet")),
     "occlusion": Method("wordsight.explain.occlusion:occlusion", inside=False),
     "rise": Method("wordsight.explain.occlusion:rise", inside=False),
 }
-DEFAULTS = {  # by kind of image tower: what measured best (docs/explain.md)
-    "vit": "legrad",
-    "eva": "legrad",
-    "resnet": "grad-cam",
-    "efficientnet": "layer-cam",
-    "timm": "layer-cam",
-}
-ANY = "occlusion"  # fits every model
+DEFAULTS = {"vit": "legrad", "eva": "legrad"}  # by kind of image tower; docs/explain.md says what they rest on
+ANY = "occlusion"  # fits every model, and points at things better than gradients do where towers have no attention
 AUTO = "auto"
 
 
@@ -66,11 +66,11 @@ def fitting(kind: str) -> list[str]:
 
 
 def chosen(name: str, model: "Model") -> str:
-    """Return the method that is meant: "auto" is the best of the model's family that can be computed here."""
+    """Return the method that is meant: "auto" is that of the model's family, or `ANY` where it cannot be computed."""
     kind = model.spec.image.kind
     if name == AUTO:
-        best = DEFAULTS.get(kind, ANY)
-        return best if METHODS[best].inside and _towers_can_be_built(model) else ANY
+        usual = DEFAULTS.get(kind, ANY)
+        return usual if usual == ANY or _towers_can_be_built(model) else ANY
     if name not in METHODS:
         raise UsageError(f"no method {name!r}", cure=suggest(name, [AUTO, *METHODS]))
     if name not in fitting(kind):
@@ -92,7 +92,10 @@ def towers_of(model: "Model") -> "TwoTowers":
     """Return the model as PyTorch modules; one that has none says what works without."""
     if model.folder is None:
         raise UsageError(f"{model.name} has no weights to look into", cure=f"use {ANY}, which needs none")
-    towers: TwoTowers = resolve("wordsight.weights.folder:load_towers", extra="train")(model.folder)
+    try:
+        towers: TwoTowers = resolve("wordsight.weights.folder:load_towers", extra="train")(model.folder)
+    except MissingExtra as error:
+        raise MissingExtra(error.problem, cure=f"{error.cure}, or use {ANY}, which works without") from None
     return towers
 
 
@@ -102,8 +105,11 @@ def relevance_of(name: str, model: "Model", pixels: Pixels, texts: Embeddings, *
     `pixels` uint8 (S, S, 3) of the model's size, `texts` (C, E); `towers` where they were built already.
     """
     method = METHODS[name]
-    function = resolve(method.target, extra="train")
     if not method.inside:
-        return np.asarray(function(model.engine, pixels, texts), np.float32)
+        return np.asarray(resolve(method.target)(model.engine, pixels, texts), np.float32)
+    towers = towers or towers_of(model)
+    function = resolve(method.target, extra="train")
     inside = resolve("wordsight.explain.inside.tensors:called", extra="train")
-    return np.asarray(inside(function, towers or towers_of(model), pixels, texts), np.float32)
+    wanted = {"never": False, "one text": len(texts) == 1, "sigmoid": model.spec.loss == "sigmoid"}
+    empty = model.embed_texts([method.empty])[0] if wanted[method.wants_empty] else None
+    return np.asarray(inside(function, towers, pixels, texts, empty=empty), np.float32)

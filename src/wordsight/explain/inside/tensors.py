@@ -12,14 +12,25 @@ from wordsight.explain.inside import chefer
 from wordsight.images.transform import normalise
 from wordsight.towers.two import TwoTowers
 
-Relevance = Callable[[TwoTowers, Tensor, Tensor], Tensor]
+Relevance = Callable[..., Tensor]  # (towers, pixels, texts, *, empty)
 
 
-def called(relevance: Relevance, towers: TwoTowers, pixels: Pixels, texts: Embeddings) -> NDArray[np.float32]:
-    """Return the relevance (C, G, G) that a method gives for one image, uint8 (S, S, 3), and texts (C, E)."""
+def called(
+    relevance: Relevance,
+    towers: TwoTowers,
+    pixels: Pixels,
+    texts: Embeddings,
+    *,
+    empty: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Return the relevance (C, G, G) that a method gives for one image, uint8 (S, S, 3), and texts (C, E).
+
+    `empty` (E,) is handed on where it is given.
+    """
     device = towers.logit_scale.device
     image = torch.from_numpy(normalise(pixels[None], towers.spec.preprocess)).to(device)
-    maps: Tensor = relevance(towers, image, torch.from_numpy(np.asarray(texts, np.float32)).to(device))
+    more = {} if empty is None else {"empty": torch.from_numpy(empty).to(device)}
+    maps: Tensor = relevance(towers, image, torch.from_numpy(np.asarray(texts, np.float32)).to(device), **more)
     return maps.detach().float().cpu().numpy()
 
 
