@@ -28,7 +28,39 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 DEBUG = "WORDSIGHT_DEBUG"  # set: errors of files and folders keep their tracebacks too
-VERBS = {
+VERBS = {  # verb: (module, what it does)
+    "demo": ("wordsight.cli.demo", "everything in one run: train, evaluate, classify and search, from nothing"),
+    "search": ("wordsight.cli.search", "find images by text, by another image, or by a mixture"),
+    "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
+    "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
+    "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
+    "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
+    "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
+    "data": ("wordsight.cli.data", "pack, check or count a data set"),
+    "train": ("wordsight.cli.train", "train two towers on images with captions"),
+    "evaluate": ("wordsight.cli.evaluate", "measure a model: sixteen kinds of tasks, from zero-shot to bias"),
+    "report": ("wordsight.cli.report", "pages and figures from recorded results"),
+    "explain": ("wordsight.cli.explain", "why an image matches a text: maps, and how far to trust them"),
+    "convert": ("wordsight.cli.convert", "write a model in another format, such as ONNX graphs"),
+    "models": ("wordsight.cli.models", "what can be loaded, its card, and which one is the default"),
+}
+
+
+class GlobalOption(NamedTuple):
+    """An option that every verb understands; `metavar` is empty for a flag."""
+
+    name: str
+    metavar: str
+    help: str
+
+
+ENGINES = ("auto", "onnx", "openvino", "torch")
+EVERYWHERE = (
+    GlobalOption(
+        "--model",
+        "NAME|PATH",
+        "the model to use (default: WORDSIGHT_MODEL, else that of `models use`, else the bundled one)",
+    ),
     GlobalOption("--device", "NAME", "where PyTorch computes: auto, cpu, cuda, cuda:1, mps (default: auto)"),
     GlobalOption("--engine", "NAME", f"what computes the embeddings: {', '.join(ENGINES)} (default: auto)"),
     GlobalOption("--offline", "", "never use the network"),
