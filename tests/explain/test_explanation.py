@@ -14,9 +14,10 @@ from wordsight.cli.main import main
 from wordsight.embeddings import model as models
 from wordsight.embeddings.model import Model
 from wordsight.engines.torch_engine import TorchEngine
-from wordsight.explain import methods
+from wordsight.explain import relevance
 from wordsight.explain.explanation import SHOWN, explain
-from wordsight.explain.methods import DEFAULTS, METHODS, chosen, fitting, relevance_of
+from wordsight.explain.methods import DEFAULTS, METHODS, fitting
+from wordsight.explain.relevance import chosen, relevance_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -43,7 +44,7 @@ def model(monkeypatch):
         towers = towers_of(IMAGES[name])
         made = Model(TorchEngine.of(towers, fingerprint="0" * 16))
         made.__dict__["tokenizer"] = Tokens()
-        monkeypatch.setattr(methods, "towers_of", lambda _: towers)
+        monkeypatch.setattr(relevance, "towers_of", lambda _: towers)
         monkeypatch.setattr("wordsight.explain.explanation.towers_of", lambda _: towers)
         return made
 
@@ -129,7 +130,7 @@ def test_without_pytorch_it_says_what_works(monkeypatch, tmp_path):
             raise MissingExtra("this needs the package torch", cure="pip install 'wordsight[train]'")
         raise AssertionError(target)
 
-    monkeypatch.setattr(methods, "resolve", missing)
+    monkeypatch.setattr(relevance, "resolve", missing)
     assert DEFAULTS[made.spec.image.kind] == "legrad" and chosen("auto", made) == "occlusion"
     with pytest.raises(MissingExtra, match="or use occlusion, which works without"):
         relevance_of("legrad", made, some_pixels().numpy(), np.zeros((1, 20), np.float32))

@@ -24,8 +24,9 @@ from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfulness
 from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
-from wordsight.explain.methods import AUTO, METHODS, chosen, relevance_of, towers_of
+from wordsight.explain.methods import AUTO, METHODS
 from wordsight.explain.perturbed import upsampled
+from wordsight.explain.relevance import chosen, relevance_of, towers_of
 from wordsight.explain.sanity import SanityCheck, text_swap
 from wordsight.images.decode import decode
 from wordsight.images.geometry import framed
