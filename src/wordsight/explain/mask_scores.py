@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import UsageError
 from wordsight.engines.engine import Engine
-from wordsight.explain.proposals import Mask, Proposals, box_of
+from wordsight.explain.masks import box_of
+from wordsight.explain.proposals import Mask, Proposals
 from wordsight.images.transform import load_pixels
 
 MARGIN = 0.1  # of the longer side of a mask's box, on each side
@@ -86,7 +87,7 @@ def _coarser_mask(mask: Mask, factor: int) -> Mask:
 
 def _cut_out(image: Pixels, mask: Mask, mean: NDArray[np.floating], *, margin: float, seen: float) -> Pixels:
     """Return the square around a mask, uint8 (side, side, 3); beyond the picture it is of the mean colour."""
-    left, top, right, bottom = box_of(mask)
+    left, top, right, bottom = map(int, box_of(mask))
     longer = max(right - left, bottom - top)
     side = longer + 2 * round(margin * longer)
     left, top = (left + right - side) // 2, (top + bottom - side) // 2  # before the picture where negative

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
+from wordsight.explain.masks import box_of
 from wordsight.explain.regions import Likeness, Members, graph_of, merged
 from wordsight.explain.superpixels import PartNumbers, lab_of, superpixels
 
@@ -126,14 +127,6 @@ def first_of_alike(overlaps: NDArray[np.float32], alike: float, *, most: int) ->
                 break
             free &= overlaps[row] <= alike
     return kept
-
-
-def box_of(mask: Mask) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of what is true in (H, W), the last two exclusive; 0, 0, 0, 0 for nothing."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _smaller(image: Pixels, side: int) -> Pixels:
