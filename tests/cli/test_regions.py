@@ -55,8 +55,9 @@ def test_files_by_their_ending(typed, tmp_path):
     first, second = json.loads((tmp_path / "m.json").read_text())
     assert (first["class"], first["bbox"], first["area"]) == ("red", [0, 0, 30, 40], 1200)
     assert read_rle(second["segmentation"])[:, 30:].all() and not read_rle(second["segmentation"])[:, :30].any()
-    status, lines, _ = typed("--classes", "blue", "--proposals", tmp_path / "m.json")  # what was written is read
-    assert status == 0 and json.loads(lines[0])["share"] == 1.0
+    status, lines, error = typed("--classes", "blue", "--proposals", tmp_path / "m.json")  # what was written is read
+    assert status == 0 and json.loads(lines[0])["share"] == 1.0 and error == ""
+    assert "one class alone takes every pixel" in typed("--classes", "blue")[2]
     for ending in ("png", "jpg"):
         assert typed(*asked, tmp_path / f"m.{ending}")[0] == 0
         with Image.open(tmp_path / f"m.{ending}") as drawn:

@@ -10,6 +10,7 @@ from typing import Any
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import atomic_write, require_file, write_json
 from wordsight.base.optional import resolve
+from wordsight.base.progress import notice
 from wordsight.base.terminal import say
 
 PAGES, IMAGES, DATA = (".html", ".htm"), (".png", ".jpg", ".jpeg"), (".json",)
@@ -75,6 +76,8 @@ def run(args: Namespace) -> int:
     model = resolve("wordsight.embeddings.model:load")(args.model, engine=args.engine, device=args.device)
     regions = resolve("wordsight.explain.named_regions:regions")
     shown = regions(model, pixels, synonyms, proposals=proposals, how=how)
+    if len(synonyms) + len(how.background) == 1 and proposals is None:
+        notice("one class alone takes every pixel; name what else may be seen with --background")
     if args.out:
         _write(args.out, args.image.name, shown)
         say(str(args.out))

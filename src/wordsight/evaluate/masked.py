@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import ConfigError, FormatError, InputError, UsageError
+from wordsight.base.progress import notice
 from wordsight.base.reading import IMAGE_LIMIT, read_file
 from wordsight.embeddings.kept import KeptModel
 from wordsight.embeddings.model import Model
@@ -65,6 +66,8 @@ def read_masked(spec: TaskSpec, location: str | Path, split: str | None) -> tupl
     if not len(kept) and not failures:
         cure = "say with masks= how they are called (seg.png: KEY.seg.png beside KEY.jpg), or in which folder they lie"
         raise FormatError(f"{images.name} has no label images by masks={spec.options.masks}", cure=cure)
+    if len(kept) < len(images):
+        notice(f"{images.name}: {len(images) - len(kept)} of {len(images)} images have no label image and are left out")
     return kept, failures
 
 

@@ -21,6 +21,8 @@ STYLE = (
     ".maps img{width:100%;height:auto;display:block;border-radius:6px}"
     ".maps svg{position:absolute;inset:0;width:100%;height:100%}"
     ".maps rect{fill:none;stroke-width:2;vector-effect:non-scaling-stroke}"
+    ".maps .frame{overflow:hidden}.maps .frame b{position:absolute;font-size:.72rem;line-height:1.25;padding:0 .3em;"
+    "white-space:nowrap;color:#fff;text-shadow:0 0 2px #000,0 0 2px #000}"
     ".key{display:flex;flex-wrap:wrap;gap:.4rem 1.2rem;margin:1rem 0 0;padding:0;list-style:none;font-size:.95rem}"
     ".key i{display:inline-block;width:.85rem;height:.85rem;border-radius:3px;margin-right:.45rem;vertical-align:-1px}"
     ".key span{color:var(--soft)}.maps figcaption{overflow-wrap:anywhere}</style>"
@@ -102,18 +104,21 @@ def _figure(shown: ShownRegions, data: bytes, caption: str, above: str) -> str:
 
 
 def _boxes(shown: ShownRegions) -> str:
-    """Return the boxes as a drawing that lies over the image."""
+    """Return the boxes as a drawing that lies over the image, and their names in a corner of each."""
     width, height = shown.sides
-    parts = []
+    parts, names = [], []
     for one in shown.classes:
         if one.box is not None:
             x, y, wide, high = one.box
-            title = escape(f"{one.name}, cosine {one.cosine:.3f}")
-            parts.append(
-                f'<rect x="{x:g}" y="{y:g}" width="{wide:g}" height="{high:g}" style="stroke:{one.colour}">'
-                f"<title>{title}</title></rect>"
-            )
-    return f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
+            parts.append(f'<rect x="{x:g}" y="{y:g}" width="{wide:g}" height="{high:g}" style="stroke:{one.colour}"/>')
+            side = f"right:{100 - 100 * (x + wide) / width:.2f}%" if x > width / 2 else f"left:{100 * x / width:.2f}%"
+            at = f"bottom:{100 - 100 * (y + high) / height:.2f}%" if y > height / 2 else f"top:{100 * y / height:.2f}%"
+            label = escape(f"{brief(one.name, 24)} {one.cosine:.2f}")
+            names.append(f'<b style="{side};{at};background:{one.colour}b0">{label}</b>')
+    drawing = (
+        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
+    )
+    return drawing + "".join(names)
 
 
 def _key(classes: Sequence[ShownClass], none: float) -> str:
