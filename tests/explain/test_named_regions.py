@@ -118,7 +118,7 @@ def test_methods_that_do_not_fit_say_what_does(monkeypatch, tmp_path):
         segmenter_of(MODEL, "naclp")
     with pytest.raises(UsageError, match="use proposals or windows, which need none"):
         segmenter_of(MODEL, "naclip")
-    assert segmenter_of(MODEL).method == "windows"
+    assert segmenter_of(MODEL).method == "proposals"
     missing = MissingExtra("torch is not installed", cure="pip install wordsight[train]")
 
     def without(target, *, extra):
@@ -131,4 +131,4 @@ def test_methods_that_do_not_fit_say_what_does(monkeypatch, tmp_path):
     apart = Model(FakeEngine(), folder=tmp_path)
     with pytest.raises(MissingExtra, match=r"pip install wordsight\[train\], or use proposals or windows"):
         segmenter_of(apart, "naclip")
-    assert segmenter_of(apart).method == "windows"
+    assert segmenter_of(apart).method == "proposals"

@@ -48,8 +48,8 @@ def test_auto_is_that_of_the_family(model):
     assert segmenter_of(model, given=True).method == "proposals"
 
 
-def test_towers_of_other_packages_have_windows(model, monkeypatch):
+def test_towers_of_other_packages_have_proposals(model, monkeypatch):
     monkeypatch.setattr(region_methods, "DEFAULTS", {})
-    assert segmenter_of(model).method == "windows"
+    assert segmenter_of(model).method == "proposals"
     with pytest.raises(UsageError, match="naclip does not fit t, .*; use proposals or windows"):
         segmenter_of(model, "naclip")

@@ -30,7 +30,7 @@ DENSE = ("maskclip", "sclip", "clearclip", "naclip", "plain")  # of `inside.dens
 ANY = ("proposals", "windows")  # fit every model, graphs alone too
 REGION_METHODS = (*ANY, *DENSE)
 DEFAULTS = {"vit": "naclip", "eva": "naclip", "resnet": "maskclip", "efficientnet": "plain"}  # docs/explain.md
-WITHOUT = "windows"  # where no tower can be looked into; docs/explain.md has the figures
+WITHOUT = "proposals"  # where no tower can be looked into; docs/explain.md has the figures
 AT_ONCE = 16  # windows that go through a tower together
 
 
