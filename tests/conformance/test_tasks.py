@@ -36,6 +36,8 @@ ASKED = {
     "bias": {"groups": "class"},
     "typographic": {"sizes": [0.25], "fonts": ["outlined"], "positions": ["middle"]},
     "robustness": {"corruptions": ["brightness"], "strengths": [1, 5]},
+    "segmentation": {"masks": "../masks", "classes": list(COLOURS)},
+    "pointing": {"masks": "../masks", "classes": list(COLOURS), "largest": 1.0, "images": 3, "method": "occlusion"},
 }
 OWN_WEIGHTS = ("adversarial",)  # kinds that need a model in a folder: tests/evaluate/test_adversarial.py
 
@@ -48,13 +50,15 @@ def kind(request, monkeypatch):
 
 @pytest.fixture
 def squares(tmp_path):
-    """Three classes with eight images each, every one with a caption: something for each kind of task."""
-    for name, colour in COLOURS.items():
+    """Three classes with eight images each, every one with a caption and a mask: something for each kind of task."""
+    for label, (name, colour) in enumerate(COLOURS.items(), start=1):
         (tmp_path / "squares" / name).mkdir(parents=True)
+        (tmp_path / "masks" / name).mkdir(parents=True)
         for number in range(IMAGES):
             path = tmp_path / "squares" / name / f"{number}.png"
             Image.new("RGB", (32 + number, 32), colour).save(path)
             path.with_suffix(".txt").write_text(f"a {name} square, number {number}\n")
+            Image.new("L", (32 + number, 32), label).save(tmp_path / "masks" / name / path.name)
     return tmp_path / "squares"
 
 

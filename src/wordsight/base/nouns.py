@@ -21,6 +21,7 @@ class Sample:
     gives them; `label` is a class name; `meta` holds the remaining columns.  `labels` are the names that a
     source of several labels lists for the image, in its order and each once; `label` is then None unless the source
     states a class besides, also where the list has one name.  () is a list without a name, or no list.
+    `mask` is the label image (PNG) in which each pixel has the number of its class, where it was asked for.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Sample:
     label: str | None = None
     meta: Mapping[str, Value] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    mask: bytes | Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,10 @@ VERBS = {  # verb: (module, what it does)
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
     "data": ("wordsight.cli.data", "pack, check or count a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),
-    "evaluate": ("wordsight.cli.evaluate", "measure a model: sixteen kinds of tasks, from zero-shot to bias"),
+    "evaluate": ("wordsight.cli.evaluate", "measure a model: eighteen kinds of tasks, from zero-shot to pointing"),
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),
     "explain": ("wordsight.cli.explain", "why an image matches a text: maps, and how far to trust them"),
+    "regions": ("wordsight.cli.regions", "which parts of an image show which class: masks, boxes, a label map"),
     "convert": ("wordsight.cli.convert", "write a model in another format, such as ONNX graphs"),
     "models": ("wordsight.cli.models", "what can be loaded, its card, and which one is the default"),
 }

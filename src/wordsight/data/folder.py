@@ -12,6 +12,7 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
 from wordsight.data.image_folder import ImageFolder
 from wordsight.data.listing import list_folder, no_images
+from wordsight.data.mask_paths import MaskPaths
 from wordsight.data.source import START, Columns, Position, Step, Walk
 from wordsight.data.source_files import SourceFiles
 
@@ -26,7 +27,8 @@ class FolderSource:
         listing = list_folder(self.root, files.above)
         if not listing.images:
             raise FormatError(no_images(listing), cure="give a folder with images, shards or a table")
-        self._images = listing.sorted_images()
+        self._masks = MaskPaths(self.root, columns.masks)
+        self._images = [image for image in listing.sorted_images() if not self._masks.holds(image)]
         self._folder = ImageFolder(listing, columns)
         if columns != Columns():
             self._folder.read()  # a column that no table has is refused at once
@@ -44,7 +46,8 @@ class FolderSource:
             image = self._images[entry]
             facts, problems = self._folder.facts(image)
             yield from ((problem, Position(0, entry)) for problem in problems)
-            sample = Sample(image, self.root / image, facts.texts, facts.label, facts.meta, facts.labels)
+            path, mask = self.root / image, self._masks.of(image)
+            sample = Sample(image, path, facts.texts, facts.label, facts.meta, facts.labels, mask)
             yield sample, Position(0, entry + 1)
 
     def parts(self) -> int:

@@ -159,6 +159,7 @@ class ShardSource:
                 label=self._classes[path.parent].label(stated, where) if label is None else label,
                 meta=fields.meta(values, chosen),
                 labels=labels if labels or "labels" in chosen else self._flagged(handle, path, members, where),
+                mask=_bytes(handle.fileno(), members.get(self._columns.masks or "")) or None,
             )
 
     def _flagged(self, handle: BinaryIO, path: Path, members: Mapping[str, Member], where: str) -> tuple[str, ...]:

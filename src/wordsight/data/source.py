@@ -12,7 +12,7 @@ decodes it.  What each form looks like on disk is the business of `folder`, `tab
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -109,12 +109,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names of the columns (or JSON keys) to read; None takes the first of the known names that is there."""
+    """Names of the columns (or JSON keys) to read; None takes the first of the known names that is there.
+
+    `masks` says where the label image of each image lies: "seg.png" is KEY.seg.png beside KEY.jpg, in shards and
+    folders; of a folder also another one below it, "annotations", whose files are called as the images (see
+    `mask_paths`).  None reads none.
+    """
 
     image: str | None = None
     captions: str | None = None
     label: str | None = None
     key: str | None = None
+    masks: str | None = field(default=None, repr=False)  # no part of a source's fingerprint: samples stay the same
 
 
 def open_source(

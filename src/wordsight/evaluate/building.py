@@ -126,10 +126,13 @@ class SetReader:
 
 
 def read_source(
-    spec: TaskSpec, location: str | Path, split: str | None, *, kind: str = AUTO
+    spec: TaskSpec, location: str | Path, split: str | None, *, kind: str = AUTO, masks: str | None = None
 ) -> tuple[SampleSet, list[InputError]]:
-    """Return the samples of a source, as a task reads them, and what could not be read; `kind` is the source's."""
-    columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
+    """Return the samples of a source, as a task reads them, and what could not be read.
+
+    `kind` is the source's, `masks` says where its label images lie (`Columns`).
+    """
+    columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key, masks=masks)
     source = open_source(location, split=split, kind=kind, columns=columns)
     path = Path(location)
     name = path.resolve().name if path.is_dir() else source.name.split("/")[0]

@@ -141,6 +141,7 @@ class SampleSet:
         for sample, image in zip(self.samples, ordered_map(image_digest, self.images), strict=True):
             facts = [sample.key, list(sample.texts), sample.label, dict(sorted(sample.meta.items()))]
             whole.update(json.dumps(facts, default=str).encode() + image)
+            whole.update(image_digest(sample.mask) if sample.mask is not None else b"")
         return whole.hexdigest()[:16]
 
 

@@ -42,6 +42,8 @@ TASKS = {  # kind: the module with its `OPTIONS`, `build` and `run`
     "adversarial": "wordsight.evaluate.kinds.adversarial",
     "texture": "wordsight.evaluate.kinds.texture",
     "bias": "wordsight.evaluate.kinds.bias",
+    "segmentation": "wordsight.evaluate.kinds.segmentation",
+    "pointing": "wordsight.evaluate.kinds.pointing",
 }
 
 

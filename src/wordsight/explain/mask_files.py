@@ -73,20 +73,25 @@ def write_sam(path: Path, regions: list[Region]) -> None:
 
 def read_labels(path: Path) -> NDArray[np.int64]:
     """Return the numbers (H, W) of a PNG of 1, 8 or 16 bits a pixel; of a palette the numbers, not colours."""
-    from PIL import Image
-
     try:
         data = read_file(path, limit=IMAGE_LIMIT)
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
+    return parsed_labels(data, name=str(path))
+
+
+def parsed_labels(data: bytes, *, name: str) -> NDArray[np.int64]:
+    """Return the numbers (H, W) of a PNG that was read already; `name` is how errors call it."""
+    from PIL import Image
+
     if not data.startswith(SIGNATURE):
-        raise FormatError(f"{path} is no PNG", cure="save labels as PNG: formats for photos change numbers")
+        raise FormatError(f"{name} is no PNG", cure="save labels as PNG: formats for photos change numbers")
     try:
-        sides(data, name=str(path))  # refuses headers of too many pixels
-        with reading(str(path)), Image.open(BytesIO(data), formats=("PNG",)) as image:
+        sides(data, name=name)  # refuses headers of too many pixels
+        with reading(name), Image.open(BytesIO(data), formats=("PNG",)) as image:
             if image.mode not in WHOLE_MODES:
                 raise FormatError(
-                    f"{path} is an image of mode {image.mode}, not of labels",
+                    f"{name} is an image of mode {image.mode}, not of labels",
                     cure="labels are one whole number a pixel, as in PNG of 8 or 16 bits, grey or with a palette",
                 )
             return np.asarray(image).astype(np.int64)

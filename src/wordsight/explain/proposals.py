@@ -14,7 +14,7 @@ Shapes: H, W sides of the picture, M masks, L superpixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from wordsight.explain.regions import Likeness, Members, graph_of, merged
 from wordsight.explain.superpixels import PartNumbers, lab_of, superpixels
 
 Mask = NDArray[np.bool_]
+PartValue = TypeVar("PartValue", bound=np.generic)
 SIDE = 256  # pixels
 COUNT = 100  # superpixels; 200 found no more of the segments of 50 photos
 MOST = 200
@@ -56,9 +57,12 @@ class Proposals(Sequence[Mask]):
     def __getitem__(self, index: int | slice) -> "Mask | Proposals":
         if isinstance(index, slice):
             return Proposals(self.height, self.width, self.parts, self.members[index])
+        return self.over_image(self.members[index])
+
+    def over_image(self, values: NDArray[PartValue]) -> NDArray[PartValue]:
+        """Return a value of each superpixel, (L,), for each pixel of the picture, (H, W)."""
         rows, columns = self._nearest()
-        mask: Mask = self.members[index][self.parts][rows[:, None], columns]
-        return mask
+        return values[self.parts][rows[:, None], columns]
 
     @property
     def sizes(self) -> NDArray[np.int64]:

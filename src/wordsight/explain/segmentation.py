@@ -107,9 +107,7 @@ def label_map(
     `background`, or less probable than `threshold`, show none.  About `tile_bytes` of maps are held at a time.  A scale
     that is not above 0, or a threshold that is no share, raises `UsageError`.
     """
-    if not 0 < scale < float("inf") or not 0 <= threshold <= 1:
-        problem = f"a scale of {scale} and a threshold of {threshold}"
-        raise UsageError(problem, cure="give a scale above 0, and a threshold from 0 to 1")
+    check_scale(scale, threshold)
     labels = np.empty((plan.height, plan.width), np.int32)
     probability = np.empty((plan.height, plan.width), np.float32)
     for tile, mean in averaged(plan, cosines, tile_bytes=tile_bytes):
@@ -121,3 +119,10 @@ def label_map(
         labels[np.isin(labels, sorted(background))] = NOTHING
     labels[probability < threshold] = NOTHING
     return Segmentation(labels, probability)
+
+
+def check_scale(scale: float, threshold: float) -> None:
+    """Raise `UsageError` for a scale that is not above 0, and a threshold that is no share."""
+    if not 0 < scale < float("inf") or not 0 <= threshold <= 1:
+        problem = f"a scale of {scale} and a threshold of {threshold}"
+        raise UsageError(problem, cure="give a scale above 0, and a threshold from 0 to 1")

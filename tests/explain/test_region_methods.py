@@ -1,0 +1,55 @@
+"""The dense ways to a label map on random towers of every family: which is taken, and that it is what `dense` says."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wordsight.base.errors import UsageError
+from wordsight.embeddings.model import Model
+from wordsight.engines.torch_engine import TorchEngine
+from wordsight.explain import region_methods
+from wordsight.explain.inside.dense import dense_features
+from wordsight.explain.region_methods import DEFAULTS, DENSE, segmenter_of
+from wordsight.explain.segmentation import ClassTexts
+from wordsight.explain.windows import cut, plan_windows
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from random_towers import IMAGES, towers_of
+
+
+@pytest.fixture(params=IMAGES)
+def model(request, monkeypatch):
+    towers = towers_of(IMAGES[request.param])
+    monkeypatch.setattr(region_methods, "_towers", lambda _: towers)
+    return Model(TorchEngine.of(towers, fingerprint="0" * 16))
+
+
+def test_every_way_labels_a_corner_as_its_own_patch_says(model):
+    """Texts are the embeddings of the first and the last patch, as each way has them: no patch is nearer to another."""
+    side = model.spec.preprocess.size
+    image = np.random.default_rng(0).integers(0, 256, (side + 8, 2 * side, 3), dtype=np.uint8)
+    plan = plan_windows(*image.shape[:2], crop=side)
+    for way in DENSE:
+        segmenter = segmenter_of(model, way)
+        features = dense_features(segmenter.towers, cut(image, plan, at_once=4), way)
+        texts = np.stack([features[0, :, 0, 0], features[-1, :, -1, -1]])
+        assert texts[0] @ texts[1] < 1 - 1e-6
+        labels = segmenter.segment(image, ClassTexts(("first", "last"), texts, np.arange(2))).labels
+        assert labels.shape == image.shape[:2]
+        assert (labels[0, 0], labels[-1, -1]) == (0, 1)
+
+
+def test_auto_is_that_of_the_family(model):
+    segmenter = segmenter_of(model)
+    assert segmenter.method == DEFAULTS[model.spec.image.kind] and segmenter.towers is not None
+    assert segmenter_of(model, given=True).method == "proposals"
+
+
+def test_towers_of_other_packages_have_proposals(model, monkeypatch):
+    monkeypatch.setattr(region_methods, "DEFAULTS", {})
+    assert segmenter_of(model).method == "proposals"
+    with pytest.raises(UsageError, match="naclip does not fit t, .*; use proposals or windows"):
+        segmenter_of(model, "naclip")
