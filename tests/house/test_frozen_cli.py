@@ -9,7 +9,7 @@ from wordsight.cli.main import EVERYWHERE, VERBS, verb_parser
 GLOBAL = {"--model", "--device", "--engine", "--offline", "--quiet"}
 FROZEN = {
     "demo": "DIR --seed --scenes --set --fresh",
-    "search": "QUERY --in --library -k --where --without --min-match --min-cosine --image --captions --label --key --exclude --no-sync --absent --json --csv --paths-only -0 --null --show --preview --html --open --sheet --extract --sort --keywords --fold --no-fold --like --like-set --liked --disliked --facets --facets-only",
+    "search": "QUERY --in --library -k --where --without --min-match --min-cosine --image --captions --label --key --exclude --no-sync --absent --json --csv --paths-only -0 --null --show --preview --html --open --sheet --extract --sort --keywords --fold --no-fold --like --like-set --liked --disliked --facets --facets-only --explain",
     "index": "PLACE --library --image --captions --label --key --exclude --watch --rebuild --verify --failed --absent --accept-removal",
     "doctor": "PLACE --library",
     "benchmark": "PLACE --library --queries -k --where --json",
