@@ -22,7 +22,7 @@ FROZEN = {
     "evaluate": "MODEL --tasks --keys --suite --image --captions --label --key --out --again --processes --json --per-class "
     "--skip-failed --precision --pixels",
     "report": "RUN --out --figures",
-    "explain": "IMAGE TEXT --out --method --fast --json",
+    "explain": "IMAGE TEXT --pairs --out --method --fast --json",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch|use NAME --licence",
 }
