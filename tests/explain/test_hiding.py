@@ -21,7 +21,7 @@ def test_the_patch_that_is_seen_passes_and_another_fails():
     engine, pixels = PatchEngine(PATCH), red_patch(PATCH)
     right = hiding(engine, pixels, TEXTS[0], patch_map(PATCH)[0])
     assert right.passes and right.p_value == 0.05 and right.fall > max(right.randoms)
-    assert len(right.randoms) == 19 and sum(engine.sizes) == 21
+    assert len(right.randoms) == 19 and sum(engine.sizes) == 41
     wrong = hiding(engine, pixels, TEXTS[0], patch_map((slice(20, 26), slice(2, 8)))[0])
     assert not wrong.passes and wrong.fall < right.fall
     assert "passes (p = 0.05)" in str(right) and "fails" in str(wrong)

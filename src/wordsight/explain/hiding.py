@@ -1,10 +1,11 @@
-"""A cheap test of one map: does the score fall more when its strongest fifth is hidden than when another one is?
+"""A cheap test of one map: does the score fall more when its strongest tenth and fifth are hidden than others are?
 
     result = hiding(engine, pixels, text, relevance)      # relevance (H, W), text (E,)
     result.passes                                         # more than with each of 19 random maps
     print(result)
 
-It is one step of the deletion curve of `wordsight.explain.faithfulness`, and takes 21 images where that takes 399.
+These are the first two steps of the deletion curve of `wordsight.explain.faithfulness`.  It takes 41 images, where
+that takes 399.
 """
 
 from dataclasses import dataclass
@@ -20,12 +21,17 @@ from wordsight.explain.heat import Maps
 from wordsight.explain.perturbed import blended, check_request, cosines, filled
 
 USUAL = Perturbation()
-SHARE = 0.2  # of the pixels are hidden: two steps of ten of the curve
+# Of 40 hits of ten queries (photos, occlusion on a grid of 8, bundled model, 2026-11-30) so many maps pass, and so many
+# maps of another query: a tenth and a fifth together 27 and 4, a tenth alone 21 and 5, a fifth alone 16 and 3.
+SHARES = (0.1, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """By how much the cosine fell when the strongest pixels of a map were hidden, and of each random map."""
+    """By how much the cosine fell when the strongest pixels of a map were hidden, and of each random map.
+
+    Both are means over `SHARES`.
+    """
 
     fall: float
     randoms: tuple[float, ...]
@@ -43,8 +49,9 @@ class Hiding:
     def __str__(self) -> str:
         """One line."""
         return (
-            f"hiding its strongest {SHARE:.0%} takes {self.fall:+.3f} off the cosine, {len(self.randoms)} random maps "
-            f"{float(np.mean(self.randoms)):+.3f}: {'passes' if self.passes else 'fails'} (p = {self.p_value:.2f})"
+            f"hiding its strongest tenth and fifth changes the cosine by {-self.fall:+.3f} on average, with "
+            f"{len(self.randoms)} random maps by {-float(np.mean(self.randoms)):+.3f}: "
+            f"{'passes' if self.passes else 'fails'} (p = {self.p_value:.2f})"
         )
 
 
@@ -60,16 +67,16 @@ def hiding(engine: Engine, pixels: Pixels, text: Embeddings, relevance: Maps, *,
         raise UsageError(f"a map of the shape {relevance.shape}", cure=cure)
     other = filled(pixels, how.removed)
     maps = np.concatenate([relevance[None], random_maps(relevance, how)])
-    shown = (blended(pixels, other, _rest(one, how.seed)) for one in maps)
-    whole, *scores = cosines(engine, (image for part in ([pixels], shown) for image in part), text[None])[:, 0]
-    falls = [float(whole - score) for score in scores]
+    hidden = (blended(pixels, other, _rest(one, share, how.seed)) for one in maps for share in SHARES)
+    whole, *scores = cosines(engine, (image for part in ([pixels], hidden) for image in part), text[None])[:, 0]
+    falls = (whole - np.reshape(scores, (len(maps), len(SHARES)))).mean(axis=1).tolist()
     return Hiding(falls[0], tuple(falls[1:]))
 
 
-def _rest(relevance: Maps, seed: int) -> NDArray[np.bool_]:
+def _rest(relevance: Maps, share: float, seed: int) -> NDArray[np.bool_]:
     """Return where a map (H, W) is not among its strongest; of equal values some are taken at random."""
     flat = relevance.ravel()
-    count = round(SHARE * flat.size)
+    count = round(share * flat.size)
     if count == 0:
         return np.ones(relevance.shape, np.bool_)
     least = np.partition(flat, flat.size - count)[flat.size - count]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wordsight.base.arrays import Pixels
-from wordsight.base.files import atomic_write, sha256_bytes
+from wordsight.base.files import atomic_write, sha256_bytes, storage_errors
 from wordsight.base.records import append_line
 from wordsight.explain.in_words import figure, sentences, verdict
 
@@ -77,7 +77,8 @@ def figures(why: "Explanation", number: int) -> dict[str, Any]:
 
 def append(folder: Path, kept: Kept) -> None:
     """Add a record to a folder, its images first: a record never names what is not there."""
-    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+    with storage_errors(folder / IMAGES):
+        (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     for path, data in kept.files.items():
         with atomic_write(folder / path) as handle:
             handle.write(data)

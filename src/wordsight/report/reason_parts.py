@@ -24,8 +24,9 @@ READING = (
     "is what the model does not see. It comes under the pointer, or where its switch is on."
 )
 CHECKS = (
-    "Maps by {}. Two checks of each map: hiding its strongest fifth takes more off the score than with each of 19 "
-    "random maps (p = 0.05), and it differs from the map of “a photo”. A map that fails one is marked: do not read it."
+    "Maps by {}. Two checks of each map: hiding its strongest tenth and fifth takes more off the score than with each "
+    "of 19 random maps (p = 0.05), and it differs from the map of “a photo”. A map that fails one is marked: do not "
+    "read it."
 )
 
 

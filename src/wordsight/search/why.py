@@ -185,10 +185,13 @@ class _Mapper:
         """Return why one hit came; `image` is a path or bytes."""
         spec = self.model.spec.preprocess
         seen = self.model.load_seen(image, name=hit.key)
+        even = Reason(hit.key, *summed, self.method, np.zeros((1, 1), np.float32), spec)
+        if is_of_one_colour(seen.pixels):
+            return even
         relevance, neutral = self._maps(seen.pixels)
         spot = spot_of(on_whole(relevance[None], spec, _sides(seen.height, seen.width))[0])
-        if is_of_one_colour(seen.pixels) or spot is None:
-            return Reason(hit.key, *summed, self.method, np.zeros_like(relevance), spec)
+        if spot is None:
+            return even
         large = upsampled(relevance[None], *seen.pixels.shape[:2])[0]
         return Reason(
             hit.key,
