@@ -92,6 +92,23 @@ def test_one_call_gives_maps_words_and_checks(model):
     assert np.allclose(quick.relevance[0], why.relevance[0], atol=1e-6)
 
 
+def test_padding_is_no_word(model):
+    class Padded(Tokens):
+        """As CLIP's, whose padding is the token of a word."""
+
+        def batch(self, texts, *, pad_to=None):
+            rows = super().batch(texts)
+            return rows[:, : int((rows != 0).sum(axis=1).max())]
+
+        def decode(self, ids):
+            return "!" if ids == [0] else super().decode(ids)
+
+    made = model()
+    made.__dict__["tokenizer"] = Padded()
+    why = explain(made, photo(), ["aa b ccc", "d"], trust=False)
+    assert [[token for token, _ in words] for words in why.words] == [["xx", "x", "xxx"], ["x"]]
+
+
 def test_one_text_where_a_method_compares_with_nothing(model):
     assert explain(model(), photo(), ["aa b"], method="surgery", trust=False).relevance.shape == (1, 4, 4)
 

@@ -7,7 +7,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wordsight.base.errors import UsageError
 from wordsight.base.progress import bar, notice, print_error
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wordsight.search.why import Reason
 
 FORMS = ("csv", "paths_only", "null", "facets_only")  # which have no room for reasons
-NOTED = 3.0  # seconds: what takes longer says how long it took, and with what
+NOTED = 3.0  # seconds: what takes longer says so when the first hit is done
 Reasons = Mapping[int, "Reason"]  # by the identity of the hit's object
 
 
@@ -55,24 +55,36 @@ def reasons_for(hits: Sequence[Located], asked: Sequence[AskedLibrary]) -> "Reas
     """Return why each of these hits came; those whose image cannot be read are named on standard error."""
     once = list({id(one.hit): one for one in hits}.values())
     reasons: dict[int, Reason] = {}
-    began = time.monotonic()
     with bar(len(once), unit="hit", desc="explaining") as progress:
+        done = _Steps(progress, len(once))
         for location, scope, query in asked:
             own = [one.hit for one in once if one.location == location]
             if not own:
                 continue
             named = [replace(hit, key=f"{scope.prefix}{hit.key}") for hit in own]
             with scope.library as library:
-                made = library.why(query, named, done=lambda: progress.update(1))
+                made = library.why(query, named, done=done)
             reasons.update((id(hit), reason) for hit, reason in zip(own, made, strict=True))
     for one in once:
         if reasons[id(one.hit)].problem:
             print_error(f"not explained: {reasons[id(one.hit)].problem}")
-    seconds = time.monotonic() - began
-    if seconds > NOTED:
-        methods = ", ".join(dict.fromkeys(one.method for one in reasons.values() if one.method))
-        notice(f"explained {len(once)} hits in {seconds:.0f} s, by {methods or 'nothing: no image can be read'}")
     return reasons
+
+
+class _Steps:
+    """Moves a bar by one for each hit, and says behind the first how long all of them take."""
+
+    def __init__(self, progress: Any, count: int) -> None:
+        self._progress, self._count = progress, count
+        self._began: float | None = time.monotonic()
+
+    def __call__(self) -> None:
+        self._progress.update(1)
+        if self._began is not None:
+            seconds = (time.monotonic() - self._began) * self._count
+            self._began = None
+            if seconds > NOTED:
+                notice(f"explaining {self._count:,} hits takes about {seconds:.0f} s")
 
 
 def failed(reasons: "Reasons") -> bool:

@@ -13,7 +13,7 @@ Shapes: C texts, H and W sides of the image as it is shown, G side of the grid, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,8 +164,14 @@ def _words(
     return tuple(
         [
             (piece, float(value))
-            for token, value in zip(row, values, strict=True)
+            for token, value in zip(row[part], values[part], strict=True)
             if (piece := model.tokenizer.decode([int(token)]).strip())
         ]
-        for row, values in zip(tokens, relevance, strict=True)
+        for row, values, part in zip(tokens, relevance, map(partial(_unpadded, model), texts), strict=True)
     )
+
+
+def _unpadded(model: "Model", text: str) -> slice:
+    """Return where in its padded row the tokens of a text are: the padding may be a word's token, too."""
+    length = model.tokenizer.batch([text], pad_to="longest").shape[1]
+    return slice(-length, None) if model.spec.tokenizer.padding_side == "left" else slice(length)

@@ -75,7 +75,7 @@ def switch_of(reason: "Reason", number: int) -> str:
 def stated_why(reason: "Reason") -> str:
     """Return what each part of the query gave, where the map is strongest, and whether it stood its checks."""
     rows = [(one.name, one.share) for one in reason.shares]
-    rows += [("without", reason.without)] if abs(reason.without) >= 0.0005 else []
+    rows += [(reason.unwished, reason.without)] if reason.unwished else []
     terms = "".join(f"<dt>{share:+.3f}</dt><dd>{escape(escaped(' '.join(name.split())))}</dd>" for name, share in rows)
     parts = [f'<dl class="shares">{terms}</dl>'] if len(rows) > 1 else []
     if reason.problem:

@@ -9,6 +9,7 @@ A score is linear in the direction, so each term's share of it is exact: `term.f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +93,9 @@ def direction_by_example(query: Query, model: Model, index: Index, contents: Con
 
 
 def named(part: Part) -> str:
-    """Return how a part of a query is called: its text, the path of its image, or what it is."""
+    """Return how a part of a query is called: its text, the name of its image's file, or what it is."""
+    if isinstance(part.image, Path):
+        return part.image.name
     return part.text if part.image is None else name_of(part.image)
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wordsight.towers.two import TwoTowers
 
 NEUTRAL = "a photo"  # says nothing of what an image shows; the map of a query has to differ from its map
+LEAST = 0.0005  # of a score: less is 0.000 where it is printed
 GRID = 8  # cells of maps by hiding; 12, as in explain, takes twice as long
 STRONG = 0.5  # of a map's range: what lies above it around the strongest point is the box
 SIDE = 256  # pixels of the longer side on which places are told
@@ -65,14 +66,16 @@ class Strongest(NamedTuple):
 class Reason:
     """Why one hit came.
 
-    `shares` add up to the hit's score; `without` is what the unwanted queries took off together.  `relevance` (G, G) is
-    the raw map of the query on what the tower sees, None where the image could not be read: `problem` says why.
-    `swap` and `hiding` are its two checks; neither is made of a map that is even, which singles nothing out.
+    `shares` add up to the hit's score; `without` is what the unwanted queries, `unwanted`, took off together.
+    `relevance` (G, G) is the raw map of the query on what the tower sees, None where the image could not be read:
+    `problem` says why.  `swap` and `hiding` are its two checks; neither is made of a map that is even, which singles
+    nothing out.
     """
 
     key: str
     shares: tuple[Share, ...]
     without: float
+    unwanted: tuple[str, ...] = ()
     method: str = ""
     relevance: Maps | None = field(default=None, repr=False)
     preprocess: PreprocessSpec | None = field(default=None, repr=False)
@@ -105,8 +108,13 @@ class Reason:
     def summed(self) -> str:
         """The score as a sum of its parts; "" where there is only one."""
         parts = [f"{one.share:+.3f} {one.name}" for one in self.shares]
-        parts += [f"{self.without:+.3f} without"] if abs(self.without) >= 0.0005 else []
+        parts += [f"{self.without:+.3f} {self.unwished}"] if self.unwished else []
         return ", ".join(parts) if len(parts) > 1 else ""
+
+    @property
+    def unwished(self) -> str:
+        """How what was taken off is called, "" where that is nothing."""
+        return f"without {', '.join(self.unwanted)}" if abs(self.without) >= LEAST else ""
 
     def map(self, height: int, width: int) -> Maps:
         """Return the map on the image of this size (H, W), from 0 to 1; NaN where the tower saw nothing."""
@@ -152,17 +160,25 @@ def reasons_of(
     return [made[position] for position in range(len(hits))]
 
 
-def _summed(hit: Hit, direction: Direction, stored: Mapping[str, Embeddings]) -> tuple[tuple[Share, ...], float]:
+class _Sum(NamedTuple):
+    """A score as a sum: the first fields of `Reason` behind its key."""
+
+    shares: tuple[Share, ...] = ()
+    without: float = 0.0
+    unwanted: tuple[str, ...] = ()
+
+
+def _summed(hit: Hit, direction: Direction, stored: Mapping[str, Embeddings]) -> _Sum:
     """Return the shares of a score, and what unwanted queries took off it."""
     if hit.key not in stored:
-        return (), 0.0
+        return _Sum()
     embedding = stored[hit.key]
     cosines = [float(term.embedding @ embedding) for term in direction.terms]
     shares = tuple(
         Share(term.name, cosine, term.factor * cosine) for term, cosine in zip(direction.terms, cosines, strict=True)
     )
     off = hit.score - float(direction.embedding @ embedding) if direction.unwanted else 0.0
-    return shares, off
+    return _Sum(shares, off, tuple(one.name for one in direction.unwanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +197,7 @@ class _Mapper:
         texts = np.stack([direction.embedding, model.embed_texts([NEUTRAL])[0]])
         return cls(model, method, towers, texts)
 
-    def reason(self, image: object, hit: Hit, summed: tuple[tuple[Share, ...], float]) -> Reason:
+    def reason(self, image: object, hit: Hit, summed: _Sum) -> Reason:
         """Return why one hit came; `image` is a path or bytes."""
         spec = self.model.spec.preprocess
         seen = self.model.load_seen(image, name=hit.key)
