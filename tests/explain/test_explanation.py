@@ -19,6 +19,9 @@ from wordsight.explain.explanation import SHOWN, explain
 from wordsight.explain.in_words import EVEN, figure, sentences, verdict
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.relevance import chosen, relevance_of
+from wordsight.search.direction import Direction
+from wordsight.search.hits import Hit
+from wordsight.search.why import reasons_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -226,6 +229,28 @@ def test_the_verb_writes_maps_side_by_side(model, monkeypatch, tmp_path, capsys)
 def test_what_the_verb_refuses_before_any_work(arguments, says, capsys):
     assert main(["explain", *arguments]) in (1, 2)
     assert says in capsys.readouterr().err
+
+
+def test_a_method_that_does_not_fit_is_one_line_for_many_images(model, monkeypatch, tmp_path, capsys):
+    made = model()
+    monkeypatch.setattr(models, "load", lambda name, **options: made)
+    (tmp_path / "pairs.csv").write_text("image,true\na.png,aa\nb.png,bb\n")
+    assert main(["explain", "--pairs", str(tmp_path / "pairs.csv"), "--method", "layer-cam"]) == 2
+    assert capsys.readouterr().err.count("layer-cam does not fit t") == 1
+
+
+def test_hits_are_explained_by_the_method_of_the_family(model, monkeypatch, tmp_path):
+    made = model()
+    monkeypatch.setattr("wordsight.search.why.towers_of", relevance.towers_of)
+    photo().save(tmp_path / "one.png")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "flat.png")
+    direction = Direction(made.embed_texts(["aa b"])[0])
+    hits = [Hit(0.5, f"{name}.png", tmp_path / f"{name}.png", {}) for name in ("one", "flat")]
+    one, flat = reasons_of(made, direction, hits, {})
+    assert one.method == flat.method == "legrad" and one.shares == ()
+    expected = relevance_of("legrad", made, made.load_pixels(tmp_path / "one.png"), made.embed_texts(["aa b", "a"]))
+    assert np.allclose(one.relevance, expected[0], atol=1e-6)
+    assert one.passes is not None and flat.passes is None and flat.spot is None
 
 
 def test_figures_and_sentences_say_what_was_done(model):

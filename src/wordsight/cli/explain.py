@@ -49,6 +49,8 @@ def run(args: Namespace) -> int:
     pairs = _pairs(args)
     model = resolve("wordsight.embeddings.model:load")(args.model, engine=args.engine, device=args.device)
     explain = resolve("wordsight.explain.explanation:explain")
+    if args.method != "auto":
+        resolve("wordsight.explain.relevance:chosen")(args.method, model)  # or it would fail for each of many images
     failed = 0
     for pair in track(pairs, len(pairs), unit="image", desc="explaining") if args.pairs else pairs:
         try:

@@ -159,7 +159,7 @@ def _figure(data: bytes, alt: str, caption: str, verdict: str = "") -> str:
     kind = "png" if data[:4] == b"\x89PNG" else "jpeg"
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
     mark = ' class="failed"' if verdict == "fails" else ""
-    shown = f'<div class="frame"><img src="{source}" alt="{escape(plain(alt))}"></div>'
+    shown = f'<div class="frame"><img src="{source}" alt="{escape(plain(alt))}" decoding="async"></div>'
     return f"<figure{mark}>{shown}<figcaption>{caption}</figcaption></figure>"
 
 
