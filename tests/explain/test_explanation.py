@@ -16,9 +16,10 @@ from wordsight.embeddings.model import Model
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import relevance
 from wordsight.explain.explanation import SHOWN, explain
-from wordsight.explain.in_words import EVEN, figure, sentences, verdict
+from wordsight.explain.in_words import EVEN, figure, sanity_sentence, sentences, verdict
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.relevance import chosen, relevance_of
+from wordsight.explain.sanity import SanityCheck
 from wordsight.search.direction import Direction
 from wordsight.search.hits import Hit
 from wordsight.search.why import reasons_of
@@ -251,6 +252,14 @@ def test_hits_are_explained_by_the_method_of_the_family(model, monkeypatch, tmp_
     expected = relevance_of("legrad", made, made.load_pixels(tmp_path / "one.png"), made.embed_texts(["aa b", "a"]))
     assert np.allclose(one.relevance, expected[0], atol=1e-6)
     assert one.passes is not None and flat.passes is None and flat.spot is None
+
+
+def test_sanity_checks_in_sentences():
+    swap = sanity_sentence(SanityCheck("text swap", 0.91, None, False))
+    assert "a rank correlation of +0.91: the map hardly asks for the text, it fails." in swap
+    random = sanity_sentence(SanityCheck("randomised", -0.1, 0.25, True))
+    assert random.startswith("Random weights: ")
+    assert random.endswith("a rank correlation of -0.10, SSIM 0.25: the map rests on what was learned.")
 
 
 def test_figures_and_sentences_say_what_was_done(model):

@@ -5,18 +5,29 @@ figure(why, 0)             # 0.215 above the mean of 19 random maps, p = 0.05
 sentences(why, 0)          # what was done, the figure, what it means
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from wordsight.explain.sanity import SWAP_LIMIT
+from wordsight.explain.sanity import SWAP_LIMIT, SanityCheck
 
 if TYPE_CHECKING:
     from wordsight.explain.explanation import Explanation
     from wordsight.explain.faithfulness import Faithfulness
 
 MapVerdict = Literal["stands", "fails", "even", "not checked"]
+_SANITY = {  # name of the check: what was done, and what it means that maps differ, or do not
+    "text swap": (
+        f"Another text: up to {SWAP_LIMIT:.2f} counts as different, and the maps of the first two texts have",
+        "the map follows the text",
+        "the map hardly asks for the text",
+    ),
+    "randomised": (
+        "Random weights: the map of the same towers before they learned anything has",
+        "the map rests on what was learned",
+        "much of the map is there without anything learned",
+    ),
+}
 EVEN = "The image is of one colour, so the map is even: no part of it stands out, and nothing is claimed."
 
 
@@ -40,16 +51,19 @@ def figure(why: "Explanation", number: int) -> str:
 
 def sentences(why: "Explanation", number: int) -> list[str]:
     """Return the checks of a text's map in sentences."""
-    return [EVEN] if why.is_even else list(_sentences(why, number))
+    if why.is_even:
+        return [EVEN]
+    checks = [_faithful(one) for one in why.trust[number : number + 1]]
+    return checks + ([] if why.swap is None else [sanity_sentence(why.swap)])
 
 
-def _sentences(why: "Explanation", number: int) -> Iterator[str]:
-    if why.trust:
-        yield _faithful(why.trust[number])
-    if why.swap is not None:
-        alike = f"the maps of the first two texts have a rank correlation of {why.swap.correlation:+.2f}"
-        meaning = "the map follows the text" if why.swap.passes else "the map hardly asks for the text, it fails"
-        yield f"Another text: {alike}. Up to {SWAP_LIMIT:.2f} counts as different: {meaning}."
+def sanity_sentence(check: SanityCheck) -> str:
+    """Return what a sanity check did, its figure and what it means."""
+    what, stands, fails = _SANITY[check.name]
+    alike = f"a rank correlation of {check.correlation:+.2f}" + (
+        "" if check.ssim is None else f", SSIM {check.ssim:.2f}"
+    )
+    return f"{what} {alike}: {stands if check.passes else f'{fails}, it fails'}."
 
 
 def _faithful(one: "Faithfulness") -> str:
