@@ -54,6 +54,12 @@ def test_json_has_the_figures(search, photos):
         assert "strongest at the lower left" in one["why"]
 
 
+def test_what_led_to_a_hit_by_example_stays_beside_the_reason(search):
+    (first, *_) = [json.loads(line) for line in search("--like", "a.png", "--json")[1].splitlines()]
+    assert first["why"].startswith("near a.png (") and "; strongest " in first["why"]
+    assert [part["part"] for part in first["explanation"]["parts"]] == ["a.png"]
+
+
 def test_a_folder_inside_a_library_is_explained_by_that(search, photos):
     status, out, _ = search("red", within=photos / "below")
     assert status == 0 and out.count("strongest at the lower left") == 1 and "c.png" in out
