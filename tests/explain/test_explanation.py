@@ -16,8 +16,13 @@ from wordsight.embeddings.model import Model
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import relevance
 from wordsight.explain.explanation import SHOWN, explain
+from wordsight.explain.in_words import EVEN, figure, sanity_sentence, sentences, verdict
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.relevance import chosen, relevance_of
+from wordsight.explain.sanity import SanityCheck
+from wordsight.search.direction import Direction
+from wordsight.search.hits import Hit
+from wordsight.search.why import reasons_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -91,6 +96,23 @@ def test_one_call_gives_maps_words_and_checks(model):
     assert np.allclose(quick.relevance[0], why.relevance[0], atol=1e-6)
 
 
+def test_padding_is_no_word(model):
+    class Padded(Tokens):
+        """As CLIP's, whose padding is the token of a word."""
+
+        def batch(self, texts, *, pad_to=None):
+            rows = super().batch(texts)
+            return rows[:, : int((rows != 0).sum(axis=1).max())]
+
+        def decode(self, ids):
+            return "!" if ids == [0] else super().decode(ids)
+
+    made = model()
+    made.__dict__["tokenizer"] = Padded()
+    why = explain(made, photo(), ["aa b ccc", "d"], trust=False)
+    assert [[token for token, _ in words] for words in why.words] == [["xx", "x", "xxx"], ["x"]]
+
+
 def test_one_text_where_a_method_compares_with_nothing(model):
     assert explain(model(), photo(), ["aa b"], method="surgery", trust=False).relevance.shape == (1, 4, 4)
 
@@ -107,6 +129,9 @@ def test_large_images_are_shown_smaller(model):
         (photo(), "a dog", {}, UsageError, "no texts to explain"),
         (photo(), ["a"], {"method": "legrat"}, UsageError, "no method 'legrat'; did you mean legrad"),
         (photo(), ["a"], {"method": "layer-cam"}, UsageError, "layer-cam does not fit t"),
+        (photo(), ["x"] + [str(n) for n in range(20)], {}, UsageError, "21 texts for one image; give at most 20"),
+        (photo(), ["a", "b", "a"], {}, UsageError, "the text 'a' is given twice; give every text once"),
+        (photo(), ["a", " "], {}, UsageError, "the text ' ' has no word that t knows; write it in other words"),
         (photo(9000, 10), ["a"], {}, UsageError, "an image of 9,000 x 10 pixels; cut out a part"),
         (b"no image", ["a"], {}, BrokenImage, "picture|image"),
     ],
@@ -118,8 +143,11 @@ def test_what_cannot_be_explained(model, image, texts, how, error, says):
 
 def test_a_flat_image_and_one_pixel_have_maps(model):
     for one in (Image.new("RGB", (40, 40), "red"), Image.new("RGB", (1, 1))):
-        why = explain(model(), one, ["a", "bb"], trust=False)
+        why = explain(model(), one, ["a", "bb"])
         assert why.maps.shape == (2, one.height, one.width)
+        assert why.is_even and not np.nan_to_num(why.maps).any()
+        assert (why.trust, why.swap, why.passes(0)) == ((), None, None)
+        assert verdict(why, 0) == "even" and sentences(why, 1) == [EVEN] and figure(why, 0) == ""
 
 
 def test_without_pytorch_it_says_what_works(monkeypatch, tmp_path):
@@ -142,7 +170,7 @@ def test_the_verb_writes_a_page_and_prints_numbers(model, monkeypatch, tmp_path,
     photo().save(tmp_path / "one.png")
     assert main(["explain", str(tmp_path / "one.png"), "aa <b>", "ccc", "--out", str(tmp_path / "why.html")]) == 0
     text = (tmp_path / "why.html").read_text()
-    assert text.count("<figure>") == 5  # image and map of each text, and one difference
+    assert text.count("<figure") == 4  # the image, the map of each text, and one shift
     assert "aa &lt;b&gt;" in text and "<b>aa" not in text
     assert "http" not in text.replace("http-equiv", "")
     capsys.readouterr()
@@ -151,5 +179,95 @@ def test_the_verb_writes_a_page_and_prints_numbers(model, monkeypatch, tmp_path,
     assert (first["text"], first["method"], first["passes"], second["text"]) == ("aa", "gem", None, "ccc")
     assert np.array(first["relevance"]).shape == (4, 4)
     assert main(["explain", str(tmp_path / "one.png"), "aa", "--out", str(tmp_path / "why.txt")]) == 2
-    assert "name a page, for example why.html" in capsys.readouterr().err
+    assert "name a file (.html, .png, .jpg), or a folder" in capsys.readouterr().err
     assert torch.is_grad_enabled()
+
+
+def test_the_verb_explains_many_into_one_folder(model, monkeypatch, tmp_path, capsys):
+    made = model()
+    monkeypatch.setattr(models, "load", lambda name, **options: made)
+    photo().save(tmp_path / "one.png")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "flat.png")
+    rows = ["one.png,aa,bbb", "gone.png,aa,bbb", "one.png,aa,aa", "flat.png,aa,"]
+    (tmp_path / "pairs.csv").write_text("image,true,misleading\n" + "\n".join(rows))
+    maps = tmp_path / "maps"
+    assert main(["explain", "--pairs", str(tmp_path / "pairs.csv"), "--out", str(maps), "--fast"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [str(maps)]
+    gone, twice = captured.err.splitlines()
+    assert "pairs.csv line 3: gone.png cannot be opened" in gone and "line 4: the text 'aa' is given twice" in twice
+    records = [json.loads(line) for line in (maps / "explanations.jsonl").read_text().splitlines()]
+    assert [one["name"] for one in records] == ["one.png", "flat.png"]
+    assert [one["verdict"] for one in records[0]["texts"] + records[1]["texts"]] == ["not checked"] * 2 + ["even"]
+    assert main(["explain", str(tmp_path / "one.png"), "aa", "--out", str(maps), "--fast"]) == 0
+    assert main(["report", str(maps)]) == 0
+    page = (maps / "report.html").read_text()
+    assert page.count('<div class="grid-row">') == 3 and "3 images" in page
+
+
+def test_the_verb_writes_maps_side_by_side(model, monkeypatch, tmp_path, capsys):
+    made = model()
+    monkeypatch.setattr(models, "load", lambda name, **options: made)
+    photo().save(tmp_path / "one.png")
+    for ending in ("png", "jpg"):
+        out = tmp_path / f"strip.{ending}"
+        assert main(["explain", str(tmp_path / "one.png"), "aa", "bbb", "--fast", "--out", str(out)]) == 0
+        with Image.open(out) as image:
+            assert image.size == (4 * 48 + 3 * 12, 32)  # the image, two maps, their shift
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "nothing to explain; give IMAGE and TEXT, or --pairs FILE"),
+        (["one.png"], "nothing to explain"),
+        (["one.png", "a", "--pairs", "p.csv"], "one.png beside --pairs p.csv; leave one of them out"),
+        (["--pairs", "p.csv", "--out", "a.html"], "--pairs with --out a.html; name a folder"),
+        (["--pairs", "gone.csv"], "no file gone.csv"),
+        (["one.png", "a", "--out", "a.gif"], "--out a.gif; name a file (.html, .png, .jpg), or a folder"),
+    ],
+)
+def test_what_the_verb_refuses_before_any_work(arguments, says, capsys):
+    assert main(["explain", *arguments]) in (1, 2)
+    assert says in capsys.readouterr().err
+
+
+def test_a_method_that_does_not_fit_is_one_line_for_many_images(model, monkeypatch, tmp_path, capsys):
+    made = model()
+    monkeypatch.setattr(models, "load", lambda name, **options: made)
+    (tmp_path / "pairs.csv").write_text("image,true\na.png,aa\nb.png,bb\n")
+    assert main(["explain", "--pairs", str(tmp_path / "pairs.csv"), "--method", "layer-cam"]) == 2
+    assert capsys.readouterr().err.count("layer-cam does not fit t") == 1
+
+
+def test_hits_are_explained_by_the_method_of_the_family(model, monkeypatch, tmp_path):
+    made = model()
+    monkeypatch.setattr("wordsight.search.why.towers_of", relevance.towers_of)
+    photo().save(tmp_path / "one.png")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "flat.png")
+    direction = Direction(made.embed_texts(["aa b"])[0])
+    hits = [Hit(0.5, f"{name}.png", tmp_path / f"{name}.png", {}) for name in ("one", "flat")]
+    one, flat = reasons_of(made, direction, hits, {})
+    assert one.method == flat.method == "legrad" and one.shares == ()
+    expected = relevance_of("legrad", made, made.load_pixels(tmp_path / "one.png"), made.embed_texts(["aa b", "a"]))
+    assert np.allclose(one.relevance, expected[0], atol=1e-6)
+    assert one.passes is not None and flat.passes is None and flat.spot is None
+
+
+def test_sanity_checks_in_sentences():
+    swap = sanity_sentence(SanityCheck("text swap", 0.91, None, False))
+    assert "a rank correlation of +0.91: the map hardly asks for the text, it fails." in swap
+    random = sanity_sentence(SanityCheck("randomised", -0.1, 0.25, True))
+    assert random.startswith("Random weights: ")
+    assert random.endswith("a rank correlation of -0.10, SSIM 0.25: the map rests on what was learned.")
+
+
+def test_figures_and_sentences_say_what_was_done(model):
+    why = explain(model(), photo(), ["aa b", "ccc dd"])
+    one = why.trust[0]
+    side = "above" if one.better_than_random >= 0 else "below"
+    assert figure(why, 0).startswith(f"{abs(one.better_than_random):.3f} {side} the mean of 19 random maps, p = ")
+    first, second = sentences(why, 0)
+    assert f"{one.areas.deletion:.3f} on average" in first and f"p = {one.p_value:.2f}" in first
+    assert ("it stands" in first) == one.passes and ("it fails" in second) != why.swap.passes
+    assert verdict(why, 0) == ("stands" if why.passes(0) else "fails")

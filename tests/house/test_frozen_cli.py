@@ -9,7 +9,7 @@ from wordsight.cli.main import EVERYWHERE, VERBS, verb_parser
 GLOBAL = {"--model", "--device", "--engine", "--offline", "--quiet"}
 FROZEN = {
     "demo": "DIR --seed --scenes --set --fresh",
-    "search": "QUERY --in --library -k --where --without --min-match --min-cosine --image --captions --label --key --exclude --no-sync --absent --json --csv --paths-only -0 --null --show --preview --html --open --sheet --extract --sort --keywords --fold --no-fold --like --like-set --liked --disliked --facets --facets-only",
+    "search": "QUERY --in --library -k --where --without --min-match --min-cosine --image --captions --label --key --exclude --no-sync --absent --json --csv --paths-only -0 --null --show --preview --html --open --sheet --extract --sort --keywords --fold --no-fold --like --like-set --liked --disliked --facets --facets-only --explain",
     "index": "PLACE --library --image --captions --label --key --exclude --watch --rebuild --verify --failed --absent --accept-removal",
     "doctor": "PLACE --library",
     "benchmark": "PLACE --library --queries -k --where --json",
@@ -22,7 +22,7 @@ FROZEN = {
     "evaluate": "MODEL --tasks --keys --suite --image --captions --label --key --out --again --processes --json --per-class "
     "--skip-failed --precision --pixels",
     "report": "RUN --out --figures",
-    "explain": "IMAGE TEXT --out --method --fast --json",
+    "explain": "IMAGE TEXT --pairs --out --method --fast --json",
     "regions": "PICTURE --classes --classes-file --out --method --proposals --background --threshold --templates --json",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch|use NAME --licence",

@@ -1,16 +1,42 @@
 """`wordsight report RUN… [--out FILE] [--figures DIR]`: one page of what runs recorded, and its figures as files."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
+from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.terminal import say
+
+
+class FolderKind(NamedTuple):
+    """A kind of folder: the file that tells it, and the "module:function" that writes its page.
+
+    `takes` "folders": it is called with all folders and the page's path, and every folder has to be of the kind.  "one
+    folder": with that alone, and the page lies in it; several, or another path, are a page of runs.
+    """
+
+    mark: str
+    write: str
+    takes: Literal["folders", "one folder"]
+
+
+KINDS = (  # the first whose mark the first folder has; one that has none is a run
+    FolderKind("demo.json", "wordsight.report.demo_page:write_demo_page", "one folder"),
+    FolderKind("explanations.jsonl", "wordsight.report.explanation_grid:write_explanation_grid", "folders"),
+)
+RUNS = FolderKind("", "wordsight.report.evaluation_page:write_evaluation_page", "folders")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "runs", metavar="RUN", nargs="+", type=Path, help="folder of a training run, an evaluation or a demo"
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        type=Path,
+        help="folder of a training run, an evaluation, a demo or of explanations",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="the page (default: report.html in the first folder)")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="write every figure as SVG and PNG, too")
@@ -19,14 +45,23 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Write the page, and its figures where asked for, and print the path of each."""
     first: Path = args.runs[0]
-    if len(args.runs) == 1 and not args.out and (first / "demo.json").exists():
-        page: Path = resolve("wordsight.report.demo_page:write_demo_page")(first)
-    else:
-        write = resolve("wordsight.report.evaluation_page:write_evaluation_page")
-        page = write(args.runs, args.out or first / "report.html")
+    kind = kind_of(args.runs, args.out)
+    write = resolve(kind.write)
+    page: Path = write(first) if kind.takes == "one folder" else write(args.runs, args.out or first / "report.html")
     say(str(page))
     if args.figures:
         text = page.read_text(encoding="utf-8")
         for path in resolve("wordsight.report.saved_figures:save_figures")(text, args.figures):
             say(str(path))
     return 0
+
+
+def kind_of(folders: Sequence[Path], out: Path | None) -> FolderKind:
+    """Return what the folders are; raises `UsageError` where the first is of a kind that another is not."""
+    kind = next((kind for kind in KINDS if (folders[0] / kind.mark).exists()), RUNS)
+    if kind.takes == "one folder":
+        return kind if len(folders) == 1 and out is None else RUNS
+    other = next((folder for folder in folders if not (folder / kind.mark).exists()), None)
+    if other is not None:
+        raise UsageError(f"{other} holds no {kind.mark}, as {folders[0]} does", cure="report them apart")
+    return kind

@@ -20,6 +20,7 @@ from wordsight.cli.search_asking import (
     wants_facets,
     wishes_of,
 )
+from wordsight.cli.search_explaining import AskedLibrary, add_explaining, check_explaining, failed, reasons_for
 from wordsight.cli.search_files import Search, add_files, check_files, write_files
 from wordsight.cli.search_output import add_output, check_output, is_for_people, print_hits, shown_columns
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
@@ -87,6 +88,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--absent", action="store_true", help="answer with images that are known and not there, too")
     add_asking(parser)
+    add_explaining(parser)
     add_output(parser)
     add_files(parser)
 
@@ -104,6 +106,7 @@ def run(args: Namespace) -> int:
         raise UsageError(f"--library {args.library} for {len(locations)} places", cure="leave it out, or give one --in")
     check_output(args)
     check_files(args)
+    check_explaining(args)
     query = _read(locations, args)
     model = load(args.model, engine=args.engine, device=args.device)
     with contextlib.nullcontext() if args.no_sync else _opening_texts(model, query):
@@ -118,13 +121,14 @@ def run(args: Namespace) -> int:
     known = list(dict.fromkeys(column for answer in answered for column in answer.columns))
     columns = shown_columns(args.show, known)
     printed = hits if is_for_people(args) else nearest[: args.k]
+    reasons = reasons_for([*printed, *hits], [one.asked for one in answered]) if args.explain else {}
     if not args.facets_only:
-        print_hits(printed, args, columns=columns, known=known)
+        print_hits(printed, args, columns=columns, known=known, reasons=reasons)
         say_matching([answer.answered for answer in answered], args)
     if wants_facets(args):
         print_facets([answer.counts for answer in answered], args)
-    failed = [f"{at}: {one}" for at, one in zip(locations, answers, strict=True) if isinstance(one, Exception)]
-    written = write_files(hits, args, columns=columns, asked=Search(query, model, failed))
+    gone = [f"{at}: {one}" for at, one in zip(locations, answers, strict=True) if isinstance(one, Exception)]
+    written = write_files(hits, args, columns=columns, asked=Search(query, model, gone, reasons))
     if not printed:
         asked = [location for location, answer in zip(locations, answers, strict=True) if isinstance(answer, _Answer)]
         unlikely = f": the nearest has a probability of {nearest[0].hit.match:.1%} (--min-match 0)" if nearest else ""
@@ -135,7 +139,7 @@ def run(args: Namespace) -> int:
         shown = f"{len(printed)} of the {len(nearest[: args.k])} nearest"
         notice(f"{shown}: the others are unlikely (--min-match 0 shows them)")
     _mention_stronger(model)
-    return 0 if printed and written and not errors else 1
+    return 0 if printed and written and not errors and not failed(reasons) else 1
 
 
 @contextlib.contextmanager
@@ -194,9 +198,10 @@ def _read(locations: Sequence[Path], args: Namespace) -> "Query":
 class _Answer(NamedTuple):
     """What one library answered; `columns` are all that its metadata has, `counts` for facets.
 
-    `absent` counts its absent images, where there is no hit.
+    `absent` counts its absent images, where there is no hit; `asked` is whom to ask for reasons.
     """
 
+    asked: AskedLibrary
     hits: list[Located]
     columns: Sequence[str]
     answered: "Hits"
@@ -231,7 +236,12 @@ def _answer(location: Path, query: "Query", model: "Model", args: Namespace) -> 
             likely = {hit.key for hit in hits.cut(hits.least, None)} | {hit.key for hit in hits if hit.named}
         located = zip(scope.seen(hits), hits, strict=True)
         return _Answer(
-            [Located(location, hit, likely=own.key in likely) for hit, own in located], known, hits, counts, absent
+            AskedLibrary(location, scope, query),
+            [Located(location, hit, likely=own.key in likely) for hit, own in located],
+            known,
+            hits,
+            counts,
+            absent,
         )
     except (WordsightError, OSError) as error:
         if len(args.locations) > 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wordsight.base.files import require_file
 from wordsight.base.progress import notice
+from wordsight.cli.search_explaining import Reasons
 from wordsight.search.hits import Located
 
 if TYPE_CHECKING:
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class Search(NamedTuple):
-    """What was searched for, the model that did it, and which places failed, with the reason."""
+    """What was searched for, the model that did it, which places failed and why, and why each hit came."""
 
     query: "Query"
     model: "Model"
     failed: Sequence[str]
+    reasons: "Reasons"
 
 
 def add_files(parser: ArgumentParser) -> None:
@@ -63,7 +65,8 @@ def _write_page(hits: Sequence[Located], args: Namespace, columns: Sequence[str]
     from wordsight.report.hits_page import file_address, write_hits_page
 
     path = args.html or _temporary()
-    write_hits_page(path, hits, _in_words(args, asked), columns=columns)
+    reasons = [asked.reasons[id(one.hit)] for one in hits] if args.explain else None
+    write_hits_page(path, hits, _in_words(args, asked), columns=columns, reasons=reasons)
     if args.open and not _open(file_address(path)):
         notice(f"no browser can be opened here; the page is {path}")
     elif args.html is None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wordsight.base.errors import UsageError
 from wordsight.base.terminal import escaped, say, shown
 from wordsight.cli.search_asking import record_of, remarks
+from wordsight.cli.search_explaining import Reasons, explanation_of
 from wordsight.search.hits import Located, one_line, percent, title
 
 FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
@@ -75,11 +76,16 @@ def _unknown(name: str, columns: Sequence[str]) -> UsageError:
 
 
 def print_hits(
-    hits: Sequence[Located], args: Namespace, *, columns: Sequence[str] | None, known: Sequence[str]
+    hits: Sequence[Located],
+    args: Namespace,
+    *,
+    columns: Sequence[str] | None,
+    known: Sequence[str],
+    reasons: "Reasons",
 ) -> None:
     """Print the hits in the form that was asked for; `known` are all columns, `columns` those of --show."""
     if args.json:
-        _print_json(hits)
+        _print_json(hits, reasons)
     elif args.csv:
         _print_csv(hits, known if columns is None else columns)
     elif args.paths_only or args.null:
@@ -91,6 +97,8 @@ def print_hits(
         images = _previews(hits) if args.preview else None
         for one in hits:
             say(_line(one, columns, several=several))
+            if id(one.hit) in reasons:
+                say(f"      {reasons[id(one.hit)].text}")
             if images is not None:
                 print(next(images), flush=True)
 
@@ -111,7 +119,7 @@ def _line(one: Located, columns: Sequence[str] | None, *, several: bool) -> str:
     return "  ".join(part for part in (*parts, *remarks(hit)) if part)
 
 
-def _print_json(hits: Sequence[Located]) -> None:
+def _print_json(hits: Sequence[Located], reasons: "Reasons") -> None:
     import json
 
     for one in hits:
@@ -119,7 +127,11 @@ def _print_json(hits: Sequence[Located]) -> None:
         path = None if hit.path is None else str(hit.path)
         match = None if hit.match is None else round(hit.match, 6)
         record = {"score": round(hit.score, 6), "match": match, "key": hit.key, "path": path, "meta": dict(hit.meta)}
-        print(json.dumps({**record, **record_of(hit), "place": str(one.location)}, ensure_ascii=True))
+        reason = reasons.get(id(hit))
+        asked = {**record_of(hit), **explanation_of(reason)}
+        if reason is not None:
+            asked["why"] = "; ".join(part for part in (hit.why, reason.text) if part)
+        print(json.dumps({**record, **asked, "place": str(one.location)}, ensure_ascii=True))
 
 
 def _print_csv(hits: Sequence[Located], columns: Sequence[str]) -> None:

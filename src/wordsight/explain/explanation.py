@@ -13,7 +13,7 @@ Shapes: C texts, H and W sides of the image as it is shown, G side of the grid, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
+from wordsight.explain.asked_texts import check_texts
 from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfulness
 from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
 from wordsight.explain.methods import AUTO, METHODS
-from wordsight.explain.perturbed import upsampled
+from wordsight.explain.perturbed import is_of_one_colour, upsampled
 from wordsight.explain.relevance import chosen, relevance_of, towers_of
 from wordsight.explain.sanity import SanityCheck, text_swap
 from wordsight.images.decode import decode
@@ -70,6 +71,11 @@ class Explanation:
         square = upsampled(self.relevance, self.preprocess.size, self.preprocess.size)
         return scaled(on_image(square, framed(height, width, self.preprocess), (height, width)))
 
+    @property
+    def is_even(self) -> bool:
+        """Whether the maps single nothing out, as those of an image of one colour."""
+        return not self.relevance.any()
+
     def overlay(self, number: int) -> Pixels:
         """Return the image under the map of a text, uint8 (H, W, 3)."""
         return overlay(self.image, self.maps[number])
@@ -90,10 +96,10 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
 
     `method` is a row of `wordsight.explain.methods.METHODS`; "auto" is that of the model's family that measured best,
     or "occlusion", which works with graphs alone.  `trust` false leaves the checks out, which take most of the time.
-    Broken images raise `InputError`; no texts, a method that does not fit and images of extreme shape `UsageError`.
+    Broken images raise `InputError`; no texts, more than 20, one given twice or without a known word, a method that
+    does not fit and images of extreme shape `UsageError`.  An image of one colour has maps of zeros, without checks.
     """
-    if not texts or isinstance(texts, str):
-        raise UsageError("no texts to explain", cure="give a list of at least one")
+    check_texts(model, texts)
     if model.spec.preprocess.resize == "patches":
         problem = f"maps need images of one size, and {model.name} keeps the shape of each"
         raise UsageError(problem, cure="use a model with images of one size")
@@ -106,6 +112,8 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
     towers = towers_of(model) if METHODS[name].inside else None
     relevance = relevance_of(name, model, pixels, embeddings, towers=towers)
     tested: list[Faithfulness] = []
+    if is_of_one_colour(pixels):
+        relevance, trust = np.zeros_like(relevance), False  # what a method shows of it is where it looks anyway
     if trust:
         tested = faithfulness(
             model.engine, pixels, embeddings, upsampled(relevance, *pixels.shape[:2]), how=Perturbation()
@@ -156,8 +164,14 @@ def _words(
     return tuple(
         [
             (piece, float(value))
-            for token, value in zip(row, values, strict=True)
+            for token, value in zip(row[part], values[part], strict=True)
             if (piece := model.tokenizer.decode([int(token)]).strip())
         ]
-        for row, values in zip(tokens, relevance, strict=True)
+        for row, values, part in zip(tokens, relevance, map(partial(_unpadded, model), texts), strict=True)
     )
+
+
+def _unpadded(model: "Model", text: str) -> slice:
+    """Return where in its padded row the tokens of a text are: the padding may be a word's token, too."""
+    length = model.tokenizer.batch([text], pad_to="longest").shape[1]
+    return slice(-length, None) if model.spec.tokenizer.padding_side == "left" else slice(length)

@@ -20,6 +20,7 @@ from wordsight.engines.engine import Engine, check_pixels
 from wordsight.images.corruptions.filters import gaussian_blur, unit
 
 Fill = Literal["mean", "blur", "black"]
+LEVELS = 2  # of 255: an image that varies by no more is of one colour, but for the rounding of its decoder
 BLUR = 10.0  # pixels of 224: the standard deviation with which Fong and Vedaldi (2017) blur
 
 
@@ -35,6 +36,11 @@ def filled(pixels: Pixels, fill: Fill) -> Pixels:
     except (KeyError, TypeError):
         raise UsageError(f"no fill {fill!r}", cure=f"use {', '.join(_FILLS)}") from None
     return make(pixels)
+
+
+def is_of_one_colour(pixels: Pixels) -> bool:
+    """Say whether nothing is to be seen in an image (H, W, 3) but one colour: no part of it can speak for a text."""
+    return int(np.ptp(pixels, axis=(0, 1)).max()) <= LEVELS
 
 
 def blended(pixels: Pixels, other: Pixels, mask: NDArray[np.generic]) -> Pixels:

@@ -1,39 +1,47 @@
-"""The page of an explanation: the image, its map under each text, how the maps differ, and how far to trust them.
+"""The page of one explained image: the image, its map under the true description, how it shifts under a misleading one.
 
-    write_explanation_page(path, Explained("dog.jpg", "legrad", "bundled", image, rows))
+    write_explanation_page(path, explained_of(record, files.__getitem__))
 
-Knows images as encoded bytes and figures as text; where they come from is not its business.
+Beside each map stands whether it can be trusted, and a map that fails is marked.  Knows records and encoded images;
+where they come from is not its business.  `explanation_grid` shows many of them.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from wordsight.base.files import atomic_write
-from wordsight.report.canvas import brief, percent
-from wordsight.report.page import anchored, box, facts, note, page, table
+from wordsight.report.canvas import brief, percent, plain
+from wordsight.report.page import anchored, box, note, page
 
-STYLE = (
-    "<style>.why{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:1rem}"
-    ".why figure{margin:0}.why img{width:100%;height:auto;display:block;border-radius:6px}"
-    ".why figcaption{font-size:.875rem;margin-top:.35rem}"
-    ".words span{padding:.1em .25em;border-radius:4px;margin-right:.15em;display:inline-block}</style>"
-)
+STYLE = Path(__file__).parent / "explanations.css"
 READING = (
-    "Colours from blue to red: how much a place speaks for the text, each map by its own least and greatest value. "
-    "Grey: cut off before the model saw it. Difference: blue where the first text's map is stronger, orange where the "
-    "other's."
+    "Map: how much each part of the image speaks for a text, each map by its own weakest and strongest part. Grey and "
+    "darker: cut off before the model saw it. Shift: blue where the first text's map is stronger, orange where the "
+    "other's. A map stands if hiding and showing its strongest parts changes the cosine more than with each of 19 "
+    "random maps, and it differs from another text's map. One that fails is marked: do not read it."
 )
+SCALES = (
+    '<p class="scales"><span>map: weak <i class="heat"></i> strong</span> '
+    '<span>shift: first text <i class="shift"></i> other text</span></p>'
+)
+VERDICTS = {
+    "stands": "✓ stands",
+    "fails": "✗ fails: do not read it",
+    "even": "– even: claims nothing",
+    "not checked": "? not checked",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedText:
-    """One text: the map over the image and its difference to the first text's (PNG or JPEG, b"" for none).
+    """One text: the map over the image and its shift from the first text's (PNG or JPEG, b"" for none).
 
-    `words` are pieces of the text with their relevance; `trust` are sentences on how far to trust the map, and
-    `passes` says whether it stood every check (None: none was made).
+    `figure` stands beside the map, `trust` are sentences on how far to trust it; `verdict` is a key of `VERDICTS`.
+    `words` are tokens of the text with their relevance.
     """
 
     text: str
@@ -43,7 +51,8 @@ class ExplainedText:
     difference: bytes
     words: Sequence[tuple[str, float]]
     trust: Sequence[str]
-    passes: bool | None
+    figure: str
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,49 +66,114 @@ class Explained:
     texts: Sequence[ExplainedText]
 
 
+def explained_of(record: Mapping[str, Any], load: Callable[[str], bytes]) -> Explained:
+    """Return what a record of `wordsight.explain.recorded` says; `load` gives the images that it names.
+
+    What it should not hold raises `KeyError`, `TypeError` or `ValueError`.
+    """
+    texts = [
+        ExplainedText(
+            text=str(one["text"]),
+            cosine=float(one["cosine"]),
+            probability=float(one["probability"]),
+            overlay=load(one["overlay"]),
+            difference=load(one["difference"]) if one["difference"] else b"",
+            words=[(str(token), float(value)) for token, value in one["words"]],
+            trust=[str(line) for line in one["trust"]],
+            figure=str(one["figure"]),
+            verdict=one["verdict"],
+        )
+        for one in record["texts"]
+    ]
+    if not texts or any(one.verdict not in VERDICTS for one in texts):
+        raise ValueError("it has no texts, or a verdict that is none")
+    return Explained(str(record["name"]), str(record["method"]), str(record["model"]), load(record["image"]), texts)
+
+
 def write_explanation_page(out: Path, explained: Explained) -> Path:
     """Write the page of one image to `out`; return it."""
-    first = explained.texts[0]
-    blocks = [
-        STYLE,
-        facts([(f"{one.cosine:.3f}", f"cosine with “{brief(one.text, 60)}”") for one in explained.texts[:3]]),
-    ]
-    for one in explained.texts:
-        shown = [_figure(explained.image, "the image"), _figure(one.overlay, f"under “{brief(one.text, 80)}”")]
-        if one.difference:
-            names = f"blue: “{brief(first.text, 40)}”, orange: “{brief(one.text, 40)}”"
-            shown.append(_figure(one.difference, f"how it shifts, {names}"))
-        verdict = {True: "This map stood its checks.", False: "This map failed a check: do not read it.", None: ""}
+    first, *others = explained.texts
+    shown = [image_figure(explained.image, "the image"), map_figure(first, "true")]
+    blocks = [styles(), SCALES]
+    if others:
+        shown.append(shift_figure(first, others[0]))
+    blocks.append(box(f'<div class="maps">{"".join(shown)}</div>{_details(first)}'))
+    for number, one in enumerate(others):
+        figures = [map_figure(one, "misleading"), *([shift_figure(first, one)] if number else [])]
         blocks.append(
             anchored(
-                one.text,
-                box(f'<div class="why">{"".join(shown)}</div>{_words(one.words)}')
-                + (f"<p><b>{escape(verdict[one.passes])}</b></p>" if one.passes is not None else "")
-                + "".join(note(line) for line in one.trust),
+                f"Under “{brief(one.text, 90)}”",
+                box(f'<div class="maps">{"".join(figures)}<div class="beside">{_details(one)}</div></div>'),
             )
         )
-    rows = [[one.text, f"{one.cosine:.3f}", percent(one.probability)] for one in explained.texts]
-    blocks.append(anchored("Scores", box(table(["text", "cosine", "probability"], rows))))
-    lead = f"Why {brief(explained.model)} matches this image with each text, by {explained.method}."
+    if others:
+        lead = f"What {brief(explained.model)} sees of “{brief(first.text, 80)}”, and of what may mislead it."
+    else:
+        lead = f"What {brief(explained.model)} sees of “{brief(first.text, 80)}”."
     with atomic_write(out, "w") as handle:
-        handle.write(page(brief(explained.name), lead=lead, blocks=blocks, foot=READING))
+        foot = f"Maps by {brief(explained.method)}. {READING} The page loads nothing from anywhere."
+        handle.write(page(brief(explained.name), lead=lead, blocks=blocks, foot=foot))
     return out
 
 
-def _figure(data: bytes, caption: str) -> str:
+def styles() -> str:
+    """Return the style sheet of explanations, for the body of a page."""
+    return f"<style>{STYLE.read_text(encoding='utf-8')}</style>"
+
+
+def image_figure(image: bytes, caption: str) -> str:
+    """Return the image itself."""
+    return _figure(image, caption, f"<b>{escape(plain(caption))}</b>")
+
+
+def map_figure(one: ExplainedText, kind: str) -> str:
+    """Return a map with its text, scores and verdict; one that fails has a mark besides its colour."""
+    return _figure(one.overlay, f"map under “{brief(one.text, 80)}”", "".join(_said_of(one, kind)), one.verdict)
+
+
+def shift_figure(first: ExplainedText, other: ExplainedText) -> str:
+    """Return how the map shifts from the first text to another; it stands no better than the worse of the two maps."""
+    caption = (
+        f"<b>how it shifts</b><span>blue: “{escape(brief(first.text, 40))}”; orange: "
+        f"“{escape(brief(other.text, 40))}”</span>"
+    )
+    verdict = "fails" if "fails" in (first.verdict, other.verdict) else other.verdict
+    if verdict == "even":
+        caption += f"<span>{VERDICTS[verdict]}</span>"
+    if verdict == "fails":
+        caption += (
+            f'<span class="fails">{"✗ both maps fail" if first.verdict == other.verdict else "✗ one map fails"}</span>'
+        )
+    return _figure(other.difference, f"shift to “{brief(other.text, 80)}”", caption, verdict)
+
+
+def _said_of(one: ExplainedText, kind: str) -> Iterator[str]:
+    yield f"<b>“{escape(brief(one.text, 80))}”</b>"
+    yield f"<span>{kind} description; cosine {one.cosine:.3f}, probability {escape(percent(one.probability))}</span>"
+    figure = f"{one.figure}: " if one.figure else ""
+    kind = "fails" if one.verdict == "fails" else "verdict"
+    yield f'<span class="{kind}">{escape(plain(figure + VERDICTS[one.verdict]))}</span>'
+
+
+def _figure(data: bytes, alt: str, caption: str, verdict: str = "") -> str:
     kind = "png" if data[:4] == b"\x89PNG" else "jpeg"
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    return f'<figure><img src="{source}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    mark = ' class="failed"' if verdict == "fails" else ""
+    shown = f'<div class="frame"><img src="{source}" alt="{escape(plain(alt))}" decoding="async"></div>'
+    return f"<figure{mark}>{shown}<figcaption>{caption}</figcaption></figure>"
 
 
-def _words(words: Sequence[tuple[str, float]]) -> str:
-    """Return the pieces of a text, each as strong as its relevance among them."""
+def _details(one: ExplainedText) -> str:
+    return words_of(one.words) + "".join(note(plain(line)) for line in one.trust)
+
+
+def words_of(words: Sequence[tuple[str, float]]) -> str:
+    """Return the tokens of a text, each as strong as its relevance among them; "" where none is known."""
     most = max((value for _, value in words), default=0.0)
     if most <= 0:
         return ""
     parts = "".join(
-        f'<span style="background:rgba(229,120,52,{0.65 * max(value, 0) / most:.2f})" title="{value:.4f}">'
-        f"{escape(piece)}</span>"
-        for piece, value in words
+        f'<span style="--share:{max(value, 0) / most:.2f}">{escape(plain(token))}<small>{value:+.3f}</small></span>'
+        for token, value in words
     )
-    return f'<p class="words">words: {parts}</p>'
+    return f'<p class="tokens"><b>words</b> {parts}</p>'

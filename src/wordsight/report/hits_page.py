@@ -11,14 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wordsight.base.errors import InputError
 from wordsight.base.files import atomic_write
 from wordsight.base.terminal import escaped
 from wordsight.base.value import Value
 from wordsight.report.page import page_end, page_top
+from wordsight.report.reason_parts import checks, map_over, reading, stated_why, switch_of
 from wordsight.search.hits import Hit, Located, strength
 from wordsight.search.thumbnails import address, as_jpeg, thumbnails
+
+if TYPE_CHECKING:
+    from wordsight.search.why import Reason
 
 SIDE = 288  # pixels of a thumbnail's longer side: about 12 kB as JPEG, sharp at 210 points on most screens
 CAPTIONS = "text"  # the column of captions, one a line
@@ -47,23 +52,36 @@ class Asked:
     failed: Sequence[str] = ()
 
 
-def write_hits_page(path: Path, hits: Sequence[Located], asked: Asked, *, columns: Sequence[str] | None = None) -> None:
+def write_hits_page(
+    path: Path,
+    hits: Sequence[Located],
+    asked: Asked,
+    *,
+    columns: Sequence[str] | None = None,
+    reasons: "Sequence[Reason] | None" = None,
+) -> None:
     """Write the page, whole or not at all.  `columns` are shown of each hit; None: its captions, all else on demand.
 
-    An image that cannot be read has a box with the reason.
+    An image that cannot be read has a box with the reason.  `reasons` of the hits, in their order, give each its map,
+    which lies over the image where the pointer is, or where a switch is on.
     """
     several = len(asked.locations) > 1
     with atomic_write(path, "w") as page:
         page.write(page_top(clean(asked.query), lead=_lead(hits, asked), style=_STYLE))
         page.write(f"{''.join(_query_images(asked.images))}{_facts(asked)}\n")
         page.write("<h2>Hits</h2>\n" if hits else "")
+        page.write(reading(reasons or []))
         page.write('<ol class="seen">\n' if hits else "")
         images = thumbnails([one.hit for one in hits], as_jpeg, side=SIDE)
         for number, (one, jpeg) in enumerate(zip(hits, images, strict=True), start=1):
-            view = _view(one, jpeg)
-            page.write(f'<li>{view}<div class="told">{_described(one, number, columns, several)}</div></li>\n')
+            reason = reasons[number - 1] if reasons else None
+            view = _view(one, jpeg, "" if reason is None else map_over(jpeg, reason))
+            switch = "" if reason is None else switch_of(reason, number)
+            described = f"{_described(one, number, columns, several)}{'' if reason is None else stated_why(reason)}"
+            page.write(f'<li>{view}{switch}<div class="told">{described}</div></li>\n')
         page.write("</ol>\n" if hits else "")
-        page.write(page_end(f"Written by Wordsight, {asked.time}. The page loads nothing from anywhere."))
+        foot = f"{checks(reasons or [])} Written by Wordsight, {asked.time}. The page loads nothing from anywhere."
+        page.write(page_end(foot.strip()))
 
 
 def clean(text: str) -> str:
@@ -102,13 +120,14 @@ def _query_images(images: Sequence[Path]) -> Iterator[str]:
             yield f'<img class="query-image" src="{address(jpeg)}" alt="the query {escape(clean(str(image)))}">'
 
 
-def _view(one: Located, jpeg: bytes | InputError) -> str:
-    """Return the image, leading to its file where it has one, or the reason why there is none."""
+def _view(one: Located, jpeg: bytes | InputError, over: str) -> str:
+    """Return the image, leading to its file where it has one, or the reason why there is none; `over` lies on it."""
     hit = one.hit
     if isinstance(jpeg, InputError):
         inside = f'<div class="lost"><b>No picture</b>{escape(clean(jpeg.problem))}</div>'
     else:
         inside = f'<img src="{address(jpeg)}" alt="{escape(_alt(hit.meta, hit.key))}" loading="lazy" decoding="async">'
+    inside += over
     if hit.path is None:
         return f'<div class="view">{inside}</div>'
     return f'<a class="view" href="{escape(file_address(hit.path))}">{inside}</a>'

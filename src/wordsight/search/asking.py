@@ -9,44 +9,30 @@ Knows the protocol of an index.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from wordsight.base.arrays import Embeddings
+from wordsight.base.errors import NotFound
 from wordsight.base.progress import notice
 from wordsight.base.value import Value
-from wordsight.embeddings.model import Model
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
 from wordsight.search.contents import Contents, index_command
+from wordsight.search.direction import Direction, direction_by_example, direction_of_query
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.limits import HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of
 from wordsight.search.matching import LEAST, Matching, all_matching
 from wordsight.search.open_index import OpenIndex
-from wordsight.search.query import Part, Query, embed_part, embed_parts
-from wordsight.search.without import Unwanted, candidates, weighed
+from wordsight.search.query import Part, Query
+from wordsight.search.without import candidates, weighed
 
 if TYPE_CHECKING:
     from wordsight.index.where import Condition
     from wordsight.search.background import Background
     from wordsight.search.facets import Counts
     from wordsight.search.folding import Folded
-
-
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """What an index is asked along: `embedding` (width,), what to stay away from, and keys that are no answer.
-
-    `members` are the images of a query by example, by name.
-    """
-
-    embedding: Embeddings = field(compare=False)
-    unwanted: tuple[Unwanted, ...] = ()
-    excluded: frozenset[str] = frozenset()
-    members: Mapping[str, Embeddings] = field(default_factory=dict)
 
 
 class Answered(NamedTuple):
@@ -92,42 +78,6 @@ class Reply(NamedTuple):
         return hits
 
 
-def direction_of_query(query: Query, model: Model) -> Direction:
-    """Return the direction of a query without examples."""
-    unwanted = tuple(Unwanted(part.weight, embed_part(part, model)) for part in query.without)
-    return Direction(embed_parts(query.parts, model), unwanted)
-
-
-def direction_by_example(query: Query, model: Model, index: Index, contents: Contents) -> Direction:
-    """Return the direction of a query that names images of the library; only others are encoded.
-
-    Raises `NotFound` for an image that is nowhere.
-    """
-    from wordsight.search.alike import BACKGROUND, direction_of, moved
-    from wordsight.search.examples import Example, Examples
-
-    examples = Examples(index, contents, model)
-    like, liked, disliked = (
-        [examples.find(name) for name in names]
-        for names in (query.wishes.like, query.wishes.liked, query.wishes.disliked)
-    )
-
-    def stacked(named: Sequence[Example]) -> Embeddings:
-        return np.array([one.embedding for one in named], np.float32).reshape(len(named), model.spec.width)
-
-    if like:
-        base = direction_of(stacked(like), index.sample(BACKGROUND) if len(like) > 1 else stacked([]))
-    else:
-        base = embed_parts(query.parts, model) if query.parts else np.zeros(model.spec.width, np.float32)
-    unwanted = tuple(Unwanted(part.weight, embed_part(part, model)) for part in query.without)
-    if liked:
-        base = moved(base, stacked(liked), stacked(disliked))
-    else:
-        unwanted += tuple(Unwanted(1 / len(disliked), one.embedding) for one in disliked)
-    excluded = frozenset(one.key for one in (*like, *disliked) if one.key is not None)
-    return Direction(base, unwanted, excluded, {one.name: one.embedding for one in like})
-
-
 @contextlib.contextmanager
 def asking(
     opened: OpenIndex, query: Query, contents: Callable[[], Contents], *, limits: HitLimits
@@ -169,6 +119,19 @@ class Asking:
         self._usual = usual
         self._first: list[Neighbour] | None = None  # by score and without a condition: what probabilities are told from
         self._named: set[str] = set()  # keys that have all words of the query
+
+    @property
+    def direction(self) -> Direction:
+        """What the index is asked along."""
+        return self._direction
+
+    def stored(self, keys: Sequence[str]) -> dict[str, Embeddings]:
+        """Return the embeddings (width,) of these keys, without those that are not there any more."""
+        known: dict[str, Embeddings] = {}
+        for key in keys:
+            with contextlib.suppress(NotFound):
+                known[key] = self._index.entries([key])[0].embedding
+        return known
 
     def reply(self) -> Reply:
         """Return up to k hits."""

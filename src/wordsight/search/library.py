@@ -16,11 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from wordsight.base.errors import (
-    NotFound,
-    StorageError,
-    WordsightError,
-)
+from wordsight.base.errors import NotFound, StorageError, WordsightError
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.items import text_list
@@ -51,6 +47,7 @@ from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, spl
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
     from wordsight.search.facets import Counts, FacetValue
+    from wordsight.search.why import Reason
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
 
@@ -213,6 +210,18 @@ class Library:
         """Return how many matches of a query that has been read have each value of columns; see `facets`."""
         with self._asked(query, HitLimits(**limits)) as asked:
             return asked.count(columns)
+
+    def why(self, query: Any, hits: Sequence[Hit], *, without: Any = (), done: Any = None) -> "list[Reason]":
+        """Return why each of these hits came; `query` and `without` as for `search`, or what `read` returned.
+
+        `done` is called behind each.  See `wordsight.search.why`.
+        """
+        from wordsight.search.why import reasons_of
+
+        asked = query if isinstance(query, Query) else self.read(query, without=without)
+        with self._asked(asked, HitLimits()) as asking:
+            stored = asking.stored([hit.key for hit in hits])
+        return reasons_of(self.model, asking.direction, hits, stored, done=done)
 
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:

@@ -104,8 +104,13 @@ def join_words(arguments: Iterable[str]) -> list[str]:
 
 def embed_parts(parts: Sequence[Part], model: Model) -> Embeddings:
     """Return the embedding (width,) of a mixture; only the tower that is needed is opened."""
+    return mixed(parts, [embed_part(part, model) for part in parts])
+
+
+def mixed(parts: Sequence[Part], embeddings: Sequence[Embeddings]) -> Embeddings:
+    """Return the embedding (width,) of a mixture from those of its parts, each (width,)."""
     largest = max(part.weight for part in parts)
-    total = np.sum([part.weight / largest * embed_part(part, model) for part in parts], axis=0)
+    total = np.sum([part.weight / largest * one for part, one in zip(parts, embeddings, strict=True)], axis=0)
     if not np.linalg.norm(total) > 1e-6:
         raise UsageError("the parts of the query cancel each other", cure="change their weights")
     embedding: Embeddings = unit(total[None])[0]

@@ -18,10 +18,11 @@ LEAST_CANDIDATES = 200
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """A query to stay away from; `embedding` is (width,)."""
+    """A query to stay away from; `embedding` is (width,), `name` as it was asked."""
 
     weight: float
     embedding: Embeddings = field(compare=False)
+    name: str = ""
 
 
 def candidates(k: int) -> int:

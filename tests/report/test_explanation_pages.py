@@ -1,0 +1,143 @@
+"""Pages of explanations: marks of maps that fail, what is counted, hostile and damaged records."""
+
+import json
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from wordsight.base.errors import FormatError, NotFound, UsageError
+from wordsight.cli.main import main
+from wordsight.cli.report import KINDS, RUNS, kind_of
+from wordsight.report.explanation_grid import write_explanation_grid
+from wordsight.report.explanation_page import VERDICTS, explained_of, words_of, write_explanation_page
+
+HOSTILE = "<script>alert(1)</script>\u202e\0"
+
+
+def jpeg(colour):
+    buffer = BytesIO()
+    Image.new("RGB", (8, 6), colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+FILES = {"pictures/a.jpg": jpeg("red"), "pictures/b.jpg": jpeg("blue")}
+
+
+def text(name, verdict="stands", *, first=False):
+    return {
+        "text": name,
+        "cosine": 0.25,
+        "probability": 0.5,
+        "verdict": verdict,
+        "figure": "0.100 above the mean of 19 random maps, p = 0.05",
+        "trust": [f"what was done for {name}"],
+        "words": [["a", -0.1], ["dog", 0.4]],
+        "overlay": "pictures/a.jpg",
+        "difference": "" if first else "pictures/b.jpg",
+    }
+
+
+def record(*verdicts, name="dog.jpg", model="m", method="occlusion"):
+    texts = [text(f"text {number}", verdict, first=not number) for number, verdict in enumerate(verdicts)]
+    return {"name": name, "model": model, "method": method, "image": "pictures/a.jpg", "texts": texts, "time": "now"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def of(*records, name="maps"):
+        made = tmp_path / name
+        (made / "pictures").mkdir(parents=True)
+        for path, data in FILES.items():
+            (made / path).write_bytes(data)
+        (made / "explanations.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+        return made
+
+    return of
+
+
+def grid(*folders):
+    return write_explanation_grid(folders, folders[0] / "report.html").read_text()
+
+
+def test_the_page_has_three_columns_and_each_map_its_verdict(tmp_path):
+    explained = explained_of(record("stands", "fails", "stands"), FILES.__getitem__)
+    page = write_explanation_page(tmp_path / "why.html", explained).read_text()
+    first_row = page[page.index('<div class="maps">') : page.index("</section>")]
+    assert first_row.index("the image") < first_row.index("text 0") < first_row.index("how it shifts")
+    assert page.count("<figure") == 6  # the image, three maps, two shifts
+    assert page.count('<figure class="failed">') == 2  # the map that fails, and the shift to it
+    assert page.count(VERDICTS["fails"]) == 1 and page.count(VERDICTS["stands"]) == 2
+    assert page.count("✗ one map fails") == 1 and page.count("what was done for text 1") == 1
+    assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_one_text_has_no_shift(tmp_path):
+    explained = explained_of(record("not checked"), FILES.__getitem__)
+    page = write_explanation_page(tmp_path / "why.html", explained).read_text()
+    assert page.count("<figure") == 2 and VERDICTS["not checked"] in page and "misleading" not in page
+
+
+def test_words_are_as_strong_as_their_relevance():
+    shown = words_of([("a", -0.1), ("dog", 0.4)])
+    assert '--share:0.00">a<small>-0.100' in shown and '--share:1.00">dog<small>+0.400' in shown
+    assert words_of([]) == words_of([("a", -1.0)]) == ""
+
+
+def test_the_grid_groups_and_counts(folder):
+    first = folder(record("stands", "fails"), record("fails", "fails", "stands"), record("even", "even", model="n"))
+    page = grid(first, folder(record("stands", method="rise"), name="more"))
+    assert "1 of 2 maps of true texts stand (95 % interval 9% to 91%)" in page
+    assert "1 of 3 maps of misleading texts stand" in page and "0 of 0" not in page
+    assert page.count('<div class="grid-row">') == 5  # a misleading text each, and the image with none
+    assert page.count("✗ both maps fail") == 1 and page.count("✗ one map fails") == 2
+    assert page.count(VERDICTS["even"]) == 3  # two maps and their shift
+    assert "4 images" in page and page.index("m, occlusion") < page.index("n, occlusion") < page.index("m, rise")
+
+
+def test_nothing_that_comes_from_outside_acts(folder):
+    odd = record("stands", "fails", name=HOSTILE, model=HOSTILE, method=HOSTILE)
+    odd["texts"] = [one | {"text": HOSTILE, "trust": [HOSTILE], "figure": HOSTILE} for one in odd["texts"]]
+    page = grid(folder(odd))
+    assert "<script" not in page and "\u202e" not in page.replace("\u2068", "") and "\0" not in page
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"texts": []}, "line 1 cannot be read: it has no texts"),
+        ({"texts": [text("a") | {"verdict": "good"}]}, "or a verdict that is none"),
+        ({"texts": [text("a") | {"cosine": "high"}]}, "line 1 cannot be read: could not convert"),
+        ({"image": "../../secret.jpg"}, "lies outside its folder"),
+        ({"texts": None}, "line 1 cannot be read"),
+    ],
+)
+def test_a_damaged_record_is_named_with_its_line(folder, change, says):
+    with pytest.raises(FormatError, match=says):
+        grid(folder(record("stands") | change))
+
+
+def test_a_missing_field_an_image_that_went_and_an_empty_folder(folder):
+    short = record("stands")
+    del short["model"]
+    with pytest.raises(FormatError, match="no field 'model'"):
+        grid(folder(short))
+    gone = folder(record("stands"), name="gone")
+    (gone / "pictures" / "a.jpg").unlink()
+    with pytest.raises(NotFound, match=r"names .*a\.jpg, which cannot be read; explain the image again"):
+        grid(gone)
+    with pytest.raises(NotFound, match="holds no explanation yet"):
+        grid(folder(name="empty"))
+
+
+def test_report_finds_the_kind_of_a_folder_by_its_file(folder, tmp_path, capsys):
+    maps = folder(record("stands", "fails"))
+    assert main(["report", str(maps)]) == 0
+    assert capsys.readouterr().out.strip() == str(maps / "report.html")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "demo.json").touch()
+    assert kind_of([tmp_path / "run"], None) == kind_of([tmp_path / "demo"], maps) == RUNS
+    assert kind_of([tmp_path / "demo"], None) == KINDS[0] and kind_of([maps, maps], maps) == KINDS[1]
+    with pytest.raises(UsageError, match=r"run holds no explanations\.jsonl, as .*maps does; report them apart"):
+        kind_of([maps, tmp_path / "run"], None)
