@@ -16,6 +16,7 @@ from wordsight.embeddings.model import Model
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import relevance
 from wordsight.explain.explanation import SHOWN, explain
+from wordsight.explain.inside import tensors
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.relevance import chosen, relevance_of
 
@@ -45,7 +46,6 @@ def model(monkeypatch):
         made = Model(TorchEngine.of(towers, fingerprint="0" * 16))
         made.__dict__["tokenizer"] = Tokens()
         monkeypatch.setattr(relevance, "towers_of", lambda _: towers)
-        monkeypatch.setattr("wordsight.explain.explanation.towers_of", lambda _: towers)
         return made
 
     return of
@@ -85,10 +85,38 @@ def test_one_call_gives_maps_words_and_checks(model):
     assert [piece for piece, _ in why.words[0]] == ["xx", "x"]
     assert np.allclose(why.cosines, model().score([photo()], ["aa b", "ccc dd"])[0], atol=1e-5)
     assert len(why.trust) == 2 and why.swap is not None
-    assert why.passes(0) == (why.trust[0].passes and why.swap.passes)
+    assert [one.name for one in why.randomised] == ["randomised"] * 2
+    assert why.checks(1) == [why.trust[1], why.randomised[1], why.swap]
+    assert why.passes(0) == (why.trust[0].passes and why.randomised[0].passes and why.swap.passes)
     quick = explain(model(), photo(), ["aa b"], trust=False)
-    assert (quick.trust, quick.swap, quick.passes(0)) == ((), None, None)
+    assert (quick.trust, quick.randomised, quick.swap, quick.passes(0)) == ((), (), None, None)
     assert np.allclose(quick.relevance[0], why.relevance[0], atol=1e-6)
+
+
+def test_a_map_that_stays_without_what_was_learned_fails(model, monkeypatch):
+    same = np.random.default_rng(0).random((2, 4, 4)).astype(np.float32)
+    monkeypatch.setattr("wordsight.explain.inside.legrad.relevance", lambda *_, **__: torch.from_numpy(same.copy()))
+    why = explain(model(), photo(), ["aa b", "ccc dd"])
+    assert [one.correlation for one in why.randomised] == [1.0, 1.0]
+    assert why.passes(0) is False and "randomised: rank correlation +1.00: fails" in map(str, why.checks(0))
+
+
+def test_towers_are_built_once_and_none_where_no_method_looks_inside(model, monkeypatch):
+    made, towers, built = model(), relevance.towers_of(None), []
+    monkeypatch.setattr(relevance, "towers_of", lambda _: built.append(1) or towers)
+    explain(made, photo(), ["a"], trust=False)
+    assert len(built) == 1
+    assert explain(made, photo(), ["a"], method="occlusion").randomised == ()
+    assert len(built) == 1
+
+
+def test_random_weights_are_others_and_leave_the_generator_alone():
+    towers, before = towers_of(), torch.random.get_rng_state()
+    first, again, other = (tensors.with_random_weights(towers, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(before, torch.random.get_rng_state()) and not first.training
+    weights = [one.visual.proj for one in (towers, first, again, other)]
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[1], weights[0]) and not torch.equal(weights[1], weights[3])
 
 
 def test_one_text_where_a_method_compares_with_nothing(model):

@@ -66,8 +66,7 @@ def _record(why: Any, number: int) -> dict[str, Any]:
 
 
 def _trust(why: Any, number: int) -> list[str]:
-    lines = [str(one) for one in why.trust[number : number + 1]]
-    return lines + ([] if why.swap is None else [str(why.swap)])
+    return [str(one) for one in why.checks(number)]
 
 
 def _explained(name: str, why: Any) -> Any:
