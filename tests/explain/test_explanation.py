@@ -74,6 +74,14 @@ def test_every_method_fits_what_its_row_says(model, name, family):
     assert np.isfinite(maps).all()
 
 
+@pytest.mark.parametrize("name", [n for n, method in METHODS.items() if method.inside and n not in ("rollout", "gem")])
+def test_no_texts_are_one_clear_error(model, name):
+    made = model("resnet" if name in ("grad-cam++", "layer-cam") else "class token")
+    pixels = np.zeros((made.spec.image.size,) * 2 + (3,), np.uint8)
+    with pytest.raises(UsageError, match="a map of no texts; give the embedding of at least one"):
+        relevance_of(name, made, pixels, np.zeros((0, 20), np.float32))
+
+
 def test_one_call_gives_maps_words_and_checks(model):
     why = explain(model(), photo(), ["aa b", "ccc dd"])
     assert (why.method, why.texts) == ("legrad", ("aa b", "ccc dd"))

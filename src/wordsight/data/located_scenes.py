@@ -59,7 +59,7 @@ class LocatedScene:
 
     def mask(self, number: int) -> NDArray[np.bool_]:
         """Return where an object is to be seen, (S, S)."""
-        return self.labels == number + 1
+        return np.asarray(self.labels == number + 1)
 
 
 def located_scenes(count: int, *, pairs: Sequence[Pair], seed: int) -> Iterator[LocatedScene]:

@@ -47,8 +47,8 @@ class Explanation:
 
     `image` (H, W, 3) is the image as it is shown, `relevance` (C, G, G) the raw map of each text by `method`.
     `cosines` and `probabilities` (C,) are the model's; `words` of each text with their relevance, empty where the text
-    tower cannot be looked into.  `trust`: one `Faithfulness` each; `randomised`: one `SanityCheck` each, whether the map
-    rests on what was learned, of methods that look inside the towers; `swap`: whether the map follows the text (None
+    tower cannot be looked into.  `trust`: one `Faithfulness` each; `randomised`: one `SanityCheck` each of methods that
+    look inside the towers, whether the map rests on what was learned; `swap`: whether the map follows the text (None
     for one text).
     """
 

@@ -1,7 +1,7 @@
 """The raw relevance of an image's places by any of the methods.
 
-    method = ready("auto", model)                             # its name, and the towers that it looks into
-    relevance = relevance_of(method.name, model, pixels, texts, towers=method.towers)       # (C, G, G)
+method = ready("auto", model)                             # its name, and the towers that it looks into
+relevance = relevance_of(method.name, model, pixels, texts, towers=method.towers)       # (C, G, G)
 """
 
 from dataclasses import dataclass
