@@ -83,8 +83,9 @@ def test_no_texts_are_one_clear_error(model, name):
 
 
 def test_one_call_gives_maps_words_and_checks(model):
-    why = explain(model(), photo(), ["aa b", "ccc dd"])
+    why = explain(model(), photo(), ["aa b", "ccc dd"], method="legrad")
     assert (why.method, why.texts) == ("legrad", ("aa b", "ccc dd"))
+    assert explain(model(), photo(), ["aa b"], trust=False).method == DEFAULTS["vit"] == "occlusion"
     assert why.maps.shape == (2, 32, 48)
     seen = ~np.isnan(why.maps[0])
     assert seen[:, 8:40].all() and not seen[:, :8].any() and not seen[:, 40:].any()  # the centre is cut out
@@ -96,7 +97,7 @@ def test_one_call_gives_maps_words_and_checks(model):
     assert [one.name for one in why.randomised] == ["randomised"] * 2
     assert why.checks(1) == [why.trust[1], why.randomised[1], why.swap]
     assert why.passes(0) == (why.trust[0].passes and why.randomised[0].passes and why.swap.passes)
-    quick = explain(model(), photo(), ["aa b"], trust=False)
+    quick = explain(model(), photo(), ["aa b"], method="legrad", trust=False)
     assert (quick.trust, quick.randomised, quick.swap, quick.passes(0)) == ((), (), None, None)
     assert np.allclose(quick.relevance[0], why.relevance[0], atol=1e-6)
 
@@ -104,18 +105,19 @@ def test_one_call_gives_maps_words_and_checks(model):
 def test_a_map_that_stays_without_what_was_learned_fails(model, monkeypatch):
     same = np.random.default_rng(0).random((2, 4, 4)).astype(np.float32)
     monkeypatch.setattr("wordsight.explain.inside.legrad.relevance", lambda *_, **__: torch.from_numpy(same.copy()))
-    why = explain(model(), photo(), ["aa b", "ccc dd"])
+    why = explain(model(), photo(), ["aa b", "ccc dd"], method="legrad")
     assert [one.correlation for one in why.randomised] == [1.0, 1.0]
     assert why.passes(0) is False and "randomised: rank correlation +1.00: fails" in map(str, why.checks(0))
 
 
-def test_towers_are_built_once_and_none_where_no_method_looks_inside(model, monkeypatch):
+def test_towers_are_built_once(model, monkeypatch):
     made, towers, built = model(), relevance.towers_of(None), []
     monkeypatch.setattr(relevance, "towers_of", lambda _: built.append(1) or towers)
-    explain(made, photo(), ["a"], trust=False)
+    explain(made, photo(), ["a"], method="legrad", trust=False)
     assert len(built) == 1
-    assert explain(made, photo(), ["a"], method="occlusion").randomised == ()
-    assert len(built) == 1
+    why = explain(made, photo(), ["aa b"], method="occlusion")
+    assert why.randomised == () and [piece for piece, _ in why.words[0]] == ["xx", "x"]  # words need them, too
+    assert len(built) == 2
 
 
 def test_random_weights_are_others_and_leave_the_generator_alone():
@@ -167,7 +169,8 @@ def test_without_pytorch_it_says_what_works(monkeypatch, tmp_path):
         raise AssertionError(target)
 
     monkeypatch.setattr(relevance, "resolve", missing)
-    assert DEFAULTS[made.spec.image.kind] == "legrad" and chosen("auto", made) == "occlusion"
+    monkeypatch.setattr(relevance, "DEFAULTS", {made.spec.image.kind: "legrad"})
+    assert chosen("auto", made) == "occlusion"
     with pytest.raises(MissingExtra, match="or use occlusion, which works without"):
         relevance_of("legrad", made, some_pixels().numpy(), np.zeros((1, 20), np.float32))
 

@@ -26,7 +26,7 @@ from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfuln
 from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
 from wordsight.explain.methods import AUTO
 from wordsight.explain.perturbed import upsampled
-from wordsight.explain.relevance import randomised_of, ready, relevance_of
+from wordsight.explain.relevance import randomised_of, ready, relevance_of, towers_if_any
 from wordsight.explain.sanity import SanityCheck, randomised, text_swap
 from wordsight.images.decode import decode
 from wordsight.images.geometry import framed
@@ -127,7 +127,7 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
         cosines=cosines,
         probabilities=model.matches(cosines[None])[0],
         relevance=relevance,
-        words=_words(model, texts, embedding, how.towers),
+        words=_words(model, texts, embedding, how.towers or towers_if_any(model)),
         trust=tuple(tested),
         randomised=tuple(randomised(*pair) for pair in zip(relevance, random, strict=False)),
         swap=text_swap(relevance[0], relevance[1]) if trust and len(texts) > 1 else None,

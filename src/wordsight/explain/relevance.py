@@ -38,16 +38,22 @@ def ready(name: str, model: "Model") -> Ready:
     kind = model.spec.image.kind
     if name == AUTO:
         usual = DEFAULTS.get(kind, ANY)
-        try:
-            return Ready(usual, towers_of(model) if METHODS[usual].inside else None)
-        except (MissingExtra, UsageError):  # no PyTorch, or no weights that it can take
-            return Ready(ANY, None)
+        towers = towers_if_any(model) if METHODS[usual].inside else None
+        return Ready(usual if towers is not None or not METHODS[usual].inside else ANY, towers)
     if name not in METHODS:
         raise UsageError(f"no method {name!r}", cure=suggest(name, [AUTO, *METHODS]))
     if name not in fitting(kind):
         problem = f"{name} does not fit {model.name}, whose image tower is of kind {kind!r}"
         raise UsageError(problem, cure=f"use one of {', '.join(fitting(kind))}")
     return Ready(name, towers_of(model) if METHODS[name].inside else None)
+
+
+def towers_if_any(model: "Model") -> "TwoTowers | None":
+    """Return the model as PyTorch modules, None where there is no PyTorch, or are no weights that it can take."""
+    try:
+        return towers_of(model)
+    except (MissingExtra, UsageError):
+        return None
 
 
 def chosen(name: str, model: "Model") -> str:
