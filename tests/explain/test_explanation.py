@@ -17,6 +17,7 @@ from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import relevance
 from wordsight.explain.explanation import SHOWN, explain
 from wordsight.explain.in_words import EVEN, figure, sanity_sentence, sentences, verdict
+from wordsight.explain.inside import tensors
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.relevance import chosen, relevance_of
 from wordsight.explain.sanity import SanityCheck
@@ -50,7 +51,6 @@ def model(monkeypatch):
         made = Model(TorchEngine.of(towers, fingerprint="0" * 16))
         made.__dict__["tokenizer"] = Tokens()
         monkeypatch.setattr(relevance, "towers_of", lambda _: towers)
-        monkeypatch.setattr("wordsight.explain.explanation.towers_of", lambda _: towers)
         return made
 
     return of
@@ -79,9 +79,18 @@ def test_every_method_fits_what_its_row_says(model, name, family):
     assert np.isfinite(maps).all()
 
 
+@pytest.mark.parametrize("name", [n for n, method in METHODS.items() if method.inside and n not in ("rollout", "gem")])
+def test_no_texts_are_one_clear_error(model, name):
+    made = model("resnet" if name in ("grad-cam++", "layer-cam") else "class token")
+    pixels = np.zeros((made.spec.image.size,) * 2 + (3,), np.uint8)
+    with pytest.raises(UsageError, match="a map of no texts; give the embedding of at least one"):
+        relevance_of(name, made, pixels, np.zeros((0, 20), np.float32))
+
+
 def test_one_call_gives_maps_words_and_checks(model):
-    why = explain(model(), photo(), ["aa b", "ccc dd"])
+    why = explain(model(), photo(), ["aa b", "ccc dd"], method="legrad")
     assert (why.method, why.texts) == ("legrad", ("aa b", "ccc dd"))
+    assert explain(model(), photo(), ["aa b"], trust=False).method == DEFAULTS["vit"] == "occlusion"
     assert why.maps.shape == (2, 32, 48)
     seen = ~np.isnan(why.maps[0])
     assert seen[:, 8:40].all() and not seen[:, :8].any() and not seen[:, 40:].any()  # the centre is cut out
@@ -90,9 +99,11 @@ def test_one_call_gives_maps_words_and_checks(model):
     assert [piece for piece, _ in why.words[0]] == ["xx", "x"]
     assert np.allclose(why.cosines, model().score([photo()], ["aa b", "ccc dd"])[0], atol=1e-5)
     assert len(why.trust) == 2 and why.swap is not None
-    assert why.passes(0) == (why.trust[0].passes and why.swap.passes)
-    quick = explain(model(), photo(), ["aa b"], trust=False)
-    assert (quick.trust, quick.swap, quick.passes(0)) == ((), None, None)
+    assert [one.name for one in why.randomised] == ["randomised"] * 2
+    assert why.checks(1) == [why.trust[1], why.randomised[1], why.swap]
+    assert why.passes(0) == (why.trust[0].passes and why.randomised[0].passes and why.swap.passes)
+    quick = explain(model(), photo(), ["aa b"], method="legrad", trust=False)
+    assert (quick.trust, quick.randomised, quick.swap, quick.passes(0)) == ((), (), None, None)
     assert np.allclose(quick.relevance[0], why.relevance[0], atol=1e-6)
 
 
@@ -111,6 +122,33 @@ def test_padding_is_no_word(model):
     made.__dict__["tokenizer"] = Padded()
     why = explain(made, photo(), ["aa b ccc", "d"], trust=False)
     assert [[token for token, _ in words] for words in why.words] == [["xx", "x", "xxx"], ["x"]]
+
+
+def test_a_map_that_stays_without_what_was_learned_fails(model, monkeypatch):
+    same = np.random.default_rng(0).random((2, 4, 4)).astype(np.float32)
+    monkeypatch.setattr("wordsight.explain.inside.legrad.relevance", lambda *_, **__: torch.from_numpy(same.copy()))
+    why = explain(model(), photo(), ["aa b", "ccc dd"], method="legrad")
+    assert [one.correlation for one in why.randomised] == [1.0, 1.0]
+    assert why.passes(0) is False and "randomised: rank correlation +1.00: fails" in map(str, why.checks(0))
+
+
+def test_towers_are_built_once(model, monkeypatch):
+    made, towers, built = model(), relevance.towers_of(None), []
+    monkeypatch.setattr(relevance, "towers_of", lambda _: built.append(1) or towers)
+    explain(made, photo(), ["a"], method="legrad", trust=False)
+    assert len(built) == 1
+    why = explain(made, photo(), ["aa b"], method="occlusion")
+    assert why.randomised == () and [piece for piece, _ in why.words[0]] == ["xx", "x"]  # words need them, too
+    assert len(built) == 2
+
+
+def test_random_weights_are_others_and_leave_the_generator_alone():
+    towers, before = towers_of(), torch.random.get_rng_state()
+    first, again, other = (tensors.with_random_weights(towers, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(before, torch.random.get_rng_state()) and not first.training
+    weights = [one.visual.proj for one in (towers, first, again, other)]
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[1], weights[0]) and not torch.equal(weights[1], weights[3])
 
 
 def test_one_text_where_a_method_compares_with_nothing(model):
@@ -159,7 +197,8 @@ def test_without_pytorch_it_says_what_works(monkeypatch, tmp_path):
         raise AssertionError(target)
 
     monkeypatch.setattr(relevance, "resolve", missing)
-    assert DEFAULTS[made.spec.image.kind] == "legrad" and chosen("auto", made) == "occlusion"
+    monkeypatch.setattr(relevance, "DEFAULTS", {made.spec.image.kind: "legrad"})
+    assert chosen("auto", made) == "occlusion"
     with pytest.raises(MissingExtra, match="or use occlusion, which works without"):
         relevance_of("legrad", made, some_pixels().numpy(), np.zeros((1, 20), np.float32))
 

@@ -22,6 +22,7 @@ SIDE = 96  # pixels; objects stay clear at the 64 that small towers look at
 FINER = 3  # masks are drawn this many times larger and then averaged
 LIGHT = 0.75  # how far the second tone of a texture lies from the colour, towards white
 EDGE = 0.45  # the outline's tone: this share of the colour
+SHOWN = 0.5  # a pixel shows an object that covers at least so much of it
 INNER = 0.86  # what lies within the outline, as a share of the radius
 
 # hue in degrees, saturation, value; neighbours lie far enough apart that the jitter below cannot swap them
@@ -60,6 +61,17 @@ class Figure:
     spot: Spot
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Painting:
+    """An image, uint8 (SIDE, SIDE, 3), and which object each pixel shows, uint8 (SIDE, SIDE).
+
+    0 is the backdrop, i + 1 the object number i.
+    """
+
+    image: Pixels
+    labels: NDArray[np.uint8]
+
+
 def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: np.random.Generator) -> Pixels:
     """Draw one object of the kind at each spot; return uint8 (SIDE, SIDE, 3)."""
     return paint_figures([Figure(shape, colour, texture, spot) for spot in spots], rng=rng)
@@ -67,16 +79,24 @@ def paint(shape: str, colour: str, texture: str, *, spots: Sequence[Spot], rng: 
 
 def paint_figures(figures: Sequence[Figure], *, rng: np.random.Generator) -> Pixels:
     """Draw objects that may differ, later ones over earlier ones; return uint8 (SIDE, SIDE, 3)."""
+    return paint_located(figures, rng=rng).image
+
+
+def paint_located(figures: Sequence[Figure], *, rng: np.random.Generator) -> Painting:
+    """Draw objects as `paint_figures` does, and say of every pixel which one it shows."""
     image = _backdrop(rng)  # (S, S, 3) float in 0..255
-    for figure in figures:
+    labels = np.zeros((SIDE, SIDE), np.uint8)
+    for number, figure in enumerate(figures, start=1):
         window = _window(figure.spot)
         turn = float(rng.uniform(-0.2, 0.2))
         ink = _ink(figure.colour, rng)
-        part = image[window.top : window.top + window.side, window.left : window.left + window.side]
+        inside = np.s_[window.top : window.top + window.side, window.left : window.left + window.side]
+        part = image[inside]
         for skin, reach in ((ink * EDGE, 1.0), (_skin(ink, figure.texture, window=window, rng=rng), INNER)):
             mask = _mask(figure.shape, window, turn=turn, reach=reach)  # (W, W, 1)
             part[:] = part * (1 - mask) + skin * mask
-    return (image + 0.5).astype(np.uint8)
+            labels[inside][mask[..., 0] >= SHOWN] = number
+    return Painting((image + 0.5).astype(np.uint8), labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ from wordsight.base.optional import resolve
 from wordsight.explain.asked_texts import check_texts
 from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfulness
 from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
-from wordsight.explain.methods import AUTO, METHODS
+from wordsight.explain.methods import AUTO
 from wordsight.explain.perturbed import is_of_one_colour, upsampled
-from wordsight.explain.relevance import chosen, relevance_of, towers_of
-from wordsight.explain.sanity import SanityCheck, text_swap
+from wordsight.explain.relevance import randomised_of, ready, relevance_of, towers_if_any
+from wordsight.explain.sanity import SanityCheck, randomised, text_swap
 from wordsight.images.decode import decode
 from wordsight.images.geometry import framed
 from wordsight.images.spec import PreprocessSpec
@@ -48,8 +48,9 @@ class Explanation:
 
     `image` (H, W, 3) is the image as it is shown, `relevance` (C, G, G) the raw map of each text by `method`.
     `cosines` and `probabilities` (C,) are the model's; `words` of each text with their relevance, empty where the text
-    tower cannot be looked into.  `trust`: one `Faithfulness` each; `swap`: whether the map follows the text (None for
-    one text).
+    tower cannot be looked into.  `trust`: one `Faithfulness` each; `randomised`: one `SanityCheck` each of methods that
+    look inside the towers, whether the map rests on what was learned; `swap`: whether the map follows the text (None
+    for one text).
     """
 
     texts: tuple[str, ...]
@@ -62,6 +63,7 @@ class Explanation:
     relevance: Maps
     words: tuple[TokenRelevance, ...]
     trust: tuple[Faithfulness, ...]
+    randomised: tuple[SanityCheck, ...]
     swap: SanityCheck | None
 
     @cached_property
@@ -86,9 +88,13 @@ class Explanation:
 
     def passes(self, number: int) -> bool | None:
         """Return whether a map stood every check that was made of it, None where none was."""
-        checks = [one.passes for one in self.trust[number : number + 1]]
-        checks += [] if self.swap is None else [self.swap.passes]
-        return all(checks) if checks else None
+        checks = self.checks(number)
+        return all(one.passes for one in checks) if checks else None
+
+    def checks(self, number: int) -> list[Faithfulness | SanityCheck]:
+        """Return every check that was made of a map; as text each is a line."""
+        swap = [] if self.swap is None else [self.swap]
+        return [*self.trust[number : number + 1], *self.randomised[number : number + 1], *swap]
 
 
 def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = AUTO, trust: bool = True) -> Explanation:
@@ -104,13 +110,12 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
         problem = f"maps need images of one size, and {model.name} keeps the shape of each"
         raise UsageError(problem, cure="use a model with images of one size")
     shown = _shown(decode(image))
-    name = chosen(method, model)
+    how = ready(method, model)
     pixels = model.load_pixels(image)
     embeddings = model.embed_texts(texts)
     embedding = model.engine.embed_images(pixels[None])[0]  # (E,)
     cosines = embeddings @ embedding
-    towers = towers_of(model) if METHODS[name].inside else None
-    relevance = relevance_of(name, model, pixels, embeddings, towers=towers)
+    relevance = relevance_of(how.name, model, pixels, embeddings, towers=how.towers)
     tested: list[Faithfulness] = []
     if is_of_one_colour(pixels):
         relevance, trust = np.zeros_like(relevance), False  # what a method shows of it is where it looks anyway
@@ -118,17 +123,21 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
         tested = faithfulness(
             model.engine, pixels, embeddings, upsampled(relevance, *pixels.shape[:2]), how=Perturbation()
         )
+    random: Maps = relevance[:0]  # the check costs a second map; by hiding parts of the image that would be dear
+    if trust and how.towers is not None:
+        random = randomised_of(how.name, model, pixels, embeddings, towers=how.towers)
     return Explanation(
         texts=tuple(texts),
-        method=name,
+        method=how.name,
         model=model.name,
         image=shown,
         preprocess=model.spec.preprocess,
         cosines=cosines,
         probabilities=model.matches(cosines[None])[0],
         relevance=relevance,
-        words=_words(model, texts, embedding, towers),
+        words=_words(model, texts, embedding, how.towers or towers_if_any(model)),
         trust=tuple(tested),
+        randomised=tuple(randomised(*pair) for pair in zip(relevance, random, strict=False)),
         swap=text_swap(relevance[0], relevance[1]) if trust and len(texts) > 1 else None,
     )
 

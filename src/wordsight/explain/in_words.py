@@ -53,8 +53,7 @@ def sentences(why: "Explanation", number: int) -> list[str]:
     """Return the checks of a text's map in sentences."""
     if why.is_even:
         return [EVEN]
-    checks = [_faithful(one) for one in why.trust[number : number + 1]]
-    return checks + ([] if why.swap is None else [sanity_sentence(why.swap)])
+    return [sanity_sentence(one) if isinstance(one, SanityCheck) else _faithful(one) for one in why.checks(number)]
 
 
 def sanity_sentence(check: SanityCheck) -> str:

@@ -97,8 +97,16 @@ def stretched(old: int, new: int) -> NDArray[np.float32]:
 
     Centres of pixels lie at halves; beyond the first and last centre values stay as they are.
     """
-    positions = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    return np.asarray(np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(old))), dtype=np.float32)
+    return between_centres((np.arange(new) + 0.5) * old / new, old)
+
+
+def between_centres(positions: NDArray[np.floating], cells: int) -> NDArray[np.float32]:
+    """Return the weights (P, cells) by which positions (P,), from 0 to `cells`, lie between the centres of cells.
+
+    They are linear, and sum to 1; beyond the first and last centre that cell has all.
+    """
+    clipped = np.clip(positions - 0.5, 0, cells - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(clipped[:, None] - np.arange(cells))), dtype=np.float32)
 
 
 def upsampled(relevance: NDArray[np.floating], height: int, width: int) -> NDArray[np.float32]:

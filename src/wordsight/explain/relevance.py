@@ -1,9 +1,10 @@
 """The raw relevance of an image's places by any of the methods.
 
-name = chosen("auto", model)
-relevance = relevance_of(name, model, pixels, texts)      # (C, G, G)
+method = ready("auto", model)                             # its name, and the towers that it looks into
+relevance = relevance_of(method.name, model, pixels, texts, towers=method.towers)       # (C, G, G)
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,27 +21,44 @@ if TYPE_CHECKING:
     from wordsight.towers.two import TwoTowers
 
 
-def chosen(name: str, model: "Model") -> str:
-    """Return the method that is meant: "auto" is that of the model's family, or `ANY` where it cannot be computed."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """A method that can be computed with a model, and the model's towers where it looks inside them."""
+
+    name: str
+    towers: "TwoTowers | None"
+
+
+def ready(name: str, model: "Model") -> Ready:
+    """Return the method that is meant, with towers that were built once.
+
+    "auto" is that of the model's family, or `ANY` where that one cannot be computed.  Unknown methods and those that
+    do not fit raise `UsageError`; one that is named and needs an extra that is not there, `MissingExtra`.
+    """
     kind = model.spec.image.kind
     if name == AUTO:
         usual = DEFAULTS.get(kind, ANY)
-        return usual if usual == ANY or _towers_can_be_built(model) else ANY
+        towers = towers_if_any(model) if METHODS[usual].inside else None
+        return Ready(usual if towers is not None or not METHODS[usual].inside else ANY, towers)
     if name not in METHODS:
         raise UsageError(f"no method {name!r}", cure=suggest(name, [AUTO, *METHODS]))
     if name not in fitting(kind):
         problem = f"{name} does not fit {model.name}, whose image tower is of kind {kind!r}"
         raise UsageError(problem, cure=f"use one of {', '.join(fitting(kind))}")
-    return name
+    return Ready(name, towers_of(model) if METHODS[name].inside else None)
 
 
-def _towers_can_be_built(model: "Model") -> bool:
-    """Say whether PyTorch is there, and weights that it can take."""
+def towers_if_any(model: "Model") -> "TwoTowers | None":
+    """Return the model as PyTorch modules, None where there is no PyTorch, or are no weights that it can take."""
     try:
-        towers_of(model)
+        return towers_of(model)
     except (MissingExtra, UsageError):
-        return False
-    return True
+        return None
+
+
+def chosen(name: str, model: "Model") -> str:
+    """Return the name of the method that is meant; `ready` gives the towers, too."""
+    return ready(name, model).name
 
 
 def towers_of(model: "Model") -> "TwoTowers":
@@ -68,3 +86,12 @@ def relevance_of(name: str, model: "Model", pixels: Pixels, texts: Embeddings, *
     wanted = {"never": False, "one text": len(texts) == 1, "sigmoid": model.spec.loss == "sigmoid"}
     empty = model.embed_texts([method.empty])[0] if wanted[method.wants_empty] else None
     return np.asarray(inside(function, towers, pixels, texts, empty=empty), np.float32)
+
+
+def randomised_of(name: str, model: "Model", pixels: Pixels, texts: Embeddings, *, towers: "TwoTowers") -> Maps:
+    """Return what a method that looks inside gives of the same towers with random weights, (C, G, G).
+
+    The texts' embeddings stay: only what looks at the image has learned nothing.
+    """
+    random = resolve("wordsight.explain.inside.tensors:with_random_weights", extra="train")(towers)
+    return relevance_of(name, model, pixels, texts, towers=random)

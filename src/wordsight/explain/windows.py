@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
+from wordsight.explain.perturbed import between_centres
 
 Maps = NDArray[np.float32]
 Tile = tuple[slice, slice]  # rows and columns
@@ -139,9 +140,8 @@ def _along(side: int, scaled: int, start: int, crop: int, cells: int) -> _Weight
     inside = np.flatnonzero((centres >= 0) & (centres < crop))
     if not len(inside):  # between the centres of two pixels of a picture that was made smaller
         return _Weights(0, 0, np.zeros((0, cells), np.float32))
-    at = (centres[inside] * (cells / crop) - 0.5).clip(0, cells - 1)
-    weights = np.maximum(1 - np.abs(at[:, None] - np.arange(cells)), 0)
-    return _Weights(int(inside[0]), int(inside[-1]) + 1, weights.astype(np.float32))
+    weights = between_centres(centres[inside] * (cells / crop), cells)
+    return _Weights(int(inside[0]), int(inside[-1]) + 1, weights)
 
 
 def _tile(maps: Maps, down: list[_Weights], across: list[_Weights], *, tile: Tile) -> Maps:

@@ -14,7 +14,17 @@ from torch import Tensor
 from wordsight.base.errors import UsageError
 from wordsight.engines.attack_torch import untouched
 from wordsight.explain.inside.attention import AttentionLayer, watched
-from wordsight.explain.inside.following import apart, attentions, first_of, graph_from, on_grid, one_image, read
+from wordsight.explain.inside.following import (
+    apart,
+    attentions,
+    first_of,
+    graph_from,
+    on_grid,
+    one_image,
+    patch_grid,
+    read,
+    some_texts,
+)
 from wordsight.towers.bert.spec import BertSpec
 from wordsight.towers.clip_text.reading import pick
 from wordsight.towers.clip_text.spec import ClipTextSpec
@@ -40,16 +50,16 @@ def relevance(towers: TwoTowers, pixels: Tensor, texts: Tensor, *, first: int = 
     10; the pooling's query has no past).  A map may be 0 everywhere: no weight with a positive gradient.  A tower
     without attention (EfficientNet) raises `UsageError`.
     """
-    tower, pixels = towers.image_tower, one_image(towers, pixels)
+    pixels, texts = one_image(towers, pixels), some_texts(texts)
     start = first_of(first, attentions(towers.visual))
     with untouched(towers), watched(towers.visual, mix=graph_from(start)) as layers:
         embedding = towers.encode_image(pixels)[0]  # (E,)
-        logits = towers.scale.detach() * (apart(texts).to(embedding) @ embedding)  # (C,)
+        logits = towers.scale.detach() * (texts.to(embedding) @ embedding)  # (C,)
         rows = []
         for logit in logits:
             (flow,) = _followed(logit, layers[start:])  # (T, T), of a pooling (1, T)
             rows.append(flow[0] if len(flow) != flow.shape[1] else read(towers, flow))
-    return on_grid(tower, pixels, torch.stack(rows))
+    return on_grid(torch.stack(rows), patch_grid(towers, pixels)).detach().float()
 
 
 def words(towers: TwoTowers, texts: Tensor, image: Tensor, *, first: int = FIRST) -> Tensor:

@@ -1,6 +1,6 @@
-"""What the methods that follow attention share: where the graph of gradients begins, and what is read in the end.
+"""What the methods share: what they are given, where the graph of gradients begins, what is read, and the grid.
 
-Shapes: B batch, T tokens, S side of the image in pixels, G side of the patch grid.
+Shapes: C texts, E width of the space, T tokens, S side of the image in pixels, G side of the patch grid.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wordsight.base.errors import UsageError
 from wordsight.explain.inside.attention import AttentionLayer, Mix
 from wordsight.towers.eva.spec import EvaSpec
-from wordsight.towers.tower import ImageTower, SplitAttention
+from wordsight.towers.tower import SplitAttention
 from wordsight.towers.two import TwoTowers
 from wordsight.towers.vit.spec import VitSpec
 
@@ -20,6 +20,13 @@ def one_image(towers: TwoTowers, pixels: Tensor) -> Tensor:
     if len(pixels) != 1:
         raise UsageError(f"{len(pixels)} images at once", cure="explain one image after the other")
     return apart(pixels).to(towers.dtype)
+
+
+def some_texts(texts: Tensor) -> Tensor:
+    """Return the texts' embeddings (C, E), part of no graph; none raise `UsageError`."""
+    if not len(texts):
+        raise UsageError("a map of no texts", cure="give the embedding of at least one")
+    return apart(texts)
 
 
 def apart(x: Tensor) -> Tensor:
@@ -62,8 +69,12 @@ def read(towers: TwoTowers, rows: Tensor) -> Tensor:
     return rows[0 if spec.pool == "mean_all" else towers.image_tower.extra :].mean(dim=0)
 
 
-def on_grid(tower: ImageTower, pixels: Tensor, relevance: Tensor) -> Tensor:
-    """Return what the tokens (C, T) have that stand for a patch or a cell, the last ones, float32 (C, G, G)."""
-    height, width = (side // tower.cell for side in pixels.shape[2:])
-    out: Tensor = relevance[:, -height * width :].unflatten(1, (height, width))  # type: ignore[no-untyped-call]
-    return out.detach().float()
+def patch_grid(towers: TwoTowers, pixels: Tensor) -> tuple[int, int]:
+    """Return rows and columns of the patches, or cells of the last grid, of a native tower for pixels (1, 3, S, S)."""
+    rows, columns = (side // towers.image_tower.cell for side in pixels.shape[2:])
+    return rows, columns
+
+
+def on_grid(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return (..., G, G) for what is known of tokens, (..., T), the last of which are the patches, row by row."""
+    return x[..., -shape[0] * shape[1] :].reshape(*x.shape[:-1], *shape)

@@ -2,10 +2,10 @@
 
 With A_k the channels of a grid, s the score and g_k = ds / dA_k, all three are ReLU(sum_k w_k A_k):
 
-    Grad-CAM     w_k = mean over cells of g_k           Selvaraju et al. 2017, equations 1 and 2
+    Grad-CAM     w_k = mean over cells of g_k           Selvaraju et al. 2017
     Grad-CAM++   w_k = sum over cells of alpha ReLU(g_k),  alpha = 1 / (2 + g_k * sum over cells of A_k)
-                                                        Chattopadhay et al. 2018, equations 5 and 19 with exp(s)
-    LayerCAM     w_k = ReLU(g_k), cell by cell          Jiang et al. 2021, equations 5 and 6
+                                                        Chattopadhay et al. 2018, equation 19, of exp(s)
+    LayerCAM     w_k = ReLU(g_k), cell by cell          Jiang et al. 2021
 
 The grid is the last one of a convolution, own or timm's; of a vision transformer that pools by the mean its last
 patches; of one with a class token or pooling by attention, whose last patches have no gradient or many, the weights of
@@ -23,7 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wordsight.engines.attack_torch import untouched
-from wordsight.explain.inside.gradients import gradients, last_attention, misfit, on_grid, patch_grid, reads_one_row
+from wordsight.explain.inside.following import on_grid, patch_grid, some_texts
+from wordsight.explain.inside.gradients import gradients, last_attention, misfit, reads_one_row
 from wordsight.towers.eva.module import EvaTransformer
 from wordsight.towers.features import image_states
 from wordsight.towers.parts.blocks import wide
@@ -89,7 +90,7 @@ def _grid(method: str, towers: TwoTowers, pixels: Tensor, texts: Tensor, *, laye
             seen = _of_native(towers, pixels, layer)
         else:
             raise misfit(method, towers, wants=WANTS)
-        (scores,) = seen.embedding @ wide(texts).clone().T  # (C,)
+        (scores,) = seen.embedding @ wide(some_texts(texts)).T  # (C,)
         slopes = gradients(scores, seen.state)
     return wide(seen.cut(seen.state.detach()))[0], wide(seen.cut(slopes))
 
@@ -101,7 +102,7 @@ def _of_native(towers: TwoTowers, pixels: Tensor, layer: int) -> _Seen:
     if isinstance(towers.visual, VisionTransformer | EvaTransformer) and reads_one_row(towers):
         attention, embedding = last_attention(towers, pixels)
         shape = patch_grid(towers, pixels)
-        return _Seen(attention.weights, embedding, lambda x: on_grid(x[:, :, 0, -shape[0] * shape[1] :], shape))
+        return _Seen(attention.weights, embedding, lambda x: on_grid(x[:, :, 0], shape))
     state = towers.last_image_state(pixels).detach().requires_grad_()
     return _Seen(state, towers.embed_last_image_state(state), lambda x: _native(towers, pixels, x))
 

@@ -1,6 +1,6 @@
 """Grad-ECLIP: what the last attention passes on of each patch, weighed by what the score asks of each channel.
 
-Zhao et al. 2024, "Gradient-based visual explanation for transformer-based CLIP" (ICML), section 3.  With o the row that
+Zhao et al. 2024, "Gradient-based visual explanation for transformer-based CLIP" (ICML).  With o the row that
 attention gives for the query that is read, s the cosine with the text, and q, k, v of the last attention:
 
     map_i = ReLU( sum_c  (ds / do_c) * lambda_i * v_ic ),      lambda_i = min-max over patches of cos(q, k_i)
@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wordsight.engines.attack_torch import untouched
-from wordsight.explain.inside.gradients import gradients, last_attention, misfit, on_grid, patch_grid, reads_one_row
+from wordsight.explain.inside.following import on_grid, patch_grid, some_texts
+from wordsight.explain.inside.gradients import gradients, last_attention, misfit, reads_one_row
 from wordsight.towers.parts.blocks import wide
 from wordsight.towers.two import TwoTowers
 
@@ -31,7 +32,7 @@ def relevance(towers: TwoTowers, pixels: Tensor, texts: Tensor) -> Tensor:
         raise misfit("Grad-ECLIP", towers, wants=wants)
     with untouched(towers):
         layer, embedding = last_attention(towers, pixels.clone())
-        (scores,) = embedding @ wide(texts).clone().T  # (C,)
+        (scores,) = embedding @ wide(some_texts(texts)).T  # (C,)
         asked = wide(gradients(scores, layer.mixed))[:, :, 0]  # (C, H, D/H)
     rows, columns = patch_grid(towers, pixels)
     query = wide(layer.query.detach())[0, :, 0].flatten()  # (D,)

@@ -1,6 +1,6 @@
 """The last attention of a native tower and the gradients of scores: what several methods have in common.
 
-Shapes: C texts, H heads, S keys, D width of all heads, E width of the shared space, G side of the patch grid.
+Shapes: C texts, H heads, S keys, D width of all heads, E width of the shared space.
 """
 
 from dataclasses import replace
@@ -47,17 +47,6 @@ def last_attention(towers: TwoTowers, pixels: Tensor) -> tuple[AttentionLayer, T
     return replace(layers[last], weights=leaf[0]), embedding
 
 
-def patch_grid(towers: TwoTowers, pixels: Tensor) -> tuple[int, int]:
-    """Return rows and columns of the patches that the last attention of a native tower looks at."""
-    rows, columns = (side // towers.image_tower.cell for side in pixels.shape[2:])
-    return rows, columns
-
-
-def on_grid(x: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Return (..., G, G) for what is known of each patch, row by row, (..., N)."""
-    return x.reshape(*x.shape[:-1], *shape)
-
-
 def gradients(scores: Tensor, of: Tensor) -> Tensor:
     """Return the gradient of each score (C,) by `of` (1, ...), (C, ...)."""
     return torch.cat([torch.autograd.grad(score, of, retain_graph=True)[0] for score in scores])
@@ -68,4 +57,4 @@ def misfit(method: str, towers: TwoTowers, *, wants: str) -> UsageError:
     image = towers.spec.image
     pool = getattr(image, "pool", None)
     what = f'of kind "{image.kind}"' + (f' that pools by "{pool}"' if pool else "")
-    return UsageError(f"{method} for an image tower {what}", cure=f"it wants {wants}")
+    return UsageError(f"{method} for an image tower {what}", cure=f"it wants {wants}; occlusion fits every model")

@@ -13,15 +13,14 @@ from torch import Tensor
 from wordsight.base.errors import UsageError
 from wordsight.engines.attack_torch import untouched
 from wordsight.explain.inside.attention import watched
-from wordsight.explain.inside.following import apart, first_of, graph_from, on_grid, one_image
+from wordsight.explain.inside.following import apart, first_of, graph_from, on_grid, one_image, patch_grid, some_texts
 from wordsight.towers.eva.spec import EvaSpec
 from wordsight.towers.parts.blocks import wide
 from wordsight.towers.two import TwoTowers
 from wordsight.towers.vit.spec import VitSpec
 
 FIRST = -2  # the last two blocks; the package's `layer_index`
-EMPTY_TEXT = "a photo of a"  # says nothing: where it is relevant, a SigLIP tower always looks
-EMPTY_LIMIT = 0.8  # of its largest relevance, its smallest being 0
+EMPTY_LIMIT = 0.8  # of the largest relevance of a text that says nothing, its smallest being 0
 
 
 def relevance(
@@ -37,9 +36,9 @@ def relevance(
     (negative: from the back).  Pooling is the tower's, except that a class token gives way to the mean of all tokens,
     itself among them.  Where the pooling is an attention (SigLIP, CoCa, Perception Encoder), A is the pooling's as it
     reads z.  The package leaves out the last norm there, with which the tower was trained, and the unit length of
-    CoCa's embedding: its maps differ.  `empty` (E,) is the unit embedding of `EMPTY_TEXT`: where its own E, from 0 to
-    1, is above `EMPTY_LIMIT`, E is 0 for every text; the package does so for SigLIP.  Only a vision transformer (also
-    EVA's) has such blocks; other towers raise `UsageError`.
+    CoCa's embedding: its maps differ.  `empty` (E,) is the unit embedding of a text that says nothing: where its own E,
+    from 0 to 1, is above `EMPTY_LIMIT`, a tower always looks, and E is 0 for every text; the package does so for
+    SigLIP.  Only a vision transformer (also EVA's) has such blocks; other towers, and no texts, raise `UsageError`.
     """
     tower, spec, pixels = towers.image_tower, towers.spec.image, one_image(towers, pixels)
     if not isinstance(spec, VitSpec | EvaSpec):
@@ -47,21 +46,22 @@ def relevance(
             f'LeGrad on a tower of kind "{spec.kind}"', cure="it needs a vision transformer; Grad-CAM fits convolutions"
         )
     start = first_of(first, tower.depth)
-    asked = texts if empty is None else torch.cat([texts, empty[None].to(texts)])
+    texts = some_texts(texts)
+    asked = texts if empty is None else torch.cat([texts, apart(empty)[None].to(texts)])
     with untouched(towers), watched(towers.visual, mix=graph_from(start)) as layers:
         states = list(tower.states(pixels))[start + 1 :]  # each (1, T, D)
         if spec.pool == "class":
             states = [state.mean(dim=1, keepdim=True) for state in states]
         pooled = torch.cat([tower.pool(state) for state in states])
         embeddings = F.normalize(wide(tower.project(pooled)), dim=-1)  # (layers, E)
-        cosines = embeddings @ apart(asked).to(embeddings).T  # (layers, C)
+        cosines = embeddings @ asked.to(embeddings).T  # (layers, C)
         looked = layers[tower.depth :] or layers[start:]
         total = torch.stack([_sensitivity(c, layer.weights) for c, layer in zip(cosines, looked, strict=True)]).sum(0)
     if empty is not None:
         usual, total = total[-1, tower.extra :], total[:-1]
         always = usual - usual.min() > EMPTY_LIMIT * (usual.max() - usual.min())  # (N,)
         total[:, tower.extra :].masked_fill_(always, 0.0)
-    return on_grid(tower, pixels, total)
+    return on_grid(total, patch_grid(towers, pixels)).detach().float()
 
 
 def _sensitivity(scores: Tensor, weights: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wordsight.engines.attack_torch import untouched
 from wordsight.explain.inside.attention import watched
-from wordsight.explain.inside.following import attentions, first_of, on_grid, one_image, read
+from wordsight.explain.inside.following import attentions, first_of, on_grid, one_image, patch_grid, read
 from wordsight.towers.parts.blocks import wide
 from wordsight.towers.two import TwoTowers
 
@@ -29,7 +29,7 @@ def relevance(towers: TwoTowers, pixels: Tensor, texts: Tensor, *, first: int = 
     Then comes the row that pooling reads: the class token's, the mean over the patches', or, where the pooling is an
     attention, A R of its query, which has no shortcut.  A tower without attention (EfficientNet) raises `UsageError`.
     """
-    tower, pixels = towers.image_tower, one_image(towers, pixels)
+    pixels = one_image(towers, pixels)
     start = first_of(first, attentions(towers.visual))
     with untouched(towers), torch.no_grad(), watched(towers.visual) as layers:
         towers.encode_image(pixels)
@@ -42,4 +42,4 @@ def relevance(towers: TwoTowers, pixels: Tensor, texts: Tensor, *, first: int = 
             flow = mean if flow is None else mean @ flow
         assert flow is not None
         row = flow[0] if pools else read(towers, flow)
-    return on_grid(tower, pixels, row.expand(len(texts), -1).clone())
+    return on_grid(row.expand(len(texts), -1).clone(), patch_grid(towers, pixels)).detach().float()

@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wordsight.base.errors import UsageError
-from wordsight.explain.inside.gradients import misfit, on_grid, patch_grid
+from wordsight.explain.inside.following import on_grid, patch_grid, some_texts
+from wordsight.explain.inside.gradients import misfit
 from wordsight.towers.eva.module import EvaBlock, EvaTransformer
 from wordsight.towers.parts.blocks import Block, wide
 from wordsight.towers.resnet.module import ModifiedResNet
@@ -52,7 +53,7 @@ def surgery(towers: TwoTowers, pixels: Tensor, texts: Tensor, *, empty: Tensor |
     """
     if len(texts) == 1 and empty is None:
         raise UsageError("CLIP Surgery for one text", cure="give `empty`, the empty text's embedding, or more texts")
-    texts = wide(texts)
+    texts = wide(some_texts(texts))
     tower = towers.visual
     if isinstance(tower, ModifiedResNet):
         towers.check_pixels(pixels)
@@ -77,7 +78,7 @@ def gem(towers: TwoTowers, pixels: Tensor, texts: Tensor, *, rounds: int = 1) ->
     """Return the relevance (C, G, G), a cosine, of each patch of one image for each text: GEM.
 
     Bousselham et al. 2024, "Grounding everything: emerging localization properties in vision-language transformers"
-    (CVPR), section 3. For p of queries, keys and values, `rounds` times
+    (CVPR). For p of queries, keys and values, `rounds` times
 
         p <- normalised p,      p <- softmax(p p^T / tau) p,      then      softmax(p p^T / tau) v
 

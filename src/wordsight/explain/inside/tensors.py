@@ -10,6 +10,7 @@ from torch import Tensor
 from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.explain.inside import chefer
 from wordsight.images.transform import normalise
+from wordsight.towers.build import build
 from wordsight.towers.two import TwoTowers
 
 Relevance = Callable[..., Tensor]  # (towers, pixels, texts, *, empty)
@@ -39,3 +40,13 @@ def words(towers: TwoTowers, tokens: Tokens, image: NDArray[np.float32]) -> NDAr
     device = towers.logit_scale.device
     ids, embedding = torch.from_numpy(tokens.astype(np.int64)).to(device), torch.from_numpy(image).to(device)
     return chefer.words(towers, ids, embedding).cpu().numpy()
+
+
+def with_random_weights(towers: TwoTowers, *, seed: int = 0) -> TwoTowers:
+    """Return towers of the same shape that have learned nothing, drawn by `seed`; PyTorch's generator stays as it is.
+
+    They are where training begins: Adebayo et al. 2018 compare a map with that of such a model.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(towers.spec).eval().requires_grad_(False).to(towers.logit_scale.device)
