@@ -13,5 +13,18 @@ class Check(NamedTuple):
 
 MODEL_CHECKS: Mapping[str, Check] = {  # of a `ModelSubject`
     "gibberish": Check("wordsight.audit.checks.gibberish:run", "Nonsense"),
+    "blind-spots": Check("wordsight.audit.checks.blind_spots:run", "Blind spots"),
+    "shortcuts": Check("wordsight.audit.checks.shortcuts:run", "Answers that follow something else"),
+    "concepts": Check("wordsight.audit.checks.concepts:run", "What was learned how often"),
+    "learned-together": Check(
+        "wordsight.audit.checks.learned_together:run", "What went together in the training captions"
+    ),
+    "moderation": Check("wordsight.audit.checks.moderation:run", "False alarms of watched labels"),
 }
-PLACE_CHECKS: Mapping[str, Check] = {}  # of a `PlaceSubject`
+PLACE_CHECKS: Mapping[str, Check] = {  # of a `PlaceSubject`
+    "files": Check("wordsight.audit.checks.library_files:run", "Files"),
+    "captions": Check("wordsight.audit.checks.library_captions:run", "Captions and columns"),
+    "goes-together": Check("wordsight.audit.checks.goes_together:run", "What goes together"),
+    "own-captions": Check("wordsight.audit.checks.own_captions:run", "Looked for by their own captions"),
+    "classes": Check("wordsight.audit.checks.library_classes:run", "Classes that are confused"),
+}
