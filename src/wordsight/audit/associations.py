@@ -135,21 +135,34 @@ def caption_terms(samples: Sequence[Sample]) -> list[Term]:
     return _families([Term(word, "", np.array([word in words for words in each]), everywhere) for word in frequent])
 
 
-def column_terms(samples: Sequence[Sample]) -> list[Term]:
-    """Return the frequent values of columns with few values as terms "column = value"; the class is a column, too."""
+def columns_of(samples: Sequence[Sample]) -> dict[str, list[str]]:
+    """Return the columns with 2 to `MOST_VALUES` values, each a list of N values, "" where there is none.
+
+    The class is a column, too.  One that only renames another (numbers of classes beside their names) is left out.
+    """
     columns: dict[str, list[str]] = defaultdict(lambda: [""] * len(samples))
     for row, sample in enumerate(samples):
-        again = sample.label in sample.meta.values()  # the class is one of the columns under its own name
-        facts = {**sample.meta, **({"class": sample.label} if sample.label and not again else {})}
+        facts = {**({"class": sample.label} if sample.label else {}), **sample.meta}
         for column, value in facts.items():
             columns[column][row] = "" if value is None else str(value)
-    terms = []
+    kept: dict[str, list[str]] = {}
+    partitions = set()
     for column, values in columns.items():
-        counts = Counter(value for value in values if value)
-        if 2 <= len(counts) <= MOST_VALUES:
-            whole = np.array(values)
-            kept = [value for value, count in counts.most_common() if _counts(count, len(samples))]
-            terms += [Term(f"{column} = {value}", column, whole == value, whole != "") for value in kept]
+        numbers: dict[str, int] = {}
+        partition = tuple(numbers.setdefault(value, len(numbers)) for value in values)
+        if 2 <= len(set(values) - {""}) <= MOST_VALUES and partition not in partitions:
+            kept[column] = values
+            partitions.add(partition)
+    return kept
+
+
+def column_terms(samples: Sequence[Sample]) -> list[Term]:
+    """Return the frequent values of columns with few values as terms "column = value"."""
+    terms = []
+    for column, values in columns_of(samples).items():
+        whole = np.array(values)
+        frequent = [value for value, count in Counter(values).most_common() if value and _counts(count, len(samples))]
+        terms += [Term(f"{column} = {value}", column, whole == value, whole != "") for value in frequent]
     return terms
 
 

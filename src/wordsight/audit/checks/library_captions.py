@@ -2,11 +2,11 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from wordsight.audit.associations import MOST_VALUES, words_of
+from wordsight.audit.associations import columns_of, words_of
 from wordsight.audit.claims import Limit, claim, share_of
 from wordsight.audit.finding import Claim, Finding
 from wordsight.audit.subject import PlaceSubject
@@ -34,21 +34,11 @@ def run(subject: PlaceSubject) -> Finding:
     details: list[Detail] = []
     if any(sample.texts for sample in samples):
         claims += _repeated(samples, details)
-    for column, values in columns_of(samples).items():
+    for column, whole in columns_of(samples).items():
+        values = Counter(value for value in whole if value)
         claims.append(_balance(column, values))
         details.append(_counts(column, values))
     return Finding(CHECK, TITLE, LEAD, claims, Measured([one.result for one in claims], details), LIMITS)
-
-
-def columns_of(samples: Sequence[Sample]) -> Mapping[str, Counter[str]]:
-    """Return how often each value of the columns with 2 to `MOST_VALUES` values occurs; the class is one of them."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for sample in samples:
-        facts = {**sample.meta, **({"class": sample.label} if sample.label else {})}
-        for column, value in facts.items():
-            if value not in (None, ""):
-                counts[column][str(value)] += 1
-    return {column: values for column, values in counts.items() if 2 <= len(values) <= MOST_VALUES}
 
 
 def _repeated(samples: Sequence[Sample], details: list[Detail]) -> list[Claim]:
@@ -65,7 +55,7 @@ def _repeated(samples: Sequence[Sample], details: list[Detail]) -> list[Claim]:
         sums, sizes = np.bincount(rows, weights=shared), np.bincount(rows)
         of = sums[sizes > 0] / sizes[sizes > 0]
         result = share_of(f"library/captions/{name}", of, {"captions": len(keys), "shared": int(shared.sum())})
-        text = f"{shared.sum():,} of {len(keys):,} captions are those of another image, too, {way}: {{}} an image."
+        text = f"{shared.sum():,} of {len(keys):,} captions are at other images, too, {way}: of an image's own {{}}."
         claims.append(claim(CHECK, result, text, Limit(SHARED, "above"), about=name))
         most = sorted(owners.items(), key=lambda pair: -len(pair[1]))[:SHOWN]
         table = {"head": ["caption", "images"], "rows": [[mark, len(some)] for mark, some in most if len(some) > 1]}
