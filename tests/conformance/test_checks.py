@@ -40,11 +40,11 @@ def table(tmp_path, monkeypatch):
 def subject_of(name, table):
     if name in MODEL_CHECKS:
         data = (labelled_set(f"{table}?groups=side"),)
-        return ModelSubject(Model(FakeEngine()), data=data, captions=(str(table),), images=30)
+        return ModelSubject(Model(FakeEngine()), data=data, captions=(str(table),), images=10)
     samples = [
         Sample(f"{n}", (table.parent / f"{n}.png").read_bytes(), (f"a {KINDS[n % 3]} square",)) for n in range(30)
     ]
-    return PlaceSubject(str(table), in_memory("set", samples), Model(FakeEngine()), images=30)
+    return PlaceSubject(str(table), in_memory("set", samples), Model(FakeEngine()), images=10)
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _ in CHECKS])

@@ -23,6 +23,7 @@ FROZEN = {
     "--skip-failed --precision --pixels",
     "report": "RUN --out --figures",
     "explain": "IMAGE TEXT --out --method --fast --json",
+    "audit": "MODEL|PLACE --out --data --captions --images --checks --seed --json",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch|use NAME --licence",
 }

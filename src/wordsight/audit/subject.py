@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from wordsight.audit.table import IMAGES
 from wordsight.data.kinds import without_suffix
 from wordsight.embeddings.kept import KeptModel
 from wordsight.embeddings.model import Model
@@ -18,7 +19,6 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec, read_task
 
-IMAGES = 200  # for each check: an accuracy of one half is then known to 7 points either way
 WITH_GROUPS = "bias"  # the kind of task whose keys a labelled set may have
 
 

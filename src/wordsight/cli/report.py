@@ -10,7 +10,7 @@ from wordsight.base.terminal import say
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "runs", metavar="RUN", nargs="+", type=Path, help="folder of a training run, an evaluation or a demo"
+        "runs", metavar="RUN", nargs="+", type=Path, help="folder of a training run, an evaluation, a demo or an audit"
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="the page (default: report.html in the first folder)")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="write every figure as SVG and PNG, too")
@@ -21,6 +21,8 @@ def run(args: Namespace) -> int:
     first: Path = args.runs[0]
     if len(args.runs) == 1 and not args.out and (first / "demo.json").exists():
         page: Path = resolve("wordsight.report.demo_page:write_demo_page")(first)
+    elif len(args.runs) == 1 and (first / "audit.json").exists():
+        page = resolve("wordsight.report.audit_page:write_audit_page")(first, args.out or first / "report.html")
     else:
         write = resolve("wordsight.report.evaluation_page:write_evaluation_page")
         page = write(args.runs, args.out or first / "report.html")
