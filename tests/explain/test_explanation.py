@@ -19,7 +19,7 @@ from wordsight.explain.explanation import SHOWN, explain
 from wordsight.explain.in_words import EVEN, figure, sanity_sentence, sentences, verdict
 from wordsight.explain.inside import tensors
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
-from wordsight.explain.relevance import chosen, relevance_of
+from wordsight.explain.relevance import ready, relevance_of
 from wordsight.explain.sanity import SanityCheck
 from wordsight.search.direction import Direction
 from wordsight.search.hits import Hit
@@ -68,7 +68,7 @@ def test_every_method_fits_what_its_row_says(model, name, family):
     pixels[4:12, 4:12] = 200
     if name not in fitting(made.spec.image.kind):
         with pytest.raises(UsageError, match=f"{name.replace('+', '.')} does not fit t, whose image tower is of kind"):
-            chosen(name, made)
+            ready(name, made)
         return
     try:
         maps = relevance_of(name, made, pixels, texts)
@@ -198,7 +198,7 @@ def test_without_pytorch_it_says_what_works(monkeypatch, tmp_path):
 
     monkeypatch.setattr(relevance, "resolve", missing)
     monkeypatch.setattr(relevance, "DEFAULTS", {made.spec.image.kind: "legrad"})
-    assert chosen("auto", made) == "occlusion"
+    assert ready("auto", made).name == "occlusion"
     with pytest.raises(MissingExtra, match="or use occlusion, which works without"):
         relevance_of("legrad", made, some_pixels().numpy(), np.zeros((1, 20), np.float32))
 
@@ -280,8 +280,8 @@ def test_a_method_that_does_not_fit_is_one_line_for_many_images(model, monkeypat
 
 
 def test_hits_are_explained_by_the_method_of_the_family(model, monkeypatch, tmp_path):
+    monkeypatch.setitem(DEFAULTS, "vit", "legrad")
     made = model()
-    monkeypatch.setattr("wordsight.search.why.towers_of", relevance.towers_of)
     photo().save(tmp_path / "one.png")
     Image.new("RGB", (40, 40), "red").save(tmp_path / "flat.png")
     direction = Direction(made.embed_texts(["aa b"])[0])

@@ -24,6 +24,7 @@ FROZEN = {
     "report": "RUN --out --figures",
     "explain": "IMAGE TEXT --pairs --out --method --fast --json",
     "regions": "PICTURE --classes --classes-file --out --method --proposals --background --threshold --templates --json",
+    "audit": "MODEL|PLACE --out --data --captions --images --checks --seed --json",
     "convert": "IN OUT --to --set --tokenizer --part --precision --keep --half",
     "models": "list|show|fetch|use NAME --licence",
 }

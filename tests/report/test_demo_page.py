@@ -51,7 +51,7 @@ def folder(tmp_path):
 
 
 def test_the_page_is_well_formed_and_loads_nothing(folder):
-    text = write_demo_page(folder).read_text()
+    text = write_demo_page(folder, folder / "report.html").read_text()
     page = Page(text)
     assert page.addresses
     assert all(address.startswith("data:") for address in page.addresses)
@@ -63,7 +63,7 @@ def test_the_page_is_well_formed_and_loads_nothing(folder):
 
 
 def test_the_page_tells_the_recorded_numbers(folder):
-    words = " ".join(Page(write_demo_page(folder).read_text()).words)
+    words = " ".join(Page(write_demo_page(folder, folder / "report.html").read_text()).words)
     for said in ("93.8 %", "64 choices", "chance 1.6 %", "3 min 07 s", "1.23 M", "65,432", "4,321", "91.0 to 96.0"):
         assert said in words, said
     for said in ("87.5 %", "step 100", "8 of 8", "0.71 two red stars", "81 %", "7.5 s", "2 min 01 s"):
@@ -71,7 +71,7 @@ def test_the_page_tells_the_recorded_numbers(folder):
 
 
 def test_all_parts_of_the_story_are_there_in_order(folder):
-    headings = Page(write_demo_page(folder).read_text()).headings
+    headings = Page(write_demo_page(folder, folder / "report.html").read_text()).headings
     assert headings == [
         "Two towers, one space",
         "The matrix sharpens",
@@ -87,20 +87,20 @@ def test_all_parts_of_the_story_are_there_in_order(folder):
 def test_what_was_not_recorded_is_left_out(folder):
     (folder / "answers.jsonl").unlink()
     (folder / "results.jsonl").unlink()
-    headings = Page(write_demo_page(folder).read_text()).headings
+    headings = Page(write_demo_page(folder, folder / "report.html").read_text()).headings
     assert "It classifies" not in headings
     assert "Never seen together" not in headings
     assert "The matrix sharpens" in headings
 
 
 def test_words_from_records_are_escaped(folder):
-    text = write_demo_page(folder).read_text()
+    text = write_demo_page(folder, folder / "report.html").read_text()
     assert "<red>" not in text
     assert "a &lt;red&gt; circle &amp; number 0" in text
 
 
 def test_right_and_wrong_hits_are_marked(folder):
-    text = write_demo_page(folder).read_text()
+    text = write_demo_page(folder, folder / "report.html").read_text()
     assert text.count('<figure class="right">') == 1
     assert text.count('<figure class="wrong">') == 1
 
@@ -108,14 +108,14 @@ def test_right_and_wrong_hits_are_marked(folder):
 def test_a_picture_that_is_gone_is_named(folder):
     (folder / "picture-2.png").unlink()
     with pytest.raises(NotFound, match=r"picture-2\.png"):
-        write_demo_page(folder)
+        write_demo_page(folder, folder / "report.html")
 
 
 def test_a_damaged_record_is_named(folder):
     with open(folder / "results.jsonl", "a") as handle:
         handle.write("not json\n")
     with pytest.raises(FormatError, match=r"results\.jsonl"):
-        write_demo_page(folder)
+        write_demo_page(folder, folder / "report.html")
 
 
 def test_a_folder_without_a_demo_is_an_error(tmp_path):
@@ -124,13 +124,13 @@ def test_a_folder_without_a_demo_is_an_error(tmp_path):
 
 
 def test_the_same_records_make_the_same_page(folder):
-    first = write_demo_page(folder).read_bytes()
-    assert write_demo_page(folder).read_bytes() == first
+    first = write_demo_page(folder, folder / "report.html").read_bytes()
+    assert write_demo_page(folder, folder / "report.html").read_bytes() == first
     assert json.loads((folder / "demo.json").read_text())["seconds"] == 187.4
 
 
 def test_the_page_lies_beside_its_records_under_its_title(folder):
-    path = write_demo_page(folder)
+    path = write_demo_page(folder, folder / "report.html")
     assert path == folder / "report.html"
     page = Page(path.read_text())
     assert "Two towers learn to see" in page.words
@@ -150,14 +150,14 @@ def test_the_page_lies_beside_its_records_under_its_title(folder):
 
 
 def test_the_grid_has_the_colours_and_shapes_of_the_story(folder):
-    text = write_demo_page(folder).read_text()
+    text = write_demo_page(folder, folder / "report.html").read_text()
     assert "<th></th><th>circle</th><th>star</th>" in text
     assert "<tr><th>red</th><td>·</td>" in text and "<tr><th>blue</th>" in text
     story = json.loads((folder / "demo.json").read_text())
     for name in ("colours", "shapes", "stages", "settings", "photos", "seconds", "parameters", "pairs_seen"):
         story.pop(name)
     (folder / "demo.json").write_text(json.dumps(story))
-    headings = Page(write_demo_page(folder).read_text()).headings
+    headings = Page(write_demo_page(folder, folder / "report.html").read_text()).headings
     assert "Real photos" not in headings and "How it was made" in headings
 
 

@@ -76,4 +76,4 @@ def _tell(notebook: "Notebook", args: Namespace) -> None:
 def _page(notebook: "Notebook") -> Path:
     from wordsight.report.demo_page import write_demo_page
 
-    return write_demo_page(notebook.folder)
+    return write_demo_page(notebook.folder, notebook.folder / "report.html")

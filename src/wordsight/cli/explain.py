@@ -49,12 +49,11 @@ def run(args: Namespace) -> int:
     pairs = _pairs(args)
     model = resolve("wordsight.embeddings.model:load")(args.model, engine=args.engine, device=args.device)
     explain = resolve("wordsight.explain.explanation:explain")
-    if args.method != "auto":
-        resolve("wordsight.explain.relevance:chosen")(args.method, model)  # or it would fail for each of many images
+    how = resolve("wordsight.explain.relevance:ready_for_words")(args.method, model)  # once for many images
     failed = 0
     for pair in track(pairs, len(pairs), unit="image", desc="explaining") if args.pairs else pairs:
         try:
-            why = explain(model, pair.image, pair.texts, method=args.method, trust=not args.fast)
+            why = explain(model, pair.image, pair.texts, method=how, trust=not args.fast)
         except (InputError, UsageError) as error:
             if not args.pairs:
                 raise

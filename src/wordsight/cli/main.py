@@ -42,6 +42,7 @@ VERBS = {  # verb: (module, what it does)
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),
     "explain": ("wordsight.cli.explain", "why an image matches a text: maps, and how far to trust them"),
     "regions": ("wordsight.cli.regions", "which parts of an image show which class: masks, boxes, a label map"),
+    "audit": ("wordsight.cli.audit", "what a model gets wrong and for whom, in counted claims, as a page and a card"),
     "convert": ("wordsight.cli.convert", "write a model in another format, such as ONNX graphs"),
     "models": ("wordsight.cli.models", "what can be loaded, its card, and which one is the default"),
 }

@@ -13,8 +13,8 @@ from wordsight.base.terminal import say
 class FolderKind(NamedTuple):
     """A kind of folder: the file that tells it, and the "module:function" that writes its page.
 
-    `takes` "folders": it is called with all folders and the page's path, and every folder has to be of the kind.  "one
-    folder": with that alone, and the page lies in it; several, or another path, are a page of runs.
+    It is called with all folders, which have to be of the kind, or with `takes` "one folder" with that one (several are
+    a page of runs), and with the page's path.
     """
 
     mark: str
@@ -24,6 +24,7 @@ class FolderKind(NamedTuple):
 
 KINDS = (  # the first whose mark the first folder has; one that has none is a run
     FolderKind("demo.json", "wordsight.report.demo_page:write_demo_page", "one folder"),
+    FolderKind("audit.json", "wordsight.report.audit_page:write_audit_page", "one folder"),
     FolderKind("explanations.jsonl", "wordsight.report.explanation_grid:write_explanation_grid", "folders"),
 )
 RUNS = FolderKind("", "wordsight.report.evaluation_page:write_evaluation_page", "folders")
@@ -36,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="RUN",
         nargs="+",
         type=Path,
-        help="folder of a training run, an evaluation, a demo or of explanations",
+        help="folder of a training run, an evaluation, a demo, an audit or of explanations",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="the page (default: report.html in the first folder)")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="write every figure as SVG and PNG, too")
@@ -45,9 +46,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Write the page, and its figures where asked for, and print the path of each."""
     first: Path = args.runs[0]
-    kind = kind_of(args.runs, args.out)
+    kind = kind_of(args.runs)
     write = resolve(kind.write)
-    page: Path = write(first) if kind.takes == "one folder" else write(args.runs, args.out or first / "report.html")
+    page: Path = write(first if kind.takes == "one folder" else args.runs, args.out or first / "report.html")
     say(str(page))
     if args.figures:
         text = page.read_text(encoding="utf-8")
@@ -56,11 +57,11 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def kind_of(folders: Sequence[Path], out: Path | None) -> FolderKind:
+def kind_of(folders: Sequence[Path]) -> FolderKind:
     """Return what the folders are; raises `UsageError` where the first is of a kind that another is not."""
     kind = next((kind for kind in KINDS if (folders[0] / kind.mark).exists()), RUNS)
     if kind.takes == "one folder":
-        return kind if len(folders) == 1 and out is None else RUNS
+        return kind if len(folders) == 1 else RUNS
     other = next((folder for folder in folders if not (folder / kind.mark).exists()), None)
     if other is not None:
         raise UsageError(f"{other} holds no {kind.mark}, as {folders[0]} does", cure="report them apart")

@@ -27,7 +27,7 @@ from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfuln
 from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
 from wordsight.explain.methods import AUTO
 from wordsight.explain.perturbed import is_of_one_colour, upsampled
-from wordsight.explain.relevance import randomised_of, ready, relevance_of, towers_if_any
+from wordsight.explain.relevance import Ready, randomised_of, ready_for_words, relevance_of
 from wordsight.explain.sanity import SanityCheck, randomised, text_swap
 from wordsight.images.decode import decode
 from wordsight.images.geometry import framed
@@ -97,11 +97,15 @@ class Explanation:
         return [*self.trust[number : number + 1], *self.randomised[number : number + 1], *swap]
 
 
-def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = AUTO, trust: bool = True) -> Explanation:
+def explain(
+    model: "Model", image: Any, texts: Sequence[str], *, method: str | Ready = AUTO, trust: bool = True
+) -> Explanation:
     """Return why an image (a path, bytes, a Pillow image or an array) and each text belong together.
 
     `method` is a row of `wordsight.explain.methods.METHODS`; "auto" is that of the model's family that measured best,
-    or "occlusion", which works with graphs alone.  `trust` false leaves the checks out, which take most of the time.
+    or "occlusion", which works with graphs alone; for many images hand in what
+    `wordsight.explain.relevance.ready_for_words` gives, once.  `trust` false leaves the checks out, which take most of
+    the time.
     Broken images raise `InputError`; no texts, more than 20, one given twice or without a known word, a method that
     does not fit and images of extreme shape `UsageError`.  An image of one colour has maps of zeros, without checks.
     """
@@ -110,7 +114,7 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
         problem = f"maps need images of one size, and {model.name} keeps the shape of each"
         raise UsageError(problem, cure="use a model with images of one size")
     shown = _shown(decode(image))
-    how = ready(method, model)
+    how = method if isinstance(method, Ready) else ready_for_words(method, model)
     pixels = model.load_pixels(image)
     embeddings = model.embed_texts(texts)
     embedding = model.engine.embed_images(pixels[None])[0]  # (E,)
@@ -135,7 +139,7 @@ def explain(model: "Model", image: Any, texts: Sequence[str], *, method: str = A
         cosines=cosines,
         probabilities=model.matches(cosines[None])[0],
         relevance=relevance,
-        words=_words(model, texts, embedding, how.towers or towers_if_any(model)),
+        words=_words(model, texts, embedding, how.for_words),
         trust=tuple(tested),
         randomised=tuple(randomised(*pair) for pair in zip(relevance, random, strict=False)),
         swap=text_swap(relevance[0], relevance[1]) if trust and len(texts) > 1 else None,

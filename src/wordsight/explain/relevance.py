@@ -4,7 +4,7 @@ method = ready("auto", model)                             # its name, and the to
 relevance = relevance_of(method.name, model, pixels, texts, towers=method.towers)       # (C, G, G)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """A method that can be computed with a model, and the model's towers where it looks inside them."""
+    """A method that can be computed with a model, and the model's towers where it looks inside them.
+
+    `for_words` are the towers again, or where the method needs none, those whose text tower can be looked into, if any.
+    """
 
     name: str
     towers: "TwoTowers | None"
+    for_words: "TwoTowers | None" = None
 
 
 def ready(name: str, model: "Model") -> Ready:
@@ -48,17 +52,18 @@ def ready(name: str, model: "Model") -> Ready:
     return Ready(name, towers_of(model) if METHODS[name].inside else None)
 
 
+def ready_for_words(name: str, model: "Model") -> Ready:
+    """Return the method as `ready` does, with the towers for words, which `explain` takes for many images."""
+    how = ready(name, model)
+    return replace(how, for_words=how.towers or towers_if_any(model))
+
+
 def towers_if_any(model: "Model") -> "TwoTowers | None":
     """Return the model as PyTorch modules, None where there is no PyTorch, or are no weights that it can take."""
     try:
         return towers_of(model)
     except (MissingExtra, UsageError):
         return None
-
-
-def chosen(name: str, model: "Model") -> str:
-    """Return the name of the method that is meant; `ready` gives the towers, too."""
-    return ready(name, model).name
 
 
 def towers_of(model: "Model") -> "TwoTowers":

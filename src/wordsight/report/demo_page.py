@@ -1,6 +1,6 @@
 """The page of `wordsight demo`: reads the files the demo recorded below its folder and tells the story in order.
 
-    write_demo_page(Path("wordsight-demo"))      # -> wordsight-demo/report.html
+    write_demo_page(Path("wordsight-demo"), Path("report.html"))
 
 What it reads (docs/report.md describes each): demo.json, results.jsonl, run/metrics.jsonl, matrices/, space/ and
 answers.jsonl.
@@ -33,8 +33,8 @@ Story = Mapping[str, Any]
 Results = Mapping[str, Result]
 
 
-def write_demo_page(folder: Path) -> Path:
-    """Write `folder`/report.html from what is recorded in `folder`; return its path."""
+def write_demo_page(folder: Path, out: Path) -> Path:
+    """Write the page of what is recorded in `folder` to `out`; return it."""
     story: Story = read_json(folder / "demo.json")
     results = {result.name: result for result in read_results(folder / "results.jsonl")}
     answers = lines_of(folder / "answers.jsonl")
@@ -59,10 +59,9 @@ def write_demo_page(folder: Path) -> Path:
         foot=f"Written by wordsight {machine.get('wordsight', '')}, {machine.get('time', '')}, from the records beside "
         "it. The page loads nothing from anywhere.",
     )
-    path = folder / "report.html"
-    with atomic_write(path, "w") as handle:
+    with atomic_write(out, "w") as handle:
         handle.write(text)
-    return path
+    return out
 
 
 def _headline(story: Story, results: Results) -> str:

@@ -23,7 +23,7 @@ from wordsight.search.query import Part, Query, embed_part, mixed
 from wordsight.search.without import Unwanted
 
 
-class Term(NamedTuple):
+class Addend(NamedTuple):
     """One summand of a direction: `factor` times `embedding` (width,), which has length 1."""
 
     name: str
@@ -43,14 +43,14 @@ class Direction:
     unwanted: tuple[Unwanted, ...] = ()
     excluded: frozenset[str] = frozenset()
     members: Mapping[str, Embeddings] = field(default_factory=dict)
-    terms: tuple[Term, ...] = ()
+    terms: tuple[Addend, ...] = ()
 
 
 def direction_of_query(query: Query, model: Model) -> Direction:
     """Return the direction of a query without examples."""
     unwanted = tuple(Unwanted(part.weight, embed_part(part, model), named(part)) for part in query.without)
     embeddings = [embed_part(part, model) for part in query.parts]
-    terms = [Term(named(part), part.weight, one) for part, one in zip(query.parts, embeddings, strict=True)]
+    terms = [Addend(named(part), part.weight, one) for part, one in zip(query.parts, embeddings, strict=True)]
     return Direction(mixed(query.parts, embeddings), unwanted, terms=_of_length_one(terms))
 
 
@@ -71,8 +71,8 @@ def direction_by_example(query: Query, model: Model, index: Index, contents: Con
     def stacked(named: Sequence[Example]) -> Embeddings:
         return np.array([one.embedding for one in named], np.float32).reshape(len(named), model.spec.width)
 
-    def thumbs(named: Sequence[Example], weight: float) -> list[Term]:
-        return [Term(one.name, weight / len(named), one.embedding) for one in named]
+    def thumbs(named: Sequence[Example], weight: float) -> list[Addend]:
+        return [Addend(one.name, weight / len(named), one.embedding) for one in named]
 
     if like:
         base = direction_of(stacked(like), index.sample(BACKGROUND) if len(like) > 1 else stacked([]))
@@ -99,7 +99,7 @@ def named(part: Part) -> str:
     return part.text if part.image is None else name_of(part.image)
 
 
-def _of_length_one(terms: Sequence[Term]) -> tuple[Term, ...]:
+def _of_length_one(terms: Sequence[Addend]) -> tuple[Addend, ...]:
     """Return terms whose sum has length 1."""
     if not terms:
         return ()

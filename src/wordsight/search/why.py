@@ -27,7 +27,7 @@ from wordsight.explain.hiding import Hiding, hiding
 from wordsight.explain.masks import box_of
 from wordsight.explain.methods import AUTO, METHODS
 from wordsight.explain.perturbed import is_of_one_colour, upsampled
-from wordsight.explain.relevance import chosen, relevance_of, towers_of
+from wordsight.explain.relevance import ready, relevance_of
 from wordsight.explain.sanity import SanityCheck, text_swap
 from wordsight.explain.superpixels import connected
 from wordsight.images.geometry import framed
@@ -192,10 +192,9 @@ class _Mapper:
 
     @classmethod
     def of(cls, model: Model, direction: Direction) -> "_Mapper":
-        method = chosen(AUTO, model)
-        towers = towers_of(model) if METHODS[method].inside else None
+        how = ready(AUTO, model)
         texts = np.stack([direction.embedding, model.embed_texts([NEUTRAL])[0]])
-        return cls(model, method, towers, texts)
+        return cls(model, how.name, how.towers, texts)
 
     def reason(self, image: object, hit: Hit, summed: _Sum) -> Reason:
         """Return why one hit came; `image` is a path or bytes."""

@@ -34,7 +34,7 @@ from wordsight.explain.mask_files import as_seen
 from wordsight.explain.masks import BoolMask
 from wordsight.explain.methods import AUTO, METHODS
 from wordsight.explain.perturbed import upsampled
-from wordsight.explain.relevance import chosen, relevance_of, towers_of
+from wordsight.explain.relevance import Ready, ready, relevance_of
 from wordsight.images.decode import decode
 
 SIZES = (0.05, 0.1, 0.2, 0.5, 1.0)  # ends of the groups of things by their share of the picture
@@ -91,17 +91,16 @@ def run(encoder: Encoder, task: PointingTask) -> Measured:
     """Return how often and how well maps point at things."""
     spec, masked = task.spec, task.masked
     model = whole_model(encoder, "pointing")
-    method = chosen(spec.options.method, model)
-    towers = towers_of(model) if METHODS[method].inside else None
+    how = ready(spec.options.method, model)
     classes = prompt_embeddings(encoder, task.prompts)
     values, images = [], []
-    with bar(len(masked.images), unit="img", desc=f"{spec.name}, {method}") as progress:
+    with bar(len(masked.images), unit="img", desc=f"{spec.name}, {how.name}") as progress:
         progress.leave = False
         for row in range(len(masked.images)):
             masks = _masks(task, model, row)
             if masks:
                 numbers = list(masks)
-                maps = _maps(model, method, masked, row, texts=classes[numbers], towers=towers)
+                maps = _maps(model, how, masked, row, texts=classes[numbers])
                 values += [_measures(one, masks[number]) for one, number in zip(maps, numbers, strict=True)]
                 images += [row] * len(numbers)
             progress.update(1)
@@ -110,7 +109,7 @@ def run(encoder: Encoder, task: PointingTask) -> Measured:
             f"{spec.name} has no class that covers {spec.options.smallest:g} to {spec.options.largest:g} of an image"
         )
         raise FormatError(problem, cure="give other limits with smallest= and largest=")
-    facts = {**prompt_facts(spec, masked.names, task.prompts), "method": method, "images": len(set(images))}
+    facts = {**prompt_facts(spec, masked.names, task.prompts), "method": how.name, "images": len(set(images))}
     return _measured(f"{spec.name}/pointing", np.array(values), np.array(images), facts)
 
 
@@ -124,12 +123,10 @@ def _masks(task: PointingTask, model: Model, row: int) -> dict[int, BoolMask]:
     return {number: mask for number, mask in masks.items() if options.smallest <= mask.mean() <= options.largest}
 
 
-def _maps(
-    model: Model, method: str, masked: MaskedSet, row: int, *, texts: Embeddings, towers: object
-) -> NDArray[np.float32]:
+def _maps(model: Model, how: Ready, masked: MaskedSet, row: int, *, texts: Embeddings) -> NDArray[np.float32]:
     """Return the maps (C, S, S) of texts over an image as the model sees it."""
     pixels = model.load_pixels(masked.images.images[row], name=masked.images.samples[row].key)
-    return upsampled(relevance_of(method, model, pixels, texts, towers=towers), *pixels.shape[:2])
+    return upsampled(relevance_of(how.name, model, pixels, texts, towers=how.towers), *pixels.shape[:2])
 
 
 def _measures(relevance: NDArray[np.float32], mask: BoolMask) -> list[float]:

@@ -1,0 +1,93 @@
+"""What is audited: a model, or a library, with what the user has at hand to test it on.
+
+    subject = ModelSubject(load(), data=(labelled_set("clothing?split=test"),))
+    subject.data[0].task("typographic", images=100)     # a task of `wordsight.evaluate` on that set
+
+Knows no check.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wordsight.audit.table import IMAGES
+from wordsight.data.kinds import without_suffix
+from wordsight.embeddings.kept import KeptModel
+from wordsight.embeddings.model import Model
+from wordsight.evaluate.building import SetReader
+from wordsight.evaluate.encode import Encoder
+from wordsight.evaluate.sample_set import SampleSet
+from wordsight.evaluate.tasks import TaskSpec, read_task
+
+WITH_GROUPS = "bias"  # the kind of task whose keys a labelled set may have
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSet:
+    """Images with classes, and perhaps groups, that the user names; `spec` has the keys of a `bias` task."""
+
+    spec: TaskSpec
+
+    @property
+    def name(self) -> str:
+        """What its results are called."""
+        return self.spec.name or without_suffix(Path(self.spec.place).name)
+
+    @property
+    def groups(self) -> str:
+        """The column of the groups, "" where none is named."""
+        return str(self.spec.options.groups)
+
+    def task(self, kind: str, **options: Any) -> TaskSpec:
+        """Return the task of a kind of `wordsight.evaluate` on this set, with the options of that kind."""
+        return replace(self.spec, kind=kind, name=self.name, options=dict(options))
+
+
+def labelled_set(text: str) -> LabelledSet:
+    """Read "PLACE?key=value&key=value": the keys of a `bias` task, all optional, `groups` among them.
+
+    What is none raises what `read_task` does.
+    """
+    return LabelledSet(read_task(f"{WITH_GROUPS}:{text}"))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSubject:
+    """A model with what is at hand to test it.
+
+    `model` embeds; where it is a `Model` (or keeps one's embeddings) `opened` is that.  `data` are labelled sets,
+    `captions` the paths of training captions, as `open_source` reads them.  `images`: how many images a check draws, or
+    takes of each set where it changes them.  `reader` reads the sets, which stay in memory.
+    """
+
+    model: Encoder
+    data: tuple[LabelledSet, ...] = ()
+    captions: tuple[str, ...] = ()
+    images: int = IMAGES
+    seed: int = 0
+    reader: SetReader = field(default_factory=SetReader, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return str(getattr(self.model, "name", "model"))
+
+    @property
+    def opened(self) -> Model | None:
+        """The model itself, None where `model` is another encoder."""
+        inner = self.model.model if isinstance(self.model, KeptModel) else self.model
+        return inner if isinstance(inner, Model) else None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSubject:
+    """A library: `place` as the user named it, and the samples that lie there, with their images.
+
+    `model` is None where there is none at hand.  `images`: how many images a check may embed; `seed` settles which.
+    """
+
+    place: str
+    samples: SampleSet
+    model: Encoder | None = None
+    images: int = IMAGES
+    seed: int = 0

@@ -1,0 +1,106 @@
+"""`wordsight audit MODEL|PLACE --out DIR`: what a model or a library gets wrong, counted, as a page and a card."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from wordsight.base.errors import UnknownModel, UsageError
+from wordsight.base.optional import resolve
+from wordsight.base.terminal import say
+
+AUDITS = {  # of what is audited: the function that reads the arguments and audits it
+    "model": "wordsight.cli.audit:audit_the_model",
+    "library": "wordsight.cli.audit:audit_the_library",
+}
+SIGNS = {"problem": "✗", "unclear": "?", "fine": "✓"}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "subject", metavar="MODEL|PLACE", help="a model's name or folder; any other place is audited as a library"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="the folder for page, card, claims and results"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="PLACE?…",
+        action="append",
+        default=[],
+        help="labelled images: PLACE?key=value&key=value with the keys of evaluate's kind bias, such as label, split "
+        "and groups; again for more",
+    )
+    parser.add_argument(
+        "--captions",
+        metavar="PLACE",
+        action="append",
+        default=[],
+        help="the captions it was trained on; again for more",
+    )
+    parser.add_argument(
+        "--images",
+        metavar="N",
+        type=int,
+        default=resolve("wordsight.audit.table:IMAGES"),
+        help="how many images each check draws, or takes where it changes them (200)",
+    )
+    parser.add_argument("--checks", metavar="A,B", default="", help="only these checks, with commas")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="settles what is drawn (0)")
+    parser.add_argument("--json", action="store_true", help="one JSON line a claim")
+
+
+def run(args: Namespace) -> int:
+    """Audit, print a line for each claim, write the page and print its path."""
+    if args.images < 2:
+        raise UsageError(f"--images {args.images}", cure="give 2 or more")
+    if args.seed < 0:
+        raise UsageError(f"--seed {args.seed}", cure="give 0 or more")
+    audit = resolve(AUDITS["model" if _is_model(args.subject) else "library"])(args)
+    for claim in audit.claims:
+        if args.json:
+            say(json.dumps(asdict(claim), ensure_ascii=False))
+        else:
+            say(f"{SIGNS[claim.judgement]} {claim.judgement}: {claim.text}")
+    if not args.json:
+        for skipped in audit.skipped:
+            say(f"- not checked: {skipped.title}: {skipped.reason}; {skipped.cure}")
+    page = resolve("wordsight.report.audit_page:write_audit_page")(audit.folder, audit.folder / "report.html")
+    if not args.json:
+        say(str(page))
+    return 0
+
+
+def audit_the_model(args: Namespace) -> Any:
+    """Return the audit of a model."""
+    if args.model:
+        raise UsageError(f"two models: {args.subject} and {args.model}", cure="name one")
+    labelled = resolve("wordsight.audit.subject:labelled_set")
+    data = tuple(labelled(text) for text in args.data)
+    model = resolve("wordsight.embeddings.model:load")(args.subject, engine=args.engine, device=args.device)
+    subject = resolve("wordsight.audit.subject:ModelSubject")(
+        model, data=data, captions=tuple(args.captions), images=args.images, seed=args.seed
+    )
+    return resolve("wordsight.audit.running:audit_model")(subject, args.out, checks=_names(args.checks))
+
+
+def audit_the_library(args: Namespace) -> Any:
+    """Return the audit of a library."""
+    raise UsageError(f"{args.subject} is no model", cure="name a model, or a folder with a model.json")
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _is_model(name: str) -> bool:
+    """Say whether a name means a model: one that leads to nothing on the disk does, and what leads to a model."""
+    if not Path(name).expanduser().exists():
+        return True
+    try:
+        resolve("wordsight.weights.find:locate")(name, fetch=False)
+    except UnknownModel:
+        return False
+    return True

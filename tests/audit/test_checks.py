@@ -1,0 +1,194 @@
+"""Known answers: models that read, that favour a group, that are sure of nothing or of everything."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wordsight.audit.checks import confidence, gibberish, groups, mistakes, training_data, typographic
+from wordsight.audit.checks.training_data import stated_facts
+from wordsight.audit.finding import Skipped
+from wordsight.audit.subject import ModelSubject, labelled_set
+from wordsight.weights.find import BUNDLED
+
+NAMES = ("ant", "bee", "cat", "dog")
+SIDE = 48
+GREY = 128
+
+
+class Seer:
+    """An encoder that sees the class in the corner's colour, and reads where `reads`: a change below decides then.
+
+    Texts are recognised by the class they name first; `sure` is the scale of its probabilities.
+    """
+
+    fingerprint, name = "0123456789abcdef", "seer"
+
+    def __init__(self, *, reads=False, blind=(), scale=5.0):
+        self.reads, self.blind, self.scale = reads, set(blind), scale
+
+    def load_pixels(self, item, *, name=""):
+        if isinstance(item, np.ndarray):
+            return item
+        return np.asarray(Image.open(BytesIO(item) if isinstance(item, bytes) else item).convert("RGB"))
+
+    def embed_images(self, items):
+        return np.array([self._seen(self.load_pixels(item)) for item in items], np.float32)
+
+    def _seen(self, pixels):
+        row = np.zeros(len(NAMES) + 1)
+        corner = int(pixels[0, 0, 0]) // 10
+        if self.reads and (pixels[SIDE // 2 :] != GREY).any():
+            row[(corner + 1) % len(NAMES)] = 1  # anything else than what the corner shows
+        elif corner < len(NAMES) and int(pixels[0, 0, 1]) not in self.blind:
+            row[corner] = 1
+        else:
+            row[-1] = 1
+        return row
+
+    def embed_texts(self, texts):
+        rows = np.zeros((len(texts), len(NAMES) + 1), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            named = [name for name in NAMES if name in re.findall(r"\w+", text)]
+            row[NAMES.index(named[0]) if named else -1] = 1
+        return rows
+
+    def probabilities(self, cosines):
+        shares = np.exp(self.scale * cosines)
+        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """Eighty images of four classes in two groups: the class in the red of the corner, the group in its green."""
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    with open(tmp_path / "set.csv", "w") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["image", "class", "side"])
+        for number in range(80):
+            pixels = np.full((SIDE, SIDE, 3), GREY, np.uint8)
+            pixels[0, 0] = (10 * (number % 4), number // 40, number)
+            Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+            writer.writerow([f"{number}.png", NAMES[number % 4], "left" if number < 40 else "right"])
+    return tmp_path / "set.csv"
+
+
+def of(table, **kinds):
+    return ModelSubject(Seer(**kinds), data=(labelled_set(f"{table}?groups=side"),), images=20)
+
+
+def claims_of(finding, name="set"):
+    return [claim for claim in finding.claims if claim.text.startswith(name)]
+
+
+def test_mistakes_names_the_classes_that_are_wrong(table):
+    good = claims_of(mistakes.run(of(table)))
+    assert {claim.judgement for claim in good} == {"fine"}
+    assert good[0].text.startswith("set: 100.0 %")
+    finding = mistakes.run(of(table, blind=(0, 1)))
+    assert {claim.judgement for claim in claims_of(finding)} == {"problem"}
+
+
+def test_groups_finds_the_one_that_is_not_seen_and_clears_those_that_are(table):
+    fair, unfair = groups.run(of(table)), groups.run(of(table, blind=(1,)))
+    assert "problem" not in {claim.judgement for claim in fair.claims}
+    judged = {claim.about: claim for claim in unfair.claims if "/accuracy/" in claim.result.name}
+    within = {claim.about: claim for claim in unfair.claims if "/accuracy-within-classes/" in claim.result.name}
+    assert judged["side = right"].judgement == "problem"
+    assert judged["side = left"].judgement == "fine"
+    assert judged["side = right"].result.value == -1.0
+    assert "(0 of 40) beside all others (40 of 40)" in judged["side = right"].text
+    assert (within["side = right"].judgement, within["side = right"].result.value) == ("problem", -1.0)
+
+
+def test_groups_without_a_column_says_how_to_name_one(table):
+    skipped = groups.run(ModelSubject(Seer(), data=(labelled_set(str(table)),)))
+    assert isinstance(skipped, Skipped)
+    assert "groups=COLUMN" in skipped.cure
+
+
+def test_a_model_that_reads_is_fooled_and_masking_helps(table):
+    looks = claims_of(typographic.run(of(table)))
+    assert looks[0].judgement == "fine"
+    assert looks[0].result.value == 0
+    reads = claims_of(typographic.run(of(table, reads=True)))
+    assert reads[0].judgement == "problem"
+    assert reads[0].result.value == 1.0
+    defences = {claim.about: claim for claim in reads if claim.about}
+    assert set(defences) == {"text in the prompt", "any word in the prompt", "named word", "masked word"}
+    assert (defences["masked word"].judgement, defences["masked word"].result.value) == ("fine", 1.0)
+    assert defences["text in the prompt"].result.value == 0.0
+
+
+def test_nonsense_wins_only_where_the_true_text_says_nothing(table):
+    good = claims_of(gibberish.run(of(table)))
+    assert [claim.result.value for claim in good[:3]] == [0.0, 0.0, 0.0]
+    lost = claims_of(gibberish.run(of(table, blind=(0, 1))))
+    assert [claim.judgement for claim in lost[:3]] == ["problem"] * 3
+
+
+def test_a_model_that_is_sure_of_noise_is_a_problem(table):
+    unsure = replace(of(table, scale=0.1), images=80)
+    sure = [claim for claim in claims_of(gibberish.run(unsure)) if claim.about == "noise"]
+    assert [claim.judgement for claim in sure] == ["fine"]
+
+    class Certain(Seer):
+        def _seen(self, pixels):
+            return np.eye(5)[0]
+
+    subject = ModelSubject(Certain(scale=50.0), data=(labelled_set(str(table)),), images=20)
+    sure = [claim for claim in claims_of(gibberish.run(subject)) if claim.about == "noise"]
+    assert [(claim.judgement, claim.result.value) for claim in sure] == [("problem", 1.0)]
+    assert "most often 'ant'" in sure[0].text
+
+
+def test_confidence_that_is_right_passes_and_one_that_is_not_fails(table):
+    right = {claim.result.name: claim for claim in claims_of(confidence.run(of(table, scale=20.0)))}
+    assert right["set/calibration/ece"].judgement == "fine"
+    assert right["set/confidence/right-when-sure"].result.value == 1.0
+
+    class Wrong(Seer):
+        def embed_texts(self, texts):
+            return np.roll(super().embed_texts(texts), 1, axis=0)
+
+    subject = ModelSubject(Wrong(scale=20.0), data=(labelled_set(str(table)),), images=20)
+    wrong = {claim.result.name: claim for claim in claims_of(confidence.run(subject))}
+    assert wrong["set/calibration/ece"].judgement == "problem"
+    assert wrong["set/confidence/right-when-sure"].judgement == "problem"
+
+
+CARD = """# small
+## Training data
+| source | path | images | share |
+|---|---|---|---|
+| flowers | /data/flowers | 1,200 | 100 % |
+
+40 steps of 32
+pairs.
+## Licences
+- flowers: CC0
+## Limits
+Flowers only.
+"""
+
+
+def test_what_a_card_states_is_quoted_and_what_it_does_not_is_unknown(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    manifest = training_data.read_model_manifest(BUNDLED)
+    monkeypatch.setattr(training_data, "read_model_manifest", lambda folder: manifest)
+    facts = {fact.name: fact.text for fact in stated_facts(folder)}
+    assert facts["training sets"] == facts["known limits"] == facts["how it was trained"] == ""
+    (folder / "README.md").write_text(CARD)
+    (tmp_path / "config.json").write_text(json.dumps({"batch": 32, "seed": 1}))
+    facts = {fact.name: fact.text for fact in stated_facts(folder)}
+    assert facts["number of training images or pairs"] == "flowers 1,200"
+    assert facts["licences of the training sets"] == "- flowers: CC0"
+    assert facts["known limits"] == "Flowers only."
+    assert facts["how it was trained"] == '{"batch": 32, "seed": 1}'
+    assert facts["measured results"] == ""
