@@ -10,7 +10,8 @@ from wordsight.explain import region_methods
 from wordsight.explain.inside.dense import WAYS
 from wordsight.explain.named_regions import RegionOptions, regions, synonyms_of
 from wordsight.explain.part_labels import mask_labels, of_masks
-from wordsight.explain.region_methods import DENSE, segmenter_of
+from wordsight.explain.region_methods import segmenter_of
+from wordsight.explain.region_table import DENSE
 
 MODEL = Model(FakeEngine())
 LEFT, RIGHT = (slice(0, 40), slice(0, 30)), (slice(0, 40), slice(30, 60))

@@ -11,7 +11,8 @@ from wordsight.embeddings.model import Model
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import region_methods
 from wordsight.explain.inside.dense import dense_features
-from wordsight.explain.region_methods import DEFAULTS, DENSE, segmenter_of
+from wordsight.explain.region_methods import segmenter_of
+from wordsight.explain.region_table import DEFAULTS, DENSE
 from wordsight.explain.segmentation import ClassTexts
 from wordsight.explain.windows import cut, plan_windows
 

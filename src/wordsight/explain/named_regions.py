@@ -27,7 +27,8 @@ from wordsight.explain.masks import BoolMask, as_xywh, box_of
 from wordsight.explain.part_labels import grouped
 from wordsight.explain.proposals import SMALLEST, Mask
 from wordsight.explain.region_drawing import coloured, drawn
-from wordsight.explain.region_methods import AUTO, segmenter_of
+from wordsight.explain.region_methods import segmenter_of
+from wordsight.explain.region_table import AUTO
 from wordsight.explain.segmentation import NOTHING, ClassTexts, LabelMap, class_texts
 from wordsight.explain.superpixels import connected
 from wordsight.images.decode import decode
@@ -46,7 +47,7 @@ SYNONYMS = "|"  # between the names of one class
 class RegionOptions:
     """How regions are made.
 
-    `method` is a row of `region_methods.REGION_METHODS` or "auto".  `background` are texts of what else may be seen,
+    `method` is a row of `region_table.REGION_METHODS` or "auto".  `background` are texts of what else may be seen,
     whose pixels show no class.  Pixels less probable than `threshold` show none either.  `templates` as in `classify`.
     """
 

@@ -18,6 +18,7 @@ from wordsight.base.suggest import suggest
 from wordsight.explain.mask_scores import score_masks
 from wordsight.explain.part_labels import grouped, mask_labels, of_masks, window_labels
 from wordsight.explain.proposals import Mask, Proposals, propose
+from wordsight.explain.region_table import ANY, AUTO, DEFAULTS, REGION_METHODS, WITHOUT
 from wordsight.explain.segmentation import ClassTexts, Segmentation, class_cosines, label_map
 from wordsight.explain.windows import cut, plan_windows
 
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
     from wordsight.towers.two import TwoTowers
 
-AUTO = "auto"
-DENSE = ("maskclip", "sclip", "clearclip", "naclip", "plain")  # of `inside.dense.WAYS`
-ANY = ("proposals", "windows")  # fit every model, graphs alone too
-REGION_METHODS = (*ANY, *DENSE)
-DEFAULTS = {"vit": "naclip", "eva": "naclip", "resnet": "maskclip", "efficientnet": "plain"}  # docs/explain.md
-WITHOUT = "proposals"  # where no tower can be looked into; docs/explain.md has the figures
 AT_ONCE = 16  # windows that go through a tower together
 
 
