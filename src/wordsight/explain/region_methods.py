@@ -8,8 +8,10 @@ The dense ways look inside the towers and need PyTorch; windows and proposals ne
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import MissingExtra, UsageError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
     from wordsight.towers.two import TwoTowers
 
+SIDE = 768  # pixels of the longer side: of images twice as large and larger, proposals are cut from a smaller copy
 AT_ONCE = 16  # windows that go through a tower together
 
 
@@ -53,7 +56,8 @@ class Segmenter:
     ) -> Segmentation:
         """Return the class of each pixel by masks that are scored one by one; -1 in no mask."""
         proposals = masks if isinstance(masks, Proposals) else of_masks(masks)
-        cosines = grouped(score_masks(self.model.engine, image, proposals, classes.embeddings), classes)
+        seen, shown = _smaller(image, proposals)
+        cosines = grouped(score_masks(self.model.engine, seen, shown, classes.embeddings), classes)
         return mask_labels(proposals, cosines, background=classes.background, threshold=threshold)
 
 
@@ -83,6 +87,20 @@ def segmenter_of(model: "Model", method: str = AUTO, *, given: bool = False) -> 
         problem = f"{method} does not fit {model.name}, whose image tower is of kind {kind!r}"
         raise UsageError(problem, cure=f"use {' or '.join(ANY)}")
     return Segmenter(method, model, _towers(model))
+
+
+def _smaller(image: Pixels, proposals: Proposals) -> tuple[Pixels, Proposals]:
+    """Return an image, and its proposals, at a part of the size where it has far more pixels than a tower sees.
+
+    Only of proposals that were made on a smaller image: those that were given keep all of their pixels.
+    """
+    factor = max(image.shape) // SIDE
+    if factor < 2 or proposals.parts.shape == image.shape[:2]:
+        return image, proposals
+    from PIL import Image
+
+    reduced = np.asarray(Image.fromarray(image).reduce(factor))
+    return reduced, replace(proposals, height=reduced.shape[0], width=reduced.shape[1])
 
 
 def _towers(model: "Model") -> "TwoTowers":
