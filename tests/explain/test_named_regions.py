@@ -6,11 +6,12 @@ import pytest
 from wordsight.base.errors import MissingExtra, UsageError
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import COLOURS, FakeEngine
-from wordsight.explain import region_methods
+from wordsight.explain import named_regions, region_methods
 from wordsight.explain.inside.dense import WAYS
 from wordsight.explain.named_regions import RegionOptions, regions, synonyms_of
 from wordsight.explain.part_labels import mask_labels, of_masks
-from wordsight.explain.region_methods import DENSE, segmenter_of
+from wordsight.explain.region_methods import segmenter_of
+from wordsight.explain.region_table import DENSE
 
 MODEL = Model(FakeEngine())
 LEFT, RIGHT = (slice(0, 40), slice(0, 30)), (slice(0, 40), slice(30, 60))
@@ -70,6 +71,17 @@ def test_parts_that_do_not_touch_are_regions_of_their_own():
     shown = regions(MODEL, image, ["red", "green"], proposals=list(masks))
     assert [(one.number, one.area) for one in shown.regions] == [(0, 375), (0, 150)]
     assert shown.boxes[0] == (30.0, 20.0, 25.0, 15.0)
+
+
+def test_parts_of_a_large_image_are_looked_for_in_steps(monkeypatch):
+    monkeypatch.setattr(named_regions, "SIDE", 20)
+    mask = np.zeros((40, 60), np.bool_)
+    mask[3:15, 6:18], mask[24:36, 30:54] = True, True
+    larger, smaller = named_regions._parts(mask)
+    assert (larger == mask & (np.arange(60) >= 30)).all() and (smaller[4:15, 7:18] == mask[4:15, 7:18]).all()
+    line = np.zeros((40, 60), np.bool_)
+    line[1] = True
+    assert [part.sum() for part in named_regions._parts(line)] == [60]
 
 
 def test_a_pixel_has_the_mean_of_its_masks():

@@ -8,11 +8,15 @@ import pytest
 
 from wordsight.base.errors import UsageError
 from wordsight.embeddings.model import Model
+from wordsight.engines.fake import COLOURS, FakeEngine
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import region_methods
 from wordsight.explain.inside.dense import dense_features
-from wordsight.explain.region_methods import DEFAULTS, DENSE, segmenter_of
-from wordsight.explain.segmentation import ClassTexts
+from wordsight.explain.mask_scores import score_masks
+from wordsight.explain.proposals import propose
+from wordsight.explain.region_methods import segmenter_of
+from wordsight.explain.region_table import DEFAULTS, DENSE
+from wordsight.explain.segmentation import ClassTexts, class_texts
 from wordsight.explain.windows import cut, plan_windows
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -53,3 +57,23 @@ def test_towers_of_other_packages_have_proposals(model, monkeypatch):
     assert segmenter_of(model).method == "proposals"
     with pytest.raises(UsageError, match="naclip does not fit t, .*; use proposals or windows"):
         segmenter_of(model, "naclip")
+
+
+def test_proposals_of_a_large_image_are_cut_from_a_smaller_one(monkeypatch):
+    image = np.empty((80, 120, 3), np.uint8)
+    image[:, :60], image[:, 60:] = COLOURS["red"], COLOURS["blue"]
+    model = Model(FakeEngine())
+    classes = class_texts(model.embed_classes, ["red", "blue"])
+    whole = segmenter_of(model, "proposals").segment(image, classes).labels
+    monkeypatch.setattr(region_methods, "SIDE", 40)
+    shapes = []
+
+    def score(engine, pixels, masks, texts):
+        shapes.append((pixels.shape, masks[0].shape))
+        return score_masks(engine, pixels, masks, texts)
+
+    monkeypatch.setattr(region_methods, "score_masks", score)
+    monkeypatch.setattr(region_methods, "propose", lambda pixels: propose(pixels, side=60))
+    smaller = segmenter_of(model, "proposals").segment(image, classes).labels
+    assert shapes == [((27, 40, 3), (27, 40))]
+    assert (smaller == whole).all() and set(np.unique(whole)) == {0, 1}

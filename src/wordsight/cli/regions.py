@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="a page (.html), a drawn picture (.png, .jpg) or masks as SAM's (.json)",
     )
-    methods = ", ".join(resolve("wordsight.explain.region_methods:REGION_METHODS"))
+    methods = ", ".join(resolve("wordsight.explain.region_table:REGION_METHODS"))
     parser.add_argument(
         "--method", metavar="NAME", default="auto", help=f"auto (default: the best that fits the model), {methods}"
     )

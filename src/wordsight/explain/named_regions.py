@@ -27,7 +27,8 @@ from wordsight.explain.masks import BoolMask, as_xywh, box_of
 from wordsight.explain.part_labels import grouped
 from wordsight.explain.proposals import SMALLEST, Mask
 from wordsight.explain.region_drawing import coloured, drawn
-from wordsight.explain.region_methods import AUTO, segmenter_of
+from wordsight.explain.region_methods import segmenter_of
+from wordsight.explain.region_table import AUTO
 from wordsight.explain.segmentation import NOTHING, ClassTexts, LabelMap, class_texts
 from wordsight.explain.superpixels import connected
 from wordsight.images.decode import decode
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 LEAST = 8  # pixels along each side of a picture: below there is nothing to tell apart
 LONGEST = 32  # times as long as high, or as high as long: beyond it there is no thing to see
+SIDE = 1024  # pixels of the longer side in which parts that hang together are looked for
 MOST_PARTS = 8  # regions of a class
 SYNONYMS = "|"  # between the names of one class
 
@@ -46,7 +48,7 @@ SYNONYMS = "|"  # between the names of one class
 class RegionOptions:
     """How regions are made.
 
-    `method` is a row of `region_methods.REGION_METHODS` or "auto".  `background` are texts of what else may be seen,
+    `method` is a row of `region_table.REGION_METHODS` or "auto".  `background` are texts of what else may be seen,
     whose pixels show no class.  Pixels less probable than `threshold` show none either.  `templates` as in `classify`.
     """
 
@@ -230,10 +232,21 @@ def _check_masks(masks: Sequence[Mask], pixels: Pixels) -> None:
 
 
 def _parts(mask: BoolMask) -> list[BoolMask]:
-    """Return what hangs together in the mask of a class, the largest first, without crumbs."""
+    """Return what hangs together in the mask of a class, the largest first, without crumbs.
+
+    Of pictures above `SIDE` pixels every second, third… pixel is looked at; the others belong to the part of the one
+    above and left of them, where they are of the class.
+    """
     if not mask.any():
         return []
-    numbers = connected(mask.astype(np.int32))
-    sizes = np.bincount(numbers[mask], minlength=int(numbers.max()) + 1)
+    step = -(-max(mask.shape) // SIDE)
+    coarse = mask[::step, ::step]
+    if not coarse.any():  # nothing but lines between the pixels that are looked at
+        return [mask]
+    numbers = connected(coarse.astype(np.int32))
+    sizes = np.bincount(numbers[coarse], minlength=int(numbers.max()) + 1)
     order = np.argsort(-sizes, kind="stable")[:MOST_PARTS].tolist()
-    return [numbers == part for rank, part in enumerate(order) if sizes[part] >= (SMALLEST * mask.size if rank else 1)]
+    kept = [part for rank, part in enumerate(order) if sizes[part] >= (SMALLEST * coarse.size if rank else 1)]
+    height, width = mask.shape
+    rows, columns = np.arange(height) // step, np.arange(width) // step
+    return [(numbers == part)[rows[:, None], columns] & mask for part in kept]

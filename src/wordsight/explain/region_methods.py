@@ -8,8 +8,10 @@ The dense ways look inside the towers and need PyTorch; windows and proposals ne
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import MissingExtra, UsageError
@@ -18,6 +20,7 @@ from wordsight.base.suggest import suggest
 from wordsight.explain.mask_scores import score_masks
 from wordsight.explain.part_labels import grouped, mask_labels, of_masks, window_labels
 from wordsight.explain.proposals import Mask, Proposals, propose
+from wordsight.explain.region_table import ANY, AUTO, DEFAULTS, REGION_METHODS, WITHOUT
 from wordsight.explain.segmentation import ClassTexts, Segmentation, class_cosines, label_map
 from wordsight.explain.windows import cut, plan_windows
 
@@ -25,12 +28,7 @@ if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
     from wordsight.towers.two import TwoTowers
 
-AUTO = "auto"
-DENSE = ("maskclip", "sclip", "clearclip", "naclip", "plain")  # of `inside.dense.WAYS`
-ANY = ("proposals", "windows")  # fit every model, graphs alone too
-REGION_METHODS = (*ANY, *DENSE)
-DEFAULTS = {"vit": "naclip", "eva": "naclip", "resnet": "maskclip", "efficientnet": "plain"}  # docs/explain.md
-WITHOUT = "proposals"  # where no tower can be looked into; docs/explain.md has the figures
+SIDE = 768  # pixels of the longer side: of images twice as large and larger, proposals are cut from a smaller copy
 AT_ONCE = 16  # windows that go through a tower together
 
 
@@ -58,7 +56,8 @@ class Segmenter:
     ) -> Segmentation:
         """Return the class of each pixel by masks that are scored one by one; -1 in no mask."""
         proposals = masks if isinstance(masks, Proposals) else of_masks(masks)
-        cosines = grouped(score_masks(self.model.engine, image, proposals, classes.embeddings), classes)
+        seen, shown = _smaller(image, proposals)
+        cosines = grouped(score_masks(self.model.engine, seen, shown, classes.embeddings), classes)
         return mask_labels(proposals, cosines, background=classes.background, threshold=threshold)
 
 
@@ -88,6 +87,20 @@ def segmenter_of(model: "Model", method: str = AUTO, *, given: bool = False) -> 
         problem = f"{method} does not fit {model.name}, whose image tower is of kind {kind!r}"
         raise UsageError(problem, cure=f"use {' or '.join(ANY)}")
     return Segmenter(method, model, _towers(model))
+
+
+def _smaller(image: Pixels, proposals: Proposals) -> tuple[Pixels, Proposals]:
+    """Return an image, and its proposals, at a part of the size where it has far more pixels than a tower sees.
+
+    Only of proposals that were made on a smaller image: those that were given keep all of their pixels.
+    """
+    factor = max(image.shape) // SIDE
+    if factor < 2 or proposals.parts.shape == image.shape[:2]:
+        return image, proposals
+    from PIL import Image
+
+    reduced = np.asarray(Image.fromarray(image).reduce(factor))
+    return reduced, replace(proposals, height=reduced.shape[0], width=reduced.shape[1])
 
 
 def _towers(model: "Model") -> "TwoTowers":

@@ -29,7 +29,8 @@ from wordsight.evaluate.metrics import Floats
 from wordsight.evaluate.resampling import ResampleCounts, Statistic, resamples, statistic_interval, value_of
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
-from wordsight.explain.region_methods import AUTO, REGION_METHODS, Segmenter, segmenter_of
+from wordsight.explain.region_methods import Segmenter, segmenter_of
+from wordsight.explain.region_table import AUTO, REGION_METHODS
 from wordsight.explain.segmentation import ClassTexts, LabelMap
 from wordsight.images.decode import decode
 
