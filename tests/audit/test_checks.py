@@ -106,6 +106,15 @@ def test_groups_finds_the_one_that_is_not_seen_and_clears_those_that_are(table):
     assert (within["side = right"].judgement, within["side = right"].result.value) == ("problem", -1.0)
 
 
+def test_watched_labels_are_counted_by_group(table):
+    data = (labelled_set(f"{table}?groups=side&watched=zebra"),)
+    finding = groups.run(ModelSubject(Seer(blind=(1,)), data=data))
+    watched = {claim.about: claim for claim in finding.claims if "/groups/watched/" in claim.result.name}
+    assert (watched["side = right"].judgement, watched["side = right"].result.value) == ("problem", 1.0)
+    assert "40 of 40 images of side = right get a watched label (zebra)" in watched["side = right"].text
+    assert watched["side = left"].judgement == "fine"
+
+
 def test_groups_without_a_column_says_how_to_name_one(table):
     skipped = groups.run(ModelSubject(Seer(), data=(labelled_set(str(table)),)))
     assert isinstance(skipped, Skipped)
