@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wordsight.audit.checks import confidence, gibberish, groups, mistakes, training_data, typographic
+from wordsight.audit.checks import confidence, gibberish, groups, looks, mistakes, training_data, typographic
 from wordsight.audit.checks.training_data import stated_facts
 from wordsight.audit.finding import Skipped
 from wordsight.audit.subject import ModelSubject, labelled_set
+from wordsight.embeddings.model import Model
+from wordsight.engines.fake import FakeEngine
 from wordsight.weights.find import BUNDLED
 
 NAMES = ("ant", "bee", "cat", "dog")
@@ -169,6 +171,16 @@ def test_confidence_that_is_right_passes_and_one_that_is_not_fails(table):
     wrong = {claim.result.name: claim for claim in claims_of(confidence.run(subject))}
     assert wrong["set/calibration/ece"].judgement == "problem"
     assert wrong["set/confidence/right-when-sure"].judgement == "problem"
+
+
+def test_looks_counts_the_maps_that_stand_and_says_which(table):
+    finding = looks.run(ModelSubject(Model(FakeEngine()), data=(labelled_set(str(table)),), images=2))
+    rows = [detail.data["pictures"] for detail in finding.measured.details]
+    assert [len(row) for row in rows] == [4, 4]
+    verdicts = [entry["right"] for row in rows for entry in row if entry["right"] is not None]
+    (claim,) = finding.claims
+    assert (claim.result.count, claim.result.value) == (4, np.mean(verdicts))
+    assert {file for row in rows for file in (entry["picture"] for entry in row)} == set(finding.measured.pictures)
 
 
 CARD = """# small
