@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wordsight.audit.checks import confidence, gibberish, groups, mistakes, training_data, typographic
+from wordsight.audit.checks import confidence, gibberish, groups, looks, mistakes, training_data, typographic
 from wordsight.audit.checks.training_data import stated_facts
 from wordsight.audit.finding import Skipped
 from wordsight.audit.subject import ModelSubject, labelled_set
+from wordsight.embeddings.model import Model
+from wordsight.engines.fake import FakeEngine
 from wordsight.weights.find import BUNDLED
 
 NAMES = ("ant", "bee", "cat", "dog")
@@ -106,6 +108,15 @@ def test_groups_finds_the_one_that_is_not_seen_and_clears_those_that_are(table):
     assert (within["side = right"].judgement, within["side = right"].result.value) == ("problem", -1.0)
 
 
+def test_watched_labels_are_counted_by_group(table):
+    data = (labelled_set(f"{table}?groups=side&watched=zebra"),)
+    finding = groups.run(ModelSubject(Seer(blind=(1,)), data=data))
+    watched = {claim.about: claim for claim in finding.claims if "/groups/watched/" in claim.result.name}
+    assert (watched["side = right"].judgement, watched["side = right"].result.value) == ("problem", 1.0)
+    assert "40 of 40 images of side = right get a watched label (zebra)" in watched["side = right"].text
+    assert watched["side = left"].judgement == "fine"
+
+
 def test_groups_without_a_column_says_how_to_name_one(table):
     skipped = groups.run(ModelSubject(Seer(), data=(labelled_set(str(table)),)))
     assert isinstance(skipped, Skipped)
@@ -113,9 +124,9 @@ def test_groups_without_a_column_says_how_to_name_one(table):
 
 
 def test_a_model_that_reads_is_fooled_and_masking_helps(table):
-    looks = claims_of(typographic.run(of(table)))
-    assert looks[0].judgement == "fine"
-    assert looks[0].result.value == 0
+    sees = claims_of(typographic.run(of(table)))
+    assert sees[0].result.interval == pytest.approx((-0.168, 0.168), abs=1e-3)  # of 20 images: no width would be a lie
+    assert sees[0].result.value == 0
     reads = claims_of(typographic.run(of(table, reads=True)))
     assert reads[0].judgement == "problem"
     assert reads[0].result.value == 1.0
@@ -160,6 +171,16 @@ def test_confidence_that_is_right_passes_and_one_that_is_not_fails(table):
     wrong = {claim.result.name: claim for claim in claims_of(confidence.run(subject))}
     assert wrong["set/calibration/ece"].judgement == "problem"
     assert wrong["set/confidence/right-when-sure"].judgement == "problem"
+
+
+def test_looks_counts_the_maps_that_stand_and_says_which(table):
+    finding = looks.run(ModelSubject(Model(FakeEngine()), data=(labelled_set(str(table)),), images=2))
+    rows = [detail.data["pictures"] for detail in finding.measured.details]
+    assert [len(row) for row in rows] == [4, 4]
+    verdicts = [entry["right"] for row in rows for entry in row if entry["right"] is not None]
+    (claim,) = finding.claims
+    assert (claim.result.count, claim.result.value) == (4, np.mean(verdicts))
+    assert {file for row in rows for file in (entry["picture"] for entry in row)} == set(finding.measured.pictures)
 
 
 CARD = """# small

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wordsight.audit.claims import Limit, claim, figure, judge, share_of, widened
+from wordsight.audit.claims import Limit, claim, figure, judge, points_of, share_of, widened
 from wordsight.base.nouns import Result
 from wordsight.evaluate.fairness import wilson_interval
 
@@ -63,3 +63,12 @@ def test_figures_have_their_units():
         "10.0 points (95 % interval 5.0 to 20.0, n 30)"
     )
     assert figure(Result("a", 1.5, None, 1200, setting={"unit": "number"})) == "1.50 (n 1,200)"
+
+
+def test_equal_differences_have_an_interval_all_the_same():
+    reach = 1 - 0.025 ** (1 / 50)
+    assert points_of("d", np.zeros(50)).interval == (-reach, reach)
+    assert points_of("d", np.ones(50)).interval == (1 - reach, 1.0)
+    varied = points_of("d", np.arange(50) % 2 - 0.5, {"styles": 2})
+    assert varied.interval[0] < 0 < varied.interval[1]
+    assert varied.setting == {"styles": 2, "unit": "difference"}

@@ -24,7 +24,7 @@ from wordsight.audit.finding import Claim, Judgement
 from wordsight.base.nouns import Result
 from wordsight.base.value import Value
 from wordsight.evaluate.measured import share
-from wordsight.evaluate.metrics import NORMAL_95
+from wordsight.evaluate.metrics import NORMAL_95, TAIL
 
 Worse = Literal["above", "below"]
 Interval = tuple[float, float]
@@ -77,6 +77,19 @@ def claim(check: str, result: Result, text: str, limit: Limit, *, about: str = "
 def share_of(name: str, hits: NDArray[np.generic], setting: Mapping[str, Value] | None = None) -> Result:
     """Return the share of hits (N,) with its 95 % interval, as a result."""
     return share(name, hits, setting=setting)
+
+
+def points_of(name: str, differences: NDArray[np.generic], setting: Mapping[str, Value] | None = None) -> Result:
+    """Return the mean of differences (N,), -1 to 1, in points, with its 95 % interval.
+
+    Where all are equal no resample differs: then neither more nor less than 1 - 0.025^(1/N) of all may differ from them
+    either way (Clopper and Pearson 1934).
+    """
+    result = share(name, differences, setting={**(setting or {}), "unit": POINTS})
+    if not len(differences) or (differences != differences[0]).any():
+        return result
+    reach = 1 - TAIL ** (1 / len(differences))
+    return replace(result, interval=(max(-1.0, result.value - reach), min(1.0, result.value + reach)))
 
 
 def figure(result: Result) -> str:

@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wordsight.audit.asked import given
 from wordsight.audit.card import card
 from wordsight.audit.finding import Claim, Finding, Skipped
 from wordsight.audit.subject import ModelSubject
-from wordsight.audit.table import MODEL_CHECKS, Check
+from wordsight.audit.table import LEAST, MODEL_CHECKS, Check
 from wordsight.base.details import DETAILS
 from wordsight.base.errors import UsageError, WordsightError
 from wordsight.base.files import JSON_ESCAPES, atomic_write, storage_errors, write_json
@@ -30,6 +31,8 @@ from wordsight.base.records import environment
 from wordsight.base.suggest import suggest
 from wordsight.embeddings.kept import KeptModel
 from wordsight.embeddings.model import Model
+from wordsight.evaluate.building import build_from
+from wordsight.evaluate.encode import image_embeddings
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.recorder import RESULTS, stated, write_images
 
@@ -69,13 +72,13 @@ class Audit:
 def audit_model(subject: ModelSubject, folder: Path, *, checks: Sequence[str] = ()) -> Audit:
     """Audit a model by all of `MODEL_CHECKS`, or by those named, and record it in `folder`.
 
-    The labelled sets are read first: one that cannot be raises what reading it does.  A check that fails with a
+    The labelled sets are read and embedded first (`require_sets`).  A check that fails with a
     `WordsightError` is a `Skipped` that says so; other exceptions are mistakes of the check and fly.
     """
     chosen = choose(checks, MODEL_CHECKS)
     require_audit_folder(folder)
-    for one in subject.data:
-        subject.reader.sets(one.task("zero-shot"))
+    if subject.images < LEAST:
+        raise UsageError(f"{subject.images} images for each check", cure=f"give {LEAST} or more")
     setting = {
         "images": subject.images,
         "seed": subject.seed,
@@ -84,9 +87,25 @@ def audit_model(subject: ModelSubject, folder: Path, *, checks: Sequence[str] = 
     }
     facts = AuditFacts("model", subject.name, subject.model.fingerprint, setting)
     if not isinstance(subject.model, Model):
+        require_sets(subject)
         return record(Audit(facts, run_checks(chosen, subject), folder))
     with KeptModel(subject.model) as kept:
-        return record(Audit(facts, run_checks(chosen, replace(subject, model=kept)), folder))
+        subject = replace(subject, model=kept)
+        require_sets(subject)
+        return record(Audit(facts, run_checks(chosen, subject), folder))
+
+
+def require_sets(subject: ModelSubject) -> None:
+    """Embed the images of every labelled set; one without classes or groups, and a broken image, raise what is wrong.
+
+    Otherwise each check would stumble over it again, and drawn scenes with it.
+    """
+    for one in subject.data:
+        if one.groups:
+            spec = one.task("bias", groups=one.groups)
+            build_from(spec, subject.reader.sets(spec))
+    for task in given(subject):
+        image_embeddings(subject.model, task.images.images, name=task.spec.name)
 
 
 def choose(names: Sequence[str], checks: Mapping[str, Check]) -> dict[str, Check]:

@@ -45,9 +45,9 @@ def scenes_task(kind: str, images: SampleSet, *, seed: int = 0, **keys: Any) -> 
     return build_from(TaskSpec(kind, images.name, **known), TaskSets(images))
 
 
-def relabelled(images: SampleSet, labels: Sequence[str | None], *, name: str) -> SampleSet:
-    """Return the images under other labels; those with None are left out."""
-    rows = [row for row, label in enumerate(labels) if label is not None]
+def relabelled(images: SampleSet, labels: Sequence[str | None], *, name: str, most: int | None = None) -> SampleSet:
+    """Return the images under other labels, the first `most`; those with None are left out."""
+    rows = [row for row, label in enumerate(labels) if label is not None][:most]
     part = images.of(rows)
     samples = [replace(sample, label=labels[row]) for sample, row in zip(part.samples, rows, strict=True)]
     return SampleSet(name, samples, part.images)

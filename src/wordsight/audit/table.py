@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 IMAGES = 200  # for each check: an accuracy of one half is then known to 7 points either way
+LEAST = 10  # fewer tell nothing, and may show none of what is asked
 
 
 class Check(NamedTuple):

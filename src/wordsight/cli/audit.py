@@ -54,8 +54,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Audit, print a line for each claim, write the page and print its path."""
-    if args.images < 2:
-        raise UsageError(f"--images {args.images}", cure="give 2 or more")
+    least = resolve("wordsight.audit.table:LEAST")
+    if args.images < least:
+        raise UsageError(f"--images {args.images}", cure=f"give {least} or more")
     if args.seed < 0:
         raise UsageError(f"--seed {args.seed}", cure="give 0 or more")
     audit = resolve(AUDITS["model" if _is_model(args.subject) else "library"])(args)

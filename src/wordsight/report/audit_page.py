@@ -179,7 +179,7 @@ def _made(values: Mapping[str, Any]) -> str:
 
 def _lead(values: Mapping[str, Any]) -> str:
     sets = values["setting"].get("data") or []
-    on = f", drawn scenes and {', '.join(map(str, sets))}" if sets else ", on drawn scenes"
+    on = f" on {', '.join(map(str, [*sets, 'drawn scenes']))}"
     kind = str(values.get("kind", "model"))
     day = str(values["environment"].get("time", ""))[:10]
     return (

@@ -36,6 +36,7 @@ LIMITS = (
     "photographs; a model that never saw drawings may know colours in photographs and not here."
 )
 RIGHT = 0.5  # below it an answer is wrong more often than right
+MORE = 4  # scenes are drawn for each that is asked about: a third have one object
 WORST = 5  # classes of a set that are named
 
 
@@ -101,11 +102,12 @@ def _classes(measured: Measured, name: str) -> tuple[list[Result], dict[str, str
 
 def _single(subject: ModelSubject) -> Finding:
     """Return what drawn scenes are recognised by, one thing at a time."""
-    scenes = drawn_scenes(subject.images, seed=subject.seed)
+    scenes = drawn_scenes(subject.images * MORE, seed=subject.seed)  # of several objects none has one position
     claims: list[Claim] = []
     results: list[Result] = []
     for what, question in QUESTIONS.items():
-        part = relabelled(scenes, [question.answer(sample) for sample in scenes.samples], name=f"drawn-{what}")
+        answers = [question.answer(sample) for sample in scenes.samples]
+        part = relabelled(scenes, answers, name=f"drawn-{what}", most=subject.images)
         keys: dict[str, Any] = {"classes": question.answers, "templates": question.templates}
         top = run_task(subject.model, scenes_task("zero-shot", part, **keys)).results[0]
         results.append(top)

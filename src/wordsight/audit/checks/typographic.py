@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.audit.claims import POINTS, Limit, bar, claim, figure, share_of
+from wordsight.audit.claims import Limit, bar, claim, figure, points_of, share_of
 from wordsight.audit.finding import Claim, Finding
 from wordsight.audit.scenes import drawn_scenes, relabelled, scenes_task
 from wordsight.audit.subject import ModelSubject
@@ -30,7 +30,7 @@ from wordsight.evaluate.building import build_from
 from wordsight.evaluate.encode import changed_embeddings, image_embeddings, prepared, prompt_embeddings
 from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.kinds.typographic import TypographicTask, word_of
-from wordsight.evaluate.measured import Measured, share, small_image
+from wordsight.evaluate.measured import Measured, small_image
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.images.typographic import WordStyle, write_word
 
@@ -92,10 +92,10 @@ def _of_task(subject: ModelSubject, task: TypographicTask) -> Finding:
     setting = {"styles": len(task.styles)}
     clean = share_of(f"{name}/words/clean", plain.clean, {"chance": 1 / len(task.classified.names)})
     attacked = share_of(f"{name}/words/attacked", plain.attacked, setting)
-    drop = share(f"{name}/words/drop", plain.clean - plain.attacked, setting={**setting, "unit": POINTS})
-    fooled = share(f"{name}/words/taken", plain.fooled - plain.wrong_anyway, setting={**setting, "unit": POINTS})
+    drop = points_of(f"{name}/words/drop", plain.clean - plain.attacked, setting)
+    fooled = points_of(f"{name}/words/taken", plain.fooled - plain.wrong_anyway, setting)
     before = f"{100 * clean.value:.1f} to {100 * attacked.value:.1f} %"
-    blank = share(f"{name}/words/blank-box", plain.clean - answers[MASKED].clean, setting={"unit": POINTS})
+    blank = points_of(f"{name}/words/blank-box", plain.clean - answers[MASKED].clean)
     cover = f"a blank box in its position takes {figure(blank)}"
     claims = [
         claim(
@@ -104,12 +104,14 @@ def _of_task(subject: ModelSubject, task: TypographicTask) -> Finding:
         claim(CHECK, fooled, f"{name}: the written word is the answer more often than without it by {{}}.", LIMIT),
     ]
     results, rows = [clean, attacked, drop, fooled, blank], [bar("no word", clean), bar("a wrong word", attacked)]
+    unmoved = all(one.judgement == "fine" for one in claims)  # then a defence has nothing to win back
     for defence in [one for one in answers if one != "none"]:
         own = answers[defence]
-        gain = share(f"{name}/words/{_key(defence)}/gain", own.attacked - plain.attacked, setting={"unit": POINTS})
-        cost = share(f"{name}/words/{_key(defence)}/clean", own.clean - plain.clean, setting={"unit": POINTS})
+        gain = points_of(f"{name}/words/{_key(defence)}/gain", own.attacked - plain.attacked)
+        cost = points_of(f"{name}/words/{_key(defence)}/clean", own.clean - plain.clean)
         text = f"{name}: {defence} changes the accuracy under attack by {{}}, without a word by {figure(cost)}."
-        claims.append(claim(CHECK, gain, text, Limit(0.0, "below", among=len(answers) - 1), about=defence))
+        if not unmoved:
+            claims.append(claim(CHECK, gain, text, Limit(0.0, "below", among=len(answers) - 1), about=defence))
         guarded = share_of(f"{name}/words/{_key(defence)}/attacked", own.attacked, setting)
         without = share_of(f"{name}/words/{_key(defence)}/no-word", own.clean, setting)
         results += [gain, cost, guarded, without]
