@@ -92,7 +92,8 @@ def test_what_is_rare_and_not_known_is_named(images):
 def test_frequent_and_not_known_is_named_too(images):
     place = captions(images.parent, dict.fromkeys(KINDS, 110))
     encoder = LevelEncoder(knows=tuple(kind for kind in KINDS if kind != "owl"))
-    finding = concepts.run(ModelSubject(encoder, (labelled_set(str(images)),), (place,), images=40))
+    without_classes = labelled_set(place)
+    finding = concepts.run(ModelSubject(encoder, (without_classes, labelled_set(str(images))), (place,), images=40))
     assert [claim.about for claim in finding.claims if claim.judgement == "problem"] == ["owl"]
 
 

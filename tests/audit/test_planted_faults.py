@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.audit.known_scenes import encoder_of  # noqa: F401 - a fixture
 
+from wordsight.audit.associations import column_terms, links
 from wordsight.audit.checks import blind_spots, goes_together, shortcuts
 from wordsight.audit.finding import Finding, Skipped
 from wordsight.audit.subject import ModelSubject
@@ -115,6 +116,19 @@ def test_what_goes_together_is_found_in_the_set_itself(columns):
     assert all("red" in name for name in found)
     clean = drawn_samples(unlinked(planted, seed=0), columns=columns)
     assert problems(goes_together.of_samples(clean, "clean")) == []
+
+
+def test_a_column_that_is_part_of_another_is_no_finding():
+    scenes = planned_scenes(1600, fault=None, seed=0)
+    meta = [{"class": scene.name, "colour": scene.colour, "texture": scene.texture} for scene in scenes]
+    finding = goes_together.of_samples([Sample(str(i), meta=one) for i, one in enumerate(meta)], "scenes")
+    assert problems(finding) == []
+    pairs = {frozenset((link.first.family, link.second.family)) for link in links(column_terms_of(meta))}
+    assert pairs == {frozenset(("class", "texture")), frozenset(("colour", "texture"))}
+
+
+def column_terms_of(meta):
+    return column_terms([Sample(str(i), meta=one) for i, one in enumerate(meta)])
 
 
 def test_an_absent_value_leaves_no_trace_in_what_goes_together():

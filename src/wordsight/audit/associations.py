@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +170,8 @@ def column_terms(samples: Sequence[Sample]) -> list[Term]:
 def links(terms: Sequence[Term]) -> list[Link]:
     """Return every ordered pair of terms of two families that do not name each other, the largest difference first.
 
-    Left out are pairs of which one is in all or none of the images where both are stated.
+    Left out are pairs of which one is in all or none of the images where both are stated, and columns of which one is
+    part of the other, as a colour is of the class "red star": each value of the one has a single value of the other.
     """
     if not terms:
         return []
@@ -177,10 +179,13 @@ def links(terms: Sequence[Term]) -> list[Link]:
     stated = np.stack([term.stated for term in terms]).astype(np.float32)
     together, firsts, images = (np.rint(one).astype(int) for one in (has @ has.T, has @ stated.T, stated @ stated.T))
     usable = (firsts > 0) & (firsts < images)
+    settled = _settled(terms, together)
     pairs = (
         Link(terms[i], terms[j], *(int(n) for n in (images[i, j], firsts[i, j], firsts[j, i], together[i, j])))
         for i, j in zip(*np.nonzero(usable & usable.T), strict=True)
-        if terms[i].family != terms[j].family and not _names(terms[i], terms[j])
+        if terms[i].family != terms[j].family
+        and not _names(terms[i], terms[j])
+        and frozenset((terms[i].family, terms[j].family)) not in settled
     )
     return sorted(pairs, key=lambda link: -link.difference)
 
@@ -203,6 +208,19 @@ def missing(pairs: Sequence[Link], *, least: float) -> list[Link]:
         and link.lift < MISSING
     ]
     return sorted(rare, key=lambda link: link.together - link.expected)
+
+
+def _settled(terms: Sequence[Term], together: NDArray[np.int_]) -> set[frozenset[str]]:
+    """Return the pairs of columns of which one settles the other altogether."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, term in enumerate(terms):
+        if " = " in term.name:
+            rows[term.family].append(row)
+    return {
+        frozenset((one, other))
+        for one, other in permutations(rows, 2)
+        if len(rows[other]) > 1 and ((together[np.ix_(rows[one], rows[other])] > 0).sum(axis=1) == 1).all()
+    }
 
 
 def _counts(count: int, images: int) -> bool:

@@ -97,8 +97,8 @@ def known_limit(asked: AskedScenes) -> Limit:
 
 
 def is_known(asked: AskedScenes) -> bool:
-    """Say whether answers are not surely as good as guesses: what is wrong with those has no cause to look for."""
-    return judge(known_share(asked).interval, known_limit(asked)) != "problem"
+    """Say whether an attribute is surely known: what is wrong with answers that are half guessed has no cause."""
+    return judge(known_share(asked).interval, known_limit(asked)) == "fine"
 
 
 def balanced(images: int) -> list[Scene]:

@@ -66,7 +66,7 @@ def run(subject: ModelSubject) -> Finding:
     for one in asked.values():
         whole, values = _of_attribute(one), values_known(one)
         claims.append(whole)
-        if whole.judgement != "problem":  # of what is not known at all no value is known less
+        if whole.judgement == "fine":  # of guesses no value is known less
             claims += _of_values(one.attribute, values)
         results = [whole.result, *(known.result for known in values)]
         measured = measured.and_also(Measured(results, [_bars(one, values)]))

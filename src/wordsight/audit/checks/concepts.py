@@ -5,7 +5,7 @@ textures of drawn scenes.  How well one is known is the share of its images for 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,9 +114,10 @@ def _mean_ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def _of_sets(subject: ModelSubject) -> list[tuple[str, dict[str, NDArray[np.bool_]]]]:
-    """Return for each labelled set which images of each class are recognised."""
+    """Return for each set with classes which images of each class are recognised."""
     sets = []
-    for task in given(subject):
+    classed = [one for one in subject.data if len(subject.reader.sets(one.task("zero-shot")).test.labelled())]
+    for task in given(replace(subject, data=tuple(classed))):
         images = image_embeddings(subject.model, task.images.images, name=task.spec.name)
         scores = products(images, prompt_embeddings(subject.model, task.prompts))
         labels, names = task.classified.labels, task.classified.names
