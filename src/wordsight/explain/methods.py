@@ -45,7 +45,7 @@ ANY = "occlusion"  # fits every model, graphs alone too
 # By kind of image tower, those that were measured (docs/explain.md, records/2026-11-30-explained); others have `ANY`.
 # The rule: of the methods whose maps follow the text in nine of ten images and change with random weights in half, the
 # one whose strongest place lies on the right thing most often; where intervals overlap, the one with the better IoU.
-DEFAULTS: Mapping[str, str] = {"vit": "occlusion", "efficientnet": "occlusion"}
+DEFAULTS: Mapping[str, str] = {"vit": "occlusion", "efficientnet": "grad-cam"}
 AUTO = "auto"
 
 
