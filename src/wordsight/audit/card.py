@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wordsight.audit.finding import Claim, Finding, Judgement, Skipped
 
 HEADINGS: dict[Judgement, str] = {
-    "problem": "What it gets wrong",
+    "problem": "What is wrong",
     "unclear": "Not settled by so few images",
     "fine": "What the audit cleared",
 }

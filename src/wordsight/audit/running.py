@@ -1,6 +1,6 @@
 """Runs an audit: every check that applies, recorded in a folder that pages and other programs read.
 
-    audit = audit_model(ModelSubject(load()), Path("audit"))
+    audit = audit_model(ModelSubject(load()), Path("audit"))        # or audit_library(library("photos"), …)
     [claim.text for claim in audit.claims]
 
 results.jsonl and details.jsonl as an evaluation records them, each line with its check in the setting; pictures/;
@@ -19,8 +19,8 @@ from typing import Any
 from wordsight.audit.asked import given
 from wordsight.audit.card import card
 from wordsight.audit.finding import Claim, Finding, Skipped
-from wordsight.audit.subject import ModelSubject
-from wordsight.audit.table import LEAST, MODEL_CHECKS, Check
+from wordsight.audit.subject import ModelSubject, PlaceSubject
+from wordsight.audit.table import LEAST, MODEL_CHECKS, PLACE_CHECKS, Check
 from wordsight.base.details import DETAILS
 from wordsight.base.errors import UsageError, WordsightError
 from wordsight.base.files import JSON_ESCAPES, atomic_write, storage_errors, write_json
@@ -93,6 +93,26 @@ def audit_model(subject: ModelSubject, folder: Path, *, checks: Sequence[str] = 
         subject = replace(subject, model=kept)
         require_sets(subject)
         return record(Audit(facts, run_checks(chosen, subject), folder))
+
+
+def audit_library(subject: PlaceSubject, folder: Path, *, checks: Sequence[str] = ()) -> Audit:
+    """Audit a library by all of `PLACE_CHECKS`, or by those named, and record it in `folder`; else as `audit_model`."""
+    chosen = choose(checks, PLACE_CHECKS)
+    require_audit_folder(folder)
+    if subject.images < LEAST:
+        raise UsageError(f"{subject.images} images for each check", cure=f"give {LEAST} or more")
+    setting = {
+        "images": subject.images,
+        "seed": subject.seed,
+        "samples": len(subject.samples),
+        "model": str(getattr(subject.model, "name", "")),
+    }
+    fingerprint = "" if subject.model is None else subject.model.fingerprint
+    facts = AuditFacts("library", subject.place, fingerprint, setting)
+    if not isinstance(subject.model, Model):
+        return record(Audit(facts, run_checks(chosen, subject), folder))
+    with KeptModel(subject.model) as kept:
+        return record(Audit(facts, run_checks(chosen, replace(subject, model=kept)), folder))
 
 
 def require_sets(subject: ModelSubject) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.audit.table import IMAGES
+from wordsight.base.errors import NotFound
 from wordsight.data.kinds import without_suffix
 from wordsight.embeddings.kept import KeptModel
 from wordsight.embeddings.model import Model
-from wordsight.evaluate.building import SetReader
+from wordsight.evaluate.building import SetReader, read_source
 from wordsight.evaluate.encode import Encoder
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec, read_task
@@ -81,9 +82,10 @@ class ModelSubject:
 
 @dataclass(frozen=True, slots=True)
 class PlaceSubject:
-    """A library: `place` as the user named it, and the samples that lie there, with their images.
+    """A library: `place` as it is called, and the samples that lie there, with their images.
 
-    `model` is None where there is none at hand.  `images`: how many images a check may embed; `seed` settles which.
+    `unread` says of each entry that gave no sample why.  `model` is None where there is none at hand.  `images`: how
+    many images a check may embed; `seed` settles which.
     """
 
     place: str
@@ -91,3 +93,17 @@ class PlaceSubject:
     model: Encoder | None = None
     images: int = IMAGES
     seed: int = 0
+    unread: tuple[str, ...] = ()
+
+
+def library(text: str, *, model: Encoder | None, images: int = IMAGES, seed: int = 0) -> PlaceSubject:
+    """Return the library at "PLACE?key=value&key=value", with the keys of a labelled set.  Nothing is written there.
+
+    A place without images raises `NotFound` or `FormatError`, as the source does.
+    """
+    spec = labelled_set(text).spec
+    samples, failures = read_source(spec, spec.place, spec.split)
+    if not len(samples) and not failures:
+        raise NotFound(f"no images in {spec.place}", cure="name a folder with images, shards or a table")
+    unread = tuple(str(error.problem) for error in failures)
+    return PlaceSubject(spec.name or samples.name, samples, model, images=images, seed=seed, unread=unread)

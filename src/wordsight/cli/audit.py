@@ -20,7 +20,10 @@ SIGNS = {"problem": "✗", "unclear": "?", "fine": "✓"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "subject", metavar="MODEL|PLACE", help="a model's name or folder; any other place is audited as a library"
+        "subject",
+        metavar="MODEL|PLACE",
+        help="a model's name or folder; any other place is audited as a library: a folder, shards or a table, with "
+        "?key=value as in --data",
     )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="the folder for page, card, claims and results"
@@ -89,7 +92,14 @@ def audit_the_model(args: Namespace) -> Any:
 
 def audit_the_library(args: Namespace) -> Any:
     """Return the audit of a library."""
-    raise UsageError(f"{args.subject} is no model", cure="name a model, or a folder with a model.json")
+    given = [name for name in ("data", "captions") if getattr(args, name)]
+    if given:
+        problem = f"--{given[0]} with {args.subject}, which is no model"
+        raise UsageError(problem, cure="leave it out: a library is tested on its own images, captions and classes")
+    model = resolve("wordsight.embeddings.model:load")(args.model, engine=args.engine, device=args.device)
+    library = resolve("wordsight.audit.subject:library")
+    subject = library(args.subject, model=model, images=args.images, seed=args.seed)
+    return resolve("wordsight.audit.running:audit_library")(subject, args.out, checks=_names(args.checks))
 
 
 def _names(text: str) -> list[str]:
@@ -98,7 +108,7 @@ def _names(text: str) -> list[str]:
 
 def _is_model(name: str) -> bool:
     """Say whether a name means a model: one that leads to nothing on the disk does, and what leads to a model."""
-    if not Path(name).expanduser().exists():
+    if not Path(name.partition("?")[0]).exists():
         return True
     try:
         resolve("wordsight.weights.find:locate")(name, fetch=False)

@@ -19,7 +19,7 @@ CHECK, TITLE = "files", "Files"
 LEAD = "Every image is opened once; equal files and images that look alike when very small are grouped."
 LIMITS = (
     "A near-duplicate is an image saved again in another size or quality; crops and retouched copies are not seen. "
-    "Files that the source itself could not list are not among them."
+    "An entry that gives no image at all counts as a file that cannot be read."
 )
 UNREADABLE = 0.01  # share of images up to which broken files are an accident; a convention
 DOUBLED = 0.05  # share of images that may be copies before counts and retrieval mislead; a convention
@@ -57,8 +57,9 @@ def run(subject: PlaceSubject) -> Finding:
     """Return the shares of images that cannot be read, that are copies and that are near-duplicates."""
     samples = with_images(subject.samples)
     report = check(HeldSource(subject.place, samples))
-    broken, copies, near = len(report.broken), _extra(report.duplicates), _extra(report.near_duplicates)
-    whole = len(samples)
+    unread = [*subject.unread, *report.broken]
+    broken, copies, near = len(unread), _extra(report.duplicates), _extra(report.near_duplicates)
+    whole = len(samples) + len(subject.unread)
     figures = (
         ("broken", broken, UNREADABLE, "{count:,} of {whole:,} files cannot be read as images: {{}}."),
         ("copies", copies, DOUBLED, "{count:,} of {whole:,} images are the same file as another one: {{}}."),
@@ -69,7 +70,9 @@ def run(subject: PlaceSubject) -> Finding:
         result = share_of(f"library/{name}", np.arange(whole) < count, {"images": count})
         sentence = text.format(count=count, whole=whole)
         claims.append(claim(CHECK, result, sentence, Limit(limit, "above"), about=name))
-    return Finding(CHECK, TITLE, LEAD, claims, Measured([one.result for one in claims], _tables(report)), LIMITS)
+    return Finding(
+        CHECK, TITLE, LEAD, claims, Measured([one.result for one in claims], _tables(report, unread)), LIMITS
+    )
 
 
 def with_images(images: SampleSet) -> list[Sample]:
@@ -82,9 +85,9 @@ def _extra(groups: Sequence[Sequence[str]]) -> int:
     return sum(len(group) - 1 for group in groups)
 
 
-def _tables(report: CheckReport) -> list[Detail]:
+def _tables(report: CheckReport, unread: Sequence[str]) -> list[Detail]:
     lists = (
-        ("broken", "Files that cannot be read", ["file"], [[line] for line in report.broken]),
+        ("broken", "Files that cannot be read", ["file"], [[line] for line in unread]),
         ("copies", "The same file", ["images"], [[" = ".join(group)] for group in report.duplicates]),
         ("near", "Nearly the same image", ["images"], [[" = ".join(group)] for group in report.near_duplicates]),
     )
