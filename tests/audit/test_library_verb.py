@@ -10,7 +10,7 @@ from wordsight.cli.main import main
 
 
 @pytest.fixture
-def place(tmp_path):
+def shop(tmp_path):
     """Two classes of twelve images; one is there twice, one is broken."""
     generator = np.random.default_rng(0)
     for name in ("cats", "dogs"):
@@ -24,11 +24,11 @@ def place(tmp_path):
     return tmp_path / "shop"
 
 
-def test_a_library_is_audited_and_left_as_it_is(place, tmp_path, capsys):
-    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
-    assert main(["audit", str(place), "--out", str(tmp_path / "out"), "--images", "20", "--json"]) == 0
+def test_a_library_is_audited_and_left_as_it_is(shop, tmp_path, capsys):
+    before = {path: path.stat().st_mtime_ns for path in shop.rglob("*")}
+    assert main(["audit", str(shop), "--out", str(tmp_path / "out"), "--images", "20", "--json"]) == 0
     claims = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in shop.rglob("*")} == before
     counted = {one["about"]: (one["result"]["setting"].get("images"), one["result"]["count"]) for one in claims}
     assert counted["broken"] == (1, 26) and counted["copies"] == (1, 26)
     assert {one["check"] for one in claims} >= {"files", "captions", "classes"}
@@ -49,9 +49,9 @@ def test_a_library_is_audited_and_left_as_it_is(place, tmp_path, capsys):
         (["--images", "2"], "--images 2; give 10 or more"),
     ],
 )
-def test_what_does_not_fit_a_library_is_one_line(arguments, says, place, tmp_path, capsys):
-    assert main(["audit", str(place), "--out", str(tmp_path / "out"), *arguments]) == 2
-    assert says.format(place=place) in capsys.readouterr().err
+def test_what_does_not_fit_a_library_is_one_line(arguments, says, shop, tmp_path, capsys):
+    assert main(["audit", str(shop), "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert says.format(place=shop) in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -64,9 +64,9 @@ def test_a_place_without_images_and_one_that_is_gone(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_keys_behind_the_place_say_how_it_is_read(place, tmp_path, capsys):
+def test_keys_behind_the_place_say_how_it_is_read(shop, tmp_path, capsys):
     table = tmp_path / "shop.csv"
-    rows = [f"{path},{path.parent.name}" for path in sorted(place.rglob("*.png"))]
+    rows = [f"{path},{path.parent.name}" for path in sorted(shop.rglob("*.png"))]
     table.write_text("\n".join(["file,kind", *rows]) + "\n")
     arguments = [
         "audit",
