@@ -98,13 +98,21 @@ def test_one_call_gives_maps_words_and_checks(model):
     assert why.overlay(0).shape == why.against(0, 1).shape == (32, 48, 3)
     assert [piece for piece, _ in why.words[0]] == ["xx", "x"]
     assert np.allclose(why.cosines, model().score([photo()], ["aa b", "ccc dd"])[0], atol=1e-5)
-    assert len(why.trust) == 2 and why.swap is not None
+    assert len(why.trust) == len(why.swaps) == 2
     assert [one.name for one in why.randomised] == ["randomised"] * 2
-    assert why.checks(1) == [why.trust[1], why.randomised[1], why.swap]
-    assert why.passes(0) == (why.trust[0].passes and why.randomised[0].passes and why.swap.passes)
+    assert why.checks(1) == [why.trust[1], why.randomised[1], why.swaps[1]]
+    assert why.passes(0) == (why.trust[0].passes and why.randomised[0].passes and why.swaps[0].passes)
     quick = explain(model(), photo(), ["aa b"], method="legrad", trust=False)
-    assert (quick.trust, quick.randomised, quick.swap, quick.passes(0)) == ((), (), None, None)
+    assert (quick.trust, quick.randomised, quick.swaps, quick.passes(0)) == ((), (), (), None)
     assert np.allclose(quick.relevance[0], why.relevance[0], atol=1e-6)
+
+
+def test_each_map_is_held_against_another_text(model, monkeypatch):
+    made = np.stack([np.arange(16), np.arange(16), np.arange(16)[::-1]]).reshape(3, 4, 4).astype(np.float32)
+    monkeypatch.setattr("wordsight.explain.explanation.relevance_of", lambda *_, **__: made.copy())
+    why = explain(model(), photo(), ["aa b", "ccc dd", "e"], method="occlusion")
+    assert [one.passes for one in why.swaps] == [False, False, True]  # the first two are alike, the third is not
+    assert [one.correlation for one in why.swaps] == pytest.approx([1, 1, -1])
 
 
 def test_padding_is_no_word(model):
@@ -184,7 +192,7 @@ def test_a_flat_image_and_one_pixel_have_maps(model):
         why = explain(model(), one, ["a", "bb"])
         assert why.maps.shape == (2, one.height, one.width)
         assert why.is_even and not np.nan_to_num(why.maps).any()
-        assert (why.trust, why.swap, why.passes(0)) == ((), None, None)
+        assert (why.trust, why.swaps, why.passes(0)) == ((), (), None)
         assert verdict(why, 0) == "even" and sentences(why, 1) == [EVEN] and figure(why, 0) == ""
 
 
@@ -308,5 +316,5 @@ def test_figures_and_sentences_say_what_was_done(model):
     assert figure(why, 0).startswith(f"{abs(one.better_than_random):.3f} {side} the mean of 19 random maps, p = ")
     first, second = sentences(why, 0)
     assert f"{one.areas.deletion:.3f} on average" in first and f"p = {one.p_value:.2f}" in first
-    assert ("it stands" in first) == one.passes and ("it fails" in second) != why.swap.passes
+    assert ("it stands" in first) == one.passes and ("it fails" in second) != why.swaps[0].passes
     assert verdict(why, 0) == ("stands" if why.passes(0) else "fails")

@@ -49,8 +49,8 @@ class Explanation:
     `image` (H, W, 3) is the image as it is shown, `relevance` (C, G, G) the raw map of each text by `method`.
     `cosines` and `probabilities` (C,) are the model's; `words` of each text with their relevance, empty where the text
     tower cannot be looked into.  `trust`: one `Faithfulness` each; `randomised`: one `SanityCheck` each of methods that
-    look inside the towers, whether the map rests on what was learned; `swap`: whether the map follows the text (None
-    for one text).
+    look inside the towers, whether the map rests on what was learned; `swaps`: one each where there are several texts,
+    whether the map differs from that of another text (the first's from the second's, the others' from the first's).
     """
 
     texts: tuple[str, ...]
@@ -64,7 +64,7 @@ class Explanation:
     words: tuple[TokenRelevance, ...]
     trust: tuple[Faithfulness, ...]
     randomised: tuple[SanityCheck, ...]
-    swap: SanityCheck | None
+    swaps: tuple[SanityCheck, ...]
 
     @cached_property
     def maps(self) -> Maps:
@@ -93,8 +93,7 @@ class Explanation:
 
     def checks(self, number: int) -> list[Faithfulness | SanityCheck]:
         """Return every check that was made of a map; as text each is a line."""
-        swap = [] if self.swap is None else [self.swap]
-        return [*self.trust[number : number + 1], *self.randomised[number : number + 1], *swap]
+        return [check for each in (self.trust, self.randomised, self.swaps) for check in each[number : number + 1]]
 
 
 def explain(
@@ -142,7 +141,9 @@ def explain(
         words=_words(model, texts, embedding, how.for_words),
         trust=tuple(tested),
         randomised=tuple(randomised(*pair) for pair in zip(relevance, random, strict=False)),
-        swap=text_swap(relevance[0], relevance[1]) if trust and len(texts) > 1 else None,
+        swaps=tuple(text_swap(one, relevance[int(number == 0)]) for number, one in enumerate(relevance))
+        if trust and len(texts) > 1
+        else (),
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MapVerdict = Literal["stands", "fails", "even", "not checked"]
 _SANITY = {  # name of the check: what was done, and what it means that maps differ, or do not
     "text swap": (
-        f"Another text: up to {SWAP_LIMIT:.2f} counts as different, and the maps of the first two texts have",
+        f"Another text: up to {SWAP_LIMIT:.2f} counts as different, and this map and that of another text have",
         "the map follows the text",
         "the map hardly asks for the text",
     ),
