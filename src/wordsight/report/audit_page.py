@@ -111,7 +111,9 @@ def _basis(setting: Any) -> str:
         return ""
     number = setting.get("unit") == "number"
     end = (
-        f"{setting['limit']:g}" if number else f"{100 * setting['limit']:g} {'points' if setting.get('unit') else '%'}"
+        f"{setting['limit']:.3g}"
+        if number
+        else f"{100 * setting['limit']:.3g} {'points' if setting.get('unit') else '%'}"
     )
     words = f"Harmless {'to' if setting.get('worse') == 'above' else 'from'} {end}"
     low, high = setting.get("judged_low"), setting.get("judged_high")
@@ -180,11 +182,11 @@ def _made(values: Mapping[str, Any]) -> str:
 def _lead(values: Mapping[str, Any]) -> str:
     sets = values["setting"].get("data") or []
     on = f" on {', '.join(map(str, [*sets, 'drawn scenes']))}"
-    kind = str(values.get("kind", "model"))
     day = str(values["environment"].get("time", ""))[:10]
-    return (
-        f"What the {kind} gets wrong, and for whom: counted{on if kind == 'model' else ''}{f', {day}' if day else ''}."
-    )
+    when = f", {day}" if day else ""
+    if values.get("kind") == "library":
+        return f"What the library lacks, and how far its answers can be trusted: counted{when}."
+    return f"What the model gets wrong, and for whom: counted{on}{when}."
 
 
 def _foot(values: Mapping[str, Any]) -> str:

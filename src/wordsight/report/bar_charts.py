@@ -26,6 +26,7 @@ from wordsight.report.canvas import (
 
 PLOT = 210  # pixels that 100 % is high
 GAP = 20  # pixels between two groups
+VALUE = 82.0  # pixels between a bar and its interval: room for "100.0 %"
 SLANT = 0.64  # sine of 40 degrees, by which long names of groups are turned
 
 
@@ -145,7 +146,7 @@ def interval_bars(name: str, bars: Sequence[Bar], *, title: str, percents: bool 
 def _lying_bars(bars: Sequence[Bar], width: int, *, percents: bool) -> str:
     wide = width > 500
     left = min(250.0, max(text_width(plain(bar.name)) for bar in bars) + 24) if wide else 0.0
-    right = (280.0 if any(bar.chance is not None for bar in bars) else 190.0) if wide else 0.0
+    right = (VALUE + 208.0 if any(bar.chance is not None for bar in bars) else VALUE + 118.0) if wide else 0.0
     edges = [edge for bar in bars for edge in (bar.value, *(bar.interval or ()))]
     low = 0.0 if percents else min(0.0, *edges, 0.0)
     high = 1.0 if percents else max(0.0, *edges, 0.0) or 1.0
@@ -170,7 +171,7 @@ def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> t
         height = 28 + LINE * (len(lines) - 1)
         top = y + (height - 22) / 2
         name = lines_of(lines, (across.start - 10, top + 13), "end")
-        beside = text(across.end + 12, top + 13, value, "strong") + text(across.end + 72, top + 13, aside, "soft")
+        beside = text(across.end + 12, top + 13, value, "strong") + text(across.end + VALUE, top + 13, aside, "soft")
     else:
         lines = wrapped(bar.name, across.end - text_width(f"{value}  {aside}") - 12)
         if len(lines) > 1:  # then the value has a line of its own
