@@ -120,7 +120,7 @@ def test_a_damaged_record_is_named(folder):
 
 def test_a_folder_without_a_demo_is_an_error(tmp_path):
     with pytest.raises(NotFound, match=r"demo\.json"):
-        write_demo_page(tmp_path)
+        write_demo_page(tmp_path, tmp_path / "report.html")
 
 
 def test_the_same_records_make_the_same_page(folder):

@@ -137,7 +137,10 @@ def test_report_finds_the_kind_of_a_folder_by_its_file(folder, tmp_path, capsys)
     (tmp_path / "run").mkdir()
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "demo.json").touch()
-    assert kind_of([tmp_path / "run"], None) == kind_of([tmp_path / "demo"], maps) == RUNS
-    assert kind_of([tmp_path / "demo"], None) == KINDS[0] and kind_of([maps, maps], maps) == KINDS[1]
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit.json").touch()
+    demo, audit = tmp_path / "demo", tmp_path / "audit"
+    assert kind_of([tmp_path / "run"]) == kind_of([demo, demo]) == kind_of([audit, audit]) == RUNS
+    assert (kind_of([demo]), kind_of([audit]), kind_of([maps, maps])) == KINDS
     with pytest.raises(UsageError, match=r"run holds no explanations\.jsonl, as .*maps does; report them apart"):
-        kind_of([maps, tmp_path / "run"], None)
+        kind_of([maps, tmp_path / "run"])
