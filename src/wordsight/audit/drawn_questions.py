@@ -26,7 +26,9 @@ from wordsight.evaluate.measured import share
 from wordsight.evaluate.sample_set import LazyItems
 from wordsight.text.caption_phrases import article
 
-ABOVE_CHANCE = 0.25  # share of the way from chance to perfect from which on an attribute is known at all; a convention
+# Share of the way from chance to perfect from which on an attribute is known: most of its answers are no guesses.  At a
+# quarter, models that had half learned locations guessed them by colour, which is true and no fault of their data.
+ABOVE_CHANCE = 0.5
 OF_ONE = ("colour", "shape", "texture", "location")  # attributes of a single object
 
 
