@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wordsight.base.errors import UsageError
 from wordsight.base.nouns import Result
 from wordsight.base.progress import track
 from wordsight.base.records import environment
@@ -259,7 +260,10 @@ def main(given: Sequence[str]) -> None:
     made: dict[str, list[Result]] = {CENTRE: list(results(model, CENTRE, centre(cases), setting=setting))}
     for method in methods:
         more = {**setting, "masks": args.masks} if method == "rise" else setting
-        made[method] = list(results(model, method, measure(bench, cases, method, args.checked), setting=more))
+        try:
+            made[method] = list(results(model, method, measure(bench, cases, method, args.checked), setting=more))
+        except UsageError as error:  # of a kind of pooling that the method's file names
+            print(f"left out: {error}", file=sys.stderr)
     if args.out:
         here = environment()
         with args.out.open("a") as handle:
