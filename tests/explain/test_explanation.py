@@ -19,6 +19,7 @@ from wordsight.explain.explanation import SHOWN, explain
 from wordsight.explain.in_words import EVEN, figure, sanity_sentence, sentences, verdict
 from wordsight.explain.inside import tensors
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
+from wordsight.explain.occlusion import occlusion
 from wordsight.explain.relevance import ready, relevance_of
 from wordsight.explain.sanity import SanityCheck
 from wordsight.search.direction import Direction
@@ -287,16 +288,16 @@ def test_a_method_that_does_not_fit_is_one_line_for_many_images(model, monkeypat
     assert capsys.readouterr().err.count("layer-cam does not fit t") == 1
 
 
-def test_hits_are_explained_by_the_method_of_the_family(model, monkeypatch, tmp_path):
-    monkeypatch.setitem(DEFAULTS, "vit", "legrad")
+def test_hits_are_explained_by_what_fits_every_model(model, tmp_path):
     made = model()
     photo().save(tmp_path / "one.png")
     Image.new("RGB", (40, 40), "red").save(tmp_path / "flat.png")
     direction = Direction(made.embed_texts(["aa b"])[0])
     hits = [Hit(0.5, f"{name}.png", tmp_path / f"{name}.png", {}) for name in ("one", "flat")]
     one, flat = reasons_of(made, direction, hits, {})
-    assert one.method == flat.method == "legrad" and one.shares == ()
-    expected = relevance_of("legrad", made, made.load_pixels(tmp_path / "one.png"), made.embed_texts(["aa b", "a"]))
+    assert one.method == flat.method == "occlusion" and one.shares == ()
+    texts = made.embed_texts(["aa b", "a"])
+    expected = occlusion(made.engine, made.load_pixels(tmp_path / "one.png"), texts, grid=8)
     assert np.allclose(one.relevance, expected[0], atol=1e-6)
     assert one.passes is not None and flat.passes is None and flat.spot is None
 

@@ -14,20 +14,19 @@ Shapes: E the width of embeddings, G cells of a map along a side, H and W sides 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import InputError, UsageError
-from wordsight.base.optional import resolve
 from wordsight.embeddings.model import Model
 from wordsight.explain.heat import Maps, on_image, overlay, scaled
 from wordsight.explain.hiding import Hiding, hiding
 from wordsight.explain.masks import box_of
-from wordsight.explain.methods import AUTO, METHODS
+from wordsight.explain.methods import ANY
+from wordsight.explain.occlusion import occlusion
 from wordsight.explain.perturbed import is_of_one_colour, upsampled
-from wordsight.explain.relevance import ready, relevance_of
 from wordsight.explain.sanity import SanityCheck, text_swap
 from wordsight.explain.superpixels import connected
 from wordsight.images.geometry import framed
@@ -35,9 +34,6 @@ from wordsight.images.spec import PreprocessSpec
 from wordsight.search.direction import Direction
 from wordsight.search.hits import Hit
 from wordsight.search.originals import images_of
-
-if TYPE_CHECKING:
-    from wordsight.towers.two import TwoTowers
 
 NEUTRAL = "a photo"  # says nothing of what an image shows; the map of a query has to differ from its map
 LEAST = 0.0005  # of a score: less is 0.000 where it is printed
@@ -186,21 +182,17 @@ class _Mapper:
     """Makes the maps of one query: `texts` (2, E) are the query and what says nothing."""
 
     model: Model
-    method: str
-    towers: "TwoTowers | None"
     texts: Embeddings
 
     @classmethod
     def of(cls, model: Model, direction: Direction) -> "_Mapper":
-        how = ready(AUTO, model)
-        texts = np.stack([direction.embedding, model.embed_texts([NEUTRAL])[0]])
-        return cls(model, how.name, how.towers, texts)
+        return cls(model, np.stack([direction.embedding, model.embed_texts([NEUTRAL])[0]]))
 
     def reason(self, image: object, hit: Hit, summed: _Sum) -> Reason:
         """Return why one hit came; `image` is a path or bytes."""
         spec = self.model.spec.preprocess
         seen = self.model.load_seen(image, name=hit.key)
-        even = Reason(hit.key, *summed, self.method, np.zeros((1, 1), np.float32), spec)
+        even = Reason(hit.key, *summed, ANY, np.zeros((1, 1), np.float32), spec)
         if is_of_one_colour(seen.pixels):
             return even
         relevance, neutral = self._maps(seen.pixels)
@@ -211,7 +203,7 @@ class _Mapper:
         return Reason(
             hit.key,
             *summed,
-            self.method,
+            ANY,
             relevance,
             spec,
             spot,
@@ -220,11 +212,7 @@ class _Mapper:
         )
 
     def _maps(self, pixels: Pixels) -> Maps:
-        method = METHODS[self.method]
-        if method.inside:
-            return relevance_of(self.method, self.model, pixels, self.texts, towers=self.towers)
-        grid = min(GRID, *pixels.shape[:2])
-        return np.asarray(resolve(method.target)(self.model.engine, pixels, self.texts, grid=grid), np.float32)
+        return occlusion(self.model.engine, pixels, self.texts, grid=min(GRID, *pixels.shape[:2]))
 
 
 def on_whole(relevance: Maps, spec: PreprocessSpec, sides: tuple[int, int]) -> Maps:
