@@ -20,7 +20,7 @@ from wordsight.base.suggest import suggest
 from wordsight.explain.mask_scores import score_masks
 from wordsight.explain.part_labels import grouped, mask_labels, of_masks, window_labels
 from wordsight.explain.proposals import Mask, Proposals, propose
-from wordsight.explain.region_table import ANY, AUTO, DEFAULTS, REGION_METHODS, WITHOUT
+from wordsight.explain.region_table import ANY, AUTO, DEFAULTS, OF_MEANS, REGION_METHODS, WITHOUT
 from wordsight.explain.segmentation import ClassTexts, Segmentation, class_cosines, label_map
 from wordsight.explain.windows import cut, plan_windows
 
@@ -80,13 +80,19 @@ def segmenter_of(model: "Model", method: str = AUTO, *, given: bool = False) -> 
     kind = model.spec.image.kind
     if method == AUTO:
         try:
-            return Segmenter(DEFAULTS[kind], model, _towers(model)) if kind in DEFAULTS else Segmenter(WITHOUT, model)
+            return Segmenter(_usual(model), model, _towers(model)) if kind in DEFAULTS else Segmenter(WITHOUT, model)
         except (MissingExtra, UsageError):
             return Segmenter(WITHOUT, model)
     if kind not in DEFAULTS:
         problem = f"{method} does not fit {model.name}, whose image tower is of kind {kind!r}"
         raise UsageError(problem, cure=f"use {' or '.join(ANY)}")
     return Segmenter(method, model, _towers(model))
+
+
+def _usual(model: "Model") -> str:
+    """Return the way of a family, which for transformers depends on how they pool."""
+    spec = model.spec.image
+    return OF_MEANS if getattr(spec, "pool", "").startswith("mean") else DEFAULTS[spec.kind]
 
 
 def _smaller(image: Pixels, proposals: Proposals) -> tuple[Pixels, Proposals]:

@@ -8,4 +8,5 @@ DENSE = ("maskclip", "sclip", "clearclip", "naclip", "plain")  # of `inside.dens
 ANY = ("proposals", "windows")  # fit every model, graphs alone too
 REGION_METHODS = (*ANY, *DENSE)
 DEFAULTS = {"vit": "naclip", "eva": "naclip", "resnet": "maskclip", "efficientnet": "plain"}  # docs/explain.md
+OF_MEANS = "plain"  # for transformers that pool by the mean, where the others lose half (records/README.md)
 WITHOUT = "proposals"  # where no tower can be looked into; docs/explain.md has the figures
