@@ -8,4 +8,10 @@ DENSE = ("maskclip", "sclip", "clearclip", "naclip", "plain")  # of `inside.dens
 ANY = ("proposals", "windows")  # fit every model, graphs alone too
 REGION_METHODS = (*ANY, *DENSE)
 DEFAULTS = {"vit": "naclip", "eva": "naclip", "resnet": "maskclip", "efficientnet": "plain"}  # docs/explain.md
+BY = {"proposals": "masks that it sees one by one", "windows": "windows that slide over it"}
 WITHOUT = "proposals"  # where no tower can be looked into; docs/explain.md has the figures
+
+
+def in_words(method: str) -> str:
+    """Return what a method goes by, for people: "embeddings of its parts (naclip)"."""
+    return f"{BY.get(method, 'embeddings of its parts')} ({method})"
