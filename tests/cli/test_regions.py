@@ -41,12 +41,12 @@ def test_lines_for_programs_and_for_people(typed, tmp_path, monkeypatch):
     ]
     (tmp_path / "classes.txt").write_text("# two\nred, crimson\nyellow\n")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    status, lines, _ = typed(
+    status, lines, error = typed(
         "--classes-file", tmp_path / "classes.txt", "--method", "proposals", "--background", "blue"
     )
     assert status == 0
     assert lines[0].startswith("red  50.0 %  cosine 0.") and lines[0].endswith("at 0,0, 30 x 40")
-    assert lines[1] == "yellow  not seen"
+    assert lines[1] == "yellow  not seen" and error.startswith("shares are what the model assigns")
 
 
 def test_files_by_their_ending(typed, tmp_path):
@@ -64,12 +64,14 @@ def test_files_by_their_ending(typed, tmp_path):
             assert drawn.size == (60, 40)
     assert typed(*asked, tmp_path / "m.html", "--threshold", "0.2")[0] == 0
     page = (tmp_path / "m.html").read_text()
+    assert "red" in page and "less probable than 0.2" in page
     assert page.count("<img") == 2 and page.count("<rect") == 2 and "http" not in page.replace("http-equiv", "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "image", "message"),
     [
+        (["--classes", "red", "--out", ""], "halves.png", "--out is empty; name a file"),
         (["--classes", "red", "--out", "a.gif"], "halves.png", "--out a.gif; name a page"),
         (["--classes", "red", "--threshold", "2"], "halves.png", "--threshold 2.0"),
         (["--classes", "red,,blue"], "halves.png", "an empty class name"),
@@ -87,6 +89,13 @@ def test_what_is_wrong_is_one_line(typed, tmp_path, arguments, image, message):
     status, lines, error = typed(*arguments, image=image)
     assert status in (1, 2) and lines == []
     assert error.count("\n") == 1 and message in error
+
+
+def test_options_given_again_add_up(typed):
+    given = ("--classes", "red|red", "--classes", "blue", "--background", "green", "--background", "yellow")
+    status, lines, error = typed(*given, "--method", "proposals")
+    assert status == 0 and error == ""
+    assert [json.loads(line)["class"] for line in lines] == ["red", "blue"]
 
 
 def test_a_file_that_cannot_be_written(typed, tmp_path):

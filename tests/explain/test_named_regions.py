@@ -105,6 +105,7 @@ def test_a_pixel_has_the_mean_of_its_masks():
         (two_halves()[0], ["!!!"], "no word that fake knows"),
         (two_halves()[0], ["red", "red|crimson"], "red is given twice"),
         (two_halves()[0], ["red", "blue|"], "empty class name"),
+        (two_halves()[0], ["red", "blue|red"], "'red' is a name of 'red' and of 'blue'"),
         (two_halves()[0], [], "no classes"),
         (two_halves()[0], "red", "one text"),
     ],
@@ -144,3 +145,34 @@ def test_methods_that_do_not_fit_say_what_does(monkeypatch, tmp_path):
     with pytest.raises(MissingExtra, match=r"pip install wordsight\[train\], or use proposals or windows"):
         segmenter_of(apart, "naclip")
     assert segmenter_of(apart).method == "proposals"
+
+
+def test_the_whole_image_may_be_nearest_to_the_background():
+    image, _ = two_halves()
+    image[:, 20:] = COLOURS["blue"]
+    shown = regions(MODEL, image, ["red"], how=RegionOptions(method="proposals", background=("green", "blue")))
+    assert shown.nearest == 2 and len(shown.whole) == 1 and shown.beside[1] > max(shown.beside[0], shown.whole[0])
+    with pytest.raises(UsageError, match="'blue' is a class and background"):
+        regions(MODEL, image, ["red", "navy|blue"], how=RegionOptions(background=("blue",)))
+
+
+class RangedEngine(FakeEngine):
+    """As int8 graphs are: an embedding hangs on what else is in the batch."""
+
+    precision = "int8"
+
+    def embed_texts(self, tokens):
+        rows = super().embed_texts(tokens)
+        rows = rows + 0.1 * rows.mean(axis=0)
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_figures_do_not_hang_on_what_else_is_asked():
+    model, (image, _) = Model(RangedEngine()), two_halves()
+    together = model.embed_texts(["a photo of a red.", "a photo of a blue."])
+    assert not np.allclose(together[0], model.embed_texts(["a photo of a red."])[0], atol=1e-3)
+    few, many = (
+        regions(model, image, names, how=RegionOptions(method="windows")).whole[0]
+        for names in (["red", "blue"], ["red", "blue", "green", "yellow"])
+    )
+    assert few == pytest.approx(many, abs=1e-6)

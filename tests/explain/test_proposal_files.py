@@ -53,10 +53,10 @@ def test_a_polygon_is_filled_by_the_centres_of_pixels(tmp_path):
 
 
 def test_what_lies_outside_is_left_out(tmp_path):
-    masks = read_proposals(written(tmp_path, [[3, 2, 4, 4], [20, 2, 4, 4]]), SHAPE)
+    masks = read_proposals(written(tmp_path, [[3, 2, 4, 4], [12, 2, 4, 4]]), SHAPE)
     assert len(masks) == 1
     with pytest.raises(FormatError, match="no mask with a pixel"):
-        read_proposals(written(tmp_path, [[20, 2, 4, 4]]), SHAPE)
+        read_proposals(written(tmp_path, [[12, 2, 4, 4]]), SHAPE)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,14 @@ def test_what_lies_outside_is_left_out(tmp_path):
         ([{"size": [8, 9], "counts": [72]}], "9 x 8 pixels, the picture has 10 x 8"),
         ([{"segmentation": [[1, 2, 3, 4]]}], "proposal 0: a polygon"),
         ([[3, 2, -4, 4]], "proposal 0: the box"),
+        ([[0, 0, 1e300, 1e300]], "the box 0, 0, 1e.300, 1e.300 lies far outside the picture of 10 x 8 pixels; give"),
+        ([[-11, 0, 20, 4]], "far outside the picture"),
+        ([[1, 2, 3, float("inf")]], "its numbers are finite"),
+        ([{"segmentation": [[-1e300, 0, 1e300, 0, 0, 1e300]]}], "a polygon with too large coordinates: .*; its coord"),
+        ([{"segmentation": [["1", 2, 3, 4, 5, 6]]}], "a polygon that is .* all of them numbers"),
+        ([{"size": ["8", "10"], "counts": [80]}], "size .'8', '10'., which are texts; write numbers"),
+        ("[" * 100_000, "is not JSON: lists or objects are nested too deeply; "),
+        ("[" + "9" * 5_000 + "]", "is not JSON: a number of too many digits; "),
         ([[0, 0, 1, 1]] * 1001, "holds 1,001 proposals"),
     ],
 )

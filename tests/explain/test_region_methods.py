@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from wordsight.base.errors import UsageError
-from wordsight.embeddings.model import Model
+from wordsight.embeddings.model import Model, load
 from wordsight.engines.fake import COLOURS, FakeEngine
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import region_methods
@@ -18,6 +19,8 @@ from wordsight.explain.region_methods import segmenter_of
 from wordsight.explain.region_table import DEFAULTS, DENSE
 from wordsight.explain.segmentation import ClassTexts, class_texts
 from wordsight.explain.windows import cut, plan_windows
+from wordsight.images.transform import normalise
+from wordsight.weights.manifest import WEIGHTS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -79,3 +82,16 @@ def test_proposals_of_a_large_image_are_cut_from_a_smaller_one(monkeypatch):
     smaller = segmenter_of(model, "proposals").segment(image, classes).labels
     assert shapes == [((27, 40, 3), (27, 40))]
     assert (smaller == whole).all() and set(np.unique(whole)) == {0, 1}
+
+
+def test_the_image_tower_of_graphs_alone_is_taken_out_once(capsys):
+    """Its text tower stays empty, and its images are embedded as by the graph, but for what integers lose."""
+    model = load(engine="onnx")
+    assert not (model.folder / WEIGHTS).exists()
+    towers = segmenter_of(model, "plain").towers
+    assert segmenter_of(model).towers is towers
+    assert capsys.readouterr().err.count("out of its graph: some seconds, once") == 1
+    assert all(not value.any() for value in towers.text.parameters())
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 192, 192, 3), dtype=np.uint8)
+    rows = towers.encode_image(torch.from_numpy(normalise(pixels, model.spec.preprocess))).detach().numpy()
+    assert ((rows * model.engine.embed_images(pixels)).sum(axis=1) > 0.95).all()

@@ -11,7 +11,7 @@ from wordsight.base.nouns import Result
 from wordsight.report.data_set_parts import classes, few_shot_curves, robustness
 from wordsight.report.detail_parts import details
 from wordsight.report.forms import SHOWN, shown_image
-from wordsight.report.measured import read_subjects, written, written_interval
+from wordsight.report.measured import distinctions, read_subjects, written, written_interval
 from wordsight.report.tasks_overview import few_shot, supervised, zero_shot
 
 _SPEC = importlib.util.spec_from_file_location("evaluations", Path(__file__).parent / "evaluation_records.py")
@@ -188,3 +188,10 @@ def test_the_curve_of_shots_has_lines_of_zero_shot_and_of_all_labels_on_as_many_
     assert "zero-shot (0 shots) 50.0 %" in html and "probe (all labels) 70.0 %" in html
     others = subject(tmp_path / "others", *shots, result("a/supervised/top-1", 0.8, 30))
     assert "all labels) " not in few_shot_curves([others], "a")
+
+
+def test_what_tells_measurements_apart_has_three_digits_where_these_do():
+    chances = [{"chance": 0.30461538461538457}, {"chance": 0.2}, {"chance": None}]
+    assert [one["chance"] for one in distinctions(chances)] == [0.305, 0.2, None]
+    near = [{"scale": 0.30461}, {"scale": 0.30462}]
+    assert distinctions(near) == near

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from wordsight.base import disk
 from wordsight.base.errors import FormatError, NotFound, StorageError, UsageError
+from wordsight.base.json_faults import fault_of
 from wordsight.base.reading import read_text, refuse_pointer
 
 JSON_ESCAPES = "backslashreplace"  # what UTF-8 cannot hold becomes \udce9, which JSON reads as what it was
@@ -367,7 +368,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}", cure="check the file") from None
     except (ValueError, RecursionError) as error:  # also numbers of too many digits, and lists in lists without end
-        raise FormatError(f"{path} is not JSON: {error}", cure="restore or make the file again") from None
+        raise FormatError(f"{path} is not JSON: {fault_of(error)}", cure="restore or make the file again") from None
 
 
 def require_content(path: Path) -> None:

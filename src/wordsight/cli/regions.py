@@ -15,6 +15,10 @@ from wordsight.base.terminal import say
 
 PAGES, IMAGES, DATA = (".html", ".htm"), (".png", ".jpg", ".jpeg"), (".json",)
 QUALITY = 90  # of JPEGs
+ROUGH = (
+    "shares are what the model assigns, by label maps that are rough; how rough on labelled images: "
+    "wordsight evaluate MODEL --tasks segmentation:FOLDER (docs/evaluate.md)"
+)
 SHOWN = 1024  # pixels of the longer side of an image in a page, at most
 
 
@@ -22,13 +26,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("image", metavar="PICTURE", type=Path, help="an image file")
     classes = parser.add_mutually_exclusive_group(required=True)
-    classes.add_argument("--classes", metavar="A,B,…", help='class names, synonyms with | between: "sofa|couch,cat"')
+    classes.add_argument(
+        "--classes", metavar="A,B,…", action="append", help='class names, synonyms with | between: "sofa|couch,cat"'
+    )
     classes.add_argument(
         "--classes-file", type=Path, metavar="FILE", help="one class a line, synonyms with commas or | between"
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_out,
         metavar="FILE",
         help="a page (.html), a drawn picture (.png, .jpg) or masks as SAM's (.json)",
     )
@@ -43,7 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="masks to score, JSON: SAM's, COCO's run lengths, polygons, boxes",
     )
     parser.add_argument(
-        "--background", metavar="A,B,…", default="", help="what else may be seen and counts as no class"
+        "--background",
+        metavar="A,B,…",
+        action="append",
+        default=[],
+        help="what else may be seen and counts as no class",
     )
     parser.add_argument(
         "--threshold", type=float, metavar="P", default=0.0, help="pixels whose class is less probable show none (0)"
@@ -69,7 +79,7 @@ def run(args: Namespace) -> int:
         proposals = read(args.proposals, pixels.shape[:2])
     how = resolve("wordsight.explain.named_regions:RegionOptions")(
         method=args.method,
-        background=tuple(filter(None, (name.strip() for name in args.background.split(",")))),
+        background=tuple(filter(None, (name.strip() for name in ",".join(args.background).split(",")))),
         threshold=args.threshold,
         templates=args.templates,
     )
@@ -87,13 +97,21 @@ def run(args: Namespace) -> int:
     else:
         for number in range(len(shown.classes)):
             say(_line(shown, number))
+        notice(ROUGH)
     return 0 if shown.regions else 1
+
+
+def _out(text: str) -> Path:
+    """Return the value of --out."""
+    if not text.strip():
+        raise UsageError("--out is empty", cure="name a file, for example regions.html")
+    return Path(text)
 
 
 def _names(args: Namespace) -> list[str]:
     """Return the classes, the synonyms of each with | between."""
     if args.classes is not None:
-        names = [name.strip() for name in args.classes.split(",")]
+        names = [name.strip() for name in ",".join(args.classes).split(",")]
         if len(names) == 1 and Path(names[0]).is_file():
             raise UsageError(f"--classes {names[0]} is a file", cure=f"write --classes-file {names[0]}")
         return names
@@ -168,10 +186,18 @@ def _page(name: str, shown: Any) -> Any:
         )
         for number, record in ((number, _record(shown, number)) for number in range(len(shown.classes)))
     ]
-    page = resolve("wordsight.report.regions_page:ShownRegions")
-    sides = (shown.image.shape[1], shown.image.shape[0])
-    encoded = _smaller(shown.image), _smaller(shown.coloured())
-    return page(name, shown.method, shown.model, sides, *encoded, classes, shown.classes[shown.best])
+    return resolve("wordsight.report.regions_page:ShownRegions")(
+        name=name,
+        method=resolve("wordsight.explain.region_table:in_words")(shown.method),
+        model=shown.model,
+        sides=(shown.image.shape[1], shown.image.shape[0]),
+        image=_smaller(shown.image),
+        coloured=_smaller(shown.coloured()),
+        classes=classes,
+        background=tuple(zip(shown.how.background, map(float, shown.beside), strict=True)),
+        threshold=shown.how.threshold,
+        given=shown.given,
+    )
 
 
 def _encoded(pixels: Any, form: str) -> bytes:

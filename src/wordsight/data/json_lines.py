@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import InputError
+from wordsight.base.json_faults import fault_of
 from wordsight.data.text_lines import LONGEST, is_text, numbered_lines
 
 
@@ -49,7 +50,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"{where} is nested too deep", cure="mend the line") from None
     except ValueError as error:
-        raise InputError(f"{where} is not JSON: {error}", cure="mend the line") from None
+        raise InputError(f"{where} is not JSON: {fault_of(error)}", cure="mend the line") from None
     if not isinstance(row, dict):
         raise InputError(f"{where} is no object", cure="write one object a line")
     if "\\ud" in text.lower() and not _is_whole(json.dumps(row, ensure_ascii=False)):

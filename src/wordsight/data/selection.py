@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.errors import FormatError, InputError, NotFound
+from wordsight.base.json_faults import fault_of
 from wordsight.base.reading import read_text
 from wordsight.data import fields
 from wordsight.data.kinds import TABLE, kind_of_suffix
@@ -227,7 +228,7 @@ def _json_entries(path: Path) -> list[tuple[str, Any]]:
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8", cure="save the file as UTF-8") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}", cure="make the file again") from None
+        raise InputError(f"{path} is not JSON: {fault_of(error)}", cure="make the file again") from None
     if isinstance(content, list):
         return [(f"{index:08d}", row) for index, row in enumerate(content)]
     if isinstance(content, dict) and any(isinstance(row, dict) for row in content.values()):

@@ -223,22 +223,12 @@ class KeptModel:
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, width)."""
-        return self._kept("texts", texts, [_digest_of([text]) for text in texts], self._embed_texts)
+        return self._kept("texts", texts, [_digest_of([text]) for text in texts], self.model.embed_alone)
 
     def embed_prompts(self, prompts: Sequence[Sequence[str]]) -> Embeddings:
         """Return one unit embedding a class (C, width), of all its prompts; see `class_embeddings`."""
         digests = [_digest_of(texts) for texts in prompts]
-        return self._kept("classes", prompts, digests, lambda some: class_embeddings(self._embed_texts, some))
-
-    def _embed_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Return unit embeddings (n, width) that do not depend on what else is embedded.
-
-        int8 graphs take the range of their numbers from the whole batch: a text among others has another embedding
-        (cosine down to 0.998).  So each goes alone, in 2.4 times the time.
-        """
-        if getattr(self.model.engine, "precision", "fp32") != "int8" or len(texts) < 2:
-            return self.model.embed_texts(texts)
-        return np.concatenate([self.model.embed_texts([text]) for text in texts])
+        return self._kept("classes", prompts, digests, lambda some: class_embeddings(self.model.embed_alone, some))
 
     def image_errors(self, items: Sequence[Path | bytes | None], names: Sequence[str]) -> list[InputError | None]:
         """Embed the images (n) that are not known yet, and return why each cannot be, None where it can or is None.

@@ -115,7 +115,7 @@ def explain(
     shown = _shown(decode(image))
     how = method if isinstance(method, Ready) else ready_for_words(method, model)
     pixels = model.load_pixels(image)
-    embeddings = model.embed_texts(texts)
+    embeddings = model.embed_alone(texts)
     embedding = model.engine.embed_images(pixels[None])[0]  # (E,)
     cosines = embeddings @ embedding
     relevance = relevance_of(how.name, model, pixels, embeddings, towers=how.towers)

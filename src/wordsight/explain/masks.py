@@ -27,18 +27,18 @@ _MORE, _SIGN = 0x20, 0x10  # another letter follows; the last letter's sign
 def read_rle(rle: Any) -> BoolMask:
     """Return the mask (H, W) of `{"size": [H, W], "counts": ...}`: counts are a list, or COCO's string or bytes."""
     if not isinstance(rle, dict) or "size" not in rle or "counts" not in rle:
-        raise FormatError(f"a mask without size and counts: {_short(rle)}", cure="it is {'size': …, 'counts': …}")
+        raise FormatError(f"a mask without size and counts: {short(rle)}", cure="it is {'size': …, 'counts': …}")
     height, width = checked_size(rle["size"])
     counts = rle["counts"]
     if isinstance(counts, str | bytes):
         counts = _from_letters(counts, most=height * width)
     elif not isinstance(counts, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in counts):
-        raise FormatError(f"counts of a mask that are {_short(counts)}", cure="they are a list of whole numbers")
+        raise FormatError(f"counts of a mask that are {short(counts)}", cure="they are a list of whole numbers")
     least, total = min(counts, default=0), sum(counts)
     if least < 0 or total != height * width or len(counts) > 2 * total + 1:
         cure = f"they are at least 0, sum to {height} x {width} = {height * width} and are at most twice as many"
         raise FormatError(
-            f"{len(counts)} counts of a mask from {_short(least)} on with the sum {_short(total)}", cure=cure
+            f"{len(counts)} counts of a mask from {short(least)} on with the sum {short(total)}", cure=cure
         )
     values = np.arange(len(counts)) % 2 == 1  # zeros come first
     return np.repeat(values, np.array(counts, dtype=np.int64)).reshape(width, height).T
@@ -59,9 +59,11 @@ def checked_size(size: Any) -> tuple[int, int]:
     """Return (H, W) if `size` is a list of two that a picture can have, else raise `FormatError`."""
     whole = isinstance(size, list | tuple) and len(size) == 2
     whole = whole and all(isinstance(side, int) and not isinstance(side, bool) for side in size)
+    if not whole and isinstance(size, list | tuple) and any(isinstance(side, str) for side in size):
+        raise FormatError(f"a mask of the size {short(size)}, which are texts", cure="write numbers, without quotes")
     if not whole or min(size) < 1 or size[0] * size[1] > DEFAULT_MAX_PIXELS:
         cure = f"it is [height, width], each at least 1, of {DEFAULT_MAX_PIXELS:,} pixels at most"
-        raise FormatError(f"a mask of the size {_short(size)}", cure=cure)
+        raise FormatError(f"a mask of the size {short(size)}", cure=cure)
     return size[0], size[1]
 
 
@@ -83,7 +85,7 @@ def box_mask(box: Box, shape: tuple[int, ...]) -> BoolMask:
     left, top, right, bottom = _numbers(box)
     if left > right or top > bottom:
         cure = "give left, top, right, bottom; as_xyxy makes it of x, y, width, height"
-        raise UsageError(f"the box {_short(box)}", cure=cure)
+        raise UsageError(f"the box {short(box)}", cure=cure)
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
     return ((y >= top) & (y < bottom))[:, None] & ((x >= left) & (x < right))
 
@@ -92,7 +94,7 @@ def as_xyxy(box: Any) -> Box:
     """Return (left, top, right, bottom) of a box (x, y, width, height), which is how COCO and SAM write it."""
     x, y, width, height = _numbers(box)
     if width < 0 or height < 0:
-        raise FormatError(f"the box {_short(box)}", cure="width and height are at least 0")
+        raise FormatError(f"the box {short(box)}", cure="width and height are at least 0")
     return x, y, x + width, y + height
 
 
@@ -106,13 +108,13 @@ def _numbers(box: Any) -> Box:
     kinds = (int, float, np.integer, np.floating)
     sound = isinstance(box, list | tuple) and len(box) == 4
     if not sound or not all(isinstance(one, kinds) and not isinstance(one, bool) for one in box):
-        raise FormatError(f"a box that is {_short(box)}", cure="it is four numbers")
+        raise FormatError(f"a box that is {short(box)}", cure="it is four numbers")
     try:
         left, top, right, bottom = (float(one) for one in box)
     except OverflowError:
-        raise FormatError(f"a box that is {_short(box)}", cure="its numbers are far outside any picture") from None
+        raise FormatError(f"a box that is {short(box)}", cure="its numbers are far outside any picture") from None
     if not all(map(math.isfinite, (left, top, right, bottom))):
-        raise FormatError(f"a box that is {_short(box)}", cure="its numbers are finite")
+        raise FormatError(f"a box that is {short(box)}", cure="its numbers are finite")
     return left, top, right, bottom
 
 
@@ -133,7 +135,7 @@ def _from_letters(text: str | bytes, *, most: int) -> list[int]:
     for letter in letters:
         if not _FIRST <= letter <= _LAST or shift == 5 * LONGEST_RUN or len(counts) > 2 * most:
             cure = "it is COCO's compressed form: letters 0 to o"
-            raise FormatError(f"counts of a mask that are {_short(text)}", cure=cure)
+            raise FormatError(f"counts of a mask that are {short(text)}", cure=cure)
         bits = letter - _FIRST
         value |= (bits & 0x1F) << shift
         shift += 5
@@ -144,7 +146,7 @@ def _from_letters(text: str | bytes, *, most: int) -> list[int]:
         counts.append(value + (counts[-2] if len(counts) > 2 else 0))
         value = shift = 0
     if shift:
-        raise FormatError(f"counts of a mask that end within a number: {_short(text)}", cure="the file is cut short")
+        raise FormatError(f"counts of a mask that end within a number: {short(text)}", cure="the file is cut short")
     return counts
 
 
@@ -161,7 +163,8 @@ def _letters(counts: list[int]) -> str:
     return letters.decode("ascii")
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value from a file for a message, cut where it is long."""
     try:
         text = repr(value[:8] if isinstance(value, list | tuple | str | bytes) else value)
     except ValueError:  # Python does not write numbers of more digits

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.arrays import Pixels
+from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import UsageError
+from wordsight.embeddings.classes import class_embeddings
 from wordsight.explain.mask_scores import score_masks
 from wordsight.explain.masks import BoolMask, as_xywh, box_of
 from wordsight.explain.part_labels import grouped
@@ -82,7 +83,8 @@ class Regions:
 
     `labels` int32 (H, W) are numbers of classes, -1 where none is shown.  `regions` are the parts of classes, class by
     class, the largest first, those below a 500th of the picture left out but for the largest.  `whole` (C,) are the
-    cosines of the whole picture with each class.
+    cosines of the whole picture with each class, `beside` (B,) those with each text of the background.  `how` it was
+    asked for, and whether masks were `given`.
     """
 
     classes: tuple[str, ...]
@@ -92,6 +94,9 @@ class Regions:
     labels: LabelMap
     regions: tuple[ClassRegion, ...]
     whole: NDArray[np.float32]
+    beside: NDArray[np.float32]
+    how: RegionOptions
+    given: bool
 
     @property
     def masks(self) -> NDArray[np.bool_]:
@@ -123,9 +128,9 @@ class Regions:
         return np.asarray(counts / self.labels.size)
 
     @property
-    def best(self) -> int:
-        """The class that the whole picture is nearest to."""
-        return int(self.whole.argmax())
+    def nearest(self) -> int:
+        """Which class the whole picture is nearest to; from C on a text of the background."""
+        return int(np.concatenate([self.whole, self.beside]).argmax())
 
     def coloured(self) -> Pixels:
         """Return the picture under the colours of its classes alone, uint8 (H, W, 3)."""
@@ -165,7 +170,7 @@ def regions(
     count = len(texts.names) - len(texts.background)
     parts = [(number, mask) for number in range(count) for mask in _parts(labels == number)]
     cosines = grouped(score_masks(model.engine, pixels, [mask for _, mask in parts], texts.embeddings), texts)
-    whole = grouped(model.embed_images([pixels]) @ texts.embeddings.T, texts)[0, :count]
+    whole = grouped(model.embed_images([pixels]) @ texts.embeddings.T, texts)[0]
     return Regions(
         classes=texts.names[:count],
         method=segmenter.method,
@@ -176,7 +181,10 @@ def regions(
             ClassRegion(number, mask, as_xywh(box_of(mask)), float(cosines[row, number]))
             for row, (number, mask) in enumerate(parts)
         ),
-        whole=whole,
+        whole=whole[:count],
+        beside=whole[count:],
+        how=how,
+        given=proposals is not None,
     )
 
 
@@ -189,7 +197,7 @@ def synonyms_of(names: Sequence[str]) -> dict[str, list[str]]:
             raise UsageError("an empty class name", cure="give names with commas between, for example cat,sofa|couch")
         if own[0] in classes:
             raise UsageError(f"the class {own[0]} is given twice", cure="give every class once")
-        classes[own[0]] = own
+        classes[own[0]] = list(dict.fromkeys(own))
     return classes
 
 
@@ -201,12 +209,24 @@ def _texts(model: "Model", classes: Sequence[str] | Mapping[str, Sequence[str]],
         known = model.tokenizer.decode(model.tokenizer.encode(text))
         if not any(letter.isalnum() for letter in known):
             raise UsageError(f"{text!r} has no word that {model.name} knows", cure="name what may be seen, such as dog")
-    both = sorted(set(synonyms) & set(how.background))
+    _check_once(synonyms, how.background)
+
+    def embed(all_texts: Sequence[str]) -> Embeddings:  # each alone: figures do not hang on what else is asked
+        return class_embeddings(model.embed_alone, model.class_prompts(all_texts, how.templates))
+
+    return class_texts(embed, synonyms, background=how.background)
+
+
+def _check_once(synonyms: Mapping[str, Sequence[str]], background: Sequence[str]) -> None:
+    """Raise `UsageError` for a name of two classes, or of a class and of the background."""
+    of: dict[str, str] = {}
+    for name, texts in synonyms.items():
+        for text in texts:
+            if of.setdefault(text, name) != name:
+                raise UsageError(f"{text!r} is a name of {of[text]!r} and of {name!r}", cure="give it to one of them")
+    both = sorted(set(of) & set(background))
     if both:
         raise UsageError(f"{both[0]!r} is a class and background", cure="give it once")
-    return class_texts(
-        lambda all_texts: model.embed_classes(all_texts, how.templates), synonyms, background=how.background
-    )
 
 
 def _check_image(pixels: Pixels) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.json_faults import fault_of
 from wordsight.base.reading import read_text
 
 IMAGE, TRUE, MISLEADING = "image", "true", "misleading"
@@ -57,7 +58,9 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise FormatError(f"{path} line {number} is not JSON: {error}", cure="write one object a line") from None
+            raise FormatError(
+                f"{path} line {number} is not JSON: {fault_of(error)}", cure="write one object a line"
+            ) from None
         if not isinstance(fields, dict):
             raise FormatError(f"{path} line {number} is no object", cure=f'write {{"{IMAGE}": …, "{TRUE}": …}}')
         yield number, fields

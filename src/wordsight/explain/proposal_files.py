@@ -9,7 +9,8 @@ The file is a list, or an object with `annotations`, `masks`, `proposals`, `boxe
 - {"size": [H, W], "counts": …}: COCO's run lengths;
 - {"bbox": [x, y, width, height]}, or that list itself: a box.
 
-Polygons and boxes are drawn by the centres of pixels, and cut at the picture's border.  Every fault is one
+Polygons and boxes are drawn by the centres of pixels, and cut at the picture's border; boxes that reach further beyond
+it than the picture is wide or high are refused: they are of another picture, or in other units.  Every fault is one
 `FormatError` that names the file and the entry.
 """
 
@@ -20,10 +21,12 @@ import numpy as np
 
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import read_json
-from wordsight.explain.masks import BoolMask, as_xyxy, box_mask, read_rle
+from wordsight.explain.masks import BoolMask, as_xyxy, box_mask, read_rle, short
+from wordsight.images.resize import Box
 
 LISTS = ("annotations", "masks", "proposals", "boxes", "bboxes")
 MOST = 1_000  # masks: each goes through the image tower
+FARTHEST = 1_000_000  # pixels: no picture that is read is as wide
 FORMS = "an entry is a mask of SAM, COCO's run lengths or polygons, or a box [x, y, width, height]"
 
 
@@ -63,8 +66,19 @@ def _mask(one: Any, shape: tuple[int, int]) -> BoolMask:
         return _of_size(read_rle(segmentation), shape)
     box = one.get("bbox", one.get("box")) if isinstance(one, dict) else one
     if not isinstance(box, list) or len(box) != 4:
-        raise FormatError(f"no mask: {str(one)[:60]}", cure=FORMS)
-    return box_mask(as_xyxy(box), shape)
+        raise FormatError(f"no mask: {short(one)}", cure=FORMS)
+    return box_mask(_near(as_xyxy(box), shape), shape)
+
+
+def _near(box: Box, shape: tuple[int, int]) -> Box:
+    """Return a box (left, top, right, bottom) that lies within a picture's sides around the picture."""
+    height, width = shape
+    left, top, right, bottom = box
+    if left < -width or top < -height or right > 2 * width or bottom > 2 * height:
+        corners = ", ".join(f"{value:g}" for value in (left, top, right - left, bottom - top))
+        problem = f"the box {corners} lies far outside the picture of {width} x {height} pixels"
+        raise FormatError(problem, cure="give x, y, width, height in pixels of this picture")
+    return box
 
 
 def _of_size(mask: BoolMask, shape: tuple[int, int]) -> BoolMask:
@@ -78,13 +92,13 @@ def _polygons(polygons: list[Any], shape: tuple[int, int]) -> BoolMask:
     """Return the union of polygons, each a list x, y, x, y, …; a pixel is inside where its centre is."""
     mask = np.zeros(shape, np.bool_)
     for polygon in polygons:
-        numbers = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
-        if not numbers or not all(
-            isinstance(one, int | float) and not isinstance(one, bool) and -1e6 < one < 1e6 for one in polygon
-        ):
-            raise FormatError(
-                f"a polygon that is {str(polygon)[:60]}", cure="it is x, y, x, y, … of at least three points"
-            )
+        points = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
+        if not points or not all(isinstance(one, int | float) and not isinstance(one, bool) for one in polygon):
+            cure = "it is x, y, x, y, … of at least three points, all of them numbers"
+            raise FormatError(f"a polygon that is {short(polygon)}", cure=cure)
+        if not all(-FARTHEST < one < FARTHEST for one in polygon):
+            cure = f"its coordinates are pixels, below {FARTHEST:,}"
+            raise FormatError(f"a polygon with too large coordinates: {short(polygon)}", cure=cure)
         mask |= _inside(np.array(polygon, np.float64).reshape(-1, 2), shape)
     return mask
 

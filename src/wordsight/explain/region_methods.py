@@ -10,12 +10,14 @@ The dense ways look inside the towers and need PyTorch; windows and proposals ne
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.errors import MissingExtra, UsageError
 from wordsight.base.optional import resolve
+from wordsight.base.progress import notice
 from wordsight.base.suggest import suggest
 from wordsight.explain.mask_scores import score_masks
 from wordsight.explain.part_labels import grouped, mask_labels, of_masks, window_labels
@@ -23,6 +25,7 @@ from wordsight.explain.proposals import Mask, Proposals, propose
 from wordsight.explain.region_table import ANY, AUTO, DEFAULTS, OF_MEANS, REGION_METHODS, WITHOUT
 from wordsight.explain.segmentation import ClassTexts, Segmentation, class_cosines, label_map
 from wordsight.explain.windows import cut, plan_windows
+from wordsight.weights.manifest import WEIGHTS
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 SIDE = 768  # pixels of the longer side: of images twice as large and larger, proposals are cut from a smaller copy
 AT_ONCE = 16  # windows that go through a tower together
+_OPENED: WeakKeyDictionary["Model", "TwoTowers"] = WeakKeyDictionary()  # the modules of each model that is in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,14 @@ def _towers(model: "Model") -> "TwoTowers":
     """Return the model as PyTorch modules; one that has none says what works without."""
     if model.folder is None:
         raise UsageError(f"{model.name} has no weights to look into", cure=f"use {' or '.join(ANY)}, which need none")
+    if model in _OPENED:
+        return _OPENED[model]
+    if not (model.folder / WEIGHTS).is_file():
+        notice(f"taking the image tower of {model.name} out of its graph: some seconds, once", once=True)
     try:
-        towers: TwoTowers = resolve("wordsight.weights.folder:load_towers", extra="train")(model.folder)
+        towers: TwoTowers = resolve("wordsight.weights.folder:load_image_towers", extra="train")(model.folder)
     except MissingExtra as error:
         cure = f"{error.cure}, or use {' or '.join(ANY)}, which work without"
         raise MissingExtra(error.problem, cure=cure) from None
+    _OPENED[model] = towers
     return towers

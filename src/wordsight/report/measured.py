@@ -161,7 +161,7 @@ def distinctions(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     keys = dict.fromkeys(key for one in facts for key in one if key not in UNSEEN)
     differing = [key for key in keys if len({str(one.get(key)) for one in facts}) > 1]
-    apart = [{key: one.get(key) for key in differing} for one in facts]
+    apart = [{key: _brief(key, one.get(key), facts) for key in differing} for one in facts]
     alike: dict[str, list[int]] = defaultdict(list)
     for i, own in enumerate(apart):
         alike[str(own)].append(i)
@@ -172,6 +172,14 @@ def distinctions(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 for i in rows:
                     apart[i] = {**apart[i], "measured" if by == "time" else by: _clock(facts[i].get(by))}
     return apart
+
+
+def _brief(key: str, value: Any, facts: Sequence[Mapping[str, Any]]) -> Any:
+    """Return a number with three digits that count, where the measurements stay apart by it; else as it is."""
+    if not isinstance(value, float):
+        return value
+    values = {one.get(key) for one in facts if isinstance(one.get(key), float)}
+    return float(f"{value:.3g}") if len({f"{one:.3g}" for one in values}) == len(values) else value
 
 
 def _clock(value: Any) -> str:

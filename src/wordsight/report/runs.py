@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.details import DETAILS, Detail
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.json_faults import fault_of
 from wordsight.base.nouns import Result
 from wordsight.base.reading import open_regular
 
@@ -48,7 +49,7 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is not JSON: {error}", cure=CURE) from None
+        raise FormatError(f"{where} is not JSON: {fault_of(error)}", cure=CURE) from None
     if not isinstance(record, dict):
         raise FormatError(f"{where} is no record but a {type(record).__name__}", cure=CURE)
     return record

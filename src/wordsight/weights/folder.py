@@ -35,6 +35,7 @@ from wordsight.base.optional import resolve
 from wordsight.base.reading import read_file
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.families import finished
+from wordsight.towers.shapes import shapes
 from wordsight.weights.archive.safe import read_safetensors, write_safetensors
 from wordsight.weights.checkpoint import Array, Checkpoint, check_state
 from wordsight.weights.find import MANIFEST, find_model
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "find_model",
+    "load_image_towers",
     "load_towers",
     "read_checkpoint",
     "read_fingerprint",
@@ -186,6 +188,22 @@ def load_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
     towers: TwoTowers = fit(manifest.spec, _read_state(folder, manifest), where=str(folder / WEIGHTS))
     if (folder / WEIGHTS).is_file():
         verify_weights(folder, manifest)
+    return towers
+
+
+def load_image_towers(name_or_path: str | Path | None = None) -> "TwoTowers":
+    """Return what `load_towers` does, for the image tower alone.
+
+    Where weights come out of graphs, those of the text tower are zeros: reading them takes most of the time.
+    """
+    folder = find_model(name_or_path)
+    manifest = read_model_manifest(folder)
+    if (folder / WEIGHTS).is_file():
+        return load_towers(folder)
+    state = state_of_graphs(folder, manifest, ("image",))
+    blank = {name: np.zeros(shape, np.float32) for name, shape in shapes(manifest.spec).items()}
+    fit = resolve("wordsight.weights.tensors:fit", extra="train")
+    towers: TwoTowers = fit(manifest.spec, {**blank, **state}, where=str(folder / WEIGHTS))
     return towers
 
 

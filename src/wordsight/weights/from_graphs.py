@@ -6,6 +6,7 @@ Integers are widened by their scales, so towers of these weights give the graphs
 computing in integers.  Needs the package `onnx`, no PyTorch.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,11 +46,11 @@ def precision_of_graphs(folder: Path, manifest: "ModelManifest") -> Precision:
     raise NotFound(f"{folder} has no weights, {why}", cure=cure)
 
 
-def state_of_graphs(folder: Path, manifest: "ModelManifest") -> dict[str, Array]:
-    """Return the weights of both towers, with scale and bias, from a folder's finest graphs."""
+def state_of_graphs(folder: Path, manifest: "ModelManifest", towers: Sequence[str] = TOWERS) -> dict[str, Array]:
+    """Return the weights of towers, both if none is named, with scale and bias, from a folder's finest graphs."""
     precision = precision_of_graphs(folder, manifest)
     state: dict[str, Array] = {}
-    for tower in TOWERS:
+    for tower in towers:
         name = graph_name(tower, precision)
         check_recorded(folder, manifest.files, name)
         state |= resolve(READ_BACK, extra="models")(folder / name, manifest.spec, tower)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wordsight.base.errors import FormatError, UsageError
+from wordsight.base.json_faults import fault_of
 from wordsight.base.progress import notice
 from wordsight.text.spec import TokenizerSpec
 from wordsight.towers.spec import ModelSpec
@@ -98,7 +99,7 @@ def _carried(tokens: TokenizerSpec, files: Mapping[str, bytes], layout: Layout) 
     try:
         whole = json.loads(_file(files, TOKENIZER_JSON))
     except ValueError as error:
-        raise FormatError(f"{TOKENIZER_JSON} is not JSON: {error}", cure="restore the file") from None
+        raise FormatError(f"{TOKENIZER_JSON} is not JSON: {fault_of(error)}", cure="restore the file") from None
     names = _names(whole)
     if tokens.cleaning == "lower":
         steps = [{"type": "Lowercase"}] + ([whole["normalizer"]] if whole.get("normalizer") else [])
