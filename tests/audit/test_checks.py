@@ -94,6 +94,8 @@ def test_mistakes_names_the_classes_that_are_wrong(table):
     assert good[0].text.startswith("set: 100.0 %")
     finding = mistakes.run(of(table, blind=(0, 1)))
     assert {claim.judgement for claim in claims_of(finding)} == {"problem"}
+    shapes = [claim for claim in finding.claims if claim.about == "shape"]
+    assert "get the right shape of 8; guessing gives 12.5 %." in shapes[0].text
 
 
 def test_groups_finds_the_one_that_is_not_seen_and_clears_those_that_are(table):
@@ -104,7 +106,8 @@ def test_groups_finds_the_one_that_is_not_seen_and_clears_those_that_are(table):
     assert judged["side = right"].judgement == "problem"
     assert judged["side = left"].judgement == "fine"
     assert judged["side = right"].result.value == -1.0
-    assert "(0 of 40) beside all others (40 of 40)" in judged["side = right"].text
+    assert "(0 of 40) is lower by 100.0 points (" in judged["side = right"].text
+    assert judged["side = right"].text.endswith("than that of all others (40 of 40).")
     assert (within["side = right"].judgement, within["side = right"].result.value) == ("problem", -1.0)
 
 
@@ -127,7 +130,9 @@ def test_a_model_that_reads_is_fooled_and_masking_helps(table):
     sees = claims_of(typographic.run(of(table)))
     assert sees[0].result.interval == pytest.approx((-0.168, 0.168), abs=1e-3)  # of 20 images: no width would be a lie
     assert sees[0].result.value == 0
+    assert "a wrong word on the image costs 0.0 points" in sees[0].text
     reads = claims_of(typographic.run(of(table, reads=True)))
+    assert "a wrong word on the image costs 100.0 points" in reads[0].text
     assert reads[0].judgement == "problem"
     assert reads[0].result.value == 1.0
     defences = {claim.about: claim for claim in reads if claim.about}
@@ -147,6 +152,7 @@ def test_a_model_that_is_sure_of_noise_is_a_problem(table):
     unsure = replace(of(table, scale=0.1), images=80)
     sure = [claim for claim in claims_of(gibberish.run(unsure)) if claim.about == "noise"]
     assert [claim.judgement for claim in sure] == ["fine"]
+    assert "most often" not in sure[0].text
 
     class Certain(Seer):
         def _seen(self, pixels):
@@ -209,7 +215,16 @@ def test_what_a_card_states_is_quoted_and_what_it_does_not_is_unknown(tmp_path, 
     (tmp_path / "config.json").write_text(json.dumps({"batch": 32, "seed": 1}))
     facts = {fact.name: fact.text for fact in stated_facts(folder)}
     assert facts["number of training images or pairs"] == "flowers 1,200"
-    assert facts["licences of the training sets"] == "- flowers: CC0"
+    assert facts["licences of the training sets"] == "flowers: CC0"
+    assert facts["training sets"] == "40 steps of 32 pairs."
     assert facts["known limits"] == "Flowers only."
     assert facts["how it was trained"] == '{"batch": 32, "seed": 1}'
     assert facts["measured results"] == ""
+
+
+def test_a_statement_is_whole_sentences_or_whole_rows():
+    table = "| source | images | share |\n|---|---|---|\n| flowers | 1,200 | 100 % |\n| cats | | 0 % |"
+    assert training_data._shortened(table) == "flowers (images 1,200, share 100 %); cats (share 0 %)"
+    assert training_data._shortened(f"**First** things.\n\n{'Second things. ' * 30}\n{table}").endswith("things. …")
+    rows = "\n".join(f"| set {n} | {n} |" for n in range(90))
+    assert training_data._shortened(f"| source | images |\n|---|---|\n{rows}").endswith("); …")

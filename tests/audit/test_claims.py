@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wordsight.audit.claims import Limit, claim, figure, judge, points_of, share_of, widened
+from wordsight.audit.claims import Limit, claim, counted, directed, figure, judge, points_of, share_of, widened
 from wordsight.base.nouns import Result
 from wordsight.evaluate.fairness import wilson_interval
 
@@ -63,6 +63,24 @@ def test_figures_have_their_units():
         "10.0 points (95 % interval 5.0 to 20.0, n 30)"
     )
     assert figure(Result("a", 1.5, None, 1200, setting={"unit": "number"})) == "1.50 (n 1,200)"
+
+
+def test_what_was_counted_is_exact_and_judged_by_its_value():
+    tenth = counted("broken", 0.1, 10)
+    one = claim("files", tenth, "1 of 10: {}.", Limit(0.05, "above", among=3))
+    assert (one.judgement, one.text) == ("problem", "1 of 10: 10.0 % (n 10, all counted).")
+    assert claim("files", tenth, "{}", Limit(0.1, "above")).judgement == "fine"
+
+
+def test_intervals_of_shares_are_of_one_kind():
+    none, one = (share_of("a", np.arange(10) < hits).interval for hits in (0, 1))
+    assert none[0] == 0 < one[0] and none[1] < one[1]  # one that was seen cannot be none
+    assert one == pytest.approx((0.018, 0.404), abs=1e-3)
+
+
+def test_a_difference_is_said_without_a_sign():
+    lost = Result("a", -0.038, (-0.08, 0.004), 30, setting={"unit": "difference"})
+    assert directed(lost, "gains", "costs") == "costs 3.8 points (95 % interval -0.4 to 8.0, n 30)"
 
 
 def test_equal_differences_have_an_interval_all_the_same():

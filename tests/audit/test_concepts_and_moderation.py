@@ -129,4 +129,4 @@ def test_no_alarms_and_no_data(images):
     quiet = moderation.run(ModelSubject(LevelEncoder(), (labelled_set(str(images)),)))
     assert [claim.result.value for claim in quiet.claims] == [0, 0]
     drawn = moderation.run(ModelSubject(LevelEncoder(), images=64))
-    assert drawn.claims[0].about == "drawn-scenes" and drawn.claims[0].result.count == 64
+    assert drawn.claims[0].about == "drawn scenes" and drawn.claims[0].result.count == 64

@@ -63,7 +63,8 @@ def test_copies_near_duplicates_and_broken_files_are_counted():
     counts = {about: claim.result.setting["images"] for about, claim in claims.items()}
     assert counts == {"broken": 3, "copies": 6, "near-duplicates": 4}
     assert claims["copies"].text.startswith("6 of 63 images are the same file")
-    assert claims["broken"].judgement != "fine"
+    assert {claim.judgement for claim in claims.values()} == {"problem"}  # exact: 4.8, 9.5 and 6.3 %
+    assert claims["broken"].text.endswith(": 4.8 % (n 63, all counted).")
     tables = {detail.name: detail.data["rows"] for detail in finding.measured.details}
     assert ["3.png = copy-3.png"] in tables["library/copies"]
     assert len(tables["library/broken"]) == 3 and "broken-1.png" in str(tables["library/broken"])
@@ -73,6 +74,13 @@ def test_a_sound_library_has_no_copies():
     samples = [Sample(f"{number}.png", data) for number, data in enumerate(PHOTOS)]
     claims = claims_of(library_files.run(subject(samples)))
     assert [claim.result.value for claim in claims.values()] == [0, 0, 0]
+    assert {claim.judgement for claim in claims.values()} == {"fine"}
+
+
+def test_files_that_are_no_images_do_not_lack_captions():
+    samples = [Sample("a", PHOTOS[0], ("a hat",)), Sample("b", PHOTOS[1]), Sample("c", b"no image")]
+    assert claims_of(library_captions.run(subject(samples)))["missing"].text.startswith("1 of 2 images have neither")
+    assert isinstance(library_captions.run(subject(samples[2:])), Skipped)
 
 
 def test_captions_that_are_missing_or_shared():

@@ -131,6 +131,22 @@ def column_terms_of(meta):
     return column_terms([Sample(str(i), meta=one) for i, one in enumerate(meta)])
 
 
+def test_words_and_columns_that_say_the_same_are_claimed_once(monkeypatch):
+    monkeypatch.setattr(goes_together, "MOST", 4)
+    planted = planned_scenes(1600, fault=RED_HEARTS, seed=0)
+    both = goes_together.of_samples(drawn_samples(planted, columns=True), "both").claims
+    told = [
+        frozenset(part.rpartition("= ")[2] for part in one.about.split(" and "))
+        for one in both
+        if "/missing/" in one.result.name
+    ]
+    assert len(told) == len(set(told)) == goes_together.MOST
+    assert "more combinations that hardly occur." in both[-1].text
+    assert not [one.about for one in both if one.about == "colour = red and shape = heart"]
+    (first,) = [one for one in both if one.about == "red and heart"]
+    assert first.text.endswith("it is a link that a model may learn, not an error.")
+
+
 def test_an_absent_value_leaves_no_trace_in_what_goes_together():
     samples = drawn_samples(planned_scenes(1600, fault=Absence("shape", "heart"), seed=0), columns=True)
     assert problems(goes_together.of_samples(samples, "absent")) == []

@@ -6,7 +6,7 @@ import pytest
 
 from wordsight.audit import running
 from wordsight.audit.running import audit_model, choose, run_checks
-from wordsight.audit.subject import ModelSubject, labelled_set
+from wordsight.audit.subject import ModelSubject, labelled_set, without_folders
 from wordsight.audit.table import MODEL_CHECKS, Check
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.embeddings.model import Model
@@ -24,6 +24,7 @@ def test_an_audit_is_files_and_made_again_it_has_the_same_figures(subject, tmp_p
     audit = audit_model(subject, folder, checks=["gibberish"])
     facts = json.loads((folder / "audit.json").read_text())
     assert (facts["kind"], facts["name"], facts["fingerprint"]) == ("model", "fake", subject.model.fingerprint)
+    assert "drawn scenes; 24 images a check, seed 0. " in (folder / "card.md").read_text()
     assert facts["setting"] == {"images": 24, "seed": 0, "data": [], "captions": []}
     assert [one["check"] for one in facts["checks"]] == ["gibberish"]
     assert {"time", "wordsight", "processor", "avx512"} <= set(facts["environment"])
@@ -58,6 +59,20 @@ def test_a_check_that_cannot_be_made_says_why_and_a_mistake_flies(subject, monke
     assert (skipped.reason, skipped.cure) == ("no captions", "give --captions PLACE")
     with pytest.raises(ZeroDivisionError):
         run_checks({"two": Check("c:d", "Two")}, subject)
+
+
+def test_places_are_recorded_as_given_without_folders_of_the_machine():
+    assert without_folders("/a/b/clothing?split=test&train=/x/y.csv&label=a") == (
+        "clothing?split=test&train=y.csv&label=a"
+    )
+    assert without_folders("data/train-*.tar") == "train-*.tar"
+
+
+def test_two_sets_of_one_name_are_refused(subject, tmp_path):
+    twice = tuple(labelled_set(f"{tmp_path}/pets?split={split}") for split in ("a", "b"))
+    with pytest.raises(UsageError, match="2 sets are called pets"):
+        audit_model(ModelSubject(subject.model, data=twice), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_sets_are_read_before_anything_is_measured(subject, tmp_path):

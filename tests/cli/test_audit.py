@@ -55,6 +55,9 @@ def test_json_has_a_claim_a_line(out, capsys):
         (["--seed", "-1"], "--seed -1; give 0 or more"),
         (["--model", "other"], "two models: bundled and other"),
         (["--data", "nowhere"], "nowhere"),
+        (["--data", ""], "'' names no images; give a folder"),
+        (["--data", "x?per_class=true"], "unknown key per_class"),
+        (["--captions", ""], "--captions names nothing"),
         (["--data", "nowhere?grops=a"], "did you mean groups"),
         (["--data", "ONE"], "one class only"),
         (["--data", "ONE?groups=side"], "no columns"),
@@ -86,7 +89,8 @@ def test_a_folder_without_a_model_is_a_library(out, monkeypatch):
     asked = []
     monkeypatch.setattr(verb, "AUDITS", {"model": "model", "library": "library"})
     monkeypatch.setattr(verb, "resolve", lambda target: _resolve(target, asked))
-    for name in ("bundled", "no-such-name", str(out.parent)):
+    (out.parent / "photos").mkdir()
+    for name in ("bundled", "no-such-name", str(out.parent / "photos")):
         with pytest.raises(StopIteration):
             audit(name, "--out", out)
     assert asked == ["model", "model", "library"]

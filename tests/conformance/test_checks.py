@@ -1,16 +1,19 @@
 """Every check of the tables on a small subject: counted claims with n, details that pages draw, the same each time."""
 
 import csv
+import functools
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from wordsight.audit import drawn_questions
 from wordsight.audit.finding import Finding, Skipped
 from wordsight.audit.subject import ModelSubject, PlaceSubject, labelled_set
 from wordsight.audit.table import MODEL_CHECKS, PLACE_CHECKS
 from wordsight.base.nouns import Sample
 from wordsight.base.optional import resolve
+from wordsight.data.scenes import draw
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import COLOURS, FakeEngine
 from wordsight.evaluate.sample_set import in_memory
@@ -20,10 +23,21 @@ KINDS = ("red", "green", "blue")
 CHECKS = [*MODEL_CHECKS.items(), *PLACE_CHECKS.items()]
 
 
+@functools.cache
+def drawn(scene, row):
+    return draw(scene, np.random.default_rng([0, row]))
+
+
+def drawn_once(scene, rng):
+    """Stand in for `draw`: a scene that several checks ask about, each twice, is drawn once."""
+    return drawn(scene, int(rng.integers(1 << 30)))
+
+
 @pytest.fixture
 def table(tmp_path, monkeypatch):
     """Thirty noisy images of three colours in two groups, with captions, as a table."""
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(drawn_questions, "draw", drawn_once)
     rng = np.random.default_rng(0)
     with open(tmp_path / "set.csv", "w") as handle:
         writer = csv.writer(handle)

@@ -44,7 +44,7 @@ def test_problems_come_first_in_words_and_nothing_is_markup(folder):
     page = write_audit_page(folder, folder / "report.html").read_text()
     assert page.index("✗ problem") < page.index("✓ fine")
     assert "<b>✗ 1</b><span>problems</span>" in page
-    assert "Harmless to 5 %; 3 judged together, by 1.0 to 20.0." in page
+    assert "It would be harmless up to 5 %; judged with 2 others, so by the wider interval 1.0 to 20.0 %." in page
     assert "It &lt;script&gt;fails&lt;/script&gt;." in page
     assert "&lt;b&gt;small&lt;/b&gt;" in page
     assert "What &lt;i&gt;was&lt;/i&gt; done." in page

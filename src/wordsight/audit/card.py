@@ -1,11 +1,12 @@
 """The section of a model card that an audit gives: what the model gets wrong, for whom, each line with n and interval.
 
-card("bundled", findings, "2026-11-30")     # Markdown
+card("bundled", findings, "2026-11-30", audit.facts.setting)     # Markdown
 
 Knows no check and no page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wordsight.audit.finding import Claim, Finding, Judgement, Skipped
 
@@ -16,12 +17,12 @@ HEADINGS: dict[Judgement, str] = {
 }
 
 
-def card(name: str, findings: Sequence[Finding | Skipped], day: str) -> str:
-    """Return the section as Markdown."""
+def card(name: str, findings: Sequence[Finding | Skipped], day: str, setting: Mapping[str, Any]) -> str:
+    """Return the section as Markdown; `setting` is that of `AuditFacts`."""
     done = [one for one in findings if isinstance(one, Finding)]
     skipped = [one for one in findings if isinstance(one, Skipped)]
     claims = [claim for one in done for claim in one.claims]
-    lines = ["## Audit", "", f"Audit of {name}, {day}. {_counts(claims)}", ""]
+    lines = ["## Audit", "", f"Audit of {name}, {day}, {_on(setting)}. {_counts(claims)}", ""]
     for judgement, heading in HEADINGS.items():
         own = [(one, claim) for one in done for claim in one.claims if claim.judgement == judgement]
         if own:
@@ -32,6 +33,14 @@ def card(name: str, findings: Sequence[Finding | Skipped], day: str) -> str:
     if limits:
         lines += ["### What these figures do not tell", "", *limits, ""]
     return "\n".join(lines)
+
+
+def _on(setting: Mapping[str, Any]) -> str:
+    """Return what was asked, as the user named it: enough to make the audit again."""
+    given = setting.get("library") or ", ".join([*setting.get("data", ()), "drawn scenes"])
+    captions = ", ".join(setting.get("captions", ()))
+    learned = f"; training captions: {captions}" if captions else ""
+    return f"on {given}{learned}; {setting.get('images')} images a check, seed {setting.get('seed')}"
 
 
 def _counts(claims: Sequence[Claim]) -> str:

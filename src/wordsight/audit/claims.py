@@ -4,7 +4,8 @@
 
 **The rule.** A `Limit` is the largest (or with "below" the least) value that would be harmless.  A figure is a
 "problem" only where its whole interval lies beyond the limit, "fine" only where its whole interval lies within, and
-"unclear" where the interval has both.  Without an interval nothing is known of the error: "unclear".
+"unclear" where the interval has both.  Without an interval nothing is known of the error: "unclear".  What was counted
+over everything there is (`counted`) is exact and judged by the value itself.
 
 **Many at once.**  Of 20 groups that differ by nothing one looks different by chance at 95 %.  Where `among` figures are
 judged together, each is judged by its interval at 1 - 0.05 / `among` (Bonferroni; Dunn 1961), so that a false "problem"
@@ -12,7 +13,7 @@ is among them in at most 5 of 100 audits.  The figure that is shown keeps its 95
 setting.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
@@ -23,13 +24,15 @@ from numpy.typing import NDArray
 from wordsight.audit.finding import Claim, Judgement
 from wordsight.base.nouns import Result
 from wordsight.base.value import Value
-from wordsight.evaluate.measured import share
+from wordsight.evaluate.fairness import wilson_interval
+from wordsight.evaluate.measured import Measured, share
 from wordsight.evaluate.metrics import NORMAL_95, TAIL
 
 Worse = Literal["above", "below"]
 Interval = tuple[float, float]
 ERROR = 0.05  # the probability of a false "problem" among all that are judged together
 POINTS, NUMBER = "difference", "number"  # units of a result in its setting; without one it is a share
+COUNTED = "all_counted"  # in the setting of a share that was counted, not estimated
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,30 @@ def claim(check: str, result: Result, text: str, limit: Limit, *, about: str = "
 
 
 def share_of(name: str, hits: NDArray[np.generic], setting: Mapping[str, Value] | None = None) -> Result:
-    """Return the share of hits (N,) with its 95 % interval, as a result."""
-    return share(name, hits, setting=setting)
+    """Return the share of hits (N,), 0 to 1 each, with Wilson's 95 % interval, as a result.
+
+    Hits between 0 and 1 (means over styles) vary less than those of 0 and 1 alone, so that it is wide enough.
+    """
+    return _by_wilson(Result(name, float(hits.mean()), None, len(hits), setting=setting or {}))
+
+
+def by_wilson(measured: Measured, names: Collection[str]) -> Measured:
+    """Return what was measured with Wilson's intervals of the named results, shares of independent things.
+
+    So all shares of an audit have intervals of one kind, whichever task of `wordsight.evaluate` measured them.
+    """
+    results = [_by_wilson(one) if one.name in names else one for one in measured.results]
+    return replace(measured, results=results)
+
+
+def _by_wilson(result: Result) -> Result:
+    low, high = wilson_interval(np.array([result.value * result.count]), np.array([result.count]))
+    return replace(result, interval=(float(low[0]), float(high[0])))
+
+
+def counted(name: str, value: float, count: int, setting: Mapping[str, Value] | None = None) -> Result:
+    """Return a share of `count` things that were all looked at: exact, so its interval is the value itself."""
+    return Result(name, value, (value, value), count, setting={**(setting or {}), COUNTED: True})
 
 
 def points_of(name: str, differences: NDArray[np.generic], setting: Mapping[str, Value] | None = None) -> Result:
@@ -95,13 +120,23 @@ def points_of(name: str, differences: NDArray[np.generic], setting: Mapping[str,
 def figure(result: Result) -> str:
     """Return a figure as it stands in a sentence: "1.5 % (95 % interval 0.3 to 4.3, n 200)"."""
     unit = result.setting.get("unit")
-    scale, sign, mark = (1.0, "", "") if unit == NUMBER else (100.0, "", " points" if unit == POINTS else " %")
+    scale, mark = (1.0, "") if unit == NUMBER else (100.0, " points" if unit == POINTS else " %")
     digits = 2 if unit == NUMBER else 1
-    value = f"{scale * result.value:{sign}.{digits}f}{mark}"
+    value = f"{scale * result.value:.{digits}f}{mark}"
     if result.interval is None:
         return f"{value} (n {result.count:,})"
+    if result.setting.get(COUNTED):
+        return f"{value} (n {result.count:,}, all counted)"
     low, high = (f"{scale * end:.{digits}f}" for end in result.interval)
     return f"{value} (95 % interval {low} to {high}, n {result.count:,})"
+
+
+def directed(result: Result, above: str, below: str) -> str:
+    """Return a difference in words without a sign: "gains 3.8 points (…)", "costs 3.8 points (…)"."""
+    if result.value >= 0 or result.interval is None:
+        return f"{above} {figure(result)}"
+    low, high = result.interval
+    return f"{below} {figure(replace(result, value=-result.value, interval=(-high, -low)))}"
 
 
 def bar(name: str, result: Result) -> dict[str, object]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.audit.claims import Limit, judge
+from wordsight.audit.claims import Limit, judge, share_of
 from wordsight.audit.scenes import NAME, encoded
 from wordsight.base.arrays import Embeddings
 from wordsight.base.nouns import Result
@@ -22,7 +22,6 @@ from wordsight.data.planted_scenes import VALUES, balanced_scenes, value_of
 from wordsight.data.scenes import LOCATIONS, Scene, all_pairs, draw
 from wordsight.evaluate.encode import Encoder, image_embeddings, prompt_embeddings
 from wordsight.evaluate.equal_rows import products
-from wordsight.evaluate.measured import share
 from wordsight.evaluate.sample_set import LazyItems
 from wordsight.text.caption_phrases import article
 
@@ -89,7 +88,7 @@ def _prompt(attribute: str, value: str, thing: str) -> str:
 
 def known_share(asked: AskedScenes) -> Result:
     """Return the share of right answers of a question."""
-    return share(f"{NAME}/known/{asked.attribute}", asked.right, setting={"chance": 1 / len(asked.values)})
+    return share_of(f"{NAME}/known/{asked.attribute}", asked.right, {"chance": 1 / len(asked.values)})
 
 
 def known_limit(asked: AskedScenes) -> Limit:

@@ -10,6 +10,8 @@ leaves nothing, one that is made again replaces what was there.
 """
 
 import json
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -19,10 +21,10 @@ from typing import Any
 from wordsight.audit.asked import given
 from wordsight.audit.card import card
 from wordsight.audit.finding import Claim, Finding, Skipped
-from wordsight.audit.subject import ModelSubject, PlaceSubject
+from wordsight.audit.subject import ModelSubject, PlaceSubject, without_folders
 from wordsight.audit.table import LEAST, MODEL_CHECKS, PLACE_CHECKS, Check
 from wordsight.base.details import DETAILS
-from wordsight.base.errors import UsageError, WordsightError
+from wordsight.base.errors import StorageError, UsageError, WordsightError
 from wordsight.base.files import JSON_ESCAPES, atomic_write, storage_errors, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.processor import processor
@@ -76,14 +78,15 @@ def audit_model(subject: ModelSubject, folder: Path, *, checks: Sequence[str] = 
     `WordsightError` is a `Skipped` that says so; other exceptions are mistakes of the check and fly.
     """
     chosen = choose(checks, MODEL_CHECKS)
-    require_audit_folder(folder)
+    require_audit_folder(folder, audited=[*(one.spec.place for one in subject.data), *subject.captions])
+    require_own_names(subject)
     if subject.images < LEAST:
         raise UsageError(f"{subject.images} images for each check", cure=f"give {LEAST} or more")
     setting = {
         "images": subject.images,
         "seed": subject.seed,
-        "data": [one.name for one in subject.data],
-        "captions": [Path(one).name for one in subject.captions],
+        "data": [without_folders(one.text or one.name) for one in subject.data],
+        "captions": [without_folders(one) for one in subject.captions],
     }
     facts = AuditFacts("model", subject.name, subject.model.fingerprint, setting)
     if not isinstance(subject.model, Model):
@@ -98,12 +101,13 @@ def audit_model(subject: ModelSubject, folder: Path, *, checks: Sequence[str] = 
 def audit_library(subject: PlaceSubject, folder: Path, *, checks: Sequence[str] = ()) -> Audit:
     """Audit a library by all of `PLACE_CHECKS`, or by those named, and record it in `folder`; else as `audit_model`."""
     chosen = choose(checks, PLACE_CHECKS)
-    require_audit_folder(folder)
+    require_audit_folder(folder, audited=[subject.text] if subject.text else [])
     if subject.images < LEAST:
         raise UsageError(f"{subject.images} images for each check", cure=f"give {LEAST} or more")
     setting = {
         "images": subject.images,
         "seed": subject.seed,
+        "library": without_folders(subject.text) if subject.text else subject.place,
         "samples": len(subject.samples),
         "model": str(getattr(subject.model, "name", "")),
     }
@@ -136,13 +140,48 @@ def choose(names: Sequence[str], checks: Mapping[str, Check]) -> dict[str, Check
     return {name: check for name, check in checks.items() if name in names or not names}
 
 
-def require_audit_folder(folder: Path) -> None:
-    """Raise `UsageError` where a folder holds something else than an audit: its results would be lost."""
+def require_own_names(subject: ModelSubject) -> None:
+    """Raise `UsageError` where two labelled sets have one name: their results could not be told apart."""
+    for name, count in Counter(one.name for one in subject.data).items():
+        if count > 1:
+            raise UsageError(f"{count} sets are called {name}", cure="name them apart: --data 'PLACE?name=NAME'")
+
+
+def require_audit_folder(folder: Path, *, audited: Sequence[str] = ()) -> None:
+    """Raise `UsageError` where a folder lies in one that is `audited` ("PLACE?key=value"), or holds something else.
+
+    Nothing is written into what is audited, and no other results are replaced.  A folder that cannot be written raises
+    `StorageError`; nothing is left of the attempt.
+    """
+    for text in audited:
+        inside = Path(text.partition("?")[0]).resolve()
+        if inside.is_dir() and folder.resolve().is_relative_to(inside):
+            problem = f"{folder} lies in {inside.name or inside}, which is audited"
+            raise UsageError(problem, cure="give a folder outside of it as --out: nothing is written into it")
     others = [name for name in (RESULTS, DETAILS, CARD) if (folder / name).exists()]
     if others and not (folder / AUDIT).exists():
         raise UsageError(f"{folder} holds {others[0]} of something else", cure="give another folder as --out")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", cure="give another one as --out")
+    _require_writable(folder)
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise `StorageError` where a folder cannot be made or written, and leave nothing of it that was not there."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be written: {error.strerror}", cure="give another folder as --out"
+        ) from None
+    finally:
+        for one in new:
+            if one.is_dir():
+                one.rmdir()
 
 
 def run_checks(checks: Mapping[str, Check], subject: Any) -> list[Finding | Skipped]:
@@ -172,7 +211,7 @@ def record(audit: Audit) -> Audit:
     _write_lines(audit.folder / DETAILS, [detail.to_json() for one in done for detail in one.measured.details])
     _write_lines(audit.folder / CLAIMS, [_line(claim) for claim in audit.claims])
     with atomic_write(audit.folder / CARD, "w") as handle:
-        handle.write(card(audit.facts.name, audit.findings, str(measured_with["time"])[:10]))
+        handle.write(card(audit.facts.name, audit.findings, str(measured_with["time"])[:10], audit.facts.setting))
     about = [{"check": one.check, "title": one.title, "lead": one.lead, "limits": one.limits} for one in done]
     fields = {"format": FORMAT, "version": VERSION, **asdict(audit.facts), "environment": measured_with}
     write_json(audit.folder / AUDIT, {**fields, "checks": about, "skipped": [asdict(one) for one in audit.skipped]})

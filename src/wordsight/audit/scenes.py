@@ -53,6 +53,14 @@ def relabelled(images: SampleSet, labels: Sequence[str | None], *, name: str, mo
     return SampleSet(name, samples, part.images)
 
 
+def in_words(name: str) -> str:
+    """Return what a set is called in a sentence: "drawn scenes, by colour" for "drawn-scenes-colour", others as is."""
+    head, _, attribute = name.partition(f"{NAME}-")
+    if name == NAME or (not head and attribute):
+        return "drawn scenes" + (f", by {attribute}" if attribute else "")
+    return name
+
+
 def encoded(pixels: Any) -> bytes:
     """Return uint8 (H, W, 3) as a PNG file."""
     buffer = BytesIO()

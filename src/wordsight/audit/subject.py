@@ -6,12 +6,16 @@
 Knows no check.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from wordsight.audit.table import IMAGES
-from wordsight.base.errors import NotFound
+from wordsight.base.config import unknown_key
+from wordsight.base.errors import NotFound, UsageError
 from wordsight.data.kinds import without_suffix
 from wordsight.embeddings.kept import KeptModel
 from wordsight.embeddings.model import Model
@@ -20,14 +24,21 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec, read_task
 
+LIBRARY_KEYS = ("name", "split", "limit", "image", "captions", "label", "key")  # of `TaskSpec`, that a library reads by
+LABELLED_KEYS = (
+    *LIBRARY_KEYS,
+    *("train", "train_split", "val", "val_split", "templates", "classes", "naming", "seed"),
+    *("groups", "k", "watched", "added", "a", "b"),
+)
 WITH_GROUPS = "bias"  # the kind of task whose keys a labelled set may have
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """Images with classes, and perhaps groups, that the user names; `spec` has the keys of a `bias` task."""
+    """Images with classes, and perhaps groups, that the user names as `text`; `spec` has the keys of a `bias` task."""
 
     spec: TaskSpec
+    text: str = ""
 
     @property
     def name(self) -> str:
@@ -44,12 +55,27 @@ class LabelledSet:
         return replace(self.spec, kind=kind, name=self.name, options=dict(options))
 
 
-def labelled_set(text: str) -> LabelledSet:
-    """Read "PLACE?key=value&key=value": the keys of a `bias` task, all optional, `groups` among them.
+def labelled_set(text: str, *, keys: Sequence[str] = LABELLED_KEYS) -> LabelledSet:
+    """Read "PLACE?key=value&key=value", all keys optional, `groups` among them.
 
-    What is none raises what `read_task` does.
+    An unknown key raises `ConfigError`, an empty place `UsageError`, and a wrong value what `read_task` does.
     """
-    return LabelledSet(read_task(f"{WITH_GROUPS}:{text}"))
+    location, _, query = text.partition("?")
+    if not location.strip():
+        raise UsageError(
+            f"{text!r} names no images", cure="give a folder, a table or shards, with ?key=value behind it"
+        )
+    for key, _ in parse_qsl(query, keep_blank_values=True):
+        if key not in keys:
+            raise unknown_key(key, key, sorted(keys))
+    return LabelledSet(read_task(f"{WITH_GROUPS}:{text}"), text)
+
+
+def without_folders(text: str) -> str:
+    """Return "PLACE?key=value" as it was given, but without the folders in front, which are of one machine alone."""
+    location, mark, query = text.partition("?")
+    name = Path(location).name or Path(location).resolve().name
+    return f"{name}{mark}{re.sub(r'=[/~][^&]*/', '=', query)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +110,8 @@ class ModelSubject:
 class PlaceSubject:
     """A library: `place` as it is called, and the samples that lie there, with their images.
 
-    `unread` says of each entry that gave no sample why.  `model` is None where there is none at hand.  `images`: how
-    many images a check may embed; `seed` settles which.
+    `unread` says of each entry that gave no sample why; `text` is the place as the user named it.  `model` is None
+    where there is none at hand.  `images`: how many images a check may embed; `seed` settles which.
     """
 
     place: str
@@ -94,16 +120,17 @@ class PlaceSubject:
     images: int = IMAGES
     seed: int = 0
     unread: tuple[str, ...] = ()
+    text: str = ""
 
 
 def library(text: str, *, model: Encoder | None, images: int = IMAGES, seed: int = 0) -> PlaceSubject:
-    """Return the library at "PLACE?key=value&key=value", with the keys of a labelled set.  Nothing is written there.
+    """Return the library at "PLACE?key=value&key=value", with `LIBRARY_KEYS`.  Nothing is written there.
 
     A place without images raises `NotFound` or `FormatError`, as the source does.
     """
-    spec = labelled_set(text).spec
+    spec = labelled_set(text, keys=LIBRARY_KEYS).spec
     samples, failures = read_source(spec, spec.place, spec.split)
     if not len(samples) and not failures:
         raise NotFound(f"no images in {spec.place}", cure="name a folder with images, shards or a table")
     unread = tuple(str(error.problem) for error in failures)
-    return PlaceSubject(spec.name or samples.name, samples, model, images=images, seed=seed, unread=unread)
+    return PlaceSubject(spec.name or samples.name, samples, model, images=images, seed=seed, unread=unread, text=text)

@@ -28,7 +28,7 @@ MODEL_CHECKS: Mapping[str, Check] = {  # of a `ModelSubject`
     "learned-together": Check(
         "wordsight.audit.checks.learned_together:run", "What went together in the training captions"
     ),
-    "moderation": Check("wordsight.audit.checks.moderation:run", "False alarms of watched labels"),
+    "moderation": Check("wordsight.audit.checks.moderation:run", "Alarms of watched labels"),
 }
 PLACE_CHECKS: Mapping[str, Check] = {  # of a `PlaceSubject`
     "files": Check("wordsight.audit.checks.library_files:run", "Files"),

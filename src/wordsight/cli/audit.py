@@ -25,16 +25,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a model's name or folder; any other place is audited as a library: a folder, shards or a table, with "
         "?key=value as in --data",
     )
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="the folder for page, card, claims and results"
-    )
+    parser.add_argument("--out", metavar="DIR", required=True, help="the folder for page, card, claims and results")
     parser.add_argument(
         "--data",
         metavar="PLACE?…",
         action="append",
         default=[],
-        help="labelled images: PLACE?key=value&key=value with the keys of evaluate's kind bias, such as label, split "
-        "and groups; again for more",
+        help="labelled images: PLACE?key=value&key=value with keys such as label, split and groups; again for more",
     )
     parser.add_argument(
         "--captions",
@@ -50,18 +47,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=resolve("wordsight.audit.table:IMAGES"),
         help="how many images each check draws, or takes where it changes them (200)",
     )
-    parser.add_argument("--checks", metavar="A,B", default="", help="only these checks, with commas")
+    parser.add_argument("--checks", metavar="A,B", help="only these checks, with commas")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="settles what is drawn (0)")
     parser.add_argument("--json", action="store_true", help="one JSON line a claim")
 
 
 def run(args: Namespace) -> int:
     """Audit, print a line for each claim, write the page and print its path."""
-    least = resolve("wordsight.audit.table:LEAST")
-    if args.images < least:
-        raise UsageError(f"--images {args.images}", cure=f"give {least} or more")
-    if args.seed < 0:
-        raise UsageError(f"--seed {args.seed}", cure="give 0 or more")
+    _require_sensible(args)
     audit = resolve(AUDITS["model" if _is_model(args.subject) else "library"])(args)
     for claim in audit.claims:
         if args.json:
@@ -83,11 +76,17 @@ def audit_the_model(args: Namespace) -> Any:
         raise UsageError(f"two models: {args.subject} and {args.model}", cure="name one")
     labelled = resolve("wordsight.audit.subject:labelled_set")
     data = tuple(labelled(text) for text in args.data)
-    model = resolve("wordsight.embeddings.model:load")(args.subject, engine=args.engine, device=args.device)
+    try:
+        model = resolve("wordsight.embeddings.model:load")(args.subject, engine=args.engine, device=args.device)
+    except UnknownModel as error:
+        if Path(args.subject).exists():
+            raise
+        cure = f"{error.cure}; or name a folder, shards or a table that is there"
+        raise UnknownModel(f"{error.problem}, and no place of that name", cure=cure) from None
     subject = resolve("wordsight.audit.subject:ModelSubject")(
         model, data=data, captions=tuple(args.captions), images=args.images, seed=args.seed
     )
-    return resolve("wordsight.audit.running:audit_model")(subject, args.out, checks=_names(args.checks))
+    return resolve("wordsight.audit.running:audit_model")(subject, Path(args.out), checks=_names(args.checks or ""))
 
 
 def audit_the_library(args: Namespace) -> Any:
@@ -99,7 +98,29 @@ def audit_the_library(args: Namespace) -> Any:
     model = resolve("wordsight.embeddings.model:load")(args.model, engine=args.engine, device=args.device)
     library = resolve("wordsight.audit.subject:library")
     subject = library(args.subject, model=model, images=args.images, seed=args.seed)
-    return resolve("wordsight.audit.running:audit_library")(subject, args.out, checks=_names(args.checks))
+    return resolve("wordsight.audit.running:audit_library")(subject, Path(args.out), checks=_names(args.checks or ""))
+
+
+def _require_sensible(args: Namespace) -> None:
+    """Raise what is wrong with the arguments alone, before anything is read."""
+    least = resolve("wordsight.audit.table:LEAST")
+    if args.images < least:
+        raise UsageError(f"--images {args.images}", cure=f"give {least} or more")
+    if args.seed < 0:
+        raise UsageError(f"--seed {args.seed}", cure="give 0 or more")
+    if not args.subject.partition("?")[0].strip():
+        raise UsageError(f"{args.subject!r} names nothing", cure="name a model, or a folder, shards or a table")
+    if not args.out.strip():
+        raise UsageError("--out names no folder", cure="give --out DIR")
+    if args.checks is not None and not _names(args.checks):
+        raise UsageError(f"--checks {args.checks!r} names no check", cure="give some, with commas, or leave it out")
+    for one in args.captions:
+        if not one.strip():
+            raise UsageError(
+                "--captions names nothing", cure="name the place of the training captions, or leave it out"
+            )
+    named = [one for one in (args.subject, *args.data, *args.captions) if one.partition("?")[0].strip()]
+    resolve("wordsight.audit.running:require_audit_folder")(Path(args.out), audited=named)
 
 
 def _names(text: str) -> list[str]:
@@ -108,7 +129,7 @@ def _names(text: str) -> list[str]:
 
 def _is_model(name: str) -> bool:
     """Say whether a name means a model: one that leads to nothing on the disk does, and what leads to a model."""
-    if not Path(name.partition("?")[0]).exists():
+    if not resolve("wordsight.data.source_files:expand")(name.partition("?")[0]):
         return True
     try:
         resolve("wordsight.weights.find:locate")(name, fetch=False)

@@ -23,12 +23,29 @@ from wordsight.report.runs import CURE, numbered_lines, read_details
 AUDIT, CLAIMS = "audit.json", "audit.jsonl"
 STYLE = Path(__file__).parent / "audit.css"
 JUDGEMENTS = {"problem": ("✗", "problems"), "unclear": ("?", "unclear"), "fine": ("✓", "fine")}
+MADE = {  # what the keys of a setting and of the machine are called
+    "fingerprint": "fingerprint of the model",
+    "images": "images a check draws or takes",
+    "seed": "seed of what is drawn",
+    "data": "labelled sets",
+    "captions": "training captions",
+    "library": "library",
+    "samples": "entries of the library",
+    "model": "model that was asked",
+    "time": "finished at",
+    "wordsight": "version of wordsight",
+    "python": "version of Python",
+    "int8_exact": "int8 products are exact",
+    "avx512": "processor has AVX-512",
+    "bf16": "processor has bfloat16",
+}
 OPEN = 1  # details of a check that are not folded, where not all of them are images
 TITLE = 200  # letters of a title, at most
 READING = (
     "A figure is a problem only where its whole interval lies beyond what would be harmless, fine only where its whole "
     "interval lies within, and unclear where it has both. Intervals are 95 %; where several figures are judged "
-    "together each is judged by a wider one, so that a false problem is among them in at most 5 of 100 audits."
+    "together each is judged by a wider one, so that a false problem is among them in at most 5 of 100 audits. What "
+    "was counted over everything there is has no interval and is judged by its value."
 )
 
 
@@ -109,17 +126,16 @@ def _basis(setting: Any) -> str:
     """Return what a claim was judged by: its limit, and how many were judged together."""
     if not isinstance(setting, dict) or not isinstance(setting.get("limit"), int | float):
         return ""
-    number = setting.get("unit") == "number"
-    end = (
-        f"{setting['limit']:.3g}"
-        if number
-        else f"{100 * setting['limit']:.3g} {'points' if setting.get('unit') else '%'}"
-    )
-    words = f"Harmless {'to' if setting.get('worse') == 'above' else 'from'} {end}"
-    low, high = setting.get("judged_low"), setting.get("judged_high")
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        scale = 1 if number else 100
-        words += f"; {setting.get('judged_together')} judged together, by {scale * low:.1f} to {scale * high:.1f}"
+    is_number = setting.get("unit") == "number"
+    scale, mark = (1, "") if is_number else (100, " points" if setting.get("unit") else " %")
+    end = f"{scale * setting['limit']:.3g}{mark}"
+    words = f"It would be harmless {f'up to {end}' if setting.get('worse') == 'above' else f'from {end} on'}"
+    judged = [setting.get(key) for key in ("judged_low", "judged_high", "judged_together")]
+    low, high, together = (one if isinstance(one, int | float) else None for one in judged)
+    if low is not None and high is not None and together is not None and not setting.get("all_counted"):
+        ends = f"{scale * low:.{2 if is_number else 1}f} to {scale * high:.{2 if is_number else 1}f}{mark}"
+        others = f"{together - 1} other{'' if together == 2 else 's'}"
+        words += f"; judged with {others}, so by the wider interval {ends}"
     return f"{words}."
 
 
@@ -175,8 +191,14 @@ def _limits(checks: Sequence[Mapping[str, Any]]) -> str:
 def _made(values: Mapping[str, Any]) -> str:
     """Return the settings and the machine as tables."""
     about = {"fingerprint": values.get("fingerprint", ""), **values["setting"], **values["environment"]}
-    shown = {key: ", ".join(map(str, one)) if isinstance(one, list) else str(one) for key, one in about.items()}
-    return box(table(["", ""], [[str(key), text] for key, text in shown.items() if text]))
+    rows = [[MADE.get(str(key), str(key).replace("_", " ")), _made_value(one)] for key, one in about.items()]
+    return box(table(["", ""], [row for row in rows if row[1]]))
+
+
+def _made_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _lead(values: Mapping[str, Any]) -> str:
@@ -185,8 +207,12 @@ def _lead(values: Mapping[str, Any]) -> str:
     day = str(values["environment"].get("time", ""))[:10]
     when = f", {day}" if day else ""
     if values.get("kind") == "library":
-        return f"What the library lacks, and how far its answers can be trusted: counted{when}."
-    return f"What the model gets wrong, and for whom: counted{on}{when}."
+        given = values["setting"].get("library")
+        on = f" on {given}" if given else ""
+        return f"What the library lacks, and how far its answers can be trusted: counted{on}{when}."
+    captions = ", ".join(map(str, values["setting"].get("captions") or []))
+    learned = f" Training captions: {captions}." if captions else ""
+    return f"What the model gets wrong, and for whom: counted{on}{when}.{learned}"
 
 
 def _foot(values: Mapping[str, Any]) -> str:

@@ -163,7 +163,7 @@ def _lying(bar: Bar, across: Span, y: float, *, wide: bool, percents: bool) -> t
     """Return a bar whose row begins at `y`, and the height of the row: a long name takes two lines."""
     write = percent if percents else number
     aside = f"{_plain_share(bar.interval, percents=percents)}" if bar.interval else ""
-    if wide and bar.chance is not None:
+    if bar.chance is not None:
         aside += f"{', ' if aside else ''}chance {write(bar.chance)}"
     value = write(bar.value)
     if wide:

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.audit.claims import Limit, bar, claim
+from wordsight.audit.claims import Limit, bar, claim, share_of
 from wordsight.audit.drawn_questions import OF_ONE, AskedScenes, ask, balanced, is_known, known_limit, known_share
 from wordsight.audit.finding import Claim, Finding
 from wordsight.audit.scenes import NAME
@@ -23,7 +23,6 @@ from wordsight.base.nouns import Result
 from wordsight.base.value import Value
 from wordsight.data.planted_scenes import VALUES, balanced_groups
 from wordsight.data.scenes import Scene
-from wordsight.evaluate.fairness import wilson_interval
 from wordsight.evaluate.measured import Measured
 
 CHECK, TITLE = "blind-spots", "Blind spots"
@@ -112,10 +111,7 @@ def pairs_known(one: AskedScenes, other: AskedScenes) -> list[KnownShare]:
 
 
 def _share(name: str, hits: NDArray[np.bool_], setting: dict[str, Value]) -> Result:
-    """Return a share with Wilson's interval, which has a width where all or none are hits."""
-    low, high = wilson_interval(np.array([hits.sum()]), np.array([len(hits)]))
-    interval = (float(low[0]), float(high[0]))
-    return Result(f"{NAME}/{name}", float(hits.mean()), interval, len(hits), setting=setting)
+    return share_of(f"{NAME}/{name}", hits, setting)
 
 
 def _auc(asked: AskedScenes, number: int) -> float:
@@ -129,7 +125,7 @@ def _auc(asked: AskedScenes, number: int) -> float:
 def _of_attribute(asked: AskedScenes) -> Claim:
     chance = 1 / len(asked.values)
     named = "number" if asked.attribute == "count" else asked.attribute
-    text = f"The {named} of drawn objects is right in {{}}; guessing gives {100 * chance:.0f} %."
+    text = f"The {named} of drawn objects is right in {{}}; guessing gives {100 * chance:.3g} %."
     return claim(CHECK, known_share(asked), text, known_limit(asked), about=asked.attribute)
 
 
@@ -140,7 +136,7 @@ def _of_values(attribute: str, values: Sequence[KnownShare]) -> list[Claim]:
         claim(
             CHECK,
             known.result,
-            f"{known.name} ({attribute}) is recognised in {{}}; below {100 * known.limit:.0f} % it would be a blind "
+            f"{known.name} ({attribute}) is recognised in {{}}; below {100 * known.limit:.3g} % it would be a blind "
             "spot, half of what the others have.",
             Limit(known.limit, "below", len(values)),
             about=known.name,
@@ -170,7 +166,7 @@ def _of_pairs(subject: ModelSubject, pairs: Sequence[KnownShare]) -> list[Claim]
         claim(
             CHECK,
             known.result,
-            f"{known.name} are recognised together in {{}}; each alone lets expect {200 * known.limit:.0f} %.",
+            f"{known.name} are recognised together in {{}}; each alone lets expect {200 * known.limit:.3g} %.",
             Limit(known.limit, "below", len(again)),
             about=known.name,
         )

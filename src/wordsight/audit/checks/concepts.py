@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.audit.asked import given
-from wordsight.audit.claims import NUMBER, Limit, claim
+from wordsight.audit.claims import NUMBER, Limit, claim, share_of
 from wordsight.audit.drawn_questions import OF_ONE, AskedScenes, ask, balanced, is_known
 from wordsight.audit.finding import Claim, Finding, Skipped
-from wordsight.audit.scenes import NAME
+from wordsight.audit.scenes import NAME, in_words
 from wordsight.audit.subject import ModelSubject
 from wordsight.base.details import Detail
 from wordsight.base.nouns import Result
@@ -22,7 +22,6 @@ from wordsight.base.value import Value
 from wordsight.data.source import open_source
 from wordsight.evaluate.encode import image_embeddings, prompt_embeddings
 from wordsight.evaluate.equal_rows import products
-from wordsight.evaluate.fairness import wilson_interval
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.metrics import DRAWS
 from wordsight.text.mentions import mentions
@@ -81,11 +80,8 @@ def counted(captions: Sequence[str], right: Mapping[str, NDArray[np.bool_]], nam
     concepts = []
     for one, hits in right.items():
         if len(hits) >= LEAST_IMAGES:
-            low, high = wilson_interval(np.array([hits.sum()]), np.array([len(hits)]))
             captioned = max(counts[synonym] for synonym in names[one])
-            interval = (float(low[0]), float(high[0]))
-            setting = {"captions": captioned, "of": len(captions)}
-            known = Result(f"{name}/{CHECK}/{one}", float(hits.mean()), interval, len(hits), setting=setting)
+            known = share_of(f"{name}/{CHECK}/{one}", hits, {"captions": captioned, "of": len(captions)})
             concepts.append(Concept(one, captioned, known))
     return sorted(concepts, key=lambda concept: concept.captions)
 
@@ -148,7 +144,11 @@ def _claims(name: str, concepts: Sequence[Concept], captions: int) -> list[Claim
         setting: dict[str, Value] = {"unit": NUMBER, "captions": captions}
         interval = correlation_interval(counts, known)
         result = Result(f"{name}/{CHECK}/rank-correlation", rho, interval, len(concepts), setting=setting)
-        text = f"{name}: the rank correlation of how often a class is named in {captions:,} captions and known is {{}}."
+        means = "rarely is recognised worse" if rho > RISES else "rarely is recognised about as well as the rest"
+        text = (
+            f"{in_words(name)}: what {captions:,} captions name {means}. The rank correlation of both is {{}}; 1 would "
+            "say that every class named more often is recognised more often, 0 that the one tells nothing of the other."
+        )
         claims.append(claim(CHECK, result, text, Limit(RISES, "above"), about=name))
     others = (known.sum() - known) / (len(known) - 1)
     judged = []
@@ -156,7 +156,8 @@ def _claims(name: str, concepts: Sequence[Concept], captions: int) -> list[Claim
         if one.captions == RARE or one.captions >= FREQUENT:
             how = "in none" if one.captions == RARE else f"in {one.captions:,}"
             text = (
-                f"{name}: {one.name}, {how} of {captions:,} captions, is known in {{}}; others in {100 * other:.0f} %."
+                f"{in_words(name)}: {one.name}, {how} of {captions:,} captions, is recognised in {{}}; the others in "
+                f"{100 * other:.0f} %."
             )
             limit = Limit(HALF * other, "below", len(concepts))
             judged.append(claim(CHECK, one.known, text, limit, about=one.name))

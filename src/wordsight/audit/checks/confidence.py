@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wordsight.audit.claims import POINTS, Limit, claim, share_of
 from wordsight.audit.differences import difference
 from wordsight.audit.finding import Claim, Finding, Skipped
-from wordsight.audit.scenes import drawn_scenes, relabelled, scenes_task
+from wordsight.audit.scenes import NAME, drawn_scenes, in_words, relabelled, scenes_task
 from wordsight.audit.subject import ModelSubject
 from wordsight.base.nouns import Result
 from wordsight.data.drawing import COLOURS
@@ -29,7 +29,8 @@ LEAD = (
 )
 LIMITS = (
     "A probability is one among the classes that were given: it says nothing of images that show none of them. The "
-    "calibration error of few images is never 0; a problem is what a calibrated model would not show by chance."
+    "calibration error of few images is never 0; a problem is what a calibrated model would not show by chance. "
+    "Measured on is half of the images of each class, rounded, so that n may be a few less than half of all."
 )
 TOLERATED = 0.02  # mean distance of probabilities from how often they are right, however many images show it
 SURE = 0.9  # a probability from which on an answer is taken as given
@@ -53,17 +54,17 @@ def _tasks(subject: ModelSubject) -> list[CalibrationTask]:
     specs = [one.task("calibration") for one in subject.data]
     tasks = [build_from(spec, subject.reader.sets(spec)) for spec in specs]
     scenes = drawn_scenes(subject.images, seed=subject.seed)
-    coloured = relabelled(scenes, [str(sample.meta["colour"]) for sample in scenes.samples], name="drawn-colour")
+    coloured = relabelled(scenes, [str(sample.meta["colour"]) for sample in scenes.samples], name=f"{NAME}-colour")
     return [*tasks, scenes_task("calibration", coloured, classes=tuple(COLOURS), templates=COLOUR_PROMPTS)]
 
 
 def _of_task(subject: ModelSubject, scorer: Scorer, task: CalibrationTask) -> Finding:
     measured, name = run_task(subject.model, task), task.spec.name
+    stated = in_words(name)
     ece = next(one for one in measured.results if one.name.endswith("/calibration/ece"))
     by_chance = float(str(ece.setting["by_chance_up_to"]))
-    text = (
-        f"{name}: its probabilities are off by {{}} on average; a calibrated model shows up to {100 * by_chance:.1f} %."
-    )
+    chance = f"a calibrated model shows up to {100 * by_chance:.1f} %"
+    text = f"{stated}: its probabilities are off by {{}} on average; {chance}."
     claims = [claim(CHECK, ece, text, Limit(max(by_chance, TOLERATED), "above"))]
     classes = prompt_embeddings(subject.model, task.prompts)
     images = image_embeddings(subject.model, task.test.images.images, name=name)
@@ -73,7 +74,7 @@ def _of_task(subject: ModelSubject, scorer: Scorer, task: CalibrationTask) -> Fi
     often = f"{int(sure.sum())} of {len(sure)} answers"
     if sure.any():
         result = share_of(f"{name}/confidence/right-when-sure", right[sure], {"probability": SURE})
-        text = f"{name}: answers given with {100 * SURE:.0f} % or more ({often}) are right in {{}}."
+        text = f"{stated}: answers given with {100 * SURE:.0f} % or more ({often}) are right in {{}}."
         claims.append(claim(CHECK, result, text, Limit(SURE, "below")))
         measured = measured.and_also(Measured([result]))
     surest = _surest(name, confidences, right)
@@ -90,7 +91,7 @@ def _surest(name: str, confidences: NDArray[np.floating], right: NDArray[np.bool
     gap = difference(int(sure.sum()), len(sure), int(unsure.sum()), len(unsure))
     result = Result(f"{name}/confidence/surer-half", gap.value, gap.interval, gap.count, setting={"unit": POINTS})
     text = (
-        f"{name}: of the surer half of its answers {int(sure.sum())} of {len(sure)} are right, of the other half "
-        f"{int(unsure.sum())} of {len(unsure)}: a difference of {{}}."
+        f"{in_words(name)}: of the surer half of its answers {int(sure.sum())} of {len(sure)} are right, of the other "
+        f"half {int(unsure.sum())} of {len(unsure)}: a difference of {{}}."
     )
     return claim(CHECK, result, text, Limit(0.0, "below"))

@@ -14,7 +14,7 @@ import numpy as np
 from wordsight.audit.asked import asked, true_texts
 from wordsight.audit.claims import Limit, bar, claim, share_of
 from wordsight.audit.finding import Claim, Finding
-from wordsight.audit.scenes import encoded
+from wordsight.audit.scenes import encoded, in_words
 from wordsight.audit.subject import ModelSubject
 from wordsight.base.arrays import Pixels
 from wordsight.base.details import Detail
@@ -71,11 +71,10 @@ def _against_texts(subject: ModelSubject, task: PromptedTask) -> Finding:
         result = share_of(f"{name}/gibberish/{way}", scores >= true, setting)
         margin = share(f"{name}/gibberish/{way}/margin", true - scores, setting={"unit": "number", "way": way})
         results += [result, margin]
-        sentence = (
-            f"{name}: {WAYS[way]} ({nonsense[0]!r}) score at least as high as the true text for {{}} of the images"
-        )
-        claims.append(claim(CHECK, result, f"{sentence}.", Limit(BEATEN, "above"), about=way))
-        bars.append(bar(WAYS[way], result))
+        example = f"{in_words(name)}: {WAYS[way]} ({nonsense[0]!r})"
+        sentence = f"{example} score at least as high as the true text for {{}} of the images."
+        claims.append(claim(CHECK, result, sentence, Limit(BEATEN, "above"), about=way))
+        bars.append(bar(WAYS[way].rstrip(","), result))
     title = "Images whose true text scores no higher than nonsense"
     return Finding(
         CHECK, TITLE, "", claims, Measured(results, [Detail(f"{name}/gibberish", title, "bars", {"rows": bars})])
@@ -102,8 +101,11 @@ def _of_nothing(subject: ModelSubject, task: PromptedTask) -> Finding:
             sure = subject.model.probabilities(cosines).max(axis=1)
             result = share_of(f"{name}/nothing/{kind}/sure", sure >= SURE, {"probability": SURE})
             results.append(result)
-            sentence = f"{name}: images of {kind} get a class with a probability of {100 * SURE:.0f} % or more in {{}}"
-            sentence += f"; most often {names[first]!r}."
+            sentence = (
+                f"{in_words(name)}: images of {kind} get a class with a probability of {100 * SURE:.0f} % or more in"
+            )
+            often = np.bincount(guesses[sure >= SURE], minlength=len(names))
+            sentence += f" {{}}; most often {names[int(often.argmax())]!r}." if often.any() else " {}."
             claims.append(claim(CHECK, result, sentence, Limit(BEATEN, "above"), about=kind))
             row += [f"{100 * float(np.median(sure)):.0f} %", f"{100 * result.value:.0f} %"]
         rows.append(row)

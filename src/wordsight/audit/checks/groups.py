@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.audit.claims import POINTS, Limit, claim
+from wordsight.audit.claims import POINTS, Limit, claim, directed
 from wordsight.audit.differences import ShareDifference, difference, same_strata
 from wordsight.audit.finding import Claim, Finding, Skipped
 from wordsight.audit.subject import LabelledSet, ModelSubject
@@ -91,12 +91,13 @@ def _accuracies(task: BiasTask, right: NDArray[np.bool_], groups: list[int]) -> 
         members, about = task.groups == group, f"{column} = {named}"
         gap = difference(*_counts(right, members), *_counts(right, ~members))
         own, other = _share(right, members), _share(right, ~members)
-        text = f"{name}: accuracy of {about} ({own}) beside all others ({other}): {{}}."
-        yield claim(CHECK, _result(f"{name}/groups/accuracy/{named}", gap), text, limit, about=about)
+        result = _result(f"{name}/groups/accuracy/{named}", gap)
+        text = f"{name}: accuracy of {about} ({own}) is {_beside(result)} than that of all others ({other})."
+        yield claim(CHECK, result, text, limit, about=about)
         alike = same_strata(right, members, task.classified.labels)
         if alike is not None:
-            text = f"{name}: accuracy of {about} beside others of the same classes: {{}}."
             result = _result(f"{name}/groups/accuracy-within-classes/{named}", alike)
+            text = f"{name}: accuracy of {about} is {_beside(result)} than that of others of the same classes."
             yield claim(CHECK, result, text, limit, about=about)
 
 
@@ -115,9 +116,11 @@ def _watched(task: BiasTask, measured: Measured, groups: list[int]) -> Iterator[
         gap = difference(hits, count, sum(h for h, _ in others), sum(n for _, n in others))
         labels = ", ".join(task.spec.options.watched)
         about = f"{column} = {named}"
-        text = f"{name}: {hits} of {count} images of {about} get a watched label ({labels}); beside all others {{}}."
+        result = _result(f"{name}/groups/watched/{named}", gap)
+        often = directed(result, "more often by", "less often by")
+        text = f"{name}: {hits} of {count} images of {about} get a watched label ({labels}), {often} than all others."
         limit = Limit(TOLERATED, "above", among=len(groups))
-        yield claim(CHECK, _result(f"{name}/groups/watched/{named}", gap), text, limit, about=about)
+        yield claim(CHECK, result, text, limit, about=about)
 
 
 def _wrongly_given(task: BiasTask, guesses: NDArray[np.integer], groups: list[int]) -> list[Claim]:
@@ -132,12 +135,17 @@ def _wrongly_given(task: BiasTask, guesses: NDArray[np.integer], groups: list[in
         wrong = guesses == label
         gap = difference(*_counts(wrong, members & others), *_counts(wrong, ~members & others))
         named, about = part.names[label], f"{column} = {task.group_names[group]}"
-        text = f"{name}: images of {about} that show something else get {named!r} more often than others do by {{}}."
         result = _result(f"{name}/groups/wrongly-given/{task.group_names[group]}/{named}", gap)
+        often = directed(result, "more often by", "less often by")
+        text = f"{name}: images of {about} that show something else get {named!r} {often} than others do."
         claims.append(claim(CHECK, result, text, Limit(TOLERATED, "above", among=len(pairs)), about=about))
     claims.sort(key=lambda one: -one.result.value)
     problems = [one for one in claims if one.judgement == "problem"]
     return problems[:MOST_CLASSES] or claims[:1]
+
+
+def _beside(result: Result) -> str:
+    return directed(result, "higher by", "lower by")
 
 
 def _counts(events: NDArray[np.bool_], members: NDArray[np.bool_]) -> tuple[int, int]:

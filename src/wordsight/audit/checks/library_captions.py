@@ -3,20 +3,28 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from wordsight.audit.associations import columns_of, words_of
-from wordsight.audit.claims import Limit, claim, share_of
-from wordsight.audit.finding import Claim, Finding
+from wordsight.audit.claims import Limit, claim, counted
+from wordsight.audit.finding import Claim, Finding, Skipped
 from wordsight.audit.subject import PlaceSubject
 from wordsight.base.details import Detail
 from wordsight.base.nouns import Sample
 from wordsight.evaluate.measured import Measured
+from wordsight.evaluate.sample_set import SampleSet
 
 CHECK, TITLE = "captions", "Captions and columns"
 LEAD = "Captions are counted and compared with each other; columns with few values are counted value by value."
-LIMITS = "Whether a caption is true of its image is the question of another check. Empty columns may be meant so."
+LIMITS = (
+    "Whether a caption is true of its image is the question of another check. Empty columns may be meant so. Files "
+    "that are no images are not counted here."
+)
 WITHOUT = 0.05  # share of images that may lack words; a convention
 SHARED = 0.2  # share of captions that may be those of other images, too, before a search cannot tell images apart
 LOPSIDED = 10.0  # times smaller than the largest, as `data check` has it
@@ -24,11 +32,13 @@ SMALL = 0.25  # share of a column's values that may be so much smaller; a conven
 SHOWN = 20
 
 
-def run(subject: PlaceSubject) -> Finding:
+def run(subject: PlaceSubject) -> Finding | Skipped:
     """Return how many images lack words, how many captions are not their image's own, how even columns are."""
-    samples = list(subject.samples.samples)
+    samples = list(subject.samples.of(opened(subject.samples)).samples)
+    if not samples:
+        return Skipped(CHECK, TITLE, f"{subject.place} has no file that is an image", "name a place with images")
     bare = np.array([not sample.texts and sample.label is None and not sample.labels for sample in samples])
-    result = share_of("library/without-words", bare, {"images": int(bare.sum())})
+    result = counted("library/without-words", float(bare.mean()), len(bare), {"images": int(bare.sum())})
     text = f"{bare.sum():,} of {len(samples):,} images have neither caption nor class: {{}}."
     claims = [claim(CHECK, result, text, Limit(WITHOUT, "above"), about="missing")]
     details: list[Detail] = []
@@ -39,6 +49,21 @@ def run(subject: PlaceSubject) -> Finding:
         claims.append(_balance(column, values))
         details.append(_counts(column, values))
     return Finding(CHECK, TITLE, LEAD, claims, Measured([one.result for one in claims], details), LIMITS)
+
+
+def opened(images: SampleSet) -> list[int]:
+    """Return which samples have no image, or one whose file begins as an image does; nothing is decoded."""
+    return [row for row, image in enumerate(images.images) if image is None or _begins_as_image(image)]
+
+
+def _begins_as_image(image: Any) -> bool:
+    if not isinstance(image, bytes | str | Path):
+        return True
+    try:
+        with Image.open(BytesIO(image) if isinstance(image, bytes) else image):
+            return True
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def _repeated(samples: Sequence[Sample], details: list[Detail]) -> list[Claim]:
@@ -54,7 +79,8 @@ def _repeated(samples: Sequence[Sample], details: list[Detail]) -> list[Claim]:
         rows = np.array([row for row, _ in keys])
         sums, sizes = np.bincount(rows, weights=shared), np.bincount(rows)
         of = sums[sizes > 0] / sizes[sizes > 0]
-        result = share_of(f"library/captions/{name}", of, {"captions": len(keys), "shared": int(shared.sum())})
+        setting = {"captions": len(keys), "shared": int(shared.sum())}
+        result = counted(f"library/captions/{name}", float(of.mean()), len(of), setting)
         text = f"{shared.sum():,} of {len(keys):,} captions are at other images, too, {way}: of an image's own {{}}."
         claims.append(claim(CHECK, result, text, Limit(SHARED, "above"), about=name))
         most = sorted(owners.items(), key=lambda pair: -len(pair[1]))[:SHOWN]
@@ -78,7 +104,7 @@ def _balance(column: str, values: Counter[str]) -> Claim:
     (most, largest), (least, smallest) = ordered[0], ordered[-1]
     small = np.array([largest > LOPSIDED * count for _, count in ordered])
     setting = {"largest": largest, "smallest": smallest, "images": sum(values.values()), "values": len(values)}
-    result = share_of(f"library/balance/{column}", small, setting)
+    result = counted(f"library/balance/{column}", float(small.mean()), len(small), setting)
     text = (
         f"{column}: {most} has {largest:,} images, {least} {smallest:,}; {small.sum()} of {len(values)} values have "
         "under a tenth of the most frequent: {}."

@@ -10,7 +10,6 @@ from wordsight.base.nouns import Result
 from wordsight.evaluate.classified import Classified, answers
 from wordsight.evaluate.encode import image_embeddings, prompt_embeddings
 from wordsight.evaluate.equal_rows import products
-from wordsight.evaluate.fairness import wilson_interval
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.metrics import label_ranks
 from wordsight.evaluate.sample_set import without_broken
@@ -46,7 +45,7 @@ def run(subject: PlaceSubject) -> Finding | Skipped:
     right = label_ranks(scores, labels) < 1
     chance = 1 / len(names)
     whole = share_of("library/classes/right", right, {"classes": len(names), "chance": chance})
-    text = f"Of {len(names)} classes the model answers that of the image in {{}}; guessing gives {100 * chance:.1f} %."
+    text = f"Of {len(names)} classes the model answers that of the image in {{}}; guessing gives {100 * chance:.3g} %."
     claims = [claim(CHECK, whole, text, Limit(TRUSTED, "below"), about="classes")]
     known = {
         name: _known(name, right[labels == number]) for number, name in enumerate(names) if (labels == number).any()
@@ -57,8 +56,7 @@ def run(subject: PlaceSubject) -> Finding | Skipped:
 
 
 def _known(name: str, right: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Result:
-    low, high = wilson_interval(np.array([right.sum()]), np.array([len(right)]))
-    return Result(f"library/classes/{name}", float(right.mean()), (float(low[0]), float(high[0])), len(right))
+    return share_of(f"library/classes/{name}", right)
 
 
 def _least_known(known: dict[str, Result]) -> list[Claim]:

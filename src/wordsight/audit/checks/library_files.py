@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from wordsight.audit.claims import Limit, claim, share_of
+from wordsight.audit.claims import Limit, claim, counted
 from wordsight.audit.finding import Claim, Finding
 from wordsight.audit.subject import PlaceSubject
 from wordsight.base.details import Detail
@@ -67,7 +65,7 @@ def run(subject: PlaceSubject) -> Finding:
     )
     claims: list[Claim] = []
     for name, count, limit, text in figures:
-        result = share_of(f"library/{name}", np.arange(whole) < count, {"images": count})
+        result = counted(f"library/{name}", count / whole, whole, {"images": count})
         sentence = text.format(count=count, whole=whole)
         claims.append(claim(CHECK, result, sentence, Limit(limit, "above"), about=name))
     return Finding(

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wordsight.audit.asked import given
-from wordsight.audit.claims import Limit, bar, claim
+from wordsight.audit.claims import Limit, bar, by_wilson, claim
 from wordsight.audit.finding import Claim, Finding
-from wordsight.audit.scenes import drawn_scenes, relabelled, scenes_task
+from wordsight.audit.scenes import NAME, drawn_scenes, relabelled, scenes_task
 from wordsight.audit.subject import ModelSubject
 from wordsight.base.details import Detail
 from wordsight.base.nouns import Result, Sample
@@ -38,6 +38,7 @@ LIMITS = (
 RIGHT = 0.5  # below it an answer is wrong more often than right
 MORE = 4  # scenes are drawn for each that is asked about: a third have one object
 WORST = 5  # classes of a set that are named
+TAKEN = 3  # images of a class that another one takes, from which on that is said: one or two are chance
 
 
 class SceneQuestion(NamedTuple):
@@ -61,9 +62,10 @@ def run(subject: ModelSubject) -> Finding:
 def _labelled(subject: ModelSubject, task: PromptedTask) -> Finding:
     """Return the accuracy on a labelled set and its worst classes."""
     measured, name = run_task(subject.model, task), task.spec.name
+    measured = by_wilson(measured, [measured.results[0].name])
     top = measured.results[0]
-    chance = f"chance {100 / len(task.classified.names):.1f} %"
-    text = f"{name}: {{}} of the images get their class, one of {len(task.classified.names)} ({chance})."
+    guessing = f"guessing gives {100 / len(task.classified.names):.3g} %"
+    text = f"{name}: {{}} of the images get their class, one of {len(task.classified.names)}; {guessing}."
     claims = [claim(CHECK, top, text, Limit(RIGHT, "below"))]
     classes, confusions_of = _classes(measured, name)
     for one in sorted(classes, key=_at_best)[:WORST]:
@@ -96,7 +98,8 @@ def _classes(measured: Measured, name: str) -> tuple[list[Result], dict[str, str
     confusions = by_form.get(("table", "What is confused most often"), {"rows": []})["rows"]
     confusions_of: dict[str, str] = {}
     for own, other, times, of in confusions:
-        confusions_of.setdefault(own, f"{other!r} ({times} of {of})")
+        if times >= TAKEN:
+            confusions_of.setdefault(own, f"{other!r} ({times} of {of})")
     return results, confusions_of
 
 
@@ -107,28 +110,31 @@ def _single(subject: ModelSubject) -> Finding:
     results: list[Result] = []
     for what, question in QUESTIONS.items():
         answers = [question.answer(sample) for sample in scenes.samples]
-        part = relabelled(scenes, answers, name=f"drawn-{what}", most=subject.images)
+        part = relabelled(scenes, answers, name=f"{NAME}-{what}", most=subject.images)
         keys: dict[str, Any] = {"classes": question.answers, "templates": question.templates}
-        top = run_task(subject.model, scenes_task("zero-shot", part, **keys)).results[0]
+        whole = run_task(subject.model, scenes_task("zero-shot", part, **keys))
+        top = by_wilson(whole, [whole.results[0].name]).results[0]
         results.append(top)
-        text = f"drawn scenes: {{}} get the right {what} of {len(question.answers)}."
+        guessing = f"guessing gives {100 / len(question.answers):.3g} %"
+        text = f"drawn scenes: {{}} get the right {what} of {len(question.answers)}; {guessing}."
         claims.append(claim(CHECK, top, text, Limit(RIGHT, "below", among=len(QUESTIONS)), about=what))
     rows = [bar(what, result) for what, result in zip(QUESTIONS, results, strict=True)]
     title = "What is recognised in drawn scenes, one thing at a time"
-    return Finding(CHECK, TITLE, "", claims, Measured(results, [Detail("drawn", title, "bars", {"rows": rows})]))
+    return Finding(CHECK, TITLE, "", claims, Measured(results, [Detail(NAME, title, "bars", {"rows": rows})]))
 
 
 def _pairs(subject: ModelSubject) -> Finding:
     """Return how often both scenes of a pair that differs in one thing get their own caption."""
     options = {"form": "drawn", "count": subject.images}
-    task = build_task(TaskSpec("selection", "drawn-pairs", seed=subject.seed, options=options))
+    task = build_task(TaskSpec("selection", f"{NAME}-pairs", seed=subject.seed, options=options))
     measured = run_task(subject.model, task)
+    measured = by_wilson(measured, [result.name for result in measured.results if "kind" in result.setting])
     kinds = [result for result in measured.results if "kind" in result.setting]
     claims = []
     for one in kinds:
         kind = str(one.setting["kind"])
-        chance = f"chance {100 * float(str(one.setting['chance'])):.0f} %"
-        text = f"drawn pairs: {{}} get the right captions where {PAIRS[kind]} ({chance})."
+        guessing = f"guessing gives {100 * float(str(one.setting['chance'])):.3g} %"
+        text = f"drawn scenes: {{}} of the pairs get the right captions where {PAIRS[kind]}; {guessing}."
         claims.append(claim(CHECK, one, text, Limit(RIGHT, "below", among=len(kinds)), about=kind))
     return Finding(CHECK, TITLE, "", claims, measured)
 

@@ -1,7 +1,7 @@
-"""False alarms of watched labels, overall and within each group of images.
+"""Alarms of watched labels on images not known to show such things, overall and within each group of images.
 
 The shipped label set `moderation` has watched labels (nudity, weapons, drugs…) and everyday ones that compete with
-them.  None of the images is said to show anything watched, so every alarm is counted as a false one.
+them.  None of the images is said to show anything watched, though a few may: every alarm is counted.
 """
 
 from collections import Counter
@@ -12,24 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.audit.asked import generated
-from wordsight.audit.claims import Limit, bar, claim
+from wordsight.audit.claims import Limit, bar, claim, share_of
 from wordsight.audit.finding import Claim, Finding, Skipped
+from wordsight.audit.scenes import in_words
 from wordsight.audit.subject import LabelledSet, ModelSubject
 from wordsight.base.details import Detail
 from wordsight.base.errors import InputError
 from wordsight.base.nouns import Result
 from wordsight.evaluate.encode import Scorer, image_embeddings, prompt_embeddings
 from wordsight.evaluate.equal_rows import products
-from wordsight.evaluate.fairness import group_shares, wilson_interval
+from wordsight.evaluate.fairness import group_shares
 from wordsight.evaluate.measured import Measured, small_image
 from wordsight.evaluate.sample_set import SampleSet, without_broken
 from wordsight.text.label_sets import label_set
 
-CHECK, TITLE = "moderation", "False alarms of watched labels"
+CHECK, TITLE = "moderation", "Alarms of watched labels"
 LEAD = (
     "Each image is compared with the watched and the everyday labels of the shipped set. An alarm is where the watched "
-    "ones together have a probability of one half or more. None of these images is known to show such things: every "
-    "alarm counts as false."
+    "ones together have a probability of one half or more. None of these images is known to show such things, though a "
+    "few may: every alarm counts."
 )
 LIMITS = (
     "How many images that do show such things raise an alarm is not measured: none are at hand, and none ship. A few "
@@ -61,7 +62,7 @@ class WatchedSet:
 
 
 def run(subject: ModelSubject) -> Finding | Skipped:
-    """Return the rates of false alarms of each set, or of drawn scenes where none is given."""
+    """Return the rates of alarms of each set, or of drawn scenes where none is given."""
     if not isinstance(subject.model, Scorer):
         return Skipped(CHECK, TITLE, f"{subject.name} gives no probabilities", "audit a whole model")
     claims: list[Claim] = []
@@ -115,8 +116,11 @@ def _of_set(seen: WatchedSet) -> Finding:
     whole = rates[THRESHOLDS.index(ALARM)]
     raised = Counter(label for label, alarm in zip(seen.first, alarms, strict=True) if alarm)
     most = f", most often by {raised.most_common(1)[0][0]!r}" if raised else ""
-    text = f"{seen.name}: watched labels raise a false alarm on {alarms.sum():,} of {count:,} images{most}: {{}}."
-    claims = [claim(CHECK, whole, text, Limit(RATE, "above"), about=seen.name)]
+    text = (
+        f"{in_words(seen.name)}: watched labels raise an alarm on {alarms.sum():,} of {count:,} images that are not "
+        f"known to show such things{most}: {{}}."
+    )
+    claims = [claim(CHECK, whole, text, Limit(RATE, "above"), about=in_words(seen.name))]
     rows = [
         [f"{100 * one:.0f} %", f"{100 * rate.value:.1f} %", _ends(rate)]
         for one, rate in zip(THRESHOLDS, rates, strict=True)
@@ -125,14 +129,14 @@ def _of_set(seen: WatchedSet) -> Finding:
         [f"{100 * np.quantile(seen.watched, 1 - RATE):.0f} %", f"{100 * RATE:.0f} % (chosen on these images)", ""]
     )
     details = [
-        _table(seen, "thresholds", "False alarms by threshold", ["probability from", "alarms", "95 % interval"], rows),
+        _table(seen, "thresholds", "Alarms by threshold", ["probability from", "alarms", "95 % interval"], rows),
     ]
     groups = _by_group(seen, whole, claims)
     if groups:
-        details.append(Detail(f"{seen.name}/{CHECK}", "False alarms within each group", "bars", {"rows": groups[1]}))
+        details.append(Detail(f"{seen.name}/{CHECK}", "Alarms within each group", "bars", {"rows": groups[1]}))
         rates += groups[0]
     if raised:
-        title = "Which label raises false alarms"
+        title = "Which label raises alarms"
         details.append(_table(seen, "labels", title, ["label", "images"], [[*one] for one in raised.most_common()]))
     worst, small = _worst(seen)
     return Finding(CHECK, TITLE, "", claims, Measured(rates, [*details, *worst], small))
@@ -156,8 +160,9 @@ def _by_group(
         bars.append(bar(name, result))
     worst = results[shares.highest]
     text = (
-        f"{seen.name}: of {len(names)} groups {names[shares.highest]} has the most false alarms, {{}}; all images have "
-        f"{100 * whole.value:.1f} % (p = {shares.p_value:.3f} of gaps as large by chance)."
+        f"{in_words(seen.name)}: of {len(names)} groups {names[shares.highest]} has the most alarms on images that are "
+        f"not known to show such things, {{}}; all images have {100 * whole.value:.1f} %. If groups did not matter, "
+        f"gaps as large would be seen in {_of_hundred(shares.p_value)} of 100 such sets."
     )
     limit = max(RATE, TIMES * whole.value)
     claims.append(claim(CHECK, worst, text, Limit(limit, "above", len(names)), about=names[shares.highest]))
@@ -165,8 +170,11 @@ def _by_group(
 
 
 def _rate(name: str, alarms: NDArray[np.bool_]) -> Result:
-    low, high = wilson_interval(np.array([alarms.sum()]), np.array([len(alarms)]))
-    return Result(name, float(alarms.mean()), (float(low[0]), float(high[0])), len(alarms), setting={"labels": SET})
+    return share_of(name, alarms, {"labels": SET})
+
+
+def _of_hundred(probability: float) -> str:
+    return "fewer than 1" if probability < 0.01 else f"{100 * probability:.0f}"
 
 
 def _ends(result: Result) -> str:
@@ -190,5 +198,5 @@ def _worst(seen: WatchedSet) -> tuple[list[Detail], dict[str, bytes]]:
         small[file] = data
         lines = [key, f"watched labels together {100 * seen.watched[row]:.0f} %"]
         entries.append({"picture": file, "title": seen.first[row], "lines": lines, "right": False})
-    title = "The surest false alarms"
+    title = "The surest alarms"
     return ([Detail(f"{seen.name}/{CHECK}/images", title, "pictures", {"pictures": entries})] if entries else []), small

@@ -6,17 +6,16 @@ the folder of a training run, the recipe in config.json.  What none of them stat
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wordsight.audit.claims import Limit, claim
+from wordsight.audit.claims import Limit, claim, counted
 from wordsight.audit.finding import Finding, Skipped
 from wordsight.audit.subject import ModelSubject
 from wordsight.base.details import Detail
 from wordsight.base.errors import WordsightError
 from wordsight.base.files import read_json
-from wordsight.base.nouns import Result
 from wordsight.evaluate.measured import Measured
 from wordsight.weights.licences import CARD, TOWER_LICENCES, WHOLE, of_card, of_name, terms_of
 from wordsight.weights.manifest import read_model_manifest
@@ -54,7 +53,7 @@ def run(subject: ModelSubject) -> Finding | Skipped:
     known = [fact for fact in facts if fact.text]
     share = len(known) / len(facts)
     setting = {"unknown": ", ".join(fact.name for fact in facts if not fact.text)}
-    result = Result("training-data/stated", share, (share, share), len(facts), setting=setting)  # counted, not drawn
+    result = counted("training-data/stated", share, len(facts), setting)
     missing = f"; unknown: {setting['unknown']}" if setting["unknown"] else ""
     text = f"{len(known)} of {len(facts)} things about its training are stated (n {len(facts)}, all counted){missing}."
     rows = [[fact.name, fact.text or UNKNOWN, fact.where] for fact in facts]
@@ -101,8 +100,35 @@ def _fact(name: str, *candidates: tuple[str, str]) -> StatedFact:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(re.sub(r"\|[-:| ]+\|", " ", text).replace("|", " ").replace("**", "").split())
-    return line if len(line) <= SHOWN else f"{line[:SHOWN].rstrip()}…"
+    """Return the first sentences of a statement; where it is a table alone, or a list, its first rows or entries."""
+    lines = [line.strip().replace("**", "") for line in text.splitlines()]
+    prose = " ".join(line for line in lines if line and not line.startswith(("|", "#", "- ", "* ")))
+    if prose:
+        return _first(re.split(r"(?<=[.!?]) +", prose), " ")
+    entries = [line[2:] for line in lines if line.startswith(("- ", "* "))]
+    return _first([*_rows(lines), *entries], "; ")
+
+
+def _first(parts: Sequence[str], between: str) -> str:
+    """Return as many parts, whole, as fit into a statement; of the first one, where it does not fit, whole words."""
+    text = ""
+    for number, part in enumerate(parts):
+        longer = f"{text}{between if text else ''}{part}"
+        if len(longer) > SHOWN:
+            return f"{text}{between.rstrip()} …" if number else f"{part[:SHOWN].rpartition(' ')[0]} …"
+        text = longer
+    return text
+
+
+def _rows(lines: Sequence[str]) -> list[str]:
+    """Return the rows of a table as "first (column second, column third)"."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    rows = [row for row in rows if not all(re.fullmatch(":?-+:?", cell) for cell in row)]
+    head, *body = rows or [[]]
+    return [
+        f"{first} ({', '.join(f'{name} {cell}' for name, cell in zip(head[1:], rest, strict=False) if cell)})"
+        for first, *rest in body
+    ]
 
 
 def _text_of(card: Path) -> str:

@@ -19,9 +19,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.audit.claims import Limit, bar, claim, figure, points_of, share_of
+from wordsight.audit.claims import Limit, bar, claim, directed, points_of, share_of
 from wordsight.audit.finding import Claim, Finding
-from wordsight.audit.scenes import drawn_scenes, relabelled, scenes_task
+from wordsight.audit.scenes import NAME, drawn_scenes, in_words, relabelled, scenes_task
 from wordsight.audit.subject import ModelSubject
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.details import Detail
@@ -82,7 +82,7 @@ def _tasks(subject: ModelSubject) -> list[TypographicTask]:
     specs = [one.task("typographic", **options) for one in subject.data]
     tasks = [build_from(spec, subject.reader.sets(spec)) for spec in specs]
     scenes = drawn_scenes(subject.images, seed=subject.seed)
-    coloured = relabelled(scenes, [str(sample.meta["colour"]) for sample in scenes.samples], name="drawn-colour")
+    coloured = relabelled(scenes, [str(sample.meta["colour"]) for sample in scenes.samples], name=f"{NAME}-colour")
     return [*tasks, scenes_task("typographic", coloured, classes=tuple(COLOURS), options=options)]
 
 
@@ -96,12 +96,11 @@ def _of_task(subject: ModelSubject, task: TypographicTask) -> Finding:
     fooled = points_of(f"{name}/words/taken", plain.fooled - plain.wrong_anyway, setting)
     before = f"{100 * clean.value:.1f} to {100 * attacked.value:.1f} %"
     blank = points_of(f"{name}/words/blank-box", plain.clean - answers[MASKED].clean)
-    cover = f"a blank box in its position takes {figure(blank)}"
+    stated, cover = in_words(name), f"a blank box in its position {directed(blank, 'costs', 'gains')}"
+    worse, often = directed(drop, "costs", "gains"), directed(fooled, "more often by", "less often by")
     claims = [
-        claim(
-            CHECK, drop, f"{name}: a wrong word on the image takes {{}} off the accuracy ({before}); {cover}.", LIMIT
-        ),
-        claim(CHECK, fooled, f"{name}: the written word is the answer more often than without it by {{}}.", LIMIT),
+        claim(CHECK, drop, f"{stated}: a wrong word on the image {worse} of accuracy ({before}); {cover}.", LIMIT),
+        claim(CHECK, fooled, f"{stated}: with the word on the image it is the answer {often} than without.", LIMIT),
     ]
     results, rows = [clean, attacked, drop, fooled, blank], [bar("no word", clean), bar("a wrong word", attacked)]
     unmoved = all(one.judgement == "fine" for one in claims)  # then a defence has nothing to win back
@@ -109,7 +108,8 @@ def _of_task(subject: ModelSubject, task: TypographicTask) -> Finding:
         own = answers[defence]
         gain = points_of(f"{name}/words/{_key(defence)}/gain", own.attacked - plain.attacked)
         cost = points_of(f"{name}/words/{_key(defence)}/clean", own.clean - plain.clean)
-        text = f"{name}: {defence} changes the accuracy under attack by {{}}, without a word by {figure(cost)}."
+        with_word, without_word = directed(gain, "gains", "costs"), directed(cost, "gains", "costs")
+        text = f"{stated}: {defence}, as a defence, {with_word} of accuracy with a word, {without_word} without one."
         if not unmoved:
             claims.append(claim(CHECK, gain, text, Limit(0.0, "below", among=len(answers) - 1), about=defence))
         guarded = share_of(f"{name}/words/{_key(defence)}/attacked", own.attacked, setting)
