@@ -177,9 +177,13 @@ def test_looks_counts_the_maps_that_stand_and_says_which(table):
     finding = looks.run(ModelSubject(Model(FakeEngine()), data=(labelled_set(str(table)),), images=2))
     rows = [detail.data["pictures"] for detail in finding.measured.details]
     assert [len(row) for row in rows] == [4, 4]
-    verdicts = [entry["right"] for row in rows for entry in row if entry["right"] is not None]
+    verdicts = [entry["right"] for row in rows for entry in row[1:3]]
     (claim,) = finding.claims
     assert (claim.result.count, claim.result.value) == (4, np.mean(verdicts))
+    for row in rows:
+        assert row[3]["right"] == (False if False in (row[1]["right"], row[2]["right"]) else None)
+        first, second = (entry["title"].strip("“”").split() for entry in row[1:3])
+        assert sum(one != other for one, other in zip(first, second, strict=True)) == 1  # of one template
     assert {file for row in rows for file in (entry["picture"] for entry in row)} == set(finding.measured.pictures)
 
 
