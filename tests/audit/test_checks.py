@@ -187,6 +187,19 @@ def test_looks_counts_the_maps_that_stand_and_says_which(table):
     assert {file for row in rows for file in (entry["picture"] for entry in row)} == set(finding.measured.pictures)
 
 
+def test_even_maps_do_not_count(table, monkeypatch):
+    subject = ModelSubject(Model(FakeEngine()), data=(labelled_set(str(table)),), images=2)
+    flat = iter([True, False, True, True])
+    monkeypatch.setattr("wordsight.explain.explanation.is_of_one_colour", lambda _: next(flat))
+    finding = looks.run(subject)
+    first, second = (detail.data["pictures"] for detail in finding.measured.details)
+    assert finding.claims[0].result.count == 2
+    assert [entry["right"] for entry in first] == [None] * 4 and first[1]["lines"][-1] == "– even: claims nothing"
+    assert None not in (second[1]["right"], second[2]["right"])
+    skipped = looks.run(subject)
+    assert isinstance(skipped, Skipped) and "of one colour" in str(skipped)
+
+
 CARD = """# small
 ## Training data
 | source | path | images | share |

@@ -162,6 +162,7 @@ def test_the_foot_says_what_was_checked(tmp_path):
     assert "random maps, and it differs from the map of the same towers with random weights, and" in every
     assert "No other text" not in every
     assert "another text&#x27;s map (checked of 1 of 2 maps)" in foot([hiding], [hiding, other])
+    assert every.count("Words: how much of the match") == 1
     assert "A map stands" not in (none := foot([])) and "How far to trust a map that is not checked" in none
 
 

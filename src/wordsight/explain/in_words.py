@@ -26,8 +26,8 @@ _SANITY = {  # name of the check: what was done, and what it means that maps dif
         "the map hardly asks for the text",
     ),
     "randomised": (
-        f"Random weights: up to {RANDOMISED_LIMIT:.2f} either way counts as different, as does an SSIM of up to "
-        f"{SSIM_LIMIT:.2f}, and this map and that of the same towers before they learned anything have",
+        f"Random weights: up to {RANDOMISED_LIMIT:.2f} either way (and an SSIM of up to {SSIM_LIMIT:.2f}) counts as "
+        "different, and this map and that of the same towers before they learned anything have",
         "the map rests on what was learned",
         "much of the map is there without anything learned",
     ),

@@ -15,15 +15,16 @@ from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.files import atomic_write
 from wordsight.base.reading import IMAGE_LIMIT, read_file
 from wordsight.evaluate.fairness import wilson_interval
-from wordsight.report.canvas import brief, plain
+from wordsight.report.canvas import brief
 from wordsight.report.explanation_page import (
-    SCALES,
     Explained,
     ExplainedText,
+    answer_of,
     explained_of,
     image_figure,
     map_figure,
     reading,
+    scales,
     shift_figure,
     styles,
 )
@@ -43,8 +44,8 @@ def write_explanation_grid(folders: Sequence[Path], out: Path) -> Path:
     if not groups:
         raise NotFound(f"{folders[0]} holds no explanation yet", cure="wordsight explain IMAGE TEXT --out FOLDER")
     total = sum(map(len, groups.values()))
-    blocks = [styles(), SCALES, contents({name: [] for name in groups})]
     texts = [text for group in groups.values() for one in group for text in one.texts]
+    blocks = [styles(), scales(texts), contents({name: [] for name in groups})]
     paths: dict[str, set[str]] = {}
     for one in (one for group in groups.values() for one in group):
         paths.setdefault(one.name, set()).add(one.path)
@@ -106,12 +107,11 @@ def _share(kind: str, texts: Sequence[ExplainedText]) -> str:
 
 def _rows(one: Explained, heading: str) -> str:
     """Return the row of an image, one for each misleading text."""
-    answer = note(plain(one.answer)) if one.answer else ""
     first, *others = one.texts
     start = [image_figure(one.image, "the image"), map_figure(first, "true")]
     rows = [[*start, map_figure(other, "misleading"), shift_figure(first, other)] for other in others] or [start]
     return "".join(
-        f'<div class="grid-row"><h3>{escape(_shortened(heading))}</h3>{answer}'
+        f'<div class="grid-row"><h3>{escape(_shortened(heading))}</h3>{answer_of(one)}'
         f'<div class="maps four">{"".join(row)}</div></div>'
         for row in rows
     )

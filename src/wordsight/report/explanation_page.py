@@ -33,13 +33,11 @@ CONDITIONS = {  # what it means that a map stands a check
     ANOTHER: "it differs from another text's map",
 }
 WORDS = (
-    "Below a word: how much of the match between image and text goes back to it, from the text tower's last attention "
-    "weighted by its gradient (Chefer et al. 2021). It has no unit: compare the words of one text."
+    "Words: how much of the match between image and text goes back to each, from the text tower's last attention "
+    "weighted by its gradient (Chefer et al. 2021). The number has no unit: compare the words of one text."
 )
-SCALES = (
-    '<p class="scales"><span>map: weak <i class="heat"></i> strong</span> '
-    '<span>shift: first text <i class="shift"></i> other text</span></p>'
-)
+MAP_SCALE = '<span>map: weak <i class="heat"></i> strong</span>'
+SHIFT_SCALE = '<span>shift: first text <i class="shift"></i> other text</span>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def write_explanation_page(out: Path, explained: Explained) -> Path:
     """Write the page of one image to `out`; return it."""
     first, *others = explained.texts
     shown = [image_figure(explained.image, "the image"), map_figure(first, "true")]
-    blocks = [styles(), note(plain(explained.answer)), SCALES]
+    blocks = [styles(), answer_of(explained), scales(explained.texts)]
     if others:
         shown.append(shift_figure(first, others[0]))
     blocks.append(box(f'<div class="maps">{"".join(shown)}</div>{_details(first)}'))
@@ -130,7 +128,9 @@ def write_explanation_page(out: Path, explained: Explained) -> Path:
     else:
         lead = f"What {brief(explained.model)} sees of “{brief(first.text, 80)}”."
     with atomic_write(out, "w") as handle:
-        foot = f"Maps by {brief(explained.method)}. {reading(explained.texts)} The page loads nothing from anywhere."
+        words = f" {WORDS}" if any(words_of(one.words) for one in explained.texts) else ""
+        how = f"Maps by {brief(explained.method)}. {reading(explained.texts)}{words}"
+        foot = f"{how} The page loads nothing from anywhere."
         handle.write(page(brief(explained.name), lead=lead, blocks=blocks, foot=foot))
     return out
 
@@ -163,6 +163,17 @@ def styles() -> str:
     return f"<style>{STYLE.read_text(encoding='utf-8')}</style>"
 
 
+def scales(texts: Sequence[ExplainedText]) -> str:
+    """Return the legend of the colours that a page shows."""
+    shift = f" {SHIFT_SCALE}" if any(one.difference for one in texts) else ""
+    return f'<p class="scales">{MAP_SCALE}{shift}</p>'
+
+
+def answer_of(explained: Explained) -> str:
+    """Return what the model makes of the image; "" where an older record does not say it."""
+    return f'<p class="answer">{escape(plain(explained.answer))}</p>' if explained.answer else ""
+
+
 def image_figure(image: bytes, caption: str) -> str:
     """Return the image itself."""
     return _figure(image, caption, f"<b>{escape(plain(caption))}</b>")
@@ -188,9 +199,10 @@ def shift_figure(first: ExplainedText, other: ExplainedText) -> str:
 def _said_of(one: ExplainedText, kind: str) -> Iterator[str]:
     yield f"<b>“{escape(brief(one.text, 80))}”</b>"
     yield f"<span>{kind} description; {escape(scores(one))}</span>"
-    figure = f"{one.figure}: " if one.figure else ""
     kind = "fails" if one.verdict == "fails" else "verdict"
-    yield f'<span class="{kind}">{escape(plain(figure + verdict_in_words(one.verdict, one.checks)))}</span>'
+    yield f'<span class="{kind}">{escape(plain(verdict_in_words(one.verdict, one.checks)))}</span>'
+    if one.figure:
+        yield f"<span>{escape(plain(one.figure))}</span>"
 
 
 def scores(one: ExplainedText) -> str:
@@ -219,4 +231,4 @@ def words_of(words: Sequence[tuple[str, float]]) -> str:
         f'<span style="--share:{max(value, 0) / most:.2f}">{escape(plain(token))}<small>{value:.3f}</small></span>'
         for token, value in words
     )
-    return f'<p class="tokens"><b>words</b> {parts}</p>{note(WORDS)}'
+    return f'<p class="tokens"><b>words</b> {parts}</p>'
