@@ -183,10 +183,27 @@ def test_looks_counts_the_maps_that_stand_and_says_which(table):
     finding = looks.run(ModelSubject(Model(FakeEngine()), data=(labelled_set(str(table)),), images=2))
     rows = [detail.data["pictures"] for detail in finding.measured.details]
     assert [len(row) for row in rows] == [4, 4]
-    verdicts = [entry["right"] for row in rows for entry in row if entry["right"] is not None]
+    verdicts = [entry["right"] for row in rows for entry in row[1:3]]
     (claim,) = finding.claims
     assert (claim.result.count, claim.result.value) == (4, np.mean(verdicts))
+    for row in rows:
+        assert row[3]["right"] == (False if False in (row[1]["right"], row[2]["right"]) else None)
+        first, second = (entry["title"].strip("“”").split() for entry in row[1:3])
+        assert sum(one != other for one, other in zip(first, second, strict=True)) == 1  # of one template
     assert {file for row in rows for file in (entry["picture"] for entry in row)} == set(finding.measured.pictures)
+
+
+def test_even_maps_do_not_count(table, monkeypatch):
+    subject = ModelSubject(Model(FakeEngine()), data=(labelled_set(str(table)),), images=2)
+    flat = iter([True, False, True, True])
+    monkeypatch.setattr("wordsight.explain.explanation.is_of_one_colour", lambda _: next(flat))
+    finding = looks.run(subject)
+    first, second = (detail.data["pictures"] for detail in finding.measured.details)
+    assert finding.claims[0].result.count == 2
+    assert [entry["right"] for entry in first] == [None] * 4 and first[1]["lines"][-1] == "– even: claims nothing"
+    assert None not in (second[1]["right"], second[2]["right"])
+    skipped = looks.run(subject)
+    assert isinstance(skipped, Skipped) and "of one colour" in str(skipped)
 
 
 CARD = """# small

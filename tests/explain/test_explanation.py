@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from wordsight.embeddings import model as models
 from wordsight.embeddings.model import Model
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import relevance
-from wordsight.explain.explanation import SHOWN, explain
-from wordsight.explain.in_words import EVEN, figure, sanity_sentence, sentences, verdict
+from wordsight.explain.explanation import SHOWN, _joined, explain
+from wordsight.explain.in_words import EVEN, answer, figure, sanity_sentence, sentences, verdict, verdict_in_words
 from wordsight.explain.inside import tensors
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.occlusion import occlusion
@@ -42,7 +43,7 @@ class Tokens:
         return rows
 
     def decode(self, ids):
-        return "".join({0: "", 1: "", 39: ""}.get(one, "x" * (one - 2)) for one in ids)
+        return " ".join({0: "", 1: "", 39: ""}.get(one, "x" * (one - 2)) for one in ids)
 
 
 @pytest.fixture
@@ -219,6 +220,7 @@ def test_the_verb_writes_a_page_and_prints_numbers(model, monkeypatch, tmp_path,
     assert main(["explain", str(tmp_path / "one.png"), "aa <b>", "ccc", "--out", str(tmp_path / "why.html")]) == 0
     text = (tmp_path / "why.html").read_text()
     assert text.count("<figure") == 4  # the image, the map of each text, and one shift
+    assert "The model prefers “" in text and ", among these 2 texts." in text
     assert "aa &lt;b&gt;" in text and "<b>aa" not in text
     assert "http" not in text.replace("http-equiv", "")
     capsys.readouterr()
@@ -226,6 +228,13 @@ def test_the_verb_writes_a_page_and_prints_numbers(model, monkeypatch, tmp_path,
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["text"], first["method"], first["passes"], second["text"]) == ("aa", "gem", None, "ccc")
     assert np.array(first["relevance"]).shape == (4, 4)
+    assert (first["path"], first["checks"], first["verdict"]) == (str(tmp_path / "one.png"), {}, "not checked")
+    assert first["probability"] + second["probability"] == pytest.approx(1, abs=1e-5)
+    out = ["--out", str(tmp_path / "too.html")]
+    assert main(["explain", str(tmp_path / "one.png"), "aa", "--json", "--fast", *out]) == 0
+    (alone,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (alone["text"], alone["probability"]) == ("aa", None) and (tmp_path / "too.html").exists()
+    assert "checked of" not in (page := (tmp_path / "too.html").read_text()) and "is not known" in page
     assert main(["explain", str(tmp_path / "one.png"), "aa", "--out", str(tmp_path / "why.txt")]) == 2
     assert "name a file (.html, .png, .jpg), or a folder" in capsys.readouterr().err
     assert torch.is_grad_enabled()
@@ -246,6 +255,7 @@ def test_the_verb_explains_many_into_one_folder(model, monkeypatch, tmp_path, ca
     assert "pairs.csv line 3: gone.png cannot be opened" in gone and "line 4: the text 'aa' is given twice" in twice
     records = [json.loads(line) for line in (maps / "explanations.jsonl").read_text().splitlines()]
     assert [one["name"] for one in records] == ["one.png", "flat.png"]
+    assert records[0]["path"] == str(tmp_path / "one.png")
     assert [one["verdict"] for one in records[0]["texts"] + records[1]["texts"]] == ["not checked"] * 2 + ["even"]
     assert main(["explain", str(tmp_path / "one.png"), "aa", "--out", str(maps), "--fast"]) == 0
     assert main(["report", str(maps)]) == 0
@@ -260,8 +270,10 @@ def test_the_verb_writes_maps_side_by_side(model, monkeypatch, tmp_path, capsys)
     for ending in ("png", "jpg"):
         out = tmp_path / f"strip.{ending}"
         assert main(["explain", str(tmp_path / "one.png"), "aa", "bbb", "--fast", "--out", str(out)]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        assert "aa: cosine " in printed[1] and "? not checked" in printed[2] and printed[3] == str(out)
         with Image.open(out) as image:
-            assert image.size == (4 * 48 + 3 * 12, 32)  # the image, two maps, their shift
+            assert image.width == 4 * 260 + 5 * 12  # the image, two maps, their shift, as wide as their texts need
 
 
 @pytest.mark.parametrize(
@@ -272,6 +284,7 @@ def test_the_verb_writes_maps_side_by_side(model, monkeypatch, tmp_path, capsys)
         (["one.png", "a", "--pairs", "p.csv"], "one.png beside --pairs p.csv; leave one of them out"),
         (["--pairs", "p.csv", "--out", "a.html"], "--pairs with --out a.html; name a folder"),
         (["--pairs", "gone.csv"], "no file gone.csv"),
+        (["one.png", "a", "--out", ""], "--out is empty; name a file or a folder"),
         (["one.png", "a", "--out", "a.gif"], "--out a.gif; name a file (.html, .png, .jpg), or a folder"),
     ],
 )
@@ -319,3 +332,34 @@ def test_figures_and_sentences_say_what_was_done(model):
     assert f"{one.areas.deletion:.3f} on average" in first and f"p = {one.p_value:.2f}" in first
     assert ("it stands" in first) == one.passes and ("it fails" in second) != why.swaps[0].passes
     assert verdict(why, 0) == ("stands" if why.passes(0) else "fails")
+
+
+def test_a_verdict_says_how_many_checks_it_rests_on(model):
+    assert verdict_in_words("stands", {"hiding and showing": True}) == "✓ stands 1 of 1 checks"
+    two = {"hiding and showing": True, "another text": False}
+    assert verdict_in_words("fails", two) == "✗ fails 1 of 2 checks (another text): do not read it"
+    assert verdict_in_words("not checked", {}) == "? not checked"
+
+
+def test_the_answer_says_among_what_a_probability_is(model):
+    def of(cosines, loss="softmax"):
+        why = explain(model(), photo(), ["aa b", "ccc dd", "e"][: len(cosines)], trust=False)
+        shares = None if cosines == [1] else np.array(cosines)
+        return answer(replace(why, probabilities=shares, loss=loss))
+
+    assert of([0.2, 0.8]) == "The model prefers “ccc dd” (80.0 %) to “aa b” (20.0 %), among these 2 texts."
+    assert of([0.6, 0.1, 0.3]) == "The model prefers “aa b” (60.0 %) to “e” (30.0 %), the next, among these 3 texts."
+    assert "“aa b” (50.0 %) and “ccc dd” (50.0 %) equally probable" in of([0.5, 0.5])
+    assert "one text alone has no probability" in of([1])
+    assert of([0.7, 0.6], "sigmoid").endswith("each by itself: together they need not be 100 %.")
+    assert explain(model(), photo(), ["aa b"], trust=False).probabilities is None
+
+
+def test_pieces_of_a_word_are_joined_with_their_sum():
+    vocabulary = ["[CLS]", "a", "gi", "##raf", "##fe", ".", "猫", "的"]
+
+    def decode(ids):
+        return " ".join(vocabulary[one] for one in ids if one).replace(" ##", "").replace("猫 的", "猫的")
+
+    words = _joined(decode, [0, 1, 2, 3, 4, 5, 6, 7, 0], [9.0, 0.5, 1.0, 2.0, 4.0, 0.1, 0.2, 0.3, 9.0])
+    assert words == [("a", 0.5), ("giraffe", 7.0), (".", 0.1), ("猫", 0.2), ("的", 0.3)]

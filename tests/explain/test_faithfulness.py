@@ -196,3 +196,23 @@ def test_settings_refuse(wrong, message):
 def test_a_probability_needs_two_texts():
     with pytest.raises(UsageError, match=r"the probability of one text is always 1; give more texts"):
         measured(patch_map(PATCH), Perturbation(score="probability"))
+
+
+@pytest.mark.parametrize("baseline", ["moved", "grids"])
+def test_progress_counts_every_image(baseline, monkeypatch):
+    totals, counts = [], []
+
+    class Bar:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def update(self, count):
+            counts.append(count)
+
+    monkeypatch.setattr("wordsight.explain.faithfulness.bar", lambda total, **_: totals.append(total) or Bar())
+    maps = patch_map(PATCH).repeat(2, 0)
+    faithfulness(PatchEngine(PATCH), red_patch(PATCH), TEXTS[:2], maps, how=Perturbation(baseline=baseline))
+    assert totals == [sum(counts)]

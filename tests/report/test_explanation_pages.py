@@ -10,7 +10,8 @@ from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.cli.main import main
 from wordsight.cli.report import KINDS, RUNS, kind_of
 from wordsight.report.explanation_grid import write_explanation_grid
-from wordsight.report.explanation_page import VERDICTS, explained_of, words_of, write_explanation_page
+from wordsight.report.explanation_page import explained_of, words_of, write_explanation_page
+from wordsight.report.explanation_strip import BAD, FRAME, write_explanation_strip
 
 HOSTILE = "<script>alert(1)</script>\u202e\0"
 
@@ -30,6 +31,7 @@ def text(name, verdict="stands", *, first=False):
         "cosine": 0.25,
         "probability": 0.5,
         "verdict": verdict,
+        "checks": {"hiding and showing": verdict == "stands"} if verdict in ("stands", "fails") else {},
         "figure": "0.100 above the mean of 19 random maps, p = 0.05",
         "trust": [f"what was done for {name}"],
         "words": [["a", -0.1], ["dog", 0.4]],
@@ -67,7 +69,7 @@ def test_the_page_has_three_columns_and_each_map_its_verdict(tmp_path):
     assert first_row.index("the image") < first_row.index("text 0") < first_row.index("how it shifts")
     assert page.count("<figure") == 6  # the image, three maps, two shifts
     assert page.count('<figure class="failed">') == 2  # the map that fails, and the shift to it
-    assert page.count(VERDICTS["fails"]) == 1 and page.count(VERDICTS["stands"]) == 2
+    assert page.count("✗ fails 1 of 1 checks (hiding") == 1 and page.count("✓ stands 1 of 1 checks") == 2
     assert page.count("✗ one map fails") == 1 and page.count("what was done for text 1") == 1
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")
 
@@ -75,12 +77,12 @@ def test_the_page_has_three_columns_and_each_map_its_verdict(tmp_path):
 def test_one_text_has_no_shift(tmp_path):
     explained = explained_of(record("not checked"), FILES.__getitem__)
     page = write_explanation_page(tmp_path / "why.html", explained).read_text()
-    assert page.count("<figure") == 2 and VERDICTS["not checked"] in page and "misleading" not in page
+    assert page.count("<figure") == 2 and "? not checked" in page and "misleading" not in page
 
 
 def test_words_are_as_strong_as_their_relevance():
     shown = words_of([("a", -0.1), ("dog", 0.4)])
-    assert '--share:0.00">a<small>-0.100' in shown and '--share:1.00">dog<small>+0.400' in shown
+    assert '--share:0.00">a<small>-0.100' in shown and '--share:1.00">dog<small>0.400' in shown
     assert words_of([]) == words_of([("a", -1.0)]) == ""
 
 
@@ -91,7 +93,7 @@ def test_the_grid_groups_and_counts(folder):
     assert "1 of 3 maps of misleading texts stand" in page and "0 of 0" not in page
     assert page.count('<div class="grid-row">') == 5  # a misleading text each, and the image with none
     assert page.count("✗ both maps fail") == 1 and page.count("✗ one map fails") == 2
-    assert page.count(VERDICTS["even"]) == 3  # two maps and their shift
+    assert page.count("– even: claims nothing") == 3  # two maps and their shift
     assert "4 images" in page and page.index("m, occlusion") < page.index("n, occlusion") < page.index("m, rise")
 
 
@@ -144,3 +146,43 @@ def test_report_finds_the_kind_of_a_folder_by_its_file(folder, tmp_path, capsys)
     assert (kind_of([demo]), kind_of([audit]), kind_of([maps, maps])) == KINDS
     with pytest.raises(UsageError, match=r"run holds no explanations\.jsonl, as .*maps does; report them apart"):
         kind_of([maps, tmp_path / "run"])
+
+
+def test_the_foot_says_what_was_checked(tmp_path):
+    def foot(*checks):
+        made = record(*["stands"] * len(checks))
+        for one, names in zip(made["texts"], checks, strict=True):
+            one |= {"checks": dict.fromkeys(names, True), "verdict": "stands" if names else "not checked"}
+        page = write_explanation_page(tmp_path / "why.html", explained_of(made, FILES.__getitem__)).read_text()
+        return page[page.index("Maps by") :]
+
+    hiding, weights, other = "hiding and showing", "random weights", "another text"
+    assert "No other text was compared." in (one := foot([hiding])) and "weights" not in one and "Shift" not in one
+    every = foot([hiding, weights, other], [hiding, weights, other])
+    assert "random maps, and it differs from the map of the same towers with random weights, and" in every
+    assert "No other text" not in every
+    assert "another text&#x27;s map (checked of 1 of 2 maps)" in foot([hiding], [hiding, other])
+    assert every.count("Words: how much of the match") == 1
+    assert "A map stands" not in (none := foot([])) and "How far to trust a map that is not checked" in none
+
+
+def test_records_without_the_newer_fields_are_read(folder):
+    old = record("stands", "fails")
+    for one in old["texts"]:
+        del one["checks"]
+    assert "✓ stands<" in (page := grid(folder(old))) and "✗ fails: do not read it" in page
+
+
+def test_images_of_one_name_are_told_apart(folder):
+    page = grid(
+        folder(*(record("stands") | {"path": f"{way}/dog.jpg"} for way in "ab"), record("stands", name="c.jpg"))
+    )
+    headings = [line.split("</h3>")[0] for line in page.split("<h3>")[1:]]
+    assert headings == ["a/dog.jpg", "b/dog.jpg", "c.jpg"]
+
+
+def test_the_strip_marks_the_maps_that_fail(tmp_path):
+    explained = explained_of(record("stands", "fails"), FILES.__getitem__)
+    with Image.open(write_explanation_strip(tmp_path / "why.png", explained)) as sheet:
+        marks = [sheet.getpixel((12 + number * 272 + FRAME // 2, 100)) == BAD for number in range(4)]
+    assert marks == [False, False, True, True]  # the image, the first map, that of the other text, the shift to it

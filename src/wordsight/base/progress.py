@@ -59,16 +59,15 @@ def print_error(text: str) -> None:
 def bar(total: int | None = None, *, unit: str = "it", desc: str = "") -> Any:
     """Return a tqdm bar (use as a context manager, call `.update(n)`); hidden when quiet.
 
-    Not on a terminal it is a line now and then.
+    Not on a terminal it is a line now and then.  One inside another goes when it is done.
     """
     from tqdm import tqdm
 
     if sys.stderr is not None and not sys.stderr.isatty():
         return _Lines(total, desc)
     hidden = _state["quiet"] or sys.stderr is None
-    return tqdm(
-        total=total, unit=unit, desc=shown(desc, sys.stderr), file=sys.stderr, disable=hidden, dynamic_ncols=True
-    )
+    words = shown(desc, sys.stderr)
+    return tqdm(total=total, unit=unit, desc=words, file=sys.stderr, disable=hidden, dynamic_ncols=True, leave=None)
 
 
 class _Lines:

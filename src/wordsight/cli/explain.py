@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from wordsight.base.errors import InputError, UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.progress import print_error, track
 from wordsight.base.terminal import say
+from wordsight.cli.parser import out_path
 
 if TYPE_CHECKING:
     from wordsight.explain.pairs import AskedPair
@@ -31,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="PATH",
-        type=Path,
+        type=out_path,
         help="a page (.html), the maps side by side (.png, .jpg), or a folder to add the explanations to, of which "
         "`wordsight report` makes a page; without it numbers are printed",
     )
@@ -39,8 +40,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--method", metavar="NAME", default="auto", help=f"auto (default: the best of the model's family), {methods}"
     )
-    parser.add_argument("--fast", action="store_true", help="leave out how far to trust the maps")
-    parser.add_argument("--json", action="store_true", help="one JSON line a text, on a terminal, too")
+    parser.add_argument(
+        "--fast", action="store_true", help="leave out how far to trust the maps: about 400 images a text"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON line a text, beside --out, too")
 
 
 def run(args: Namespace) -> int:
@@ -60,8 +63,10 @@ def run(args: Namespace) -> int:
             failed += 1
             print_error(f"{pair.where}: {error}")
             continue
-        write(pair.image.name, why)
-    if args.pairs and args.out and failed < len(pairs):
+        write(str(pair.image), why)
+        if args.json:
+            _print_json(str(pair.image), why)
+    if args.pairs and args.out and not args.json and failed < len(pairs):
         say(str(args.out))
     return 1 if failed else 0
 
@@ -83,67 +88,67 @@ def _writer(args: Namespace) -> Callable[[str, Any], None]:
     """Return what is done with each explanation; `UsageError` for a name that says nothing, before any work."""
     out: Path | None = args.out
     if out is None:
-        return lambda name, why: _print(name, why, args)
+        return lambda path, why: None if args.json else _print(path, why, args)
     ending = out.suffix.lower()
     if out.is_dir() or not ending:
-        return lambda name, why: _add(out, name, why, several=args.pairs is not None)
+        return lambda path, why: _add(out, path, why, silent=args.json or args.pairs is not None)
     if ending not in (*PAGES, *IMAGES):
         raise UsageError(f"--out {out}", cure=f"name a file ({ENDINGS}), or a folder, which has no ending")
     if args.pairs is not None:
         raise UsageError(f"--pairs with --out {out}", cure="name a folder; wordsight report makes a page of it")
     resolve("wordsight.base.files:require_file")(out)
-    return lambda name, why: (_page if ending in PAGES else _strip)(out, name, why)
+    kind = "explanation_page" if ending in PAGES else "explanation_strip"
+    return lambda path, why: _file(kind, path, why, args)
 
 
-def _print(name: str, why: Any, args: Namespace) -> None:
-    """Print the figures of each text."""
+def _print_json(path: str, why: Any) -> None:
+    """Print a JSON line for each text."""
     figures = resolve("wordsight.explain.recorded:figures")
     for number in range(len(why.texts)):
+        whole = {
+            "path": path,
+            "model": why.model,
+            "method": why.method,
+            **figures(why, number),
+            "passes": why.passes(number),
+            "relevance": [[round(float(value), 6) for value in row] for row in why.relevance[number]],
+        }
+        say(json.dumps(whole, ensure_ascii=False))
+
+
+def _print(path: str, why: Any, args: Namespace, *, details: bool = True) -> None:
+    """Print what the model says, and the figures of each text."""
+    figures, answer, verdict = (
+        resolve(f"wordsight.explain.{function}")
+        for function in ("recorded:figures", "in_words:answer", "in_words:verdict_in_words")
+    )
+    start = f"{path}: " if args.pairs else ""
+    say(f"{start}{answer(why)}")
+    for number in range(len(why.texts)):
         record = figures(why, number)
-        if args.json:
-            whole = {
-                "image": name,
-                "model": why.model,
-                "method": why.method,
-                **record,
-                "passes": why.passes(number),
-                "relevance": [[round(float(value), 6) for value in row] for row in why.relevance[number]],
-            }
-            say(json.dumps(whole, ensure_ascii=False))
-            continue
         aside = f", {record['figure']}" if record["figure"] else ""
-        start = f"{name}: " if args.pairs else ""
-        shown = {"fails": "FAILS", "even": "the map is even"}.get(record["verdict"], record["verdict"])
-        say(f"{start}{record['text']}: cosine {record['cosine']:.3f}, {why.method}{aside}: {shown}")
-        for line in record["trust"]:
+        share = "" if record["probability"] is None else f", probability {100 * record['probability']:.1f} %"
+        stated = verdict(record["verdict"], record["checks"])
+        say(f"{start}{record['text']}: cosine {record['cosine']:.3f}{share}, {why.method}{aside}: {stated}")
+        for line in record["trust"] if details else ():
             say(f"  {line}")
 
 
-def _add(folder: Path, name: str, why: Any, *, several: bool) -> None:
-    """Add an explanation to a folder; its path is printed once for all."""
+def _add(folder: Path, path: str, why: Any, *, silent: bool) -> None:
+    """Add an explanation to a folder, and print the folder's path unless `silent`."""
     recorded, append = (resolve(f"wordsight.explain.recorded:{function}") for function in ("recorded", "append"))
-    append(folder, recorded(name, why))
-    if not several:
+    append(folder, recorded(path, why))
+    if not silent:
         say(str(folder))
 
 
-def _page(out: Path, name: str, why: Any) -> None:
-    kept = resolve("wordsight.explain.recorded:recorded")(name, why, side=None)
-    write, explained_of = (
-        resolve(f"wordsight.report.explanation_page:{function}")
-        for function in ("write_explanation_page", "explained_of")
-    )
-    say(str(write(out, explained_of(kept.record, kept.files.__getitem__))))
-
-
-def _strip(out: Path, name: str, why: Any) -> None:
-    """Write the image, the map under each text and the shifts side by side."""
-    resolve("wordsight.explain.heat:write_strip")(out, list(_shown(why)))
-    say(str(out))
-
-
-def _shown(why: Any) -> Iterator[Any]:
-    numbers = range(len(why.texts))
-    yield why.image
-    yield from (why.overlay(number) for number in numbers)
-    yield from (why.against(0, number) for number in numbers[1:])
+def _file(kind: str, path: str, why: Any, args: Namespace) -> None:
+    """Write a page, or a drawn picture, which has no room for all that is said of its maps: so it is printed."""
+    kept = resolve("wordsight.explain.recorded:recorded")(path, why, side=None)
+    explained = resolve("wordsight.report.explanation_page:explained_of")(kept.record, kept.files.__getitem__)
+    written = resolve(f"wordsight.report.{kind}:write_{kind}")(args.out, explained)
+    if args.json:
+        return
+    if kind == "explanation_strip":
+        _print(path, why, args, details=False)
+    say(str(written))

@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from wordsight.base.errors import UsageError
@@ -51,6 +52,13 @@ NUMBERS = (int, float, probability)
 def column(text: str) -> str:
     """Return the value of an option that names a column, and may begin with a minus."""
     return text
+
+
+def out_path(text: str) -> Path:
+    """Return the value of `--out`; an empty one, as of a variable that is not set, would be the current folder."""
+    if not text.strip():
+        raise UsageError("--out is empty", cure="name a file or a folder")
+    return Path(text)
 
 
 class VerbParser(argparse.ArgumentParser):

@@ -11,10 +11,11 @@ Maps lie on the whole image; where the tower cut its sides off they are NaN.
 Shapes: C texts, H and W sides of the image as it is shown, G side of the grid, S side of what the tower sees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 SHOWN = 1024  # pixels of the longer side of an image as it is shown, at most
 LONGEST = 32  # times as long as high, or as high as long: beyond it a map is a line
-TokenRelevance = list[tuple[str, float]]  # parts of a text as the tokenizer cuts it
+WordRelevance = list[tuple[str, float]]  # words of a text; where tokens cut one into several, their sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +48,12 @@ class Explanation:
     """What `explain` found.
 
     `image` (H, W, 3) is the image as it is shown, `relevance` (C, G, G) the raw map of each text by `method`.
-    `cosines` and `probabilities` (C,) are the model's; `words` of each text with their relevance, empty where the text
-    tower cannot be looked into.  `trust`: one `Faithfulness` each; `randomised`: one `SanityCheck` each of methods that
-    look inside the towers, whether the map rests on what was learned; `swaps`: one each where there are several texts,
-    whether the map differs from that of another text (the first's from the second's, the others' from the first's).
+    `cosines` and `probabilities` (C,) are the model's; by `loss` the probabilities are "softmax", among these texts
+    (None of one text alone), or "sigmoid", each text by itself.  `words` of each text with their relevance, empty
+    where the text tower cannot be looked into.  `trust`: one `Faithfulness` each; `randomised`: one `SanityCheck` each
+    of methods that look inside the towers, whether the map rests on what was learned; `swaps`: one each where there
+    are several texts, whether the map differs from that of another text (the first's from the second's, the others'
+    from the first's).
     """
 
     texts: tuple[str, ...]
@@ -59,9 +62,10 @@ class Explanation:
     image: Pixels
     preprocess: PreprocessSpec
     cosines: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
+    loss: Literal["softmax", "sigmoid"]
+    probabilities: NDArray[np.float32] | None
     relevance: Maps
-    words: tuple[TokenRelevance, ...]
+    words: tuple[WordRelevance, ...]
     trust: tuple[Faithfulness, ...]
     randomised: tuple[SanityCheck, ...]
     swaps: tuple[SanityCheck, ...]
@@ -136,7 +140,8 @@ def explain(
         image=shown,
         preprocess=model.spec.preprocess,
         cosines=cosines,
-        probabilities=model.matches(cosines[None])[0],
+        loss=model.spec.loss,
+        probabilities=model.matches(cosines[None])[0] if len(texts) > 1 or model.spec.loss == "sigmoid" else None,
         relevance=relevance,
         words=_words(model, texts, embedding, how.for_words),
         trust=tuple(tested),
@@ -166,8 +171,8 @@ def _shown(image: Pixels) -> Pixels:
 
 def _words(
     model: "Model", texts: Sequence[str], embedding: NDArray[np.float32], towers: "TwoTowers | None"
-) -> tuple[TokenRelevance, ...]:
-    """Return the tokens of each text as text, with their relevance; empty where nothing can be looked into."""
+) -> tuple[WordRelevance, ...]:
+    """Return the words of each text with their relevance; empty where nothing can be looked into."""
     if towers is None:
         return tuple([] for _ in texts)
     tokens = model.tokenizer.batch(list(texts), pad_to="longest")  # (C, L)
@@ -176,13 +181,34 @@ def _words(
     except UsageError:  # a text tower of another package shows nothing of itself
         return tuple([] for _ in texts)
     return tuple(
-        [
-            (piece, float(value))
-            for token, value in zip(row[part], values[part], strict=True)
-            if (piece := model.tokenizer.decode([int(token)]).strip())
-        ]
+        _joined(model.tokenizer.decode, list(map(int, row[part])), list(map(float, values[part])))
         for row, values, part in zip(tokens, relevance, map(partial(_unpadded, model), texts), strict=True)
     )
+
+
+def _joined(decode: Callable[[list[int]], str], tokens: list[int], values: list[float]) -> WordRelevance:
+    """Return tokens as words with their relevance: what is written without a space between is one word, its sum.
+
+    Marks stay apart, and so do letters of scripts that write no spaces between words, or have no case ("Lo").
+    """
+    words: list[tuple[str, float]] = []
+    ids: list[int] = []  # of the word so far
+    for token, value in zip(tokens, values, strict=True):
+        alone = decode([token]).strip()
+        together = decode([*ids, token]).strip()
+        if not alone:
+            ids = []  # a start, an end
+        elif ids and words[-1][0] != together and _is_one_word(together):
+            ids.append(token)
+            words[-1] = (together, words[-1][1] + value)
+        else:
+            ids = [token]
+            words.append((alone, value))
+    return words
+
+
+def _is_one_word(text: str) -> bool:
+    return not any(letter.isspace() or category(letter)[0] == "P" or category(letter) == "Lo" for letter in text)
 
 
 def _unpadded(model: "Model", text: str) -> slice:

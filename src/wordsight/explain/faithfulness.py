@@ -12,13 +12,14 @@ Shapes: C texts, M maps, N random maps, K steps, H and W the image's sides.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import UsageError
+from wordsight.base.progress import bar
 from wordsight.engines.engine import Engine
 from wordsight.explain.locating import centre_map
 from wordsight.explain.occlusion import Maps
@@ -153,7 +154,19 @@ def faithfulness(
         raise UsageError("a map with values that are not finite", cure="a map that failed cannot be tested")
     if how.score == "probability" and len(texts) == 1:
         raise UsageError("the probability of one text is always 1", cure="give more texts, or take score='cosine'")
-    bench = _Bench(engine, pixels, texts, how)
+    with bar(_images(len(maps), how), unit="image", desc="testing maps") as progress:
+        return _tested(_Bench(engine, pixels, texts, how, progress), maps)
+
+
+def _images(count: int, how: Perturbation) -> int:
+    """Return how many images so many maps take: the whole and what stands in for it, the centre, maps, random maps."""
+    curve = how.steps - 1
+    sets = count if how.baseline == "moved" else 1
+    return 1 + len({how.removed, how.shown}) + 2 * curve + 4 * curve * count + 2 * curve * how.randoms * sets
+
+
+def _tested(bench: "_Bench", maps: Maps) -> list[Faithfulness]:
+    how, pixels = bench.how, bench.pixels
     centre = bench.areas(_ranks(centre_map(pixels.shape[:2])[None], how.seed))  # (1, C)
     results = []
     shared: list[list[Areas]] = []
@@ -202,8 +215,8 @@ def area(curve: CurveScores) -> float:
 class _Bench:
     """One image and its texts, and what becomes of their scores when pixels go in an order."""
 
-    def __init__(self, engine: Engine, pixels: Pixels, texts: Embeddings, how: Perturbation) -> None:
-        self.engine, self.pixels, self.texts, self.how = engine, pixels, texts, how
+    def __init__(self, engine: Engine, pixels: Pixels, texts: Embeddings, how: Perturbation, progress: Any) -> None:
+        self.engine, self.pixels, self.texts, self.how, self.progress = engine, pixels, texts, how, progress
         self.others = {fill: filled(pixels, fill) for fill in (how.removed, how.shown)}
         ends = self._scores(iter([pixels, *self.others.values()]))
         self.whole, self.empty = ends[0], dict(zip(self.others, ends[1:], strict=True))
@@ -236,7 +249,7 @@ class _Bench:
         return curves
 
     def _scores(self, images: Iterator[Pixels]) -> CurveScores:
-        scores = cosines(self.engine, images, self.texts)
+        scores = cosines(self.engine, self._counted(images), self.texts)
         if self.how.score == "cosine":
             return scores
         logits = scores * self.engine.scale
@@ -244,6 +257,11 @@ class _Bench:
             logits = -np.logaddexp(0, -(logits + self.engine.bias))
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+    def _counted(self, images: Iterator[Pixels]) -> Iterator[Pixels]:
+        for image in images:
+            yield image
+            self.progress.update(1)
 
 
 def _ranks(maps: Maps, seed: int) -> Ranks:

@@ -10,14 +10,10 @@ Where a tower cuts the sides of a picture off, nothing is known of them: they st
 Shapes: C maps, G side of the patch grid, S side of what the tower sees, H and W sides of the picture.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Pixels
-from wordsight.base.files import atomic_write
 from wordsight.images.geometry import Frame
 
 Floats = NDArray[np.floating]
@@ -27,8 +23,6 @@ Maps = NDArray[np.float32]
 # yellow, so that the strongest places stand out on dark and on light pictures and for readers who do not see red.
 STOPS = np.array([(38, 52, 92), (28, 112, 138), (94, 170, 122), (246, 214, 70), (229, 72, 52)], np.float32)
 FIRST, SECOND = np.array([31, 119, 180], np.float32), np.array([214, 78, 40], np.float32)  # two maps against each other
-GAP = 12  # white pixels between images side by side
-QUALITY = 92  # where they are a JPEG
 SHARE = 0.62  # of the colour over the picture where the map is strongest
 UNSEEN = 0.35  # of the picture's light where the tower saw nothing
 
@@ -67,17 +61,6 @@ def against(image: Pixels, first: Floats, second: Floats) -> Pixels:
     difference = np.nan_to_num(first - second, nan=0.0)[:, :, None]
     colours = np.where(difference > 0, FIRST, SECOND)
     return _laid_over(image, colours, 0.85 * np.abs(difference), first)
-
-
-def write_strip(out: Path, images: Sequence[Pixels]) -> None:
-    """Write images of one size (H, W, 3) side by side to a file, whose ending says the format."""
-    from PIL import Image
-
-    edge = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
-    parts = [part for image in images for part in (edge, image)][1:]
-    name = Image.registered_extensions()[out.suffix.lower()]
-    with atomic_write(out) as handle:
-        Image.fromarray(np.concatenate(parts, axis=1)).save(handle, name, quality=QUALITY)
 
 
 def _laid_over(image: Pixels, colours: Floats, share: Floats, seen: Floats) -> Pixels:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wordsight.base.arrays import Pixels
 from wordsight.base.files import atomic_write, sha256_bytes, storage_errors
 from wordsight.base.records import append_line
-from wordsight.explain.in_words import figure, sentences, verdict
+from wordsight.explain.in_words import answer, checks, figure, sentences, verdict
 
 if TYPE_CHECKING:
     from wordsight.explain.explanation import Explanation
@@ -33,15 +33,15 @@ class Kept(NamedTuple):
     files: Mapping[str, bytes]
 
 
-def recorded(name: str, why: "Explanation", *, side: int | None = SIDE) -> Kept:
-    """Return an explanation of the image `name` as a record; no image of it is longer than `side` pixels."""
+def recorded(path: str, why: "Explanation", *, side: int | None = SIDE) -> Kept:
+    """Return an explanation of the image at `path` as a record; no image of it is longer than `side` pixels."""
     files: dict[str, bytes] = {}
 
     def kept(pixels: Pixels) -> str:
         data = jpeg_of(pixels, side=side)
-        path = f"{IMAGES}/{sha256_bytes(data)[:16]}.jpg"
-        files[path] = data
-        return path
+        file = f"{IMAGES}/{sha256_bytes(data)[:16]}.jpg"
+        files[file] = data
+        return file
 
     texts = [
         {
@@ -52,7 +52,9 @@ def recorded(name: str, why: "Explanation", *, side: int | None = SIDE) -> Kept:
         for number in range(len(why.texts))
     ]
     record = {
-        "name": name,
+        "name": Path(path).name,
+        "path": path,
+        "answer": answer(why),
         "model": why.model,
         "method": why.method,
         "image": kept(why.image),
@@ -67,8 +69,9 @@ def figures(why: "Explanation", number: int) -> dict[str, Any]:
     return {
         "text": why.texts[number],
         "cosine": round(float(why.cosines[number]), 6),
-        "probability": round(float(why.probabilities[number]), 6),
+        "probability": None if why.probabilities is None else round(float(why.probabilities[number]), 6),
         "verdict": verdict(why, number),
+        "checks": checks(why, number),
         "figure": figure(why, number),
         "trust": sentences(why, number),
         "words": [[token, round(value, 6)] for token, value in why.words[number]],

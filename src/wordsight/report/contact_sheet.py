@@ -93,18 +93,18 @@ def write_contact_sheet(
     grid = _grid(len(shown), lines=1 + (TITLE_LINES if columns is None else len(columns)))
     sheet = Image.new("RGB", grid.size(len(shown)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    _write(draw, (GAP, GAP), heading, _Room(sheet.width - 2 * GAP, 18))
+    write(draw, (GAP, GAP), heading, Room(sheet.width - 2 * GAP, 18))
     images = thumbnails(shown, partial(_filling, side=grid.side), side=grid.side)
-    room = _Room(grid.side, grid.letter)
+    room = Room(grid.side, grid.letter)
     for number, (hit, image) in enumerate(zip(shown, images, strict=True)):
         left, top = grid.corner(number)
         _paste(sheet, draw, image, (left, top), grid)
         below = top + grid.side + 6
-        _write(draw, (left, below), f"{number + 1} · {strength(hit)}", replace(room, colour=INK))
+        write(draw, (left, below), f"{number + 1} · {strength(hit)}", replace(room, colour=INK))
         if columns is None:
-            _write(draw, (left, below + grid.line), title(hit) or hit.key, replace(room, lines=TITLE_LINES))
+            write(draw, (left, below + grid.line), title(hit) or hit.key, replace(room, lines=TITLE_LINES))
         for line, name in enumerate(columns or (), start=1):
-            _write(draw, (left, below + line * grid.line), one_line(hit.meta.get(name)) or "-", room)
+            write(draw, (left, below + line * grid.line), one_line(hit.meta.get(name)) or "-", room)
     with atomic_write(path) as handle:
         sheet.save(handle, FORMATS[path.suffix.lower()], quality=QUALITY, compress_level=PNG_LEVEL)
 
@@ -129,15 +129,15 @@ def _paste(
     left, top = corner
     draw.rectangle((left, top, left + grid.side - 1, top + grid.side - 1), fill=FRAME)
     if isinstance(image, InputError):
-        room = _Room(grid.side - 12, grid.letter, lines=(grid.side - 12) // grid.line - 1)
-        _write(draw, (left + 6, top + 6), "no picture", room)
-        _write(draw, (left + 6, top + 6 + grid.line), image.problem, room)
+        room = Room(grid.side - 12, grid.letter, lines=(grid.side - 12) // grid.line - 1)
+        write(draw, (left + 6, top + 6), "no picture", room)
+        write(draw, (left + 6, top + 6 + grid.line), image.problem, room)
         return
     sheet.paste(image, (left + (grid.side - image.width) // 2, top + (grid.side - image.height) // 2))
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
+class Room:
     """The room for a text: width, height of its letters, lines and colour."""
 
     width: int
@@ -146,7 +146,7 @@ class _Room:
     colour: tuple[int, int, int] = SOFT
 
 
-def _write(draw: "ImageDraw", corner: tuple[int, int], text: str, room: _Room) -> None:
+def write(draw: "ImageDraw", corner: tuple[int, int], text: str, room: Room) -> None:
     """Write a text, its end left out where there is no room for it."""
     text = clean(text)[: room.width * room.lines]  # no letter is narrower than a pixel
     name = _best_font(text, room.letter)
@@ -172,7 +172,7 @@ def _best_font(text: str, letter: int) -> str:
     return best
 
 
-def _lines(text: str, font: Any, room: _Room) -> Iterator[str]:
+def _lines(text: str, font: Any, room: Room) -> Iterator[str]:
     """Yield as many lines as there is room for, broken between words where that is possible."""
     for number in range(room.lines):
         last = number == room.lines - 1

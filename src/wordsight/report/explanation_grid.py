@@ -1,4 +1,4 @@
-"""Attention grids: a page of many explanations, one row an image: it, the true map, a misleading one, the shift.
+"""Maps side by side ("attention grids"): one row an image: it, its true map, a misleading one, the shift.
 
     write_explanation_grid([Path("maps")], Path("maps/report.html"))    # recorded by `wordsight explain … --out maps`
 
@@ -17,13 +17,14 @@ from wordsight.base.reading import IMAGE_LIMIT, read_file
 from wordsight.evaluate.fairness import wilson_interval
 from wordsight.report.canvas import brief
 from wordsight.report.explanation_page import (
-    READING,
-    SCALES,
     Explained,
     ExplainedText,
+    answer_of,
     explained_of,
     image_figure,
     map_figure,
+    reading,
+    scales,
     shift_figure,
     styles,
 )
@@ -31,6 +32,7 @@ from wordsight.report.page import anchored, box, contents, note, page
 from wordsight.report.runs import CURE, numbered_lines
 
 EXPLANATIONS = "explanations.jsonl"
+LONGEST = 100  # letters of a name or path
 
 
 def write_explanation_grid(folders: Sequence[Path], out: Path) -> Path:
@@ -42,12 +44,23 @@ def write_explanation_grid(folders: Sequence[Path], out: Path) -> Path:
     if not groups:
         raise NotFound(f"{folders[0]} holds no explanation yet", cure="wordsight explain IMAGE TEXT --out FOLDER")
     total = sum(map(len, groups.values()))
-    blocks = [styles(), SCALES, contents({name: [] for name in groups})]
-    blocks += [anchored(name, _counted(group) + box("".join(map(_rows, group)))) for name, group in groups.items()]
+    texts = [text for group in groups.values() for one in group for text in one.texts]
+    blocks = [styles(), scales(texts), contents({name: [] for name in groups})]
+    paths: dict[str, set[str]] = {}
+    for one in (one for group in groups.values() for one in group):
+        paths.setdefault(one.name, set()).add(one.path)
+    for name, group in groups.items():
+        rows = [_rows(one, one.name if len(paths[one.name]) == 1 else one.path) for one in group]
+        blocks.append(anchored(name, _counted(group) + box("".join(rows))))
     lead = f"{total:,} {'image' if total == 1 else 'images'}: what the model sees of a true and of a misleading text."
     with atomic_write(out, "w") as handle:
         handle.write(
-            page("Attention grid", lead=lead, blocks=blocks, foot=f"{READING} The page loads nothing from anywhere.")
+            page(
+                "Maps side by side",
+                lead=lead,
+                blocks=blocks,
+                foot=f"{reading(texts)} The page loads nothing from anywhere.",
+            )
         )
     return out
 
@@ -92,12 +105,18 @@ def _share(kind: str, texts: Sequence[ExplainedText]) -> str:
     )
 
 
-def _rows(one: Explained) -> str:
+def _rows(one: Explained, heading: str) -> str:
     """Return the row of an image, one for each misleading text."""
     first, *others = one.texts
     start = [image_figure(one.image, "the image"), map_figure(first, "true")]
     rows = [[*start, map_figure(other, "misleading"), shift_figure(first, other)] for other in others] or [start]
     return "".join(
-        f'<div class="grid-row"><h3>{escape(brief(one.name))}</h3><div class="maps four">{"".join(row)}</div></div>'
+        f'<div class="grid-row"><h3>{escape(_shortened(heading))}</h3>{answer_of(one)}'
+        f'<div class="maps four">{"".join(row)}</div></div>'
         for row in rows
     )
+
+
+def _shortened(name: str) -> str:
+    """Return a name or path; of a long one the end, by which paths differ more often."""
+    return brief(name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}", LONGEST)

@@ -14,52 +14,59 @@ from pathlib import Path
 from typing import Any
 
 from wordsight.base.files import atomic_write
+from wordsight.explain.in_words import ANOTHER, HIDING, RANDOM, SIGNS, shift_in_words, verdict_in_words
 from wordsight.report.canvas import brief, percent, plain
 from wordsight.report.page import anchored, box, note, page
 
 STYLE = Path(__file__).parent / "explanations.css"
-READING = (
+MAP = (
     "Map: how much each part of the image speaks for a text, each map by its own weakest and strongest part. Grey and "
-    "darker: cut off before the model saw it. Shift: blue where the first text's map is stronger, orange where the "
-    "other's. A map stands if hiding and showing its strongest parts changes the cosine more than with each of 19 "
-    "random maps, and it differs from another text's map. One that fails is marked: do not read it."
+    "darker: cut off before the model saw it."
 )
-SCALES = (
-    '<p class="scales"><span>map: weak <i class="heat"></i> strong</span> '
-    '<span>shift: first text <i class="shift"></i> other text</span></p>'
+SHIFT = (
+    "The first text counts as the true description, the others as misleading ones. Shift: blue where the first text's "
+    "map is stronger, orange where the other's."
 )
-VERDICTS = {
-    "stands": "✓ stands",
-    "fails": "✗ fails: do not read it",
-    "even": "– even: claims nothing",
-    "not checked": "? not checked",
+CONDITIONS = {  # what it means that a map stands a check
+    HIDING: "hiding and showing its strongest parts changes the cosine more than with each of the random maps",
+    RANDOM: "it differs from the map of the same towers with random weights",
+    ANOTHER: "it differs from another text's map",
 }
+WORDS = (
+    "Words: how much of the match between image and text goes back to each, from the text tower's last attention "
+    "weighted by its gradient (Chefer et al. 2021). The number has no unit: compare the words of one text."
+)
+MAP_SCALE = '<span>map: weak <i class="heat"></i> strong</span>'
+SHIFT_SCALE = '<span>shift: first text <i class="shift"></i> other text</span>'
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedText:
     """One text: the map over the image and its shift from the first text's (PNG or JPEG, b"" for none).
 
-    `figure` stands beside the map, `trust` are sentences on how far to trust it; `verdict` is a key of `VERDICTS`.
-    `words` are tokens of the text with their relevance.
+    `figure` stands beside the map, `trust` are sentences on how far to trust it; `verdict` is a key of `SIGNS`, and
+    `checks` say by name which of those that were made it stood.  `words` are those of the text with their relevance.
     """
 
     text: str
     cosine: float
-    probability: float
+    probability: float | None
     overlay: bytes
     difference: bytes
     words: Sequence[tuple[str, float]]
     trust: Sequence[str]
     figure: str
     verdict: str
+    checks: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """An image with its texts; `image` is encoded."""
+    """An image with its texts; `image` is encoded, `answer` says what the model makes of it."""
 
     name: str
+    path: str
+    answer: str
     method: str
     model: str
     image: bytes
@@ -75,26 +82,36 @@ def explained_of(record: Mapping[str, Any], load: Callable[[str], bytes]) -> Exp
         ExplainedText(
             text=str(one["text"]),
             cosine=float(one["cosine"]),
-            probability=float(one["probability"]),
+            probability=None if one["probability"] is None else float(one["probability"]),
             overlay=load(one["overlay"]),
             difference=load(one["difference"]) if one["difference"] else b"",
             words=[(str(token), float(value)) for token, value in one["words"]],
             trust=[str(line) for line in one["trust"]],
             figure=str(one["figure"]),
             verdict=one["verdict"],
+            checks={str(name): bool(passes) for name, passes in one.get("checks", {}).items()},
         )
         for one in record["texts"]
     ]
-    if not texts or any(one.verdict not in VERDICTS for one in texts):
+    if not texts or any(one.verdict not in SIGNS for one in texts):
         raise ValueError("it has no texts, or a verdict that is none")
-    return Explained(str(record["name"]), str(record["method"]), str(record["model"]), load(record["image"]), texts)
+    name = str(record["name"])
+    return Explained(
+        name=name,
+        path=str(record.get("path", name)),
+        answer=str(record.get("answer", "")),
+        method=str(record["method"]),
+        model=str(record["model"]),
+        image=load(record["image"]),
+        texts=texts,
+    )
 
 
 def write_explanation_page(out: Path, explained: Explained) -> Path:
     """Write the page of one image to `out`; return it."""
     first, *others = explained.texts
     shown = [image_figure(explained.image, "the image"), map_figure(first, "true")]
-    blocks = [styles(), SCALES]
+    blocks = [styles(), answer_of(explained), scales(explained.texts)]
     if others:
         shown.append(shift_figure(first, others[0]))
     blocks.append(box(f'<div class="maps">{"".join(shown)}</div>{_details(first)}'))
@@ -111,14 +128,50 @@ def write_explanation_page(out: Path, explained: Explained) -> Path:
     else:
         lead = f"What {brief(explained.model)} sees of “{brief(first.text, 80)}”."
     with atomic_write(out, "w") as handle:
-        foot = f"Maps by {brief(explained.method)}. {READING} The page loads nothing from anywhere."
+        words = f" {WORDS}" if any(words_of(one.words) for one in explained.texts) else ""
+        how = f"Maps by {brief(explained.method)}. {reading(explained.texts)}{words}"
+        foot = f"{how} The page loads nothing from anywhere."
         handle.write(page(brief(explained.name), lead=lead, blocks=blocks, foot=foot))
     return out
+
+
+def reading(texts: Sequence[ExplainedText]) -> str:
+    """Return how the maps of a page are read, and which checks were made of them."""
+    parts = [MAP]
+    if any(one.difference for one in texts):
+        parts.append(SHIFT)
+    checked = [one for one in texts if one.verdict in ("stands", "fails")]
+    made = {name: sum(name in one.checks for one in checked) for name in CONDITIONS}
+    conditions = [
+        stated if made[name] == len(checked) else f"{stated} (checked of {made[name]} of {len(checked)} maps)"
+        for name, stated in CONDITIONS.items()
+        if made[name]
+    ]
+    if conditions:
+        parts.append(f"A map stands if {', and '.join(conditions)}.")
+        if not made[ANOTHER]:
+            parts.append("No other text was compared.")
+    if any(one.verdict == "fails" for one in texts):
+        parts.append("A map that fails has a frame and the sign ✗: do not read it.")
+    if any(one.verdict == "not checked" for one in texts):
+        parts.append("How far to trust a map that is not checked is not known.")
+    return " ".join(parts)
 
 
 def styles() -> str:
     """Return the style sheet of explanations, for the body of a page."""
     return f"<style>{STYLE.read_text(encoding='utf-8')}</style>"
+
+
+def scales(texts: Sequence[ExplainedText]) -> str:
+    """Return the legend of the colours that a page shows."""
+    shift = f" {SHIFT_SCALE}" if any(one.difference for one in texts) else ""
+    return f'<p class="scales">{MAP_SCALE}{shift}</p>'
+
+
+def answer_of(explained: Explained) -> str:
+    """Return what the model makes of the image; "" where an older record does not say it."""
+    return f'<p class="answer">{escape(plain(explained.answer))}</p>' if explained.answer else ""
 
 
 def image_figure(image: bytes, caption: str) -> str:
@@ -138,21 +191,23 @@ def shift_figure(first: ExplainedText, other: ExplainedText) -> str:
         f"“{escape(brief(other.text, 40))}”</span>"
     )
     verdict = "fails" if "fails" in (first.verdict, other.verdict) else other.verdict
-    if verdict == "even":
-        caption += f"<span>{VERDICTS[verdict]}</span>"
-    if verdict == "fails":
-        caption += (
-            f'<span class="fails">{"✗ both maps fail" if first.verdict == other.verdict else "✗ one map fails"}</span>'
-        )
+    if stated := shift_in_words(first.verdict, other.verdict):
+        caption += f'<span class="{"fails" if verdict == "fails" else "verdict"}">{stated}</span>'
     return _figure(other.difference, f"shift to “{brief(other.text, 80)}”", caption, verdict)
 
 
 def _said_of(one: ExplainedText, kind: str) -> Iterator[str]:
     yield f"<b>“{escape(brief(one.text, 80))}”</b>"
-    yield f"<span>{kind} description; cosine {one.cosine:.3f}, probability {escape(percent(one.probability))}</span>"
-    figure = f"{one.figure}: " if one.figure else ""
+    yield f"<span>{kind} description; {escape(scores(one))}</span>"
     kind = "fails" if one.verdict == "fails" else "verdict"
-    yield f'<span class="{kind}">{escape(plain(figure + VERDICTS[one.verdict]))}</span>'
+    yield f'<span class="{kind}">{escape(plain(verdict_in_words(one.verdict, one.checks)))}</span>'
+    if one.figure:
+        yield f"<span>{escape(plain(one.figure))}</span>"
+
+
+def scores(one: ExplainedText) -> str:
+    """Return the cosine, and the probability where there is one."""
+    return f"cosine {one.cosine:.3f}" + ("" if one.probability is None else f", probability {percent(one.probability)}")
 
 
 def _figure(data: bytes, alt: str, caption: str, verdict: str = "") -> str:
@@ -168,12 +223,12 @@ def _details(one: ExplainedText) -> str:
 
 
 def words_of(words: Sequence[tuple[str, float]]) -> str:
-    """Return the tokens of a text, each as strong as its relevance among them; "" where none is known."""
+    """Return the words of a text, each as strong as its relevance among them; "" where none is known."""
     most = max((value for _, value in words), default=0.0)
     if most <= 0:
         return ""
     parts = "".join(
-        f'<span style="--share:{max(value, 0) / most:.2f}">{escape(plain(token))}<small>{value:+.3f}</small></span>'
+        f'<span style="--share:{max(value, 0) / most:.2f}">{escape(plain(token))}<small>{value:.3f}</small></span>'
         for token, value in words
     )
     return f'<p class="tokens"><b>words</b> {parts}</p>'
