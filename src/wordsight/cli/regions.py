@@ -12,6 +12,7 @@ from wordsight.base.files import atomic_write, require_file, write_json
 from wordsight.base.optional import resolve
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
+from wordsight.cli.parser import out_path
 
 PAGES, IMAGES, DATA = (".html", ".htm"), (".png", ".jpg", ".jpeg"), (".json",)
 QUALITY = 90  # of JPEGs
@@ -34,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out",
-        type=_out,
+        type=out_path,
         metavar="FILE",
         help="a page (.html), a drawn picture (.png, .jpg) or masks as SAM's (.json)",
     )
@@ -99,13 +100,6 @@ def run(args: Namespace) -> int:
             say(_line(shown, number))
         notice(ROUGH)
     return 0 if shown.regions else 1
-
-
-def _out(text: str) -> Path:
-    """Return the value of --out."""
-    if not text.strip():
-        raise UsageError("--out is empty", cure="name a file, for example regions.html")
-    return Path(text)
 
 
 def _names(args: Namespace) -> list[str]:
