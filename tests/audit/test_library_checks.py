@@ -93,6 +93,13 @@ def test_captions_that_are_missing_or_shared():
     assert claims["nearly-same"].result.setting["shared"] == 3
 
 
+def test_captions_that_differ_in_a_number_are_not_the_same():
+    texts = ["case for iPhone 3", "case for iPhone 4", "two dogs", "three dogs", "dogs, three"]
+    samples = [Sample(f"{i}", PHOTOS[0], (text,)) for i, text in enumerate(texts)]
+    claims = claims_of(library_captions.run(subject(samples)))
+    assert (claims["same"].result.setting["shared"], claims["nearly-same"].result.setting["shared"]) == (0, 2)
+
+
 def test_a_lopsided_column_is_named_with_both_ends():
     sizes = {"shirt": 200, "hat": 3, "tie": 4, "shoe": 90}
     samples = [

@@ -11,6 +11,7 @@ from wordsight.audit.table import MODEL_CHECKS, Check
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import FakeEngine
+from wordsight.report.audit_page import write_audit_page
 
 
 @pytest.fixture
@@ -86,3 +87,19 @@ def test_checks_come_in_the_order_of_the_table_and_others_are_refused():
     assert list(choose([], MODEL_CHECKS)) == list(MODEL_CHECKS)
     with pytest.raises(UsageError, match="did you mean gibberish"):
         choose(["giberish"], MODEL_CHECKS)
+
+
+def test_an_audit_that_was_stopped_while_it_was_written_is_replaced(subject, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "write_json", stop)
+        with pytest.raises(KeyboardInterrupt):
+            audit_model(subject, folder, checks=["gibberish"])
+    assert (folder / "results.jsonl").exists() and not (folder / "audit.json").exists()
+    with pytest.raises(NotFound, match=r"audit\.json"):
+        write_audit_page(folder, folder / "report.html")
+    audit_model(subject, folder, checks=["gibberish"])
+    assert json.loads((folder / "audit.json").read_text())["name"] == "fake"

@@ -140,7 +140,7 @@ def test_report_finds_the_kind_of_a_folder_by_its_file(folder, tmp_path, capsys)
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "demo.json").touch()
     (tmp_path / "audit").mkdir()
-    (tmp_path / "audit" / "audit.json").touch()
+    (tmp_path / "audit" / "audit.jsonl").touch()
     demo, audit = tmp_path / "demo", tmp_path / "audit"
     assert kind_of([tmp_path / "run"]) == kind_of([demo, demo]) == kind_of([audit, audit]) == RUNS
     assert (kind_of([demo]), kind_of([audit]), kind_of([maps, maps])) == KINDS

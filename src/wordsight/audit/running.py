@@ -5,8 +5,8 @@
 
 results.jsonl and details.jsonl as an evaluation records them, each line with its check in the setting; pictures/;
 audit.jsonl, one claim a line; audit.json, what was audited, with what, which checks were made and which not and why;
-card.md, a section for the model's card.  All are written whole, audit.json last: an audit that is stopped
-leaves nothing, one that is made again replaces what was there.
+card.md, a section for the model's card.  All are written whole when every check is done, audit.jsonl first and audit.json
+last: without that it is no audit, and the next one replaces what is there.
 """
 
 import json
@@ -159,7 +159,7 @@ def require_audit_folder(folder: Path, *, audited: Sequence[str] = ()) -> None:
             problem = f"{folder} lies in {inside.name or inside}, which is audited"
             raise UsageError(problem, cure="give a folder outside of it as --out: nothing is written into it")
     others = [name for name in (RESULTS, DETAILS, CARD) if (folder / name).exists()]
-    if others and not (folder / AUDIT).exists():
+    if others and not any((folder / name).exists() for name in (AUDIT, CLAIMS)):
         raise UsageError(f"{folder} holds {others[0]} of something else", cure="give another folder as --out")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", cure="give another one as --out")
@@ -205,11 +205,12 @@ def record(audit: Audit) -> Audit:
     done = [one for one in audit.findings if isinstance(one, Finding)]
     with storage_errors(audit.folder):
         audit.folder.mkdir(parents=True, exist_ok=True)
+        (audit.folder / AUDIT).unlink(missing_ok=True)
+    _write_lines(audit.folder / CLAIMS, [_line(claim) for claim in audit.claims])
     for one in done:
         write_images(audit.folder, one.measured.pictures)
     _write_lines(audit.folder / RESULTS, [result.to_json() for one in done for result in one.measured.results])
     _write_lines(audit.folder / DETAILS, [detail.to_json() for one in done for detail in one.measured.details])
-    _write_lines(audit.folder / CLAIMS, [_line(claim) for claim in audit.claims])
     with atomic_write(audit.folder / CARD, "w") as handle:
         handle.write(card(audit.facts.name, audit.findings, str(measured_with["time"])[:10], audit.facts.setting))
     about = [{"check": one.check, "title": one.title, "lead": one.lead, "limits": one.limits} for one in done]

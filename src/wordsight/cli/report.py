@@ -24,7 +24,7 @@ class FolderKind(NamedTuple):
 
 KINDS = (  # the first whose mark the first folder has; one that has none is a run
     FolderKind("demo.json", "wordsight.report.demo_page:write_demo_page", "one folder"),
-    FolderKind("audit.json", "wordsight.report.audit_page:write_audit_page", "one folder"),
+    FolderKind("audit.jsonl", "wordsight.report.audit_page:write_audit_page", "one folder"),
     FolderKind("explanations.jsonl", "wordsight.report.explanation_grid:write_explanation_grid", "folders"),
 )
 RUNS = FolderKind("", "wordsight.report.evaluation_page:write_evaluation_page", "folders")

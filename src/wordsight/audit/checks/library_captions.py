@@ -18,6 +18,7 @@ from wordsight.base.details import Detail
 from wordsight.base.nouns import Sample
 from wordsight.evaluate.measured import Measured
 from wordsight.evaluate.sample_set import SampleSet
+from wordsight.text.caption_phrases import is_number
 
 CHECK, TITLE = "captions", "Captions and columns"
 LEAD = "Captions are counted and compared with each other; columns with few values are counted value by value."
@@ -95,7 +96,9 @@ def _plain(text: str) -> str:
 
 
 def _bag(text: str) -> str:
-    return " ".join(sorted(words_of(text))) or _plain(text)
+    """Return the words of a caption in order, and its numbers: sizes and models tell products apart."""
+    numbers = [word for word in re.findall(r"\d+|[^\W\d_]+", text.lower()) if word.isdigit() or is_number(word)]
+    return " ".join(sorted([*words_of(text), *numbers])) or _plain(text)
 
 
 def _balance(column: str, values: Counter[str]) -> Claim:
