@@ -5,8 +5,8 @@
 
 results.jsonl and details.jsonl as an evaluation records them, each line with its check in the setting; pictures/;
 audit.jsonl, one claim a line; audit.json, what was audited, with what, which checks were made and which not and why;
-card.md, a section for the model's card.  All are written whole when every check is done, audit.jsonl first and audit.json
-last: without that it is no audit, and the next one replaces what is there.
+card.md, a section for the model's card.  All are written whole when every check is done, audit.jsonl first and
+audit.json last: without that it is no audit, and the next one replaces what is there.
 """
 
 import json
