@@ -21,6 +21,7 @@ from wordsight.explain.in_words import EVEN, answer, figure, sanity_sentence, se
 from wordsight.explain.inside import tensors
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.occlusion import occlusion
+from wordsight.explain.recorded import append, recorded
 from wordsight.explain.relevance import ready, relevance_of
 from wordsight.explain.sanity import SanityCheck
 from wordsight.search.direction import Direction
@@ -261,6 +262,16 @@ def test_the_verb_explains_many_into_one_folder(model, monkeypatch, tmp_path, ca
     assert main(["report", str(maps)]) == 0
     page = (maps / "report.html").read_text()
     assert page.count('<div class="grid-row">') == 3 and "3 images" in page
+
+
+def test_a_line_that_a_full_disk_cut_short_does_not_take_the_folder_with_it(model, tmp_path):
+    kept = recorded("one.png", explain(model(), photo(), ["aa"], trust=False))
+    append(tmp_path, kept)
+    lines = tmp_path / "explanations.jsonl"
+    whole = lines.read_text()
+    lines.write_text(whole + whole[:40])
+    append(tmp_path, kept)
+    assert lines.read_text() == whole * 2
 
 
 def test_the_verb_writes_maps_side_by_side(model, monkeypatch, tmp_path, capsys):
