@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SHOWN = 1024  # pixels of the longer side of an image as it is shown, at most
 LONGEST = 32  # times as long as high, or as high as long: beyond it a map is a line
-Check = TypeVar("Check", Faithfulness, SanityCheck)
+MadeCheck = TypeVar("MadeCheck", Faithfulness, SanityCheck)
 WordRelevance = list[tuple[str, float]]  # words of a text; where tokens cut one into several, their sum
 
 
@@ -161,7 +161,7 @@ def _is_even(relevance: Maps) -> bool:
     return float(np.ptp(relevance)) == 0
 
 
-def _aligned(checks: Mapping[int, Check], texts: Sequence[str]) -> tuple[Check | None, ...]:
+def _aligned(checks: Mapping[int, MadeCheck], texts: Sequence[str]) -> tuple[MadeCheck | None, ...]:
     """Return checks as one for each text, None where it has none; nothing at all where none was made."""
     return tuple(checks.get(number) for number in range(len(texts))) if checks else ()
 
