@@ -33,6 +33,7 @@ from wordsight.report.runs import CURE, numbered_lines
 
 EXPLANATIONS = "explanations.jsonl"
 LONGEST = 100  # letters of a name or path
+LONGEST_REASON = 160  # letters of what is wrong with a record
 
 
 def write_explanation_grid(folders: Sequence[Path], out: Path) -> Path:
@@ -70,8 +71,8 @@ def _read(folder: Path) -> Iterator[Explained]:
     for number, record in numbered_lines(path):
         try:
             yield explained_of(record, lambda name: _image(folder, name))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            what = f"no field {error}" if isinstance(error, KeyError) else str(error)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            what = f"no field {error}" if isinstance(error, KeyError) else brief(str(error), LONGEST_REASON)
             raise FormatError(f"{path} line {number} cannot be read: {what}", cure=CURE) from None
 
 
