@@ -17,10 +17,11 @@ from wordsight.embeddings.model import Model
 from wordsight.engines.torch_engine import TorchEngine
 from wordsight.explain import relevance
 from wordsight.explain.explanation import SHOWN, _joined, explain
-from wordsight.explain.in_words import EVEN, answer, figure, sanity_sentence, sentences, verdict, verdict_in_words
+from wordsight.explain.in_words import ONE_COLOUR, answer, figure, sanity_sentence, sentences, verdict, verdict_in_words
 from wordsight.explain.inside import tensors
 from wordsight.explain.methods import DEFAULTS, METHODS, fitting
 from wordsight.explain.occlusion import occlusion
+from wordsight.explain.recorded import append, recorded
 from wordsight.explain.relevance import ready, relevance_of
 from wordsight.explain.sanity import SanityCheck
 from wordsight.search.direction import Direction
@@ -117,6 +118,25 @@ def test_each_map_is_held_against_another_text(model, monkeypatch):
     assert [one.correlation for one in why.swaps] == pytest.approx([1, 1, -1])
 
 
+def test_a_map_in_which_nothing_speaks_for_its_text_has_no_checks_and_helps_no_other(model, monkeypatch):
+    made, random = np.zeros((3, 4, 4), np.float32), np.ones((3, 4, 4), np.float32)
+    made[1] = made[2] = np.arange(16).reshape(4, 4)
+    monkeypatch.setattr("wordsight.explain.explanation.relevance_of", lambda *_, **__: made.copy())
+    monkeypatch.setattr("wordsight.explain.explanation.randomised_of", lambda *_, **__: random)
+    why = explain(model(), photo(), ["aa b", "ccc dd", "e"], method="legrad")
+    assert (
+        verdict(why, 0) == "even"
+        and sentences(why, 0)[0].startswith("Nothing in the map speaks")
+        and why.passes(0) is None
+    )
+    assert (figure(why, 0), why.checks(0)) == ("", [])
+    assert [one and one.correlation for one in why.swaps] == [None, pytest.approx(1), pytest.approx(1)]
+    assert len(why.checks(1)) == 3 and figure(why, 1) and verdict(why, 1) == "fails"
+    made[2] = 7  # even, too: no other text is left for the swap
+    why = explain(model(), photo(), ["aa b", "ccc dd", "e"], method="legrad")
+    assert why.swaps == () and len(why.checks(1)) == 2 and why.passes(2) is None
+
+
 def test_padding_is_no_word(model):
     class Padded(Tokens):
         """As CLIP's, whose padding is the token of a word."""
@@ -193,9 +213,9 @@ def test_a_flat_image_and_one_pixel_have_maps(model):
     for one in (Image.new("RGB", (40, 40), "red"), Image.new("RGB", (1, 1))):
         why = explain(model(), one, ["a", "bb"])
         assert why.maps.shape == (2, one.height, one.width)
-        assert why.is_even and not np.nan_to_num(why.maps).any()
+        assert why.is_even(0) and why.is_even(1) and not np.nan_to_num(why.maps).any()
         assert (why.trust, why.swaps, why.passes(0)) == ((), (), None)
-        assert verdict(why, 0) == "even" and sentences(why, 1) == [EVEN] and figure(why, 0) == ""
+        assert verdict(why, 0) == "even" and sentences(why, 1) == [ONE_COLOUR] and figure(why, 0) == ""
 
 
 def test_without_pytorch_it_says_what_works(monkeypatch, tmp_path):
@@ -261,6 +281,16 @@ def test_the_verb_explains_many_into_one_folder(model, monkeypatch, tmp_path, ca
     assert main(["report", str(maps)]) == 0
     page = (maps / "report.html").read_text()
     assert page.count('<div class="grid-row">') == 3 and "3 images" in page
+
+
+def test_a_line_that_a_full_disk_cut_short_does_not_take_the_folder_with_it(model, tmp_path):
+    kept = recorded("one.png", explain(model(), photo(), ["aa"], trust=False))
+    append(tmp_path, kept)
+    lines = tmp_path / "explanations.jsonl"
+    whole = lines.read_text()
+    lines.write_text(whole + whole[:40])
+    append(tmp_path, kept)
+    assert lines.read_text() == whole * 2
 
 
 def test_the_verb_writes_maps_side_by_side(model, monkeypatch, tmp_path, capsys):

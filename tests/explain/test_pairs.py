@@ -40,6 +40,7 @@ def test_several_misleading_texts_keep_their_order(tmp_path):
         ("p.csv", "image,true\n", "has no pairs"),
         ("p.csv", "picture,text\na.jpg,a dog\n", r"line 2 has \['picture', 'text'\]; it needs image and true"),
         ("p.csv", "image,true\na.jpg,\n", "line 2 has"),
+        ("p.csv", "image,true\na.jpg,a dog, big\n", "line 2 has more fields than the first line; quote texts with"),
         ("p.jsonl", '{"image": "a.jpg", "true": 3}\n', "line 1 has"),
         ("p.jsonl", '{"image"\n', "line 1 is not JSON"),
         ("p.jsonl", "\n[1]\n", "line 2 is no object"),
@@ -53,5 +54,15 @@ def test_what_is_no_pair_is_named_with_its_line(tmp_path, name, text, says):
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(NotFound, match="no file"):
         read_pairs(tmp_path / "gone.csv")
-    with pytest.raises(FormatError, match="cannot be read"):
+    with pytest.raises(FormatError, match="is a folder; give a CSV or JSON lines in UTF-8"):
         read_pairs(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(FormatError, match="is no text in UTF-8; give"):
+        read_pairs(tmp_path / "a.png")
+
+
+def test_line_breaks_within_a_text_stay(tmp_path):
+    table = write(tmp_path / "p.csv", 'image,true\na.jpg,"a\nb"\nb.jpg,a\u2028b\n')
+    assert [pair.texts for pair in read_pairs(table)] == [("a\nb",), ("a\u2028b",)]
+    lines = write(tmp_path / "p.jsonl", '{"image": "a.jpg", "true": "a\u2028b"}\n')
+    assert read_pairs(lines)[0].texts == ("a\u2028b",)

@@ -91,10 +91,20 @@ def test_the_grid_groups_and_counts(folder):
     page = grid(first, folder(record("stands", method="rise"), name="more"))
     assert "1 of 2 maps of true texts stand (95 % interval 9% to 91%)" in page
     assert "1 of 3 maps of misleading texts stand" in page and "0 of 0" not in page
-    assert page.count('<div class="grid-row">') == 5  # a misleading text each, and the image with none
+    assert page.count('<div class="grid-row">') == 4  # an image each
+    assert page.count('<div class="maps four">') == 5  # a misleading text each, and the image with none
+    assert page.count('alt="the image"') == 4  # once, however many texts
     assert page.count("✗ both maps fail") == 1 and page.count("✗ one map fails") == 2
     assert page.count("– even: claims nothing") == 3  # two maps and their shift
     assert "4 images" in page and page.index("m, occlusion") < page.index("n, occlusion") < page.index("m, rise")
+
+
+def test_a_page_shows_the_last_images_and_says_how_many_it_leaves_out(folder, monkeypatch):
+    monkeypatch.setattr("wordsight.report.explanation_grid.MOST", 2)
+    page = grid(folder(*(record("stands", name=f"{name}.jpg") for name in "abcd")))
+    assert "2 images: " in page and "The first 2 recorded are left out." in page
+    assert [line.split("</h3>")[0] for line in page.split("<h3>")[1:]] == ["c.jpg", "d.jpg"]
+    assert "left out" not in grid(folder(record("stands"), record("stands"), name="two"))
 
 
 def test_nothing_that_comes_from_outside_acts(folder):
@@ -109,7 +119,13 @@ def test_nothing_that_comes_from_outside_acts(folder):
     [
         ({"texts": []}, "line 1 cannot be read: it has no texts"),
         ({"texts": [text("a") | {"verdict": "good"}]}, "or a verdict that is none"),
-        ({"texts": [text("a") | {"cosine": "high"}]}, "line 1 cannot be read: could not convert"),
+        ({"texts": [text("a") | {"cosine": "high"}]}, "line 1 cannot be read: its cosine is 'high'"),
+        ({"texts": [text("a") | {"cosine": 10**400}]}, "line 1 cannot be read: its cosine is an integer of hundreds"),
+        ({"texts": [text("a") | {"cosine": float("nan")}]}, "its cosine is nan, not a number from -1.01 to 1.01"),
+        ({"texts": [text("a") | {"probability": 1.5}]}, "its probability is 1.5, not a number from 0 to 1"),
+        ({"texts": [text("a") | {"words": [["a", 10**400]]}]}, "line 1 cannot be read: int too large"),
+        ({"texts": [text("a") | {"text": 3}]}, "its text is 3, which is no text"),
+        ({"image": "explanations.jsonl"}, "'explanations.jsonl' is no JPEG and no PNG"),
         ({"image": "../../secret.jpg"}, "lies outside its folder"),
         ({"texts": None}, "line 1 cannot be read"),
     ],

@@ -11,10 +11,10 @@ Maps lie on the whole image; where the tower cut its sides off they are NaN.
 Shapes: C texts, H and W sides of the image as it is shown, G side of the grid, S side of what the tower sees.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from unicodedata import category
 
 import numpy as np
@@ -24,7 +24,7 @@ from wordsight.base.arrays import Pixels
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.explain.asked_texts import check_texts
-from wordsight.explain.faithfulness import Faithfulness, Perturbation, faithfulness
+from wordsight.explain.faithfulness import Faithfulness, faithfulness
 from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
 from wordsight.explain.methods import AUTO
 from wordsight.explain.perturbed import is_of_one_colour, upsampled
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 SHOWN = 1024  # pixels of the longer side of an image as it is shown, at most
 LONGEST = 32  # times as long as high, or as high as long: beyond it a map is a line
+MadeCheck = TypeVar("MadeCheck", Faithfulness, SanityCheck)
 WordRelevance = list[tuple[str, float]]  # words of a text; where tokens cut one into several, their sum
 
 
@@ -53,7 +54,7 @@ class Explanation:
     where the text tower cannot be looked into.  `trust`: one `Faithfulness` each; `randomised`: one `SanityCheck` each
     of methods that look inside the towers, whether the map rests on what was learned; `swaps`: one each where there
     are several texts, whether the map differs from that of another text (the first's from the second's, the others'
-    from the first's).
+    from the first's; even maps are passed over).  An even map has None in each: nothing is claimed of it.
     """
 
     texts: tuple[str, ...]
@@ -66,9 +67,9 @@ class Explanation:
     probabilities: NDArray[np.float32] | None
     relevance: Maps
     words: tuple[WordRelevance, ...]
-    trust: tuple[Faithfulness, ...]
-    randomised: tuple[SanityCheck, ...]
-    swaps: tuple[SanityCheck, ...]
+    trust: tuple[Faithfulness | None, ...]
+    randomised: tuple[SanityCheck | None, ...]
+    swaps: tuple[SanityCheck | None, ...]
 
     @cached_property
     def maps(self) -> Maps:
@@ -77,10 +78,9 @@ class Explanation:
         square = upsampled(self.relevance, self.preprocess.size, self.preprocess.size)
         return scaled(on_image(square, framed(height, width, self.preprocess), (height, width)))
 
-    @property
-    def is_even(self) -> bool:
-        """Whether the maps single nothing out, as those of an image of one colour."""
-        return not self.relevance.any()
+    def is_even(self, number: int) -> bool:
+        """Say whether a map singles nothing out: of an image of one colour, or where nothing speaks for the text."""
+        return _is_even(self.relevance[number])
 
     def overlay(self, number: int) -> Pixels:
         """Return the image under the map of a text, uint8 (H, W, 3)."""
@@ -97,7 +97,8 @@ class Explanation:
 
     def checks(self, number: int) -> list[Faithfulness | SanityCheck]:
         """Return every check that was made of a map; as text each is a line."""
-        return [check for each in (self.trust, self.randomised, self.swaps) for check in each[number : number + 1]]
+        made = [check for each in (self.trust, self.randomised, self.swaps) for check in each[number : number + 1]]
+        return [check for check in made if check is not None]
 
 
 def explain(
@@ -110,7 +111,8 @@ def explain(
     `wordsight.explain.relevance.ready_for_words` gives, once.  `trust` false leaves the checks out, which take most of
     the time.
     Broken images raise `InputError`; no texts, more than 20, one given twice or without a known word, a method that
-    does not fit and images of extreme shape `UsageError`.  An image of one colour has maps of zeros, without checks.
+    does not fit and images of extreme shape `UsageError`.  An image of one colour has maps of zeros, and even maps no
+    checks.
     """
     check_texts(model, texts)
     if model.spec.preprocess.resize == "patches":
@@ -123,16 +125,20 @@ def explain(
     embedding = model.engine.embed_images(pixels[None])[0]  # (E,)
     cosines = embeddings @ embedding
     relevance = relevance_of(how.name, model, pixels, embeddings, towers=how.towers)
-    tested: list[Faithfulness] = []
     if is_of_one_colour(pixels):
         relevance, trust = np.zeros_like(relevance), False  # what a method shows of it is where it looks anyway
-    if trust:
-        tested = faithfulness(
-            model.engine, pixels, embeddings, upsampled(relevance, *pixels.shape[:2]), how=Perturbation()
-        )
-    random: Maps = relevance[:0]  # the check costs a second map; by hiding parts of the image that would be dear
-    if trust and how.towers is not None:
-        random = randomised_of(how.name, model, pixels, embeddings, towers=how.towers)
+    lit = [number for number, one in enumerate(relevance) if not _is_even(one)]  # the others have nothing to check
+    tested: dict[int, Faithfulness] = {}
+    if trust and lit:
+        maps = upsampled(relevance[lit], *pixels.shape[:2])
+        tested = dict(zip(lit, faithfulness(model.engine, pixels, embeddings[lit], maps), strict=True))
+    random: dict[int, SanityCheck] = {}  # costs a second map; by hiding parts of the image that would be dear
+    if trust and lit and how.towers is not None:
+        other = randomised_of(how.name, model, pixels, embeddings, towers=how.towers)
+        random = {number: randomised(relevance[number], other[number]) for number in lit}
+    swaps: dict[int, SanityCheck] = {}
+    if trust and len(lit) > 1:
+        swaps = {number: text_swap(relevance[number], relevance[lit[int(number == lit[0])]]) for number in lit}
     return Explanation(
         texts=tuple(texts),
         method=how.name,
@@ -144,12 +150,20 @@ def explain(
         probabilities=model.matches(cosines[None])[0] if len(texts) > 1 or model.spec.loss == "sigmoid" else None,
         relevance=relevance,
         words=_words(model, texts, embedding, how.for_words),
-        trust=tuple(tested),
-        randomised=tuple(randomised(*pair) for pair in zip(relevance, random, strict=False)),
-        swaps=tuple(text_swap(one, relevance[int(number == 0)]) for number, one in enumerate(relevance))
-        if trust and len(texts) > 1
-        else (),
+        trust=_aligned(tested, texts),
+        randomised=_aligned(random, texts),
+        swaps=_aligned(swaps, texts),
     )
+
+
+def _is_even(relevance: Maps) -> bool:
+    """Say whether a map (G, G) has one value only."""
+    return float(np.ptp(relevance)) == 0
+
+
+def _aligned(checks: Mapping[int, MadeCheck], texts: Sequence[str]) -> tuple[MadeCheck | None, ...]:
+    """Return checks as one for each text, None where it has none; nothing at all where none was made."""
+    return tuple(checks.get(number) for number in range(len(texts))) if checks else ()
 
 
 def _shown(image: Pixels) -> Pixels:

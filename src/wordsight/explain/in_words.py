@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from wordsight.explain.perturbed import is_of_one_colour
 from wordsight.explain.sanity import RANDOMISED_LIMIT, SSIM_LIMIT, SWAP_LIMIT, SanityCheck
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ _SANITY = {  # name of the check: what was done, and what it means that maps dif
 HIDING, RANDOM, ANOTHER = "hiding and showing", "random weights", "another text"  # the checks, as people read them
 SIGNS = {"stands": "✓", "fails": "✗", "even": "–", "not checked": "?"}
 _CHECKS = {"randomised": RANDOM, "text swap": ANOTHER}
-EVEN = "The image is of one colour, so the map is even: no part of it stands out, and nothing is claimed."
+ONE_COLOUR = "The image is of one colour, so the map is even: no part of it stands out, and nothing is claimed."
+EVEN = "Nothing in the map speaks for this text: by this method no part stands out, and nothing is claimed."
 
 
 def verdict(why: "Explanation", number: int) -> MapVerdict:
     """Return what came of the checks of a text's map."""
-    if why.is_even:
+    if why.is_even(number):
         return "even"
     passes = why.passes(number)
     return "not checked" if passes is None else "stands" if passes else "fails"
@@ -93,9 +95,9 @@ def answer(why: "Explanation") -> str:
 
 def figure(why: "Explanation", number: int) -> str:
     """Return the figure that stands beside a map, "" where it was not tested."""
-    if why.is_even or not why.trust:
+    one = why.trust[number] if why.trust else None
+    if one is None:
         return ""
-    one = why.trust[number]
     gain = one.better_than_random
     side = "above" if gain >= 0 else "below"
     return f"{abs(gain):.3f} {side} the mean of {len(one.randoms)} random maps, p = {one.p_value:.2f}"
@@ -103,8 +105,8 @@ def figure(why: "Explanation", number: int) -> str:
 
 def sentences(why: "Explanation", number: int) -> list[str]:
     """Return the checks of a text's map in sentences."""
-    if why.is_even:
-        return [EVEN]
+    if why.is_even(number):
+        return [ONE_COLOUR if is_of_one_colour(why.image) else EVEN]
     return [sanity_sentence(one) if isinstance(one, SanityCheck) else _faithful(one) for one in why.checks(number)]
 
 

@@ -9,6 +9,7 @@ a list.
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +35,11 @@ def read_pairs(path: Path) -> list[AskedPair]:
         text = read_text(path)
     except FileNotFoundError:
         raise NotFound(f"no file {path}", cure="give a CSV or JSON lines with image, true and misleading") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path} cannot be read: {error}", cure="give a CSV or JSON lines in UTF-8") from None
+    except UnicodeDecodeError:
+        raise FormatError(f"{path} is no text in UTF-8", cure="give a CSV or JSON lines in UTF-8") from None
+    except OSError as error:
+        what = "is a folder" if path.is_dir() else f"cannot be read: {error.strerror or error}"
+        raise FormatError(f"{path} {what}", cure="give a CSV or JSON lines in UTF-8") from None
     read = _json_lines if path.suffix.lower() in JSON_LINES else _csv
     pairs = [_pair(fields, path, line) for line, fields in read(text, path)]
     if not pairs:
@@ -44,15 +48,19 @@ def read_pairs(path: Path) -> list[AskedPair]:
 
 
 def _csv(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    rows = csv.DictReader(text.splitlines())
+    rows = csv.DictReader(StringIO(text, newline=""))
     try:
-        yield from ((rows.line_num, row) for row in rows)
+        for row in rows:
+            if None in row:  # what lies beyond the header
+                problem = f"{path} line {rows.line_num} has more fields than the first line"
+                raise FormatError(problem, cure="quote texts with commas")
+            yield rows.line_num, row
     except csv.Error as error:
         raise FormatError(f"{path} line {rows.line_num} is no CSV: {error}", cure="quote texts with commas") from None
 
 
 def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

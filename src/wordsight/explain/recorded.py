@@ -7,6 +7,7 @@
 Any number of images, texts and models go into one folder, of which `wordsight report` makes a page.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from io import BytesIO
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wordsight.base.arrays import Pixels
 from wordsight.base.files import atomic_write, sha256_bytes, storage_errors
-from wordsight.base.records import append_line
+from wordsight.base.records import append_whole, locked
 from wordsight.explain.in_words import answer, checks, figure, sentences, verdict
 
 if TYPE_CHECKING:
@@ -82,10 +83,12 @@ def append(folder: Path, kept: Kept) -> None:
     """Add a record to a folder, its images first: a record never names what is not there."""
     with storage_errors(folder / IMAGES):
         (folder / IMAGES).mkdir(parents=True, exist_ok=True)
-    for path, data in kept.files.items():
-        with atomic_write(folder / path) as handle:
+    for name, data in kept.files.items():
+        with atomic_write(folder / name) as handle:
             handle.write(data)
-    append_line(folder / EXPLANATIONS, kept.record)
+    path = folder / EXPLANATIONS
+    with locked(path):
+        append_whole(path, [json.dumps(kept.record, ensure_ascii=False)])
 
 
 def jpeg_of(pixels: Pixels, *, side: int | None = None) -> bytes:

@@ -33,14 +33,18 @@ from wordsight.report.runs import CURE, numbered_lines
 
 EXPLANATIONS = "explanations.jsonl"
 LONGEST = 100  # letters of a name or path
+MOST = 300  # images on a page, the last that were recorded: a browser has to hold them all
+LONGEST_REASON = 160  # letters of what is wrong with a record
 
 
 def write_explanation_grid(folders: Sequence[Path], out: Path) -> Path:
     """Write the page of what is recorded in the folders to `out`; return it."""
     groups: dict[str, list[Explained]] = {}
+    read: list[Explained] = []
     for folder in folders:
-        for one in _read(folder):
-            groups.setdefault(f"{brief(one.model)}, {brief(one.method)}", []).append(one)
+        read.extend(_read(folder))
+    for one in read[-MOST:]:
+        groups.setdefault(f"{brief(one.model)}, {brief(one.method)}", []).append(one)
     if not groups:
         raise NotFound(f"{folders[0]} holds no explanation yet", cure="wordsight explain IMAGE TEXT --out FOLDER")
     total = sum(map(len, groups.values()))
@@ -53,6 +57,8 @@ def write_explanation_grid(folders: Sequence[Path], out: Path) -> Path:
         rows = [_rows(one, one.name if len(paths[one.name]) == 1 else one.path) for one in group]
         blocks.append(anchored(name, _counted(group) + box("".join(rows))))
     lead = f"{total:,} {'image' if total == 1 else 'images'}: what the model sees of a true and of a misleading text."
+    if left := len(read) - total:
+        lead += f" The first {left:,} recorded {'is' if left == 1 else 'are'} left out."
     with atomic_write(out, "w") as handle:
         handle.write(
             page(
@@ -70,8 +76,8 @@ def _read(folder: Path) -> Iterator[Explained]:
     for number, record in numbered_lines(path):
         try:
             yield explained_of(record, lambda name: _image(folder, name))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            what = f"no field {error}" if isinstance(error, KeyError) else str(error)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            what = f"no field {error}" if isinstance(error, KeyError) else brief(str(error), LONGEST_REASON)
             raise FormatError(f"{path} line {number} cannot be read: {what}", cure=CURE) from None
 
 
@@ -106,15 +112,13 @@ def _share(kind: str, texts: Sequence[ExplainedText]) -> str:
 
 
 def _rows(one: Explained, heading: str) -> str:
-    """Return the row of an image, one for each misleading text."""
+    """Return the row of an image, and below it one for each further misleading text; no image is embedded twice."""
     first, *others = one.texts
     start = [image_figure(one.image, "the image"), map_figure(first, "true")]
-    rows = [[*start, map_figure(other, "misleading"), shift_figure(first, other)] for other in others] or [start]
-    return "".join(
-        f'<div class="grid-row"><h3>{escape(_shortened(heading))}</h3>{answer_of(one)}'
-        f'<div class="maps four">{"".join(row)}</div></div>'
-        for row in rows
-    )
+    pairs = [[map_figure(other, "misleading"), shift_figure(first, other)] for other in others] or [[]]
+    rows = [[*start, *pairs[0]], *pairs[1:]]
+    shown = "".join(f'<div class="maps four">{"".join(row)}</div>' for row in rows)
+    return f'<div class="grid-row"><h3>{escape(_shortened(heading))}</h3>{answer_of(one)}{shown}</div>'
 
 
 def _shortened(name: str) -> str:

@@ -36,6 +36,7 @@ WORDS = (
     "Words: how much of the match between image and text goes back to each, from the text tower's last attention "
     "weighted by its gradient (Chefer et al. 2021). The number has no unit: compare the words of one text."
 )
+COSINE_LIMIT = 1.01  # a cosine is at most 1, but for rounding
 MAP_SCALE = '<span>map: weak <i class="heat"></i> strong</span>'
 SHIFT_SCALE = '<span>shift: first text <i class="shift"></i> other text</span>'
 
@@ -80,11 +81,11 @@ def explained_of(record: Mapping[str, Any], load: Callable[[str], bytes]) -> Exp
     """
     texts = [
         ExplainedText(
-            text=str(one["text"]),
-            cosine=float(one["cosine"]),
-            probability=None if one["probability"] is None else float(one["probability"]),
-            overlay=load(one["overlay"]),
-            difference=load(one["difference"]) if one["difference"] else b"",
+            text=_text(one["text"], "text"),
+            cosine=_number(one["cosine"], "cosine", -COSINE_LIMIT, COSINE_LIMIT),
+            probability=None if one["probability"] is None else _number(one["probability"], "probability", 0, 1),
+            overlay=_image(load, one["overlay"]),
+            difference=_image(load, one["difference"]) if one["difference"] else b"",
             words=[(str(token), float(value)) for token, value in one["words"]],
             trust=[str(line) for line in one["trust"]],
             figure=str(one["figure"]),
@@ -102,9 +103,34 @@ def explained_of(record: Mapping[str, Any], load: Callable[[str], bytes]) -> Exp
         answer=str(record.get("answer", "")),
         method=str(record["method"]),
         model=str(record["model"]),
-        image=load(record["image"]),
+        image=_image(load, record["image"]),
         texts=texts,
     )
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"its {what} is {brief(repr(value))}, which is no text")
+    return value
+
+
+def _number(value: Any, what: str, least: float, most: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:  # nor NaN
+        raise ValueError(f"its {what} is {brief(_shortest(value))}, not a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def _shortest(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 1_000:  # Python refuses to write very long ones
+        return "an integer of hundreds of digits"
+    return repr(value)
+
+
+def _image(load: Callable[[str], bytes], name: object) -> bytes:
+    data = load(_text(name, "image"))
+    if not data.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        raise ValueError(f"{brief(repr(name))} is no JPEG and no PNG")
+    return data
 
 
 def write_explanation_page(out: Path, explained: Explained) -> Path:
