@@ -30,6 +30,7 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.explain.mask_files import parsed_labels
+from wordsight.images.decode import decode, sides, upright_sides
 from wordsight.index.index import spread_evenly
 
 NOTHING = -1  # of pixels without a class
@@ -60,7 +61,12 @@ class MaskedSet:
 
 
 def read_masked(spec: TaskSpec, location: str | Path, split: str | None) -> tuple[SampleSet, list[InputError]]:
-    """Return the images of a source that have a label image, and what could not be read; of none `FormatError`."""
+    """Return at most `images` images of a source, evenly spread, of those with a label image, and what is wrong.
+
+    A label image that cannot be read, or has other sides than its image, is left out and stands in the errors.  A
+    source without label images raises `FormatError`.
+    """
+    _check_options(spec)
     images, failures = read_source(spec, location, split, masks=spec.options.masks)
     kept = images.of(row for row, sample in enumerate(images.samples) if sample.mask is not None)
     if not len(kept) and not failures:
@@ -68,15 +74,44 @@ def read_masked(spec: TaskSpec, location: str | Path, split: str | None) -> tupl
         raise FormatError(f"{images.name} has no label images by masks={spec.options.masks}", cure=cure)
     if len(kept) < len(images):
         notice(f"{images.name}: {len(images) - len(kept)} of {len(images)} images have no label image and are left out")
-    return kept, failures
+    some = kept.of(spread_evenly(len(kept), spec.options.images).tolist())
+    wrong = [_fault(some, row) for row in range(len(some))]
+    failures = [*failures, *(error for error in wrong if error is not None)]
+    return some.of(row for row, error in enumerate(wrong) if error is None), failures
+
+
+def _check_options(spec: TaskSpec) -> None:
+    most, first = spec.options.images, spec.options.first
+    if most < 1 or first < 0:
+        raise ConfigError(f"images = {most}, first = {first}", cure="give 1 or more images, and first=0 or first=1")
+
+
+def _fault(images: SampleSet, row: int) -> InputError | None:
+    """Return what is wrong with a label image, None where nothing is, or where its image itself cannot be read."""
+    image, key = images.images[row], images.samples[row].key
+    try:
+        labels = _read(images, row)
+    except InputError as error:
+        return error
+    try:
+        upright = upright_sides(image, name=key)
+        shape = upright[::-1] if upright else decode(image, name=key).shape[:2]
+    except InputError:
+        return None  # whoever embeds the image says so
+    try:
+        same_sides(labels, shape, key)
+    except InputError as error:
+        turned = labels.shape == shape[::-1] == sides(image, name=key)[::-1]
+        why = ", since its EXIF orientation turns it by a quarter: turn the label image too" if turned else ""
+        return InputError(error.problem + why, cure=error.cure)
+    return None
 
 
 def masked_of(spec: TaskSpec, images: SampleSet) -> MaskedSet:
     """Return at most `images` of a set, evenly spread, with its classes; numbers without a name are errors."""
-    most, first = spec.options.images, spec.options.first
-    if most < 1 or first < 0:
-        raise ConfigError(f"images = {most}, first = {first}", cure="give 1 or more images, and first=0 or first=1")
-    some = images.of(spread_evenly(len(images), most).tolist())
+    _check_options(spec)
+    first = spec.options.first
+    some = images.of(spread_evenly(len(images), spec.options.images).tolist())
     listed = [sample.labels for sample in some.samples]
     present = [_numbers(some, row) for row in range(len(some))]
     if spec.classes and not any(listed):
@@ -162,8 +197,9 @@ def whole_model(encoder: Encoder, kind: str) -> Model:
     return model
 
 
-def same_sides(labels: LabelImage, sides: tuple[int, int], key: str) -> None:
+def same_sides(labels: NDArray[np.integer[Any]], shape: tuple[int, ...], key: str) -> None:
     """Raise `InputError` where a label image (H, W) has other sides than its image."""
-    if labels.shape != sides:
-        problem = f"the label image of {key} has {labels.shape[1]} x {labels.shape[0]} pixels"
-        raise InputError(problem, cure=f"its image has {sides[1]} x {sides[0]}: make them alike")
+    if labels.shape != shape:
+        own = f"{labels.shape[1]} x {labels.shape[0]}"
+        problem = f"the image {key} has {shape[1]} x {shape[0]} pixels and its label image {own}"
+        raise InputError(problem, cure="make them alike")
