@@ -91,8 +91,12 @@ def test_numbers_are_those_of_the_classes_where_none_are_listed(tmp_path):
     assert measured(text + "red,blue")["segmentation/mean-iou"].value == 1
     assert measured(text + "green,red,blue&first=0")["segmentation/mean-iou"].value == 1
     assert measured(text + "blue,red")["segmentation/mean-iou"].value == 0
-    with pytest.raises(FormatError, match="the label image of a has a 2; the 2 classes are 0 to 1; is first=1 right"):
+    with pytest.raises(
+        FormatError, match=r"has a 2, and the classes are 0 \(red\) to 1 \(blue\); all numbers fit with first=1"
+    ):
         measured(text + "red,blue&first=0")
+    with pytest.raises(FormatError, match=r"has a 2, and .* 1 \(red\) to 1 \(red\); name all .* no class are 255"):
+        measured(text + "red")
     with pytest.raises(FormatError, match="no class names for the numbers"):
         measured(f"segmentation:{tmp_path}")
 
@@ -174,3 +178,18 @@ def test_a_photo_that_its_exif_turns_is_named_as_such(tmp_path):
         build_task(read_task(f"segmentation:{tmp_path}?classes=red,blue"))
     Image.fromarray(np.rot90(labels, -1)).save(tmp_path / "a.seg.png")
     assert len(build_task(read_task(f"segmentation:{tmp_path}?classes=red,blue")).images) == 1
+
+
+def test_json_beside_images_of_a_folder_lists_the_classes(tmp_path):
+    for key, numbers in {"a": (1, 2), "b": (2, 1)}.items():
+        image, labels = halves(*numbers)
+        Image.fromarray(image).save(tmp_path / f"{key}.png")
+        Image.fromarray(labels).save(tmp_path / f"{key}.seg.png")
+        (tmp_path / f"{key}.json").write_text(json.dumps({"classes": ["red", "blue"]}))
+    text = f"segmentation:{tmp_path}?label=classes&method=proposals"
+    assert measured(text)["segmentation/mean-iou"].value == 1
+    with pytest.raises(UsageError, match="first=0 for .* list the names of their numbers; leave first out"):
+        measured(text + "&first=0")
+    (tmp_path / "b.json").write_text(json.dumps({"classes": ["red", "red"]}))
+    with pytest.raises(FormatError, match="b.png lists 1 different classes and its label image has 2; .* listed once"):
+        measured(text)

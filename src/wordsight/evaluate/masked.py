@@ -119,8 +119,7 @@ def masked_of(spec: TaskSpec, images: SampleSet) -> MaskedSet:
         for sample, numbers in zip(some.samples, present, strict=True):
             unknown = [value for value in numbers if value not in known and value != 0]
             if unknown:
-                cure = f"the {len(known)} classes are {first} to {first + len(known) - 1}; is first={1 - first} right?"
-                raise FormatError(f"{spec.name}: the label image of {sample.key} has a {unknown[0]}", cure=cure)
+                raise _unknown(spec, f"the label image of {sample.key} has a {unknown[0]}", set().union(*present))
         return _checked(spec, MaskedSet(some, tuple(spec.classes), known))
     if not any(listed):
         cure = "list them in order with classes=A,B, or name the JSON key that lists an image's classes with label="
@@ -128,16 +127,32 @@ def masked_of(spec: TaskSpec, images: SampleSet) -> MaskedSet:
     return _checked(spec, _by_lists(spec, some, present))
 
 
+def _unknown(spec: TaskSpec, problem: str, numbers: set[int]) -> FormatError:
+    """Return the error of a number that no class has; `numbers` are those of all label images."""
+    first, names = spec.options.first, spec.classes or ()
+    last = first + len(names) - 1
+    cure = f"name all classes with classes=, in the order of their numbers; pixels of no class are {IGNORED}"
+    if first != 1 and numbers - {0} <= set(range(1, len(names) + 1)):
+        cure = "all numbers fit with first=1"
+    return FormatError(
+        f"{spec.name}: {problem}, and the classes are {first} ({names[0]}) to {last} ({names[-1]})", cure=cure
+    )
+
+
 def _by_lists(spec: TaskSpec, some: SampleSet, present: list[list[int]]) -> MaskedSet:
     """Return the set whose samples list their classes in the order of their numbers."""
+    if spec.options.first != 1:
+        problem = f"first={spec.options.first} for {spec.name}, whose images list the names of their numbers"
+        raise UsageError(problem, cure="leave first out")
     named: dict[int, str] = {}
     for sample, numbers in zip(some.samples, present, strict=True):
         seen = [value for value in numbers if value != 0]
         if len(seen) != len(sample.labels):
             problem = (
-                f"{spec.name}: {sample.key} lists {len(sample.labels)} classes and its label image has {len(seen)}"
+                f"{spec.name}: {sample.key} lists {len(sample.labels)} different classes and its label image "
+                f"has {len(seen)}"
             )
-            raise FormatError(problem, cure="a class is listed for each number above 0, in their order")
+            raise FormatError(problem, cure="a class is listed once for each number above 0, in their order")
         for value, name in zip(seen, sample.labels, strict=True):
             if named.setdefault(value, name) != name:
                 problem = f"{spec.name}: {value} is {named[value]!r} in one image and {name!r} in {sample.key}"
