@@ -91,8 +91,12 @@ def test_numbers_are_those_of_the_classes_where_none_are_listed(tmp_path):
     assert measured(text + "red,blue")["segmentation/mean-iou"].value == 1
     assert measured(text + "green,red,blue&first=0")["segmentation/mean-iou"].value == 1
     assert measured(text + "blue,red")["segmentation/mean-iou"].value == 0
-    with pytest.raises(FormatError, match="the label image of a has a 2; the 2 classes are 0 to 1; is first=1 right"):
+    with pytest.raises(
+        FormatError, match=r"has a 2, and the classes are 0 \(red\) to 1 \(blue\); all numbers fit with first=1"
+    ):
         measured(text + "red,blue&first=0")
+    with pytest.raises(FormatError, match=r"has a 2, and .* 1 \(red\) to 1 \(red\); name all .* no class are 255"):
+        measured(text + "red")
     with pytest.raises(FormatError, match="no class names for the numbers"):
         measured(f"segmentation:{tmp_path}")
 
@@ -142,5 +146,50 @@ def test_what_cannot_be_measured_is_one_line(tmp_path, drawn):
     other.mkdir()
     image, labels = halves(1, 2)
     written(other, {"a": (image, labels[:-1])})
-    with pytest.raises(InputError, match="the label image of a has 60 x 39 pixels; its image has 60 x 40"):
+    with pytest.raises(InputError, match="the image a has 60 x 40 pixels and its label image 60 x 39; mend or remove"):
         measured(f"segmentation:{other}?label=classes")
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "pointing"])
+def test_label_images_that_cannot_be_used_are_left_out_where_failures_are(tmp_path, kind):
+    samples = {key: halves(1, 2) for key in "abcde"}
+    samples["a"] = samples["a"][0], samples["a"][1][:-1]
+    samples["b"] = samples["b"][0], np.zeros((40, 60, 3), np.uint8)
+    written(tmp_path, samples, classes=False)
+    spec = read_task(f"{kind}:{tmp_path}?classes=red,blue")
+    failures = []
+    task = build_task(spec, failures=failures)
+    assert [sample.key for sample in task.images.samples] == ["c", "d", "e"]
+    assert [error.problem for error in failures] == [
+        "the image a has 60 x 40 pixels and its label image 60 x 39",
+        "the label image of b is an image of mode RGB, not of labels",
+    ]
+    with pytest.raises(InputError, match=r"label image 60 x 39 \(and 1 more of .*; .* evaluate has --skip-failed"):
+        build_task(spec)
+
+
+def test_a_photo_that_its_exif_turns_is_named_as_such(tmp_path):
+    image, labels = halves(1, 2)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(image).save(tmp_path / "a.jpg", exif=exif)
+    Image.fromarray(labels).save(tmp_path / "a.seg.png")
+    with pytest.raises(InputError, match="has 40 x 60 pixels and its label image 60 x 40, since its EXIF orientation"):
+        build_task(read_task(f"segmentation:{tmp_path}?classes=red,blue"))
+    Image.fromarray(np.rot90(labels, -1)).save(tmp_path / "a.seg.png")
+    assert len(build_task(read_task(f"segmentation:{tmp_path}?classes=red,blue")).images) == 1
+
+
+def test_json_beside_images_of_a_folder_lists_the_classes(tmp_path):
+    for key, numbers in {"a": (1, 2), "b": (2, 1)}.items():
+        image, labels = halves(*numbers)
+        Image.fromarray(image).save(tmp_path / f"{key}.png")
+        Image.fromarray(labels).save(tmp_path / f"{key}.seg.png")
+        (tmp_path / f"{key}.json").write_text(json.dumps({"classes": ["red", "blue"]}))
+    text = f"segmentation:{tmp_path}?label=classes&method=proposals"
+    assert measured(text)["segmentation/mean-iou"].value == 1
+    with pytest.raises(UsageError, match="first=0 for .* list the names of their numbers; leave first out"):
+        measured(text + "&first=0")
+    (tmp_path / "b.json").write_text(json.dumps({"classes": ["red", "red"]}))
+    with pytest.raises(FormatError, match="b.png lists 1 different classes and its label image has 2; .* listed once"):
+        measured(text)

@@ -104,6 +104,7 @@ def test_a_pixel_has_the_mean_of_its_masks():
         (np.zeros((10, 10_000, 3), np.uint8), ["red"], "10,000 x 10 pixels"),
         (two_halves()[0], ["!!!"], "no word that fake knows"),
         (two_halves()[0], ["red", "red|crimson"], "red is given twice"),
+        (two_halves()[0], ["red", "RED"], "RED is given twice; give every class once, in capitals or not"),
         (two_halves()[0], ["red", "blue|"], "empty class name"),
         (two_halves()[0], ["red", "blue|red"], "'red' is a name of 'red' and of 'blue'"),
         (two_halves()[0], [], "no classes"),

@@ -71,13 +71,14 @@ def of_values(values: Mapping[str, Any], chosen: Mapping[str, str], *, where: st
     )
 
 
-def of_json(values: Mapping[str, Any], stem: str, *, where: str) -> Facts:
+def of_json(values: Mapping[str, Any], stem: str, *, where: str, listed: str | None = None) -> Facts:
     """Return the facts of the JSON beside an image; none when it tells of something else.
 
     It tells of the image when it has captions, a class, a list of labels, or the image's name as `key`, as img2dataset
-    writes it.
+    writes it.  `listed` is the key of its class or labels where that is none of the known ones.
     """
-    chosen = fields.choose(list(values), Columns(), where=where, need_image=False)
+    asked = Columns(label=listed if listed in values else None)
+    chosen = fields.choose(list(values), asked, where=where, need_image=False)
     try:
         facts = of_values(values, {role: name for role, name in chosen.items() if role != "image"}, where=where)
     except InputError:

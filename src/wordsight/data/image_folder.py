@@ -36,7 +36,7 @@ class ImageFolder:
 
     @cached_property
     def _joined(self) -> Joined:
-        return join_tables(self.listing, self._columns, required=self._required)
+        return join_tables(self.listing, self._columns, required=self._required and not self._columns.masks)
 
     @cached_property
     def _class_names(self) -> dict[str, str]:
@@ -117,4 +117,6 @@ class ImageFolder:
     def _from_json(self, text: str, image: str, where: str) -> Facts:
         if not text.lstrip().startswith("{"):
             return Facts()  # a list is of something else
-        return of_json(parse_object(text, where), image.rpartition("/")[2].rpartition(".")[0], where=where)
+        listed = self._columns.label if self._columns.masks else None
+        stem = image.rpartition("/")[2].rpartition(".")[0]
+        return of_json(parse_object(text, where), stem, where=where, listed=listed)

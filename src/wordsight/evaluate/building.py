@@ -121,7 +121,8 @@ class SetReader:
         if self._failures is not None:
             images = without_broken(images, failures, errors_of=self._errors_of)
         if not len(images):
-            raise FormatError(f"{images.name} has no images", cure="check the path and the split")
+            why = f" that can be read: {failures[0].problem}" if failures else ""
+            raise FormatError(f"{images.name} has no images{why}", cure="check the path and the split")
         return images, failures
 
 

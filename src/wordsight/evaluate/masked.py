@@ -30,6 +30,7 @@ from wordsight.evaluate.encode import Encoder
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TaskSpec
 from wordsight.explain.mask_files import parsed_labels
+from wordsight.images.decode import decode, sides, upright_sides
 from wordsight.index.index import spread_evenly
 
 NOTHING = -1  # of pixels without a class
@@ -60,7 +61,12 @@ class MaskedSet:
 
 
 def read_masked(spec: TaskSpec, location: str | Path, split: str | None) -> tuple[SampleSet, list[InputError]]:
-    """Return the images of a source that have a label image, and what could not be read; of none `FormatError`."""
+    """Return at most `images` images of a source, evenly spread, of those with a label image, and what is wrong.
+
+    A label image that cannot be read, or has other sides than its image, is left out and stands in the errors.  A
+    source without label images raises `FormatError`.
+    """
+    _check_options(spec)
     images, failures = read_source(spec, location, split, masks=spec.options.masks)
     kept = images.of(row for row, sample in enumerate(images.samples) if sample.mask is not None)
     if not len(kept) and not failures:
@@ -68,15 +74,44 @@ def read_masked(spec: TaskSpec, location: str | Path, split: str | None) -> tupl
         raise FormatError(f"{images.name} has no label images by masks={spec.options.masks}", cure=cure)
     if len(kept) < len(images):
         notice(f"{images.name}: {len(images) - len(kept)} of {len(images)} images have no label image and are left out")
-    return kept, failures
+    some = kept.of(spread_evenly(len(kept), spec.options.images).tolist())
+    wrong = [_fault(some, row) for row in range(len(some))]
+    failures = [*failures, *(error for error in wrong if error is not None)]
+    return some.of(row for row, error in enumerate(wrong) if error is None), failures
+
+
+def _check_options(spec: TaskSpec) -> None:
+    most, first = spec.options.images, spec.options.first
+    if most < 1 or first < 0:
+        raise ConfigError(f"images = {most}, first = {first}", cure="give 1 or more images, and first=0 or first=1")
+
+
+def _fault(images: SampleSet, row: int) -> InputError | None:
+    """Return what is wrong with a label image, None where nothing is, or where its image itself cannot be read."""
+    image, key = images.images[row], images.samples[row].key
+    try:
+        labels = _read(images, row)
+    except InputError as error:
+        return error
+    try:
+        upright = upright_sides(image, name=key)
+        shape = upright[::-1] if upright else decode(image, name=key).shape[:2]
+    except InputError:
+        return None  # whoever embeds the image says so
+    try:
+        same_sides(labels, shape, key)
+    except InputError as error:
+        turned = labels.shape == shape[::-1] == sides(image, name=key)[::-1]
+        why = ", since its EXIF orientation turns it by a quarter: turn the label image too" if turned else ""
+        return InputError(error.problem + why, cure=error.cure)
+    return None
 
 
 def masked_of(spec: TaskSpec, images: SampleSet) -> MaskedSet:
     """Return at most `images` of a set, evenly spread, with its classes; numbers without a name are errors."""
-    most, first = spec.options.images, spec.options.first
-    if most < 1 or first < 0:
-        raise ConfigError(f"images = {most}, first = {first}", cure="give 1 or more images, and first=0 or first=1")
-    some = images.of(spread_evenly(len(images), most).tolist())
+    _check_options(spec)
+    first = spec.options.first
+    some = images.of(spread_evenly(len(images), spec.options.images).tolist())
     listed = [sample.labels for sample in some.samples]
     present = [_numbers(some, row) for row in range(len(some))]
     if spec.classes and not any(listed):
@@ -84,8 +119,7 @@ def masked_of(spec: TaskSpec, images: SampleSet) -> MaskedSet:
         for sample, numbers in zip(some.samples, present, strict=True):
             unknown = [value for value in numbers if value not in known and value != 0]
             if unknown:
-                cure = f"the {len(known)} classes are {first} to {first + len(known) - 1}; is first={1 - first} right?"
-                raise FormatError(f"{spec.name}: the label image of {sample.key} has a {unknown[0]}", cure=cure)
+                raise _unknown(spec, f"the label image of {sample.key} has a {unknown[0]}", set().union(*present))
         return _checked(spec, MaskedSet(some, tuple(spec.classes), known))
     if not any(listed):
         cure = "list them in order with classes=A,B, or name the JSON key that lists an image's classes with label="
@@ -93,16 +127,32 @@ def masked_of(spec: TaskSpec, images: SampleSet) -> MaskedSet:
     return _checked(spec, _by_lists(spec, some, present))
 
 
+def _unknown(spec: TaskSpec, problem: str, numbers: set[int]) -> FormatError:
+    """Return the error of a number that no class has; `numbers` are those of all label images."""
+    first, names = spec.options.first, spec.classes or ()
+    last = first + len(names) - 1
+    cure = f"name all classes with classes=, in the order of their numbers; pixels of no class are {IGNORED}"
+    if first != 1 and numbers - {0} <= set(range(1, len(names) + 1)):
+        cure = "all numbers fit with first=1"
+    return FormatError(
+        f"{spec.name}: {problem}, and the classes are {first} ({names[0]}) to {last} ({names[-1]})", cure=cure
+    )
+
+
 def _by_lists(spec: TaskSpec, some: SampleSet, present: list[list[int]]) -> MaskedSet:
     """Return the set whose samples list their classes in the order of their numbers."""
+    if spec.options.first != 1:
+        problem = f"first={spec.options.first} for {spec.name}, whose images list the names of their numbers"
+        raise UsageError(problem, cure="leave first out")
     named: dict[int, str] = {}
     for sample, numbers in zip(some.samples, present, strict=True):
         seen = [value for value in numbers if value != 0]
         if len(seen) != len(sample.labels):
             problem = (
-                f"{spec.name}: {sample.key} lists {len(sample.labels)} classes and its label image has {len(seen)}"
+                f"{spec.name}: {sample.key} lists {len(sample.labels)} different classes and its label image "
+                f"has {len(seen)}"
             )
-            raise FormatError(problem, cure="a class is listed for each number above 0, in their order")
+            raise FormatError(problem, cure="a class is listed once for each number above 0, in their order")
         for value, name in zip(seen, sample.labels, strict=True):
             if named.setdefault(value, name) != name:
                 problem = f"{spec.name}: {value} is {named[value]!r} in one image and {name!r} in {sample.key}"
@@ -162,8 +212,9 @@ def whole_model(encoder: Encoder, kind: str) -> Model:
     return model
 
 
-def same_sides(labels: LabelImage, sides: tuple[int, int], key: str) -> None:
+def same_sides(labels: NDArray[np.integer[Any]], shape: tuple[int, ...], key: str) -> None:
     """Raise `InputError` where a label image (H, W) has other sides than its image."""
-    if labels.shape != sides:
-        problem = f"the label image of {key} has {labels.shape[1]} x {labels.shape[0]} pixels"
-        raise InputError(problem, cure=f"its image has {sides[1]} x {sides[0]}: make them alike")
+    if labels.shape != shape:
+        own = f"{labels.shape[1]} x {labels.shape[0]}"
+        problem = f"the image {key} has {shape[1]} x {shape[0]} pixels and its label image {own}"
+        raise InputError(problem, cure="make them alike")

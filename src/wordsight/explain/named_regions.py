@@ -195,8 +195,8 @@ def synonyms_of(names: Sequence[str]) -> dict[str, list[str]]:
         own = [part.strip() for part in name.split(SYNONYMS)]
         if not all(own):
             raise UsageError("an empty class name", cure="give names with commas between, for example cat,sofa|couch")
-        if own[0] in classes:
-            raise UsageError(f"the class {own[0]} is given twice", cure="give every class once")
+        if own[0].casefold() in {one.casefold() for one in classes}:  # most tokenizers lowercase
+            raise UsageError(f"the class {own[0]} is given twice", cure="give every class once, in capitals or not")
         classes[own[0]] = list(dict.fromkeys(own))
     return classes
 
