@@ -58,7 +58,7 @@ def run(subject: ModelSubject) -> Finding | Skipped:
     asked = ask(subject.model, scenes, seed=subject.seed, attributes=OF_ONE)
     known = [attribute for attribute, one in asked.items() if is_known(one)]
     if not known:
-        reason = f"{subject.name} answers no question about drawn scenes better than a guess"
+        reason = f"{subject.name} knows no attribute of drawn scenes surely: guesses follow anything"
         return Skipped(CHECK, TITLE, reason, "give labelled groups of images: --data 'PLACE?groups=COLUMN'")
     leans = search(asked, known)
     claims, results, rows = [], [], []
