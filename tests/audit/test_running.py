@@ -6,9 +6,9 @@ import pytest
 
 from wordsight.audit import running
 from wordsight.audit.running import audit_model, choose, run_checks
-from wordsight.audit.subject import ModelSubject, labelled_set, without_folders
+from wordsight.audit.subject import ModelSubject, labelled_set, training_samples, without_folders
 from wordsight.audit.table import MODEL_CHECKS, Check
-from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.errors import ConfigError, NotFound, UsageError
 from wordsight.embeddings.model import Model
 from wordsight.engines.fake import FakeEngine
 from wordsight.report.audit_page import write_audit_page
@@ -103,3 +103,14 @@ def test_an_audit_that_was_stopped_while_it_was_written_is_replaced(subject, tmp
         write_audit_page(folder, folder / "report.html")
     audit_model(subject, folder, checks=["gibberish"])
     assert json.loads((folder / "audit.json").read_text())["name"] == "fake"
+
+
+def test_training_captions_are_named_as_libraries_are(tmp_path):
+    (tmp_path / "pairs.csv").write_text("file,words,other\n" + "".join(f"{i}.jpg,a hat {i},x\n" for i in range(5)))
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").touch()
+    samples = list(training_samples([f"{tmp_path / 'pairs.csv'}?captions=words&limit=3"]))
+    assert [sample.texts for sample in samples] == [("a hat 0",), ("a hat 1",), ("a hat 2",)]
+    assert all(sample.image is None for sample in samples)
+    with pytest.raises(ConfigError, match="groups"):
+        list(training_samples([f"{tmp_path / 'pairs.csv'}?groups=other"]))

@@ -7,8 +7,9 @@ Knows no check.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,7 +17,9 @@ from urllib.parse import parse_qsl
 from wordsight.audit.table import IMAGES
 from wordsight.base.config import unknown_key
 from wordsight.base.errors import NotFound, UsageError
+from wordsight.base.nouns import Sample
 from wordsight.data.kinds import without_suffix
+from wordsight.data.source import Columns, open_source
 from wordsight.embeddings.kept import KeptModel
 from wordsight.embeddings.model import Model
 from wordsight.evaluate.building import SetReader, read_source
@@ -83,7 +86,7 @@ class ModelSubject:
     """A model with what is at hand to test it.
 
     `model` embeds; where it is a `Model` (or keeps one's embeddings) `opened` is that.  `data` are labelled sets,
-    `captions` the paths of training captions, as `open_source` reads them.  `images`: how many images a check draws, or
+    `captions` the places of training captions, each as a library is named.  `images`: how many images a check draws, or
     takes of each set where it changes them.  `reader` reads the sets, which stay in memory.
     """
 
@@ -134,3 +137,12 @@ def library(text: str, *, model: Encoder | None, images: int = IMAGES, seed: int
         raise NotFound(f"no images in {spec.place}", cure="name a folder with images, shards or a table")
     unread = tuple(str(error.problem) for error in failures)
     return PlaceSubject(spec.name or samples.name, samples, model, images=images, seed=seed, unread=unread, text=text)
+
+
+def training_samples(texts: Sequence[str]) -> Iterator[Sample]:
+    """Yield the samples of places of training captions, each named as a library, without their images."""
+    for text in texts:
+        spec = labelled_set(text, keys=LIBRARY_KEYS).spec
+        columns = Columns(image=spec.image, captions=spec.captions, label=spec.label, key=spec.key)
+        source = open_source(spec.place, split=spec.split, columns=columns)
+        yield from (replace(sample, image=None) for sample in islice(source.samples(), spec.limit))

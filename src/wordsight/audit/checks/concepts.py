@@ -15,11 +15,10 @@ from wordsight.audit.claims import NUMBER, Limit, claim, share_of
 from wordsight.audit.drawn_questions import OF_ONE, AskedScenes, ask, balanced, is_known
 from wordsight.audit.finding import Claim, Finding, Skipped
 from wordsight.audit.scenes import NAME, in_words
-from wordsight.audit.subject import ModelSubject
+from wordsight.audit.subject import ModelSubject, training_samples
 from wordsight.base.details import Detail
 from wordsight.base.nouns import Result
 from wordsight.base.value import Value
-from wordsight.data.source import open_source
 from wordsight.evaluate.encode import image_embeddings, prompt_embeddings
 from wordsight.evaluate.equal_rows import products
 from wordsight.evaluate.measured import Measured
@@ -58,7 +57,7 @@ def run(subject: ModelSubject) -> Finding | Skipped:
     if not subject.captions:
         reason = "it is not known what the model was learned from"
         return Skipped(CHECK, TITLE, reason, "name its training captions: --captions PLACE")
-    captions = [text for one in subject.captions for sample in open_source(one).samples() for text in sample.texts]
+    captions = [text for sample in training_samples(subject.captions) for text in sample.texts]
     if not captions:
         return Skipped(CHECK, TITLE, f"{', '.join(subject.captions)} has no captions", "name images with captions")
     claims: list[Claim] = []

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from wordsight.audit.checks.goes_together import of_samples
 from wordsight.audit.finding import Finding, Skipped
-from wordsight.audit.subject import ModelSubject
-from wordsight.data.source import open_source
+from wordsight.audit.subject import ModelSubject, training_samples
 
 CHECK, TITLE = "learned-together", "What went together in the training captions"
 
@@ -15,7 +14,7 @@ def run(subject: ModelSubject) -> Finding | Skipped:
     if not subject.captions:
         reason = "it is not known what the model was learned from"
         return Skipped(CHECK, TITLE, reason, "name its training captions: --captions PLACE")
-    samples = [sample for one in subject.captions for sample in open_source(one).samples()]
+    samples = list(training_samples(subject.captions))
     finding = of_samples(samples, ", ".join(subject.captions))
     renamed = replace(finding, check=CHECK, title=TITLE)
     if isinstance(renamed, Skipped):
