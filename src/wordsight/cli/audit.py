@@ -35,10 +35,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--captions",
-        metavar="PLACE",
+        metavar="PLACE?…",
         action="append",
         default=[],
-        help="the captions it was trained on; again for more",
+        help="the images with captions that it was trained on, with keys such as split; again for more",
     )
     parser.add_argument(
         "--images",
