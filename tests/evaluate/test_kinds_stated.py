@@ -4,15 +4,19 @@ import functools
 import math
 import re
 import sys
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from wordsight.base.nouns import Sample
 from wordsight.evaluate.building import TaskSets, build_from
 from wordsight.evaluate.running import run_task
 from wordsight.evaluate.sample_set import SampleSet
 from wordsight.evaluate.tasks import TASKS, TaskSpec, with_options
+from wordsight.images.decode import decode
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,9 +32,11 @@ OPTIONS = {
     "few-shot": {"shots": [1], "draws": 1},
     "selection": {"form": "rules"},
     "bias": {"groups": "side"},
+    "segmentation": {"method": "windows", "images": CHANGED},
+    "pointing": {"method": "occlusion", "images": CHANGED, "largest": 1.0},
 }
 COUNTS = {  # what results count, by the ends of their names; all others count the images of the test set
-    r"(robustness|typographic|adversarial)/.*": CHANGED,
+    r"(robustness|typographic|adversarial|segmentation|pointing)/.*": CHANGED,
     r"texture/(shape|texture)": PAIRS,
     r"text_to_image/.*": 2 * TEST,  # captions
     r"selection/(text|blind-.*)": 2 * TEST,  # captions, each with one that a rule made
@@ -55,6 +61,8 @@ CHANCE = {  # of those that are not one class of four
     r"selection/.*": 1 / 2,  # one of two captions
     r"texture/shape-bias": 1 / 2,
     r".*_to_.*/R@\d+": None,  # tests/evaluate/test_metrics.py
+    r"pointing/energy-inside": 1 / 2,  # the part of the image that the thing covers
+    r"segmentation/.*mean-iou|pointing/.*(hit|iou)": None,  # tests/evaluate/test_kinds_masked.py
 }
 
 
@@ -69,11 +77,21 @@ def results(tmp_path_factory):
     return functools.cache(lambda kind: {one.name.removeprefix("n/"): one for one in results_of(kind, model)})
 
 
+def half_of(image, number):
+    """Return a label image of which the upper half has a number."""
+    height, width = decode(image).shape[:2]
+    labels = np.zeros((height, width), np.uint8)
+    labels[: height // 2] = number
+    packed = BytesIO()
+    Image.fromarray(labels).save(packed, "PNG")
+    return packed.getvalue()
+
+
 def results_of(kind, model):
     whole = recognised_images(model, TEST + TRAIN + VAL)
     samples = [
         Sample(one.key, label=one.label, labels=(one.label,), texts=(f"a {one.label}", f"the {one.label} {i}"),
-               meta={"side": "left" if i % 3 else "right"})
+               meta={"side": "left" if i % 3 else "right"}, mask=half_of(whole.images[i], 1 + NAMES.index(one.label)))
         for i, one in enumerate(whole.samples)
     ]  # fmt: skip
     whole = SampleSet("s", samples, whole.images)
