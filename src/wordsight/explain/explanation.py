@@ -25,13 +25,12 @@ from wordsight.base.errors import UsageError
 from wordsight.base.optional import resolve
 from wordsight.explain.asked_texts import check_texts
 from wordsight.explain.faithfulness import Faithfulness, faithfulness
-from wordsight.explain.heat import Maps, against, on_image, overlay, scaled
+from wordsight.explain.heat import Maps, against, on_whole, overlay
 from wordsight.explain.methods import AUTO
 from wordsight.explain.perturbed import is_of_one_colour, upsampled
 from wordsight.explain.relevance import Ready, randomised_of, ready_for_words, relevance_of
 from wordsight.explain.sanity import SanityCheck, randomised, text_swap
 from wordsight.images.decode import decode
-from wordsight.images.geometry import framed
 from wordsight.images.spec import PreprocessSpec
 
 if TYPE_CHECKING:
@@ -74,9 +73,7 @@ class Explanation:
     @cached_property
     def maps(self) -> Maps:
         """The maps on the image, (C, H, W), each from 0 to 1; NaN where the tower saw nothing."""
-        height, width = self.image.shape[:2]
-        square = upsampled(self.relevance, self.preprocess.size, self.preprocess.size)
-        return scaled(on_image(square, framed(height, width, self.preprocess), (height, width)))
+        return on_whole(self.relevance, self.preprocess, self.image.shape[:2])
 
     def is_even(self, number: int) -> bool:
         """Say whether a map singles nothing out: of an image of one colour, or where nothing speaks for the text."""

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Pixels
-from wordsight.images.geometry import Frame
+from wordsight.explain.perturbed import upsampled
+from wordsight.images.geometry import Frame, framed
+from wordsight.images.spec import PreprocessSpec
 
 Floats = NDArray[np.floating]
 Maps = NDArray[np.float32]
@@ -35,6 +37,12 @@ def on_image(square: Maps, frame: Frame, sides: tuple[int, int]) -> Maps:
     seen = square[:, np.clip(rows, 0, square.shape[1] - 1)][:, :, np.clip(columns, 0, square.shape[2] - 1)]
     inside = ((rows >= 0) & (rows < frame.rows))[:, None] & ((columns >= 0) & (columns < frame.columns))[None]
     return np.where(inside, seen, np.float32(np.nan)).astype(np.float32)
+
+
+def on_whole(relevance: Maps, spec: PreprocessSpec, sides: tuple[int, int]) -> Maps:
+    """Return raw maps (C, G, G) of what the tower sees on the whole image (C, H, W), from 0 to 1 or NaN."""
+    square = upsampled(relevance, spec.size, spec.size)
+    return scaled(on_image(square, framed(*sides, spec), sides))
 
 
 def scaled(maps: Floats) -> Maps:

@@ -21,7 +21,7 @@ import numpy as np
 from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import InputError, UsageError
 from wordsight.embeddings.model import Model
-from wordsight.explain.heat import Maps, on_image, overlay, scaled
+from wordsight.explain.heat import Maps, on_whole, overlay
 from wordsight.explain.hiding import Hiding, hiding
 from wordsight.explain.masks import box_of
 from wordsight.explain.methods import ANY
@@ -29,7 +29,6 @@ from wordsight.explain.occlusion import occlusion
 from wordsight.explain.perturbed import is_of_one_colour, upsampled
 from wordsight.explain.sanity import SanityCheck, text_swap
 from wordsight.explain.superpixels import connected
-from wordsight.images.geometry import framed
 from wordsight.images.spec import PreprocessSpec
 from wordsight.search.direction import Direction
 from wordsight.search.hits import Hit
@@ -213,12 +212,6 @@ class _Mapper:
 
     def _maps(self, pixels: Pixels) -> Maps:
         return occlusion(self.model.engine, pixels, self.texts, grid=min(GRID, *pixels.shape[:2]))
-
-
-def on_whole(relevance: Maps, spec: PreprocessSpec, sides: tuple[int, int]) -> Maps:
-    """Return raw maps (C, G, G) of what the tower sees on the whole image (C, H, W), from 0 to 1 or NaN."""
-    square = upsampled(relevance, spec.size, spec.size)
-    return scaled(on_image(square, framed(*sides, spec), sides))
 
 
 def spot_of(shown: Maps) -> Strongest | None:
