@@ -22,6 +22,7 @@ from wordsight.index.index import (
 )
 from wordsight.index.keywords import ranked, words_of_entry
 from wordsight.index.open import INDEXES
+from wordsight.index.values import order_of
 from wordsight.index.where import Column, check, matches
 
 
@@ -180,6 +181,11 @@ class JsonIndex:
 
     def states(self):
         return {path: FileState(*state) for path, state in self.state["files"].items()}
+
+    def states_after(self, path, count):
+        known = self.states()
+        after = sorted((one for one in known if path is None or order_of(one) > order_of(path)), key=order_of)
+        return {one: known[one] for one in after[:count]}
 
     def record(self, states):
         self.changing()["files"] |= {p: list(astuple(state)) for p, state in states.items()}

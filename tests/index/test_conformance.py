@@ -218,6 +218,23 @@ def test_states_of_files_are_recorded_replaced_and_forgotten(index):
     assert index.files.states() == {"bad.jpg": FileState(5, 6, "h5")}
 
 
+def test_all_states_can_be_walked_over_in_order(index):
+    keys = ["a", "b/ä.jpg", "z", "Z", "", "\U0001f600", "\uffff", ODD, "caf\udce8.jpg"]
+    states = {key: FileState(i, i, "h", absent=i == 2, error="broken" if i == 3 else "") for i, key in enumerate(keys)}
+    index.files.record(states)
+    index.save()
+    for count in (1, 2, 100):
+        met, last = [], None
+        while some := index.files.states_after(last, count):
+            assert list(some) == list(some)[:count]
+            met += some.items()
+            last = list(some)[-1]
+        assert met == [
+            (key, states[key]) for key in ["", "Z", "a", "b/ä.jpg", "z", "\uffff", "\U0001f600", "caf\udce8.jpg", ODD]
+        ]
+    assert index.files.states_after("zz", 2) == {key: states[key] for key in ("\uffff", "\U0001f600")}
+
+
 def test_absent_files_are_known_and_their_entries_left_out_of_searches(opened, index):
     _, rows = fill(index, 6)
     away = FileState(10, 20, "hash", absent=True, file="p/1.jpg")

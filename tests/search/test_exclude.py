@@ -6,6 +6,7 @@ import pytest
 
 from wordsight.base.errors import UsageError
 from wordsight.cli.main import main
+from wordsight.search.origin import excluded_of
 
 
 def keys(library):
@@ -33,9 +34,9 @@ def test_a_library_remembers_what_it_excludes(photos, opened, model):
     again.forget()
     assert len(again.sync().added) == 2
     assert len(opened(photos, exclude=["nothing"]).sync().added) == 3
-    assert opened(photos).in_step() and opened(photos)._excluded() == ["nothing"]
+    assert opened(photos).in_step() and excluded_of(opened(photos)._index.facts()) == ["nothing"]
     opened(photos, exclude=[]).sync()
-    assert opened(photos)._excluded() == []
+    assert excluded_of(opened(photos)._index.facts()) == []
 
 
 def test_patterns_are_a_list_and_for_folders(photos, opened, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wordsight.index.lock import writing
-from wordsight.search import library as library_module
+from wordsight.search import in_step
 from wordsight.search import watch as watch_module
 from wordsight.search.contents import open_contents
 from wordsight.search.watch import EVERY, PATIENCE, watch
@@ -154,7 +154,7 @@ def test_what_is_away_when_it_is_opened_is_seen_when_it_comes(kind, empty, photo
 def test_a_folder_of_pictures_is_decided_on_once(photos, opened, monkeypatch):
     library = opened(photos)
     asked = []
-    monkeypatch.setattr(library_module, "open_contents", lambda *a, **o: asked.append(a) or open_contents(*a, **o))
+    monkeypatch.setattr(in_step, "open_contents", lambda *a, **o: asked.append(a) or open_contents(*a, **o))
     library.sync()
     (photos / "top.png").unlink()
     library.sync()

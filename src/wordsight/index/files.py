@@ -51,6 +51,21 @@ class FileTable:
         """See `FileStates`; a row that is not what was written is left out, so that its file is read again."""
         return {path: state for path, state in self._read() if state is not None}
 
+    def states_after(self, path: str | None, count: int) -> dict[str, FileState]:
+        """See `FileStates`; a row that is not what was written is left out."""
+        with database_errors(self._path):
+            while True:
+                rows = self._rows_after(path, count)
+                read = [(str(restored(row[0])), _state(row)) for row in rows]
+                states = {one: state for one, state in read if state is not None}
+                if states or not read:
+                    return states
+                path = read[-1][0]
+
+    def _rows_after(self, path: str | None, count: int) -> list[tuple[Stored, ...]]:
+        after, values = ("", ()) if path is None else (" where path > ?", (stored(path),))
+        return self._connection.execute(f"select * from file{after} order by path limit ?", (*values, count)).fetchall()
+
     def damaged(self) -> list[str]:
         """Return the paths of the rows that are not what was written."""
         return [path for path, state in self._read() if state is None]

@@ -102,6 +102,13 @@ class FileStates(Protocol):
         """Return all that is known of every file, of absent ones too."""
         ...
 
+    def states_after(self, path: str | None, count: int) -> dict[str, FileState]:
+        """Return up to `count` states by path, ascending, that come after `path`, or the first.
+
+        So all can be walked over in little memory, absent ones and broken ones too.
+        """
+        ...
+
     def record(self, states: Mapping[str, FileState]) -> None:
         """Note the states of these files; what was known of them is replaced."""
         ...

@@ -7,6 +7,7 @@ process: a folder opened again has it, a process started again has not.
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from wordsight.index.index import (
     spread_evenly,
 )
 from wordsight.index.keywords import ranked, words_of_entry
+from wordsight.index.values import order_of
 from wordsight.index.where import Column, Condition, check, matches
 
 
@@ -241,6 +243,11 @@ class _MemoryFiles:
 
     def states(self) -> dict[str, FileState]:
         return dict(self._index.state.files)
+
+    def states_after(self, path: str | None, count: int) -> dict[str, FileState]:
+        known = self._index.state.files
+        after = (one for one in known if path is None or order_of(one) > order_of(path))
+        return {one: known[one] for one in nsmallest(count, after, key=order_of)}
 
     def record(self, states: Mapping[str, FileState]) -> None:
         self._index.changing().files.update(states)

@@ -25,6 +25,12 @@ def restored(value: Stored) -> Value:
     return os.fsdecode(value) if isinstance(value, bytes) else value
 
 
+def order_of(key: str) -> tuple[bool, bytes]:
+    """Return what keys are ordered by, as SQLite orders what `stored` makes of them: text first, by its bytes."""
+    kept = stored(key)
+    return (True, kept) if isinstance(kept, bytes) else (False, key.encode())
+
+
 def checksum_of(*values: Stored) -> int:
     """Return a checksum (32 bits) of values as SQLite gives them back."""
     plain = values if _PLAIN.issuperset(map(type, values)) else map(_plain, values)

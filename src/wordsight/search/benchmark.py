@@ -158,7 +158,7 @@ def benchmark(
         raise UsageError("no query", cure="give at least one text, or none at all for texts of the library")
     scope.library.close()
     first = _first(scope.library, (given or background.usual_phrases())[0], conditions[0][1])
-    with scope.library._index.reading() as index, index.one_look():
+    with scope.library.reading() as index, index.one_look():
         if conditions[-1][1] is not None:
             check(conditions[-1][1], index.columns())
         questions = _questions(index, given, most, conditions[-1][1])
@@ -166,7 +166,7 @@ def benchmark(
     with runner.progress(1 + 3 * len(conditions)):
         text = runner.embed()
         rounds, memory, footprint = runner.rounds(conditions)
-    with scope.library._index.reading() as index:
+    with scope.library.reading() as index:
         entries = len(index)
     return SearchFigures(
         entries=entries,
@@ -238,7 +238,7 @@ class _Runner:
         Exact searches come last, for they map all embeddings.
         """
         wholes = [self._whole(where) for _, where in conditions]
-        with self._library._index.reading() as index, index.one_look():
+        with self._library.reading() as index, index.one_look():
             ordinary = [self._searched(index, where, exact=False) for _, where in conditions]
             peak, mapped, footprint = _peak(), _status("RssFile"), index.footprint()
             exact = [self._searched(index, where, exact=True) for _, where in conditions]
@@ -250,7 +250,7 @@ class _Runner:
         def one(i: int) -> None:
             self._library.answer(Query((Part(1.0, self._texts[i]),), where=where), k=self._k)
 
-        with self._library._index.reading() as index:
+        with self._library.reading() as index:
             if not index.search(self._embeddings[:1], 1, where)[0]:
                 one(0)  # which says why nothing matches
                 return None

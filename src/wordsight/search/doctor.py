@@ -73,7 +73,7 @@ def versions() -> dict[str, str]:
 
 def examine(library: "Library", count: int = COMPARED) -> Checkup:
     """Embed up to `count` images, spread evenly over the library, again, and compare; raises what `search` does."""
-    with library._index.reading() as index, index.one_look():
+    with library.reading() as index, index.one_look():
         there = [key for key, state in index.files.states().items() if not state.error and not state.absent]
         entries = index.entries([there[i] for i in spread_evenly(len(there), count)])
         then = json.loads(index.facts().get(VERSIONS, "{}"))

@@ -10,36 +10,25 @@ changes nothing.  Knows the protocol of an index, and no index.
 
 import contextlib
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from wordsight.base.errors import NotFound, StorageError, WordsightError
-from wordsight.base.processes import PerProcess
-from wordsight.base.progress import notice
+from wordsight.base.errors import NotFound, WordsightError
+from wordsight.base.value import Value
 from wordsight.embeddings.items import text_list
 from wordsight.embeddings.model import Model, load
-from wordsight.index.index import Damage, FileState, IndexEntry
+from wordsight.index.index import Damage, Index, IndexEntry
 from wordsight.index.lock import LibraryBusy
 from wordsight.index.open import recorded
-from wordsight.search import background
 from wordsight.search.asking import Answered, Asking, asking
-from wordsight.search.contents import (
-    NOTHING,
-    SIGNATURE,
-    Contents,
-    FolderContents,
-    Listing,
-    library_folder,
-    lies_aside,
-    open_contents,
-)
+from wordsight.search.contents import SIGNATURE, Contents, Listing, library_folder
 from wordsight.search.hits import Hit, Hits
+from wordsight.search.in_step import Keeper
 from wordsight.search.limits import HitLimitOptions, HitLimits
 from wordsight.search.open_index import OpenIndex
-from wordsight.search.origin import columns_of, excluded_of, last_listing, origin, problems_of
+from wordsight.search.origin import problems_of
 from wordsight.search.query import NOTHING_ELSE, Query, read_query
 from wordsight.search.report import SyncReport
 from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, split
@@ -72,16 +61,13 @@ class Library:
         self.location = location
         self.folder = folder
         self.model = model
-        self._columns = columns
-        self._exclude = exclude
-        self._contents: Contents | None = None
-        self._stays = True  # whether the next look is at the same contents
         self._index = OpenIndex(location, folder, model, index)
-        self._syncing = PerProcess(threading.Lock)
+        self._keeper = Keeper(self._index, columns=columns, exclude=exclude)
 
     def __reduce__(self) -> tuple[Any, ...]:
         location, folder = self.location.absolute(), self.folder.absolute()
-        made = partial(Library, index=self._index.kind, columns=self._columns, exclude=self._exclude)
+        keeper = self._keeper
+        made = partial(Library, index=self._index.kind, columns=keeper.columns, exclude=keeper.exclude)
         return made, (location, folder, self.model)
 
     def __repr__(self) -> str:
@@ -129,20 +115,11 @@ class Library:
     def in_step(self) -> bool:
         """Return, from names, sizes and times alone, whether the library is up to date with its location."""
         listing = self.look()
-        return listing.in_step(self._recorded(listing))
+        return listing.in_step(self._keeper.recorded(listing))
 
     def look(self) -> Listing:
         """Return what can be seen of the location with nothing opened."""
-        return self._looked()[1]
-
-    def _looked(self) -> tuple[Contents, Listing]:
-        """Look at what lies there now: all but a folder in which images were seen may be something else by now."""
-        if not self._stays:
-            self._contents = None
-        contents, self._stays = self.contents, False
-        listing = contents.look(self._states, self._index.facts())
-        self._stays = isinstance(contents, FolderContents) and bool(listing.stamps)
-        return contents, listing
+        return self._keeper.looked()[1]
 
     def search(
         self, query: Any = (), *, where: str | None = None, without: Any = (), **options: Unpack[SearchOptions]
@@ -242,33 +219,7 @@ class Library:
         Raises `LibraryBusy` when another process is at it, `FingerprintMismatch` for a library of another model,
         `StorageError` for a folder that cannot be written.
         """
-        with self._syncing.here:
-            report = self._sync(accept_removal=accept_removal)
-            if report or not background.is_there(self.folder, self.model.fingerprint):
-                with self._index.reading() as index:
-                    background.refresh(self.folder, index, self.model)
-            if not report:
-                self._index.tend()
-            return report
-
-    def _sync(self, *, accept_removal: bool = False) -> SyncReport:
-        self._index.renew()
-        contents, listing = self._looked()
-        before = self._recorded(listing)
-        moved = self._index.moved_from(self._index.facts()) if lies_aside(self.folder, self.location) else None
-        if moved is not None:
-            notice(
-                f"the library in {self.folder} was that of {moved}, which is gone: it is that of {self.location} now"
-            )
-        if listing.in_step(before) and not accept_removal and moved is None:
-            return SyncReport()
-        from wordsight.search.sync import Sync
-
-        with self._index.writing() as index:
-            if last_listing(index, listing) != before:  # another process wrote since, perhaps from a newer listing
-                listing = contents.look(index.files.states, index.facts())
-            index.note(origin(contents, self._excluded(), self.model, index.facts()))
-            return Sync(index, self.model, contents, listing, accept_removal=accept_removal, folder=self.folder).run()
+        return self._keeper.sync(accept_removal=accept_removal)
 
     def rebuild(self, *, accept_removal: bool = False) -> SyncReport:
         """Make the library again, all of it, with the model in use, and return what was done.
@@ -277,38 +228,23 @@ class Library:
         where it was the next time.  What is missing is kept as absent, or removed, as by `sync`; with another model it
         cannot be kept, and `StorageError` is raised unless `accept_removal`.
         """
-        from wordsight.search.rebuild import rebuilt
-
-        with self._syncing.here:
-            self._index.moved_from(self._index.facts())
-            self._contents = None  # it is decided anew what lies there
-            return rebuilt(self._index, self.contents, self._excluded(), accept_removal=accept_removal)
+        return self._keeper.rebuild(accept_removal=accept_removal)
 
     def verify(self) -> list[Damage]:
         """Compare everything that is stored with its checksums, and embed again what is damaged; returns what was.
 
         Raises `FormatError` where the database itself is damaged and only `rebuild` helps.
         """
-        with self._syncing.here:
-            self._index.renew()
-            with self._index.reading() as index:
-                damage = index.verify()
-            if damage:
-                try:
-                    damage = self._mend()
-                except StorageError as error:
-                    raise StorageError(f"{error.problem}; damaged: {damage[0].what}", cure=error.cure) from error
-                self._sync()
-        return damage
+        return self._keeper.verify()
 
-    def _mend(self) -> list[Damage]:
-        """Forget what is damaged, so that it is embedded again."""
-        with self._index.writing() as index:
-            damage = index.verify()
-            index.mend(damage)
-            index.note({SIGNATURE: ""})  # so that a table or shards are read again
-            index.save()
-        return damage
+    def note(self, noted: Iterable[tuple[str, Mapping[str, Value]]]) -> int:
+        """Set columns of images, as (key, {column: value}), all of them or none; returns how many images changed.
+
+        None takes a value away.  The columns stay through `sync` and `rebuild`, go with an image that moves, and are
+        dropped when its content changes.  A column that the location itself gives raises `UsageError`, a key that is
+        not there `NotFound`.
+        """
+        return self._keeper.note(noted)
 
     def columns(self) -> tuple[str, ...]:
         """Return the names of all metadata columns, in the order in which they came into the library."""
@@ -321,28 +257,16 @@ class Library:
 
     def forget(self) -> None:
         """Delete the library, not the images; the next `sync` makes it again."""
-        self._excluded()  # what it remembers counts on
-        self._contents = None
-        self._index.forget()
+        self._keeper.forget()
 
     @property
     def contents(self) -> Contents:
         """What lies at the location, read with the columns asked for, else with those the library was made with."""
-        contents = self._contents  # which another thread may take away
-        if contents is None:
-            columns = self._columns
-            if columns is None:
-                columns = columns_of(self._index.facts())
-            asked = self._columns is not None
-            contents = open_contents(self.location, columns, asked=asked, exclude=self._excluded())
-            self._contents = contents
-        return contents
+        return self._keeper.contents
 
-    def _excluded(self) -> Sequence[str]:
-        """Return the patterns of what is left alone: those asked for, else those that the library remembers."""
-        if self._exclude is None:
-            self._exclude = excluded_of(self._index.facts())
-        return self._exclude
+    def reading(self) -> contextlib.AbstractContextManager[Index]:
+        """Give the index, open for reading, to one thread; `NotFound` when there is none."""
+        return self._index.reading()
 
     def close(self) -> None:
         """Close the index; the library opens it again when used."""
@@ -356,17 +280,6 @@ class Library:
 
     def _asked(self, query: Query, limits: HitLimits) -> contextlib.AbstractContextManager[Asking]:
         return asking(self._index, query, lambda: self.contents, limits=limits)
-
-    def _states(self) -> Mapping[str, FileState]:
-        with contextlib.suppress(NotFound), self._index.reading() as index:
-            return index.files.states()
-        return {}
-
-    def _recorded(self, listing: Listing) -> Listing:
-        """Return how the location looked when the library was last in step with it, to compare `listing` with."""
-        with contextlib.suppress(NotFound), self._index.reading() as index:
-            return last_listing(index, listing)
-        return NOTHING
 
 
 def open_library(

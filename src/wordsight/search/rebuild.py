@@ -14,6 +14,7 @@ from wordsight.embeddings.model import Model
 from wordsight.index.index import Backend, FileState, Index, IndexEntry
 from wordsight.search.contents import Contents
 from wordsight.search.missing import Whereabouts, too_many
+from wordsight.search.noting import carry_notes
 from wordsight.search.open_index import OpenIndex
 from wordsight.search.origin import origin
 from wordsight.search.report import SyncReport
@@ -38,6 +39,8 @@ def rebuilt(
         with contextlib.closing(_draft_of(folder, backend, model)) as draft:
             draft.note(origin(contents, exclude, model, draft.facts()))
             report = Sync(draft, model, contents, listing, folder=folder).run()
+            if not problem:
+                _carry_notes(folder, backend, draft)
             if not problem and not accept_removal:
                 _carry_over(folder, backend, draft, contents)
                 contents.look(draft.files.states, draft.facts())  # for what was carried over: which of it has a file
@@ -106,6 +109,13 @@ def _carry_over(folder: Path, backend: Backend, draft: Index, contents: Contents
     if lost := sorted(kept.keys() - set(keys)):
         what = f"{len(lost)} pictures are not there now, and what the library holds of them is damaged"
         notice(f"{contents.location}: {what}: they are lost to it: {', '.join(lost)}")
+
+
+def _carry_notes(folder: Path, backend: Backend, draft: Index) -> None:
+    """Keep what was noted on the images that are in both."""
+    with contextlib.suppress(NotFound), contextlib.closing(_open_old(folder, backend, backend.facts_in(folder))) as old:
+        carry_notes(old, draft)
+        draft.save()
 
 
 def _whole_entries(old: Index, keys: Sequence[str]) -> list[IndexEntry]:

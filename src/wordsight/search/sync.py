@@ -39,6 +39,7 @@ from wordsight.search.contents import (
 )
 from wordsight.search.kept_images import KeptImages
 from wordsight.search.missing import Whereabouts, too_many
+from wordsight.search.noting import kept, noted_columns
 from wordsight.search.origin import problems_fact, problems_of
 from wordsight.search.plan import Plan, plan, to_read
 from wordsight.search.report import SyncReport
@@ -102,6 +103,10 @@ class Sync:
         self._now: dict[str, FileState | None] = {}  # of what has been read; None where it could not be opened
         self._nowhere: dict[str, FileState] = {}  # of what tables name and is not there
         self._known = KnownContents(index, self._before)
+        self._carried = (
+            *MEASURED,
+            *noted_columns(index.facts()),
+        )  # what an entry keeps that the location does not tell
         self._failed: list[tuple[str, str]] = []
         self._renewed: list[str] = []  # keys whose metadata alone changed
         self._verdicts: dict[str, Whereabouts] = {}  # of what is missing, each judged once
@@ -312,7 +317,7 @@ class Sync:
         if one.embedding is not None:
             return IndexEntry(candidate.key, one.embedding, candidate.meta)
         known = same or self._known.entry(candidate.sha256)
-        candidate.meta |= {column: known.meta[column] for column in MEASURED if column in known.meta}
+        candidate.meta |= kept(known.meta, self._carried)
         if same and _present(candidate.meta) != _present(known.meta):
             self._renewed.append(candidate.key)
         elif same and candidate.meta.get("mtime") == known.meta.get("mtime"):
@@ -326,10 +331,13 @@ class Sync:
         """Give every entry the metadata it should have, after the table beside the images has changed."""
         for start in range(0, len(keys), GROUP):
             old = self._index.entries(keys[start : start + GROUP])
-            new = [replace(entry, meta=self._contents.meta(entry.key, entry.meta)) for entry in old]
+            new = [replace(entry, meta=self._meta_now(entry)) for entry in old]
             changed = [n for n, o in zip(new, old, strict=True) if _present(n.meta) != _present(o.meta)]
             damaged = self._add(changed)
             self._renewed += [entry.key for entry in changed if entry.key not in damaged]
+
+    def _meta_now(self, entry: IndexEntry) -> dict[str, Value]:
+        return {**self._contents.meta(entry.key, entry.meta), **kept(entry.meta, self._carried)}
 
     def _add(self, entries: Sequence[IndexEntry]) -> list[str]:
         """Store the entries; return the keys of those that are left out, for what the index held of them is damaged."""
