@@ -117,9 +117,9 @@ def furniture(data: Path) -> Shop:
         files = {member.name: shards.extractfile(member).read() for member in shards if member.isfile()}
     for name, content in files.items():
         if name.endswith(".json"):
-            told = json.loads(content)["product"]
+            product = json.loads(content)["product"]
             columns = {"name": "name", "type": "kind", "color": "color", "size": "size", "desc": "desc"}
-            own = {ours: str(told[theirs] or "") for theirs, ours in columns.items()}
+            own = {ours: str(product[theirs] or "") for theirs, ours in columns.items()}
             key = name.removesuffix(".json")
             products.append({"key": key, "image": files[f"{key}.jpg"], **own})
     lamps = "Pendant lamp|Floor lamp|Ceiling lamp|Work lamp|Floor,reading lamp|Lamp shade|Pendant lamp shade"

@@ -132,11 +132,6 @@ def remarks(hit: "Hit") -> list[str]:
     return [f"+{len(hit.alike)} alike" if hit.alike else "", hit.why]
 
 
-def record_of(hit: "Hit") -> dict[str, object]:
-    """Return what JSON has of these options, where there is anything."""
-    return {**({"alike": list(hit.alike)} if hit.alike else {}), **({"why": hit.why} if hit.why else {})}
-
-
 def print_facets(counts: "Sequence[Counts]", args: Namespace) -> bool:
     """Print the facets of all places together; return whether there are any."""
     from wordsight.search.facets import facets, merged

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wordsight.base.errors import UsageError
 from wordsight.base.terminal import escaped, say, shown
-from wordsight.cli.search_asking import record_of, remarks
+from wordsight.cli.search_asking import remarks
 from wordsight.cli.search_explaining import Reasons, explanation_of
 from wordsight.search.hits import Located, one_line, percent, title
 
@@ -124,14 +124,10 @@ def _print_json(hits: Sequence[Located], reasons: "Reasons") -> None:
 
     for one in hits:
         hit = one.hit
-        path = None if hit.path is None else str(hit.path)
-        match = None if hit.match is None else round(hit.match, 6)
-        record = {"score": round(hit.score, 6), "match": match, "key": hit.key, "path": path, "meta": dict(hit.meta)}
-        reason = reasons.get(id(hit))
-        asked = {**record_of(hit), **explanation_of(reason)}
-        if reason is not None:
-            asked["why"] = "; ".join(part for part in (hit.why, reason.text) if part)
-        print(json.dumps({**record, **asked, "place": str(one.location)}, ensure_ascii=True))
+        record = {**hit.record(), **explanation_of(reasons.get(id(hit)))}
+        if id(hit) in reasons:
+            record["why"] = "; ".join(part for part in (hit.why, reasons[id(hit)].text) if part)
+        print(json.dumps({**record, "place": str(one.location)}, ensure_ascii=True))
 
 
 def _print_csv(hits: Sequence[Located], columns: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ In a notebook a hit, and the list, show their images as small JPEGs inside the p
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wordsight.base.errors import InputError
 from wordsight.base.value import Value
@@ -55,6 +55,18 @@ class Hit:
         if self.origin is None:
             raise InputError(f"{self.key} has no file", cure="search the library that it is from")
         return self.origin.image(self.key)
+
+    def record(self) -> dict[str, Any]:
+        """Return what programs are given: score, match, key, path and meta, and alike and why where there are any."""
+        return {
+            "score": round(self.score, 6),
+            "match": None if self.match is None else round(self.match, 6),
+            "key": self.key,
+            "path": None if self.path is None else str(self.path),
+            "meta": dict(self.meta),
+            **({"alike": list(self.alike)} if self.alike else {}),
+            **({"why": self.why} if self.why else {}),
+        }
 
     def __repr__(self) -> str:
         likely = "" if self.match is None else f"{percent(self.match)} "

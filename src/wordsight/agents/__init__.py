@@ -1,0 +1,1 @@
+"""A library as tools for agents: the room of `wordsight mcp`."""

@@ -1,0 +1,164 @@
+"""What an agent may ask of a library, as plain functions whose answers are JSON.
+
+    tools = LibraryTools(library)
+    tools.search("two dogs on grass", count=5)      # {"hits": [{"score", "match", "key", "path", "meta"}], ...}
+    tools.look("dogs/a.jpg")                        # a small JPEG
+
+Nothing is changed but the library itself, which is brought up to date before it answers.  The docstrings are read by
+agents.  Knows no protocol.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from wordsight.base.errors import InputError, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from wordsight.index.index import IndexEntry
+    from wordsight.search.hits import Hits
+    from wordsight.search.library import Library
+    from wordsight.search.query import Query
+
+MOST = 100  # hits of one answer: an agent reads all of them
+LOOK_SIDE, LOOK_MOST = 512, 1024  # pixels of the longer side of an image that is looked at
+VALUES = 12  # of a column, that `about` shows
+
+
+class LibraryTools:
+    """The tools over one library; `sync`: it is brought up to date before each answer."""
+
+    def __init__(self, library: "Library", *, sync: bool = True) -> None:
+        self._library = library
+        self._sync = sync
+        self._lock = threading.Lock()
+
+    def search(
+        self,
+        query: str,
+        *,
+        count: int = 10,
+        where: str = "",
+        without: Sequence[str] = (),
+        least_match: float = 0.0,
+        sort: str = "",
+    ) -> dict[str, Any]:
+        """Find images by what can be seen in them, described in words ("a red bicycle against a wall").
+
+        count: how many at most, to 100. where: a condition on the metadata columns that `about` lists, such as
+        "width > 2000 and folder contains '2024'" or "taken >= 2025-06-01". without: descriptions of what should not be
+        seen. least_match: the least probability, 0 to 1, that an image shows the query; 0.03 leaves out the unlikely.
+        sort: a column ("-mtime": newest first) by which the matches come, instead of by likeness.
+
+        A hit has score (a cosine), match (the probability that it shows the query, null where unknown), key (which the
+        other tools take), path and meta. Few or no hits mean that few images match; do not lower least_match to get
+        more. The model sees images, not events, names or dates: ask for those with where.
+        """
+        asked = _asked(query, where, without=without, sort=sort)
+        return _answer(self._current().answer(asked, k=_counted(count), min_match=least_match or None))
+
+    def similar(self, key: str, *, count: int = 10, where: str = "") -> dict[str, Any]:
+        """Find images of the library that look like one of it.
+
+        key: the key of a hit. count and where as for search.
+        """
+        library = self._current()
+        _entry(library, key)
+        return _answer(library.search(like=[key], k=_counted(count), where=where or None))
+
+    def facets(self, query: str, *, columns: Sequence[str] = (), where: str = "") -> dict[str, Any]:
+        """Count which values of metadata columns the matches of a query have, to narrow it down.
+
+        columns: which (default: those in which few values are shared by many). The "where" of a value is the condition
+        that narrows to it.
+        """
+        from wordsight.search.facets import facets
+
+        counts = self._current().count(_asked(query, where), list(columns) or None)
+        return {
+            name: [{"value": one.label, "count": one.count, "where": one.where} for one in values]
+            for name, values in facets(counts, named=bool(columns)).items()
+        }
+
+    def about(self) -> dict[str, Any]:
+        """Say what the library holds: how many images, of which location, and its metadata columns with examples."""
+        library = self._current()
+        with library.reading() as index:
+            columns = index.columns()
+            states = index.files.states_after(None, VALUES)
+            entries = index.entries([key for key, state in states.items() if not state.error])
+        return {
+            "location": str(library.location),
+            "images": len(library),
+            "model": library.model.name,
+            "columns": {
+                name: {"holds": _held(column.numbers, column.texts), "examples": _examples(name, entries)}
+                for name, column in columns.items()
+            },
+        }
+
+    def look(self, key: str, *, side: int = LOOK_SIDE) -> bytes:
+        """Return an image of the library as a small JPEG, to see what it shows.
+
+        key: the key of a hit. side: pixels of its longer side, to 1024.
+        """
+        from wordsight.search.thumbnails import as_jpeg, thumbnails
+
+        if not 16 <= side <= LOOK_MOST:
+            raise UsageError(f"side {side}", cure=f"give 16 to {LOOK_MOST} pixels")
+        library = self._current()
+        (jpeg,) = thumbnails([library.hit_of(_entry(library, key))], as_jpeg, side=side)
+        if isinstance(jpeg, InputError):
+            raise jpeg
+        return jpeg
+
+    def _current(self) -> "Library":
+        """Return the library, made, and in step with its location; one call at a time brings it up to date."""
+        if not self._library.exists():
+            raise NotFound(
+                f"no library of {self._library.location}", cure=f"make it with wordsight index {self._library.location}"
+            )
+        if self._sync:
+            with self._lock:
+                self._library.sync()
+        return self._library
+
+
+def _counted(count: int) -> int:
+    if not 1 <= count <= MOST:
+        raise UsageError(f"count {count}", cure=f"ask for 1 to {MOST}")
+    return count
+
+
+def _asked(query: str, where: str, *, without: Sequence[str] = (), sort: str = "") -> "Query":
+    """Return a query of words alone: what an agent writes is never the path of a file, nor a weight."""
+    from wordsight.index.where import parse
+    from wordsight.search.query import Part, Query
+    from wordsight.search.wishes import read_wishes
+
+    for text in (query, *without):
+        if not text.strip():
+            raise UsageError("an empty query", cure="describe what is to be seen")
+    wishes = read_wishes({"sort": sort} if sort else {})
+    unwanted = tuple(Part(1.0, text=text) for text in without)
+    return Query((Part(1.0, text=query),), unwanted, parse(where) if where else None, wishes)
+
+
+def _entry(library: "Library", key: str) -> "IndexEntry":
+    with library.reading() as index:
+        return index.entries([key])[0]
+
+
+def _answer(hits: "Hits") -> dict[str, Any]:
+    """Return hits for programs, and how many match where that is known."""
+    matching = {} if hits.matching is None else {"matching": hits.matching}
+    return {"hits": [hit.record() for hit in hits], **matching}
+
+
+def _held(numbers: bool, texts: bool) -> str:
+    return "numbers and text" if numbers and texts else "numbers" if numbers else "text"
+
+
+def _examples(name: str, entries: "Sequence[IndexEntry]") -> list[Any]:
+    values = (entry.meta.get(name) for entry in entries)
+    return list(dict.fromkeys(value for value in values if value is not None))[:3]
