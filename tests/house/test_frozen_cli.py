@@ -13,6 +13,7 @@ FROZEN = {
     "index": "PLACE --library --image --captions --label --key --exclude --watch --rebuild --verify --failed --absent --accept-removal",
     "doctor": "PLACE --library",
     "benchmark": "PLACE --library --queries -k --where --json",
+    "browse": "PLACE --library --no-sync",
     "mcp": "PLACE --library --no-sync",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
     "embed": "SOURCE --out --format --what --kind --split --image --captions --label --key --part-size",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from wordsight.index.index import IndexEntry
     from wordsight.search.hits import Hits
     from wordsight.search.library import Library
-    from wordsight.search.query import Query
 
 MOST = 100  # hits of one answer: an agent reads all of them
 LOOK_SIDE, LOOK_MOST = 512, 1024  # pixels of the longer side of an image that is looked at
@@ -54,7 +53,10 @@ class LibraryTools:
         other tools take), path and meta. Few or no hits mean that few images match; do not lower least_match to get
         more. The model sees images, not events, names or dates: ask for those with where.
         """
-        asked = _asked(query, where, without=without, sort=sort)
+        from wordsight.search.query import plain_query
+        from wordsight.search.wishes import Wishes
+
+        asked = plain_query(query, where=where, without=without, wishes=Wishes(sort=sort or None))
         return _answer(self._current().answer(asked, k=_counted(count), min_match=least_match or None))
 
     def similar(self, key: str, *, count: int = 10, where: str = "") -> dict[str, Any]:
@@ -73,8 +75,9 @@ class LibraryTools:
         that narrows to it.
         """
         from wordsight.search.facets import facets
+        from wordsight.search.query import plain_query
 
-        counts = self._current().count(_asked(query, where), list(columns) or None)
+        counts = self._current().count(plain_query(query, where=where), list(columns) or None)
         return {
             name: [{"value": one.label, "count": one.count, "where": one.where} for one in values]
             for name, values in facets(counts, named=bool(columns)).items()
@@ -128,20 +131,6 @@ def _counted(count: int) -> int:
     if not 1 <= count <= MOST:
         raise UsageError(f"count {count}", cure=f"ask for 1 to {MOST}")
     return count
-
-
-def _asked(query: str, where: str, *, without: Sequence[str] = (), sort: str = "") -> "Query":
-    """Return a query of words alone: what an agent writes is never the path of a file, nor a weight."""
-    from wordsight.index.where import parse
-    from wordsight.search.query import Part, Query
-    from wordsight.search.wishes import read_wishes
-
-    for text in (query, *without):
-        if not text.strip():
-            raise UsageError("an empty query", cure="describe what is to be seen")
-    wishes = read_wishes({"sort": sort} if sort else {})
-    unwanted = tuple(Part(1.0, text=text) for text in without)
-    return Query((Part(1.0, text=query),), unwanted, parse(where) if where else None, wishes)
 
 
 def _entry(library: "Library", key: str) -> "IndexEntry":

@@ -34,6 +34,7 @@ VERBS = {  # verb: (module, what it does)
     "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
     "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
+    "browse": ("wordsight.cli.browse", "look through a library in a terminal: search as you type, a grid, details"),
     "mcp": ("wordsight.cli.mcp", "a library as tools for agents, over MCP on standard input and output"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),

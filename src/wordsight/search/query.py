@@ -68,20 +68,39 @@ def read_query(
     `UsageError` for an empty part, a weight of zero or a web address, `NotFound` for what looks like the path of
     an image and is none, `WhereError` for a condition that cannot be understood.
     """
-    condition = None
-    if where is not None:
-        if not isinstance(where, str):
-            raise UsageError(f"where = {where!r}", cure='write a condition as text, for example "price < 50"')
-        from wordsight.index.where import parse
-
-        condition = parse(where)
+    condition = _condition(where)
     unwanted = [_read_part(part, location) for part in _parts(() if without is None else without)]
     parts = _parts(query)
+    _check(parts, wishes)
+    return Query(tuple(_read_part(part, location) for part in parts), tuple(unwanted), condition, wishes)
+
+
+def plain_query(text: str, *, where: str = "", without: Sequence[str] = (), wishes: Wishes = NOTHING_ELSE) -> Query:
+    """Return a query of words alone: whatever file is called so, and whatever number it begins with.
+
+    "" is no text, no condition and nothing to stay away from.  Raises as `read_query` does.
+    """
+    parts = tuple(Part(1.0, text=one) for one in [text] if one.strip())
+    _check(parts, wishes)
+    unwanted = tuple(Part(1.0, text=one) for one in without if one.strip())
+    return Query(parts, unwanted, _condition(where.strip() or None), wishes)
+
+
+def _condition(where: str | None) -> "Condition | None":
+    if where is None:
+        return None
+    if not isinstance(where, str):
+        raise UsageError(f"where = {where!r}", cure='write a condition as text, for example "price < 50"')
+    from wordsight.index.where import parse
+
+    return parse(where)
+
+
+def _check(parts: Sequence[Any], wishes: Wishes) -> None:
     if not parts and not (wishes.like or wishes.liked):
         raise UsageError("an empty query", cure="give a text or the path of an image")
     if parts and wishes.like:
         raise UsageError("a query beside like", cure="use liked: it moves a query towards images")
-    return Query(tuple(_read_part(part, location) for part in parts), tuple(unwanted), condition, wishes)
 
 
 def join_words(arguments: Iterable[str]) -> list[str]:

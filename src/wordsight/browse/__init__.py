@@ -1,0 +1,1 @@
+"""A terminal program over a library: the room of `wordsight browse`."""

@@ -1,0 +1,35 @@
+"""What is known of the chosen hit: its name, score and probability, and all its metadata."""
+
+from rich.text import Text
+from textual.widgets import Static
+
+from wordsight.base.terminal import escaped
+from wordsight.search.hits import Hit, one_line, percent
+
+FIRST = ("text", "title", "taken", "camera", "tags", "keywords", "class", "width", "height", "mtime")
+LEFT_OUT = {"path", "name", "folder"}
+
+
+class Details(Static):
+    """A column of text beside the grid."""
+
+    def tell(self, hit: Hit | None) -> None:
+        """Show a hit."""
+        self.update(Text() if hit is None else describe(hit))
+
+
+def describe(hit: Hit) -> Text:
+    """Return what is known of a hit, for people."""
+    text = Text()
+    text.append(f"{escaped(hit.key)}\n", style="bold")
+    likely = "" if hit.match is None else f"{percent(hit.match)} likely, "
+    text.append(f"{likely}cosine {hit.score:.3f}\n")
+    for words in (hit.why, f"nearly the same: {', '.join(hit.alike)}" if hit.alike else ""):
+        if words:
+            text.append(f"{escaped(words)}\n", style="italic")
+    names = [*(name for name in FIRST if name in hit.meta), *(n for n in hit.meta if n not in FIRST)]
+    for name in names:
+        if name not in LEFT_OUT and (value := one_line(hit.meta[name])):
+            text.append(f"\n{escaped(name)}  ", style="dim")
+            text.append(escaped(value))
+    return text
