@@ -3,7 +3,7 @@
     grid.show(hits)                 # the first page; images come as they are decoded
     grid.chosen                     # the hit under the cursor
 
-Sends `HitGrid.Chosen` when another hit is chosen, `HitGrid.Wanted` with the hits of a page whose images are to be decoded.
+Sends `HitGrid.Chosen` when another hit is chosen, `HitGrid.Wanted` with the hits whose images are to be decoded.
 """
 
 from collections.abc import Sequence
