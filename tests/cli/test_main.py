@@ -141,7 +141,6 @@ def test_a_mistake_in_wordsight_keeps_its_traceback(verb: ModuleType) -> None:
     [
         (["serach"], "no verb 'serach'; did you mean search?"),
         (["zzzzz"], "no verb 'zzzzz'; use demo"),
-        (["export"], "no verb 'export'; use convert MODEL OUT --to FORMAT"),
         (["--modle", "--help-me"], "no option --modle; did you mean --model?"),
         (["look", "p", "--model"], "--model needs a value"),
         (["look", "p", "-k", "many"], "invalid int value: 'many'"),

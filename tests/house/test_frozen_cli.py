@@ -13,6 +13,7 @@ FROZEN = {
     "index": "PLACE --library --image --captions --label --key --exclude --watch --rebuild --verify --failed --absent --accept-removal",
     "doctor": "PLACE --library",
     "benchmark": "PLACE --library --queries -k --where --json",
+    "export": "PLACE --to --out --where --library --json",
     "browse": "PLACE --library --no-sync",
     "mcp": "PLACE --library --no-sync",
     "classify": "PICTURES --classes --classes-file --templates --top --json",

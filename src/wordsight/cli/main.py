@@ -34,6 +34,7 @@ VERBS = {  # verb: (module, what it does)
     "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
     "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
+    "export": ("wordsight.cli.export", "a library in the form of another program: clip-retrieval, npy, FiftyOne..."),
     "browse": ("wordsight.cli.browse", "look through a library in a terminal: search as you type, a grid, details"),
     "mcp": ("wordsight.cli.mcp", "a library as tools for agents, over MCP on standard input and output"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
@@ -75,7 +76,6 @@ EVERYWHERE = (
 MEANING = {  # of a global option in a verb where it is another than everywhere
     ("train", "--model"): "what both towers begin from (default: what the recipe says); of the recipe probe, the model",
 }
-ELSEWHERE = {"export": "use convert MODEL OUT --to FORMAT"}  # what is looked for under another name than its verb's
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
     "data": (("--model", "--device", "--engine"), "no model is used"),
@@ -186,7 +186,7 @@ def _run(argv: list[str]) -> int:
     if not call.verb:
         return _without_verb(call.arguments)
     if call.verb not in VERBS:
-        raise UsageError(f"no verb {call.verb!r}", cure=ELSEWHERE.get(call.verb) or suggest(call.verb, VERBS))
+        raise UsageError(f"no verb {call.verb!r}", cure=suggest(call.verb, VERBS))
     try:
         args = verb_parser(call.verb).parse_args(call.arguments)
     except SystemExit:  # --help has been printed

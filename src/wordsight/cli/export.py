@@ -1,0 +1,50 @@
+"""`wordsight export PLACE --to FORM --out DIR`: a library in the form of another program."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from wordsight.base.errors import UsageError
+from wordsight.base.terminal import say
+from wordsight.cli.parser import AndAlso, out_path
+from wordsight.search.exports.table import FORMS
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("place", type=Path, metavar="PLACE", help="what was indexed")
+    parser.add_argument(
+        "--to",
+        required=True,
+        choices=list(FORMS),
+        metavar="FORM",
+        help="; ".join(f"{name}: {form.holds}" for name, form in FORMS.items()),
+    )
+    parser.add_argument("--out", type=out_path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--where", action=AndAlso, metavar="EXPR", help="only the images that satisfy this condition")
+    parser.add_argument(
+        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object: how many images, the form, the folder")
+
+
+def run(args: Namespace) -> int:
+    """Write the folder; a library that has not been made is an error, and so is a model."""
+    if (args.place / "model.json").is_file():
+        raise UsageError(
+            f"{args.place} is a model, not a library", cure="use convert MODEL OUT --to FORMAT for its weights"
+        )
+    from wordsight.embeddings.model import load
+    from wordsight.search.exports.table import export
+    from wordsight.search.library import open_library
+    from wordsight.search.nearest import require_made
+
+    model = load(args.model, engine=args.engine, device=args.device)
+    with open_library(args.place, model=model, library_dir=args.library) as library:
+        require_made(library, "export", "--to", args.to, "--out", str(args.out))
+        count = export(library, args.out, args.to, where=args.where)
+    if args.json:
+        print(json.dumps({"images": count, "to": args.to, "out": str(args.out)}))
+    else:
+        say(f"{count:,} images as {args.to}: {args.out}")
+    return 0
