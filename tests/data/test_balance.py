@@ -90,7 +90,7 @@ def test_what_can_match_nothing_is_named():
     entries = ["st. john", "st . john", "a\tb", ",", "a,", ", ,", "dog"]
     assert EntryMatcher(entries).unmatchable == [0, 2, 4]
     caption = "st. john, a\tb, dog , , a,"
-    assert matched([caption], entries) == [stated(caption, entries)] == [[1, 3, 6]]
+    assert matched([caption], entries) == [stated(caption, entries)] == [[3, 6]]
 
 
 def test_terms_are_looked_up_by_what_they_are_not_by_their_hash(monkeypatch):
@@ -155,9 +155,9 @@ def test_counts_and_probabilities_are_those_of_the_published_rule():
 
 
 def test_a_pair_is_kept_as_often_as_its_probability_says():
-    pairs = sample_pairs(400)
+    pairs = sample_pairs(200)
     kept = np.zeros(len(pairs))
-    seeds = 300
+    seeds = 150
     for seed in range(seeds):
         verdicts = list(balance(pairs, ENTRIES, 5, seed, threads=1))
         kept += [verdict.kept for verdict in verdicts]
@@ -253,7 +253,7 @@ def test_a_spool_gives_back_what_went_through(tmp_path):
 
 
 def test_a_full_disk_is_one_line(monkeypatch):
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda dir: open("/dev/full", "w+b", buffering=0))
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda dir: open("/dev/full", "w+b", buffering=0))  # noqa: SIM115
     with pytest.raises(StorageError, match="the disk is full"):
         list(balance([("k", ("dog",))], ["dog"], 3))
 
@@ -263,11 +263,11 @@ def test_memory_does_not_grow_with_the_pairs():
 
     matcher = EntryMatcher(ENTRIES)
     peaks = []
-    for count in (30_000, 120_000):
+    for count in (6_000, 24_000):
         pairs = ((f"k{n}", ("a dog in new york",)) for n in itertools.islice(itertools.count(), count))
         tracemalloc.start()
         with Spool() as spool:
-            counts = count_entries(spool.through(match_pairs(pairs, matcher, threads=1)), matcher.count)
+            counts = count_entries(spool.through(match_pairs(pairs, matcher, threads=1, block=256)), matcher.count)
             for _ in draw(spool, Draw(ENTRIES, counts, 9)):
                 pass
         peaks.append(tracemalloc.get_traced_memory()[1])
