@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -168,14 +167,15 @@ def whole(lines: Path, entries: Path, count: int, threads: int, out: Path) -> di
     """Run the command; return its processor and wall time a caption, and its largest resident memory."""
     command = [sys.executable, "-m", "wordsight", "data", "balance", str(lines), "--entries", str(entries)]
     command += ["--at-most", str(max(1, count // 20_000)), "--out", str(out), "--threads", str(threads), "--json"]
-    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, _, usage = os.wait4(process.pid, 0)
+    code = (
+        "import json, resource, subprocess, sys; out = subprocess.run(sys.argv[1:], stdout=-1, check=True).stdout\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(out.decode().strip())\n"
+        "print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss]))"
+    )  # between this process and the command, for a child begins with its parent's largest memory
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, text=True, check=True)
     wall = time.perf_counter() - start
-    del before
-    used = usage.ru_utime + usage.ru_stime
+    printed, (used, largest) = map(json.loads, done.stdout.splitlines())
     figures = {
         "captions": count,
         "threads": threads,
@@ -183,10 +183,10 @@ def whole(lines: Path, entries: Path, count: int, threads: int, out: Path) -> di
         "cpu_s": used,
         "us": used / count * 1e6,
         "wall_us": wall / count * 1e6,
-        "rss_MB": usage.ru_maxrss / 1e3,
+        "rss_MB": largest / 1e3,
     }
-    print(figures, printed.decode().strip())
-    return figures | {"printed": json.loads(printed)}
+    print(figures, printed)
+    return figures | {"printed": printed}
 
 
 def main() -> None:
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--published", type=Path, required=True)
     parser.add_argument("--captions", type=int, default=10_000_000)
     parser.add_argument("--entries", type=int, default=500_000)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[2])
     args = parser.parse_args()
     words = vocabulary(args.entries * 3 // 5)
     entries = entries_of(words, args.entries)
@@ -204,13 +204,13 @@ def main() -> None:
         folder = Path(name)
         (folder / "entries.txt").write_text("\n".join(entries))
         whole_runs = []
-        for count in sorted({100_000, min(1_000_000, args.captions), args.captions}):
+        for count in sorted({min(1_000_000, args.captions), args.captions}):
             lines = folder / "lines.txt"
             with lines.open("w") as handle:
                 handle.writelines(f"{caption}\n" for caption in captions_of(words, entries, count))
-            for threads in args.threads if count <= 1_000_000 else args.threads[-1:]:
+            for threads in args.threads:
                 theirs = published_whole(sample[:MATCHED], entries, args.published, folder)
-                print(f"published, whole: {theirs:.2f} us a caption")
+                print(f"published, whole: {theirs:.2f} us a caption", flush=True)
                 ours = whole(lines, folder / "entries.txt", count, threads, folder / "verdicts.csv")
                 whole_runs.append({"published_us": theirs, **ours})
         figures["whole"] = whole_runs

@@ -252,7 +252,7 @@ def _lines(args: argparse.Namespace, figures: _Figures) -> Iterator[str]:
         yield f"counts: {args.counts}"
     if figures.kept is not None and figures.expected is not None:
         share = f" ({figures.kept / figures.pairs:.1%})" if figures.pairs else ""
-        yield f"{figures.entries_above:,} entries have more than {figures.at_most:,} pairs"
+        yield f"{figures.entries_above:,} of them in more than {figures.at_most:,} pairs"
         yield f"{figures.kept:,} pairs are kept{share}, {figures.expected:,.0f} were expected" + (
             f": {args.out}" if args.out else ""
         )

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,11 +73,13 @@ class VerdictBlock:
 
     def verdicts(self, entries: Sequence[str]) -> Iterator[Verdict]:
         """Yield them one by one, with the entries of this list."""
-        numbers = self.entries.tolist()
-        names = [entries[number] if number != UNKNOWN else "" for number in numbers]
-        columns = (self.kept, self.entry_probabilities, self.probabilities, self.matches)
-        kept, of_entry, of_pair, matches = (column.tolist() for column in columns)
-        yield from map(Verdict, self.keys, kept, names, of_entry, of_pair, matches)
+        yield from map(Verdict, *self.columns(entries))
+
+    def columns(self, entries: Sequence[str], *, kept: type = bool) -> tuple[Any, ...]:
+        """Return the values of `Verdict`, a list each, `kept` as this type."""
+        names = [entries[number] if number != UNKNOWN else "" for number in self.entries.tolist()]
+        columns = (self.entry_probabilities, self.probabilities, self.matches)
+        return (self.keys, self.kept.astype(kept).tolist(), names, *(column.tolist() for column in columns))
 
 
 def balance(

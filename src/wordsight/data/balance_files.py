@@ -114,14 +114,9 @@ def verdict_writer(path: Path, entries: Sequence[str]) -> Iterator[Write]:
         elif path.suffix == ".csv":
             rows = csv.writer(handle, lineterminator="\n")
             rows.writerow(Verdict._fields)
-            yield lambda block: rows.writerows(map(_row, block.verdicts(entries)))
+            yield lambda block: rows.writerows(zip(*block.columns(entries, kept=int), strict=True))
         else:
             yield lambda block: handle.writelines(_line(row._asdict()) for row in block.verdicts(entries))
-
-
-def _row(verdict: Verdict) -> tuple[object, ...]:
-    """Return the cells of a verdict: whether it is kept as 1 or 0, as spreadsheets and every reader know it."""
-    return verdict.key, int(verdict.kept), *verdict[2:]
 
 
 def _kept(block: VerdictBlock) -> list[str]:

@@ -56,7 +56,7 @@ def _tell(count: int, why: str, examples: Sequence[str]) -> None:
 
 
 def _is_punctuation(entry: str) -> bool:
-    return all(
+    return not entry[:1].isalnum() and all(
         letter in string.punctuation or letter.isspace() or unicodedata.category(letter).startswith("P")
         for letter in entry
     )

@@ -11,6 +11,7 @@ letters: each term is looked up once, and from each on a tree of the entries' te
 matches has been compared.  An entry in which a mark touches a letter ("st. john") can match nothing: `unmatchable`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ import numpy as np
 from wordsight.data.terms import BLANKS, MARKS, UNKNOWN, Hashes, KeyTable, Numbers, TermTable, split_terms
 
 _BITS = np.uint64(32)
+_SPACED = re.compile(f"[{MARKS}{BLANKS}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,9 @@ class EntryMatcher:
 
 def _matchable(entry: str) -> bool:
     """Say whether spacing leaves an entry as it is: marks stand alone, and there is no white space but spaces."""
-    if not any(mark in entry for mark in MARKS + BLANKS):
+    if _SPACED.search(entry) is None:
         return True
-    return not any(letter in term for term in entry.split(" ") if len(term) != 1 for letter in MARKS) and not any(
-        blank in entry for blank in BLANKS
-    )
+    return not any((len(term) > 1 and _SPACED.search(term)) or term in BLANKS for term in entry.split(" ") if term)
 
 
 class _Tree:
