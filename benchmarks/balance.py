@@ -163,7 +163,7 @@ def published_whole(captions: list[str], entries: list[str], published: Path, fo
     return float(done.stdout.split()[-1])
 
 
-def whole(lines: Path, entries: Path, count: int, threads: int, out: Path) -> dict[str, float]:
+def whole(lines: Path, entries: Path, out: Path, *, count: int, threads: int) -> dict[str, float]:
     """Run the command; return its processor and wall time a caption, and its largest resident memory."""
     command = [sys.executable, "-m", "wordsight", "data", "balance", str(lines), "--entries", str(entries)]
     command += ["--at-most", str(max(1, count // 20_000)), "--out", str(out), "--threads", str(threads), "--json"]
@@ -211,7 +211,7 @@ def main() -> None:
             for threads in args.threads:
                 theirs = published_whole(sample[:MATCHED], entries, args.published, folder)
                 print(f"published, whole: {theirs:.2f} us a caption", flush=True)
-                ours = whole(lines, folder / "entries.txt", count, threads, folder / "verdicts.csv")
+                ours = whole(lines, folder / "entries.txt", folder / "verdicts.csv", count=count, threads=threads)
                 whole_runs.append({"published_us": theirs, **ours})
         figures["whole"] = whole_runs
     flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
@@ -219,9 +219,7 @@ def main() -> None:
     packages = {name: version(name) for name in ("numpy", "pyahocorasick", "ahocorasick-rs")}
     about = {"date": str(date.today()), "python": platform.python_version(), **packages, "flags": kept}
     with RESULTS.open("a") as handle:
-        handle.write(
-            json.dumps({**about, "cores": os.cpu_count(), "arguments": vars(args), **figures}, default=str) + "\n"
-        )
+        handle.write(json.dumps({**about, "cores": os.cpu_count(), "entries": args.entries, **figures}) + "\n")
 
 
 if __name__ == "__main__":

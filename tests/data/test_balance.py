@@ -209,11 +209,11 @@ def test_an_entry_that_was_never_counted_is_no_rare_one():
 def test_a_key_twice_has_one_draw_and_is_counted():
     verdicts = list(balance([(str(n // 2), ("dog",)) for n in range(200)], ["dog"], 20))
     assert [v.kept for v in verdicts[::2]] == [v.kept for v in verdicts[1::2]]
-    repeated = RepeatedKeys(most=10)
     values = mixed(np.arange(100, dtype=np.uint64))
-    for some in (values, values[20:25], values[20:22]):
-        repeated.note(some)
-    assert sorted(repeated.hashes().tolist()) == sorted(values[20:25].tolist())
+    with RepeatedKeys(most=10) as repeated:
+        for some in (values, values[20:25], values[20:22]):
+            repeated.note(some)
+        assert sorted(repeated.hashes().tolist()) == sorted(values[20:25].tolist())
 
 
 def test_hashes_are_the_same_on_every_machine():

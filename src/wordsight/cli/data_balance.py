@@ -214,15 +214,15 @@ def _draw(blocks: "Iterable[MatchedPairs]", drawing: "Draw", out: Path | None, f
     figures.at_most, figures.seed = drawing.at_most, drawing.seed
     figures.entries_above = int((drawing.counts > drawing.at_most).sum())
     figures.kept, figures.expected = 0, 0.0
-    keys = RepeatedKeys()
-    with verdict_writer(out, drawing.entries) if out else nullcontext(None) as write:
+    writer = verdict_writer(out, drawing.entries) if out else nullcontext(None)
+    with RepeatedKeys() as keys, writer as write:
         for block in draw(blocks, drawing):
             figures.kept += int(block.kept.sum())
             figures.expected += float(block.probabilities.sum())
             keys.note(key_hashes(block.keys, drawing.seed))
             if write is not None:
                 write(block)
-    figures.repeated_keys = len(keys.hashes())
+        figures.repeated_keys = len(keys.hashes())
 
 
 def _end(args: argparse.Namespace, figures: _Figures, pairs: _Pairs | None) -> int:

@@ -1,6 +1,6 @@
 """The balance of training pairs of CLIP and MetaCLIP: at most about t for each entry of a list of words and phrases.
 
-    for verdict in balance(pairs, entries, 20_000, seed=0): ...     # pairs: (key, captions); each a Verdict
+    for verdict in balance(pairs, entries, 20_000, seed=0): ...     # pairs: (key, captions); each a PairVerdict
 
     matcher = EntryMatcher(entries)                                 # or in steps, over several machines
     counts = count_entries(match_pairs(pairs, matcher), matcher.count)
@@ -13,6 +13,7 @@ from the pair's key, the entry and the seed alone: not from the order, the block
 kept in memory does not grow with the number of pairs; `Spool` keeps matches on disk between counting and drawing.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from wordsight.base.files import storage_errors
 from wordsight.base.threads import ordered_map
 from wordsight.data.entries import sound_entries
 from wordsight.data.entry_matcher import EntryMatcher
-from wordsight.data.terms import UNKNOWN, Hashes, Numbers, hashes, mixed, packed
+from wordsight.data.terms import UNKNOWN, Hashes, IntArray, hashes, mixed, packed
 
 Captioned = tuple[str, Sequence[str]]  # a pair: its key, and its captions
 BLOCK = 8192  # pairs matched together
@@ -41,11 +42,11 @@ class MatchedPairs:
     """A block of n pairs: keys, the number of entries of each (n,), and those entries one after the other, sorted."""
 
     keys: list[str]
-    counts: Numbers
-    entries: Numbers
+    counts: IntArray
+    entries: IntArray
 
 
-class Verdict(NamedTuple):
+class PairVerdict(NamedTuple):
     """Whether a pair is kept, and why.
 
     `entry` is the first in the list that was drawn; of a pair that is dropped the rarest, "" if it has none.
@@ -66,17 +67,17 @@ class VerdictBlock:
 
     keys: list[str]
     kept: NDArray[np.bool_]
-    entries: Numbers
+    entries: IntArray
     entry_probabilities: NDArray[np.float64]
     probabilities: NDArray[np.float64]
-    matches: Numbers
+    matches: IntArray
 
-    def verdicts(self, entries: Sequence[str]) -> Iterator[Verdict]:
+    def verdicts(self, entries: Sequence[str]) -> Iterator[PairVerdict]:
         """Yield them one by one, with the entries of this list."""
-        yield from map(Verdict, *self.columns(entries))
+        yield from map(PairVerdict, *self.columns(entries))
 
     def columns(self, entries: Sequence[str], *, kept: type = bool) -> tuple[Any, ...]:
-        """Return the values of `Verdict`, a list each, `kept` as this type."""
+        """Return the values of `PairVerdict`, a list each, `kept` as this type."""
         names = [entries[number] if number != UNKNOWN else "" for number in self.entries.tolist()]
         columns = (self.entry_probabilities, self.probabilities, self.matches)
         return (self.keys, self.kept.astype(kept).tolist(), names, *(column.tolist() for column in columns))
@@ -84,7 +85,7 @@ class VerdictBlock:
 
 def balance(
     pairs: Iterable[Captioned], entries: Iterable[str], at_most: int, seed: int = 0, *, threads: int | None = None
-) -> Iterator[Verdict]:
+) -> Iterator[PairVerdict]:
     """Yield a verdict for each pair, in order; the pairs are read once, their matches spooled to a temporary file.
 
     Raises `UsageError` for entries of which none is left and for `at_most` below 1, `StorageError` for a full disk.
@@ -130,7 +131,7 @@ def _blocks(pairs: Iterable[Captioned], most: int) -> Iterator[list[Captioned]]:
         yield block
 
 
-def count_entries(blocks: Iterable[MatchedPairs], entries: int) -> Numbers:
+def count_entries(blocks: Iterable[MatchedPairs], entries: int) -> IntArray:
     """Return how many pairs have each entry, (entries,)."""
     counts = np.zeros(entries, np.int64)
     for block in blocks:
@@ -144,7 +145,7 @@ class Draw:
     """What is drawn: entries (E), how many pairs have each (E,), `at_most` (t) and a seed."""
 
     entries: Sequence[str]
-    counts: Numbers
+    counts: IntArray
     at_most: int
     seed: int = 0
     probabilities: NDArray[np.float64] = field(init=False)  # (E,)
@@ -210,7 +211,8 @@ class Spool:
 
     def __exit__(self, *error: object) -> None:
         """Close the file, which is gone then."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk `through` has told
+            self._file.close()
 
     def through(self, blocks: Iterable[MatchedPairs]) -> Iterator[MatchedPairs]:
         """Yield the blocks, each written to the end of the file."""
@@ -227,6 +229,7 @@ class Spool:
 
     def __iter__(self) -> Iterator[MatchedPairs]:
         with storage_errors(self._folder):
+            self._file.flush()
             end = self._file.seek(0, 2)
         at = 0
         while at < end:
@@ -237,11 +240,11 @@ class Spool:
             at = self._file.tell()
             yield MatchedPairs(keys, counts, numbers)
 
-    def _numbers(self, kind: type[np.int64 | np.uint32], count: int) -> Numbers:
+    def _numbers(self, kind: type[np.int64 | np.uint32], count: int) -> IntArray:
         return np.frombuffer(self._file.read(count * np.dtype(kind).itemsize), kind).astype(np.int64)
 
 
-def _split(keys: bytes, lengths: Numbers) -> list[str]:
+def _split(keys: bytes, lengths: IntArray) -> list[str]:
     ends = np.cumsum(lengths).tolist()
     starts = [0, *ends[:-1]]
     return [keys[start:end].decode("utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True)]

@@ -21,8 +21,8 @@ from wordsight.base.errors import FormatError, NotFound, UsageError
 from wordsight.base.files import JSON_ESCAPES, atomic_write, require_file
 from wordsight.base.optional import require
 from wordsight.base.reading import open_regular
-from wordsight.data.balance import Verdict, VerdictBlock
-from wordsight.data.terms import Numbers
+from wordsight.data.balance import PairVerdict, VerdictBlock
+from wordsight.data.terms import IntArray
 
 PARQUET = ".parquet"
 COUNTS = (".csv", ".jsonl", PARQUET)
@@ -40,7 +40,7 @@ def check_ending(path: Path, endings: Sequence[str], option: str) -> None:
     require_file(path)
 
 
-def write_counts(path: Path, entries: Sequence[str], counts: Numbers) -> None:
+def write_counts(path: Path, entries: Sequence[str], counts: IntArray) -> None:
     """Write each entry with the number of pairs that have it, in the order of the list."""
     rows = zip(entries, counts.tolist(), strict=True)
     if path.suffix == PARQUET:
@@ -56,7 +56,7 @@ def write_counts(path: Path, entries: Sequence[str], counts: Numbers) -> None:
             handle.writelines(_line(dict(zip(_COUNT_COLUMNS, row, strict=True))) for row in rows)
 
 
-def read_counts(paths: Sequence[Path], entries: Sequence[str]) -> Numbers:
+def read_counts(paths: Sequence[Path], entries: Sequence[str]) -> IntArray:
     """Return the sums of the counts of files of this list of entries, (E,).
 
     Raises `NotFound`, `FormatError` for a file that is none of counts, `UsageError` for one of another list.
@@ -113,7 +113,7 @@ def verdict_writer(path: Path, entries: Sequence[str]) -> Iterator[Write]:
             yield lambda block: handle.writelines(f"{key}\n" for key in _kept(block))
         elif path.suffix == ".csv":
             rows = csv.writer(handle, lineterminator="\n")
-            rows.writerow(Verdict._fields)
+            rows.writerow(PairVerdict._fields)
             yield lambda block: rows.writerows(zip(*block.columns(entries, kept=int), strict=True))
         else:
             yield lambda block: handle.writelines(_line(row._asdict()) for row in block.verdicts(entries))
@@ -127,7 +127,7 @@ def _kept(block: VerdictBlock) -> list[str]:
 def _parquet(handle: IO[bytes], entries: Sequence[str]) -> Iterator[Write]:
     arrow, parquet = require("pyarrow", extra="data"), require("pyarrow.parquet", extra="data")
     kinds = (arrow.string(), arrow.bool_(), arrow.string(), arrow.float64(), arrow.float64(), arrow.int64())
-    schema = arrow.schema(list(zip(Verdict._fields, kinds, strict=True)))
+    schema = arrow.schema(list(zip(PairVerdict._fields, kinds, strict=True)))
     names = np.array([*map(_sound, entries), ""], object)  # the last one is that of -1
 
     def write(block: VerdictBlock) -> None:

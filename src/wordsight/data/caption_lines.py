@@ -11,7 +11,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -36,7 +36,8 @@ class CaptionLines:
         self._paths = paths
         self.failures: list[str] = []
         for path in paths:
-            _open(path, Path(path).name).__exit__(None, None, None) if path != STDIN else None
+            with _open(path, ""):  # one that is not there is told at once
+                pass
 
     def __iter__(self) -> Iterator[Captioned]:
         self.failures = []
@@ -61,11 +62,18 @@ class CaptionLines:
             self.failures.append(f"{name} is cut or damaged behind line {number}: {error}; fetch or make it again")
 
 
-def _open(path: str, name: str) -> AbstractContextManager[IO[bytes]]:
+@contextmanager
+def _open(path: str, name: str) -> Iterator[IO[bytes]]:
     if path == STDIN:
-        return nullcontext(sys.stdin.buffer)
+        yield sys.stdin.buffer
+        return
     try:
         handle = open_regular(path)
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror}", cure="check the path") from None
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=handle)) if name.lower().endswith(".gz") else handle
+    with handle:
+        if not name.lower().endswith(".gz"):
+            yield handle
+            return
+        with gzip.GzipFile(fileobj=handle) as unpacked:
+            yield cast("IO[bytes]", unpacked)

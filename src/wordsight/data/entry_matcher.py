@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wordsight.data.terms import BLANKS, MARKS, UNKNOWN, Hashes, KeyTable, Numbers, TermTable, split_terms
+from wordsight.data.terms import BLANKS, MARKS, UNKNOWN, Hashes, IntArray, KeyTable, TermTable, split_terms
 
 _BITS = np.uint64(32)
 _SPACED = re.compile(f"[{MARKS}{BLANKS}]")
@@ -27,8 +27,8 @@ _SPACED = re.compile(f"[{MARKS}{BLANKS}]")
 class Matches:
     """Pairs of a caption's and an entry's number, (M,) each, sorted by caption and then entry; no pair twice."""
 
-    captions: Numbers
-    entries: Numbers
+    captions: IntArray
+    entries: IntArray
 
 
 class EntryMatcher:
@@ -70,13 +70,13 @@ def _matchable(entry: str) -> bool:
 class _Tree:
     """The entries as a tree of numbers of terms.  Node n stands for the first terms of one or more entries."""
 
-    def __init__(self, numbers: Numbers, lengths: Numbers, terms: int) -> None:
+    def __init__(self, numbers: IntArray, lengths: IntArray, terms: int) -> None:
         starts = np.cumsum(lengths) - lengths
         self.depth = int(lengths.max(initial=0))
         self._first = np.full(terms + 1, UNKNOWN, np.int32)  # by term; the last one is for `UNKNOWN`
         edges: list[Hashes] = []
         nodes = np.full(len(lengths), UNKNOWN, np.int64)  # of each entry, so far
-        ends: list[tuple[Numbers, Numbers]] = []
+        ends: list[tuple[IntArray, IntArray]] = []
         count = 0
         for level in range(self.depth):
             here = np.flatnonzero(lengths > level)
@@ -100,7 +100,7 @@ class _Tree:
         self._more = np.zeros(count, bool)
         self._more[(self._edges >> _BITS).astype(np.int64)] = True
 
-    def walk(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
+    def walk(self, numbers: IntArray) -> tuple[IntArray, IntArray]:
         """Return where entries begin, and which, for the numbers of a text's terms (T,)."""
         numbers = np.concatenate([numbers, np.full(self.depth, UNKNOWN, np.int64)])
         roots = self._first[numbers]
@@ -121,7 +121,7 @@ class _Tree:
         empty = np.empty(0, np.int64)
         return np.concatenate([empty, *where]), np.concatenate([empty, *which])
 
-    def _next(self, nodes: Numbers, terms: Numbers) -> Numbers:
+    def _next(self, nodes: IntArray, terms: IntArray) -> IntArray:
         """Return the node behind each node with a term, `UNKNOWN` where there is none."""
         edges = self._table.numbers(((nodes << 32 | terms) + 1).view(np.uint64))
         return np.where(edges == UNKNOWN, UNKNOWN, edges + self._roots)

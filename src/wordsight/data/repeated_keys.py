@@ -1,12 +1,13 @@
 """How many keys a long stream has more than once, in bounded memory: hashes of 64 bits in a temporary file.
 
-    repeated = RepeatedKeys()
-    for block in blocks: repeated.note(hashes)     # uint64 (n,)
-    repeated.hashes()                              # those that were noted more than once
+    with RepeatedKeys() as repeated:
+        for block in blocks: repeated.note(hashes)     # uint64 (n,)
+        repeated.hashes()                              # those that were noted more than once
 
 Two different keys have the same hash as good as never: among a thousand million with a probability of 3 %.
 """
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -27,7 +28,15 @@ class RepeatedKeys:
         self._count = 0
         self._folder = Path(tempfile.gettempdir())
         with storage_errors(self._folder):
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by `hashes`
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by `__exit__`
+
+    def __enter__(self) -> "RepeatedKeys":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the file, which is gone then."""
+        with contextlib.suppress(OSError):  # of a full disk `note` has told
+            self._file.close()
 
     def note(self, hashes: Hashes) -> None:
         """Note the hashes of some keys."""
@@ -36,10 +45,11 @@ class RepeatedKeys:
             self._file.write(hashes.tobytes())
 
     def hashes(self) -> Hashes:
-        """Return the hashes that were noted more than once, each once; nothing can be noted after it."""
+        """Return the hashes that were noted more than once, each once."""
         parts = np.uint64(self._count // self._most + 1)
         repeated = []
-        with self._file, storage_errors(self._folder):
+        with storage_errors(self._folder):
+            self._file.flush()
             for part in range(int(parts)):
                 self._file.seek(0)
                 some = []

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 MARKS = ",.;:?!`"  # each becomes a term of its own
@@ -39,9 +39,9 @@ class Terms:
     """
 
     words: Hashes
-    starts: Numbers
-    lengths: Numbers
-    captions: Numbers
+    starts: IntArray
+    lengths: IntArray
+    captions: IntArray
 
     def eight(self, step: int) -> Hashes:
         """Return bytes 8 * step to 8 * step + 7 of the terms as one number each, zeros behind their ends, (T,)."""
@@ -54,7 +54,7 @@ class Terms:
         kept: Hashes = _KEPT.take(self.lengths - _STEP * step, mode="clip")
         return (low | following << (np.uint64(63) - shift)) & kept
 
-    def some(self, which: Numbers) -> "Terms":
+    def some(self, which: IntArray) -> "Terms":
         """Return those of the terms."""
         return Terms(self.words, self.starts[which], self.lengths[which], self.captions[which])
 
@@ -133,7 +133,7 @@ class TermTable:
             self._seed += 1
         self._table = KeyTable(keys)
 
-    def numbers(self, terms: Terms) -> Numbers:
+    def numbers(self, terms: Terms) -> IntArray:
         """Return the number of each term, (T,), `UNKNOWN` for one that is not there."""
         numbers = self._table.numbers(_keys(terms, self._seed, longest=self._longest))
         long = np.flatnonzero((terms.lengths > _SHORT) & (numbers != UNKNOWN))
@@ -159,7 +159,7 @@ def _keys(terms: Terms, seed: int, *, longest: int | None = None) -> Hashes:
 
 
 class KeyTable:
-    """Numbers 0 to n - 1 under different keys, 64 bits each, none of them 0.  Linear probing, at most a third full."""
+    """IntArray 0 to n - 1 under different keys, 64 bits each, none of them 0.  Linear probing, at most a third full."""
 
     def __init__(self, keys: Hashes) -> None:
         bits = max(4, (3 * len(keys)).bit_length())
@@ -175,7 +175,7 @@ class KeyTable:
             self._numbers[slots[right]] = waiting[right]
             waiting, slots = waiting[~right], (slots[~right] + 1) & self._last
 
-    def numbers(self, keys: Hashes) -> Numbers:
+    def numbers(self, keys: Hashes) -> IntArray:
         """Return the number of each key, (N,), `UNKNOWN` for one that is not there."""
         slots = self._home(keys)
         there = self._keys.take(slots, mode="clip")  # which is quicker, and no slot is beyond the last
@@ -190,5 +190,5 @@ class KeyTable:
             asked, slots = asked[more], slots[more]
         return numbers
 
-    def _home(self, keys: Hashes) -> Numbers:
+    def _home(self, keys: Hashes) -> IntArray:
         return (((keys ^ (keys >> np.uint64(32))) * _FIRST) >> self._shift).astype(np.int64)
