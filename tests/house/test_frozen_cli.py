@@ -21,6 +21,8 @@ FROZEN = {
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
+    "data balance": "SOURCE --split --kind --image --captions --label --key --entries --min-count --min-pmi --at-most --out "
+    "--counts --merge --seed --threads --json",
     "train": "RECIPE --set --resume",
     "evaluate": "MODEL --tasks --keys --suite --image --captions --label --key --out --again --processes --json --per-class "
     "--skip-failed --precision --pixels",

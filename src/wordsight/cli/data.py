@@ -1,4 +1,4 @@
-"""`wordsight data pack|check|stats SOURCE`: shards from any source, the audit of a data set, its figures."""
+"""`wordsight data pack|check|stats|balance SOURCE`: shards, the audit of a data set, its figures, its balance."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import UsageError
 from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.terminal import say
+from wordsight.cli import data_balance
 from wordsight.cli.source_options import add_columns, columns_of
 from wordsight.data.kinds import kinds
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the three actions."""
-    actions = parser.add_subparsers(dest="action", metavar="pack|check|stats", required=True)
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", metavar="pack|check|stats|balance", required=True)
     pack = actions.add_parser(
         "pack", allow_abbrev=False, help="write webdataset shards with a manifest; a stopped run continues"
     )
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stats = actions.add_parser("stats", allow_abbrev=False, help="count images, sizes, captions, words and classes")
     _add_source(stats)
     stats.add_argument("--json", action="store_true", help="everything as one JSON object")
+    data_balance.add_action(actions)
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +57,8 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the action; exit status 1 if some inputs failed."""
+    if args.action == "balance":
+        return data_balance.run(args)
     from wordsight.data.source import open_source
     from wordsight.data.source_files import split_named_by
 

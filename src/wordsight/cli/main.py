@@ -39,7 +39,7 @@ VERBS = {  # verb: (module, what it does)
     "mcp": ("wordsight.cli.mcp", "a library as tools for agents, over MCP on standard input and output"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
-    "data": ("wordsight.cli.data", "pack, check or count a data set"),
+    "data": ("wordsight.cli.data", "pack, check, count or balance a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),
     "evaluate": ("wordsight.cli.evaluate", "measure a model: eighteen kinds of tasks, from zero-shot to pointing"),
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),

@@ -25,6 +25,7 @@ from wordsight.base.errors import FormatError, InputError, UsageError
 from wordsight.base.threads import ordered_map
 from wordsight.data.augment import Changes, draw_changes
 from wordsight.data.augment_torch import apply
+from wordsight.data.balanced import BalancedSet
 from wordsight.data.image_set import Caption, ImageSet
 from wordsight.data.mix import Mixture
 from wordsight.data.order import Order
@@ -79,7 +80,7 @@ class Loader:
         self._tokenizer = tokenizer
         self._device = torch.device(device)
         self._filled = filled
-        self._orders = [Order(one.blocks(), seed=[spec.seed, number]) for number, one in enumerate(image_sets)]
+        self._orders = [_order(one, [spec.seed, number]) for number, one in enumerate(image_sets)]
         for one, order in zip(image_sets, self._orders, strict=True):
             if not order.count:
                 raise FormatError(f"{one.name} has no image with a text", cure="give captions or class names")
@@ -194,6 +195,10 @@ class Loader:
         Closing the generator stops the thread.  An error met in the thread is raised here.
         """
         return ordered_map(self.batch, itertools.count(first_step), threads=1, ahead=ahead + 1)
+
+
+def _order(images: ImageSet, seed: list[int]) -> Order:
+    return Order(images.blocks(), seed=seed, probabilities=images.by_row if isinstance(images, BalancedSet) else None)
 
 
 def _shifts(count: int) -> list[int]:

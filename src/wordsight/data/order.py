@@ -5,7 +5,8 @@
     order.rows(np.array([10**6]))        # any later item, without those before it
 
 Blocks (shards) are shuffled, and rows within a window of a few blocks, so that a set read from shards stays on a few
-open files at a time; a set of one block is shuffled as a whole.
+open files at a time; a set of one block is shuffled as a whole.  With `probabilities` an epoch has each row once at
+most, and with its probability; it is as long as their sum, the same every time (systematic sampling, Madow 1949).
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,15 @@ WINDOW = 8  # blocks that are mixed with one another
 class Order:
     """The endless sequence of the items of one set."""
 
-    def __init__(self, blocks: Sequence[RowIds], *, seed: Sequence[int]) -> None:
+    def __init__(
+        self, blocks: Sequence[RowIds], *, seed: Sequence[int], probabilities: NDArray[np.float64] | None = None
+    ) -> None:
         self._blocks = list(blocks)
         self._seed = list(seed)
-        self.count = sum(len(block) for block in blocks)
+        self._probabilities = probabilities  # by row
+        self.count = sum(len(block) for block in blocks)  # items of an epoch
+        if probabilities is not None and self.count:
+            self.count = max(1, int(sum(probabilities[block].sum() for block in blocks)))
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
     def rows(self, numbers: NDArray[np.int64]) -> RowIds:
@@ -41,4 +47,12 @@ class Order:
         generator = np.random.default_rng([*self._seed, epoch])
         blocks = [self._blocks[i] for i in generator.permutation(len(self._blocks))]
         windows = [np.concatenate(blocks[i : i + WINDOW]) for i in range(0, len(blocks), WINDOW)]
-        return np.concatenate([generator.permutation(window) for window in windows])
+        rows = np.concatenate([generator.permutation(window) for window in windows])
+        return rows if self._probabilities is None else self._drawn(rows, self._probabilities[rows], generator)
+
+    def _drawn(self, rows: RowIds, probabilities: NDArray[np.float64], generator: np.random.Generator) -> RowIds:
+        """Return `count` of the rows: those at which the running sum of probabilities passes evenly spaced marks."""
+        sums = np.cumsum(probabilities)
+        marks = (generator.random() + np.arange(self.count)) * (sums[-1] / self.count)  # 1 apart, or a little more
+        drawn: RowIds = rows[np.minimum(np.searchsorted(sums, marks, side="right"), len(rows) - 1)]
+        return drawn

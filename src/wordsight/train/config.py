@@ -32,7 +32,8 @@ class SourceConfig:
     images.  `templates` (a named list or a file) makes texts of class names; `share` is how often such a
     text replaces a caption of an image that has captions too.  `image`, `captions`, `label` and `key` name the
     columns of a table, or JSON keys, that are not known by their names.  `portion`: the share of its images that is
-    used, the same ones in every run.  `views` takes the place of `train.views` for its images.
+    used, the same ones in every run.  `views` takes the place of `train.views` for its images.  `balance`: a file below
+    `data.root` of what `wordsight data balance` decided, by whose probabilities each epoch's images are drawn.
     """
 
     place: str
@@ -47,6 +48,7 @@ class SourceConfig:
     share: float = 0.0
     portion: float = 1.0
     views: int | None = None
+    balance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

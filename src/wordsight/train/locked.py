@@ -23,6 +23,7 @@ from wordsight.base.failures import list_failures
 from wordsight.base.files import plain_name, sha256_bytes
 from wordsight.data.augment import draw_changes
 from wordsight.data.augment_torch import apply
+from wordsight.data.balanced import BalancedSet
 from wordsight.data.loader import Batch
 from wordsight.data.spec import AugmentSpec
 from wordsight.text.open import Tokenizer
@@ -308,4 +309,8 @@ def _folder(name: str, identity: str) -> Path:
 def _readable(drawn: Any, features: Features) -> Any:
     """Return an image set without the rows that have no features."""
     missing = features.missing()
-    return Without(drawn, missing) if len(missing) else drawn
+    if not len(missing):
+        return drawn
+    if isinstance(drawn, BalancedSet):
+        return BalancedSet(Without(drawn.images, missing), drawn.by_row)
+    return Without(drawn, missing)

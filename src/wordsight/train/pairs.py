@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import ConfigError
+from wordsight.base.errors import ConfigError, FormatError
 from wordsight.base.failures import list_failures
 from wordsight.base.files import atomic_write, sha256_bytes
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import notice
-from wordsight.data.cache import build_cache
+from wordsight.data.balanced import BalancedSet, by_row, read_probabilities
+from wordsight.data.cache import ImageCache, build_cache
 from wordsight.data.labels import LabelTexts
 from wordsight.data.portion import Portion
 from wordsight.data.source import Columns, Source, open_source
@@ -43,6 +44,7 @@ class SourcePairs:
     templates: tuple[str, ...]
     prompt_list: str | None = None  # the name or file of the templates
     held_out: frozenset[str] = frozenset()
+    balance: str = ""  # what names the probabilities, where pairs are drawn by some
 
     def learned(self) -> Iterator[Sample]:
         """Yield the samples that are trained on."""
@@ -55,7 +57,9 @@ class SourcePairs:
     def fingerprint(self) -> str:
         """Return what names the content that is trained on."""
         held_out = sha256_bytes("\n".join(sorted(self.held_out)).encode("utf-8", "surrogatepass"))[:16]
-        return self.source.fingerprint() + (f"-{held_out}" if self.held_out else "")
+        return "-".join(
+            [self.source.fingerprint(), *([held_out] if self.held_out else []), *filter(None, [self.balance])]
+        )
 
     def count(self) -> int:
         """Return how many images are trained on."""
@@ -97,10 +101,25 @@ def open_pairs(config: DataConfig, *, hold_out: bool, preprocess: PreprocessSpec
         held_out = rows.get(name, ())
         learned = Without(own, rows[name]) if len(held_out) else own
         drawn = LabelTexts(learned, patterns, share=source.share) if patterns else learned
-        weight = float(len(own)) if source.weight is None else source.weight
+        count, balance = float(len(own)), ""
+        if source.balance is not None:
+            drawn, balance = _balanced(drawn, own, Path(config.root) / source.balance)
+            count = float(drawn.by_row.sum())
+        weight = count if source.weight is None else source.weight
         keys = frozenset(own.keys[row] for row in held_out)
-        opened.append(SourcePairs(name, sources[name], own, drawn, weight, patterns, source.templates, keys))
+        opened.append(SourcePairs(name, sources[name], own, drawn, weight, patterns, source.templates, keys, balance))
     return Pairs(tuple(opened))
+
+
+def _balanced(drawn: Any, own: Any, path: Path) -> tuple[BalancedSet, str]:
+    """Return a set whose rows are drawn with the probabilities of a file, and what names those."""
+    if not isinstance(own, ImageCache):
+        problem = f'data.pictures = "stream" with a balance of {own.name}'
+        raise ConfigError(problem, cure='pack the pairs that were kept and name those shards, or use "cached"')
+    balanced = BalancedSet(drawn, by_row(own, read_probabilities(path)))
+    if not balanced.by_row.any():
+        raise FormatError(f"{path} gives every image of {own.name} the probability 0", cure="balance by other entries")
+    return balanced, sha256_bytes(balanced.by_row.tobytes())[:16]
 
 
 def _open(name: str, source: SourceConfig, root: Path) -> Source:
