@@ -36,7 +36,7 @@ VERBS = {  # verb: (module, what it does)
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
-    "data": ("wordsight.cli.data", "pack, check or count a data set"),
+    "data": ("wordsight.cli.data", "pack, check, count, score or curate a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),
     "evaluate": ("wordsight.cli.evaluate", "measure a model: eighteen kinds of tasks, from zero-shot to pointing"),
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),
@@ -74,11 +74,14 @@ MEANING = {  # of a global option in a verb where it is another than everywhere
     ("train", "--model"): "what both towers begin from (default: what the recipe says); of the recipe probe, the model",
 }
 ELSEWHERE = {"export": "use convert MODEL OUT --to FORMAT"}  # what is looked for under another name than its verb's
+_OF_MODELS = ("--model", "--device", "--engine")
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
-    "data": (("--model", "--device", "--engine"), "no model is used"),
-    "report": (("--model", "--device", "--engine"), "no model is used"),
-    "convert": (("--model", "--device", "--engine"), "the model is IN, and nothing is computed with it"),
+    "data pack": (_OF_MODELS, "no model is used"),  # of its actions, these
+    "data check": (_OF_MODELS, "no model is used"),
+    "data stats": (_OF_MODELS, "no model is used"),
+    "report": (_OF_MODELS, "no model is used"),
+    "convert": (_OF_MODELS, "the model is IN, and nothing is computed with it"),
     "models": (("--device", "--engine"), "nothing is computed"),
 }
 
@@ -202,11 +205,12 @@ def _check_unused(verb: str, given: Mapping[str, object]) -> None:
     engine = str(given["engine"])
     if engine not in (*ENGINES, "fake"):
         raise UsageError(f"no engine {engine!r}", cure=suggest(engine, ENGINES))
-    options, reason = UNUSED.get(verb, ((), ""))
+    asked = f"{verb} {given['action']}" if f"{verb} {given.get('action')}" in UNUSED else verb
+    options, reason = UNUSED.get(asked, ((), ""))
     for option in options:
         value = given[option.removeprefix("--")]
         if value not in (None, "auto"):
-            problem = f"{verb} with {option} {value}: {reason}"
+            problem = f"{asked} with {option} {value}: {reason}"
             if option == "--model":
                 raise UsageError(problem, cure="leave out --model")
             notice(f"{problem}, so {option} changes nothing")

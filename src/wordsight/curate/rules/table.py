@@ -1,0 +1,69 @@
+"""The rules by name.  A new rule is one file beside this one and one row here.
+
+    rule = open_rule("clip-score")
+    judgement = rule.judge(pool, rule.OPTIONS(top=0.3), alive)
+
+A rule sees all pairs and says of each whether it keeps it, with the figure that decided.  Those that choose one of
+several alike (`AMONG_KEPT`) choose among the pairs that the rules before them kept; all others look at each pair for
+itself, or at the whole pool, so that their order does not count.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import UsageError
+from wordsight.base.suggest import suggest
+from wordsight.curate.pool import Pool
+
+RULES: Mapping[str, tuple[str, str]] = {  # name: (module, what it keeps)
+    "basic": ("wordsight.curate.rules.basic", "captions of 3 words and 6 letters, sides of 200, aspect up to 3"),
+    "language": ("wordsight.curate.rules.language", "captions in these languages"),
+    "text-based": ("wordsight.curate.rules.text_based", "captions that mention a class"),
+    "clip-score": (
+        "wordsight.curate.rules.clip_score",
+        "pairs whose image and caption agree: at least X, or the top P %",
+    ),
+    "image-based": ("wordsight.curate.rules.image_based", "images near those of another set"),
+    "duplicates": ("wordsight.curate.rules.duplicates", "one of each group of equal or nearly equal files"),
+    "near-duplicates": ("wordsight.curate.rules.near_duplicates", "one of each group of near-equal embeddings"),
+    "decontaminate": ("wordsight.curate.rules.decontaminate", "images that are not those of an evaluation set"),
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a rule says: `kept` (P,), the `figures` that decided (P,), and of those dropped which of `whys` it was."""
+
+    kept: NDArray[np.bool_]
+    figures: NDArray[np.float32]
+    whys: tuple[str, ...] = ("",)
+    why: NDArray[np.uint8] | None = field(default=None, repr=False)  # (P,)
+
+
+class RuleModule(Protocol):
+    """A module of this folder."""
+
+    OPTIONS: type[Any]  # a frozen dataclass: what the rule may be told
+    NEEDS: tuple[str, ...]  # of `pool.NEEDS`
+    AMONG_KEPT: bool
+
+    def judge(self, pool: Pool, options: Any, alive: NDArray[np.bool_]) -> Judgement:
+        """Judge all pairs; `alive` (P,) are those that came through the rules before."""
+
+
+def open_rule(name: str) -> RuleModule:
+    """Return a rule by name; an unknown one is a `UsageError` that names the near ones."""
+    if name not in RULES:
+        raise UsageError(f"no rule {name!r}", cure=suggest(name, RULES))
+    rule: Any = importlib.import_module(RULES[name][0])
+    return cast(RuleModule, rule)
+
+
+def by_image(pool: Pool, values: NDArray[Any]) -> NDArray[Any]:
+    """Return what is known of each image (N,) for each pair (P,)."""
+    return values[pool.records.owners]
