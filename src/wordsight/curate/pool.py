@@ -132,10 +132,12 @@ class Pool:
         """Return the embeddings of a store by image, in a file that is mapped and goes with this process."""
         sound, first = np.zeros(self.records.images, bool), 0
         failures: dict[int, str] = {}
+        shape = (len(sound), store.manifest.width)
         folder = Path(tempfile.gettempdir())
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # open as long as it is mapped
-        with storage_errors(folder):  # written, not mapped, while it grows: a full disk is then an error
-            for note, block in zip(store.notes(), store.blocks("image"), strict=True):
+        with tempfile.TemporaryFile(dir=folder) as file, storage_errors(folder):  # a full disk is an error only
+            for note, block in zip(
+                store.notes(), store.blocks("image"), strict=True
+            ):  # for what is written, not mapped
                 here = np.ones(note.images + len(note.failed), bool)
                 here[list(note.failed)] = False
                 if first + len(here) > len(sound):
@@ -148,10 +150,11 @@ class Pool:
                 failures |= {first + row: why for row, why in zip(note.failed, whys, strict=False)}
                 first += len(here)
             file.flush()
-        if first != len(sound):
-            raise FormatError(f"{store.folder} is of another reading of {self.source.name}", cure="delete that folder")
-        shape = (len(sound), store.manifest.width)
-        mapped = np.memmap(file, np.float32, "r", shape=shape) if len(sound) else np.empty(shape, np.float32)
+            if first != len(sound):
+                raise FormatError(
+                    f"{store.folder} is of another reading of {self.source.name}", cure="delete that folder"
+                )
+            mapped = np.memmap(file, np.float32, "r", shape=shape) if len(sound) else np.empty(shape, np.float32)
         return ImageEmbeddings(mapped, sound, failures)
 
 

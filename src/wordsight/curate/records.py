@@ -9,6 +9,7 @@ was stopped goes on behind the last one.  Images are not looked at.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,7 @@ from wordsight.base.errors import FormatError
 from wordsight.base.files import atomic_write, read_json, sweep
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
+from wordsight.base.value import Value
 from wordsight.data.source import START, Position, Reading, Source, readings
 
 PART = 2000  # images; so many are read again after a kill
@@ -169,16 +171,21 @@ def _write(folder: Path, number: int, read: Sequence[Reading]) -> None:
 
 
 def _record(sample: Sample) -> ImageRecord:
-    sides = tuple(sample.meta.get(name) for name in _SIDES)
-    stated = all(isinstance(side, int | float) and side >= 1 for side in sides)
+    width, height = (_side(sample.meta.get(name)) for name in _SIDES)
     uid = sample.meta.get(_UID)
     return ImageRecord(
         sample.key,
         sample.texts,
         uid if isinstance(uid, str) else sample.key,
-        (int(sides[0]), int(sides[1])) if stated else None,  # type: ignore[arg-type]
+        (width, height) if width and height else None,
         str(sample.image) if isinstance(sample.image, Path) else None,
     )
+
+
+def _side(value: Value) -> int:
+    """Return a stated side, 0 where none is; text tables hold text."""
+    text = str(value)
+    return int(float(text)) if re.fullmatch(r"\d{1,9}(\.\d*)?", text) else 0
 
 
 def _read(folder: Path, number: int) -> Part:

@@ -62,17 +62,18 @@ def summary(pool: Pool) -> list[str]:
         lines.append(f"{_many(pairs - len(known), 'pair')} without a score: their images are broken")
     if pool.prefix:
         lines.append(f"before every caption: {pool.prefix!r}")
-    for name, values in (("cosine", known), ("CLIPScore", pool.scores().clip_scores()), *_references(pool)):
-        lines.append(_quantiles(name, values))
+    scores = pool.scores()
+    named = {
+        "cosine": known,
+        "mismatched": scores.mismatched,
+        "CLIPScore": scores.clip_scores(),
+        "RefCLIPScore": scores.ref_clip_scores(),
+    }
+    lines += [_quantiles(name, values) for name, values in named.items() if not np.isnan(values).all()]
     lines += ["", *_histogram(known), "", "worst pairs"]
     worst = np.argsort(np.where(np.isnan(cosines), np.inf, cosines), kind="stable")[: min(_WORST, len(known))]
     rows = _rows_at(pool, set(worst.tolist()))
     return lines + [f"{cosines[pair]:8.3f}  {rows[pair][0]}  {rows[pair][1]}" for pair in worst.tolist()]
-
-
-def _references(pool: Pool) -> list[tuple[str, Any]]:
-    values = pool.scores().ref_clip_scores()
-    return [] if np.isnan(values).all() else [("RefCLIPScore", values)]
 
 
 def _quantiles(name: str, values: Any) -> str:

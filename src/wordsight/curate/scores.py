@@ -27,11 +27,13 @@ Figures = NDArray[np.float32]  # (P,), one for each pair
 class Scores:
     """`cosines` of image and caption; `references`: the largest cosine with another caption.  NaN where there is none.
 
-    Both float32 (P,).
+    `mismatched` are the cosines of the captions with the image half the pool further on: what captions of other images
+    get.  All float32 (P,).
     """
 
     cosines: Figures
     references: Figures
+    mismatched: Figures
 
     def clip_scores(self) -> Figures:
         """Return the CLIPScores, NaN where the image is broken."""
@@ -54,6 +56,8 @@ def pair_scores(blocks: Iterable[Embeddings], records: Records, images: Embeddin
     """
     cosines = np.full(records.pairs, np.nan, np.float32)
     references = np.full(records.pairs, np.nan, np.float32)
+    mismatched = np.full(records.pairs, np.nan, np.float32)
+    others = (np.arange(records.images) + max(records.images // 2, 1)) % max(records.images, 1)
     first = 0
     for block in blocks:
         owners = records.owners[first : first + len(block)]
@@ -61,8 +65,9 @@ def pair_scores(blocks: Iterable[Embeddings], records: Records, images: Embeddin
             raise _other_reading()
         for start in range(0, len(block), AT_ONCE):
             some = slice(start, start + AT_ONCE)
-            values = np.einsum("pe,pe->p", block[some], images[owners[some]])
-            cosines[first + start : first + start + len(values)] = values
+            pairs = slice(first + start, first + start + len(block[some]))
+            cosines[pairs] = np.einsum("pe,pe->p", block[some], images[owners[some]])
+            mismatched[pairs] = np.einsum("pe,pe->p", block[some], images[others[owners[some]]])
         references[first : first + len(block)] = _references(block, owners)
         first += len(block)
     if first < records.pairs:
@@ -73,7 +78,8 @@ def pair_scores(blocks: Iterable[Embeddings], records: Records, images: Embeddin
             "cosines that are NaN or infinite", cure="the kept embeddings are damaged: empty the cache of pairs"
         )
     cosines[~there] = np.nan
-    return Scores(cosines, references)
+    mismatched[~sound[others[records.owners]] | (records.images < 2)] = np.nan
+    return Scores(cosines, references, mismatched)
 
 
 def _references(block: Embeddings, owners: NDArray[np.int32]) -> Figures:

@@ -24,7 +24,7 @@ class DecontaminateOptions:
     """`against`: the evaluation sets; `cosine` from which on an embedding is too near, above 1 for none."""
 
     against: tuple[str, ...] = ()
-    cosine: float = 0.95
+    cosine: float = 0.9
 
     def __post_init__(self) -> None:
         if not self.against:
