@@ -23,7 +23,7 @@ from PIL import Image
 from wordsight.base.processor import processor_name
 from wordsight.curate.clusters import cluster_numbers
 from wordsight.curate.judging import judge
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 from wordsight.curate.rule_text import read_rules
 from wordsight.data.source import open_source
 from wordsight.embeddings.model import load
@@ -69,7 +69,7 @@ def main() -> None:
 def measure(location: str, folder: Path) -> Iterator[str]:
     kinds = plant(location, folder)
     model = load()
-    pool = Pool(open_source(folder / "pool"), lambda: model)
+    pool = PairPool(open_source(folder / "pool"), lambda: model)
     start = time.perf_counter()
     pool.prepare(["looks", "images", "scores"])
     seconds = time.perf_counter() - start
@@ -93,7 +93,7 @@ def measure(location: str, folder: Path) -> Iterator[str]:
     yield f"a sound pair has a higher cosine than a swapped one in {above:.1%} of all couples of both"
 
 
-def clusters_miss(pool: Pool) -> Iterator[str]:
+def clusters_miss(pool: PairPool) -> Iterator[str]:
     """Say how many near pairs lie in one cluster."""
     embeddings, sound = np.asarray(pool.images.rows), pool.images.sound
     cosines = np.triu(embeddings[sound] @ embeddings[sound].T, 1)

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from coloured_squares import COLOURS, square, write
 
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 from wordsight.data.source import open_source
 from wordsight.embeddings.model import load
 
@@ -33,4 +33,4 @@ def folder(tmp_path):
 @pytest.fixture
 def pool_of():
     model = load(engine="fake")
-    return lambda place, **options: Pool(open_source(place), lambda: model, **options)
+    return lambda place, **options: PairPool(open_source(place), lambda: model, **options)

@@ -274,3 +274,15 @@ def test_the_colours_are_told_apart(pool_of, folder):
     """What the other tests rest on."""
     rows = np.asarray(pool_of(folder).images.rows)
     assert len(COLOURS) == 4 and (rows[0] @ rows[1:4].T < 0.6).all() and rows[0] @ rows[4] > 0.9
+
+
+def test_what_fails_in_another_set_is_named(tmp_path, folder, pool_of):
+    test_set = tmp_path / "test"
+    write(test_set, "same.png", square("red", 0))
+    write(test_set, "broken.png", b"no image")
+    pool = pool_of(folder)
+    judge(pool, read_rules(["decontaminate:cosine=2"], [str(test_set)]))
+    assert len(pool.failures()) == 1 and "broken.png" in pool.failures()[0]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(Exception, match="none"):
+        judge(pool_of(folder), read_rules(["decontaminate"], [str(tmp_path / "none")]))

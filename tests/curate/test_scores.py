@@ -9,7 +9,7 @@ from coloured_squares import square, write
 
 from wordsight.base.errors import UsageError
 from wordsight.curate import records
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 from wordsight.curate.score_table import score_rows, summary, write_scores
 from wordsight.data.fake import FakeSource
 from wordsight.data.source import open_source
@@ -175,7 +175,7 @@ def test_a_source_without_captions_or_without_anything(tmp_path, pool_of):
     with pytest.raises(UsageError, match="has no captions"):
         pool_of(place).prepare(["scores"])
     with pytest.raises(UsageError, match="is empty"):
-        Pool(FakeSource(0), lambda: load(engine="fake")).prepare([])
+        PairPool(FakeSource(0), lambda: load(engine="fake")).prepare([])
 
 
 def test_one_pair_is_enough(tmp_path, pool_of):

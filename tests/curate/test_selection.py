@@ -10,7 +10,7 @@ from wordsight.base.errors import UsageError
 from wordsight.curate.judging import judge
 from wordsight.curate.rule_text import read_rules
 from wordsight.curate.selection import (
-    Kept,
+    KeptPairs,
     check_pairs,
     check_uids,
     kept_images,
@@ -109,7 +109,7 @@ def test_shards_hold_the_kept_captions_alone(folder, pool_of, tmp_path):
     pool = pool_of(folder)
     verdicts = judged(pool, "clip-score >= 0.5")
     verdicts.kept[3] = False
-    kept = Kept(pool, verdicts)
+    kept = KeptPairs(pool, verdicts)
     assert kept.count() == kept_images(pool, verdicts) == 7
     manifest = pack(kept, tmp_path / "shards", PackOptions(shard_size=3))
     assert (manifest.count, len(manifest.shards), manifest.complete) == (7, 3, True)
@@ -119,13 +119,13 @@ def test_shards_hold_the_kept_captions_alone(folder, pool_of, tmp_path):
     assert pack(kept, tmp_path / "shards", PackOptions(shard_size=3)) == manifest
     verdicts.kept[0] = False
     with pytest.raises(UsageError, match="holds shards of"):
-        pack(Kept(pool, verdicts), tmp_path / "shards", PackOptions(shard_size=3))
+        pack(KeptPairs(pool, verdicts), tmp_path / "shards", PackOptions(shard_size=3))
     assert [path.read_bytes() for path in sorted((tmp_path / "shards").glob("*.tar"))] == whole
 
 
 def test_packing_goes_on_from_any_position(folder, pool_of):
     pool = pool_of(folder)
-    kept = Kept(pool, judged(pool, "clip-score >= 0.5"))
+    kept = KeptPairs(pool, judged(pool, "clip-score >= 0.5"))
     walk = kept.samples()
     passed = []
     for sample in walk:

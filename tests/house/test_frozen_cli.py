@@ -18,6 +18,9 @@ FROZEN = {
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
+    "data score": "SOURCE --split --kind --image --captions --label --key --out --prefix --json",
+    "data curate": "SOURCE --split --kind --image --captions --label --key --rule --rules --against --out --kept --prefix "
+    "--json",
     "train": "RECIPE --set --resume",
     "evaluate": "MODEL --tasks --keys --suite --image --captions --label --key --out --again --processes --json --per-class "
     "--skip-failed --precision --pixels",

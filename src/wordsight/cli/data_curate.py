@@ -9,7 +9,7 @@ from wordsight.cli.parser import out_path
 
 if TYPE_CHECKING:
     from wordsight.curate.judging import Verdicts
-    from wordsight.curate.pool import Pool
+    from wordsight.curate.pool import PairPool
     from wordsight.data.source import Source
 
 UIDS = ".npy"
@@ -55,7 +55,7 @@ def run(source: "Source", args: Namespace) -> int:
     from wordsight.base.failures import in_cache, list_failures
     from wordsight.base.progress import notice
     from wordsight.curate.judging import judge
-    from wordsight.curate.pool import Pool
+    from wordsight.curate.pool import PairPool
     from wordsight.curate.rule_text import read_rule_file, read_rules
     from wordsight.embeddings.model import load
 
@@ -63,7 +63,7 @@ def run(source: "Source", args: Namespace) -> int:
     if not rules:
         raise UsageError("no rule", cure="give one, for example --rule clip-score:top=30%")
     _check_paths(args)
-    pool = Pool(source, lambda: load(args.model, engine=args.engine, device=args.device), prefix=args.prefix)
+    pool = PairPool(source, lambda: load(args.model, engine=args.engine, device=args.device), prefix=args.prefix)
     _check_pairs(pool, args)
     verdicts = judge(pool, rules)
     written = True
@@ -103,27 +103,25 @@ def _check_paths(args: Namespace) -> None:
         require_file(args.kept)
 
 
-def _check_pairs(pool: "Pool", args: Namespace) -> None:
-    """Refuse what these pairs cannot be written as, and say which keys are not unique."""
-    from collections import Counter
-
+def _check_pairs(pool: "PairPool", args: Namespace) -> None:
+    """Refuse what these pairs cannot be written as, and say a key that is not unique."""
     from wordsight.base.progress import notice
-    from wordsight.curate.selection import check_pairs, check_uids
+    from wordsight.curate.selection import check_pairs, check_uids, repeated_key
 
     if any(path.suffix.lower() == UIDS for path in args.out):
         check_uids(pool)
     if args.kept is not None:
         check_pairs(pool)
     if args.out:
-        twice = [key for key, count in Counter(record.key for record in pool.records.rows()).items() if count > 1]
-        if twice:
-            notice(f"{len(twice):,} keys stand for several images, as {twice[0]}: verdicts are by row")
+        key = repeated_key(pool)
+        if key is not None:
+            notice(f"the key {key} stands for several images: verdicts are by row")
 
 
-def _write(pool: "Pool", verdicts: "Verdicts", args: Namespace) -> bool:
+def _write(pool: "PairPool", verdicts: "Verdicts", args: Namespace) -> bool:
     """Write everything that was asked for; return whether every kept image could be packed."""
     from wordsight.base.progress import notice
-    from wordsight.curate.selection import Kept, write_pairs, write_uids
+    from wordsight.curate.selection import KeptPairs, write_pairs, write_uids
     from wordsight.data.pack import PackOptions, pack
 
     _write_verdicts(pool, verdicts, args)
@@ -132,16 +130,17 @@ def _write(pool: "Pool", verdicts: "Verdicts", args: Namespace) -> bool:
         if path.suffix.lower() == UIDS:
             notice(f"{path}: {write_uids(pool, verdicts, path):,} uids")
         elif not path.suffix:
-            manifest = pack(Kept(pool, verdicts), path, PackOptions())
+            manifest = pack(KeptPairs(pool, verdicts), path, PackOptions())
             whole = whole and not manifest.failures
-            notice(f"{path}: {manifest.count:,} images in {len(manifest.shards)} shards")
+            shards = f"{len(manifest.shards)} shard{'s' if len(manifest.shards) != 1 else ''}"
+            notice(f"{path}: {manifest.count:,} images in {shards}")
     if args.kept is not None:
         write_pairs(pool, verdicts, args.kept)
         notice(f"{args.kept}: {int(verdicts.kept.sum()):,} pairs")
     return whole
 
 
-def _write_verdicts(pool: "Pool", verdicts: "Verdicts", args: Namespace) -> None:
+def _write_verdicts(pool: "PairPool", verdicts: "Verdicts", args: Namespace) -> None:
     from wordsight.base.progress import notice
     from wordsight.curate.selection import write_verdicts
     from wordsight.curate.tables import SUFFIXES
@@ -152,7 +151,7 @@ def _write_verdicts(pool: "Pool", verdicts: "Verdicts", args: Namespace) -> None
             notice(f"{path}: {pool.records.pairs:,} verdicts")
 
 
-def _summarise(pool: "Pool", verdicts: "Verdicts", args: Namespace) -> None:
+def _summarise(pool: "PairPool", verdicts: "Verdicts", args: Namespace) -> None:
     from dataclasses import asdict
 
     from wordsight.base.terminal import say

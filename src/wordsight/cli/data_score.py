@@ -23,7 +23,7 @@ def run(source: "Source", args: Namespace) -> int:
     from wordsight.base.files import require_file
     from wordsight.base.progress import notice
     from wordsight.base.terminal import say
-    from wordsight.curate.pool import Pool
+    from wordsight.curate.pool import PairPool
     from wordsight.curate.score_table import score_rows, summary, write_scores
     from wordsight.curate.tables import check_table, require_outside
     from wordsight.embeddings.model import load
@@ -32,7 +32,7 @@ def run(source: "Source", args: Namespace) -> int:
         check_table(args.out)
         require_outside(args.out, args.source)
         require_file(args.out)
-    pool = Pool(source, lambda: load(args.model, engine=args.engine, device=args.device), prefix=args.prefix)
+    pool = PairPool(source, lambda: load(args.model, engine=args.engine, device=args.device), prefix=args.prefix)
     pool.prepare(["scores"])
     if args.out is not None:
         write_scores(pool, args.out)

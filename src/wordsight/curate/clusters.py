@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, unit
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 
 SAMPLE = 50_000  # rows that centroids are learned from, at most
 ROUNDS = 20
@@ -59,7 +59,7 @@ def assign(embeddings: Embeddings, centroids: Embeddings) -> tuple[NDArray[np.in
     return numbers, cosines
 
 
-def cluster_numbers(pool: Pool, count: int) -> NDArray[np.int64]:
+def cluster_numbers(pool: PairPool, count: int) -> NDArray[np.int64]:
     """Return the cluster of each image (N,) of a pool, of `count` clusters."""
     images = pool.images
     if count < 2:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.curate.pool import Pool
-from wordsight.curate.rule_text import Rule
-from wordsight.curate.rules.table import Judgement
+from wordsight.curate.pool import PairPool
+from wordsight.curate.rule_text import AskedRule
+from wordsight.curate.rules.table import Ruling
 
 BROKEN = "broken"
 
@@ -49,7 +49,7 @@ class Verdicts:
         return self.steps[step].rule, self.whys[step][self.why[pair]]
 
 
-def judge(pool: Pool, rules: Sequence[Rule]) -> Verdicts:
+def judge(pool: PairPool, rules: Sequence[AskedRule]) -> Verdicts:
     """Apply the rules in their order."""
     pool.prepare([need for rule in rules for need in rule.module.NEEDS])
     pairs = pool.records.pairs
@@ -78,7 +78,7 @@ def judge(pool: Pool, rules: Sequence[Rule]) -> Verdicts:
 
 
 def _note(
-    judged: Judgement,
+    judged: Ruling,
     dropped: NDArray[np.bool_],
     number: int,
     into: tuple[NDArray[np.int8], NDArray[np.uint8], NDArray[np.float32]],

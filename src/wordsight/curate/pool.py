@@ -1,6 +1,6 @@
 """The pairs of a source with all that rules and scores ask about them, each thing made when it is first asked for.
 
-    pool = Pool(open_source("photos"), load)             # `load` opens the model, once and only if needed
+    pool = PairPool(open_source("photos"), load)             # `load` opens the model, once and only if needed
     pool.prepare(["looks", "scores"])
     pool.scores().cosines                                # float32 (P,), NaN where the image is broken
     pool.failures()                                      # what could not be read, decoded or embedded
@@ -25,14 +25,14 @@ from wordsight.base.files import sha256_bytes, storage_errors
 from wordsight.base.nouns import Sample
 from wordsight.curate.looks import Looks, read_looks
 from wordsight.curate.records import Records, pairs_folder, read_records
-from wordsight.curate.scores import Scores, pair_scores
-from wordsight.data.source import START, Position, Source, Step, Walk, readings
+from wordsight.curate.scores import PairScores, pair_scores
+from wordsight.data.source import START, Position, Source, Step, Walk, open_source, readings
 from wordsight.embeddings.bulk import BulkOptions, What, embed_source
 from wordsight.embeddings.kept import kept_as
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.store import Store, open_store
 
-NEEDS = ("sides", "looks", "images", "scores")  # what rules may need: see `Pool.prepare`
+NEEDS = ("sides", "looks", "images", "scores")  # what rules may need: see `PairPool.prepare`
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,27 @@ class ImageEmbeddings:
     failures: dict[int, str]
 
 
-class Pool:
+class PairPool:
     """A source's pairs; `open_model` is called at most once."""
 
     def __init__(self, source: Source, open_model: Callable[[], Model], *, prefix: str = "") -> None:
         self.source = source
         self.prefix = prefix
         self._open_model = open_model
-        self._scores: Scores | None = None
+        self._scores: PairScores | None = None
+        self._others: dict[str, PairPool] = {}
 
-    def like(self, source: Source) -> "Pool":
-        """Return the pool of another source, with the same model."""
-        return Pool(source, lambda: self.model, prefix=self.prefix)
+    def compared_with(self, location: str) -> "PairPool":
+        """Return the pool of another set, with the same model; one without images is a `UsageError`.
+
+        What fails there is among the `failures` here.
+        """
+        if location not in self._others:
+            other = PairPool(open_source(location), lambda: self.model)
+            if not other.records.images:
+                raise UsageError(f"{location} holds no images", cure="name a set that does")
+            self._others[location] = other
+        return self._others[location]
 
     @cached_property
     def model(self) -> Model:
@@ -89,7 +98,7 @@ class Pool:
         """The embeddings of the images."""
         return self._gathered(self._store("image", self.source))
 
-    def scores(self) -> Scores:
+    def scores(self) -> PairScores:
         """The scores of the pairs."""
         if self._scores is None:
             source = Prefixed(self.source, self.prefix) if self.prefix else self.source
@@ -120,7 +129,8 @@ class Pool:
         for name in ("images", "looks"):
             if name in self.__dict__:
                 by_row |= getattr(self, name).failures
-        return [*self.records.failures, *(by_row[row] for row in sorted(by_row))]
+        others = (failure for other in self._others.values() for failure in other.failures())
+        return [*self.records.failures, *(by_row[row] for row in sorted(by_row)), *others]
 
     def _store(self, what: What, source: Source) -> Store:
         folder = pairs_folder(source) / kept_as(self.model) / what

@@ -5,12 +5,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 
 Keep = Literal["first", "largest", "score"]
 
 
-def ranks(pool: Pool, keep: Keep, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
+def ranks(pool: PairPool, keep: Keep, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the rank of each image, int64 (N,): 0 is preferred to all; N for one without a pair that is `alive`."""
     images = pool.records.images
     here = np.zeros(images, bool)

@@ -43,7 +43,7 @@ class ImageRecord(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RecordPart:
     """One part: its records, where the walk stands behind each, and what could not be read."""
 
     rows: tuple[ImageRecord, ...]
@@ -188,7 +188,7 @@ def _side(value: Value) -> int:
     return int(float(text)) if re.fullmatch(r"\d{1,9}(\.\d*)?", text) else 0
 
 
-def _read(folder: Path, number: int) -> Part:
+def _read(folder: Path, number: int) -> RecordPart:
     path = folder / _name(number)
     try:
         with open(path, "rb") as handle:
@@ -199,4 +199,4 @@ def _read(folder: Path, number: int) -> Part:
         ImageRecord(key, tuple(texts), uid, None if sides is None else (sides[0], sides[1]), file)
         for key, texts, uid, sides, file, *_ in lines
     )
-    return Part(tuple(rows), tuple((line[-2], line[-1]) for line in lines), tuple(failures))
+    return RecordPart(tuple(rows), tuple((line[-2], line[-1]) for line in lines), tuple(failures))

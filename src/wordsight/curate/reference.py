@@ -1,6 +1,6 @@
 """Other sets that a pool is compared with: evaluation sets, or those that say what is wanted.
 
-other = Resemblance(pool, reference_pool(pool, "flickr8k/val-*.tar"))
+other = Resemblance(pool, pool.compared_with("flickr8k/val-*.tar"))
 other.equal(), other.alike(), other.cosines()     # (N,) for the images of the pool
 """
 
@@ -9,30 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.base.errors import UsageError
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 from wordsight.data.near_duplicates import HASH_BITS_APART, bits_set, looks_alike
-from wordsight.data.source import open_source
 
 _AT_ONCE = 2048  # images of the pool
 _COLUMNS = 8192  # images of the other set
 _BANDS = 4  # of 16 bits: of hashes that differ in at most 3, one band is equal
 
 
-def reference_pool(pool: Pool, location: str) -> Pool:
-    """Return the pool of another set, opened with the pool's model; a set without images is a `UsageError`."""
-    other = pool.like(open_source(location))
-    if not other.records.images:
-        raise UsageError(f"{location} holds no images", cure="name a set that does")
-    return other
-
-
 @dataclass(frozen=True)
 class Resemblance:
     """What the images (N,) of `pool` have in common with those of `other`."""
 
-    pool: Pool
-    other: Pool
+    pool: PairPool
+    other: PairPool
 
     def equal(self) -> NDArray[np.bool_]:
         """Return which images are the same file as one of the other set."""

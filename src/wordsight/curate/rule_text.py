@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?%?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AskedRule:
     """A rule with its options; `text` is how it was asked for."""
 
     text: str
@@ -35,7 +35,7 @@ class Rule:
     options: Any
 
 
-def read_rules(texts: Sequence[str], against: Sequence[str] = ()) -> list[Rule]:
+def read_rules(texts: Sequence[str], against: Sequence[str] = ()) -> list[AskedRule]:
     """Return the rules of texts; `against` are the sets for those rules that compare with others."""
     parts = [part.strip() for text in texts for part in _AND.split(text)]
     if not all(parts):
@@ -43,7 +43,7 @@ def read_rules(texts: Sequence[str], against: Sequence[str] = ()) -> list[Rule]:
     return [_rule(part, *_taken_apart(part), against) for part in parts]
 
 
-def read_rule_file(path: Path, against: Sequence[str] = ()) -> list[Rule]:
+def read_rule_file(path: Path, against: Sequence[str] = ()) -> list[AskedRule]:
     """Return the rules of a TOML file in their order; `against` counts where a rule states none."""
     values = read_toml(path)
     listed = values.pop("rules", None)
@@ -62,14 +62,14 @@ def read_rule_file(path: Path, against: Sequence[str] = ()) -> list[Rule]:
     return rules
 
 
-def _rule(text: str, name: str, options: Mapping[str, Any], against: Sequence[str]) -> Rule:
+def _rule(text: str, name: str, options: Mapping[str, Any], against: Sequence[str]) -> AskedRule:
     module = open_rule(name)
     values = dict(options)
     if isinstance(values.get("against"), str):
         values["against"] = [values["against"]]
     if against and "against" in {field.name for field in fields(module.OPTIONS)}:
         values.setdefault("against", list(against))
-    return Rule(text, module, from_dict(module.OPTIONS, values, where=f"{name}: "))
+    return AskedRule(text, module, from_dict(module.OPTIONS, values, where=f"{name}: "))
 
 
 def _taken_apart(text: str) -> tuple[str, dict[str, Any]]:

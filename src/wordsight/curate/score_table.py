@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from wordsight.base.errors import UsageError
-from wordsight.curate.pool import Pool
-from wordsight.curate.tables import Column, write_table
+from wordsight.curate.pool import PairPool
+from wordsight.curate.tables import TableColumn, write_table
 
 COLUMNS = (
-    Column("key", "text"),
-    Column("caption", "whole number"),
-    Column("text", "text"),
-    Column("cosine", "number"),
-    Column("clip_score", "number"),
-    Column("ref_clip_score", "number"),
+    TableColumn("key", "text"),
+    TableColumn("caption", "whole number"),
+    TableColumn("text", "text"),
+    TableColumn("cosine", "number"),
+    TableColumn("clip_score", "number"),
+    TableColumn("ref_clip_score", "number"),
 )
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _BINS = 20
@@ -32,7 +32,7 @@ _WORST = 10  # pairs
 _LONGEST = 70  # signs of a caption
 
 
-def score_rows(pool: Pool) -> Iterator[Mapping[str, Any]]:
+def score_rows(pool: PairPool) -> Iterator[Mapping[str, Any]]:
     """Yield a row for each pair, in the order of the source."""
     scores = pool.scores()
     columns = (scores.cosines, scores.clip_scores(), scores.ref_clip_scores())
@@ -45,12 +45,12 @@ def score_rows(pool: Pool) -> Iterator[Mapping[str, Any]]:
             pair += 1
 
 
-def write_scores(pool: Pool, path: Path) -> None:
+def write_scores(pool: PairPool, path: Path) -> None:
     """Write all rows as csv or parquet, by the ending."""
     write_table(path, COLUMNS, score_rows(pool))
 
 
-def summary(pool: Pool) -> list[str]:
+def summary(pool: PairPool) -> list[str]:
     """Return counts, quantiles, a histogram of the cosines and the worst pairs; no scored pair is a `UsageError`."""
     cosines = pool.scores().cosines
     known = cosines[~np.isnan(cosines)]
@@ -91,7 +91,7 @@ def _histogram(values: Any) -> list[str]:
     ]
 
 
-def _rows_at(pool: Pool, pairs: set[int]) -> dict[int, tuple[str, str]]:
+def _rows_at(pool: PairPool, pairs: set[int]) -> dict[int, tuple[str, str]]:
     """Return key and caption of some pairs."""
     rows, pair = {}, 0
     for record in pool.records.rows():

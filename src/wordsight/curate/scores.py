@@ -20,26 +20,26 @@ from wordsight.curate.records import Records
 WEIGHT = 2.5  # Hessel et al. 2021, section 3
 AT_ONCE = 4096  # pairs
 
-Figures = NDArray[np.float32]  # (P,), one for each pair
+PairFigures = NDArray[np.float32]  # (P,), one for each pair
 
 
 @dataclass(frozen=True)
-class Scores:
+class PairScores:
     """`cosines` of image and caption; `references`: the largest cosine with another caption.  NaN where there is none.
 
     `mismatched` are the cosines of the captions with the image half the pool further on: what captions of other images
     get.  All float32 (P,).
     """
 
-    cosines: Figures
-    references: Figures
-    mismatched: Figures
+    cosines: PairFigures
+    references: PairFigures
+    mismatched: PairFigures
 
-    def clip_scores(self) -> Figures:
+    def clip_scores(self) -> PairFigures:
         """Return the CLIPScores, NaN where the image is broken."""
         return np.asarray(WEIGHT * np.maximum(self.cosines, 0), np.float32)
 
-    def ref_clip_scores(self) -> Figures:
+    def ref_clip_scores(self) -> PairFigures:
         """Return the RefCLIPScores, NaN where there is no reference or the image is broken."""
         score, reference = self.clip_scores(), np.maximum(self.references, 0)
         total = score + reference
@@ -48,7 +48,9 @@ class Scores:
         return mean
 
 
-def pair_scores(blocks: Iterable[Embeddings], records: Records, images: Embeddings, sound: NDArray[np.bool_]) -> Scores:
+def pair_scores(
+    blocks: Iterable[Embeddings], records: Records, images: Embeddings, sound: NDArray[np.bool_]
+) -> PairScores:
     """Return the scores of all pairs.
 
     `blocks` are the embeddings of the captions in order, each block with all captions of its images; `images` (N,
@@ -79,10 +81,10 @@ def pair_scores(blocks: Iterable[Embeddings], records: Records, images: Embeddin
         )
     cosines[~there] = np.nan
     mismatched[~sound[others[records.owners]] | (records.images < 2)] = np.nan
-    return Scores(cosines, references, mismatched)
+    return PairScores(cosines, references, mismatched)
 
 
-def _references(block: Embeddings, owners: NDArray[np.int32]) -> Figures:
+def _references(block: Embeddings, owners: NDArray[np.int32]) -> PairFigures:
     """Return for each caption (P,) the largest cosine with another one of its image, NaN where there is none."""
     nearest = np.full(len(block), np.nan, np.float32)
     _, starts, counts = np.unique(owners, return_index=True, return_counts=True)

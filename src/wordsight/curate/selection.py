@@ -3,7 +3,7 @@
 write_verdicts(pool, verdicts, Path("verdicts.parquet"))
 write_uids(pool, verdicts, Path("kept.npy"))          # dtype "u8,u8", sorted, each uid once
 write_pairs(pool, verdicts, Path("kept.csv"))         # image, caption, key: a source for `wordsight train`
-pack(Kept(pool, verdicts), Path("shards"), options)   # the kept images with their kept captions
+pack(KeptPairs(pool, verdicts), Path("shards"), options)   # the kept images with their kept captions
 """
 
 import io
@@ -19,26 +19,26 @@ import numpy as np
 from wordsight.base.errors import UsageError
 from wordsight.base.files import atomic_write, sha256_bytes
 from wordsight.curate.judging import Verdicts
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 from wordsight.curate.records import ImageRecord
-from wordsight.curate.tables import Column, write_table
+from wordsight.curate.tables import TableColumn, write_table
 from wordsight.data.source import START, Position, Step, Walk, readings
 
 VERDICTS = (
-    Column("key", "text"),
-    Column("caption", "whole number"),
-    Column("text", "text"),
-    Column("kept", "flag"),
-    Column("rule", "text"),
-    Column("why", "text"),
-    Column("figure", "number"),
+    TableColumn("key", "text"),
+    TableColumn("caption", "whole number"),
+    TableColumn("text", "text"),
+    TableColumn("kept", "flag"),
+    TableColumn("rule", "text"),
+    TableColumn("why", "text"),
+    TableColumn("figure", "number"),
 )
-PAIRS = (Column("image", "text"), Column("caption", "text"), Column("key", "text"))
+PAIRS = (TableColumn("image", "text"), TableColumn("caption", "text"), TableColumn("key", "text"))
 UIDS = np.dtype("u8,u8")  # the two halves of 128 bits, as DataComp's resharder reads them
 _UID = re.compile(r"[0-9a-fA-F]{32}")
 
 
-def verdict_rows(pool: Pool, verdicts: Verdicts) -> Iterator[Mapping[str, Any]]:
+def verdict_rows(pool: PairPool, verdicts: Verdicts) -> Iterator[Mapping[str, Any]]:
     """Yield a row for each pair: what was decided, by which rule and figure; of a kept one the last rule's figure."""
     for pair, number, record in _pairs(pool):
         rule, why = verdicts.reason(pair)
@@ -48,12 +48,12 @@ def verdict_rows(pool: Pool, verdicts: Verdicts) -> Iterator[Mapping[str, Any]]:
         yield {column.name: value for column, value in zip(VERDICTS, values, strict=True)}
 
 
-def write_verdicts(pool: Pool, verdicts: Verdicts, path: Path) -> None:
+def write_verdicts(pool: PairPool, verdicts: Verdicts, path: Path) -> None:
     """Write the verdicts as csv or parquet, by the ending."""
     write_table(path, VERDICTS, verdict_rows(pool, verdicts))
 
 
-def write_uids(pool: Pool, verdicts: Verdicts, path: Path) -> int:
+def write_uids(pool: PairPool, verdicts: Verdicts, path: Path) -> int:
     """Write the uids of images with a kept pair; return how many.
 
     A uid is the source's column `uid`, else the key; one that is not 32 hexadecimal digits is a `UsageError`.
@@ -66,7 +66,7 @@ def write_uids(pool: Pool, verdicts: Verdicts, path: Path) -> int:
     return len(uids)
 
 
-def check_uids(pool: Pool) -> None:
+def check_uids(pool: PairPool) -> None:
     """Raise `UsageError` when an image has no uid, before anything is judged."""
     for record in pool.records.rows():
         _halves(record)
@@ -79,7 +79,7 @@ def _halves(record: ImageRecord) -> tuple[int, int]:
     return divmod(int(record.uid, 16), 2**64)
 
 
-def write_pairs(pool: Pool, verdicts: Verdicts, path: Path) -> None:
+def write_pairs(pool: PairPool, verdicts: Verdicts, path: Path) -> None:
     """Write the kept pairs as a table that is a source itself, csv or parquet; its paths are relative to it."""
     folder = Path(os.path.realpath(path)).parent
     rows = (
@@ -90,7 +90,20 @@ def write_pairs(pool: Pool, verdicts: Verdicts, path: Path) -> None:
     write_table(path, PAIRS, rows)
 
 
-def check_pairs(pool: Pool) -> None:
+def repeated_key(pool: PairPool) -> str | None:
+    """Return the first key that an image before it has too; None where every image has its own."""
+    hashes = np.fromiter((hash(record.key) for record in pool.records.rows()), np.int64, pool.records.images)
+    if len(np.unique(hashes)) == len(hashes):
+        return None
+    seen: set[str] = set()
+    for record in pool.records.rows():
+        if record.key in seen:
+            return record.key
+        seen.add(record.key)
+    return None
+
+
+def check_pairs(pool: PairPool) -> None:
     """Raise `UsageError` when an image is no file, so that a table could not name it."""
     inside = next((record.key for record in pool.records.rows() if record.file is None), None)
     if inside is not None:
@@ -103,7 +116,7 @@ def _relative(record: ImageRecord, folder: Path) -> str:
     return os.path.relpath(os.path.realpath(record.file), folder)
 
 
-def _pairs(pool: Pool) -> Iterator[tuple[int, int, ImageRecord]]:
+def _pairs(pool: PairPool) -> Iterator[tuple[int, int, ImageRecord]]:
     """Yield every pair: its number, that of its caption, its image."""
     pair = 0
     for record in pool.records.rows():
@@ -112,10 +125,10 @@ def _pairs(pool: Pool) -> Iterator[tuple[int, int, ImageRecord]]:
             pair += 1
 
 
-class Kept:
+class KeptPairs:
     """A `Source` of the images that have a kept pair, with their kept captions; all else as the source has it."""
 
-    def __init__(self, pool: Pool, verdicts: Verdicts) -> None:
+    def __init__(self, pool: PairPool, verdicts: Verdicts) -> None:
         self.name = pool.source.name
         self._pool, self._kept = pool, verdicts.kept
         self._first = np.concatenate([[0], np.cumsum(pool.records.counts)])  # the first pair of each image
@@ -149,6 +162,6 @@ class Kept:
         return sha256_bytes(self._pool.source.fingerprint().encode(), np.packbits(self._kept).tobytes())[:16]
 
 
-def kept_images(pool: Pool, verdicts: Verdicts) -> int:
+def kept_images(pool: PairPool, verdicts: Verdicts) -> int:
     """Return how many images have a kept pair."""
     return len(np.unique(pool.records.owners[verdicts.kept]))

@@ -17,7 +17,7 @@ _AT_ONCE = 50_000  # rows of a parquet group
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column; a whole number may be missing nowhere, text and numbers may."""
 
     name: str
@@ -32,7 +32,7 @@ def check_table(path: Path) -> None:
         require("pyarrow", extra="data")
 
 
-def write_table(path: Path, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_table(path: Path, columns: Sequence[TableColumn], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows; csv has 1 and 0 for flags and nothing for what is missing."""
     check_table(path)
     if path.suffix.lower() == ".parquet":
@@ -45,7 +45,7 @@ def write_table(path: Path, columns: Sequence[Column], rows: Iterable[Mapping[st
         writer.writerows({name: int(value) if name in flags else value for name, value in row.items()} for row in rows)
 
 
-def _write_parquet(path: Path, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> None:
+def _write_parquet(path: Path, columns: Sequence[TableColumn], rows: Iterable[Mapping[str, Any]]) -> None:
     pyarrow, parquet = require("pyarrow", extra="data"), require("pyarrow.parquet", extra="data")
     types = {
         "text": pyarrow.string(),

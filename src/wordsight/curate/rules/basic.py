@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.curate.pool import Pool
-from wordsight.curate.rules.table import Judgement, by_image
+from wordsight.curate.pool import PairPool
+from wordsight.curate.rules.table import Ruling, by_image
 
 NEEDS = ("sides",)
 AMONG_KEPT = False
@@ -31,7 +31,7 @@ class BasicOptions:
 OPTIONS = BasicOptions
 
 
-def judge(pool: Pool, options: BasicOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: BasicOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every pair; a figure is the count, side or aspect that is not met first, of a kept pair its words."""
     words = np.empty(pool.records.pairs, np.int32)
     letters = np.empty(pool.records.pairs, np.int32)
@@ -50,4 +50,4 @@ def judge(pool: Pool, options: BasicOptions, alive: NDArray[np.bool_]) -> Judgem
     )
     why = failed.argmax(axis=0)  # the first that is not met, else words
     kept: NDArray[np.bool_] = np.logical_not(np.any(failed, axis=0))
-    return Judgement(kept, figures[why, np.arange(len(why))], WHYS, why.astype(np.uint8))
+    return Ruling(kept, figures[why, np.arange(len(why))], WHYS, why.astype(np.uint8))

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
-from wordsight.curate.pool import Pool
-from wordsight.curate.rules.table import Judgement
-from wordsight.curate.scores import Scores
+from wordsight.curate.pool import PairPool
+from wordsight.curate.rules.table import Ruling
+from wordsight.curate.scores import PairScores
 
 NEEDS = ("scores",)
 AMONG_KEPT = False
 
 
 @dataclass(frozen=True, slots=True)
-class ClipScoreOptions:
+class ClipScoreRuleOptions:
     """One of `least`, a cosine; `top`, a share of all pairs; `chance`, the share of mismatched pairs to pass."""
 
     least: float | None = None
@@ -41,16 +41,16 @@ class ClipScoreOptions:
             raise UsageError(f"clip-score: chance={self.chance}", cure="give a share, for example 0.01 or 1%")
 
 
-OPTIONS = ClipScoreOptions
+OPTIONS = ClipScoreRuleOptions
 
 
-def judge(pool: Pool, options: ClipScoreOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: ClipScoreRuleOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every pair; the figure is its cosine.  Of equal cosines at the edge of the share all are kept."""
     cosines = pool.scores().cosines
-    return Judgement(cosines >= np.float32(_least(pool.scores(), options)), cosines)
+    return Ruling(cosines >= np.float32(_least(pool.scores(), options)), cosines)
 
 
-def _least(scores: Scores, options: ClipScoreOptions) -> float:
+def _least(scores: PairScores, options: ClipScoreRuleOptions) -> float:
     """Return the least cosine that is kept."""
     if options.least is not None:
         return options.least

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
-from wordsight.curate.pool import Pool
-from wordsight.curate.reference import Resemblance, reference_pool
-from wordsight.curate.rules.table import Judgement, by_image
+from wordsight.curate.pool import PairPool
+from wordsight.curate.reference import Resemblance
+from wordsight.curate.rules.table import Ruling, by_image
 
 NEEDS = ("looks", "images")
 AMONG_KEPT = False
@@ -34,13 +34,13 @@ class DecontaminateOptions:
 OPTIONS = DecontaminateOptions
 
 
-def judge(pool: Pool, options: DecontaminateOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: DecontaminateOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every image; the figure is its largest cosine with an image of the sets."""
     looks, images = pool.looks, pool.images
     cosines = np.full(len(looks.sound), -1, np.float32)
     equal, alike = np.zeros(len(looks.sound), bool), np.zeros(len(looks.sound), bool)
-    for place in options.against:
-        other = Resemblance(pool, reference_pool(pool, place))
+    for location in options.against:
+        other = Resemblance(pool, pool.compared_with(location))
         equal |= other.equal()
         alike |= other.alike()
         cosines = np.maximum(cosines, other.cosines())
@@ -48,4 +48,4 @@ def judge(pool: Pool, options: DecontaminateOptions, alive: NDArray[np.bool_]) -
     why = np.where(equal, 0, np.where(alike, 1, 2)).astype(np.uint8)
     sound = looks.sound & images.sound
     kept = sound & ~equal & ~alike & ~near
-    return Judgement(by_image(pool, kept), by_image(pool, cosines), WHYS, by_image(pool, why))
+    return Ruling(by_image(pool, kept), by_image(pool, cosines), WHYS, by_image(pool, why))

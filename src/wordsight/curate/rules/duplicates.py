@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.curate.looks import Looks
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 from wordsight.curate.preference import Keep, ranks
-from wordsight.curate.rules.table import Judgement, by_image
+from wordsight.curate.rules.table import Ruling, by_image
 from wordsight.data.near_duplicates import near_links
 
 NEEDS = ("looks",)
@@ -28,7 +28,7 @@ class DuplicatesOptions:
 OPTIONS = DuplicatesOptions
 
 
-def judge(pool: Pool, options: DuplicatesOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: DuplicatesOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every image that has a kept pair; the figure is the number of the image (from 0) that stays instead."""
     looks = pool.looks
     rank = ranks(pool, options.keep, alive)  # of images without a kept pair: beyond all others
@@ -45,7 +45,7 @@ def judge(pool: Pool, options: DuplicatesOptions, alive: NDArray[np.bool_]) -> J
                 stays[gone], why[gone] = row, 1
         stays[rows] = stays[stays[rows]]  # of equal files, the one whose first goes
     kept = stays == np.arange(stays.size)
-    return Judgement(
+    return Ruling(
         by_image(pool, kept & looks.sound), by_image(pool, stays.astype(np.float32)), WHYS, by_image(pool, why)
     )
 

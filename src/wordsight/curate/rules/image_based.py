@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
 from wordsight.curate.clusters import assign, cluster_count, fitted
-from wordsight.curate.pool import Pool
-from wordsight.curate.reference import reference_pool
-from wordsight.curate.rules.table import Judgement, by_image
+from wordsight.curate.pool import PairPool
+from wordsight.curate.rules.table import Ruling, by_image
 
 NEEDS = ("images",)
 AMONG_KEPT = False
@@ -34,14 +33,14 @@ class ImageBasedOptions:
 OPTIONS = ImageBasedOptions
 
 
-def judge(pool: Pool, options: ImageBasedOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: ImageBasedOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every image; the figure is its cosine with the centre of its cluster."""
     sound = pool.images.sound
     centroids = fitted(pool.images.rows, sound, options.clusters or cluster_count(int(sound.sum())))
     near = np.zeros(len(centroids), bool)
-    for place in options.against:
-        reference = reference_pool(pool, place)
+    for location in options.against:
+        reference = pool.compared_with(location)
         numbers, _ = assign(reference.images.rows, centroids)
         near[numbers[reference.images.sound]] = True
     numbers, cosines = assign(pool.images.rows, centroids)
-    return Judgement(by_image(pool, near[numbers] & sound), by_image(pool, cosines))
+    return Ruling(by_image(pool, near[numbers] & sound), by_image(pool, cosines))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from wordsight.base.errors import UsageError
 from wordsight.base.optional import require
 from wordsight.base.suggest import suggest
-from wordsight.curate.pool import Pool
-from wordsight.curate.rules.table import Judgement
+from wordsight.curate.pool import PairPool
+from wordsight.curate.rules.table import Ruling
 
 NEEDS = ()
 AMONG_KEPT = False
@@ -29,7 +29,7 @@ class LanguageOptions:
 OPTIONS = LanguageOptions
 
 
-def judge(pool: Pool, options: LanguageOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: LanguageOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every pair; the figure is the probability of the languages asked for."""
     langid = require("py3langid.langid", extra="language")
     identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
@@ -44,4 +44,4 @@ def judge(pool: Pool, options: LanguageOptions, alive: NDArray[np.bool_]) -> Jud
         ranked = identifier.rank(text)
         kept[pair] = ranked[0][0] in wanted
         likely[pair] = sum(probability for code, probability in ranked if code in wanted)
-    return Judgement(kept, likely)
+    return Ruling(kept, likely)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
 from wordsight.curate.clusters import cluster_numbers
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 from wordsight.curate.preference import Keep, ranks
-from wordsight.curate.rules.table import Judgement, by_image
+from wordsight.curate.rules.table import Ruling, by_image
 
 NEEDS = ("images",)
 AMONG_KEPT = True
@@ -37,7 +37,7 @@ class NearDuplicatesOptions:
 OPTIONS = NearDuplicatesOptions
 
 
-def judge(pool: Pool, options: NearDuplicatesOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: NearDuplicatesOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every image that has a kept pair; the figure is its largest cosine with one that stays."""
     embeddings, sound = pool.images.rows, pool.images.sound
     rank = ranks(pool, options.keep, alive)
@@ -50,7 +50,7 @@ def judge(pool: Pool, options: NearDuplicatesOptions, alive: NDArray[np.bool_]) 
         if len(rows) > 1:
             stays, near = _greedy(embeddings[rows], options.cosine)
             kept[rows], figures[rows] = stays, near
-    return Judgement(by_image(pool, kept), by_image(pool, figures))
+    return Ruling(by_image(pool, kept), by_image(pool, figures))
 
 
 def _greedy(embeddings: NDArray[np.float32], least: float) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:

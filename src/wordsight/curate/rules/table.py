@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
 from wordsight.base.suggest import suggest
-from wordsight.curate.pool import Pool
+from wordsight.curate.pool import PairPool
 
 RULES: Mapping[str, tuple[str, str]] = {  # name: (module, what it keeps)
     "basic": ("wordsight.curate.rules.basic", "captions of 3 words and 6 letters, sides of 200, aspect up to 3"),
@@ -36,7 +36,7 @@ RULES: Mapping[str, tuple[str, str]] = {  # name: (module, what it keeps)
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Ruling:
     """What a rule says: `kept` (P,), the `figures` that decided (P,), and of those dropped which of `whys` it was."""
 
     kept: NDArray[np.bool_]
@@ -52,7 +52,7 @@ class RuleModule(Protocol):
     NEEDS: tuple[str, ...]  # of `pool.NEEDS`
     AMONG_KEPT: bool
 
-    def judge(self, pool: Pool, options: Any, alive: NDArray[np.bool_]) -> Judgement:
+    def judge(self, pool: PairPool, options: Any, alive: NDArray[np.bool_]) -> Ruling:
         """Judge all pairs; `alive` (P,) are those that came through the rules before."""
 
 
@@ -64,6 +64,6 @@ def open_rule(name: str) -> RuleModule:
     return cast(RuleModule, rule)
 
 
-def by_image(pool: Pool, values: NDArray[Any]) -> NDArray[Any]:
+def by_image(pool: PairPool, values: NDArray[Any]) -> NDArray[Any]:
     """Return what is known of each image (N,) for each pair (P,)."""
     return values[pool.records.owners]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import FormatError, NotFound
 from wordsight.base.suggest import suggest
-from wordsight.curate.pool import Pool
-from wordsight.curate.rules.table import Judgement
+from wordsight.curate.pool import PairPool
+from wordsight.curate.rules.table import Ruling
 from wordsight.text.class_names import LISTS, class_names
 from wordsight.text.lines import listed_lines
 
@@ -35,11 +35,11 @@ class TextBasedOptions:
 OPTIONS = TextBasedOptions
 
 
-def judge(pool: Pool, options: TextBasedOptions, alive: NDArray[np.bool_]) -> Judgement:
+def judge(pool: PairPool, options: TextBasedOptions, alive: NDArray[np.bool_]) -> Ruling:
     """Judge every pair; the figure is the number of mentions."""
     mentions = Mentions(_names(options.classes))
     counts = np.fromiter(map(mentions.count, pool.records.texts()), np.float32, pool.records.pairs)
-    return Judgement(counts > 0, counts)
+    return Ruling(counts > 0, counts)
 
 
 class Mentions:
