@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from coloured_squares import square, write
 
-from wordsight.base.errors import UsageError
+from wordsight.base.cache import cache_folder
+from wordsight.base.errors import FormatError, UsageError
 from wordsight.curate import records
 from wordsight.curate.pool import PairPool
 from wordsight.curate.score_table import score_rows, summary, write_scores
+from wordsight.curate.scores import pair_scores
 from wordsight.data.fake import FakeSource
 from wordsight.data.source import open_source
-from wordsight.embeddings.model import load
+from wordsight.embeddings.model import Model, load
+from wordsight.engines.fake import FakeEngine
 
 
 def stated(image, captions):
@@ -185,3 +188,36 @@ def test_one_pair_is_enough(tmp_path, pool_of):
     assert any("1 pair of 1 image," in line for line in summary(pool))
     assert np.isnan(pool.scores().mismatched).all()
     assert json.dumps(next(iter(score_rows(pool)))["ref_clip_score"]) == "null"
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_damaged_embeddings_are_not_scores(folder, pool_of, kind):
+    pool_of(folder).prepare(["scores"])
+    (part,) = cache_folder().rglob(f"{kind}-00000.npy")
+    content = bytearray(part.read_bytes())
+    content[-3] ^= 64
+    part.write_bytes(content)
+    with pytest.raises(FormatError, match="is not what was written; delete the folder .*curate"):
+        pool_of(folder).prepare(["scores"])
+    part.unlink()
+    with pytest.raises(FormatError, match="is gone; delete"):
+        pool_of(folder).prepare(["scores"])
+
+
+def test_embeddings_that_are_not_finite_are_not_scores(folder, pool_of):
+    pool = pool_of(folder)
+    images = np.array(pool.images.rows)
+    images[2] = np.nan
+    with pytest.raises(FormatError, match="NaN or infinite"):
+        pair_scores(iter([np.ones((16, images.shape[1]), np.float32)]), pool.records, images, pool.images.sound)
+    with pytest.raises(FormatError, match="another reading"):
+        pair_scores(iter([np.ones((15, images.shape[1]), np.float32)]), pool.records, images, pool.images.sound)
+
+
+def test_another_model_has_scores_of_its_own(folder, pool_of):
+    first = pool_of(folder)
+    first.prepare(["scores"])
+    other = FakeEngine()
+    other.fingerprint = "f" * 16
+    PairPool(open_source(folder), lambda: Model(other)).prepare(["scores"])
+    assert len(list(cache_folder().rglob("image-00000.npy"))) == 2

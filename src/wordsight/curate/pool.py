@@ -11,6 +11,7 @@ from a file that is mapped, never all into memory.
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
-from wordsight.base.cache import cache_errors
+from wordsight.base.cache import cache_errors, cache_folder
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.files import sha256_bytes, storage_errors
 from wordsight.base.nouns import Sample
@@ -30,7 +31,7 @@ from wordsight.data.source import START, Position, Source, Step, Walk, open_sour
 from wordsight.embeddings.bulk import BulkOptions, What, embed_source
 from wordsight.embeddings.kept import kept_as
 from wordsight.embeddings.model import Model
-from wordsight.embeddings.store import Store, open_store
+from wordsight.embeddings.store import DamagedStore, Store, open_store
 
 NEEDS = ("sides", "looks", "images", "scores")  # what rules may need: see `PairPool.prepare`
 
@@ -96,14 +97,17 @@ class PairPool:
     @cached_property
     def images(self) -> ImageEmbeddings:
         """The embeddings of the images."""
-        return self._gathered(self._store("image", self.source))
+        with _kept_here():
+            return self._gathered(self._store("image", self.source))
 
     def scores(self) -> PairScores:
         """The scores of the pairs."""
         if self._scores is None:
             source = Prefixed(self.source, self.prefix) if self.prefix else self.source
-            blocks = self._store("text", source).blocks("text")
-            self._scores = pair_scores(blocks, self.records, self.images.rows, self.images.sound)
+            images = self.images
+            with _kept_here():
+                blocks = self._store("text", source).blocks("text")
+                self._scores = pair_scores(blocks, self.records, images.rows, images.sound)
         return self._scores
 
     def prepare(self, needs: Sequence[str]) -> None:
@@ -166,6 +170,16 @@ class PairPool:
                 )
             mapped = np.memmap(file, np.float32, "r", shape=shape) if len(sound) else np.empty(shape, np.float32)
         return ImageEmbeddings(mapped, sound, failures)
+
+
+@contextmanager
+def _kept_here() -> Iterator[None]:
+    """Let damage to kept embeddings say that they may be deleted, for they are made again."""
+    try:
+        yield
+    except DamagedStore as error:
+        cure = f"delete the folder {cache_folder() / 'curate'}, what it holds is made again"
+        raise DamagedStore(error.problem, cure=cure) from None
 
 
 class Prefixed:
