@@ -223,7 +223,7 @@ def test_a_broken_image_goes_before_all_rules(folder, pool_of):
 
 def test_rules_are_written_alike_everywhere(tmp_path):
     path = tmp_path / "rules.toml"
-    path.write_text('[[rules]]\nrule = "basic"\nside = 100\n\n[[rules]]\nrule = "clip-score"\ntop = 0.3\n')
+    path.write_text('[[rules]]\nrule = "basic"\nside = 100\n\n[[rules]]\nrule = "clip-score"\ntop = "30%"\n')
     typed = read_rules(["basic:side=100 and clip-score:top=30%"])
     assert [(rule.module, rule.options) for rule in read_rule_file(path)] == [
         (rule.module, rule.options) for rule in typed

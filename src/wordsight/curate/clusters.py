@@ -18,7 +18,7 @@ _AT_ONCE = 8192  # rows
 
 
 def cluster_count(images: int) -> int:
-    """Return the square root of twice the images: a common choice, DataComp's is 100,000 for 1.28 billion."""
+    """Return the square root of twice the images: a common choice where nothing is known."""
     return max(1, int((2 * images) ** 0.5))
 
 

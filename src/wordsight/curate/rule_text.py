@@ -53,7 +53,7 @@ def read_rule_file(path: Path, against: Sequence[str] = ()) -> list[AskedRule]:
         raise ConfigError(f"{path} has no rules", cure='write [[rules]] and rule = "basic"')
     rules = []
     for number, one in enumerate(listed, 1):
-        options = {str(key).replace("-", "_"): value for key, value in one.items()}
+        options = {key.replace("-", "_"): _value(v) if str(v).endswith("%") else v for key, v in one.items()}
         name = options.pop("rule", None)
         if not isinstance(name, str):
             raise ConfigError(f"{path}: rule {number} has no name", cure='write rule = "basic"')

@@ -1,7 +1,7 @@
 """The rules by name.  A new rule is one file beside this one and one row here.
 
     rule = open_rule("clip-score")
-    judgement = rule.judge(pool, rule.OPTIONS(top=0.3), alive)
+    ruling = rule.judge(pool, rule.OPTIONS(top=0.3), alive)
 
 A rule sees all pairs and says of each whether it keeps it, with the figure that decided.  Those that choose one of
 several alike (`AMONG_KEPT`) choose among the pairs that the rules before them kept; all others look at each pair for
@@ -20,18 +20,15 @@ from wordsight.base.errors import UsageError
 from wordsight.base.suggest import suggest
 from wordsight.curate.pool import PairPool
 
-RULES: Mapping[str, tuple[str, str]] = {  # name: (module, what it keeps)
-    "basic": ("wordsight.curate.rules.basic", "captions of 3 words and 6 letters, sides of 200, aspect up to 3"),
-    "language": ("wordsight.curate.rules.language", "captions in these languages"),
-    "text-based": ("wordsight.curate.rules.text_based", "captions that mention a class"),
-    "clip-score": (
-        "wordsight.curate.rules.clip_score",
-        "pairs whose image and caption agree: at least X, or the top P %",
-    ),
-    "image-based": ("wordsight.curate.rules.image_based", "images near those of another set"),
-    "duplicates": ("wordsight.curate.rules.duplicates", "one of each group of equal or nearly equal files"),
-    "near-duplicates": ("wordsight.curate.rules.near_duplicates", "one of each group of near-equal embeddings"),
-    "decontaminate": ("wordsight.curate.rules.decontaminate", "images that are not those of an evaluation set"),
+RULES: Mapping[str, str] = {  # name: module
+    "basic": "wordsight.curate.rules.basic",
+    "language": "wordsight.curate.rules.language",
+    "text-based": "wordsight.curate.rules.text_based",
+    "clip-score": "wordsight.curate.rules.clip_score",
+    "image-based": "wordsight.curate.rules.image_based",
+    "duplicates": "wordsight.curate.rules.duplicates",
+    "near-duplicates": "wordsight.curate.rules.near_duplicates",
+    "decontaminate": "wordsight.curate.rules.decontaminate",
 }
 
 
@@ -60,7 +57,7 @@ def open_rule(name: str) -> RuleModule:
     """Return a rule by name; an unknown one is a `UsageError` that names the near ones."""
     if name not in RULES:
         raise UsageError(f"no rule {name!r}", cure=suggest(name, RULES))
-    rule: Any = importlib.import_module(RULES[name][0])
+    rule: Any = importlib.import_module(RULES[name])
     return cast(RuleModule, rule)
 
 
