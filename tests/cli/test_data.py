@@ -54,7 +54,10 @@ def test_a_broken_picture_is_listed_and_the_status_is_1(photos, tmp_path, capsys
         (["check", "PHOTOS", "--kind", "table"], "holds no table"),
         (["pack", "PHOTOS", "--out", "x", "--shard-size", "0"], "at least 1"),
         (["pack", "PHOTOS"], "--out"),
-        (["polish", "PHOTOS"], "pack|check|stats|balance polish; use pack, check, stats, balance"),
+        (
+            ["polish", "PHOTOS"],
+            "pack|check|stats|balance|score|curate polish; use pack, check, stats, balance, score, curate",
+        ),
     ],
 )
 def test_wrong_calls_end_with_2_and_one_reason(photos, capsys, arguments, words):

@@ -23,6 +23,9 @@ FROZEN = {
     "data stats": "SOURCE --split --kind --image --captions --label --key --json",
     "data balance": "SOURCE --split --kind --image --captions --label --key --entries --min-count --min-pmi --at-most --out "
     "--counts --merge --seed --threads --json",
+    "data score": "SOURCE --split --kind --image --captions --label --key --out --prefix --json",
+    "data curate": "SOURCE --split --kind --image --captions --label --key --rule --rules --against --out --kept --prefix "
+    "--json",
     "train": "RECIPE --set --resume",
     "evaluate": "MODEL --tasks --keys --suite --image --captions --label --key --out --again --processes --json --per-class "
     "--skip-failed --precision --pixels",

@@ -1,7 +1,8 @@
 """Where Wordsight keeps what it can make again: $WORDSIGHT_CACHE, else `wordsight` in the user's cache.
 
 Below it: `models` (converted ones), `fetched` (notes of what came from the hub), `pictures` (decoded ones), `features`
-(what trainings read of towers that do not learn), `embeddings` (of images and texts, by their content).
+(what trainings read of towers that do not learn), `embeddings` (of images and texts, by their content), `curate` (what
+is known of the pairs of a source).
 """
 
 import contextlib

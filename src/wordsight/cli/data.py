@@ -1,4 +1,4 @@
-"""`wordsight data pack|check|stats|balance SOURCE`: shards, the audit of a data set, its figures, its balance."""
+"""`wordsight data ACTION SOURCE`: shards, audit, figures and balance of a data set, and its best pairs."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import UsageError
 from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.terminal import say
-from wordsight.cli import data_balance
+from wordsight.cli import data_balance, data_curate, data_score
 from wordsight.cli.source_options import add_columns, columns_of
 from wordsight.data.kinds import kinds
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", metavar="pack|check|stats|balance", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="pack|check|stats|balance|score|curate", required=True)
     pack = actions.add_parser(
         "pack", allow_abbrev=False, help="write webdataset shards with a manifest; a stopped run continues"
     )
@@ -46,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_source(stats)
     stats.add_argument("--json", action="store_true", help="everything as one JSON object")
     data_balance.add_action(actions)
+    score = actions.add_parser("score", allow_abbrev=False, help="how well every caption fits its image, by the model")
+    _add_source(score)
+    data_score.add_arguments(score)
+    curate = actions.add_parser("curate", allow_abbrev=False, help="keep the pairs that rules keep, say why of each")
+    _add_source(curate)
+    data_curate.add_arguments(curate)
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
     with split_named_by("--split "):
         source = open_source(args.source, split=args.split, kind=args.kind, columns=columns_of(args))
-    return {"pack": _pack, "check": _check, "stats": _stats}[args.action](source, args)
+    actions = {"pack": _pack, "check": _check, "stats": _stats, "score": data_score.run, "curate": data_curate.run}
+    return actions[args.action](source, args)
 
 
 def _pack(source: "Source", args: argparse.Namespace) -> int:

@@ -39,7 +39,7 @@ VERBS = {  # verb: (module, what it does)
     "mcp": ("wordsight.cli.mcp", "a library as tools for agents, over MCP on standard input and output"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
-    "data": ("wordsight.cli.data", "pack, check, count or balance a data set"),
+    "data": ("wordsight.cli.data", "pack, check, count, balance, score or curate a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),
     "evaluate": ("wordsight.cli.evaluate", "measure a model: eighteen kinds of tasks, from zero-shot to pointing"),
     "report": ("wordsight.cli.report", "pages and figures from recorded results"),
@@ -76,11 +76,15 @@ EVERYWHERE = (
 MEANING = {  # of a global option in a verb where it is another than everywhere
     ("train", "--model"): "what both towers begin from (default: what the recipe says); of the recipe probe, the model",
 }
+_OF_MODELS = ("--model", "--device", "--engine")
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
-    "data": (("--model", "--device", "--engine"), "no model is used"),
-    "report": (("--model", "--device", "--engine"), "no model is used"),
-    "convert": (("--model", "--device", "--engine"), "the model is IN, and nothing is computed with it"),
+    "data pack": (_OF_MODELS, "no model is used"),  # of its actions, these
+    "data check": (_OF_MODELS, "no model is used"),
+    "data stats": (_OF_MODELS, "no model is used"),
+    "data balance": (_OF_MODELS, "no model is used"),
+    "report": (_OF_MODELS, "no model is used"),
+    "convert": (_OF_MODELS, "the model is IN, and nothing is computed with it"),
     "models": (("--device", "--engine"), "nothing is computed"),
 }
 
@@ -204,11 +208,12 @@ def _check_unused(verb: str, given: Mapping[str, object]) -> None:
     engine = str(given["engine"])
     if engine not in (*ENGINES, "fake"):
         raise UsageError(f"no engine {engine!r}", cure=suggest(engine, ENGINES))
-    options, reason = UNUSED.get(verb, ((), ""))
+    asked = f"{verb} {given['action']}" if f"{verb} {given.get('action')}" in UNUSED else verb
+    options, reason = UNUSED.get(asked, ((), ""))
     for option in options:
         value = given[option.removeprefix("--")]
         if value not in (None, "auto"):
-            problem = f"{verb} with {option} {value}: {reason}"
+            problem = f"{asked} with {option} {value}: {reason}"
             if option == "--model":
                 raise UsageError(problem, cure="leave out --model")
             notice(f"{problem}, so {option} changes nothing")

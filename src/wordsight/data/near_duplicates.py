@@ -7,7 +7,7 @@ alone call all sandals on white the same.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,18 +56,36 @@ def near_groups(names: Sequence[str], hashes: Sequence[PerceptualHash]) -> list[
     if not hashes:
         return []
     bits = np.array([one.bits for one in hashes], dtype=np.uint64)
-    thumbs = np.stack([one.thumb for one in hashes]).astype(np.int16)
+    thumbs = np.stack([one.thumb for one in hashes])
     parents = list(range(len(hashes)))
-    for rows in _buckets(bits):
-        for position, row in enumerate(rows[:-1]):
-            others = rows[position + 1 :]
-            near = others[_bits_set(bits[others] ^ bits[row]) <= HASH_BITS_APART]
-            for other in near[np.abs(thumbs[near] - thumbs[row]).max(axis=1) <= LEVELS_APART]:
-                parents[_root(parents, int(other))] = _root(parents, int(row))
+    for row, others in near_links(bits, lambda rows: thumbs[rows]):
+        for other in others.tolist():
+            parents[_root(parents, other)] = _root(parents, row)
     groups: dict[int, list[str]] = defaultdict(list)
     for row, name in enumerate(names):
         groups[_root(parents, row)].append(name)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def near_links(
+    bits: NDArray[np.uint64], thumbs: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield rows with the later ones that are their near-duplicates; a pair may come more than once.
+
+    `bits` are the hashes (N,), `thumbs` returns those of given rows (n, 768): they need not lie in memory.
+    """
+    for rows in _buckets(bits):
+        for position, row in enumerate(rows[:-1]):
+            others = rows[position + 1 :]
+            near = others[bits_set(bits[others] ^ bits[row]) <= HASH_BITS_APART]
+            if len(near):
+                yield int(row), near[looks_alike(thumbs(near), thumbs(rows[position : position + 1])[0])]
+
+
+def looks_alike(thumbs: NDArray[np.uint8], thumb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which thumbnails (n, 768) differ from one (768,) by no more than `LEVELS_APART` anywhere."""
+    alike: NDArray[np.bool_] = np.abs(thumbs.astype(np.int16) - thumb).max(axis=1) <= LEVELS_APART
+    return alike
 
 
 def _buckets(bits: NDArray[np.uint64]) -> Iterable[NDArray[np.int64]]:
@@ -87,7 +105,8 @@ def _runs(values: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
     return [rows for rows in np.split(order, cuts) if len(rows) > 1]
 
 
-def _bits_set(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+def bits_set(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return how many bits of each value (n,) are set."""
     counts: NDArray[np.int64] = np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
     return counts
 

@@ -98,11 +98,16 @@ class Store:
 
     def embeddings(self, kind: Kind) -> Embeddings:
         """Return all embeddings of a kind: float32 (n, width)."""
-        parts = [np.empty((0, self.manifest.width), np.float32), *self._parts(kind)]
+        parts = [np.empty((0, self.manifest.width), np.float32), *self.blocks(kind)]
         embeddings: Embeddings = np.concatenate(parts)
         return embeddings
 
-    def _parts(self, kind: Kind) -> Iterator[Embeddings]:
+    def notes(self) -> list[PartNote]:
+        """Return what is noted of each part."""
+        return [read_note(self.folder, number) for number in range(self.parts)]
+
+    def blocks(self, kind: Kind) -> Iterator[Embeddings]:
+        """Yield the embeddings of a kind part by part, float32 (n, width): no more than one part in memory."""
         for path, count, data in self._files(kind, ".npy"):
             try:
                 part = np.load(io.BytesIO(data), allow_pickle=False)
@@ -129,8 +134,7 @@ class Store:
 
     def failures(self) -> list[dict[str, str]]:
         """Return what could not be embedded: {"key": …, "error": …}."""
-        notes = (read_note(self.folder, number) for number in range(self.parts))
-        return [failure for note in notes for failure in note.failures]
+        return [failure for note in self.notes() for failure in note.failures]
 
     def _files(self, kind: Kind, suffix: str) -> Iterator[tuple[Path, int, bytes]]:
         """Yield path, number of embeddings and content of a kind's file in each part."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.base.files import new_folder
 from wordsight.base.optional import resolve
@@ -17,6 +16,7 @@ from wordsight.base.suggest import suggest
 from wordsight.base.value import Value
 
 if TYPE_CHECKING:
+    from wordsight.base.arrays import Embeddings
     from wordsight.search.library import Library
 
 
@@ -45,7 +45,7 @@ class Exported(NamedTuple):
 
     key: str
     path: Path | None
-    embedding: Embeddings
+    embedding: "Embeddings"
     meta: Mapping[str, Value]
 
 

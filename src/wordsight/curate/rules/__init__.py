@@ -1,0 +1,1 @@
+"""One file a rule: what it may be told (`OPTIONS`), what it needs (`NEEDS`), and `judge`; the table is `table`."""
