@@ -18,9 +18,9 @@ from wordsight.base.errors import InputError
 from wordsight.base.reading import IMAGE_LIMIT, open_regular
 from wordsight.base.value import Value
 from wordsight.images.blocks import Blocks, read_blocks
+from wordsight.images.embedded_names import EMBEDDED, LATITUDE, LONGITUDE, TAKEN, TAKEN_UTC
 from wordsight.images.iptc import read_iptc
 from wordsight.images.moments import moment
-from wordsight.images.embedded_names import EMBEDDED, LATITUDE, LONGITUDE, TAKEN, TAKEN_UTC
 from wordsight.images.xmp import XmpFacts, read_xmp
 
 TOGETHER = ((TAKEN, TAKEN_UTC), (LATITUDE, LONGITUDE))  # columns that mean something together: of one source

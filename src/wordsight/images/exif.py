@@ -30,6 +30,7 @@ _LONGEST = 1 << 16  # bytes of a value
 _MOST_NUMBERS = 16
 _XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
 _LONG = {_XMP: xmp.LARGEST, _IPTC: iptc.LARGEST, _PHOTOSHOP: 4 * iptc.LARGEST}
+_WIDE = (0x9C9B, 0x9C9C, 0x9C9E)  # texts of Windows: title, comment, keywords
 _TAGS = {
     FIRST: frozenset((0x10E, 0x10F, 0x110, 0x132, 0x4746, 0x4749, 0x9C9B, 0x9C9C, 0x9C9E, PHOTO, POSITION, *_LONG)),
     PHOTO: frozenset((0x829A, 0x829D, 0x8827, 0x8832, 0x9003, 0x9004, 0x9010, 0x9011, 0x9012, 0x920A, 0xA434)),
@@ -188,7 +189,7 @@ class _Directories:
         else:
             self.handle.seek(self.base + struct.unpack(f"{self.order}I", first)[0])
             data = self.handle.read(size)
-        if tag in _LONG or kind not in _NUMBERS or (kind == 1 and length > _MOST_NUMBERS):
+        if tag in _LONG or tag in _WIDE or kind not in _NUMBERS:
             return data
         width = struct.calcsize(_NUMBERS[kind])
         whole = data[: min(len(data) // width, 2 * _MOST_NUMBERS) * width]

@@ -9,6 +9,7 @@ of it.  A document type is refused, so no entity is ever expanded, and nothing o
 Source: ISO 16684-1, the namespaces of Adobe, Exif 2.32 for XMP, digiKam and Microsoft.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ _NAMES = {
 }
 _CONTAINERS = {f"{_RDF} {name}" for name in ("Bag", "Seq", "Alt")}
 _DEGREES = re.compile(r"(\d{1,3})(?:,(\d{1,2}(?:\.\d+)?))?(?:,(\d{1,2}(?:\.\d+)?))?([NSEWnsew])", re.ASCII)
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _First = Callable[..., str | None]
 _STATED_NUMBER = re.compile(r"[+-]?\d{1,18}(?:/\d{1,18}|\.\d{1,18})?", re.ASCII)
 
@@ -86,7 +88,7 @@ def read_xmp(document: bytes, *, name: str = "the XMP") -> XmpFacts:
         raise InputError(problem, cure="write it again without the steps of its edit")
     reader = _Reader(name)
     try:
-        reader.read(document.strip(b"\0 \t\r\n"))
+        reader.read(document if document.startswith(_UTF16) else document.strip(b"\0 \t\r\n"))
     except expat.ExpatError as error:
         raise InputError(f"{name} is no XMP: {error}", cure="write it again, or take it away") from None
     except (ValueError, LookupError) as error:  # an encoding that is none
