@@ -67,7 +67,7 @@ class Brought:
         from wordsight.images.exif_json import COLUMN, columns_of_json
 
         columns = first_of(embedded_columns(image), columns_of_json(told.get(COLUMN)))
-        return {**self._under(columns, told), **told}
+        return {**told, **self._under(columns, told)}
 
     def _under(self, columns: dict[str, Value], told: Mapping[str, Value]) -> dict[str, Value]:
         """Return the columns that nobody else tells, and note which somebody does."""

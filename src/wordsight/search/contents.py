@@ -231,7 +231,7 @@ class FolderContents:
         folder, _, name = key.rpartition("/")
         own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
         kept = meta if problems or self.is_unsure(key) else {}
-        return {**kept, "path": key, "name": name, "folder": folder, **its, **theirs, **own}
+        return {**kept, "path": key, "name": name, "folder": folder, **theirs, **its, **own}
 
     def is_unsure(self, key: str) -> bool:
         """See `Contents`."""
