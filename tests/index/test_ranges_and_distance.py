@@ -53,7 +53,7 @@ def test_readings(text, condition):
         ("a between 5 and x", "where: between a text and a number at character 1; give two of one kind"),
         ("a in red", "where: 'red' where an opening parenthesis should stand at character 6"),
         ("a in 5", "where: '5' where an opening parenthesis should stand at character 6"),
-        ("within 5 of 52, 13", "where: '5of' is no distance at character 8; give a number and m, km or mi"),
+        ("within 5 of 52, 13", "where: '5' is no distance at character 8; give a number and m, km or mi"),
         ("within 5 parsecs of 52, 13", "where: '5parsecs' is no distance at character 8"),
         ("within -5 km of 52, 13", "where: '-5km' is no distance at character 8"),
         ("within 5 km 52, 13", f"where: '52' where of should stand at character 13; {NEAR}"),

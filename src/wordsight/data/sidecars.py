@@ -11,7 +11,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from wordsight.base.reading import MEGABYTE
 from wordsight.data.names import composed
@@ -25,14 +24,14 @@ _NAME = re.compile(r"(?P<image>.+?\.[A-Za-z0-9]{2,5})(?P<ending>\.[a-z-]*)?(?P<n
 Stamp = tuple[int, int]
 
 
-@dataclass(slots=True)
 class Sidecars:
-    """The files of one folder that may be sidecars, by what they may tell of."""
+    """The files of one folder that may be sidecars, by what they may tell of; `stamps` are theirs."""
 
-    stamps: dict[str, Stamp | None] = field(default_factory=dict)  # path -> stamp
-    _of_name: dict[str, list[str]] = field(default_factory=dict)  # composed path of an image -> Takeout's files
-    _of_stem: dict[str, str] = field(default_factory=dict)  # the same without its ending -> XMP
-    _of_start: dict[str, str] = field(default_factory=dict)  # the beginning of a long path -> Takeout's file
+    def __init__(self) -> None:
+        self.stamps: dict[str, Stamp | None] = {}
+        self._of_name: dict[str, list[str]] = {}  # composed path of an image -> Takeout's files
+        self._of_stem: dict[str, str] = {}  # the same without its ending -> XMP
+        self._of_start: dict[str, str] = {}  # the beginning of a long path -> Takeout's file
 
     def note(self, path: str) -> bool:
         """Take a file that ends in `.xmp` or `.json` if it may be a sidecar by its name, and say so."""

@@ -256,7 +256,7 @@ class _Parser:
         """Read what follows `within`: a distance, `of`, degrees north and degrees east."""
         stated, at = self._next.text, self._next.position
         self._at += 1
-        if self._next.kind == "word" and self._tokens[self._at - 1].kind == "number":
+        if self._next.kind == "word" and not self._is_word(self._next, "of"):
             stated += self._next.text
             self._at += 1
         metres = metres_of(stated)
