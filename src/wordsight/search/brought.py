@@ -1,12 +1,12 @@
 """What images bring along for a library: the columns that they and their sidecars state, read again only where need be.
 
     brought = Brought(facts)
-    columns, problems = brought.of_folder(listing, "2024/a.jpg", meta, told)
+    columns, problems = brought.of_folder(listing, "2024/a.jpg", meta, stated)
     brought.facts()                     # to be kept by the library
 
-`told` are columns that tables and JSON give an image: they come before those of the image.  An untouched image without
-a sidecar keeps what was read of it; of others the header is read again, because what stands in their columns may not be
-theirs.  A library of another `VERSION` of what is read has all headers read once.  Knows no index.
+`stated` are columns that tables and JSON give an image: they come before those of the image.  An untouched image
+without a sidecar keeps what was read of it; of others the header is read again, because what stands in their columns
+may not be theirs.  A library of another `VERSION` of what is read has all headers read once.  Knows no index.
 """
 
 import json
@@ -45,7 +45,7 @@ class Brought:
         return self.is_current and not self._before
 
     def of_folder(
-        self, listing: FolderListing, key: str, meta: Mapping[str, Value], told: Mapping[str, Value]
+        self, listing: FolderListing, key: str, meta: Mapping[str, Value], stated: Mapping[str, Value]
     ) -> tuple[dict[str, Value], list[InputError]]:
         """Return the columns of an image of a folder, and an error for each damaged sidecar.
 
@@ -53,24 +53,24 @@ class Brought:
         """
         sidecars = listing.sidecars.of(key)
         if "path" in meta and not sidecars and self.is_kept(meta):
-            return self._under({name: meta[name] for name in EMBEDDED if name in meta}, told), []
+            return self._under({name: meta[name] for name in EMBEDDED if name in meta}, stated), []
         from wordsight.data.sidecar_files import photo_columns
 
         columns, problems = photo_columns(listing.root / key, [listing.root / path for path in sidecars])
         if sidecars:
             columns[SIDECAR] = "\n".join(path.rpartition("/")[2] for path in sidecars)
-        return self._under(columns, told), problems
+        return self._under(columns, stated), problems
 
-    def of_source(self, image: Path | bytes | None, told: Mapping[str, Value]) -> dict[str, Value]:
+    def of_source(self, image: Path | bytes | None, stated: Mapping[str, Value]) -> dict[str, Value]:
         """Return what a table or shards tell of an image, and below it what the image says."""
         from wordsight.images.embedded import embedded_columns, first_of
         from wordsight.images.exif_json import COLUMN, columns_of_json
 
-        columns = first_of(embedded_columns(image), columns_of_json(told.get(COLUMN)))
-        return {**told, **self._under(columns, told)}
+        columns = first_of(embedded_columns(image), columns_of_json(stated.get(COLUMN)))
+        return {**stated, **self._under(columns, stated)}
 
-    def _under(self, columns: dict[str, Value], told: Mapping[str, Value]) -> dict[str, Value]:
+    def _under(self, columns: dict[str, Value], stated: Mapping[str, Value]) -> dict[str, Value]:
         """Return the columns that nobody else tells, and note which somebody does."""
-        others = {name for name, value in told.items() if value is not None}
+        others = {name for name, value in stated.items() if value is not None}
         self._overlaid |= others.intersection(EMBEDDED)
         return {name: value for name, value in columns.items() if name not in others}
