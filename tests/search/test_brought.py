@@ -84,7 +84,9 @@ def test_sidecars_come_before_the_image_and_renew_it_without_encoding(opened, al
     report = library.sync()
     assert (report.changed, report.renewed, report.failed) == (["a.jpg"], ["a.jpg"], [])
     assert of(library, "a.jpg") == {**USUAL, "keywords": "beach\nsummer", "rating": 2}
-    assert of(library, "a.jpg", names=["sidecar"]) == {"sidecar": "a.xmp"}
+    name, size, changed = of(library, "a.jpg", names=["sidecar"])["sidecar"].split(" ")
+    assert (name, int(size)) == ("a.xmp", (album / "a.xmp").stat().st_size) and changed.endswith("Z")
+    assert keys(library, "sidecar like 'a.xmp %'") == ["a.jpg"]
     assert keys(library, "keywords contains 'summer'") == ["a.jpg"]
     (album / "c.jpg.json").write_text(
         json.dumps({"title": "c.jpg", "description": "at the lake", "photoTakenTime": {"timestamp": "1748772000"}})
@@ -110,6 +112,9 @@ def test_a_damaged_sidecar_is_listed_and_leaves_what_was(opened, album):
     assert library.problems() == [reason for _, reason in report.failed]
     assert of(library, "a.jpg")["camera"] == "NIKON D850" and len(library) == 3
     assert not library.sync() and len(library.problems()) == 1
+    (album / "b.xmp").write_bytes(xmp("", 'xmp:Rating="1"'))
+    report = library.sync()
+    assert (report.changed, len(report.failed), len(library.problems())) == (["b.jpg"], 1, 1)
     (album / "a.xmp").write_bytes(xmp("", 'xmp:Rating="3"'))
     assert library.sync().changed == ["a.jpg"]
     assert (library.problems(), of(library, "a.jpg")["rating"]) == ([], 3)
@@ -154,9 +159,11 @@ def test_a_library_of_an_earlier_version_gets_the_columns_once_without_encoding(
 
     original = module.photo_columns
     monkeypatch.setattr(module, "photo_columns", lambda *one: (read.append(one[0].name), original(*one))[1])
-    (album / "c.xmp").write_bytes(xmp("", 'xmp:Rating="1"'))
-    assert library.sync().changed == ["c.jpg"]
-    assert read == ["c.jpg"]  # the others keep what was read of them
+    for photo, stars in (("c", 1), ("a", 3)):
+        (album / f"{photo}.xmp").write_bytes(xmp("", f'xmp:Rating="{stars}"'))
+        assert library.sync().changed == read == [f"{photo}.jpg"]  # the others keep what was read of them
+        read.clear()
+    assert (of(library, "c.jpg"), of(library, "a.jpg")) == ({"rating": 1}, {**USUAL, "rating": 3})
 
 
 def test_a_moved_and_a_copied_photo_have_their_own_sidecars(opened, album, encoded, model):
