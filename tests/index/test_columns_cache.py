@@ -13,7 +13,7 @@ from wordsight.index.columns_cache import ColumnsCache, column_of, column_path, 
 from wordsight.index.like import holds_text
 from wordsight.index.rows import SavedState
 from wordsight.index.sorted_texts import SortedTexts
-from wordsight.index.where import Among, Both, Compare, Either, Missing, Not, matches, parse
+from wordsight.index.where import Among, Between, Both, Compare, Either, Missing, Not, matches, parse
 
 TEXTS = st.sampled_from(
     ["", "red", "Red", "dark red", "STRASSE", "straße", "5", "\ud800", "\udce9x", "\uffff", "\U0001f600", "é"]
@@ -31,6 +31,8 @@ LEAVES = (
     )
     | st.builds(Among, NAMES, st.lists(WANTED | TEXTS, min_size=1, max_size=4).map(tuple), st.just(1))
     | st.builds(Missing, NAMES, st.just(1))
+    | st.builds(Between, NAMES, WANTED.filter(lambda one: one == one), WANTED, st.just(1))
+    | st.builds(Between, NAMES, TEXTS, TEXTS, st.just(1))
 )
 CONDITIONS = st.recursive(
     LEAVES,

@@ -395,3 +395,22 @@ def test_nothing_to_read_and_nothing_left_behind(opened, folder, kind):
     with pytest.raises(NotFound, match="no library"):
         opened(writable=False)
     assert len(opened()) == 0
+
+
+RANGES = {
+    "taken in 2025-06": "a",
+    "taken between 2024 and 2025-05": "b",
+    "not taken in 2025": "bc",
+    "price between 10 and 20": "bc",
+    "within 5 km of 0, -179.99": "ab",
+    "not within 5 km of 0, -179.99": "c",
+}
+
+
+def test_ranges_and_distances(index):
+    first = {"taken": "2025-06-30T23:59:59", "price": 5, "latitude": 0, "longitude": 179.99}
+    second = {"taken": "2024-01-01", "price": 10, "latitude": 0.01, "longitude": -179.99}
+    rows = np.eye(WIDTH, dtype=np.float32)[[0, 0, 0]]
+    index.add(["a", "b", "c"], rows, [first, second, {"price": 20.0}])
+    for where, expected in RANGES.items():
+        assert "".join(sorted(hit.key for hit in index.search(rows[:1], 9, parse(where))[0])) == expected

@@ -136,7 +136,11 @@ def conditions(draw, depth=2):
         return draw(st.sampled_from([f"({left}) and {right}", f"{left} or {right}", f"not ({left})", f"not {left}"]))
     column = draw(st.sampled_from(["number", "text", "mixed"]))
     values = {"number": NUMBERS, "text": TEXTS, "mixed": NUMBERS | TEXTS}[column]
-    form = draw(st.sampled_from(["compare", "in", "null", "contains"]))
+    form = draw(st.sampled_from(["compare", "in", "null", "contains", "between"]))
+    if form == "between":
+        kind = draw(st.sampled_from([NUMBERS, TEXTS])) if column == "mixed" else values
+        first, last = sorted(draw(st.lists(kind, min_size=2, max_size=2)))
+        return f"{column} {draw(st.sampled_from(['', 'not ']))}between {quoted(first)} and {quoted(last)}"
     if form == "compare":
         return f"{column} {draw(st.sampled_from(['=', '!=', '<', '<=', '>', '>=']))} {quoted(draw(values))}"
     if form == "in":

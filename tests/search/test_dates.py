@@ -50,7 +50,7 @@ def test_what_is_no_date_is_refused(library, where):
 
 @pytest.mark.parametrize("where", ["mtime = 2025-06", "mtime = 2025-06-01", "day in (2025-06)", "mtime != '2025'"])
 def test_a_beginning_equals_no_date(library, where):
-    with pytest.raises(WhereError, match=r"is only the beginning of a date at character 1; .* like '2025.*%'"):
+    with pytest.raises(WhereError, match=r"is only the beginning of a date at character 1; .* write \w+ in 2025"):
         library.search("red", where=where)
 
 

@@ -19,6 +19,7 @@ from wordsight.data.joined import Joined, join_tables
 from wordsight.data.json_lines import parse_object
 from wordsight.data.listing import LARGEST, FolderListing
 from wordsight.data.source import Columns
+from wordsight.data.takeout import is_takeout
 from wordsight.data.text_lines import encoding_of
 
 
@@ -119,4 +120,7 @@ class ImageFolder:
             return Facts()  # a list is of something else
         listed = self._columns.label if self._columns.masks else None
         stem = image.rpartition("/")[2].rpartition(".")[0]
-        return of_json(parse_object(text, where), stem, where=where, listed=listed)
+        values = parse_object(text, where)
+        if is_takeout(values):
+            return Facts()  # its title is the name of a file
+        return of_json(values, stem, where=where, listed=listed)

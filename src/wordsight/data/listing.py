@@ -19,6 +19,7 @@ from wordsight.base.reading import MEGABYTE
 from wordsight.data.folder_names import SPLITS, name_files
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
+from wordsight.data.sidecars import JSON, LARGEST_JSON, XMP, Sidecars
 from wordsight.images.files import PassedOver, is_file, walk_files
 from wordsight.images.kinds import IMAGE_SUFFIXES
 
@@ -40,6 +41,7 @@ class FolderListing:
     others: list[str] = field(default_factory=list)  # files of other kinds of sources at the top
     downloads: list[str] = field(default_factory=list)  # parts of the folder that img2dataset wrote
     passed: PassedOver = field(default_factory=PassedOver)
+    sidecars: Sidecars = field(default_factory=Sidecars)
     _beside: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # composed name -> path, stamp
 
     def beside(self, image: str, suffix: str) -> str | None:
@@ -79,6 +81,11 @@ class FolderListing:
             lines += [f"passed {path}" for path in sorted(passed)]
         return sha256_bytes("\n".join(lines).encode(errors="surrogateescape"))[:16] if lines else ""
 
+    def sidecar_signature(self) -> str:
+        """Return a hash of the sidecars, which tell libraries of the images; "" where there are none."""
+        lines = list(self.sidecars.lines())
+        return sha256_bytes("\n".join(lines).encode(errors="surrogateescape"))[:16] if lines else ""
+
     def is_record(self, table: str) -> bool:
         """Say whether a table is img2dataset's record of a folder, whose images have all of it in their JSON."""
         return _stem(table) in self.downloads
@@ -106,6 +113,8 @@ def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str
             else:
                 listing.passed.note(entry.name)
             continue
+        if suffix in (XMP, JSON) and listing.sidecars.note(path):
+            _note_sidecar(listing.sidecars, path, _stamp(entry))
         if suffix in BESIDE:
             beside[composed(_stem(path)) + suffix] = path, entry
             if "/" not in path and path.endswith(_STATS):
@@ -120,6 +129,12 @@ def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str
             listing.passed.note(entry.name)
     _note_beside(listing, beside)
     return listing
+
+
+def _note_sidecar(sidecars: Sidecars, path: str, side_stamp: Stamp | None) -> None:
+    """Keep a sidecar; JSON that is too large for one is something else."""
+    if side_stamp is None or side_stamp[0] <= LARGEST_JSON or path.lower().endswith(XMP):
+        sidecars.stamps[path] = side_stamp
 
 
 def _note_beside(listing: FolderListing, beside: "Mapping[str, tuple[str, os.DirEntry[str]]]") -> None:

@@ -27,11 +27,14 @@ from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.value import Value
 from wordsight.index.cache_file import CacheHeader, read_cache, write_cache
+from wordsight.index.conditions import LATITUDE, LONGITUDE
+from wordsight.index.distance import near_mask
 from wordsight.index.halves import Mask
 from wordsight.index.like import is_like
+from wordsight.index.ranges import spelled_out
 from wordsight.index.rows import EntryRows, SavedState
 from wordsight.index.sorted_texts import ENCODED, SortedTexts
-from wordsight.index.where import Among, Both, Condition, Either, Literal, Missing, Not, columns_of
+from wordsight.index.where import Among, Between, Both, Condition, Either, Literal, Missing, Near, Not, names_of
 
 KIND, VERSION = "column", 2
 STALE_LEAST, STALE_SHARE = 1000, 0.01  # of the entries: where more have changed, a file is written again
@@ -89,7 +92,7 @@ class ColumnsCache:
     def mask(self, condition: Condition, rows: EntryRows) -> Mask | None:
         """Return which rows of a saved state satisfy a condition, or None where a column does not fit into arrays."""
         columns = {}
-        for name in dict.fromkeys(leaf.column for leaf in columns_of(condition)):
+        for name in names_of(condition):
             held = self._held.get(name) or self._read(name, rows)
             self._held[name] = held = (held and self._updated(name, held, rows)) or self._made(name, rows)
             if not held.column.exact:
@@ -221,6 +224,12 @@ def _mask(condition: Condition, columns: dict[str, CachedColumn], rows: int) -> 
         for part in condition.parts:
             (np.logical_and if both else np.logical_or)(whole, _mask(part, columns, rows), out=whole)
         return whole
+    if isinstance(condition, Between):
+        return _mask(spelled_out(condition), columns, rows)
+    if isinstance(condition, Near):
+        latitudes, longitudes = columns[LATITUDE].numbers, columns[LONGITUDE].numbers
+        there = len(latitudes) and len(longitudes)
+        return near_mask(latitudes, longitudes, condition) if there else np.zeros(rows, bool)
     column = columns[condition.column]
     if isinstance(condition, Missing):
         return ~(_on_numbers(column, rows, lambda numbers: ~np.isnan(numbers)) | _on_ranks(column, rows, 0, None))

@@ -20,7 +20,22 @@ from wordsight.base.value import Value
 SATURATION = 1.2  # k1: how soon a word that comes again counts no more
 LENGTH = 0.75  # b: how much long texts are held back
 LEAST_WEIGHT = 1e-6  # of a word that more than half of the entries have
-WORDLESS = ("path", "folder", "source_path", "mtime", "url", "sha256")  # columns whose text is not words about an image
+WORDLESS = frozenset(  # columns whose text is not words about an image: "apple" asks for fruit, not for telephones
+    (
+        "path",
+        "folder",
+        "source_path",
+        "mtime",
+        "url",
+        "sha256",
+        "taken",
+        "taken_utc",
+        "camera",
+        "lens",
+        "sidecar",
+        "exif",
+    )
+)
 _WORD = re.compile(r"[^\W_]+")
 
 

@@ -11,9 +11,24 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wordsight.index.conditions import LATITUDE, LONGITUDE
+from wordsight.index.distance import is_near, latitudes_of
 from wordsight.index.like import holds_text, is_like
+from wordsight.index.ranges import spelled_out
 from wordsight.index.values import Stored, restored
-from wordsight.index.where import Among, Both, Compare, Condition, Either, Missing, Not, columns_of, matches
+from wordsight.index.where import (
+    Among,
+    Between,
+    Both,
+    Compare,
+    Condition,
+    Either,
+    Missing,
+    Near,
+    Not,
+    matches,
+    names_of,
+)
 
 _KIND = {True: "in ('text', 'blob')", False: "in ('integer', 'real')"}  # is the value text?
 
@@ -35,6 +50,10 @@ def clause(condition: Condition, columns: Mapping[str, str]) -> Clause:
         inners = [clause(part, columns) for part in condition.parts]
         text = _joined([inner.text for inner in inners], "and" if isinstance(condition, Both) else "or")
         return Clause(text, tuple(value for inner in inners for value in inner.values))
+    if isinstance(condition, Between):
+        return clause(spelled_out(condition), columns)
+    if isinstance(condition, Near):
+        return _near(columns[LATITUDE], columns[LONGITUDE], condition)
     column = columns[condition.column]
     if isinstance(condition, Missing):
         return Clause(f"{column} is null", ())
@@ -79,6 +98,14 @@ def _among(column: str, leaf: Among) -> Clause:
     return Clause(" or ".join(texts_of), tuple(value for _, _, some in there for value in some))
 
 
+def _near(latitude: str, longitude: str, leaf: Near) -> Clause:
+    """Return SQL for what lies in a belt around the globe and is near by our function: SQLite may have no sines."""
+    number = _KIND[False]
+    belt = f"typeof({latitude}) {number} and typeof({longitude}) {number} and {latitude} between ? and ?"
+    values = (*latitudes_of(leaf), leaf.latitude, leaf.longitude, leaf.metres)
+    return Clause(f"iif({belt}, wordsight_near({latitude}, {longitude}, ?, ?, ?), 0)", values)
+
+
 def _is_plain(text: str) -> bool:
     """Say whether a text is valid Unicode, so that no blob equals it."""
     return all(not "\ud800" <= letter <= "\udfff" for letter in text)
@@ -106,7 +133,7 @@ def matching_ids(connection: sqlite3.Connection, condition: Condition, columns: 
     except sqlite3.OperationalError as error:
         if not any(part in str(error) for part in _TOO_DEEP):
             raise
-    names = list(dict.fromkeys(leaf.column for leaf in columns_of(condition)))
+    names = names_of(condition)
     rows = connection.execute(f"select id, {', '.join(columns[name] for name in names)} from entry")
     entries = ((number, {n: restored(v) for n, v in zip(names, values, strict=True)}) for number, *values in rows)
     return [number for number, meta in entries if matches(condition, meta)]
@@ -117,10 +144,16 @@ _FUNCTIONS = {"contains": "wordsight_contains", "like": "wordsight_like"}
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions on texts that conditions use."""
+    """Give a connection the functions that conditions use."""
     connection.create_function("wordsight_contains", 2, _on_texts(holds_text), deterministic=True)
     connection.create_function("wordsight_like", 2, _on_texts(is_like), deterministic=True)
     connection.create_function("wordsight_ordered", 1, lambda value: _ordered(str(restored(value))), deterministic=True)
+
+    connection.create_function("wordsight_near", 5, _is_near, deterministic=True)
+
+
+def _is_near(latitude: Stored, longitude: Stored, north: float, east: float, metres: float) -> bool:
+    return is_near(restored(latitude), restored(longitude), Near(north, east, metres, 1))
 
 
 def _on_texts(function: Callable[[str, str], bool]) -> Callable[[Stored, bytes], bool]:

@@ -9,21 +9,59 @@ backticks: `[base colour] = red`.
 A comparison with a missing value is false, so `not price < 50` also keeps entries without a price, while
 `price >= 50` does not.  Numbers and text never equal each other.  `contains` and `like` ignore case.
 
-`parse` gives a `Condition`, `check` compares it with the columns there are, `matches` is what it means, in Python;
-`sql` says the same to SQLite.  Knows no store.
+`between a and b` is from one value to another with both, `in 2025-06` a day, month or year of dates, and
+`within 5 km of 52.52, 13.40` what was made near a point (`ranges`, `distance`).
+
+`parse` gives a `Condition`, `check` compares it with the columns there are, `matches` is what it means, in Python
+(`meaning`); `sql` says the same to SQLite.  Knows no store.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wordsight.base.errors import UsageError
-from wordsight.base.suggest import suggest_column
-from wordsight.base.value import Value
-from wordsight.index.like import holds_text, is_like
+from wordsight.index.conditions import (
+    Among,
+    Between,
+    Both,
+    Column,
+    Compare,
+    Condition,
+    Either,
+    Leaf,
+    Literal,
+    Missing,
+    Near,
+    Not,
+    WhereError,
+    columns_of,
+    names_of,
+)
+from wordsight.index.distance import metres_of
+from wordsight.index.meaning import check, matches
+from wordsight.index.ranges import is_in_order, is_period
 
-Literal = str | int | float
+__all__ = [
+    "Among",
+    "Between",
+    "Both",
+    "Column",
+    "Compare",
+    "Condition",
+    "Either",
+    "Leaf",
+    "Literal",
+    "Missing",
+    "Near",
+    "Not",
+    "WhereError",
+    "check",
+    "columns_of",
+    "matches",
+    "names_of",
+    "parse",
+]
 _TOKENS = re.compile(
     r"""\s*(?:
     (?P<number>[+-]?(?:(?:0(?!\d)|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:-]))
@@ -38,75 +76,6 @@ _TOKENS = re.compile(
 _COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = {"and", "or", "not", "in", "contains", "like", "is", "null", "true", "false"}
 _MOST_DEPTH = 100  # parentheses and nots inside each other: far above use, far below Python's own limit
-_MOST_VALUES = 10_000  # compared with in one condition: SQLite takes 32,766
-
-
-class WhereError(UsageError):
-    """A condition that cannot be understood; `position` counts characters from 1."""
-
-    def __init__(self, problem: str, *, cure: str = "", position: int) -> None:
-        super().__init__(f"where: {problem} at character {position}", cure=cure)
-        self.position = position
-
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """A column against one value; `operator` is = != < <= > >= contains or like."""
-
-    column: str
-    operator: str
-    value: Literal
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Among:
-    """A column against several values."""
-
-    column: str
-    values: tuple[Literal, ...]
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The column has no value."""
-
-    column: str
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The part does not hold."""
-
-    part: "Condition"
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """All parts hold."""
-
-    parts: tuple["Condition", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """At least one part holds."""
-
-    parts: tuple["Condition", ...]
-
-
-Condition = Compare | Among | Missing | Not | Both | Either
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A metadata column: its name and which kinds of values it has held."""
-
-    name: str
-    numbers: bool
-    texts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,97 +88,6 @@ class _Token:
 def parse(expression: str) -> Condition:
     """Return the condition that is written down; raises `WhereError` that points at what is wrong."""
     return _Parser(list(_tokens(expression))).whole()
-
-
-def columns_of(condition: Condition) -> Iterator[Compare | Among | Missing]:
-    """Yield the leaves of a condition from left to right."""
-    if isinstance(condition, Not):
-        yield from columns_of(condition.part)
-    elif isinstance(condition, Both | Either):
-        for part in condition.parts:
-            yield from columns_of(part)
-    else:
-        yield condition
-
-
-def check(condition: Condition, columns: Mapping[str, Column]) -> None:
-    """Raise `WhereError` for a column that is not there, a value of a kind that it never holds, or too many values."""
-    count = 0
-    for leaf in columns_of(condition):
-        count += len(_values(leaf))
-        if count > _MOST_VALUES:
-            raise WhereError(
-                f"more than {_MOST_VALUES:,} values", cure="ask for fewer at a time", position=leaf.position
-            )
-        if leaf.column not in columns:
-            raise _unknown_column(leaf, columns)
-        for value in _values(leaf):
-            _check_kind(leaf, columns[leaf.column], value)
-
-
-def matches(condition: Condition, meta: Mapping[str, Value]) -> bool:
-    """Return whether an entry with this metadata satisfies the condition: the meaning that other forms are held to."""
-    if isinstance(condition, Not):
-        return not matches(condition.part, meta)
-    if isinstance(condition, Both):
-        return all(matches(part, meta) for part in condition.parts)
-    if isinstance(condition, Either):
-        return any(matches(part, meta) for part in condition.parts)
-    value = meta.get(condition.column)
-    if isinstance(condition, Missing):
-        return value is None
-    if value is None:
-        return False
-    if isinstance(condition, Among):
-        return any(_compare("=", value, one) for one in condition.values)
-    return _compare(condition.operator, value, condition.value)
-
-
-def _compare(operator: str, value: Value, wanted: Literal) -> bool:
-    if isinstance(value, str) != isinstance(wanted, str):
-        return operator == "!="
-    if operator == "=":
-        return value == wanted
-    if operator == "!=":
-        return value != wanted
-    if isinstance(value, str) and isinstance(wanted, str):
-        return _compare_texts(operator, value, wanted)
-    assert isinstance(value, int | float)
-    assert isinstance(wanted, int | float)
-    return {"<": value < wanted, "<=": value <= wanted, ">": value > wanted, ">=": value >= wanted}[operator]
-
-
-def _compare_texts(operator: str, value: str, wanted: str) -> bool:
-    if operator == "contains":
-        return holds_text(value, wanted)
-    if operator == "like":
-        return is_like(value, wanted)
-    return {"<": value < wanted, "<=": value <= wanted, ">": value > wanted, ">=": value >= wanted}[operator]
-
-
-def _values(leaf: Compare | Among | Missing) -> tuple[Literal, ...]:
-    if isinstance(leaf, Among):
-        return leaf.values
-    return (leaf.value,) if isinstance(leaf, Compare) else ()
-
-
-def _check_kind(leaf: Compare | Among | Missing, column: Column, value: Literal) -> None:
-    if isinstance(value, str) and column.numbers and not column.texts:
-        raise WhereError(
-            f"column {column.name} holds numbers, {value!r} is text",
-            cure=f"compare it with a number, for example {column.name} < 10",
-            position=leaf.position,
-        )
-    if not isinstance(value, str) and column.texts and not column.numbers:
-        raise WhereError(
-            f"column {column.name} holds text, {value} is a number",
-            cure=f"put it in quotes: '{value}'",
-            position=leaf.position,
-        )
-
-
-def _unknown_column(leaf: Compare | Among | Missing, columns: Mapping[str, Column]) -> WhereError:
-    return WhereError(f"no column {leaf.column}", cure=suggest_column(leaf.column, columns), position=leaf.position)
 
 
 def _tokens(expression: str) -> Iterator[_Token]:
@@ -237,6 +115,7 @@ def _strange(expression: str, start: int) -> WhereError:
     return WhereError(f"{expression[start:].split()[0][:40]!r} is not understood", cure=_FORM, position=start + 1)
 
 
+_NEAR = "write for example: within 5 km of 52.52, 13.40"
 _FORM = "write for example: price < 50 and colour = 'red'"
 
 
@@ -315,11 +194,16 @@ class _Parser:
         if column.kind not in ("word", "quoted"):
             raise self._wrong("a column")
         self._at += 1
+        if self._is_word(column, "within") and self._next.kind in ("number", "bare"):
+            return self._near(column.position)
         self._refuse_function()
         name = column.text[1:-1] if column.kind == "quoted" else column.text
         negated = self._take("not")
         if self._take("in"):
-            condition: Condition = Among(name, self._list(), column.position)
+            condition: Condition = self._among(name, column.position)
+        elif self._is_word(self._next, "between"):
+            self._at += 1
+            condition = self._between(name, column.position)
         elif self._next.text in ("contains", "like") and self._next.kind == "sign":
             operator = self._next.text
             self._at += 1
@@ -341,6 +225,61 @@ class _Parser:
             raise self._wrong("a comparison (= != < <= > >= in contains like is)")
         self._at += 1
         return Compare(name, operator, self._value(), position)
+
+    @staticmethod
+    def _is_word(token: _Token, word: str) -> bool:
+        """Say whether a token is a word that means something where it stands, and may name a column elsewhere."""
+        return token.kind == "word" and token.text.lower() == word
+
+    def _among(self, name: str, position: int) -> Condition:
+        """Read what follows `in`: a list, or a day, month or year."""
+        if self._next.kind in ("number", "bare", "text") and is_period(self._next.text.strip("'\"")):
+            period = str(self._value())
+            value = int(period) if len(period) == 4 else period
+            return Between(name, value, value, position)
+        return Among(name, self._list(), position)
+
+    def _between(self, name: str, position: int) -> Condition:
+        first = self._value()
+        if not self._take("and"):
+            raise self._wrong("and")
+        last = self._value()
+        if isinstance(first, str) != isinstance(last, str):
+            first, last = str(first), str(last)
+            if not (is_period(first) and is_period(last)):
+                raise WhereError("between a text and a number", cure="give two of one kind", position=position)
+        if not is_in_order(first, last):
+            raise WhereError(f"{first} stands behind {last}", cure="write the smaller one first", position=position)
+        return Between(name, first, last, position)
+
+    def _near(self, position: int) -> Condition:
+        """Read what follows `within`: a distance, `of`, degrees north and degrees east."""
+        stated, at = self._next.text, self._next.position
+        self._at += 1
+        if self._next.kind == "word" and not self._is_word(self._next, "of"):
+            stated += self._next.text
+            self._at += 1
+        metres = metres_of(stated)
+        if metres is None:
+            cure = "give a number and m, km or mi: within 5 km of 52.52, 13.40"
+            raise WhereError(f"{stated[:40]!r} is no distance", cure=cure, position=at)
+        if not self._is_word(self._next, "of"):
+            raise self._wrong("of", cure=_NEAR)
+        self._at += 1
+        latitude = self._angle(90, "north")
+        self._take(",")
+        return Near(latitude, self._angle(180, "east"), metres, position)
+
+    def _angle(self, most: int, side: str) -> float:
+        token = self._next
+        if token.kind != "number":
+            raise self._wrong(f"a number of degrees {side}", cure=_NEAR)
+        angle = _number(token)
+        if abs(angle) > most:
+            cure = f"degrees {side} are from -{most} to {most}; north comes first: within 5 km of 52.52, 13.40"
+            raise WhereError(f"{token.text[:40]} lies on no globe", cure=cure, position=token.position)
+        self._at += 1
+        return float(angle)
 
     def _list(self) -> tuple[Literal, ...]:
         if not self._take("("):

@@ -24,6 +24,7 @@ from wordsight.images.files import PassedOver, is_walked
 from wordsight.images.kinds import OPTIONAL
 from wordsight.images.memory import decoding_memory
 from wordsight.index.index import FileState
+from wordsight.search.brought import VERSION, Brought
 from wordsight.search.missing import Disk, Whereabouts
 from wordsight.search.originals import Originals
 
@@ -47,7 +48,8 @@ States = Callable[[], Mapping[str, FileState]]  # gives what a library knows of 
 class Candidate:
     """One image that is to be read.  `sha256` and the measured columns of `meta` are filled in when it is.
 
-    `file` as in `FileState`; `kept` is its embedding (width,) where that was computed before.
+    `file` as in `FileState`; `kept` is its embedding (width,) where that was computed before.  Unless it
+    `is_read`, the columns that it brings along are those it has in the library.
     """
 
     key: str
@@ -57,6 +59,7 @@ class Candidate:
     sha256: str = ""
     file: str = ""
     kept: Embeddings | None = None
+    is_read: bool = True
 
 
 class NoFile(InputError):
@@ -152,10 +155,11 @@ class FolderContents:
         self._disk = Disk(location)
         self._in_use: frozenset[str] = frozenset()  # tables that told of images the last time
         self._lost: frozenset[str] | None = None  # those of them that are away, and may come back
+        self._brought = Brought({})
 
     def look(self, states: States, facts: Mapping[str, str]) -> Listing:
         """See `Contents`.  A folder that is not there, is empty or cannot be read has no images."""
-        self._in_use = recalled(facts)
+        self._in_use, self._brought = recalled(facts), Brought(facts)
         self._folder, self._problems, self._disk, self._lost = None, [], Disk(self.location), None
         try:
             self._files = list_folder(self.location, exclude=self._exclude)
@@ -172,7 +176,8 @@ class FolderContents:
         asked = "" if self.columns is None else f" {self.columns}"
         asked += f" without {list(self._exclude)}" if self._exclude else ""
         closed = refused(self.location / table for table in self._files.tables)
-        return Listing(stamps, f"{self._files.signature()}{asked}{closed}")
+        beside = f"{self._files.signature()}{self._files.sidecar_signature()}"
+        return Listing(stamps, f"{beside}{asked}{closed} {VERSION}")
 
     def walks(self, below: str) -> bool:
         """Return whether a folder below this one is looked at."""
@@ -189,7 +194,7 @@ class FolderContents:
         if self._folder is None:  # nothing has been read
             return facts
         kept = self._lost_tables() | (self._in_use & self._folder.broken())
-        return {**facts, TABLES: json.dumps(sorted(self._folder.tables_in_use() | kept))}
+        return {**facts, **self._brought.facts(), TABLES: json.dumps(sorted(self._folder.tables_in_use() | kept))}
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""
@@ -215,16 +220,18 @@ class FolderContents:
         )
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
-        """Return path, name and folder, what the folder tells of the image, then what is measured of the file."""
+        """Return path, name and folder, what the image and then the folder tell of it, and what is measured."""
         facts, problems = self._described().facts(key)
-        self._problems += problems
         theirs = facts.columns()
         path = theirs.pop("path", key)
         theirs |= {} if path == key else {OURS["path"]: path}
+        its, damaged = self._brought.of_folder(self._files, key, meta, theirs)
+        problems += damaged
+        self._problems += problems
         folder, _, name = key.rpartition("/")
         own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
         kept = meta if problems or self.is_unsure(key) else {}
-        return {**kept, "path": key, "name": name, "folder": folder, **theirs, **own}
+        return {**kept, "path": key, "name": name, "folder": folder, **theirs, **its, **own}
 
     def is_unsure(self, key: str) -> bool:
         """See `Contents`."""

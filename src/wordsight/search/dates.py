@@ -11,7 +11,19 @@ from collections.abc import Iterator
 
 from wordsight.base.arrays import Embeddings
 from wordsight.index.index import Index
-from wordsight.index.where import Among, Compare, Condition, Missing, Not, WhereError, columns_of
+from wordsight.index.where import (
+    Among,
+    Between,
+    Compare,
+    Condition,
+    Leaf,
+    Literal,
+    Missing,
+    Near,
+    Not,
+    WhereError,
+    columns_of,
+)
 
 SAMPLE = 20  # values of a column that tell whether they are dates
 _DATE = re.compile(
@@ -32,7 +44,7 @@ def refuse_no_dates(index: Index, condition: Condition, embedding: Embeddings) -
     """
     known = {name for name, column in index.columns().items() if column.texts}
     for leaf in columns_of(condition):
-        if leaf.column not in known or leaf.column in _NEVER:
+        if isinstance(leaf, Near) or leaf.column not in known or leaf.column in _NEVER:
             continue
         for value in _odd_values(leaf):
             dates = _dates(index, leaf.column, embedding)
@@ -43,17 +55,16 @@ def refuse_no_dates(index: Index, condition: Condition, embedding: Embeddings) -
                 cure = f"write dates as in {leaf.column} > {day} or {leaf.column} < '{day[:7]}'"
                 raise WhereError(f"{value!r} is no date", cure=cure, position=leaf.position)
             if all(len(date) > len(value) for date in dates):
-                cure = f"for all that begin so write {leaf.column} like '{value}%'"
+                cure = f"for all that begin so write {leaf.column} in {value}"
                 raise WhereError(f"{value!r} is only the beginning of a date", cure=cure, position=leaf.position)
 
 
-def _odd_values(leaf: Compare | Among | Missing) -> Iterator[str]:
+def _odd_values(leaf: Leaf) -> Iterator[str]:
     """Yield the values of a comparison for which it has to be known whether the column holds dates."""
-    values = leaf.values if isinstance(leaf, Among) else (leaf.value,) if isinstance(leaf, Compare) else ()
-    for value in values:
+    for value in _values(leaf):
         if not isinstance(value, str):
             continue
-        if isinstance(leaf, Compare) and leaf.operator in _ORDER:
+        if isinstance(leaf, Between) or (isinstance(leaf, Compare) and leaf.operator in _ORDER):
             odd = not _is_date(value)
         else:
             odd = not (isinstance(leaf, Compare) and leaf.operator in ("contains", "like")) and bool(
@@ -61,6 +72,14 @@ def _odd_values(leaf: Compare | Among | Missing) -> Iterator[str]:
             )
         if odd:
             yield value
+
+
+def _values(leaf: Leaf) -> tuple[Literal, ...]:
+    if isinstance(leaf, Between):
+        return leaf.first, leaf.last
+    if isinstance(leaf, Among):
+        return leaf.values
+    return (leaf.value,) if isinstance(leaf, Compare) else ()
 
 
 def _is_date(text: str) -> bool:

@@ -18,7 +18,7 @@ from typing import TypeGuard
 import numpy as np
 
 from wordsight.base.value import Value
-from wordsight.index.where import Both, Condition, Either, Missing, Not, WhereError, columns_of, parse
+from wordsight.index.where import Both, Condition, Either, Missing, Not, WhereError, names_of, parse
 from wordsight.search.ordering import has_value
 
 Number = int | float
@@ -28,7 +28,8 @@ FEW = 24  # values of a column that are listed unless the column is named; 12 mo
 RANGES = 5  # of numbers
 AS_THEY_ARE = 12  # so many numbers are values, more are ranges
 LISTED = 50  # values of a named column, at most
-_DATE = re.compile(r"\d{4}-\d\d(-\d\d([T ].*)?)?")
+UNASKED = {"latitude", "longitude", "taken_utc"}  # columns that narrow by distance, or say again what another says
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def count_values(
     `matches` gives the metadata of the matches under a condition; it is asked once for the condition, and once for each
     column that the condition restricts.
     """
-    restricted = {leaf.column for leaf in columns_of(where)} if where is not None else set()
+    restricted = set(names_of(where)) if where is not None else set()
     under_all = list(matches(where))
     counts: Counts = {}
     for column in columns:
@@ -63,7 +64,7 @@ def count_values(
 
 def unrestricted(where: Condition, column: str) -> Condition | None:
     """Return a condition without those of its parts that speak of this column alone; None when nothing is left."""
-    kept = [part for part in _parts(where) if {leaf.column for leaf in columns_of(part)} != {column}]
+    kept = [part for part in _parts(where) if names_of(part) != [column]]
     if not kept:
         return None
     return kept[0] if len(kept) == 1 else Both(tuple(kept))
@@ -90,14 +91,16 @@ def facets(counts: Counts, *, named: bool = False) -> dict[str, list[FacetValue]
         values = _of_column(column, counter)
         if named:
             narrowing[column] = values[:LISTED]
-        elif 1 < len(values) <= FEW and sum(value.count for value in values) >= 2 * len(values):
+        elif (
+            column not in UNASKED and 1 < len(values) <= FEW and sum(value.count for value in values) >= 2 * len(values)
+        ):
             narrowing[column] = values
     return narrowing
 
 
 def _of_column(column: str, counter: Counter[str | int | float]) -> list[FacetValue]:
     """Return the values of a column: dates and ranges in their order, others by how many have them."""
-    if counter and all(isinstance(value, str) and _DATE.fullmatch(value) for value in counter):
+    if any("-" in str(value) for value in counter) and all(_DATE.fullmatch(str(value)) for value in counter):
         return _years(column, counter)
     numbers = {value: count for value, count in counter.items() if _is_number(value)}
     if len(numbers) == len(counter) > AS_THEY_ARE:

@@ -33,7 +33,7 @@ def case_hints(index: Index, condition: Condition, embedding: Embeddings) -> lis
 def _equalities(condition: Condition) -> Iterator[tuple[str, str]]:
     """Yield the columns and texts that are compared with = or in."""
     for leaf in columns_of(condition):
-        values = leaf.values if isinstance(leaf, Among) else ()
-        if isinstance(leaf, Compare) and leaf.operator == "=":
-            values = (leaf.value,)
-        yield from ((leaf.column, value) for value in values if isinstance(value, str))
+        if isinstance(leaf, Among):
+            yield from ((leaf.column, value) for value in leaf.values if isinstance(value, str))
+        elif isinstance(leaf, Compare) and leaf.operator == "=" and isinstance(leaf.value, str):
+            yield leaf.column, leaf.value

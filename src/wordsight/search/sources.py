@@ -24,6 +24,7 @@ from wordsight.data.source import BrokenEntry, Walk, open_files
 from wordsight.data.source_files import SourceFiles
 from wordsight.images.files import PassedOver
 from wordsight.index.index import FileState
+from wordsight.search.brought import VERSION, Brought
 from wordsight.search.contents import (
     INSIDE,
     OURS,
@@ -44,6 +45,8 @@ from wordsight.search.originals import Originals
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
+
+_MARK = f"@{VERSION}"  # behind the signature of tables that name files: the headers of those are read again for another
 
 
 class SourceContents:
@@ -67,6 +70,7 @@ class SourceContents:
 
     def _begin(self, states: States, facts: Mapping[str, str]) -> None:
         self._states = states
+        self._brought = Brought(facts)
         self._in_use = recalled(facts)  # tables that told of images the last time
         self._disk = Disk(Path(self._base))
         self._broken: set[str] = set()  # parts that could not be read, or not every entry of them
@@ -85,7 +89,7 @@ class SourceContents:
         if self._is_table and not facts.get(SIGNATURE):
             self._settle_columns()
         if not self._is_table or facts.get(INSIDE) == "yes":
-            return Listing(None, self._signature_of_files(), complete=False)
+            return Listing(None, self._signature_of_files(), complete=False)  # no mark: all would be read again
         stamps: dict[str, Stamp] = {}
         absent = []
         is_recorded = True  # with their files
@@ -102,7 +106,7 @@ class SourceContents:
                 absent.append(key)
             elif stamp is not None:
                 stamps[key] = stamp
-        signature = self._signature(self._signature_of_files(), absent) if is_recorded else None
+        signature = self._signature(f"{self._signature_of_files()}{_MARK}", absent) if is_recorded else None
         return Listing(stamps, signature, complete=False)
 
     def _settle_columns(self) -> None:
@@ -126,12 +130,13 @@ class SourceContents:
 
     def facts(self, listing: Listing, states: Mapping[str, FileState]) -> dict[str, str]:
         """See `Contents`."""
-        files = (listing.signature or self._signature_of_files()).partition(" ")[0]
-        signature = self._signature(files, [key for key, state in states.items() if state.absent])
+        files = (listing.signature or self._signature_of_files()).partition(" ")[0].removesuffix(_MARK)
         inside = "yes" if all(is_container(state.file) for state in states.values()) else ""
+        mark = "" if inside or not self._is_table else _MARK
+        signature = self._signature(f"{files}{mark}", [key for key, state in states.items() if state.absent])
         kept = {table for table in self._in_use - self._parts() if self._disk.judge(table) != Whereabouts.GONE}
         tables = sorted(self._parts() | kept) if self._is_table else []
-        return {SIGNATURE: signature, INSIDE: inside, TABLES: json.dumps(tables)}
+        return {**self._brought.facts(), SIGNATURE: signature, INSIDE: inside, TABLES: json.dumps(tables)}
 
     def _signature(self, files: str, absent: Collection[str]) -> str:
         there = sorted(self._named.intersection(absent))
@@ -141,6 +146,7 @@ class SourceContents:
         """See `Contents`; all are read.  A key that two images have is an error at the second."""
         seen: set[str] = set()
         part = 0
+        known = self._states() if self._brought.keeps_all() else {}
         self._source = open_files(self._files, self.columns)  # anew, for it remembers what lay where
         try:
             walk = self._source.samples()
@@ -157,7 +163,7 @@ class SourceContents:
                 yield self._key_again(sample)
                 continue
             seen.add(sample.key)
-            yield self._candidate(sample, self._file(self._paths[part]))
+            yield self._candidate(sample, self._file(self._paths[part]), known.get(sample.key))
         yield from self._failures(walk, range(part, len(self._paths)))
 
     def _failures(self, walk: Walk, parts: range) -> Iterator[InputError]:
@@ -254,17 +260,20 @@ class SourceContents:
             cure=f"give every image its own, or name another column as key ({how_to_name('key')})",
         )
 
-    def _candidate(self, sample: Sample, part: str) -> Candidate:
+    def _candidate(self, sample: Sample, part: str, known: FileState | None) -> Candidate:
         meta = {OURS.get(name, name): self._of_cell(value) for name, value in sample.meta.items()}
         if sample.label is not None:
             meta["class"] = sample.label
         if sample.texts:
             meta["text"] = "\n".join(sample.texts)
         if not isinstance(sample.image, Path):
+            meta = self._brought.of_source(sample.image, meta)
             return Candidate(sample.key, sample.image, (len(sample.image or b""), 0), meta, file=part)
-        path = str(sample.image.absolute())
+        path, file = str(sample.image.absolute()), self._file(sample.image)
         stamp = _stamp(path) or (0, 0)
-        return Candidate(sample.key, sample.image, stamp, {**meta, "path": path}, file=self._file(sample.image))
+        is_read = known is None or bool(known.error) or (known.file, known.size, known.mtime_ns) != (file, *stamp)
+        meta = self._brought.of_source(sample.image if is_read else None, meta)
+        return Candidate(sample.key, sample.image, stamp, {**meta, "path": path}, file=file, is_read=is_read)
 
 
 def _stamp(path: str) -> Stamp | None:

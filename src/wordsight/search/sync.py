@@ -24,6 +24,7 @@ from wordsight.base.threads import read_ahead
 from wordsight.base.value import Value
 from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
+from wordsight.images.embedded_names import EMBEDDED
 from wordsight.images.files import image_hash, unchanged
 from wordsight.index.index import FileState, Index, IndexEntry
 from wordsight.search.contents import (
@@ -318,6 +319,8 @@ class Sync:
             return IndexEntry(candidate.key, one.embedding, candidate.meta)
         known = same or self._known.entry(candidate.sha256)
         candidate.meta |= kept(known.meta, self._carried)
+        if not candidate.is_read:
+            candidate.meta = {name: known.meta[name] for name in EMBEDDED if name in known.meta} | candidate.meta
         if same and _present(candidate.meta) != _present(known.meta):
             self._renewed.append(candidate.key)
         elif same and candidate.meta.get("mtime") == known.meta.get("mtime"):
