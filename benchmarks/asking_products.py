@@ -1,8 +1,10 @@
-"""How often `wordsight ask` answers rightly about products and garments, beside two guesses that need no image.
+"""How often `wordsight ask` answers rightly about products, garments and photos, beside two guesses without an image.
 
     python benchmarks/asking_products.py DATA [--split train] [--count 2000] [--record FILE]
+    python benchmarks/asking_products.py DATA --split train --no ground        # yes against another kind of no
 
-DATA holds fashion_products and clothing.  Each image is asked for its colour, kind, gender, usage and season, with the
+DATA holds fashion_products, clothing and flickr8k, whose photos are asked whether a thing is there that three of the
+five captions name, or none does.  Each image is asked for its colour, kind, gender, usage and season, with the
 answers of the shipped lists and with the data's own values; and three questions with yes or no, each once where yes is
 right and once where no is.  Values that a shipped list lacks count as wrong.  Majority: the commonest right answer of
 the same images, so the best that a constant can do; random: one answer of the list.  Prints shares with 95 % intervals
@@ -16,7 +18,7 @@ import random
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,11 @@ from PIL import Image
 from wordsight.embeddings.model import Model, load
 from wordsight.evaluate.fairness import wilson_interval
 from wordsight.search.ask import Ballot
-from wordsight.text.caption_phrases import article
-from wordsight.text.visual_questions import visual_question
+from wordsight.text.caption_phrases import article, nouns, parse
+from wordsight.text.contrasts import contrasts
+from wordsight.text.grammar import bare
+from wordsight.text.visual_questions import Candidate, VisualQuestion, visual_question
+from wordsight.text.yes_no import GROUND
 
 KINDS = {  # the shop's types, and the answer of the list "products" that is right; others are in no list
     "Tshirts": "t-shirt",
@@ -187,14 +192,53 @@ def of_garments(names: Sequence[str]) -> Iterator[Asked]:
         yield Asked("garment, the data's values", "What garment is this?", i, name, values)
 
 
-def measured(model: Model, embeddings: np.ndarray, asked: Iterable[Asked]) -> Iterator[dict]:
+def photos(data: Path, split: str, count: int) -> tuple[list[bytes], list[list[str]]]:
+    with tarfile.open(data / "flickr8k" / f"{split}-0000.tar") as shard:
+        parts = {member.name: shard.extractfile(member).read() for member in shard if member.isfile()}
+    names = [name for name in parts if name.endswith(".json")][: 2 * count]
+    return [parts[name.replace(".json", ".jpg")] for name in names], [json.loads(parts[n])["captions"] for n in names]
+
+
+def of_photos(captions: Sequence[Sequence[str]]) -> Iterator[Asked]:
+    """Yield whether a thing is there: one that three captions name, and one that none does, as common as these."""
+    named_in = [Counter(w for c in texts for w in {p.noun.singular for p in parse(c).phrases}) for texts in captions]
+    often = Counter(word for names in named_in for word, times in names.items() if times >= 3)
+    common = sorted(word for word, times in often.items() if times >= 8)
+    draw = random.Random(1)
+    for i, names in enumerate(named_in):
+        seen = [word for word in common if names[word] >= 3]
+        text = " ".join(captions[i]).lower()
+        absent = [word for word in common if word not in text and nouns()[word].plural not in text]
+        if seen:
+            other = draw.choices(absent, weights=[often[word] for word in absent])[0]
+            for right, one in (("yes", draw.choice(seen)), ("no", other)):
+                yield Asked("is there a THING? (photos)", f"Is there {article(one)} {one}?", i, right)
+
+
+def another_no(question: VisualQuestion, kind: str) -> VisualQuestion:
+    """Return a question with yes or no whose no is stated in another way than by the lists; others as they are."""
+    if question.kind != "yes-no" or kind == "lists":
+        return question
+    yes = question.candidates[0]
+    thing = bare(yes.ways[0][0].removeprefix("a photo of ").rstrip("."))
+    drawn = (one.text for seed in range(6) for one in contrasts(yes.ways[0][0], seed=seed) if not one.is_weak)
+    ways = {
+        "without": ((f"a photo without {thing}.",),),
+        "there-is-no": ((f"there is no {thing}.",),),
+        "ground": GROUND,
+        "contrasts": (*((text,) for text in dict.fromkeys(drawn)), *GROUND),
+    }[kind]
+    return replace(question, candidates=(yes, Candidate("no", ways)))
+
+
+def measured(model: Model, embeddings: np.ndarray, asked: Iterable[Asked], no: str) -> Iterator[dict]:
     """Yield a row for each kind of question."""
     ballots: dict[tuple, Ballot] = {}
     kinds: dict[str, list] = defaultdict(list)
     for one in asked:
         key = one.question, one.answers
         if key not in ballots:
-            ballots[key] = Ballot(model, visual_question(one.question, one.answers))
+            ballots[key] = Ballot(model, another_no(visual_question(one.question, one.answers), no))
         answers = ballots[key].answers(embeddings[one.image]).answers
         kinds[one.name].append((one.right, [a.text for a in answers], answers[0].probability))
     for name, rows in kinds.items():
@@ -234,13 +278,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="products, at most")
     parser.add_argument("--model", help="another model than the bundled one")
     parser.add_argument("--record", type=Path, help="a file to which the rows are added, one JSON object a line")
+    parser.add_argument("--no", choices=("lists", "without", "there-is-no", "ground", "contrasts"), default="lists")
     args = parser.parse_args()
     model = load(args.model)
     images, records = products(args.data, args.split, args.count)
-    rows = list(measured(model, embedded(model, images), [*of_products(records), *with_yes_and_no(records)]))
+    asked = [*(of_products(records) if args.no == "lists" else ()), *with_yes_and_no(records)]
+    rows = list(measured(model, embedded(model, images), asked, args.no))
+    images, captions = photos(args.data, args.split, args.count)
+    rows += measured(model, embedded(model, images), of_photos(captions), args.no)
     if args.split != "train":
         images, names = garments(args.data)
-        rows += measured(model, embedded(model, images), of_garments(names))
+        rows += measured(model, embedded(model, images), of_garments(names), args.no)
     for row in rows:
         row |= {"split": args.split, "model": model.name, "fingerprint": model.fingerprint}
         print(

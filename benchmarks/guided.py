@@ -5,8 +5,8 @@
 FOLDER: a small model of drawn scenes, as `wordsight demo DIR` leaves in DIR/run/model.  For each of some of the 64
 sentences "a red circle" the pixels of a grey image with noise, and then the input of the decoder, are changed so that
 the guidance falls.  The decoder learned on the spot to draw scenes from their embeddings (mean squared error); its
-input begins as the mean embedding of the scenes, with noise.  Prints the rank of the right sentence among all 64
-before and after, by the model that guided and by the bundled model, which did not.
+input begins as the mean embedding of the scenes with noise, in their standard deviations.  Prints the rank of the
+right sentence among all 64 before and after, by the model that guided and by the bundled model, which did not.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SENTENCES = [f"{article(colour)} {colour} {shape}" for colour, shape in all_pair
 
 
 class Decoder(nn.Module):
-    """Embeddings (B, E) to images (B, 3, 64, 64) in 0..1."""
+    """Embeddings, less their mean and in their standard deviations, (B, E), to images (B, 3, 64, 64) in 0..1."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Decoder(nn.Module):
 
 def learned_decoder(images: Tensor, embeddings: Tensor, steps: int) -> Decoder:
     decoder = Decoder(embeddings.shape[1])
-    optimiser = torch.optim.Adam(decoder.parameters(), lr=2e-3)
+    optimiser = torch.optim.Adam(decoder.parameters(), lr=4e-3)
     draw = torch.Generator().manual_seed(0)
     for _ in range(steps):
         batch = torch.randint(len(images), (16,), generator=draw)
@@ -96,11 +96,11 @@ def main() -> None:
     images = F.interpolate(torch.from_numpy(drawn).permute(0, 3, 1, 2) / 255, SIDE, mode="bilinear", antialias=True)
     print(f"{time.process_time() - begun:.0f} s: scenes drawn", flush=True)
     embeddings = torch.cat([towers.encode_image(prepared(part, towers.spec.preprocess)) for part in images.split(100)])
-    decoder = learned_decoder(images, embeddings, 300)
-    middle = embeddings.mean(dim=0, keepdim=True)
+    standard = (embeddings - embeddings.mean(dim=0)) / embeddings.std(dim=0)
+    decoder = learned_decoder(images, standard, 300)
     starts = {
         "pixels": (lambda: 0.5 + 0.05 * torch.randn(1, 3, SIDE, SIDE), lambda x: x.clamp(0, 1), 0.02),
-        "decoder": (lambda: middle + 0.02 * torch.randn_like(middle), lambda z: decoder(F.normalize(z, dim=1)), 0.02),
+        "decoder": (lambda: 0.3 * torch.randn_like(standard[:1]), decoder, 0.1),
     }
     texts, of_judge = text_embeddings(towers, SENTENCES, folder=args.model), judge.embed_texts(SENTENCES)
     chosen = np.linspace(0, len(SENTENCES) - 1, args.sentences).round().astype(int).tolist()

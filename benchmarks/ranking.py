@@ -105,8 +105,8 @@ def main() -> None:
         print(
             f"{one[0]:20}{len(images):6} images  calibration error {error:.3f}  mean of matching "
             f"{shares[right == 1].mean():.3f}, of others {shares[right == 0].mean():.3f}  right side of a half "
-            f"{np.mean((shares > 0.5) == right):.3f}  first of {AMONG} by cosine {np.mean(best, axis=0)[0]:.3f}, by match "
-            f"{np.mean(best, axis=0)[1]:.3f}",
+            f"{np.mean((shares > 0.5) == right):.3f}  first of {AMONG} by cosine "
+            f"{np.mean(best, axis=0)[0]:.3f}, by match {np.mean(best, axis=0)[1]:.3f}",
             flush=True,
         )
 

@@ -153,12 +153,13 @@ def _candidates(labels: Sequence[Label], statements: Callable[[str], Statements]
 
 def _distinct(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """Return the candidates; two answers with the same statement cannot be told apart, which is an error."""
-    seen: dict[tuple[Statements, ...], str] = {}
+    seen: dict[str, str] = {}
     for one in candidates:
-        if one.ways in seen:
-            problem = f"{seen[one.ways]!r} and {one.answer!r} make the same statement"
+        stated_by = repr(one.ways).lower()
+        if stated_by in seen:
+            problem = f"{seen[stated_by]!r} and {one.answer!r} make the same statement"
             raise UsageError(problem, cure="give answers that differ")
-        seen[one.ways] = one.answer
+        seen[stated_by] = one.answer
     return candidates
 
 
