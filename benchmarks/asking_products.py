@@ -31,7 +31,7 @@ from wordsight.search.ask import Ballot
 from wordsight.text.caption_phrases import article, nouns, parse
 from wordsight.text.contrasts import contrasts
 from wordsight.text.grammar import bare
-from wordsight.text.visual_questions import Candidate, VisualQuestion, visual_question
+from wordsight.text.visual_questions import PossibleAnswer, VisualQuestion, visual_question
 from wordsight.text.yes_no import GROUND
 
 KINDS = {  # the shop's types, and the answer of the list "products" that is right; others are in no list
@@ -228,7 +228,7 @@ def another_no(question: VisualQuestion, kind: str) -> VisualQuestion:
         "ground": GROUND,
         "contrasts": (*((text,) for text in dict.fromkeys(drawn)), *GROUND),
     }[kind]
-    return replace(question, candidates=(yes, Candidate("no", ways)))
+    return replace(question, candidates=(yes, PossibleAnswer("no", ways)))
 
 
 def measured(model: Model, embeddings: np.ndarray, asked: Iterable[Asked], no: str) -> Iterator[dict]:

@@ -4,9 +4,9 @@
 
 FOLDER: a small model of drawn scenes, as `wordsight demo DIR` leaves in DIR/run/model.  For each of some of the 64
 sentences "a red circle" the pixels of a grey image with noise, and then the input of the decoder, are changed so that
-the guidance falls.  The decoder learned on the spot to draw scenes from their embeddings (mean squared error); its
-input begins as the mean embedding of the scenes with noise, in their standard deviations.  Prints the rank of the
-right sentence among all 64 before and after, by the model that guided and by the bundled model, which did not.
+the guidance falls.  The decoder is learned on the spot from 640 drawn scenes: their principal components, whose
+coefficients begin near 0, the mean scene.  Prints the rank of the right sentence among all 64 before and after, by the
+model that guided and by the bundled model, which did not.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from wordsight.data.scenes import all_pairs, scenes
 from wordsight.embeddings.model import load
@@ -28,38 +28,30 @@ from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers
 
 SIDE = 64
+COEFFICIENTS = 96
 SENTENCES = [f"{article(colour)} {colour} {shape}" for colour, shape in all_pairs()]
 
 
-class Decoder(nn.Module):
-    """Embeddings, less their mean and in their standard deviations, (B, E), to images (B, 3, 64, 64) in 0..1."""
+class Decoder:
+    """The mean scene and the ways in which scenes differ most: coefficients (B, n) to images (B, 3, 64, 64) in 0..1.
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(width, 64 * 8 * 8)
-        self.rest = nn.Sequential(
-            nn.Upsample(scale_factor=2), nn.Conv2d(64, 32, 3, padding=1), nn.GELU(),
-            nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, padding=1), nn.GELU(),
-            nn.Upsample(scale_factor=2), nn.Conv2d(16, 3, 3, padding=1),
-        )  # fmt: skip
+    A coefficient is in standard deviations of the scenes.
+    """
 
-    def forward(self, embeddings: Tensor) -> Tensor:
+    def __init__(self, images: Tensor, count: int) -> None:
+        flat = images.flatten(1)
+        self.mean = flat.mean(dim=0)
+        _, sizes, self.ways = torch.pca_lowrank(flat, count, niter=4)  # (n,), (3 x 64 x 64, n)
+        self.deviations = sizes / len(images) ** 0.5
+        rest = (flat - self.mean).square().mean() - self.deviations.square().sum() / flat.shape[1]
+        print(
+            f"decoder: {count} coefficients leave {100 * rest / (flat - self.mean).square().mean():.0f} % of variance"
+        )
+
+    def __call__(self, coefficients: Tensor) -> Tensor:
         """Draw."""
-        return torch.sigmoid(self.rest(F.gelu(self.first(embeddings)).view(-1, 64, 8, 8)))
-
-
-def learned_decoder(images: Tensor, embeddings: Tensor, steps: int) -> Decoder:
-    decoder = Decoder(embeddings.shape[1])
-    optimiser = torch.optim.Adam(decoder.parameters(), lr=4e-3)
-    draw = torch.Generator().manual_seed(0)
-    for _ in range(steps):
-        batch = torch.randint(len(images), (16,), generator=draw)
-        loss = F.mse_loss(decoder(embeddings[batch]), images[batch])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    print(f"decoder: mean squared error {loss.item():.4f}, of the mean image {images.var(dim=0).mean():.4f}")
-    return decoder.requires_grad_(False)
+        flat = self.mean + (coefficients * self.deviations) @ self.ways.T
+        return flat.view(-1, 3, SIDE, SIDE).clamp(0, 1)
 
 
 def guided(
@@ -95,12 +87,10 @@ def main() -> None:
     drawn = np.array([one.image for one in scenes(640, pairs=all_pairs(), seed=7)])
     images = F.interpolate(torch.from_numpy(drawn).permute(0, 3, 1, 2) / 255, SIDE, mode="bilinear", antialias=True)
     print(f"{time.process_time() - begun:.0f} s: scenes drawn", flush=True)
-    embeddings = torch.cat([towers.encode_image(prepared(part, towers.spec.preprocess)) for part in images.split(100)])
-    standard = (embeddings - embeddings.mean(dim=0)) / embeddings.std(dim=0)
-    decoder = learned_decoder(images, standard, 300)
+    decoder = Decoder(images, COEFFICIENTS)
     starts = {
         "pixels": (lambda: 0.5 + 0.05 * torch.randn(1, 3, SIDE, SIDE), lambda x: x.clamp(0, 1), 0.02),
-        "decoder": (lambda: 0.3 * torch.randn_like(standard[:1]), decoder, 0.1),
+        "decoder": (lambda: 0.3 * torch.randn(1, COEFFICIENTS), decoder, 0.1),
     }
     texts, of_judge = text_embeddings(towers, SENTENCES, folder=args.model), judge.embed_texts(SENTENCES)
     chosen = np.linspace(0, len(SENTENCES) - 1, args.sentences).round().astype(int).tolist()
@@ -109,12 +99,16 @@ def main() -> None:
         for right in chosen:
             guidance = Guidance(towers, [SENTENCES[right]], views=Views(4, smallest=0.7), folder=args.model)
             pair = guided(guidance, start(), image_of, steps=args.steps, rate=rate)
-            ranks.append(measured(towers, texts, judge.embed_images(map(as_bytes, pair)) @ of_judge.T, pair, right))
+            ranks.append(
+                measured(towers, texts, judge.embed_images(map(as_bytes, pair)) @ of_judge.T, pair=pair, right=right)
+            )
         report(name, np.array(ranks), args)
     print(f"{time.process_time() - begun:.0f} s of CPU time")
 
 
-def measured(towers: TwoTowers, texts: Tensor, judged: np.ndarray, pair: tuple[Tensor, Tensor], right: int) -> list:
+def measured(
+    towers: TwoTowers, texts: Tensor, judged: np.ndarray, *, pair: tuple[Tensor, Tensor], right: int
+) -> list[int]:
     """Return the ranks before and after, by the guiding model, and by the judge."""
     own = [(towers.encode_image(prepared(one, towers.spec.preprocess)) @ texts.T)[0].numpy() for one in pair]
     return [*(rank_of(one, right) for one in own), *(rank_of(one, right) for one in judged)]

@@ -8,7 +8,7 @@ Nothing heavy is imported before it is used.
 
 from typing import TYPE_CHECKING, Any
 
-from wordsight.base.optional import resolve
+from wordsight.base.optional import require, resolve
 
 if TYPE_CHECKING:
     from wordsight import guidance, losses
@@ -52,6 +52,8 @@ def __getattr__(name: str) -> Any:
     if name in ("losses", "guidance"):
         import importlib
 
+        if name == "guidance":
+            require("torch", extra="train")
         return importlib.import_module(f"wordsight.{name}")
     raise AttributeError(f"module 'wordsight' has no attribute {name!r}")
 

@@ -8,7 +8,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
-    from wordsight.search.ask import Answers
+    from wordsight.search.ask import AnsweredImage
     from wordsight.text.label_sets import Label
     from wordsight.text.visual_questions import VisualQuestion
 
@@ -78,7 +78,7 @@ def _answers(args: Namespace) -> "list[str | Label] | None":
     return list(answer_list(args.answers_file))
 
 
-def _print_json(path: Path, question: "VisualQuestion", answers: "Answers", top: int | None) -> None:
+def _print_json(path: Path, question: "VisualQuestion", answers: "AnsweredImage", top: int | None) -> None:
     import json
 
     listed = [

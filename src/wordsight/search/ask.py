@@ -1,7 +1,7 @@
 """Questions about images, answered by ranking: each answer becomes a statement, and the towers say which fits best.
 
     replies = ask(model, ["car.jpg"], "What colour is the car?")
-    replies[0].answers[0]                # Answer("red", 0.81, 0.31, ("a photo of a red car.",))
+    replies[0].answers[0]                # RankedAnswer("red", 0.81, 0.31, ("a photo of a red car.",))
     replies[0].margin                    # how far its probability is ahead of the next one's
 
 Probabilities are the softmax of the model's scaled cosines over these answers: they sum to 1 whether any of them is
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wordsight.text.label_sets import Label
 
 
-class Answer(NamedTuple):
+class RankedAnswer(NamedTuple):
     """An answer with its share of the probability, the cosine of its statements, and these."""
 
     text: str
@@ -31,10 +31,10 @@ class Answer(NamedTuple):
     statements: tuple[str, ...]
 
 
-class Answers(NamedTuple):
+class AnsweredImage(NamedTuple):
     """What the model says of one image: all answers, best first."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[RankedAnswer, ...]
 
     @property
     def margin(self) -> float:
@@ -54,7 +54,7 @@ class Ballot:
         self._embeddings = unit(np.array([np.mean([embedded[text] for text in way], axis=0) for way in ways]))
         self._counts = np.array([len(one.ways) for one in question.candidates])
 
-    def answers(self, image: Embeddings) -> Answers:
+    def answers(self, image: Embeddings) -> AnsweredImage:
         """Return the answers for an image embedding (D,).
 
         Each answer is as likely as the others before the image is seen, and so are the ways in which it may be true.
@@ -64,15 +64,15 @@ class Ballot:
         shares = np.add.reduceat(self._model.probabilities(cosines)[0].astype(np.float64), starts) / self._counts
         best = np.maximum.reduceat(cosines[0], starts)
         made = [
-            Answer(one.answer, float(share), float(cosine), one.ways[0])
+            RankedAnswer(one.answer, float(share), float(cosine), one.ways[0])
             for one, share, cosine in zip(self.question.candidates, shares / shares.sum(), best, strict=True)
         ]
-        return Answers(tuple(sorted(made, key=lambda one: -one.probability)))
+        return AnsweredImage(tuple(sorted(made, key=lambda one: -one.probability)))
 
 
 def ask(
     model: "Model", images: Iterable[Any], question: str, answers: "Sequence[str | Label] | None" = None
-) -> list[Answers]:
+) -> list[AnsweredImage]:
     """Return the answers for each image: paths, bytes, Pillow images or uint8 (H, W, 3) arrays.
 
     `answers`: what to choose from, instead of the list that the question asks for.  A question that no template fits

@@ -28,7 +28,7 @@ PRONOUNS = frozenset(("it", "this", "that", "they", "these", "those", "one", "he
 Statements = tuple[str, ...]
 
 
-class Form(NamedTuple):
+class AskedForm(NamedTuple):
     """What a question asks for: the name of a list of answers, and how a phrase becomes statements."""
 
     answers: str
@@ -64,7 +64,7 @@ def plain_question(question: str) -> str:
     return re.sub(rf",? ?(?:shown |visible |to be seen |depicted )?\b(?:in|on) (?:the|this) {IMAGE}\b", "", text)
 
 
-def form_of(question: str) -> Form | None:
+def form_of(question: str) -> AskedForm | None:
     """Return what a plain question asks for; None where no pattern fits, or the noun it names has no list."""
     for pattern, read in _rules():
         match = pattern.fullmatch(question)
@@ -93,19 +93,19 @@ def _thing(text: str | None) -> str:
     return "" if phrase in PRONOUNS or re.fullmatch(IMAGE, phrase) else phrase
 
 
-def _attribute(match: re.Match[str]) -> Form:
-    return Form(known_nouns()[match["noun"]], partial(with_attribute, _thing(match["thing"])))
+def _attribute(match: re.Match[str]) -> AskedForm:
+    return AskedForm(known_nouns()[match["noun"]], partial(with_attribute, _thing(match["thing"])))
 
 
-def _made_of(match: re.Match[str]) -> Form:
-    return Form("materials", partial(with_attribute, _thing(match["thing"])))
+def _made_of(match: re.Match[str]) -> AskedForm:
+    return AskedForm("materials", partial(with_attribute, _thing(match["thing"])))
 
 
-def _how(name: str, match: re.Match[str]) -> Form:
-    return Form(name, partial(with_attribute, _thing(match["thing"])))
+def _how(name: str, match: re.Match[str]) -> AskedForm:
+    return AskedForm(name, partial(with_attribute, _thing(match["thing"])))
 
 
-def _kind(match: re.Match[str]) -> Form | None:
+def _kind(match: re.Match[str]) -> AskedForm | None:
     """Read "what (kind of) animal is ...": the head of the noun phrase, or all of it, has a list."""
     words = match["noun"].split()
     phrase = singular(bare(" ".join(words[: head_of(words) + 1])))
@@ -116,11 +116,11 @@ def _kind(match: re.Match[str]) -> Form | None:
     if stated and not re.fullmatch(_FITTING, stated) and not _tail(stated):
         return None
     if section == SCENE:
-        return _where("") if name == "locations" else Form(name, lambda phrase: (f"a photo of {phrase}.",))
+        return _where("") if name == "locations" else AskedForm(name, lambda phrase: (f"a photo of {phrase}.",))
     if section == BEFORE:
-        return Form(name, partial(with_attribute, ""))
+        return AskedForm(name, partial(with_attribute, ""))
     tail = _tail(stated)
-    return Form(name, lambda phrase: image_of(phrase + tail))
+    return AskedForm(name, lambda phrase: image_of(phrase + tail))
 
 
 def _tail(text: str | None) -> str:
@@ -135,31 +135,31 @@ _FITTING = (  # what may follow "what animal is" and need not be in the statemen
 )
 
 
-def _who(match: re.Match[str]) -> Form:
+def _who(match: re.Match[str]) -> AskedForm:
     tail = _tail(match["tail"]) or (f" {match['tail']}" if match["verb"] not in ("is", "are") else "")
     verb = f" {match['verb']}" if match["verb"] not in ("is", "are") else ""
-    return Form("people", lambda phrase: (f"{phrase}{verb}{tail}." if verb + tail else f"a photo of {phrase}.",))
+    return AskedForm("people", lambda phrase: (f"{phrase}{verb}{tail}." if verb + tail else f"a photo of {phrase}.",))
 
 
-def _for_whom(match: re.Match[str]) -> Form:
+def _for_whom(match: re.Match[str]) -> AskedForm:
     thing = _thing(match["thing"]) or "product"
-    return Form(
+    return AskedForm(
         "audiences",
         lambda phrase: (f"a photo of {with_article(thing)} for {phrase}.", f"{phrase} {thing}", f"{phrase}'s {thing}"),
     )
 
 
-def _where(thing: str) -> Form:
+def _where(thing: str) -> AskedForm:
     what = f"of {with_article(thing)}" if thing else "taken"
-    return Form("locations", lambda phrase: (f"a photo {what} {phrase}.",))
+    return AskedForm("locations", lambda phrase: (f"a photo {what} {phrase}.",))
 
 
-def _where_is(match: re.Match[str]) -> Form:
+def _where_is(match: re.Match[str]) -> AskedForm:
     asked = re.sub(r" (?:taken|located|made)$", "", match["thing"])
     return _where(_thing(asked))
 
 
-def _doing(match: re.Match[str]) -> Form | None:
+def _doing(match: re.Match[str]) -> AskedForm | None:
     """Read "what is the man wearing": the verb has a list, and stays in the statement unless it is "doing"."""
     name = _verbs().get(match["verb"])
     if name is None:
@@ -167,36 +167,36 @@ def _doing(match: re.Match[str]) -> Form | None:
     subject = with_article(_thing(match["thing"]) or "person")
     verb = "" if match["verb"] == "doing" else f" {match['verb']}"
     plain = not verb or _sections().get(name) == SCENE
-    return Form(name, lambda phrase: (f"a photo of {subject}{verb} {phrase if plain else with_article(phrase)}.",))
+    return AskedForm(name, lambda phrase: (f"a photo of {subject}{verb} {phrase if plain else with_article(phrase)}.",))
 
 
-def _count(match: re.Match[str]) -> Form:
+def _count(match: re.Match[str]) -> AskedForm:
     words = match["thing"].split()
     one = " ".join([singular(" ".join(words[: head_of(words) + 1])), *words[head_of(words) + 1 :]])
     many = match["thing"] if is_plural(words[head_of(words)]) else one
     tail = _tail(match["tail"])
-    return Form("counts", lambda phrase: (f"a photo of {phrase} {one if phrase == 'one' else many}{tail}.",))
+    return AskedForm("counts", lambda phrase: (f"a photo of {phrase} {one if phrase == 'one' else many}{tail}.",))
 
 
-def _how_old(match: re.Match[str]) -> Form:
+def _how_old(match: re.Match[str]) -> AskedForm:
     thing = _thing(match["thing"])
     of_people = not thing or (thing in nouns() and nouns()[thing].group == PEOPLE)
-    return Form("ages", lambda phrase: image_of(phrase if of_people else f"{phrase} {thing}"))
+    return AskedForm("ages", lambda phrase: image_of(phrase if of_people else f"{phrase} {thing}"))
 
 
-def _things(match: re.Match[str]) -> Form | None:
+def _things(match: re.Match[str]) -> AskedForm | None:
     tail = _tail(match.groupdict().get("tail"))
     if match.groupdict().get("tail") and not tail:
         return None
-    return Form("things", lambda phrase: image_of(phrase + tail))
+    return AskedForm("things", lambda phrase: image_of(phrase + tail))
 
 
 @cache
-def _rules() -> tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Form | None]], ...]:
+def _rules() -> tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], AskedForm | None]], ...]:
     """Return the patterns in the order they are tried, each with what reads its match."""
     before = "|".join(sorted((noun for noun, name in known_nouns().items() if _sections()[name] == BEFORE), key=len))
     which, be, verb = "(?:what|which)", "(?:is|are|was|were)", "(?:is|are|was|were|do|does|did|can|has|have)"
-    rows: list[tuple[str, Callable[[re.Match[str]], Form | None]]] = [
+    rows: list[tuple[str, Callable[[re.Match[str]], AskedForm | None]]] = [
         (rf"how many (?P<thing>.+?)(?: (?:{verb}) ?(?:there\b ?)?(?P<tail>.*))?", _count),
         (rf"how old {be} (?P<thing>.+)", _how_old),
         (rf"how (?:big|large|small) {be} (?P<thing>.+)", partial(_how, "sizes")),

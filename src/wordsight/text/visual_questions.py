@@ -1,7 +1,8 @@
 """Questions about an image, as statements that two towers can rank: one for each answer.
 
     asked = visual_question("What colour is the car?")
-    asked.kind, asked.candidates[0]      # "colours", Candidate("black", (("a photo of a black car.", "black car"),))
+    asked.kind                           # "colours"
+    asked.candidates[0]                  # PossibleAnswer("black", (("a photo of a black car.", "black car"),))
     visual_question("Is there a dog?")   # "yes" and "no"
     visual_question("Which brand is it?", ["nike", "adidas"]).note
 
@@ -40,7 +41,7 @@ ON_FALLBACK = "no template fits this question, so it is not read at all: the ans
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class PossibleAnswer:
     """An answer, and what would be true with it: statements in several phrasings, which are averaged.
 
     An answer that may be true in several ways, as a no, has `ways` more than one; what they come to is averaged too.
@@ -56,7 +57,7 @@ class VisualQuestion:
 
     text: str
     kind: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[PossibleAnswer, ...]
     note: str = ""
 
 
@@ -107,13 +108,13 @@ def _yes_no(question: str, plain: str, named: tuple[Label, ...]) -> VisualQuesti
     split = alternatives(plain)
     if split is not None:
         made = [(answer, stated(f"{split[0]} {answer}")) for answer in split[1]]
-        candidates = tuple(Candidate(answer, (yes.statements,)) for answer, yes in made if yes is not None)
+        candidates = tuple(PossibleAnswer(answer, (yes.statements,)) for answer, yes in made if yes is not None)
         if len(candidates) == len(made):
             return VisualQuestion(question, ALTERNATIVES, _distinct(candidates))
     yes = stated(plain)
     if yes is None or split is not None:
         raise _unfit(question, plain)
-    candidates = (Candidate(YES, (yes.statements,)), Candidate(NO, against(yes)))
+    candidates = (PossibleAnswer(YES, (yes.statements,)), PossibleAnswer(NO, against(yes)))
     return VisualQuestion(question, YES_NO, candidates, ON_NO)
 
 
@@ -145,13 +146,13 @@ def _labels(answers: Sequence[str | Label] | None) -> tuple[Label, ...]:
     return labels
 
 
-def _candidates(labels: Sequence[Label], statements: Callable[[str], Statements]) -> tuple[Candidate, ...]:
+def _candidates(labels: Sequence[Label], statements: Callable[[str], Statements]) -> tuple[PossibleAnswer, ...]:
     """Return each label as a candidate: its phrases are phrasings of one statement."""
     made = (tuple(text for phrase in one.phrases for text in statements(phrase)) for one in labels)
-    return _distinct(tuple(Candidate(one.name, (texts,)) for one, texts in zip(labels, made, strict=True)))
+    return _distinct(tuple(PossibleAnswer(one.name, (texts,)) for one, texts in zip(labels, made, strict=True)))
 
 
-def _distinct(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+def _distinct(candidates: tuple[PossibleAnswer, ...]) -> tuple[PossibleAnswer, ...]:
     """Return the candidates; two answers with the same statement cannot be told apart, which is an error."""
     seen: dict[str, str] = {}
     for one in candidates:

@@ -41,7 +41,7 @@ _OPENERS = ("a", "an", "the", "some", "any", "one", "his", "her", "its", "their"
 _THIS = "(?:this|that|it|these|those|they)"
 
 
-class Stated(NamedTuple):
+class StatedYes(NamedTuple):
     """What a yes states, in one phrasing or several; `asked` is the part of it that the question is about.
 
     `plain`: the same without that part, where the question is whether a thing has it, or whether a thing is there.
@@ -62,7 +62,7 @@ def is_negated(question: str) -> bool:
     return not _NEGATIONS.isdisjoint(question.split())
 
 
-def stated(question: str) -> Stated | None:
+def stated(question: str) -> StatedYes | None:
     """Return what a yes to a question states; None where its form is not known."""
     for pattern, read in _ROWS:
         match = re.fullmatch(pattern, question)
@@ -94,7 +94,7 @@ def _start_of(words: list[str], like: list[str]) -> int:
     return starts[-1] if starts else len(words) - len(like)
 
 
-def against(yes: Stated) -> tuple[Statements, ...]:
+def against(yes: StatedYes) -> tuple[Statements, ...]:
     """Return what may be true where a yes is not, each way in as many phrasings as the yes has.
 
     Other answers of the lists in the place of the part asked about; where no list has it, what is stated without it,
@@ -110,7 +110,7 @@ def against(yes: Stated) -> tuple[Statements, ...]:
     return (*((text,) for text in dict.fromkeys(texts)), *GROUND)
 
 
-def _swapped(yes: Stated, named: str) -> tuple[Statements, ...]:
+def _swapped(yes: StatedYes, named: str) -> tuple[Statements, ...]:
     """Return the statements with every other answer in the place of one; `named` is how it is written there."""
     one = singular(named)
     lists = [name for name, phrases in _phrases().items() if one in phrases]
@@ -127,7 +127,7 @@ def _swapped(yes: Stated, named: str) -> tuple[Statements, ...]:
     if whole:
         return tuple(image_of(other) for other in kept)
     like = re.compile(rf"(?:\b(?:an?|one) )?\b{re.escape(named)}\b")
-    return tuple(tuple(like.sub(partial(_in_place, other), text) for text in yes.statements) for other in kept)
+    return tuple(tuple(like.sub(partial(_instead, other), text) for text in yes.statements) for other in kept)
 
 
 def _share(one: str, other: str) -> bool:
@@ -136,7 +136,7 @@ def _share(one: str, other: str) -> bool:
     return first <= second or second <= first
 
 
-def _in_place(other: str, match: re.Match[str]) -> str:
+def _instead(other: str, match: re.Match[str]) -> str:
     """Return an answer as it stands in the place of another one: with the article that it wants, if that had one."""
     return with_article(other) if match[0].startswith(("a ", "an ", "one ")) else other
 
@@ -164,22 +164,22 @@ def _labels(name: str) -> tuple[Label, ...]:
     return label_set(FOLDER / f"{name}.txt").labels
 
 
-def _seen(thing: str) -> Stated:
+def _seen(thing: str) -> StatedYes:
     phrase = re.sub(r"^(?:any|some|anything|something) ", "", thing)
-    return Stated(image_of(bare(phrase)), phrase, GROUND)
+    return StatedYes(image_of(bare(phrase)), phrase, GROUND)
 
 
-def _this_is(auxiliary: str, rest: str) -> Stated | None:
+def _this_is(auxiliary: str, rest: str) -> StatedYes | None:
     words = rest.split()
     if words[0] in PREPOSITIONS:
-        return Stated((f"a photo taken {rest}.",), rest)
+        return StatedYes((f"a photo taken {rest}.",), rest)
     if rest in attributes() or any(rest in _phrases()[name] for name in ATTRIBUTES):
-        return Stated(with_attribute("", rest), rest)
+        return StatedYes(with_attribute("", rest), rest)
     if len(words) > 1 and _begins_with_noun(words[0]):
         return _is(auxiliary, rest)
     if words[0] in _OPENERS or auxiliary in ("are", "were"):
-        return Stated(image_of(bare(rest)), rest)
-    return Stated((f"it is {rest}.",), rest)
+        return StatedYes(image_of(bare(rest)), rest)
+    return StatedYes((f"it is {rest}.",), rest)
 
 
 def _begins_with_noun(word: str) -> bool:
@@ -193,20 +193,20 @@ def _subject(text: str) -> str:
     return PEOPLE_MEANT.get(text) or bare(text)
 
 
-def _is(auxiliary: str, clause: str) -> Stated | None:
+def _is(auxiliary: str, clause: str) -> StatedYes | None:
     subject, predicate = split_subject(clause)
     if not predicate:
         return None
     words, subject = predicate.split(), _subject(subject)
     if words[0] in ("a", "an"):
-        return Stated(image_of(bare(predicate)), predicate)
+        return StatedYes(image_of(bare(predicate)), predicate)
     plain = (image_of(subject),)
     if len(words) == 1 and not predicate.endswith("ing"):
-        return Stated(with_attribute(subject, predicate), predicate, plain)
-    return Stated(image_of(f"{subject} {predicate}"), predicate, plain)
+        return StatedYes(with_attribute(subject, predicate), predicate, plain)
+    return StatedYes(image_of(f"{subject} {predicate}"), predicate, plain)
 
 
-def _does(auxiliary: str, clause: str) -> Stated | None:
+def _does(auxiliary: str, clause: str) -> StatedYes | None:
     subject, predicate = split_subject(clause)
     verb, _, rest = predicate.partition(" ")
     if not predicate:
@@ -216,15 +216,15 @@ def _does(auxiliary: str, clause: str) -> Stated | None:
     form = third_person(verb) if auxiliary == "does" else verb
     subject = _subject(subject)
     statement = f"{with_article(subject)} {form}{' ' if rest else ''}{rest}."
-    return Stated((statement,), rest or form, (image_of(subject),))
+    return StatedYes((statement,), rest or form, (image_of(subject),))
 
 
-def _has(clause: str) -> Stated | None:
+def _has(clause: str) -> StatedYes | None:
     subject, rest = split_subject(clause)
     if not rest:
         return None
     thing = _subject(subject)
-    return Stated(image_of(f"{thing} with {rest}"), rest, (image_of(thing),))
+    return StatedYes(image_of(f"{thing} with {rest}"), rest, (image_of(thing),))
 
 
 _ROWS = (
