@@ -49,7 +49,7 @@ class Ballot:
         self.question = question
         self._model = model
         ways = [way for one in question.candidates for way in one.ways]
-        texts = sorted({text for way in ways for text in way}, key=len)
+        texts = sorted({text for way in ways for text in way}, key=lambda text: (len(text), text))
         embedded = dict(zip(texts, model.embed_texts(texts), strict=True))
         self._embeddings = unit(np.array([np.mean([embedded[text] for text in way], axis=0) for way in ways]))
         self._counts = np.array([len(one.ways) for one in question.candidates])
