@@ -27,6 +27,7 @@ EXTRAS = (
 BORDER = (  # what may import them when it is itself imported
     "wordsight.towers.*",
     "wordsight.losses.*",
+    "wordsight.guidance",
     "wordsight.train.*",
     "wordsight.data.loader",
     "wordsight.data.augment_torch",

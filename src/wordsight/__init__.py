@@ -1,16 +1,17 @@
 """Wordsight: two encoders that put pictures and sentences in one space, and what that space is good for.
 
 `wordsight.load` opens a model, `wordsight.load_towers` its PyTorch towers, `wordsight.open_library` a folder of
-pictures or a table (whose columns `wordsight.Columns` names), `wordsight.losses` holds the contrastive losses.
+pictures or a table (whose columns `wordsight.Columns` names), `wordsight.losses` holds the contrastive losses,
+`wordsight.guidance` the loss that guides an image by text.
 Nothing heavy is imported before it is used.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from wordsight.base.optional import resolve
+from wordsight.base.optional import require, resolve
 
 if TYPE_CHECKING:
-    from wordsight import losses
+    from wordsight import guidance, losses
     from wordsight.base.errors import WordsightError
     from wordsight.data.source import Columns
     from wordsight.embeddings.model import Model, load
@@ -26,6 +27,7 @@ __all__ = [
     "Model",
     "WordsightError",
     "__version__",
+    "guidance",
     "load",
     "load_towers",
     "losses",
@@ -47,10 +49,12 @@ _PUBLIC = {
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return resolve(_PUBLIC[name])
-    if name == "losses":
+    if name in ("losses", "guidance"):
         import importlib
 
-        return importlib.import_module("wordsight.losses")
+        if name == "guidance":
+            require("torch", extra="train")
+        return importlib.import_module(f"wordsight.{name}")
     raise AttributeError(f"module 'wordsight' has no attribute {name!r}")
 
 

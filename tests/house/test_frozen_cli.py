@@ -17,6 +17,8 @@ FROZEN = {
     "browse": "PLACE --library --no-sync",
     "mcp": "PLACE --library --no-sync",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
+    "ask": "IMAGE QUESTION --answers --answers-file --top --json",
+    "rank": "TEXT IMAGE --top --json --paths-only",
     "embed": "SOURCE --out --format --what --kind --split --image --captions --label --key --part-size",
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",

@@ -18,6 +18,7 @@ NAMES = [
     "Model",
     "WordsightError",
     "__version__",
+    "guidance",
     "load",
     "load_towers",
     "losses",
@@ -62,9 +63,10 @@ def test_a_type_checker_sees_the_names_from_where_they_come(module) -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert seen.pop("losses", "wordsight:losses") == "wordsight:losses"
+    for part in ("losses", "guidance"):
+        assert seen.pop(part, f"wordsight:{part}") == f"wordsight:{part}"
     assert seen == module._PUBLIC
-    assert set(module.__all__) - {"__version__", "losses"} == set(seen)
+    assert set(module.__all__) - {"__version__", "losses", "guidance"} == set(seen)
 
 
 def test_version_is_that_of_the_package(root) -> None:

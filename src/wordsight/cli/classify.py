@@ -1,23 +1,17 @@
 """`wordsight classify`: which of the given classes each image shows."""
 
-import glob
-import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wordsight.base.errors import FormatError, NotFound, UsageError
-from wordsight.base.failures import in_cache, list_failures
-from wordsight.base.progress import notice, track
+from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
     from wordsight.base.arrays import Embeddings
     from wordsight.embeddings.model import Model, Scores
-    from wordsight.embeddings.pipeline import Encoded
     from wordsight.evaluate.classes_file import LearnedClasses
-    from wordsight.images.files import PassedOver
 
     Probabilities = Callable[[Embeddings], Scores]
 
@@ -48,32 +42,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Classify; 1 when images failed."""
+    from wordsight.cli.image_arguments import ImageArguments
     from wordsight.embeddings.model import load
-    from wordsight.images.files import PassedOver
 
     if args.top is not None and args.top < 1:
         raise UsageError(f"--top {args.top}", cure="ask for at least one class")
     learned = _learned(args)
     classes = list(learned.names) if learned else _classes(args)
     most = args.top or (len(classes) if args.json else 1)
-    passed = PassedOver()
-    images = _find(args.pictures, passed)
-    if passed.kinds:
-        notice(passed.text())
+    images = ImageArguments(args.pictures, verb="classify", doing="classifying")
     model = load(args.model, engine=args.engine, device=args.device)
     probabilities = _probabilities(model, classes, learned, args)
-    failures = [f"the folder {path} cannot be read; check its permissions" for path in passed.unreadable]
-    for encoded in track(_encode(model, images), len(images), unit="image", desc="classifying"):
-        if encoded.error is not None or encoded.embedding is None:
-            failures.append(str(encoded.error))
-            continue
-        shares = probabilities(encoded.embedding[None])[0]
+    for path, embedding in images.embedded(model):
+        shares = probabilities(embedding[None])[0]
         best = sorted(zip(map(float, shares), classes, strict=True), key=lambda pair: -pair[0])[:most]
-        _print(encoded.item, best, as_json=args.json)
-    if failures:
-        list_failures(failures, in_cache("classify"))
-        notice(f"{len(failures)} of {len(images) + len(passed.unreadable)} images failed")
-    return 1 if failures else 0
+        _print(path, best, as_json=args.json)
+    return images.finish()
 
 
 def _probabilities(
@@ -125,48 +109,6 @@ def _listed_classes(path: Path) -> list[str]:
     if not names:
         raise FormatError(f"{path} holds no class", cure="write one class a line")
     return names
-
-
-def _find(patterns: Iterable[str], passed: "PassedOver") -> list[Path]:
-    """Return the images that files, folders and globs stand for, in order and each once."""
-    images: dict[Path, None] = {}
-    for pattern in patterns:
-        paths = list(_expand(pattern, passed))
-        if not paths:
-            problem = f"no images at {pattern}" + (f": {passed.text()}" if passed.kinds else "")
-            raise NotFound(problem, cure="check the path; a glob has to match files")
-        images.update(dict.fromkeys(paths))
-    return list(images)
-
-
-def _expand(pattern: str, passed: "PassedOver") -> Iterator[Path]:
-    from wordsight.images.files import is_image_name
-
-    if os.path.isdir(pattern):
-        yield from _below(Path(pattern), passed)
-    elif os.path.isfile(pattern):
-        yield Path(pattern)
-    else:
-        for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
-            if match.is_dir():
-                yield from _below(match, passed)
-            elif is_image_name(match):
-                yield match
-            else:
-                passed.note(match.name)
-
-
-def _below(folder: Path, passed: "PassedOver") -> Iterator[Path]:
-    from wordsight.images.files import PassedOver, find_images
-
-    here = PassedOver()
-    yield from find_images(folder, here)
-    passed.kinds += here.kinds
-    passed.unreadable += [str(folder / path) for path in here.unreadable]
-
-
-def _encode(model: "Model", images: Iterable[Path]) -> "Iterator[Encoded[Path]]":
-    return model.encode_images(images, model.load_pixels)
 
 
 def _print(path: Path, best: list[tuple[float, str]], *, as_json: bool) -> None:

@@ -38,6 +38,8 @@ VERBS = {  # verb: (module, what it does)
     "browse": ("wordsight.cli.browse", "look through a library in a terminal: search as you type, a grid, details"),
     "mcp": ("wordsight.cli.mcp", "a library as tools for agents, over MCP on standard input and output"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
+    "ask": ("wordsight.cli.ask", "a question about images, answered by ranking possible answers"),
+    "rank": ("wordsight.cli.rank", "the best of several images for a text, with its lead over the next"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
     "data": ("wordsight.cli.data", "pack, check, count, balance, score or curate a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),

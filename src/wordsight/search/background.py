@@ -98,7 +98,7 @@ def refresh(folder: Path, index: "Index", model: "Model") -> None:
     try:
         sample = index.sample(SAMPLE)
         if len(sample) >= LEAST:  # fewer where the others are absent
-            _write(folder / NAME, model.fingerprint, count, (moments(sample), _texts(model)))
+            _write(folder / NAME, model.fingerprint, count, (moments(sample), usual_moments(model)))
     except StorageError as error:
         notice(f"hits come without probabilities: {error}")
 
@@ -124,7 +124,7 @@ def size(folder: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _texts(model: "Model") -> Moments:
+def usual_moments(model: "Model") -> Moments:
     """Return the moments of the usual phrases, from the user's cache where they are known already."""
     from wordsight.base.cache import cache_errors, cache_folder
 

@@ -48,9 +48,9 @@ class LabelSet:
         return tuple(label for label in self.labels if label.section == name)
 
 
-def label_set_names() -> list[str]:
-    """Return the names of the sets that ship with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.txt"))
+def label_set_names(folder: Path = FOLDER, *, but: tuple[str, ...] = ()) -> list[str]:
+    """Return the names of the sets that ship with the package, `but` some; of another folder, its own."""
+    return sorted(path.stem for path in folder.glob("*.txt") if path.stem not in but)
 
 
 def label_set(name_or_file: str | Path) -> LabelSet:
