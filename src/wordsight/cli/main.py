@@ -35,6 +35,7 @@ VERBS = {  # verb: (module, what it does)
     "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
+    "tag": ("wordsight.cli.tag", "note which labels the images of a library show, also in XMP sidecars"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
     "data": ("wordsight.cli.data", "pack, check or count a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),

@@ -1,0 +1,170 @@
+"""How images are decided about: which labels, how each is rated, from which value on an image has it, which columns.
+
+    plan = make_plan(library, index, labels, asked, store)
+    for decided in plan.decide(block): ...
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordsight.base.errors import UsageError
+from wordsight.base.value import Value
+from wordsight.search.background import LEAST, read
+from wordsight.search.examples import Examples
+from wordsight.search.tagging.columns import MODERATION, TAGS, check_columns, score_columns
+from wordsight.search.tagging.examples import learned, read_examples
+from wordsight.search.tagging.options import MIN_MATCH, Asked
+from wordsight.search.tagging.rating import Matching, Rating, block_of, by_cosine, matching, watching
+from wordsight.search.tagging.record import LastRun, TagStore
+from wordsight.search.tagging.thresholds import read_thresholds
+from wordsight.search.tagging.walking import Block
+
+if TYPE_CHECKING:
+    from wordsight.index.index import Index
+    from wordsight.search.library import Library
+    from wordsight.text.label_sets import Label, LabelSet
+
+
+class Decided(NamedTuple):
+    """Of an image: its labels, likeliest first, the columns that it gets, and the same columns before.
+
+    `others` are tags that it has in other columns and beside its file.
+    """
+
+    tags: Mapping[str, float]
+    after: Mapping[str, Value]
+    before: Mapping[str, Value]
+    others: Sequence[str] = ()
+
+
+class Deciding(Protocol):
+    """What decides about images, a block at a time."""
+
+    @property
+    def block(self) -> int:
+        """Return of how many images a block is at most."""
+
+    def decide(self, block: Block) -> Iterator[Decided]:
+        """Yield what is decided about each image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`limits` (labels,): from which value on an image has a label; `stale`: score columns that the last run had.
+
+    `beside`: other columns whose tags are beside the files too.
+    """
+
+    column: str
+    labels: tuple[str, ...]
+    rating: Rating
+    limits: NDArray[np.float32]
+    top: int | None
+    scores: tuple[str, ...]
+    stale: tuple[str, ...]
+    beside: tuple[str, ...]
+    block: int
+
+    def decide(self, block: Block) -> Iterator[Decided]:
+        """See `Deciding`."""
+        for row, meta in zip(self.rating.rate(block.embeddings), block.meta, strict=True):
+            has = np.flatnonzero(row >= self.limits)
+            has = has[np.argsort(-row[has], kind="stable")][: self.top]
+            tags = {self.labels[i]: round(float(row[i]), 4) for i in has.tolist()}
+            after: dict[str, Value] = {self.column: "\n".join(tags) or None}
+            if self.scores:
+                after |= {name: round(float(one), 4) for name, one in zip(self.scores, row, strict=True)}
+            yield decided(tags, after | dict.fromkeys(self.stale), meta, self.beside)
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """Nothing has a label any more."""
+
+    columns: tuple[str, ...]
+    beside: tuple[str, ...]
+    block: int = 1024
+
+    def decide(self, block: Block) -> Iterator[Decided]:
+        """See `Deciding`."""
+        for meta in block.meta:
+            yield decided({}, dict.fromkeys(self.columns), meta, self.beside)
+
+
+def decided(
+    tags: Mapping[str, float], after: Mapping[str, Value], meta: Mapping[str, Value], beside: Sequence[str]
+) -> Decided:
+    """Return what is decided about an image with this metadata."""
+    others = [tag for column in beside for tag in str(meta.get(column) or "").split("\n") if tag]
+    return Decided(tags, after, {name: meta.get(name) for name in after}, others)
+
+
+def make_plan(library: "Library", index: "Index", labels: "LabelSet", asked: Asked, store: TagStore) -> Plan:
+    """Return the plan; `UsageError` where the library is too small for probabilities, or a column is somebody else's."""
+    from wordsight.evaluate.watched import WATCHED, is_to_watch
+
+    watch = is_to_watch(labels)
+    column = asked.column or (MODERATION if watch else TAGS)
+    chosen = labels.section(WATCHED) if watch else labels.labels
+    names = tuple(label.name for label in chosen)
+    scores = score_columns(column, names) if asked.scores else ()
+    last = store.last(column)
+    check_columns(index, (column, *scores), last)
+    limits = _limits(asked, names)
+    rating = _watching(library, labels, asked, limits) if watch else _each(library, index, chosen, asked)
+    stale = tuple(name for name in (last.scores if last else ()) if name not in scores)
+    block = min(1024, block_of(labels.labels))
+    return Plan(column, names, rating, limits, asked.top, scores, stale, store.beside(column), block)
+
+
+def check_same(last: LastRun | None, how: str, made_by: str) -> None:
+    """Raise `UsageError` unless the last run of a column was with the same labels, options and model."""
+    if last is not None and (last.how, last.made_by) != (how, made_by):
+        raise UsageError(
+            "the library was tagged with other labels, options or another model",
+            cure="tag all of it again: leave out --new",
+        )
+
+
+def _limits(asked: Asked, names: Sequence[str]) -> NDArray[np.float32]:
+    least = MIN_MATCH if asked.min_match is None else asked.min_match
+    if asked.thresholds is not None:
+        return read_thresholds(asked.thresholds, names, otherwise=least)
+    return np.full(len(names), least if asked.min_cosine is None else asked.min_cosine, np.float32)
+
+
+def _watching(library: "Library", labels: "LabelSet", asked: Asked, limits: NDArray[np.float32]) -> Rating:
+    for name, value in (("--min-cosine", asked.min_cosine), ("--examples", asked.examples)):
+        if value is not None:
+            raise UsageError(f"{name} for labels that compete", cure="leave it out; --min-match sets from where on")
+    return watching(library.model, labels, float(limits.min()))
+
+
+def _each(library: "Library", index: "Index", labels: "Sequence[Label]", asked: Asked) -> Rating:
+    """Return the rating of labels each for itself."""
+    if asked.min_cosine is not None:
+        return by_cosine(library.model, labels)
+    background = read(library.folder, library.model.fingerprint)
+    if background is None:
+        count = len(index)
+        what = f"{count} images" if count < LEAST else "no background, which is made by indexing where it can be written"
+        raise UsageError(
+            f"{library.location}: no probabilities are known: the library has {what}; they need {LEAST} images",
+            cure="give a least cosine for this model: --min-cosine C (min_cosine=)",
+        )
+    rating = matching(index, background, library.model, labels)
+    return rating if asked.examples is None else _shifted(rating, library, index, labels, asked)
+
+
+def _shifted(
+    rating: Matching, library: "Library", index: "Index", labels: "Sequence[Label]", asked: Asked
+) -> Matching:
+    assert asked.examples is not None
+    examples = read_examples(asked.examples, [label.name for label in labels])
+    stored = Examples(index, library.contents, library.model)
+    embeddings = np.array([stored.find(name).embedding for name in examples.images])
+    return rating.shifted(*learned(rating, embeddings, examples.has))
