@@ -10,7 +10,8 @@ from wordsight.base.errors import UsageError
 from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
-from wordsight.cli.parser import column, probability
+from wordsight.cli.parser import column as column_name
+from wordsight.cli.parser import probability
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
 
 if TYPE_CHECKING:
@@ -40,25 +41,37 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--min-cosine", type=float, metavar="C", help="from which cosine on, instead; another for every model"
     )
-    parser.add_argument("--thresholds", type=Path, metavar="F", help="a text file, `label: 0.7` a line, for single labels")
+    parser.add_argument(
+        "--thresholds", type=Path, metavar="F", help="a text file, `label: 0.7` a line, for single labels"
+    )
     parser.add_argument(
         "--examples", type=Path, metavar="TABLE", help="images with all labels they show, to set probabilities right"
     )
     parser.add_argument("--top", type=int, metavar="N", help="at most so many labels an image, the likeliest")
     parser.add_argument(
-        "--column", type=column, metavar="NAME", help="where to note them (default: tags; moderation for watched labels)"
+        "--column",
+        type=column_name,
+        metavar="NAME",
+        help="where to note them (default: tags; moderation for watched labels)",
     )
-    parser.add_argument("--scores", action="store_true", help="a column of probabilities for each label, too: tag_beach")
+    parser.add_argument(
+        "--scores", action="store_true", help="a column of probabilities for each label, too: tag_beach"
+    )
     parser.add_argument("--new", action="store_true", help="only images that were not tagged before")
     parser.add_argument("--write", metavar="xmp", help="write the labels into sidecars beside the images, too")
     parser.add_argument(
-        "--sidecar", default="darktable", metavar="NAME", help="of new sidecars: darktable (a.jpg.xmp), lightroom (a.xmp)"
+        "--sidecar",
+        default="darktable",
+        metavar="NAME",
+        help="of new sidecars: darktable (a.jpg.xmp), lightroom (a.xmp)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be noted, and note nothing")
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--clear", action="store_true", help="take away what was noted in the column")
     one.add_argument("--undo", action="store_true", help="take the last run back, sidecars too")
-    parser.add_argument("--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)")
+    parser.add_argument(
+        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
+    )
     add_columns(parser)
     add_exclude(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object for each image")
@@ -80,7 +93,8 @@ def run(args: Namespace) -> int:
         if not args.clear:
             notice_of(library.sync(), library)
         if args.clear:
-            report = library.clear_tags(args.column or "tags", **options)
+            column = args.column or _usual_column(args)
+            report = library.clear_tags(column, write=args.write, sidecar=args.sidecar, dry_run=args.dry_run)
         else:
             report = library.tag(args.labels, **options)
         (_print_json if args.json else _print_counts)(report, args)
@@ -91,7 +105,7 @@ def run(args: Namespace) -> int:
 
 def _checked(args: Namespace) -> "TagOptions":
     """Return the options as `Library.tag` takes them; a wrong call is refused before a model is opened."""
-    from wordsight.search.tagging.options import Asked, TagOptions
+    from wordsight.search.tagging.options import TagOptions, TagWishes
     from wordsight.search.tagging.sidecars import check_convention
     from wordsight.text.label_sets import label_set
 
@@ -103,9 +117,18 @@ def _checked(args: Namespace) -> "TagOptions":
         raise UsageError(f"--min-match {args.min_match}", cure="give a probability from 0 to 1")
     check_convention(args.sidecar)
     names = [name for name in TagOptions.__annotations__ if hasattr(args, name)]
-    options = TagOptions(**{name: getattr(args, name) for name in names})  # type: ignore[typeddict-item]
-    Asked(**options)
+    options: TagOptions = {name: getattr(args, name) for name in names}  # type: ignore[assignment]
+    TagWishes(**options)
     return options
+
+
+def _usual_column(args: Namespace) -> str:
+    """Return the column that the labels given fill where no other is named."""
+    from wordsight.evaluate.watched import is_to_watch
+    from wordsight.text.label_sets import label_set
+
+    watched = args.labels is not None and is_to_watch(label_set(args.labels))
+    return "moderation" if watched else "tags"
 
 
 def _undo(library: "Library") -> int:
@@ -134,7 +157,9 @@ def _print_counts(report: "TagReport", args: Namespace) -> None:
 
 def _say_rest(report: "TagReport", args: Namespace, library: "Library") -> None:
     if report.untold:
-        shown = ", ".join(report.untold[:10]) + (f" and {len(report.untold) - 10} more" if len(report.untold) > 10 else "")
+        shown = ", ".join(report.untold[:10]) + (
+            f" and {len(report.untold) - 10} more" if len(report.untold) > 10 else ""
+        )
         notice(f"nothing can be told of what all images here show: {shown} (--examples tells)")
     would = "would have" if args.dry_run else "have"
     what = f"{report.tagged:,} of {report.considered:,} images {would} labels in the column {report.column}"

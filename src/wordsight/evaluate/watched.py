@@ -25,7 +25,7 @@ ALARM = 0.5  # more likely than not, by the model's own probabilities
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Competition:
     """`is_watched` (labels,) says which labels are watched, `texts` (labels, D) are their embeddings."""
 
     labels: tuple[Label, ...]
@@ -39,7 +39,7 @@ class Watch:
 
     def watched(self, shares: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of all watched labels together, (n,)."""
-        return shares[:, self.is_watched].sum(axis=1).astype(np.float64)
+        return np.asarray(shares[:, self.is_watched].sum(axis=1), np.float64)
 
     def likeliest(self, shares: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the number of the likeliest watched label of each image, (n,)."""
@@ -51,7 +51,7 @@ def is_to_watch(labels: LabelSet) -> bool:
     return {WATCHED, EVERYDAY} <= set(labels.sections)
 
 
-def watch_for(labels: LabelSet, model: Encoder) -> Watch:
+def watch_for(labels: LabelSet, model: Encoder) -> Competition:
     """Return the watch for a label set; `UsageError` without its two sections, or for a model without probabilities."""
     if not is_to_watch(labels):
         raise UsageError(
@@ -61,4 +61,4 @@ def watch_for(labels: LabelSet, model: Encoder) -> Watch:
         raise UsageError("this encoder gives no probabilities", cure="use a whole model")
     texts = prompt_embeddings(model, [label.phrases for label in labels.labels])
     is_watched = np.array([label.section == WATCHED for label in labels.labels])
-    return Watch(labels.labels, texts, is_watched, model)
+    return Competition(labels.labels, texts, is_watched, model)

@@ -111,7 +111,7 @@ class _Reader:
 
 
 def _split(name: str) -> tuple[tuple[str, str], str]:
-    """Return (namespace, local name) and prefix of a name as expat gives it: "uri local prefix", "uri local", "local"."""
+    """Return (namespace, local name) and prefix of expat's "uri local prefix", "uri local" or "local"."""
     parts = name.split(" ")
     if len(parts) == 1:
         return ("", parts[0]), ""

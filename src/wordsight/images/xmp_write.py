@@ -26,6 +26,7 @@ _PREFIXES = {DC: "dc", OWN: "wordsight"}
 _LISTS = [(RDF, name) for name in ("Bag", "Seq", "Alt")]
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
 _CODECS = {"utf-8", "ascii", "iso8859-1", "cp1252"}  # besides UTF-16, which says by its first bytes that it is
+_WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _NEW = """\
 <?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Wordsight">
@@ -201,9 +202,9 @@ def _as_utf8(stored: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
     """Return a document in UTF-8, and what brings it back into the encoding that it has."""
     if stored.startswith(codecs.BOM_UTF8):
         return stored[3:], lambda body: codecs.BOM_UTF8 + body
-    for mark, codec in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        if stored.startswith(mark):
-            return _decoded(stored[2:], codec), lambda body: mark + body.decode().encode(codec)
+    if stored[:2] in _WIDE:
+        wide = _WIDE[stored[:2]]
+        return _decoded(stored[2:], wide), lambda body: stored[:2] + body.decode().encode(wide)
     declared = _DECLARED.match(stored)
     try:
         codec = codecs.lookup(declared.group(1).decode() if declared else "utf-8").name

@@ -254,20 +254,22 @@ class Library:
         """Note on every image which labels of a set it shows, as the column `tags`, a label a line; return the counts.
 
         `labels`: the name of a shipped set, a text file, or a `LabelSet`; one with `[watched]` and `[everyday]` fills
-        the column `moderation`.  `options`: see `wordsight.search.tagging.options.Asked`.  What the last run noted in
-        the column goes; a column that tagging did not make raises `UsageError`.
+        the column `moderation`.  `options`: see `wordsight.search.tagging.options.TagWishes`.  What the last
+        run noted in the column goes; a column that tagging did not make raises `UsageError`.
         """
         from wordsight.search.tagging.job import tag
-        from wordsight.search.tagging.options import Asked
+        from wordsight.search.tagging.options import TagWishes
 
-        return tag(self, labels, Asked(**options))
+        return tag(self, labels, TagWishes(**options))
 
-    def clear_tags(self, column: str = "tags", **options: "Unpack[TagOptions]") -> "TagReport":
-        """Take away what `tag` noted in a column; `write="xmp"` and `dry_run` are heeded."""
+    def clear_tags(
+        self, column: str = "tags", *, write: str | None = None, sidecar: str = "darktable", dry_run: bool = False
+    ) -> "TagReport":
+        """Take away what `tag` noted in a column, and with `write="xmp"` from sidecars too."""
         from wordsight.search.tagging.job import clear
-        from wordsight.search.tagging.options import Asked
+        from wordsight.search.tagging.options import TagWishes
 
-        return clear(self, column, Asked(**options))
+        return clear(self, column, TagWishes(write=write, sidecar=sidecar, dry_run=dry_run))
 
     def undo_tags(self) -> "Undone":
         """Take the last `tag` or `clear_tags` back: columns and sidecars are as they were before."""

@@ -1,4 +1,4 @@
-"""What people's own tags of a few images say about a rating: a shift of each label's logit, so that it is right on them.
+"""What people's own tags of a few images say about a rating: a shift of each label's logit that makes it right there.
 
     examples = read_examples(Path("mine.csv"), names)           # columns `image` and `tags`
     rating = rating.shifted(*learned(rating, embeddings, examples.has))
@@ -24,7 +24,7 @@ from wordsight.base.suggest import suggest
 from wordsight.search.match import sigmoid
 
 if TYPE_CHECKING:
-    from wordsight.search.tagging.rating import Matching
+    from wordsight.search.tagging.rating import LabelMatches
 
 IMAGES, TAGS = ("image", "key", "path", "file"), ("tags", "labels", "label", "tag")
 SPREAD = 2.0  # of the prior, in logits: a shift of 2 takes 0.12 to 0.5
@@ -66,7 +66,7 @@ def read_examples(path: Path, names: Sequence[str]) -> TaggedExamples:
 
 
 def learned(
-    rating: "Matching", embeddings: Embeddings, has: NDArray[np.bool_]
+    rating: "LabelMatches", embeddings: Embeddings, has: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the shift of each label (labels,), and which labels the examples tell enough of, (labels,).
 
@@ -79,5 +79,5 @@ def learned(
         slope = (shown - likely).sum(axis=0) - shifts / SPREAD**2
         curve = (likely * (1 - likely)).sum(axis=0) + 1 / SPREAD**2
         shifts += np.clip(slope / curve, -1, 1)
-    told = (has.sum(axis=0) >= LEAST) & ((~has).sum(axis=0) >= LEAST)
-    return shifts.astype(np.float32), told
+    stated = (has.sum(axis=0) >= LEAST) & ((~has).sum(axis=0) >= LEAST)
+    return shifts.astype(np.float32), stated

@@ -1,6 +1,6 @@
-"""Tagging a library: every image rated, its labels noted as a column, written beside its file where that is asked.
+"""Tagging a library: every image rated, its labels noted as a column, written beside its file where that is wishes.
 
-    report = tag(library, "everyday", Asked(min_match=0.6))
+    report = tag(library, "everyday", TagWishes(min_match=0.6))
     report.counts["beach"]                   # Count(images=12, expected=0.81)
     for image in report.images(): ...        # key, file, tags with their probabilities
 
@@ -22,10 +22,10 @@ from wordsight.base.errors import NotFound
 from wordsight.base.files import sha256_bytes
 from wordsight.base.progress import bar, notice
 from wordsight.search.tagging.columns import check_names
-from wordsight.search.tagging.options import Asked
+from wordsight.search.tagging.options import TagWishes
 from wordsight.search.tagging.planning import Clearing, Deciding, check_same, make_plan
 from wordsight.search.tagging.record import LastRun, TagStore, read_lines, write_lines
-from wordsight.search.tagging.walking import Block, blocks
+from wordsight.search.tagging.walking import WalkedImages, blocks
 from wordsight.text.label_sets import LabelSet, label_set
 
 if TYPE_CHECKING:
@@ -80,34 +80,34 @@ class TagReport:
             yield TaggedImage(key, None if file is None else Path(file), tags, tuple(others))
 
 
-def tag(library: "Library", labels: LabelSet | str | Path, asked: Asked) -> TagReport:
+def tag(library: "Library", labels: LabelSet | str | Path, wishes: TagWishes) -> TagReport:
     """Tag the images of a library; see `Library.tag`."""
     chosen = labels if isinstance(labels, LabelSet) else label_set(labels)
     check_names(chosen)
     if not library.exists():
         library.sync()
-    store, how = TagStore(library.folder), _how(chosen, asked)
+    store, how = TagStore(library.folder), _how(chosen, wishes)
     with library.reading() as index, index.one_look():
-        plan = make_plan(library, index, chosen, asked, store)
+        plan = make_plan(library, index, labels=chosen, wishes=wishes, store=store)
         last = store.last(plan.column)
-        if asked.new:
+        if wishes.new:
             check_same(last, how, library.model.fingerprint)
-        known = store.seen(plan.column) if asked.new and last else np.zeros(0, np.uint64)
+        known = store.seen(plan.column) if wishes.new and last else np.zeros(0, np.uint64)
         report = TagReport(plan.column, store.new_journal(), plan.rating.is_cosine)
         report.untold = tuple(np.array(plan.labels, object)[plan.rating.everywhere].tolist())
         walk = _Walk(library, plan, known, report)
         write_lines(report.journal / DECIDED, walk.lines(index))
-    if asked.dry_run:
+    if wishes.dry_run:
         return report
-    written = bool(asked.write) or (last is not None and last.written)
+    written = bool(wishes.write) or (last is not None and last.written)
     run = LastRun(plan.column, plan.scores, plan.labels, how, library.model.fingerprint, written)
     _apply(library, report, store, last)
     store.keep(run, plan.column, np.concatenate([known, np.array(walk.contents, np.uint64)]))
-    _beside_files(report, asked, last)
+    _beside_files(report, wishes, last)
     return report
 
 
-def clear(library: "Library", column: str, asked: Asked) -> TagReport:
+def clear(library: "Library", column: str, wishes: TagWishes) -> TagReport:
     """Take away all that tagging noted in a column; see `Library.clear_tags`."""
     store = TagStore(library.folder)
     last = store.last(column)
@@ -117,9 +117,9 @@ def clear(library: "Library", column: str, asked: Asked) -> TagReport:
         report = TagReport(column, store.new_journal())
         plan = Clearing((column, *last.scores), store.beside(column))
         write_lines(report.journal / DECIDED, _Walk(library, plan, np.zeros(0, np.uint64), report).lines(index))
-    if not asked.dry_run:
+    if not wishes.dry_run:
         _apply(library, report, store, last)
-        _beside_files(report, asked, last)
+        _beside_files(report, wishes, last)
         store.keep(None, column)
     return report
 
@@ -132,13 +132,13 @@ def _apply(library: "Library", report: TagReport, store: TagStore, last: LastRun
     report.changed = library.note(changed)
 
 
-def _beside_files(report: TagReport, asked: Asked, last: LastRun | None) -> None:
+def _beside_files(report: TagReport, wishes: TagWishes, last: LastRun | None) -> None:
     """Write sidecars, or say that those of the last run stay as they are."""
-    if asked.write:
+    if wishes.write:
         from wordsight.search.tagging.sidecars import BesideFile, write_sidecars
 
         each = (BesideFile(one.key, one.file, (*one.tags, *one.others)) for one in report.images())
-        report.failures, report.written = write_sidecars(each, report.journal, asked.sidecar)
+        report.failures, report.written = write_sidecars(each, report.journal, wishes.sidecar)
     elif last is not None and last.written:
         notice("the sidecars of the last run stay as they are: --write xmp renews them")
 
@@ -167,7 +167,7 @@ class _Walk:
         for name, total in self._sums.items():
             counts[name] = Count(counts[name].images, total / counts[name].images)
 
-    def _fresh(self, block: Block) -> Block:
+    def _fresh(self, block: WalkedImages) -> WalkedImages:
         """Return the images of a block whose contents are not known."""
         known = np.isin(np.array(block.contents, np.uint64), self._known)
         rows = np.flatnonzero(~known)
@@ -183,7 +183,7 @@ class _Walk:
             self._sums[name] = self._sums.get(name, 0.0) + value
 
 
-def _how(labels: LabelSet, asked: Asked) -> str:
+def _how(labels: LabelSet, wishes: TagWishes) -> str:
     """Return a hash of what decides which image has which label."""
     described = [[label.name, label.phrases, label.section] for label in labels.labels]
-    return sha256_bytes(json.dumps([described, asked.what]).encode())
+    return sha256_bytes(json.dumps([described, wishes.what]).encode())

@@ -1,7 +1,7 @@
 """How images are decided about: which labels, how each is rated, from which value on an image has it, which columns.
 
-    plan = make_plan(library, index, labels, asked, store)
-    for decided in plan.decide(block): ...
+plan = make_plan(library, index, labels, wishes, store)
+for decided in plan.decide(block): ...
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ from wordsight.search.background import LEAST, read
 from wordsight.search.examples import Examples
 from wordsight.search.tagging.columns import MODERATION, TAGS, check_columns, score_columns
 from wordsight.search.tagging.examples import learned, read_examples
-from wordsight.search.tagging.options import MIN_MATCH, Asked
-from wordsight.search.tagging.rating import Matching, Rating, block_of, by_cosine, matching, watching
+from wordsight.search.tagging.options import MIN_MATCH, TagWishes
+from wordsight.search.tagging.rating import LabelMatches, Rating, block_of, by_cosine, matching, watching
 from wordsight.search.tagging.record import LastRun, TagStore
 from wordsight.search.tagging.thresholds import read_thresholds
-from wordsight.search.tagging.walking import Block
+from wordsight.search.tagging.walking import WalkedImages
 
 if TYPE_CHECKING:
     from wordsight.index.index import Index
@@ -48,12 +48,12 @@ class Deciding(Protocol):
     def block(self) -> int:
         """Return of how many images a block is at most."""
 
-    def decide(self, block: Block) -> Iterator[Decided]:
+    def decide(self, block: WalkedImages) -> Iterator[Decided]:
         """Yield what is decided about each image."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TagPlan:
     """`limits` (labels,): from which value on an image has a label; `stale`: score columns that the last run had.
 
     `beside`: other columns whose tags are beside the files too.
@@ -69,7 +69,7 @@ class Plan:
     beside: tuple[str, ...]
     block: int
 
-    def decide(self, block: Block) -> Iterator[Decided]:
+    def decide(self, block: WalkedImages) -> Iterator[Decided]:
         """See `Deciding`."""
         for row, meta in zip(self.rating.rate(block.embeddings), block.meta, strict=True):
             has = np.flatnonzero(row >= self.limits)
@@ -89,7 +89,7 @@ class Clearing:
     beside: tuple[str, ...]
     block: int = 1024
 
-    def decide(self, block: Block) -> Iterator[Decided]:
+    def decide(self, block: WalkedImages) -> Iterator[Decided]:
         """See `Deciding`."""
         for meta in block.meta:
             yield decided({}, dict.fromkeys(self.columns), meta, self.beside)
@@ -103,22 +103,25 @@ def decided(
     return Decided(tags, after, {name: meta.get(name) for name in after}, others)
 
 
-def make_plan(library: "Library", index: "Index", labels: "LabelSet", asked: Asked, store: TagStore) -> Plan:
-    """Return the plan; `UsageError` where the library is too small for probabilities, or a column is somebody else's."""
-    from wordsight.evaluate.watched import WATCHED, is_to_watch
+def make_plan(library: "Library", index: "Index", *, labels: "LabelSet", wishes: TagWishes, store: TagStore) -> TagPlan:
+    """Return the plan.
+
+    Raises `UsageError` where the library is too small for probabilities, or a column is somebody else's.
+    """
+    from wordsight.evaluate.watched import ALARM, WATCHED, is_to_watch
 
     watch = is_to_watch(labels)
-    column = asked.column or (MODERATION if watch else TAGS)
+    column = wishes.column or (MODERATION if watch else TAGS)
     chosen = labels.section(WATCHED) if watch else labels.labels
     names = tuple(label.name for label in chosen)
-    scores = score_columns(column, names) if asked.scores else ()
+    scores = score_columns(column, names) if wishes.scores else ()
     last = store.last(column)
     check_columns(index, (column, *scores), last)
-    limits = _limits(asked, names)
-    rating = _watching(library, labels, asked, limits) if watch else _each(library, index, chosen, asked)
+    limits = _limits(wishes, names, ALARM if watch else MIN_MATCH)
+    rating = _watching(library, labels, wishes, limits) if watch else _each(library, index, chosen, wishes)
     stale = tuple(name for name in (last.scores if last else ()) if name not in scores)
     block = min(1024, block_of(labels.labels))
-    return Plan(column, names, rating, limits, asked.top, scores, stale, store.beside(column), block)
+    return TagPlan(column, names, rating, limits, wishes.top, scores, stale, store.beside(column), block)
 
 
 def check_same(last: LastRun | None, how: str, made_by: str) -> None:
@@ -130,41 +133,43 @@ def check_same(last: LastRun | None, how: str, made_by: str) -> None:
         )
 
 
-def _limits(asked: Asked, names: Sequence[str]) -> NDArray[np.float32]:
-    least = MIN_MATCH if asked.min_match is None else asked.min_match
-    if asked.thresholds is not None:
-        return read_thresholds(asked.thresholds, names, otherwise=least)
-    return np.full(len(names), least if asked.min_cosine is None else asked.min_cosine, np.float32)
+def _limits(wishes: TagWishes, names: Sequence[str], usual: float) -> NDArray[np.float32]:
+    least = usual if wishes.min_match is None else wishes.min_match
+    if wishes.thresholds is not None:
+        return read_thresholds(wishes.thresholds, names, otherwise=least)
+    return np.full(len(names), least if wishes.min_cosine is None else wishes.min_cosine, np.float32)
 
 
-def _watching(library: "Library", labels: "LabelSet", asked: Asked, limits: NDArray[np.float32]) -> Rating:
-    for name, value in (("--min-cosine", asked.min_cosine), ("--examples", asked.examples)):
+def _watching(library: "Library", labels: "LabelSet", wishes: TagWishes, limits: NDArray[np.float32]) -> Rating:
+    for name, value in (("--min-cosine", wishes.min_cosine), ("--examples", wishes.examples)):
         if value is not None:
             raise UsageError(f"{name} for labels that compete", cure="leave it out; --min-match sets from where on")
     return watching(library.model, labels, float(limits.min()))
 
 
-def _each(library: "Library", index: "Index", labels: "Sequence[Label]", asked: Asked) -> Rating:
+def _each(library: "Library", index: "Index", labels: "Sequence[Label]", wishes: TagWishes) -> Rating:
     """Return the rating of labels each for itself."""
-    if asked.min_cosine is not None:
+    if wishes.min_cosine is not None:
         return by_cosine(library.model, labels)
     background = read(library.folder, library.model.fingerprint)
     if background is None:
         count = len(index)
-        what = f"{count} images" if count < LEAST else "no background, which is made by indexing where it can be written"
+        what = (
+            f"{count} images" if count < LEAST else "no background, which is made by indexing where it can be written"
+        )
         raise UsageError(
             f"{library.location}: no probabilities are known: the library has {what}; they need {LEAST} images",
             cure="give a least cosine for this model: --min-cosine C (min_cosine=)",
         )
     rating = matching(index, background, library.model, labels)
-    return rating if asked.examples is None else _shifted(rating, library, index, labels, asked)
+    return rating if wishes.examples is None else _shifted(rating, library, index, labels, wishes)
 
 
 def _shifted(
-    rating: Matching, library: "Library", index: "Index", labels: "Sequence[Label]", asked: Asked
-) -> Matching:
-    assert asked.examples is not None
-    examples = read_examples(asked.examples, [label.name for label in labels])
+    rating: LabelMatches, library: "Library", index: "Index", labels: "Sequence[Label]", wishes: TagWishes
+) -> LabelMatches:
+    assert wishes.examples is not None
+    examples = read_examples(wishes.examples, [label.name for label in labels])
     stored = Examples(index, library.contents, library.model)
     embeddings = np.array([stored.find(name).embedding for name in examples.images])
     return rating.shifted(*learned(rating, embeddings, examples.has))

@@ -4,9 +4,9 @@
     rating.rate(embeddings)                 # float32 (n, labels), each for itself: all may be near 0, or near 1
 
 `matching`: the probability that a search for the label's phrase gives a hit (`match.py`); of several phrases the
-likeliest counts.  Within one library its logit is a straight line over the cosine, so that a label costs a dot product.
-`watching`: the labels compete, watched ones with everyday ones (`evaluate/watched.py`).  `by_cosine`: the cosine itself,
-which means something else for each model and label.  Knows no library; a `Rating` knows no index.
+likeliest counts.  Within one library its logit is a straight line over the cosine: a label costs a dot product.
+`watching`: the labels compete, watched ones with everyday ones (`evaluate/watched.py`).  `by_cosine`: the cosine
+itself, which means something else for each model and label.  Knows no library; a `Rating` knows no index.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from wordsight.search.query import Part
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
-    from wordsight.evaluate.watched import Watch
+    from wordsight.evaluate.watched import Competition
     from wordsight.index.index import Index
     from wordsight.search.background import Background
     from wordsight.text.label_sets import Label, LabelSet
@@ -36,7 +36,7 @@ CELLS = 1 << 22  # cosines of one block: 16 MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Matching:
+class LabelMatches:
     """Labels each for itself: `slopes`, `constants` (phrases,) give logits, `starts` (labels,) where phrases begin.
 
     `everywhere` (labels,) marks those that say what all images of the library show: what is usual there tells nothing.
@@ -61,13 +61,13 @@ class Matching:
         likely = match.sigmoid(self.logits(embeddings).astype(np.float64))
         return np.where(self.everywhere, 0.0, likely).astype(np.float32)
 
-    def shifted(self, shifts: NDArray[np.float32], told: NDArray[np.bool_]) -> "Matching":
-        """Return the same with logits shifted; labels that examples have `told` of (labels,) are no more untold."""
-        return replace(self, shifts=self.shifts + shifts, everywhere=self.everywhere & ~told)
+    def shifted(self, shifts: NDArray[np.float32], stated: NDArray[np.bool_]) -> "LabelMatches":
+        """Return the same with logits shifted; labels that examples have `stated` of (labels,) are no more untold."""
+        return replace(self, shifts=self.shifts + shifts, everywhere=self.everywhere & ~stated)
 
 
 @dataclass(frozen=True, slots=True)
-class Cosine:
+class LabelCosines:
     """The cosine with the likeliest phrase of each label."""
 
     texts: Embeddings
@@ -81,10 +81,10 @@ class Cosine:
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class WatchedLabels:
     """Watched labels in competition with everyday ones; `least` is the probability from which there is an alarm."""
 
-    watch: "Watch"
+    watch: "Competition"
     least: float
     is_cosine = False
 
@@ -102,10 +102,10 @@ class Watching:
         return shares[:, self.watch.is_watched]
 
 
-Rating = Matching | Cosine | Watching
+Rating = LabelMatches | LabelCosines | WatchedLabels
 
 
-def matching(index: "Index", background: "Background", model: "Model", labels: Sequence["Label"]) -> Matching:
+def matching(index: "Index", background: "Background", model: "Model", labels: Sequence["Label"]) -> LabelMatches:
     """Return the rating of labels in a library by the calibrated match of their phrases."""
     texts = _embedded(model, labels)
     asked = match.asked_moments(background, [Part(1.0, "a")])
@@ -125,19 +125,19 @@ def matching(index: "Index", background: "Background", model: "Model", labels: S
     slopes, constants = np.array(lines, np.float32).T
     starts = _starts(labels)
     untold = np.asarray(np.logical_or.reduceat(everywhere, starts))
-    return Matching(texts, slopes, constants, starts, untold, np.zeros(len(labels), np.float32))
+    return LabelMatches(texts, slopes, constants, starts, untold, np.zeros(len(labels), np.float32))
 
 
-def by_cosine(model: "Model", labels: Sequence["Label"]) -> Cosine:
+def by_cosine(model: "Model", labels: Sequence["Label"]) -> LabelCosines:
     """Return the rating of labels by cosine."""
-    return Cosine(_embedded(model, labels), _starts(labels), np.zeros(len(labels), np.bool_))
+    return LabelCosines(_embedded(model, labels), _starts(labels), np.zeros(len(labels), np.bool_))
 
 
-def watching(model: "Model", labels: "LabelSet", least: float) -> Watching:
+def watching(model: "Model", labels: "LabelSet", least: float) -> WatchedLabels:
     """Return the rating of the watched labels of a set."""
     from wordsight.evaluate.watched import watch_for
 
-    return Watching(watch_for(labels, model), least)
+    return WatchedLabels(watch_for(labels, model), least)
 
 
 def block_of(labels: Sequence["Label"]) -> int:

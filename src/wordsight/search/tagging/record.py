@@ -24,7 +24,7 @@ from wordsight.base.files import atomic_write, read_json, sha256_bytes, storage_
 
 FOLDER = "tagging"
 KEPT = 5  # runs that can be taken back, the oldest goes first
-Contents = NDArray[np.uint64]
+ContentHashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TagStore:
         runs = [run_of(read_json(path), path) for path in sorted(self.folder.glob("*.json"))]
         return tuple(run.column for run in runs if run.written and run.column != column)
 
-    def seen(self, column: str) -> Contents:
+    def seen(self, column: str) -> ContentHashes:
         """Return the contents that have been tagged, sorted; none where that is not known."""
         path = self._record(column).with_suffix(".seen.npy")
         try:
@@ -66,8 +66,8 @@ class TagStore:
         except (OSError, ValueError):  # all are then tagged again
             return np.zeros(0, np.uint64)
 
-    def keep(self, run: LastRun | None, column: str, seen: Contents | None = None) -> None:
-        """Keep what a run was, instead of the one before; None forgets it, without `seen` the contents are not known."""
+    def keep(self, run: LastRun | None, column: str, seen: ContentHashes | None = None) -> None:
+        """Keep what a run was, instead of the one before; None forgets it.  Without `seen` contents are not known."""
         path = self._record(column)
         contents = path.with_suffix(".seen.npy")
         with storage_errors(path):
@@ -117,8 +117,7 @@ def run_of(stored: Any, path: Path) -> LastRun:
     """Return a run as JSON has it; `FormatError` where it is none."""
     if not isinstance(stored, dict) or set(stored) != {field.name for field in fields(LastRun)}:
         raise FormatError(f"{path} is no record of tagging", cure="delete it, and tag again")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-    return LastRun(**values)
+    return LastRun(**{**stored, "scores": tuple(stored["scores"]), "labels": tuple(stored["labels"])})
 
 
 def write_lines(path: Path, lines: Iterator[Any]) -> None:

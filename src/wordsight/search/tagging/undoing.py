@@ -68,10 +68,10 @@ def _sidecars(journal: Path, undone: Undone) -> None:
     if (journal / SIDECARS).exists():
         from wordsight.base.reversible import take_back
 
-        taken = take_back(journal / SIDECARS)
-        undone.restored = list(taken.done)
-        undone.sidecars = len(taken.failed)
-        undone.left += [f"{path}: {reason}" for path, reason in taken.failed]
+        result = take_back(journal / SIDECARS)
+        undone.restored = list(result.done)
+        undone.sidecars = len(result.failed)
+        undone.left += [f"{path}: {reason}" for path, reason in result.failed]
 
 
 def _differing(index: "Index", journal: Path, undone: Undone) -> Iterator[Any]:

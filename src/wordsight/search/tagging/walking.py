@@ -1,7 +1,7 @@
 """All images of an index in little memory, those that are there: entries in blocks, each with its content's hash.
 
-    for block in blocks(index, 1024):
-        block.keys, block.embeddings, block.meta, block.contents
+for block in blocks(index, 1024):
+    block.keys, block.embeddings, block.meta, block.contents
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wordsight.index.index import Index
 
 
-class Block(NamedTuple):
+class WalkedImages(NamedTuple):
     """Some images: their keys, embeddings (n, D), metadata, and the first eight bytes of their SHA-256 as numbers."""
 
     keys: list[str]
@@ -25,14 +25,14 @@ class Block(NamedTuple):
     meta: list[Mapping[str, Value]]
     contents: list[int]
 
-    def of(self, rows: NDArray[np.int64]) -> "Block":
+    def of(self, rows: NDArray[np.int64]) -> "WalkedImages":
         """Return the images with these numbers."""
         numbers = rows.tolist()
         keys, meta, contents = ([each[i] for i in numbers] for each in (self.keys, self.meta, self.contents))
-        return Block(keys, self.embeddings[rows], meta, contents)
+        return WalkedImages(keys, self.embeddings[rows], meta, contents)
 
 
-def blocks(index: "Index", count: int) -> Iterator[Block]:
+def blocks(index: "Index", count: int) -> Iterator[WalkedImages]:
     """Yield all images in the order of their keys, up to `count` at a time; absent and broken ones are left out."""
     last = None
     while states := index.files.states_after(last, count):
@@ -41,6 +41,6 @@ def blocks(index: "Index", count: int) -> Iterator[Block]:
         if there:
             entries = index.entries(list(there))
             contents = [int(state.sha256[:16] or "0", 16) for state in there.values()]
-            yield Block(
+            yield WalkedImages(
                 list(there), np.array([one.embedding for one in entries]), [one.meta for one in entries], contents
             )
