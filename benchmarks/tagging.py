@@ -2,7 +2,7 @@
 
     python benchmarks/tagging.py DATA --work FOLDER            # held-out splits: the table of docs/tagging.md
     python benchmarks/tagging.py DATA --work FOLDER --train    # what the default threshold was chosen on
-    python benchmarks/tagging.py DATA --work FOLDER --shipped  # tags of the shipped sets on images that cannot have them
+    python benchmarks/tagging.py DATA --work FOLDER --shipped  # tags of the shipped sets on images
 
 DATA holds the folders of labelled images that `match.py` beside this file names; its questions of one or two words are
 the labels: things that some images show, by captions, attributes or classes, and things that none shows.  An image of
@@ -115,14 +115,18 @@ def table(sets: list[Labelled], cosines: dict[str, float], scale: float) -> None
         for other, cosine in cosines.items():
             if other not in one.name:
                 rows.append((f"cosine ≥ {cosine:.3f}, best for {other} train", one.cosines >= cosine, ""))
-        rows.append(("likeliest label", one.cosines >= one.cosines.max(axis=1, keepdims=True), calibration(shares, one)))
+        rows.append(
+            ("likeliest label", one.cosines >= one.cosines.max(axis=1, keepdims=True), calibration(shares, one))
+        )
         for what, tagged, error in rows:
             print("| " + " | ".join([one.name, size, what, *figures(tagged, one), error]) + " |")
         drawn = np.random.default_rng(0).permutation(len(one.right))
         mine, rest = drawn[:EXAMPLES], drawn[EXAMPLES:]
         if len(rest) >= EXAMPLES:
             shifted = one.rating.shifted(*learned(one.rating, one.embeddings[mine], one.right[mine] == 1))
-            left = Labelled(one.name, one.embeddings[rest], one.labels, one.right[rest], one.absent, shifted, one.cosines[rest])
+            left = Labelled(
+                one.name, one.embeddings[rest], one.labels, one.right[rest], one.absent, shifted, one.cosines[rest]
+            )
             for rating, name in ((one.rating, "without"), (shifted, f"with {EXAMPLES}")):
                 likely = rating.rate(left.embeddings)
                 cells = [one.name, size, f"match ≥ 0.3, {name} examples", *figures(likely >= 0.3, left)]

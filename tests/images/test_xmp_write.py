@@ -107,10 +107,14 @@ def test_a_keyword_that_a_person_took_away_is_put_back_only_if_asked():
 
 def test_other_prefixes_and_an_empty_list():
     odd = (
-        b'<R xmlns="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        b'<Description r:about="" xmlns:q="http://purl.org/dc/elements/1.1/"><q:subject><Bag/></q:subject></Description>'
-        b"</R>"
-    ).replace(b"<R ", b"<RDF ").replace(b"</R>", b"</RDF>")
+        (
+            b'<R xmlns="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+            b'<Description r:about="" xmlns:q="http://purl.org/dc/elements/1.1/"><q:subject><Bag/></q:subject></Description>'
+            b"</R>"
+        )
+        .replace(b"<R ", b"<RDF ")
+        .replace(b"</R>", b"</RDF>")
+    )
     assert "beach" in subjects(with_tags(odd, ["beach"]).replace(b"<q:subject><Bag/></q:subject>", b""))
     bare = b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>'
     assert subjects(with_tags(bare, ["beach"])) == ["beach"]

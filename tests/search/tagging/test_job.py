@@ -48,7 +48,9 @@ def test_each_image_gets_its_colour(many, labels):
         name: sum(name == NAMES[number % len(NAMES)] for number in range(40)) for name in NAMES
     }
     assert many.tag(labels, min_cosine=0.9).changed == 0
-    assert len(many.search("red", k=99, where="tags contains 'red'", min_cosine=-1)) == sum("red" in t for t in tags.values())
+    assert len(many.search("red", k=99, where="tags contains 'red'", min_cosine=-1)) == sum(
+        "red" in t for t in tags.values()
+    )
 
 
 def test_probabilities_are_those_of_a_search(many, labels):
@@ -233,7 +235,7 @@ def test_moderation_fills_its_own_column(many):
 
 
 def test_sidecars_and_back(many, labels):
-    mine = many.location / "00-{}.png.xmp".format(NAMES[0])
+    mine = many.location / f"00-{NAMES[0]}.png.xmp"
     mine.write_bytes(b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>')
     stored = mine.read_bytes()
     images = {path: path.read_bytes() for path in many.location.glob("*.png")}

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
+from wordsight.base.progress import notice
 from wordsight.base.value import Value
+from wordsight.evaluate.watched import ALARM, WATCHED, is_to_watch
 from wordsight.search.background import LEAST, read
 from wordsight.search.examples import Examples
 from wordsight.search.tagging.columns import MODERATION, TAGS, check_columns, score_columns
@@ -108,8 +110,6 @@ def make_plan(library: "Library", index: "Index", *, labels: "LabelSet", wishes:
 
     Raises `UsageError` where the library is too small for probabilities, or a column is somebody else's.
     """
-    from wordsight.evaluate.watched import ALARM, WATCHED, is_to_watch
-
     watch = is_to_watch(labels)
     column = wishes.column or (MODERATION if watch else TAGS)
     chosen = labels.section(WATCHED) if watch else labels.labels
@@ -118,7 +118,7 @@ def make_plan(library: "Library", index: "Index", *, labels: "LabelSet", wishes:
     last = store.last(column)
     check_columns(index, (column, *scores), last)
     limits = _limits(wishes, names, ALARM if watch else MIN_MATCH)
-    rating = _watching(library, labels, wishes, limits) if watch else _each(library, index, chosen, wishes)
+    rating = _watching(library, index, labels, wishes) if watch else _each(library, index, chosen, wishes)
     stale = tuple(name for name in (last.scores if last else ()) if name not in scores)
     block = min(1024, block_of(labels.labels))
     return TagPlan(column, names, rating, limits, wishes.top, scores, stale, store.beside(column), block)
@@ -140,11 +140,18 @@ def _limits(wishes: TagWishes, names: Sequence[str], usual: float) -> NDArray[np
     return np.full(len(names), least if wishes.min_cosine is None else wishes.min_cosine, np.float32)
 
 
-def _watching(library: "Library", labels: "LabelSet", wishes: TagWishes, limits: NDArray[np.float32]) -> Rating:
-    for name, value in (("--min-cosine", wishes.min_cosine), ("--examples", wishes.examples)):
+def _watching(library: "Library", index: "Index", labels: "LabelSet", wishes: TagWishes) -> Rating:
+    """Return the rating of watched labels; in a library too small for probabilities they only compete."""
+    others = (("--min-cosine", wishes.min_cosine), ("--examples", wishes.examples), ("--thresholds", wishes.thresholds))
+    for name, value in others:
         if value is not None:
             raise UsageError(f"{name} for labels that compete", cure="leave it out; --min-match sets from where on")
-    return watching(library.model, labels, float(limits.min()))
+    model, background = library.model, read(library.folder, library.model.fingerprint)
+    matches = None if background is None else matching(index, background, model, labels.section(WATCHED))
+    if matches is None:
+        notice(f"{library.location}: too few images for probabilities, so many alarms will be false")
+    least = ALARM if wishes.min_match is None else wishes.min_match
+    return watching(model, labels, least, matches=matches)
 
 
 def _each(library: "Library", index: "Index", labels: "Sequence[Label]", wishes: TagWishes) -> Rating:

@@ -32,6 +32,7 @@ Ratings = NDArray[np.float32]  # (n, labels): probabilities, or cosines where `i
 Untold = Literal["everywhere", "few"]
 
 PHRASES = 128  # embedded and asked for at once
+EVIDENCE = 0.1  # of a watched label: settled on train splits, docs/tagging.md
 CELLS = 1 << 22  # cosines of one block: 16 MiB
 
 
@@ -82,10 +83,15 @@ class LabelCosines:
 
 @dataclass(frozen=True, slots=True)
 class WatchedLabels:
-    """Watched labels in competition with everyday ones; `least` is the probability from which there is an alarm."""
+    """Watched labels in competition with everyday ones; `least` is the probability from which there is an alarm.
+
+    Something has to win a competition, also where no label fits.  So with `matches` an alarm needs, too, a watched label
+    whose match for itself is at least `EVIDENCE`.
+    """
 
     watch: "Competition"
     least: float
+    matches: LabelMatches | None
     is_cosine = False
 
     @property
@@ -97,9 +103,18 @@ class WatchedLabels:
         """Return the shares (n, watched labels); where there is an alarm, the likeliest has that of all together."""
         shares = self.watch.shares(embeddings)
         together, rows = self.watch.watched(shares), np.arange(len(shares))
-        alarm = together >= self.least
-        shares[rows[alarm], self.watch.likeliest(shares)[alarm]] = together[alarm]
-        return shares[:, self.watch.is_watched]
+        likeliest = self.watch.likeliest(shares)
+        alarm = (together >= self.least) & self._evident(embeddings)
+        ratings = np.where(alarm[:, None], shares, 0.0).astype(np.float32)
+        ratings[rows[alarm], likeliest[alarm]] = together[alarm]
+        return ratings[:, self.watch.is_watched]
+
+    def _evident(self, embeddings: Embeddings) -> NDArray[np.bool_]:
+        """Return for which images (n,) a watched label is likely enough for itself, everywhere or not."""
+        if self.matches is None:
+            return np.ones(len(embeddings), np.bool_)
+        likely = match.sigmoid(self.matches.logits(embeddings).max(axis=1).astype(np.float64))
+        return np.asarray(likely >= EVIDENCE)
 
 
 Rating = LabelMatches | LabelCosines | WatchedLabels
@@ -133,11 +148,11 @@ def by_cosine(model: "Model", labels: Sequence["Label"]) -> LabelCosines:
     return LabelCosines(_embedded(model, labels), _starts(labels), np.zeros(len(labels), np.bool_))
 
 
-def watching(model: "Model", labels: "LabelSet", least: float) -> WatchedLabels:
-    """Return the rating of the watched labels of a set."""
+def watching(model: "Model", labels: "LabelSet", least: float, *, matches: LabelMatches | None) -> WatchedLabels:
+    """Return the rating of the watched labels of a set; `matches` are those of these labels, each for itself."""
     from wordsight.evaluate.watched import watch_for
 
-    return WatchedLabels(watch_for(labels, model), least)
+    return WatchedLabels(watch_for(labels, model), least, matches)
 
 
 def block_of(labels: Sequence["Label"]) -> int:
