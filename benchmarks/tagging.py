@@ -80,8 +80,8 @@ def figures(tagged: NDArray[np.bool_], one: Labelled) -> list[str]:
 
 def calibration(likely: NDArray[np.floating], one: Labelled) -> str:
     """Return the expected calibration error of probabilities from 0.1 on; of all pairs nearly all are near 0."""
-    told = (one.right >= 0) & (likely >= 0.1)
-    values, right = likely[told], one.right[told] == 1
+    stated = (one.right >= 0) & (likely >= 0.1)
+    values, right = likely[stated], one.right[stated] == 1
     cells = np.minimum((values * 10).astype(int), 9)
     gaps = [abs(values[cells == i].sum() - right[cells == i].sum()) for i in range(10)]
     return f"{np.sum(gaps) / max(len(values), 1):.3f}"

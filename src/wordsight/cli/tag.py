@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--min-match",
         type=probability,
         metavar="P",
-        help="from which probability on an image has a label, 0.7 or 70%% (default: 0.5)",
+        help="from which probability on an image has a label, 0.7 or 70%% (default: 0.3; watched labels 0.5)",
     )
     parser.add_argument(
         "--min-cosine", type=float, metavar="C", help="from which cosine on, instead; another for every model"

@@ -85,8 +85,8 @@ class LabelCosines:
 class WatchedLabels:
     """Watched labels in competition with everyday ones; `least` is the probability from which there is an alarm.
 
-    Something has to win a competition, also where no label fits.  So with `matches` an alarm needs, too, a watched label
-    whose match for itself is at least `EVIDENCE`.
+    Something has to win a competition, also where no label fits: with `matches` an alarm needs a watched label
+    whose match for itself is at least `EVIDENCE`, too.
     """
 
     watch: "Competition"
