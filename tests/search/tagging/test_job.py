@@ -127,6 +127,54 @@ def test_killed_between_deciding_and_noting(many, labels, monkeypatch):
     assert many.tag(labels, min_cosine=0.9).changed == 40
 
 
+def test_killed_between_noting_and_the_end(many, labels, monkeypatch):
+    note = many.note
+
+    def noted_and_killed(noted):
+        note(noted)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(many, "note", noted_and_killed)
+    with pytest.raises(KeyboardInterrupt):
+        many.tag(labels, min_cosine=0.9)
+    monkeypatch.undo()
+    assert len(column(many)) == 40
+    assert many.tag(labels, min_cosine=0.9, new=True).considered == 40
+    many.undo_tags()
+    assert many.undo_tags().changed == 40
+    assert column(many) == {}
+
+
+def test_killed_among_sidecars_new_goes_on(many, labels, monkeypatch):
+    from wordsight.search.tagging import sidecars
+
+    write, written = sidecars._write, []
+
+    def killed(*arguments):
+        if len(written) == 7:
+            raise KeyboardInterrupt
+        written.append(arguments)
+        return write(*arguments)
+
+    monkeypatch.setattr(sidecars, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        many.tag(labels, min_cosine=0.9, write="xmp")
+    monkeypatch.undo()
+    assert many.tag(labels, min_cosine=0.9, write="xmp", new=True).written == 33
+    assert len(many.undo_tags().restored) == 33
+    assert len(many.undo_tags().restored) == 7
+    assert not list(many.location.glob("*.xmp"))
+    assert column(many) == {}
+
+
+def test_dry_runs_push_no_run_out(many, labels):
+    many.tag(labels, min_cosine=0.9)
+    for _ in range(7):
+        many.tag(labels, min_cosine=0.9, dry_run=True)
+    assert len(TagStore(many.folder).journals()) == 3
+    assert many.undo_tags().changed == 40
+
+
 def test_small_libraries_have_no_probabilities(opened, photos, labels):
     library = opened(photos)
     with pytest.raises(UsageError, match=r"5 images.*30"):

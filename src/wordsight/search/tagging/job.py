@@ -24,15 +24,13 @@ from wordsight.base.progress import bar, notice
 from wordsight.search.tagging.columns import check_names
 from wordsight.search.tagging.options import TagWishes
 from wordsight.search.tagging.planning import Clearing, Deciding, check_same, make_plan
-from wordsight.search.tagging.record import LastRun, TagStore, read_lines, write_lines
+from wordsight.search.tagging.record import DECIDED, RUN, LastRun, TagStore, read_lines, write_lines
 from wordsight.search.tagging.walking import WalkedImages, blocks
 from wordsight.text.label_sets import LabelSet, label_set
 
 if TYPE_CHECKING:
     from wordsight.index.index import Index
     from wordsight.search.library import Library
-
-DECIDED, RUN = "decided.jsonl", "run.json"
 
 
 class Count(NamedTuple):
@@ -101,9 +99,9 @@ def tag(library: "Library", labels: LabelSet | str | Path, wishes: TagWishes) ->
         return report
     written = bool(wishes.write) or (last is not None and last.written)
     run = LastRun(plan.column, plan.scores, plan.labels, how, library.model.fingerprint, written)
-    _apply(library, report, store, last)
-    store.keep(run, plan.column, np.concatenate([known, np.array(walk.contents, np.uint64)]))
+    _apply(library, report, store, (last, run))
     _beside_files(report, wishes, last)
+    store.keep(run, plan.column, np.concatenate([known, np.array(walk.contents, np.uint64)]))
     return report
 
 
@@ -118,16 +116,20 @@ def clear(library: "Library", column: str, wishes: TagWishes) -> TagReport:
         plan = Clearing((column, *last.scores), store.beside(column))
         write_lines(report.journal / DECIDED, _Walk(library, plan, np.zeros(0, np.uint64), report).lines(index))
     if not wishes.dry_run:
-        _apply(library, report, store, last)
+        _apply(library, report, store, (last, last))
         _beside_files(report, wishes, last)
         store.keep(None, column)
     return report
 
 
-def _apply(library: "Library", report: TagReport, store: TagStore, last: LastRun | None) -> None:
-    """Note what was decided; from here on the run can be taken back."""
-    before = None if last is None else asdict(last)
+def _apply(library: "Library", report: TagReport, store: TagStore, runs: tuple[LastRun | None, LastRun]) -> None:
+    """Note what was decided; `runs` are the one before and this one.  From here on it can be taken back.
+
+    The record comes first: a run that is killed behind it has a column that is known to be its own.
+    """
+    before = None if runs[0] is None else asdict(runs[0])
     write_lines(report.journal / RUN, iter([{"column": report.column, "before": before}]))
+    store.keep(runs[1], report.column)
     changed = ((key, after) for key, _, _, after, was, _ in read_lines(report.journal / DECIDED) if after != was)
     report.changed = library.note(changed)
 

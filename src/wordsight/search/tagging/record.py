@@ -23,6 +23,7 @@ from wordsight.base.errors import FormatError, StorageError
 from wordsight.base.files import atomic_write, read_json, sha256_bytes, storage_errors, write_json
 
 FOLDER = "tagging"
+DECIDED, RUN = "decided.jsonl", "run.json"  # in a journal: what was decided; the run, which has noted something
 KEPT = 5  # runs that can be taken back, the oldest goes first
 ContentHashes = NDArray[np.uint64]
 
@@ -86,12 +87,13 @@ class TagStore:
         return sorted((one for one in self.folder.glob("run-*") if one.is_dir()), reverse=True)
 
     def new_journal(self) -> Path:
-        """Return the folder of a new run, which is made; the oldest ones go."""
+        """Return the folder of a new run, which is made; the oldest go, and dry ones and those that were killed."""
         before = self.journals()
+        noted = [one for one in before if (one / RUN).exists()]
+        for old in (*noted[KEPT - 1 :], *(one for one in before[1:] if one not in noted)):
+            shutil.rmtree(old, ignore_errors=True)
         others = [int(one.name[5:]) for one in self.folder.glob("left-*")]
         number = 1 + max([0, *others, *(int(one.name[4:]) for one in before[:1])])
-        for old in before[KEPT - 1 :]:
-            shutil.rmtree(old, ignore_errors=True)
         folder = self.folder / f"run-{number:06}"
         with storage_errors(folder):
             folder.mkdir(parents=True)

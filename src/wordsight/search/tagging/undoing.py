@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wordsight.base.errors import NotFound
 from wordsight.base.value import Value
-from wordsight.search.tagging.job import DECIDED, RUN
-from wordsight.search.tagging.record import TagStore, read_lines, run_of, write_lines
+from wordsight.search.tagging.record import DECIDED, RUN, TagStore, read_lines, run_of, write_lines
 
 if TYPE_CHECKING:
     from wordsight.index.index import Index
