@@ -19,6 +19,7 @@ FROZEN = {
     "classify": "PICTURES --classes --classes-file --templates --top --json",
     "ask": "IMAGE QUESTION --answers --answers-file --top --json",
     "rank": "TEXT IMAGE --top --json --paths-only",
+    "tag": "PLACE --labels --min-match --min-cosine --thresholds --examples --top --column --scores --new --write --sidecar --dry-run --clear --undo --library --image --captions --label --key --exclude --json",
     "embed": "SOURCE --out --format --what --kind --split --image --captions --label --key --part-size",
     "data pack": "SOURCE --split --kind --image --captions --label --key --out --shard-size --resize --quality",
     "data check": "SOURCE --split --kind --image --captions --label --key --json --verify",

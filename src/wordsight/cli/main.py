@@ -40,6 +40,7 @@ VERBS = {  # verb: (module, what it does)
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
     "ask": ("wordsight.cli.ask", "a question about images, answered by ranking possible answers"),
     "rank": ("wordsight.cli.rank", "the best of several images for a text, with its lead over the next"),
+    "tag": ("wordsight.cli.tag", "note which labels the images of a library show, also in XMP sidecars"),
     "embed": ("wordsight.cli.embed", "write the embeddings of many images and texts"),
     "data": ("wordsight.cli.data", "pack, check, count, balance, score or curate a data set"),
     "train": ("wordsight.cli.train", "train two towers on images with captions"),

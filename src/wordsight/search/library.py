@@ -36,7 +36,11 @@ from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, spl
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
     from wordsight.search.facets import Counts, FacetValue
+    from wordsight.search.tagging.job import TagReport
+    from wordsight.search.tagging.options import TagOptions
+    from wordsight.search.tagging.undoing import Undone
     from wordsight.search.why import Reason
+    from wordsight.text.label_sets import LabelSet
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
 
@@ -245,6 +249,33 @@ class Library:
         not there `NotFound`.
         """
         return self._keeper.note(noted)
+
+    def tag(self, labels: "LabelSet | str | Path", **options: "Unpack[TagOptions]") -> "TagReport":
+        """Note on every image which labels of a set it shows, as the column `tags`, a label a line; return the counts.
+
+        `labels`: the name of a shipped set, a text file, or a `LabelSet`; one with `[watched]` and `[everyday]` fills
+        the column `moderation`.  `options`: see `wordsight.search.tagging.options.TagWishes`.  What the last
+        run noted in the column goes; a column that tagging did not make raises `UsageError`.
+        """
+        from wordsight.search.tagging.job import tag
+        from wordsight.search.tagging.options import TagWishes
+
+        return tag(self, labels, TagWishes(**options))
+
+    def clear_tags(
+        self, column: str = "tags", *, write: str | None = None, sidecar: str = "darktable", dry_run: bool = False
+    ) -> "TagReport":
+        """Take away what `tag` noted in a column, and with `write="xmp"` from sidecars too."""
+        from wordsight.search.tagging.job import clear
+        from wordsight.search.tagging.options import TagWishes
+
+        return clear(self, column, TagWishes(write=write, sidecar=sidecar, dry_run=dry_run))
+
+    def undo_tags(self) -> "Undone":
+        """Take the last `tag` or `clear_tags` back: columns and sidecars are as they were before."""
+        from wordsight.search.tagging.undoing import undo
+
+        return undo(self)
 
     def columns(self) -> tuple[str, ...]:
         """Return the names of all metadata columns, in the order in which they came into the library."""

@@ -155,7 +155,28 @@ def figures(
     return np.concatenate([above[:, None], shared, above[:, None] * kind.differing], axis=1)
 
 
+def line(
+    background: Background, asked: Moments, query: Embeddings, *, scores: NDArray[np.floating], embeddings: Embeddings
+) -> tuple[float, float]:
+    """Return slope and constant of the logit of a text `query` (D,) by its cosine, for any image of the library.
+
+    `scores` and `embeddings` are those of its first hits, as in `figures`: all else is the same for every image.
+    """
+    ends = np.concatenate([scores[:FIRST], [0.0, 1.0]])
+    low, high = logits(figures(background, asked, query, scores=ends, embeddings=embeddings[:FIRST]), TEXT)[-2:]
+    return float(high - low), float(low)
+
+
+def logits(measured: Figures, coefficients: Coefficients) -> NDArray[np.float64]:
+    """Return the logits (n,) of hits with these figures."""
+    return np.asarray(measured @ np.array(coefficients.factors) + coefficients.constant)
+
+
 def probabilities(measured: Figures, coefficients: Coefficients) -> NDArray[np.float64]:
     """Return the probabilities (n,) of hits with these figures."""
-    logits = measured @ np.array(coefficients.factors) + coefficients.constant
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))))
+    return sigmoid(logits(measured, coefficients))
+
+
+def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return logits as probabilities."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))))

@@ -19,11 +19,11 @@ from wordsight.audit.subject import LabelledSet, ModelSubject
 from wordsight.base.details import Detail
 from wordsight.base.errors import InputError
 from wordsight.base.nouns import Result
-from wordsight.evaluate.encode import Scorer, image_embeddings, prompt_embeddings
-from wordsight.evaluate.equal_rows import products
+from wordsight.evaluate.encode import Scorer, image_embeddings
 from wordsight.evaluate.fairness import group_shares
 from wordsight.evaluate.measured import Measured, small_image
 from wordsight.evaluate.sample_set import SampleSet, without_broken
+from wordsight.evaluate.watched import ALARM, watch_for
 from wordsight.text.label_sets import label_set
 
 CHECK, TITLE = "moderation", "Alarms of watched labels"
@@ -36,8 +36,7 @@ LIMITS = (
     "How many images that do show such things raise an alarm is not measured: none are at hand, and none ship. A few "
     "alarms may be true; the table shows them. Rates are of these images and this wording of the labels."
 )
-SET, WATCHED = "moderation", "watched"
-ALARM = 0.5  # more likely than not, by the model's own probabilities; the rates at other thresholds stand beside it
+SET = "moderation"
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 RATE = 0.01  # of harmless images: more than one in a hundred is more than people look through; a convention
 TIMES = 2.0  # the rate of all, which a group may have; a convention
@@ -78,15 +77,10 @@ def run(subject: ModelSubject) -> Finding | Skipped:
 def watch(subject: ModelSubject, name: str, images: SampleSet, groups: Sequence[str]) -> WatchedSet:
     """Return how likely the watched labels are for each image of a set."""
     assert isinstance(subject.model, Scorer)
-    labels = label_set(SET)
-    watched = np.array([label.section == WATCHED for label in labels.labels])
-    texts = prompt_embeddings(subject.model, [label.phrases for label in labels.labels])
-    probabilities = subject.model.probabilities(
-        products(image_embeddings(subject.model, images.images, name=name), texts)
-    )
-    of_watched = np.where(watched, probabilities, -1.0).argmax(axis=1)
-    first = [labels.labels[i].name for i in of_watched]
-    return WatchedSet(name, images, groups, probabilities[:, watched].sum(axis=1).astype(np.float64), first)
+    watching = watch_for(label_set(SET), subject.model)
+    shares = watching.shares(image_embeddings(subject.model, images.images, name=name))
+    first = [watching.labels[i].name for i in watching.likeliest(shares)]
+    return WatchedSet(name, images, groups, watching.watched(shares), first)
 
 
 def _sets(subject: ModelSubject) -> list[tuple[str, SampleSet, list[str]]]:
