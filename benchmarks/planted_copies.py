@@ -1,9 +1,10 @@
 """A folder of real images with planted copies, for duplicates.py: resaved, resized, cropped, flipped, edited, marked.
 
-    python benchmarks/planted_copies.py DATA FOLDER
+    python benchmarks/planted_copies.py DATA FOLDER [chosen|other]
 
 Takes 2,500 photos of flickr8k train and 2,500 images of fashion_products train, evenly, and plants 400 copies of each
-kind, half of photos, half of products, each of another image.  FOLDER/planted.jsonl says which is a copy of which.
+kind, half of photos, half of products, each of another image; `other` takes
+images that `chosen` does not, and draws otherwise.  FOLDER/planted.jsonl says which is a copy of which.
 """
 
 import io
@@ -81,11 +82,13 @@ KINDS: dict[str, Callable[[Image.Image, Generator], tuple[Image.Image, int, str]
 }
 
 
-def images(data: Path, name: str) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+def images(data: Path, name: str, part: str) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     """Yield name, file and metadata of EACH images, evenly."""
     samples = list(open_source(data / name, split="train").samples())
-    for at in range(EACH):
-        sample = samples[at * len(samples) // EACH]
+    chosen = {at * len(samples) // EACH for at in range(EACH)}
+    left = [at for at in range(len(samples)) if at not in chosen]
+    numbers = sorted(chosen) if part == "chosen" else [left[at * len(left) // EACH] for at in range(EACH)]
+    for sample in (samples[at] for at in numbers):
         data_of = sample.image if isinstance(sample.image, bytes) else Path(str(sample.image)).read_bytes()
         meta = {"title": sample.texts[0], "class": sample.label, **sample.meta}
         yield f"{name}/{sample.key.replace('/', '_')}.jpg", data_of, meta
@@ -93,13 +96,14 @@ def images(data: Path, name: str) -> Iterator[tuple[str, bytes, dict[str, Any]]]
 
 def main() -> None:
     data, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    draw = np.random.default_rng(11)
+    part = sys.argv[3] if len(sys.argv) > 3 else "chosen"
+    draw = np.random.default_rng(11 if part == "chosen" else 12)
     rows = []
     for name in ("flickr8k", "fashion_products"):
-        taken = list(images(data, name))
-        order = draw.permutation(len(taken))[: PLANTED * len(KINDS)]
+        originals = list(images(data, name, part))
+        order = draw.permutation(len(originals))[: PLANTED * len(KINDS)]
         kind_of = {int(at): list(KINDS)[n % len(KINDS)] for n, at in enumerate(order)}
-        for at, (path, content, meta) in enumerate(taken):
+        for at, (path, content, meta) in enumerate(originals):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
             rows.append({"path": path, "set": name, "kind": "", "of": "", **{k: str(v) for k, v in meta.items()}})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Levels = NDArray[np.float32]
 Small = NDArray[np.uint8]  # (P, SIDE, SIDE, 3)
 
 SIDE = 48  # pixels of a small version: 8 x 8 fields of 6 x 6
@@ -31,19 +31,19 @@ class Compared:
     """What was seen of P pairs, (P,) each.
 
     `agreeing`: share of the fields with something to see that agree; 1 where there are none.  `texture`: correlation
-    of the fine detail; `inside`: in the fields that agree alone.  `fields`: how many fields have something to see.  `difference`: levels between the two after
-    fitting, root mean square.  `contrast`, `colour`: what contrast and saturation were multiplied by.  `shift`: levels
-    of brightness and colour that were added.
+    of the fine detail; `inside`: in the fields that agree alone.  `fields`: how many have something to see.
+    `difference`: levels between the two after fitting, root mean square.  `contrast`, `colour`: what contrast and
+    saturation were multiplied by.  `shift`: levels of brightness and colour that were added.
     """
 
-    agreeing: Floats
-    texture: Floats
-    inside: Floats
-    fields: Floats
-    difference: Floats
-    contrast: Floats
-    colour: Floats
-    shift: Floats
+    agreeing: Levels
+    texture: Levels
+    inside: Levels
+    fields: Levels
+    difference: Levels
+    contrast: Levels
+    colour: Levels
+    shift: Levels
 
 
 def compare(some: NDArray[np.generic], others: NDArray[np.generic]) -> Compared:
@@ -81,23 +81,23 @@ def compare(some: NDArray[np.generic], others: NDArray[np.generic]) -> Compared:
     )
 
 
-def _channels(images: NDArray[np.generic]) -> tuple[Floats, Floats, Floats]:
+def _channels(images: NDArray[np.generic]) -> tuple[Levels, Levels, Levels]:
     """Return brightness, and how much red and blue are above it, each (P, SIDE * SIDE)."""
     wide = images.reshape(len(images), -1, 3).astype(np.float32)
     light = wide @ np.array([0.299, 0.587, 0.114], np.float32)
     return light, wide[..., 0] - light, wide[..., 2] - light
 
 
-def _line(of: Floats, to: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def _line(of: Levels, to: Levels, weights: Levels) -> tuple[Levels, Levels]:
     """Return gain and offset, (P,) each, of the least squares line."""
     total = weights.sum(axis=1, keepdims=True)
     mean, mean_to = ((one * weights).sum(axis=1, keepdims=True) / total for one in (of, to))
     centred = (of - mean) * weights
     gain = ((centred * (to - mean_to)).sum(axis=1) + 1) / ((centred * (of - mean)).sum(axis=1) + 1)
-    return gain, mean_to[:, 0] - gain * mean[:, 0]
+    return np.asarray(gain, np.float32), mean_to[:, 0] - gain * mean[:, 0]
 
 
-def _saturation(of: tuple[Floats, Floats], to: tuple[Floats, Floats], weights: Floats) -> tuple[Floats, Floats, Floats]:
+def _saturation(of: tuple[Levels, Levels], to: tuple[Levels, Levels], weights: Levels) -> tuple[Levels, Levels, Levels]:
     """Return by what the colours of `of` are multiplied to be those of `to`, and what is added to red and to blue."""
     total = weights.sum(axis=1, keepdims=True)
     means = [(one * weights).sum(axis=1, keepdims=True) / total for one in (*of, *to)]
@@ -111,22 +111,22 @@ def _saturation(of: tuple[Floats, Floats], to: tuple[Floats, Floats], weights: F
     return factor, red, blue
 
 
-def _fitted(values: Floats, gain: Floats, offset: Floats) -> Floats:
-    return gain[:, None] * values + offset[:, None]
+def _fitted(values: Levels, gain: Levels, offset: Levels) -> Levels:
+    return np.asarray(gain[:, None] * values + offset[:, None], np.float32)
 
 
-def _in_fields(values: Floats) -> Floats:
+def _in_fields(values: Levels) -> Levels:
     """Return the mean of each field, (P, 64)."""
     split = values.reshape(-1, _FIELDS, _FIELD, _FIELDS, _FIELD)
     return np.asarray(split.mean(axis=(2, 4)).reshape(len(values), -1), np.float32)
 
 
-def _variation(values: Floats) -> Floats:
+def _variation(values: Levels) -> Levels:
     """Return the standard deviation inside each field, (P, 64)."""
     return np.sqrt(np.maximum(_in_fields(values * values) - _in_fields(values) ** 2, 0))
 
 
-def _texture(some: Floats, others: Floats, fields: NDArray[np.bool_]) -> Floats:
+def _texture(some: Levels, others: Levels, fields: NDArray[np.bool_]) -> Levels:
     """Return the correlation of what a blur of 3 x 3 takes away, in these fields (P, 64); 1 where nothing is."""
     rows = np.repeat(fields.reshape(-1, _FIELDS, _FIELDS), _FIELD, axis=1)
     chosen = np.repeat(rows, _FIELD, axis=2).reshape(some.shape)
@@ -136,7 +136,7 @@ def _texture(some: Floats, others: Floats, fields: NDArray[np.bool_]) -> Floats:
     return np.asarray(((fine * other).sum(axis=1) + even) / (np.sqrt(energy * other_energy) + even), np.float32)
 
 
-def _blurred(values: Floats) -> Floats:
+def _blurred(values: Levels) -> Levels:
     square = values.reshape(-1, SIDE, SIDE)
     wide = np.pad(square, ((0, 0), (1, 1), (1, 1)), mode="edge")
     rows = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wordsight.base.progress import bar
 from wordsight.search.duplicates.aligning import brightness, where_cropped, windowed
 from wordsight.search.duplicates.comparing import Compared, compare
-from wordsight.search.duplicates.nearby import Pairs
+from wordsight.search.duplicates.nearby import NearPairs
 
 AGREEING, INSIDE = 0.7, 0.9  # a copy: so many fields agree, and detail in them,
 DETAIL, LEAST_AGREEING = 0.96, 0.2  # or detail everywhere: of edits that clip highlights few fields agree
@@ -47,7 +47,7 @@ class SmallImages(NamedTuple):
     areas: NDArray[np.float64]
 
 
-def confirm(pairs: Pairs, smalls: SmallImages, *, crops_from: float) -> NDArray[np.uint8]:
+def confirm(pairs: NearPairs, smalls: SmallImages, *, crops_from: float) -> NDArray[np.uint8]:
     """Return how the two of each pair are related, 0 where they are no copies; pairs name rows of `smalls`.
 
     `crops_from` is the cosine from which a crop is looked for.
@@ -63,7 +63,7 @@ def confirm(pairs: Pairs, smalls: SmallImages, *, crops_from: float) -> NDArray[
     return relations
 
 
-def _ranked(pairs: Pairs) -> NDArray[np.bool_]:
+def _ranked(pairs: NearPairs) -> NDArray[np.bool_]:
     """Return which pairs are among the nearest of either of the two."""
     near = np.zeros(len(pairs.some), bool)
     for ends in (pairs.some, pairs.others), (pairs.others, pairs.some):

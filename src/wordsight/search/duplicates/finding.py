@@ -11,7 +11,7 @@ proposed for removal, and what only looks alike is reported when asked for.  Kno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from wordsight.search.duplicates.confirming import Relation, SmallImages, confir
 from wordsight.search.duplicates.grouping import edges_of, stars
 from wordsight.search.duplicates.held import CHANGED, GROUP, TAKEN, HeldImages, entries_of, hold, temporary
 from wordsight.search.duplicates.keeping import DETAILS, KeepRule, KnownImage
-from wordsight.search.duplicates.nearby import Pairs, SomeRows, floor_of, near_pairs
+from wordsight.search.duplicates.nearby import NearPairs, SomeRows, floor_of, near_pairs
 from wordsight.search.duplicates.stacks import bursts, stacks
 from wordsight.search.folding import SAMPLE, likeness
 
@@ -37,7 +37,7 @@ FLOOR = 0.35  # candidates are within so much of the usual distance of two image
 CROPS = 0.25  # and crops within so much
 NEIGHBOURS = 8  # of an image, that are candidates
 
-Numbers = NDArray[np.int64]
+ImageNumbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,15 @@ class Sought:
                 raise UsageError(f"--kinds {kind}", cure=suggest(kind, list(KINDS)))
         if not self.kinds:
             raise UsageError("no kind of duplicates", cure=f"name some of {', '.join(KINDS)}")
+
+
+class SoughtOptions(TypedDict, total=False):
+    """What `Sought` takes, by name."""
+
+    kinds: tuple[str, ...]
+    where: str | None
+    rule: KeepRule
+    min_similarity: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ class _Search:
         """Return all groups."""
         kinds = self._sought.kinds
         own, same = self._equal()
-        piles = [pile for pile in stacks(self._held.keys)]
+        piles = stacks(self._held.keys)
         together = {number: at for at, pile in enumerate(piles) for number in pile}
         edges: list[tuple[int, int, Relation]] = [(a, b, Relation.EXACT) for a, b in same] if "exact" in kinds else []
         if {"near", "crop", "flip", "alike"} & set(kinds):
@@ -147,7 +156,7 @@ class _Search:
         made.sort(key=lambda group: (KINDS.index(group.kind), group.members[0].image.key))
         return FoundDuplicates(tuple(made), tuple(self._failed), len(self._held))
 
-    def _equal(self) -> tuple[Numbers, list[tuple[int, int]]]:
+    def _equal(self) -> tuple[ImageNumbers, list[tuple[int, int]]]:
         """Return one row of each content, and the pairs of a first row with another of the same content."""
         digests = np.ascontiguousarray(self._held.digests).view("V32").reshape(-1)
         _, first, content = np.unique(digests, return_index=True, return_inverse=True)
@@ -157,23 +166,23 @@ class _Search:
         return np.setdiff1d(np.arange(len(digests)), others), same
 
     def _near(
-        self, own: Numbers, alike: float, floors: tuple[float, float]
+        self, own: ImageNumbers, alike: float, floors: tuple[float, float]
     ) -> Iterator[tuple[int, int, Relation]]:
         """Yield the pairs of different contents that are copies, or alike."""
         pairs = self._candidates(own, floors[0])
-        involved, places = np.unique(np.concatenate([pairs.some, pairs.others]), return_inverse=True)
+        involved, positions = np.unique(np.concatenate([pairs.some, pairs.others]), return_inverse=True)
         smalls = self._small(involved)
-        here = Pairs(places[: len(pairs.some)], places[len(pairs.some) :], pairs.cosines)
+        here = NearPairs(positions[: len(pairs.some)], positions[len(pairs.some) :], pairs.cosines)
         relations = confirm(here, smalls, crops_from=floors[1])
         relations[(relations == 0) & (pairs.cosines >= alike)] = Relation.ALIKE
         for at in np.flatnonzero(relations):
             yield int(pairs.some[at]), int(pairs.others[at]), Relation(int(relations[at]))
 
-    def _candidates(self, own: Numbers, floor: float) -> Pairs:
+    def _candidates(self, own: ImageNumbers, floor: float) -> NearPairs:
         """Return the pairs of near neighbours, each once."""
         from wordsight.base.progress import bar
 
-        blocks: list[Pairs] = []
+        blocks: list[NearPairs] = []
         with bar(unit=" blocks", desc="neighbours") as progress:
             for block in near_pairs(SomeRows(self._held.rows, own), floor=floor, most=NEIGHBOURS):
                 progress.update(1)
@@ -181,13 +190,13 @@ class _Search:
                     blocks.append(block)
         if not blocks:
             none = np.empty(0, np.int64)
-            return Pairs(none, none, np.empty(0, np.float32))
+            return NearPairs(none, none, np.empty(0, np.float32))
         numbers = np.concatenate([block.some * len(own) + block.others for block in blocks])
         numbers, first = np.unique(numbers, return_index=True)
         cosines = np.concatenate([block.cosines for block in blocks])[first]
-        return Pairs(own[numbers // len(own)], own[numbers % len(own)], cosines)
+        return NearPairs(own[numbers // len(own)], own[numbers % len(own)], cosines)
 
-    def _small(self, numbers: Numbers) -> SmallImages:
+    def _small(self, numbers: ImageNumbers) -> SmallImages:
         """Return small versions of these images, in a temporary file; those that cannot be read are noted."""
         from wordsight.base.progress import bar
         from wordsight.search.duplicates.comparing import SIDE
@@ -198,14 +207,17 @@ class _Search:
         proportions, areas = np.zeros(len(numbers), np.float32), np.zeros(len(numbers))
         with bar(len(numbers), unit=" images", desc="looking at pixels") as progress:
             for start in range(0, len(numbers), GROUP):
-                hits = [self._library.hit_of(one) for one in entries_of(self._index, self._held, numbers[start : start + GROUP])]
+                hits = [
+                    self._library.hit_of(one)
+                    for one in entries_of(self._index, self._held, numbers[start : start + GROUP])
+                ]
                 for at, (hit, small) in enumerate(zip(hits, thumbnails(hits, shrunk, side=SHRUNK), strict=True), start):
                     progress.update(1)
                     if isinstance(small, InputError):
                         self._failed.append(small.problem)
                         continue
                     images[at], proportions[at] = small
-                    width, height = (float(hit.meta.get(side) or 0) for side in ("width", "height"))  # type: ignore[arg-type]
+                    width, height = (float(hit.meta.get(side) or 0) for side in ("width", "height"))
                     areas[at] = width * height
                     if areas[at]:
                         proportions[at] = width / height
@@ -254,7 +266,7 @@ class _Search:
         rule, best, image = self._sought.rule, self._known[kept], self._known[number]
         why = ""
         if relation not in (Relation.EXACT, Relation.NEAR):
-            why = {Relation.CROP: "a part of it, or it of this", Relation.FLIP: "mirrored"}.get(relation, "looks alike")
+            why = {Relation.CROP: "cropped", Relation.FLIP: "mirrored"}.get(relation, "looks alike")
         elif image.file is None:
             why = "inside a table or shard"
         elif best.file is None:
@@ -278,7 +290,9 @@ class _Search:
                 used.update(numbers)
                 self._images(numbers)
                 made.append(
-                    DuplicateGroup(kind, tuple(GroupMember(self._known[one], kind, False, f"a {kind}") for one in numbers))
+                    DuplicateGroup(
+                        kind, tuple(GroupMember(self._known[one], kind, False, f"a {kind}") for one in numbers)
+                    )
                 )
         return made
 
@@ -286,7 +300,7 @@ class _Search:
 def _known_image(hit: "Hit", sha256: str) -> KnownImage:
     """Return what is known of an image."""
     meta = hit.meta
-    width, height, size = (int(meta.get(name) or 0) for name in ("width", "height", "size"))  # type: ignore[arg-type]
+    width, height, size = (int(meta.get(name) or 0) for name in ("width", "height", "size"))
     moment = str(meta.get(TAKEN) or meta.get(CHANGED) or "")
     details = tuple(name for name in DETAILS if meta.get(name) not in (None, ""))
     return KnownImage(hit.key, hit.path, sha256, size or _size(hit.path), width, height, moment, details)

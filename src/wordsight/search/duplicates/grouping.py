@@ -2,15 +2,15 @@
 
     stars(edges, ranked)             # [(kept, {member: relation})]: every member has an edge to the kept one
 
-Pairs are not followed from one to the next, so that no group drifts from what is kept to what only resembles a copy of a
-copy.  The image to keep is taken first, then the next that is in no group.  Knows only numbers.
+Pairs are not followed from one to the next, so that no group drifts from what is kept to what only resembles a copy
+of a copy.  The image to keep is taken first, then the next that is in no group.  Knows only numbers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from wordsight.search.duplicates.confirming import Relation
 
-MOST = 500  # members of a group; more stand in a further one
+MOST = 500  # members of a group; what is left makes groups of its own
 
 Edges = Mapping[int, Mapping[int, Relation]]
 
@@ -33,11 +33,10 @@ def stars(edges: Edges, ranked: Sequence[int]) -> list[tuple[int, dict[int, Rela
     for kept in ranked:
         if kept not in left:
             continue
-        members = sorted((other for other in edges.get(kept, {}) if other in left), key=order.__getitem__)
+        members = sorted((other for other in edges.get(kept, {}) if other in left), key=order.__getitem__)[:MOST]
         if not members:
             continue
         left.discard(kept)
         left.difference_update(members)
-        for start in range(0, len(members), MOST):
-            groups.append((kept, {one: edges[kept][one] for one in members[start : start + MOST]}))
+        groups.append((kept, {one: edges[kept][one] for one in members}))
     return groups

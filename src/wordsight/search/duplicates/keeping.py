@@ -18,7 +18,7 @@ from wordsight.base.reading import in_words
 from wordsight.base.suggest import suggest
 from wordsight.images.kinds import RAW
 
-LOSSLESS = frozenset(".png .tif .tiff .bmp".split())
+LOSSLESS = frozenset([".png", ".tif", ".tiff", ".bmp"])
 DETAILS = ("taken", "latitude", "keywords", "rating", "caption", "tags", "camera")  # columns worth keeping
 DEFAULT = "pixels,format,bytes,details,oldest,shortest"
 
@@ -46,9 +46,9 @@ class KnownImage:
         return 2 if suffix in RAW.suffixes else int(suffix in LOSSLESS)
 
 
-Order = tuple[Callable[[KnownImage], Any], Callable[[KnownImage], str]]  # the least is the best; in words
+KeepOrder = tuple[Callable[[KnownImage], Any], Callable[[KnownImage], str]]  # the least is the best; in words
 _QUALITIES = ("compressed", "lossless", "raw")
-ORDERS: dict[str, Order] = {
+ORDERS: dict[str, KeepOrder] = {
     "pixels": (lambda one: -one.width * one.height, lambda one: f"{one.width} x {one.height} pixels"),
     "format": (lambda one: -one.quality, lambda one: _QUALITIES[one.quality]),
     "bytes": (lambda one: -one.size, lambda one: in_words(one.size)),

@@ -1,10 +1,10 @@
 """Which embeddings lie near one another, among any number, in bounded memory.
 
-    for pairs in near_pairs(rows, floor=0.7, most=8): ...        # rows: float16 (N, W), may be a file; each: Pairs
+    for pairs in near_pairs(rows, floor=0.7, most=8): ...        # rows: float16 (N, W), may be a file; each: NearPairs
 
-Up to `ALL` rows are compared one and all.  More are sorted into cells, by which of some centres each is nearest to, and a
-row is compared with the rows of the `PROBED` cells whose centres are nearest to it: two that are near share a cell nearly
-always (docs/duplicates.md says how often).  Holds blocks of products, never all.  Knows only arrays.
+Up to `ALL` rows are compared one and all.  More are sorted into cells, by which of some centres each is nearest to, and
+a row is compared with the rows of the `PROBED` cells whose centres are nearest to it: two that are near share a cell
+nearly always (docs/duplicates.md says how often).  Holds blocks of products, never all.  Knows only arrays.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class SomeRows:
         return np.asarray(self._rows[self._chosen[asked]], np.float16)
 
 
-class Pairs(NamedTuple):
+class NearPairs(NamedTuple):
     """Rows of `some` and `others`, int64 (P,) each, the first below the second, and their `cosines`, float32 (P,)."""
 
     some: NDArray[np.int64]
@@ -58,7 +58,7 @@ def floor_of(sample: Embeddings, share: float) -> float:
     return 1 - share * (1 - float(np.median(cosines)))
 
 
-def near_pairs(rows: "Halves | SomeRows", *, floor: float, most: int) -> Iterator[Pairs]:
+def near_pairs(rows: "Halves | SomeRows", *, floor: float, most: int) -> Iterator[NearPairs]:
     """Yield pairs of rows with a cosine of `floor` or more, of which one is among the `most` nearest of the other.
 
     A pair may come twice.
@@ -71,7 +71,7 @@ def near_pairs(rows: "Halves | SomeRows", *, floor: float, most: int) -> Iterato
     yield from _by_cells(rows, floor, most)
 
 
-def _by_cells(rows: "Halves | SomeRows", floor: float, most: int) -> Iterator[Pairs]:
+def _by_cells(rows: "Halves | SomeRows", floor: float, most: int) -> Iterator[NearPairs]:
     """Yield the pairs of each cell: of the rows for which it is one of the nearest, and of its own."""
     centres = _centres(rows)
     probed = np.empty((len(rows), PROBED), np.int32)
@@ -125,7 +125,7 @@ def _best(
     floor: float,
     most: int,
     wide: Embeddings | None = None,
-) -> Pairs:
+) -> NearPairs:
     """Return the pairs of each row of `block` with its `most` nearest of `members`, if they are near enough."""
     wide = _wide(rows[members]) if wide is None else wide
     products = _wide(rows[block]) @ wide.T
@@ -138,7 +138,7 @@ def _best(
     first = np.searchsorted(one, one)  # where the row's pairs begin
     kept = np.arange(len(one)) - first < most
     some, others = block[one[kept]], members[other[kept]]
-    return Pairs(np.minimum(some, others), np.maximum(some, others), cosines[kept])
+    return NearPairs(np.minimum(some, others), np.maximum(some, others), cosines[kept])
 
 
 def _wide(rows: Halves) -> Embeddings:

@@ -1,6 +1,6 @@
 """A small version of an image, by which it is compared; the one file of this folder that needs Pillow.
 
-    image, proportion = shrunk(pillow_image)             # uint8 (SIDE, SIDE, 3), width / height
+image, proportion = shrunk(pillow_image)             # uint8 (SIDE, SIDE, 3), width / height
 """
 
 from typing import TYPE_CHECKING

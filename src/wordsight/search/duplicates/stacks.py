@@ -3,8 +3,8 @@
     stacks(keys)                          # [[3, 4]]: rows of IMG_1.CR2 and IMG_1.JPG
     bursts(held, alike=0.93)              # [[7, 8, 9]]: taken within seconds, by one camera, alike
 
-A stack is what lies in one folder under one name: raw beside JPEG, HEIC beside JPEG, an original beside `-edited`, `_edit`,
-`(edited)`, Apple's `IMG_E1234`.  Knows names, moments and embeddings, and opens nothing.
+A stack is what lies in one folder under one name: raw beside JPEG, HEIC beside JPEG, an original beside `-edited`,
+`_edit`, `(edited)`, Apple's `IMG_E1234`.  Knows names, moments and embeddings, and opens nothing.
 """
 
 import os
@@ -48,15 +48,15 @@ def _of_one_name(numbers: list[int], keys: Sequence[str]) -> list[list[int]]:
     by_name: dict[str, list[int]] = {}
     for number in numbers:  # hashes of names may be equal by chance
         by_name.setdefault(stack_name(keys[number])[0], []).append(number)
-    return [sorted(some, key=lambda at: _place(keys[at])) for some in by_name.values() if _is_stack(some, keys)]
+    return [sorted(some, key=lambda at: _order(keys[at])) for some in by_name.values() if _is_stack(some, keys)]
 
 
 def _is_stack(numbers: list[int], keys: Sequence[str]) -> bool:
-    ranks = {_place(keys[number])[:2] for number in numbers}
+    ranks = {_order(keys[number])[:2] for number in numbers}
     return len(numbers) > 1 and len(ranks) > 1
 
 
-def _place(key: str) -> tuple[bool, int, str]:
+def _order(key: str) -> tuple[bool, int, str]:
     """Return what sorts raw photos first, then HEIC, then others, and edits behind originals."""
     suffix = os.path.splitext(key)[1].lower()
     kind = 0 if suffix in RAW.suffixes else 1 if suffix in HEIC.suffixes else 2
