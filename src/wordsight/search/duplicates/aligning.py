@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wordsight.search.duplicates.comparing import SIDE, Levels
+from wordsight.search.duplicates.comparing import SIDE, LightLevels
 
 SCALES = np.geomspace(0.96, 0.6, 9)  # of the square root of the area: 8 to 64 % cut off, and what lies between
 LEAST = 0.75  # of the correlation: below it no place is fitted
@@ -32,18 +32,18 @@ class CropWindow(NamedTuple):
     height: float
 
 
-def brightness(small: NDArray[np.uint8]) -> Levels:
+def brightness(small: NDArray[np.uint8]) -> LightLevels:
     """Return the brightness (SIDE, SIDE) of a small version."""
     return small.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def where_cropped(whole: Levels, crop: Levels, ratio: float) -> CropWindow | None:
+def where_cropped(whole: LightLevels, crop: LightLevels, ratio: float) -> CropWindow | None:
     """Return the window of `whole` (SIDE, SIDE) that `crop` (SIDE, SIDE) may be; None where nothing fits."""
     first = _slid(whole, crop, float(np.sqrt(ratio)))
     return None if first is None else _fitted(whole, crop, first)
 
 
-def _slid(whole: Levels, crop: Levels, ratio: float) -> CropWindow | None:
+def _slid(whole: LightLevels, crop: LightLevels, ratio: float) -> CropWindow | None:
     """Return the window at which the correlation of brightness is largest, found at half the size."""
     whole, crop = _halved(whole), _halved(crop)
     spectrum = np.fft.rfft2(whole)
@@ -68,12 +68,12 @@ def _slid(whole: Levels, crop: Levels, ratio: float) -> CropWindow | None:
     return window
 
 
-def _halved(values: Levels) -> Levels:
+def _halved(values: LightLevels) -> LightLevels:
     return np.asarray(values.reshape(_HALF, 2, _HALF, 2).mean(axis=(1, 3)), np.float32)
 
 
 @cache
-def _resizing(size: int) -> Levels:
+def _resizing(size: int) -> LightLevels:
     """Return the matrix (size, _HALF) that makes half of SIDE pixels to `size` by the mean of what each covers."""
     edges = np.linspace(0, _HALF, size + 1)
     pixels = np.arange(_HALF)
@@ -82,7 +82,7 @@ def _resizing(size: int) -> Levels:
     return np.asarray(covered / covered.sum(axis=1, keepdims=True), np.float32)
 
 
-def _summed(values: Levels) -> NDArray[np.float64]:
+def _summed(values: LightLevels) -> NDArray[np.float64]:
     return np.pad(values.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
 
 
@@ -91,7 +91,7 @@ def _boxes(summed: NDArray[np.float64], height: int, width: int) -> NDArray[np.f
     return summed[height:, width:] - summed[:-height, width:] - summed[height:, :-width] + summed[:-height, :-width]
 
 
-def _fitted(whole: Levels, crop: Levels, window: CropWindow) -> CropWindow | None:
+def _fitted(whole: LightLevels, crop: LightLevels, window: CropWindow) -> CropWindow | None:
     """Return the window fitted to a fraction of a pixel; None where it leaves the image or grows out of bounds."""
     down, across = (np.asarray(one, np.float32) for one in np.gradient(whole))
     share = (np.arange(SIDE) + 0.5) / SIDE
@@ -114,12 +114,12 @@ def _fitted(whole: Levels, crop: Levels, window: CropWindow) -> CropWindow | Non
     return window if inside else None
 
 
-def windowed(whole: NDArray[np.uint8], window: CropWindow) -> Levels:
+def windowed(whole: NDArray[np.uint8], window: CropWindow) -> LightLevels:
     """Return the small version (SIDE, SIDE, 3) of a window of an image of which the small version is `whole`."""
     return np.stack([_sampled(whole[..., channel].astype(np.float32), window) for channel in range(3)], axis=-1)
 
 
-def _sampled(values: Levels, window: CropWindow) -> Levels:
+def _sampled(values: LightLevels, window: CropWindow) -> LightLevels:
     """Return SIDE x SIDE values of a window, between pixels in a straight line."""
     (left, right, x), (upper, lower, y) = (
         _between(start, size) for start, size in ((window.left, window.width), (window.top, window.height))
@@ -129,7 +129,7 @@ def _sampled(values: Levels, window: CropWindow) -> Levels:
     return np.asarray(top * (1 - y[:, None]) + bottom * y[:, None], np.float32)
 
 
-def _between(start: float, size: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Levels]:
+def _between(start: float, size: float) -> tuple[NDArray[np.int64], NDArray[np.int64], LightLevels]:
     """Return the pixels before and behind each of SIDE points, and how far each is between them."""
     at = np.clip((start + size * (np.arange(SIDE) + 0.5) / SIDE) * SIDE - 0.5, 0, SIDE - 1)
     before = np.minimum(at.astype(np.int64), SIDE - 2)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Levels = NDArray[np.float32]
+LightLevels = NDArray[np.float32]
 Small = NDArray[np.uint8]  # (P, SIDE, SIDE, 3)
 
 SIDE = 48  # pixels of a small version: 8 x 8 fields of 6 x 6
@@ -36,14 +36,14 @@ class Compared:
     saturation were multiplied by.  `shift`: levels of brightness and colour that were added.
     """
 
-    agreeing: Levels
-    texture: Levels
-    inside: Levels
-    fields: Levels
-    difference: Levels
-    contrast: Levels
-    colour: Levels
-    shift: Levels
+    agreeing: LightLevels
+    texture: LightLevels
+    inside: LightLevels
+    fields: LightLevels
+    difference: LightLevels
+    contrast: LightLevels
+    colour: LightLevels
+    shift: LightLevels
 
 
 def compare(some: NDArray[np.generic], others: NDArray[np.generic]) -> Compared:
@@ -81,14 +81,14 @@ def compare(some: NDArray[np.generic], others: NDArray[np.generic]) -> Compared:
     )
 
 
-def _channels(images: NDArray[np.generic]) -> tuple[Levels, Levels, Levels]:
+def _channels(images: NDArray[np.generic]) -> tuple[LightLevels, LightLevels, LightLevels]:
     """Return brightness, and how much red and blue are above it, each (P, SIDE * SIDE)."""
-    wide = images.reshape(len(images), -1, 3).astype(np.float32)
+    wide = images.reshape(len(images), SIDE * SIDE, 3).astype(np.float32)
     light = wide @ np.array([0.299, 0.587, 0.114], np.float32)
     return light, wide[..., 0] - light, wide[..., 2] - light
 
 
-def _line(of: Levels, to: Levels, weights: Levels) -> tuple[Levels, Levels]:
+def _line(of: LightLevels, to: LightLevels, weights: LightLevels) -> tuple[LightLevels, LightLevels]:
     """Return gain and offset, (P,) each, of the least squares line."""
     total = weights.sum(axis=1, keepdims=True)
     mean, mean_to = ((one * weights).sum(axis=1, keepdims=True) / total for one in (of, to))
@@ -97,11 +97,11 @@ def _line(of: Levels, to: Levels, weights: Levels) -> tuple[Levels, Levels]:
     return np.asarray(gain, np.float32), mean_to[:, 0] - gain * mean[:, 0]
 
 
-def _saturation(of: tuple[Levels, Levels], to: tuple[Levels, Levels], weights: Levels) -> tuple[Levels, Levels, Levels]:
+def _saturation(of: tuple[LightLevels, LightLevels], to: tuple[LightLevels, LightLevels], weights: LightLevels) -> tuple[LightLevels, LightLevels, LightLevels]:
     """Return by what the colours of `of` are multiplied to be those of `to`, and what is added to red and to blue."""
     total = weights.sum(axis=1, keepdims=True)
     means = [(one * weights).sum(axis=1, keepdims=True) / total for one in (*of, *to)]
-    over = under = np.full(len(weights), total.max(), np.float32)  # one level everywhere: what has no colour stays
+    over = under = np.full(len(weights), total.max(initial=1.0), np.float32)  # one level everywhere: what has no colour stays
     for one, other, mean, mean_to in zip(of, to, means[:2], means[2:], strict=True):
         centred = (one - mean) * weights
         over = over + (centred * (other - mean_to)).sum(axis=1)
@@ -111,24 +111,25 @@ def _saturation(of: tuple[Levels, Levels], to: tuple[Levels, Levels], weights: L
     return factor, red, blue
 
 
-def _fitted(values: Levels, gain: Levels, offset: Levels) -> Levels:
+def _fitted(values: LightLevels, gain: LightLevels, offset: LightLevels) -> LightLevels:
     return np.asarray(gain[:, None] * values + offset[:, None], np.float32)
 
 
-def _in_fields(values: Levels) -> Levels:
+def _in_fields(values: LightLevels) -> LightLevels:
     """Return the mean of each field, (P, 64)."""
-    split = values.reshape(-1, _FIELDS, _FIELD, _FIELDS, _FIELD)
-    return np.asarray(split.mean(axis=(2, 4)).reshape(len(values), -1), np.float32)
+    split = values.reshape(len(values), _FIELDS, _FIELD, _FIELDS, _FIELD)
+    return np.asarray(split.mean(axis=(2, 4)).reshape(len(values), _FIELDS * _FIELDS), np.float32)
 
 
-def _variation(values: Levels) -> Levels:
+def _variation(values: LightLevels) -> LightLevels:
     """Return the standard deviation inside each field, (P, 64)."""
-    return np.sqrt(np.maximum(_in_fields(values * values) - _in_fields(values) ** 2, 0))
+    squares = _in_fields(values * values) - _in_fields(values) ** 2
+    return np.asarray(np.sqrt(np.maximum(squares, 0)), np.float32)
 
 
-def _texture(some: Levels, others: Levels, fields: NDArray[np.bool_]) -> Levels:
+def _texture(some: LightLevels, others: LightLevels, fields: NDArray[np.bool_]) -> LightLevels:
     """Return the correlation of what a blur of 3 x 3 takes away, in these fields (P, 64); 1 where nothing is."""
-    rows = np.repeat(fields.reshape(-1, _FIELDS, _FIELDS), _FIELD, axis=1)
+    rows = np.repeat(fields.reshape(len(fields), _FIELDS, _FIELDS), _FIELD, axis=1)
     chosen = np.repeat(rows, _FIELD, axis=2).reshape(some.shape)
     fine, other = ((one - _blurred(one)) * chosen for one in (some, others))
     energy, other_energy = ((one * one).sum(axis=1) for one in (fine, other))
@@ -136,8 +137,8 @@ def _texture(some: Levels, others: Levels, fields: NDArray[np.bool_]) -> Levels:
     return np.asarray(((fine * other).sum(axis=1) + even) / (np.sqrt(energy * other_energy) + even), np.float32)
 
 
-def _blurred(values: Levels) -> Levels:
-    square = values.reshape(-1, SIDE, SIDE)
+def _blurred(values: LightLevels) -> LightLevels:
+    square = values.reshape(len(values), SIDE, SIDE)
     wide = np.pad(square, ((0, 0), (1, 1), (1, 1)), mode="edge")
     rows = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
     return np.asarray(((rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9).reshape(values.shape), np.float32)

@@ -110,13 +110,9 @@ def _within(factor: NDArray[np.float32], most: float) -> NDArray[np.bool_]:
 
 
 def _is_crop(one: int, other: int, smalls: SmallImages) -> bool:
-    """Return whether the smaller of two images is a part of the larger; either of the other where sizes are alike."""
-    areas = smalls.areas[[one, other]]
-    whole, part = (one, other) if areas[0] >= areas[1] else (other, one)
-    ways = [(whole, part)]
-    if areas.min() > 0.95 * areas.max():
-        ways.append((part, whole))
-    return any(_lies_in(outer, inner, smalls) for outer, inner in ways)
+    """Return whether one of two images is a part of the other, which may be the smaller: crops are enlarged, too."""
+    whole, part = (one, other) if smalls.areas[one] >= smalls.areas[other] else (other, one)
+    return _lies_in(whole, part, smalls) or _lies_in(part, whole, smalls)
 
 
 def _lies_in(whole: int, part: int, smalls: SmallImages) -> bool:

@@ -148,7 +148,7 @@ class _Search:
         used = {member for members in groups for member in members[1]} | {members[0] for members in groups}
         made = [self._group(kept, members, together) for kept, members in groups]
         if "burst" in kinds:
-            made += self._kept_together("burst", bursts(self._held, alike=alike), used)
+            made += self._kept_together("burst", bursts(self._held, alike=floors[1]), used)
         if "stack" in kinds:
             made += self._kept_together("stack", piles, used)
         resembling = [edge for edge in edges if edge[2] == Relation.ALIKE and not used & set(edge[:2])]
