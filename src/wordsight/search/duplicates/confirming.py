@@ -18,7 +18,7 @@ from wordsight.search.duplicates.aligning import brightness, where_cropped, wind
 from wordsight.search.duplicates.comparing import Compared, compare
 from wordsight.search.duplicates.nearby import NearPairs
 
-AGREEING, INSIDE = 0.7, 0.9  # a copy: so many fields agree, and detail in them,
+AGREEING, INSIDE = 0.6, 0.95  # a copy: so many fields agree, and detail in them,
 DETAIL, LEAST_AGREEING = 0.96, 0.2  # or detail everywhere: of edits that clip highlights few fields agree
 PROPORTIONS = 0.05  # by which width / height of a copy may differ
 EDITED = 2.0  # by which contrast or saturation of a copy may be multiplied or divided
