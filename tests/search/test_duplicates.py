@@ -16,7 +16,7 @@ from wordsight.search.duplicates.nearby import near_pairs
 from wordsight.search.duplicates.stacks import stacks
 
 
-def scene(seed, size=(180, 120), hue=(1.0, 0.7, 0.4)):
+def scene(seed, size=(540, 360), hue=(1.0, 0.7, 0.4)):
     """Return an image that has detail of all sizes, another for each seed."""
     draw = np.random.default_rng(seed)
     image = np.zeros((*size[::-1], 3))
@@ -43,7 +43,7 @@ def copies(library, **sought):
 
 def marked(image):
     image = image.copy()
-    ImageDraw.Draw(image).text((20, 90), "(c) studio", fill="white", font_size=14)
+    ImageDraw.Draw(image).text((60, 280), "(c) studio", fill="white", font_size=40)
     return image
 
 
@@ -51,13 +51,13 @@ def marked(image):
     ("kind", "change"),
     [
         ("near", lambda image: image),
-        ("near", lambda image: image.resize((90, 60))),
+        ("near", lambda image: image.resize((270, 180))),
         ("near", lambda image: ImageEnhance.Brightness(image).enhance(0.8)),
         ("near", lambda image: ImageEnhance.Color(image).enhance(1.2)),
         ("near", marked),
         ("flip", ImageOps.mirror),
-        ("crop", lambda image: image.crop((12, 6, 170, 112))),
-        ("crop", lambda image: image.crop((12, 6, 170, 112)).resize((316, 212))),
+        ("crop", lambda image: image.crop((36, 18, 510, 336))),
+        ("crop", lambda image: image.crop((36, 18, 510, 336)).resize((632, 424))),
     ],
 )
 def test_copies_are_told_by_their_kind(folder, opened, kind, change):
@@ -68,7 +68,7 @@ def test_copies_are_told_by_their_kind(folder, opened, kind, change):
 
 def test_what_only_looks_alike_is_no_copy(folder, opened):
     scene(3, hue=(0.4, 0.7, 1.0)).save(folder / "blue.png")  # the same in another colour
-    moved = np.roll(np.asarray(scene(3)), 25, axis=1)
+    moved = np.roll(np.asarray(scene(3)), 75, axis=1)
     Image.fromarray(moved).save(folder / "moved.png")
     Image.fromarray(np.asarray(scene(3))[::-1]).save(folder / "upside-down.png")
     assert copies(opened(folder)) == {}
@@ -134,7 +134,7 @@ def test_raw_photos_and_edits_are_stacks(folder, opened):
 def test_bursts_are_alike_and_near_in_time(folder, opened):
     rows = []
     for n, second in enumerate((0, 2, 4, 60)):
-        frame = np.roll(np.asarray(scene(9)), 4 * n, axis=1)
+        frame = np.roll(np.asarray(scene(9)), 12 * n, axis=1)
         Image.fromarray(frame).save(folder / f"frame{n}.png")
         rows.append(
             f"frame{n}.png,2025-06-01T12:00:{second:02}" if second < 60 else f"frame{n}.png,2025-06-01T12:01:00"

@@ -97,11 +97,15 @@ def _line(of: LightLevels, to: LightLevels, weights: LightLevels) -> tuple[Light
     return np.asarray(gain, np.float32), mean_to[:, 0] - gain * mean[:, 0]
 
 
-def _saturation(of: tuple[LightLevels, LightLevels], to: tuple[LightLevels, LightLevels], weights: LightLevels) -> tuple[LightLevels, LightLevels, LightLevels]:
+def _saturation(
+    of: tuple[LightLevels, LightLevels], to: tuple[LightLevels, LightLevels], weights: LightLevels
+) -> tuple[LightLevels, LightLevels, LightLevels]:
     """Return by what the colours of `of` are multiplied to be those of `to`, and what is added to red and to blue."""
     total = weights.sum(axis=1, keepdims=True)
     means = [(one * weights).sum(axis=1, keepdims=True) / total for one in (*of, *to)]
-    over = under = np.full(len(weights), total.max(initial=1.0), np.float32)  # one level everywhere: what has no colour stays
+    over = under = np.full(
+        len(weights), total.max(initial=1.0), np.float32
+    )  # one level everywhere: what has no colour stays
     for one, other, mean, mean_to in zip(of, to, means[:2], means[2:], strict=True):
         centred = (one - mean) * weights
         over = over + (centred * (other - mean_to)).sum(axis=1)
