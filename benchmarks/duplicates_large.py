@@ -2,9 +2,9 @@
 
     python benchmarks/duplicates_large.py LIBRARY [--count 1000000]
 
-LIBRARY is a library of real images.  Its embeddings are mixed in pairs, with noise, to as many as wanted, and 2,000 copies
-are planted at cosines between 0.75 and 0.99.  Timed are reading all of a library (`hold`) and the search for pairs.
-Appends a line to benchmarks/results/duplicates.jsonl.
+LIBRARY is a library of real images.  Its embeddings are mixed in pairs, with noise, to as many as wanted, and 2,000
+copies are planted at cosines between 0.75 and 0.99.  Timed are reading all of a library (`hold`) and the search for
+pairs.  Appends a line to benchmarks/results/duplicates.jsonl.
 """
 
 import argparse

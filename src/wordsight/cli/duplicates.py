@@ -172,7 +172,7 @@ def _apply(library: "Library", args: Namespace) -> int:
     trash = trash_of(library, args.apply, args.trash)
     done = apply(library, args.apply, trash)
     if library.exists():
-        library.drop(done.moved)
+        library.drop([*done.before, *done.moved])
         library.sync()
     for path in done.moved:
         say(escaped(f"moved {path}"))

@@ -39,9 +39,13 @@ _MARK = 12  # letters of a plan's hash in the name of its trash folder
 
 @dataclass(slots=True)
 class Applied:
-    """What was moved, by the paths of the plan, with the bytes of it, and what was not: path and reason."""
+    """What was moved, by the paths of the plan, with the bytes of it, and what was not: path and reason.
+
+    `before`: what an earlier call with the same plan moved.
+    """
 
     moved: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     freed: int = 0
     noted: int = 0
@@ -91,6 +95,7 @@ def _require_below(one: PlannedFile, base: Path, plan: Path) -> None:
 
 
 def _move_group(group: PlannedGroup, base: Path, trash: Path, *, changes: Reversible, done: Applied) -> None:
+    done.before += [one.path for one in group.moved if _is_moved(one, base, trash)]
     waiting = [one for one in group.moved if not _is_moved(one, base, trash)]
     if not waiting:
         return
