@@ -117,7 +117,7 @@ def _print(group: "DuplicateGroup", number: int, *, as_json: bool) -> None:
     for member in group.members:
         image = member.image
         sides = f"{image.width} x {image.height}" if image.width else ""
-        facts = "  ".join(part for part in (sides, in_words(image.size), image.moment) if part)
+        facts = "  ".join(part for part in (sides, in_words(image.size) if image.size else "", image.moment) if part)
         kind = "" if member is group.members[0] else f"{member.kind}: "
         say(escaped(f"  {'move' if member.is_moved else 'keep'}  {image.key}  {facts}  ({kind}{member.reason})"))
 
@@ -155,7 +155,7 @@ def _summarise(result: "FoundDuplicates", args: Namespace) -> None:
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
     moved = sum(member.is_moved for group in result.groups for member in group.members)
     notice(f"{result.compared:,} images; groups: {kinds}; {moved} could be moved, {in_words(result.freed)}")
-    if args.plan is not None:
+    if args.plan is not None and moved:
         import shlex
 
         call = shlex.join(["wordsight", "duplicates", str(args.place), "--apply", str(args.plan)])
