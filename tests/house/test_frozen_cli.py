@@ -11,6 +11,7 @@ FROZEN = {
     "demo": "DIR --seed --scenes --set --fresh",
     "search": "QUERY --in --library -k --where --without --min-match --min-cosine --image --captions --label --key --exclude --no-sync --absent --json --csv --paths-only -0 --null --show --preview --html --open --sheet --extract --sort --keywords --fold --no-fold --like --like-set --liked --disliked --facets --facets-only --explain",
     "index": "PLACE --library --image --captions --label --key --exclude --watch --rebuild --verify --failed --absent --accept-removal",
+    "duplicates": "PLACE --library --kinds --where --min-similarity --keep --prefer --protect --no-sync --json --html --plan --apply --undo --trash",
     "doctor": "PLACE --library",
     "benchmark": "PLACE --library --queries -k --where --json",
     "export": "PLACE --to --out --where --library --json",

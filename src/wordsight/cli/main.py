@@ -32,6 +32,10 @@ VERBS = {  # verb: (module, what it does)
     "demo": ("wordsight.cli.demo", "everything in one run: train, evaluate, classify and search, from nothing"),
     "search": ("wordsight.cli.search", "find images by text, by another image, or by a mixture"),
     "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
+    "duplicates": (
+        "wordsight.cli.duplicates",
+        "groups of the same and nearly the same images; a plan to move the others",
+    ),
     "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
     "export": ("wordsight.cli.export", "a library in the form of another program: clip-retrieval, npy, FiftyOne..."),

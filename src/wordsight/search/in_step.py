@@ -159,6 +159,16 @@ class Keeper:
             index.save()
         return changed
 
+    def drop(self, keys: Iterable[str]) -> int:
+        """See `Library`."""
+        with self._syncing.here, self._index.writing() as index:
+            states = index.files.states()
+            gone = [key for key in dict.fromkeys(keys) if key in states]
+            index.remove([key for key in gone if not states[key].error])
+            index.files.forget(gone)
+            index.save()
+        return len(gone)
+
     def forget(self) -> None:
         """See `Library`."""
         self._excluded()  # what it remembers counts on

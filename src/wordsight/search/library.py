@@ -35,6 +35,7 @@ from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, spl
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
+    from wordsight.search.duplicates.finding import FoundDuplicates, SoughtOptions
     from wordsight.search.facets import Counts, FacetValue
     from wordsight.search.tagging.job import TagReport
     from wordsight.search.tagging.options import TagOptions
@@ -276,6 +277,27 @@ class Library:
         from wordsight.search.tagging.undoing import undo
 
         return undo(self)
+
+    def drop(self, keys: Iterable[str]) -> int:
+        """Forget images that are known to be gone, as those that were moved away; returns how many were there.
+
+        An image that is there after all comes back with the next `sync`.
+        """
+        return self._keeper.drop(keys)
+
+    def duplicates(self, **sought: "Unpack[SoughtOptions]") -> "FoundDuplicates":
+        """Return the groups of the same and nearly the same images; a library that is not there is made first.
+
+        `kinds`: of "exact", "near", "crop", "flip" (these by default), "burst", "stack" and "alike".  `where`: a
+        condition on metadata.  `rule`: which image of a group is kept.  `min_similarity`: the least cosine of images
+        that are compared.  Changes nothing.  See `wordsight.search.duplicates`.
+        """
+        from wordsight.search.duplicates.finding import Sought, find
+
+        asked = Sought(**sought)
+        if not self.exists():
+            self.sync()
+        return find(self, asked)
 
     def columns(self) -> tuple[str, ...]:
         """Return the names of all metadata columns, in the order in which they came into the library."""
