@@ -7,6 +7,7 @@ A test that is told of each call before it happens can stop a process there, or 
 """
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from io import FileIO
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Before = Callable[[str, Path], None]  # is told what is about to be done (write, flush, rename, …) and to which path
 _watchers: list[Before] = []
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # network disks; a folder that one may not list
 
 
 @contextlib.contextmanager
@@ -54,12 +56,17 @@ def flush(descriptor: int, path: Path) -> None:
 def flush_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk, where the system can."""
     announce("flush", folder)
-    if os.name == "posix":
+    if os.name != "posix":
+        return
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
 
 
 def replace(source: Path, target: Path) -> None:
@@ -74,6 +81,18 @@ def rename(source: Path, target: Path) -> None:
     source.rename(target)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file, or a link itself, a second name where there is none; `FileExistsError` where there is one."""
+    announce("link", target)
+    os.link(source, target, follow_symlinks=False)
+
+
+def symlink(text: str, target: Path) -> None:
+    """Make a link where there is nothing."""
+    announce("symlink", target)
+    os.symlink(text, target)
+
+
 def unlink(path: Path, *, missing_ok: bool = False) -> None:
     """Delete a file."""
     announce("unlink", path)
@@ -85,6 +104,12 @@ def make_folder(path: Path) -> None:
     if not path.is_dir():
         announce("mkdir", path)
         path.mkdir(parents=True, exist_ok=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete an empty folder."""
+    announce("rmdir", folder)
+    folder.rmdir()
 
 
 def execute(connection: "sqlite3.Connection", statement: str, path: Path) -> None:

@@ -80,7 +80,7 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
                 yield handle
             return
         target = _real(path)
-        temporary = _beside(target, "part")
+        temporary = beside(target, "part")
         _make(target.parent, path.parent)
         try:
             disk.announce("write", path)
@@ -143,7 +143,7 @@ def draft_folder(path: Path) -> Iterator[Path]:
     with storage_errors(path):
         _make(path.parent, path.parent)
         sweep(path.parent)
-        draft = _beside(path, "part")
+        draft = beside(path, "part")
         try:
             _make(draft, path)
             yield draft
@@ -191,7 +191,7 @@ def refuse_others(path: Path, draft: Path | None = None) -> list[Path]:
 
 def _drafts(path: Path) -> list[Path]:
     """Return what processes that still run write beside a path, or a draft of it, to become what lies there."""
-    own = _DRAFT.fullmatch(path.name) or _DRAFT.fullmatch(_beside(path, "part").name)
+    own = _DRAFT.fullmatch(path.name) or _DRAFT.fullmatch(beside(path, "part").name)
     assert own is not None
     drafts = []
     for other in path.parent.glob(".*"):
@@ -250,7 +250,7 @@ _LINKS = 40  # that lead to a file, at most, as in Linux
 _numbers = itertools.count()
 
 
-def _beside(path: Path, kind: str) -> Path:
+def beside(path: Path, kind: str) -> Path:
     """Return a name beside `path` that nobody else uses; a name too long for an ending is replaced by its hash."""
     end = f".{_system()}-{os.getpid()}-{next(_numbers)}.{kind}"
     name = path.name
@@ -295,7 +295,7 @@ def _put(draft: Path, target: Path, mark: str) -> None:
     aside: list[Path] = []
     try:
         while not _renamed(draft, target) and not (mark and (target / mark).is_file()):
-            old = _beside(target, "old")
+            old = beside(target, "old")
             with contextlib.suppress(FileNotFoundError):  # another process did the same
                 disk.rename(target, old)
                 aside.append(old)
