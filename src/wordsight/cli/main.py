@@ -32,6 +32,7 @@ VERBS = {  # verb: (module, what it does)
     "demo": ("wordsight.cli.demo", "everything in one run: train, evaluate, classify and search, from nothing"),
     "search": ("wordsight.cli.search", "find images by text, by another image, or by a mixture"),
     "index": ("wordsight.cli.index", "build or bring up to date the library of a folder, shards or a table"),
+    "rules": ("wordsight.cli.rules", "saved searches, and rules that tag, move or hand on what matches"),
     "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
