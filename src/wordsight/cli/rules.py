@@ -1,9 +1,9 @@
 """`wordsight rules`: saved searches, and rules that tag, copy, move or hand on the images that match them."""
 
+import contextlib
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,7 @@ def _file(args: Namespace) -> Path:
 def _list(args: Namespace) -> int:
     from wordsight.search.rules.rules_file import read_rules
 
-    rules = read_rules(_file(args))
+    rules = read_rules(_file(args), location=args.location)
     for rule in rules:
         if args.json:
             print(json.dumps(_record(rule)))
@@ -148,7 +148,7 @@ def _show(args: Namespace) -> int:
     from wordsight.search.query import is_weighted
     from wordsight.search.rules.rules_file import read_rules, rule_named
 
-    rule = rule_named(read_rules(_file(args)), args.name)
+    rule = rule_named(read_rules(_file(args), location=args.location), args.name)
     call = ["--in", str(args.location), "-k", str(args.k), "--keywords", "off"]
     call += ["--library", str(args.library)] if args.library else []
     call += ["--where", rule.where] if rule.where else []
@@ -167,7 +167,7 @@ def _show(args: Namespace) -> int:
 
 def _write(args: Namespace) -> int:
     from wordsight.search.query import join_words
-    from wordsight.search.rules.rule import Rule, checked
+    from wordsight.search.rules.rule import Rule
     from wordsight.search.rules.rules_file import add_rule
 
     query = tuple(join_words(args.query))
@@ -186,7 +186,7 @@ def _write(args: Namespace) -> int:
         stop=args.stop,
     )
     file = _file(args)
-    add_rule(file, checked(rule))
+    add_rule(file, rule, location=args.location)
     notice(f"written to {file}: {rule.name}")
     return 0
 
@@ -195,12 +195,12 @@ def _remove(args: Namespace) -> int:
     from wordsight.search.rules.rules_file import remove_rule
 
     file = _file(args)
-    remove_rule(file, args.name)
+    remove_rule(file, args.name, location=args.location)
     notice(f"taken out of {file}: {args.name}; what it did stays")
     return 0
 
 
-@contextmanager
+@contextlib.contextmanager
 def _opened(args: Namespace) -> "Iterator[Library]":
     from wordsight.embeddings.model import load
     from wordsight.search.library import open_library
@@ -256,23 +256,32 @@ def _watch(library: "Library", args: Namespace) -> int:
     rules = library.rules(args.file)
     rules.read()
 
-    def wait(seconds: float) -> bool:
-        time.sleep(seconds)
-        return True
+    stopping = []  # what a signal raises can be lost in the middle of a callback
 
-    def apply() -> None:
+    def stop(number: int, frame: Any) -> None:
+        stopping.append(number)
+        signal.default_int_handler(number, frame)
+
+    def wait(seconds: float) -> bool:
+        if not stopping:
+            time.sleep(seconds)
+        return not stopping
+
+    def apply() -> "RunReport":
         report = rules.run(done=lambda action: _print(action, args))
         if report.actions or report.undecided:
             _sum_up(report, library)
+        return report
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         notice(f"watching {library.location}: stop it with Ctrl-C")
-        apply_while_watching(library, wait, apply)
-    except KeyboardInterrupt:
+        with contextlib.suppress(KeyboardInterrupt):
+            apply_while_watching(library, wait, apply)
         notice("stopped")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     return 0
 
 

@@ -54,14 +54,20 @@ class Action:
 Done = Callable[[Action], None]
 
 
-def act(library: "Library", store: RuleStore, run: int, *, done: Done) -> None:
-    """Do what is left of a run, and bring the library in step with what was moved; `done` hears of each action."""
+def act(library: "Library", store: RuleStore, run: int, *, done: Done) -> bool:
+    """Do what is left of a run, and bring the library in step with what was moved; `done` hears of each action.
+
+    Returns whether others came into the library by that.
+    """
     acting = _Acting(library, store, run, done)
     acting.tag()
+    others = False
     if acting.move():
-        library.sync()
+        report = library.sync()
+        others = bool(report.added or report.changed)
     acting.run()
     store.finish(run)
+    return others
 
 
 class _Acting:

@@ -8,6 +8,7 @@ A rule without actions is a saved search.  Knows no library.
 
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from wordsight.base.errors import ConfigError, WordsightError
 from wordsight.base.files import sha256_bytes
@@ -71,12 +72,15 @@ class Rule:
         return sha256_bytes(json.dumps(asdict(same), sort_keys=True).encode())[:16]
 
 
-def checked(rule: Rule) -> Rule:
-    """Return the rule; raises `ConfigError` for what cannot be meant, with the key that is wrong."""
+def checked(rule: Rule, location: Path | None = None) -> Rule:
+    """Return the rule; raises `ConfigError` for what cannot be meant, with the key that is wrong.
+
+    Images of the query are looked for in the current folder and in `location`.
+    """
     if not rule.name.strip() or rule.name != rule.name.strip() or not rule.name.isprintable():
         raise ConfigError(f"name = {rule.name!r}", cure="give a name of letters and digits")
     try:
-        read_query(list(rule.parts), where=rule.where, without=list(rule.unwanted))
+        read_query(list(rule.parts), where=rule.where, without=list(rule.unwanted), location=location)
     except WordsightError as error:
         raise ConfigError(f"rule {rule.name}: {error.problem}", cure=error.cure) from None
     if rule.min_match is not None and not 0 <= rule.min_match <= 1:

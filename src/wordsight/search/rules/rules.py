@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RunReport:
-    """`run` is its number, 0 where nothing was to be done; `undecided`: rule -> why it could not decide."""
+    """`run` is its number, 0 where nothing was to be done; `undecided`: rule -> why it could not decide.
+
+    `again`: other images came into the library while files were moved, so another run has to look at them.
+    """
 
     run: int = 0
     actions: list[Action] = field(default_factory=list)
     undecided: dict[str, str] = field(default_factory=dict)
+    again: bool = False
 
     @property
     def failed(self) -> list[str]:
@@ -69,7 +73,7 @@ class Rules:
 
     def read(self) -> list[Rule]:
         """Return the rules in their order; `ConfigError` with the line for what is wrong."""
-        return read_rules(self.file)
+        return read_rules(self.file, location=self._library.location)
 
     def check(self) -> tuple[list[RuleCheck], Plan]:
         """Return what each rule, also one without actions, matches now of all images, and what a first run would do.
@@ -118,7 +122,7 @@ class Rules:
             for one in plan.left:
                 hear(Action(report.run, one.rule, one.key, "leave", "left", reason=one.reason))
             if report.run:
-                act(self._library, store, report.run, done=hear)
+                report.again = act(self._library, store, report.run, done=hear)
         return report
 
     def undo(self, run: int | None = None) -> Undone:
@@ -178,7 +182,7 @@ def _take_tags(library: "Library", store: RuleStore, undone: Undone) -> None:
     undone.tagged = [key for key, _ in notes]
 
 
-def apply_while_watching(library: "Library", wait: Callable[[float], bool], run: Callable[[], None]) -> None:
+def apply_while_watching(library: "Library", wait: Callable[[float], bool], run: Callable[[], RunReport]) -> None:
     """Keep a library in step until `wait` says False, and call `run` at once and after every sync that changed it."""
     from wordsight.base.errors import StorageError
     from wordsight.base.progress import notice
@@ -190,8 +194,7 @@ def apply_while_watching(library: "Library", wait: Callable[[float], bool], run:
         nonlocal waiting
         if waiting and library.exists():
             try:
-                run()
-                waiting = False
+                waiting = run().again
             except StorageError as error:
                 notice(f"{library.location}: waiting, {error}", once=True)
             library.close()

@@ -26,15 +26,15 @@ _HEAD = re.compile(r"\s*\[\[\s*rule\s*\]\]\s*(#.*)?")
 _TABLE = re.compile(r"\s*\[")
 
 
-def read_rules(path: Path) -> list[Rule]:
+def read_rules(path: Path, *, location: Path | None = None) -> list[Rule]:
     """Return the rules of a file in its order; none where there is no file.
 
     Raises `ConfigError`, with the line, for what is no TOML, an unknown key, a name that comes twice, and whatever a
-    rule cannot mean.
+    rule cannot mean.  Images of queries are looked for in the current folder and in `location`.
     """
     if not path.exists():
         return []
-    return _rules(read_toml(path), path, read_text(path))
+    return _rules(read_toml(path), path, read_text(path), location)
 
 
 def rule_named(rules: list[Rule], name: str) -> Rule:
@@ -46,26 +46,26 @@ def rule_named(rules: list[Rule], name: str) -> Rule:
     raise NotFound(f"no rule {name!r}", cure=suggest(name, names) if names else "write one with wordsight rules add")
 
 
-def add_rule(path: Path, rule: Rule) -> None:
+def add_rule(path: Path, rule: Rule, *, location: Path | None = None) -> None:
     """Write a rule behind those of a file, which is made where there is none."""
     before = read_text(path) if path.exists() else ""
-    rules = read_rules(path)
+    rules = read_rules(path, location=location)
     if any(one.name == rule.name for one in rules):
         raise UsageError(f"there is a rule {rule.name!r} already", cure="choose another name, or remove it first")
     gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
-    _write(path, f"{before}{gap}{as_toml(checked(rule))}", [*rules, rule])
+    _write(path, f"{before}{gap}{as_toml(checked(rule, location))}", [*rules, rule], location)
 
 
-def remove_rule(path: Path, name: str) -> None:
+def remove_rule(path: Path, name: str, *, location: Path | None = None) -> None:
     """Take a rule out of a file; other lines stay as they are.  `NotFound` names the near ones."""
-    rules = read_rules(path)
+    rules = read_rules(path, location=location)
     position = rules.index(rule_named(rules, name))
     lines = read_text(path).splitlines(keepends=True)
     spans = _spans(lines)
     if len(spans) != len(rules):
         raise UsageError(f"{path} is not written a [[rule]] at a time", cure=f"take {name!r} out by hand")
     first, last = spans[position]
-    _write(path, "".join([*lines[:first], *lines[last:]]), [rule for rule in rules if rule.name != name])
+    _write(path, "".join([*lines[:first], *lines[last:]]), [rule for rule in rules if rule.name != name], location)
 
 
 def as_toml(rule: Rule) -> str:
@@ -78,7 +78,7 @@ def as_toml(rule: Rule) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rules(values: Mapping[str, Any], path: Path, text: str) -> list[Rule]:
+def _rules(values: Mapping[str, Any], path: Path, text: str, location: Path | None) -> list[Rule]:
     for key in values:
         if key != "rule":
             raise ConfigError(f"{path}{_line_of(text, key)}: unknown key {key}", cure="begin each rule with [[rule]]")
@@ -93,7 +93,7 @@ def _rules(values: Mapping[str, Any], path: Path, text: str) -> list[Rule]:
         try:
             if not isinstance(table, dict):
                 raise ConfigError(f"{table!r} is no rule", cure="begin each rule with [[rule]]")
-            rule = checked(from_dict(Rule, table))
+            rule = checked(from_dict(Rule, table), location)
         except ConfigError as error:
             named = f" (rule {table['name']})" if isinstance(table, dict) and isinstance(table.get("name"), str) else ""
             problem = error.problem.removeprefix(f"rule {table['name']}: ") if named else error.problem
@@ -118,10 +118,10 @@ def _spans(lines: list[str]) -> list[tuple[int, int]]:
     return list(zip(heads, ends, strict=True))
 
 
-def _write(path: Path, text: str, wanted: list[Rule]) -> None:
+def _write(path: Path, text: str, wanted: list[Rule], location: Path | None) -> None:
     """Write a file of rules, if it says what is wanted: a text within three quotes may look like the head of a rule."""
     try:
-        same = _rules(tomllib.loads(text), path, text) == wanted
+        same = _rules(tomllib.loads(text), path, text, location) == wanted
     except (tomllib.TOMLDecodeError, ConfigError):
         same = False
     if not same:
