@@ -16,8 +16,8 @@ from wordsight.cli.parser import AndAlso, probability
 if TYPE_CHECKING:
     from wordsight.search.library import Library
     from wordsight.search.rules.acting import Action
-    from wordsight.search.rules.plan import Plan
-    from wordsight.search.rules.rule import Rule
+    from wordsight.search.rules.plan import RulePlan
+    from wordsight.search.rules.rule import SearchRule
     from wordsight.search.rules.rules import RunReport
 
 FAILURES = "failures.txt"  # in the folder of rules
@@ -124,13 +124,13 @@ def _list(args: Namespace) -> int:
     return 0 if rules else 1
 
 
-def _record(rule: "Rule") -> dict[str, Any]:
+def _record(rule: "SearchRule") -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(rule), "query": rule.parts, "without": rule.unwanted, "tag": rule.tags}
 
 
-def _in_words(rule: "Rule") -> str:
+def _in_words(rule: "SearchRule") -> str:
     asked = " + ".join(rule.parts)
     limits = [f"match >= {rule.least:g}" if rule.least is not None else ""]
     limits.append(f"cosine >= {rule.min_cosine:g}" if rule.min_cosine is not None else "")
@@ -167,11 +167,11 @@ def _show(args: Namespace) -> int:
 
 def _write(args: Namespace) -> int:
     from wordsight.search.query import join_words
-    from wordsight.search.rules.rule import Rule
+    from wordsight.search.rules.rule import SearchRule
     from wordsight.search.rules.rules_file import add_rule
 
     query = tuple(join_words(args.query))
-    rule = Rule(
+    rule = SearchRule(
         args.name,
         query[0] if len(query) == 1 else query,
         without=tuple(args.without),
@@ -285,7 +285,7 @@ def _watch(library: "Library", args: Namespace) -> int:
     return 0
 
 
-def _print_plan(plan: "Plan", args: Namespace) -> int:
+def _print_plan(plan: "RulePlan", args: Namespace) -> int:
     from wordsight.search.rules.acting import Action
 
     for one in plan.decisions:

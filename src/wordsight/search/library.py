@@ -36,7 +36,7 @@ from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, spl
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
     from wordsight.search.facets import Counts, FacetValue
-    from wordsight.search.rules.rules import Rules
+    from wordsight.search.rules.rules import LibraryRules
     from wordsight.search.why import Reason
 
 __all__ = ["Hit", "Hits", "Library", "LibraryBusy", "open_library"]
@@ -247,11 +247,11 @@ class Library:
         """
         return self._keeper.note(noted)
 
-    def rules(self, file: Path | None = None) -> "Rules":
+    def rules(self, file: Path | None = None) -> "LibraryRules":
         """Return the rules of this library, in its `rules.toml` or another file; see `wordsight.search.rules.rules`."""
-        from wordsight.search.rules.rules import Rules
+        from wordsight.search.rules.rules import LibraryRules
 
-        return Rules(self, file)
+        return LibraryRules(self, file)
 
     def columns(self) -> tuple[str, ...]:
         """Return the names of all metadata columns, in the order in which they came into the library."""

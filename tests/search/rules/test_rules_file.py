@@ -3,7 +3,7 @@
 import pytest
 
 from wordsight.base.errors import ConfigError, NotFound, UsageError
-from wordsight.search.rules.rule import Rule, checked
+from wordsight.search.rules.rule import SearchRule, checked
 from wordsight.search.rules.rules_file import add_rule, read_rules, remove_rule, rule_named
 
 TEXT = """\
@@ -36,7 +36,7 @@ def test_rules_are_read_in_their_order(file, tmp_path):
     beach, saved = read_rules(file)
     assert (beach.parts, beach.unwanted, beach.tags) == (("a beach", "2:the sea"), ("people",), ("beach",))
     assert (beach.least, beach.acts, saved.acts, saved.least, saved.min_cosine) == (0.6, True, False, None, 1.0)
-    assert Rule("x", "y").least == 0.5
+    assert SearchRule("x", "y").least == 0.5
     assert read_rules(tmp_path / "none.toml") == []
     assert rule_named([beach, saved], "saved") is saved
     with pytest.raises(NotFound, match="no rule 'beech'; did you mean beach?"):
@@ -57,7 +57,7 @@ def test_rules_are_read_in_their_order(file, tmp_path):
         ("width >", "width", r"line 2 \(rule beach\): where: .* at character 7"),
         ("0.6", "6", r"line 2 \(rule beach\): min_match = 6.0; give a probability"),
         ("min_cosine = 1", "min_cosine = 7", "min_cosine = 7.0; give a cosine"),
-        ("Sorted/{year}", "/tmp/x", "move = '/tmp/x' may lie outside; write it from the library's folder, or add outside"),
+        ("Sorted/{year}", "/srv/x", "move = '/srv/x' may lie outside; write it from the library's folder, or add outside"),
         ("Sorted/{year}", "../x", "move = '../x' leads upwards"),
         ("Sorted/{year}", ".x/y", "move = '.x/y' is hidden: libraries do not look there"),
         ("Sorted/{year}", "x/{", "move = 'x/{'; write a folder"),
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_named_with_its_line(file, old, new, message):
 
 
 def test_a_rule_is_added_behind_the_others_and_taken_out_again(file, tmp_path):
-    rule = Rule(
+    rule = SearchRule(
         "new", 'a "red" \\ dress', where="price < 5", without=("blue",), min_match=0.25, tag=("a", "b"), stop=True
     )
     add_rule(file, rule)
@@ -93,8 +93,8 @@ def test_a_rule_is_added_behind_the_others_and_taken_out_again(file, tmp_path):
     remove_rule(file, "new")
     remove_rule(file, "beach")
     assert file.read_text() == "# mine\n"
-    add_rule(tmp_path / "other" / "rules.toml", Rule("x", ("1:a", "2:b")))
-    assert read_rules(tmp_path / "other" / "rules.toml") == [Rule("x", ("1:a", "2:b"))]
+    add_rule(tmp_path / "other" / "rules.toml", SearchRule("x", ("1:a", "2:b")))
+    assert read_rules(tmp_path / "other" / "rules.toml") == [SearchRule("x", ("1:a", "2:b"))]
 
 
 def test_a_file_that_only_looks_like_rules_line_by_line_is_left(file):
@@ -106,9 +106,9 @@ def test_a_file_that_only_looks_like_rules_line_by_line_is_left(file):
 
 
 def test_a_rule_that_says_the_same_is_the_same():
-    assert Rule("a", "x").fingerprint() == Rule("b", ("x",)).fingerprint()
-    assert Rule("a", "x").fingerprint() != Rule("a", "x", where="width > 3").fingerprint()
+    assert SearchRule("a", "x").fingerprint() == SearchRule("b", ("x",)).fingerprint()
+    assert SearchRule("a", "x").fingerprint() != SearchRule("a", "x", where="width > 3").fingerprint()
     with pytest.raises(ConfigError, match="timeout = 0"):
-        checked(Rule("a", "x", timeout=0))
+        checked(SearchRule("a", "x", timeout=0))
     with pytest.raises(ConfigError, match="name = ' a'"):
-        checked(Rule(" a", "x"))
+        checked(SearchRule(" a", "x"))

@@ -19,7 +19,7 @@ from wordsight.base.value import Value
 from wordsight.search.rules.plan import TAGS, merged_tags, tags_of
 from wordsight.search.rules.program import run_program
 from wordsight.search.rules.rule import ALL, EACH
-from wordsight.search.rules.store import Decision, RuleStore, Step
+from wordsight.search.rules.store import Decision, RuleStep, RuleStore
 from wordsight.search.rules.target import free_name, require_inside
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class _Acting:
         detail = {
             "rule": decision.rule, "source": self._below(source), "target": self._below(target), "path": str(target),
         }  # fmt: skip
-        self._store.note_steps(self._run, [Step(position, action, decision.sha256, "begun", detail)])
+        self._store.note_steps(self._run, [RuleStep(position, action, decision.sha256, "begun", detail)])
         try:
             require_inside(folder, location, outside=decision.outside)
             getattr(changes, action)(source, target, sha256=decision.sha256)
@@ -157,7 +157,7 @@ class _Acting:
 
     def _transferred(self, position: int, action: str, detail: Mapping[str, Any]) -> None:
         decision = self._decisions[position]
-        self._store.note_steps(self._run, [Step(position, action, decision.sha256, "done", detail)])
+        self._store.note_steps(self._run, [RuleStep(position, action, decision.sha256, "done", detail)])
         if action == "move":
             self._paths[decision.key] = Path(detail["path"])
         self._tell(position, action, "done", target=str(detail["target"]))
@@ -217,11 +217,11 @@ class _Acting:
 
     def _note(self, position: int, action: str, state: str, detail: Mapping[str, Any], *, reason: str) -> None:
         sha256 = self._decisions[position].sha256
-        self._store.note_steps(self._run, [Step(position, action, sha256, state, {**detail, "reason": reason})])
+        self._store.note_steps(self._run, [RuleStep(position, action, sha256, state, {**detail, "reason": reason})])
         self._tell(position, action, state, target=str(detail.get("target", "")), reason=reason)
 
     def _note_all(self, details: Sequence[tuple[int, Mapping[str, Any]]], action: str, state: str) -> None:
-        steps = [Step(position, action, self._decisions[position].sha256, state, one) for position, one in details]
+        steps = [RuleStep(position, action, self._decisions[position].sha256, state, one) for position, one in details]
         self._store.note_steps(self._run, steps)
 
     def _tell(self, position: int, action: str, state: str, *, target: str = "", reason: str = "") -> None:

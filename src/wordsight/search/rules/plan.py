@@ -20,7 +20,7 @@ from wordsight.index.where import Column, Condition, check, matches
 from wordsight.search import background
 from wordsight.search.direction import Direction, direction_of_query
 from wordsight.search.query import read_query
-from wordsight.search.rules.rule import Rule
+from wordsight.search.rules.rule import SearchRule
 from wordsight.search.rules.store import Decision, RuleStore
 from wordsight.search.rules.target import folder_for, require_inside
 from wordsight.search.rules.yardstick import Yardstick, measure_of
@@ -43,7 +43,7 @@ class Left:
 
 
 @dataclass(slots=True)
-class Plan:
+class RulePlan:
     """`examined`: rule -> the contents it has looked at; `measures` were taken now; `undecided`: rule -> why."""
 
     decisions: list[Decision] = field(default_factory=list)
@@ -54,10 +54,10 @@ class Plan:
     matching: dict[str, int] = field(default_factory=dict)  # rule -> how many of the images looked at
 
 
-class Judge:
+class RuleJudge:
     """One rule, as it decides on one image after the other; the query is embedded when the first one comes."""
 
-    def __init__(self, rule: Rule, library: "Library", index: Index, known: Yardstick | None) -> None:
+    def __init__(self, rule: SearchRule, library: "Library", index: Index, known: Yardstick | None) -> None:
         self.rule = rule
         self._library = library
         self._index = index
@@ -111,17 +111,19 @@ class Judge:
         return self.fresh
 
 
-def plan_of(library: "Library", rules: Sequence[Rule], store: RuleStore | None, *, again: bool = False) -> Plan:
+def plan_of(
+    library: "Library", rules: Sequence[SearchRule], store: RuleStore | None, *, again: bool = False
+) -> RulePlan:
     """Return what the rules would do with the images that are new to them; with `again`, with all.
 
     Raises `WhereError` for a condition that does not fit the library, `UsageError` for rules that would move an image
     round and round, and for moves where images lie in tables.
     """
-    plan, model = Plan(), library.model.fingerprint
+    plan, model = RulePlan(), library.model.fingerprint
     _refuse_tables(library, rules)
     with library.reading() as index, index.one_look():
         known = {rule.name: store.yardstick(rule, model) if store and not again else None for rule in rules}
-        judges = [Judge(rule, library, index, known[rule.name]) for rule in rules]
+        judges = [RuleJudge(rule, library, index, known[rule.name]) for rule in rules]
         undecided: dict[str, str] = {}
         for keys, new in _groups(index, rules, store, again=again):
             for judge in judges:
@@ -138,7 +140,7 @@ def plan_of(library: "Library", rules: Sequence[Rule], store: RuleStore | None, 
 
 
 def _groups(
-    index: Index, rules: Sequence[Rule], store: RuleStore | None, *, again: bool
+    index: Index, rules: Sequence[SearchRule], store: RuleStore | None, *, again: bool
 ) -> Iterator[tuple[dict[str, str], dict[str, set[str]]]]:
     """Yield some images at a time: key -> SHA-256, and key -> the rules to which it is new, where there are any."""
     last = None
@@ -153,7 +155,7 @@ def _groups(
             yield contents, {key: names for key, names in new.items() if names}
 
 
-def _refuse_tables(library: "Library", rules: Sequence[Rule]) -> None:
+def _refuse_tables(library: "Library", rules: Sequence[SearchRule]) -> None:
     from wordsight.search.contents import FolderContents
 
     if isinstance(library.contents, FolderContents):
@@ -175,8 +177,8 @@ class _Image:
         library: "Library",
         entry: IndexEntry,
         sha256: str,
-        plan: Plan,
-        judges: Sequence[Judge],
+        plan: RulePlan,
+        judges: Sequence[RuleJudge],
         store: RuleStore | None,
     ) -> None:
         self._library = library
@@ -219,7 +221,7 @@ class _Image:
                 break
 
     def _decision(
-        self, rule: Rule, judged: tuple[float, float | None], meta: Mapping[str, Value], mover: str
+        self, rule: SearchRule, judged: tuple[float, float | None], meta: Mapping[str, Value], mover: str
     ) -> tuple[Decision | None, str]:
         """Return what a rule does with the image, and why it leaves something of that."""
         key, reasons, folders = self._entry.key, [], {"copy": "", "move": ""}
@@ -262,7 +264,7 @@ class _Image:
                 f"rules {rules} have moved it to and fro, so it stays where it is", cure="narrow one of them with where"
             )
 
-    def _refuse_rounds(self, first: Rule, meta: Mapping[str, Value]) -> None:
+    def _refuse_rounds(self, first: SearchRule, meta: Mapping[str, Value]) -> None:
         """Raise `UsageError` where rules would move the image again and again, one time after the other."""
         movers = [judge for judge in self._judges if judge.rule.move is not None]
         there, rule, name = dict(meta), first, Path(self._entry.key).name

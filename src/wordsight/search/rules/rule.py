@@ -1,6 +1,6 @@
 """What a rule is: a name, a search, and what is done with each image that matches.
 
-    rule = Rule("beach", query=("a beach by the sea",), min_match=0.6, tag=("beach",), move="Sorted/{year}/beach")
+    rule = SearchRule("beach", query=("a beach by the sea",), min_match=0.6, tag=("beach",), move="Sorted/{year}/beach")
     checked(rule)                # ConfigError for what cannot be meant
 
 A rule without actions is a saved search.  Knows no library.
@@ -20,7 +20,7 @@ EACH, ALL = "{path}", "{paths}"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SearchRule:
     """The keys of a rule in a file; texts and lists of texts may be given for tuples.
 
     `query` and `without` are parts as a search takes them.  `timeout` is in seconds, for the program of `run`.
@@ -72,7 +72,7 @@ class Rule:
         return sha256_bytes(json.dumps(asdict(same), sort_keys=True).encode())[:16]
 
 
-def checked(rule: Rule, location: Path | None = None) -> Rule:
+def checked(rule: SearchRule, location: Path | None = None) -> SearchRule:
     """Return the rule; raises `ConfigError` for what cannot be meant, with the key that is wrong.
 
     Images of the query are looked for in the current folder and in `location`.
@@ -102,7 +102,7 @@ def checked(rule: Rule, location: Path | None = None) -> Rule:
     return rule
 
 
-def _wrong(rule: Rule, key: str, cure: str) -> ConfigError:
+def _wrong(rule: SearchRule, key: str, cure: str) -> ConfigError:
     value = getattr(rule, key)
     return ConfigError(f"rule {rule.name}: {key} = {list(value) if isinstance(value, tuple) else value!r}", cure=cure)
 

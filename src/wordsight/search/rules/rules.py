@@ -1,6 +1,6 @@
 """The rules of a library: read, asked what they match, applied to what is new, and taken back.
 
-    rules = Rules(library)                          # LIBRARY/rules.toml
+    rules = LibraryRules(library)                          # LIBRARY/rules.toml
     rules.run()                                     # acts on the images that are new to each rule: RunReport
     rules.undo()                                    # takes the last run back: Undone
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import NotFound, WordsightError
 from wordsight.base.reversible import take_back
 from wordsight.search.rules.acting import Action, Done, act
-from wordsight.search.rules.plan import TAGS, Plan, plan_of, tags_of
+from wordsight.search.rules.plan import TAGS, RulePlan, plan_of, tags_of
 from wordsight.search.rules.program import require_program
-from wordsight.search.rules.rule import Rule
+from wordsight.search.rules.rule import SearchRule
 from wordsight.search.rules.rules_file import NAME, read_rules
 from wordsight.search.rules.store import RuleStore, open_store
 
@@ -59,23 +59,23 @@ class Undone:
 class RuleCheck:
     """What a rule matches now of all images, and why it cannot decide ("" where it can)."""
 
-    rule: Rule
+    rule: SearchRule
     matching: int
     undecided: str = ""
 
 
-class Rules:
+class LibraryRules:
     """`file`: the rules of another file than the library's own."""
 
     def __init__(self, library: "Library", file: Path | None = None) -> None:
         self._library = library
         self.file = library.folder / NAME if file is None else file
 
-    def read(self) -> list[Rule]:
+    def read(self) -> list[SearchRule]:
         """Return the rules in their order; `ConfigError` with the line for what is wrong."""
         return read_rules(self.file, location=self._library.location)
 
-    def check(self) -> tuple[list[RuleCheck], Plan]:
+    def check(self) -> tuple[list[RuleCheck], RulePlan]:
         """Return what each rule, also one without actions, matches now of all images, and what a first run would do.
 
         Raises whatever would keep `run` from beginning: rules that move images round and round among it.
@@ -86,7 +86,7 @@ class Rules:
         checks = [RuleCheck(one, plan.matching.get(one.name, 0), plan.undecided.get(one.name, "")) for one in rules]
         return checks, plan
 
-    def plan(self, *, again: bool = False) -> Plan:
+    def plan(self, *, again: bool = False) -> RulePlan:
         """Return what `run` would do, and do nothing."""
         rules = self._acting()
         with open_store(self._library.folder) as store:
@@ -145,11 +145,11 @@ class Rules:
             store.finish(number, undone=True)
         return undone
 
-    def _acting(self) -> list[Rule]:
+    def _acting(self) -> list[SearchRule]:
         return [rule for rule in self.read() if rule.acts or rule.stop]
 
     @staticmethod
-    def _require_programs(rules: Sequence[Rule]) -> None:
+    def _require_programs(rules: Sequence[SearchRule]) -> None:
         for rule in rules:
             if rule.run:
                 require_program(rule.run[0], rule.name)

@@ -1,7 +1,7 @@
 """The file of rules that people write by hand: TOML, one `[[rule]]` after the other.
 
     rules = read_rules(Path("rules.toml"))          # in the order of the file
-    add_rule(path, Rule("beach", query="a beach"))  # behind the others; what is there stays as it is written
+    add_rule(path, SearchRule("beach", query="a beach"))  # behind the others; what is there stays as it is written
     remove_rule(path, "beach")                      # its lines go
 
 Errors name the line.  Knows no library.
@@ -19,14 +19,14 @@ from wordsight.base.errors import ConfigError, NotFound, UsageError
 from wordsight.base.files import atomic_write
 from wordsight.base.reading import read_text
 from wordsight.base.suggest import suggest
-from wordsight.search.rules.rule import Rule, checked
+from wordsight.search.rules.rule import SearchRule, checked
 
 NAME = "rules.toml"
 _HEAD = re.compile(r"\s*\[\[\s*rule\s*\]\]\s*(#.*)?")
 _TABLE = re.compile(r"\s*\[")
 
 
-def read_rules(path: Path, *, location: Path | None = None) -> list[Rule]:
+def read_rules(path: Path, *, location: Path | None = None) -> list[SearchRule]:
     """Return the rules of a file in its order; none where there is no file.
 
     Raises `ConfigError`, with the line, for what is no TOML, an unknown key, a name that comes twice, and whatever a
@@ -37,7 +37,7 @@ def read_rules(path: Path, *, location: Path | None = None) -> list[Rule]:
     return _rules(read_toml(path), path, read_text(path), location)
 
 
-def rule_named(rules: list[Rule], name: str) -> Rule:
+def rule_named(rules: list[SearchRule], name: str) -> SearchRule:
     """Return a rule by its name; `NotFound` names the near ones."""
     for rule in rules:
         if rule.name == name:
@@ -46,7 +46,7 @@ def rule_named(rules: list[Rule], name: str) -> Rule:
     raise NotFound(f"no rule {name!r}", cure=suggest(name, names) if names else "write one with wordsight rules add")
 
 
-def add_rule(path: Path, rule: Rule, *, location: Path | None = None) -> None:
+def add_rule(path: Path, rule: SearchRule, *, location: Path | None = None) -> None:
     """Write a rule behind those of a file, which is made where there is none."""
     before = read_text(path) if path.exists() else ""
     rules = read_rules(path, location=location)
@@ -68,17 +68,17 @@ def remove_rule(path: Path, name: str, *, location: Path | None = None) -> None:
     _write(path, "".join([*lines[:first], *lines[last:]]), [rule for rule in rules if rule.name != name], location)
 
 
-def as_toml(rule: Rule) -> str:
+def as_toml(rule: SearchRule) -> str:
     """Return a rule as it is written into a file."""
     lines = ["[[rule]]"]
-    for part in fields(Rule):
+    for part in fields(SearchRule):
         value = getattr(rule, part.name)
         if part.name in ("name", "query") or value != part.default:
             lines.append(f"{part.name} = {_literal(value)}")
     return "\n".join(lines) + "\n"
 
 
-def _rules(values: Mapping[str, Any], path: Path, text: str, location: Path | None) -> list[Rule]:
+def _rules(values: Mapping[str, Any], path: Path, text: str, location: Path | None) -> list[SearchRule]:
     for key in values:
         if key != "rule":
             raise ConfigError(f"{path}{_line_of(text, key)}: unknown key {key}", cure="begin each rule with [[rule]]")
@@ -86,14 +86,14 @@ def _rules(values: Mapping[str, Any], path: Path, text: str, location: Path | No
     if not isinstance(tables, list):
         raise ConfigError(f"{path}: rule is {tables!r}"[:200], cure="begin each rule with [[rule]]")
     spans = _spans(text.splitlines(keepends=True))
-    rules: list[Rule] = []
+    rules: list[SearchRule] = []
     for number, table in enumerate(tables):
         first = spans[number][0] + 1 if len(spans) == len(tables) else None
         line = "" if first is None else f", line {first}"
         try:
             if not isinstance(table, dict):
                 raise ConfigError(f"{table!r} is no rule", cure="begin each rule with [[rule]]")
-            rule = checked(from_dict(Rule, table), location)
+            rule = checked(from_dict(SearchRule, table), location)
         except ConfigError as error:
             named = f" (rule {table['name']})" if isinstance(table, dict) and isinstance(table.get("name"), str) else ""
             problem = error.problem.removeprefix(f"rule {table['name']}: ") if named else error.problem
@@ -118,7 +118,7 @@ def _spans(lines: list[str]) -> list[tuple[int, int]]:
     return list(zip(heads, ends, strict=True))
 
 
-def _write(path: Path, text: str, wanted: list[Rule], location: Path | None) -> None:
+def _write(path: Path, text: str, wanted: list[SearchRule], location: Path | None) -> None:
     """Write a file of rules, if it says what is wanted: a text within three quotes may look like the head of a rule."""
     try:
         same = _rules(tomllib.loads(text), path, text, location) == wanted

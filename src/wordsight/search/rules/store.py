@@ -19,7 +19,7 @@ from wordsight.base import disk
 from wordsight.base.files import storage_errors
 from wordsight.base.records import locked
 from wordsight.index.database import database_errors, select_in
-from wordsight.search.rules.rule import Rule
+from wordsight.search.rules.rule import SearchRule
 from wordsight.search.rules.yardstick import Yardstick
 
 FOLDER, NAME, LOCK = "rules", "rules.db", "lock"
@@ -55,7 +55,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RuleStep:
     """One action of a run on one image: `state` is begun, done or failed."""
 
     position: int
@@ -76,7 +76,7 @@ class RuleStore:
         """Return the folder of the journal of a run's changes of files."""
         return self.folder / "runs" / str(run)
 
-    def yardstick(self, rule: Rule, model: str) -> Yardstick | None:
+    def yardstick(self, rule: SearchRule, model: str) -> Yardstick | None:
         """Return the measure that was taken for a rule as it is now, with this model."""
         row = self._one("select fingerprint, model, yardstick from rule where name = ?", rule.name)
         if row is None or row[:2] != (rule.fingerprint(), model) or not row[2]:
@@ -84,7 +84,7 @@ class RuleStore:
         values = json.loads(row[2])
         return Yardstick(values["slope"], values["offset"], tuple(values["means"]), values["images"])
 
-    def seen(self, rule: Rule, sha256: Sequence[str]) -> set[str]:
+    def seen(self, rule: SearchRule, sha256: Sequence[str]) -> set[str]:
         """Return which of these contents a rule has seen as it is now."""
         row = self._one("select id, fingerprint from rule where name = ?", rule.name)
         if row is None or row[1] != rule.fingerprint():
@@ -99,7 +99,7 @@ class RuleStore:
         decisions: Sequence[Decision],
         examined: Mapping[str, set[str]],
         *,
-        rules: Sequence[Rule],
+        rules: Sequence[SearchRule],
         measures: Mapping[str, Yardstick],
         model: str,
     ) -> int:
@@ -117,7 +117,7 @@ class RuleStore:
                 self._connection.executemany("insert into decision values (?, ?, ?)", whats)
         return run
 
-    def forget_others(self, rules: Sequence[Rule]) -> None:
+    def forget_others(self, rules: Sequence[SearchRule]) -> None:
         """Forget rules that are no longer there."""
         names = {rule.name for rule in rules}
         with self._transaction():
@@ -140,15 +140,15 @@ class RuleStore:
             values = [json.loads(what) for (what,) in rows]
         return [Decision(**{**one, "tags": tuple(one["tags"]), "run": tuple(one["run"])}) for one in values]
 
-    def steps(self, run: int) -> dict[tuple[int, str], Step]:
+    def steps(self, run: int) -> dict[tuple[int, str], RuleStep]:
         """Return what a run did: (position of the decision, action) -> step, in its order."""
         with self._errors():
             rows = self._connection.execute(
                 "select position, action, sha256, state, detail from step where run = ? order by id", (run,)
             ).fetchall()
-        return {row[:2]: Step(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows}
+        return {row[:2]: RuleStep(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows}
 
-    def note_steps(self, run: int, steps: Sequence[Step]) -> None:
+    def note_steps(self, run: int, steps: Sequence[RuleStep]) -> None:
         """Write down the states of steps, all of them or none."""
         with self._transaction():
             for one in steps:
@@ -181,7 +181,7 @@ class RuleStore:
             )
             return [json.loads(detail) for (detail,) in rows]
 
-    def _renew(self, rule: Rule, measure: Yardstick | None, model: str) -> None:
+    def _renew(self, rule: SearchRule, measure: Yardstick | None, model: str) -> None:
         row = self._one("select id, fingerprint from rule where name = ?", rule.name)
         yardstick = json.dumps(asdict(measure)) if measure is not None else ""
         if row is not None and row[1] == rule.fingerprint():
