@@ -36,6 +36,7 @@ VERBS = {  # verb: (module, what it does)
         "wordsight.cli.duplicates",
         "groups of the same and nearly the same images; a plan to move the others",
     ),
+    "rules": ("wordsight.cli.rules", "saved searches, and rules that tag, move or hand on what matches"),
     "doctor": ("wordsight.cli.doctor", "the state of a library, and whether its embeddings are still right"),
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
     "export": ("wordsight.cli.export", "a library in the form of another program: clip-retrieval, npy, FiftyOne..."),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wordsight.data.source import Columns
     from wordsight.search.duplicates.finding import FoundDuplicates, SoughtOptions
     from wordsight.search.facets import Counts, FacetValue
+    from wordsight.search.rules.rules import LibraryRules
     from wordsight.search.tagging.job import TagReport
     from wordsight.search.tagging.options import TagOptions
     from wordsight.search.tagging.undoing import Undone
@@ -298,6 +299,12 @@ class Library:
         if not self.exists():
             self.sync()
         return find(self, asked)
+
+    def rules(self, file: Path | None = None) -> "LibraryRules":
+        """Return the rules of this library, in its `rules.toml` or another file; see `wordsight.search.rules.rules`."""
+        from wordsight.search.rules.rules import LibraryRules
+
+        return LibraryRules(self, file)
 
     def columns(self) -> tuple[str, ...]:
         """Return the names of all metadata columns, in the order in which they came into the library."""

@@ -121,6 +121,11 @@ def join_words(arguments: Iterable[str]) -> list[str]:
     return parts
 
 
+def is_weighted(part: str) -> bool:
+    """Say whether a part begins with its weight."""
+    return _WEIGHTED.fullmatch(part) is not None
+
+
 def embed_parts(parts: Sequence[Part], model: Model) -> Embeddings:
     """Return the embedding (width,) of a mixture; only the tower that is needed is opened."""
     return mixed(parts, [embed_part(part, model) for part in parts])

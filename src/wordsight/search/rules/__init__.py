@@ -1,0 +1,1 @@
+"""Saved searches, and rules that act on the images that match them."""
