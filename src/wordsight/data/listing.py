@@ -20,7 +20,7 @@ from wordsight.data.folder_names import SPLITS, name_files
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
 from wordsight.images.files import PassedOver, is_file, walk_files
-from wordsight.images.kinds import IMAGE_SUFFIXES
+from wordsight.images.kinds import HOLDER_SUFFIXES, IMAGE_SUFFIXES
 
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
 BESIDE = (".txt", ".json")  # endings of the files that tell of the image of the same name
@@ -40,6 +40,7 @@ class FolderListing:
     others: list[str] = field(default_factory=list)  # files of other kinds of sources at the top
     downloads: list[str] = field(default_factory=list)  # parts of the folder that img2dataset wrote
     passed: PassedOver = field(default_factory=PassedOver)
+    holders: dict[str, Stamp] = field(default_factory=dict)  # videos and documents, where they are asked for
     _beside: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # composed name -> path, stamp
 
     def beside(self, image: str, suffix: str) -> str | None:
@@ -89,12 +90,15 @@ def is_metadata(table: str) -> bool:
     return _stem(table[table.rfind("/") + 1 :]) == _METADATA and kind_of_suffix(_suffix(table)) == TABLE
 
 
-def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str] = ()) -> FolderListing:
+def list_folder(
+    root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str] = (), holders: bool = False
+) -> FolderListing:
     """Walk over a folder; raises `NotFound` when it is not there, `StorageError` when the disk fails.
 
-    `above` are tables in the folder above that may tell of the images too, `exclude` patterns of what is left alone.
+    `above` are tables in the folder above that may tell of the images too, `exclude` patterns of what is left alone,
+    `holders`: files that hold several images (`images.kinds.HOLDERS`) are listed, which are passed over otherwise.
     """
-    listing = FolderListing(root)
+    listing = FolderListing(root, passed=PassedOver(holders=holders))
     listing.tables.update((f"../{path.name}", _stamp(path)) for path in above)
     beside: dict[str, tuple[str, os.DirEntry[str]]] = {}
     for path, entry in walk_files(root, listing.passed, exclude=exclude):
@@ -105,6 +109,9 @@ def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str
                 listing.images[path] = image_stamp
             else:
                 listing.passed.note(entry.name)
+            continue
+        if holders and suffix in HOLDER_SUFFIXES and (holder_stamp := _stamp(entry)) is not None:
+            listing.holders[path] = holder_stamp
             continue
         if suffix in BESIDE:
             beside[composed(_stem(path)) + suffix] = path, entry
@@ -124,7 +131,7 @@ def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str
 
 def _note_beside(listing: FolderListing, beside: "Mapping[str, tuple[str, os.DirEntry[str]]]") -> None:
     """Keep the files that lie beside an image."""
-    for image in listing.images if beside else ():
+    for image in (*listing.images, *listing.holders) if beside else ():
         stem = composed(_stem(image))
         for suffix in BESIDE:
             if stem + suffix in beside:
