@@ -1,9 +1,9 @@
 """Videos, read with PyAV: frames that stand for scenes, and the frame at a second.
 
 Which frames are looked at: key frames, `LEAST` seconds apart or more; where key frames lie further apart than `FAR`
-seconds in the mean, all but those that no other frame needs are decoded.  Turned as the file says, in square pixels; high dynamic
-range is not mapped to the usual one, so such films look pale.  Only containers of `FORMATS` are opened and nothing but
-the file itself: no playlist leads anywhere.
+seconds in the mean, all but those that no other frame needs are decoded.  Turned as the file says, in square pixels; high dynamic range is
+not mapped to the usual one, so such films look pale.  Only containers of `FORMATS` are opened and nothing but the file
+itself: no playlist leads anywhere.
 """
 
 import os
@@ -188,8 +188,8 @@ def _packets(film: _Film, *, sparse: bool) -> Iterator[Any]:
 
 def _second(film: _Film, frame: Any, met: int) -> float:
     """Return when a frame is shown, in seconds from the film's beginning."""
-    if frame.time is not None:
-        return float(frame.time) - film.begins
+    if frame.pts is not None:  # in units of the stream: frames that come last have none of their own
+        return float(frame.pts * film.stream.time_base) - film.begins
     rate = film.stream.average_rate or film.stream.guessed_rate or 25
     return met / float(rate)
 
