@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-
 from tests.images.film_files import ENCRYPTED, film, frames, hand_made_pdf, pdf, scene, sound, turned
+
 from wordsight.base.errors import BrokenImage, InputError
-from wordsight.images import fragments, pdf as documents, video
+from wordsight.images import fragments, video
+from wordsight.images import pdf as documents
 from wordsight.images.animation import holds_several
 from wordsight.images.decode import decode
 from wordsight.images.scenes import Scenes
@@ -50,7 +51,13 @@ def names(path):
 @pytest.mark.parametrize(("codec", "gop"), [("mpeg4", 5), ("mpeg4", 600), ("libx264", 20), ("mjpeg", 1)])
 def test_every_scene_of_a_video_gives_a_frame_that_can_be_had_again(tmp_path, codec, gop):
     path = tmp_path / ("a.avi" if codec == "mjpeg" else "a.mp4")
-    film(path, [("red", 3), ("green", 2), ("blue", 4)], codec=codec, gop=gop, pixels="yuvj420p" if gop == 1 else "yuv420p")
+    film(
+        path,
+        [("red", 3), ("green", 2), ("blue", 4)],
+        codec=codec,
+        gop=gop,
+        pixels="yuvj420p" if gop == 1 else "yuv420p",
+    )
     images = inside(path)
     assert len(images) == 3
     for image, colour, (begin, end) in zip(images, ("red", "green", "blue"), ((0, 3), (3, 5), (5, 9)), strict=True):

@@ -7,8 +7,8 @@ import sys
 import time
 
 import pytest
-
 from tests.images.film_files import film, frames, pdf, scene
+
 from wordsight.base.errors import InputError
 from wordsight.images import kinds, video
 from wordsight.images.decode import decode
@@ -81,7 +81,9 @@ def test_each_image_inside_is_an_entry_of_its_own(library, films):
     page = best(library, "purple")
     assert (page.key, page.meta["page"], page.meta["pages"]) == ("manual.pdf#page=2", 2, 2)
     assert best(library, "brown").meta["frame"] == 1 and best(library, "white").key == "loop.gif"
-    assert [hit.key for hit in library.search("red", k=9, where="second >= 5")] == inside(library, "films/beach.mp4")[2:]
+    assert [hit.key for hit in library.search("red", k=9, where="second >= 5")] == inside(library, "films/beach.mp4")[
+        2:
+    ]
 
 
 def test_what_is_in_step_is_not_read(library, walks, films):
@@ -309,3 +311,23 @@ def test_seen_from_a_folder_inside(library, films, model):
         (hit,) = scope.seen([best(library, "green")])
     assert hit.key.startswith("beach.mp4#t=") and hit.path == films / "films/beach.mp4"
     assert decode(hit.image()).shape == (48, 64, 3)
+
+
+ASKING = """
+import sys
+from wordsight.cli.main import main
+status = main(["search", "green", "--in", sys.argv[1], "--engine", "fake", "-k", "1", "--json"])
+print(status, {"PIL", "av", "pypdfium2"} & set(sys.modules), file=sys.stderr)
+"""
+
+
+def test_a_library_of_films_that_is_in_step_is_searched_without_a_decoder(library, films, tmp_path):
+    library.close()
+    code = "import sys, wordsight.engines.fake; " + ASKING.replace('"--engine", "fake", ', "")
+    code = code.replace(
+        "from wordsight.cli.main",
+        "import wordsight.embeddings.model as m\nm_load = m.load\n"
+        "m.load = lambda *_, **__: m_load(engine='fake')\nfrom wordsight.cli.main",
+    )
+    done = subprocess.run([sys.executable, "-c", code, films], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "0 set()" and '"second": ' in done.stdout

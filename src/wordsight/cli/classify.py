@@ -141,10 +141,11 @@ def _find(patterns: Iterable[str], passed: "PassedOver") -> list[Path]:
 
 def _expand(pattern: str, passed: "PassedOver") -> Iterator[Path]:
     from wordsight.images.files import is_image_name
+    from wordsight.images.fragments import existing
 
     if os.path.isdir(pattern):
         yield from _below(Path(pattern), passed)
-    elif os.path.isfile(pattern):
+    elif os.path.isfile(pattern) or existing(pattern):
         yield Path(pattern)
     else:
         for match in map(Path, sorted(glob.glob(pattern, recursive=True))):

@@ -89,8 +89,7 @@ def print_hits(
     elif args.csv:
         _print_csv(hits, known if columns is None else columns)
     elif args.paths_only or args.null:
-        for one in hits:
-            name = str(one.hit.path or f"{one.location}!{one.hit.key}")
+        for name in dict.fromkeys(str(one.hit.path or f"{one.location}!{one.hit.key}") for one in hits):
             sys.stdout.write(f"{name}\0" if args.null else f"{shown(name, sys.stdout)}\n")
     else:
         several = len(args.locations) > 1

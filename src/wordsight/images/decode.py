@@ -37,7 +37,7 @@ from wordsight.images import png
 from wordsight.images.colours import orientation, to_rgb, turned
 from wordsight.images.estimate import decoding_need, opening_need, reduced
 from wordsight.images.failures import name_of, reading
-from wordsight.images.fragments import existing, fragment_pixels
+from wordsight.images.fragments import example_of, existing, fragment_pixels
 from wordsight.images.kinds import OptionalKind, is_avif, optional_kind
 from wordsight.images.memory import VARIABLE, decoding_memory
 from wordsight.images.tiff import MAGIC, MOST_PARTS, first_directory, most_parts
@@ -300,9 +300,10 @@ def _identified(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
     except UnidentifiedImageError as error:
         if not head:
             raise BrokenImage(f"{name} is empty", cure="restore it or leave it out") from None
+        one_inside = f"name an image inside it ({example}), or convert it" if (example := example_of(name)) else ""
         raise BrokenImage(
             f"{name} is not a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture",
-            cure="convert it to one of these or leave it out",
+            cure=one_inside or "convert it to one of these or leave it out",
         ) from error
     _check_sides(image.size, name, wanted)
     return image

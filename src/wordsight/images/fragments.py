@@ -22,7 +22,7 @@ from wordsight.base.optional import resolve
 from wordsight.base.value import Value
 from wordsight.images.kinds import HOLDERS
 
-LONGEST = 1024  # pixels of the longer side of what is encoded: more than towers see, and 64 of them are 113 MB at most
+LONGEST = 1280  # pixels of the longer side of what is encoded: more than towers see, and 64 of them are 177 MB at most
 COLUMNS = ("second", "duration", "page", "pages", "frame")  # metadata of images inside files
 ANIMATED = frozenset((".gif", ".webp", ".png"))  # image files that may hold frames
 PAGED = frozenset((".tif", ".tiff"))  # image files that may hold pages
@@ -80,6 +80,14 @@ def for_people(name: str) -> str:
     moment = f"{minutes:02}" if hours else f"{minutes}"
     seconds = f"{second:04.1f}".removesuffix(".0")
     return f"{file} at {f'{hours}:' if hours else ''}{moment}:{seconds}"
+
+
+def example_of(name: str) -> str:
+    """Return how an image inside a file may be named, where a file of this name holds several; "" where not."""
+    suffix = os.path.splitext(name)[1].lower()
+    if not any(suffix in kind.suffixes for kind in HOLDERS):
+        return ""
+    return os.path.basename(name) + ("#page=1" if suffix == ".pdf" else "#t=1.5")
 
 
 def of_files(stamps: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:

@@ -1,9 +1,9 @@
 """Videos, read with PyAV: frames that stand for scenes, and the frame at a second.
 
 Which frames are looked at: key frames, `LEAST` seconds apart or more; where key frames lie further apart than `FAR`
-seconds in the mean, all but those that no other frame needs are decoded.  Turned as the file says, in square pixels; high dynamic range is
-not mapped to the usual one, so such films look pale.  Only containers of `FORMATS` are opened and nothing but the file
-itself: no playlist leads anywhere.
+seconds in the mean, all but those that no other frame needs are decoded.  Turned as the file says, in square pixels;
+high dynamic range is not mapped to the usual one, so such films look pale.  Only containers of `FORMATS` are opened and
+nothing but the file itself: no playlist leads anywhere.
 """
 
 import os
