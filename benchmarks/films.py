@@ -112,7 +112,7 @@ def main() -> None:
             seconds = [one.meta["second"] for one in read if isinstance(one, Inside)]
             whole = [fragment_pixels(path, f"t={second:g}", longest=4096) for second in seconds[:10]]
             cosines = (model.embed_images(whole) * stored[:10]).sum(axis=1)
-        frames = [sum(begin <= second < end for second in seconds) for begin, end in pairwise(begins)]
+        frames = [sum(begin <= second + 0.02 < end for second in seconds) for begin, end in pairwise(begins)]
         line = {
             "way": way,
             "seconds": round(begins[-1], 1),
