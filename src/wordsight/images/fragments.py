@@ -14,13 +14,15 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from wordsight.base.arrays import Pixels
 from wordsight.base.errors import BrokenImage, InputError
 from wordsight.base.optional import resolve
 from wordsight.base.value import Value
 from wordsight.images.kinds import HOLDERS
+
+if TYPE_CHECKING:
+    from wordsight.base.arrays import Pixels
 
 LONGEST = 1280  # pixels of the longer side of what is encoded: more than towers see, and 64 of them are 177 MB at most
 COLUMNS = ("second", "duration", "page", "pages", "frame")  # metadata of images inside files
@@ -34,7 +36,7 @@ class Inside(NamedTuple):
     """An image inside a file: its fragment, its pixels (reduced to `LONGEST`), its own sides, its metadata columns."""
 
     fragment: str
-    pixels: Pixels
+    pixels: "Pixels"
     width: int
     height: int
     meta: dict[str, Value]
@@ -131,7 +133,7 @@ def walked(path: Path, suffix: str) -> Iterator[Inside | InputError]:
     return images
 
 
-def fragment_pixels(path: Path, fragment: str, *, longest: int = LONGEST) -> Pixels:
+def fragment_pixels(path: Path, fragment: str, *, longest: int = LONGEST) -> "Pixels":
     """Return the pixels (H, W, 3) of one image inside a file, its longer side reduced to `longest` where it is larger.
 
     With `LONGEST` they are those that `walked` gives.  Raises `BrokenImage` where there is none.

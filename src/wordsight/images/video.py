@@ -79,6 +79,9 @@ def _reason(error: Exception) -> str:
 
 def walked(path: Path) -> Iterator[Inside | InputError]:
     """See `fragments.walked`."""
+    from av.video.reformatter import VideoReformatter
+
+    shrink = VideoReformatter()  # one for all frames: making it takes longer than using it
     with _opened(path) as film:
         scenes: Scenes[Any] = Scenes(duration=film.duration)
         last, problem = 0.0, ""
@@ -88,7 +91,7 @@ def walked(path: Path) -> Iterator[Inside | InputError]:
                 problem = met
                 break
             last, frame = met
-            for one in scenes.see(last, _small(frame), frame):
+            for one in scenes.see(last, _small(frame, shrink), frame):
                 yield _inside(film, *one)
                 chosen += 1
         for one in scenes.end():
@@ -207,9 +210,9 @@ def _sides(frame: Any) -> tuple[int, int]:
     return (height, width) if quarters % 2 else (width, height)
 
 
-def _small(frame: Any) -> Small:
+def _small(frame: Any, shrink: Any) -> Small:
     width, height = SIDES
-    small: Small = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA").astype(np.float32)
+    small: Small = shrink.reformat(frame, width, height, "rgb24", interpolation="AREA").to_ndarray().astype(np.float32)
     return small
 
 
