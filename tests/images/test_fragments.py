@@ -68,6 +68,16 @@ def test_every_scene_of_a_video_gives_a_frame_that_can_be_had_again(tmp_path, co
         np.testing.assert_array_equal(decode(f"{path}#{image.fragment}"), image.pixels)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.m2ts", "libx264"), ("a.mpg", "mpeg2video"), ("a.webm", "libvpx")])
+def test_frames_are_had_again_where_seeking_is_not_exact(tmp_path, monkeypatch, name, codec):
+    monkeypatch.setattr("tests.images.film_files.RATE", 25)
+    path = film(tmp_path / name, [("red", 3), ("green", 2), ("blue", 3)], codec=codec, gop=25)
+    images = inside(path)
+    assert len(images) == 3
+    for image in images:
+        np.testing.assert_array_equal(fragments.fragment_pixels(path, image.fragment), image.pixels)
+
+
 def test_where_key_frames_are_far_apart_others_are_looked_at(tmp_path):
     path = film(tmp_path / "a.mkv", [("red", 10), ("green", 2), ("blue", 8)], gop=600)
     keys = [len(data) for data in path.read_bytes().split(b"\x1f\x43\xb6\x75")]

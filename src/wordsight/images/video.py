@@ -8,7 +8,7 @@ nothing but the file itself: no playlist leads anywhere.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,7 +124,7 @@ def _is_sparse(path: Path) -> bool:
     with _opened(path) as film:
         first = last = None
         keys = 0
-        try:
+        with suppress(av.error.FFmpegError):  # which reading it tells
             for packet in film.container.demux(film.stream):
                 if packet.size == 0 or packet.pts is None:
                     continue
@@ -133,8 +133,6 @@ def _is_sparse(path: Path) -> bool:
                 keys += packet.is_keyframe
                 if last - first > PROBED:
                     break
-        except av.error.FFmpegError:
-            pass
         return first is None or last is None or (last - first) / max(keys, 1) > FAR
 
 
@@ -227,26 +225,37 @@ def _pixels(frame: Any, longest: int) -> Pixels:
 
 def pixels_at(path: Path, value: dict[str, Value], longest: int) -> Pixels:
     """Return the frame that is shown at `value["second"]`: the last one that begins by then."""
-    import av
-
     second = float(str(value["second"])) + _SAME
     with _opened(path) as film:
-        try:
-            target = int((second + film.begins) / film.stream.time_base)
-            film.container.seek(target, stream=film.stream, backward=True)
-        except av.error.FFmpegError:  # it cannot be sought in: from the beginning
-            pass
-        chosen = None
-        met = 0
-        try:
-            for frame in film.container.decode(film.stream):
-                if chosen is not None and _second(film, frame, met) > second:
-                    break
-                chosen = frame
-                met += 1
-        except av.error.FFmpegError as error:
-            if chosen is None:
-                raise BrokenImage(f"{film.name} cannot be read there: {_reason(error)}", cure=_CURE) from error
-        if chosen is None:
+        frame = None
+        for before in _BACK:  # some containers lead to a little behind what was sought
+            is_by_then, frame = _frame_at(film, second, before)
+            if is_by_then:
+                break
+        if frame is None:
             raise BrokenImage(f"{film.name} has no frame at {second:.1f} seconds", cure="give a second that it has")
-        return _pixels(chosen, longest)
+        return _pixels(frame, longest)
+
+
+_BACK = (0.0, 3.0, 30.0, float("inf"))  # seconds before a frame at which decoding begins, one after the other
+
+
+def _frame_at(film: _Film, second: float, before: float) -> tuple[bool, Any]:
+    """Return the last frame by a second, else the first one behind it, and whether it is one by then."""
+    import av
+
+    target = max(0.0, second - before) + film.begins
+    chosen, is_by_then = None, False
+    with suppress(av.error.FFmpegError):  # it cannot be sought in: from where it stands
+        film.container.seek(int(target / film.stream.time_base), stream=film.stream, backward=True)
+    try:
+        for met, frame in enumerate(film.container.decode(film.stream)):
+            is_behind = _second(film, frame, met) > second
+            if chosen is None or not is_behind:
+                chosen, is_by_then = frame, not is_behind
+            if is_behind:
+                break
+    except av.error.FFmpegError as error:
+        if chosen is None:
+            raise BrokenImage(f"{film.name} cannot be read there: {_reason(error)}", cure=_CURE) from error
+    return is_by_then, chosen
