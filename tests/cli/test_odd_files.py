@@ -76,6 +76,8 @@ def test_one_odd_file_stops_nothing(folder, odd, verb, capsysbinary):
         make(folder / odd)
     except OSError:  # a file system that cannot hold such a thing
         return
+    if (odd, verb) == ("clip.mp4", "index"):  # libraries read videos
+        said = "clip.mp4 is no video that can be read"
     status = main(VERBS[verb])
     out, err = (stream.decode("utf-8", "surrogateescape") for stream in capsysbinary.readouterr())
     assert (odd if verb == "stats" and odd == "broken.jpg" else said) in err

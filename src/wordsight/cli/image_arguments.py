@@ -15,6 +15,7 @@ from wordsight.base.errors import NotFound
 from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.progress import notice, track
 from wordsight.images.files import PassedOver, find_images, is_image_name
+from wordsight.images.fragments import existing
 
 if TYPE_CHECKING:
     from wordsight.base.arrays import Embeddings
@@ -65,7 +66,7 @@ def _find(patterns: Iterable[str], passed: PassedOver) -> list[Path]:
 def _expand(pattern: str, passed: PassedOver) -> Iterator[Path]:
     if os.path.isdir(pattern):
         yield from _below(Path(pattern), passed)
-    elif os.path.isfile(pattern):
+    elif os.path.isfile(pattern) or existing(pattern):
         yield Path(pattern)
     else:
         for match in map(Path, sorted(glob.glob(pattern, recursive=True))):

@@ -1,6 +1,7 @@
 """`wordsight index`: the library of a location, made or brought up to date."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from wordsight.base.failures import MOST, list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
+from wordsight.images.fragments import file_of, is_fragment
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -169,4 +171,13 @@ def summary(report: "SyncReport") -> str:
         "absent": len(report.absent),
         "back": len(report.returned),
     }
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing new"
+    inside = {"added": _inside(report.added)}
+    stated = (f"{count} {name}{inside.get(name, '')}" for name, count in counts.items() if count)
+    return ", ".join(stated) or "nothing new"
+
+
+def _inside(keys: Sequence[str]) -> str:
+    """Return how many of the keys are frames or pages, and of how many files; "" for none."""
+    fragments = [key for key in keys if is_fragment(key)]
+    files = len(set(map(file_of, fragments)))
+    return f" ({len(fragments)} of them inside {files} file{'s' * (files != 1)})" if fragments else ""

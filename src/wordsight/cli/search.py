@@ -24,6 +24,7 @@ from wordsight.cli.search_explaining import AskedLibrary, add_explaining, check_
 from wordsight.cli.search_files import Search, add_files, check_files, write_files
 from wordsight.cli.search_output import add_output, check_output, is_for_people, print_hits, shown_columns
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
+from wordsight.images.fragments import split
 from wordsight.search.hits import Located
 
 if TYPE_CHECKING:
@@ -255,7 +256,8 @@ def _merged(answers: list[list[Located]], sort: str | None) -> list[Located]:
         return answers[0]
     once: dict[object, Located] = {}
     for one in in_wished_order((hit for answer in answers for hit in answer), sort):
-        once.setdefault(one.hit.path.resolve() if one.hit.path else (one.location, one.hit.key), one)
+        file = one.hit.path.resolve() if one.hit.path else (one.location, one.hit.key)
+        once.setdefault((file, split(one.hit.key)[1]), one)
     return list(once.values())
 
 

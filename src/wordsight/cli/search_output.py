@@ -11,7 +11,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.terminal import escaped, say, shown
 from wordsight.cli.search_asking import remarks
 from wordsight.cli.search_explaining import Reasons, explanation_of
-from wordsight.search.hits import Located, one_line, percent, title
+from wordsight.search.hits import Located, name_of, one_line, percent, title
 
 FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
 HEAD = ("rank", "score", "match", "key", "path", "place")  # of every CSV row
@@ -89,8 +89,7 @@ def print_hits(
     elif args.csv:
         _print_csv(hits, known if columns is None else columns)
     elif args.paths_only or args.null:
-        for one in hits:
-            name = str(one.hit.path or f"{one.location}!{one.hit.key}")
+        for name in dict.fromkeys(str(one.hit.path or f"{one.location}!{one.hit.key}") for one in hits):
             sys.stdout.write(f"{name}\0" if args.null else f"{shown(name, sys.stdout)}\n")
     else:
         several = len(args.locations) > 1
@@ -114,7 +113,7 @@ def _line(one: Located, columns: Sequence[str] | None, *, several: bool) -> str:
     hit = one.hit
     key = f"{one.location}: {hit.key}" if several else hit.key
     likely = "" if hit.match is None else f"{percent(hit.match):>4}"
-    parts = [likely, f"{hit.score:.3f}", str(hit.path or key)]
+    parts = [likely, f"{hit.score:.3f}", name_of(hit) if hit.path else key]
     parts += [title(hit)] if columns is None else [one_line(hit.meta.get(name)) or "-" for name in columns]
     return "  ".join(part for part in (*parts, *remarks(hit)) if part)
 

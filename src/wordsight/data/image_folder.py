@@ -92,10 +92,10 @@ class ImageFolder:
                 facts = facts.also(self._beside(image, suffix, read))
             except InputError as error:
                 problems.append(error)
-        part = self._class_part
-        if part is None:
+        part, folders = self._class_part, image.split("/")[:-1]
+        if part is None or len(folders) <= part:  # a video may lie beside the folders that are classes
             return facts, problems
-        folder = image.split("/")[part]
+        folder = folders[part]
         return facts.also(Facts(label=self._class_names.get(folder, folder))), problems
 
     def _beside(self, image: str, suffix: str, read: Callable[[str, str, str], Facts]) -> Facts:

@@ -43,7 +43,7 @@ def join_tables(listing: FolderListing, columns: Columns, *, required: bool = Tr
     """Read the tables of a folder.  Where columns are `required`, one that none of them has raises `FormatError`."""
     joined = Joined()
     refused: list[FormatError] = []
-    images = {composed(image): image for image in listing.images}
+    images = {composed(image): image for image in (*listing.images, *listing.holders)}
     for table in sorted(listing.tables):
         if listing.is_record(table):
             continue

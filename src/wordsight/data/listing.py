@@ -21,7 +21,7 @@ from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
 from wordsight.data.sidecars import JSON, LARGEST_JSON, XMP, Sidecars
 from wordsight.images.files import PassedOver, is_file, walk_files
-from wordsight.images.kinds import IMAGE_SUFFIXES
+from wordsight.images.kinds import HOLDER_SUFFIXES, IMAGE_SUFFIXES
 
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
 BESIDE = (".txt", ".json")  # endings of the files that tell of the image of the same name
@@ -42,6 +42,7 @@ class FolderListing:
     downloads: list[str] = field(default_factory=list)  # parts of the folder that img2dataset wrote
     passed: PassedOver = field(default_factory=PassedOver)
     sidecars: Sidecars = field(default_factory=Sidecars)
+    holders: dict[str, Stamp] = field(default_factory=dict)  # videos and documents, where they are asked for
     _beside: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # composed name -> path, stamp
 
     def beside(self, image: str, suffix: str) -> str | None:
@@ -96,12 +97,15 @@ def is_metadata(table: str) -> bool:
     return _stem(table[table.rfind("/") + 1 :]) == _METADATA and kind_of_suffix(_suffix(table)) == TABLE
 
 
-def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str] = ()) -> FolderListing:
+def list_folder(
+    root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str] = (), holders: bool = False
+) -> FolderListing:
     """Walk over a folder; raises `NotFound` when it is not there, `StorageError` when the disk fails.
 
-    `above` are tables in the folder above that may tell of the images too, `exclude` patterns of what is left alone.
+    `above` are tables in the folder above that may tell of the images too, `exclude` patterns of what is left alone,
+    `holders`: files that hold several images (`images.kinds.HOLDERS`) are listed, which are passed over otherwise.
     """
-    listing = FolderListing(root)
+    listing = FolderListing(root, passed=PassedOver(holders=holders))
     listing.tables.update((f"../{path.name}", _stamp(path)) for path in above)
     beside: dict[str, tuple[str, os.DirEntry[str]]] = {}
     for path, entry in walk_files(root, listing.passed, exclude=exclude):
@@ -115,6 +119,9 @@ def list_folder(root: Path, above: Iterable[Path] = (), *, exclude: Iterable[str
             continue
         if suffix in (XMP, JSON) and listing.sidecars.note(path):
             _note_sidecar(listing.sidecars, path, _stamp(entry))
+        if holders and suffix in HOLDER_SUFFIXES and (holder_stamp := _stamp(entry)) is not None:
+            listing.holders[path] = holder_stamp
+            continue
         if suffix in BESIDE:
             beside[composed(_stem(path)) + suffix] = path, entry
             if "/" not in path and path.endswith(_STATS):
@@ -139,7 +146,7 @@ def _note_sidecar(sidecars: Sidecars, path: str, side_stamp: Stamp | None) -> No
 
 def _note_beside(listing: FolderListing, beside: "Mapping[str, tuple[str, os.DirEntry[str]]]") -> None:
     """Keep the files that lie beside an image."""
-    for image in listing.images if beside else ():
+    for image in (*listing.images, *listing.holders) if beside else ():
         stem = composed(_stem(image))
         for suffix in BESIDE:
             if stem + suffix in beside:

@@ -2,6 +2,7 @@
 
     pixels = decode("photo.jpg")            # uint8 (H, W, 3)
     pixels = decode(data, name="row 17")    # bytes; the name appears in errors
+    pixels = decode("film.mp4#t=83.5")      # an image inside a file: see `fragments`
     with opened("photo.jpg") as image: ...  # a Pillow image, its memory counted for as long as the block runs
 
 Reads JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and AVIF, and with further packages HEIC and raw photos (`kinds`).
@@ -36,6 +37,7 @@ from wordsight.images import png
 from wordsight.images.colours import orientation, to_rgb, turned
 from wordsight.images.estimate import decoding_need, opening_need, reduced
 from wordsight.images.failures import name_of, reading
+from wordsight.images.fragments import example_of, existing, fragment_pixels
 from wordsight.images.kinds import OptionalKind, is_avif, optional_kind
 from wordsight.images.memory import VARIABLE, decoding_memory
 from wordsight.images.tiff import MAGIC, MOST_PARTS, first_directory, most_parts
@@ -117,6 +119,15 @@ def upright_sides(item: Item, *, name: str = "") -> tuple[int, int] | None:
         return (height, width) if orientation(_draft(handle, name, Wanted())) > 4 else (width, height)
 
 
+@contextmanager
+def several(path: "PathLike[str]") -> "Iterator[Image]":
+    """Give the Pillow image of a file that may hold several, its header read; `seek` goes to the others."""
+    name = name_of(path)
+    _silence_pillow()
+    with _handle(path, name) as handle:
+        yield _draft(handle, name, Wanted())
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How an image is to be opened: see `decode` and `open_image`.
@@ -169,6 +180,8 @@ def opened_with_sides(item: Item, *, name: str = "", wanted: Wanted = Wanted()) 
 def _loaded(item: Item, name: str, wanted: Wanted) -> Iterator[OpenedImage]:
     from PIL import Image
 
+    if (inside := existing(item)) is not None:
+        item = Image.fromarray(fragment_pixels(*inside))
     if isinstance(item, Image.Image):
         with _room(_need_of(item, name, wanted, 0), item.size, name):
             upright = _upright(item, name, wanted)
@@ -287,9 +300,10 @@ def _identified(handle: BinaryIO, name: str, wanted: Wanted) -> "Image":
     except UnidentifiedImageError as error:
         if not head:
             raise BrokenImage(f"{name} is empty", cure="restore it or leave it out") from None
+        one_inside = f"name an image inside it ({example}), or convert it" if (example := example_of(name)) else ""
         raise BrokenImage(
             f"{name} is not a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture",
-            cure="convert it to one of these or leave it out",
+            cure=one_inside or "convert it to one of these or leave it out",
         ) from error
     _check_sides(image.size, name, wanted)
     return image

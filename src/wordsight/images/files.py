@@ -22,7 +22,7 @@ from wordsight.base.files import sha256_bytes
 from wordsight.base.reading import IMAGE_LIMIT, read_file, read_text, sha256_file
 from wordsight.images.failures import name_of
 from wordsight.images.ignore import IGNORE_FILE, Rules
-from wordsight.images.kinds import IMAGE_SUFFIXES, extras, other_kind
+from wordsight.images.kinds import HOLDER_SUFFIXES, IMAGE_SUFFIXES, extras, other_kind
 
 _ODD = "pipes and devices"
 _ONE = {"videos": "video", _ODD: "pipe or device"}
@@ -50,19 +50,25 @@ def is_image_name(path: Path | str) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
+def is_holder_name(path: Path | str) -> bool:
+    """Say whether the name ends like that of a file that holds several images and can be read: a video, a PDF."""
+    return os.path.splitext(path)[1].lower() in HOLDER_SUFFIXES
+
+
 @dataclass(slots=True)
 class PassedOver:
     """What a walk passed over.
 
     `unreadable` are folders that could not be listed and `linked` links to folders, as paths below the folder; `kinds`
     counts files that show something and are not read.  `ignored` are the images and the folders (with / behind) that
-    rules leave alone; what is in such a folder is not looked at.
+    rules leave alone; what is in such a folder is not looked at.  `holders`: files that hold several images are read.
     """
 
     unreadable: list[str] = field(default_factory=list)
     linked: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     ignored: set[str] = field(default_factory=set)
+    holders: bool = False
 
     def note(self, name: str) -> None:
         """Count a file that is not read if its name ends like that of something people look at."""
@@ -72,7 +78,7 @@ class PassedOver:
 
     def note_ignored(self, path: str, *, folder: bool) -> None:
         """Note what a rule leaves alone: a folder, or a file if it is called like an image."""
-        if folder or is_image_name(path):
+        if folder or is_image_name(path) or (self.holders and is_holder_name(path)):
             self.ignored.add(f"{path}/" if folder else path)
 
     def ignores(self, path: str) -> bool:
@@ -93,7 +99,7 @@ class PassedOver:
         counted = sorted(self.kinds.items(), key=lambda pair: (-pair[1], pair[0]))
         parts = [f"{number} {_ONE.get(kind, kind) if number == 1 else kind}" for kind, number in counted]
         line = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
-        needed = extras(self.kinds)
+        needed = extras(self.kinds, holders=self.holders)
         return f"{line} not read" + (f": pip install 'wordsight[{','.join(needed)}]'" if needed else "")
 
 

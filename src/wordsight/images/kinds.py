@@ -46,6 +46,10 @@ IMAGE_SUFFIXES = _endings("jpg jpeg jpe jfif png webp gif bmp tif tiff avif").un
     *(kind.suffixes for kind in OPTIONAL if kind.installed())
 )
 VIDEOS = _endings("mp4 mov m4v avi mkv webm mpg mpeg wmv flv 3gp mts m2ts ogv")
+VIDEO = OptionalKind("video", VIDEOS, "av", "video", "wordsight.images.video")
+PDF = OptionalKind("PDF", _endings("pdf"), "pypdfium2", "pdf", "wordsight.images.pdf")
+HOLDERS = (VIDEO, PDF)  # files that hold several images and are none themselves: only libraries read them
+HOLDER_SUFFIXES = frozenset[str]().union(*(kind.suffixes for kind in HOLDERS if kind.installed()))
 _OTHERS = _endings(  # pictures of other kinds: each is named by its ending
     "svg svgz pdf eps ai psd psb xcf kra clip jxl jp2 j2k jpx jxr hdr exr tga dds ico icns cur pcx ppm pgm pbm pnm pfm"
     " qoi djvu emf wmf indd cdr fits dcm"
@@ -65,9 +69,17 @@ def other_kind(suffix: str) -> str:
     return ""
 
 
-def extras(suffixes: Iterable[str]) -> list[str]:
-    """Return the extras whose packages would read files of these endings."""
-    return [kind.extra for kind in OPTIONAL if kind.suffixes.intersection(suffixes)]
+def extras(kinds: Iterable[str], *, holders: bool = False) -> list[str]:
+    """Return the extras whose packages would read files of these kinds, which are as `other_kind` calls them.
+
+    `holders`: those that hold several images are wanted too.
+    """
+    kinds = set(kinds)
+    needed = [kind.extra for kind in OPTIONAL if kind.suffixes & kinds]
+    if not holders:
+        return needed
+    called = {kind.extra: {other_kind(suffix) for suffix in kind.suffixes} for kind in HOLDERS if not kind.installed()}
+    return needed + [extra for extra, names in called.items() if names & kinds]
 
 
 def optional_kind(handle: BinaryIO, suffix: str) -> OptionalKind | None:

@@ -17,9 +17,10 @@ from wordsight.base.errors import InputError
 from wordsight.base.files import atomic_write
 from wordsight.base.terminal import escaped
 from wordsight.base.value import Value
+from wordsight.images.fragments import for_people, split
 from wordsight.report.page import page_end, page_top
 from wordsight.report.reason_parts import checks, map_over, reading, stated_why, switch_of
-from wordsight.search.hits import Hit, Located, strength
+from wordsight.search.hits import Hit, Located, name_of, strength
 from wordsight.search.thumbnails import address, as_jpeg, thumbnails
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def _view(one: Located, jpeg: bytes | InputError, over: str) -> str:
     inside += over
     if hit.path is None:
         return f'<div class="view">{inside}</div>'
-    return f'<a class="view" href="{escape(file_address(hit.path))}">{inside}</a>'
+    fragment = split(hit.key)[1]
+    at = f"#{fragment}" if fragment and not fragment.startswith("frame") else ""  # which browsers know
+    return f'<a class="view" href="{escape(file_address(hit.path) + at)}">{inside}</a>'
 
 
 def _alt(meta: Mapping[str, Value], key: str) -> str:
@@ -149,7 +152,7 @@ def _described(one: Located, number: int, columns: Sequence[str] | None, several
     parts = [f"<h3><span>{number}</span><span>{kind} {escape(strength(hit))}</span></h3>"]
     parts += _captions(hit.meta) if columns is None else [_values({name: hit.meta.get(name) for name in columns})]
     where = f"{one.location}: " if several and hit.path is None else ""
-    name = str(hit.path) if several and hit.path is not None else hit.key
+    name = name_of(hit) if several and hit.path is not None else for_people(hit.key)
     parts.append(f'<p class="name">{escape(clean(where + name))}</p>')
     rest = {name: value for name, value in hit.meta.items() if name != CAPTIONS}
     parts += [_folded("details", _values(rest))] if rest and columns is None else []

@@ -1,7 +1,7 @@
 """What lies at a location, in the one form that a library reads: images with key, stamp and metadata.
 
-Two forms with the same methods: `FolderContents` for a folder of images, `SourceContents` (in `sources`) for a table or
-shards.  A location may be away, or hold nothing that says which it was: that is an empty folder.  Knows no model.
+Two forms: `FolderContents` for a folder of images, `SourceContents` (in `sources`) for a table or shards.  A location
+may be away, or hold nothing that says which it was: that is an empty folder.  Knows no model.
 """
 
 import json
@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from wordsight.base.arrays import Embeddings
+from wordsight.base.arrays import Embeddings, Pixels
 from wordsight.base.errors import InputError, NotFound, UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.progress import notice
@@ -21,7 +22,8 @@ from wordsight.data.kinds import AUTO, OPENERS
 from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
 from wordsight.data.source_files import find
 from wordsight.images.files import PassedOver, is_walked
-from wordsight.images.kinds import OPTIONAL
+from wordsight.images.fragments import COLUMNS, file_of, of_files
+from wordsight.images.kinds import HOLDERS, OPTIONAL
 from wordsight.images.memory import decoding_memory
 from wordsight.index.index import FileState
 from wordsight.search.brought import VERSION, Brought
@@ -31,6 +33,7 @@ from wordsight.search.originals import Originals
 if TYPE_CHECKING:
     from wordsight.data.image_folder import ImageFolder
     from wordsight.data.source import Columns
+    from wordsight.search.fragments import FragmentReader
 
 SIGNATURE = "signature"  # the fact that keeps a listing's signature
 READER = "reader"  # the fact that keeps what `reader` returned
@@ -41,6 +44,8 @@ OF_FOLDER = {"path", "name", "folder", "mtime"}  # columns that images of folder
 MEASURED = ("width", "height")  # columns that come from the image itself
 OURS = {name: f"source_{name}" for name in ("path", *MEASURED)}  # how columns of these names in tables and JSON come
 
+UNFINISHED: Stamp = (0, 0)  # of images inside a file that has not been read to its end: no file has it
+
 States = Callable[[], Mapping[str, FileState]]  # gives what a library knows of its files; asked only where needed
 
 
@@ -48,18 +53,21 @@ States = Callable[[], Mapping[str, FileState]]  # gives what a library knows of 
 class Candidate:
     """One image that is to be read.  `sha256` and the measured columns of `meta` are filled in when it is.
 
-    `file` as in `FileState`; `kept` is its embedding (width,) where that was computed before.  Unless it
-    `is_read`, the columns that it brings along are those it has in the library.
+    `file` as in `FileState`; `kept` is its embedding (width,) where that was computed before.  An image from inside a
+    file has its `sha256` at once, and its pixels as `image` (None: they are known); an error as `image` is why there is
+    none.  `ends`: it is no image, but says that the images of these keys are all that its file holds.  Unless it
+    `is_read`, it brings along what it has in the library.
     """
 
     key: str
-    image: Path | bytes | None
+    image: "Path | bytes | Pixels | InputError | None"
     stamp: Stamp
     meta: dict[str, Value] = field(default_factory=dict)
     sha256: str = ""
     file: str = ""
     kept: Embeddings | None = None
     is_read: bool = True
+    ends: tuple[str, ...] | None = None
 
 
 class NoFile(InputError):
@@ -75,16 +83,20 @@ class Listing(NamedTuple):
     """What can be seen of a location with nothing opened: now, or when a library was last in step with it.
 
     `stamps` are those of every image; not `complete`: of every known one (None: there is nothing to look at), and only
-    reading all tells of others.  `signature` differs when anything else does (None: never in step yet).
+    reading all tells of others.  `signature` differs when anything else does (None: never in step yet).  `states` are
+    those of all known files, where the images inside files are listed too.
     """
 
     stamps: Mapping[str, Stamp] | None
     signature: str | None
     complete: bool = True
+    states: Mapping[str, FileState] = MappingProxyType({})
 
     def in_step(self, recorded: "Listing") -> bool:
         """Return whether nothing has happened since `recorded`."""
-        return self.signature == recorded.signature and (self.stamps is None or self.stamps == recorded.stamps)
+        if self.signature != recorded.signature:
+            return False
+        return self.stamps is None or self.stamps == recorded.stamps or self.stamps == of_files(recorded.stamps or {})
 
 
 NOTHING = Listing({}, None)  # what a library has recorded that is yet to be made
@@ -151,6 +163,7 @@ class FolderContents:
         self._exclude = exclude
         self._folder: ImageFolder | None = None
         self._files = FolderListing(location)
+        self._fragments: FragmentReader | None = None  # of what lies inside files that hold several images
         self._problems: list[InputError] = []
         self._disk = Disk(location)
         self._in_use: frozenset[str] = frozenset()  # tables that told of images the last time
@@ -161,13 +174,14 @@ class FolderContents:
         """See `Contents`.  A folder that is not there, is empty or cannot be read has no images."""
         self._in_use, self._brought = recalled(facts), Brought(facts)
         self._folder, self._problems, self._disk, self._lost = None, [], Disk(self.location), None
+        self._fragments = None
         try:
-            self._files = list_folder(self.location, exclude=self._exclude)
+            self._files = list_folder(self.location, exclude=self._exclude, holders=True)
         except (NotFound, OSError):
             if not states():
                 raise
             self._files = FolderListing(self.location)
-        stamps = {image: stamp for image, stamp in self._files.images.items() if stamp}
+        stamps = {image: stamp for image, stamp in self._files.images.items() if stamp} | self._files.holders
         if not stamps and not states():
             raise NotFound(
                 no_images(self._files),
@@ -198,18 +212,39 @@ class FolderContents:
 
     def images(self, listing: Listing, keys: Sequence[str] | None) -> Iterator[Candidate | InputError]:
         """See `Contents`."""
-        stamps = listing.stamps or {}
-        for key in stamps if keys is None else keys:
-            size, mtime_ns = stamps[key]
-            meta = self.meta(key, {"size": size, "mtime": _moment(mtime_ns)})
-            yield Candidate(key, self.location / key, (size, mtime_ns), meta)
+        reader = self._reader()
+        for key in dict.fromkeys(map(file_of, (listing.stamps or {}) if keys is None else keys)):
+            stamp = self._files.images.get(key) or self._files.holders[key]
+            meta: dict[str, Value] = {"size": stamp[0], "mtime": _moment(stamp[1])}
+            first = None
+            if key not in self._files.holders:
+                first = Candidate(key, self.location / key, stamp, self.meta(key, meta))
+                if not reader.holds_several(key):
+                    yield first
+                    continue
+            for one in reader.read(key, stamp, listing.states, first=first):
+                if isinstance(one, Candidate) and one is not first and one.ends is None:
+                    one.meta = self.meta(one.key, {**one.meta, **meta})
+                yield one
+
+    def _reader(self) -> "FragmentReader":
+        if self._fragments is None:
+            from wordsight.search.fragments import FragmentReader
+
+            self._fragments = FragmentReader(self.location)
+        return self._fragments
 
     def judge(self, key: str, state: FileState) -> Whereabouts:
         """See `Contents`.  What tables named and shards held while this was no folder of images stays absent."""
         if not os.path.isdir(self.location):
             return away(self.location)
-        if self._files.passed.ignores(key):
+        file = file_of(key)
+        if self._files.passed.ignores(file):
             return Whereabouts.EXCLUDED
+        if self._fragments is not None and file in self._fragments.read_files:
+            return Whereabouts.REPLACED
+        if file != key:
+            return self._disk.judge(file, through_links=False)
         if not state.file:
             return self._disk.judge(key, through_links=False)
         if not is_container(state.file):
@@ -221,6 +256,7 @@ class FolderContents:
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
         """Return path, name and folder, what the image and then the folder tell of it, and what is measured."""
+        image, key = key, file_of(key)
         facts, problems = self._described().facts(key)
         theirs = facts.columns()
         path = theirs.pop("path", key)
@@ -229,7 +265,8 @@ class FolderContents:
         problems += damaged
         self._problems += problems
         folder, _, name = key.rpartition("/")
-        own = {column: meta[column] for column in ("size", "mtime", *MEASURED) if column in meta}
+        measured = (*MEASURED, *COLUMNS) if image != key else MEASURED
+        own = {column: meta[column] for column in ("size", "mtime", *measured) if column in meta}
         kept = meta if problems or self.is_unsure(key) else {}
         return {**kept, "path": key, "name": name, "folder": folder, **theirs, **its, **own}
 
@@ -238,7 +275,7 @@ class FolderContents:
         if not self._in_use:
             return False
         folder = self._described()
-        unread = self._in_use & folder.broken()
+        unread, key = self._in_use & folder.broken(), file_of(key)
         return bool(self._lost_tables()) or any(not folder.tells(table, key) for table in unread)
 
     def _lost_tables(self) -> frozenset[str]:
@@ -248,8 +285,8 @@ class FolderContents:
         return self._lost
 
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
-        """See `file_of`."""
-        return file_of(self.location, key, meta)
+        """See `file_of_hit`."""
+        return file_of_hit(self.location, key, meta)
 
     def problems(self) -> list[InputError]:
         """See `Contents`."""
@@ -259,10 +296,9 @@ class FolderContents:
         return [*map(self._leads_nowhere, self._files.nowhere()), *folder.problems, *self._problems]
 
     def _leads_nowhere(self, image: str) -> InputError:
-        path = self.location / image
+        path, reason = self.location / image, "it was not there a moment ago"
         try:
             path.stat()
-            reason = "it was not there a moment ago"
         except OSError as error:
             reason = str(error.strerror)
         return InputError(f"{path} cannot be opened: {reason}", cure="mend the link, or take it away")
@@ -322,13 +358,13 @@ def away(location: Path) -> Whereabouts:
     return Whereabouts.UNREAD if verdict == Whereabouts.UNREAD else Whereabouts.ABSENT
 
 
-def file_of(location: Path, key: str, meta: Mapping[str, Value]) -> Path | None:
+def file_of_hit(location: Path, key: str, meta: Mapping[str, Value]) -> Path | None:
     """Return the file of an image, None where it lies inside another file; the metadata tells which it is.
 
     The location is not asked: it may be away.
     """
     if meta.keys() >= OF_FOLDER:
-        return location / key
+        return location / file_of(key)
     if not meta.get("path"):
         return None
     path, base = str(meta["path"]), location.parent  # relative as the location is, for what lies beside or below it
@@ -338,7 +374,7 @@ def file_of(location: Path, key: str, meta: Mapping[str, Value]) -> Path | None:
 
 def reader() -> str:
     """Return what decides here, besides an image itself, whether it can be read."""
-    return " ".join([str(decoding_memory().total), *(kind.extra for kind in OPTIONAL if kind.installed())])
+    return " ".join([str(decoding_memory().total), *(kind.extra for kind in (*OPTIONAL, *HOLDERS) if kind.installed())])
 
 
 def library_folder(location: Path) -> Path:

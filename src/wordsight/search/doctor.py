@@ -11,14 +11,17 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wordsight.base.errors import InputError
+from wordsight.images.fragments import split
 from wordsight.index.index import IndexEntry, spread_evenly
 
 if TYPE_CHECKING:
+    from wordsight.search.hits import Hit
     from wordsight.search.library import Library
 
 PACKAGES = ("wordsight", "numpy", "pillow", "onnxruntime", "openvino", "torch")  # that take part in an embedding
@@ -80,12 +83,18 @@ def examine(library: "Library", count: int = COMPARED) -> Checkup:
     cosines, failed = [], []
     for entry in entries:
         try:
-            fresh = library.model.embed_images([library.hit_of(entry).image()])[0]
+            fresh = library.model.embed_images([_image(library.hit_of(entry))])[0]
         except InputError as error:
             failed.append(str(error))
             continue
         cosines.append(_cosine(entry, fresh))
     return Checkup(tuple(cosines), tuple(failed), then, versions())
+
+
+def _image(hit: "Hit") -> Path | bytes:
+    """Return the image of a hit; one inside a file by its name, for that is read as it was when it was embedded."""
+    fragment = split(hit.key)[1]
+    return hit.path.with_name(f"{hit.path.name}#{fragment}") if fragment and hit.path else hit.image()
 
 
 def _cosine(entry: IndexEntry, fresh: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wordsight.base.errors import InputError
 from wordsight.base.value import Value
+from wordsight.images.fragments import file_of, for_people, fragment_file, split
 
 if TYPE_CHECKING:
     from wordsight.search.originals import Originals
@@ -27,6 +28,8 @@ LONGEST_TITLE = 100  # letters
 @dataclass(frozen=True, slots=True, repr=False)
 class Hit:
     """One answer.  `path` is the image's file, or None when it lies inside a table or shard.
+
+    That of a frame or page is the file that it lies in: its key says where (`beach.mp4#t=83.5`), and so do its columns.
 
     `score` is a cosine, `match` the probability that the image shows what was asked for; None where the library
     cannot tell.
@@ -46,12 +49,13 @@ class Hit:
     named: bool = field(default=False, kw_only=True)
 
     def image(self) -> Path | bytes:
-        """Return the image's file, or its bytes where it lies inside a table or shard.
+        """Return the image's file, or its bytes where it lies inside a table or shard, a video or a document.
 
         Raises `InputError` where it is not there any more.
         """
         if self.path is not None:
-            return self.path
+            fragment = split(self.key)[1]
+            return fragment_file(Path(file_of(str(self.path))), fragment) if fragment else self.path
         if self.origin is None:
             raise InputError(f"{self.key} has no file", cure="search the library that it is from")
         return self.origin.image(self.key)
@@ -70,7 +74,7 @@ class Hit:
 
     def __repr__(self) -> str:
         likely = "" if self.match is None else f"{percent(self.match)} "
-        return f"<Hit {likely}{self.score:.3f} {self.path or self.key}>"
+        return f"<Hit {likely}{self.score:.3f} {name_of(self)}>"
 
     def _repr_html_(self) -> str:
         """Return the image, its score and its name; the last two alone where the image cannot be read."""
@@ -83,6 +87,14 @@ class Located(NamedTuple):
     location: Path
     hit: Hit
     likely: bool = True
+
+
+def name_of(hit: Hit) -> str:
+    """Return the path of a hit, or its key where it has none, and where in its file it lies, for people."""
+    if hit.path is None:
+        return hit.key
+    fragment = split(hit.key)[1]
+    return for_people(f"{file_of(str(hit.path))}#{fragment}") if fragment else str(hit.path)
 
 
 def strength(hit: Hit) -> str:
@@ -143,7 +155,7 @@ def _as_html(hits: Sequence[Hit]) -> str:
 
     shown = []
     for hit, jpeg in zip(hits, thumbnails(hits, as_jpeg, side=SIDE), strict=True):
-        name = escape(str(hit.path or hit.key))
+        name = escape(name_of(hit))
         image = "" if isinstance(jpeg, InputError) else f'<img src="{address(jpeg)}" alt="{name}"><br>'
         shown.append(
             f'<div style="display:inline-block;margin:4px;max-width:{SIDE}px;vertical-align:top">'

@@ -141,9 +141,13 @@ class Keeper:
 
     def _mend(self) -> list[Damage]:
         """Forget what is damaged, so that it is embedded again."""
+        from wordsight.search.fragments import unfinished
+
         with self._index.writing() as index:
             damage = index.verify()
             index.mend(damage)
+            if damage:
+                index.files.record(unfinished(index.files.states()))
             index.note({SIGNATURE: ""})  # so that a table or shards are read again
             index.save()
         return damage

@@ -19,6 +19,7 @@ class Whereabouts(Enum):
     """Why an image was not met."""
 
     EXCLUDED = "it is to be left alone, by the user's own wish"
+    REPLACED = "its file is there, and holds other images now"
     GONE = "it is proven that it is no more"
     ABSENT = "it is not there, and may come back"
     UNREAD = "it is there, or what holds it is, and cannot be read now"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from wordsight.base.errors import NotFound, WordsightError
 from wordsight.base.progress import notice
+from wordsight.images.fragments import file_of
 from wordsight.search.contents import FolderContents, library_folder
 from wordsight.search.hits import Hit
 from wordsight.search.library import Library
@@ -46,7 +47,7 @@ class Scope(NamedTuple):
     def _seen(self, hit: Hit) -> Hit:
         key = hit.key.removeprefix(self.prefix)
         alike = tuple(one.removeprefix(self.prefix) for one in hit.alike)
-        return replace(hit, key=key, path=self.location / key, alike=alike)
+        return replace(hit, key=key, path=self.location / file_of(key), alike=alike)
 
 
 def nearest(library: Library) -> Scope:

@@ -25,6 +25,7 @@ from wordsight.embeddings.items import is_image, listed
 from wordsight.embeddings.model import Model
 from wordsight.images.failures import name_of
 from wordsight.images.files import is_image_name
+from wordsight.images.fragments import existing
 from wordsight.search.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _read_text(weight: float, text: str, location: Path | None) -> Part:
         raise UsageError(f"{text} is a web address", cure="save the image to a file and give its path")
     path = _file_of(text, location)
     if path is not None:
-        return Part(weight, image=path if is_image_name(path) else _checked_file(path))
+        return Part(weight, image=path if is_image_name(path) or existing(path) else _checked_file(path))
     if is_image_name(text) and "\0" not in text:
         problem = f"no image {name_of(text)}"
         raise NotFound(problem, cure="check the path; write words without the ending of an image's name")
@@ -193,14 +194,18 @@ def _file_of(text: str, location: Path | None) -> Path | None:
     for folder in (Path(), location or Path()):
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # no name of a file; a home that nobody has
             path = folder / Path(text).expanduser()
-            if os.path.lexists(path) and not path.is_dir():
+            if (os.path.lexists(path) and not path.is_dir()) or existing(path):
                 return path
     return None
 
 
 def _names_file(text: str) -> bool:
     """Say whether an argument is the path of an image, or of a file as it is seldom a word of a phrase."""
-    return is_image_name(text) or (("." in text or "/" in text) and _file_of(text, None) is not None)
+    return (
+        is_image_name(text)
+        or existing(text) is not None
+        or (("." in text or "/" in text) and _file_of(text, None) is not None)
+    )
 
 
 def _checked_file(path: Path) -> Path:

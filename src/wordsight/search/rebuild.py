@@ -138,7 +138,9 @@ def _missing(old: Index, draft: Index, contents: Contents) -> dict[str, FileStat
         for key, state in before.items()
         if not state.error and key not in there and state.sha256 not in contents_there
     }
-    gone = {key for key, state in missing.items() if contents.judge(key, state) == Whereabouts.GONE}
+    verdicts = {key: contents.judge(key, state) for key, state in missing.items()}
+    missing = {key: state for key, state in missing.items() if verdicts[key] != Whereabouts.REPLACED}
+    gone = {key for key in missing if verdicts[key] == Whereabouts.GONE}
     if too_many(len(gone), len(before)):
         return missing
     return {key: state for key, state in missing.items() if key not in gone}

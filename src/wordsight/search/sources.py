@@ -35,7 +35,7 @@ from wordsight.search.contents import (
     NoFile,
     States,
     away,
-    file_of,
+    file_of_hit,
     is_container,
     recalled,
     refused,
@@ -237,8 +237,8 @@ class SourceContents:
         return False
 
     def path(self, key: str, meta: Mapping[str, Value]) -> Path | None:
-        """See `file_of`."""
-        return file_of(self.location, key, meta)
+        """See `file_of_hit`."""
+        return file_of_hit(self.location, key, meta)
 
     def problems(self) -> list[InputError]:
         """Return nothing: whatever is wrong is met on the way."""

@@ -26,6 +26,7 @@ from wordsight.embeddings.model import Model
 from wordsight.embeddings.pipeline import Encoded
 from wordsight.images.embedded_names import EMBEDDED
 from wordsight.images.files import image_hash, unchanged
+from wordsight.images.fragments import COLUMNS, file_of, is_fragment
 from wordsight.index.index import FileState, Index, IndexEntry
 from wordsight.search.contents import (
     MEASURED,
@@ -38,7 +39,9 @@ from wordsight.search.contents import (
     index_command,
     reader,
 )
+from wordsight.search.fragments import all_of_files, ended, with_fragments
 from wordsight.search.kept_images import KeptImages
+from wordsight.search.known_contents import KnownContents
 from wordsight.search.missing import Whereabouts, too_many
 from wordsight.search.noting import kept, noted_columns
 from wordsight.search.origin import problems_fact, problems_of
@@ -47,34 +50,6 @@ from wordsight.search.report import SyncReport
 
 SAVE_SECONDS = 5.0  # between saves: what a killed process has to do again at most
 GROUP = 256  # images handed to the index at once
-
-
-class KnownContents:
-    """Where the embedding of every known content is: under a key of the index, or kept when that key has changed."""
-
-    def __init__(self, index: Index, before: Mapping[str, FileState]) -> None:
-        self._index = index
-        self._keys = {state.sha256: key for key, state in before.items() if not state.error}
-        self._kept: dict[str, IndexEntry] = {}
-
-    def __contains__(self, sha256: str) -> bool:
-        return sha256 in self._keys
-
-    def entry(self, sha256: str) -> IndexEntry:
-        """Return the entry of a known content."""
-        return self._kept.get(sha256) or self._index.entries([self._keys[sha256]])[0]
-
-    def keep(self, replaced: Mapping[str, FileState]) -> None:
-        """Keep what these keys held until now: other images may have that content."""
-        for key, state in replaced.items():
-            if self._keys.get(state.sha256) == key and state.sha256 not in self._kept:
-                self._kept[state.sha256] = self._index.entries([key])[0]
-
-    def add(self, states: Mapping[str, FileState]) -> None:
-        """Note what is in the index from now on."""
-        for key, state in states.items():
-            if not state.error:
-                self._keys.setdefault(state.sha256, key)
 
 
 class Sync:
@@ -97,9 +72,9 @@ class Sync:
         self._index = index
         self._model = model
         self._contents = contents
-        self._listing = listing
         self._accept_removal = accept_removal
         self._before = index.files.states()
+        self._listing = with_fragments(listing, self._before)
         self._with_entries = frozenset(key for key, state in self._before.items() if not state.error)
         self._now: dict[str, FileState | None] = {}  # of what has been read; None where it could not be opened
         self._nowhere: dict[str, FileState] = {}  # of what tables name and is not there
@@ -143,8 +118,9 @@ class Sync:
         facts = self._index.facts()
         again = facts.get(READER) != reader()
         known = {key: state for key, state in self._before.items() if not (again and state.error)}
-        self._read_all(None if stamps is None else to_read(known, stamps))
-        unread = {key: _there(self._before[key]) for key in stamps or () if key not in self._now}
+        asked = None if stamps is None else all_of_files(to_read(known, stamps), stamps)
+        self._read_all(asked)
+        unread = {key: _there(self._before[key]) for key in (stamps or {}).keys() - (asked or ())}
         done = self._decide({**unread, **self._now})
         self._index.remove(done.gone)
         self._index.files.forget([*done.gone, *done.forgotten])
@@ -188,14 +164,17 @@ class Sync:
         came = {new: state for _, new in self._moved if (state := now[new]) is not None}  # which are paired already
         before = {key: state for key, state in self._before.items() if key not in went} | came
         missing = {key: self._verdict(key) for key in before if key not in now}
-        may_go = {Whereabouts.EXCLUDED, Whereabouts.GONE} | ({Whereabouts.ABSENT} if self._accept_removal else set())
+        may_go = {Whereabouts.EXCLUDED, Whereabouts.REPLACED, Whereabouts.GONE} | (
+            {Whereabouts.ABSENT} if self._accept_removal else set()
+        )
         done = plan(before, now, {key for key, verdict in missing.items() if verdict in may_go})
         location, known = self._contents.location, len(self._with_entries)
         if self._accept_removal:
             if kept := [key for key in self._with_entry(missing) if missing[key] == Whereabouts.UNREAD]:
                 notice(f"{location}: {len(kept)} are kept: they, or what holds them, are there and cannot be read")
             return done
-        excluded = {key for key, verdict in missing.items() if verdict == Whereabouts.EXCLUDED}
+        certain = {Whereabouts.EXCLUDED, Whereabouts.REPLACED}
+        excluded = {key for key, verdict in missing.items() if verdict in certain}
         count = len(set(done.removed) - excluded) if now else known
         if now and not too_many(count, known):
             if away := self._with_entry(done.absent):
@@ -236,12 +215,19 @@ class Sync:
         """Read one image; in a thread.  None when its content is known already, or kept."""
         if isinstance(candidate, InputError):
             raise candidate
-        name = _name(candidate)
+        image, name = candidate.image, _name(candidate)
+        if isinstance(image, InputError):
+            raise image
+        if candidate.ends is not None or is_fragment(candidate.key):
+            candidate.image = None  # it may be large
+            is_known = image is None or candidate.sha256 in self._known
+            return None if is_known else self._model.load_seen(image, name=name).pixels
         if self._is_as_recorded(candidate):
             candidate.sha256 = self._before[candidate.key].sha256
             return None
-        with unchanged(candidate.image):
-            candidate.sha256 = image_hash(candidate.image, key=candidate.key)
+        assert not isinstance(image, np.ndarray)
+        with unchanged(image):
+            candidate.sha256 = image_hash(image, key=candidate.key)
             if candidate.sha256 in self._known or kept.take(candidate, name=name):
                 return None
             seen = self._model.load_seen(candidate.image, name=name)
@@ -259,16 +245,20 @@ class Sync:
         """Put what has been read of a group into the index."""
         read: list[tuple[Candidate, Encoded[Any]]] = []
         now: dict[str, FileState | None] = {}
+        ends: list[Candidate] = []
         for one in map(_checked, group):
             if isinstance(one.item, InputError):
                 self._failed.append(("", str(one.item)))
                 if isinstance(one.item, NoFile):
                     self._nowhere[one.item.key] = FileState(0, 0, "", str(one.item), file=one.item.file)
                 continue
+            if one.item.ends is not None:
+                ends.append(one.item)
+                continue
             read.append((one.item, one))
             now[one.item.key] = _state(one.item, one.error)
-            if one.error is not None:
-                self._failed.append((one.item.key, str(one.error)))
+            if one.error is not None and (failure := (file_of(one.item.key), str(one.error))) not in self._failed[-1:]:
+                self._failed.append(failure)
         known = {key: self._before[key] for key in now if key in self._before}
         step = plan(known, now)
         self._apply(step, [pair for pair in read if pair[1].error is None], now)
@@ -277,6 +267,10 @@ class Sync:
         self._index.files.record({key: state for key, state in states.items() if state != self._before.get(key)})
         self._known.add(states)
         self._now |= now
+        for one_file in ends:
+            states = ended(one_file, self._now)
+            self._index.files.record(states)
+            self._now |= states
 
     def _move(self, added: Sequence[str], now: Mapping[str, FileState | None]) -> None:
         """Let a missing key go together with the coming of a new one with its content, so that no save is between."""
@@ -318,9 +312,10 @@ class Sync:
         if one.embedding is not None:
             return IndexEntry(candidate.key, one.embedding, candidate.meta)
         known = same or self._known.entry(candidate.sha256)
-        candidate.meta |= kept(known.meta, self._carried)
+        carried = (*self._carried, *COLUMNS) if is_fragment(candidate.key) else self._carried
+        candidate.meta |= kept(known.meta, carried)
         if not candidate.is_read:
-            candidate.meta = {name: known.meta[name] for name in EMBEDDED if name in known.meta} | candidate.meta
+            candidate.meta = kept(known.meta, EMBEDDED) | candidate.meta
         if same and _present(candidate.meta) != _present(known.meta):
             self._renewed.append(candidate.key)
         elif same and candidate.meta.get("mtime") == known.meta.get("mtime"):
