@@ -1,4 +1,4 @@
-"""Small images of many hits: in order, in threads, a few at a time, and with the reason where there is none."""
+"""SmallImage images of many hits: in order, in threads, a few at a time, and with the reason where there is none."""
 
 import io
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LightLevels = NDArray[np.float32]
-Small = NDArray[np.uint8]  # (P, SIDE, SIDE, 3)
+SmallImage = NDArray[np.uint8]  # (P, SIDE, SIDE, 3)
 
 SIDE = 48  # pixels of a small version: 8 x 8 fields of 6 x 6
 _FIELD = 6
