@@ -125,11 +125,13 @@ def test_the_official_client_in_this_process(tools):
         ("about", {}),
         ("similar", {"key": "a/red.png"}),
         ("facets", {"query": "red", "columns": ["folder"]}),
+        ("ask", {"key": "a/red.png", "question": "What colour is it?", "answers": ["red", "blue"]}),
     ]
     listed, results = asyncio.run(asked(server_of(tools), calls))
-    assert [tool.name for tool in listed] == ["about", "search", "similar", "facets", "look"]
+    assert [tool.name for tool in listed] == ["about", "search", "similar", "facets", "ask", "look"]
     assert all(tool.annotations.read_only_hint and "images" in tool.description for tool in listed[:3])
-    search, look, wrong, about, similar, facets = results
+    search, look, wrong, about, similar, facets, ask = results
+    assert [one["answer"] for one in ask.structured_content["answers"]] == ["red", "blue"]
     assert keys(search.structured_content) == ["a/red.png"]
     (image,) = look.content
     assert Image.open(io.BytesIO(base64.b64decode(image.data))).size[0] == 32

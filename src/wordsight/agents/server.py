@@ -30,7 +30,7 @@ def server_of(tools: LibraryTools) -> Any:
         "wordsight", title="Wordsight", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
     reads = types.ToolAnnotations(readOnlyHint=True, openWorldHint=False)
-    for tool in (tools.about, tools.search, tools.similar, tools.facets):
+    for tool in (tools.about, tools.search, tools.similar, tools.facets, tools.ask):
         server.add_tool(_in_words(tool), annotations=reads)
 
     def look(key: str, side: int = 512) -> Any:

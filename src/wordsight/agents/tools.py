@@ -68,6 +68,20 @@ class LibraryTools:
         _entry(library, key)
         return _answer(library.search(like=[key], k=_counted(count), where=where or None))
 
+    def ask(self, key: str, question: str, *, answers: Sequence[str] = ()) -> dict[str, Any]:
+        """Answer a question about an image of the library by ranking answers ("What colour is the car?").
+
+        key: the key of a hit. answers: what to choose from; without it a list that fits the question. Probabilities are
+        shares among these answers, whether any is right or not; a margin near 0 says that the model does not decide.
+        The model cannot count, read or understand "not". Look at the image where it matters.
+        """
+        from wordsight.search.ask import Ballot, record
+        from wordsight.text.visual_questions import visual_question
+
+        library = self._current()
+        asked = visual_question(question, list(answers) or None)
+        return record(asked, Ballot(library.model, asked).answers(_entry(library, key).embedding), top=MOST)
+
     def facets(self, query: str, *, columns: Sequence[str] = (), where: str = "") -> dict[str, Any]:
         """Count which values of metadata columns the matches of a query have, to narrow it down.
 

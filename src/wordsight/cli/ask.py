@@ -1,5 +1,6 @@
 """`wordsight ask`: a question about images, answered by ranking possible answers."""
 
+import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +9,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
-    from wordsight.search.ask import AnsweredImage
     from wordsight.text.label_sets import Label
-    from wordsight.text.visual_questions import VisualQuestion
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def run(args: Namespace) -> int:
     from wordsight.base.progress import notice
     from wordsight.cli.image_arguments import ImageArguments
     from wordsight.embeddings.model import load
-    from wordsight.search.ask import Ballot
+    from wordsight.search.ask import Ballot, record
     from wordsight.text.visual_questions import visual_question
 
     if args.top is not None and args.top < 1:
@@ -57,7 +56,7 @@ def run(args: Namespace) -> int:
     for path, embedding in images.embedded(model):
         answers = ballot.answers(embedding)
         if args.json:
-            _print_json(path, question, answers, args.top)
+            print(json.dumps({"path": str(path), **record(question, answers, top=args.top)}, ensure_ascii=True))
         else:
             shown = "  ".join(f"{one.text} {one.probability:.3f}" for one in answers.answers[: args.top or 3])
             say(f"{path}  {shown}  margin {answers.margin:.3f}")
@@ -76,26 +75,3 @@ def _answers(args: Namespace) -> "list[str | Label] | None":
     from wordsight.text.visual_questions import answer_list
 
     return list(answer_list(args.answers_file))
-
-
-def _print_json(path: Path, question: "VisualQuestion", answers: "AnsweredImage", top: int | None) -> None:
-    import json
-
-    listed = [
-        {
-            "answer": one.text,
-            "probability": round(one.probability, 6),
-            "cosine": round(one.cosine, 6),
-            "statements": list(one.statements),
-        }
-        for one in answers.answers[:top]
-    ]
-    whole = {
-        "path": str(path),
-        "question": question.text,
-        "kind": question.kind,
-        "answers": listed,
-        "margin": round(answers.margin, 6),
-        "note": question.note or None,
-    }
-    print(json.dumps(whole, ensure_ascii=True))

@@ -70,6 +70,26 @@ class Ballot:
         return AnsweredImage(tuple(sorted(made, key=lambda one: -one.probability)))
 
 
+def record(question: VisualQuestion, answered: AnsweredImage, *, top: int | None = None) -> dict[str, Any]:
+    """Return what programs are given of one image: question, kind, answers best first, margin, note (or None)."""
+    answers = [
+        {
+            "answer": one.text,
+            "probability": round(one.probability, 6),
+            "cosine": round(one.cosine, 6),
+            "statements": list(one.statements),
+        }
+        for one in answered.answers[:top]
+    ]
+    return {
+        "question": question.text,
+        "kind": question.kind,
+        "answers": answers,
+        "margin": round(answered.margin, 6),
+        "note": question.note or None,
+    }
+
+
 def ask(
     model: "Model", images: Iterable[Any], question: str, answers: "Sequence[str | Label] | None" = None
 ) -> list[AnsweredImage]:
