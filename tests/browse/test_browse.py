@@ -213,6 +213,32 @@ def test_a_question_with_thumbs():
     assert asked.near("c") == Browsed(like="c")
 
 
+def test_duplicates_are_reviewed_and_planned(library, photos, monkeypatch, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(noise).save(photos / name)
+    (photos / "c.png").write_bytes((photos / "a.png").read_bytes())
+    library.sync()
+    monkeypatch.chdir(tmp_path)
+
+    async def script(app, pilot):
+        await pilot.press("escape", "u")
+        await settled(app, pilot)
+        said = [str(app.screen.query_one("#group", Static).render())]
+        assert [hit.key for hit in app.screen.query_one(HitGrid)._hits][:3] == ["a.png", "b.png", "c.png"]
+        await pilot.press("space", "w", "space", "w", "escape")
+        await settled(app, pilot)
+        said.append(state(app))
+        return said
+
+    group, back = browsed(library, script)
+    assert "exact, 3 images, 2 would be moved" in group
+    assert "all images" in back
+    plans = [(tmp_path / f"duplicates-{n}.jsonl").read_text().splitlines() for n in (1, 2)]
+    assert len(plans[1]) == len(plans[0]) + 3
+    assert all((photos / name).exists() for name in ("a.png", "b.png", "c.png"))
+
+
 def test_there_has_to_be_a_terminal(photos, capsys):
     assert main(["browse", str(photos), "--engine", "fake"]) == 2
     assert "no terminal" in capsys.readouterr().err

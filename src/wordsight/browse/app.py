@@ -8,6 +8,7 @@ at the start.
 
 import webbrowser
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -22,6 +23,7 @@ from wordsight.base.terminal import escaped
 from wordsight.browse.asked import Browsed
 from wordsight.browse.details import Details
 from wordsight.browse.grid import HitGrid, shrunk
+from wordsight.browse.review import DuplicateReview
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.library import Library
 
@@ -38,7 +40,7 @@ class BrowseApp(App[None]):
     #where { width: 40; }
     #text { width: 1fr; }
     #ask { height: 3; }
-    #state { height: 1; color: $text-muted; }
+    #state, #group { height: 1; color: $text-muted; }
     HitGrid { width: 1fr; height: 1fr; }
     HitGrid:focus { background: $surface; }
     Details { width: 44; height: 1fr; border-left: solid $panel; padding: 0 1; overflow-y: auto; }
@@ -53,6 +55,7 @@ class BrowseApp(App[None]):
         Binding("minus", "thumb(False)", "thumb down"),
         Binding("o", "reorder", "order"),
         Binding("d", "details", "details"),
+        Binding("u", "review", "duplicates"),
         Binding("y", "copy", "copy path"),
         Binding("enter", "open", "open"),
         Binding("backspace", "ask_before", "back"),
@@ -108,13 +111,13 @@ class BrowseApp(App[None]):
 
     def on_hit_grid_wanted(self, message: HitGrid.Wanted) -> None:
         """Decode the images of a page."""
-        self._decode(message.hits, message.side)
+        self._decode(message.grid, message.hits, message.side)
 
     @work(thread=True, exclusive=True, group="decode")
-    def _decode(self, hits: Sequence[Hit], side: int) -> None:
+    def _decode(self, grid: HitGrid, hits: Sequence[Hit], side: int) -> None:
         from wordsight.search.thumbnails import thumbnails
 
-        worker, grid = get_current_worker(), self.query_one(HitGrid)
+        worker = get_current_worker()
         images = thumbnails(hits, lambda image: shrunk(image, grid.box(*image.size)), side=side)
         for hit, pixels in zip(hits, images, strict=True):
             if worker.is_cancelled:
@@ -187,6 +190,20 @@ class BrowseApp(App[None]):
         self._before.append(self._asked)
         self._asked = asked
         self._answer()
+
+    @work(thread=True, exclusive=True, group="duplicates")
+    def action_review(self) -> None:
+        """Look for duplicates, which may take a while, and review them group by group."""
+        self.call_from_thread(self.notify, "looking for duplicates")
+        try:
+            result = self._library.duplicates()
+        except WordsightError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            return
+        if result.groups:
+            self.call_from_thread(self.push_screen, DuplicateReview(self._library, result, Path.cwd()))
+        else:
+            self.call_from_thread(self.notify, f"no duplicates among {result.compared:,} images")
 
     def action_details(self) -> None:
         """Show or hide the details."""

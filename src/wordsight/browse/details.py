@@ -13,9 +13,10 @@ LEFT_OUT = {"path", "name", "folder"}
 class Details(Static):
     """A column of text beside the grid."""
 
-    def tell(self, hit: Hit | None) -> None:
-        """Show a hit."""
-        self.update(Text() if hit is None else describe(hit))
+    def tell(self, hit: Hit | None, note: str = "") -> None:
+        """Show a hit, and what else there is to say of it."""
+        text = Text() if hit is None else describe(hit)
+        self.update(text if not note else Text(f"{escaped(note)}\n\n", style="bold") + text)
 
 
 def describe(hit: Hit) -> Text:

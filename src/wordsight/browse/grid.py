@@ -56,10 +56,11 @@ class HitGrid(Widget, can_focus=True):
             self.hit = hit
 
     class Wanted(Message):
-        """The images of these hits are wanted, at most this many pixels wide and high."""
+        """The images of these hits are wanted by a grid, at most this many pixels wide and high."""
 
-        def __init__(self, hits: Sequence[Hit], side: int) -> None:
+        def __init__(self, grid: "HitGrid", hits: Sequence[Hit], side: int) -> None:
             super().__init__()
+            self.grid = grid
             self.hits = hits
             self.side = side
 
@@ -154,7 +155,7 @@ class HitGrid(Widget, can_focus=True):
         page = self._hits[self._page : self._page + self._columns * self._lines]
         wanted = [hit for hit in page if hit.key not in self._images and hit.key not in self._broken]
         if wanted and self.size.width:
-            self.post_message(self.Wanted(wanted, 2 * max(self._cell)))
+            self.post_message(self.Wanted(self, wanted, 2 * max(self._cell)))
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """See textual: the lines of the grid that lie in a region."""
