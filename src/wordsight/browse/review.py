@@ -1,4 +1,4 @@
-"""Duplicates, a group at a time: which image is kept, which would be moved and why, and a plan of the groups taken.
+"""Duplicates, a group at a time: which image is kept, which would be moved and why, and a plan of the groups chosen.
 
 Nothing is moved here: the plan is a file, and `wordsight duplicates PLACE --apply FILE` does what it says.
 """
@@ -98,12 +98,12 @@ class DuplicateReview(Screen[None]):
         """Write the plan of all groups that are not left out, beside earlier ones."""
         from wordsight.search.duplicates.plan_file import write_plan
 
-        taken = [group for number, group in enumerate(self._groups) if number not in self._left]
+        chosen = [group for number, group in enumerate(self._groups) if number not in self._left]
         path = next(path for n in range(1, 10_000) if not (path := self._folder / PLAN.format(number=n)).exists())
         try:
-            write_plan(path, self._library.location, taken)
+            write_plan(path, self._library.location, chosen)
         except WordsightError as error:
             self.notify(str(error), severity="error", markup=False)
             return
         apply = shlex.join(["wordsight", "duplicates", str(self._library.location), "--apply", str(path)])
-        self.notify(f"{len(taken)} groups: {escaped(apply)}", timeout=30, markup=False)
+        self.notify(f"{len(chosen)} groups: {escaped(apply)}", timeout=30, markup=False)
