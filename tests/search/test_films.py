@@ -1,6 +1,7 @@
 """Files that hold several images, in a library: each image an entry, and the file one thing that comes and goes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -331,3 +332,20 @@ def test_a_library_of_films_that_is_in_step_is_searched_without_a_decoder(librar
     )
     done = subprocess.run([sys.executable, "-c", code, films], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "0 set()" and '"second": ' in done.stdout
+
+
+def test_what_moves_and_writes_files_leaves_those_that_hold_several_alone(library, films, tmp_path):
+    shutil.copy(films / "films/beach.mp4", films / "films/copy.mp4")
+    library.sync()
+    before = sorted(path for path in films.rglob("*") if ".wordsight" not in path.parts)
+    groups = library.duplicates(kinds=("exact",)).groups
+    assert [len(group.members) for group in groups] == [2, 2, 2]
+    assert {member.reason for group in groups for member in group.members[1:]} == {"inside another file"}
+    assert not any(member.is_moved for group in groups for member in group.members)
+    (films / "rules.toml").write_text(
+        '[[rule]]\nname = "all"\nquery = "red"\nmin_cosine = -1\ntag = "x"\nmove = "Sorted"\n'
+    )
+    report = library.rules(films / "rules.toml").run()
+    assert sorted(path for path in films.rglob("*") if ".wordsight" not in path.parts) != before  # still.png has moved
+    assert all((films / name).exists() for name in ("films/beach.mp4", "films/copy.mp4", "manual.pdf"))
+    assert report

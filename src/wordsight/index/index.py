@@ -8,7 +8,8 @@ Every method sees one state: for a reader the last save, for the writer its own 
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -21,6 +22,8 @@ from wordsight.base.value import Value
 
 if TYPE_CHECKING:
     from wordsight.index.where import Column, Condition
+
+DIGEST = 32  # bytes of a SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,11 @@ class FileState:
     error: str = ""
     absent: bool = False
     file: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """See `digest_of`."""
+        return digest_of(self.sha256)
 
 
 class Damage(NamedTuple):
@@ -251,6 +259,24 @@ class Backend(Protocol):
     def delete(self, folder: Path, *, draft: bool = False) -> None:
         """Delete the index of the library in `folder` and its draft, or the draft alone, where there is one."""
         ...
+
+
+def digest_of(sha256: str) -> bytes:
+    """Return the 32 bytes of a state's SHA-256, zeros for none.
+
+    That of an image inside a file is the file's with the image's place in it: its own SHA-256 is taken.
+    """
+    if len(sha256) == 2 * DIGEST:
+        return bytes.fromhex(sha256)
+    return hashlib.sha256(sha256.encode()).digest() if sha256 else bytes(DIGEST)
+
+
+def pages_of(files: FileStates, count: int) -> Iterator[dict[str, FileState]]:
+    """Yield the states of all files by path, up to `count` at a time."""
+    last = None
+    while states := files.states_after(last, count):
+        yield states
+        last = next(reversed(states))
 
 
 def spread_evenly(total: int, count: int) -> RowIds:

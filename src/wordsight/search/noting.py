@@ -16,7 +16,7 @@ import numpy as np
 
 from wordsight.base.errors import UsageError
 from wordsight.base.value import Value
-from wordsight.index.index import Index, IndexEntry
+from wordsight.index.index import Index, IndexEntry, pages_of
 
 NOTED = "noted"  # the fact that keeps the names of the noted columns, as a JSON list
 GROUP = 1024  # entries handed to the index at once
@@ -63,9 +63,7 @@ def carry_notes(old: Index, fresh: Index) -> None:
         return
     fresh.note({NOTED: json.dumps(columns)})
     there = fresh.files.states()
-    last = None
-    while states := old.files.states_after(last, GROUP):
-        last = next(reversed(states))
+    for states in pages_of(old.files, GROUP):
         same = [
             key
             for key, state in states.items()

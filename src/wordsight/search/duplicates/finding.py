@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.suggest import suggest
+from wordsight.images.fragments import is_fragment
 from wordsight.index.index import Index
 from wordsight.search.duplicates.confirming import Relation, SmallImages, confirm
 from wordsight.search.duplicates.grouping import edges_of, stars
@@ -268,9 +269,9 @@ class _Search:
         if relation not in (Relation.EXACT, Relation.NEAR):
             why = {Relation.CROP: "cropped", Relation.FLIP: "mirrored"}.get(relation, "looks alike")
         elif image.file is None:
-            why = "inside a table or shard"
+            why = "inside another file"
         elif best.file is None:
-            why = "what is kept is inside a table or shard"
+            why = "what is kept is inside another file"
         elif rule.is_protected(image):
             why = "protected"
         elif relation != Relation.EXACT and number in together:
@@ -303,7 +304,8 @@ def _known_image(hit: "Hit", sha256: str) -> KnownImage:
     width, height, size = (int(meta.get(name) or 0) for name in ("width", "height", "size"))
     moment = str(meta.get(TAKEN) or meta.get(CHANGED) or "")
     details = tuple(name for name in DETAILS if meta.get(name) not in (None, ""))
-    return KnownImage(hit.key, hit.path, sha256, size or _size(hit.path), width, height, moment, details)
+    file = None if is_fragment(hit.key) else hit.path  # an image inside a file is no file that can be moved
+    return KnownImage(hit.key, file, sha256, size or _size(file), width, height, moment, details)
 
 
 def _size(file: Path | None) -> int:

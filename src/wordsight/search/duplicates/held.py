@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from wordsight.base.files import storage_errors
 from wordsight.base.progress import bar
 from wordsight.base.value import Value
-from wordsight.index.index import Index, IndexEntry
+from wordsight.index.index import Index, IndexEntry, pages_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,16 +71,14 @@ def hold(index: Index, where: "Condition | None" = None) -> HeldImages:
     rows = temporary((max(total, 1), int(index.facts()["width"])), np.float16)
     keys: list[str] = []
     digests, moments, cameras = bytearray(), array("d"), array("q")
-    last: str | None = None
     with bar(total, unit=" images", desc="reading") as progress:
-        while states := index.files.states_after(last, GROUP):
-            last = next(reversed(states))
+        for states in pages_of(index.files, GROUP):
             sound = [key for key, state in states.items() if not (state.absent or state.error)]
             kept = [one for one in index.entries(sound) if where is None or matches(where, one.meta)]
             for entry in kept:
                 rows[len(keys)] = entry.embedding
                 keys.append(entry.key)
-                digests += bytes.fromhex(states[entry.key].sha256) or bytes(32)
+                digests += states[entry.key].digest
                 moments.append(moment_of(entry.meta))
                 cameras.append(hash(str(entry.meta.get(CAMERA) or "")))
             progress.update(len(states))

@@ -25,7 +25,7 @@ DEFAULT = "pixels,format,bytes,details,oldest,shortest"
 
 @dataclass(frozen=True, slots=True)
 class KnownImage:
-    """What is known of an image; `file` is None where it lies inside a table or shard.
+    """What is known of an image; `file` is None where it lies inside another file.
 
     `moment` is in words, as its column has it; `details` are the columns that tell something of it.
     """

@@ -9,7 +9,7 @@ Those whose files are absent are left out.  Knows the protocol of an index.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wordsight.index.index import Index, IndexEntry
+from wordsight.index.index import Index, IndexEntry, pages_of
 
 if TYPE_CHECKING:
     from wordsight.index.where import Condition
@@ -23,8 +23,6 @@ def walk(index: Index, where: "Condition | None" = None) -> Iterator[list[IndexE
 
     if where is not None:
         check(where, index.columns())
-    last = None
-    while states := index.files.states_after(last, AT_ONCE):
-        last = next(reversed(states))
+    for states in pages_of(index.files, AT_ONCE):
         entries = index.entries([key for key, state in states.items() if not state.error and not state.absent])
         yield [entry for entry in entries if where is None or matches(where, entry.meta)]

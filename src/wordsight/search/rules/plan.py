@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.value import Value
-from wordsight.index.index import Index, IndexEntry
+from wordsight.index.index import Index, IndexEntry, pages_of
 from wordsight.index.where import Column, Condition, check, matches
 from wordsight.search import background
 from wordsight.search.direction import Direction, direction_of_query
@@ -143,9 +143,7 @@ def _groups(
     index: Index, rules: Sequence[SearchRule], store: RuleStore | None, *, again: bool
 ) -> Iterator[tuple[dict[str, str], dict[str, set[str]]]]:
     """Yield some images at a time: key -> SHA-256, and key -> the rules to which it is new, where there are any."""
-    last = None
-    while states := index.files.states_after(last, GROUP):
-        last = next(reversed(states))
+    for states in pages_of(index.files, GROUP):
         contents = {key: one.sha256 for key, one in states.items() if not one.error and not one.absent and one.sha256}
         seen = {
             rule.name: set() if store is None or again else store.seen(rule, list(contents.values())) for rule in rules
@@ -227,7 +225,7 @@ class _Image:
         key, reasons, folders = self._entry.key, [], {"copy": "", "move": ""}
         here, path = Path(key).parent, self._library.contents.path(key, meta)
         if (rule.copy, rule.move, rule.run) != (None, None, ()) and path != self._library.location / key:
-            return None, "it lies in a table or shard, or a table names it: only tags are possible"
+            return None, "it lies inside another file, or a table names it: only tags are possible"
         for action, target in (("copy", rule.copy), ("move", rule.move)):
             if target is None:
                 continue

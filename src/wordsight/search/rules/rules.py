@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import NotFound, WordsightError
 from wordsight.base.reversible import take_back
+from wordsight.index.index import pages_of
 from wordsight.search.rules.acting import Action, Done, act
 from wordsight.search.rules.plan import TAGS, RulePlan, plan_of, tags_of
 from wordsight.search.rules.program import require_program
@@ -165,9 +166,7 @@ def _take_tags(library: "Library", store: RuleStore, undone: UndoneRun) -> None:
         return
     notes = []
     with library.reading() as index:
-        last = None
-        while states := index.files.states_after(last, 1000):
-            last = next(reversed(states))
+        for states in pages_of(index.files, 1000):
             keys = [key for key, one in states.items() if one.sha256 in added and not one.error]
             for entry in index.entries(keys):
                 before = tags_of(entry.meta.get(TAGS))

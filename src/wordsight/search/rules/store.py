@@ -19,6 +19,7 @@ from wordsight.base import disk
 from wordsight.base.files import storage_errors
 from wordsight.base.records import locked
 from wordsight.index.database import database_errors, select_in
+from wordsight.index.index import digest_of
 from wordsight.search.rules.rule import SearchRule
 from wordsight.search.rules.yardstick import Yardstick
 
@@ -241,4 +242,4 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _short(sha256: str) -> bytes:
-    return bytes.fromhex(sha256)[:16]
+    return digest_of(sha256)[:16]

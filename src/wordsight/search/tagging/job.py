@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from wordsight.base.errors import NotFound
 from wordsight.base.files import sha256_bytes
 from wordsight.base.progress import bar, notice
+from wordsight.images.fragments import is_fragment
 from wordsight.search.tagging.columns import check_names
 from wordsight.search.tagging.options import TagWishes
 from wordsight.search.tagging.planning import Clearing, Deciding, check_same, make_plan
@@ -42,7 +43,7 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaggedImage:
-    """An image that was rated: its file (None inside a table or shard), and its labels, likeliest first.
+    """An image that was rated: its file (None inside another file), and its labels, likeliest first.
 
     `others` are its tags in other columns that are written beside files too.
     """
@@ -163,7 +164,7 @@ class _Walk:
                 decisions = self._plan.decide(fresh) if fresh.keys else iter(())
                 for key, meta, one in zip(fresh.keys, fresh.meta, decisions, strict=True):
                     self._count(one.tags)
-                    file = self._path(key, meta)
+                    file = None if is_fragment(key) else self._path(key, meta)
                     yield key, None if file is None else str(file), one.tags, one.after, one.before, one.others
                 progress.update(len(block.keys))
         for name, total in self._sums.items():

@@ -80,7 +80,7 @@ def _write(one: BesideFile, changes: Reversible, convention: str) -> int:
     if one.file is None:
         if not one.tags:
             return 0
-        raise StorageError("the image lies inside a table or shard, which has no sidecars", cure="use the columns")
+        raise StorageError("the image lies inside another file, which has no sidecars", cure="use the columns")
     if not one.file.exists():
         raise StorageError(f"{one.file} is not there", cure="bring the library up to date")
     path = sidecar_of(one.file, convention)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.value import Value
+from wordsight.index.index import pages_of
 
 if TYPE_CHECKING:
     from wordsight.index.index import Index
@@ -34,13 +35,11 @@ class WalkedImages(NamedTuple):
 
 def blocks(index: "Index", count: int) -> Iterator[WalkedImages]:
     """Yield all images in the order of their keys, up to `count` at a time; absent and broken ones are left out."""
-    last = None
-    while states := index.files.states_after(last, count):
-        last = next(reversed(states))
+    for states in pages_of(index.files, count):
         there = {key: state for key, state in states.items() if not state.error and not state.absent}
         if there:
             entries = index.entries(list(there))
-            contents = [int(state.sha256[:16] or "0", 16) for state in there.values()]
+            contents = [int.from_bytes(state.digest[:8]) for state in there.values()]
             yield WalkedImages(
                 list(there), np.array([one.embedding for one in entries]), [one.meta for one in entries], contents
             )
