@@ -130,7 +130,7 @@ class BrowseApp(App[None]):
         try:
             hits, problem = asked.answer(self._library, COUNT), ""
         except WordsightError as error:  # a condition that is half typed, or one that does not fit
-            hits, problem = None, error.problem
+            hits, problem = None, str(error)
         if not worker.is_cancelled:
             self.call_from_thread(self._show, hits, problem)
 
