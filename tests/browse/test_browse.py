@@ -77,7 +77,7 @@ def seen(app):
 
 def test_search_as_you_type_and_filter(library):
     async def script(app, pilot):
-        assert "1 of 30: all images, by name" in state(app)
+        assert "1 of 30: all images" in state(app)
         await pilot.press("slash", *"red")
         await settled(app, pilot)
         first = chosen(app)
@@ -174,7 +174,7 @@ def test_similar_back_thumbs_and_order(library):
     assert "all images" in nothing
     assert "like 00 " in similar and not key.startswith("00 ")
     assert "all images" in back
-    assert "red, 1 up, 1 down, by -mtime" in thumbs
+    assert "red, 1 up, 1 down, newest file first" in thumbs
 
 
 def test_a_broken_image_is_said_to_be_one(library, photos):
@@ -204,6 +204,42 @@ def test_images_keep_their_proportions():
     (first, *_), last = lines[0], list(lines[0])[-1]
     assert first.style.color.triplet == (0, 1, 2) and first.style.bgcolor.triplet == (9, 10, 11)
     assert last.style.bgcolor.triplet == (15, 16, 17)
+
+
+def test_without_a_question_the_filter_and_the_order_hold(library):
+    async def script(app, pilot):
+        await pilot.press("escape", "f", *"width > 60", "escape", "o")
+        await settled(app, pilot)
+        said = [(state(app), chosen(app), app.query_one(HitGrid).position[1])]
+        await pilot.press("o", "o")
+        await settled(app, pilot)
+        said.append((state(app), chosen(app)))
+        await pilot.press("f", *" and", "escape")
+        await settled(app, pilot)
+        said.append(state(app))
+        return said
+
+    (first, newest, count), (second, by_name), broken = browsed(library, script)
+    assert "all images, where width > 60, newest file first" in first and count == 9
+    assert newest is not None and "by name" in second and by_name.startswith("21 ")
+    assert "where" in broken and "1 of" not in broken
+
+
+def test_orders_are_those_of_the_library():
+    asked = Browsed("a dog")
+    assert asked.reordered(["price"]) == asked
+    assert asked.reordered(["taken", "name"]).sort == "-taken"
+    assert asked.reordered(["taken"]).reordered(["taken"]).reordered(["taken"]) == asked
+
+
+def test_what_is_typed_at_once_belongs_to_the_search(library):
+    async def script(app, pilot):
+        app.query_one(HitGrid).focus()
+        await pilot.pause()
+        app.action_focus_on("text")
+        return app.focused.id
+
+    assert browsed(library, script) == "text"
 
 
 def test_a_question_with_thumbs():

@@ -28,7 +28,7 @@ def by_key(library):
 
 def test_clip_retrieval_in_parts(library, tmp_path, monkeypatch):
     monkeypatch.setattr(clip_retrieval, "PART", 2)
-    monkeypatch.setattr("wordsight.search.exports.walk.AT_ONCE", 2)
+    monkeypatch.setattr("wordsight.search.walk.AT_ONCE", 2)
     assert export(library, tmp_path / "out", "clip-retrieval") == 5
     parts = sorted((tmp_path / "out" / "img_emb").iterdir())
     assert [part.name for part in parts] == ["img_emb_0000.npy", "img_emb_0001.npy", "img_emb_0002.npy"]
@@ -46,7 +46,7 @@ def test_clip_retrieval_in_parts(library, tmp_path, monkeypatch):
 
 
 def test_npy_and_parquet_line_by_line(library, tmp_path, monkeypatch):
-    monkeypatch.setattr("wordsight.search.exports.walk.AT_ONCE", 2)
+    monkeypatch.setattr("wordsight.search.walk.AT_ONCE", 2)
     export(library, tmp_path / "out", "npy", where="folder != ''")
     embeddings = np.load(tmp_path / "out" / "embeddings.npy", mmap_mode="r")
     table = pq.read_table(tmp_path / "out" / "metadata.parquet")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 100  # hits of one answer: an agent reads all of them
 LOOK_SIDE, LOOK_MOST = 512, 1024  # pixels of the longer side of an image that is looked at
-VALUES = 12  # of a column, that `about` shows
+VALUES, LOOKED_AT = 24, 600  # images that `about` takes examples from, spread over the first so many
 
 
 class LibraryTools:
@@ -38,7 +38,7 @@ class LibraryTools:
         *,
         count: int = 10,
         where: str = "",
-        without: Sequence[str] = (),
+        without: str | Sequence[str] = (),
         least_match: float = 0.0,
         sort: str = "",
     ) -> dict[str, Any]:
@@ -56,7 +56,8 @@ class LibraryTools:
         from wordsight.search.query import plain_query
         from wordsight.search.wishes import Wishes
 
-        asked = plain_query(query, where=where, without=without, wishes=Wishes(sort=sort or None))
+        _require(query)
+        asked = plain_query(query, where=where, without=_listed(without), wishes=Wishes(sort=sort or None))
         return _answer(self._current().answer(asked, k=_counted(count), min_match=least_match or None))
 
     def similar(self, key: str, *, count: int = 10, where: str = "") -> dict[str, Any]:
@@ -68,7 +69,7 @@ class LibraryTools:
         _entry(library, key)
         return _answer(library.search(like=[key], k=_counted(count), where=where or None))
 
-    def ask(self, key: str, question: str, *, answers: Sequence[str] = ()) -> dict[str, Any]:
+    def ask(self, key: str, question: str, *, answers: str | Sequence[str] = ()) -> dict[str, Any]:
         """Answer a question about an image of the library by ranking answers ("What colour is the car?").
 
         key: the key of a hit. answers: what to choose from; without it a list that fits the question. Probabilities are
@@ -79,10 +80,10 @@ class LibraryTools:
         from wordsight.text.visual_questions import visual_question
 
         library = self._current()
-        asked = visual_question(question, list(answers) or None)
+        asked = visual_question(question, _listed(answers) or None)
         return record(asked, Ballot(library.model, asked).answers(_entry(library, key).embedding), top=MOST)
 
-    def facets(self, query: str, *, columns: Sequence[str] = (), where: str = "") -> dict[str, Any]:
+    def facets(self, query: str, *, columns: str | Sequence[str] = (), where: str = "") -> dict[str, Any]:
         """Count which values of metadata columns the matches of a query have, to narrow it down.
 
         columns: which (default: those in which few values are shared by many). The "where" of a value is the condition
@@ -91,7 +92,8 @@ class LibraryTools:
         from wordsight.search.facets import facets
         from wordsight.search.query import plain_query
 
-        counts = self._current().count(plain_query(query, where=where), list(columns) or None)
+        _require(query)
+        counts = self._current().count(plain_query(query, where=where), _listed(columns) or None)
         return {
             name: [{"value": one.label, "count": one.count, "where": one.where} for one in values]
             for name, values in facets(counts, named=bool(columns)).items()
@@ -102,8 +104,9 @@ class LibraryTools:
         library = self._current()
         with library.reading() as index:
             columns = index.columns()
-            states = index.files.states_after(None, VALUES)
-            entries = index.entries([key for key, state in states.items() if not state.error])
+            states = index.files.states_after(None, LOOKED_AT)
+            sound = [key for key, state in states.items() if not state.error and not state.absent]
+            entries = index.entries(sound[:: max(len(sound) // VALUES, 1)])
         return {
             "location": str(library.location),
             "images": len(library),
@@ -148,8 +151,21 @@ def _counted(count: int) -> int:
 
 
 def _entry(library: "Library", key: str) -> "IndexEntry":
-    with library.reading() as index:
-        return index.entries([key])[0]
+    try:
+        with library.reading() as index:
+            return index.entries([key])[0]
+    except NotFound:
+        raise NotFound(f"no image {key!r} in the library", cure="give the key of a hit") from None
+
+
+def _listed(given: str | Sequence[str]) -> list[str]:
+    """Return one text or several as a list."""
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _require(query: str) -> None:
+    if not query.strip():
+        raise UsageError("an empty query", cure="describe what is to be seen")
 
 
 def _answer(hits: "Hits") -> dict[str, Any]:

@@ -59,6 +59,8 @@ class BrowseApp(App[None]):
         Binding("y", "copy", "copy path"),
         Binding("enter", "open", "open"),
         Binding("backspace", "ask_before", "back"),
+        Binding("r", "bring_up_to_date", "look again"),
+        Binding("question_mark", "show_help_panel", "keys"),
         Binding("q", "quit", "quit"),
     ]
 
@@ -74,8 +76,8 @@ class BrowseApp(App[None]):
     def compose(self) -> ComposeResult:
         """Build the screen."""
         with Horizontal(id="ask"):
-            yield Input(placeholder="what is to be seen, in words", id="text", restrict=NO_SLASH)
-            yield Input(placeholder="filter: width > 2000", id="where", restrict=NO_SLASH)
+            yield Input(placeholder="what is to be seen, in words", id="text", restrict=NO_SLASH, select_on_focus=False)
+            yield Input(placeholder="filter: width > 2000", id="where", restrict=NO_SLASH, select_on_focus=False)
         yield Static(id="state", markup=False)
         with Horizontal():
             with Vertical():
@@ -87,7 +89,7 @@ class BrowseApp(App[None]):
         """Show the first images, and bring the library up to date."""
         self._answer()
         if self._sync:
-            self._bring_up_to_date()
+            self.action_bring_up_to_date()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Ask when nothing was typed for a moment."""
@@ -106,7 +108,7 @@ class BrowseApp(App[None]):
 
     def on_hit_grid_chosen(self, message: HitGrid.Chosen) -> None:
         """Tell of the hit."""
-        self.query_one(Details).tell(message.hit)
+        self.query_one(Details).tell(message.hit, is_scored=self._asked.is_question)
         self._say()
 
     def on_hit_grid_wanted(self, message: HitGrid.Wanted) -> None:
@@ -125,19 +127,19 @@ class BrowseApp(App[None]):
             self.call_from_thread(grid.draw, hit.key, None if isinstance(pixels, InputError) else pixels)
 
     @work(thread=True, exclusive=True, group="answer")
-    def _answer(self) -> None:
+    def _answer(self, at: int = 0) -> None:
         asked, worker = self._asked, get_current_worker()
         try:
             hits, problem = asked.answer(self._library, COUNT), ""
         except WordsightError as error:  # a condition that is half typed, or one that does not fit
             hits, problem = None, str(error)
         if not worker.is_cancelled:
-            self.call_from_thread(self._show, hits, problem)
+            self.call_from_thread(self._show, hits, problem, at)
 
-    def _show(self, hits: Hits | None, problem: str) -> None:
+    def _show(self, hits: Hits | None, problem: str, at: int) -> None:
         self.problem = problem
         if hits is not None:
-            self.query_one(HitGrid).show(hits)
+            self.query_one(HitGrid).show(hits, at=at)
         self._say()
 
     def _say(self) -> None:
@@ -146,7 +148,8 @@ class BrowseApp(App[None]):
         self.query_one("#state", Static).update(escaped(words))
 
     @work(thread=True, group="sync")
-    def _bring_up_to_date(self) -> None:
+    def action_bring_up_to_date(self) -> None:
+        """Bring the library up to date with its location."""
         try:
             report = self._library.sync()
         except WordsightError as error:
@@ -158,7 +161,7 @@ class BrowseApp(App[None]):
 
     def action_focus_on(self, name: str) -> None:
         """Let a part take the keys."""
-        self.query_one(f"#{name}").focus()
+        self.screen.set_focus(self.query_one(f"#{name}"))  # at once: what is typed next belongs there
 
     def action_similar(self) -> None:
         """Show images like the chosen one; `back` returns."""
@@ -174,11 +177,11 @@ class BrowseApp(App[None]):
         if not self._asked.text.strip() and not up:
             self.notify("thumbs down need a query, or a thumb up")
             return
-        self._ask(self._asked.thumbed(hit.key, up=up))
+        self._ask(self._asked.thumbed(hit.key, up=up), at=self.query_one(HitGrid).position[0] - 1)
 
     def action_reorder(self) -> None:
         """Sort the matches in the next order."""
-        self._ask(self._asked.reordered())
+        self._ask(self._asked.reordered(self._library.columns()))
 
     def action_ask_before(self) -> None:
         """Return to what was asked before."""
@@ -186,10 +189,10 @@ class BrowseApp(App[None]):
             self._asked = self._before.pop()
             self._answer()
 
-    def _ask(self, asked: Browsed) -> None:
+    def _ask(self, asked: Browsed, *, at: int = 0) -> None:
         self._before.append(self._asked)
         self._asked = asked
-        self._answer()
+        self._answer(at)
 
     @work(thread=True, exclusive=True, group="duplicates")
     def action_review(self) -> None:

@@ -6,14 +6,22 @@
 Knows no terminal.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.library import Library
 from wordsight.search.query import plain_query
 from wordsight.search.wishes import Wishes
 
-ORDERS = ("", "-mtime", "mtime", "name")  # by likeness first
+ORDERS = {  # columns by which images may come, in words; the first of each line that the library has
+    "-taken": "newest first",
+    "taken": "oldest first",
+    "-mtime": "newest file first",
+    "mtime": "oldest file first",
+    "name": "by name",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,21 @@ class Browsed:
             disliked += (key,)
         return replace(self, liked=liked, disliked=disliked)
 
-    def reordered(self) -> "Browsed":
-        """Return the question in the next order."""
-        return replace(self, sort=ORDERS[(ORDERS.index(self.sort) + 1) % len(ORDERS)])
+    @property
+    def is_question(self) -> bool:
+        """Whether anything is asked for, so that images are more or less like it."""
+        return bool(self.text.strip() or self.like or self.liked)
+
+    def reordered(self, columns: Collection[str]) -> "Browsed":
+        """Return the question in the next order that a library with these columns has; likeness is the first."""
+        orders = ["", *(order for order in ORDERS if order.lstrip("-") in columns)]
+        at = orders.index(self.sort) if self.sort in orders else 0
+        return replace(self, sort=orders[(at + 1) % len(orders)])
 
     def answer(self, library: Library, count: int) -> Hits:
-        """Return up to `count` hits; of no question at all the first images by key."""
+        """Return up to `count` hits; of no question at all the first images by key, or in the order asked for."""
+        if not self.is_question:
+            return Hits(_unasked(library, count, where=self.where, sort=self.sort))
         wishes = Wishes(
             sort=self.sort or None,
             fold=not self.sort,
@@ -54,25 +71,31 @@ class Browsed:
             liked=self.liked,
             disliked=self.disliked,
         )
-        if self.text.strip() or self.like or self.liked:
-            hits = library.answer(plain_query(self.text, where=self.where, wishes=wishes), k=count)
-            return hits if self.like else hits.cut(hits.least, None)
-        return Hits(_first(library, count))
+        hits = library.answer(plain_query(self.text, where=self.where, wishes=wishes), k=count)
+        return hits if self.like else hits.cut(hits.least, None)
 
     def sentence(self) -> str:
         """Return the question for people."""
-        parts = [f"like {self.like}" if self.like else self.text.strip() or "all images, by name"]
+        parts = [f"like {self.like}" if self.like else self.text.strip() or "all images"]
         parts += [f"where {self.where}"] if self.where else []
         parts += [f"{len(self.liked)} up"] if self.liked else []
         parts += [f"{len(self.disliked)} down"] if self.disliked else []
-        parts += [f"by {self.sort}"] if self.sort else []
+        parts += [ORDERS[self.sort]] if self.sort else []
         return ", ".join(parts)
 
 
-def _first(library: Library, count: int) -> list[Hit]:
-    """Return the first images by key, as hits of themselves."""
-    with library.reading() as index:
-        states = index.files.states_after(None, count)
-        keys = [key for key, state in states.items() if not state.error and not state.absent]
-        entries = index.entries(keys)
+def _unasked(library: Library, count: int, *, where: str, sort: str) -> list[Hit]:
+    """Return the first images that satisfy a condition, as hits of themselves."""
+    from wordsight.index.where import parse
+    from wordsight.search.ordering import in_order, read_order
+    from wordsight.search.walk import walk
+
+    with library.reading() as index, index.one_look():
+        groups = walk(index, parse(where) if where.strip() else None)
+        if sort:
+            order = read_order(sort, index.columns())
+            named = [(entry.key, {order.column: entry.meta.get(order.column)}) for group in groups for entry in group]
+            entries = index.entries([key for key, _ in in_order(named, order, lambda one: one[1])[:count]])
+        else:
+            entries = list(islice((entry for group in groups for entry in group), count))
     return [library.hit_of(entry) for entry in entries]

@@ -82,9 +82,9 @@ class HitGrid(Widget, can_focus=True):
         """The number of the chosen hit from 1, and of all; 0 of 0 for none."""
         return min(self._at + 1, len(self._hits)), len(self._hits)
 
-    def show(self, hits: Sequence[Hit]) -> None:
-        """Show these hits from the first."""
-        self._hits, self._at = hits, 0
+    def show(self, hits: Sequence[Hit], *, at: int = 0) -> None:
+        """Show these hits, the one at this position chosen, or the last where there are fewer."""
+        self._hits, self._at = hits, min(at, max(len(hits) - 1, 0))
         self._changed()
 
     def draw(self, key: str, pixels: Pixels | None) -> None:

@@ -80,7 +80,7 @@ def export(library: "Library", out: Path, form: str, *, where: str | None = None
 def exported(library: "Library", where: str | None = None) -> Groups:
     """Yield all images of one state of a library that satisfy a condition, in groups without empty ones."""
     from wordsight.index.where import parse
-    from wordsight.search.exports.walk import walk
+    from wordsight.search.walk import walk
 
     contents = library.contents
     with library.reading() as index, index.one_look():
