@@ -34,7 +34,7 @@ def complete(*words):
         (["wordsight", "models", "f"], ["fetch"]),
         (["wordsight", "train", "--mod"], ["--model"]),
         (["wordsight", "train", "lock"], ["lock-image", "lock-text"]),
-        (["wordsight", "data", "check", "--mod"], []),
+        (["wordsight", "report", "--mod"], []),
         (["wordsight", "search", "zzz"], []),
     ],
 )

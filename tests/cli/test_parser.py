@@ -77,5 +77,5 @@ def test_options_of_actions_below_a_verb():
     assert args.shard_size == -1
     with pytest.raises(UsageError, match="no option --shard-siez; did you mean --shard-size?"):
         verb_parser("data").parse_args(["pack", "photos", "--out", "x", "--shard-siez", "1"])
-    with pytest.raises(UsageError, match=r"pack\|check\|stats chck; did you mean check"):
+    with pytest.raises(UsageError, match=r"pack\|check\|stats\|balance\|score\|curate chck; did you mean check"):
         verb_parser("data").parse_args(["chck", "photos"])
