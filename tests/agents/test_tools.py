@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -85,6 +86,7 @@ def test_look_gives_a_small_image(tools):
         (lambda t: t.search("red", where="nothing = 1"), UsageError, "no column nothing"),
         (lambda t: t.search("red", where="("), UsageError, "where"),
         (lambda t: t.search("red", sort="nothing"), UsageError, "nothing"),
+        (lambda t: t.search("red", least_match=5), UsageError, "least_match 5"),
         (lambda t: t.facets(""), UsageError, "describe what is to be seen"),
         (lambda t: t.similar("/etc/passwd"), NotFound, "no image '/etc/passwd' in the library"),
         (lambda t: t.look("../../secret.png"), NotFound, "secret"),
@@ -151,6 +153,29 @@ def test_the_official_client_starts_the_program(tools, photos):
     server = StdioServerParameters(command=sys.executable, args=arguments, env=environment)
     _, (search,) = asyncio.run(asked(server, [("search", {"query": "red", "count": 1})]))
     assert keys(search.structured_content) == ["a/red.png"]
+
+
+def test_a_client_that_goes_away_ends_it_quietly(tools, photos):
+    server = subprocess.Popen(
+        [sys.executable, "-m", "wordsight", "mcp", str(photos), "--engine", "fake"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    calls = [{"id": 1, "method": "initialize", "params": client}, {"method": "notifications/initialized"}]
+    calls += [{"id": n, "method": "tools/call", "params": {"name": "about", "arguments": {}}} for n in range(2, 9)]
+    for call in calls:
+        server.stdin.write(json.dumps({"jsonrpc": "2.0", **call}) + "\n")
+        server.stdin.flush()
+        if call.get("id") == 1:
+            assert json.loads(server.stdout.readline())["id"] == 1
+            server.stdout.close()
+    server.stdin.close()
+    with server.stderr as errors:
+        assert errors.read() == ""
+    assert server.wait() in (0, 141)
 
 
 def test_the_verb_refuses_what_has_no_library(photos, capsys):

@@ -42,8 +42,11 @@ def server_of(tools: LibraryTools) -> Any:
 
 
 def serve(tools: LibraryTools) -> None:
-    """Answer on standard input and output until the other side closes them."""
-    server_of(tools).run("stdio")
+    """Answer on standard input and output until the other side closes them; one that does so early is no failure."""
+    try:
+        server_of(tools).run("stdio")
+    except* BrokenPipeError:
+        raise BrokenPipeError from None
 
 
 def _in_words(tool: Callable[..., Any]) -> Callable[..., Any]:

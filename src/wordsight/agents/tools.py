@@ -57,6 +57,8 @@ class LibraryTools:
         from wordsight.search.wishes import Wishes
 
         _require(query)
+        if not 0 <= least_match <= 1:
+            raise UsageError(f"least_match {least_match:g}", cure="give a probability from 0 to 1")
         asked = plain_query(query, where=where, without=_listed(without), wishes=Wishes(sort=sort or None))
         return _answer(self._current().answer(asked, k=_counted(count), min_match=least_match or None))
 
