@@ -40,7 +40,7 @@ class Relation(IntEnum):
 
 
 class SmallImages(NamedTuple):
-    """SmallImage versions uint8 (n, SIDE, SIDE, 3), width / height and pixels (n,) each; 0 of images that cannot be read."""
+    """Small versions uint8 (n, SIDE, SIDE, 3), width / height and pixels (n,) each; 0 of images that cannot be read."""
 
     images: NDArray[np.uint8]
     proportions: NDArray[np.float32]
