@@ -19,19 +19,22 @@ _BLOCK = re.compile(r"\|([1-9])?([+-])?")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SINGLE = re.compile(r"'((?:[^']|'')*)'", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
-_SIGNS = dict(zip('0abtnvfre"/\\ ', '\0\a\b\t\n\v\f\r\x1b"/\\ ', strict=True)) | {"N": "\x85", "_": "\xa0"}
+_SIGNS = dict(zip('0abtnvfre"/\\ N_LP', '\0\a\b\t\n\v\f\r\x1b"/\\ \x85\xa0\u2028\u2029', strict=True))
 _OTHERS = tuple("[]{}&*!|>%@`,?")  # how what is not read begins
+_BREAKS = re.compile("[\x85\u2028\u2029]")  # YAML 1.1 ends lines with these, later versions do not
 _LARGEST = 0x10FFFF
 
 
 def read_record(text: str, *, name: str) -> dict[str, "Scalar | Mapping[str, Scalar]"]:
     """Return the keys of a document with their values; `InputError` for what is not of this form, or comes twice."""
+    if odd := _BREAKS.search(text):
+        raise InputError(f"{name} has the line break {ascii(odd[0])}", cure="mend it, or take it away")
     return _Reader(text, name).record()
 
 
 class _Reader:
     def __init__(self, text: str, name: str) -> None:
-        self._lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+        self._lines = text.removeprefix("\ufeff").replace("\r\n", "\n").removesuffix("\n").split("\n")
         self._at = 0
         self._name = name
 
@@ -40,6 +43,9 @@ class _Reader:
         while (indent := self._next()) is not None:
             if indent:
                 raise self._problem("a line that is no key")
+            if self._lines[self._at].rstrip() == "...":
+                self._lines[self._at] = ""
+                continue
             if self._lines[self._at].rstrip() == "---" and not values:
                 self._at += 1
                 continue
@@ -93,14 +99,12 @@ class _Reader:
         ):
             lines.append(self._lines[self._at])
             self._at += 1
-        while lines and not lines[-1].strip():
-            lines.pop()
         return lines
 
     def _quoted(self, stated: str, indent: int) -> str:
         pattern = _DOUBLE if stated[0] == '"' else _SINGLE
         lines = [stated] if pattern.fullmatch(stated) else [stated, *self._more(indent)]
-        match = pattern.fullmatch(_folded(lines))
+        match = pattern.fullmatch(_folded(lines, joins=stated[0] == '"'))
         if match is None:
             raise self._problem("a quoted value without an end, or with something behind it", -1)
         return match[1].replace("''", "'") if stated[0] == "'" else _ESCAPE.sub(self._unescaped, match[1])
@@ -119,8 +123,8 @@ class _Reader:
         deep = indent + int(mark[1]) if mark[1] else _indent(first)
         if any(line.strip() and _indent(line) < deep for line in lines):
             raise self._problem("a block whose lines stand less deep than its first", -1)
-        text = "\n".join(line[deep:] for line in lines)
-        return text if mark[2] == "-" else f"{text}\n"
+        text = "".join(f"{line[deep:]}\n" for line in lines)
+        return text if mark[2] == "+" else text.rstrip("\n") + "\n" * (mark[2] is None)
 
     def _problem(self, what: str, back: int = 0) -> InputError:
         return InputError(
@@ -132,15 +136,18 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
-def _folded(lines: list[str]) -> str:
-    """Return lines as one: an end of a line is a blank, empty lines are line breaks, `\\` joins without one."""
+def _folded(lines: list[str], *, joins: bool = False) -> str:
+    """Return lines as one: an end of a line is a blank, empty lines are line breaks.
+
+    `joins`: a backslash that nothing escapes takes the end of its line away.
+    """
     text, breaks = lines[0].strip() if len(lines) == 1 else lines[0].rstrip(), 0
     for line in lines[1:]:
         stripped = line.strip()
         if not stripped:
             breaks += 1
             continue
-        if text.endswith("\\") and not text.endswith("\\\\") and not breaks:
+        if joins and not breaks and (len(text) - len(text.rstrip("\\"))) % 2:
             text = text[:-1] + stripped
         else:
             text += ("\n" * breaks or " ") + stripped

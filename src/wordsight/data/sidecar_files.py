@@ -13,9 +13,9 @@ from wordsight.base.errors import InputError
 from wordsight.base.reading import read_file
 from wordsight.base.value import Value
 from wordsight.data.json_lines import parse_object
-from wordsight.data.sidecars import LARGEST_JSON, XMP, YML
 from wordsight.data.photoprism import columns_of_photoprism, is_photoprism
 from wordsight.data.plain_yaml import read_record
+from wordsight.data.sidecars import LARGEST_JSON, XMP, YML
 from wordsight.data.takeout import columns_of_takeout, is_takeout
 from wordsight.data.text_lines import encoding_of
 from wordsight.images import xmp

@@ -62,8 +62,8 @@ class PassedOver:
 
     `unreadable` are folders that could not be listed and `linked` links to folders, as paths below the folder; `kinds`
     counts files that show something and are not read.  `ignored` are the images and the folders (with / behind) that
-    rules leave alone; what is in such a folder is not looked at.  `holders`: files that hold several images are read.  `aside` are the folders (with / behind, "" for
-    the first) with a hidden folder of sidecars in them.
+    rules leave alone; what is in such a folder is not looked at.  `holders`: files that hold several images are read.
+    `aside` are the folders (with / behind, "" for the first) in which a hidden one of sidecars lies.
     """
 
     unreadable: list[str] = field(default_factory=list)
