@@ -28,7 +28,7 @@ _LARGEST = 0x10FFFF
 def read_record(text: str, *, name: str) -> dict[str, "Scalar | Mapping[str, Scalar]"]:
     """Return the keys of a document with their values; `InputError` for what is not of this form, or comes twice."""
     if odd := _BREAKS.search(text):
-        raise InputError(f"{name} has the line break {ascii(odd[0])}", cure="mend it, or take it away")
+        raise InputError(f"{name} has the line break {odd[0]!a}", cure="mend it, or take it away")
     return _Reader(text, name).record()
 
 
