@@ -121,8 +121,9 @@ def test_keys(opened, tmp_path):
     folder = write(tmp_path / "e", np.eye(2, WIDTH), **columns)
     assert opened(folder).sync().added == ["p1", "p2"]
     assert opened(folder, library_dir=tmp_path / "l", columns=Columns(key="n")).sync().added == ["7", "8"]
-    failed = opened(folder, library_dir=tmp_path / "m", columns=Columns(key="x")).sync().failed
-    assert "no column x" in failed[0][1]
+    with pytest.raises(UsageError, match="no column x"):
+        opened(folder, library_dir=tmp_path / "m", columns=Columns(key="x")).sync()
+    assert not (tmp_path / "m").exists()
     bare = write(tmp_path / "f", np.eye(2, WIDTH), n=[7, 8])
     assert opened(bare).sync().added == ["0", "1"]
 
@@ -165,6 +166,12 @@ def test_what_is_damaged_proves_nothing(opened, tmp_path):
     assert "no rows of floating-point numbers" in library.sync().failed[0][1]
     part.write_bytes(b"no array")
     assert "is no npy file" in library.sync().failed[0][1]
+    np.save(part, np.eye(2, WIDTH))
+    pq.write_table(
+        pa.Table.from_arrays([["a", "b"], ["c", "d"]], names=["key", "key"]), folder / "metadata" / "metadata_0.parquet"
+    )
+    assert "two columns key" in library.sync().failed[0][1]
+    pq.write_table(pa.table({"key": ["a", "b"]}), folder / "metadata" / "metadata_0.parquet")
     part.unlink()
     assert "no file of its number" in library.sync().failed[0][1]
     np.save(part, np.eye(2, WIDTH))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wordsight.base.errors import FingerprintMismatch, InputError, NotFound
+from wordsight.base.errors import FingerprintMismatch, FormatError, InputError, NotFound, UsageError
 from wordsight.base.files import sha256_bytes
 from wordsight.base.progress import notice
 from wordsight.base.value import Value
@@ -91,9 +91,9 @@ class EmbeddedContents:
                         missing += "path" not in one.meta
                     yield one
                 before += count
-            except InputError as error:
+            except (InputError, FormatError, UsageError) as error:
                 self._broken.add(self._file(part.embeddings))
-                yield error
+                yield InputError(error.problem, cure=error.cure)
         if missing:
             notice(f"{self.location}: {missing:,} images are not there: their hits have no image", once=True)
 
@@ -102,7 +102,7 @@ class EmbeddedContents:
         key, image = (None, None) if self.columns is None else (self.columns.key, self.columns.image)
         for asked in (key, image):
             if asked is not None and asked not in names:
-                raise InputError(f"{self.location} has no column {asked}", cure=f"there are: {', '.join(names)}")
+                raise UsageError(f"{self.location} has no column {asked}", cure=f"there are: {', '.join(names)}")
         key = key or next((name for name in KEYS if name in names), None)
         return key, tuple(name for name in ([image] if image else FILES) if name in names)
 
@@ -178,7 +178,10 @@ class EmbeddedContents:
         return []
 
     def require(self, model: "Model") -> None:
-        """Raise `FingerprintMismatch` unless the embeddings are of the model, as far as that can be seen."""
+        """Raise `FingerprintMismatch` unless the embeddings are of the model, as far as that can be seen.
+
+        A column that was asked for and is not there raises `UsageError`.
+        """
         for part in self._parts:
             try:
                 width = part.shape()[1]
@@ -230,7 +233,7 @@ class EmbeddedContents:
             wanted = min(count, TRIED // min(4, len(self._parts)))
             numbers = sorted({int(number) for number in np.linspace(0, count - 1, wanted)}) if files else []
             rows = part.rows_at(numbers, (*files, "key"))
-        except InputError:  # `images` tells of it
+        except (InputError, FormatError):  # `images` tells of it
             return []
         pairs = [(row.embedding, row.values) for row in rows if isinstance(row.values, Mapping)]
         whole = [(one, values) for one, values in pairs if not is_fragment(str(values.get("key")))]
