@@ -5,6 +5,7 @@ from tests.images.photo_files import bag, xmp
 
 from wordsight.base.errors import InputError
 from wordsight.images.xmp import LARGEST, XmpFacts, read_xmp
+from wordsight.images.xmp_write import with_tags
 
 
 def test_a_document_of_lightroom():
@@ -115,3 +116,46 @@ def test_depth_and_numbers_of_values_are_limited():
     assert len(str(many.columns()["keywords"]).split("\n")) == 1000
     long = read_xmp(xmp(f"<dc:description>{'y' * 300_000}</dc:description>"))
     assert len(str(long.columns()["caption"])) == 20_000
+
+
+def test_what_immich_writes():
+    document = b"""<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?>
+<x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='Image::ExifTool 13.00'>
+<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>
+ <rdf:Description rdf:about='' xmlns:dc='http://purl.org/dc/elements/1.1/'>
+  <dc:description><rdf:Alt><rdf:li xml:lang='x-default'>At the lake</rdf:li></rdf:Alt></dc:description>
+ </rdf:Description>
+ <rdf:Description rdf:about='' xmlns:digiKam='http://www.digikam.org/ns/1.0/'>
+  <digiKam:TagsList><rdf:Seq><rdf:li>Places/Berlin</rdf:li><rdf:li>summer</rdf:li></rdf:Seq></digiKam:TagsList>
+ </rdf:Description>
+ <rdf:Description rdf:about='' xmlns:exif='http://ns.adobe.com/exif/1.0/'>
+  <exif:DateTimeOriginal>2023-10-01T12:00:00.000+02:00</exif:DateTimeOriginal>
+  <exif:GPSLatitude>52,31.20000000N</exif:GPSLatitude>
+  <exif:GPSLongitude>13,24.30000000W</exif:GPSLongitude>
+ </rdf:Description>
+ <rdf:Description rdf:about='' xmlns:lr='http://ns.adobe.com/lightroom/1.0/'>
+  <lr:hierarchicalSubject><rdf:Bag><rdf:li>Places|Berlin</rdf:li></rdf:Bag></lr:hierarchicalSubject>
+ </rdf:Description>
+ <rdf:Description rdf:about='' xmlns:xmp='http://ns.adobe.com/xap/1.0/'><xmp:Rating>4</xmp:Rating></rdf:Description>
+</rdf:RDF>
+</x:xmpmeta>
+<?xpacket end='w'?>"""
+    assert read_xmp(document).columns() == {
+        "keywords": "Places|Berlin\nsummer",
+        "rating": 4,
+        "caption": "At the lake",
+        "taken": "2023-10-01T12:00:00",
+        "taken_utc": "2023-10-01T10:00:00Z",
+        "latitude": 52.52,
+        "longitude": -13.405,
+    }
+
+
+def test_tags_of_our_own_are_no_keywords():
+    document = with_tags(xmp(bag("dc:subject", "Dog", "holiday")), ["dog", "Beach", "sea"])
+    assert read_xmp(document).keywords == ("Dog", "holiday")  # what people had written before stays theirs
+    assert read_xmp(with_tags(None, ["beach"])).keywords == ()
+    spread = document.replace(
+        b"<dc:subject>", bag("lr:hierarchicalSubject", "beach", "trip|beach").encode() + b"<dc:subject>"
+    )
+    assert read_xmp(spread).keywords == ("Dog", "holiday", "trip|beach")

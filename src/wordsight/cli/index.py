@@ -21,7 +21,9 @@ FAILURES = "failures.txt"  # in the library's folder: all failures of the last r
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("place", type=Path, metavar="PLACE", help="a folder of images, tar shards, or a table")
+    parser.add_argument(
+        "place", type=Path, metavar="PLACE", help="a folder of images or of embeddings, tar shards, or a table"
+    )
     parser.add_argument(
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )

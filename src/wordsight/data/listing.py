@@ -19,8 +19,8 @@ from wordsight.base.reading import MEGABYTE
 from wordsight.data.folder_names import SPLITS, name_files
 from wordsight.data.kinds import TABLE, kind_of_suffix
 from wordsight.data.names import composed
-from wordsight.data.sidecars import JSON, LARGEST_JSON, XMP, Sidecars
-from wordsight.images.files import PassedOver, is_file, walk_files
+from wordsight.data.sidecars import JSON, LARGEST_JSON, XMP, YML, Sidecars
+from wordsight.images.files import SIDECARS, PassedOver, is_file, walk_files
 from wordsight.images.kinds import HOLDER_SUFFIXES, IMAGE_SUFFIXES
 
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
@@ -117,7 +117,7 @@ def list_folder(
             else:
                 listing.passed.note(entry.name)
             continue
-        if suffix in (XMP, JSON) and listing.sidecars.note(path):
+        if suffix in (XMP, JSON, YML) and listing.sidecars.note(path):
             _note_sidecar(listing.sidecars, path, _stamp(entry))
         if holders and suffix in HOLDER_SUFFIXES and (holder_stamp := _stamp(entry)) is not None:
             listing.holders[path] = holder_stamp
@@ -135,7 +135,21 @@ def list_folder(
         else:
             listing.passed.note(entry.name)
     _note_beside(listing, beside)
+    _note_aside(listing)
     return listing
+
+
+def _note_aside(listing: FolderListing) -> None:
+    """Keep the sidecars in the hidden folders of PhotoPrism."""
+    for above in listing.passed.aside:
+        try:
+            with os.scandir(listing.root / above / SIDECARS) as entries:
+                for entry in entries:
+                    path = f"{above}{SIDECARS}/{entry.name}"
+                    if _suffix(entry.name) == YML and listing.sidecars.note(path):
+                        _note_sidecar(listing.sidecars, path, _stamp(entry))
+        except OSError:
+            listing.passed.unreadable.append(f"{above}{SIDECARS}")
 
 
 def _note_sidecar(sidecars: Sidecars, path: str, side_stamp: Stamp | None) -> None:

@@ -106,6 +106,18 @@ def find(paths: list[Path], *, split: str | None, kind: str) -> SourceFiles:
     return _files(paths, paths[0].parent.name or str(paths[0]), split=split, kind=kind)
 
 
+def holds_embeddings(folder: Path) -> bool:
+    """Say whether a folder holds embeddings of images that lie elsewhere: for a library, that is what it is.
+
+    A folder at whose top images lie is one of images, whatever was written beside them.
+    """
+    pairs = (("embeddings.npy", "metadata.parquet"), ("img_emb", "metadata"), ("manifest.json", "part-00000.json"))
+    if not any((folder / one).exists() and (folder / other).exists() for one, other in pairs):
+        return False
+    with os.scandir(folder) as entries:
+        return not any(map(is_image_entry, entries))
+
+
 def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFiles:
     named = split if split != "all" else None
     if named and (folder / named).is_dir():

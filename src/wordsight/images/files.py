@@ -24,6 +24,7 @@ from wordsight.images.failures import name_of
 from wordsight.images.ignore import IGNORE_FILE, Rules
 from wordsight.images.kinds import HOLDER_SUFFIXES, IMAGE_SUFFIXES, extras, other_kind
 
+SIDECARS = ".photoprism"  # a hidden folder beside images that PhotoPrism keeps its sidecars in
 _ODD = "pipes and devices"
 _ONE = {"videos": "video", _ODD: "pipe or device"}
 
@@ -62,6 +63,7 @@ class PassedOver:
     `unreadable` are folders that could not be listed and `linked` links to folders, as paths below the folder; `kinds`
     counts files that show something and are not read.  `ignored` are the images and the folders (with / behind) that
     rules leave alone; what is in such a folder is not looked at.  `holders`: files that hold several images are read.
+    `aside` are the folders (with / behind, "" for the first) in which a hidden one of sidecars lies.
     """
 
     unreadable: list[str] = field(default_factory=list)
@@ -69,6 +71,7 @@ class PassedOver:
     kinds: Counter[str] = field(default_factory=Counter)
     ignored: set[str] = field(default_factory=set)
     holders: bool = False
+    aside: list[str] = field(default_factory=list)
 
     def note(self, name: str) -> None:
         """Count a file that is not read if its name ends like that of something people look at."""
@@ -206,6 +209,8 @@ def walk_files(
         ignoring = rules.for_files
         for entry in entries:
             if entry.name[0] == ".":
+                if entry.name == SIDECARS:
+                    passed.aside.append(prefix)
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if rules.ignores(prefix + entry.name, folder=True):

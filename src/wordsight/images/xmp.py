@@ -42,6 +42,7 @@ _PROPERTIES = {  # prefix, as facts are called here -> namespace, and the proper
     "exifEX": ("http://cipa.jp/exif/1.0/", "PhotographicSensitivity LensModel"),
     "tiff": ("http://ns.adobe.com/tiff/1.0/", "Make Model"),
     "aux": ("http://ns.adobe.com/exif/1.0/aux/", "Lens"),
+    "wordsight": ("urn:wordsight:1.0/", "tags"),  # keywords that `images.xmp_write` has added
 }
 _NAMES = {
     f"{space} {name}": f"{prefix}:{name}" for prefix, (space, names) in _PROPERTIES.items() for name in names.split()
@@ -57,9 +58,9 @@ _STATED_NUMBER = re.compile(r"[+-]?\d{1,18}(?:/\d{1,18}|\.\d{1,18})?", re.ASCII)
 class XmpFacts:
     """What a document says.  None, or empty, where it does not say it.
 
-    `keywords` as they stand, and those of a hierarchy as in `Places|Germany|Berlin`; `date` is when the image was made,
-    as written, `created` when its file was, which for scans and drawings is another; `camera` are further columns,
-    those of a camera.
+    `keywords` as they stand, and those of a hierarchy as in `Places|Germany|Berlin`, without tags that `xmp_write`
+    has added; `date` is when the image was made, as written, `created` when its file was, which for scans and drawings
+    is another; `camera` are further columns, those of a camera.
     """
 
     keywords: tuple[str, ...] = ()
@@ -169,16 +170,18 @@ def _facts(values: Mapping[str, Sequence[str]]) -> XmpFacts:
     def first(*names: str) -> str | None:
         return next((values[name][0] for name in names if values.get(name)), None)
 
+    subjects = values.get("dc:subject", ())
     hierarchies = [
         *values.get("lr:hierarchicalSubject", ()),
         *(one.replace("/", "|") for one in values.get("digiKam:TagsList", ())),
         *(one.replace("/", "|") for one in values.get("microsoft:LastKeywordXMP", ())),
     ]
+    ours = {one.casefold() for one in values.get("wordsight:tags", ())}  # what a model said, and not a person
     stars = sound.rating(_number(first("xmp:Rating")))
     if stars is None and (percent := sound.number(_number(first("microsoft:Rating")), 0, 100)) is not None:
         stars = sound.stars_of_percent(percent)
     return XmpFacts(
-        keywords=tuple(dict.fromkeys((*values.get("dc:subject", ()), *hierarchies))),
+        keywords=tuple(one for one in dict.fromkeys((*subjects, *hierarchies)) if one.casefold() not in ours),
         rating=stars,
         title=first("dc:title", "photoshop:Headline"),
         description=first("dc:description"),

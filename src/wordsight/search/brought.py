@@ -19,7 +19,7 @@ from wordsight.base.value import Value
 from wordsight.data.listing import FolderListing, Stamp
 from wordsight.images.embedded_names import EMBEDDED
 
-VERSION = 1  # of what is read of images: with another one, all headers are read again
+VERSION = 2  # of what is read of images: with another one, all headers are read again
 BROUGHT = "brought"  # the fact that keeps the version
 OVERLAID = "overlaid"  # the fact that keeps which of the columns tables and JSON gave, as a JSON list
 SIDECAR = "sidecar"  # the column with an image's sidecars, one a line: name, size in bytes, time of change

@@ -1,7 +1,7 @@
 """What lies at a location, in the one form that a library reads: images with key, stamp and metadata.
 
-Two forms: `FolderContents` for a folder of images, `SourceContents` (in `sources`) for a table or shards.  A location
-may be away, or hold nothing that says which it was: that is an empty folder.  Knows no model.
+Three forms: `FolderContents` for a folder of images, `SourceContents` (in `sources`) for a table or shards,
+`EmbeddedContents` (in `embedded_folder`) for embeddings.  A location that is away is an empty folder.  Knows no model.
 """
 
 import json
@@ -20,7 +20,7 @@ from wordsight.base.progress import notice
 from wordsight.base.value import Value
 from wordsight.data.kinds import AUTO, OPENERS
 from wordsight.data.listing import FolderListing, Stamp, list_folder, no_images
-from wordsight.data.source_files import find
+from wordsight.data.source_files import find, holds_embeddings
 from wordsight.images.files import PassedOver, is_walked
 from wordsight.images.fragments import COLUMNS, file_of, of_files
 from wordsight.images.kinds import HOLDERS, OPTIONAL
@@ -215,7 +215,8 @@ class FolderContents:
         reader = self._reader()
         for key in dict.fromkeys(map(file_of, (listing.stamps or {}) if keys is None else keys)):
             stamp = self._files.images.get(key) or self._files.holders[key]
-            meta: dict[str, Value] = {"size": stamp[0], "mtime": _moment(stamp[1])}
+            mtime = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(stamp[1] // 10**9))
+            meta: dict[str, Value] = {"size": stamp[0], "mtime": mtime}
             first = None
             if key not in self._files.holders:
                 first = Candidate(key, self.location / key, stamp, self.meta(key, meta))
@@ -249,10 +250,8 @@ class FolderContents:
             return self._disk.judge(key, through_links=False)
         if not is_container(state.file):
             return Whereabouts.ABSENT
-        verdict = self._disk.judge(state.file)
-        return (
-            Whereabouts.ABSENT if verdict == Whereabouts.UNREAD and (self.location / state.file).is_file() else verdict
-        )
+        verdict, is_there = self._disk.judge(state.file), (self.location / state.file).is_file()
+        return Whereabouts.ABSENT if verdict == Whereabouts.UNREAD and is_there else verdict
 
     def meta(self, key: str, meta: Mapping[str, Value]) -> dict[str, Value]:
         """Return path, name and folder, what the image and then the folder tell of it, and what is measured."""
@@ -322,15 +321,20 @@ def open_contents(
     if not os.path.exists(location):
         return FolderContents(location, columns, exclude)
     try:
-        files = find([location], split="all" if location.is_dir() else None, kind=AUTO)
+        embedded = holds_embeddings(location)
+        files = None if embedded else find([location], split="all" if location.is_dir() else None, kind=AUTO)
     except OSError:  # a folder that cannot be listed
         return FolderContents(location, columns, exclude)
-    if files.is_image_folder:
+    if files is not None and files.is_image_folder:
         return FolderContents(location, columns, exclude, asked=asked)
     if exclude:
         raise UsageError(
             f"exclude {exclude[0]} of {location}", cure="only images of a folder can be excluded: use --where"
         )
+    if files is None:
+        from wordsight.search.embedded_folder import EmbeddedContents
+
+        return EmbeddedContents(location, columns)
     from wordsight.search.sources import SourceContents  # here, for a search of a folder does without
 
     return SourceContents(location, files, columns, asked=asked)
@@ -393,7 +397,3 @@ def index_command(location: Path, folder: Path, *options: str) -> str:
 
     aside = ["--library", str(folder)] if lies_aside(folder, location) else []
     return shlex.join(["wordsight", "index", str(location), *aside, *options])
-
-
-def _moment(mtime_ns: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime_ns // 10**9))

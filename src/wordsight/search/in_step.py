@@ -108,8 +108,10 @@ class Keeper:
             notice(f"the library in {folder} was that of {moved}, which is gone: it is that of {location} now")
         if listing.in_step(before) and not accept_removal and moved is None:
             return SyncReport()
+        from wordsight.search.embedded_folder import require_same_model
         from wordsight.search.sync import Sync
 
+        require_same_model(contents, opened.model)
         with opened.writing() as index:
             if last_listing(index, listing) != before:  # another process wrote since, perhaps from a newer listing
                 listing = contents.look(index.files.states, index.facts())
@@ -118,11 +120,13 @@ class Keeper:
 
     def rebuild(self, *, accept_removal: bool = False) -> SyncReport:
         """See `Library`."""
+        from wordsight.search.embedded_folder import require_same_model
         from wordsight.search.rebuild import rebuilt
 
         with self._syncing.here:
             self._index.moved_from(self._index.facts())
             self._contents = None  # it is decided anew what lies there
+            require_same_model(self.contents, self._index.model)
             return rebuilt(self._index, self.contents, self._excluded(), accept_removal=accept_removal)
 
     def verify(self) -> list[Damage]:

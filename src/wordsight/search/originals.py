@@ -10,6 +10,7 @@ Knows neither index nor model.
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,20 @@ if TYPE_CHECKING:
 
 
 class Originals:
-    """The images inside the tables or shards at `location`, read with these columns."""
+    """The images inside the tables or shards at `location`, read with these columns.
 
-    def __init__(self, location: Path, columns: "Columns | None") -> None:
+    `missing` is why none is there, where nothing but their embeddings is.
+    """
+
+    def __init__(self, location: Path, columns: "Columns | None", *, missing: InputError | None = None) -> None:
         self.location = location
+        self._missing = missing
         self._columns = columns
         self._source: Source | None = None
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Originals, (self.location.absolute(), self._columns)
+        return partial(Originals, missing=self._missing), (self.location.absolute(), self._columns)
 
     def image(self, key: str) -> Path | bytes:
         """Return the bytes of an image, or its path where a table names it; `InputError` where it is not there."""
@@ -43,6 +48,9 @@ class Originals:
 
     def images(self, keys: Collection[str]) -> "Iterator[tuple[str, ImageOrError]]":
         """Yield each key once with its image or why there is none, in the order of the source."""
+        if self._missing is not None:
+            why = self._missing
+            return iter([(key, InputError(f"no image of {key}: {why.problem}", cure=why.cure)) for key in keys])
         from wordsight.data.by_key import images_by_key
 
         return images_by_key(self._opened(), keys)

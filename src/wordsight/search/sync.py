@@ -218,6 +218,10 @@ class Sync:
         image, name = candidate.image, _name(candidate)
         if isinstance(image, InputError):
             raise image
+        if candidate.kept is not None:  # the location gives it
+            if candidate.sha256 in self._known:
+                candidate.kept = None
+            return None
         if candidate.ends is not None or is_fragment(candidate.key):
             candidate.image = None  # it may be large
             is_known = image is None or candidate.sha256 in self._known
@@ -313,7 +317,7 @@ class Sync:
             return IndexEntry(candidate.key, one.embedding, candidate.meta)
         known = same or self._known.entry(candidate.sha256)
         carried = (*self._carried, *COLUMNS) if is_fragment(candidate.key) else self._carried
-        candidate.meta |= kept(known.meta, carried)
+        candidate.meta |= kept(known.meta, carried) | kept(candidate.meta, MEASURED)  # that a table may state
         if not candidate.is_read:
             candidate.meta = kept(known.meta, EMBEDDED) | candidate.meta
         if same and _present(candidate.meta) != _present(known.meta):

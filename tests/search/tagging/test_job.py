@@ -299,6 +299,19 @@ def test_sidecars_and_back(many, labels):
     assert {path: path.read_bytes() for path in many.location.glob("*.png")} == images
 
 
+def test_tags_in_sidecars_do_not_become_keywords_of_people(many, labels):
+    mine = many.location / f"00-{NAMES[0]}.png.xmp"
+    mine.write_bytes(
+        b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        b"<r:Description><dc:subject><r:Bag><r:li>holiday</r:li></r:Bag></dc:subject></r:Description></r:RDF>"
+    )
+    many.sync()
+    many.tag(labels, min_cosine=0.9, write="xmp")
+    assert NAMES[0].encode() in mine.read_bytes()
+    many.sync()
+    assert column(many, "keywords") == {f"00-{NAMES[0]}.png": "holiday"}
+
+
 def test_sidecars_that_fail_are_named_and_the_rest_goes_on(many, labels):
     folder = many.location / f"00-{NAMES[0]}.png.xmp"
     folder.mkdir()

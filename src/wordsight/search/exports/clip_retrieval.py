@@ -35,7 +35,7 @@ def _write_part(part: list[Exported], folder: Path, number: int) -> None:
     np.save(folder / "img_emb" / f"img_emb_{number:04}.npy", embeddings)
     rows = [
         {
-            "image_path": str(one.path or one.key),
+            "image_path": one.key if one.path is None else str(one.path.absolute()),
             "caption": str(one.meta.get("text") or "").partition("\n")[0],
             "key": one.key,
             **{name: value for name, value in one.meta.items() if name not in ("image_path", "caption", "key", "path")},

@@ -19,7 +19,10 @@ def write(groups: Groups, folder: Path) -> None:
             embeddings = np.array([one.embedding for one in group], "<f4")
             width = embeddings.shape[1]
             file.write(embeddings.tobytes())
-            rows += [{"key": one.key, **one.meta, "path": None if one.path is None else str(one.path)} for one in group]
+            rows += [
+                {"key": one.key, **one.meta, "path": None if one.path is None else str(one.path.absolute())}
+                for one in group
+            ]
         file.seek(0)
         file.write(_header(len(rows), width))
     write_rows(rows, folder / "metadata.parquet")
