@@ -162,7 +162,9 @@ def _each(library: "Library", index: "Index", labels: "Sequence[Label]", wishes:
     if background is None:
         count = len(index)
         what = (
-            f"{count} images" if count < LEAST else "no background, which is made by indexing where it can be written"
+            f"{count} images"
+            if count < LEAST
+            else "no background, which is made by indexing where it can be written and the images differ"
         )
         raise UsageError(
             f"{library.location}: no probabilities are known: the library has {what}; they need {LEAST} images",
