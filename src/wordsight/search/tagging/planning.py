@@ -149,7 +149,7 @@ def _watching(library: "Library", index: "Index", labels: "LabelSet", wishes: Ta
     model, background = library.model, read(library.folder, library.model.fingerprint)
     matches = None if background is None else matching(index, background, model, labels.section(WATCHED))
     if matches is None:
-        notice(f"{library.location}: too few images for probabilities, so many alarms will be false")
+        notice(f"{library.location}: too few different images for probabilities, so many alarms will be false")
     least = ALARM if wishes.min_match is None else wishes.min_match
     return watching(model, labels, least, matches=matches)
 
