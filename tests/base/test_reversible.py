@@ -232,7 +232,7 @@ def test_a_source_that_may_not_be_deleted_stays_and_has_no_second(folder, two_di
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     with disk.watched(refuse), Reversible(folder / "journal") as changes:
-        with pytest.raises(StorageError, match="no permission to write"):
+        with pytest.raises(StorageError, match=f"no permission to write {folder}, which a.jpg has to leave"):
             changes.move(folder / "a.jpg", target)
     assert listing(folder) == before
 
@@ -336,3 +336,15 @@ def test_what_a_killed_process_left_in_kept_is_swept(folder, killed_draft):
     with Reversible(folder / "journal"):
         pass
     assert os.listdir(kept) == []
+
+
+def test_what_others_deleted_since_is_not_counted_as_taken_back(folder):
+    with Reversible(folder / "journal") as changes:
+        changes.write(folder / "new.xmp", b"new")
+        changes.write(folder / "newer.xmp", b"new")
+        changes.copy(folder / "a.jpg", folder / "copy.jpg")
+    (folder / "new.xmp").unlink()
+    (folder / "copy.jpg").unlink()
+    back = take_back(folder / "journal")
+    assert ([path.name for path in back.done], back.failed) == (["newer.xmp"], [])
+    assert take_back(folder / "journal").done == []

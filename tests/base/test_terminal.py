@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from wordsight.base.progress import notice, print_error, set_quiet
-from wordsight.base.terminal import drop, escaped, say, shown
+from wordsight.base.terminal import PRINTABLE, drop, escaped, say, shown
 
 
 class Terminal(io.StringIO):
@@ -79,3 +79,11 @@ def test_a_dropped_stream_takes_everything() -> None:
         drop(full)
         full.flush()
     drop(io.StringIO())
+
+
+def test_a_stream_of_utf8_takes_whatever_is_printed() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="utf-8", errors=PRINTABLE)
+    stream.write("a\ud800b\udce9\udfffc\U0001f600")
+    stream.flush()
+    assert raw.getvalue() == b"a\\ud800b\xe9\\udfffc" + "\U0001f600".encode()

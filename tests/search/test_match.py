@@ -9,6 +9,7 @@ import pytest
 
 from wordsight.base import progress
 from wordsight.base.arrays import unit
+from wordsight.base.errors import UsageError
 from wordsight.index.index import Neighbour
 from wordsight.search import background, match
 from wordsight.search.background import LEAST, Background, moments, phrases, read, usual_phrases
@@ -211,6 +212,21 @@ def test_few_pictures_have_no_probabilities(opened, photos):
     assert [hit.match for hit in hits] == [None] * 5
     assert not (library.folder / background.NAME).exists()
     assert LEAST > 5
+
+
+def test_one_picture_many_times_has_no_probabilities(opened, tmp_path, paint):
+    for number in range(40):
+        paint(tmp_path / "same" / f"{number}.png", "red")
+    library = opened(tmp_path / "same")
+    library.sync()
+    assert {hit.match for hit in library.search("blue", k=5, min_cosine=-1)} == {None}
+    (library.folder / "rules.toml").write_text('[[rule]]\nname = "r"\nquery = "blue"\ntag = "t"\n')
+    assert list(library.rules().run().undecided) == ["r"]
+    with pytest.raises(UsageError, match="no probabilities are known"):
+        library.tag("colours")
+    written = (library.folder / background.NAME).stat()
+    library.sync()
+    assert (library.folder / background.NAME).stat().st_mtime_ns == written.st_mtime_ns
 
 
 def test_a_disk_that_is_full_costs_the_probabilities_only(opened, many, capsys, monkeypatch):

@@ -11,13 +11,13 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 
 from wordsight.base import disk, no_replace
 from wordsight.base.change_journal import ChangeJournal, NotedChange
-from wordsight.base.errors import InputError
+from wordsight.base.errors import InputError, StorageError
 from wordsight.base.files import beside
 from wordsight.base.reading import sha256_file
 
@@ -29,7 +29,8 @@ def transfer(journal: ChangeJournal, change: NotedChange, source: Path, target: 
     """
     if change.kind == "move":
         try:
-            no_replace.rename(source, target)
+            with _source_named(source):
+                no_replace.rename(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -46,7 +47,23 @@ def transfer(journal: ChangeJournal, change: NotedChange, source: Path, target: 
     if change.kind == "move" and os.path.lexists(source):
         if not lies_at(change, source):
             raise InputError(f"{source} was changed while it was moved", cure=f"the earlier content is in {target}")
-        no_replace.remove_one(source, target)
+        with _source_named(source):
+            no_replace.remove_one(source, target)
+
+
+@contextlib.contextmanager
+def _source_named(source: Path) -> Iterator[None]:
+    """Raise `StorageError` with the folder that a file may not be taken from, where that and no other one refuses."""
+    try:
+        yield
+    except PermissionError as error:
+        removing = error.filename2 is None and error.filename is not None and Path(error.filename) == source
+        if not removing and os.access(source.parent, os.W_OK | os.X_OK):
+            raise
+        raise StorageError(
+            f"no permission to write {source.parent}, which {source.name} has to leave",
+            cure="allow yourself to write there",
+        ) from error
 
 
 def overwrite(journal: ChangeJournal, change: NotedChange, data: bytes) -> None:

@@ -12,9 +12,10 @@ themselves, and say what they said.  Does not know what is changed, or why.
 """
 
 import contextlib
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -32,14 +33,17 @@ from wordsight.base.change_steps import (
     sha256_there,
     transfer,
 )
-from wordsight.base.errors import InputError, WordsightError
+from wordsight.base.errors import InputError, StorageError, WordsightError
 from wordsight.base.files import beside, require_file, sha256_bytes, storage_errors, sweep
 from wordsight.base.reading import sha256_file
 
 
 @dataclass(slots=True)
 class TakenBack:
-    """Where files are again as before, newest change first, and what was left alone: the path and the reason."""
+    """Where files are again as before, newest change first, and what was left alone: the path and the reason.
+
+    What a change made and others deleted since is in neither.
+    """
 
     done: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
@@ -153,6 +157,13 @@ class Reversible:
         journal.mark(change, "done")
 
 
+def require_room(error: Exception) -> None:
+    """Raise an error again that is no matter of one file: the disk is full, or the quota used up."""
+    cause = error.__cause__ if isinstance(error, StorageError) else error
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+
+
 def _gone(source: Path) -> InputError:
     return InputError(f"no file {source}", cure="it was moved or deleted meanwhile")
 
@@ -206,12 +217,15 @@ def take_back(journal: Path) -> TakenBack:
 
 
 def _take_back(journal: ChangeJournal, change: NotedChange) -> str | None:
-    """Undo one change and mark it; returns why it was left alone, "", or None for one that was never made."""
+    """Undo one change and mark it; returns why it was left alone, "", or None for what was never made, or is gone."""
     if change.state == "noted" and not settle(journal, change):
         return None
     with storage_errors(change.path):
         remove_drafts(change)
-        reason = {"move": _move_back, "copy": _delete_copy, "write": _write_back}[change.kind](journal, change)
+        back: dict[ChangeKind, Callable[[ChangeJournal, NotedChange], str | None]] = {
+            "move": _move_back, "copy": _delete_copy, "write": _write_back,
+        }  # fmt: skip
+        reason = back[change.kind](journal, change)
     if not reason:
         journal.mark(change, "back")
     return reason
@@ -237,10 +251,12 @@ def _move_back(journal: ChangeJournal, change: NotedChange) -> str:
     return ""
 
 
-def _delete_copy(_: ChangeJournal, change: NotedChange) -> str:
+def _delete_copy(_: ChangeJournal, change: NotedChange) -> str | None:
     source, target = change.source, change.target
     assert source is not None
-    if not os.path.lexists(target) or no_replace.same_name(source, target):
+    if not os.path.lexists(target):
+        return None
+    if no_replace.same_name(source, target):
         return ""
     if not lies_at(change, target):
         return f"its copy {target} was changed since"
@@ -250,10 +266,10 @@ def _delete_copy(_: ChangeJournal, change: NotedChange) -> str:
     return ""
 
 
-def _write_back(journal: ChangeJournal, change: NotedChange) -> str:
+def _write_back(journal: ChangeJournal, change: NotedChange) -> str | None:
     target, now = change.target, sha256_there(change.target)
     if now == change.kept:
-        return ""
+        return "" if now else None
     kept = journal.kept(change.kept)
     where = f"; what it replaced is in {kept}" if change.kept else ""
     if now != change.sha256:

@@ -7,6 +7,7 @@ Control characters, those that turn the direction of writing, and bytes that are
 writes them (`\x1b`, `\n`, `\u202e`).  What goes to a file or another program is unchanged.
 """
 
+import codecs
 import contextlib
 import os
 import re
@@ -29,6 +30,21 @@ def shown(text: str, stream: TextIO | None) -> str:
 def say(line: str) -> None:
     """Print one line of a result on standard output."""
     print(shown(line, sys.stdout))
+
+
+def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return bytes of file names as they are, and whatever else UTF-8 cannot hold escaped: printing never fails."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    parts = (
+        bytes([ord(one) - 0xDC00]) if 0xDC80 <= ord(one) <= 0xDCFF else one.encode("ascii", "backslashreplace")
+        for one in error.object[error.start : error.end]
+    )
+    return b"".join(parts), error.end
+
+
+PRINTABLE = "wordsight-printable"  # what a stream of UTF-8 does with what is none
+codecs.register_error(PRINTABLE, _printable)
 
 
 def drop(stream: TextIO) -> None:

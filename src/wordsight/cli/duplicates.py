@@ -164,8 +164,6 @@ def _summarise(result: "FoundDuplicates", args: Namespace) -> None:
 
 def _apply(library: "Library", args: Namespace) -> int:
     """Move what the plan says, and bring the library in step."""
-    import shlex
-
     from wordsight.base.reading import in_words
     from wordsight.search.duplicates.applying import apply, trash_of
 
@@ -177,10 +175,17 @@ def _apply(library: "Library", args: Namespace) -> int:
     for path in done.moved:
         say(escaped(f"moved {path}"))
     notice(f"{len(done.moved)} moved into {trash}, {in_words(done.freed)}; {done.noted} kept images took over notes")
-    options = [] if args.library is None else ["--library", str(args.library)]
-    notice(f"to undo: {shlex.join(['wordsight', 'duplicates', str(args.place), *options, '--undo', str(trash)])}")
+    if done.moved or done.before:
+        _say_how_to_undo(args, trash)
     list_failures([f"{path}: {why}" for path, why in done.failed], in_cache("duplicates"))
     return 1 if done.failed else 0
+
+
+def _say_how_to_undo(args: Namespace, trash: Path) -> None:
+    import shlex
+
+    options = [] if args.library is None else ["--library", str(args.library)]
+    notice(f"to undo: {shlex.join(['wordsight', 'duplicates', str(args.place), *options, '--undo', str(trash)])}")
 
 
 def _undo(library: "Library", args: Namespace) -> int:

@@ -22,7 +22,7 @@ from wordsight import __version__
 from wordsight.base.errors import StorageError, UsageError, WordsightError
 from wordsight.base.progress import notice, print_error, set_quiet
 from wordsight.base.suggest import suggest
-from wordsight.base.terminal import drop
+from wordsight.base.terminal import PRINTABLE, drop
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -304,4 +304,4 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)  # a replaced stream (a notebook's) may lack it
         if reconfigure is not None:  # names that are not valid UTF-8 are printed as the bytes they are
-            reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "backslashreplace")
+            reconfigure(errors=PRINTABLE if stream.encoding.lower() == "utf-8" else "backslashreplace")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wordsight.base.errors import UsageError
 from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
-from wordsight.base.terminal import say
+from wordsight.base.terminal import escaped, say
 from wordsight.cli.parser import AndAlso, probability
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def _print(action: "Action", args: Namespace) -> None:
         f" -> {action.target}" if action.action in ("copy", "move") else f" {action.target}" if action.target else ""
     )
     reason = f": {action.reason}" if action.reason else ""
-    say(f"{action.rule:16}  {action.action:5}  {action.key}{behind}{reason}")
+    say(escaped(f"{action.rule:16}  {action.action:5}  {action.key}{behind}{reason}"))
 
 
 def _sum_up(report: "RunReport", library: "Library") -> int:
@@ -344,7 +344,7 @@ def _undo(args: Namespace) -> int:
             print(json.dumps(record))
         else:
             for path in undone.files:
-                say(f"back  {path}")
+                say(escaped(f"back  {path}"))
         list_failures([f"{path}: {reason}" for path, reason in undone.failed], library.folder / "rules" / FAILURES)
         notice(
             f"run {undone.run}: {len(undone.files):,} files are back, tags taken from {len(undone.tagged):,} pictures"

@@ -33,6 +33,7 @@ FORMAT = 3
 HEAD = 40  # bytes before the numbers
 SAMPLE = 4096  # images: the standard deviation of their cosines is then within 1 % of that of all
 LEAST = 30  # images: of fewer, probabilities were further from the truth than none (docs/search.md)
+ONE_IMAGE = 1e-6  # variance below which images differ by rounding alone
 PHRASES = 100  # between steps of the bar
 CHANGE = 0.1  # of the images; a background of a library that changed less is still right
 USUAL_END = "gibberish"  # the first part of phrases.txt that is not what people ask
@@ -92,7 +93,7 @@ def refresh(folder: Path, index: "Index", model: "Model") -> None:
     Where it cannot be written a notice says so: the library answers without probabilities.
     """
     count = len(index)
-    known = read(folder, model.fingerprint)
+    known = _stored(folder, model.fingerprint)
     if count < LEAST or (known is not None and abs(known.count - count) <= CHANGE * known.count):
         return
     try:
@@ -104,7 +105,15 @@ def refresh(folder: Path, index: "Index", model: "Model") -> None:
 
 
 def read(folder: Path, fingerprint: str) -> Background | None:
-    """Return the background of the library in a folder; None where there is none of this model."""
+    """Return the background of the library in a folder; None where there is none of this model.
+
+    None too where all its images are one: no cosine says more of one than of the others.
+    """
+    known = _stored(folder, fingerprint)
+    return None if known is not None and float(np.trace(known.images.covariance)) < ONE_IMAGE else known
+
+
+def _stored(folder: Path, fingerprint: str) -> Background | None:
     stored = _read(folder / NAME, fingerprint)
     if stored is None or len(stored[1]) != 2:
         return None

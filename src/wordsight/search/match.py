@@ -143,7 +143,8 @@ def figures(
     Only the first and the last differ between the hits of a query; their sum rises with the score.
     """
     images, kind = background.images, breadth(background)
-    usual = float(np.sqrt(np.sum(images.covariance * asked.covariance) + asked.mean @ images.covariance @ asked.mean))
+    variance = np.sum(images.covariance * asked.covariance) + asked.mean @ images.covariance @ asked.mean
+    usual = float(np.sqrt(max(float(variance), 1e-12)))
     own = float(images.spread(query[None])[0])
     first = embeddings[:FIRST]
     ahead = float(np.mean((scores[:FIRST] - first @ asked.mean) / asked.spread(first)))

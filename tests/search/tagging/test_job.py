@@ -312,6 +312,14 @@ def test_tags_in_sidecars_do_not_become_keywords_of_people(many, labels):
     assert column(many, "keywords") == {f"00-{NAMES[0]}.png": "holiday"}
 
 
+def test_a_sidecar_that_was_deleted_since_is_not_counted_as_taken_back(many, labels):
+    many.tag(labels, min_cosine=0.9, write="xmp")
+    for path in sorted(many.location.glob("*.xmp"))[:3]:
+        path.unlink()
+    undone = many.undo_tags()
+    assert (len(undone.restored), undone.left) == (37, [])
+
+
 def test_sidecars_that_fail_are_named_and_the_rest_goes_on(many, labels):
     folder = many.location / f"00-{NAMES[0]}.png.xmp"
     folder.mkdir()

@@ -12,7 +12,7 @@ same call goes on.  What is noted on a moved image goes to the kept one.  Knows 
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,19 +21,18 @@ from wordsight.base.errors import InputError, NotFound, WordsightError
 from wordsight.base.files import storage_errors
 from wordsight.base.progress import bar
 from wordsight.base.reading import sha256_file
-from wordsight.base.reversible import Reversible, TakenBack, take_back
+from wordsight.base.reversible import Reversible, TakenBack, require_room, take_back
 from wordsight.base.value import Value
 from wordsight.images.ignore import IGNORE_FILE
-from wordsight.images.kinds import IMAGE_SUFFIXES, OPTIONAL, VIDEOS
 from wordsight.search.duplicates.plan_file import PlannedFile, PlannedGroup, read_plan
+from wordsight.search.sidecar_files import sidecars
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
 
 TRASH = "trash"  # in the folder of the library
 JOURNAL = "changes"  # in a trash folder
-BESIDE = (".xmp", ".json", ".txt")  # endings of sidecars, of `photo.xmp` and `photo.jpg.xmp`
-_SHOWING = IMAGE_SUFFIXES.union(VIDEOS, *(kind.suffixes for kind in OPTIONAL))  # raw photos too, if read or not
+SHOWN = 5  # trash folders that a cure names
 _MARK = 12  # letters of a plan's hash in the name of its trash folder
 
 
@@ -67,10 +66,9 @@ def trash_of(library: "Library", plan: Path, base: Path | None) -> Path:
 def apply(library: "Library", plan: Path, trash: Path) -> Applied:
     """Move what the plan says into `trash`, and take it from the library; a library that is not there is left alone."""
     groups = [group for group in read_plan(plan) if group.moved]
+    if not groups:
+        return Applied()
     base = _base(library)
-    for group in groups:
-        for one in (*group.kept, *group.moved):
-            _require_below(one, base, plan)
     done = Applied(noted=_carry_notes(library, groups))
     trash = trash.absolute()
     with storage_errors(trash):
@@ -88,15 +86,12 @@ def _base(library: "Library") -> Path:
     return location if location.is_dir() else location.parent
 
 
-def _require_below(one: PlannedFile, base: Path, plan: Path) -> None:
-    """Raise `InputError` for a path that leads out of the location by dots."""
-    if ".." in Path(one.path).parts:
-        raise InputError(f"{plan}, line {one.line}: {one.path}", cure="a path of a plan has no ..")
-
-
 def _move_group(group: PlannedGroup, base: Path, trash: Path, *, changes: Reversible, done: Applied) -> None:
-    done.before += [one.path for one in group.moved if _is_moved(one, base, trash)]
-    waiting = [one for one in group.moved if not _is_moved(one, base, trash)]
+    before = [one for one in group.moved if _is_moved(one, base, trash)]
+    done.before += [one.path for one in before]
+    for one in before:  # a stop, or a folder that may be written to only now, left sidecars behind
+        _move_sidecars(one, base, trash, changes=changes, done=done)
+    waiting = [one for one in group.moved if one not in before]
     if not waiting:
         return
     try:
@@ -111,14 +106,27 @@ def _move_group(group: PlannedGroup, base: Path, trash: Path, *, changes: Revers
             for kept in group.kept:
                 _require_other(source, kept.at(base))
             size = source.lstat().st_size if source.exists() else 0
-            beside = list(sidecars(source))
             changes.move(source, _target(one, trash), sha256=one.sha256)
             done.moved.append(one.path)
             done.freed += size
-            for path in beside:
-                changes.move(path, _target(one, trash).parent / path.name)
         except (WordsightError, OSError) as error:
+            require_room(error)
             done.failed.append((one.path, _problem(error)))
+        else:
+            _move_sidecars(one, base, trash, changes=changes, done=done)
+
+
+def _move_sidecars(one: PlannedFile, base: Path, trash: Path, *, changes: Reversible, done: Applied) -> None:
+    """Let sidecars follow an image that was moved; one whose name is in the trash already is of another image."""
+    for path in sidecars(one.at(base)):
+        target = _target(one, trash).parent / path.name
+        if os.path.lexists(target):
+            continue
+        try:
+            changes.move(path, target)
+        except (WordsightError, OSError) as error:
+            require_room(error)
+            done.failed.append((str(Path(one.path).parent / path.name), _problem(error)))
 
 
 def _problem(error: WordsightError | OSError) -> str:
@@ -153,29 +161,6 @@ def _require_other(source: Path, kept: Path) -> None:
         raise InputError(f"{source} is a link", cure="links are left alone: they take no room")
     if source.exists() and source.samefile(kept):
         raise InputError(f"{source} and {kept} are one file", cure="moving it would free nothing")
-
-
-def sidecars(image: Path) -> Iterator[Path]:
-    """Yield the files beside an image that belong to it alone."""
-    for ending in BESIDE:
-        named = image.with_name(image.name + ending)
-        if named.is_file():
-            yield named
-    shared = [one for one in _siblings(image) if one.suffix.lower() in _SHOWING]
-    for ending in BESIDE:
-        named = image.with_suffix(ending)
-        if not shared and named.is_file():
-            yield named
-
-
-def _siblings(image: Path) -> list[Path]:
-    """Return the other files of the folder that have the name of an image but for the ending."""
-    try:
-        names = os.listdir(image.parent)
-    except OSError:
-        return []
-    stem = image.stem
-    return [image.parent / name for name in names if os.path.splitext(name)[0] == stem and name != image.name]
 
 
 def _carry_notes(library: "Library", groups: Sequence[PlannedGroup]) -> int:
@@ -221,7 +206,16 @@ def undo(plan_or_trash: Path, library: "Library", base: Path | None) -> TakenBac
     """Put back what a plan moved; given is the plan or its trash folder.  Raises `NotFound` where nothing was moved."""
     trash = plan_or_trash if plan_or_trash.is_dir() else trash_of(library, plan_or_trash, base)
     if not (trash / JOURNAL).is_dir():
-        raise NotFound(
-            f"nothing was moved by {plan_or_trash}", cure="name the plan that was applied, or its trash folder"
-        )
+        base = library.folder / TRASH if base is None else base
+        raise NotFound(f"nothing was moved by {plan_or_trash} as it is now", cure=_where_else(base))
     return take_back(trash / JOURNAL)
+
+
+def _where_else(base: Path) -> str:
+    """Return the cure where a plan is not the one that was applied: the trash folders that are there, newest first."""
+    known = sorted((one.parent for one in base.glob(f"*/{JOURNAL}")), key=lambda one: one.name, reverse=True)
+    if not known:
+        return f"name the plan that was applied; no trash folder is in {base}"
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    names = ", ".join(one.name for one in known[:SHOWN])
+    return f"a plan that was edited since has another name there: name its trash folder, of {base}: {names}{more}"

@@ -53,8 +53,13 @@ def write_plan(path: Path, location: Path, groups: Sequence[DuplicateGroup]) -> 
         for number, group in enumerate(groups, start=1):
             for member in group.members:
                 if member.image.file is not None:
-                    line = json.dumps(_line(number, member, location), ensure_ascii=False)
-                    handle.write(line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") + "\n")
+                    handle.write(f"{_as_json(_line(number, member, location))}\n")
+
+
+def _as_json(line: dict[str, Any]) -> str:
+    """Return a line as people read it, unless a name has bytes, breaks or signs that nobody sees: then as ASCII."""
+    text = json.dumps(line, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(line)
 
 
 def _line(number: int, member: GroupMember, location: Path) -> dict[str, Any]:
@@ -93,6 +98,8 @@ def read_plan(path: Path) -> list[PlannedGroup]:
         seen[name] = number
         group = groups.setdefault(row["group"], PlannedGroup(row["group"]))
         (group.kept if row["action"] == KEEP else group.moved).append(PlannedFile(name, row["sha256"], number))
+    if not groups:
+        raise FormatError(f"{path} holds no line of a plan", cure="name a plan that --plan wrote, or write it again")
     for group in groups.values():
         if group.moved and not group.kept:
             raise FormatError(
@@ -104,7 +111,7 @@ def read_plan(path: Path) -> list[PlannedGroup]:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        lines = read_text(path, limit=LIMIT).splitlines()
+        lines = read_text(path, limit=LIMIT).split("\n")  # names may hold other breaks
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path} cannot be read: {error}", cure="name a plan that --plan wrote") from None
     for number, line in enumerate(lines, start=1):
@@ -124,4 +131,17 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise FormatError(f'{path}, line {number}: action "{row["action"]}"', cure="it is keep or move")
         if row["action"] == MOVE and len(row["sha256"]) != 64:
             raise FormatError(f"{path}, line {number}: no sha256", cure="a file is moved only if its content is known")
+        _check_path(row["path"], f"{path}, line {number}")
         yield number, row
+
+
+def _check_path(name: str, where: str) -> None:
+    """Raise `FormatError` for what is the path of no file, or leads upwards."""
+    try:
+        is_path = bool(name) and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:  # half a character
+        is_path = False
+    if not is_path:
+        raise FormatError(f"{where}: path {json.dumps(name)}", cure="no file has such a path; write the plan again")
+    if ".." in Path(name).parts:
+        raise FormatError(f"{where}: path {name} leads upwards", cure="write it without ..")

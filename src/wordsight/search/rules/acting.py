@@ -13,14 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wordsight.base.errors import InputError, NotFound
-from wordsight.base.reversible import Reversible
+from wordsight.base.errors import InputError, NotFound, StorageError
+from wordsight.base.reversible import Reversible, require_room
 from wordsight.base.value import Value
 from wordsight.search.rules.plan import TAGS, merged_tags, tags_of
 from wordsight.search.rules.program import run_program
 from wordsight.search.rules.rule import ALL, EACH
 from wordsight.search.rules.store import Decision, RuleStore, RunStep
 from wordsight.search.rules.target import free_name, require_inside
+from wordsight.search.sidecar_files import beside_target, sidecars
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -134,7 +135,7 @@ class _Acting:
         if step is not None and step.state == "begun":
             target = Path(step.detail["path"])
             if os.path.lexists(target) and (action == "copy" or not os.path.lexists(source)):  # it was done
-                self._transferred(position, action, step.detail)
+                self._transferred(changes, position, action, detail=step.detail)
                 return
         elif step is not None:
             if action == "move" and step.state == "done":
@@ -150,17 +151,30 @@ class _Acting:
         try:
             require_inside(folder, location, outside=decision.outside)
             getattr(changes, action)(source, target, sha256=decision.sha256)
-        except InputError as error:
+        except (InputError, StorageError, OSError) as error:  # of this image alone, but for a full disk
+            require_room(error)
             self._note(position, action, "failed", detail, reason=str(error))
             return
-        self._transferred(position, action, detail)
+        self._transferred(changes, position, action, detail=detail)
 
-    def _transferred(self, position: int, action: str, detail: Mapping[str, Any]) -> None:
+    def _transferred(self, changes: Reversible, position: int, action: str, *, detail: Mapping[str, Any]) -> None:
         decision = self._decisions[position]
+        if action == "move":
+            self._take_along(changes, position, Path(detail["path"]))
         self._store.note_steps(self._run, [RunStep(position, action, decision.sha256, "done", detail)])
         if action == "move":
             self._paths[decision.key] = Path(detail["path"])
         self._tell(position, action, "done", target=str(detail["target"]))
+
+    def _take_along(self, changes: Reversible, position: int, target: Path) -> None:
+        """Let sidecars follow an image that was moved; one that cannot is named, and the image stays moved."""
+        image = self._paths[self._decisions[position].key]
+        for path in sidecars(image):
+            try:
+                changes.move(path, beside_target(path, image, target))
+            except (InputError, StorageError, OSError) as error:
+                require_room(error)
+                self._tell(position, "move", "failed", target=str(target), reason=f"its sidecar stays: {error}")
 
     def run(self) -> None:
         """Run programs: one for each image, or for all of a rule."""

@@ -297,7 +297,7 @@ def _rounds(by: Sequence[str], way: Sequence[str], key: str) -> UsageError:
 
 def tags_of(value: Value) -> list[str]:
     """Return the tags that a column holds, a line each."""
-    return [line for line in str(value).splitlines() if line.strip()] if value is not None else []
+    return [line for line in str(value).split("\n") if line.strip()] if value is not None else []
 
 
 def merged_tags(value: Value, tags: Sequence[str]) -> list[str]:

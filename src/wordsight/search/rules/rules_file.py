@@ -60,7 +60,7 @@ def remove_rule(path: Path, name: str, *, location: Path | None = None) -> None:
     """Take a rule out of a file; other lines stay as they are.  `NotFound` names the near ones."""
     rules = read_rules(path, location=location)
     position = rules.index(rule_named(rules, name))
-    lines = read_text(path).splitlines(keepends=True)
+    lines = _lines(read_text(path))
     spans = _spans(lines)
     if len(spans) != len(rules):
         raise UsageError(f"{path} is not written a [[rule]] at a time", cure=f"take {name!r} out by hand")
@@ -85,7 +85,7 @@ def _rules(values: Mapping[str, Any], path: Path, text: str, location: Path | No
     tables = values.get("rule", [])
     if not isinstance(tables, list):
         raise ConfigError(f"{path}: rule is {tables!r}"[:200], cure="begin each rule with [[rule]]")
-    spans = _spans(text.splitlines(keepends=True))
+    spans = _spans(_lines(text))
     rules: list[SearchRule] = []
     for number, table in enumerate(tables):
         first = spans[number][0] + 1 if len(spans) == len(tables) else None
@@ -106,8 +106,13 @@ def _rules(values: Mapping[str, Any], path: Path, text: str, location: Path | No
 
 def _line_of(text: str, key: str) -> str:
     pattern = re.compile(rf"\s*(\[+\s*)?{re.escape(key)}\b")
-    numbers = [number for number, line in enumerate(text.splitlines(), start=1) if pattern.match(line)]
+    numbers = [number for number, line in enumerate(_lines(text), start=1) if pattern.match(line)]
     return f", line {numbers[0]}" if numbers else ""
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text with their ends, as TOML has them: other breaks may stand in what rules say."""
+    return re.findall("[^\n]*\n|[^\n]+", text)
 
 
 def _spans(lines: list[str]) -> list[tuple[int, int]]:
@@ -141,5 +146,9 @@ def _literal(value: Any) -> str:
 def _text(value: str) -> str:
     """Return a text as TOML's basic string."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    shown = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in escaped)
+    codes = ((letter, ord(letter)) for letter in escaped)
+    shown = "".join(
+        letter if letter.isprintable() else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+        for letter, code in codes
+    )
     return f'"{shown}"'

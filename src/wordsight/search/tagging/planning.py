@@ -149,7 +149,7 @@ def _watching(library: "Library", index: "Index", labels: "LabelSet", wishes: Ta
     model, background = library.model, read(library.folder, library.model.fingerprint)
     matches = None if background is None else matching(index, background, model, labels.section(WATCHED))
     if matches is None:
-        notice(f"{library.location}: too few images for probabilities, so many alarms will be false")
+        notice(f"{library.location}: too few different images for probabilities, so many alarms will be false")
     least = ALARM if wishes.min_match is None else wishes.min_match
     return watching(model, labels, least, matches=matches)
 
@@ -162,7 +162,9 @@ def _each(library: "Library", index: "Index", labels: "Sequence[Label]", wishes:
     if background is None:
         count = len(index)
         what = (
-            f"{count} images" if count < LEAST else "no background, which is made by indexing where it can be written"
+            f"{count} images"
+            if count < LEAST
+            else "no background, which is made by indexing where it can be written and the images differ"
         )
         raise UsageError(
             f"{library.location}: no probabilities are known: the library has {what}; they need {LEAST} images",
