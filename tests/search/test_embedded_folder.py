@@ -23,7 +23,7 @@ WIDTH = 27
 def exported(opened, photos, tmp_path, monkeypatch):
     """Return a function that writes the library of the photos in a form, in parts of two rows where it has parts."""
     monkeypatch.setattr(clip_retrieval, "PART", 2)
-    monkeypatch.setattr("wordsight.search.exports.walk.AT_ONCE", 2)
+    monkeypatch.setattr("wordsight.search.walk.AT_ONCE", 2)
     (photos / "metadata.csv").write_text("file,price,text\ntop.png,3,a pink thing\na/red.png,4,a red thing\n")
     library = opened(photos)
     library.sync()
