@@ -14,6 +14,15 @@ from wordsight.data.source import open_source
 from wordsight.data.stats import stats
 
 
+def test_this_folder_has_a_name(tmp_path, encoded_image, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.png").write_bytes(encoded_image(1))
+    monkeypatch.chdir(tmp_path / "inner")
+    assert open_source("..").name == tmp_path.name
+    monkeypatch.chdir(tmp_path)
+    assert open_source(".").name == tmp_path.name
+
+
 @pytest.fixture
 def trouble(tmp_path, encoded_image):
     rows = []

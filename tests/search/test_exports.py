@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from tests.images.film_files import frames
 
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.cli.main import main
@@ -91,8 +91,7 @@ def test_fiftyone(library, photos, tmp_path):
 
 
 def test_images_inside_films_have_no_file_of_their_own(opened, photos, tmp_path, capsys):
-    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue", "green")]
-    frames[0].save(photos / "loop.gif", save_all=True, append_images=frames[1:], duration=900)
+    frames(photos / "loop.gif", ["white", "brown"])
     library = opened(photos)
     library.sync()
     inside = [key for key in by_key(library) if "#" in key]

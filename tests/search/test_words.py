@@ -57,6 +57,16 @@ def test_names_count_only_when_asked_for(shop):
         library.search("red", keywords="yes")
 
 
+def test_one_caption_is_enough_and_names_beside_it_do_not_count(shop):
+    library = shop({29: "our picnic"})
+    assert library.search("picnic", k=1)[0].key == "29.png"
+    assert library.search("picnic", k=30, sort="name")[0].key is not None
+    assert [hit.key for hit in library.search("7 png", k=30)] == [
+        hit.key for hit in library.search("7 png", k=30, keywords="off")
+    ]
+    assert library.search("7 png", k=1, keywords="on")[0].key == "7.png"
+
+
 def test_a_library_whose_words_are_not_asked_for_has_no_file_of_them(shop):
     library = shop({})
     library.search("red")

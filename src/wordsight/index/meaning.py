@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from wordsight.base.suggest import suggest_column
 from wordsight.base.value import Value
+from wordsight.images.embedded_names import EMBEDDED
 from wordsight.index.conditions import (
     LATITUDE,
     LONGITUDE,
@@ -139,4 +140,7 @@ def _unknown_column(leaf: Leaf, name: str, columns: Mapping[str, Column]) -> Whe
     if isinstance(leaf, Near):
         cure = "its images do not say where they were made, or were indexed before that was read: run wordsight index"
         return WhereError(f"no column {name}", cure=cure, position=leaf.position)
+    if name in EMBEDDED:
+        problem = f"no column {name}: no photo here states it"
+        return WhereError(problem, cure="leave it out, or run wordsight index if photos do", position=leaf.position)
     return WhereError(f"no column {name}", cure=suggest_column(name, columns), position=leaf.position)

@@ -23,7 +23,7 @@ from wordsight.search.direction import Direction, direction_by_example, directio
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.limits import HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of
-from wordsight.search.matching import LEAST, Matching, all_matching
+from wordsight.search.matching import Matching, all_matching
 from wordsight.search.open_index import OpenIndex
 from wordsight.search.query import Part, Query
 from wordsight.search.without import candidates, weighed
@@ -235,12 +235,10 @@ class Asking:
 
     def _with_all_words(self, where: "Condition | None") -> list[Neighbour]:
         """Return all images under a condition that have all words of the query, if words count; scores are cosines."""
-        from wordsight.search.fusion import ALL_WORDS, has_words
+        from wordsight.search.fusion import ALL_WORDS
 
         words = self._words()
-        if not words or (self._query.wishes.keywords == "auto" and not has_words(self._ranked(LEAST, None))):
-            return []
-        worded = self._index.keywords(words, len(self._index), where, absent=self._limits.absent)
+        worded = self._worded(words, len(self._index), where) if words else []
         named = [one for one in worded if one.score > ALL_WORDS and one.key not in self._direction.excluded]
         self._named = {one.key for one in named}
         direction = self._direction.embedding
@@ -304,15 +302,23 @@ class Asking:
 
     def _with_words(self, near: list[Neighbour], words: Sequence[str], where: "Condition | None") -> list[Neighbour]:
         """Return the neighbours, and images that have the words, in the order of both rankings."""
-        from wordsight.search.fusion import ALL_WORDS, RANKED, fused, has_words
+        from wordsight.search.fusion import ALL_WORDS, RANKED, fused
 
-        if self._query.wishes.keywords == "auto" and not has_words(near):
-            return near
-        worded = self._index.keywords(words, RANKED, where, absent=self._limits.absent)
+        worded = self._worded(words, RANKED, where)
         if worded and len(near) < RANKED and not self._direction.unwanted:
             near = self._index.search(self._direction.embedding[None], RANKED, where, absent=self._limits.absent)[0]
         self._named = {one.key for one in worded if one.score > ALL_WORDS}
         return fused(near, worded, self._direction.embedding) if worded else near
+
+    def _worded(self, words: Sequence[str], count: int, where: "Condition | None") -> list[Neighbour]:
+        """Return so many images that have the words, best first; unless names are asked for, in their captions."""
+        from wordsight.search.fusion import captioned, has_captions
+
+        auto = self._query.wishes.keywords == "auto"
+        if auto and not has_captions(self._index.columns()):
+            return []
+        worded = self._index.keywords(words, count, where, absent=self._limits.absent)
+        return captioned(worded, words) if auto else worded
 
     def _reasons(self, hits: Sequence[Neighbour]) -> dict[str, str]:
         """Return why a query by example led to these hits, by key."""

@@ -8,12 +8,15 @@ lifts nothing, and images without captions do not sink below those that have som
 benchmarks/asking.py.  Knows only neighbours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from wordsight.base.arrays import Embeddings
+from wordsight.base.value import Value
+from wordsight.images.fragments import file_of
 from wordsight.index.index import Neighbour
-from wordsight.index.keywords import is_worded
+from wordsight.index.keywords import is_worded, words_of_entry
+from wordsight.index.where import Column
 from wordsight.search.query import Query
 
 RANKED = 200  # of each ranking are fused
@@ -29,13 +32,21 @@ def words_asked(query: Query) -> list[str]:
     return [word for part in query.parts if part.text for word in words_of(part.text)]
 
 
-def has_words(neighbours: Sequence[Neighbour]) -> bool:
-    """Return whether any of these images has text besides its name."""
-    return any(
-        isinstance(value, str) and column != "name" and is_worded(column)
-        for one in neighbours
-        for column, value in one.meta.items()
-    )
+def captioned(worded: Sequence[Neighbour], words: Iterable[str]) -> list[Neighbour]:
+    """Return those of the images that have any of the words in more than the name of their file."""
+    asked = set(words)
+    return [one for one in worded if not asked.isdisjoint(words_of_entry(_without_file_name(one)))]
+
+
+def has_captions(columns: Mapping[str, Column]) -> bool:
+    """Return whether images of a library with these columns may have text besides their names."""
+    return any(kind.texts and name != "name" and is_worded(name) for name, kind in columns.items())
+
+
+def _without_file_name(one: Neighbour) -> dict[str, Value]:
+    """Return the metadata but for a name that is that of the file; one that a table gives is a caption."""
+    file = file_of(one.key).rpartition("/")[2]
+    return {column: value for column, value in one.meta.items() if column != "name" or value != file}
 
 
 def fused(neighbours: Sequence[Neighbour], worded: Sequence[Neighbour], embedding: Embeddings) -> list[Neighbour]:
