@@ -90,7 +90,7 @@ def test_orders_that_nobody_can_mean(shop):
 
 
 def test_a_column_that_photos_may_state_is_told_from_a_misspelt_one():
-    with pytest.raises(UsageError, match="no column taken: no photo here states it"):
+    with pytest.raises(UsageError, match="no column taken; no photo here states it"):
         read_order("-taken", ["price"])
-    with pytest.raises(WhereError, match="no column camera: no photo here states it"):
+    with pytest.raises(WhereError, match="no column camera at character 1; no photo here states it"):
         check(parse("camera contains nikon"), {})

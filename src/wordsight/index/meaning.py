@@ -141,6 +141,6 @@ def _unknown_column(leaf: Leaf, name: str, columns: Mapping[str, Column]) -> Whe
         cure = "its images do not say where they were made, or were indexed before that was read: run wordsight index"
         return WhereError(f"no column {name}", cure=cure, position=leaf.position)
     if name in EMBEDDED:
-        problem = f"no column {name}: no photo here states it"
-        return WhereError(problem, cure="leave it out, or run wordsight index if photos do", position=leaf.position)
+        cure = "no photo here states it, or it was indexed before that was read: run wordsight index"
+        return WhereError(f"no column {name}", cure=cure, position=leaf.position)
     return WhereError(f"no column {name}", cure=suggest_column(name, columns), position=leaf.position)

@@ -48,8 +48,8 @@ def unknown_column(option: str, name: str, known: Iterable[str]) -> UsageError:
     from wordsight.base.suggest import suggest_column
 
     if name in EMBEDDED:
-        problem = f"{option}: no column {name}: no photo here states it"
-        return UsageError(problem, cure="leave it out, or run wordsight index if photos do")
+        cure = "no photo here states it, or it was indexed before that was read: run wordsight index"
+        return UsageError(f"{option}: no column {name}", cure=cure)
     return UsageError(f"{option}: no column {name}", cure=suggest_column(name, known))
 
 
