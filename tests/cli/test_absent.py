@@ -87,3 +87,11 @@ def test_an_unplugged_drive_is_searched_where_its_library_lies_elsewhere(photos,
     (tmp_path / "drive").rename(photos)
     status, out, err = say(capsys, "search", "blue", "--in", photos, *library)
     assert (status, len(out.splitlines()), err) == (0, 3, f"{photos}: 3 back\n")
+
+
+def test_an_answer_with_absent_pictures_does_not_advise_them(photos, capsys):
+    say(capsys, "index", photos)
+    (photos / "red.png").rename(photos.parent / "red.png")
+    say(capsys, "index", photos)
+    status, _, err = say(capsys, "search", "red", "--in", photos, "--absent", "--where", "width > 99999")
+    assert (status, "are absent (" in err) == (1, False)

@@ -26,6 +26,14 @@ def say(capsys, *arguments):
     return status, captured.out, captured.err
 
 
+def test_twenty_labels_are_printed(photos, capsys):
+    own = photos.parent / "many.txt"
+    own.write_text("".join(f"label {number:02}: red\n" for number in range(23)))
+    status, out, _ = say(capsys, photos, "--labels", own, "--min-cosine", 0.9)
+    assert (status, len(out.splitlines())) == (0, 21)
+    assert out.splitlines()[-1] == "and 3 more labels (--json has all, image by image)"
+
+
 def test_tag_search_and_undo(photos, capsys):
     own = photos.parent / "own.txt"
     status, out, err = say(capsys, photos, "--labels", own, "--min-cosine", 0.9, "--write", "xmp")

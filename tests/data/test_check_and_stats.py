@@ -14,6 +14,24 @@ from wordsight.data.source import open_source
 from wordsight.data.stats import stats
 
 
+def test_this_folder_has_a_name(tmp_path, encoded_image, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.png").write_bytes(encoded_image(1))
+    monkeypatch.chdir(tmp_path / "inner")
+    assert open_source("..").name == tmp_path.name
+    monkeypatch.chdir(tmp_path)
+    assert open_source(".").name == tmp_path.name
+
+
+def test_a_broken_image_is_named_with_its_shard(tmp_path, write_tar, encoded_image):
+    (tmp_path / "set").mkdir()
+    for number, image in enumerate((encoded_image(1), b"no image")):
+        write_tar(tmp_path / "set" / f"{number}.tar", {f"x{number}.jpg": image, f"x{number}.txt": b"a dog"})
+    source = open_source(tmp_path / "set")
+    for failures in (check(source).broken, stats(source).failures):
+        assert [failure.startswith(f"{tmp_path}/set/1.tar: x1 is not") for failure in failures] == [True]
+
+
 @pytest.fixture
 def trouble(tmp_path, encoded_image):
     rows = []

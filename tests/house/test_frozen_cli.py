@@ -21,7 +21,7 @@ FROZEN = {
     "rules undo": "RUN --in --library --file --json",
     "doctor": "PLACE --library",
     "benchmark": "PLACE --library --queries -k --where --json",
-    "export": "PLACE --to --out --where --library --json",
+    "export": "PLACE --to --out --where --library --no-sync --json",
     "browse": "PLACE --library --no-sync",
     "mcp": "PLACE --library --no-sync",
     "classify": "PICTURES --classes --classes-file --templates --top --json",

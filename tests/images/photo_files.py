@@ -6,6 +6,7 @@ import struct
 from PIL import Image
 
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED, BYTE, SRATIONAL = 2, 3, 4, 5, 7, 1, 10
+FLOAT, DOUBLE = 11, 12
 PHOTO, POSITION = 0x8769, 0x8825
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 
@@ -22,7 +23,7 @@ def entry(kind, data, count=None, order="<"):
         data = data.encode() + b"\0"
     elif isinstance(data, int):
         data = struct.pack(order + {BYTE: "B", SHORT: "H", LONG: "I"}[kind], data)
-    sizes = {ASCII: 1, BYTE: 1, UNDEFINED: 1, SHORT: 2, LONG: 4, RATIONAL: 8, SRATIONAL: 8}
+    sizes = {ASCII: 1, BYTE: 1, UNDEFINED: 1, SHORT: 2, LONG: 4, RATIONAL: 8, SRATIONAL: 8, FLOAT: 4, DOUBLE: 8}
     return kind, len(data) // sizes[kind] if count is None else count, data
 
 

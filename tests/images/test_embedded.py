@@ -1,11 +1,27 @@
 """What image files say of themselves: read from every kind of file, in order of trust, and only where it is sound."""
 
 import io
+import struct
 
 import pytest
 from PIL import Image
 from tests.images import photo_files as files
-from tests.images.photo_files import ASCII, BYTE, RATIONAL, SHORT, USUAL, bag, entry, exif, fractions, iptc, jpeg, xmp
+from tests.images.photo_files import (
+    ASCII,
+    BYTE,
+    DOUBLE,
+    FLOAT,
+    RATIONAL,
+    SHORT,
+    USUAL,
+    bag,
+    entry,
+    exif,
+    fractions,
+    iptc,
+    jpeg,
+    xmp,
+)
 
 from wordsight.images import sound_values
 from wordsight.images.embedded import embedded_columns, first_of
@@ -282,3 +298,12 @@ def test_exif_as_json_is_read_as_img2dataset_writes_it():
     }
     for odd in ("{", "{}", "[1]", None, 5, '{"Image Make": 5, "GPS GPSLatitude": []}', '{"a":' * 10_000):
         assert columns_of_json(odd) == {}
+
+
+@pytest.mark.parametrize(("kind", "code"), [(FLOAT, "f"), (DOUBLE, "d")])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_numbers_with_a_fraction_may_be_floats(kind, code, order):
+    photo = {0x920A: entry(kind, struct.pack(order + code, 87.5), order=order)}
+    assert embedded_columns(jpeg(exif(photo=photo, order=order)))["focal_length"] == 87.5
+    photo = {0x920A: entry(kind, struct.pack(order + code, float("nan")), order=order)}
+    assert embedded_columns(jpeg(exif(photo=photo, order=order))) == {}

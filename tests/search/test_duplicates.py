@@ -145,6 +145,22 @@ def test_bursts_are_alike_and_near_in_time(folder, opened):
     assert all("frame3.png" not in others for others in groups.values())
 
 
+def test_equal_files_are_no_burst(folder, opened):
+    scene(9).save(folder / "one.png")
+    (folder / "two.png").write_bytes((folder / "one.png").read_bytes())
+    rows = "".join(f"{name}.png,2025-06-01T12:00:00\n" for name in ("one", "two"))
+    (folder / "metadata.csv").write_text(f"file,taken\n{rows}")
+    assert copies(opened(folder), kinds=("burst",), where="taken is not null") == {}
+
+
+@pytest.mark.parametrize("option", ["prefer", "protect"])
+def test_a_folder_without_images_is_refused(folder, opened, option):
+    library = opened(folder)
+    with pytest.raises(UsageError, match=f"--{option} nosuch: no image"):
+        library.duplicates(rule=KeepRule.read(**{option: ["nosuch"]}))
+    library.duplicates(rule=KeepRule.read(**{option: ["."]}), where="width < 0")
+
+
 def known(key, **what):
     return KnownImage(key, None, "", what.pop("size", 10), **what)
 
@@ -153,6 +169,9 @@ def test_the_rule_is_ordered_and_says_why():
     small, large = known("a.jpg", width=10, height=10, size=99), known("long.jpg", width=20, height=10)
     rule = KeepRule.read()
     assert min(small, large, key=rule.rank) is large
+    assert rule.reason(small, known("longer.jpg", width=10, height=10, size=99)) == (
+        "shorter path: 5 letters against 10 letters"
+    )
     assert rule.reason(large, small) == "20 x 10 pixels against 10 x 10 pixels"
     assert min(small, large, key=KeepRule.read("bytes").rank) is small
     old, new = known("b.jpg", moment="2001-01-01"), known("a.jpg", moment="2002-01-01")
@@ -161,6 +180,7 @@ def test_the_rule_is_ordered_and_says_why():
         new,
         new,
     ]
+    assert KeepRule.read("oldest").reason(old, new) == "older: 2001-01-01 against 2002-01-01"
     assert min(known("a.png"), known("a.jpg"), key=rule.rank).key == "a.png"
     with pytest.raises(UsageError, match="--keep pixel"):
         KeepRule.read("pixel")

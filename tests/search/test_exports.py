@@ -1,10 +1,12 @@
 """A library in the forms of other programs, read back as those programs read them."""
 
+import gc
 import json
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.images.film_files import frames
 
 from wordsight.base.errors import NotFound, UsageError
 from wordsight.cli.main import main
@@ -88,6 +90,35 @@ def test_fiftyone(library, photos, tmp_path):
     assert labels == {"classes": [], "labels": dict.fromkeys(data)}
 
 
+def test_images_inside_films_have_no_file_of_their_own(opened, photos, tmp_path, capsys):
+    frames(photos / "loop.gif", ["white", "brown"])
+    library = opened(photos)
+    library.sync()
+    inside = [key for key in by_key(library) if "#" in key]
+    assert len(inside) > 0
+    assert export(library, tmp_path / "51", "fiftyone") == 6
+    assert f"{len(inside)} images inside films and documents are left out" in capsys.readouterr().err
+    assert not any("#" in key for key in json.loads((tmp_path / "51" / "data.json").read_text()))
+    with pytest.raises(NotFound, match="--extract"):
+        export(library, tmp_path / "none", "fiftyone", where="frame >= 1")
+    export(library, tmp_path / "clip", "clip-retrieval")
+    rows = pq.read_table(tmp_path / "clip" / "metadata" / "metadata_0000.parquet").to_pylist()
+    assert {row["key"]: row["image_path"] for row in rows if "#" in row["key"]} == {
+        key: f"{photos}/{key}" for key in inside
+    }
+
+
+def test_an_error_closes_what_is_read_before_the_library(library, tmp_path, recwarn, monkeypatch):
+    monkeypatch.setattr("wordsight.search.exports.walk.AT_ONCE", 1)
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    with library, pytest.raises(UsageError, match="no uid") as caught:
+        export(library, tmp_path / "out", "datacomp")
+    del caught
+    gc.collect()
+    assert unraisable == []
+
+
 def test_what_is_absent_or_broken_is_left_out(library, photos, tmp_path):
     (photos / "top.png").write_bytes(b"no image")
     library.sync()
@@ -120,6 +151,11 @@ def test_the_verb(photos, tmp_path, capsys):
     for form in sorted(FORMS.keys() - {"datacomp"}):
         assert main([*arguments, "--to", form, "--out", str(tmp_path / form)]) == 0
         assert json.loads(capsys.readouterr().out) == {"images": 5, "to": form, "out": str(tmp_path / form)}
+    (photos / "top.png").rename(photos / "renamed.png")
+    (photos / "more.png").write_bytes((photos / "renamed.png").read_bytes())
+    for option, count in (["--no-sync"], 5), ([], 6):
+        assert main([*arguments, *option, "--to", "npy", "--out", str(tmp_path / str(count))]) == 0
+        assert json.loads(capsys.readouterr().out)["images"] == count
     (tmp_path / "model.json").write_text("{}")
     assert main(["export", str(tmp_path), "--to", "npy", "--out", str(tmp_path / "x")]) == 2
     assert "convert MODEL" in capsys.readouterr().err

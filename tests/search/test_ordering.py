@@ -5,6 +5,7 @@ import json
 import pytest
 
 from wordsight.base.errors import UsageError
+from wordsight.index.where import WhereError, check, parse
 from wordsight.search.ordering import ColumnOrder, in_order, read_order
 
 COLUMNS = ["price", "mtime", "odd desc", "-odd"]
@@ -86,3 +87,10 @@ def test_orders_that_nobody_can_mean(shop):
             shop.search("red", sort=wrong)
     with pytest.raises(UsageError, match="no argument sorted; did you mean sort"):
         shop.search("red", sorted="price")
+
+
+def test_a_column_that_photos_may_state_is_told_from_a_misspelt_one():
+    with pytest.raises(UsageError, match="no column taken; no photo here states it"):
+        read_order("-taken", ["price"])
+    with pytest.raises(WhereError, match="no column camera at character 1; no photo here states it"):
+        check(parse("camera contains nikon"), {})

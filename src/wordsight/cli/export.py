@@ -3,11 +3,16 @@
 import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wordsight.base.errors import UsageError
+from wordsight.base.errors import StorageError, UsageError
+from wordsight.base.progress import notice
 from wordsight.base.terminal import say
 from wordsight.cli.parser import AndAlso, out_path
 from wordsight.search.exports.table import FORMS
+
+if TYPE_CHECKING:
+    from wordsight.search.library import Library
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,6 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
     )
+    parser.add_argument("--no-sync", action="store_true", help="write the library as it is")
     parser.add_argument("--json", action="store_true", help="one JSON object: how many images, the form, the folder")
 
 
@@ -42,9 +48,21 @@ def run(args: Namespace) -> int:
     model = load(args.model, engine=args.engine, device=args.device)
     with open_library(args.place, model=model, library_dir=args.library) as library:
         require_made(library, "export", "--to", args.to, "--out", str(args.out))
+        if not args.no_sync:
+            _bring_up_to_date(library)
         count = export(library, args.out, args.to, where=args.where)
     if args.json:
         print(json.dumps({"images": count, "to": args.to, "out": str(args.out)}))
     else:
         say(f"{count:,} images as {args.to}: {args.out}")
     return 0
+
+
+def _bring_up_to_date(library: "Library") -> None:
+    """Sync; a library that cannot be written now is exported as it is."""
+    from wordsight.cli.index import notice_of
+
+    try:
+        notice_of(library.sync(), library)
+    except StorageError as error:
+        notice(f"writing the library as it is: {error}")

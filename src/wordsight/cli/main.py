@@ -157,7 +157,8 @@ def take_apart(argv: Sequence[str]) -> Call:
 
 def help_text() -> str:
     """Return what `wordsight --help` prints."""
-    verbs = "\n".join(f"  {verb:10}{summary}" for verb, (_, summary) in VERBS.items())
+    wide = max(map(len, VERBS)) + 2
+    verbs = "\n".join(f"  {verb:{wide}}{summary}" for verb, (_, summary) in VERBS.items())
     options = "\n".join(f"  {f'{o.name} {o.metavar}':20}{o.help}" for o in EVERYWHERE)
     return (
         "usage: wordsight VERB [arguments]\n\n"

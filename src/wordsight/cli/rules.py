@@ -99,13 +99,15 @@ def run(args: Namespace) -> int:
 
 
 def _file(args: Namespace) -> Path:
-    """Return the file of rules, without opening a library."""
+    """Return the file of rules, without opening a library; a location that is not there is an error."""
     from wordsight.search.contents import library_folder
+    from wordsight.search.library import require_location
     from wordsight.search.rules.rules_file import NAME
 
     folder = args.library if args.library is not None else library_folder(args.location)
+    require_location(args.location, folder)
     file: Path = folder / NAME if args.file is None else args.file
-    if args.action != "add" and not file.exists():
+    if args.action not in ("add", "list") and not file.exists():
         from wordsight.base.errors import NotFound
 
         raise NotFound(f"no rules in {file}", cure="write one with wordsight rules add NAME QUERY")
@@ -115,13 +117,16 @@ def _file(args: Namespace) -> Path:
 def _list(args: Namespace) -> int:
     from wordsight.search.rules.rules_file import read_rules
 
-    rules = read_rules(_file(args), location=args.location)
+    file = _file(args)
+    rules = read_rules(file, location=args.location)
     for rule in rules:
         if args.json:
             print(json.dumps(_record(rule)))
         else:
             say(f"{rule.name:16}  {_in_words(rule)}")
-    return 0 if rules else 1
+    if not rules:
+        notice(f"no rules in {file}: write one with wordsight rules add NAME QUERY")
+    return 0
 
 
 def _record(rule: "SearchRule") -> dict[str, Any]:
@@ -205,7 +210,8 @@ def _opened(args: Namespace) -> "Iterator[Library]":
     from wordsight.embeddings.model import load
     from wordsight.search.library import open_library
 
-    _file(args)
+    if args.action != "undo":  # which needs no rules
+        _file(args)
     model = load(args.model, engine=args.engine, device=args.device)
     with open_library(args.location, model=model, library_dir=args.library) as library:
         yield library
@@ -243,7 +249,7 @@ def _run(args: Namespace) -> int:
         if args.dry_run:
             return _print_plan(library.rules(args.file).plan(again=args.all), args)
         report = library.rules(args.file).run(again=args.all, done=lambda action: _print(action, args))
-        return _sum_up(report, library)
+        return _sum_up(report, library, args)
 
 
 def _watch(library: "Library", args: Namespace) -> int:
@@ -270,7 +276,7 @@ def _watch(library: "Library", args: Namespace) -> int:
     def apply() -> "RunReport":
         report = rules.run(done=lambda action: _print(action, args))
         if report.actions or report.undecided:
-            _sum_up(report, library)
+            _sum_up(report, library, args)
         return report
 
     before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
@@ -314,7 +320,7 @@ def _print(action: "Action", args: Namespace) -> None:
     say(escaped(f"{action.rule:16}  {action.action:5}  {action.key}{behind}{reason}"))
 
 
-def _sum_up(report: "RunReport", library: "Library") -> int:
+def _sum_up(report: "RunReport", library: "Library", args: Namespace) -> int:
     """Say what a run did, with every failure; the status."""
     counts: dict[str, int] = {}
     for one in report.actions:
@@ -324,9 +330,21 @@ def _sum_up(report: "RunReport", library: "Library") -> int:
     done = ", ".join(f"{counts[action]:,} {name}" for action, name in names.items() if action in counts)
     list_failures(report.failed, library.folder / "rules" / FAILURES)
     number = report.run or max((one.run for one in report.actions), default=0)
-    back = f"; wordsight rules undo {number} takes it back" if done and number else ""
+    back = f"; {_undo_command(number, args)} takes it back" if done and number else ""
     notice(f"{library.location}: {done or 'nothing new matches'}{back}")
     return 1 if report.failed else 0
+
+
+def _undo_command(number: int, args: Namespace) -> str:
+    """Return the call that takes a run back, with the location, library and model of this one."""
+    import shlex
+
+    call = ["wordsight", "rules", "undo", str(number)]
+    call += ["--in", str(args.location)] if args.location != Path() else []
+    call += ["--library", str(args.library)] if args.library is not None else []
+    call += ["--model", str(args.model)] if args.model is not None else []
+    call += ["--engine", args.engine] if args.engine != "auto" else []
+    return shlex.join(call)
 
 
 def _undo(args: Namespace) -> int:
@@ -337,6 +355,7 @@ def _undo(args: Namespace) -> int:
             record = {
                 "run": undone.run,
                 "files": [str(path) for path in undone.files],
+                "deleted": [str(path) for path in undone.deleted],
                 "tags": undone.tagged,
                 "failed": [{"path": path, "reason": reason} for path, reason in undone.failed],
                 "programs": undone.programs,
@@ -344,11 +363,17 @@ def _undo(args: Namespace) -> int:
             print(json.dumps(record))
         else:
             for path in undone.files:
-                say(escaped(f"back  {path}"))
+                say(escaped(f"back     {path}"))
+            for path in undone.deleted:
+                say(escaped(f"deleted  {path}"))
         list_failures([f"{path}: {reason}" for path, reason in undone.failed], library.folder / "rules" / FAILURES)
-        notice(
-            f"run {undone.run}: {len(undone.files):,} files are back, tags taken from {len(undone.tagged):,} pictures"
-        )
+        counts = [
+            (len(undone.files), "moved back"),
+            (len(undone.deleted), "copies deleted"),
+            (len(undone.tagged), "pictures lost the tags"),
+        ]
+        done = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+        notice(f"run {undone.run}: {done or 'nothing was left to take back'}")
         if undone.programs:
             notice(f"what programs did to {undone.programs:,} pictures is not taken back")
     return 1 if undone.failed else 0

@@ -134,7 +134,7 @@ def run(args: Namespace) -> int:
         asked = [location for location, answer in zip(locations, answers, strict=True) if isinstance(answer, _Answer)]
         unlikely = f": the nearest has a probability of {nearest[0].hit.match:.1%} (--min-match 0)" if nearest else ""
         absent = sum(answer.absent for answer in answered)
-        away = f"; {absent} pictures are absent (--absent answers with them)" if absent else ""
+        away = f"; {absent} pictures are absent (--absent answers with them)" if absent and not args.absent else ""
         notice(f"nothing in {' or '.join(map(str, asked))} matches{unlikely}{away}")
     elif is_for_people(args) and len(printed) < len(nearest[: args.k]):
         shown = f"{len(printed)} of the {len(nearest[: args.k])} nearest"

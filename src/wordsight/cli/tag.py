@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wordsight.search.tagging.job import TagReport
     from wordsight.search.tagging.options import TagOptions
 
+SHOWN = 20  # labels whose counts are printed
 FAILURES = "tag-failures.txt"  # in the library's folder
 _EPILOG = """\
 Labels that ship: everyday, products, colours, moderation.  A text file has a label and its phrases a line:
@@ -149,10 +150,13 @@ def _print_json(report: "TagReport", args: Namespace) -> None:
 
 def _print_counts(report: "TagReport", args: Namespace) -> None:
     """Print the labels by how many images have them, and what share of these is expected to be right."""
-    wide = max((len(name) for name in report.counts), default=0)
-    for name, count in sorted(report.counts.items(), key=lambda one: (-one[1].images, one[0])):
+    ordered = sorted(report.counts.items(), key=lambda one: (-one[1].images, one[0]))
+    wide = max((len(name) for name, _ in ordered[:SHOWN]), default=0)
+    for name, count in ordered[:SHOWN]:
         right = f"mean cosine {count.expected:.3f}" if report.is_cosine else f"about {count.expected:.0%} right"
         say(f"{name:{wide}} {count.images:8,}  {right}")
+    if len(ordered) > SHOWN:
+        say(f"and {len(ordered) - SHOWN:,} more labels (--json has all, image by image)")
 
 
 def _say_rest(report: "TagReport", args: Namespace, library: "Library") -> None:

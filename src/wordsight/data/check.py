@@ -15,6 +15,7 @@ from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
 from wordsight.base.threads import ordered_map
 from wordsight.data.near_duplicates import PerceptualHash, equal_groups, near_groups, perceptual_hash
+from wordsight.data.shards import name_in_shard
 from wordsight.data.source import Source
 from wordsight.images.decode import Wanted, opened
 from wordsight.images.failures import reading
@@ -107,7 +108,8 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
     classes: Counter[str] = Counter()
     walk = source.samples()
     with bar(source.count(), unit="img", desc=f"checking {source.name}") as progress:
-        for seen in ordered_map(_see, walk, threads=workers):
+        named = ((sample, name_in_shard(source, walk, sample)) for sample in walk)
+        for seen in ordered_map(_see, named, threads=workers):
             progress.update(1)
             if isinstance(seen, InputError):
                 report.broken.append(str(seen))
@@ -130,10 +132,11 @@ def check(source: Source, *, limits: Limits = Limits(), workers: int | None = No
 _WANTED = Wanted(further=lambda width, height: width * height)  # it is also made grey
 
 
-def _see(sample: Sample) -> _Seen | InputError:
+def _see(named: tuple[Sample, str]) -> _Seen | InputError:
+    sample, name = named
     try:
-        digest = image_hash(sample.image, key=sample.key)
-        with opened(sample.image, name=sample.key, wanted=_WANTED) as image, reading(sample.key):
+        digest = image_hash(sample.image, key=name)
+        with opened(sample.image, name=name, wanted=_WANTED) as image, reading(name):
             sides, looks = (image.height, image.width), perceptual_hash(image)
     except InputError as error:
         return error

@@ -262,6 +262,11 @@ class ShardSource:
         return sha256_bytes("\n".join(["shards", repr(self._columns), *facts]).encode(errors="surrogateescape"))[:16]
 
 
+def name_in_shard(source: object, walk: Walk, sample: Sample) -> str:
+    """Return the key of the sample that a walk gave last as messages name it: of a shard, behind the shard's path."""
+    return f"{source.paths[walk.position.part]}: {sample.key}" if isinstance(source, ShardSource) else sample.key
+
+
 def _keyed_index(path: Path) -> tuple[list[str], TarIndex]:
     index = read_index(path)
     return list(index.samples), index

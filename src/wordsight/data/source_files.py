@@ -130,14 +130,19 @@ def _find_in_folder(folder: Path, *, split: str | None, kind: str) -> SourceFile
             raise NotFound(f"no split {named} in {folder}", cure=f"it needs a folder {folder / named}")
         if split is None:
             _say_pooled(folder)
-        return SourceFiles(FOLDER, folder.name, (folder,))
+        return SourceFiles(FOLDER, _name_of(folder), (folder,))
     if kind == AUTO and contents.image and not named:
         notice(f"images in the folders inside {folder} are left alone: it holds {one}", once=True)
     mine = contents.files.get(one) or _files_below(folder).get(one)
     if not mine:
         raise FormatError(f"{folder} holds no {kind}", cure=f"put files of the kind there or leave out kind={kind}")
-    chosen = _files(mine, folder.name, split=_named_split(mine, split, folder), kind=one, root=folder)
+    chosen = _files(mine, _name_of(folder), split=_named_split(mine, split, folder), kind=one, root=folder)
     return chosen._replace(whole=len(chosen.paths) == len(mine))
+
+
+def _name_of(folder: Path) -> str:
+    """Return the name of a folder for messages, also of `.` and `..`."""
+    return os.path.basename(os.path.abspath(folder)) or str(folder)
 
 
 def _say_pooled(folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from wordsight.base.errors import InputError
 from wordsight.base.nouns import Sample
 from wordsight.base.progress import bar
+from wordsight.data.shards import name_in_shard
 from wordsight.data.source import Source
 from wordsight.images.decode import sides
 
@@ -95,16 +96,16 @@ class _Tally:
         self.columns: dict[str, None] = {}
         self.failures: list[str] = []
 
-    def add(self, sample: Sample) -> None:
-        """Count one sample."""
+    def add(self, sample: Sample, name: str) -> None:
+        """Count one sample; messages call it by `name`."""
         try:
-            width, height = sides(sample.image, name=sample.key)
+            width, height = sides(sample.image, name=name)
             size = sample.image.stat().st_size if isinstance(sample.image, Path) else len(sample.image or b"")
         except InputError as error:
             self.failures.append(str(error))
             return
         except OSError as error:
-            self.failures.append(f"{sample.key} cannot be opened: {error.strerror}")
+            self.failures.append(f"{name} cannot be opened: {error.strerror}")
             return
         self.bytes += size
         self.widths.append(width)
@@ -124,7 +125,7 @@ def stats(source: Source) -> Stats:
     walk = source.samples()
     with bar(source.count(), unit="img", desc=f"counting {source.name}") as progress:
         for sample in walk:
-            tally.add(sample)
+            tally.add(sample, name_in_shard(source, walk, sample))
             progress.update(1)
     return Stats(
         source=source.name,

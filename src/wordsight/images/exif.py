@@ -23,8 +23,8 @@ from wordsight.images.moments import moment, with_receiver
 
 ORDERS = {b"II": "<", b"MM": ">"}
 FIRST, PHOTO, POSITION = 0, 0x8769, 0x8825  # directories; the last two by the tags that lead to them
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 9: 4, 10: 8, 129: 1}
-_NUMBERS = {1: "B", 3: "H", 4: "I", 9: "i", 5: "I", 10: "i"}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 9: 4, 10: 8, 11: 4, 12: 8, 129: 1}
+_NUMBERS = {1: "B", 3: "H", 4: "I", 9: "i", 5: "I", 10: "i", 11: "f", 12: "d"}
 _MOST_ENTRIES = 1000
 _LONGEST = 1 << 16  # bytes of a value
 _MOST_NUMBERS = 16

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from wordsight.base.suggest import suggest_column
 from wordsight.base.value import Value
+from wordsight.images.embedded_names import EMBEDDED
 from wordsight.index.conditions import (
     LATITUDE,
     LONGITUDE,
@@ -138,5 +139,8 @@ def _cure_of_number(leaf: Leaf, column: str, value: Literal) -> str:
 def _unknown_column(leaf: Leaf, name: str, columns: Mapping[str, Column]) -> WhereError:
     if isinstance(leaf, Near):
         cure = "its images do not say where they were made, or were indexed before that was read: run wordsight index"
+        return WhereError(f"no column {name}", cure=cure, position=leaf.position)
+    if name in EMBEDDED:
+        cure = "no photo here states it, or it was indexed before that was read: run wordsight index"
         return WhereError(f"no column {name}", cure=cure, position=leaf.position)
     return WhereError(f"no column {name}", cure=suggest_column(name, columns), position=leaf.position)

@@ -362,8 +362,13 @@ def open_library(
     """
     location = Path(location)
     folder = library_folder(location) if library_dir is None else Path(library_dir)
-    if not os.path.exists(location) and recorded(folder) is None:
-        raise NotFound(f"nothing at {location}", cure="check the path")
+    require_location(location, folder)
     model = model if isinstance(model, Model) else load(model)
     excluded = None if exclude is None else [pattern for pattern in text_list(exclude, "pattern") if pattern]
     return Library(location, folder, model, index=index, columns=columns, exclude=excluded)
+
+
+def require_location(location: Path, folder: Path) -> None:
+    """Raise `NotFound` for a location that is not there, unless its library in `folder` is."""
+    if not os.path.exists(location) and recorded(folder) is None:
+        raise NotFound(f"nothing at {location}", cure="check the path")

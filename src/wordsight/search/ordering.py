@@ -13,6 +13,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from wordsight.base.errors import UsageError
 from wordsight.base.value import Value
+from wordsight.images.embedded_names import EMBEDDED
 
 _Any = TypeVar("_Any")
 _DIRECTIONS = {" desc": True, " asc": False}
@@ -46,6 +47,9 @@ def unknown_column(option: str, name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a column that no image has, with the near ones as its cure."""
     from wordsight.base.suggest import suggest_column
 
+    if name in EMBEDDED:
+        cure = "no photo here states it, or it was indexed before that was read: run wordsight index"
+        return UsageError(f"{option}: no column {name}", cure=cure)
     return UsageError(f"{option}: no column {name}", cure=suggest_column(name, known))
 
 

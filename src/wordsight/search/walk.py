@@ -6,7 +6,7 @@
 Those whose files are absent are left out.  Knows the protocol of an index.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from wordsight.index.index import Index, IndexEntry, pages_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 AT_ONCE = 2048
 
 
-def walk(index: Index, where: "Condition | None" = None) -> Iterator[list[IndexEntry]]:
+def walk(index: Index, where: "Condition | None" = None) -> Generator[list[IndexEntry]]:
     """Yield the entries by key; a condition that does not fit the columns raises `WhereError`."""
     from wordsight.index.where import check, matches
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from wordsight.base.errors import InputError, UsageError
 from wordsight.base.suggest import suggest
 from wordsight.images.fragments import is_fragment
-from wordsight.index.index import Index
+from wordsight.index.index import Index, pages_of
 from wordsight.search.duplicates.confirming import Relation, SmallImages, confirm
 from wordsight.search.duplicates.grouping import edges_of, stars
 from wordsight.search.duplicates.held import CHANGED, GROUP, TAKEN, HeldImages, entries_of, hold, temporary
-from wordsight.search.duplicates.keeping import DETAILS, KeepRule, KnownImage
+from wordsight.search.duplicates.keeping import DETAILS, KeepRule, KnownImage, folder_of
 from wordsight.search.duplicates.nearby import NearPairs, SomeRows, floor_of, near_pairs
 from wordsight.search.duplicates.stacks import bursts, stacks
 from wordsight.search.folding import SAMPLE, likeness
@@ -111,9 +111,21 @@ def find(library: "Library", sought: Sought) -> FoundDuplicates:
     where = None if sought.where is None else parse(sought.where)
     with library.reading() as index, index.one_look():
         held = hold(index, where)
+        _check_folders(index, held, sought.rule)
         sample = index.sample(SAMPLE)
         search = _Search(library, index, held, sought)
         return search.run(likeness(sample), _floors(sample, sought))
+
+
+def _check_folders(index: Index, held: HeldImages, rule: KeepRule) -> None:
+    """Raise `UsageError` for a preferred or protected folder in which the library has no image."""
+    for option, folders in ("--prefer", rule.prefer), ("--protect", rule.protect):
+        for folder in folders:
+            if any(not folder_of(key, (folder,)) for key in held.keys):
+                continue
+            if all(folder_of(key, (folder,)) for states in pages_of(index.files, GROUP) for key in states):
+                cure = "name a folder as it stands in the paths of its images, from PLACE on"
+                raise UsageError(f"{option} {folder}: no image of the library lies there", cure=cure)
 
 
 def _floors(sample: NDArray[np.float32], sought: Sought) -> tuple[float, float]:
@@ -149,7 +161,9 @@ class _Search:
         used = {member for members in groups for member in members[1]} | {members[0] for members in groups}
         made = [self._group(kept, members, together) for kept, members in groups]
         if "burst" in kinds:
-            made += self._kept_together("burst", bursts(self._held, alike=floors[1]), used)
+            contents = set(own.tolist())  # equal files are no burst
+            runs = [[one for one in run if one in contents] for run in bursts(self._held, alike=floors[1])]
+            made += self._kept_together("burst", runs, used)
         if "stack" in kinds:
             made += self._kept_together("stack", piles, used)
         resembling = [edge for edge in edges if edge[2] == Relation.ALIKE and not used & set(edge[:2])]

@@ -55,8 +55,9 @@ ORDERS: dict[str, KeepOrder] = {
     "details": (lambda one: -len(one.details), lambda one: f"known: {', '.join(one.details) or 'nothing'}"),
     "oldest": (lambda one: (not one.moment, one.moment), lambda one: one.moment or "no date"),
     "newest": (lambda one: (bool(one.moment), _reversed(one.moment)), lambda one: one.moment or "no date"),
-    "shortest": (lambda one: (len(one.key), one.key), lambda one: f"{one.key}"),
+    "shortest": (lambda one: len(one.key), lambda one: f"{len(one.key)} letters"),
 }
+_IN_WORDS = {"oldest": "older: ", "newest": "newer: ", "shortest": "shorter path: "}  # what numbers alone do not say
 
 
 def _reversed(moment: str) -> tuple[int, ...]:
@@ -79,32 +80,38 @@ class KeepRule:
         for name in named or ("",):
             if name not in ORDERS:
                 raise UsageError(f"--keep {name}", cure=suggest(name, list(ORDERS)))
-        folders = [tuple(folder.replace(os.sep, "/").strip("/") for folder in some) for some in (prefer, protect)]
+        folders = [tuple(map(_plain, some)) for some in (prefer, protect)]
         return cls(named, *folders)
 
     def is_protected(self, one: KnownImage) -> bool:
         """Return whether an image is in a folder of which nothing is moved."""
-        return _below(one.key, self.protect) < len(self.protect)
+        return folder_of(one.key, self.protect) < len(self.protect)
 
     def rank(self, one: KnownImage) -> tuple[Any, ...]:
         """Return what sorts the image to keep first."""
-        folders = not self.is_protected(one), _below(one.key, self.prefer)
+        folders = not self.is_protected(one), folder_of(one.key, self.prefer)
         return (*folders, *(ORDERS[name][0](one) for name in self.orders), one.key)
 
     def reason(self, kept: KnownImage, other: KnownImage) -> str:
         """Return why `kept` is kept and not `other`."""
         if self.is_protected(kept) != self.is_protected(other):
             return "protected"
-        if _below(kept.key, self.prefer) != _below(other.key, self.prefer):
+        if folder_of(kept.key, self.prefer) != folder_of(other.key, self.prefer):
             return "in a preferred folder"
         for name in self.orders:
             value, words = ORDERS[name]
             if value(kept) != value(other):
-                return words(kept) if name == "shortest" else f"{words(kept)} against {words(other)}"
+                return f"{_IN_WORDS.get(name, '')}{words(kept)} against {words(other)}"
         return "first by name"
 
 
-def _below(key: str, folders: Sequence[str]) -> int:
+def _plain(folder: str) -> str:
+    """Return a folder as keys have it: `./albums/` as `albums`, and `.` as "", in which all images are."""
+    plain = os.path.normpath(folder.replace(os.sep, "/").strip("/")).replace(os.sep, "/")
+    return "" if plain == "." else plain
+
+
+def folder_of(key: str, folders: Sequence[str]) -> int:
     """Return the number of the first folder that holds the key, how many there are where none does."""
     inside = (at for at, folder in enumerate(folders) if not folder or key == folder or key.startswith(f"{folder}/"))
     return next(inside, len(folders))

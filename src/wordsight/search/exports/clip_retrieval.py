@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wordsight.images.fragments import split
 from wordsight.search.exports.parquet import write_rows
 from wordsight.search.exports.table import Exported, Groups
 
@@ -35,7 +36,7 @@ def _write_part(part: list[Exported], folder: Path, number: int) -> None:
     np.save(folder / "img_emb" / f"img_emb_{number:04}.npy", embeddings)
     rows = [
         {
-            "image_path": one.key if one.path is None else str(one.path.absolute()),
+            "image_path": _named(one),
             "caption": str(one.meta.get("text") or "").partition("\n")[0],
             "key": one.key,
             **{name: value for name, value in one.meta.items() if name not in ("image_path", "caption", "key", "path")},
@@ -43,3 +44,10 @@ def _write_part(part: list[Exported], folder: Path, number: int) -> None:
         for one in part
     ]
     write_rows(rows, folder / "metadata" / f"metadata_{number:04}.parquet")
+
+
+def _named(one: Exported) -> str:
+    """Return the path of an image, with its fragment where it lies inside a film or document; else its key."""
+    fragment = split(one.key)[1]
+    path = one.key if one.path is None else str(one.path.absolute())
+    return f"{path}#{fragment}" if one.path and fragment else path

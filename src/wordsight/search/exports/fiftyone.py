@@ -2,7 +2,8 @@
 
     fiftyone.Dataset.from_dir(FOLDER, dataset_type=fiftyone.types.FiftyOneImageClassificationDataset)
 
-The class is the column `class`, null where there is none.  Source: FiftyOne's user guide, "Loading data from disk".
+The class is the column `class`, null where there is none.  Images inside films and documents have no file of their own
+and are left out before.  Source: FiftyOne's user guide, "Loading data from disk".
 """
 
 from pathlib import Path

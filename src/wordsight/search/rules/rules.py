@@ -7,6 +7,7 @@
 A run that was stopped goes on at the next one.  One process at a time.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.errors import NotFound, WordsightError
 from wordsight.base.reversible import take_back
+from wordsight.images.fragments import file_of
 from wordsight.index.index import pages_of
-from wordsight.search.rules.acting import Action, Done, act
+from wordsight.search.rules.acting import FILES, Action, Done, act
 from wordsight.search.rules.plan import TAGS, RulePlan, plan_of, tags_of
 from wordsight.search.rules.program import require_program
 from wordsight.search.rules.rule import SearchRule
@@ -47,10 +49,14 @@ class RunReport:
 
 @dataclass(slots=True)
 class UndoneRun:
-    """What was taken back of a run: files (where they are again), keys whose tags went; `programs` cannot be."""
+    """What was taken back of a run: files moved back (where they are again), copies deleted, keys whose tags went.
+
+    `programs`: how many images they had; what they did stays.
+    """
 
     run: int
     files: list[Path] = field(default_factory=list)
+    deleted: list[Path] = field(default_factory=list)
     tagged: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     programs: int = 0
@@ -137,9 +143,7 @@ class LibraryRules:
                 raise NotFound("no run of rules to take back" if run is None else f"no run {run}", cure="see rules run")
             undone = UndoneRun(number)
             if (store.journal(number) / "journal.jsonl").exists():
-                back = take_back(store.journal(number))
-                undone.files = back.done
-                undone.failed = [(str(path), reason) for path, reason in back.failed]
+                _take_files(self._library, store, undone)
             self._library.sync()
             _take_tags(self._library, store, undone)
             undone.programs = sum(one.action == "run" for one in store.steps(number).values())
@@ -156,21 +160,51 @@ class LibraryRules:
                 require_program(rule.run[0], rule.name)
 
 
+def _take_files(library: "Library", store: RuleStore, undone: UndoneRun) -> None:
+    """Move back what a run moved and delete what it copied; the library forgets the copies."""
+    steps = [one for one in store.steps(undone.run).values() if one.action in FILES]
+    there = [one for one in reversed(steps) if os.path.lexists(one.detail["path"])]
+    back = take_back(store.journal(undone.run))
+    undone.failed = [(str(path), reason) for path, reason in back.failed]
+    for one in there:
+        if not os.path.lexists(one.detail["path"]):
+            moved = one.action == "move"
+            (undone.files if moved else undone.deleted).append(
+                library.location / one.detail["source"] if moved else Path(one.detail["path"])
+            )
+    location = library.location
+    gone = {path.relative_to(location).as_posix() for path in undone.deleted if path.is_relative_to(location)}
+    if gone:
+        with library.reading() as index:
+            keys = [key for states in pages_of(index.files, 1000) for key in states if file_of(key) in gone]
+        library.drop(keys)
+
+
 def _take_tags(library: "Library", store: RuleStore, undone: UndoneRun) -> None:
-    """Take away the tags that a run added and that are still there, from the images with these contents."""
-    added: dict[str, set[str]] = {}
+    """Take away the tags that a run added and that are still there.
+
+    From the images of the same name and content; where one has another name by now, from all with its content.
+    """
+    added: dict[str, dict[str, set[str]]] = {}  # content -> key when the run began -> tags
     for step in store.steps(undone.run).values():
         if step.action == "tag" and step.state != "failed":
-            added.setdefault(step.sha256, set()).update(step.detail["tags"])
+            added.setdefault(step.sha256, {}).setdefault(step.detail["key"], set()).update(step.detail["tags"])
     if not added:
         return
     notes = []
     with library.reading() as index:
+        renamed = {content: set().union(*tags.values()) for content, tags in added.items()}
+        for states in pages_of(index.files, 1000):
+            for key, one in states.items():
+                if key in added.get(one.sha256, ()):
+                    renamed[one.sha256] = set()
         for states in pages_of(index.files, 1000):
             keys = [key for key, one in states.items() if one.sha256 in added and not one.error]
             for entry in index.entries(keys):
+                content = states[entry.key].sha256
+                lost = added[content].get(entry.key, renamed[content])
                 before = tags_of(entry.meta.get(TAGS))
-                after = [tag for tag in before if tag not in added[states[entry.key].sha256]]
+                after = [tag for tag in before if tag not in lost]
                 if after != before:
                     notes.append((entry.key, {TAGS: "\n".join(after) or None}))
     try:
