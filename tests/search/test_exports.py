@@ -109,7 +109,7 @@ def test_images_inside_films_have_no_file_of_their_own(opened, photos, tmp_path,
 
 
 def test_an_error_closes_what_is_read_before_the_library(library, tmp_path, recwarn, monkeypatch):
-    monkeypatch.setattr("wordsight.search.exports.walk.AT_ONCE", 1)
+    monkeypatch.setattr("wordsight.search.walk.AT_ONCE", 1)
     unraisable = []
     monkeypatch.setattr("sys.unraisablehook", unraisable.append)
     with library, pytest.raises(UsageError, match="no uid") as caught:
