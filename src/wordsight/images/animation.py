@@ -7,6 +7,7 @@ The first frame or page is the image of the file itself; the others are inside i
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -130,7 +131,7 @@ def _inside(second: float, kept: tuple[int, Pixels, tuple[int, int]]) -> Iterato
 
 def _pages(path: Path) -> Iterator[Inside | InputError]:
     """Yield the pages behind the first, without those that are smaller copies."""
-    given = 0
+    given, pages = 0, _page_count(path)
     for number, image in _each(path):
         if isinstance(image, InputError):
             yield image
@@ -140,8 +141,17 @@ def _pages(path: Path) -> Iterator[Inside | InputError]:
                 yield BrokenImage(f"{path} has more than {MOST_PAGES:,} pages: the first are read", cure="split it")
                 return
             given += 1
-            meta: dict[str, Value] = {"page": number + 1, "pages": getattr(image, "n_frames", number + 1)}
+            meta: dict[str, Value] = {"page": number + 1} | ({"pages": pages} if pages else {})
             yield Inside(f"page={number + 1}", _reduced(image, LONGEST), *image.size, meta)
+
+
+def _page_count(path: Path) -> int:
+    """Return how many pages a file has; 0 where damage hides that, which reading them tells."""
+    from wordsight.images.decode import several
+
+    with several(path) as image, suppress(*READER_ERRORS):
+        return int(getattr(image, "n_frames", 1))
+    return 0
 
 
 def _is_reduced(image: "Image") -> bool:
