@@ -1,5 +1,6 @@
 """`wordsight classify`: which of the given classes each image shows."""
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path

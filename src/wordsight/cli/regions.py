@@ -1,6 +1,7 @@
 """`wordsight regions PICTURE --classes A,B [--out FILE]`: which parts of an image show which class."""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from io import BytesIO

@@ -37,7 +37,9 @@ class Brought:
     """
 
     def __init__(self, facts: Mapping[str, str], signature: str | None = None) -> None:
-        self.is_current = facts.get(BROUGHT) == str(VERSION) and (signature is None or _MARKED.search(signature) is not None)
+        self.is_current = facts.get(BROUGHT) == str(VERSION) and (
+            signature is None or _MARKED.search(signature) is not None
+        )
         self._overlaid = set(json.loads(facts.get(OVERLAID) or "[]"))
         self._before = frozenset(self._overlaid)
 

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from wordsight.data.source import Columns
 
 
-
 class SourceContents:
     """A table or tar shards; keys are those of the samples, columns come along as metadata."""
 
