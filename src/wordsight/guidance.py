@@ -202,7 +202,7 @@ def _weights(texts: Weighted) -> dict[str, float]:
     return weights
 
 
-def _check_pixels(pixels: Tensor) -> None:
+def _check_pixels(pixels: object) -> None:
     if not isinstance(pixels, Tensor):
         cure = "give a tensor (B, 3, H, W) from 0 to 1, as torch.from_numpy makes one of an array"
         raise UsageError(f"pixels of the type {type(pixels).__name__}", cure=cure)

@@ -141,7 +141,9 @@ def _pages(path: Path) -> Iterator[Inside | InputError]:
                 yield BrokenImage(f"{path} has more than {MOST_PAGES:,} pages: the first are read", cure="split it")
                 return
             given += 1
-            meta: dict[str, Value] = {"page": number + 1} | ({"pages": pages} if pages else {})
+            meta: dict[str, Value] = {"page": number + 1}
+            if pages:
+                meta["pages"] = pages
             yield Inside(f"page={number + 1}", _reduced(image, LONGEST), *image.size, meta)
 
 

@@ -41,7 +41,26 @@ _NEGATIONS = frozenset(("no", "not", "without", "never", "nobody", "none"))
 _OPENERS = ("a", "an", "the", "some", "any", "one", "his", "her", "its", "their")
 _SUBJECTS = frozenset((*_OPENERS, *DETERMINERS, *PRONOUNS, *PEOPLE_MEANT, "i", "my", "your", "our", "everyone", "not"))
 _ENGLISH = PREPOSITIONS - {"in"}  # which other languages have as well
-_ELSEWHERE = frozenset("für ist sind das ein eine auf wer macht dit dat het een czego visto est une está".split())
+_ELSEWHERE = frozenset(
+    (
+        "für",
+        "ist",
+        "sind",
+        "das",
+        "ein",
+        "eine",
+        "auf",
+        "wer",
+        "dit",
+        "dat",
+        "het",
+        "een",
+        "czego",
+        "visto",
+        "est",
+        "está",
+    )
+)
 _THIS = "(?:this|that|it|these|those|they)"
 
 

@@ -23,7 +23,7 @@ _AT_ONCE = 512  # images compared with those that stay
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicatesOptions:
-    """`cosine` from which on two images are the same; `keep` which one; `clusters`: None for one for each 4,000 images."""
+    """`cosine` from which on two images are the same; `keep` which one; `clusters`: None: one for 4,000 images."""
 
     cosine: float = 0.95
     keep: Keep = "first"
