@@ -266,6 +266,7 @@ def test_a_cut_file_of_pages_gives_what_there_is_and_says_so(tmp_path, share, co
     [
         ("animation", "a.gif", TypeError("Missing dimensions")),
         ("pdf", "a.pdf", RuntimeError("odd")),
+        ("animation", "a.png", OSError("cannot identify image file")),
         ("video", "a.mp4", ValueError("odd")),
     ],
 )

@@ -171,12 +171,12 @@ def _named(images: "Iterator[Inside | InputError]", path: Path) -> "Iterator[Ins
     from wordsight.images.failures import reading
 
     try:
+        yield from images
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
+            raise
         with reading(str(path)):
-            yield from images
-    except BrokenImage as error:
-        if isinstance(error.__cause__, OSError):
-            raise error.__cause__ from None
-        raise
+            raise
 
 
 def fragment_pixels(path: Path, fragment: str, *, longest: int = LONGEST) -> "Pixels":
