@@ -78,3 +78,14 @@ def test_headers_of_films_and_documents_are_not_asked_for_columns(opened, films,
     )
     opened(films).sync()
     assert set(asked) == {None, "loop.gif", "still.png"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+def test_a_file_whose_first_image_is_damaged_is_one_failure(opened, tmp_path, paint):
+    place = tmp_path / "place"
+    path = frames(place / "m.tiff", ["red", "green"])
+    path.write_bytes(path.read_bytes()[:200])
+    paint(place / "a.png", "pink")
+    library = opened(place)
+    assert [key for key, _ in library.sync().failed] == ["m.tiff"] and keys(library) == ["a.png"]
+    assert not library.sync()

@@ -107,7 +107,7 @@ def _frames(path: Path) -> Iterator[Inside | InputError]:
     first: Small | None = None
     for number, image in _each(path):
         if isinstance(image, InputError):
-            problem = image
+            problem = image if number else None
             break
         pixels = _reduced(image, LONGEST)
         small = _small(pixels)
@@ -134,7 +134,8 @@ def _pages(path: Path) -> Iterator[Inside | InputError]:
     given, pages = 0, _page_count(path)
     for number, image in _each(path):
         if isinstance(image, InputError):
-            yield image
+            if number:  # else the image of the file itself says it
+                yield image
             return
         if number and not _is_reduced(image):
             if given == MOST_PAGES:
