@@ -9,16 +9,23 @@ image) make it harder to please the towers with a pattern that no eye sees; with
 Needs PyTorch.  Does not know what makes the pixels, and judges by these towers alone: another model may disagree.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from wordsight.base.errors import MissingExtra, UsageError
 
-from wordsight.base.errors import UsageError
+try:
+    import torch
+    import torch.nn.functional as F
+    from torch import Tensor
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise MissingExtra("wordsight.guidance needs the package torch", cure="pip install 'wordsight[train]'") from None
+
 from wordsight.images.geometry import framed
 from wordsight.images.spec import PreprocessSpec
 from wordsight.text.open import open_tokenizer
@@ -26,6 +33,7 @@ from wordsight.towers.two import TwoTowers
 
 Distance = Literal["spherical", "cosine"]
 Weighted = Mapping[str, float] | Sequence[str]
+_MOST = 8.0  # of pixels: those that are being optimised may lie a little outside 0..1
 _NEAR = 1e-7  # where arcsin has no finite gradient
 
 
@@ -43,8 +51,11 @@ class Views:
     mirrored: bool = False
 
     def __post_init__(self) -> None:
-        if self.count < 0 or not 0 < self.smallest <= 1 or self.noise < 0:
-            raise UsageError(f"{self}", cure="give a count from 0, a smallest side above 0 up to 1, a noise from 0")
+        whole = isinstance(self.count, int) and not isinstance(self.count, bool)
+        if not whole or self.count < 0 or not 0 < self.smallest <= 1 or not 0 <= self.noise < math.inf:
+            raise UsageError(
+                f"{self}", cure="give a whole count from 0, a smallest side above 0 up to 1, a noise from 0"
+            )
 
 
 class Guidance:
@@ -191,7 +202,19 @@ def _weights(texts: Weighted) -> dict[str, float]:
     return weights
 
 
-def _check_pixels(pixels: Tensor) -> None:
+def _check_pixels(pixels: object) -> None:
+    if not isinstance(pixels, Tensor):
+        cure = "give a tensor (B, 3, H, W) from 0 to 1, as torch.from_numpy makes one of an array"
+        raise UsageError(f"pixels of the type {type(pixels).__name__}", cure=cure)
+    problem = f"pixels of the shape {tuple(pixels.shape)} and type {pixels.dtype}"
     if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-        problem = f"pixels of the shape {tuple(pixels.shape)} and type {pixels.dtype}"
         raise UsageError(problem, cure="give floats (B, 3, H, W) from 0 to 1")
+    if not pixels.numel():
+        raise UsageError(problem, cure="give at least one image with sides of 1 pixel or more")
+    if pixels.dtype not in (torch.float32, torch.float64):
+        raise UsageError(problem, cure="give float32: pixels.float()")
+    size = pixels.detach().abs().max().item()
+    if not math.isfinite(size):
+        raise UsageError("pixels with NaN or infinite values", cure="take a smaller step, or clamp them to 0..1")
+    if size > _MOST:
+        raise UsageError(f"pixels with values up to {size:.4g}", cure="give values from 0 to 1: divide by 255")

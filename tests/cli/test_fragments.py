@@ -60,3 +60,20 @@ def test_a_name_of_an_image_inside_is_an_image(holiday, capsys):
     assert "name an image inside it (beach.mp4#t=1.5)" in capsys.readouterr().err
     assert main(["search", "manual.pdf#page=9", "--in", "."]) == 1
     assert "has no page 9; it has 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("films/beach.mp4#page=1", "beach.mp4#t=SECONDS"),
+        ("films/beach.mp4#t=-1", "beach.mp4#t=SECONDS"),
+        ("manual.pdf#t=1", "manual.pdf#page=NUMBER"),
+        ("manual.pdf#page=x", "manual.pdf#page=NUMBER"),
+    ],
+)
+def test_an_image_inside_that_is_named_wrongly_is_an_error_with_the_right_form(holiday, capsys, name, form):
+    for call in (["search", name], ["search", "--like", name], ["search", "red", name], ["search", f"{name} * 2"]):
+        assert main([*call, "--in", "."]) == 2
+        assert f"write {form}" in capsys.readouterr().err
+    assert main(["classify", name, "--classes", "red,purple"]) == 2
+    assert f"write {form}" in capsys.readouterr().err

@@ -185,6 +185,11 @@ def test_images_near_a_reference_set_stay(tmp_path, folder, pool_of):
     assert not kept.all()
 
 
+def test_image_based_needs_a_cluster():
+    with pytest.raises(UsageError, match="image-based: clusters=0; give 1 or more"):
+        read_rules(["image-based:clusters=0"], ["photos"])
+
+
 def test_clusters_are_those_of_the_data_at_every_run():
     generator = np.random.default_rng(1)
     centres = np.linalg.qr(generator.standard_normal((16, 16)))[0][:3]
@@ -259,6 +264,8 @@ def test_rules_are_written_alike_everywhere(tmp_path):
         ("clip-score >= nan", "least = 'nan'"),
         ("duplicates:keep=best", "use one of 'first', 'largest', 'score'"),
         ("near-duplicates:cosine=0", "above 0"),
+        ("near-duplicates:clusters=0", "clusters=0; give 1 or more, or leave it out"),
+        ("near-duplicates:clusters=-1", "give 1 or more"),
         ("decontaminate", "--against PLACE"),
         ("basic and ", "empty rule|no rule"),
     ],

@@ -1,5 +1,8 @@
 """Guidance on tiny towers: exact gradients, the model's own preprocessing, and a right sentence that rises."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -149,3 +152,46 @@ def test_it_is_reached_from_the_package(towers):
 def test_what_is_refused(towers, call, problem):
     with pytest.raises(UsageError, match=problem):
         call(towers)
+
+
+PIXELS = torch.full((1, 3, 20, 24), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (PIXELS[:0], "at least one image"),
+        (PIXELS[:, :, :0, :0], "at least one image"),
+        (PIXELS.half(), r"give float32: pixels\.float"),
+        (PIXELS.bfloat16(), r"give float32: pixels\.float"),
+        (PIXELS.numpy(), "pixels of the type ndarray; give a tensor"),
+        (PIXELS * float("nan"), "NaN or infinite"),
+        (PIXELS * float("inf"), "NaN or infinite"),
+        (PIXELS * 255, "values up to 127.5; give values from 0 to 1: divide by 255"),
+    ],
+)
+def test_pixels_that_are_none_are_refused_with_the_cure(towers, pixels, message):
+    guidance = Guidance(towers, ["a dog"], views=WHOLE)
+    for call in (guidance, guidance.cosines):
+        with pytest.raises(UsageError, match=message):
+            call(pixels)
+
+
+def test_pixels_a_little_outside_are_taken(towers):
+    assert Guidance(towers, ["a dog"], views=WHOLE)(PIXELS * 5 - 2).isfinite()
+
+
+@pytest.mark.parametrize("options", [{"count": 2.5}, {"count": True}, {"noise": float("nan")}, {"noise": float("inf")}])
+def test_views_that_are_none_are_refused(options):
+    with pytest.raises(UsageError, match="whole count"):
+        Views(**options)
+
+
+def test_without_torch_the_extra_is_named():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from wordsight.base.errors import MissingExtra\n"
+        "try:\n    import wordsight.guidance\nexcept MissingExtra as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'wordsight[train]'" in done.stdout

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tests.images.film_files import ENCRYPTED, film, frames, hand_made_pdf, pdf, scene, sound, turned
 
-from wordsight.base.errors import BrokenImage, InputError
+from wordsight.base.errors import BrokenImage, InputError, UsageError
 from wordsight.images import fragments, video
 from wordsight.images import pdf as documents
 from wordsight.images.animation import holds_several
@@ -247,3 +247,85 @@ def test_names_import_no_decoder():
         "print({'PIL', 'av', 'pypdfium2', 'numpy.linalg'} & set(sys.modules) - {'numpy.linalg'})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+@pytest.mark.parametrize("compression", [None, "tiff_deflate"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_a_cut_file_of_pages_gives_what_there_is_and_says_so(tmp_path, share, compression):
+    colours = ["red", "green", "blue", "white", "brown", "pink", "orange", "purple"]
+    path = frames(tmp_path / "m.tiff", colours, compression=compression)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    *images, last = inside(path)
+    assert [one.fragment for one in images] == [f"page={number + 2}" for number in range(len(images))] and images
+    assert isinstance(last, BrokenImage) and str(path) in str(last)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "raised"),
+    [
+        ("animation", "a.gif", TypeError("Missing dimensions")),
+        ("pdf", "a.pdf", RuntimeError("odd")),
+        ("animation", "a.png", OSError("cannot identify image file")),
+        ("video", "a.mp4", ValueError("odd")),
+    ],
+)
+def test_what_a_library_raises_names_the_file(tmp_path, monkeypatch, module, name, raised):
+    def walked(path):
+        yield from ()
+        raise raised
+
+    monkeypatch.setattr(f"wordsight.images.{module}.walked", walked)
+    with pytest.raises(BrokenImage, match=rf"{name} cannot be decoded: {raised}"):
+        list(fragments.walked(tmp_path / name, f".{name[-3:]}"))
+
+
+def test_what_the_disk_does_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        list(fragments.walked(tmp_path / "a.pdf", ".pdf"))
+
+
+def test_what_a_decoder_raises_in_the_middle_names_the_film(tmp_path, monkeypatch):
+    import av
+
+    path = film(tmp_path / "a.mp4", [("red", 1)])
+
+    def odd(*_args, **_options):
+        raise av.error.ExternalError(1, "odd")
+
+    monkeypatch.setattr(video, "_small", odd)
+    with pytest.raises(BrokenImage, match=r"a\.mp4 cannot be decoded: odd"):
+        inside(path)
+
+
+FORMS = {"a.mp4": "#t=SECONDS", "a.pdf": "#page=NUMBER", "a.tiff": "#page=NUMBER", "a.gif": "#frame=NUMBER"}
+
+
+@pytest.mark.parametrize("fragment", ["t=-1", "t=1e9", "t=nan", "t=", "t=1,5", "page=-1", "frame=x", "odd", ""])
+@pytest.mark.parametrize("name", FORMS)
+def test_a_fragment_of_no_form_is_refused_with_the_right_one(tmp_path, name, fragment):
+    (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=f"write {name}{FORMS[name]}"):
+        fragments.check_form(tmp_path / f"{name}#{fragment}")
+
+
+@pytest.mark.parametrize("fragment", ["t=1.5", "page=1", "frame=0"])
+@pytest.mark.parametrize("name", FORMS)
+def test_a_fragment_of_another_kind_is_refused_with_the_right_one(tmp_path, name, fragment):
+    (tmp_path / name).touch()
+    if FORMS[name].startswith(f"#{fragment.partition('=')[0]}="):
+        fragments.check_form(tmp_path / f"{name}#{fragment}")
+        return
+    with pytest.raises(UsageError, match=f"write {name}{FORMS[name]}"):
+        fragments.check_form(tmp_path / f"{name}#{fragment}")
+    with pytest.raises(BrokenImage, match=f"write {name}{FORMS[name]}"):
+        fragments.fragment_pixels(tmp_path / name, fragment)
+
+
+def test_names_with_a_sign_of_their_own_are_left_alone(tmp_path):
+    for name in ("a.mp4", "a.mp4#t=-1", "C", "b.jpg"):
+        (tmp_path / name).touch()
+    for name in ("a.mp4#t=-1", "C#", "C# code", "none.mp4#t=-1", "a.mp4"):
+        fragments.check_form(tmp_path / name)
+    with pytest.raises(UsageError, match="it holds one image"):
+        fragments.check_form(tmp_path / "b.jpg#page=1")

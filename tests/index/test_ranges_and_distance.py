@@ -34,6 +34,8 @@ NEAR = "write for example: within 5 km of 52.52, 13.40"
         ("a = between", Compare("a", "=", "between", 1)),
         ("within > 5", Compare("within", ">", 5, 1)),
         ("within 5 km of 52.52, 13.40", Near(52.52, 13.4, 5000.0, 1)),
+        ("within .5 km of 52.52, 13.40", Near(52.52, 13.4, 500.0, 1)),
+        ("within .5km of 52.52, 13.40", Near(52.52, 13.4, 500.0, 1)),
         ("within 5km of -52.52 -13.40", Near(-52.52, -13.4, 5000.0, 1)),
         ("WITHIN 200 M OF 0,0", Near(0.0, 0.0, 200.0, 1)),
         ("not within 1.5 mi of 90, -180", Not(Near(90.0, -180.0, 2414.016, 5))),

@@ -80,12 +80,21 @@ def test_ask_as_typed(images, tmp_path, capsys):
         (["IMAGE", "Which is bigger?"], "no template"),
         (["What colour is it?", "IMAGE"], "write the question last"),
         (["IMAGE", "What colour is it?", "--top", "0"], "--top 0"),
+        (["IMAGE", "a" * 10_000 + "?"], "a question of 10,001 letters; ask in 1,000 at most"),
+        (["IMAGE", "a" * 900 + "?"], "no template"),
+        (["IMAGE", "What colour is it?", "--answers", "a" * 10_000], "fewer than two answers"),
+        (["IMAGE", "What colour is it?", "--answers-file", "a" * 10_000], "no list of answers"),
         (["IMAGE", "What colour is it?", "--answers", "IMAGE"], "--answers-file"),
     ],
 )
 def test_a_wrong_call_of_ask(arguments, problem, images, capsys):
     assert main(["ask", *(str(images[0]) if one == "IMAGE" else one for one in arguments), "--engine", "fake"]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_a_text_longer_than_names_of_files_is_ranked(images, capsys):
+    assert main(["rank", "red " * 3000, str(images[0]), "--engine", "fake", "--paths-only"]) == 0
+    assert capsys.readouterr().out.strip() == str(images[0])
 
 
 def test_rank_orders_by_cosine_and_says_the_lead(model, images):

@@ -224,3 +224,45 @@ def test_a_folder_called_like_a_sidecar_and_others_that_lie_are_no_harm(opened, 
     assert sorted(report.added) == ["a.jpg", "b.jpg", "c.jpg"]
     assert [reason.partition(" ")[0] for _, reason in report.failed] == [str(album / "b.jpg.json")]
     assert of(library, "b.jpg")["camera"] == "X100"
+
+
+def test_columns_that_an_earlier_version_dropped_come_back(opened, album):
+    library = opened(album)
+    library.sync()
+    with library._index.reading() as index:
+        facts = dict(index.facts())
+    as_before(library)
+    with library._index.writing() as index:  # it knows nothing of these facts, and leaves them
+        index.note({name: facts[name] for name in (brought.BROUGHT, brought.OVERLAID)})
+        index.save()
+    library = opened(album)
+    assert sorted(library.sync().renewed) == ["a.jpg", "b.jpg"]
+    assert of(library, "a.jpg") == USUAL
+    assert not library.sync()
+
+
+def test_columns_of_a_table_that_an_earlier_version_dropped_come_back(opened, album):
+    table = album.parent / "table.csv"
+    table.write_text("image,caption\n" + "".join(f"album/{name}.jpg,{name}\n" for name in "abc"))
+    library = opened(table)
+    library.sync()
+    with library._index.reading() as index:
+        facts = dict(index.facts())
+    before = {hit.key: hit.meta for hit in library.search("red")}
+    assert any("camera" in meta for meta in before.values())
+    as_before(library)
+    with library._index.writing() as index:
+        index.note({name: facts[name] for name in (brought.BROUGHT, brought.OVERLAID)})
+        index.save()
+    library = opened(table)
+    assert len(library.sync().renewed) == 2
+    assert {hit.key: hit.meta for hit in library.search("red")} == before
+    assert not library.sync()
+
+
+@pytest.mark.parametrize("mark", ["", brought.MARK_OF_FOLDER, brought.MARK_OF_TABLE, f"{brought.MARK_OF_TABLE} 0123"])
+def test_only_signatures_with_the_mark_count(mark):
+    facts = {brought.BROUGHT: str(brought.VERSION)}
+    assert brought.Brought(facts, f"0123{mark}").is_current == bool(mark)
+    assert not brought.Brought({}, f"0123{mark}").is_current
+    assert brought.Brought(facts).is_current

@@ -134,3 +134,39 @@ def test_a_list_by_name_or_file(tmp_path):
     assert answer_list("seasons")[2].phrases == ("autumn", "fall")
     with pytest.raises(NotFound, match="seasonz.*seasons"):
         answer_list("seasonz")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Was für ein Tier ist das?",
+        "Was ist das für ein Tier?",
+        "Was macht der Mann?",
+        "Was trägt die Frau?",
+        "Was sieht man hier?",
+        "Is dit een hond?",
+        "Has visto el perro?",
+        "Do czego to jest?",
+    ],
+)
+def test_a_question_in_another_language_fits_no_template(question):
+    with pytest.raises(UsageError, match="no template or list of answers fits"):
+        visual_question(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Was the dog running?",
+        "Was it red?",
+        "Was Peter running?",
+        "Has Peter a hat?",
+        "Has she a hat?",
+        "Has the car a roof?",
+        "Was there a dog?",
+        "Was this taken at night?",
+        "Is there a Müller sign?",
+    ],
+)
+def test_english_with_words_that_other_languages_have_is_read(question):
+    assert visual_question(question).kind == "yes-no"

@@ -1,8 +1,8 @@
 """`wordsight ask`: a question about images, answered by ranking possible answers."""
 
 import json
+import os
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
@@ -10,6 +10,8 @@ from wordsight.base.terminal import say
 
 if TYPE_CHECKING:
     from wordsight.text.label_sets import Label
+
+MOST_LETTERS = 1000  # of a question: what follows is no question, and models read a few dozen tokens
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -45,7 +47,10 @@ def run(args: Namespace) -> int:
 
     if args.top is not None and args.top < 1:
         raise UsageError(f"--top {args.top}", cure="ask for at least one answer")
-    if Path(args.question).is_file():
+    if len(args.question) > MOST_LETTERS:
+        problem = f"a question of {len(args.question):,} letters"
+        raise UsageError(problem, cure=f"ask in {MOST_LETTERS:,} at most")
+    if os.path.isfile(args.question):
         raise UsageError(f"{args.question} is a file where the question is needed", cure="write the question last")
     question = visual_question(args.question, _answers(args))
     if question.note:
@@ -67,7 +72,7 @@ def _answers(args: Namespace) -> "list[str | Label] | None":
     """Return the answers that were given; None where the question's own list is to be taken."""
     if args.answers is not None:
         given = [one.strip() for one in args.answers.split(",")]
-        if len(given) == 1 and Path(given[0]).is_file():
+        if len(given) == 1 and os.path.isfile(given[0]):
             raise UsageError(f"--answers {given[0]} is a file", cure=f"write --answers-file {given[0]}")
         return list(given)
     if args.answers_file is None:

@@ -1,5 +1,6 @@
 """`wordsight classify`: which of the given classes each image shows."""
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -86,7 +87,7 @@ def _learned(args: Namespace) -> "LearnedClasses | None":
 def _classes(args: Namespace) -> list[str]:
     if args.classes is not None:
         names = [name.strip() for name in args.classes.split(",")]
-        if len(names) == 1 and Path(names[0]).is_file():
+        if len(names) == 1 and os.path.isfile(names[0]):
             raise UsageError(f"--classes {names[0]} is a file", cure=f"write --classes-file {names[0]}")
     else:
         names = _listed_classes(args.classes_file)

@@ -15,7 +15,7 @@ from wordsight.base.errors import NotFound
 from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.progress import notice, track
 from wordsight.images.files import PassedOver, find_images, is_image_name
-from wordsight.images.fragments import existing
+from wordsight.images.fragments import check_form, existing
 
 if TYPE_CHECKING:
     from wordsight.base.arrays import Embeddings
@@ -66,9 +66,13 @@ def _find(patterns: Iterable[str], passed: PassedOver) -> list[Path]:
 def _expand(pattern: str, passed: PassedOver) -> Iterator[Path]:
     if os.path.isdir(pattern):
         yield from _below(Path(pattern), passed)
-    elif os.path.isfile(pattern) or existing(pattern):
+    elif os.path.isfile(pattern):
+        yield Path(pattern)
+    elif existing(pattern):
+        check_form(pattern)
         yield Path(pattern)
     else:
+        check_form(pattern)
         for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
             if match.is_dir():
                 yield from _below(match, passed)

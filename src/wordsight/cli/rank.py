@@ -1,5 +1,6 @@
 """`wordsight rank`: the best of several images for a text."""
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ def run(args: Namespace) -> int:
         raise UsageError(f"--top {args.top}", cure="ask for at least one image")
     if not args.text.strip():
         raise UsageError("an empty text", cure='say what to rank by, for example "a red car on a beach"')
-    if Path(args.text).is_file():
+    if os.path.isfile(args.text):
         raise UsageError(f"{args.text} is a file where the text is needed", cure="write the text first")
     images = ImageArguments(args.images, verb="rank", doing="ranking")
     model = load(args.model, engine=args.engine, device=args.device)

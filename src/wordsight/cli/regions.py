@@ -1,6 +1,7 @@
 """`wordsight regions PICTURE --classes A,B [--out FILE]`: which parts of an image show which class."""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from io import BytesIO
@@ -106,7 +107,7 @@ def _names(args: Namespace) -> list[str]:
     """Return the classes, the synonyms of each with | between."""
     if args.classes is not None:
         names = [name.strip() for name in ",".join(args.classes).split(",")]
-        if len(names) == 1 and Path(names[0]).is_file():
+        if len(names) == 1 and os.path.isfile(names[0]):
             raise UsageError(f"--classes {names[0]} is a file", cure=f"write --classes-file {names[0]}")
         return names
     listed = resolve("wordsight.text.lines:listed_lines")(args.classes_file)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, unit
+from wordsight.base.errors import UsageError
 from wordsight.curate.pool import PairPool
 
 SAMPLE = 50_000  # rows that centroids are learned from, at most
@@ -20,6 +21,12 @@ _AT_ONCE = 8192  # rows
 def cluster_count(images: int) -> int:
     """Return the square root of twice the images: a common choice where nothing is known."""
     return max(1, int((2 * images) ** 0.5))
+
+
+def check_clusters(rule: str, count: int | None) -> None:
+    """Raise `UsageError` where a rule is asked for fewer clusters than one; None leaves the number to the rule."""
+    if count is not None and count < 1:
+        raise UsageError(f"{rule}: clusters={count}", cure="give 1 or more, or leave it out")
 
 
 def fitted(embeddings: Embeddings, sound: NDArray[np.bool_], count: int) -> Embeddings:

@@ -24,8 +24,8 @@ from wordsight.images.embedded_names import TAKEN, TAKEN_UTC
 from wordsight.images.moments import moment, with_receiver
 
 
-def photo_columns(image: Path, sidecars: Sequence[Path]) -> tuple[dict[str, Value], list[InputError]]:
-    """Return what an image and its sidecars say of it, and an error for each sidecar that is damaged."""
+def photo_columns(image: Path | None, sidecars: Sequence[Path]) -> tuple[dict[str, Value], list[InputError]]:
+    """Return what an image (None: its sidecars alone) and its sidecars say of it, and an error for each damaged one."""
     documents: list[dict[str, Value]] = []
     programs: list[dict[str, Value]] = []
     created: list[dict[str, Value]] = []

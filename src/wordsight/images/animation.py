@@ -7,6 +7,7 @@ The first frame or page is the image of the file itself; the others are inside i
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -106,7 +107,7 @@ def _frames(path: Path) -> Iterator[Inside | InputError]:
     first: Small | None = None
     for number, image in _each(path):
         if isinstance(image, InputError):
-            problem = image
+            problem = image if number else None
             break
         pixels = _reduced(image, LONGEST)
         small = _small(pixels)
@@ -130,18 +131,30 @@ def _inside(second: float, kept: tuple[int, Pixels, tuple[int, int]]) -> Iterato
 
 def _pages(path: Path) -> Iterator[Inside | InputError]:
     """Yield the pages behind the first, without those that are smaller copies."""
-    given = 0
+    given, pages = 0, _page_count(path)
     for number, image in _each(path):
         if isinstance(image, InputError):
-            yield image
+            if number:  # else the image of the file itself says it
+                yield image
             return
         if number and not _is_reduced(image):
             if given == MOST_PAGES:
                 yield BrokenImage(f"{path} has more than {MOST_PAGES:,} pages: the first are read", cure="split it")
                 return
             given += 1
-            meta: dict[str, Value] = {"page": number + 1, "pages": getattr(image, "n_frames", number + 1)}
+            meta: dict[str, Value] = {"page": number + 1}
+            if pages:
+                meta["pages"] = pages
             yield Inside(f"page={number + 1}", _reduced(image, LONGEST), *image.size, meta)
+
+
+def _page_count(path: Path) -> int:
+    """Return how many pages a file has; 0 where damage hides that, which reading them tells."""
+    from wordsight.images.decode import several
+
+    with several(path) as image, suppress(*READER_ERRORS):
+        return int(getattr(image, "n_frames", 1))
+    return 0
 
 
 def _is_reduced(image: "Image") -> bool:

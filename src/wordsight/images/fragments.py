@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wordsight.base.errors import BrokenImage, InputError
+from wordsight.base.errors import BrokenImage, InputError, UsageError
 from wordsight.base.optional import resolve
 from wordsight.base.value import Value
-from wordsight.images.kinds import HOLDERS
+from wordsight.images.kinds import HOLDERS, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from wordsight.base.arrays import Pixels
@@ -29,6 +29,11 @@ COLUMNS = ("second", "duration", "page", "pages", "frame")  # metadata of images
 ANIMATED = frozenset((".gif", ".webp", ".png"))  # image files that may hold frames
 PAGED = frozenset((".tif", ".tiff"))  # image files that may hold pages
 _FRAGMENT = re.compile(r"(.+)#(t=\d+(?:\.\d+)?|page=\d+|frame=\d+)", re.DOTALL)
+_FORMS = {
+    "t": "#t=SECONDS, such as #t=83.5",
+    "page": "#page=NUMBER, counted from 1",
+    "frame": "#frame=NUMBER, counted from 0",
+}
 _ANIMATION = "wordsight.images.animation"
 
 
@@ -92,6 +97,35 @@ def example_of(name: str) -> str:
     return os.path.basename(name) + ("#page=1" if suffix == ".pdf" else "#t=1.5")
 
 
+def form_of(suffix: str) -> str:
+    """Return what images inside files of an ending (in lower case) are named by: "t", "page", "frame"; "" for none."""
+    if suffix in ANIMATED or suffix in PAGED:
+        return "frame" if suffix in ANIMATED else "page"
+    return next(("page" if kind.extra == "pdf" else "t" for kind in HOLDERS if suffix in kind.suffixes), "")
+
+
+def check_form(item: object) -> None:
+    """Raise `UsageError` where a path means an image inside a file that is there, in a form that is not its own.
+
+    A file whose own name has a `#` is left alone.
+    """
+    name = os.fspath(item) if isinstance(item, str | os.PathLike) else ""
+    if not isinstance(name, str) or "#" not in name or os.path.lexists(name):
+        return
+    file, _, fragment = name.rpartition("#")
+    if not os.path.isfile(file):
+        return
+    problem = f"{file} has no image #{fragment[:40]}"
+    suffix = os.path.splitext(file)[1].lower()
+    form = form_of(suffix)
+    if not form and suffix not in IMAGE_SUFFIXES:
+        return
+    if not form:
+        raise UsageError(problem, cure=f"write {file}: it holds one image")
+    if not is_fragment(name) or not fragment.startswith(f"{form}="):
+        raise UsageError(problem, cure=f"write {os.path.basename(file)}{_FORMS[form]}")
+
+
 def of_files(stamps: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
     """Return the stamps of files from those of images, of which several may lie inside one file: the least of them."""
     if not any("#" in key for key in stamps):
@@ -129,8 +163,20 @@ def walked(path: Path, suffix: str) -> Iterator[Inside | InputError]:
     """
     module = module_of(suffix)
     assert module is not None
-    images: Iterator[Inside | InputError] = resolve(f"{module}:walked")(path)
-    return images
+    return _named(resolve(f"{module}:walked")(path), path)
+
+
+def _named(images: "Iterator[Inside | InputError]", path: Path) -> "Iterator[Inside | InputError]":
+    """Yield what is inside a file; what a library raises there becomes `BrokenImage`, what the disk does stays."""
+    from wordsight.images.failures import reading
+
+    try:
+        yield from images
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
+            raise
+        with reading(str(path)):
+            raise
 
 
 def fragment_pixels(path: Path, fragment: str, *, longest: int = LONGEST) -> "Pixels":
@@ -142,11 +188,16 @@ def fragment_pixels(path: Path, fragment: str, *, longest: int = LONGEST) -> "Pi
     module, kind = module_of(suffix), next((kind for kind in HOLDERS if suffix in kind.suffixes), None)
     if module is None:
         raise BrokenImage(f"{path} holds no {fragment}", cure="give a video, a PDF or an animated image")
+    if not fragment.startswith(f"{(form := form_of(suffix))}="):
+        raise BrokenImage(f"{path} has no image #{fragment}", cure=f"write {path.name}{_FORMS[form]}")
     if kind is not None and not kind.installed():
         raise BrokenImage(
             f"{path} is a {kind.name}, which needs another package", cure=f"pip install 'wordsight[{kind.extra}]'"
         )
-    pixels: Pixels = resolve(f"{module}:pixels_at")(path, value_of(fragment), longest)
+    from wordsight.images.failures import reading
+
+    with reading(f"{path}#{fragment}"):
+        pixels: Pixels = resolve(f"{module}:pixels_at")(path, value_of(fragment), longest)
     return pixels
 
 

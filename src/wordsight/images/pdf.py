@@ -37,6 +37,8 @@ def _opened(path: Path) -> Iterator[Any]:
             raise BrokenImage(f"{path} is no PDF that can be read", cure="save it again or leave it out") from error
     try:
         yield document
+    except pypdfium2.PdfiumError as error:
+        raise BrokenImage(f"{path} cannot be read: {error}", cure="save it again or leave it out") from error
     finally:
         with _one_at_a_time:
             document.close()

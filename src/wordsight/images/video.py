@@ -67,7 +67,10 @@ def _opened(path: Path) -> Iterator[_Film]:
         stream.thread_type = "AUTO"
         start = container.start_time
         length = container.duration
-        yield _Film(container, stream, name, (start or 0) / 1e6, None if not length or length < 0 else length / 1e6)
+        try:
+            yield _Film(container, stream, name, (start or 0) / 1e6, None if not length or length < 0 else length / 1e6)
+        except av.error.FFmpegError as error:
+            raise BrokenImage(f"{name} cannot be decoded: {_reason(error)}", cure=_CURE) from error
 
 
 _CURE = "convert it, for example to mp4, or leave it out"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RADIUS = 6_371_008.8  # metres: the mean radius of the earth (IUGG)
 UNITS = {"m": 1.0, "km": 1000.0, "mi": 1609.344}
-_DISTANCE = re.compile(r"\+?(\d{1,12}(?:\.\d{0,12})?)\s*(m|km|mi)", re.ASCII | re.IGNORECASE)
+_DISTANCE = re.compile(r"\+?(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})\s*(m|km|mi)", re.ASCII | re.IGNORECASE)
 _UNSURE = 1e-9  # of a distance: what arrays and single numbers may differ by is far less
 
 

@@ -69,7 +69,7 @@ _TOKENS = re.compile(
   | (?P<quoted>`[^`]+`|\[[^\]]+\])
   | (?P<sign><=|>=|!=|<>|==|=|<|>|\(|\)|,)
   | (?P<word>[^\W\d][\w.-]*)
-  | (?P<bare>\d[\w.:-]*)
+  | (?P<bare>\d[\w.:-]*|\.\d+(?i:k?m|mi)\b)
     )""",
     re.VERBOSE,
 )

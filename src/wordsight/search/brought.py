@@ -6,10 +6,13 @@
 
 `stated` are columns that tables and JSON give an image: they come before those of the image.  An untouched image
 whose sidecars are as they were keeps what was read of them; of others all is read again, because what stands in their
-columns may not be theirs.  A library of another `VERSION` of what is read has all headers read once.  Knows no index.
+columns may not be theirs.  A library of another `VERSION` of what is read has all headers read once; so has one that a
+version of the program without these columns has written to since: the signature that it leaves lacks the mark.  Knows
+no index.
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,13 +26,20 @@ VERSION = 2  # of what is read of images: with another one, all headers are read
 BROUGHT = "brought"  # the fact that keeps the version
 OVERLAID = "overlaid"  # the fact that keeps which of the columns tables and JSON gave, as a JSON list
 SIDECAR = "sidecar"  # the column with an image's sidecars, one a line: name, size in bytes, time of change
+MARK_OF_FOLDER, MARK_OF_TABLE = f" {VERSION}", f"@{VERSION}"  # in the signature of a folder, and of a table of files
+_MARKED = re.compile(rf"{MARK_OF_FOLDER}$|{MARK_OF_TABLE}(?: |$)")
 
 
 class Brought:
-    """What a library knows by its facts of the columns of its images, and learns while they are read."""
+    """What a library knows by its facts of the columns of its images, and learns while they are read.
 
-    def __init__(self, facts: Mapping[str, str]) -> None:
-        self.is_current = facts.get(BROUGHT) == str(VERSION)
+    `signature` is the one that the last sync left, None where none tells who left it.
+    """
+
+    def __init__(self, facts: Mapping[str, str], signature: str | None = None) -> None:
+        self.is_current = facts.get(BROUGHT) == str(VERSION) and (
+            signature is None or _MARKED.search(signature) is not None
+        )
         self._overlaid = set(json.loads(facts.get(OVERLAID) or "[]"))
         self._before = frozenset(self._overlaid)
 
@@ -58,7 +68,8 @@ class Brought:
             return self._under({name: meta[name] for name in (*EMBEDDED, SIDECAR) if name in meta}, stated), []
         from wordsight.data.sidecar_files import photo_columns
 
-        columns, problems = photo_columns(listing.root / key, [listing.root / path for path in sidecars])
+        image = None if key in listing.holders else listing.root / key  # films and documents have no such headers
+        columns, problems = photo_columns(image, [listing.root / path for path in sidecars])
         if beside and not problems:  # those that are damaged are read, and told of, again
             columns[SIDECAR] = beside
         return self._under(columns, stated), problems

@@ -26,7 +26,7 @@ from wordsight.images.fragments import COLUMNS, file_of, of_files
 from wordsight.images.kinds import HOLDERS, OPTIONAL
 from wordsight.images.memory import decoding_memory
 from wordsight.index.index import FileState
-from wordsight.search.brought import VERSION, Brought
+from wordsight.search.brought import MARK_OF_FOLDER, Brought
 from wordsight.search.missing import Disk, Whereabouts
 from wordsight.search.originals import Originals
 
@@ -172,7 +172,7 @@ class FolderContents:
 
     def look(self, states: States, facts: Mapping[str, str]) -> Listing:
         """See `Contents`.  A folder that is not there, is empty or cannot be read has no images."""
-        self._in_use, self._brought = recalled(facts), Brought(facts)
+        self._in_use, self._brought = recalled(facts), Brought(facts, facts.get(SIGNATURE, ""))
         self._folder, self._problems, self._disk, self._lost = None, [], Disk(self.location), None
         self._fragments = None
         try:
@@ -191,7 +191,7 @@ class FolderContents:
         asked += f" without {list(self._exclude)}" if self._exclude else ""
         closed = refused(self.location / table for table in self._files.tables)
         beside = f"{self._files.signature()}{self._files.sidecar_signature()}"
-        return Listing(stamps, f"{beside}{asked}{closed} {VERSION}")
+        return Listing(stamps, f"{beside}{asked}{closed}{MARK_OF_FOLDER}")
 
     def walks(self, below: str) -> bool:
         """Return whether a folder below this one is looked at."""

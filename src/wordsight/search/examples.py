@@ -13,7 +13,7 @@ from pathlib import Path
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
 from wordsight.embeddings.model import Model
-from wordsight.images.fragments import existing
+from wordsight.images.fragments import check_form, existing
 from wordsight.index.index import Index, IndexEntry
 from wordsight.search.contents import Contents
 
@@ -41,6 +41,7 @@ class Examples:
         if entry is not None:
             return Example(name, entry.key, entry.embedding)
         path = Path(name).expanduser()
+        check_form(path)
         if not path.is_file() and not existing(path):
             raise NotFound(
                 f"no image {name} in {self.contents.location}",

@@ -22,7 +22,8 @@ from wordsight.data.listing import Stamp
 from wordsight.images.files import unchanged
 from wordsight.images.fragments import ANIMATED, PAGED, file_of, is_fragment, value_of, walked
 from wordsight.index.index import FileState
-from wordsight.search.contents import UNFINISHED, Candidate, Listing
+from wordsight.search.brought import Brought
+from wordsight.search.contents import SIGNATURE, UNFINISHED, Candidate, Listing
 
 
 def with_fragments(listing: Listing, states: Mapping[str, FileState]) -> Listing:
@@ -56,6 +57,20 @@ def unfinished(states: Mapping[str, FileState]) -> dict[str, FileState]:
     """Return the states of images inside files as if none of these had been read to its end: all are read again."""
     size, mtime_ns = UNFINISHED
     return {key: replace(one, size=size, mtime_ns=mtime_ns) for key, one in states.items() if is_fragment(key)}
+
+
+def never_walked(location: Path, facts: Mapping[str, str], states: Mapping[str, FileState]) -> set[str]:
+    """Return image files that hold several images of which none is known, where that was not looked for.
+
+    So it is in a library that the last writer, by its facts, left as one that knows of no images inside files.  Only
+    headers are read.
+    """
+    if Brought(facts, facts.get(SIGNATURE, "")).is_current:
+        return set()
+    walked_before = {file_of(key) for key in states if is_fragment(key)}
+    files = {key for key, state in states.items() if not (state.file or state.error or state.absent)}
+    reader = FragmentReader(location)
+    return {file for file in files - walked_before if reader.holds_several(file)}
 
 
 class FragmentReader:

@@ -25,7 +25,7 @@ from wordsight.embeddings.items import is_image, listed
 from wordsight.embeddings.model import Model
 from wordsight.images.failures import name_of
 from wordsight.images.files import is_image_name
-from wordsight.images.fragments import existing
+from wordsight.images.fragments import check_form, existing
 from wordsight.search.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ def _file_of(text: str, location: Path | None) -> Path | None:
     for folder in (Path(), location or Path()):
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # no name of a file; a home that nobody has
             path = folder / Path(text).expanduser()
+            check_form(path)
             if (os.path.lexists(path) and not path.is_dir()) or existing(path):
                 return path
     return None

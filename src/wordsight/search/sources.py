@@ -24,7 +24,7 @@ from wordsight.data.source import BrokenEntry, Walk, open_files
 from wordsight.data.source_files import SourceFiles
 from wordsight.images.files import PassedOver
 from wordsight.index.index import FileState
-from wordsight.search.brought import VERSION, Brought
+from wordsight.search.brought import MARK_OF_TABLE, Brought
 from wordsight.search.contents import (
     INSIDE,
     OURS,
@@ -45,8 +45,6 @@ from wordsight.search.originals import Originals
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
-
-_MARK = f"@{VERSION}"  # behind the signature of tables that name files: the headers of those are read again for another
 
 
 class SourceContents:
@@ -70,7 +68,8 @@ class SourceContents:
 
     def _begin(self, states: States, facts: Mapping[str, str]) -> None:
         self._states = states
-        self._brought = Brought(facts)
+        names_files = self._is_table and facts.get(INSIDE) != "yes"
+        self._brought = Brought(facts, facts.get(SIGNATURE, "") if names_files else None)
         self._in_use = recalled(facts)  # tables that told of images the last time
         self._disk = Disk(Path(self._base))
         self._broken: set[str] = set()  # parts that could not be read, or not every entry of them
@@ -106,7 +105,7 @@ class SourceContents:
                 absent.append(key)
             elif stamp is not None:
                 stamps[key] = stamp
-        signature = self._signature(f"{self._signature_of_files()}{_MARK}", absent) if is_recorded else None
+        signature = self._signature(f"{self._signature_of_files()}{MARK_OF_TABLE}", absent) if is_recorded else None
         return Listing(stamps, signature, complete=False)
 
     def _settle_columns(self) -> None:
@@ -130,9 +129,9 @@ class SourceContents:
 
     def facts(self, listing: Listing, states: Mapping[str, FileState]) -> dict[str, str]:
         """See `Contents`."""
-        files = (listing.signature or self._signature_of_files()).partition(" ")[0].removesuffix(_MARK)
+        files = (listing.signature or self._signature_of_files()).partition(" ")[0].removesuffix(MARK_OF_TABLE)
         inside = "yes" if all(is_container(state.file) for state in states.values()) else ""
-        mark = "" if inside or not self._is_table else _MARK
+        mark = "" if inside or not self._is_table else MARK_OF_TABLE
         signature = self._signature(f"{files}{mark}", [key for key, state in states.items() if state.absent])
         kept = {table for table in self._in_use - self._parts() if self._disk.judge(table) != Whereabouts.GONE}
         tables = sorted(self._parts() | kept) if self._is_table else []

@@ -39,7 +39,7 @@ from wordsight.search.contents import (
     index_command,
     reader,
 )
-from wordsight.search.fragments import all_of_files, ended, with_fragments
+from wordsight.search.fragments import all_of_files, ended, never_walked, with_fragments
 from wordsight.search.kept_images import KeptImages
 from wordsight.search.known_contents import KnownContents
 from wordsight.search.missing import Whereabouts, too_many
@@ -117,7 +117,8 @@ class Sync:
         stamps = self._listing.stamps or {} if self._listing.complete else None
         facts = self._index.facts()
         again = facts.get(READER) != reader()
-        known = {key: state for key, state in self._before.items() if not (again and state.error)}
+        anew = never_walked(self._contents.location, facts, self._before)
+        known = {key: one for key, one in self._before.items() if not (again and one.error) and key not in anew}
         asked = None if stamps is None else all_of_files(to_read(known, stamps), stamps)
         self._read_all(asked)
         unread = {key: _there(self._before[key]) for key in (stamps or {}).keys() - (asked or ())}

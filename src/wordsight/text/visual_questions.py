@@ -12,6 +12,7 @@ Knows no model.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def answer_list(name_or_file: str | Path) -> tuple[Label, ...]:
     if str(name_or_file) in names:
         return label_set(FOLDER / f"{name_or_file}.txt").labels
     path = Path(name_or_file)
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises for a name that is too long
         cure = f"{suggest(str(name_or_file), names)}, or give a text file"
         raise NotFound(f"no list of answers {str(name_or_file)!r}", cure=cure)
     return label_set(path).labels

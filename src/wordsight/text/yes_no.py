@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import NamedTuple
 
-from wordsight.text.caption_phrases import attributes, is_number, nouns
+from wordsight.text.caption_phrases import DETERMINERS, attributes, is_number, nouns
 from wordsight.text.contrasts import contrasts
 from wordsight.text.grammar import PREPOSITIONS, bare, plural, singular, split_subject, third_person, with_article
 from wordsight.text.label_sets import Label, label_set
@@ -22,6 +22,7 @@ from wordsight.text.question_forms import (
     FOLDER,
     IMAGE,
     PEOPLE_MEANT,
+    PRONOUNS,
     Statements,
     answer_list_names,
     image_of,
@@ -38,6 +39,28 @@ AUDIENCES = "audiences"
 APART = ("counts",)  # its answers contradict each other least: who sees three sees two
 _NEGATIONS = frozenset(("no", "not", "without", "never", "nobody", "none"))
 _OPENERS = ("a", "an", "the", "some", "any", "one", "his", "her", "its", "their")
+_SUBJECTS = frozenset((*_OPENERS, *DETERMINERS, *PRONOUNS, *PEOPLE_MEANT, "i", "my", "your", "our", "everyone", "not"))
+_ENGLISH = PREPOSITIONS - {"in"}  # which other languages have as well
+_ELSEWHERE = frozenset(
+    (
+        "für",
+        "ist",
+        "sind",
+        "das",
+        "ein",
+        "eine",
+        "auf",
+        "wer",
+        "dit",
+        "dat",
+        "het",
+        "een",
+        "czego",
+        "visto",
+        "est",
+        "está",
+    )
+)
 _THIS = "(?:this|that|it|these|those|they)"
 
 
@@ -63,12 +86,29 @@ def is_negated(question: str) -> bool:
 
 
 def stated(question: str) -> StatedYes | None:
-    """Return what a yes to a question states; None where its form is not known."""
+    """Return what a yes to a question states; None where its form is not known, or it is hardly English."""
+    if _is_foreign(question.split()):
+        return None
     for pattern, read in _ROWS:
         match = re.fullmatch(pattern, question)
         if match:
             return read(*match.groups())
     return None
+
+
+def _is_foreign(words: list[str]) -> bool:
+    """Say whether a question begins like one of another language, in which "was", "has", "is" and "do" are words too.
+
+    Behind "was" and "has" a word that is not known may be a name, where English follows.
+    """
+    following = words[1] if len(words) > 1 else ""
+    if following in _ELSEWHERE:
+        return True
+    if words[0] not in ("was", "has"):
+        return False
+    known = following in _SUBJECTS or following in nouns() or following in attributes() or is_number(following)
+    english = any(w in DETERMINERS or w in _ENGLISH or w in attributes() or w.endswith("ing") for w in words[2:])
+    return not known and not english
 
 
 def alternatives(question: str) -> tuple[str, tuple[str, ...]] | None:

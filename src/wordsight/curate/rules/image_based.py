@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
-from wordsight.curate.clusters import assign, cluster_count, fitted
+from wordsight.curate.clusters import assign, check_clusters, cluster_count, fitted
 from wordsight.curate.pool import PairPool
 from wordsight.curate.rules.table import Ruling, by_image
 
@@ -20,14 +20,15 @@ AMONG_KEPT = False
 
 @dataclass(frozen=True, slots=True)
 class ImageBasedOptions:
-    """`against`: the reference sets; `clusters`: how many, 0 for the square root of twice the images."""
+    """`against`: the reference sets; `clusters`: how many, None for the square root of twice the images."""
 
     against: tuple[str, ...] = ()
-    clusters: int = 0
+    clusters: int | None = None
 
     def __post_init__(self) -> None:
         if not self.against:
             raise UsageError("image-based without a set to compare with", cure="name one with --against PLACE")
+        check_clusters("image-based", self.clusters)
 
 
 OPTIONS = ImageBasedOptions

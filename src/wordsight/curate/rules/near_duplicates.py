@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
-from wordsight.curate.clusters import cluster_numbers
+from wordsight.curate.clusters import check_clusters, cluster_numbers
 from wordsight.curate.pool import PairPool
 from wordsight.curate.preference import Keep, ranks
 from wordsight.curate.rules.table import Ruling, by_image
@@ -23,15 +23,16 @@ _AT_ONCE = 512  # images compared with those that stay
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicatesOptions:
-    """`cosine` from which on two images are the same; `keep` which one; `clusters`: 0 for one for each 4,000 images."""
+    """`cosine` from which on two images are the same; `keep` which one; `clusters`: None: one for 4,000 images."""
 
     cosine: float = 0.95
     keep: Keep = "first"
-    clusters: int = 0
+    clusters: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.cosine <= 1:
             raise UsageError(f"near-duplicates: cosine={self.cosine}", cure="give one above 0 and up to 1")
+        check_clusters("near-duplicates", self.clusters)
 
 
 OPTIONS = NearDuplicatesOptions
