@@ -27,7 +27,7 @@ from wordsight.base.nouns import Sample
 from wordsight.curate.looks import Looks, read_looks
 from wordsight.curate.records import Records, pairs_folder, read_records
 from wordsight.curate.scores import PairScores, pair_scores
-from wordsight.data.source import START, Position, Source, Step, Walk, open_source, readings
+from wordsight.data.source import START, Position, Source, Walk, open_source, walk_changed
 from wordsight.embeddings.bulk import BulkOptions, What, embed_source
 from wordsight.embeddings.kept import kept_as
 from wordsight.embeddings.model import Model
@@ -191,15 +191,10 @@ class Prefixed:
 
     def samples(self, start: Position = START) -> Walk:
         """Walk over the samples from `start` on."""
-        return Walk(self._steps(self._source.samples(start)), start)
+        return walk_changed(self._source, start, self._prefixed)
 
-    def _steps(self, walk: Walk) -> Iterator[Step]:
-        for reading in readings(walk):
-            for failure in reading.failures:
-                yield failure, reading.position
-            if reading.sample is not None:
-                texts = tuple(self._prefix + text for text in reading.sample.texts)
-                yield Sample(reading.sample.key, reading.sample.image, texts), reading.position
+    def _prefixed(self, sample: Sample) -> Sample:
+        return Sample(sample.key, sample.image, tuple(self._prefix + text for text in sample.texts))
 
     def parts(self) -> int:
         """Return how many files the source has."""

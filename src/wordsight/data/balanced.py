@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from wordsight.base.arrays import Pixels, RowIds
 from wordsight.base.errors import FormatError, InputError, NotFound
 from wordsight.base.files import sha256_bytes
+from wordsight.base.nouns import Sample
 from wordsight.base.optional import require
 from wordsight.base.reading import open_regular
 from wordsight.data.image_set import Caption, ImageSet
-from wordsight.data.source import START, Position, Source, Step, Walk, readings
+from wordsight.data.source import START, Position, Source, Walk, walk_changed
 
 RANGE = 2.0**52  # of the 13 digits of a hash that are used: below it every number is exact
 DIGITS = 16  # of a source's fingerprint
@@ -72,20 +73,14 @@ class Balanced:
 
     def samples(self, start: Position = START) -> Walk:
         """Walk over the drawn samples from `start` on."""
-        return Walk(self._steps(self._source.samples(start)), start)
+        return walk_changed(self._source, start, self._drawn)
 
-    def _steps(self, walk: Walk) -> Iterator[Step]:
-        for reading in readings(walk):
-            for failure in reading.failures:
-                yield failure, reading.position
-            if reading.sample is None:
-                continue
-            key = reading.sample.key
-            probability = self._probabilities.get(key)
-            if probability is None:
-                yield InputError(f"{key} has no probability", cure="balance the whole source"), reading.position
-            elif self._uniform(key) < probability:
-                yield reading.sample, reading.position
+    def _drawn(self, sample: Sample) -> Sample | InputError | None:
+        """Return a sample that is drawn, None for one that is not."""
+        probability = self._probabilities.get(sample.key)
+        if probability is None:
+            return InputError(f"{sample.key} has no probability", cure="balance the whole source")
+        return sample if self._uniform(sample.key) < probability else None
 
     def _uniform(self, key: str) -> float:
         """Return a number from 0 to 1 that seed, epoch and key settle."""

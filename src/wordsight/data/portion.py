@@ -1,9 +1,7 @@
 """A share of a source's images, chosen by their keys: the same ones at every reading, and in a larger share again."""
 
-from collections.abc import Iterator
-
 from wordsight.base.files import sha256_bytes
-from wordsight.data.source import START, Position, Source, Step, Walk, readings
+from wordsight.data.source import START, Position, Source, Walk, walk_changed
 
 RANGE = 2.0**64  # of the first eight bytes of a hash
 DIGITS = 16  # of a source's fingerprint
@@ -18,14 +16,7 @@ class Portion:
 
     def samples(self, start: Position = START) -> Walk:
         """Walk over the chosen samples from `start` on."""
-        return Walk(self._steps(self._source.samples(start)), start)
-
-    def _steps(self, walk: Walk) -> Iterator[Step]:
-        for reading in readings(walk):
-            for failure in reading.failures:
-                yield failure, reading.position
-            if reading.sample is not None and self._chosen(reading.sample.key):
-                yield reading.sample, reading.position
+        return walk_changed(self._source, start, lambda sample: sample if self._chosen(sample.key) else None)
 
     def _chosen(self, key: str) -> bool:
         return int(sha256_bytes(key.encode("utf-8", "surrogatepass"))[:16], 16) < self._share * RANGE

@@ -11,7 +11,7 @@ A source yields encoded images: it does not decode, so an image that is broken i
 decodes it.  What each form looks like on disk is the business of `folder`, `table` and `shards`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -105,6 +105,20 @@ class Source(Protocol):
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change when the files of the source or the way of reading them change."""
+
+
+def walk_changed(source: Source, start: Position, change: Callable[[Sample], Sample | InputError | None]) -> Walk:
+    """Walk over the samples of a source as `change` makes them: another one, a failure, or None for one left out."""
+    return Walk(_changed(source.samples(start), change), start)
+
+
+def _changed(walk: Walk, change: Callable[[Sample], Sample | InputError | None]) -> Iterator[Step]:
+    for reading in readings(walk):
+        for failure in reading.failures:
+            yield failure, reading.position
+        made = None if reading.sample is None else change(reading.sample)
+        if made is not None:
+            yield made, reading.position
 
 
 @dataclass(frozen=True, slots=True)
