@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wordsight.base.errors import FormatError, UsageError
 from wordsight.base.reading import in_words
 from wordsight.base.terminal import say
-from wordsight.cli.parser import AndAlso
+from wordsight.cli.parser import AndAlso, add_library
 
 if TYPE_CHECKING:
     from wordsight.search.benchmark import Latency, Round, SearchFigures
@@ -23,9 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "place", nargs="?", type=Path, default=Path(), metavar="PLACE", help="what was indexed (default: this folder)"
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     parser.add_argument(
         "--queries",
         type=Path,

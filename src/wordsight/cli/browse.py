@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
+from wordsight.cli.parser import add_library
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -12,9 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "place", nargs="?", type=Path, default=Path(), metavar="PLACE", help="what was indexed (default: this folder)"
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     parser.add_argument("--no-sync", action="store_true", help="show the library as it is")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wordsight.base.failures import list_failures
 from wordsight.base.terminal import say
+from wordsight.cli.parser import add_library
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -12,9 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "place", nargs="?", type=Path, default=Path(), metavar="PLACE", help="what was indexed (default: this folder)"
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
 
 
 def run(args: Namespace) -> int:

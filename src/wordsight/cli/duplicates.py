@@ -8,7 +8,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.failures import in_cache, list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import escaped, say
-from wordsight.cli.parser import AndAlso, out_path
+from wordsight.cli.parser import AndAlso, add_library, out_path
 
 if TYPE_CHECKING:
     from wordsight.search.duplicates.finding import DuplicateGroup, FoundDuplicates
@@ -21,9 +21,7 @@ _KINDS = "exact,near,crop,flip"
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("place", type=Path, metavar="PLACE", help="a folder of images, tar shards, or a table")
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     parser.add_argument(
         "--kinds", default=_KINDS, metavar="A,B", help=f"of exact, near, crop, flip, burst, stack, alike ({_KINDS})"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.errors import StorageError, UsageError
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
-from wordsight.cli.parser import AndAlso, out_path
+from wordsight.cli.parser import AndAlso, add_library, out_path
 from wordsight.search.exports.table import FORMS
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=out_path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument("--where", action=AndAlso, metavar="EXPR", help="only the images that satisfy this condition")
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     parser.add_argument("--no-sync", action="store_true", help="write the library as it is")
     parser.add_argument("--json", action="store_true", help="one JSON object: how many images, the form, the folder")
 

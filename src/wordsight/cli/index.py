@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wordsight.base.failures import MOST, list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
+from wordsight.cli.parser import add_library
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
 from wordsight.images.fragments import file_of, is_fragment
 
@@ -24,9 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "place", type=Path, metavar="PLACE", help="a folder of images or of embeddings, tar shards, or a table"
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     add_columns(parser)
     add_exclude(parser)
     parser.add_argument("--watch", action="store_true", help="keep the library in step until stopped (Ctrl-C, SIGTERM)")

@@ -3,15 +3,15 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from wordsight.cli.parser import add_library
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "place", nargs="?", type=Path, default=Path(), metavar="PLACE", help="what was indexed (default: this folder)"
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     parser.add_argument("--no-sync", action="store_true", help="answer from the library as it is")
 
 

@@ -61,6 +61,13 @@ def out_path(text: str) -> Path:
     return Path(text)
 
 
+def add_library(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that says where the library of a verb lies."""
+    parser.add_argument(
+        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
+    )
+
+
 class VerbParser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises `UsageError`; the parsers of actions below a verb are of this class too."""
 

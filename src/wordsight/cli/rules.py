@@ -11,7 +11,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import escaped, say
-from wordsight.cli.parser import AndAlso, probability
+from wordsight.cli.parser import AndAlso, add_library, probability
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -53,9 +53,7 @@ def _action(actions: Any, name: str, summary: str) -> ArgumentParser:
         metavar="PLACE",
         help="what is searched (default: this folder)",
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     parser.add_argument("--file", type=Path, metavar="FILE", help="the rules (default: rules.toml of the library)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wordsight.base.errors import NotFound, StorageError, UsageError, WordsightError
 from wordsight.base.progress import is_quiet, notice, print_error
-from wordsight.cli.parser import AndAlso, probability
+from wordsight.cli.parser import AndAlso, add_library, probability
 from wordsight.cli.search_asking import (
     add_asking,
     facet_columns,
@@ -57,9 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="PLACE",
         help="a folder, shards or a table (default: this folder); again for more, the best of all are answered",
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many images at most (default: 10)")
     parser.add_argument(
         "--where",

@@ -10,8 +10,8 @@ from wordsight.base.errors import UsageError
 from wordsight.base.failures import list_failures
 from wordsight.base.progress import notice
 from wordsight.base.terminal import say
+from wordsight.cli.parser import add_library, probability
 from wordsight.cli.parser import column as column_name
-from wordsight.cli.parser import probability
 from wordsight.cli.source_options import add_columns, add_exclude, columns_of
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--clear", action="store_true", help="take away what was noted in the column")
     one.add_argument("--undo", action="store_true", help="take the last run back, sidecars too")
-    parser.add_argument(
-        "--library", type=Path, metavar="DIR", help="where the library lies (default: PLACE/.wordsight)"
-    )
+    add_library(parser)
     add_columns(parser)
     add_exclude(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object for each image")

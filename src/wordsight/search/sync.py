@@ -79,10 +79,7 @@ class Sync:
         self._now: dict[str, FileState | None] = {}  # of what has been read; None where it could not be opened
         self._nowhere: dict[str, FileState] = {}  # of what tables name and is not there
         self._known = KnownContents(index, self._before)
-        self._carried = (
-            *MEASURED,
-            *noted_columns(index.facts()),
-        )  # what an entry keeps that the location does not tell
+        self._carried = (*MEASURED, *noted_columns(index.facts()))  # columns that the location does not tell
         self._failed: list[tuple[str, str]] = []
         self._renewed: list[str] = []  # keys whose metadata alone changed
         self._verdicts: dict[str, Whereabouts] = {}  # of what is missing, each judged once
