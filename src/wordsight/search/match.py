@@ -157,14 +157,21 @@ def figures(
 
 
 def line(
-    background: Background, asked: Moments, query: Embeddings, *, scores: NDArray[np.floating], embeddings: Embeddings
+    background: Background,
+    asked: Moments,
+    query: Embeddings,
+    *,
+    scores: NDArray[np.floating],
+    embeddings: Embeddings,
+    known: Coefficients = TEXT,
 ) -> tuple[float, float]:
-    """Return slope and constant of the logit of a text `query` (D,) by its cosine, for any image of the library.
+    """Return slope and constant of the logit of a `query` (D,) by its score, for any image of the library.
 
     `scores` and `embeddings` are those of its first hits, as in `figures`: all else is the same for every image.
+    `known` are the coefficients for queries like it.
     """
     ends = np.concatenate([scores[:FIRST], [0.0, 1.0]])
-    low, high = logits(figures(background, asked, query, scores=ends, embeddings=embeddings[:FIRST]), TEXT)[-2:]
+    low, high = logits(figures(background, asked, query, scores=ends, embeddings=embeddings[:FIRST]), known)[-2:]
     return float(high - low), float(low)
 
 

@@ -9,7 +9,6 @@ images come.  Here both are kept: of one query the logit of the probability is a
 numbers are all that has to be remembered.
 """
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from wordsight.base.arrays import Embeddings
 from wordsight.index.index import Index
-from wordsight.search.match import FIRST, TEXT, asked_moments, coefficients_of, figures, is_everywhere
+from wordsight.search.match import FIRST, TEXT, asked_moments, coefficients_of, is_everywhere, line, sigmoid
 from wordsight.search.query import Query
 from wordsight.search.without import candidates, weighed
 
@@ -51,7 +50,7 @@ class Yardstick:
         """Return the probability of an image with this score; None where the library cannot tell."""
         if self.slope is None or self.offset is None:
             return None
-        return round(1 / (1 + math.exp(-min(max(self.slope * score + self.offset, -30), 30))), 6)
+        return round(float(sigmoid(np.array(self.slope * score + self.offset))), 6)
 
 
 def measure_of(index: Index, query: Query, direction: "Direction", usual: "Background | None") -> Yardstick:
@@ -63,12 +62,9 @@ def measure_of(index: Index, query: Query, direction: "Direction", usual: "Backg
     if usual is None or not near or (known is TEXT and is_everywhere(usual, direction.embedding)):
         return Yardstick(None, None, means, len(index))
     first = weighed(near, direction.unwanted)[:FIRST]
-    count = len(first)
-    scores = np.array([*(one.score for one in first), 0.0, 1.0])
-    stacked = np.array([one.embedding for one in (*first, first[0], first[0])])
-    if count < FIRST:  # what stands behind the first hits would count among them
+    if len(first) < FIRST:  # what stands behind the first hits would count among them
         return Yardstick(None, None, means, len(index))
+    scores, embeddings = np.array([one.score for one in first]), np.array([one.embedding for one in first])
     asked = asked_moments(usual, query.parts)
-    measured = figures(usual, asked, direction.embedding, scores=scores, embeddings=stacked)
-    at_zero, at_one = (measured[count:] @ np.array(known.factors) + known.constant).tolist()
-    return Yardstick(at_one - at_zero, at_zero, means, len(index))
+    slope, offset = line(usual, asked, direction.embedding, scores=scores, embeddings=embeddings, known=known)
+    return Yardstick(slope, offset, means, len(index))
