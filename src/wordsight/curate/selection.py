@@ -8,7 +8,6 @@ pack(KeptPairs(pool, verdicts), Path("shards"), options)   # the kept images wit
 
 import io
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from wordsight.curate.pool import PairPool
 from wordsight.curate.records import ImageRecord
 from wordsight.curate.tables import TableColumn, write_table
 from wordsight.data.source import START, Position, Step, Walk, readings
+from wordsight.data.uids import UIDS, halves
 
 VERDICTS = (
     TableColumn("key", "text"),
@@ -34,8 +34,6 @@ VERDICTS = (
     TableColumn("figure", "number"),
 )
 PAIRS = (TableColumn("image", "text"), TableColumn("caption", "text"), TableColumn("key", "text"))
-UIDS = np.dtype("u8,u8")  # the two halves of 128 bits, as DataComp's resharder reads them
-_UID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 def verdict_rows(pool: PairPool, verdicts: Verdicts) -> Iterator[Mapping[str, Any]]:
@@ -73,10 +71,11 @@ def check_uids(pool: PairPool) -> None:
 
 
 def _halves(record: ImageRecord) -> tuple[int, int]:
-    if not _UID.fullmatch(record.uid):
+    uid = halves(record.uid)
+    if uid is None:
         cure = "name the column with them: --key COLUMN; or write a table: --out verdicts.csv"
         raise UsageError(f"{record.uid!r} is no uid of 32 hexadecimal digits", cure=cure)
-    return divmod(int(record.uid, 16), 2**64)
+    return uid
 
 
 def write_pairs(pool: PairPool, verdicts: Verdicts, path: Path) -> None:

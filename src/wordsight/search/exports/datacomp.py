@@ -3,26 +3,23 @@
 A uid has 32 hexadecimal digits: the column `uid`, or else the key.  Source: datacomp's `resharder.py` and its filters.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from wordsight.base.errors import UsageError
+from wordsight.data.uids import UIDS, halves
 from wordsight.search.exports.table import Exported, Groups
-
-UID = re.compile(r"[0-9a-f]{32}")
-PAIR = np.dtype("u8,u8")
 
 
 def write(groups: Groups, folder: Path) -> None:
     """Fill the folder."""
-    parts = [np.array([_pair(one) for one in group], PAIR) for group in groups]
-    np.save(folder / "uids.npy", np.sort(np.concatenate(parts)) if parts else np.empty(0, PAIR))
+    parts = [np.array([_pair(one) for one in group], UIDS) for group in groups]
+    np.save(folder / "uids.npy", np.sort(np.concatenate(parts)) if parts else np.empty(0, UIDS))
 
 
 def _pair(one: Exported) -> tuple[int, int]:
-    uid = str(one.meta.get("uid") or one.key).lower()
-    if not UID.fullmatch(uid):
+    uid = halves(str(one.meta.get("uid") or one.key))
+    if uid is None:
         raise UsageError(f"{one.key} has no uid of 32 hexadecimal digits", cure="give the table a column uid")
-    return int(uid[:16], 16), int(uid[16:], 16)
+    return uid
