@@ -168,16 +168,17 @@ def test_a_trash_inside_the_location_is_not_indexed(library, plan):
 
 def test_sidecars_travel_with_the_image_they_belong_to(library, plan):
     one, other = (library.location / row["path"] for row in lines(plan)[1:])
-    for path in (one.with_suffix(".xmp"), one.with_name(f"{one.name}.json"), other.with_suffix(".txt")):
+    beside = (one.with_suffix(".xmp"), one.with_suffix(".yml"), one.with_name(f"{one.name}.json"))
+    for path in (*beside, other.with_suffix(".txt")):
         path.write_text("said of it")
     other.with_suffix(".CR2").write_bytes(b"raw")  # the caption is of both
     assert [path.name for path in sidecars(other)] == []
     apply(library, plan, trash_of(library, plan, None))
-    assert not one.with_suffix(".xmp").exists()
+    assert not any(path.exists() for path in beside)
     assert other.with_suffix(".txt").exists()
     undo(plan, library, None)
     assert one.with_suffix(".xmp").read_text() == "said of it"
-    assert one.with_name(f"{one.name}.json").exists()
+    assert all(path.exists() for path in beside)
 
 
 def test_notes_go_to_the_kept_image(library, plan):

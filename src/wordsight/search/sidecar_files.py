@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wordsight.images.kinds import IMAGE_SUFFIXES, OPTIONAL, VIDEOS
 
-BESIDE = (".xmp", ".json", ".txt")  # endings of sidecars, of `photo.xmp` and `photo.jpg.xmp`
+BESIDE = (".xmp", ".yml", ".json", ".txt")  # endings of sidecars, of `photo.xmp` and `photo.jpg.xmp`
 _SHOWING = IMAGE_SUFFIXES.union(VIDEOS, *(kind.suffixes for kind in OPTIONAL))  # raw photos too, if read or not
 
 
