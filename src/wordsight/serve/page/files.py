@@ -42,6 +42,21 @@ async def index(call: HttpCall[None]) -> Response:
     return page_file("index.html", call)
 
 
+async def map_page(call: HttpCall[None]) -> Response:
+    """Return the map of a library."""
+    return page_file("map.html", call)
+
+
+async def duplicates(call: HttpCall[None]) -> Response:
+    """Return the review of duplicates."""
+    return page_file("duplicates.html", call)
+
+
+async def bench(call: HttpCall[None]) -> Response:
+    """Return the bench."""
+    return page_file("bench.html", call)
+
+
 async def file(call: HttpCall[None]) -> Response:
     """Return a script, a style or another page."""
     return page_file(call.path["name"], call)
