@@ -146,7 +146,7 @@ def _responses(route: Route, schemas: Mapping[Any, Schema]) -> Schema:
     content: Schema = {route.produces: {"schema": schemas[route.answers]} if _is_type(route.answers) else {}}
     if route.produces != JSON:
         content = {route.produces: {"schema": {"type": "string"} if "text" in route.produces else {}}}
-    error = {"content": {JSON: {"schema": {"$ref": REF + _error_name(route.shape)}}}}
+    error: Schema = {"content": {JSON: {"schema": {"$ref": REF + _error_name(route.shape)}}}}
     statuses = {status: REFUSALS[status] for status in _refusals(route)}
     stated = dict(route.statuses)
     good = {status: stated.pop(status) for status in route.statuses if status < 400}
