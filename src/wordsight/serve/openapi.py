@@ -150,9 +150,11 @@ def _responses(route: Route, schemas: Mapping[Any, Schema]) -> Schema:
     statuses = {status: REFUSALS[status] for status in _refusals(route)}
     stated = dict(route.statuses)
     good = {status: stated.pop(status) for status in route.statuses if status < 400}
-    responses = {str(status): {"description": what} for status, what in good.items()}
+    responses: Schema = {str(status): {"description": what} for status, what in good.items()}
     responses.setdefault("200", {"description": "The answer.", "content": content})
-    refused = {str(status): {"description": what, **error} for status, what in sorted((statuses | stated).items())}
+    refused: Schema = {
+        str(status): {"description": what, **error} for status, what in sorted((statuses | stated).items())
+    }
     return responses | refused | {"default": {"description": "Any other error.", **error}}
 
 
