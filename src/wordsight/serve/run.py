@@ -17,6 +17,7 @@ from wordsight.base.errors import UsageError
 from wordsight.base.progress import notice
 from wordsight.serve.app import make_app
 from wordsight.serve.settings import ServeSettings
+from wordsight.serve.watched.figures import shared_figures
 
 GRACE = 30  # seconds in which what was accepted may be answered after a stop
 BACKLOG = 1024  # connections that may wait to be accepted
@@ -25,7 +26,7 @@ BACKLOG = 1024  # connections that may wait to be accepted
 def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve until stopped; `bound` is called with the address as soon as connections are accepted."""
     listener = _listener(settings)
-    with contextlib.closing(listener):
+    with contextlib.closing(listener), shared_figures(settings.workers):
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}  (Ctrl-C stops)")

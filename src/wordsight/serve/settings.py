@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
+from wordsight.serve.watched.settings import WatchSettings
 
 PORT = 7070
 MIB = 1 << 20
@@ -58,6 +59,7 @@ class ServeSettings:
     keys: Path | None = None
     urls: bool = False
     limits: ServeLimits = field(default_factory=ServeLimits)
+    watch: WatchSettings = field(default_factory=WatchSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

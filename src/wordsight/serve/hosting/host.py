@@ -22,6 +22,8 @@ class Host:
     async def __aenter__(self) -> "Host":
         first = await self.models.named()
         await asyncio.to_thread(self.libraries.open, first.model)
+        for hosted in await self.models.all():
+            await hosted.warm()
         self.ready = True
         return self
 
