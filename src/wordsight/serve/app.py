@@ -38,6 +38,7 @@ def make_app(settings: ServeSettings) -> Any:
 
     routes = [StarletteRoute(one.path, endpoint_of(one, host), methods=[one.method]) for one in ROUTES]
     app: Any = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_there, 405: _not_so})
+    app.router.redirect_slashes = False  # they would lead to whatever name the client calls us
     for layer in reversed((*WATCHED, *SAFETY)):
         app = layer(app, host)
     return app

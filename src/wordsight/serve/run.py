@@ -8,14 +8,21 @@ With several workers each is a process of its own; one that ends is replaced.
 import contextlib
 import signal
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from wordsight.base.errors import UsageError
 from wordsight.base.progress import notice
 from wordsight.serve.app import make_app
+from wordsight.serve.safety.admission import require_keys
+from wordsight.serve.safety.connections import TRUSTED, ConnectionGuard
+from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
 
 GRACE = 30  # seconds in which what was accepted may be answered after a stop
@@ -24,22 +31,14 @@ BACKLOG = 1024  # connections that may wait to be accepted
 
 def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve until stopped; `bound` is called with the address as soon as connections are accepted."""
-    listener = _listener(settings)
-    with contextlib.closing(listener):
+    require_keys(settings)
+    with contextlib.closing(_listener(settings)) as listener, _counting(settings) as settings:
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}  (Ctrl-C stops)")
-        config = uvicorn.Config(
-            partial(make_app, settings),
-            factory=True,
-            workers=settings.workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE,
-            timeout_keep_alive=15,
-        )
+        config = _config(settings)
+        if settings.keys is not None and hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda number, frame: None)  # keys are read again when their file has changed
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn drains, and raises it once more behind that
         if settings.workers == 1:
             uvicorn.Server(config).run(sockets=[listener])
@@ -47,6 +46,37 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
             from uvicorn.supervisors import Multiprocess
 
             Multiprocess(config, sockets=[listener]).run()
+
+
+def _config(settings: ServeSettings) -> uvicorn.Config:
+    proxies = settings.safety.proxies
+    guard: Any = ConnectionGuard(settings.safety.connections, trusted=(*TRUSTED, *proxies))
+    return uvicorn.Config(
+        partial(make_app, settings),
+        factory=True,
+        http=guard,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        ws="none",
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=15,
+    )
+
+
+@contextlib.contextmanager
+def _counting(settings: ServeSettings) -> Iterator[ServeSettings]:
+    """Give the settings with a file in which several workers count requests together."""
+    if settings.workers == 1 or settings.keys is None:
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="wordsight-") as folder:
+        counts = Path(folder) / "requests"
+        make_counts(counts)
+        yield replace(settings, safety=replace(settings.safety, rates=counts))
 
 
 def _listener(settings: ServeSettings) -> socket.socket:
