@@ -36,7 +36,7 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}  (Ctrl-C stops)")
-        config = _config(settings)
+        config = server_config(settings)
         if settings.keys is not None and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda number, frame: None)  # keys are read again when their file has changed
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn drains, and raises it once more behind that
@@ -48,7 +48,8 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
             Multiprocess(config, sockets=[listener]).run()
 
 
-def _config(settings: ServeSettings) -> uvicorn.Config:
+def server_config(settings: ServeSettings) -> uvicorn.Config:
+    """Return how uvicorn serves: its connections are watched, and no header of a client is believed but a proxy's."""
     proxies = settings.safety.proxies
     guard: Any = ConnectionGuard(settings.safety.connections, trusted=(*TRUSTED, *proxies))
     return uvicorn.Config(
