@@ -3,11 +3,13 @@
     headers = checked_headers(scope, limits)           # each name once, those that decide something
     check_sizes(scope, headers, settings)
     receive = counted(receive, most)                   # the body, refused as soon as it is longer
+    async with opened_form(request, host) as form: ... # few parts, and files that are closed behind it
 
 Knows lengths only: what images and texts may be is decided where they are known.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wordsight.serve.errors import Refused
@@ -79,11 +81,19 @@ def counted(receive: Receive, most: int) -> Receive:
     return receive_counted
 
 
-async def read_form(request: "Request", host: "Host") -> "FormData":
-    """Return a form of files and fields; `Refused` for more files than images of a request, and too many fields."""
+@contextlib.asynccontextmanager
+async def opened_form(request: "Request", host: "Host") -> AsyncIterator["FormData"]:
+    """Give a form of files and fields; `Refused` for more files than images of a request, and too many fields."""
     from starlette.exceptions import HTTPException
+    from starlette.formparsers import MultiPartException
 
+    most = host.settings.limits.images
     try:
-        return await request.form(max_files=host.settings.limits.images, max_fields=FIELDS, max_part_size=FIELD_SIZE)
-    except HTTPException as error:
-        raise Refused(400, f"a form that cannot be read: {error.detail}", cure="send multipart/form-data") from None
+        form = await request.form(max_files=most, max_fields=FIELDS, max_part_size=FIELD_SIZE)
+    except (HTTPException, MultiPartException, KeyError) as error:
+        problem = getattr(error, "detail", None) or getattr(error, "message", "no boundary")
+        raise Refused(400, f"a form that cannot be read: {problem}", cure="send multipart/form-data") from None
+    try:
+        yield form
+    finally:
+        await form.close()
