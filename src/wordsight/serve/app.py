@@ -45,11 +45,11 @@ def make_app(settings: ServeSettings) -> Any:
 
 
 async def _not_there(request: Request, error: Exception) -> Response:
-    return refusal(_UNKNOWN, Refused(404, f"nothing at {request.url.path}", cure="see /docs"))
+    return refusal(_UNKNOWN, Refused(404, f"nothing at {request.url.path[:200]}", cure="see /docs"))
 
 
 async def _not_so(request: Request, error: Exception) -> Response:
-    response = refusal(_UNKNOWN, Refused(405, f"no {request.method} at {request.url.path}", cure="see /docs"))
+    response = refusal(_UNKNOWN, Refused(405, f"no {request.method} at {request.url.path[:200]}", cure="see /docs"))
     allowed = getattr(error, "headers", None) or {}
     response.headers.update({name: value for name, value in allowed.items() if name.lower() == "allow"})
     return response
