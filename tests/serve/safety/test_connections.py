@@ -171,7 +171,7 @@ def test_headers_without_end(serving):
         assert exchange(address, many).status == 431
         assert exchange(address, b"GET /page/" + b"a" * 20_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n").status == 414
         trailers = b"POST /api/embed HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
-        assert exchange(address, trailers + b"a: b\r\n" * 500).status in (431, 0)
+        assert exchange(address, trailers + b"a: b\r\n" * 500 + b"\r\n").status == 200, "trailers are nobody's"
         assert exchange(address, HEALTH).status == 200
 
 

@@ -24,18 +24,18 @@ def exchange(address: str, request: bytes) -> RawAnswer:
     with connected(address) as client:
         with contextlib.suppress(ConnectionError):  # a server may refuse before all is sent
             client.sendall(request)
-        return received(client)
+        return received(client, empty=request.startswith(b"HEAD "))
 
 
-def received(client: socket.socket) -> RawAnswer:
-    """Return the next answer of a connection."""
+def received(client: socket.socket, *, empty: bool = False) -> RawAnswer:
+    """Return the next answer of a connection; an `empty` one has no body, whatever its length says."""
     data = b""
     with contextlib.suppress(ConnectionError):
         while b"\r\n\r\n" not in data and (part := client.recv(65536)):
             data += part
         head, _, body = data.partition(b"\r\n\r\n")
         headers = _headers(head)
-        length = int(headers.get("content-length", 0))
+        length = 0 if empty else int(headers.get("content-length", 0))
         while len(body) < length and (part := client.recv(65536)):
             body += part
     if not data.startswith(b"HTTP/1.1 "):

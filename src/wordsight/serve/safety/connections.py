@@ -15,6 +15,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wordsight.serve.route import own_shape
@@ -96,6 +97,7 @@ class GuardedConnection(asyncio.Protocol):
         self._unread: _Window | None = None
         self._answered: float | None = None
         inner.send_400_response = self._refuse_unreadable
+        inner.parser = _parser(inner)
 
     def connection_made(self, transport: Any) -> None:
         """Keep the connection, or answer 503 and end it."""
@@ -123,16 +125,12 @@ class GuardedConnection(asyncio.Protocol):
         if cycle is not before:
             self._heading, self._header_bytes, self._answered = None, 0, None
             self._body = _Window(self._last, self._received)
-            if not inner.url.startswith(b"/"):
-                inner.scope["wordsight.absolute"] = True
         elif awaited and not self._ended:
             self._header_bytes += len(data)
             if self._heading is None:
                 self._heading = self._last
             if self._header_bytes > self._limits.header_bytes:
                 self._refuse(431, f"headers of more than {self._limits.header_bytes:,} bytes", "send less")
-        if inner.headers is not None and len(inner.headers) > 4 * self._limits.headers:
-            self._refuse(431, "headers without end", f"send at most {self._limits.headers}")
 
     def eof_received(self) -> None:
         """Let the other side end."""
@@ -223,6 +221,38 @@ class GuardedConnection(asyncio.Protocol):
             cycle.disconnected = True  # what the application still answers is not sent behind this
             cycle.message_event.set()
         self._transport.close()
+
+
+class _Callbacks:
+    """What the parser calls: `inner`, but for headers behind a body, which nobody has checked and nobody gets."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._headed = False
+        self.on_url = inner.on_url
+        self.on_body = inner.on_body
+        self.on_message_complete = inner.on_message_complete
+
+    def on_message_begin(self) -> None:
+        self._headed = False
+        self._inner.on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._headed:
+            self._inner.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._headed = True
+        if not self._inner.url.startswith(b"/"):
+            self._inner.scope["wordsight.absolute"] = True
+        self._inner.on_headers_complete()
+
+
+def _parser(inner: Any) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(_Callbacks(inner))
+    if hasattr(parser, "set_dangerous_leniencies"):  # what follows `Connection: close` is ignored, not an error
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 class _Window:
