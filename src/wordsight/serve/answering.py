@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -40,6 +41,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         try:
             if handler is None:
                 handler = resolve(route.handler)
+            host.safety.admit(route, request)
             async with asyncio.timeout(host.settings.limits.seconds):
                 asked = notes().asked = await _asked(route, request, host)
                 answered = await handler(HttpCall(asked, request.path_params, host, request))
@@ -47,7 +49,9 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         except TimeoutError:
             return refusal(route, Expired(host.settings.limits.seconds))
         except WordsightError as error:
-            return refusal(route, error)
+            return refusal(route, host.safety.without_paths(error))
+        except HTTPException as error:  # of Starlette, as for a form that cannot be read
+            return refusal(route, Refused(error.status_code, str(error.detail), cure="see /docs for what is asked"))
         except ClientDisconnect:
             return Response(status_code=499)
         except MemoryError:
@@ -63,7 +67,7 @@ def refusal(route: Route, error: WordsightError) -> Response:
     """Return an error as clients of this route know it."""
     status = status_of(error)
     notes().error, notes().problem = type(error).__name__, error.problem
-    headers = {}
+    headers = dict(error.headers) if isinstance(error, Refused) else {}
     if isinstance(error, Refused) and error.after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.after)))
     body = orjson.dumps(route.shape(status, error.problem, error.cure))

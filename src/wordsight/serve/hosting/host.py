@@ -7,6 +7,7 @@ import asyncio
 
 from wordsight.serve.hosting.libraries import HostedLibraries
 from wordsight.serve.hosting.models import HostedModels
+from wordsight.serve.safety.admission import Admission
 from wordsight.serve.settings import ServeSettings
 
 
@@ -15,6 +16,7 @@ class Host:
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
+        self.safety = Admission(settings)
         self.models = HostedModels(settings)
         self.libraries = HostedLibraries(settings)
         self.ready = False  # whether requests are answered without waiting for models

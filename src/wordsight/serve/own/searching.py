@@ -42,4 +42,5 @@ async def search(call: HttpCall[SearchRequest]) -> SearchAnswer:
     wishes = Wishes(sort=asked.sort or None, fold=asked.fold)
     query = plain_query(asked.query, where=asked.where, without=asked.without, wishes=wishes)
     hits = await call.host.libraries.run(library.answer, query, k=asked.k, min_match=asked.min_match)
-    return SearchAnswer([hit.record() for hit in hits], hits.matching, hits.least)
+    shown = [{name: value for name, value in hit.record().items() if name != "path"} for hit in hits]
+    return SearchAnswer(shown, hits.matching, hits.least)
