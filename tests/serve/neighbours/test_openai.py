@@ -5,9 +5,11 @@ import base64
 import numpy as np
 import openai
 import pytest
+from starlette.testclient import TestClient
 
 from wordsight.base.arrays import unit
 from wordsight.embeddings.model import load
+from wordsight.serve.app import make_app
 from wordsight.serve.settings import ServeLimits, ServeSettings, named_libraries
 
 
@@ -78,11 +80,26 @@ def test_the_official_client_embeds_texts(listening, settings, model):
     assert [(one.id, one.object, one.owned_by) for one in models] == [("fake", "model", "wordsight")]
 
 
+def test_numbers_are_those_of_the_bundled_model(red, base64_image):
+    bundled = load()
+    with TestClient(make_app(ServeSettings(models=("bundled",), port=0))) as client:
+        for given, expected in (
+            ("two dogs on grass", bundled.embed_texts(["two dogs on grass"])),
+            ({"image": base64_image(red)}, bundled.embed_images([red])),
+        ):
+            (one,) = client.post("/v1/embeddings", json={"input": given, "model": bundled.name}).json()["data"]
+            np.testing.assert_allclose(np.float32(one["embedding"]), expected[0], atol=1e-6)
+
+
 def test_infinity_spells_its_addresses_without_a_version(client, ask):
     body = {"input": "red", "model": "default/not-specified"}
-    assert np.float32(client.post("/embeddings", json=body).json()["data"][0]["embedding"]).tolist() == ask("red")[0].tolist()
-    listed = client.get("/models").json()
-    assert listed == client.get("/v1/models").json()
+    assert (
+        np.float32(client.post("/embeddings", json=body).json()["data"][0]["embedding"]).tolist()
+        == ask("red")[0].tolist()
+    )
+    listed = client.get("/v1/models").json()
+    (infinity,) = client.get("/models").json()["data"]
+    assert infinity == listed["data"][0] | {"owned_by": "infinity"}
     assert {"id", "stats", "capabilities", "backend", "created", "object", "owned_by"} <= listed["data"][0].keys()
     assert client.get("/models/fake").json() == listed["data"][0]
     assert client.get("/v1/models/some/other").json()["error"]["code"] == "model_not_found"
@@ -205,10 +222,6 @@ def tight(photos, listening):
 
 
 def test_limits_hold(tight, red, base64_image):
-    from starlette.testclient import TestClient
-
-    from wordsight.serve.app import make_app
-
     image = {"image": base64.b64encode(bytes(40)).decode()}
     with TestClient(make_app(tight)) as client:
         for given in (["red"] * 3, ["x" * 11], [image, image], [{"image": base64.b64encode(bytes(90)).decode()}]):

@@ -77,7 +77,7 @@ def test_top_n_cuts_and_voyage_has_its_own_names(ask, documents):
     assert best["index"] == 3
     answer = ask("/v1/rerank", query="green", documents=documents, top_k=2, truncation=True)
     assert (answer["object"], "results" in answer) == ("list", False)
-    assert [one["index"] for one in answer["data"]][0] == 3
+    assert answer["data"][0]["index"] == 3
     assert len(answer["data"]) == 2
     assert len(ask("/v1/rerank", query="green", documents=documents, top_k=None, truncation=True)["data"]) == 4
     assert answer["usage"]["total_tokens"] > 0

@@ -35,14 +35,14 @@ class CohereEmbedRequest(msgspec.Struct):
     truncate: str | None = None
 
 
-class CohereEmbedAnswer(msgspec.Struct, omit_defaults=True):
+class CohereEmbedAnswer(msgspec.Struct):
     """Embeddings by type; a plain list of float embeddings for version 1 where no types were asked for."""
 
     id: str
     embeddings: Any
     meta: dict[str, Any]
-    response_type: str = "embeddings_by_type"
-    texts: list[str] = []
+    response_type: str
+    texts: list[str]
 
 
 def cohere_shape(status: int, problem: str, cure: str) -> Mapping[str, Any]:

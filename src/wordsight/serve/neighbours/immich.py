@@ -25,7 +25,6 @@ from wordsight.serve.hosting.host import Host
 from wordsight.serve.hosting.models import HostedModel
 from wordsight.serve.neighbours.embedded import embed_parts
 from wordsight.serve.neighbours.parts import InputPart
-from wordsight.serve.own.embedding import check_counts
 from wordsight.serve.route import HttpCall
 
 CORRELATION = "x-correlation-id"  # comes back as it was sent
@@ -77,7 +76,8 @@ async def _predicted(call: HttpCall[None]) -> dict[str, Any]:
         return {"clip": _written((await embed_parts([(InputPart("text", text),)], hosted, call.host))[0][0])}
     if not isinstance(image, bytes):
         raise Refused(422, "image is no file", cure="send it with a file name")
-    check_counts(call.host, images=[image])
+    if len(image) > (most := call.host.settings.limits.image):
+        raise Refused(413, f"an image of more than {most:,} bytes", cure="send a smaller file")
     embedding = (await hosted.embed_images([image]))[0]
     width, height = await call.host.libraries.run(_sides, image)
     return {"clip": _written(embedding), "imageHeight": height, "imageWidth": width}

@@ -122,6 +122,14 @@ async def models(call: HttpCall[None]) -> OpenAIModels:
     return OpenAIModels([_described(hosted) for hosted in await call.host.models.all()])
 
 
+async def infinity_models(call: HttpCall[None]) -> OpenAIModels:
+    """Return the same as infinity's, whose client reads no other owner."""
+    listed = await models(call)
+    for one in listed.data:
+        one.owned_by = "infinity"
+    return listed
+
+
 async def model(call: HttpCall[None]) -> OpenAIModel:
     """Return one served model."""
     return _described(await model_named(call.host, call.path["id"]))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wordsight.search.background import Moments
 
 Deviations = NDArray[np.float64]
-# A logistic regression over the four kinds of pairs together, one relevant document of twenty: captions and images of
-# Flickr8k's train split with the bundled model, 2026-11-30 (docs/serve.md).
-FACTOR, CONSTANT = 1.724, -7.967
+# Learned with `python benchmarks/mixed_ranking.py DATA --fit` on 2026-11-30, from captions and images of Flickr8k's
+# train split and the bundled model: one relevant document of twenty, over the four kinds of pairs together.
+FACTOR, CONSTANT = 1.767, -8.130
 LEAST_SPREAD = 1e-4
 ENOUGH = 8  # images of one request that can stand for usual ones
 PHOTOS = (0.080, 0.163)  # mean and standard deviation of cosines between photos (Flickr8k), with the bundled model

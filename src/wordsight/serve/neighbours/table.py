@@ -47,10 +47,8 @@ ROUTES: tuple[Route, ...] = (
         asks=OpenAIEmbedRequest,
         answers=OpenAIEmbedAnswer,
     ),
-    *(
-        _OPENAI("GET", path, f"{HERE}.openai:models", "The served models.", answers=OpenAIModels)
-        for path in ("/v1/models", "/models")
-    ),
+    _OPENAI("GET", "/v1/models", f"{HERE}.openai:models", "The served models.", answers=OpenAIModels),
+    _OPENAI("GET", "/models", f"{HERE}.openai:infinity_models", "The same as infinity's.", answers=OpenAIModels),
     *(
         _OPENAI("GET", path, f"{HERE}.openai:model", "One served model.", answers=OpenAIModel)
         for path in ("/v1/models/{id:path}", "/models/{id:path}")
