@@ -23,7 +23,7 @@ from PIL import Image
 from wordsight.base.arrays import Embeddings, unit
 from wordsight.embeddings.model import Model, load
 from wordsight.search.background import Moments, moments, usual_moments, usual_phrases
-from wordsight.serve.neighbours.relevance import EmbeddedParts, Usual, deviations
+from wordsight.serve.neighbours.relevance import EmbeddedParts, UsualMoments, deviations
 
 ASKED, ALL = 400, 800  # queries; images, of which those that are not asked about are the usual ones
 OTHERS = 19  # irrelevant documents to a relevant one, for the fit
@@ -57,7 +57,7 @@ def main() -> None:
     model = load(options.model)
     pairs = read(model, options.data / "flickr8k" / ("train-0000.tar" if options.fit else "val-0000.tar"))
     if options.fit:
-        print(fit(pairs, Usual(usual_moments(model), moments(pairs.images[ASKED:]))))
+        print(fit(pairs, UsualMoments(usual_moments(model), moments(pairs.images[ASKED:]))))
         return
     phrases = model.embed_texts(usual_phrases()) if options.gap else None
     pairs, usual = apart(pairs, usual_moments(model), phrases, options.gap)
@@ -93,17 +93,17 @@ def middle(file: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB").crop(box))
 
 
-def apart(pairs: Captioned, usual: Moments, phrases: Embeddings | None, gap: float) -> tuple[Captioned, Usual]:
+def apart(pairs: Captioned, usual: Moments, phrases: Embeddings | None, gap: float) -> tuple[Captioned, UsualMoments]:
     """Return embeddings with a further gap between texts and images, and what is usual among them."""
     if phrases is None:
-        return pairs, Usual(usual, moments(pairs.images[ASKED:]))
+        return pairs, UsualMoments(usual, moments(pairs.images[ASKED:]))
     direction = gap * unit(np.random.default_rng(5).standard_normal((1, pairs.images.shape[1])))
     images, crops = unit(pairs.images + direction), unit(pairs.crops + direction)
     moved = Captioned(images, unit(pairs.captions - direction), unit(pairs.others - direction), crops)
-    return moved, Usual(moments(unit(phrases - direction)), moments(images[ASKED:]))
+    return moved, UsualMoments(moments(unit(phrases - direction)), moments(images[ASKED:]))
 
 
-def measured(pairs: Captioned, usual: Usual, pool: tuple[str, int, int, str]) -> str:
+def measured(pairs: Captioned, usual: UsualMoments, pool: tuple[str, int, int, str]) -> str:
     """Return R-precision, and the share of images among the first ten, of each way to rank."""
     kind, image_count, caption_count, right = pool
     random = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def measured(pairs: Captioned, usual: Usual, pool: tuple[str, int, int, str]) ->
         ways: Sequence[NDArray[np.floating]] = (
             embeddings @ query,
             deviations(asked, documents, usual),
-            deviations(asked, documents, Usual(usual.phrases)),
+            deviations(asked, documents, UsualMoments(usual.phrases)),
         )
         for scores, figure in zip(ways, figures, strict=True):
             order = np.argsort(-scores, kind="stable")
@@ -134,7 +134,7 @@ def measured(pairs: Captioned, usual: Usual, pool: tuple[str, int, int, str]) ->
     return " ".join(f"{first:8.3f} {images:5.2f}" for first, images in means)
 
 
-def fit(pairs: Captioned, usual: Usual) -> str:
+def fit(pairs: Captioned, usual: UsualMoments) -> str:
     """Return factor and constant of a logistic regression of relevance over the four kinds of pairs."""
     random = np.random.default_rng(0)
     values, labels = [], []

@@ -6,7 +6,7 @@ import pytest
 from wordsight.base.arrays import unit
 from wordsight.embeddings.model import load
 from wordsight.search.background import moments
-from wordsight.serve.neighbours.relevance import EmbeddedParts, Usual, deviations, relevance
+from wordsight.serve.neighbours.relevance import EmbeddedParts, UsualMoments, deviations, relevance
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def apart():
 
 def test_the_gap_between_texts_and_images_does_not_decide(apart):
     texts, images = apart
-    usual = Usual(moments(texts[100:]), moments(images[100:]))
+    usual = UsualMoments(moments(texts[100:]), moments(images[100:]))
     documents = [EmbeddedParts(("text",), texts[i : i + 1]) for i in range(1, 20)]
     documents += [EmbeddedParts(("image",), images[i : i + 1]) for i in range(20)]
     text_query, image_query = EmbeddedParts(("text",), texts[:1]), EmbeddedParts(("image",), images[:1])
@@ -121,13 +121,13 @@ def test_the_gap_between_texts_and_images_does_not_decide(apart):
     assert deviations(text_query, documents, usual).argmax() == 19
     documents = [EmbeddedParts(("image",), images[i : i + 1]) for i in range(1, 20)]
     documents += [EmbeddedParts(("text",), texts[i : i + 1]) for i in range(20)]
-    for known in (usual, Usual(usual.phrases)):  # images that are usual, or those of the request for them
+    for known in (usual, UsualMoments(usual.phrases)):  # images that are usual, or those of the request for them
         assert deviations(image_query, documents, known).argmax() == 19
 
 
 def test_scores_do_not_depend_on_what_else_is_ranked(apart):
     texts, images = apart
-    usual = Usual(moments(texts[100:]), moments(images[100:]))
+    usual = UsualMoments(moments(texts[100:]), moments(images[100:]))
     query = EmbeddedParts(("text",), texts[:1])
     documents = [EmbeddedParts(("image", "text"), np.stack([images[0], texts[0]]))]
     documents += [EmbeddedParts(("image",), images[i : i + 1]) for i in range(5)]

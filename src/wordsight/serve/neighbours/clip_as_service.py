@@ -15,9 +15,9 @@ import numpy as np
 from wordsight.base.arrays import Embeddings
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.models import HostedModel
-from wordsight.serve.neighbours.embedded import embed_entries
+from wordsight.serve.neighbours.embedded import embed_inputs
 from wordsight.serve.neighbours.number_types import as_numbers
-from wordsight.serve.neighbours.parts import Entry, InputPart
+from wordsight.serve.neighbours.parts import EmbedInput, InputPart
 from wordsight.serve.own.embedding import JsonNumbers
 from wordsight.serve.route import HttpCall
 
@@ -63,16 +63,16 @@ async def post(call: HttpCall[PostRequest]) -> PostAnswer:
     hosted = await call.host.models.named(model)
     documents = list(asked.data)
     others = [match for one in documents for match in one.matches or []] if ranks else []
-    entries = [_entry(one) for one in (*documents, *others)]
-    embedded = await embed_entries(entries, hosted, call.host) if entries else np.empty((0, 0), np.float32)
+    inputs = [_input(one) for one in (*documents, *others)]
+    embedded = await embed_inputs(inputs, hosted, call.host) if inputs else np.empty((0, 0), np.float32)
     for one in (*documents, *others):
         one.id, one.blob = one.id or uuid4().hex, None
         one.uri = None if one.uri and one.uri.startswith("data:") else one.uri
     if ranks:
         _rank(documents, embedded, hosted)
     else:
-        for one, row in zip(documents, as_numbers(embedded, "float"), strict=True):
-            one.embedding = row
+        for one, embedding in zip(documents, as_numbers(embedded, "float"), strict=True):
+            one.embedding = embedding
     header = {"requestId": uuid4().hex, "status": None, "execEndpoint": asked.exec_endpoint, "targetExecutor": ""}
     return PostAnswer(header, documents)
 
@@ -85,7 +85,7 @@ def _endpoint(given: str) -> tuple[bool, str]:
     return verb == "rank", model
 
 
-def _entry(document: ClipDocument) -> Entry:
+def _input(document: ClipDocument) -> EmbedInput:
     if document.text:
         return (InputPart("text", document.text),)
     image = document.blob or document.uri

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.models import HostedModel
-from wordsight.serve.neighbours.embedded import count_tokens, embed_entries, model_named, read_tokens
+from wordsight.serve.neighbours.embedded import count_tokens, embed_inputs, model_named, read_tokens
 from wordsight.serve.neighbours.number_types import as_numbers, shortened
-from wordsight.serve.neighbours.parts import Entry, entries_of
+from wordsight.serve.neighbours.parts import EmbedInput, inputs_of
 from wordsight.serve.route import HttpCall
 
 
@@ -65,30 +65,30 @@ async def embed_v2(call: HttpCall[CohereEmbedRequest]) -> CohereEmbedAnswer:
 
 async def _embedded(call: HttpCall[CohereEmbedRequest], version: str) -> tuple[NDArray[np.float32], CohereEmbedAnswer]:
     asked = call.asked
-    entries = _entries(asked)
+    inputs = _inputs(asked)
     hosted = await model_named(call.host, asked.model)
-    await _check_lengths(asked, entries, hosted)
-    embedded = shortened(await embed_entries(entries, hosted, call.host), asked.output_dimension)
+    await _check_lengths(asked, inputs, hosted)
+    embedded = shortened(await embed_inputs(inputs, hosted, call.host), asked.output_dimension)
     by_type = {kind: as_numbers(embedded, kind) for kind in asked.embedding_types or ["float"]}
-    units = {"input_tokens": await read_tokens(entries, hosted)}
+    units = {"input_tokens": await read_tokens(inputs, hosted)}
     meta = {"api_version": {"version": version}, "billed_units": units}
     return embedded, CohereEmbedAnswer(uuid4().hex, by_type, meta, "embeddings_by_type", asked.texts or [])
 
 
-def _entries(asked: CohereEmbedRequest) -> list[Entry]:
+def _inputs(asked: CohereEmbedRequest) -> list[EmbedInput]:
     given = {"texts": asked.texts, "images": asked.images, "inputs": asked.inputs}
     sent = [name for name, value in given.items() if value]
     if len(sent) != 1:
         raise Refused(400, f"{' and '.join(sent) or 'no input'} in one call", cure="send texts, images or inputs")
-    return entries_of(given[sent[0]], images=sent[0] == "images")
+    return inputs_of(given[sent[0]], images=sent[0] == "images")
 
 
-async def _check_lengths(asked: CohereEmbedRequest, entries: list[Entry], hosted: HostedModel) -> None:
+async def _check_lengths(asked: CohereEmbedRequest, inputs: list[EmbedInput], hosted: HostedModel) -> None:
     """Refuse what `truncate` asks for and is not done here."""
     if asked.truncate == "START":
         raise Refused(400, "truncate START", cure="use END or NONE: long texts are cut at their end")
     if asked.truncate == "NONE":
-        texts = [part.value for entry in entries for part in entry if part.kind == "text"]
+        texts = [part.value for given in inputs for part in given if part.kind == "text"]
         longest = max(await count_tokens(texts, hosted), default=0)
         most = hosted.model.tokenizer.context_length if texts else 0
         if longest > most:

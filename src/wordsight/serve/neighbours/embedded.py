@@ -1,9 +1,9 @@
-"""Embeddings of entries: of their texts and images through the queues of a model, and one embedding for each entry.
+"""Embeddings of inputs: of their texts and images through the queues of a model, and one embedding for each input.
 
-    parts = await embed_parts(entries, hosted, host)               # a list of (parts, width) for each entry
+    parts = await embed_parts(inputs, hosted, host)                # a list of (parts, width), one for each input
     mixed(parts[0])                                                # (width,)
 
-An entry of several parts is the mean of their unit embeddings, of unit length again; one of a single part is that part.
+An input of several parts is the mean of their unit embeddings, of unit length again; one of a single part is that part.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.hosting.models import HostedModel
 from wordsight.serve.neighbours.image_files import image_file
-from wordsight.serve.neighbours.parts import Entry
+from wordsight.serve.neighbours.parts import EmbedInput
 from wordsight.serve.own.embedding import check_counts
 
 DEFAULTS = frozenset({"", "default", "default/not-specified"})  # names that mean the first model
@@ -27,19 +27,19 @@ async def model_named(host: Host, name: str) -> HostedModel:
     return await host.models.named("" if name in DEFAULTS else name)
 
 
-async def embed_parts(entries: Sequence[Entry], hosted: HostedModel, host: Host) -> list[Embeddings]:
-    """Return the unit embeddings (parts, width) of each entry; limits hold for all entries together."""
-    texts = [part.value for entry in entries for part in entry if part.kind == "text"]
-    addresses = [part.value for entry in entries for part in entry if part.kind == "image"]
+async def embed_parts(inputs: Sequence[EmbedInput], hosted: HostedModel, host: Host) -> list[Embeddings]:
+    """Return the unit embeddings (parts, width) of each input; limits hold for all inputs together."""
+    texts = [part.value for given in inputs for part in given if part.kind == "text"]
+    addresses = [part.value for given in inputs for part in given if part.kind == "image"]
     check_counts(host, texts=texts, images=addresses)
     files = [await image_file(one, host) for one in addresses]
     embedded = {"text": iter(await hosted.embed_texts(texts)), "image": iter(await hosted.embed_images(files))}
-    return [np.array([next(embedded[part.kind]) for part in entry], np.float32) for entry in entries]
+    return [np.array([next(embedded[part.kind]) for part in given], np.float32) for given in inputs]
 
 
-async def embed_entries(entries: Sequence[Entry], hosted: HostedModel, host: Host) -> Embeddings:
-    """Return the unit embeddings (entries, width) of entries."""
-    embedded: Embeddings = np.array([mixed(parts) for parts in await embed_parts(entries, hosted, host)], np.float32)
+async def embed_inputs(inputs: Sequence[EmbedInput], hosted: HostedModel, host: Host) -> Embeddings:
+    """Return the unit embeddings (inputs, width) of inputs."""
+    embedded: Embeddings = np.array([mixed(parts) for parts in await embed_parts(inputs, hosted, host)], np.float32)
     return embedded
 
 
@@ -60,9 +60,9 @@ async def count_tokens(texts: Sequence[str], hosted: HostedModel) -> list[int]:
     return await asyncio.to_thread(_counted, texts, hosted)
 
 
-async def read_tokens(entries: Sequence[Entry], hosted: HostedModel) -> int:
-    """Return how many tokens the model reads of entries: what exceeds its context is cut, and images have none."""
-    counts = await count_tokens([part.value for entry in entries for part in entry if part.kind == "text"], hosted)
+async def read_tokens(inputs: Sequence[EmbedInput], hosted: HostedModel) -> int:
+    """Return how many tokens the model reads of inputs: what exceeds its context is cut, and images have none."""
+    counts = await count_tokens([part.value for given in inputs for part in given if part.kind == "text"], hosted)
     most = hosted.model.tokenizer.context_length if counts else 0
     return sum(min(count, most) for count in counts)
 

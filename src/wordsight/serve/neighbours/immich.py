@@ -92,6 +92,7 @@ async def _form(request: Request, host: Host) -> dict[str, str | bytes]:
     parser = MultiPartParser(
         request.headers, _limited(request, most), max_files=1, max_fields=8, max_part_size=4 * limits.text + FIELDS
     )
+    parser.spool_max_size = most  # nothing is written to the disk
     try:
         form = await parser.parse()
     except MultiPartException as error:

@@ -16,9 +16,9 @@ import msgspec
 
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.models import HostedModel
-from wordsight.serve.neighbours.embedded import embed_entries, model_named, read_tokens
+from wordsight.serve.neighbours.embedded import embed_inputs, model_named, read_tokens
 from wordsight.serve.neighbours.number_types import as_numbers, shortened
-from wordsight.serve.neighbours.parts import Entry, entries_of, parts_of
+from wordsight.serve.neighbours.parts import EmbedInput, inputs_of, parts_of
 from wordsight.serve.own.embedding import JsonNumbers
 from wordsight.serve.route import HttpCall
 
@@ -103,12 +103,10 @@ async def embeddings(call: HttpCall[OpenAIEmbedRequest]) -> OpenAIEmbedAnswer:
     """Return one embedding for each input, or for the conversation."""
     asked = call.asked
     hosted = await model_named(call.host, asked.model)
-    entries = _entries(asked)
-    rows = shortened(await embed_entries(entries, hosted, call.host), asked.dimensions or asked.output_dimension)
-    data = [OpenAIEmbedding(one, number) for number, one in enumerate(as_numbers(rows, _kind(asked)))]
-    return OpenAIEmbedAnswer(
-        data, hosted.name, await usage_of(entries, hosted), f"embd-{uuid4().hex}", int(time.time())
-    )
+    inputs = _inputs(asked)
+    numbered = shortened(await embed_inputs(inputs, hosted, call.host), asked.dimensions or asked.output_dimension)
+    data = [OpenAIEmbedding(one, number) for number, one in enumerate(as_numbers(numbered, _kind(asked)))]
+    return OpenAIEmbedAnswer(data, hosted.name, await usage_of(inputs, hosted), f"embd-{uuid4().hex}", int(time.time()))
 
 
 async def image_embeddings(call: HttpCall[OpenAIEmbedRequest]) -> OpenAIEmbedAnswer:
@@ -135,20 +133,20 @@ async def model(call: HttpCall[None]) -> OpenAIModel:
     return _described(await model_named(call.host, call.path["id"]))
 
 
-async def usage_of(entries: list[Entry], hosted: HostedModel) -> TokenUsage:
-    """Return the tokens of entries as clients read them."""
-    tokens = await read_tokens(entries, hosted)
+async def usage_of(inputs: list[EmbedInput], hosted: HostedModel) -> TokenUsage:
+    """Return the tokens of inputs as clients read them."""
+    tokens = await read_tokens(inputs, hosted)
     return TokenUsage(tokens, tokens)
 
 
-def _entries(asked: OpenAIEmbedRequest) -> list[Entry]:
+def _inputs(asked: OpenAIEmbedRequest) -> list[EmbedInput]:
     if asked.messages is not None:
         if asked.input is not None:
             raise Refused(400, "input and messages at once", cure="send one of them")
         return [parts_of(asked.messages)]
     if asked.input is None:
         raise Refused(400, "no input", cure="send a text, or a list of texts and images")
-    return entries_of(asked.input, images=asked.modality == "image")
+    return inputs_of(asked.input, images=asked.modality == "image")
 
 
 def _kind(asked: OpenAIEmbedRequest) -> str:

@@ -2,12 +2,13 @@
 
     parts_of("a dog")                                              # (InputPart("text", "a dog"),)
     parts_of({"type": "image_url", "image_url": {"url": "data:image/png;base64,..."}})
-    parts_of({"text": "a dog", "image": "..."})                    # two parts of one entry
+    parts_of({"text": "a dog", "image": "..."})                    # two parts of one input
     parts_of([{"role": "user", "content": [{"type": "text", "text": "a dog"}]}])
 
 An image stays as it was sent: base64, a data address or a web address.  Knows nothing of models and opens nothing.
 """
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -27,11 +28,11 @@ class InputPart(NamedTuple):
     value: str
 
 
-Entry = tuple[InputPart, ...]  # what one embedding is asked for: nearly always a single part
+EmbedInput = tuple[InputPart, ...]  # what one embedding is asked for: nearly always a single part
 
 
-def parts_of(given: Any, *, images: bool = False, deep: int = 0) -> Entry:
-    """Return the parts of one entry; `images`: a bare string is an image and no text.
+def parts_of(given: Any, *, images: bool = False, deep: int = 0) -> EmbedInput:
+    """Return the parts of one input; `images`: a bare string is an image and no text.
 
     Raises `Refused` 400 for what is none of the spellings, for token ids, and for sounds and videos.
     """
@@ -50,8 +51,8 @@ def parts_of(given: Any, *, images: bool = False, deep: int = 0) -> Entry:
     raise Refused(400, f"an input that is {_shortened(given)}", cure=f"send {SPELLINGS}")
 
 
-def entries_of(given: Any, *, images: bool = False) -> list[Entry]:
-    """Return the entries of an `input`: one, or a list of them; a list of numbers is refused as `parts_of` does."""
+def inputs_of(given: Any, *, images: bool = False) -> list[EmbedInput]:
+    """Return the inputs of a field: one, or a list of them; a list of numbers is refused as `parts_of` does."""
     if isinstance(given, list) and not (given and all(isinstance(one, int) for one in given)):
         if not given:
             raise Refused(400, "an empty input", cure="send at least one text or image")
@@ -64,7 +65,7 @@ def is_data_address(text: str) -> bool:
     return text[:11].lower() == "data:image/" and ";base64," in text[:128]
 
 
-def _of_object(given: Mapping[str, Any], *, images: bool, deep: int) -> Entry:
+def _of_object(given: Mapping[str, Any], *, images: bool, deep: int) -> EmbedInput:
     kind = given.get("type", "text")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise Refused(400, f"a part of type {_shortened(kind)}", cure="send texts and images")
@@ -74,7 +75,9 @@ def _of_object(given: Mapping[str, Any], *, images: bool, deep: int) -> Entry:
     addresses = [_address(given[name]) for name in IMAGE_NAMES if given.get(name) is not None]
     if (not texts and not addresses) or not all(isinstance(one, str) for one in (*texts, *addresses)):
         raise Refused(
-            400, f"an input with the fields {', '.join(map(str, given)) or 'of none'}"[:200], cure=f"send {SPELLINGS}"
+            400,
+            f"an input with the fields {', '.join(map(_shortened, list(given)[:8])) or 'of none'}"[:200],
+            cure=f"send {SPELLINGS}",
         )
     return (*(InputPart("text", one) for one in texts), *(InputPart("image", one) for one in addresses))
 
@@ -85,5 +88,4 @@ def _address(value: Any) -> Any:
 
 
 def _shortened(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"
+    return reprlib.repr(value)[:60]

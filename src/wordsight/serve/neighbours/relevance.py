@@ -29,7 +29,7 @@ ENOUGH = 8  # images of one request that can stand for usual ones
 PHOTOS = (0.080, 0.163)  # mean and standard deviation of cosines between photos (Flickr8k), with the bundled model
 
 
-class Usual(NamedTuple):
+class UsualMoments(NamedTuple):
     """Moments of usual phrases, and of usual images where they are known."""
 
     phrases: "Moments"
@@ -43,7 +43,7 @@ class EmbeddedParts(NamedTuple):
     embeddings: Embeddings
 
 
-def deviations(query: EmbeddedParts, documents: Sequence[EmbeddedParts], usual: Usual) -> Deviations:
+def deviations(query: EmbeddedParts, documents: Sequence[EmbeddedParts], usual: UsualMoments) -> Deviations:
     """Return how far above the usual each document is near the query: the mean over their parts.
 
     Where usual images are not known, those of the documents stand for them, or, where they are few, what is usual
@@ -55,7 +55,7 @@ def deviations(query: EmbeddedParts, documents: Sequence[EmbeddedParts], usual: 
     if usual.images is None and is_image.sum() >= ENOUGH:
         from wordsight.search.background import moments
 
-        usual = Usual(usual.phrases, moments(embeddings[is_image]))
+        usual = UsualMoments(usual.phrases, moments(embeddings[is_image]))
     measured = np.mean(
         [_of_part(kind == "image", one, (embeddings, is_image), usual) for kind, one in zip(*query, strict=True)],
         axis=0,
@@ -70,7 +70,7 @@ def relevance(measured: Deviations) -> Deviations:
 
 
 def _of_part(
-    asks_image: bool, query: Embeddings, documents: tuple[Embeddings, NDArray[np.bool_]], usual: Usual
+    asks_image: bool, query: Embeddings, documents: tuple[Embeddings, NDArray[np.bool_]], usual: UsualMoments
 ) -> Deviations:
     """Return the deviations (P,) of one part (width,) of a query from all parts (P, width) of documents."""
     embeddings, is_image = documents

@@ -6,6 +6,7 @@ Scores are those of `relevance.py`, cosines with `raw_scores`; the best comes fi
 """
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -18,12 +19,13 @@ from wordsight.serve.hosting.host import Host
 from wordsight.serve.hosting.models import HostedModel
 from wordsight.serve.neighbours.embedded import embed_parts, mixed, model_named
 from wordsight.serve.neighbours.openai import TokenUsage, openai_shape, usage_of
-from wordsight.serve.neighbours.parts import Entry, parts_of
-from wordsight.serve.neighbours.relevance import Deviations, EmbeddedParts, Usual, deviations, relevance
+from wordsight.serve.neighbours.parts import EmbedInput, parts_of
+from wordsight.serve.neighbours.relevance import Deviations, EmbeddedParts, UsualMoments, deviations, relevance
 from wordsight.serve.route import HttpCall
 
 _USUAL: dict[str, Any] = {}  # moments of usual phrases by the fingerprints of models
 _KEPT = 8  # of them
+_measuring = threading.Lock()
 
 
 class RerankRequest(msgspec.Struct):
@@ -87,22 +89,25 @@ async def _answer(call: HttpCall[RerankRequest], shown: Any) -> RerankAnswer:
     if most is not None and most < 1:
         raise Refused(400, f"top_n {most}", cure="ask for at least one")
     hosted = await model_named(call.host, asked.model)
-    entries = [parts_of(asked.query), *map(parts_of, asked.documents)]
-    embedded = await embed_parts(entries, hosted, call.host)
+    inputs = [parts_of(asked.query), *map(parts_of, asked.documents)]
+    embedded = await embed_parts(inputs, hosted, call.host)
     parts = [
-        EmbeddedParts(tuple(part.kind for part in entry), rows) for entry, rows in zip(entries, embedded, strict=True)
+        EmbeddedParts(tuple(part.kind for part in given), embeddings)
+        for given, embeddings in zip(inputs, embedded, strict=True)
     ]
     if asked.raw_scores:
-        scores: Deviations = np.array([mixed(rows) for rows in embedded[1:]]) @ mixed(embedded[0]).astype(np.float64)
+        scores: Deviations = np.array([mixed(embeddings) for embeddings in embedded[1:]]) @ mixed(embedded[0]).astype(
+            np.float64
+        )
         order = np.argsort(-scores, kind="stable")
     else:
-        measured = deviations(parts[0], parts[1:], await _usual(hosted, call.host, entries))
+        measured = deviations(parts[0], parts[1:], await _usual(hosted, call.host, inputs))
         scores, order = relevance(measured), np.argsort(-measured, kind="stable")
     results = [
         RerankResult(number, float(scores[number]), shown(asked.documents[number]) if asked.return_documents else None)
         for number in order[:most].tolist()
     ]
-    return _shaped(asked, results, (hosted.name, await usage_of(entries, hosted)))
+    return _shaped(asked, results, (hosted.name, await usage_of(inputs, hosted)))
 
 
 def _shaped(asked: RerankRequest, results: list[RerankResult], model: tuple[str, TokenUsage]) -> RerankAnswer:
@@ -117,23 +122,25 @@ def _shaped(asked: RerankRequest, results: list[RerankResult], model: tuple[str,
     return answer
 
 
-async def _usual(hosted: HostedModel, host: Host, entries: list[Entry]) -> Usual:
+async def _usual(hosted: HostedModel, host: Host, inputs: list[EmbedInput]) -> UsualMoments:
     """Return what is usual for a model: of phrases, and of images where a library of the model is served."""
-    between_images = all(any(part.kind == "image" for part in some) for some in (entries[0], sum(entries[1:], ())))
-    return await asyncio.to_thread(_measured, hosted, host, between_images)
+    of_images = [any(part.kind == "image" for part in given) for given in inputs]
+    return await asyncio.to_thread(_measured, hosted, host, of_images[0] and any(of_images[1:]))
 
 
-def _measured(hosted: HostedModel, host: Host, images: bool) -> Usual:
+def _measured(hosted: HostedModel, host: Host, images: bool) -> UsualMoments:
     from wordsight.search.background import read, usual_moments
 
     fingerprint = hosted.model.fingerprint
-    if fingerprint not in _USUAL:
-        while len(_USUAL) >= _KEPT:
-            _USUAL.pop(next(iter(_USUAL)), None)
-        _USUAL[fingerprint] = usual_moments(hosted.model)
+    with _measuring:
+        if fingerprint not in _USUAL:
+            while len(_USUAL) >= _KEPT:
+                _USUAL.pop(next(iter(_USUAL)))
+            _USUAL[fingerprint] = usual_moments(hosted.model)
+        phrases = _USUAL[fingerprint]
     if images:
         for name in host.libraries.names:
             background = read(host.libraries.named(name).folder, fingerprint)
             if background is not None:
-                return Usual(_USUAL[fingerprint], background.images)
-    return Usual(_USUAL[fingerprint])
+                return UsualMoments(phrases, background.images)
+    return UsualMoments(phrases)

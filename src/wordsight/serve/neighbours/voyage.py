@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from wordsight.serve.neighbours.embedded import embed_entries, model_named, read_tokens
+from wordsight.serve.neighbours.embedded import embed_inputs, model_named, read_tokens
 from wordsight.serve.neighbours.number_types import as_numbers, shortened
 from wordsight.serve.neighbours.openai import OpenAIEmbedding
-from wordsight.serve.neighbours.parts import entries_of
+from wordsight.serve.neighbours.parts import inputs_of
 from wordsight.serve.route import HttpCall
 
 
@@ -59,8 +59,8 @@ async def embeddings(call: HttpCall[VoyageRequest]) -> VoyageAnswer:
     if kind == "float" and asked.encoding_format:
         kind = asked.encoding_format
     hosted = await model_named(call.host, asked.model)
-    entries = entries_of(asked.inputs)
-    rows = shortened(await embed_entries(entries, hosted, call.host), asked.output_dimension)
-    data = [OpenAIEmbedding(one, number) for number, one in enumerate(as_numbers(rows, kind))]
-    tokens = await read_tokens(entries, hosted)
+    inputs = inputs_of(asked.inputs)
+    numbered = shortened(await embed_inputs(inputs, hosted, call.host), asked.output_dimension)
+    data = [OpenAIEmbedding(one, number) for number, one in enumerate(as_numbers(numbered, kind))]
+    tokens = await read_tokens(inputs, hosted)
     return VoyageAnswer(data, hosted.name, VoyageUsage(tokens, tokens))

@@ -52,8 +52,10 @@ async def vectorize(call: HttpCall[VectorizeRequest]) -> VectorizeAnswer:
     asked = call.asked
     hosted = await call.host.models.named("")
     entries = [(InputPart("text", one),) for one in asked.texts] + [(InputPart("image", one),) for one in asked.images]
-    rows = [parts[0] for parts in await embed_parts(entries, hosted, call.host)]
-    return VectorizeAnswer(*(_numbers(some) for some in (rows[: len(asked.texts)], rows[len(asked.texts) :])))
+    embeddings = [parts[0] for parts in await embed_parts(entries, hosted, call.host)]
+    return VectorizeAnswer(
+        *(_numbers(some) for some in (embeddings[: len(asked.texts)], embeddings[len(asked.texts) :]))
+    )
 
 
 async def meta(call: HttpCall[None]) -> ClipMeta:
@@ -74,5 +76,5 @@ async def ready(call: HttpCall[None]) -> Response:
     return Response(status_code=204)
 
 
-def _numbers(rows: list[Any]) -> list[msgspec.Raw]:
-    return [one for row in rows for one in as_numbers(row[None], "float")]
+def _numbers(embeddings: list[Any]) -> list[msgspec.Raw]:
+    return [number for one in embeddings for number in as_numbers(one[None], "float")]
