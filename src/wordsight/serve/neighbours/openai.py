@@ -1,0 +1,163 @@
+"""OpenAI's embeddings and models, with what infinity, vLLM, Jina and Voyage added for images.
+
+    client = OpenAI(base_url="http://127.0.0.1:7070/v1", api_key="none")
+    client.embeddings.create(model="default", input=["a dog", "data:image/png;base64,..."])
+
+`input` holds texts and images in any spelling of `parts.py`, `messages` a conversation that gets one embedding.  What
+only steers other models (`user`, `task`, `input_type`, ...) is not looked at.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import uuid4
+
+import msgspec
+
+from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.models import HostedModel
+from wordsight.serve.neighbours.embedded import embed_inputs, model_named, read_tokens
+from wordsight.serve.neighbours.number_types import as_numbers, shortened
+from wordsight.serve.neighbours.parts import EmbedInput, inputs_of, parts_of
+from wordsight.serve.own.embedding import JsonNumbers
+from wordsight.serve.route import HttpCall
+
+_BEGAN = int(time.time())
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class OpenAIEmbedRequest(msgspec.Struct):
+    """Texts and images, or a conversation; `model` "default" or "" is the first that is served.
+
+    `modality` "image": bare strings are images (infinity).  `embedding_type` (Jina) and `output_dtype` (Voyage) say
+    what `encoding_format` does, `output_dimension` (Voyage) what `dimensions` does.
+    """
+
+    input: Any = None
+    messages: list[Any] | None = None
+    model: str = ""
+    encoding_format: str | None = None
+    dimensions: int | None = None
+    modality: Literal["text", "image"] = "text"
+    embedding_type: str | list[str] | None = None
+    output_dtype: str | None = None
+    output_dimension: int | None = None
+
+
+class OpenAIEmbedding(msgspec.Struct):
+    """The embedding of the input with this number: numbers, or text for base64."""
+
+    embedding: JsonNumbers
+    index: int
+    object: str = "embedding"
+
+
+class TokenUsage(msgspec.Struct):
+    """Tokens that the model read of the texts; images have none."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class OpenAIEmbedAnswer(msgspec.Struct):
+    """One embedding for each input, in their order."""
+
+    data: list[OpenAIEmbedding]
+    model: str
+    usage: TokenUsage
+    id: str
+    created: int
+    object: str = "list"
+
+
+class OpenAIModel(msgspec.Struct):
+    """A served model; `width` is how many numbers its embeddings have."""
+
+    id: str
+    created: int
+    width: int
+    fingerprint: str
+    backend: str
+    capabilities: tuple[str, ...] = ("embed", "image_embed", "rerank")
+    stats: dict[str, int] = {}
+    object: str = "model"
+    owned_by: str = "wordsight"
+
+
+class OpenAIModels(msgspec.Struct):
+    """All served models, the first is the default."""
+
+    data: list[OpenAIModel]
+    object: str = "list"
+
+
+def openai_shape(status: int, problem: str, cure: str) -> Mapping[str, Any]:
+    """Return an error as OpenAI's clients read it, and under `detail` as Jina's do."""
+    message = f"{problem}: {cure}" if cure else problem
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    code = "model_not_found" if status == 404 else None
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}, "detail": message}
+
+
+async def embeddings(call: HttpCall[OpenAIEmbedRequest]) -> OpenAIEmbedAnswer:
+    """Return one embedding for each input, or for the conversation."""
+    asked = call.asked
+    hosted = await model_named(call.host, asked.model)
+    inputs = _inputs(asked)
+    numbered = shortened(await embed_inputs(inputs, hosted, call.host), asked.dimensions or asked.output_dimension)
+    data = [OpenAIEmbedding(one, number) for number, one in enumerate(as_numbers(numbered, _kind(asked)))]
+    return OpenAIEmbedAnswer(data, hosted.name, await usage_of(inputs, hosted), f"embd-{uuid4().hex}", int(time.time()))
+
+
+async def image_embeddings(call: HttpCall[OpenAIEmbedRequest]) -> OpenAIEmbedAnswer:
+    """Return one embedding for each image: what infinity had before `modality`."""
+    call.asked.modality = "image"
+    return await embeddings(call)
+
+
+async def models(call: HttpCall[None]) -> OpenAIModels:
+    """Return all served models."""
+    return OpenAIModels([_described(hosted) for hosted in await call.host.models.all()])
+
+
+async def infinity_models(call: HttpCall[None]) -> OpenAIModels:
+    """Return the same as infinity's, whose client reads no other owner."""
+    listed = await models(call)
+    for one in listed.data:
+        one.owned_by = "infinity"
+    return listed
+
+
+async def model(call: HttpCall[None]) -> OpenAIModel:
+    """Return one served model."""
+    return _described(await model_named(call.host, call.path["id"]))
+
+
+async def usage_of(inputs: list[EmbedInput], hosted: HostedModel) -> TokenUsage:
+    """Return the tokens of inputs as clients read them."""
+    tokens = await read_tokens(inputs, hosted)
+    return TokenUsage(tokens, tokens)
+
+
+def _inputs(asked: OpenAIEmbedRequest) -> list[EmbedInput]:
+    if asked.messages is not None:
+        if asked.input is not None:
+            raise Refused(400, "input and messages at once", cure="send one of them")
+        return [parts_of(asked.messages)]
+    if asked.input is None:
+        raise Refused(400, "no input", cure="send a text, or a list of texts and images")
+    return inputs_of(asked.input, images=asked.modality == "image")
+
+
+def _kind(asked: OpenAIEmbedRequest) -> str:
+    """Return the one type of numbers that is asked for."""
+    kind = asked.embedding_type or asked.output_dtype or "float"
+    kinds = [kind] if isinstance(kind, str) else kind
+    if len(kinds) > 1:
+        raise Refused(400, f"{len(kinds)} embedding types at once", cure="ask for one")
+    return asked.encoding_format if kinds[0] == "float" and asked.encoding_format else kinds[0]
+
+
+def _described(hosted: HostedModel) -> OpenAIModel:
+    one = hosted.model
+    return OpenAIModel(hosted.name, _BEGAN, one.spec.width, one.fingerprint, type(one.engine).__name__)
