@@ -41,6 +41,7 @@ VERBS = {  # verb: (module, what it does)
     "benchmark": ("wordsight.cli.benchmark", "recall against exact search, latency and memory of one's own library"),
     "export": ("wordsight.cli.export", "a library in the form of another program: clip-retrieval, npy, FiftyOne..."),
     "browse": ("wordsight.cli.browse", "look through a library in a terminal: search as you type, a grid, details"),
+    "serve": ("wordsight.cli.serve", "models and libraries over HTTP: an API, the shapes of other programs, a page"),
     "mcp": ("wordsight.cli.mcp", "a library as tools for agents, over MCP on standard input and output"),
     "classify": ("wordsight.cli.classify", "which of the given classes each image shows"),
     "ask": ("wordsight.cli.ask", "a question about images, answered by ranking possible answers"),
@@ -82,8 +83,13 @@ EVERYWHERE = (
 
 
 MEANING = {  # of a global option in a verb where it is another than everywhere
+    (
+        "serve",
+        "--model",
+    ): "a model that is served; again: one more; libraries are of the first (default: as always)",
     ("train", "--model"): "what both towers begin from (default: what the recipe says); of the recipe probe, the model",
 }
+REPEATED = {("serve", "--model")}  # (verb, option) that may be given several times: `args` has them as a list
 _OF_MODELS = ("--model", "--device", "--engine")
 UNUSED = {  # verb: the global options that would change nothing in it, and why; giving --model is an error
     "demo": (("--engine",), "the page is made with ONNX Runtime"),
@@ -187,7 +193,8 @@ def verb_parser(verb: str) -> "ArgumentParser":
             default = None if option.name == "--model" else "auto"
             meant = MEANING.get((verb, option.name), option.help)
             described = argparse.SUPPRESS if option.name in UNUSED.get(verb, ((), ""))[0] else meant
-            everywhere.add_argument(option.name, metavar=option.metavar, default=default, help=described)
+            action = "append" if (verb, option.name) in REPEATED else "store"
+            everywhere.add_argument(option.name, metavar=option.metavar, default=default, action=action, help=described)
         else:
             everywhere.add_argument(option.name, action="store_true", help=option.help)
     parser.set_defaults(run=module.run)

@@ -1,0 +1,113 @@
+"""From a request to its answer: read within limits, checked against its type, handled in time, encoded.
+
+    endpoint = endpoint_of(route, host)        # a Starlette endpoint
+
+What goes wrong comes back in the shape that the route's clients know; a mistake of ours is status 500 and is logged.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from wordsight.base.errors import WordsightError
+from wordsight.base.optional import resolve
+from wordsight.serve.errors import Expired, Refused, status_of
+from wordsight.serve.hosting.host import Host
+from wordsight.serve.route import HttpCall, Route
+
+T = TypeVar("T")
+JSON = "application/json"
+log = logging.getLogger("wordsight.serve")
+
+
+def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Response]]:
+    """Return the function that answers requests of a route."""
+    handler: Callable[[HttpCall[Any]], Awaitable[Any]] | None = None
+
+    async def answer(request: Request) -> Response:
+        nonlocal handler
+        try:
+            if handler is None:
+                handler = resolve(route.handler)
+            async with asyncio.timeout(host.settings.limits.seconds):
+                asked = await _asked(route, request, host)
+                answered = await handler(HttpCall(asked, request.path_params, host, request))
+            return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
+        except TimeoutError:
+            return refusal(route, Expired(host.settings.limits.seconds))
+        except WordsightError as error:
+            return refusal(route, error)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except MemoryError:
+            return refusal(route, Refused(503, "no memory left for this request", cure="ask for less at once", after=5))
+        except Exception:
+            log.exception("%s %s", request.method, request.url.path)
+            return refusal(route, Refused(500, "an internal error", cure="see the server's log"))
+
+    return answer
+
+
+def refusal(route: Route, error: WordsightError) -> Response:
+    """Return an error as clients of this route know it."""
+    status = status_of(error)
+    headers = {}
+    if isinstance(error, Refused) and error.after is not None:
+        headers["retry-after"] = str(max(1, math.ceil(error.after)))
+    body = orjson.dumps(route.shape(status, error.problem, error.cure))
+    return Response(body, status_code=status, headers=headers, media_type=JSON)
+
+
+def encoded(answer: Any) -> bytes:
+    """Return a typed answer as JSON."""
+    return msgspec.json.encode(answer)
+
+
+def numbers(array: NDArray[Any]) -> msgspec.Raw:
+    """Return an array as JSON numbers, as short as its precision allows."""
+    return msgspec.Raw(orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+async def _asked(route: Route, request: Request, host: Host) -> Any:
+    """Return what is asked, typed; what does not fit its type is refused with the field that is wrong."""
+    if route.asks is None or route.body == "raw":
+        return None
+    try:
+        if route.method in ("GET", "DELETE"):
+            return msgspec.convert(_query(request), route.asks, strict=False)
+        return msgspec.json.decode(await read_body(request, host) or b"{}", type=route.asks)
+    except msgspec.MsgspecError as error:
+        raise Refused(422, str(error), cure="see /docs for what is asked") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise Refused(422, f"the body is no JSON: {error}", cure="send JSON in UTF-8") from None
+
+
+def _query(request: Request) -> dict[str, Any]:
+    """Return the query string; a name that comes again is a list."""
+    given = request.query_params
+    return {name: values[0] if len(values := given.getlist(name)) == 1 else values for name in given}
+
+
+async def read_body(request: Request, host: Host) -> bytes:
+    """Return the body of a request, refused with 413 as soon as it is too large."""
+    most = host.settings.limits.body
+    stated = request.headers.get("content-length", "")
+    too_large = Refused(413, f"a body of more than {most:,} bytes", cure="send less at once")
+    if stated.isdigit() and int(stated) > most:
+        raise too_large
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise too_large
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,1 @@
+"""What is served: models with their queues, and libraries."""

@@ -1,0 +1,76 @@
+"""The libraries that are served, under their names, each with the threads that read it.
+
+    library = libraries.named("photos")
+    hits = await libraries.run(library.answer, query, k=20)        # in a thread
+
+A library is of the first model that is served.  Whatever reads or computes runs in a thread.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from wordsight.base.errors import NotFound
+from wordsight.base.suggest import suggest
+from wordsight.serve.errors import Overloaded
+from wordsight.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from wordsight.embeddings.model import Model
+    from wordsight.search.library import Library
+
+T = TypeVar("T")
+P = ParamSpec("P")
+THREADS, ROOM = 8, 256  # that read; calls that may wait for them
+
+
+class HostedLibraries:
+    """The libraries by name."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+        self._open: dict[str, Library] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="library")
+        self._inside = 0
+
+    def open(self, model: "Model") -> None:
+        """Open all libraries with their model; one that was never made is an error that names the command."""
+        from wordsight.search.library import open_library
+        from wordsight.search.nearest import require_made
+
+        for served in self._settings.libraries:
+            library = open_library(served.location, model=model, library_dir=served.folder)
+            require_made(library, "serve")
+            self._open[served.name] = library
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all libraries, the first is the default."""
+        return tuple(served.name for served in self._settings.libraries)
+
+    def named(self, name: str = "") -> "Library":
+        """Return a library by its name; "" is the first."""
+        if not name and self._open:
+            return self._open[self.names[0]]
+        if name not in self._open:
+            raise NotFound(f"no library {name!r} is served", cure=suggest(name, self.names))
+        return self._open[name]
+
+    async def run(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Return what a function returns that reads or computes, run in a thread of the libraries."""
+        if self._inside >= ROOM:
+            raise Overloaded(f"{self._inside} calls of libraries wait already")
+        self._inside += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, partial(work, *arguments, **options))
+        finally:
+            self._inside -= 1
+
+    def close(self) -> None:
+        """Let what runs end, and close all."""
+        self._threads.shutdown()
+        for library in self._open.values():
+            library.close()

@@ -1,0 +1,1 @@
+"""The shapes that other programs speak: one file a neighbour, and one table of their routes."""

@@ -1,0 +1,1 @@
+"""Our own API, below `/api`: one file a subject, and one table of its routes."""

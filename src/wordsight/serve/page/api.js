@@ -1,0 +1,66 @@
+// Requests to the server, for all pages: JSON in and out, errors as sentences, events as they come.
+
+export class ApiError extends Error {
+  constructor(status, problem, cure) {
+    super(cure ? `${problem}; ${cure}` : problem);
+    this.status = status;
+  }
+}
+
+async function failed(response) {
+  let error = {};
+  try {
+    error = (await response.json()).error ?? {};
+  } catch {
+    error = { problem: `the server answered ${response.status}` };
+  }
+  if (response.status === 401) {
+    document.dispatchEvent(new CustomEvent("key-needed"));
+  }
+  return new ApiError(response.status, error.problem ?? "the request failed", error.cure ?? "");
+}
+
+// Ask with a JSON body (POST), or without one (GET); returns the answer.
+export async function ask(path, body, { signal, method } = {}) {
+  const response = await fetch(path, {
+    method: method ?? (body === undefined ? "GET" : "POST"),
+    headers: body === undefined ? {} : { "content-type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    signal,
+  });
+  if (!response.ok) throw await failed(response);
+  return response.json();
+}
+
+// Ask, and call `heard(name, data)` for every server-sent event until the answer ends.
+export async function listen(path, body, heard, { signal } = {}) {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body ?? {}),
+    signal,
+  });
+  if (!response.ok) throw await failed(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    rest += value ?? "";
+    const blocks = rest.split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const lines = block.split("\n");
+      const field = (name) => lines.filter((line) => line.startsWith(`${name}: `)).map((line) => line.slice(name.length + 2));
+      const data = field("data").join("\n");
+      if (data) heard(field("event")[0] ?? "message", JSON.parse(data));
+    }
+    if (done) return;
+  }
+}
+
+// The address of an image of a library; every part of a key is a part of the path.
+export function imageAddress(library, key, kind = "thumbnails", side = 256) {
+  const path = key.split("/").map(encodeURIComponent).join("/");
+  const query = kind === "thumbnails" ? `?side=${side}` : "";
+  return `/api/libraries/${encodeURIComponent(library)}/${kind}/${path}${query}`;
+}

@@ -1,0 +1,62 @@
+"""The files of the pages, given out with a tag of their content; names are those of a fixed list, never a path."""
+
+import functools
+from importlib.resources import files
+
+from starlette.responses import Response
+
+from wordsight.base.errors import NotFound
+from wordsight.base.files import sha256_bytes
+from wordsight.serve.route import HttpCall
+
+KINDS = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "json": "application/json",
+}
+
+
+@functools.cache
+def _file(name: str) -> tuple[bytes, str]:
+    """Return a file of the pages and its tag."""
+    known = {one.name: one for one in files("wordsight.serve.page").iterdir() if one.name.rpartition(".")[2] in KINDS}
+    if name not in known:
+        raise NotFound(f"no file {name!r} of the pages", cure="open /")
+    content = known[name].read_bytes()
+    return content, f'"{sha256_bytes(content)[:20]}"'
+
+
+def page_file(name: str, call: HttpCall[None]) -> Response:
+    """Return a file of the pages, or 304 where the browser has it."""
+    content, tag = _file(name)
+    headers = {"etag": tag, "cache-control": "no-cache"}
+    if call.request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=KINDS[name.rpartition(".")[2]])
+
+
+async def index(call: HttpCall[None]) -> Response:
+    """Return the search page."""
+    return page_file("index.html", call)
+
+
+async def map_page(call: HttpCall[None]) -> Response:
+    """Return the map of a library."""
+    return page_file("map.html", call)
+
+
+async def duplicates(call: HttpCall[None]) -> Response:
+    """Return the review of duplicates."""
+    return page_file("duplicates.html", call)
+
+
+async def bench(call: HttpCall[None]) -> Response:
+    """Return the bench."""
+    return page_file("bench.html", call)
+
+
+async def file(call: HttpCall[None]) -> Response:
+    """Return a script, a style or another page."""
+    return page_file(call.path["name"], call)

@@ -1,0 +1,13 @@
+"""The routes of the pages."""
+
+from wordsight.serve.route import Route
+
+FILES = "wordsight.serve.page.files"
+HTML = "text/html"
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", f"{FILES}:index", "The search page.", scope="open", group="page", produces=HTML),
+    Route("GET", "/map", f"{FILES}:map_page", "The map of a library.", scope="open", group="page", produces=HTML),
+    Route("GET", "/duplicates", f"{FILES}:duplicates", "Its copies.", scope="open", group="page", produces=HTML),
+    Route("GET", "/bench", f"{FILES}:bench", "A bench to try a model.", scope="open", group="page", produces=HTML),
+    Route("GET", "/page/{name}", f"{FILES}:file", "A file of the pages.", scope="open", group="page", produces="*/*"),
+)

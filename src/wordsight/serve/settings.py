@@ -1,0 +1,91 @@
+"""What is served, where, and within which limits.
+
+    ServeSettings(libraries=(ServedLibrary("photos", Path("photos")),), models=("bundled",))
+
+Plain values that travel to worker processes.  Knows nothing of HTTP.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wordsight.base.errors import UsageError
+
+PORT = 7070
+MIB = 1 << 20
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedLibrary:
+    """A library under the name by which addresses have it; `folder` is None where it lies beside its location."""
+
+    name: str
+    location: Path
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServeLimits:
+    """What one request may bring and cost; sizes in bytes, times in seconds."""
+
+    body: int = 64 * MIB
+    image: int = 32 * MIB  # one image, as a file
+    pixels: int = 100_000_000  # of one image
+    text: int = 32_768  # letters of one text
+    texts: int = 2_048  # of one request
+    images: int = 128  # of one request
+    hits: int = 1_000  # of one answer
+    seconds: float = 60.0  # until an answer has to be there
+    waiting: int = 4_096  # inputs that wait in one queue; beyond it 503
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """`models`: names or folders, the first is the default; none is the default model.
+
+    `workers`: processes that answer.  `keys`: the file of API keys, if any.  `urls`: whether images may be named by web
+    addresses.
+    """
+
+    libraries: tuple[ServedLibrary, ...] = ()
+    models: tuple[str | None, ...] = (None,)
+    engine: str = "auto"
+    device: str = "auto"
+    host: str = "127.0.0.1"
+    port: int = PORT
+    workers: int = 1
+    keys: Path | None = None
+    urls: bool = False
+    limits: ServeLimits = field(default_factory=ServeLimits)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise UsageError(f"port {self.port}", cure="give 1 to 65535, or 0 for any that is free")
+        if not 1 <= self.workers <= 256:
+            raise UsageError(f"{self.workers} workers", cure="give 1 to 256")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in LOOPBACK or self.host.startswith("127.")
+
+
+def named_libraries(locations: Iterable[Path], folder: Path | None = None) -> tuple[ServedLibrary, ...]:
+    """Return locations under names of their own: the last part of the path, with a number where it comes again."""
+    named: dict[str, ServedLibrary] = {}
+    for location in locations:
+        stem = _plain(location.absolute().stem if location.is_file() else location.resolve().name)
+        name, number = stem, 2
+        while name in named:
+            name, number = f"{stem}-{number}", number + 1
+        named[name] = ServedLibrary(name, location, folder)
+    if folder is not None and len(named) > 1:
+        raise UsageError(f"--library {folder} with {len(named)} places", cure="serve one place, or leave out --library")
+    return tuple(named.values())
+
+
+def _plain(name: str) -> str:
+    """Return a name as it may stand in an address."""
+    kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip("-.")
+    return kept or "library"
