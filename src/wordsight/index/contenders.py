@@ -54,9 +54,9 @@ class Contenders:
             self._raise()
 
     def nearest(self, number: int) -> tuple[Scores, RowIds] | None:
-        """Return scores (K,), falling, and row ids (K,) of one query when all rows have gone by; of equal ones the first.
+        """Return scores (K,), falling, and row ids (K,) of one query when all rows have gone by.
 
-        None where too many rows were left.
+        Of equal scores the first row comes first.  None where too many rows were left.
         """
         if len(self._chunks) > 1:
             self._raise()

@@ -158,10 +158,11 @@ class Int8Scan:
                 yield first // BLOCK, inside
             return
         first, last = (int(row_ids[0]), int(row_ids[-1])) if len(row_ids) else (0, -1)
-        for first in range(first // BLOCK * BLOCK, last + 1, BLOCK):
-            ids = row_ids[slice(*np.searchsorted(row_ids, (first, first + BLOCK)))]
+        for number in range(first // BLOCK, last // BLOCK + 1):
+            begin = number * BLOCK
+            ids = row_ids[slice(*np.searchsorted(row_ids, (begin, begin + BLOCK)))]
             if len(ids):
-                yield first // BLOCK, ids - first
+                yield number, ids - begin
 
     def parts(self) -> Mapping[str, NDArray[Any] | Stacked]:
         """See `ScanKernel`."""
