@@ -19,12 +19,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7070, metavar="N", help="the port (default: 7070; 0: any free one)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
+    parser.add_argument(
+        "--memory", metavar="SIZE", help="what one worker may hold, as 2GB (default: 80%% of the machine's / workers)"
+    )
+    parser.add_argument(
+        "--idle-unload",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="close models that nobody asked for so long (default: 0, never)",
+    )
 
 
 def run(args: Namespace) -> int:
     """Serve until stopped."""
     from wordsight.base.optional import resolve
-    from wordsight.serve.settings import ServeSettings, named_libraries
+    from wordsight.serve.settings import ServeSettings, named_libraries, read_size
 
     settings = ServeSettings(
         libraries=named_libraries(args.places, args.library),
@@ -34,6 +44,8 @@ def run(args: Namespace) -> int:
         host=args.host,
         port=args.port,
         workers=args.workers,
+        memory=None if args.memory is None else read_size(args.memory),
+        idle_unload=args.idle_unload,
     )
     resolve("wordsight.serve.run:run", extra="serve")(settings)
     return 0

@@ -69,11 +69,12 @@ class _Words(NamedTuple):
 class _Totals(NamedTuple):
     """How many entries there are, and how many words they have on average."""
 
-    count: int
+    entries: int
     average: float
 
     @classmethod
     def of(cls, words: _Words, alive: Mask) -> "_Totals":
+        """Return those of the entries that are alive (N,)."""
         count = int(np.count_nonzero(alive))
         return cls(count, int(words.lengths[alive].sum()) / max(count, 1) or 1.0)
 
@@ -86,7 +87,7 @@ class AskedWords:
         self._average = totals.average
         self._times = {word: _times(word, words, alive) for word in dict.fromkeys(asked)}
         having = {word: len(rows) for word, (rows, _) in self._times.items()}
-        self._weight_of = weights(self._times, having, totals.count)
+        self._weight_of = weights(self._times, having, totals.entries)
 
     def __bool__(self) -> bool:
         """Return whether any entry has any of the words."""

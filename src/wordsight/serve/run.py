@@ -18,7 +18,6 @@ from wordsight.base.progress import notice
 from wordsight.serve.app import make_app
 from wordsight.serve.settings import ServeSettings
 
-GRACE = 30  # seconds in which what was accepted may be answered after a stop
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
@@ -37,7 +36,7 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
             access_log=False,
             server_header=False,
             ws="none",
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=max(1, round(settings.grace)),
             timeout_keep_alive=15,
         )
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn drains, and raises it once more behind that
