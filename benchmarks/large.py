@@ -42,6 +42,17 @@ def timed(work: Callable[[], Any]) -> float:
     return 1000 * (time.perf_counter() - begin)
 
 
+def spent_on(work: Callable[[], Any]) -> float:
+    begin = time.process_time()
+    work()
+    return 1000 * (time.process_time() - begin)
+
+
+def batches(queries: Any, size: int, times: int = 4) -> list[Any]:
+    """Return so many batches of queries, of one size."""
+    return [queries[np.arange(start, start + size) % len(queries)] for start in range(0, times * size, size)]
+
+
 def fill(folder: Path, rows: Any, fingerprint: str) -> dict[str, float]:
     """Write all rows with metadata, and return how long that and the upkeep took."""
     begin = time.perf_counter()
@@ -95,6 +106,9 @@ def inside(folder: Path, fingerprint: str, queries: Any) -> dict[str, float]:
         figures = {"first_ms": timed(lambda: index.search(queries[:1], 10))}
         times = [timed(lambda one=one: index.search(one[None], 10)) for one in queries]
         figures |= {"query_ms": statistics.median(times), "query_most_ms": max(times)}
+        for together in (8, 16, 64):  # milliseconds of the processor for each of so many
+            times = [spent_on(lambda many=many: index.search(many, 10)) for many in batches(queries, together)]
+            figures[f"query of {together}, cpu_ms"] = statistics.median(times) / together
         for text in CONDITIONS:
             where = parse(text)
             figures[f"{text}, first_ms"] = timed(lambda where=where: index.search(queries[:1], 10, where))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wordsight.base.arrays import unit
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.index import contenders
 from wordsight.index import scan as scans
 from wordsight.index.best import Best
 from wordsight.index.cache_file import HEADER, CacheHeader, read_cache, write_cache
@@ -165,7 +166,7 @@ def test_more_neighbours_take_more_candidates_and_all_rows_in_the_end(rows, quer
 
 @pytest.mark.parametrize("scattered", [0, 20, 20_000])
 def test_however_the_rest_is_scored_the_answer_is_the_same(rows, queries, kernel, monkeypatch, scattered):
-    monkeypatch.setattr(scans, "_SCATTERED", scattered)
+    monkeypatch.setattr(contenders, "MOST", scattered)
     truth = nearest_halves(queries, rows, 10)
     answer = search_scan(kernel, rows, queries, 10)
     assert (answer.row_ids == truth.row_ids).all()

@@ -27,6 +27,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--log-queries", action="store_true", help="log what is asked, too: texts, keys of images")
     parser.add_argument("--otel", action="store_true", help="trace requests with OpenTelemetry (extra otel)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
+    parser.add_argument(
+        "--memory", metavar="SIZE", help="what one worker may hold, as 2GB (default: 80%% of the machine's / workers)"
+    )
+    parser.add_argument(
+        "--idle-unload",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="close models that nobody asked for so long (default: 0, never)",
+    )
     add_safety(parser)
 
 
@@ -36,7 +46,7 @@ def run(args: Namespace) -> int:
         make_key(args)
         return 0
     from wordsight.base.optional import resolve
-    from wordsight.serve.settings import ServeSettings, named_libraries
+    from wordsight.serve.settings import ServeSettings, named_libraries, read_size
     from wordsight.serve.watched.settings import WatchSettings
 
     settings = ServeSettings(
@@ -51,6 +61,8 @@ def run(args: Namespace) -> int:
         keys=args.keys,
         urls=args.allow_urls,
         safety=safety_of(args),
+        memory=None if args.memory is None else read_size(args.memory),
+        idle_unload=args.idle_unload,
     )
     resolve("wordsight.serve.run:run", extra="serve")(settings)
     return 0

@@ -96,6 +96,15 @@ class Model:
             check_tokenizer(self.folder)
         return open_tokenizer(self.spec.tokenizer, self.folder)
 
+    def release(self) -> bool:
+        """Let go of what is open, which is opened again when used; returns whether the engine can do so."""
+        release = getattr(self.engine, "release", None)
+        if release is None:
+            return False
+        self.__dict__.pop("tokenizer", None)
+        release()
+        return True
+
     def load_pixels(self, item: Any, *, name: str = "", max_pixels: int | None = None) -> NDArray[np.uint8]:
         """Return what the image tower sees of an image: uint8 (S, S, 3), or (H, W, 3) where it keeps the shape."""
         from wordsight.images.decode import DEFAULT_MAX_PIXELS

@@ -100,6 +100,12 @@ class OnnxEngine:
         order = np.argsort(lengths, kind="stable")
         return self._embed("text", order, lambda part: {"tokens": checked[part, : lengths[part[-1]]]}, most=TEXTS)
 
+    def release(self) -> None:
+        """Close the graphs; they are opened again when used."""
+        here = self._open_here.here
+        with here.lock:
+            here.sessions.clear()
+
     def _embed(self, tower: str, order: RowIds, inputs: Callable[[RowIds], dict[str, Any]], *, most: int) -> Embeddings:
         """Compute all embeddings, at most `most` at once.
 

@@ -99,6 +99,12 @@ class OpenVinoEngine:
             embeddings[part] = self._run("text", np.ascontiguousarray(checked[part, : lengths[part[-1]]]))
         return embeddings
 
+    def release(self) -> None:
+        """Let the compiled graphs go; they are compiled again when used."""
+        here = self._open_here.here
+        with here.lock:
+            here.requests.clear()
+
     def _run(self, tower: str, inputs: Pixels | Tokens) -> Embeddings:
         here = self._open_here.here
         with here.lock:

@@ -189,10 +189,10 @@ class ExactIndex:
     ) -> list[Neighbour]:
         """See `Index`."""
         with self._snapshot() as seen:
-            asked = self._caches.asked(seen, words)
+            if not (asked := self._caches.asked(seen, words)) and where is None:
+                return []
             allowed = seen.layout.answerable(absent=absent) & (where is None or self._caches.matching(seen, where))
-            entries = self._read(seen, asked.best(k, allowed))
-            return asked.neighbours(list(entries.values()))
+            return asked.neighbours(list(self._read(seen, asked.best(k, allowed)).values()))
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
         """See `Index`."""

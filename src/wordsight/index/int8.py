@@ -28,6 +28,7 @@ LEVELS, ZERO = 63, 64  # of a query's numbers, either side of zero, and which of
 LEAST = 128  # rows scored at least
 SAMPLE = 65_536  # embeddings whose spread is taken
 SPAN = 4.0  # standard deviations that codes reach over: what is beyond is left of the row
+_QUERIES = 16  # whose bounds of a block are computed at once
 ROUNDING = 1e-5  # what sums of float32 may differ by
 _CHECKED = 256  # of the last rows whose codes are made again when a file is read
 _FACTS = 3  # of each row, below its codes, four bytes each: their sum, their length, and the length of what is left
@@ -121,38 +122,47 @@ class Int8Scan:
             self._blocks = [*whole, *CodedBlocks(self._steps, rows[full * BLOCK :])]
             self._count = len(rows)
 
-    def at_most(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
+    def at_most(self, queries: Embeddings, row_ids: slice | RowIds | None = None) -> Scores:
         """See `ScanKernel`."""
         scaled = queries * self._steps.sizes
         worth = np.maximum(np.abs(scaled).max(axis=1, keepdims=True), np.float32(1e-30)) / np.float32(LEVELS)  # a level
         levels = np.rint(scaled / worth)
         ways = [np.linalg.norm(one, axis=1) for one in (scaled - levels * worth, queries)]
-        slack = np.stack(ways, axis=1)  # (Q, 2): what the roundings of the query and of a row can do
-        base = (queries @ self._steps.centre)[:, None] + np.float32(ROUNDING)
+        base = queries @ self._steps.centre + np.float32(ROUNDING)
+        slack = np.stack([*ways, base], axis=1)  # (Q, 3): what the roundings of the query and of a row can do, and that
         whole = (levels + ZERO).astype(np.uint8)
-        at_most = np.empty((len(queries), len(self) if row_ids is None else len(row_ids)), np.float32)
+        row_ids = slice(0, len(self)) if row_ids is None else row_ids
+        count = row_ids.stop - row_ids.start if isinstance(row_ids, slice) else len(row_ids)
+        at_most = np.empty((len(queries), count), np.float32)
         stop = 0
         for number, inside in self._wanted(row_ids):
             block = self._blocks[number]
             product = _multiplied(whole, block[: self.width])  # (Q, BLOCK)
-            facts = _facts(block)
-            product -= ZERO * facts[0].view(np.int32)
-            part = product[:, inside]
-            start, stop = stop, stop + part.shape[1]
-            bound = at_most[:, start:stop]
-            np.multiply(part, worth, out=bound, casting="unsafe")
-            bound += slack @ facts[1:, inside] + base
+            sums, lengths, lefts = _facts(block)[:, inside]
+            start, stop = stop, stop + len(sums)
+            beside = np.stack([lengths, lefts, np.ones_like(lefts)])
+            zeros = ZERO * sums.view(np.int32)
+            for some in range(0, len(queries), _QUERIES):  # so few that the processor's cache holds what is computed
+                part = slice(some, some + _QUERIES)
+                bound = at_most[part, start:stop]
+                np.copyto(bound, np.subtract(product[part, inside], zeros), casting="unsafe")
+                bound *= worth[part]
+                bound += slack[part] @ beside
         return at_most
 
-    def _wanted(self, row_ids: RowIds | None) -> Iterator[tuple[int, slice | RowIds]]:
-        """Yield the blocks that hold any of these rows, or of all, by number, and which of their rows these are."""
-        for first in range(0, len(self), BLOCK):
-            if row_ids is None:
-                yield first // BLOCK, slice(min(BLOCK, len(self) - first))
-                continue
-            inside = row_ids[slice(*np.searchsorted(row_ids, (first, first + BLOCK)))]
-            if len(inside):
-                yield first // BLOCK, inside - first
+    def _wanted(self, row_ids: slice | RowIds) -> Iterator[tuple[int, slice | RowIds]]:
+        """Yield the blocks that hold any of these rows, by number, and which of their rows these are."""
+        if isinstance(row_ids, slice):
+            for first in range(row_ids.start // BLOCK * BLOCK, row_ids.stop, BLOCK):
+                inside = slice(max(row_ids.start - first, 0), min(row_ids.stop - first, BLOCK))
+                yield first // BLOCK, inside
+            return
+        first, last = (int(row_ids[0]), int(row_ids[-1])) if len(row_ids) else (0, -1)
+        for number in range(first // BLOCK, last // BLOCK + 1):
+            begin = number * BLOCK
+            ids = row_ids[slice(*np.searchsorted(row_ids, (begin, begin + BLOCK)))]
+            if len(ids):
+                yield number, ids - begin
 
     def parts(self) -> Mapping[str, NDArray[Any] | Stacked]:
         """See `ScanKernel`."""

@@ -11,7 +11,7 @@ only those that may still be better than the last neighbour are left to score: t
 A further kernel is one file with one class, and one row of `KERNELS`.  Knows only arrays and one file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -22,6 +22,7 @@ from wordsight.base.arrays import Embeddings, RowIds
 from wordsight.base.errors import FormatError
 from wordsight.base.optional import resolve
 from wordsight.index.cache_file import CacheHeader, Stacked, read_cache, write_cache
+from wordsight.index.contenders import Contenders
 from wordsight.index.halves import Halves, Mask, Scores, nearest_halves, scores_halves
 from wordsight.index.topk import Nearest, largest
 
@@ -33,9 +34,9 @@ KERNELS = {
 SMALL = 20_000  # rows that are compared one and all in a few milliseconds: nothing is built for fewer
 _FEW = 100  # where one row in so many is allowed, comparing these takes as long as a scan of all
 _MANY = 8  # where one row in so many is scored to begin with, comparing all in their order is quicker
-_SCATTERED = 20_000  # rows that are scored one here and one there; more are scored block by block
-_BOUNDED = 1 << 24  # bounds held at once: 64 MiB
-_SAMPLED = 16  # one of so many bounds is looked at to know where the best begin
+TOGETHER = 64  # queries of one pass over the rows: of more each takes as long
+CHUNK = 8192  # rows whose bounds are held at once: a block of the scan of 8-bit numbers,
+_FEW_QUERIES = 16  # of so many queries; of fewer that of more rows
 
 
 class ScanKernel(Protocol):
@@ -57,8 +58,11 @@ class ScanKernel(Protocol):
     def extend(self, rows: Halves) -> None:
         """Cover `rows` (N, W) whole, of which the first are covered already."""
 
-    def at_most(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
-        """Return what the scores (Q, n) of rows (n,), rising, all by default, are at most for queries (Q, W)."""
+    def at_most(self, queries: Embeddings, row_ids: slice | RowIds | None = None) -> Scores:
+        """Return what the scores (Q, n) of rows (n,), rising, all by default, are at most for queries (Q, W).
+
+        A slice has a start and a stop.
+        """
 
     def parts(self) -> Mapping[str, NDArray[Any] | Stacked]:
         """Return the arrays that a file has to keep."""
@@ -94,9 +98,10 @@ class ExactScan:
         """See `ScanKernel`."""
         self._rows = rows
 
-    def at_most(self, queries: Embeddings, row_ids: RowIds | None = None) -> Scores:
+    def at_most(self, queries: Embeddings, row_ids: slice | RowIds | None = None) -> Scores:
         """See `ScanKernel`."""
-        row_ids = np.arange(len(self)) if row_ids is None else row_ids
+        if row_ids is None or isinstance(row_ids, slice):
+            row_ids = np.arange(len(self))[row_ids or slice(None)]
         return scores_halves(queries, self._rows, np.broadcast_to(row_ids, (len(queries), len(row_ids))))
 
     def parts(self) -> Mapping[str, NDArray[Any]]:
@@ -169,47 +174,57 @@ def search_scan(
     if allowed is not None and 2 * left < len(rows):
         among, allowed = np.flatnonzero(allowed), None
     best = Nearest(np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64))
-    together = max(1, _BOUNDED // (len(rows) if among is None else left))
-    for start in range(0, len(queries), together):
-        for number, at_most in enumerate(kernel.at_most(queries[start : start + together], among), start):
-            if allowed is not None:
-                at_most[~allowed] = -np.inf
-            query = queries[number : number + 1]
-            best.scores[number], best.row_ids[number] = _nearest_one(query, rows, at_most, among, k=k, count=count)
+    for start in range(0, len(queries), TOGETHER):
+        some = queries[start : start + TOGETHER]
+        contenders = Contenders(some, rows, k, first=count, allowed=allowed)
+        for chunk in _chunks(len(rows), among, step=CHUNK * max(1, _FEW_QUERIES // len(some))):
+            contenders.offer(chunk, kernel.at_most(some, chunk))
+        for number, query in enumerate(some):
+            answer = contenders.nearest(number) or _nearest_of_many(
+                query[None], rows, k, kernel=kernel, allowed=_mask(len(rows), allowed, among), count=count
+            )
+            best.scores[start + number], best.row_ids[start + number] = answer
     return best
 
 
-def _nearest_one(
-    query: Embeddings, rows: Halves, at_most: Scores, among: RowIds | None, *, k: int, count: int
-) -> tuple[Scores, RowIds]:
-    """Return scores (k,), falling, and row ids (k,) of one query (1, W): the rows that promise most are scored first.
+def _chunks(count: int, among: RowIds | None, *, step: int) -> Iterator[slice | RowIds]:
+    """Yield the rows to be looked at, all or those `among`: a chunk, and then so many of the scan at a time.
 
-    `at_most` (n,) is of the rows `among`, of all by default, and is -infinity where a row is no answer.
+    Of the first chunk all are contenders.
     """
-    first = _most_promising(at_most, count)
-    scored = first if among is None else among[first]
-    least = np.partition(scores_halves(query, rows, scored[None])[0], -k)[-k]
+    for first in (0, *range(CHUNK, count, step)):
+        last = min(first + step if first else CHUNK, count)
+        if among is None:
+            yield slice(first, last)
+            continue
+        inside = among[slice(*np.searchsorted(among, (first, last)))]
+        if len(inside):
+            yield inside
+
+
+def _mask(count: int, allowed: Mask | None, among: RowIds | None) -> Mask | None:
+    if among is None:
+        return allowed
+    mask: Mask = np.zeros(count, bool)
+    mask[among] = True
+    return mask
+
+
+def _nearest_of_many(
+    query: Embeddings, rows: Halves, k: int, *, kernel: ScanKernel, allowed: Mask | None, count: int
+) -> tuple[Scores, RowIds]:
+    """Return scores (k,), falling, and row ids (k,) of one query (1, W), of which very many rows may be near.
+
+    The rows that may be better than those that promise most are compared in their order.
+    """
+    at_most = kernel.at_most(query)[0]
+    if allowed is not None:
+        at_most[~allowed] = -np.inf
+    first = np.sort(largest(at_most[None], count)[0])
+    least = np.partition(scores_halves(query, rows, first[None])[0], -k)[-k]
     at_most[first] = np.inf
-    wanted = np.flatnonzero(at_most >= least)
-    row_ids = wanted if among is None else among[wanted]
-    if len(row_ids) > _SCATTERED:
-        allowed = np.zeros(len(rows), bool)
-        allowed[row_ids] = True
-        answer = nearest_halves(query, rows, k, allowed=allowed)
-        return answer.scores[0], answer.row_ids[0]
-    scores = scores_halves(query, rows, row_ids[None])
-    chosen = largest(scores, k)[0]  # of equal scores the first row
-    return scores[0, chosen], row_ids[chosen]
-
-
-def _most_promising(at_most: Scores, count: int) -> RowIds:
-    """Return the `count` rows (n,), rising, whose bounds are largest."""
-    some = at_most[::_SAMPLED]
-    rank = 2 * count // _SAMPLED + _SAMPLED  # so many more that it is nearly never too few
-    row_ids = np.arange(len(at_most))
-    if rank < len(some):
-        row_ids = np.flatnonzero(at_most >= np.partition(some, -rank)[-rank])
-    return np.sort(row_ids[largest(at_most[row_ids][None], count)[0]])
+    answer = nearest_halves(query, rows, k, allowed=at_most >= least)
+    return answer.scores[0], answer.row_ids[0]
 
 
 def _stale(path: Path, problem: str) -> FormatError:

@@ -31,6 +31,7 @@ MANY = 250_000  # entries: reading their words takes about a second
 STALE_LEAST, STALE_SHARE = 1000, 0.01  # of the entries: where more have changed, upkeep writes the file again
 _STALE_AT_ONCE = 0.05  # of the entries: where more have changed, a query does
 _PARTS = 16  # beside the file: beyond, they are read again as one
+_SPARSE = 16  # where fewer than one position in so many has any of the words, the others are not looked at
 _VERSION = 1
 
 
@@ -65,30 +66,49 @@ class _Words(NamedTuple):
         return _Words(rows.state, (*parts, postings), part_of, lengths)
 
 
+class _Totals(NamedTuple):
+    """How many entries there are, and how many words they have on average."""
+
+    entries: int
+    average: float
+
+    @classmethod
+    def of(cls, words: _Words, alive: Mask) -> "_Totals":
+        """Return those of the entries that are alive (N,)."""
+        count = int(np.count_nonzero(alive))
+        return cls(count, int(words.lengths[alive].sum()) / max(count, 1) or 1.0)
+
+
 class AskedWords:
     """Some words asked of one state of an index."""
 
-    def __init__(self, asked: Sequence[str], words: _Words, alive: Mask) -> None:
+    def __init__(self, asked: Sequence[str], words: _Words, alive: Mask, totals: _Totals) -> None:
         self._lengths = words.lengths
-        self._count = int(np.count_nonzero(alive))
-        self._average = int(words.lengths[alive].sum()) / max(self._count, 1) or 1.0
+        self._average = totals.average
         self._times = {word: _times(word, words, alive) for word in dict.fromkeys(asked)}
         having = {word: len(rows) for word, (rows, _) in self._times.items()}
-        self._weight_of = weights(self._times, having, self._count)
+        self._weight_of = weights(self._times, having, totals.entries)
+
+    def __bool__(self) -> bool:
+        """Return whether any entry has any of the words."""
+        return any(len(rows) for rows, _ in self._times.values())
 
     def best(self, k: int, allowed: Mask) -> RowIds:
         """Return the positions of the k best by BM25 among those `allowed` (N,) that have any of the words."""
-        scores = np.zeros(len(allowed))
+        all_rows = [rows for rows, _ in self._times.values()]
+        few = _SPARSE * sum(map(len, all_rows)) < len(allowed)
+        having = np.unique(np.concatenate(all_rows)) if few and all_rows else np.arange(len(allowed))
+        scores = np.zeros(len(having))
         for word, (rows, times) in self._times.items():
             held_back = SATURATION * (1 - LENGTH + LENGTH * self._lengths[rows] / self._average)
-            scores[rows] += self._weight_of[word] * times * (SATURATION + 1) / (times + held_back)
-        scores[~allowed] = 0
-        having = np.flatnonzero(scores)
-        if len(having) > k:
-            least = np.partition(scores[having], len(having) - k)[len(having) - k]
-            having = having[scores[having] >= least]
-        order = np.argsort(-scores[having], kind="stable")
-        chosen: RowIds = having[order][:k]
+            at = np.searchsorted(having, rows) if few else rows
+            scores[at] += self._weight_of[word] * times * (SATURATION + 1) / (times + held_back)
+        kept = np.flatnonzero(allowed[having] & (scores > 0) if few else allowed & (scores > 0))
+        if len(kept) > k:
+            least = np.partition(scores[kept], len(kept) - k)[len(kept) - k]
+            kept = kept[scores[kept] >= least]
+        order = np.argsort(-scores[kept], kind="stable")
+        chosen: RowIds = having[kept[order]][:k]
         return chosen
 
     def neighbours(self, entries: Sequence[IndexEntry]) -> list[Neighbour]:
@@ -102,6 +122,7 @@ class WordsCache:
     def __init__(self, folder: Path) -> None:
         self._path = folder / WORDS
         self._held: _Words | None = None
+        self._totals: _Totals | None = None  # of these
 
     def asked(self, words: Sequence[str], rows: EntryRows) -> AskedWords:
         """Return what these words find; what is not saved yet goes no further than this answer."""
@@ -111,13 +132,16 @@ class WordsCache:
             current = _made(rows)
             with contextlib.suppress(StorageError):  # where nothing may be written the next process makes it again
                 self._write(current, saved=rows.saved)
-        if rows.saved:
-            self._held = current
-        return AskedWords(words, current, rows.alive)
+        alive = rows.alive
+        if not rows.saved:
+            return AskedWords(words, current, alive, _Totals.of(current, alive))
+        if self._held is not current or self._totals is None:
+            self._held, self._totals = current, _Totals.of(current, alive)
+        return AskedWords(words, current, alive, self._totals)
 
     def make(self, rows: EntryRows) -> None:
         """Make the words of a saved state anew and write them; raises `StorageError`."""
-        self._held = _made(rows)
+        self._held, self._totals = _made(rows), None
         self._write(self._held, saved=rows.saved)
 
     def is_stale(self, rows: EntryRows) -> bool | None:

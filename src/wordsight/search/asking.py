@@ -10,7 +10,7 @@ Knows the protocol of an index.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
@@ -98,21 +98,48 @@ def asking(
             refuse_no_dates(index, query.where, direction.embedding[None])
         usual = background.read(opened.folder, opened.model.fingerprint)
         if usual is None and (limits.min_match or 0) > 0:
-            needed = f"they come with {background.LEAST} images, at the next sync"
-            notice(f"{opened.location} has no probabilities to cut by: {needed}")
+            say_no_probabilities(opened)
         yield Asking(index, query, direction, limits=limits, usual=usual)
-        for problem in index.noticed():
-            command = index_command(opened.location, opened.folder, "--verify")
-            notice(f"{problem} and left out; {command} mends it", once=True)
+        say_damage(opened, index)
+
+
+def say_no_probabilities(opened: OpenIndex) -> None:
+    """Say that a library has nothing yet by which a least probability could cut."""
+    needed = f"they come with {background.LEAST} images, at the next sync"
+    notice(f"{opened.location} has no probabilities to cut by: {needed}")
+
+
+def say_damage(opened: OpenIndex, index: Index) -> None:
+    """Say once what was met damaged in a library, and what mends it."""
+    for problem in index.noticed():
+        command = index_command(opened.location, opened.folder, "--verify")
+        notice(f"{problem} and left out; {command} mends it", once=True)
+
+
+class SearchCall(Protocol):
+    """What is asked for neighbours: `Index.search`, or what answers in its place."""
+
+    def __call__(
+        self, embeddings: Embeddings, k: int, where: "Condition | None" = None, *, absent: bool = False
+    ) -> list[list[Neighbour]]:
+        """See `Index.search`."""
 
 
 class Asking:
-    """One query of one state of an index."""
+    """One query of one state of an index; `search` takes the place of the index's own."""
 
     def __init__(
-        self, index: Index, query: Query, direction: Direction, *, limits: HitLimits, usual: "Background | None" = None
+        self,
+        index: Index,
+        query: Query,
+        direction: Direction,
+        *,
+        limits: HitLimits,
+        usual: "Background | None" = None,
+        search: SearchCall | None = None,
     ) -> None:
         self._index = index
+        self._search = search or index.search
         self._query = query
         self._direction = direction
         self._limits = limits
@@ -285,7 +312,7 @@ class Asking:
         wanted = count + len(direction.excluded)
         if direction.unwanted:
             wanted = max(wanted, candidates(self._limits.k))
-        near = self._index.search(direction.embedding[None], wanted, where, absent=self._limits.absent)[0]
+        near = self._search(direction.embedding[None], wanted, where, absent=self._limits.absent)[0]
         if direction.unwanted:
             near = weighed(near, direction.unwanted)
         if where is None and self._first is None:
@@ -310,7 +337,7 @@ class Asking:
             return near
         worded = self._index.keywords(words, RANKED, where, absent=self._limits.absent)
         if worded and len(near) < RANKED and not self._direction.unwanted:
-            near = self._index.search(self._direction.embedding[None], RANKED, where, absent=self._limits.absent)[0]
+            near = self._search(self._direction.embedding[None], RANKED, where, absent=self._limits.absent)[0]
         self._named = {one.key for one in worded if one.score > ALL_WORDS}
         return fused(near, worded, self._direction.embedding) if worded else near
 

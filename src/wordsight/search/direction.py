@@ -7,8 +7,9 @@
 A score is linear in the direction, so each term's share of it is exact: `term.factor * term.embedding @ image`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from wordsight.index.index import Index
 from wordsight.search.contents import Contents
 from wordsight.search.query import Part, Query, embed_part, mixed
 from wordsight.search.without import Unwanted
+
+Encode = Callable[[Part], Embeddings]  # a part of a query to its embedding (width,), without its weight
 
 
 class Addend(NamedTuple):
@@ -46,22 +49,26 @@ class Direction:
     terms: tuple[Addend, ...] = ()
 
 
-def direction_of_query(query: Query, model: Model) -> Direction:
-    """Return the direction of a query without examples."""
-    unwanted = tuple(Unwanted(part.weight, embed_part(part, model), named(part)) for part in query.without)
-    embeddings = [embed_part(part, model) for part in query.parts]
+def direction_of_query(query: Query, model: Model, *, encode: Encode | None = None) -> Direction:
+    """Return the direction of a query without examples; its parts are encoded by `encode`, if any, or the model."""
+    encode = encode or partial(embed_part, model=model)
+    unwanted = tuple(Unwanted(part.weight, encode(part), named(part)) for part in query.without)
+    embeddings = [encode(part) for part in query.parts]
     terms = [Addend(named(part), part.weight, one) for part, one in zip(query.parts, embeddings, strict=True)]
     return Direction(mixed(query.parts, embeddings), unwanted, terms=_of_length_one(terms))
 
 
-def direction_by_example(query: Query, model: Model, index: Index, contents: Contents) -> Direction:
+def direction_by_example(
+    query: Query, model: Model, index: Index, contents: Contents, *, encode: Encode | None = None
+) -> Direction:
     """Return the direction of a query that names images of the library; only others are encoded.
 
-    Raises `NotFound` for an image that is nowhere.
+    Parts are encoded as by `direction_of_query`.  Raises `NotFound` for an image that is nowhere.
     """
     from wordsight.search.alike import BACKGROUND, DISLIKED, LIKED, direction_of, moved
     from wordsight.search.examples import Example, Examples
 
+    encode = encode or partial(embed_part, model=model)
     examples = Examples(index, contents, model)
     like, liked, disliked = (
         [examples.find(name) for name in names]
@@ -78,11 +85,11 @@ def direction_by_example(query: Query, model: Model, index: Index, contents: Con
         base = direction_of(stacked(like), index.sample(BACKGROUND) if len(like) > 1 else stacked([]))
         terms = thumbs(like, 1.0) if len(like) == 1 else []
     elif query.parts:
-        asked = direction_of_query(Query(query.parts), model)
+        asked = direction_of_query(Query(query.parts), model, encode=encode)
         base, terms = asked.embedding, list(asked.terms)
     else:
         base, terms = np.zeros(model.spec.width, np.float32), []
-    unwanted = tuple(Unwanted(part.weight, embed_part(part, model), named(part)) for part in query.without)
+    unwanted = tuple(Unwanted(part.weight, encode(part), named(part)) for part in query.without)
     if liked:
         base = moved(base, stacked(liked), stacked(disliked))
         terms += [*thumbs(liked, LIKED), *thumbs(disliked, -DISLIKED)] if terms or not like else []

@@ -35,6 +35,7 @@ from wordsight.search.wishes import SearchOptions, WishOptions, read_wishes, spl
 
 if TYPE_CHECKING:
     from wordsight.data.source import Columns
+    from wordsight.search.answering import EmbedTexts
     from wordsight.search.duplicates.finding import FoundDuplicates, SoughtOptions
     from wordsight.search.facets import Counts, FacetValue
     from wordsight.search.rules.rules import LibraryRules
@@ -167,6 +168,19 @@ class Library:
         with self._asked(query, HitLimits(**limits)) as asked:
             reply = asked.reply()
         return reply.as_hits(self.contents)
+
+    def answer_all(
+        self, asked: "Sequence[tuple[Query, HitLimits]]", *, embed: "EmbedTexts | None" = None
+    ) -> "list[Hits | WordsightError]":
+        """Return for each query that has been read the hits that `answer` gives, or the error that it raises.
+
+        All are answered from one state of the library, in one scan for those of one condition.  `embed` embeds their
+        texts in place of `model.embed_texts`; an int8 model gives a text another embedding (cosine down to 0.998)
+        among others than alone, and so other scores.
+        """
+        from wordsight.search.answering import answer_all
+
+        return answer_all(self._index, asked, lambda: self.contents, embed=embed)
 
     def facets(
         self,

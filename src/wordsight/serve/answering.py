@@ -23,11 +23,14 @@ from wordsight.base.errors import WordsightError
 from wordsight.base.optional import resolve
 from wordsight.serve.errors import Expired, Refused, status_of
 from wordsight.serve.hosting.host import Host
+from wordsight.serve.leaving import Leaving
+from wordsight.serve.memory import HeldMemory
 from wordsight.serve.route import HttpCall, Route
 from wordsight.serve.watched.notes import notes
 
 T = TypeVar("T")
 JSON = "application/json"
+HELD = "wordsight.held"  # in the scope of a request: the memory that it has reserved
 log = logging.getLogger("wordsight.serve")
 
 
@@ -38,13 +41,21 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
     async def answer(request: Request) -> Response:
         nonlocal handler
         notes().route = route.path
+        held = request.scope[HELD] = host.memory.hold()
         try:
             if handler is None:
                 handler = resolve(route.handler)
             host.safety.admit(route, request)
+            if route.scope != "open":
+                host.memory.require()
             async with asyncio.timeout(host.settings.limits.seconds):
                 asked = notes().asked = await _asked(route, request, host)
-                answered = await handler(HttpCall(asked, request.path_params, host, request))
+                call = HttpCall(asked, request.path_params, host, request)
+                if route.body == "raw":  # the handler reads the body itself
+                    answered = await handler(call)
+                else:
+                    async with Leaving(request):
+                        answered = await handler(call)
             return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
         except TimeoutError:
             return refusal(route, Expired(host.settings.limits.seconds))
@@ -59,6 +70,8 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         except Exception:
             log.exception("%s %s", route.method, route.path)
             return refusal(route, Refused(500, "an internal error", cure="see the server's log"))
+        finally:
+            held.release()
 
     return answer
 
@@ -112,9 +125,12 @@ async def read_body(request: Request, host: Host) -> bytes:
     if stated.isdigit() and int(stated) > most:
         raise too_large
     parts, size = [], 0
+    held: HeldMemory | None = request.scope.get(HELD)
     async for part in request.stream():
         size += len(part)
         if size > most:
             raise too_large
+        if held is not None:
+            held.add(len(part))
         parts.append(part)
     return b"".join(parts)

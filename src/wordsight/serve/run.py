@@ -26,7 +26,6 @@ from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.figures import shared_figures
 
-GRACE = 30  # seconds in which what was accepted may be answered after a stop
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
@@ -68,7 +67,7 @@ def server_config(settings: ServeSettings) -> uvicorn.Config:
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
         ws="none",
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=max(1, round(settings.grace)),
         timeout_keep_alive=15,
     )
 

@@ -63,12 +63,18 @@ class ServeSettings:
     limits: ServeLimits = field(default_factory=ServeLimits)
     watch: WatchSettings = field(default_factory=WatchSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
+    memory: int | None = None  # bytes that one worker may hold; None: four fifths of the machine's, shared by workers
+    idle_unload: float = 0.0  # seconds after which a model that nobody asks lets go of what it has open; 0: never
+    text_cache: int = 64 * MIB  # bytes of embeddings of texts that are kept, a model
+    grace: float = 30.0  # seconds in which what was accepted may be answered after a stop
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port {self.port}", cure="give 1 to 65535, or 0 for any that is free")
         if not 1 <= self.workers <= 256:
             raise UsageError(f"{self.workers} workers", cure="give 1 to 256")
+        if not self.idle_unload >= 0:
+            raise UsageError(f"--idle-unload {self.idle_unload}", cure="give seconds, or 0 for never")
 
     @property
     def is_local(self) -> bool:
@@ -91,6 +97,18 @@ def named_libraries(locations: Iterable[Path], folder: Path | None = None) -> tu
     if folder is not None and len(named) > 1:
         raise UsageError(f"--library {folder} with {len(named)} places", cure="serve one place, or leave out --library")
     return tuple(named.values())
+
+
+def read_size(text: str) -> int:
+    """Return the bytes of a size as people write it: 800MB, 2GB, 2GiB."""
+    units = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+    given = text.strip().lower().removesuffix("b")
+    number = given.rstrip("kmgti ")
+    unit = given[len(number) :].strip()
+    try:
+        return int(float(number) * units[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise UsageError(f"{text} is no size", cure="write for example 800MB or 2GB") from None
 
 
 def _plain(name: str) -> str:

@@ -114,7 +114,7 @@ def test_metadata_comes_for_ids_that_stay(ask, client, photos, settings):
         (photos / "a" / "aaa.png").write_bytes((photos / "a" / "red.png").read_bytes())
         library.sync()
     stable_ids._known.clear()  # as in another process
-    with TestClient(make_app(settings)) as fresh:
+    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as fresh:
         assert fresh.post("/metadata", content=json.dumps(body)).json() == told
         assert fresh.post("/metadata", json={"ids": []}).json() == []
         assert fresh.post("/metadata", json={"ids": [1] * 2000}).status_code == 413
@@ -126,7 +126,7 @@ def test_near_duplicates_and_what_is_watched_are_left_out(photos, settings, base
             image.resize((80, 40)).save(photos / "b" / "red-large.png")
         library.sync()
         library.note([("b/orange.png", {"moderation": "weapons"})])
-    with TestClient(make_app(settings)) as client:
+    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
 
         def keys(**fields):
             answer = client.post("/knn-service", json={**PAGE, "num_images": 20, "text": "red", **fields}).json()
@@ -167,7 +167,7 @@ def test_no_absolute_path_leaves_the_server(photos, tmp_path):
     with open_library(table, model=model) as library:
         library.sync()
     shop = ServeSettings(libraries=named_libraries([table]), engine="fake", port=0)
-    with TestClient(make_app(shop)) as client:
+    with TestClient(make_app(shop), base_url="http://127.0.0.1:7070") as client:
         (hit,) = client.post("/knn-service", json={"text": "red", "modality": "image", "num_images": 5}).json()
     assert hit["caption"] == "a red thing"
     assert "image" in hit

@@ -141,7 +141,7 @@ def test_sizes_are_limited_while_the_form_is_read(photos):
         for _ in range(100):
             yield bytes(10_000)
 
-    with TestClient(make_app(tight)) as client:
+    with TestClient(make_app(tight), base_url="http://127.0.0.1:7070") as client:
         assert client.post("/predict", content=VISUAL, headers=HEADERS).status_code == 200
         answer = client.post("/predict", content=endless(), headers=HEADERS)
         assert (answer.status_code, "a body of more than" in answer.json()["detail"]) == (413, True)
@@ -166,6 +166,6 @@ def test_a_served_model_answers_to_immichs_name(photos, monkeypatch):
         return hosted
 
     monkeypatch.setattr(HostedModels, "named", noted)
-    with TestClient(make_app(named)) as client:
+    with TestClient(make_app(named), base_url="http://127.0.0.1:7070") as client:
         assert client.post("/predict", content=TEXTUAL, headers=HEADERS).status_code == 200
     assert asked[-1] == "ViT-B-32/openai"

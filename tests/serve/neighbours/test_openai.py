@@ -82,7 +82,7 @@ def test_the_official_client_embeds_texts(listening, settings, model):
 
 def test_numbers_are_those_of_the_bundled_model(red, base64_image):
     bundled = load()
-    with TestClient(make_app(ServeSettings(models=("bundled",), port=0))) as client:
+    with TestClient(make_app(ServeSettings(models=("bundled",), port=0)), base_url="http://127.0.0.1:7070") as client:
         for given, expected in (
             ("two dogs on grass", bundled.embed_texts(["two dogs on grass"])),
             ({"image": base64_image(red)}, bundled.embed_images([red])),
@@ -223,7 +223,7 @@ def tight(photos, listening):
 
 def test_limits_hold(tight, red, base64_image):
     image = {"image": base64.b64encode(bytes(40)).decode()}
-    with TestClient(make_app(tight)) as client:
+    with TestClient(make_app(tight), base_url="http://127.0.0.1:7070") as client:
         for given in (["red"] * 3, ["x" * 11], [image, image], [{"image": base64.b64encode(bytes(90)).decode()}]):
             answer = client.post("/v1/embeddings", json={"input": given})
             assert (answer.status_code, answer.json()["error"]["type"]) == (413, "invalid_request_error")

@@ -1,30 +1,51 @@
 """The libraries that are served, under their names, each with the threads that read it.
 
     library = libraries.named("photos")
-    hits = await libraries.run(library.answer, query, k=20)        # in a thread
+    hits = await libraries.answer(library, query, HitLimits(k=20))         # joined with what others ask
+    columns = await libraries.run(library.columns)                         # anything else, in a thread
 
-A library is of the first model that is served.  Whatever reads or computes runs in a thread.
+A library is of the first model that is served: the texts of queries go through its queue, and what is searched at the
+same time is answered from one scan.  Whatever reads or computes runs in a thread.  A library that was replaced while it
+was open is opened again.
 """
 
 import asyncio
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
-from wordsight.base.errors import NotFound
+import numpy as np
+
+from wordsight.base.arrays import Embeddings
+from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.suggest import suggest
+from wordsight.search.limits import HitLimits
+from wordsight.search.query import Query
+from wordsight.serve.batching import BatchQueue
 from wordsight.serve.errors import Overloaded
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.figures import note_call
 from wordsight.serve.watched.notes import clock, note_stage
 
 if TYPE_CHECKING:
-    from wordsight.embeddings.model import Model
+    from wordsight.search.hits import Hits
     from wordsight.search.library import Library
+    from wordsight.serve.hosting.models import HostedModel
 
 T = TypeVar("T")
 P = ParamSpec("P")
 THREADS, ROOM = 8, 256  # that read; calls that may wait for them
+QUERIES_AT_ONCE = 64  # of one scan
+
+
+class EmbeddedQuery(NamedTuple):
+    """A query with the embeddings (width,) of its texts."""
+
+    query: Query
+    limits: HitLimits
+    texts: dict[str, Embeddings]
 
 
 class HostedLibraries:
@@ -33,16 +54,19 @@ class HostedLibraries:
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
         self._open: dict[str, Library] = {}
+        self._queues: weakref.WeakKeyDictionary[Library, BatchQueue[EmbeddedQuery, Hits]] = weakref.WeakKeyDictionary()
+        self._model: HostedModel | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="library")
         self._inside = 0
 
-    def open(self, model: "Model") -> None:
+    def open(self, hosted: "HostedModel") -> None:
         """Open all libraries with their model; one that was never made is an error that names the command."""
         from wordsight.search.library import open_library
         from wordsight.search.nearest import require_made
 
+        self._model = hosted
         for served in self._settings.libraries:
-            library = open_library(served.location, model=model, library_dir=served.folder)
+            library = open_library(served.location, model=hosted.model, library_dir=served.folder)
             require_made(library, "serve")
             self._open[served.name] = library
 
@@ -58,6 +82,24 @@ class HostedLibraries:
         if name not in self._open:
             raise NotFound(f"no library {name!r} is served", cure=suggest(name, self.names))
         return self._open[name]
+
+    async def answer(self, library: "Library", query: Query, limits: HitLimits) -> "Hits":
+        """Return the hits of a query that has been read, as `library.answer` does."""
+        assert self._model is not None
+        parts = (*query.parts, *query.without)
+        texts = list(dict.fromkeys(part.text for part in parts if part.image is None))
+        embeddings = dict(zip(texts, await self._model.embed_texts(texts), strict=True)) if texts else {}
+        (hits,) = await self.queue(library).ask([EmbeddedQuery(query, limits, embeddings)])
+        return hits
+
+    def queue(self, library: "Library") -> "BatchQueue[EmbeddedQuery, Hits]":
+        """Return the queue of the queries of a library."""
+        queue = self._queues.get(library)
+        if queue is None:
+            work = partial(_answered, library)
+            queue = BatchQueue("queries", work, most=QUERIES_AT_ONCE, waiting=self._settings.limits.waiting)
+            self._queues[library] = queue
+        return queue
 
     async def run(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Return what a function returns that reads or computes, run in a thread of the libraries."""
@@ -89,8 +131,25 @@ class HostedLibraries:
         """Return how many images each library has; reads them."""
         return {name: len(library) for name, library in self._open.items()}
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let what runs end, and close all."""
-        self._threads.shutdown()
+        for queue in list(self._queues.values()):
+            await queue.close()
+        await asyncio.to_thread(self._threads.shutdown)
         for library in self._open.values():
-            library.close()
+            await asyncio.to_thread(library.close)
+
+
+def _answered(library: "Library", asked: Sequence[EmbeddedQuery]) -> "Sequence[Hits | Exception]":
+    """Return the hits of each query, or its error; a library that is another one since it was opened is opened anew."""
+    known = {text: embedding for one in asked for text, embedding in one.texts.items()}
+    queries = [(one.query, one.limits) for one in asked]
+
+    def embed(texts: Sequence[str]) -> Embeddings:
+        return np.array([known[text] for text in texts])
+
+    try:
+        return library.answer_all(queries, embed=embed)
+    except (FormatError, StorageError, NotFound):
+        library.close()
+        return library.answer_all(queries, embed=embed)

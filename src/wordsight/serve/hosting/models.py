@@ -4,82 +4,139 @@
     await hosted.embed_texts(["a dog"])             # float32 (1, width), joined with what others ask
     await hosted.embed_images([b"...", b"..."])     # files of images; a broken one raises
 
-Texts and images have queues of their own.
+Texts and images have queues of their own.  Embeddings of texts are kept, and answered again without being computed.
+What a model has open is let go when nobody has asked it for long, or memory is short, and opened again when asked.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wordsight.base.arrays import Embeddings, Pixels
+from wordsight.base.arrays import Embeddings, Pixels, is_unit
 from wordsight.base.errors import InputError, UnknownModel
 from wordsight.base.suggest import suggest
 from wordsight.serve.batching import BatchQueue
+from wordsight.serve.errors import Overloaded
+from wordsight.serve.hosting.text_cache import TextCache
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.notes import stage
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
 
-TEXTS_AT_ONCE, IMAGES_AT_ONCE = 256, 64
-_BLANK = np.zeros((32, 32, 3), np.uint8)
+TEXTS_AT_ONCE, IMAGES_AT_ONCE = 64, 64  # two of the batches that engines compute at once
+RESTING = 10.0  # seconds after which a model that nobody asks lets go of what it has open where memory is short
 
 
 class HostedModel:
-    """A model that is open, and its queues."""
+    """A model that is open, and its queues; `decoders` are the threads that read images."""
 
-    def __init__(self, name: str, model: "Model", settings: ServeSettings) -> None:
+    def __init__(
+        self, name: str, model: "Model", settings: ServeSettings, *, decoders: ThreadPoolExecutor | None = None
+    ) -> None:
         self.name = name
         self.model = model
-        waiting = settings.limits.waiting
         self._pixels = settings.limits.pixels
-        self._texts: BatchQueue[str, Embeddings] = BatchQueue(
-            "texts", self._embed_texts, most=TEXTS_AT_ONCE, waiting=waiting
+        self.known = TextCache(settings.text_cache)
+        self.used = time.monotonic()
+        self._decoders = decoders
+        self._decoding, self._room = 0, settings.limits.waiting
+        most = {"most": TEXTS_AT_ONCE, "waiting": settings.limits.waiting}
+        self.texts: BatchQueue[str, Embeddings] = BatchQueue(
+            "texts", self._embed_texts, size=len, key=str, order=len, **most
         )
-        self._images: BatchQueue[Pixels, Embeddings] = BatchQueue(
-            "images", self._embed_images, most=IMAGES_AT_ONCE, waiting=waiting
+        self.images: BatchQueue[Pixels, Embeddings] = BatchQueue(
+            "images",
+            self._embed_images,
+            most=min(model.engine.batch, IMAGES_AT_ONCE),
+            waiting=settings.limits.waiting,
+            size=lambda pixels: int(pixels.nbytes),
         )
 
     async def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, width) of texts."""
-        return self._stacked(await self._texts.ask(texts))
+        self.used = time.monotonic()
+        embeddings = [self.known.of(text) for text in texts]
+        unknown = [number for number, one in enumerate(embeddings) if one is None]
+        if unknown:
+            computed = await self.texts.ask([texts[number] for number in unknown])
+            for number, embedding in zip(unknown, computed, strict=True):
+                embeddings[number] = embedding
+                self.known.keep(texts[number], embedding)
+        return self._stacked(embeddings)
 
     async def embed_images(self, images: Sequence[Any], *, names: Sequence[str] = ()) -> Embeddings:
         """Return unit embeddings (n, width) of images: files as bytes, or paths; `names` are for errors."""
+        self.used = time.monotonic()
         shown = names or [f"image {number}" for number in range(len(images))]
-        load = partial(self.model.load_pixels, max_pixels=self._pixels)
-        with stage("decode"):
-            pixels = [
-                await asyncio.to_thread(load, image, name=name) for image, name in zip(images, shown, strict=True)
+        if self._decoding and self._decoding + len(images) > self._room:
+            raise Overloaded(f"{self._decoding:,} images wait to be read already")
+        self._decoding += len(images)
+        try:
+            loop = asyncio.get_running_loop()
+            reading = [
+                loop.run_in_executor(self._decoders, self._load, image, name)
+                for image, name in zip(images, shown, strict=True)
             ]
-        return self._stacked(await self._images.ask(pixels))
-
-    async def warm(self) -> None:
-        """Embed a text and an image, so that the first request does not wait for what an engine makes at first use."""
-        await self.embed_texts(["warm"])
-        await self._images.ask([self.model.load_pixels(_BLANK, name="blank")])
+            with stage("decode"):
+                pixels = await _all(reading)
+        finally:
+            self._decoding -= len(images)
+        return self._stacked(await self.images.ask(pixels))
 
     def waiting(self) -> dict[str, int]:
         """Return how many inputs wait in each queue."""
-        return {"texts": len(self._texts), "images": len(self._images)}
+        return {"texts": len(self.texts), "images": len(self.images)}
 
-    def _stacked(self, embeddings: Sequence[Embeddings]) -> Embeddings:
+    def _load(self, image: Any, name: str) -> Pixels:
+        return self.model.load_pixels(image, name=name, max_pixels=self._pixels)
+
+    def _stacked(self, embeddings: Sequence[Embeddings | None]) -> Embeddings:
         return np.array(embeddings, np.float32).reshape(len(embeddings), self.model.spec.width)
 
     def _embed_texts(self, texts: Sequence[str]) -> list[Embeddings | Exception]:
         return list(self.model.embed_texts(texts))
 
     def _embed_images(self, pixels: Sequence[Pixels]) -> list[Embeddings | Exception]:
+        if len({one.shape for one in pixels}) == 1:
+            embeddings = self.model.engine.embed_images(np.stack(pixels))
+            if is_unit(embeddings).all():
+                return list(embeddings)
         encoded = self.model.encode_images(range(len(pixels)), lambda number: pixels[number], name=str)
         return [_result(one.embedding, one.error) for one in encoded]
 
+    def warm_up(self) -> None:
+        """Open tokenizer and both towers: the first request waits no longer than others."""
+        spec = self.model.spec.preprocess
+        self.model.embed_texts(["a photo"])
+        self.model.engine.embed_images(
+            self.model.load_pixels(np.full((spec.size, spec.size, 3), 128, np.uint8), name="the first image")[None]
+        )
+
+    def rest(self, seconds: float) -> bool:
+        """Let go of what is open where nobody has asked for so long; returns whether it did."""
+        idle = self.texts.is_idle and self.images.is_idle and not self._decoding
+        if not idle or time.monotonic() - self.used < seconds:
+            return False
+        return self.model.release()
+
     async def close(self) -> None:
         """Answer what waits, and end the queues."""
-        await self._texts.close()
-        await self._images.close()
+        await self.texts.close()
+        await self.images.close()
+
+
+async def _all(reading: Sequence["asyncio.Future[Pixels]"]) -> list[Pixels]:
+    """Return all results; where one fails, or the request is cancelled, what is not begun is not read."""
+    try:
+        return list(await asyncio.gather(*reading))
+    finally:
+        for one in reading:
+            one.cancel()
 
 
 def _result(embedding: Embeddings | None, error: InputError | None) -> Embeddings | Exception:
@@ -93,18 +150,28 @@ class HostedModels:
     """All models that are served, by the names under which they were given and by their own."""
 
     def __init__(self, settings: ServeSettings) -> None:
+        from wordsight.embeddings.pipeline import decode_threads
+
         self._settings = settings
         self._open: dict[str | None, HostedModel] = {}
         self._opening = asyncio.Lock()
+        self._decoders = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
 
     @property
     def asked(self) -> tuple[str | None, ...]:
         """The models as they were given; None is the default model."""
         return self._settings.models
 
+    @property
+    def open(self) -> tuple[HostedModel, ...]:
+        """The models that have been opened."""
+        return tuple(self._open.values())
+
     async def named(self, name: str = "") -> HostedModel:
         """Return a model by name; "" and "default" are the first."""
         key = self._key(name)
+        if key in self._open:
+            return self._open[key]
         async with self._opening:
             if key not in self._open:
                 self._open[key] = await asyncio.to_thread(self._load, key)
@@ -118,6 +185,21 @@ class HostedModels:
     async def all(self) -> list[HostedModel]:
         """Return all models, open."""
         return [await self.named(name or "") for name in self.asked]
+
+    async def warm_up(self) -> None:
+        """Open all models and all that they need to answer."""
+        for hosted in await self.all():
+            await asyncio.to_thread(hosted.warm_up)
+
+    def rest(self, seconds: float) -> int:
+        """Let models go that nobody has asked for so long; returns how many did."""
+        return sum(hosted.rest(seconds) for hosted in self.open)
+
+    def relieve(self) -> None:
+        """Give back what can be made again: the embeddings of texts, and models that rest."""
+        for hosted in self.open:
+            hosted.known.clear()
+        self.rest(RESTING)
 
     def _key(self, name: str) -> str | None:
         if name in ("", "default"):
@@ -134,9 +216,10 @@ class HostedModels:
         from wordsight.embeddings.model import load
 
         model = load(key, engine=self._settings.engine, device=self._settings.device)
-        return HostedModel(model.name, model, self._settings)
+        return HostedModel(model.name, model, self._settings, decoders=self._decoders)
 
     async def close(self) -> None:
         """Answer what waits, and end all queues."""
         for hosted in self._open.values():
             await hosted.close()
+        self._decoders.shutdown()

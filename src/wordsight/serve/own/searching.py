@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from wordsight.search.limits import HitLimits
 from wordsight.search.query import plain_query
 from wordsight.search.wishes import Wishes
 from wordsight.serve.errors import Refused
@@ -41,6 +42,7 @@ async def search(call: HttpCall[SearchRequest]) -> SearchAnswer:
     library = call.host.libraries.named(call.path["library"])
     wishes = Wishes(sort=asked.sort or None, fold=asked.fold)
     query = plain_query(asked.query, where=asked.where, without=asked.without, wishes=wishes)
-    hits = await call.host.libraries.run(library.answer, query, k=asked.k, min_match=asked.min_match)
+    limits = HitLimits(k=asked.k, min_match=asked.min_match)
+    hits = await call.host.libraries.answer(library, query, limits)
     shown = [{name: value for name, value in hit.record().items() if name != "path"} for hit in hits]
     return SearchAnswer(shown, hits.matching, hits.least)
