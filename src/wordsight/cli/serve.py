@@ -26,6 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--log-queries", action="store_true", help="log what is asked, too: texts, keys of images")
     parser.add_argument("--otel", action="store_true", help="trace requests with OpenTelemetry (extra otel)")
+    parser.add_argument("--no-thumbnails", action="store_true", help="make no thumbnails before they are asked for")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
     parser.add_argument(
         "--memory", metavar="SIZE", help="what one worker may hold, as 2GB (default: 80%% of the machine's / workers)"
@@ -63,6 +64,7 @@ def run(args: Namespace) -> int:
         safety=safety_of(args),
         memory=None if args.memory is None else read_size(args.memory),
         idle_unload=args.idle_unload,
+        thumbnails=not args.no_thumbnails,
     )
     resolve("wordsight.serve.run:run", extra="serve")(settings)
     return 0

@@ -18,7 +18,8 @@ from wordsight.embeddings.items import image_name
 from wordsight.embeddings.model import Model
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
-from wordsight.search.asking import Asking, Reply, say_damage, say_no_probabilities
+from wordsight.search.answered import Reply
+from wordsight.search.asking import Asking, say_damage, say_no_probabilities
 from wordsight.search.contents import Contents
 from wordsight.search.dates import refuse_no_dates
 from wordsight.search.direction import Direction, Encode, direction_by_example, direction_of_query

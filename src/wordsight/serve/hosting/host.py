@@ -7,11 +7,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from wordsight.base.cache import cache_folder
+from wordsight.search.ranking import Ranking
+from wordsight.search.suggesting import Suggestions
+from wordsight.serve.hosting.jobs import Jobs
+from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.hosting.libraries import HostedLibraries
+from wordsight.serve.hosting.long_work import LongWork
 from wordsight.serve.hosting.models import HostedModels
+from wordsight.serve.hosting.thumbnails import Beforehand, Thumbnails
 from wordsight.serve.memory import ServerMemory, default_ceiling
 from wordsight.serve.safety.admission import Admission
-from wordsight.serve.settings import ServeSettings
+from wordsight.serve.settings import MIB, ServeSettings
+
+SUGGESTIONS = 64 * MIB  # of what may follow what is typed
+RANKINGS = 256 * MIB  # of results that are paged through
 
 
 class Host:
@@ -23,6 +33,12 @@ class Host:
         self.memory = ServerMemory(settings.memory or default_ceiling(settings.workers))
         self.models = HostedModels(settings)
         self.libraries = HostedLibraries(settings)
+        self.thumbnails = Thumbnails(cache_folder() / "thumbnails", most=settings.thumbnail_bytes)
+        self.beforehand = Beforehand(self.thumbnails, self.libraries)
+        self.jobs = Jobs()
+        self.long_work = LongWork()
+        self.suggestions: KeptAnswers[Suggestions] = KeptAnswers(SUGGESTIONS)
+        self.rankings: KeptAnswers[Ranking] = KeptAnswers(RANKINGS)
         self.ready = False  # whether requests are answered without waiting for models
         self._inside = contextlib.AsyncExitStack()
 
@@ -32,20 +48,36 @@ class Host:
         async with contextlib.AsyncExitStack() as stack:
             one_thread_products.enter()  # many small products in several threads
             stack.callback(one_thread_products.leave)
-            stack.push_async_callback(self.models.close)
             stack.push_async_callback(self.libraries.close)
+            stack.push_async_callback(asyncio.to_thread, self.thumbnails.close)
+            stack.push_async_callback(asyncio.to_thread, self.long_work.close)
+            stack.push_async_callback(self.models.close)
+            stack.push_async_callback(self.jobs.close)
+            stack.push_async_callback(asyncio.to_thread, self.beforehand.close)
             first = await self.models.named()
             await asyncio.to_thread(self.libraries.open, first)
             await self.models.warm_up()
-            await stack.enter_async_context(self.memory.watched(self.models.relieve))
+            await stack.enter_async_context(self.memory.watched(self.relieve))
             await stack.enter_async_context(self._resting())
             self._inside = stack.pop_all()
+        if self.settings.thumbnails:
+            self.beforehand.start()
         self.ready = True
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         self.ready = False
         await self._inside.aclose()
+
+    def relieve(self) -> None:
+        """Give back what can be made again: rankings, suggestions, embeddings of texts, models that rest."""
+        self.rankings.clear()
+        self.suggestions.clear()
+        self.models.relieve()
+
+    def public(self, text: str) -> str:
+        """Return a text for those who ask, without where on the server anything lies."""
+        return self.safety.without_paths(self.libraries.public(text))
 
     @contextlib.asynccontextmanager
     async def _resting(self) -> AsyncIterator[None]:
