@@ -162,13 +162,15 @@ def encoded_parts(queries: Sequence[Query], model: Model, embed: EmbedTexts) -> 
 
     All texts go through `embed` in one call, each of them once, and all images through the image tower together.
     """
-    parts = [part for query in queries for part in (*query.parts, *query.without)]
+    parts = [part for query in queries for part in (*query.parts, *query.without) if part.embedding is None]
     texts = list(dict.fromkeys(part.text for part in parts if part.image is None))
     of_texts = dict(zip(texts, _encoded_texts(texts, embed), strict=True))
     images = {id(part): part for part in parts if part.image is not None}
     of_images = dict(zip(images, _encoded_images(list(images.values()), model), strict=True))
 
     def encode(part: Part) -> Embeddings:
+        if part.embedding is not None:
+            return part.embedding
         encoded = of_texts[part.text] if part.image is None else of_images[id(part)]
         if isinstance(encoded, WordsightError):
             raise encoded

@@ -10,6 +10,7 @@ was open is opened again.
 """
 
 import asyncio
+import logging
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from wordsight.search.limits import HitLimits
 from wordsight.search.query import Query
 from wordsight.serve.batching import BatchQueue
 from wordsight.serve.errors import Overloaded
+from wordsight.serve.hosting.heard import listened
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.figures import note_call
 from wordsight.serve.watched.notes import clock, note_stage
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from wordsight.search.library import Library
     from wordsight.serve.hosting.models import HostedModel
 
+log = logging.getLogger("wordsight.serve")
 T = TypeVar("T")
 P = ParamSpec("P")
 THREADS, ROOM = 8, 256  # that read; calls that may wait for them
@@ -164,8 +167,14 @@ def _answered(library: "Library", asked: Sequence[EmbeddedQuery]) -> "Sequence[H
     def embed(texts: Sequence[str]) -> Embeddings:
         return np.array([known[text] for text in texts])
 
-    try:
-        return library.answer_all(queries, embed=embed)
-    except (FormatError, StorageError, NotFound):
-        library.close()
-        return library.answer_all(queries, embed=embed)
+    def answered() -> "Sequence[Hits | Exception]":
+        try:
+            return library.answer_all(queries, embed=embed)
+        except (FormatError, StorageError, NotFound):
+            library.close()
+            return library.answer_all(queries, embed=embed)
+
+    hits, notices = listened(answered)
+    for notice in notices:
+        log.info("%s", notice)
+    return hits
