@@ -10,12 +10,13 @@ from wordsight.search.limits import HitLimitOptions
 from wordsight.search.query import Query
 from wordsight.search.ranking import Ranking
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.heard import listened
 from wordsight.serve.own.hits import HitAnswer, hit_answer
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.route import HttpCall
 
 if TYPE_CHECKING:
-    from wordsight.search.hits import Hits
+    from wordsight.search.hits import Hit, Hits
     from wordsight.search.library import Library
     from wordsight.serve.hosting.host import Host
 
@@ -81,7 +82,8 @@ async def _page(asked: SearchRequest, host: "Host", library: "Library", *, name:
         raise Refused(422, f"offset = {asked.offset}", cure=f"ask for 0 to {DEEPEST - 1}")
     query = await query_of(asked, host, library)
     pager = Pager(library, (name, mark_of(asked), asked.k, asked.rest), asked, query, host.rankings)
-    answer = await host.libraries.run(pager.page)
+    answer, notices = await host.libraries.run(listened, pager.page)
+    answer.notices = [host.libraries.public(one) for one in notices]
     answer.took = round(time.perf_counter() - started, 6)
     return answer
 
@@ -172,9 +174,13 @@ class Pager:
         with library.reading() as index, index.one_look():
             return listing(all_keys(index, condition_of(asked.where), asked.sort.strip(), count=DEEPEST))
 
+    def hits(self, ranking: Ranking, start: int, count: int) -> "list[Hit]":
+        """Return some of the results."""
+        with self._library.reading() as index, index.one_look():
+            return ranking.hits(index, self._library.contents, start, count)
+
     def _of_ranking(self, ranking: Ranking) -> SearchAnswer:
         asked, is_scored = self._asked, self._query is not None
-        with self._library.reading() as index, index.one_look():
-            hits = ranking.hits(index, self._library.contents, asked.offset, asked.k)
+        hits = self.hits(ranking, asked.offset, asked.k)
         answers = [hit_answer(hit, is_scored=is_scored) for hit in hits]
         return SearchAnswer(answers, len(ranking), ranking.matching, ranking.least, ranking.is_calibrated, 0.0)
