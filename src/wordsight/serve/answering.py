@@ -6,6 +6,7 @@ What goes wrong comes back in the shape that the route's clients know; a mistake
 """
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -47,7 +48,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         except TimeoutError:
             return refusal(route, Expired(host.settings.limits.seconds))
         except WordsightError as error:
-            return refusal(route, host.safety.without_paths(error))
+            return refusal(route, error, host)
         except HTTPException as error:  # of Starlette, as for a form that cannot be read
             return refusal(route, Refused(error.status_code, str(error.detail), cure="see /docs for what is asked"))
         except ClientDisconnect:
@@ -61,19 +62,27 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
     return answer
 
 
-def refusal(route: Route, error: WordsightError) -> Response:
-    """Return an error as clients of this route know it."""
+def refusal(route: Route, error: WordsightError, host: Host | None = None) -> Response:
+    """Return an error as clients of this route know it; no text says where on the server libraries lie."""
     status = status_of(error)
     headers = dict(error.headers) if isinstance(error, Refused) else {}
     if isinstance(error, Refused) and error.after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.after)))
-    body = orjson.dumps(route.shape(status, error.problem, error.cure))
+    problem, cure = (_public(one, host) for one in (error.problem, error.cure))
+    body = json.dumps(route.shape(status, problem, cure)).encode("ascii")  # also names of files that are no UTF-8
     return Response(body, status_code=status, headers=headers, media_type=JSON)
 
 
+def _public(text: str, host: Host | None) -> str:
+    return text if host is None else host.safety.without_paths(host.libraries.public(text))
+
+
 def encoded(answer: Any) -> bytes:
-    """Return a typed answer as JSON."""
-    return msgspec.json.encode(answer)
+    """Return a typed answer as JSON; names of files that are no UTF-8 are written in escapes."""
+    try:
+        return msgspec.json.encode(answer)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(answer)).encode("ascii")
 
 
 def numbers(array: NDArray[Any]) -> msgspec.Raw:

@@ -10,7 +10,7 @@ Called with the route that answers, so that no other scope can be checked than t
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wordsight.base.errors import UsageError, WordsightError
+from wordsight.base.errors import UsageError
 from wordsight.serve.errors import Refused
 from wordsight.serve.safety.fetching import Fetching
 from wordsight.serve.safety.keys import SCOPES, ApiKey, KeyRing
@@ -109,11 +109,9 @@ class Admission:
         identity = self.sessions.key_id(session) if session else None
         return None if identity is None else self.keys.with_id(identity)
 
-    def without_paths(self, error: WordsightError) -> WordsightError:
-        """Return an error whose message has no path of the server."""
-        error.problem = without_paths(self._roots, error.problem)
-        error.cure = without_paths(self._roots, error.cure)
-        return error
+    def without_paths(self, text: str) -> str:
+        """Return a text for those who ask, without the folders of the server."""
+        return without_paths(self._roots, text)
 
 
 def _check_kind(headers: dict[bytes, bytes]) -> None:
