@@ -32,7 +32,7 @@ FIELDS = {
     "groups": "Groups of images that belong together.",
     "hits": "Images, best first.",
     "image": "The file of an image as base64, with or without `data:image/...;base64,` in front.",
-    "images": "Files of images as base64, with or without `data:image/...;base64,` in front; in answers their embeddings, or how many images.",
+    "images": "Files of images as base64; in answers their embeddings, or how many images there are.",
     "k": "How many results at most.",
     "key": "The key of an image in its library.",
     "keys": "Keys of images in the library.",
