@@ -6,6 +6,7 @@ With several workers each is a process of its own; one that ends is replaced.
 """
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -54,7 +55,8 @@ def _listener(settings: ServeSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let others take the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)
     except OSError as error:
