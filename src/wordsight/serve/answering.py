@@ -25,6 +25,7 @@ from wordsight.base.optional import resolve
 from wordsight.serve.errors import Expired, Refused, status_of
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.route import HttpCall, Route
+from wordsight.serve.watched.notes import notes
 
 T = TypeVar("T")
 JSON = "application/json"
@@ -37,12 +38,13 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
 
     async def answer(request: Request) -> Response:
         nonlocal handler
+        notes().route = route.path
         try:
             if handler is None:
                 handler = resolve(route.handler)
             host.safety.admit(route, request)
             async with asyncio.timeout(host.settings.limits.seconds):
-                asked = await _asked(route, request, host)
+                asked = notes().asked = await _asked(route, request, host)
                 answered = await handler(HttpCall(asked, request.path_params, host, request))
             return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
         except TimeoutError:
@@ -56,7 +58,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         except MemoryError:
             return refusal(route, Refused(503, "no memory left for this request", cure="ask for less at once", after=5))
         except Exception:
-            log.exception("%s %s", request.method, request.url.path)
+            log.exception("%s %s", route.method, route.path)
             return refusal(route, Refused(500, "an internal error", cure="see the server's log"))
 
     return answer
@@ -65,6 +67,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
 def refusal(route: Route, error: WordsightError, host: Host | None = None) -> Response:
     """Return an error as clients of this route know it; no text says where on the server libraries lie."""
     status = status_of(error)
+    notes().error, notes().problem = type(error).__name__, error.problem
     headers = dict(error.headers) if isinstance(error, Refused) else {}
     if isinstance(error, Refused) and error.after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.after)))

@@ -7,6 +7,7 @@ With several workers each is a process of its own; one that ends is replaced.
 
 import contextlib
 import gc
+import os
 import signal
 import socket
 import tempfile
@@ -25,6 +26,7 @@ from wordsight.serve.safety.admission import require_keys
 from wordsight.serve.safety.connections import TRUSTED, ConnectionGuard
 from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
+from wordsight.serve.watched.figures import shared_figures
 
 GRACE = 30  # seconds in which what was accepted may be answered after a stop
 COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
@@ -34,7 +36,10 @@ BACKLOG = 1024  # connections that may wait to be accepted
 def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve until stopped; `bound` is called with the address as soon as connections are accepted."""
     require_keys(settings)
-    with contextlib.closing(_listener(settings)) as listener, _counting(settings) as settings:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(_listener(settings)))
+        settings = stack.enter_context(_counting(settings))
+        stack.enter_context(shared_figures(settings.workers))
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}  (Ctrl-C stops)")
@@ -88,7 +93,8 @@ def _listener(settings: ServeSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let others take the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)
     except OSError as error:

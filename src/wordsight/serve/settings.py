@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wordsight.base.errors import UsageError
 from wordsight.serve.safety.settings import SafetySettings
+from wordsight.serve.watched.settings import WatchSettings
 
 PORT = 7070
 MIB = 1 << 20
@@ -63,6 +64,7 @@ class ServeSettings:
     thumbnail_bytes: int = 4096 * MIB
     limits: ServeLimits = field(default_factory=ServeLimits)
     safety: SafetySettings = field(default_factory=SafetySettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

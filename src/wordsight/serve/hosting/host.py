@@ -42,6 +42,8 @@ class Host:
         await asyncio.to_thread(self.libraries.open, first.model)
         if self.settings.thumbnails:
             self.beforehand.start()
+        for hosted in await self.models.all():
+            await hosted.warm()
         self.ready = True
         return self
 

@@ -19,11 +19,13 @@ from wordsight.base.errors import InputError, UnknownModel
 from wordsight.base.suggest import suggest
 from wordsight.serve.batching import BatchQueue
 from wordsight.serve.settings import ServeSettings
+from wordsight.serve.watched.notes import stage
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
 
 TEXTS_AT_ONCE, IMAGES_AT_ONCE = 256, 64
+_BLANK = np.zeros((32, 32, 3), np.uint8)
 
 
 class HostedModel:
@@ -49,8 +51,20 @@ class HostedModel:
         """Return unit embeddings (n, width) of images: files as bytes, or paths; `names` are for errors."""
         shown = names or [f"image {number}" for number in range(len(images))]
         load = partial(self.model.load_pixels, max_pixels=self._pixels)
-        pixels = [await asyncio.to_thread(load, image, name=name) for image, name in zip(images, shown, strict=True)]
+        with stage("decode"):
+            pixels = [
+                await asyncio.to_thread(load, image, name=name) for image, name in zip(images, shown, strict=True)
+            ]
         return self._stacked(await self._images.ask(pixels))
+
+    async def warm(self) -> None:
+        """Embed a text and an image, so that the first request does not wait for what an engine makes at first use."""
+        await self.embed_texts(["warm"])
+        await self._images.ask([self.model.load_pixels(_BLANK, name="blank")])
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many inputs wait in each queue."""
+        return {"texts": len(self._texts), "images": len(self._images)}
 
     def _stacked(self, embeddings: Sequence[Embeddings]) -> Embeddings:
         return np.array(embeddings, np.float32).reshape(len(embeddings), self.model.spec.width)
@@ -95,6 +109,11 @@ class HostedModels:
             if key not in self._open:
                 self._open[key] = await asyncio.to_thread(self._load, key)
             return self._open[key]
+
+    @property
+    def opened(self) -> list[HostedModel]:
+        """The models that are open by now."""
+        return list(self._open.values())
 
     async def all(self) -> list[HostedModel]:
         """Return all models, open."""
