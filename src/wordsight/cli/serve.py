@@ -19,6 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_library(parser)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7070, metavar="N", help="the port (default: 7070; 0: any free one)")
+    parser.add_argument("--no-thumbnails", action="store_true", help="make no thumbnails before they are asked for")
     parser.add_argument(
         "--log",
         choices=("json", "text", "off"),
@@ -26,7 +27,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--log-queries", action="store_true", help="log what is asked, too: texts, keys of images")
     parser.add_argument("--otel", action="store_true", help="trace requests with OpenTelemetry (extra otel)")
-    parser.add_argument("--no-thumbnails", action="store_true", help="make no thumbnails before they are asked for")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
     parser.add_argument(
         "--memory", metavar="SIZE", help="what one worker may hold, as 2GB (default: 80%% of the machine's / workers)"

@@ -133,6 +133,28 @@ class Ranking:
         embeddings = sum(one.nbytes for one in self.members.values())
         return sum(map(len, texts)) + _KEY_BYTES * len(texts) + self.scores.nbytes + self.matches.nbytes + embeddings
 
+    def likely_first(self, least: float | None) -> "Ranking":
+        """Return the results with all that are at least so likely first; `matching` is how many they are.
+
+        Without a probability it is `self.least`, and images that have all words are among the first.
+        """
+        enough = self.least if least is None else least
+        if not self.is_calibrated or enough is None:
+            return self
+        likely = np.isnan(self.matches) | (self.matches >= enough)
+        if least is None:
+            likely |= np.array([key in self.named for key in self.keys], bool)
+        return replace(self._at(np.argsort(~likely, kind="stable")), matching=int(likely.sum()))
+
+    def only(self, keys: Collection[str]) -> "Ranking":
+        """Return the results that have these keys, in their order."""
+        wanted = frozenset(keys)
+        return self._at(np.flatnonzero(np.array([key in wanted for key in self.keys], bool)))
+
+    def _at(self, numbers: NDArray[np.int64]) -> "Ranking":
+        keys = [self.keys[number] for number in numbers.tolist()]
+        return replace(self, keys=keys, scores=self.scores[numbers], matches=self.matches[numbers])
+
     def hits(self, index: Index, contents: Contents, start: int, count: int) -> list[Hit]:
         """Return the hits from number `start` on, up to `count`; what is damaged or gone meanwhile is left out."""
         keys = self.keys[start : start + count]

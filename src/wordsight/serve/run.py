@@ -6,6 +6,8 @@ With several workers each is a process of its own; one that ends is replaced.
 """
 
 import contextlib
+import gc
+import os
 import signal
 import socket
 import tempfile
@@ -26,23 +28,25 @@ from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.figures import shared_figures
 
+COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
 def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve until stopped; `bound` is called with the address as soon as connections are accepted."""
     require_keys(settings)
-    with (
-        contextlib.closing(_listener(settings)) as listener,
-        shared_figures(settings.workers),
-        _counting(settings) as settings,
-    ):
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(_listener(settings)))
+        settings = stack.enter_context(_counting(settings))
+        stack.enter_context(shared_figures(settings.workers))
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}  (Ctrl-C stops)")
         config = server_config(settings)
         if settings.keys is not None and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda number, frame: None)  # keys are read again when their file has changed
+        gc.freeze()  # what was imported stays; what requests leave is looked for as in any program
+        gc.set_threshold(*COLLECT)
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn drains, and raises it once more behind that
         if settings.workers == 1:
             uvicorn.Server(config).run(sockets=[listener])
@@ -88,7 +92,8 @@ def _listener(settings: ServeSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let others take the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)
     except OSError as error:

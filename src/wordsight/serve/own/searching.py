@@ -24,10 +24,15 @@ DEEPEST = 100_000  # results of a query that can be paged through
 
 
 class SearchRequest(QueryRequest, forbid_unknown_fields=True):
-    """A query, and which of its results: `k` of them from number `offset` on."""
+    """A query, and which of its results: `k` of them from number `offset` on.
+
+    `rest`: images that are less likely than `min_match`, or where that is not given than `least`, come behind all
+    others instead of not at all, and `matching` is how many come before them; with `sort` it means nothing.
+    """
 
     k: int = 50
     offset: int = 0
+    rest: bool = False
 
 
 class SimilarRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,7 +47,7 @@ class SearchAnswer(msgspec.Struct):
     """Hits, best first.
 
     `total`: how many results can be paged through (with `fold`, on the first page, at most so many).  `matching`: how
-    many images match, where they were sorted.  `least`: the probability below which a hit is not worth showing to
+    many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is not worth showing to
     people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else there is to say.
     """
 
@@ -76,9 +81,9 @@ async def _page(asked: SearchRequest, host: "Host", library: "Library", *, name:
     if not 0 <= asked.offset < DEEPEST:
         raise Refused(422, f"offset = {asked.offset}", cure=f"ask for 0 to {DEEPEST - 1}")
     query = await query_of(asked, host, library)
-    pager = Pager(library, (name, mark_of(asked), asked.k), asked, query, host.rankings)
+    pager = Pager(library, (name, mark_of(asked), asked.k, asked.rest), asked, query, host.rankings)
     hits = None
-    if query is not None and not asked.offset:
+    if query is not None and not asked.offset and not pager.has_rest:
         hits = await host.libraries.answer(library, query, HitLimits(**pager.limits))
     if hits:
         answer = await host.libraries.run(pager.first_page, hits)
@@ -104,7 +109,7 @@ class Pager:
     def page(self) -> SearchAnswer:
         """Return the hits that are asked for: the first from a search, others out of the ranking that is kept."""
         asked, query = self._asked, self._query
-        if query is None or asked.offset:
+        if query is None or asked.offset or self.has_rest:
             return self._of_ranking(self.ranking())
         return self.first_page(self._library.answer(query, **self.limits))
 
@@ -120,7 +125,13 @@ class Pager:
     @property
     def limits(self) -> HitLimitOptions:
         """How good hits have to be, and how many come at once."""
-        return {"k": self._asked.k, "min_match": self._asked.min_match, "min_cosine": self._asked.min_cosine}
+        least = None if self.has_rest else self._asked.min_match
+        return {"k": self._asked.k, "min_match": least, "min_cosine": self._asked.min_cosine}
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether less likely images are wanted too, behind the others."""
+        return self._asked.rest and self._query is not None and not self._query.wishes.sort
 
     def _total(self, hits: "Hits") -> int | None:
         """Return how many results there are, as far as a count tells."""
@@ -165,7 +176,8 @@ class Pager:
         library, asked = self._library, self._asked
         if self._query is not None:
             with library.asking(self._query, **self.limits) as opened:
-                return opened.ranking(DEEPEST)
+                ranking = opened.ranking(DEEPEST)
+            return ranking.likely_first(asked.min_match) if self.has_rest else ranking
         from wordsight.search.ranking import listing
         from wordsight.search.unasked import all_keys, condition_of
 

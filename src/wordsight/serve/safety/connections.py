@@ -10,6 +10,7 @@ application sees it.  Stands around uvicorn's own protocol, which parses; knows 
 import asyncio
 import ipaddress
 import json
+import logging
 import time
 from collections import Counter
 from functools import lru_cache
@@ -23,6 +24,8 @@ from wordsight.serve.safety.layers import HEADERS
 from wordsight.serve.safety.settings import ConnectionLimits
 
 TICK = 1.0
+_log = logging.getLogger("wordsight.serve.connections")
+_log.setLevel(logging.ERROR)  # what a client sends is no reason to write a line: it would fill a disk
 TRUSTED = ("127.0.0.1", "::1")  # this machine
 _PHRASES = {
     400: "Bad Request",
@@ -96,6 +99,7 @@ class GuardedConnection(asyncio.Protocol):
         self._body = _Window(now, 0)
         self._unread: _Window | None = None
         self._answered: float | None = None
+        inner.logger = _log
         inner.send_400_response = self._refuse_unreadable
         inner.parser = _parser(inner)
 
@@ -141,6 +145,7 @@ class GuardedConnection(asyncio.Protocol):
         if self._inner.transport is not None:
             self._guard.drop(self)
             self._inner.connection_lost(exc)
+        vars(self._inner).pop("send_400_response", None)  # no circle is left that only the collector would see
         self._ended = True
 
     def pause_writing(self) -> None:
