@@ -80,6 +80,25 @@ def test_the_official_client_embeds_texts(listening, settings, model):
     assert [(one.id, one.object, one.owned_by) for one in models] == [("fake", "model", "wordsight")]
 
 
+def test_the_official_client_embeds_images(listening, settings, model, red, base64_image, red_image):
+    data = f"data:image/png;base64,{base64_image(red)}"
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data}}]}
+    with listening(settings) as address:
+        with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+            answers = [
+                client.embeddings.create(model="fake", input=[data]),
+                client.embeddings.create(model="fake", input=[data], extra_body={"modality": "image"}),
+                client.post(  # as vLLM's documentation asks for conversations
+                    "/embeddings",
+                    cast_to=openai.types.CreateEmbeddingResponse,
+                    body={"model": "fake", "messages": [message], "encoding_format": "float"},
+                ),
+            ]
+    for answer in answers:
+        np.testing.assert_array_equal(np.float32(answer.data[0].embedding), red_image)
+        assert answer.usage.total_tokens == 0
+
+
 def test_numbers_are_those_of_the_bundled_model(red, base64_image):
     bundled = load()
     with TestClient(make_app(ServeSettings(models=("bundled",), port=0))) as client:

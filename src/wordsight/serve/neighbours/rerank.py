@@ -31,12 +31,13 @@ _measuring = threading.Lock()
 class RerankRequest(msgspec.Struct):
     """A query and documents, each a text, `{"text"}`, `{"image"}` or `{"content": [...]}`.
 
-    `top_n`: how many come back, all by default.  `return_documents`: with the documents.  `raw_scores`: cosines, and
+    One `{"content": [...]}` for all documents is vLLM's: each part is a document.  `top_n`: how many come back, 0 and
+    by default all.  `return_documents`: with the documents.  `raw_scores`: cosines, and
     ranked by them.  With `top_k` or `truncation` it is Voyage's request, and `data` holds the results.
     """
 
     query: Any
-    documents: list[Any]
+    documents: list[Any] | dict[str, Any]
     model: str = ""
     top_n: int | None = None
     return_documents: bool | None = None
@@ -84,12 +85,13 @@ async def rerank_as_sent(call: HttpCall[RerankRequest]) -> RerankAnswer:
 async def _answer(call: HttpCall[RerankRequest], shown: Any) -> RerankAnswer:
     asked = call.asked
     most = asked.top_n if asked.top_n is not None else asked.top_k
-    if not asked.documents:
+    documents = asked.documents if isinstance(asked.documents, list) else asked.documents.get("content")
+    if not isinstance(documents, list) or not documents:
         raise Refused(400, "no documents", cure="send at least one text or image")
-    if most is not None and most < 1:
-        raise Refused(400, f"top_n {most}", cure="ask for at least one")
+    if most is not None and most < 0:
+        raise Refused(400, f"top_n {most}", cure="ask for one or more, or 0 for all")
     hosted = await model_named(call.host, asked.model)
-    inputs = [parts_of(asked.query), *map(parts_of, asked.documents)]
+    inputs = [parts_of(asked.query), *map(parts_of, documents)]
     embedded = await embed_parts(inputs, hosted, call.host)
     parts = [
         EmbeddedParts(tuple(part.kind for part in given), embeddings)
@@ -104,8 +106,8 @@ async def _answer(call: HttpCall[RerankRequest], shown: Any) -> RerankAnswer:
         measured = deviations(parts[0], parts[1:], await _usual(hosted, call.host, inputs))
         scores, order = relevance(measured), np.argsort(-measured, kind="stable")
     results = [
-        RerankResult(number, float(scores[number]), shown(asked.documents[number]) if asked.return_documents else None)
-        for number in order[:most].tolist()
+        RerankResult(number, float(scores[number]), shown(documents[number]) if asked.return_documents else None)
+        for number in order[: most or None].tolist()
     ]
     return _shaped(asked, results, (hosted.name, await usage_of(inputs, hosted)))
 
