@@ -29,11 +29,12 @@ _measuring = threading.Lock()
 
 
 class RerankRequest(msgspec.Struct):
-    """A query and documents, each a text, `{"text"}`, `{"image"}` or `{"content": [...]}`.
+    """A query and documents.
 
-    One `{"content": [...]}` for all documents is vLLM's: each part is a document.  `top_n`: how many come back, 0 and
-    by default all.  `return_documents`: with the documents.  `raw_scores`: cosines, and
-    ranked by them.  With `top_k` or `truncation` it is Voyage's request, and `data` holds the results.
+    `query`: a text, `{"text"}`, `{"image"}` or `{"content": [...]}`.  `documents`: a list of such, or one
+    `{"content": [...]}` of which each part is a document (vLLM).  `top_n`: how many come back, 0 and by default all.
+    `return_documents`: whether with the documents.  `raw_scores`: whether scores are cosines, and the order is theirs.
+    `top_k`: Voyage's name for `top_n`.  `truncation`: not looked at, but with it or `top_k` the answer is Voyage's.
     """
 
     query: Any
@@ -47,7 +48,11 @@ class RerankRequest(msgspec.Struct):
 
 
 class RerankResult(msgspec.Struct, omit_defaults=True):
-    """The document with this number, and its score."""
+    """A document and its score.
+
+    `index`: which document, from 0.  `relevance_score`: 0 to 1, or a cosine for `raw_scores`.  `document`: what was
+    sent, if asked for.
+    """
 
     index: int
     relevance_score: float
@@ -55,7 +60,11 @@ class RerankResult(msgspec.Struct, omit_defaults=True):
 
 
 class RerankAnswer(msgspec.Struct, omit_defaults=True):
-    """Results, the best first: as `results`, or as `data` for Voyage's clients."""
+    """Documents in their order.
+
+    `results`: the best first.  `data`: the same, for Voyage's clients instead.  `id`: of this answer.  `object`:
+    "rerank", or "list" for Voyage's.  `usage`: how many tokens were read.  `meta`: the same as Cohere has it.
+    """
 
     id: str
     object: str
