@@ -15,6 +15,7 @@ from wordsight.serve.app import make_app
 from wordsight.serve.neighbours import stable_ids
 from wordsight.serve.settings import ServeSettings, named_libraries
 
+BASE = "http://127.0.0.1:7070"
 CLIENT = {  # what ClipClient 2.45 posts for query(text="red") with its defaults
     "text": "red",
     "image": None,
@@ -114,7 +115,7 @@ def test_metadata_comes_for_ids_that_stay(ask, client, photos, settings):
         (photos / "a" / "aaa.png").write_bytes((photos / "a" / "red.png").read_bytes())
         library.sync()
     stable_ids._known.clear()  # as in another process
-    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as fresh:
+    with TestClient(make_app(settings), base_url=BASE) as fresh:
         assert fresh.post("/metadata", content=json.dumps(body)).json() == told
         assert fresh.post("/metadata", json={"ids": []}).json() == []
         assert fresh.post("/metadata", json={"ids": [1] * 2000}).status_code == 413
@@ -126,7 +127,7 @@ def test_near_duplicates_and_what_is_watched_are_left_out(photos, settings, base
             image.resize((80, 40)).save(photos / "b" / "red-large.png")
         library.sync()
         library.note([("b/orange.png", {"moderation": "weapons"})])
-    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
+    with TestClient(make_app(settings), base_url=BASE) as client:
 
         def keys(**fields):
             answer = client.post("/knn-service", json={**PAGE, "num_images": 20, "text": "red", **fields}).json()
@@ -148,7 +149,7 @@ def test_what_cannot_be_answered_is_said(ask):
     assert "modality text" in ask(CLIENT, 400, modality="text")
     assert "no query" in ask(PAGE, 400)
     assert "no library" in ask(CLIENT, 404, indice_name="laion5B")
-    assert "not followed" in ask(PAGE, 400, image_url="http://127.0.0.1:1/a.png")
+    assert "web address" in ask(PAGE, 403, image_url="http://127.0.0.1:1/a.png")
     assert "base64" in ask(PAGE, 400, image="%")
     assert "image 0" in ask(PAGE, 400, image="aGVsbG8=")
     assert "3 numbers" in ask(PAGE, 400, embedding_input=[1, 2, 3])
@@ -167,7 +168,7 @@ def test_no_absolute_path_leaves_the_server(photos, tmp_path):
     with open_library(table, model=model) as library:
         library.sync()
     shop = ServeSettings(libraries=named_libraries([table]), engine="fake", port=0)
-    with TestClient(make_app(shop), base_url="http://127.0.0.1:7070") as client:
+    with TestClient(make_app(shop), base_url=BASE) as client:
         (hit,) = client.post("/knn-service", json={"text": "red", "modality": "image", "num_images": 5}).json()
     assert hit["caption"] == "a red thing"
     assert "image" in hit

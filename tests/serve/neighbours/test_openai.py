@@ -12,6 +12,8 @@ from wordsight.embeddings.model import load
 from wordsight.serve.app import make_app
 from wordsight.serve.settings import ServeLimits, ServeSettings, named_libraries
 
+BASE = "http://127.0.0.1:7070"
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -80,9 +82,28 @@ def test_the_official_client_embeds_texts(listening, settings, model):
     assert [(one.id, one.object, one.owned_by) for one in models] == [("fake", "model", "wordsight")]
 
 
+def test_the_official_client_embeds_images(listening, settings, model, red, base64_image, red_image):
+    data = f"data:image/png;base64,{base64_image(red)}"
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data}}]}
+    with listening(settings) as address:
+        with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+            answers = [
+                client.embeddings.create(model="fake", input=[data]),
+                client.embeddings.create(model="fake", input=[data], extra_body={"modality": "image"}),
+                client.post(  # as vLLM's documentation asks for conversations
+                    "/embeddings",
+                    cast_to=openai.types.CreateEmbeddingResponse,
+                    body={"model": "fake", "messages": [message], "encoding_format": "float"},
+                ),
+            ]
+    for answer in answers:
+        np.testing.assert_array_equal(np.float32(answer.data[0].embedding), red_image)
+        assert answer.usage.total_tokens == 0
+
+
 def test_numbers_are_those_of_the_bundled_model(red, base64_image):
     bundled = load()
-    with TestClient(make_app(ServeSettings(models=("bundled",), port=0)), base_url="http://127.0.0.1:7070") as client:
+    with TestClient(make_app(ServeSettings(models=("bundled",), port=0)), base_url=BASE) as client:
         for given, expected in (
             ("two dogs on grass", bundled.embed_texts(["two dogs on grass"])),
             ({"image": base64_image(red)}, bundled.embed_images([red])),
@@ -193,7 +214,6 @@ REFUSED = (
     ([{"image": ""}], "image 0"),
     (["data:image/png;base64,aGVsbG8="], "image 0"),
     ([{"image": "data:image/svg+xml,%3Csvg/%3E"}], "not base64"),
-    ([{"image": "https://example.org/a.png"}], "not followed"),
     ([{"image": "/etc/passwd"}], "image"),
 )
 
@@ -202,6 +222,12 @@ def test_what_is_no_text_and_no_image_is_refused(refused):
     for given, words in REFUSED:
         status, message = refused(input=given)
         assert (status, words in message) == (400, True), (given, message)
+
+
+def test_web_addresses_are_refused_unless_allowed(refused):
+    for given in ({"image": "https://example.org/a.png"}, {"image_url": {"url": "HTTP://127.0.0.1/"}}):
+        status, message = refused(input=[given])
+        assert (status, "web address" in message) == (403, True)
 
 
 def test_wrong_fields_are_refused(refused):
@@ -223,7 +249,7 @@ def tight(photos, listening):
 
 def test_limits_hold(tight, red, base64_image):
     image = {"image": base64.b64encode(bytes(40)).decode()}
-    with TestClient(make_app(tight), base_url="http://127.0.0.1:7070") as client:
+    with TestClient(make_app(tight), base_url=BASE) as client:
         for given in (["red"] * 3, ["x" * 11], [image, image], [{"image": base64.b64encode(bytes(90)).decode()}]):
             answer = client.post("/v1/embeddings", json={"input": given})
             assert (answer.status_code, answer.json()["error"]["type"]) == (413, "invalid_request_error")

@@ -83,6 +83,15 @@ def test_top_n_cuts_and_voyage_has_its_own_names(ask, documents):
     assert answer["usage"]["total_tokens"] > 0
 
 
+def test_vllm_has_documents_as_one_content(ask, documents, base64_image, photos):
+    address = f"data:image/png;base64,{base64_image(photos / 'a' / 'red.png')}"
+    content = [{"type": "text", "text": "green"}, {"type": "image_url", "image_url": {"url": address}}]
+    results = ask("/rerank", query="red", documents={"content": content}, top_n=0)["results"]
+    assert [one["index"] for one in results] == [1, 0]
+    query = {"content": content[1:]}
+    assert ask("/rerank", query=query, documents=["green", "red"])["results"][0]["index"] == 1
+
+
 def test_an_image_is_a_query_too(ask, documents):
     results = ask("/v1/rerank", query=documents[1], documents=documents)["results"]
     assert {one["index"] for one in results[:2]} == {1, 2}
@@ -92,7 +101,9 @@ def test_errors_are_read_by_all_clients(client):
     for body, status in (
         ({"query": "red", "documents": []}, 400),
         ({"query": "red"}, 422),
-        ({"query": "red", "documents": ["x"], "top_n": 0}, 400),
+        ({"query": "red", "documents": ["x"], "top_n": -1}, 400),
+        ({"query": "red", "documents": {}}, 400),
+        ({"query": "red", "documents": {"content": "red"}}, 400),
         ({"query": None, "documents": ["x"]}, 400),
         ({"query": "red", "documents": [{"image": "aGVsbG8="}]}, 400),
         ({"query": "red", "documents": ["x"], "model": "rerank-v3.5"}, 404),

@@ -23,7 +23,12 @@ from wordsight.serve.route import HttpCall
 
 
 class ClipDocument(msgspec.Struct, omit_defaults=True):
-    """A text, or an image as `blob` (base64) or `uri`; `matches` are ranked by it."""
+    """A text or an image, with what is made of it.
+
+    `text`: a text; with it the others are not looked at.  `blob`: an image as base64.  `uri`: an image as a data
+    address.  `matches`: documents that `/rank` puts in order.  `embedding`: of unit length.  `scores`: of a match,
+    its probability among them and its cosine.  `id`: as sent, or a new one.
+    """
 
     id: str = ""
     text: str | None = None
@@ -35,14 +40,21 @@ class ClipDocument(msgspec.Struct, omit_defaults=True):
 
 
 class PostRequest(msgspec.Struct, rename="camel"):
-    """Documents; `exec_endpoint` is "/", "/encode" or "/rank", with a model's name behind it if wanted."""
+    """What is to be done.
+
+    `data`: documents.  `execEndpoint`: "/", "/encode" or "/rank", with a model's name behind it if wanted.
+    """
 
     data: list[ClipDocument]
     exec_endpoint: str = "/"
 
 
 class PostAnswer(msgspec.Struct):
-    """The documents with embeddings; ranked ones with their matches, the best first."""
+    """What was made of documents.
+
+    `data`: the documents in their order, with embeddings, or with their matches, the best first.  `header`: whether
+    all went well.  `parameters`: none.  `routes`: none.
+    """
 
     header: dict[str, Any]
     data: list[ClipDocument]

@@ -37,11 +37,13 @@ PATHS = ("path", "folder", "image_path")  # columns that may tell where the serv
 
 
 class KnnRequest(msgspec.Struct):
-    """One of `text`, `image` (base64), `image_url` and `embedding_input`, the first that is given.
+    """What is searched for: the first that is given of text, image, address and embedding.
 
-    `num_result_ids` images are looked up, the first `num_images` come with metadata and image.  `deduplicate` leaves
-    out what is nearly the same as a better one; `use_safety_model` and `use_violence_detector` what the library's
-    column `moderation` marks, where it was tagged so.
+    `text`: words.  `image`: a file as base64.  `image_url`: its address.  `embedding_input`: as many numbers as the
+    model's embeddings have.  `modality`: image; text is refused.  `num_images`: how many come with metadata and image.
+    `num_result_ids`: how many are looked up, by default as many.  `indice_name`: a library, by default the first.
+    `deduplicate`: whether what is nearly the same as a better one is left out.  `use_safety_model`,
+    `use_violence_detector`: whether what the library's column moderation marks is left out.
     """
 
     text: str | None = None
@@ -58,7 +60,7 @@ class KnnRequest(msgspec.Struct):
 
 
 class MetadataRequest(msgspec.Struct):
-    """Ids that `/knn-service` gave."""
+    """What is asked of images.  `ids`: those that `/knn-service` gave.  `indice_name`: the library."""
 
     ids: list[int]
     indice_name: str | None = None

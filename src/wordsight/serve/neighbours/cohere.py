@@ -24,7 +24,12 @@ from wordsight.serve.route import HttpCall
 
 
 class CohereEmbedRequest(msgspec.Struct):
-    """One of `texts`, `images` (data addresses) and `inputs` (`{"content": [...]}`, one embedding each)."""
+    """One of texts, images and inputs.
+
+    `texts`: to be embedded.  `images`: as data addresses or base64.  `inputs`: `{"content": [...]}` each, with one
+    embedding.  `embedding_types`: any of float, base64, int8, uint8, binary, ubinary.  `output_dimension`: the first
+    so many numbers, of unit length again.  `truncate`: END, or NONE to refuse texts that are too long.
+    """
 
     texts: list[str] | None = None
     images: list[str] | None = None
@@ -36,7 +41,12 @@ class CohereEmbedRequest(msgspec.Struct):
 
 
 class CohereEmbedAnswer(msgspec.Struct):
-    """Embeddings by type; a plain list of float embeddings for version 1 where no types were asked for."""
+    """Embeddings of what was sent.
+
+    `embeddings`: lists by type, or one list of numbers for version 1 where no types were asked for.  `texts`: what
+    was sent.  `response_type`: embeddings_by_type or embeddings_floats.  `id`: of this answer.  `meta`: how many
+    tokens were read.
+    """
 
     id: str
     embeddings: Any

@@ -23,4 +23,4 @@ async def image_file(address: str, host: Host) -> bytes:
 
 async def _of_web(address: str, host: Host) -> bytes:
     """Return what lies at a web address: the one place where addresses are followed."""
-    raise Refused(400, f"the web address {address[:80]}", cure="send the file itself: addresses are not followed here")
+    raise Refused(403, "images are not fetched from web addresses", cure="send the file, in base64")

@@ -18,16 +18,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from wordsight.base.arrays import Embeddings
-from wordsight.base.errors import UnknownModel, WordsightError
+from wordsight.base.errors import UnknownModel
 from wordsight.serve.answering import JSON
-from wordsight.serve.errors import Refused, status_of
+from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.hosting.models import HostedModel
 from wordsight.serve.neighbours.embedded import embed_parts
 from wordsight.serve.neighbours.parts import InputPart
 from wordsight.serve.route import HttpCall
 
-CORRELATION = "x-correlation-id"  # comes back as it was sent
+CORRELATION = "x-correlation-id"  # comes back with an answer, as it was sent
 FIELDS = 1 << 16  # bytes of all that is no image and no text
 TYPES = {"visual": "image", "textual": "text"}
 
@@ -52,11 +52,7 @@ async def ping(call: HttpCall[None]) -> Response:
 
 async def predict(call: HttpCall[None]) -> Response:
     """Return the embedding of an image or a text, as a JSON text inside JSON."""
-    try:
-        status, answer = 200, await _predicted(call)
-    except WordsightError as error:
-        status, answer = status_of(error), dict(immich_shape(status_of(error), error.problem, error.cure))
-    response = Response(orjson.dumps(answer), status_code=status, media_type=JSON)
+    response = Response(orjson.dumps(await _predicted(call)), media_type=JSON)
     if sent := call.request.headers.get(CORRELATION):
         response.headers[CORRELATION] = sent[:200]
     return response

@@ -27,10 +27,13 @@ _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit
 
 
 class OpenAIEmbedRequest(msgspec.Struct):
-    """Texts and images, or a conversation; `model` "default" or "" is the first that is served.
+    """Texts and images, or a conversation.
 
-    `modality` "image": bare strings are images (infinity).  `embedding_type` (Jina) and `output_dtype` (Voyage) say
-    what `encoding_format` does, `output_dimension` (Voyage) what `dimensions` does.
+    `input`: one, or a list of them, in any spelling of `parts.py`.  `messages`: a conversation instead, which gets one
+    embedding.  `model`: "default" or "" is the first that is served.  `encoding_format`: float or base64.
+    `dimensions`: the first so many numbers, of unit length again.  `modality`: with "image" bare strings are images
+    (infinity).  `embedding_type`: Jina's name for `encoding_format`, also int8, uint8, binary and ubinary.
+    `output_dtype`: Voyage's name for it.  `output_dimension`: Voyage's name for `dimensions`.
     """
 
     input: Any = None
@@ -45,7 +48,10 @@ class OpenAIEmbedRequest(msgspec.Struct):
 
 
 class OpenAIEmbedding(msgspec.Struct):
-    """The embedding of the input with this number: numbers, or text for base64."""
+    """The embedding of one input.
+
+    `embedding`: numbers, or a text for base64.  `index`: which input, from 0.  `object`: always "embedding".
+    """
 
     embedding: JsonNumbers
     index: int
@@ -53,14 +59,21 @@ class OpenAIEmbedding(msgspec.Struct):
 
 
 class TokenUsage(msgspec.Struct):
-    """Tokens that the model read of the texts; images have none."""
+    """What was read.
+
+    `prompt_tokens`, `total_tokens`: how many tokens the texts have for the model; images have none.
+    """
 
     prompt_tokens: int
     total_tokens: int
 
 
 class OpenAIEmbedAnswer(msgspec.Struct):
-    """One embedding for each input, in their order."""
+    """One embedding for each input.
+
+    `data`: the embeddings, in the order of the inputs.  `model`: the name of the model that made them.  `usage`: how
+    many tokens were read.  `id`: of this answer.  `created`: when, in Unix time.  `object`: always "list".
+    """
 
     data: list[OpenAIEmbedding]
     model: str
@@ -71,7 +84,12 @@ class OpenAIEmbedAnswer(msgspec.Struct):
 
 
 class OpenAIModel(msgspec.Struct):
-    """A served model; `width` is how many numbers its embeddings have."""
+    """A served model.
+
+    `id`: its name, by which it is asked.  `created`: when the server began, in Unix time.  `width`: how many numbers
+    its embeddings have.  `backend`: the engine.  `capabilities`: what can be asked of it.  `stats`: empty.  `object`:
+    always "model".  `owned_by`: "wordsight", and "infinity" where infinity's client asks.
+    """
 
     id: str
     created: int
@@ -85,7 +103,7 @@ class OpenAIModel(msgspec.Struct):
 
 
 class OpenAIModels(msgspec.Struct):
-    """All served models, the first is the default."""
+    """All served models.  `data`: the models, the first is the default.  `object`: always "list"."""
 
     data: list[OpenAIModel]
     object: str = "list"

@@ -29,14 +29,16 @@ _measuring = threading.Lock()
 
 
 class RerankRequest(msgspec.Struct):
-    """A query and documents, each a text, `{"text"}`, `{"image"}` or `{"content": [...]}`.
+    """A query and documents.
 
-    `top_n`: how many come back, all by default.  `return_documents`: with the documents.  `raw_scores`: cosines, and
-    ranked by them.  With `top_k` or `truncation` it is Voyage's request, and `data` holds the results.
+    `query`: a text, `{"text"}`, `{"image"}` or `{"content": [...]}`.  `documents`: a list of such, or one
+    `{"content": [...]}` of which each part is a document (vLLM).  `top_n`: how many come back, 0 and by default all.
+    `return_documents`: whether with the documents.  `raw_scores`: whether scores are cosines, and the order is theirs.
+    `top_k`: Voyage's name for `top_n`.  `truncation`: not looked at, but with it or `top_k` the answer is Voyage's.
     """
 
     query: Any
-    documents: list[Any]
+    documents: list[Any] | dict[str, Any]
     model: str = ""
     top_n: int | None = None
     return_documents: bool | None = None
@@ -46,7 +48,11 @@ class RerankRequest(msgspec.Struct):
 
 
 class RerankResult(msgspec.Struct, omit_defaults=True):
-    """The document with this number, and its score."""
+    """A document and its score.
+
+    `index`: which document, from 0.  `relevance_score`: 0 to 1, or a cosine for `raw_scores`.  `document`: what was
+    sent, if asked for.
+    """
 
     index: int
     relevance_score: float
@@ -54,7 +60,11 @@ class RerankResult(msgspec.Struct, omit_defaults=True):
 
 
 class RerankAnswer(msgspec.Struct, omit_defaults=True):
-    """Results, the best first: as `results`, or as `data` for Voyage's clients."""
+    """Documents in their order.
+
+    `results`: the best first.  `data`: the same, for Voyage's clients instead.  `id`: of this answer.  `object`:
+    "rerank", or "list" for Voyage's.  `usage`: how many tokens were read.  `meta`: the same as Cohere has it.
+    """
 
     id: str
     object: str
@@ -84,12 +94,13 @@ async def rerank_as_sent(call: HttpCall[RerankRequest]) -> RerankAnswer:
 async def _answer(call: HttpCall[RerankRequest], shown: Any) -> RerankAnswer:
     asked = call.asked
     most = asked.top_n if asked.top_n is not None else asked.top_k
-    if not asked.documents:
+    documents = asked.documents if isinstance(asked.documents, list) else asked.documents.get("content")
+    if not isinstance(documents, list) or not documents:
         raise Refused(400, "no documents", cure="send at least one text or image")
-    if most is not None and most < 1:
-        raise Refused(400, f"top_n {most}", cure="ask for at least one")
+    if most is not None and most < 0:
+        raise Refused(400, f"top_n {most}", cure="ask for one or more, or 0 for all")
     hosted = await model_named(call.host, asked.model)
-    inputs = [parts_of(asked.query), *map(parts_of, asked.documents)]
+    inputs = [parts_of(asked.query), *map(parts_of, documents)]
     embedded = await embed_parts(inputs, hosted, call.host)
     parts = [
         EmbeddedParts(tuple(part.kind for part in given), embeddings)
@@ -104,8 +115,8 @@ async def _answer(call: HttpCall[RerankRequest], shown: Any) -> RerankAnswer:
         measured = deviations(parts[0], parts[1:], await _usual(hosted, call.host, inputs))
         scores, order = relevance(measured), np.argsort(-measured, kind="stable")
     results = [
-        RerankResult(number, float(scores[number]), shown(asked.documents[number]) if asked.return_documents else None)
-        for number in order[:most].tolist()
+        RerankResult(number, float(scores[number]), shown(documents[number]) if asked.return_documents else None)
+        for number in order[: most or None].tolist()
     ]
     return _shaped(asked, results, (hosted.name, await usage_of(inputs, hosted)))
 

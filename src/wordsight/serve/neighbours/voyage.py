@@ -20,7 +20,11 @@ from wordsight.serve.route import HttpCall
 
 
 class VoyageRequest(msgspec.Struct):
-    """`inputs`: `{"content": [...]}` each, of texts and images; `encoding_format` base64 counts for floats alone."""
+    """Texts and images.
+
+    `inputs`: `{"content": [...]}` each, with one embedding.  `output_dtype`: float, int8, uint8, binary or ubinary.
+    `output_dimension`: the first so many numbers, of unit length again.  `encoding_format`: base64 counts for floats.
+    """
 
     inputs: list[Any]
     model: str = ""
@@ -30,7 +34,11 @@ class VoyageRequest(msgspec.Struct):
 
 
 class VoyageUsage(msgspec.Struct):
-    """Tokens of texts; pixels are not counted."""
+    """What was read.
+
+    `text_tokens`, `total_tokens`: how many tokens the texts have for the model.  `image_pixels`, `video_pixels`: 0, for
+    pixels are not counted.
+    """
 
     text_tokens: int
     total_tokens: int
@@ -39,7 +47,10 @@ class VoyageUsage(msgspec.Struct):
 
 
 class VoyageAnswer(msgspec.Struct):
-    """One embedding for each input."""
+    """One embedding for each input.
+
+    `data`: the embeddings, in the order of the inputs.  `usage`: how many tokens were read.  `object`: always "list".
+    """
 
     data: list[OpenAIEmbedding]
     model: str

@@ -20,21 +20,21 @@ from wordsight.serve.route import HttpCall
 
 
 class VectorizeRequest(msgspec.Struct):
-    """Texts, and images as base64; an image stays a text only among `texts`."""
+    """What is embedded.  `texts`: any texts.  `images`: files as base64."""
 
     texts: list[str] = []
     images: list[str] = []
 
 
 class VectorizeAnswer(msgspec.Struct, rename="camel"):
-    """Unit embeddings in the order of what was sent."""
+    """Unit embeddings.  `textVectors`: of the texts, in their order.  `imageVectors`: of the images, in theirs."""
 
     text_vectors: list[JsonNumbers]
     image_vectors: list[JsonNumbers]
 
 
 class ClipMeta(msgspec.Struct):
-    """What the model is."""
+    """What the model is.  `image_size`: pixels along the sides of what its image tower sees."""
 
     model: str
     width: int
