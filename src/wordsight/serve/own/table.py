@@ -1,5 +1,6 @@
 """The routes of our own API."""
 
+from wordsight.serve.own.bench import MatrixAnswer, MatrixRequest, TemplatesAnswer
 from wordsight.serve.own.embedding import EmbedAnswer, EmbedRequest
 from wordsight.serve.own.searching import SearchAnswer, SearchRequest
 from wordsight.serve.route import Route
@@ -22,5 +23,22 @@ ROUTES: tuple[Route, ...] = (
         "Images of a library, best first.",
         asks=SearchRequest,
         answers=SearchAnswer,
+    ),
+    Route(
+        "POST",
+        "/api/bench/matrix",
+        f"{OWN}.bench:matrix",
+        "Every image against every text: cosines, probabilities, losses.",
+        asks=MatrixRequest,
+        answers=MatrixAnswer,
+        group="bench",
+    ),
+    Route(
+        "GET",
+        "/api/templates",
+        f"{OWN}.bench:templates",
+        "The prompt lists that ship with the program.",
+        answers=TemplatesAnswer,
+        group="bench",
     ),
 )
