@@ -1,6 +1,7 @@
 """The routes of our own API."""
 
 from wordsight.serve.own.bench import MatrixAnswer, MatrixRequest, TemplatesAnswer
+from wordsight.serve.own.bench_maps import ExplainAnswer, ExplainRequest
 from wordsight.serve.own.embedding import EmbedAnswer, EmbedRequest
 from wordsight.serve.own.searching import SearchAnswer, SearchRequest
 from wordsight.serve.route import Route
@@ -40,5 +41,14 @@ ROUTES: tuple[Route, ...] = (
         "The prompt lists that ship with the program.",
         answers=TemplatesAnswer,
         group="bench",
+    ),
+    Route(
+        "POST",
+        "/api/explain",
+        f"{OWN}.bench_maps:explain",
+        "Where in an image each text is seen, and which of its words are.",
+        asks=ExplainRequest,
+        answers=ExplainAnswer,
+        group="model",
     ),
 )
