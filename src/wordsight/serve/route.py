@@ -43,7 +43,8 @@ class Route:
 
     `body`: "json"; "raw" leaves it to the handler, which reads `call.request`.  `scope`: "open" needs no key, "read"
     and "write" one that may.  `group` is the heading in the documentation, `shape` how errors look.  `produces` is the
-    media type of an answer that is not JSON.
+    media type of an answer that is not JSON, `consumes` that of a raw body: a form's fields are those of `asks`, files
+    among them bytes.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -57,4 +58,5 @@ class Route:
     group: str = "library"
     shape: ErrorShape = own_shape
     produces: str = "application/json"
+    consumes: str = "application/json"
     statuses: Mapping[int, str] = field(default_factory=dict)

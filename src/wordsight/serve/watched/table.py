@@ -3,8 +3,11 @@
 from wordsight.serve.route import Route
 from wordsight.serve.watched.health import Health
 
-HEALTH = "wordsight.serve.watched.health"
+WATCHED = "wordsight.serve.watched"
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/health", f"{HEALTH}:health", "The process lives.", answers=Health, scope="open", group="server"),
-    Route("GET", "/ready", f"{HEALTH}:ready", "Models are open.", answers=Health, scope="open", group="server"),
+    Route(
+        "GET", "/health", f"{WATCHED}.health:health", "The process lives.", answers=Health, scope="open", group="server"
+    ),
+    Route("GET", "/ready", f"{WATCHED}.health:ready", "Models are open.", answers=Health, scope="open", group="server"),
+    Route("GET", "/openapi.json", f"{WATCHED}.document:document", "This document.", scope="open", group="server"),
 )
