@@ -7,34 +7,55 @@ export class ApiError extends Error {
   }
 }
 
-async function failed(response) {
+// Fetch; a server that cannot be reached is an ApiError of status 0.
+async function reach(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "the server cannot be reached", "see whether it runs and the network is there");
+  }
+}
+
+async function failed(response, quiet = false) {
   let error = {};
   try {
     error = (await response.json()).error ?? {};
   } catch {
     error = { problem: `the server answered ${response.status}` };
   }
-  if (response.status === 401) {
+  if (response.status === 401 && !quiet) {
     document.dispatchEvent(new CustomEvent("key-needed"));
   }
   return new ApiError(response.status, error.problem ?? "the request failed", error.cure ?? "");
 }
 
-// Ask with a JSON body (POST), or without one (GET); returns the answer.
-export async function ask(path, body, { signal, method } = {}) {
-  const response = await fetch(path, {
+// Ask with a JSON body (POST), or without one (GET); returns the answer.  `quiet`: a missing key is the asker's affair.
+export async function ask(path, body, { signal, method, quiet } = {}) {
+  const response = await reach(path, {
     method: method ?? (body === undefined ? "GET" : "POST"),
     headers: body === undefined ? {} : { "content-type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
     signal,
   });
+  if (!response.ok) throw await failed(response, quiet);
+  return response.status === 204 ? null : response.json();
+}
+
+// Ask with a JSON body for a file; returns it as a Blob.
+export async function download(path, body) {
+  const response = await reach(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
   if (!response.ok) throw await failed(response);
-  return response.json();
+  return response.blob();
 }
 
 // Ask, and call `heard(name, data)` for every server-sent event until the answer ends.
 export async function listen(path, body, heard, { signal } = {}) {
-  const response = await fetch(path, {
+  const response = await reach(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body ?? {}),

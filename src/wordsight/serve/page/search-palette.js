@@ -1,0 +1,156 @@
+// Everything by the keyboard: a palette of actions, libraries, saved addresses and suggestions; and the list of keys.
+
+import { ask } from "./api.js";
+import { element, openDialog, toast } from "./dom.js";
+import { EMPTY } from "./search-state.js";
+
+const SAVED = "saved-searches";
+
+const saved = () => {
+  try {
+    return JSON.parse(localStorage.getItem(SAVED) ?? "[]");
+  } catch {
+    return [];
+  }
+};
+
+export function openPalette(page) {
+  if (document.getElementById("palette")) return;
+  const input = element("input", {
+    id: "palette-input",
+    role: "combobox",
+    "aria-expanded": "true",
+    "aria-controls": "palette-list",
+    "aria-label": "Search, or choose an action",
+    placeholder: "Search, or choose an action",
+    autocomplete: "off",
+    spellcheck: false,
+  });
+  const list = element("ul", { id: "palette-list", role: "listbox", "aria-label": "Actions" });
+  const shown = openDialog("Actions", { id: "palette" }, input, list);
+  let entries = [];
+  let at = 0;
+  let suggestions = [];
+  let timer = 0;
+  let controller = new AbortController();
+
+  const mark = () => {
+    [...list.children].forEach((one, number) => one.setAttribute("aria-selected", String(number === at)));
+    const active = list.children[at];
+    if (!active) return input.removeAttribute("aria-activedescendant");
+    input.setAttribute("aria-activedescendant", active.id);
+    return active.scrollIntoView({ block: "nearest" });
+  };
+  const take = (entry) => {
+    shown.close();
+    entry?.run();
+  };
+  const show = () => {
+    const text = input.value.trim().toLowerCase();
+    const words = text.split(/\s+/);
+    const fits = actions(page).filter((one) => words.every((word) => one.label.toLowerCase().includes(word)));
+    const search = (query) => ({ kind: "search", label: query, run: () => page.search(query) });
+    entries = [...(text ? [search(input.value.trim())] : []), ...fits, ...suggestions.filter((one) => one.toLowerCase() !== text).map(search)].slice(0, 40);
+    at = Math.min(text && fits.length ? 1 : 0, Math.max(0, entries.length - 1));
+    list.replaceChildren(
+      ...entries.map((one, number) =>
+        element(
+          "li",
+          { role: "option", id: `palette-${number}`, onclick: () => take(one), onpointermove: () => number !== at && ((at = number), mark()) },
+          element("span", {}, one.label),
+          element("span", { class: "quiet" }, one.keys ?? one.kind),
+        ),
+      ),
+    );
+    mark();
+  };
+  input.addEventListener("input", () => {
+    suggestions = [];
+    show();
+    clearTimeout(timer);
+    controller.abort();
+    controller = new AbortController();
+    const prefix = input.value;
+    if (prefix.trim()) timer = setTimeout(() => suggest(prefix, controller.signal), 150);
+  });
+  input.addEventListener("keydown", (event) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (by) {
+      event.preventDefault();
+      at = (at + by + entries.length) % Math.max(1, entries.length);
+      mark();
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      take(entries[at]);
+    }
+  });
+  shown.addEventListener("close", () => controller.abort());
+  show();
+  input.focus();
+
+  async function suggest(prefix, signal) {
+    try {
+      const answer = await ask(`/api/libraries/${encodeURIComponent(page.name)}/suggest`, { prefix }, { signal });
+      if (signal.aborted || !answer.texts.length) return;
+      suggestions = answer.texts;
+      const kept = at;
+      show();
+      at = Math.min(kept, entries.length - 1);
+      mark();
+    } catch (error) {
+      if (error.name !== "AbortError") toast(error.message);
+    }
+  }
+}
+
+function actions(page) {
+  const { store } = page;
+  const go = (address) => () => location.assign(address);
+  const action = (label, run, keys) => ({ kind: "action", label, run, keys });
+  const { sort } = page.bar;
+  return [
+    action("New search", () => store.set({ ...EMPTY, library: store.state.library })),
+    action("Search by an image", () => document.getElementById("upload").click()),
+    action("Save this search", () => save()),
+    action("Copy the address of this search", () => page.share()),
+    action("Export the results", () => page.export()),
+    action(store.state.fold ? "Show near-duplicates" : "Fold near-duplicates", () => store.set({ fold: !store.state.fold })),
+    action("Choose all that have come", () => page.chooseAll()),
+    ...[...sort.options].filter((one) => one.value !== store.state.sort).map((one) => action(`Order: ${one.textContent}`, () => store.set({ sort: one.value }))),
+    ...(page.status?.libraries ?? []).filter((one) => one.name !== page.name).map((one) => ({ kind: "library", label: one.name, run: () => store.set({ ...EMPTY, library: one.name }) })),
+    ...saved().map(({ name, address }) => ({ kind: "saved", label: name, run: go(address) })),
+    ...saved().map(({ name }) => action(`Forget the saved search ${name}`, () => localStorage.setItem(SAVED, JSON.stringify(saved().filter((one) => one.name !== name))))),
+    action("Find duplicates", go(`/duplicates?in=${encodeURIComponent(page.name)}`)),
+    action("Open the map", go(`/map?in=${encodeURIComponent(page.name)}`)),
+    action("Show the keys", openKeys, "?"),
+  ];
+
+  function save() {
+    const name = document.title.replace(/ · Wordsight$/, "");
+    const others = saved().filter((one) => one.name !== name);
+    localStorage.setItem(SAVED, JSON.stringify([{ name, address: location.pathname + location.search + location.hash }, ...others].slice(0, 30)));
+    toast(`Saved as “${name}”: Ctrl K has it`);
+  }
+}
+
+const KEYS = [
+  ["/", "write what to look for"],
+  ["Ctrl K", "all actions"],
+  ["Shift Enter", "add another description to the mixture"],
+  ["↓ in the box", "go to the images"],
+  ["← ↑ ↓ →", "move over the images"],
+  ["Enter", "open an image"],
+  ["Space", "choose an image"],
+  ["+ and −", "more, or less, of its kind"],
+  ["m", "more like this"],
+  ["u", "unfold its near-duplicates"],
+  ["w", "why it came, when it is open"],
+  ["Esc", "back"],
+  ["?", "these keys"],
+];
+
+export function openKeys() {
+  const rows = KEYS.flatMap(([key, text]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, text)]);
+  const close = element("button", { type: "button", class: "main", onclick: () => shown.close() }, "Close");
+  const shown = openDialog("Keys", { class: "small keys" }, element("div", { class: "stack" }, element("h2", {}, "Keys"), element("dl", {}, ...rows), element("p", { class: "cures" }, close)));
+}

@@ -1,0 +1,437 @@
+// The search page: what is asked stands in the address, is asked of the server, and its answer is shown.
+
+import { ask } from "./api.js";
+import { announce, button, element, icon, many, style, toast } from "./dom.js";
+import { Bar, sentenceOf } from "./search-bar.js";
+import { Box } from "./search-box.js";
+import { showChips } from "./search-chips.js";
+import { Facets } from "./search-facets.js";
+import { Grid } from "./search-grid.js";
+import { CHUNK, Results } from "./search-results.js";
+import { EMPTY, Store, hasQuestion, queryOf } from "./search-state.js";
+
+const MORE = "/page/search-more.css";
+const KEPT = 12; // answers that are kept, for going back
+const id = (name) => document.getElementById(name);
+
+class Page {
+  #controller = new AbortController();
+  #kept = new Map(); // question -> {results, facets}
+  #lineTimer = 0;
+
+  constructor() {
+    this.store = new Store();
+    this.chosen = new Map(); // key -> hit
+    this.library = null;
+    this.status = null;
+    this.results = null;
+    this.box = new Box(this.store);
+    this.facets = new Facets(id("facets"), this.store);
+    this.bar = new Bar(this.store, {
+      least: (least, final) => this.#moveLine(least, final),
+      size: (size) => this.grid.setSize(size),
+      choose: () => this.#choosing(!this.grid.choosing),
+      export: () => this.#export(),
+      share: () => this.share(),
+      palette: () => this.palette(),
+    });
+    this.grid = new Grid(id("grid"), this.chosen, {
+      open: (hit) => this.open(hit),
+      choose: (hit, event) => this.choose(hit, event),
+      act: (name, hit) => this.act(name, hit),
+      failed: (error) => this.#fail(error),
+      leave: () => (this.chosen.size ? this.unchoose() : this.box.input.focus()),
+      line: () => this.#lineText(),
+      position: (position) => history.replaceState({ at: position }, "", location.href),
+    });
+    id("narrow").append(icon("narrow"));
+    id("narrow").addEventListener("click", () => this.facets.toggle());
+    this.store.addEventListener("change", (event) => this.#changed(event.detail));
+    document.addEventListener("keydown", (event) => this.#keyed(event));
+    document.addEventListener("key-given", () => this.start());
+    addEventListener("online", () => this.start());
+    this.start();
+  }
+
+  async start() {
+    try {
+      this.status ??= await ask("/api/status");
+      if (!this.status.libraries.length) {
+        this.#say("No library is served", "Start the server with one: wordsight serve FOLDER");
+        return;
+      }
+      await this.#enter();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  get name() {
+    return this.store.state.library || this.status?.libraries[0]?.name || "";
+  }
+
+  // Enter the library that the address names.
+  async #enter() {
+    const name = this.name;
+    const described = ask(`/api/libraries/${encodeURIComponent(name)}`);
+    const results = this.#run(history.state?.at ?? 0);
+    try {
+      this.library = await described;
+      this.facets.describe(this.library);
+      this.bar.orders(this.library.orders ?? []);
+      const { showLibrary } = await import("./search-library.js");
+      showLibrary(this);
+      if (this.results) this.#showCount();
+    } catch (error) {
+      await results;
+      if (this.results) this.#fail(error);
+    }
+    await results;
+  }
+
+  #changed({ before, state, how }) {
+    const only = { ...before, open: state.open };
+    const opens = JSON.stringify(only) === JSON.stringify(state);
+    if (opens) {
+      if (before.open !== state.open) this.#showOpen(how);
+      return;
+    }
+    this.box.show();
+    showChips(this.store);
+    this.bar.showSort();
+    if (before.library !== state.library) {
+      this.unchoose();
+      this.library = null;
+      this.facets.update([]);
+      this.#enter();
+    } else {
+      this.#run(how === "back" ? (history.state?.at ?? 0) : 0);
+    }
+  }
+
+  // Ask what the state says, and show the answer; an earlier question that is still asked is dropped.
+  async #run(at = 0) {
+    this.#controller.abort();
+    this.#controller = new AbortController();
+    const { signal } = this.#controller;
+    const { state } = this.store;
+    const asked = hasQuestion(state);
+    const body = queryOf(state);
+    if (state.least !== null && state.sort && asked) body.min_match = state.least;
+    const library = this.name;
+    const question = JSON.stringify([library, body]);
+    const path = `/api/libraries/${encodeURIComponent(library)}`;
+    showChips(this.store);
+    id("results").setAttribute("aria-busy", "true");
+    try {
+      let kept = this.#kept.get(question);
+      if (!kept) {
+        const first = await ask(`${path}/search`, { ...body, k: CHUNK, offset: 0 }, { signal });
+        kept = { results: new Results(library, body, first) };
+        this.#keep(question, kept);
+      }
+      if (signal.aborted) return;
+      this.results?.stop();
+      this.results = kept.results;
+      await this.#findLine(signal);
+      if (signal.aborted) return;
+      this.facets.fail("");
+      this.#show(at);
+      this.#narrowable(kept, { path, body, signal });
+    } catch (error) {
+      if (error.name !== "AbortError" && !signal.aborted) this.#fail(error);
+    } finally {
+      if (!signal.aborted) id("results").removeAttribute("aria-busy");
+    }
+  }
+
+  #keep(question, kept) {
+    this.#kept.set(question, kept);
+    if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value);
+  }
+
+  // Where the matches end: as the server says, or where the hits that are here say so.
+  async #findLine(signal) {
+    const { results } = this;
+    const { state } = this.store;
+    results.line = null;
+    results.cut = null;
+    if (!hasQuestion(state) || typeof results.hit(0)?.match !== "number") return;
+    results.line = state.least ?? results.least ?? 0;
+    if (state.sort) return;
+    if (state.least === null) {
+      results.cut = results.matching;
+      return;
+    }
+    results.cut = this.#lineAmong(state.least);
+    if (results.cut !== null) return;
+    const path = `/api/libraries/${encodeURIComponent(results.library)}/search`;
+    const answer = await ask(path, { ...results.query, k: 1, min_match: state.least }, { signal });
+    results.cut = answer.matching ?? answer.total;
+  }
+
+  // The position of the first hit that is less likely, if it is among those that have come.
+  #lineAmong(least) {
+    const { results } = this;
+    for (let chunk = 0; chunk < results.chunks; chunk += 1) {
+      const hits = results.hits.get(chunk);
+      if (!hits) return null;
+      const inside = hits.findIndex((hit) => typeof hit.match === "number" && hit.match < least);
+      if (inside >= 0) return chunk * CHUNK + inside;
+    }
+    return results.total;
+  }
+
+  #moveLine(least, final) {
+    const { results } = this;
+    if (!final && results && !this.store.state.sort) {
+      const cut = this.#lineAmong(least);
+      this.bar.show({ ...results, line: least, cut: cut ?? results.cut, hit: null }, this.#facts());
+      if (cut === null) return;
+      results.cut = cut;
+      results.line = least;
+      clearTimeout(this.#lineTimer);
+      this.#lineTimer = setTimeout(() => this.grid.moveLine(), 60);
+    }
+    if (final) {
+      clearTimeout(this.#lineTimer);
+      this.store.set({ least: least === results?.least ? null : least });
+    }
+  }
+
+  #lineText() {
+    return `Below ${Math.round((this.results.line ?? 0) * 100)} %: less likely`;
+  }
+
+  #facts() {
+    const images = this.library?.images ?? this.status?.libraries.find((one) => one.name === this.name)?.images ?? 0;
+    return { images, asked: hasQuestion(this.store.state) };
+  }
+
+  #showCount() {
+    this.bar.show(this.results, this.#facts());
+  }
+
+  #show(at) {
+    const { results } = this;
+    this.#showCount();
+    id("message").hidden = true;
+    document.title = this.store.state.words.trim() ? `${this.store.state.words.trim()} · Wordsight` : "Wordsight";
+    if (!at && scrollY > 0) scrollTo(0, 0);
+    this.grid.show(results, at);
+    const { images, asked } = this.#facts();
+    if (!results.total) this.#nothing();
+    else announce(sentenceOf(results, { images, asked, sort: this.store.state.sort }));
+    if (this.store.state.open) this.#showOpen("step");
+  }
+
+  #nothing() {
+    const { state } = this.store;
+    const { images } = this.#facts();
+    if (!images && !hasQuestion(state)) {
+      this.#say("This library has no images yet", "Add some to its folder, then bring it up to date with Sync.");
+      return;
+    }
+    const cures = [];
+    if (state.narrowed.length || state.where) cures.push(button("Remove what narrows", () => this.store.set({ narrowed: [], where: "" }), { class: "main" }));
+    if (state.least !== null) cures.push(button("Show less likely ones", () => this.store.set({ least: null })));
+    if (state.sort) cures.push(button("Best first", () => this.store.set({ sort: "" })));
+    this.#say("Nothing matches", "No image of this library fits what you asked for.", cures);
+  }
+
+  #say(title, text, cures = []) {
+    id("message").replaceChildren(element("h2", {}, title), element("p", {}, text), element("p", { class: "cures" }, ...cures));
+    id("message").hidden = false;
+    announce(`${title}. ${text}`);
+  }
+
+  #fail(error) {
+    this.grid.clear();
+    this.results = null;
+    this.bar.show(null, this.#facts());
+    id("results").removeAttribute("aria-busy");
+    const again = button("Try again", () => this.start(), { class: "main" });
+    if (error.status === 0) {
+      this.#say("The server does not answer", "It may have stopped, or the network is away. What you asked for is kept.", [again]);
+    } else if (error.status === 401) {
+      this.#say("An API key is needed", "This server answers those who have a key.", [again]);
+    } else {
+      const { state } = this.store;
+      const cures = state.where || state.narrowed.length ? [button("Remove what narrows", () => this.store.set({ narrowed: [], where: "" }))] : [];
+      if (state.where) this.facets.fail(error.message);
+      this.#say("That could not be answered", `${error.message}.`.replace(/\.\.$/, "."), [again, ...cures]);
+    }
+  }
+
+  async #narrowable(kept, { path, body, signal }) {
+    try {
+      const { least } = this.store.state;
+      const limited = least === null || !hasQuestion(this.store.state) ? body : { ...body, min_match: least };
+      const question = JSON.stringify(limited);
+      if (kept.counted !== question) {
+        kept.facets = (await ask(`${path}/facets`, limited, { signal })).columns;
+        kept.counted = question;
+      }
+      if (!signal.aborted) this.facets.update(kept.facets);
+    } catch (error) {
+      if (error.name !== "AbortError" && !signal.aborted) toast(`What the results can be narrowed to is not known: ${error.message}`);
+    }
+  }
+
+  // ---- what can be done with images
+
+  async open(hit) {
+    this.opening = hit;
+    this.store.set({ open: hit.key });
+  }
+
+  async #showOpen(how) {
+    const { open } = this.store.state;
+    const [{ showDetail, closeDetail }] = await Promise.all([import("./search-detail.js"), style(MORE)]);
+    if (!open) {
+      closeDetail();
+      return;
+    }
+    let hit = this.opening?.key === open ? this.opening : this.results?.hit(this.results.position(open));
+    try {
+      if (!hit) {
+        const answer = await ask(`/api/libraries/${encodeURIComponent(this.name)}/search`, { parts: [{ key: open, weight: 1 }], k: 1 });
+        hit = answer.hits[0]?.key === open ? { ...answer.hits[0], match: null } : { key: open, name: open, meta: {}, alike: [] };
+      }
+      if (this.store.state.open === open) showDetail(this, hit, how);
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  choose(hit, event) {
+    const keys = [...this.chosen.keys()];
+    const from = event?.shiftKey && keys.length ? this.results.position(keys.at(-1)) : -1;
+    const to = this.results.position(hit.key);
+    if (from >= 0 && to >= 0) {
+      for (let position = Math.min(from, to); position <= Math.max(from, to); position += 1) {
+        const inside = this.results.hit(position);
+        if (inside) this.chosen.set(inside.key, inside);
+      }
+    } else if (!this.chosen.delete(hit.key)) {
+      this.chosen.set(hit.key, hit);
+    }
+    this.#showChosen();
+  }
+
+  unchoose() {
+    this.chosen.clear();
+    this.#choosing(false);
+    this.#showChosen();
+  }
+
+  #choosing(on) {
+    this.grid.choosing = on;
+    this.bar.choose.setAttribute("aria-pressed", String(on));
+    if (on && !this.chosen.size) toast("Choose images by click, or with Space");
+  }
+
+  #showChosen() {
+    this.grid.rechoose();
+    const { size } = this.chosen;
+    const shown = id("picked");
+    shown.hidden = !size;
+    document.body.classList.toggle("choosing", size > 0);
+    if (!size) return;
+    const like = () => {
+      const keys = [...this.chosen.keys()];
+      this.unchoose();
+      this.moreLike(keys);
+    };
+    shown.replaceChildren(
+      element("strong", {}, many(size, "image"), " chosen"),
+      button("More for this set", like, { icon: "like", class: "main" }),
+      button("Export", () => this.#export(), { icon: "download" }),
+      button("Clear", () => this.unchoose(), { class: "plain" }),
+    );
+    announce(`${many(size, "image")} chosen`);
+  }
+
+  // A thumb, or "more like this".
+  act(name, hit) {
+    if (name === "like") {
+      this.moreLike([hit.key]);
+      return;
+    }
+    const { state } = this.store;
+    const other = name === "liked" ? "disliked" : "liked";
+    if (name === "disliked" && !hasQuestion(state)) {
+      toast("First say what you look for; then this moves it away from an image");
+      return;
+    }
+    const had = state[name].includes(hit.key);
+    this.store.set({ [name]: had ? state[name].filter((key) => key !== hit.key) : [...state[name], hit.key], [other]: state[other].filter((key) => key !== hit.key), open: "" });
+    toast(had ? "Taken back" : name === "liked" ? "The search moves towards this image" : "The search moves away from this image");
+  }
+
+  moreLike(keys) {
+    const { library, narrowed, where, fold } = this.store.state;
+    this.store.set({ ...EMPTY, library, narrowed, where, fold, like: keys });
+    this.box.show();
+  }
+
+  async #export() {
+    const { openExport } = await import("./search-export.js");
+    openExport(this);
+  }
+
+  export() {
+    return this.#export();
+  }
+
+  // Look for other words, by what else holds.
+  search(words) {
+    this.store.set({ words, like: [], open: "" });
+    this.box.show();
+  }
+
+  chooseAll() {
+    for (const hits of this.results?.hits.values() ?? []) for (const hit of hits) this.chosen.set(hit.key, hit);
+    this.#showChosen();
+  }
+
+  // The library has changed: what was answered before no longer holds.
+  refresh() {
+    this.#kept.clear();
+    this.#run(this.grid.position);
+  }
+
+  async share() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      toast("The address of this search is copied");
+    } catch {
+      toast("The address of this search is that of the page");
+    }
+  }
+
+  async palette() {
+    const [{ openPalette }] = await Promise.all([import("./search-palette.js"), style(MORE)]);
+    openPalette(this);
+  }
+
+  #keyed(event) {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      this.palette();
+      return;
+    }
+    const writes = event.target.closest?.("input:not([type=checkbox],[type=range]), textarea, select, dialog");
+    if (writes || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/") {
+      event.preventDefault();
+      this.box.input.focus();
+      this.box.input.select();
+    } else if (event.key === "?") {
+      event.preventDefault();
+      Promise.all([import("./search-palette.js"), style(MORE)]).then(([{ openKeys }]) => openKeys());
+    }
+  }
+}
+
+new Page();
