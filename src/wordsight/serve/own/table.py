@@ -32,7 +32,7 @@ ROUTES: tuple[Route, ...] = (
         "Every image against every text: cosines, probabilities, losses.",
         asks=MatrixRequest,
         answers=MatrixAnswer,
-        group="bench",
+        group="model",
     ),
     Route(
         "GET",
@@ -40,7 +40,7 @@ ROUTES: tuple[Route, ...] = (
         f"{OWN}.bench:templates",
         "The prompt lists that ship with the program.",
         answers=TemplatesAnswer,
-        group="bench",
+        group="model",
     ),
     Route(
         "POST",

@@ -215,7 +215,8 @@ function drawGrid(all) {
 
 function drawSteps(all) {
   const { loss } = all;
-  const head = ["", "p(tᵢ | xᵢ)", "−ln p", "p(xᵢ | tᵢ)", "−ln p"].map((text) => make("th", { scope: "col", textContent: text }));
+  const ways = [make("td"), ...["picture → sentence", "sentence → picture"].map((text) => make("th", { scope: "colgroup", colSpan: 2, textContent: text }))];
+  const head = [make("td"), ...["p(tᵢ | xᵢ)", "−ln p", "p(xᵢ | tᵢ)", "−ln p"].map((text) => make("th", { scope: "col", textContent: text }))];
   const rows = pairs.map((one, i) => {
     const numbers = [percent(all.rows[i][i]), fixed(all.ofImages[i]), percent(all.columns[i][i]), fixed(all.ofTexts[i])];
     return make("tr", {}, make("th", { scope: "row", title: one.text, textContent: `pair ${i + 1}` }), ...numbers.map((text) => make("td", { textContent: text })));
@@ -223,11 +224,11 @@ function drawSteps(all) {
   const both = make("td", { colSpan: 4, className: "result" }, make("b", { id: "loss-mean", textContent: fixed(loss.mean) }), ` = ½ (${fixed(loss.image)} + ${fixed(loss.text)})`);
   const chance = make("td", { colSpan: 4, textContent: `ln ${pairs.length} = ${fixed(loss.chance)}${loss.mean > loss.chance ? ": this batch is worse than guessing" : ""}` });
   const foot = [
-    make("tr", { className: "means" }, make("th", { scope: "row", textContent: "mean" }), make("td", { textContent: "picture → sentence" }), make("td", { id: "loss-image", textContent: fixed(loss.image) }), make("td", { textContent: "sentence → picture" }), make("td", { id: "loss-text", textContent: fixed(loss.text) })),
+    make("tr", { className: "means" }, make("th", { scope: "row", textContent: "mean" }), make("td"), make("td", { id: "loss-image", textContent: fixed(loss.image) }), make("td"), make("td", { id: "loss-text", textContent: fixed(loss.text) })),
     make("tr", { className: "total" }, make("th", { scope: "row", textContent: "loss L" }), both),
     make("tr", {}, make("th", { scope: "row", textContent: "guessing" }), chance),
   ];
-  byId("steps").replaceChildren(make("caption", { className: "unseen", textContent: "The softmax loss of the batch, step by step" }), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows), make("tfoot", {}, ...foot));
+  byId("steps").replaceChildren(make("caption", { className: "unseen", textContent: "The softmax loss of the batch, step by step" }), make("thead", {}, make("tr", { className: "ways" }, ...ways), make("tr", {}, ...head)), make("tbody", {}, ...rows), make("tfoot", {}, ...foot));
 }
 
 function drawCurve(all) {
@@ -251,7 +252,7 @@ function drawCurve(all) {
     drawn("line", { x1: left, y1: chance, x2: right, y2: chance, class: "chance" }),
     text(left + 6, chance - 5, `guessing: ln ${pairs.length} = ${fixed(all.loss.chance, 2)}`, "start"),
     drawn("line", { x1: across(own), y1: top, x2: across(own), y2: bottom, class: "own" }),
-    text(across(own) + 4, bottom - 8, "the model's own", "start"),
+    text(across(own) - 5, (top + bottom) / 2, "the model's own", "end"),
     drawn("polyline", { class: "loss", points: along.map((value, i) => `${across(value).toFixed(1)},${down(values[i]).toFixed(1)}`).join(" ") }),
     drawn("circle", { cx: across(state.temperature), cy: down(all.loss.mean), r: 6, class: "here" }),
   ];

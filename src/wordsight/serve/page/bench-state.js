@@ -85,7 +85,7 @@ export function temperatureSlider(box, number) {
     make("span", { className: "ends small quiet", "aria-hidden": "true" }, make("span", {}, "sharp: the winner takes all"), make("span", {}, "flat: all the same")),
     make("p", { className: "choices" }, output, own),
   );
-  onChange(() => {
+  const follow = () => {
     if (state.temperature === null) return;
     const exact = ownTemperature();
     const isOwn = Math.abs(state.temperature - exact) < 1e-9;
@@ -98,7 +98,9 @@ export function temperatureSlider(box, number) {
     mark.hidden = place < 0 || place > 1;
     mark.style.setProperty("--place", String(place));
     mark.dataset.value = `own ${temperatureText(exact)}`;
-  });
+  };
+  onChange(follow);
+  follow();
 }
 
 // The models that the server has, to choose from where there are several.

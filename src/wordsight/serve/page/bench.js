@@ -20,6 +20,10 @@ modelChoice((name) => {
   refresh();
   refreshBatch();
 });
+document.addEventListener("key-given", () => {
+  refresh();
+  refreshBatch();
+});
 const [drawings, lists] = await Promise.all([scenes(), templateLists()]);
 startMaps(onPicture);
 await startLabels(drawings, lists);
