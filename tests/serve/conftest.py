@@ -43,7 +43,7 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(photos: Path) -> ServeSettings:
     """What is served: the library photos, the fake engine, any free port."""
-    return ServeSettings(libraries=named_libraries([photos]), engine="fake", port=0)
+    return ServeSettings(libraries=named_libraries([photos]), engine="fake", port=0, thumbnails=False)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_library(parser)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7070, metavar="N", help="the port (default: 7070; 0: any free one)")
+    parser.add_argument("--no-thumbnails", action="store_true", help="make no thumbnails before they are asked for")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
 
 
@@ -34,6 +35,7 @@ def run(args: Namespace) -> int:
         host=args.host,
         port=args.port,
         workers=args.workers,
+        thumbnails=not args.no_thumbnails,
     )
     resolve("wordsight.serve.run:run", extra="serve")(settings)
     return 0

@@ -6,6 +6,7 @@ What goes wrong comes back in the shape that the route's clients know; a mistake
 """
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -68,8 +69,11 @@ def refusal(route: Route, error: WordsightError) -> Response:
 
 
 def encoded(answer: Any) -> bytes:
-    """Return a typed answer as JSON."""
-    return msgspec.json.encode(answer)
+    """Return a typed answer as JSON; names of files that are no UTF-8 are written in escapes."""
+    try:
+        return msgspec.json.encode(answer)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(answer)).encode("ascii")
 
 
 def numbers(array: NDArray[Any]) -> msgspec.Raw:

@@ -45,7 +45,7 @@ class ServeSettings:
     """`models`: names or folders, the first is the default; none is the default model.
 
     `workers`: processes that answer.  `keys`: the file of API keys, if any.  `urls`: whether images may be named by web
-    addresses.
+    addresses.  `thumbnails`: whether they are made before anybody asks; `thumbnail_bytes`: so much of them is kept.
     """
 
     libraries: tuple[ServedLibrary, ...] = ()
@@ -57,6 +57,8 @@ class ServeSettings:
     workers: int = 1
     keys: Path | None = None
     urls: bool = False
+    thumbnails: bool = True
+    thumbnail_bytes: int = 4096 * MIB
     limits: ServeLimits = field(default_factory=ServeLimits)
 
     def __post_init__(self) -> None:

@@ -5,9 +5,15 @@ async with Host(settings) as host: ...
 
 import asyncio
 
+from wordsight.base.cache import cache_folder
+from wordsight.search.ranking import Ranking
+from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.hosting.libraries import HostedLibraries
 from wordsight.serve.hosting.models import HostedModels
-from wordsight.serve.settings import ServeSettings
+from wordsight.serve.hosting.thumbnails import Beforehand, Thumbnails
+from wordsight.serve.settings import MIB, ServeSettings
+
+RANKINGS = 256 * MIB  # of results that are paged through
 
 
 class Host:
@@ -17,15 +23,22 @@ class Host:
         self.settings = settings
         self.models = HostedModels(settings)
         self.libraries = HostedLibraries(settings)
+        self.thumbnails = Thumbnails(cache_folder() / "thumbnails", most=settings.thumbnail_bytes)
+        self.beforehand = Beforehand(self.thumbnails, self.libraries)
+        self.rankings: KeptAnswers[Ranking] = KeptAnswers(RANKINGS)
         self.ready = False  # whether requests are answered without waiting for models
 
     async def __aenter__(self) -> "Host":
         first = await self.models.named()
         await asyncio.to_thread(self.libraries.open, first.model)
+        if self.settings.thumbnails:
+            self.beforehand.start()
         self.ready = True
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         self.ready = False
+        await asyncio.to_thread(self.beforehand.close)
         await self.models.close()
+        await asyncio.to_thread(self.thumbnails.close)
         await asyncio.to_thread(self.libraries.close)

@@ -50,6 +50,11 @@ class HostedLibraries:
         """The names of all libraries, the first is the default."""
         return tuple(served.name for served in self._settings.libraries)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._inside > 0
+
     def named(self, name: str = "") -> "Library":
         """Return a library by its name; "" is the first."""
         if not name and self._open:

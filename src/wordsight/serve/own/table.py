@@ -1,13 +1,24 @@
 """The routes of our own API."""
 
-from wordsight.serve.own.bench import MatrixAnswer, MatrixRequest, TemplatesAnswer
-from wordsight.serve.own.bench_maps import ExplainAnswer, ExplainRequest
+from wordsight.serve.own.bench_table import ROUTES as BENCH
 from wordsight.serve.own.embedding import EmbedAnswer, EmbedRequest
-from wordsight.serve.own.searching import SearchAnswer, SearchRequest
+from wordsight.serve.own.images import ThumbnailRequest
+from wordsight.serve.own.narrowing import FacetsAnswer, FacetsRequest
+from wordsight.serve.own.searching import SearchAnswer, SearchRequest, SimilarRequest
+from wordsight.serve.own.status import LibraryAnswer, StatusAnswer
 from wordsight.serve.route import Route
 
 OWN = "wordsight.serve.own"
+LIBRARY = "/api/libraries/{library}"
 ROUTES: tuple[Route, ...] = (
+    Route(
+        "GET",
+        f"{LIBRARY}/thumbnails/{{key:path}}",
+        f"{OWN}.images:thumbnail",
+        "A small JPEG of an image.",
+        asks=ThumbnailRequest,
+        produces="image/jpeg",
+    ),
     Route(
         "POST",
         "/api/embed",
@@ -19,7 +30,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
-        "/api/libraries/{library}/search",
+        f"{LIBRARY}/search",
         f"{OWN}.searching:search",
         "Images of a library, best first.",
         asks=SearchRequest,
@@ -27,28 +38,29 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
-        "/api/bench/matrix",
-        f"{OWN}.bench:matrix",
-        "Every image against every text: cosines, probabilities, losses.",
-        asks=MatrixRequest,
-        answers=MatrixAnswer,
-        group="model",
-    ),
-    Route(
-        "GET",
-        "/api/templates",
-        f"{OWN}.bench:templates",
-        "The prompt lists that ship with the program.",
-        answers=TemplatesAnswer,
-        group="model",
+        f"{LIBRARY}/similar",
+        f"{OWN}.searching:similar",
+        "Images that look like one of the library.",
+        asks=SimilarRequest,
+        answers=SearchAnswer,
     ),
     Route(
         "POST",
-        "/api/explain",
-        f"{OWN}.bench_maps:explain",
-        "Where in an image each text is seen, and which of its words are.",
-        asks=ExplainRequest,
-        answers=ExplainAnswer,
-        group="model",
+        f"{LIBRARY}/facets",
+        f"{OWN}.narrowing:facets",
+        "What the matches of a query can be narrowed to.",
+        asks=FacetsRequest,
+        answers=FacetsAnswer,
     ),
+    Route(
+        "GET",
+        f"{LIBRARY}/originals/{{key:path}}",
+        f"{OWN}.originals:original",
+        "The file of an image, or a range of it.",
+        produces="*/*",
+        statuses={206: "a range of the file", 416: "a range that the file does not have"},
+    ),
+    Route("GET", "/api/status", f"{OWN}.status:status", "What is served.", answers=StatusAnswer, group="server"),
+    Route("GET", LIBRARY, f"{OWN}.status:library", "What a library holds.", answers=LibraryAnswer),
+    *BENCH,
 )

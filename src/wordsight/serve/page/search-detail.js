@@ -158,7 +158,7 @@ class Detail {
   #table() {
     const { hit } = this;
     const rows = [];
-    if (hit.width && hit.height) rows.push(["size", `${hit.width} × ${hit.height}`]);
+    if (hit.width && hit.height) rows.push(["dimensions", `${hit.width} × ${hit.height}`]);
     const { meta = {} } = hit;
     for (const [column, value] of Object.entries(meta)) {
       if (value === null || value === "" || UNSAID.has(column) || CAPTIONS.includes(column.toLowerCase())) continue;

@@ -1,11 +1,10 @@
 // What the results can be narrowed to: values of the library's own columns with their counts, "without", a condition.
 
 import { button, count, element, icon } from "./dom.js";
-import { conditionOf } from "./search-state.js";
 
 const SHOWN = 6; // values of a column before "more"
-const NAMES = { mtime: "File date", taken: "Date", size: "File size" };
-const LAST = ["width", "height", "mtime", "size"]; // what is known of every file narrows least
+const NAMES = { mtime: "file date", taken: "date", size: "file size" };
+const LAST = ["mtime", "width", "height", "size"]; // what is known of every file narrows least
 
 // The columns in the order in which they help; one that says the same as another is left out.
 function arranged(columns) {
@@ -119,10 +118,14 @@ export class Facets {
     return form;
   }
 
-  // What is counted is what is asked: facets of a question that was left behind are not shown.
+  // What was counted for another question is faint until the new counts are here.
+  wait() {
+    this.root.setAttribute("aria-busy", "true");
+  }
+
   update(columns) {
     this.last = columns;
     this.show(columns);
-    this.root.dataset.where = conditionOf(this.store.state);
+    this.root.removeAttribute("aria-busy");
   }
 }

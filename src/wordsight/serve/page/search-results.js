@@ -16,6 +16,7 @@ export class Results {
     this.matching = first.matching ?? null;
     this.least = first.least ?? null;
     this.calibrated = first.calibrated ?? false;
+    this.line = null; // probability that tells matches from others, where there is one
     this.cut = null; // position of the first that is less likely, where there is such a line
     this.unfolded = new Set(); // keys whose near-duplicates are shown
     this.hits.set(0, first.hits);

@@ -117,24 +117,25 @@ class Page {
     const { state } = this.store;
     const asked = hasQuestion(state);
     const body = queryOf(state);
-    if (state.least !== null && state.sort && asked) body.min_match = state.least;
+    if (state.least !== null && asked) body.min_match = state.least;
+    const search = asked && !state.sort ? { ...body, rest: true } : body; // less likely ones come behind a line
     const library = this.name;
-    const question = JSON.stringify([library, body]);
+    const question = JSON.stringify([library, search]);
     const path = `/api/libraries/${encodeURIComponent(library)}`;
     showChips(this.store);
     id("results").setAttribute("aria-busy", "true");
     try {
       let kept = this.#kept.get(question);
       if (!kept) {
-        const first = await ask(`${path}/search`, { ...body, k: CHUNK, offset: 0 }, { signal });
-        kept = { results: new Results(library, body, first) };
+        const first = await ask(`${path}/search`, { ...search, k: CHUNK, offset: 0 }, { signal });
+        kept = { results: new Results(library, search, first) };
+        const line = asked && kept.results.calibrated ? (state.least ?? kept.results.least ?? 0) : null;
+        kept.line = { line, cut: line === null || state.sort ? null : kept.results.matching };
         this.#keep(question, kept);
       }
       if (signal.aborted) return;
       this.results?.stop();
-      this.results = kept.results;
-      await this.#findLine(signal);
-      if (signal.aborted) return;
+      this.results = Object.assign(kept.results, kept.line);
       this.facets.fail("");
       this.#show(at);
       this.#narrowable(kept, { path, body, signal });
@@ -150,26 +151,6 @@ class Page {
     if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value);
   }
 
-  // Where the matches end: as the server says, or where the hits that are here say so.
-  async #findLine(signal) {
-    const { results } = this;
-    const { state } = this.store;
-    results.line = null;
-    results.cut = null;
-    if (!hasQuestion(state) || typeof results.hit(0)?.match !== "number") return;
-    results.line = state.least ?? results.least ?? 0;
-    if (state.sort) return;
-    if (state.least === null) {
-      results.cut = results.matching;
-      return;
-    }
-    results.cut = this.#lineAmong(state.least);
-    if (results.cut !== null) return;
-    const path = `/api/libraries/${encodeURIComponent(results.library)}/search`;
-    const answer = await ask(path, { ...results.query, k: 1, min_match: state.least }, { signal });
-    results.cut = answer.matching ?? answer.total;
-  }
-
   // The position of the first hit that is less likely, if it is among those that have come.
   #lineAmong(least) {
     const { results } = this;
@@ -182,21 +163,19 @@ class Page {
     return results.total;
   }
 
+  // The line follows the slider where the hits that are here say where it is, and the server's word once it is let go.
   #moveLine(least, final) {
     const { results } = this;
-    if (!final && results && !this.store.state.sort) {
-      const cut = this.#lineAmong(least);
-      this.bar.show({ ...results, line: least, cut: cut ?? results.cut, hit: null }, this.#facts());
-      if (cut === null) return;
-      results.cut = cut;
-      results.line = least;
-      clearTimeout(this.#lineTimer);
-      this.#lineTimer = setTimeout(() => this.grid.moveLine(), 60);
-    }
+    clearTimeout(this.#lineTimer);
     if (final) {
-      clearTimeout(this.#lineTimer);
       this.store.set({ least: least === results?.least ? null : least });
+      return;
     }
+    if (!results) return;
+    const cut = this.store.state.sort ? null : this.#lineAmong(least);
+    if (cut !== null) Object.assign(results, { cut, line: least });
+    this.bar.show({ ...results, line: least }, this.#facts());
+    if (cut !== null) this.#lineTimer = setTimeout(() => this.grid.moveLine(), 60);
   }
 
   #lineText() {
@@ -265,13 +244,8 @@ class Page {
 
   async #narrowable(kept, { path, body, signal }) {
     try {
-      const { least } = this.store.state;
-      const limited = least === null || !hasQuestion(this.store.state) ? body : { ...body, min_match: least };
-      const question = JSON.stringify(limited);
-      if (kept.counted !== question) {
-        kept.facets = (await ask(`${path}/facets`, limited, { signal })).columns;
-        kept.counted = question;
-      }
+      if (!kept.facets) this.facets.wait();
+      kept.facets ??= (await ask(`${path}/facets`, body, { signal })).columns;
       if (!signal.aborted) this.facets.update(kept.facets);
     } catch (error) {
       if (error.name !== "AbortError" && !signal.aborted) toast(`What the results can be narrowed to is not known: ${error.message}`);

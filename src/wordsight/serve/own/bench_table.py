@@ -1,0 +1,35 @@
+"""The routes of the bench."""
+
+from wordsight.serve.own.bench import MatrixAnswer, MatrixRequest, TemplatesAnswer
+from wordsight.serve.own.bench_maps import ExplainAnswer, ExplainRequest
+from wordsight.serve.route import Route
+
+OWN = "wordsight.serve.own"
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST",
+        "/api/bench/matrix",
+        f"{OWN}.bench:matrix",
+        "Every image against every text: cosines, probabilities, losses.",
+        asks=MatrixRequest,
+        answers=MatrixAnswer,
+        group="model",
+    ),
+    Route(
+        "GET",
+        "/api/templates",
+        f"{OWN}.bench:templates",
+        "The prompt lists that ship with the program.",
+        answers=TemplatesAnswer,
+        group="model",
+    ),
+    Route(
+        "POST",
+        "/api/explain",
+        f"{OWN}.bench_maps:explain",
+        "Where in an image each text is seen, and which of its words are.",
+        asks=ExplainRequest,
+        answers=ExplainAnswer,
+        group="model",
+    ),
+)
