@@ -77,7 +77,7 @@ def test_the_slider_moves_numbers_as_the_formula_says(bench, coloured):
     assert number(bench.locator("#tau-2").input_value()) == 0  # both sliders are one temperature
     bench.locator("#temperature-labels button").click()
     expect(bench.locator("#temperature-labels output")).to_have_text(
-        "τ = 0.05, scale 1/τ = 20.0: what the model learned"
+        "τ = 0.050, scale 1/τ = 20.0: what the model learned"
     )
     assert column(bench, ".shared") == pytest.approx(100 * softmax(20 * cosines), abs=0.06)
     assert before == []  # nothing is asked for that

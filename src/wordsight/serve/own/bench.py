@@ -37,10 +37,11 @@ Matrix = NDArray[np.float64]
 class MatrixRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Images, in the order images, embeddings, keys, and the texts that each of them is compared with.
 
-    `images`: files in base64.  `embeddings`: of images, as `/api/embed` gives them in base64.  `keys`: images of
-    `library` ("" is the first).  `prompt`: "" takes texts as they are, else the name of a shipped list of
-    `/api/templates`, or a template with {} where the text goes.  `temperature`: what cosines are divided by; null is
-    the model's own, one over its scale.  `bias`: of the sigmoid loss; null is the model's own, or -10.
+    `texts`: what images are compared with.  `images`: files in base64.  `embeddings`: of images, as `/api/embed` gives
+    them in base64.  `library`: its name, "" is the first.  `keys`: images of that library.  `prompt`: "" takes texts as
+    they are, else the name of a shipped list of `/api/templates`, or a template with {} where the text goes.
+    `temperature`: what cosines are divided by; null is the model's own, one over its scale.  `bias`: of the sigmoid
+    loss; null is the model's own, or -10.
     """
 
     texts: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -71,11 +72,11 @@ class BatchLoss(msgspec.Struct):
 class MatrixAnswer(msgspec.Struct):
     """The matrix (N, M): a row for each image, a column for each text.
 
-    `scale` and `bias` are the model's own, `learned_with` is "softmax" or "sigmoid".  `logits`: cosines over the
-    temperature.  `image_to_text`: softmax by rows; `text_to_image`: by columns.  `matches`: what `Model.matches` says
-    at the model's own scale; with a sigmoid model each pair for itself.  `in_library`: of images given by key the
-    probability that each shows each text by the library's calibration, null where it cannot tell.  `loss`: null
-    unless N = M.  `prompts`: what each text became.
+    `scale` and `bias`: the model's own.  `learned_with`: "softmax" or "sigmoid".  `temperature`: what cosines were
+    divided by.  `cosines`: (N, M).  `logits`: cosines over the temperature.  `image_to_text`: softmax by rows.
+    `text_to_image`: softmax by columns.  `matches`: what `Model.matches` says at the model's own scale; with a sigmoid
+    model each pair for itself.  `in_library`: of images given by key the probability that each shows each text by the
+    library's calibration, null where it cannot tell.  `loss`: null unless N = M.  `prompts`: what each text became.
     """
 
     model: str
