@@ -21,6 +21,7 @@ from wordsight.search import background
 from wordsight.search.answered import Answered, Reply
 from wordsight.search.contents import Contents, index_command
 from wordsight.search.direction import Direction, direction_by_example, direction_of_query
+from wordsight.search.hits import Hit
 from wordsight.search.limits import HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of, matches_of_scores
 from wordsight.search.matching import LEAST, Matching, all_matching
@@ -90,6 +91,16 @@ class Asking:
             with contextlib.suppress(NotFound):
                 known[key] = self._index.entries([key])[0].embedding
         return known
+
+    def hits_of(self, keys: Sequence[str], contents: Contents) -> list[Hit]:
+        """Return entries as hits of the query, whatever their scores; `NotFound` for a key that is not there."""
+        entries, scores = self._index.entries(keys), dict[str, float]()
+        if self._direction.unwanted:
+            ranking = self.ranking(len(self._index))
+            scores = dict(zip(ranking.keys, ranking.scores.tolist(), strict=True))
+        cosines = [float(self._direction.embedding @ one.embedding) for one in entries]
+        scored = [one.near(scores.get(one.key, cosine)) for one, cosine in zip(entries, cosines, strict=True)]
+        return [Answered(one).as_hit(contents) for one in scored]
 
     def ranking(self, depth: int) -> "Ranking":
         """Return all results in their order, up to `depth`: those of `reply`, and what comes behind them."""

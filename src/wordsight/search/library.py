@@ -195,7 +195,9 @@ class Library:
         with self.asking(query, **limits) as asked:
             return asked.count(columns)
 
-    def why(self, query: Any, hits: Sequence[Hit], *, without: Any = (), done: Any = None) -> "list[Reason]":
+    def why(
+        self, query: Any, hits: Sequence[Hit], *, without: Any = (), maps: bool = True, done: Any = None
+    ) -> "list[Reason]":
         """Return why each of these hits came; `query` and `without` as for `search`, or what `read` returned.
 
         `done` is called behind each.  See `wordsight.search.why`.
@@ -205,7 +207,7 @@ class Library:
         asked = query if isinstance(query, Query) else self.read(query, without=without)
         with self.asking(asked) as opened:
             stored = opened.stored([hit.key for hit in hits])
-        return reasons_of(self.model, opened.direction, hits, stored, done=done)
+        return reasons_of(self.model, opened.direction, hits, stored, maps=maps, done=done)
 
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:

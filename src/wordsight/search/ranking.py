@@ -10,7 +10,7 @@ The first k are those that the query answers with; behind them come all others b
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, replace, replace
 from itertools import compress
 from typing import TYPE_CHECKING
 
@@ -132,6 +132,21 @@ class Ranking:
         texts = [*self.keys, *self.named, *(key for keys in self.alike.values() for key in keys)]
         embeddings = sum(one.nbytes for one in self.members.values())
         return sum(map(len, texts)) + _KEY_BYTES * len(texts) + self.scores.nbytes + self.matches.nbytes + embeddings
+
+    def likely_first(self, least: float | None) -> "Ranking":
+        """Return the results with all that are at least so likely first; `matching` is how many they are.
+
+        Without a probability it is `self.least`, and images that have all words are among the first.
+        """
+        if not self.is_calibrated or (least is None and self.least is None):
+            return self
+        likely = np.isnan(self.matches) | (self.matches >= (self.least if least is None else least))
+        if least is None:
+            likely |= np.array([key in self.named for key in self.keys], bool)
+        order = np.argsort(~likely, kind="stable")
+        keys = [self.keys[at] for at in order.tolist()]
+        matching = int(likely.sum())
+        return replace(self, keys=keys, scores=self.scores[order], matches=self.matches[order], matching=matching)
 
     def hits(self, index: Index, contents: Contents, start: int, count: int) -> list[Hit]:
         """Return the hits from number `start` on, up to `count`; what is damaged or gone meanwhile is left out."""

@@ -46,7 +46,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         except TimeoutError:
             return refusal(route, Expired(host.settings.limits.seconds))
         except WordsightError as error:
-            return refusal(route, error)
+            return refusal(route, error, host)
         except ClientDisconnect:
             return Response(status_code=499)
         except MemoryError:
@@ -58,13 +58,14 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
     return answer
 
 
-def refusal(route: Route, error: WordsightError) -> Response:
-    """Return an error as clients of this route know it."""
+def refusal(route: Route, error: WordsightError, host: Host | None = None) -> Response:
+    """Return an error as clients of this route know it; no text says where on the server libraries lie."""
     status = status_of(error)
     headers = {}
     if isinstance(error, Refused) and error.after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.after)))
-    body = orjson.dumps(route.shape(status, error.problem, error.cure))
+    problem, cure = (one if host is None else host.libraries.public(one) for one in (error.problem, error.cure))
+    body = json.dumps(route.shape(status, problem, cure)).encode("ascii")  # also names of files that are no UTF-8
     return Response(body, status_code=status, headers=headers, media_type=JSON)
 
 

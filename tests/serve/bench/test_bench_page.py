@@ -207,7 +207,7 @@ def test_maps_under_a_true_and_a_misleading_sentence(bench, coloured):
     expect(bench.locator("#maps-problem")).to_have_text("Write two different sentences.")
     bench.fill("#false-text", "grey")
     bench.click("#look")
-    expect(bench.locator(".maps figcaption .kind")).to_have_text(["True", "Misleading", "Difference"])
+    expect(bench.locator(".maps figcaption .kind")).to_have_text(["True", "Misleading"])
     expect(bench.locator("#verdict")).to_contain_text("The two maps differ")
     assert bench.locator(".maps img").first.evaluate("image => image.naturalWidth") > 0
     bench.fill("#true-text", "a red thing")

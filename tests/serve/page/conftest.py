@@ -15,7 +15,7 @@ import httpx
 import pytest
 import uvicorn
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from wordsight.embeddings.model import load
 from wordsight.engines.fake import COLOURS
@@ -44,7 +44,8 @@ def make_shop(folder: Path) -> Path:
         image.paste(COLOURS[other], (0, 0, number // 11 * wide // 40, 24))
         image.save(folder / f"{number:03}.png")
         title = HOSTILE if number == 7 else f"item {number}"
-        kind, taken = ("shoe", "shirt", "bag", "hat")[number % 4], f"{2015 + number % 9}-0{1 + number % 8}-11"
+        kind = ("shoe", "shirt", "bag", "hat")[number % 4]
+        taken = "2031-01-01" if number == 7 else f"{2015 + number % 9}-0{1 + number % 8}-11"
         rows.append([f"k{number:03}", f"{number:03}.png", title, kind, taken])
     with (folder / "shop.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["key", "image", "title", "kind", "taken"], *rows])
@@ -137,7 +138,8 @@ def window(browser: Browser, address: str, complaints: list[str]) -> Iterator[Ca
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+        page.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
+        page.on("response", lambda one: one.status >= 400 and complaints.append(f"{one.status} {one.url}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: _is_ours(request.url, address) or complaints.append(request.url))
         for pattern, answer in (answers or {}).items():
@@ -149,6 +151,11 @@ def window(browser: Browser, address: str, complaints: list[str]) -> Iterator[Ca
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    """Say whether a message on the console is one; statuses are heard of with their addresses."""
+    return message.type in ("error", "warning") and not message.text.startswith("Failed to load resource")
 
 
 def _is_ours(url: str, address: str) -> bool:

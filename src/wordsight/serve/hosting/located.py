@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
 from wordsight.index.index import FileState
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 MARK = 32  # letters of a mark
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LocatedImage:
-    """`mark` is another one when the content is; `state` is what is known of the file, None where nothing is."""
+    """`embedding` (width,); `mark` is another one when the content is; `state` is what is known of the file, if any."""
 
     hit: "Hit"
+    embedding: Embeddings
     mark: str
     state: FileState | None
 
@@ -48,4 +50,4 @@ def located(library: "Library", key: str) -> LocatedImage:
             raise NotFound(f"no image {key!r} in the library", cure="give the key of a hit") from None
         state = index.files.of([key]).get(key)
     content = state.digest if state is not None and state.sha256 else f"{library.folder}/{key} {state}".encode()
-    return LocatedImage(library.hit_of(entry), hashlib.sha256(content).hexdigest()[:MARK], state)
+    return LocatedImage(library.hit_of(entry), entry.embedding, hashlib.sha256(content).hexdigest()[:MARK], state)

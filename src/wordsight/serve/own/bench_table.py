@@ -1,7 +1,6 @@
 """The routes of the bench."""
 
 from wordsight.serve.own.bench import MatrixAnswer, MatrixRequest, TemplatesAnswer
-from wordsight.serve.own.bench_maps import ExplainAnswer, ExplainRequest
 from wordsight.serve.route import Route
 
 OWN = "wordsight.serve.own"
@@ -21,15 +20,6 @@ ROUTES: tuple[Route, ...] = (
         f"{OWN}.bench:templates",
         "The prompt lists that ship with the program.",
         answers=TemplatesAnswer,
-        group="model",
-    ),
-    Route(
-        "POST",
-        "/api/explain",
-        f"{OWN}.bench_maps:explain",
-        "Where in an image each text is seen, and which of its words are.",
-        asks=ExplainRequest,
-        answers=ExplainAnswer,
         group="model",
     ),
 )

@@ -116,7 +116,7 @@ def _opened(library: "Library", key: str) -> OpenedFile:
         return _inside(image)
     path = Path(file_of(str(image.hit.path)))
     try:
-        _require_inside(path, library)
+        require_inside(path, library)
         handle = open_regular(path)
     except OSError as error:
         raise NotFound(f"{key} is not there any more: {error.strerror}", cure="bring the library up to date") from None
@@ -140,7 +140,7 @@ def _inside(image: LocatedImage) -> OpenedFile:
     return OpenedFile(BytesIO(content), len(content), content[:HEAD], f'"{image.mark}"')
 
 
-def _require_inside(path: Path, library: "Library") -> None:
+def require_inside(path: Path, library: "Library") -> None:
     """Raise `NotFound` for a file that lies outside the location by a link; a table may name files anywhere."""
     location = os.path.realpath(library.location)
     real = os.path.realpath(path)

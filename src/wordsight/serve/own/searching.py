@@ -10,12 +10,13 @@ from wordsight.search.limits import HitLimitOptions
 from wordsight.search.query import Query
 from wordsight.search.ranking import Ranking
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.heard import listened
 from wordsight.serve.own.hits import HitAnswer, hit_answer
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.route import HttpCall
 
 if TYPE_CHECKING:
-    from wordsight.search.hits import Hits
+    from wordsight.search.hits import Hit, Hits
     from wordsight.search.library import Library
     from wordsight.serve.hosting.host import Host
 
@@ -23,10 +24,15 @@ DEEPEST = 100_000  # results of a query that can be paged through
 
 
 class SearchRequest(QueryRequest, forbid_unknown_fields=True):
-    """A query, and which of its results: `k` of them from number `offset` on."""
+    """A query, and which of its results: `k` of them from number `offset` on.
+
+    `rest`: images that are less likely than `min_match`, or where that is not given than `least`, come behind all
+    others instead of not at all, and `matching` is how many come before them; with `sort` it means nothing.
+    """
 
     k: int = 50
     offset: int = 0
+    rest: bool = False
 
 
 class SimilarRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,7 +47,7 @@ class SearchAnswer(msgspec.Struct):
     """Hits, best first.
 
     `total`: how many results can be paged through (with `fold`, on the first page, at most so many).  `matching`: how
-    many images match, where they were sorted.  `least`: the probability below which a hit is not worth showing to
+    many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is not worth showing to
     people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else there is to say.
     """
 
@@ -75,8 +81,9 @@ async def _page(asked: SearchRequest, host: "Host", library: "Library", *, name:
     if not 0 <= asked.offset < DEEPEST:
         raise Refused(422, f"offset = {asked.offset}", cure=f"ask for 0 to {DEEPEST - 1}")
     query = await query_of(asked, host, library)
-    pager = Pager(library, (name, mark_of(asked), asked.k), asked, query, host.rankings)
-    answer = await host.libraries.run(pager.page)
+    pager = Pager(library, (name, mark_of(asked), asked.k, asked.rest), asked, query, host.rankings)
+    answer, notices = await host.libraries.run(listened, pager.page)
+    answer.notices = [host.libraries.public(one) for one in notices]
     answer.took = round(time.perf_counter() - started, 6)
     return answer
 
@@ -96,7 +103,7 @@ class Pager:
     def page(self) -> SearchAnswer:
         """Return the hits that are asked for: the first from a search, others out of the ranking that is kept."""
         asked, query = self._asked, self._query
-        if query is None or asked.offset:
+        if query is None or asked.offset or self._has_rest:
             return self._of_ranking(self.ranking())
         hits = self._library.answer(query, **self._limits)
         total = self._total(hits)
@@ -108,7 +115,13 @@ class Pager:
 
     @property
     def _limits(self) -> HitLimitOptions:
-        return {"k": self._asked.k, "min_match": self._asked.min_match, "min_cosine": self._asked.min_cosine}
+        least = None if self._has_rest else self._asked.min_match
+        return {"k": self._asked.k, "min_match": least, "min_cosine": self._asked.min_cosine}
+
+    @property
+    def _has_rest(self) -> bool:
+        """Whether less likely images are wanted too, behind the others."""
+        return self._asked.rest and self._query is not None and not self._query.wishes.sort
 
     def _total(self, hits: "Hits") -> int | None:
         """Return how many results there are, as far as a count tells."""
@@ -153,16 +166,21 @@ class Pager:
         library, asked = self._library, self._asked
         if self._query is not None:
             with library.asking(self._query, **self._limits) as opened:
-                return opened.ranking(DEEPEST)
+                ranking = opened.ranking(DEEPEST)
+            return ranking.likely_first(asked.min_match) if self._has_rest else ranking
         from wordsight.search.ranking import listing
         from wordsight.search.unasked import all_keys, condition_of
 
         with library.reading() as index, index.one_look():
             return listing(all_keys(index, condition_of(asked.where), asked.sort.strip(), count=DEEPEST))
 
+    def hits(self, ranking: Ranking, start: int, count: int) -> "list[Hit]":
+        """Return some of the results."""
+        with self._library.reading() as index, index.one_look():
+            return ranking.hits(index, self._library.contents, start, count)
+
     def _of_ranking(self, ranking: Ranking) -> SearchAnswer:
         asked, is_scored = self._asked, self._query is not None
-        with self._library.reading() as index, index.one_look():
-            hits = ranking.hits(index, self._library.contents, asked.offset, asked.k)
+        hits = self.hits(ranking, asked.offset, asked.k)
         answers = [hit_answer(hit, is_scored=is_scored) for hit in hits]
         return SearchAnswer(answers, len(ranking), ranking.matching, ranking.least, ranking.is_calibrated, 0.0)

@@ -2,7 +2,7 @@
 
 import { ask } from "/page/api.js";
 import { byId, make, quoted, show } from "/page/bench-dom.js";
-import { fixed, percent } from "/page/bench-math.js";
+import { SWAP_LIMIT, fixed, percent, rankCorrelation } from "/page/bench-math.js";
 import { SCENES } from "/page/bench-pictures.js";
 import { state } from "/page/bench-state.js";
 
@@ -50,10 +50,10 @@ async function look() {
   byId("look").disabled = true;
   show(byId("maps-state"), "The model looks at the picture with parts of it hidden, or through its layers: some seconds.");
   try {
-    const body = { ...picture.asked, texts, method: byId("method").value, words: true, model: state.model };
+    const body = { ...picture.asked, texts, method: byId("method").value, words: true, trust: byId("trust").checked, model: state.model };
     const answer = await ask("/api/explain", body, { signal });
     if (signal.aborted) return;
-    show(byId("maps-state"), [answer.answer, `Method: ${answer.method}.`].filter(Boolean).join(" "));
+    show(byId("maps-state"), `Made by ${answer.method}.`);
     draw(answer);
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -65,33 +65,34 @@ async function look() {
 }
 
 function draw(answer) {
-  const { swap } = answer;
+  const [first, second] = answer.texts;
+  const isEven = answer.texts.some((one) => one.map.values.flat().every((value) => value === one.map.values[0][0]));
+  const correlation = isEven ? null : rankCorrelation(first.map.values, second.map.values);
   const verdict = byId("verdict");
-  verdict.className = `verdict ${swap ? (swap.passes ? "good" : "bad") : "even"}`;
-  show(verdict, swapText(swap));
-  const parts = answer.texts.map((one, i) => mapFigure(one, ["True", "Misleading"][i]));
-  if (answer.shift) parts.push(shiftFigure(answer));
-  byId("pair-of-maps").classList.toggle("three", Boolean(answer.shift));
-  byId("pair-of-maps").replaceChildren(...parts);
+  verdict.className = `verdict ${isEven ? "even" : correlation <= SWAP_LIMIT ? "good" : "bad"}`;
+  show(verdict, swapText(correlation));
+  byId("pair-of-maps").replaceChildren(...answer.texts.map((one, i) => mapFigure(one, ["True", "Misleading"][i])));
 }
 
-function swapText(swap) {
-  if (swap === null || swap === undefined) return "– One of the maps is even: nothing in the picture stands out for that sentence, and nothing is claimed.";
-  const figure = `rank correlation ${fixed(swap.correlation, 2)}`;
-  return swap.passes
+function swapText(correlation) {
+  if (correlation === null) return "– One of the maps is even: nothing in the picture stands out for that sentence, and nothing is claimed.";
+  const figure = `rank correlation ${fixed(correlation, 2)}; up to ${fixed(SWAP_LIMIT, 1)} counts as different`;
+  return correlation <= SWAP_LIMIT
     ? `✓ The two maps differ (${figure}): what lights up depends on the sentence. That alone does not make them right, but they do ask for the text.`
     : `✗ The two maps are nearly the same (${figure}): they show what is striking in the picture whatever is asked, and explain nothing of the sentence.`;
 }
 
 function mapFigure(one, kind) {
-  const itself = one.probability === null || one.probability === undefined ? "" : `, ${percent(one.probability)} of the two`;
+  const likely = one.probability === null ? "" : state.learnedWith === "sigmoid" ? `, ${percent(one.probability)} for itself` : `, ${percent(one.probability)} of the two`;
   const image = make("img", { src: one.map.overlay, alt: `${kind} sentence ${quoted(one.text)}: the picture under its map, warm where the sentence is seen` });
-  return make("figure", {}, image, make("figcaption", {}, make("span", { className: "kind", textContent: kind }), ` ${quoted(one.text)}`, make("span", { className: "quiet small block", textContent: `cosine ${fixed(one.cosine)}${itself}` }), ...words(one.words ?? [])));
+  return make("figure", {}, image, make("figcaption", {}, make("span", { className: "kind", textContent: kind }), ` ${quoted(one.text)}`, make("span", { className: "quiet small block", textContent: `cosine ${fixed(one.cosine)}${likely}` }), ...words(one.words), ...checks(one.map)));
 }
 
-function shiftFigure(answer) {
-  const image = make("img", { src: answer.shift, alt: "The difference of the two maps over the picture" });
-  return make("figure", {}, image, make("figcaption", {}, make("span", { className: "kind", textContent: "Difference" }), make("span", { className: "quiet small block", textContent: "blue where the true sentence is stronger, orange where the misleading one is" })));
+// What testing a map found, where that was asked for.
+function checks({ checks: found, passes }) {
+  if (passes === null || !found.length) return [];
+  const title = make("p", { className: passes ? "stands" : "problem", textContent: passes ? "✓ The map stands its checks." : "✗ The map fails a check: do not read it." });
+  return [title, make("ul", { className: "quiet small" }, ...found.map((text) => make("li", { textContent: text })))];
 }
 
 function words(list) {

@@ -71,6 +71,33 @@ export function bestBias(logits) {
   return (low + high) / 2;
 }
 
+// Spearman's rank correlation of two maps, as `wordsight.explain.sanity` has it; above SWAP_LIMIT they count as the same.
+export const SWAP_LIMIT = 0.8;
+
+export function rankCorrelation(first, second) {
+  const centred = [first, second].map((values) => {
+    const ranks = meanRanks(values.flat());
+    const middle = mean(ranks);
+    return ranks.map((rank) => rank - middle);
+  });
+  const product = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+  const lengths = centred.map((one) => Math.sqrt(product(one, one)));
+  if (lengths.includes(0)) return Number(lengths[0] === lengths[1]);
+  return Math.min(1, Math.max(-1, product(...centred) / (lengths[0] * lengths[1])));
+}
+
+function meanRanks(values) {
+  const order = values.map((value, i) => [value, i]).sort((a, b) => a[0] - b[0]);
+  const ranks = new Array(values.length);
+  for (let start = 0; start < order.length; ) {
+    let end = start;
+    while (end < order.length && order[end][0] === order[start][0]) end += 1;
+    for (let i = start; i < end; i += 1) ranks[order[i][1]] = (start + end - 1) / 2;
+    start = end;
+  }
+  return ranks;
+}
+
 const minus = (text) => text.replace("-", "−");
 export const fixed = (value, digits = 3) => minus((Object.is(value, -0) ? 0 : value).toFixed(digits)).replace(/^−(0\.?0*)$/, "$1");
 

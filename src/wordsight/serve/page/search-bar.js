@@ -72,3 +72,18 @@ function countOf(results, { images, asked, sort }) {
 }
 
 export const sentenceOf = countOf;
+
+// The selector of libraries, where there are several, and the way to how this one does.
+export function showLibrary(page) {
+  const aside = document.getElementById("shell-aside");
+  const { libraries } = page.status;
+  const shown = [];
+  if (libraries.length > 1) {
+    const select = element("select", { id: "library", onchange: () => page.store.set({ ...page.store.state, library: select.value, narrowed: [], where: "", like: [], liked: [], disliked: [], sort: "", least: null, open: "" }) });
+    select.append(...libraries.map(({ name }) => element("option", { value: name, selected: name === page.name }, name)));
+    shown.push(element("label", { class: "unseen", for: "library" }, "Library"), select);
+  }
+  const notes = page.library.failed + page.library.absent;
+  const state = iconButton("info", "About this library", () => page.about(), { class: notes ? "bare noted" : "bare" });
+  aside.replaceChildren(...shown, state);
+}

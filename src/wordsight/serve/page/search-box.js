@@ -67,7 +67,6 @@ export class Box {
       event.preventDefault();
       this.addFiles(files);
     });
-    this.show();
   }
 
   #typed() {
@@ -149,7 +148,7 @@ export class Box {
       return store.set({ parts: store.state.parts.map((one, other) => (other === number ? { ...one, weight } : one)) }, how);
     };
     const remove = () => (number < 0 ? store.set({ words: "", weight: 1 }) : store.set({ parts: store.state.parts.filter((_, other) => other !== number) }));
-    const shown = element("div", { class: "part" }, part.kind === "text" ? element("span", { class: "text" }, name) : thumbOf(part, store.state.library, name));
+    const shown = element("div", { class: "part" }, part.kind === "text" ? element("span", { class: "text" }, name) : thumbOf(part, store.library, name));
     shown.dataset.part = JSON.stringify([number, part, mixed]);
     if (mixed) {
       const output = element("output", {}, weightOf(part.weight));

@@ -12,7 +12,7 @@ export function showChips(store) {
   const keys = (name, lead, keysOf) => {
     if (!keysOf.length) return [];
     if (keysOf.length > 4) return [chip(`${lead} ${many(keysOf.length, "image")}`, () => store.set({ [name]: [] }), { kind: name })];
-    return keysOf.map((key) => chip(lead, without(name, key), { kind: name, image: imageAddress(state.library, key, "thumbnails", 128), alt: key }));
+    return keysOf.map((key) => chip(lead, without(name, key), { kind: name, image: imageAddress(store.library, key, "thumbnails", 128), alt: key }));
   };
   const chips = [
     ...keys("like", "like", state.like),

@@ -1,23 +1,9 @@
-// Which library is searched, and how it does: a selector where there are several, its state, and bringing it up to date.
+// How a library does, and bringing it up to date.
 
 import { ask, listen } from "./api.js";
-import { announce, button, count, element, iconButton, openDialog } from "./dom.js";
+import { announce, button, count, element, openDialog } from "./dom.js";
 
-export function showLibrary(page) {
-  const aside = document.getElementById("shell-aside");
-  const { libraries } = page.status;
-  const shown = [];
-  if (libraries.length > 1) {
-    const select = element("select", { id: "library", onchange: () => page.store.set({ ...page.store.state, library: select.value, narrowed: [], where: "", like: [], liked: [], disliked: [], sort: "", least: null, open: "" }) });
-    select.append(...libraries.map(({ name }) => element("option", { value: name, selected: name === page.name }, name)));
-    shown.push(element("label", { class: "unseen", for: "library" }, "Library"), select);
-  }
-  const notes = page.library.failed + page.library.absent;
-  const state = iconButton("info", "About this library", () => openStatus(page), { class: notes ? "bare noted" : "bare" });
-  aside.replaceChildren(...shown, state);
-}
-
-function openStatus(page) {
+export function openStatus(page) {
   const { library, status } = page;
   const rows = [
     ["Images", count(library.images)],

@@ -128,6 +128,7 @@ export function queryOf(state) {
 // The state of the page: `set` changes it, writes the address and says so; going back and forward does too.
 export class Store extends EventTarget {
   #typed = 0;
+  home = "";
 
   constructor() {
     super();
@@ -137,6 +138,11 @@ export class Store extends EventTarget {
       this.#typed = 0;
       this.#become(fromAddress(location.search, location.hash), "back");
     });
+  }
+
+  // The library that is searched: that of the address, else the first that is served (`home`).
+  get library() {
+    return this.state.library || this.home;
   }
 
   // `how`: "step" makes an entry of the history; "typing" one for all letters typed in a row; "quiet" none.

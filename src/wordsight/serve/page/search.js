@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { announce, button, element, icon, many, style, toast } from "./dom.js";
-import { Bar, sentenceOf } from "./search-bar.js";
+import { Bar, sentenceOf, showLibrary } from "./search-bar.js";
 import { Box } from "./search-box.js";
 import { showChips } from "./search-chips.js";
 import { Facets } from "./search-facets.js";
@@ -56,6 +56,7 @@ class Page {
   async start() {
     try {
       this.status ??= await ask("/api/status");
+      this.store.home = this.status.libraries[0]?.name ?? "";
       if (!this.status.libraries.length) {
         this.#say("No library is served", "Start the server with one: wordsight serve FOLDER");
         return;
@@ -67,19 +68,19 @@ class Page {
   }
 
   get name() {
-    return this.store.state.library || this.status?.libraries[0]?.name || "";
+    return this.store.library;
   }
 
   // Enter the library that the address names.
   async #enter() {
     const name = this.name;
+    this.box.show();
     const described = ask(`/api/libraries/${encodeURIComponent(name)}`);
     const results = this.#run(history.state?.at ?? 0);
     try {
       this.library = await described;
       this.facets.describe(this.library);
       this.bar.orders(this.library.orders ?? []);
-      const { showLibrary } = await import("./search-library.js");
       showLibrary(this);
       if (this.results) this.#showCount();
     } catch (error) {
@@ -202,6 +203,7 @@ class Page {
     if (!results.total) this.#nothing();
     else announce(sentenceOf(results, { images, asked, sort: this.store.state.sort }));
     if (this.store.state.open) this.#showOpen("step");
+    this.ahead ??= setTimeout(() => Promise.allSettled([import("./search-detail.js"), import("./search-palette.js"), style(MORE)]), 1500);
   }
 
   #nothing() {
@@ -254,6 +256,16 @@ class Page {
 
   // ---- what can be done with images
 
+  // What is opened comes when it is first wanted.
+  async #more(name) {
+    try {
+      return await Promise.all([import(name), style(MORE)]);
+    } catch (error) {
+      toast("The server does not answer");
+      throw error;
+    }
+  }
+
   async open(hit) {
     this.opening = hit;
     this.store.set({ open: hit.key });
@@ -261,7 +273,7 @@ class Page {
 
   async #showOpen(how) {
     const { open } = this.store.state;
-    const [{ showDetail, closeDetail }] = await Promise.all([import("./search-detail.js"), style(MORE)]);
+    const [{ showDetail, closeDetail }] = await this.#more("./search-detail.js");
     if (!open) {
       closeDetail();
       return;
@@ -350,7 +362,7 @@ class Page {
   }
 
   async #export() {
-    const { openExport } = await import("./search-export.js");
+    const [{ openExport }] = await this.#more("./search-export.js");
     openExport(this);
   }
 
@@ -384,8 +396,13 @@ class Page {
     }
   }
 
+  async about() {
+    const [{ openStatus }] = await this.#more("./search-library.js");
+    openStatus(this);
+  }
+
   async palette() {
-    const [{ openPalette }] = await Promise.all([import("./search-palette.js"), style(MORE)]);
+    const [{ openPalette }] = await this.#more("./search-palette.js");
     openPalette(this);
   }
 
@@ -403,7 +420,7 @@ class Page {
       this.box.input.select();
     } else if (event.key === "?") {
       event.preventDefault();
-      Promise.all([import("./search-palette.js"), style(MORE)]).then(([{ openKeys }]) => openKeys());
+      this.#more("./search-palette.js").then(([{ openKeys }]) => openKeys());
     }
   }
 }
