@@ -4,12 +4,15 @@ import base64
 import math
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from wordsight.embeddings.model import load
+from wordsight.explain.sanity import rank_correlation
+from wordsight.serve.own.bench import batch_loss
 
 HOSTILE = "<img src=x onerror=\"document.title='hurt'\"> & <b>bold</b>"
 LABELS = ["red", "green", "blue", "grey"]
@@ -235,3 +238,35 @@ def test_everyone_can_use_it(window, width, scheme):
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_arithmetic_of_the_page(window):
+    page = window("/bench")
+    chance = np.random.default_rng(5)
+    first, second = chance.integers(0, 5, (6, 6)).astype(float), chance.normal(size=(6, 6))
+    cosines = chance.uniform(-0.1, 0.4, (5, 5))
+    script = """async ([first, second, cosines]) => {
+        const math = await import("/page/bench-math.js");
+        const best = math.bestBias(math.batch(cosines, 0.05, 0).logits);
+        return {
+            correlation: math.rankCorrelation(first, second),
+            same: math.rankCorrelation(first, first),
+            even: math.rankCorrelation(first, first.map((row) => row.map(() => 1))),
+            loss: math.batch(cosines, 0.05, -3).loss,
+            best,
+            around: [-0.05, 0, 0.05].map((step) => math.batch(cosines, 0.05, best + step).loss.sigmoid),
+            guess: math.batch(cosines.map((row) => row.map(() => 0)), 0.05, -Math.log(4)).loss.sigmoid - math.sigmoidChance(5),
+            siglip: math.shares([0.1, 0.2, 0.05], 0.01, -12),
+            written: [math.percent(0.0001), math.percent(0.9999), math.percent(0), math.percent(1), math.fixed(-0.0001), math.fixed(-0.5, 1)],
+        };
+    }"""
+    got = page.evaluate(script, [first.tolist(), second.tolist(), cosines.tolist()])
+    assert got["correlation"] == pytest.approx(rank_correlation(first, second))
+    assert (got["same"], got["even"]) == (pytest.approx(1), 0)
+    loss = batch_loss(cosines / 0.05, -3.0)
+    assert {name: got["loss"][name] for name in loss.__struct_fields__} == pytest.approx(msgspec.to_builtins(loss))
+    assert got["around"][1] < min(got["around"][0], got["around"][2])
+    assert got["guess"] == pytest.approx(0, abs=1e-12)
+    alone = 1 / (1 + np.exp(-(np.array([10.0, 20.0, 5.0]) - 12)))
+    assert got["siglip"] == pytest.approx(alone / alone.sum())
+    assert got["written"] == ["<0.1 %", ">99.9 %", "0.0 %", "100.0 %", "0.000", "−0.5"]

@@ -51,7 +51,7 @@ async function look() {
   show(byId("maps-state"), "The model looks at the picture with parts of it hidden, or through its layers: some seconds.");
   try {
     const body = { ...picture.asked, texts, method: byId("method").value, words: true, trust: byId("trust").checked, model: state.model };
-    const answer = await ask("/api/explain", body, { signal });
+    const answer = await patiently(() => ask("/api/explain", body, { signal }));
     if (signal.aborted) return;
     show(byId("maps-state"), `Made by ${answer.method}.`);
     draw(answer);
@@ -61,6 +61,19 @@ async function look() {
     show(byId("maps-problem"), `${error.message[0].toUpperCase()}${error.message.slice(1)}.`);
   } finally {
     byId("look").disabled = false;
+  }
+}
+
+// The first maps of a model take longer than others, since its towers are opened for them: one that comes too late is
+// asked for again.
+async function patiently(asked) {
+  for (let left = 3; ; left -= 1) {
+    try {
+      return await asked();
+    } catch (error) {
+      if (error.status !== 504 || left === 0) throw error;
+      show(byId("maps-state"), "The model is opened to look into it; that happens once. Still waiting…");
+    }
   }
 }
 
