@@ -1,6 +1,7 @@
 """The routes of our own API."""
 
 from wordsight.serve.own.asking import AskAnswer, AskLibraryRequest, AskRequest
+from wordsight.serve.own.bench_table import ROUTES as BENCH
 from wordsight.serve.own.copies import (
     AppliedAnswer,
     ApplyRequest,
@@ -227,4 +228,5 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/api/status", f"{OWN}.status:status", "What is served.", answers=StatusAnswer, group="server"),
     Route("GET", LIBRARY, f"{OWN}.status:library", "What a library holds.", answers=LibraryAnswer),
+    *BENCH,
 )

@@ -57,6 +57,11 @@ async def bench(call: HttpCall[None]) -> Response:
     return page_file("bench.html", call)
 
 
+async def docs(call: HttpCall[None]) -> Response:
+    """Return the documentation of the API."""
+    return page_file("docs.html", call)
+
+
 async def file(call: HttpCall[None]) -> Response:
     """Return a script, a style or another page."""
     return page_file(call.path["name"], call)

@@ -9,5 +9,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/map", f"{FILES}:map_page", "The map of a library.", scope="open", group="page", produces=HTML),
     Route("GET", "/duplicates", f"{FILES}:duplicates", "Its copies.", scope="open", group="page", produces=HTML),
     Route("GET", "/bench", f"{FILES}:bench", "A bench to try a model.", scope="open", group="page", produces=HTML),
+    Route("GET", "/docs", f"{FILES}:docs", "What the API asks and answers.", scope="open", group="page", produces=HTML),
     Route("GET", "/page/{name}", f"{FILES}:file", "A file of the pages.", scope="open", group="page", produces="*/*"),
 )

@@ -1,0 +1,144 @@
+// Schemas of the OpenAPI document as people read them: types in words, tables of fields, examples of bodies.
+
+import { element } from "./dom.js";
+
+const NAME = "#/components/schemas/";
+const DEEPEST = 4; // of tables inside tables
+const EXAMPLES = {
+  query: "two dogs on grass",
+  texts: ["a photo of a dog", "a photo of a cat"],
+  classes: ["dog", "cat"],
+  text: "a photo of a dog",
+  input: "a photo of a dog",
+  question: "What colour is the car?",
+  k: 5,
+  url: "https://example.org/dog.jpg",
+};
+const FILES = ["image", "images"];
+
+let schemas = {};
+export const useSchemas = (given) => (schemas = given ?? {});
+
+export const refName = (schema) => (schema.$ref?.startsWith(NAME) ? schema.$ref.slice(NAME.length) : "");
+export const resolved = (schema) => (refName(schema) ? (schemas[refName(schema)] ?? {}) : schema);
+
+// The type of a schema in words.
+export function typeText(schema) {
+  if (refName(schema)) return refName(schema);
+  const parts = schema.anyOf ?? schema.oneOf;
+  if (parts) return parts.map(typeText).join(" or ");
+  if (schema.enum) return schema.enum.map((one) => JSON.stringify(one)).join(" or ");
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.type === "array") return `list of ${schema.prefixItems ? `(${schema.prefixItems.map(typeText).join(", ")})` : Object.keys(schema.items ?? {}).length ? typeText(schema.items) : "any"}`;
+  if (schema.type === "object" && schema.additionalProperties && typeof schema.additionalProperties === "object") return `object of ${typeText(schema.additionalProperties)}`;
+  if (schema.contentEncoding) return `${schema.type} (${schema.contentEncoding})`;
+  if (schema.format === "binary") return "file";
+  return Array.isArray(schema.type) ? schema.type.join(" or ") : (schema.type ?? "any");
+}
+
+// What limits a value: "1 to 1000", "at most 8 of them".
+export function limitsText(schema) {
+  if (schema.anyOf) return schema.anyOf.map(limitsText).filter(Boolean).join("; ");
+  const limits = [];
+  const [low, high] = [schema.minimum ?? schema.exclusiveMinimum, schema.maximum ?? schema.exclusiveMaximum];
+  const more = schema.exclusiveMinimum !== undefined ? "more than" : "at least";
+  const less = schema.exclusiveMaximum !== undefined ? "less than" : "at most";
+  if (low !== undefined && high !== undefined && more === "at least" && less === "at most") limits.push(`${low} to ${high}`);
+  else {
+    if (low !== undefined) limits.push(`${more} ${low}`);
+    if (high !== undefined) limits.push(`${less} ${high}`);
+  }
+  for (const [kind, unit] of [["Length", "letters"], ["Items", "of them"], ["Properties", "of them"]]) {
+    if (schema[`min${kind}`] !== undefined) limits.push(`at least ${schema[`min${kind}`]} ${unit}`);
+    if (schema[`max${kind}`] !== undefined) limits.push(`at most ${schema[`max${kind}`]} ${unit}`);
+  }
+  if (schema.pattern) limits.push(`fits ${schema.pattern}`);
+  return limits.join(", ");
+}
+
+// Text whose `code` is set as code.
+export function prose(text) {
+  return text.split(/(`[^`]+`)/).map((part) => (/^`.+`$/.test(part) ? element("code", {}, part.slice(1, -1)) : part));
+}
+
+export function paragraphs(text, properties = {}) {
+  return text
+    .split(/\n\s*\n/)
+    .filter((part) => part.trim())
+    .map((part) => element("p", properties, ...prose(part.replace(/\s+/g, " ").trim())));
+}
+
+// The table of the fields of a schema, with those of the schemas inside it.
+export function fieldTable(schema, caption, { asked = true, inside = [] } = {}) {
+  const whole = resolved(schema);
+  const properties = Object.entries(whole.properties ?? {});
+  if (!properties.length) {
+    const item = whole.type === "array" && whole.items ? nested(whole.items, inside, asked) : null;
+    return element("div", {}, element("p", {}, element("span", { class: "type" }, typeText(schema))), item);
+  }
+  const required = new Set(whole.required ?? []);
+  const rows = properties.map(([name, one]) => {
+    const more = [asked && one.default !== undefined ? `default ${JSON.stringify(one.default)}` : "", limitsText(one)].filter(Boolean);
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, element("code", {}, name), asked && required.has(name) ? element("span", { class: "must" }, "needed") : null),
+      element("td", {}, element("span", { class: "type" }, typeText(one)), ...more.map((text) => element("span", { class: "quiet small block" }, text))),
+      element("td", {}, ...prose(one.description ?? ""), nested(one, inside, asked)),
+    );
+  });
+  const head = element("tr", {}, ...["Field", "Type", "Meaning"].map((text) => element("th", { scope: "col" }, text)));
+  return element("div", { class: "table-frame", tabIndex: 0, role: "group", "aria-label": caption }, element("table", { class: "fields" }, element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+// The table of what a field refers to, closed; null where there is nothing more to know.
+function nested(schema, inside, asked) {
+  const name = reached(schema);
+  if (!name || inside.includes(name) || inside.length >= DEEPEST || !schemas[name]?.properties) return null;
+  const shown = element("details", { class: "inner" }, element("summary", {}, name));
+  shown.addEventListener("toggle", () => {
+    if (shown.children.length > 1) return;
+    shown.append(fieldTable(schemas[name], `Fields of ${name}`, { asked, inside: [...inside, name] }));
+  });
+  return shown;
+}
+
+function reached(schema) {
+  if (refName(schema)) return refName(schema);
+  const parts = [...(schema.anyOf ?? schema.oneOf ?? []), schema.items, schema.additionalProperties].filter((one) => one && typeof one === "object");
+  return parts.map(reached).find(Boolean) ?? "";
+}
+
+// A body to begin with: what is needed, and the fields that say most.
+export function exampleOf(schema, depth = 0) {
+  const whole = resolved(schema);
+  if (whole.examples?.length) return whole.examples[0];
+  const first = (whole.anyOf ?? whole.oneOf)?.find((one) => one.type !== "null");
+  if (first) return exampleOf(first, depth);
+  if (whole.enum) return whole.enum[0];
+  if (whole.const !== undefined) return whole.const;
+  if (whole.type === "array") return depth > DEEPEST || !Object.keys(whole.items ?? {}).length ? [] : [exampleOf(whole.items, depth + 1)];
+  if (whole.type === "object" || whole.properties) {
+    const required = whole.required ?? [];
+    const entries = Object.entries(whole.properties ?? {}).filter(([name]) => required.includes(name) || (depth === 0 && name in EXAMPLES));
+    return Object.fromEntries(entries.map(([name, one]) => [name, valueOf(name, one, depth)]));
+  }
+  if (whole.default !== undefined && whole.default !== null) return whole.default;
+  return { string: "", integer: whole.minimum ?? 1, number: whole.minimum ?? 1, boolean: true }[whole.type] ?? null;
+}
+
+function valueOf(name, schema, depth) {
+  const example = EXAMPLES[name];
+  const kind = typeText(schema);
+  if (Array.isArray(example) && kind.includes("list")) return example;
+  if (typeof example === "string" && kind.includes("string") && !kind.startsWith("list")) return example;
+  if (typeof example === "number" && kind.includes("integer")) return example;
+  return exampleOf(schema, depth + 1);
+}
+
+// The field of a body that takes an image as a file in base64, if it has one: [name, whether it is a list].
+export function imageField(schema) {
+  const properties = resolved(schema).properties ?? {};
+  const name = FILES.find((one) => one in properties && typeText(properties[one]).includes("string"));
+  return name ? [name, typeText(properties[name]).startsWith("list")] : null;
+}
