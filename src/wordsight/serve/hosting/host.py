@@ -6,6 +6,7 @@ async with Host(settings) as host: ...
 import asyncio
 
 from wordsight.serve.hosting.libraries import HostedLibraries
+from wordsight.serve.hosting.maps import HostedMaps
 from wordsight.serve.hosting.models import HostedModels
 from wordsight.serve.settings import ServeSettings
 
@@ -17,6 +18,7 @@ class Host:
         self.settings = settings
         self.models = HostedModels(settings)
         self.libraries = HostedLibraries(settings)
+        self.maps = HostedMaps(self.libraries)
         self.ready = False  # whether requests are answered without waiting for models
 
     async def __aenter__(self) -> "Host":
@@ -27,5 +29,6 @@ class Host:
 
     async def __aexit__(self, *failure: object) -> None:
         self.ready = False
+        await self.maps.close()
         await self.models.close()
         await asyncio.to_thread(self.libraries.close)

@@ -1,6 +1,7 @@
 """The routes of our own API."""
 
 from wordsight.serve.own.embedding import EmbedAnswer, EmbedRequest
+from wordsight.serve.own.map_table import ROUTES as MAP
 from wordsight.serve.own.searching import SearchAnswer, SearchRequest
 from wordsight.serve.route import Route
 
@@ -23,4 +24,5 @@ ROUTES: tuple[Route, ...] = (
         asks=SearchRequest,
         answers=SearchAnswer,
     ),
+    *MAP,
 )
