@@ -1,0 +1,196 @@
+// Draws all points in one call of WebGL 2, or on a plain canvas where there is no WebGL.
+
+const VERTEX = `#version 300 es
+layout(location = 0) in vec2 at;
+layout(location = 1) in float code;
+layout(location = 2) in float state;
+uniform vec2 middle, scale;
+uniform float size;
+uniform sampler2D palette;
+out vec4 colour;
+void main() {
+  gl_Position = vec4((at * 2.0 - 1.0 - middle) * scale, 0.0, 1.0);
+  gl_PointSize = size * (state == 1.0 ? 1.35 : 1.0);
+  colour = texelFetch(palette, ivec2(int(code), 0), 0);
+  colour.a *= state == 2.0 ? 0.12 : 0.82;
+}`;
+const FRAGMENT = `#version 300 es
+precision highp float;
+in vec4 colour;
+uniform float size;
+out vec4 drawn;
+void main() {
+  float edge = 2.0 / max(size, 2.0);
+  float alpha = colour.a * (1.0 - smoothstep(1.0 - edge, 1.0, 2.0 * length(gl_PointCoord - 0.5)));
+  drawn = vec4(colour.rgb * alpha, alpha);
+}`;
+
+export const [PLAIN, CHOSEN, DIMMED] = [0, 1, 2];
+
+// The width of a point in pixels of the screen.
+export function pointSize(view, count) {
+  const room = Math.sqrt((0.6 * Math.min(view.width, view.height) ** 2) / Math.max(count, 1));
+  return Math.min(14, Math.max(2.6, 0.55 * room) * view.zoom ** 0.35);
+}
+
+export function makeDrawing(canvas, data) {
+  const gl = canvas.getContext("webgl2", { antialias: false, alpha: true, powerPreference: "low-power" });
+  return gl ? new WebGlDrawing(canvas, gl, data) : new PlainDrawing(canvas, data);
+}
+
+function fitted(canvas, view) {
+  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  const [width, height] = [Math.round(view.width * ratio), Math.round(view.height * ratio)];
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  return ratio;
+}
+
+class WebGlDrawing {
+  kind = "webgl2";
+
+  constructor(canvas, gl, data) {
+    Object.assign(this, { canvas, gl, data });
+    this.codes = data.numbers;
+    this.states = new Uint8Array(data.count);
+    this.colours = [];
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.#make();
+      this.onrestored?.();
+    });
+    this.#make();
+  }
+
+  #make() {
+    const { gl } = this;
+    const program = gl.createProgram();
+    for (const [kind, source] of [
+      [gl.VERTEX_SHADER, VERTEX],
+      [gl.FRAGMENT_SHADER, FRAGMENT],
+    ]) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, source);
+      gl.compileShader(shader);
+      gl.attachShader(program, shader);
+    }
+    gl.linkProgram(program);
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error(gl.getProgramInfoLog(program));
+    gl.useProgram(program);
+    this.at = Object.fromEntries(["middle", "scale", "size"].map((name) => [name, gl.getUniformLocation(program, name)]));
+    this.#attribute(0, this.data.packed, 2, gl.UNSIGNED_SHORT, true);
+    this.codeBuffer = this.#attribute(1, this.codes, 1, gl.UNSIGNED_BYTE, false);
+    this.stateBuffer = this.#attribute(2, this.states, 1, gl.UNSIGNED_BYTE, false);
+    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    gl.clearColor(0, 0, 0, 0);
+    this.paint(this.colours);
+  }
+
+  #attribute(place, values, width, kind, normalised) {
+    const { gl } = this;
+    const buffer = gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
+    gl.enableVertexAttribArray(place);
+    gl.vertexAttribPointer(place, width, kind, normalised, 0, 0);
+    return buffer;
+  }
+
+  // Colours are [red, green, blue] from 0 to 255, one a code.
+  paint(colours) {
+    const { gl } = this;
+    this.colours = colours;
+    const texels = new Uint8Array(4 * 256).fill(255);
+    colours.forEach((colour, code) => texels.set(colour, 4 * code));
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
+  }
+
+  code(codes) {
+    this.codes = codes;
+    this.#fill(this.codeBuffer, codes);
+  }
+
+  mark(states) {
+    this.states = states;
+    this.#fill(this.stateBuffer, states);
+  }
+
+  #fill(buffer, values) {
+    this.gl.bindBuffer(this.gl.ARRAY_BUFFER, buffer);
+    this.gl.bufferData(this.gl.ARRAY_BUFFER, values, this.gl.STATIC_DRAW);
+  }
+
+  draw(view) {
+    const { gl, canvas, at } = this;
+    const ratio = fitted(canvas, view);
+    gl.viewport(0, 0, canvas.width, canvas.height);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.uniform2f(at.middle, view.x, view.y);
+    gl.uniform2f(at.scale, (2 * view.scale) / view.width, (2 * view.scale) / view.height);
+    gl.uniform1f(at.size, pointSize(view, this.data.count) * ratio);
+    gl.drawArrays(gl.POINTS, 0, this.data.count);
+  }
+}
+
+class PlainDrawing {
+  kind = "2d";
+
+  constructor(canvas, data) {
+    Object.assign(this, { canvas, data, codes: data.numbers, states: new Uint8Array(data.count), colours: [] });
+    this.pen = canvas.getContext("2d");
+  }
+
+  paint(colours) {
+    this.colours = colours.map((colour) => `rgb(${colour.join(" ")})`);
+  }
+
+  code(codes) {
+    this.codes = codes;
+  }
+
+  mark(states) {
+    this.states = states;
+  }
+
+  draw(view) {
+    const { pen, canvas, data } = this;
+    const ratio = fitted(canvas, view);
+    const size = pointSize(view, data.count) * ratio * 0.85;
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    const byCode = new Map();
+    data.within(view.area(size), (point) => {
+      const group = this.codes[point] * 4 + this.states[point];
+      if (!byCode.has(group)) byCode.set(group, []);
+      byCode.get(group).push(point);
+    });
+    for (const [group, points] of byCode) {
+      pen.fillStyle = this.colours[group >> 2];
+      pen.globalAlpha = group % 4 === DIMMED ? 0.12 : 0.82;
+      for (const point of points) {
+        const [across, down] = view.toScreen(data.x(point), data.y(point));
+        pen.fillRect(across * ratio - size / 2, down * ratio - size / 2, size, size);
+      }
+    }
+  }
+}
+
+// Colours that can be told apart, of as many things as wanted; the last one grey where it stands for all others.
+export function palette(count, dark, greyLast) {
+  return Array.from({ length: count }, (_, number) => {
+    if (greyLast && number === count - 1) return dark ? [120, 118, 114] : [168, 164, 158];
+    const hue = (number * 137.508 + 155) % 360;
+    return rgbOf(hue, dark ? 0.62 : 0.58, (dark ? 0.6 : 0.44) + 0.07 * ((number % 3) - 1));
+  });
+}
+
+function rgbOf(hue, saturation, lightness) {
+  const strength = saturation * Math.min(lightness, 1 - lightness);
+  const part = (offset) => {
+    const at = (offset + hue / 30) % 12;
+    return Math.round(255 * (lightness - strength * Math.max(-1, Math.min(at - 3, 9 - at, 1))));
+  };
+  return [part(0), part(8), part(4)];
+}
