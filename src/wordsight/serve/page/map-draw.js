@@ -1,4 +1,5 @@
-// Draws all points in one call of WebGL 2, or on a plain canvas where there is no WebGL.
+// Draws all points in one call of WebGL 2, or on a plain canvas where there is no WebGL.  Where a share of the points is asked for,
+// as while the map moves on a slow machine, that is an even sample: points lie in the buffers in a random order.
 
 const VERTEX = `#version 300 es
 layout(location = 0) in vec2 at;
@@ -33,9 +34,34 @@ export function pointSize(view, count) {
   return Math.min(14, Math.max(2.6, 0.55 * room) * view.zoom ** 0.35);
 }
 
-export function makeDrawing(canvas, data) {
-  const gl = canvas.getContext("webgl2", { antialias: false, alpha: true, powerPreference: "low-power" });
+// WebGL that is computed without a graphics processor is slower than a plain canvas, and taken only if `wanted` is "webgl2".
+export function makeDrawing(canvas, data, wanted) {
+  const options = { antialias: false, alpha: true, powerPreference: "low-power" };
+  const plain = wanted === "2d" || (wanted !== "webgl2" && isComputed());
+  const gl = plain ? null : canvas.getContext("webgl2", options);
   return gl ? new WebGlDrawing(canvas, gl, data) : new PlainDrawing(canvas, data);
+}
+
+// Whether there is no WebGL 2, or one without a graphics processor.
+function isComputed() {
+  const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return true;
+  const names = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|software|basic render/i.test(name);
+}
+
+// All points in an order that is random and the same every time.
+function mixedOrder(count) {
+  const order = Uint32Array.from({ length: count }, (_, point) => point);
+  let seed = 1;
+  for (let i = count - 1; i > 0; i -= 1) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    const j = Math.floor((seed / 4294967296) * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
 }
 
 function fitted(canvas, view) {
@@ -49,7 +75,7 @@ class WebGlDrawing {
   kind = "webgl2";
 
   constructor(canvas, gl, data) {
-    Object.assign(this, { canvas, gl, data });
+    Object.assign(this, { canvas, gl, data, order: mixedOrder(data.count) });
     this.codes = data.numbers;
     this.states = new Uint8Array(data.count);
     this.colours = [];
@@ -77,9 +103,12 @@ class WebGlDrawing {
     if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error(gl.getProgramInfoLog(program));
     gl.useProgram(program);
     this.at = Object.fromEntries(["middle", "scale", "size"].map((name) => [name, gl.getUniformLocation(program, name)]));
-    this.#attribute(0, this.data.packed, 2, gl.UNSIGNED_SHORT, true);
-    this.codeBuffer = this.#attribute(1, this.codes, 1, gl.UNSIGNED_BYTE, false);
-    this.stateBuffer = this.#attribute(2, this.states, 1, gl.UNSIGNED_BYTE, false);
+    const { packed } = this.data;
+    const mixed = new Uint16Array(packed.length);
+    this.order.forEach((point, i) => mixed.set(packed.subarray(2 * point, 2 * point + 2), 2 * i));
+    this.#attribute(0, mixed, 2, gl.UNSIGNED_SHORT, true);
+    this.codeBuffer = this.#attribute(1, this.#mixed(this.codes), 1, gl.UNSIGNED_BYTE, false);
+    this.stateBuffer = this.#attribute(2, this.#mixed(this.states), 1, gl.UNSIGNED_BYTE, false);
     gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
@@ -97,6 +126,10 @@ class WebGlDrawing {
     gl.enableVertexAttribArray(place);
     gl.vertexAttribPointer(place, width, kind, normalised, 0, 0);
     return buffer;
+  }
+
+  #mixed(values) {
+    return Uint8Array.from(this.order, (point) => values[point]);
   }
 
   // Colours are [red, green, blue] from 0 to 255, one a code.
@@ -120,10 +153,10 @@ class WebGlDrawing {
 
   #fill(buffer, values) {
     this.gl.bindBuffer(this.gl.ARRAY_BUFFER, buffer);
-    this.gl.bufferData(this.gl.ARRAY_BUFFER, values, this.gl.STATIC_DRAW);
+    this.gl.bufferData(this.gl.ARRAY_BUFFER, this.#mixed(values), this.gl.STATIC_DRAW);
   }
 
-  draw(view) {
+  draw(view, share = 1) {
     const { gl, canvas, at } = this;
     const ratio = fitted(canvas, view);
     gl.viewport(0, 0, canvas.width, canvas.height);
@@ -131,7 +164,7 @@ class WebGlDrawing {
     gl.uniform2f(at.middle, view.x, view.y);
     gl.uniform2f(at.scale, (2 * view.scale) / view.width, (2 * view.scale) / view.height);
     gl.uniform1f(at.size, pointSize(view, this.data.count) * ratio);
-    gl.drawArrays(gl.POINTS, 0, this.data.count);
+    gl.drawArrays(gl.POINTS, 0, Math.ceil(this.data.count * share));
   }
 }
 
@@ -139,8 +172,9 @@ class PlainDrawing {
   kind = "2d";
 
   constructor(canvas, data) {
-    Object.assign(this, { canvas, data, codes: data.numbers, states: new Uint8Array(data.count), colours: [] });
+    Object.assign(this, { canvas, data, states: new Uint8Array(data.count), colours: [], order: mixedOrder(data.count) });
     this.pen = canvas.getContext("2d");
+    this.code(data.numbers);
   }
 
   paint(colours) {
@@ -148,30 +182,29 @@ class PlainDrawing {
   }
 
   code(codes) {
-    this.codes = codes;
+    this.groups = new Map();
+    for (const point of this.order) {
+      if (!this.groups.has(codes[point])) this.groups.set(codes[point], []);
+      this.groups.get(codes[point]).push(point);
+    }
   }
 
   mark(states) {
     this.states = states;
   }
 
-  draw(view) {
-    const { pen, canvas, data } = this;
+  draw(view, share = 1) {
+    const { pen, canvas, data, states } = this;
     const ratio = fitted(canvas, view);
-    const size = pointSize(view, data.count) * ratio * 0.85;
+    const size = Math.round(pointSize(view, data.count) * ratio * 0.85);
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    const byCode = new Map();
-    data.within(view.area(size), (point) => {
-      const group = this.codes[point] * 4 + this.states[point];
-      if (!byCode.has(group)) byCode.set(group, []);
-      byCode.get(group).push(point);
-    });
-    for (const [group, points] of byCode) {
-      pen.fillStyle = this.colours[group >> 2];
-      pen.globalAlpha = group % 4 === DIMMED ? 0.12 : 0.82;
-      for (const point of points) {
+    for (const [code, points] of this.groups) {
+      pen.fillStyle = this.colours[code];
+      for (const point of points.slice(0, Math.ceil(points.length * share))) {
         const [across, down] = view.toScreen(data.x(point), data.y(point));
-        pen.fillRect(across * ratio - size / 2, down * ratio - size / 2, size, size);
+        if (across < -size || down < -size || across > view.width + size || down > view.height + size) continue;
+        pen.globalAlpha = states[point] === DIMMED ? 0.12 : 0.82;
+        pen.fillRect(Math.round(across * ratio - size / 2), Math.round(down * ratio - size / 2), size, size);
       }
     }
   }

@@ -145,7 +145,7 @@ export function listenTo(view, element, on) {
   };
   element.addEventListener("pointerup", (event) => ended(event, true));
   element.addEventListener("pointercancel", (event) => ended(event, false));
-  element.addEventListener("pointerleave", () => pointers.size === 0 && on.hover(null));
+  element.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && pointers.size === 0 && on.hover(null));
   element.addEventListener(
     "wheel",
     (event) => {

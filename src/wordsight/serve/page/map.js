@@ -18,13 +18,18 @@ const STAGES = {
   naming: "Naming clusters",
   done: "Nearly there",
 };
+const REST = 250; // milliseconds without a frame after which all points are drawn
+const [QUICK, SLOW, PAUSE] = [22, 45, 1500]; // milliseconds between frames: more points, fewer, no movement
 const byId = (id) => document.getElementById(id);
 
 class MapPage {
   constructor(data) {
     this.data = data;
+    this.share = 1; // of the points, that is drawn while it moves
+    this.least = Math.min(1, 3000 / data.count);
+    this.drawn = -Infinity;
     this.map = byId("map");
-    this.drawing = makeDrawing(byId("points"), data);
+    this.drawing = makeDrawing(byId("points"), data, new URLSearchParams(location.search).get("draw"));
     this.drawing.onrestored = () => this.again();
     this.view = new View(this.map, data.extent, () => this.again());
     this.labels = new Labels(byId("labels"), data, (number) => this.go(number));
@@ -45,6 +50,7 @@ class MapPage {
     fillList(byId("list"), data, (number) => this.go(number));
     byId("counts").textContent = countsOf(data);
     this.map.setAttribute("aria-label", `Map of ${countsOf(data)}`);
+    this.#measure();
     this.paint();
     this.labels.measure();
     this.#recall();
@@ -52,24 +58,35 @@ class MapPage {
     this.again();
   }
 
-  // Draw once more, at the next frame.
+  // Draw once more, at the next frame.  While frames follow one another, as many points are drawn as the machine can; all of them when
+  // it rests.
   again() {
     if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => {
+    this.waiting = requestAnimationFrame((now) => {
       this.waiting = 0;
-      this.drawing.draw(this.view);
-      this.labels.draw(this.view, this.#taken());
+      const since = now - this.drawn;
+      if (since > PAUSE) this.share = Math.max(this.share, 0.5);
+      else if (since > SLOW) this.share = Math.max(this.least, this.share * Math.max(0.4, SLOW / since));
+      else if (since < QUICK) this.share = Math.min(1, this.share * 1.1);
+      this.drawn = now;
+      this.drawing.draw(this.view, this.share);
+      this.labels.draw(this.view, this.taken);
       this.thumbs.draw(this.view);
-      this.frames = (this.frames ?? 0) + 1;
-      clearTimeout(this.noting);
-      this.noting = setTimeout(() => this.#note(), 400);
+      clearTimeout(this.resting);
+      this.resting = setTimeout(() => this.#rest(), REST);
     });
   }
 
+  #rest() {
+    if (this.share < 1) this.drawing.draw(this.view);
+    this.drawn = -Infinity; // the time until the next frame says nothing
+    this.#note();
+  }
+
   // Where no name may lie: under the tools.
-  #taken() {
+  #measure() {
     const stage = this.map.getBoundingClientRect();
-    return [...byId("tools").children]
+    this.taken = [...byId("tools").children]
       .map((one) => one.getBoundingClientRect())
       .map((box) => ({ left: box.left - stage.left, right: box.right - stage.left, top: box.top - stage.top, bottom: box.bottom - stage.top }));
   }
@@ -181,6 +198,7 @@ class MapPage {
     new ResizeObserver(() => {
       this.view.measure();
       this.labels.measure();
+      this.#measure();
       this.again();
     }).observe(this.map);
     new MutationObserver(() => this.paint()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
