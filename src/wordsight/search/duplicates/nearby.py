@@ -58,21 +58,49 @@ def floor_of(sample: Embeddings, share: float) -> float:
     return 1 - share * (1 - float(np.median(cosines)))
 
 
+class Comparison(NamedTuple):
+    """Rows `block` (B,) that are to be compared with rows `members` (M,), whose embeddings are `wide`, (M, W)."""
+
+    block: NDArray[np.int64]
+    members: NDArray[np.int64]
+    wide: Embeddings
+
+
 def near_pairs(rows: "Halves | SomeRows", *, floor: float, most: int) -> Iterator[NearPairs]:
     """Yield pairs of rows with a cosine of `floor` or more, of which one is among the `most` nearest of the other.
 
     A pair may come twice.
     """
-    if len(rows) <= ALL:
-        members = np.arange(len(rows))
-        for start in range(0, len(rows), _BLOCK):
-            yield _best(rows, members[start : start + _BLOCK], members, floor=floor, most=most)
+    for one in comparisons(rows):
+        yield _best(rows, one, floor=floor, most=most)
+
+
+def comparisons(
+    rows: "Halves | SomeRows",
+    *,
+    all_up_to: int = ALL,
+    asked: NDArray[np.bool_] | None = None,
+    among: NDArray[np.bool_] | None = None,
+) -> Iterator[Comparison]:
+    """Yield which rows to compare with which: every pair of up to `all_up_to` rows, of more those that share a cell.
+
+    `asked` (N,): the rows whose neighbours are sought, `among` (N,): the rows that may be neighbours; all by default.
+    """
+    if len(rows) > all_up_to:
+        yield from _by_cells(rows, asked, among)
         return
-    yield from _by_cells(rows, floor, most)
+    every = np.arange(len(rows))
+    members = every if among is None else every[among]
+    sought = every if asked is None else every[asked]
+    wide = _wide(rows[members])
+    for start in range(0, len(sought), _BLOCK):
+        yield Comparison(sought[start : start + _BLOCK], members, wide)
 
 
-def _by_cells(rows: "Halves | SomeRows", floor: float, most: int) -> Iterator[NearPairs]:
-    """Yield the pairs of each cell: of the rows for which it is one of the nearest, and of its own."""
+def _by_cells(
+    rows: "Halves | SomeRows", asked: NDArray[np.bool_] | None, among: NDArray[np.bool_] | None
+) -> Iterator[Comparison]:
+    """Yield the comparisons of each cell: of the rows for which it is one of the nearest, with its own."""
     centres = _centres(rows)
     probed = np.empty((len(rows), PROBED), np.int32)
     for start in range(0, len(rows), _BLOCK * 4):
@@ -83,14 +111,17 @@ def _by_cells(rows: "Halves | SomeRows", floor: float, most: int) -> Iterator[Ne
     at_home, homes = _by_cell(probed[:, :1], len(centres))
     visiting, visits = _by_cell(probed, len(centres))
     for cell in range(len(centres)):
-        members = at_home[homes[cell] : homes[cell + 1]]
-        visitors = visiting[visits[cell] : visits[cell + 1]]
-        for first in range(0, len(members), _MEMBERS):
+        members = _only(at_home[homes[cell] : homes[cell + 1]], among)
+        visitors = _only(visiting[visits[cell] : visits[cell + 1]], asked)
+        for first in range(0, len(members) if len(visitors) else 0, _MEMBERS):
             some = members[first : first + _MEMBERS]
             wide = _wide(rows[some])
             for start in range(0, len(visitors), _BLOCK):
-                block = visitors[start : start + _BLOCK]
-                yield _best(rows, block, some, floor=floor, most=most, wide=wide)
+                yield Comparison(visitors[start : start + _BLOCK], some, wide)
+
+
+def _only(numbers: NDArray[np.int64], chosen: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    return numbers if chosen is None else numbers[chosen[numbers]]
 
 
 def _centres(rows: "Halves | SomeRows") -> Embeddings:
@@ -117,18 +148,10 @@ def _by_cell(cells: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], N
     return order // cells.shape[1], starts
 
 
-def _best(
-    rows: "Halves | SomeRows",
-    block: NDArray[np.int64],
-    members: NDArray[np.int64],
-    *,
-    floor: float,
-    most: int,
-    wide: Embeddings | None = None,
-) -> NearPairs:
-    """Return the pairs of each row of `block` with its `most` nearest of `members`, if they are near enough."""
-    wide = _wide(rows[members]) if wide is None else wide
-    products = _wide(rows[block]) @ wide.T
+def _best(rows: "Halves | SomeRows", asked: Comparison, *, floor: float, most: int) -> NearPairs:
+    """Return the pairs of each row of a block with its `most` nearest of the members, if they are near enough."""
+    block, members = asked.block, asked.members
+    products = _wide(rows[block]) @ asked.wide.T
     one, other = np.nonzero(products >= floor)
     apart = block[one] != members[other]
     one, other = one[apart], other[apart]

@@ -14,6 +14,7 @@ from wordsight.serve.hosting.jobs import Jobs
 from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.hosting.libraries import HostedLibraries
 from wordsight.serve.hosting.long_work import LongWork
+from wordsight.serve.hosting.maps import HostedMaps
 from wordsight.serve.hosting.models import HostedModels
 from wordsight.serve.hosting.thumbnails import Beforehand, Thumbnails
 from wordsight.serve.memory import ServerMemory, default_ceiling
@@ -39,6 +40,7 @@ class Host:
         self.long_work = LongWork()
         self.suggestions: KeptAnswers[Suggestions] = KeptAnswers(SUGGESTIONS)
         self.rankings: KeptAnswers[Ranking] = KeptAnswers(RANKINGS)
+        self.maps = HostedMaps(self.libraries)
         self.ready = False  # whether requests are answered without waiting for models
         self._inside = contextlib.AsyncExitStack()
 
@@ -52,6 +54,7 @@ class Host:
             stack.push_async_callback(asyncio.to_thread, self.thumbnails.close)
             stack.push_async_callback(asyncio.to_thread, self.long_work.close)
             stack.push_async_callback(self.models.close)
+            stack.push_async_callback(self.maps.close)
             stack.push_async_callback(self.jobs.close)
             stack.push_async_callback(asyncio.to_thread, self.beforehand.close)
             first = await self.models.named()

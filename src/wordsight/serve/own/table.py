@@ -14,6 +14,7 @@ from wordsight.serve.own.embedding import EmbedAnswer, EmbedRequest
 from wordsight.serve.own.explaining import ExplainAnswer, ExplainRequest, RegionsAnswer, RegionsRequest
 from wordsight.serve.own.exporting import ExportRequest
 from wordsight.serve.own.images import ThumbnailRequest
+from wordsight.serve.own.map_table import ROUTES as MAP
 from wordsight.serve.own.narrowing import FacetsAnswer, FacetsRequest
 from wordsight.serve.own.reasons import WhyAnswer, WhyRequest
 from wordsight.serve.own.scoring import ClassifyAnswer, ClassifyRequest, ScoreAnswer, ScoreRequest
@@ -229,4 +230,5 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/status", f"{OWN}.status:status", "What is served.", answers=StatusAnswer, group="server"),
     Route("GET", LIBRARY, f"{OWN}.status:library", "What a library holds.", answers=LibraryAnswer),
     *BENCH,
+    *MAP,
 )
