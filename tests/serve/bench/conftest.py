@@ -62,7 +62,7 @@ def _served(settings):
         listener.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def coloured(tmp_path_factory) -> Path:
     """A folder with an image of each colour: two halves, the left one of that colour, the right one grey."""
     folder = tmp_path_factory.mktemp("bench") / "colours"
@@ -76,14 +76,14 @@ def coloured(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(coloured):
     """The address of a server of that folder, on the fake engine."""
     with _served(ServeSettings(libraries=named_libraries([coloured]), engine="fake", port=0)) as one:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """Chromium."""
     with sync_playwright() as playwright:

@@ -28,7 +28,7 @@ export function curlOf(path, method, operation, body) {
   return parts.join(" \\\n  ");
 }
 
-export const exampleBody = (operation) => (bodySchema(operation) ? exampleOf(bodySchema(operation)) : undefined);
+export const exampleBody = (operation) => (bodySchema(operation) ? (exampleOf(bodySchema(operation)) ?? {}) : undefined);
 
 export function tryForm(path, method, operation, defaults) {
   const id = (name) => `${operation.operationId}-${name}`;
