@@ -22,7 +22,7 @@ export function curlOf(path, method, operation, body) {
   const parts = ["curl -s", ...(method === "get" || method === "post" ? [] : [`-X ${method.toUpperCase()}`]), quoted(location.origin + path)];
   if (keyed) parts.push(`-H ${quoted("Authorization: Bearer KEY")}`);
   const [kind] = Object.keys(operation.requestBody?.content ?? {});
-  if (kind === "application/json") parts.push(`-H ${quoted("Content-Type: application/json")}`, `-d ${quoted(JSON.stringify(body))}`);
+  if (kind === "application/json") parts.push(`-H ${quoted("Content-Type: application/json")}`, `-d ${quoted(JSON.stringify(body ?? {}))}`);
   else if (kind === "multipart/form-data") parts.push("-F 'file=@image.jpg'");
   else if (kind) parts.push(`-H ${quoted(`Content-Type: ${kind}`)}`, "--data-binary @FILE");
   return parts.join(" \\\n  ");
