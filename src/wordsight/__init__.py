@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wordsight.search.library import Library, open_library
     from wordsight.weights.folder import load_towers
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Columns",
     "Hit",

@@ -1,6 +1,6 @@
 """`manifest.json` beside written shards: what each holds, so that loss and damage are noticed when reading.
 
-    {"version": 1, "wordsight": "0.1.0", "source": {...}, "options": {...}, "complete": true, "count": 2000,
+    {"version": 1, "wordsight": "0.2.0", "source": {...}, "options": {...}, "complete": true, "count": 2000,
      "shards": [{"name": "000000.tar", "count": 1000, "bytes": 12345, "sha256": "..."}], "failures": ["..."],
      "next": {"part": 0, "entry": 2000}}
 

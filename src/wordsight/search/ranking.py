@@ -143,10 +143,16 @@ class Ranking:
         likely = np.isnan(self.matches) | (self.matches >= (self.least if least is None else least))
         if least is None:
             likely |= np.array([key in self.named for key in self.keys], bool)
-        order = np.argsort(~likely, kind="stable")
-        keys = [self.keys[at] for at in order.tolist()]
-        matching = int(likely.sum())
-        return replace(self, keys=keys, scores=self.scores[order], matches=self.matches[order], matching=matching)
+        return replace(self._at(np.argsort(~likely, kind="stable")), matching=int(likely.sum()))
+
+    def only(self, keys: Collection[str]) -> "Ranking":
+        """Return the results that have these keys, in their order."""
+        wanted = frozenset(keys)
+        return self._at(np.flatnonzero(np.array([key in wanted for key in self.keys], bool)))
+
+    def _at(self, numbers: NDArray[np.int64]) -> "Ranking":
+        keys = [self.keys[number] for number in numbers.tolist()]
+        return replace(self, keys=keys, scores=self.scores[numbers], matches=self.matches[numbers])
 
     def hits(self, index: Index, contents: Contents, start: int, count: int) -> list[Hit]:
         """Return the hits from number `start` on, up to `count`; what is damaged or gone meanwhile is left out."""

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -24,6 +25,7 @@ from wordsight.base.optional import resolve
 from wordsight.serve.errors import Expired, Refused, status_of
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.route import HttpCall, Route
+from wordsight.serve.watched.notes import notes
 
 T = TypeVar("T")
 JSON = "application/json"
@@ -36,23 +38,27 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
 
     async def answer(request: Request) -> Response:
         nonlocal handler
+        notes().route = route.path
         try:
             if handler is None:
                 handler = resolve(route.handler)
+            host.safety.admit(route, request)
             async with asyncio.timeout(host.settings.limits.seconds):
-                asked = await _asked(route, request, host)
+                asked = notes().asked = await _asked(route, request, host)
                 answered = await handler(HttpCall(asked, request.path_params, host, request))
             return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
         except TimeoutError:
             return refusal(route, Expired(host.settings.limits.seconds))
         except WordsightError as error:
             return refusal(route, error, host)
+        except HTTPException as error:  # of Starlette, as for a form that cannot be read
+            return refusal(route, Refused(error.status_code, str(error.detail), cure="see /docs for what is asked"))
         except ClientDisconnect:
             return Response(status_code=499)
         except MemoryError:
             return refusal(route, Refused(503, "no memory left for this request", cure="ask for less at once", after=5))
         except Exception:
-            log.exception("%s %s", request.method, request.url.path)
+            log.exception("%s %s", route.method, route.path)
             return refusal(route, Refused(500, "an internal error", cure="see the server's log"))
 
     return answer
@@ -61,12 +67,17 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
 def refusal(route: Route, error: WordsightError, host: Host | None = None) -> Response:
     """Return an error as clients of this route know it; no text says where on the server libraries lie."""
     status = status_of(error)
-    headers = {}
+    notes().error, notes().problem = type(error).__name__, error.problem
+    headers = dict(error.headers) if isinstance(error, Refused) else {}
     if isinstance(error, Refused) and error.after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.after)))
-    problem, cure = (one if host is None else host.libraries.public(one) for one in (error.problem, error.cure))
+    problem, cure = (_public(one, host) for one in (error.problem, error.cure))
     body = json.dumps(route.shape(status, problem, cure)).encode("ascii")  # also names of files that are no UTF-8
     return Response(body, status_code=status, headers=headers, media_type=JSON)
+
+
+def _public(text: str, host: Host | None) -> str:
+    return text if host is None else host.safety.without_paths(host.libraries.public(text))
 
 
 def encoded(answer: Any) -> bytes:

@@ -11,17 +11,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from wordsight.serve.errors import Overloaded
+from wordsight.serve.watched.figures import note_batch, note_wait
+from wordsight.serve.watched.notes import clock, note_stage
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-class _Waiting(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Waiting:
     item: Any
     result: "asyncio.Future[Any]"
+    since: int = field(default_factory=clock)
+    begun: int = 0
+    ended: int = 0
 
 
 class BatchQueue(Generic[In, Out]):
@@ -56,15 +63,29 @@ class BatchQueue(Generic[In, Out]):
         finally:
             for one in mine:
                 one.result.cancel()  # what nobody waits for is not computed
+            self._note(mine)
+
+    def _note(self, mine: Sequence[_Waiting]) -> None:
+        """Note how long a request waited, and how long its batches took."""
+        computed = [one for one in mine if one.ended]
+        if computed:
+            begun = min(one.begun for one in computed)
+            note_stage("queue", mine[0].since, begun)
+            note_stage("engine", begun, max(one.ended for one in computed))
+            note_wait(self.name, (begun - mine[0].since) / 1e9)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while batch := self._next():
+            begun = clock()
             try:
                 results = await loop.run_in_executor(self._thread, self._work, [one.item for one in batch])
             except Exception as error:  # noqa: BLE001  (handed to all who wait for this batch)
                 results = [error] * len(batch)
+            ended = clock()
+            note_batch(self.name, size=len(batch), seconds=(ended - begun) / 1e9)
             for one, result in zip(batch, results, strict=True):
+                one.begun, one.ended = begun, ended
                 if one.result.done():
                     continue
                 if isinstance(result, Exception):

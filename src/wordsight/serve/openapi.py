@@ -88,7 +88,7 @@ def _operation(route: Route, schemas: Mapping[Any, Schema], components: Mapping[
     document = inspect.getdoc(resolve(route.handler)) or ""
     needs = {"read": "", "write": "Needs a key that may write."}.get(route.scope, "")
     operation: Schema = {
-        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}_{path}").strip("_"),
+        "operationId": "_".join(re.findall(r"\w+", f"{route.method.lower()} {path}")),
         "summary": route.summary,
         "description": "\n\n".join(part for part in (document, needs) if part),
         "tags": [route.group],

@@ -5,11 +5,14 @@
 Plain values that travel to worker processes.  Knows nothing of HTTP.
 """
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
+from wordsight.serve.safety.settings import SafetySettings
+from wordsight.serve.watched.settings import WatchSettings
 
 PORT = 7070
 MIB = 1 << 20
@@ -60,6 +63,8 @@ class ServeSettings:
     thumbnails: bool = True
     thumbnail_bytes: int = 4096 * MIB
     limits: ServeLimits = field(default_factory=ServeLimits)
+    safety: SafetySettings = field(default_factory=SafetySettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -70,7 +75,10 @@ class ServeSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
-        return self.host in LOOPBACK or self.host.startswith("127.")
+        try:
+            return self.host in LOOPBACK or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return False
 
 
 def named_libraries(locations: Iterable[Path], folder: Path | None = None) -> tuple[ServedLibrary, ...]:

@@ -14,6 +14,7 @@ from wordsight.serve.hosting.libraries import HostedLibraries
 from wordsight.serve.hosting.long_work import LongWork
 from wordsight.serve.hosting.models import HostedModels
 from wordsight.serve.hosting.thumbnails import Beforehand, Thumbnails
+from wordsight.serve.safety.admission import Admission
 from wordsight.serve.settings import MIB, ServeSettings
 
 SUGGESTIONS = 64 * MIB  # of what may follow what is typed
@@ -25,6 +26,7 @@ class Host:
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
+        self.safety = Admission(settings)
         self.models = HostedModels(settings)
         self.libraries = HostedLibraries(settings)
         self.thumbnails = Thumbnails(cache_folder() / "thumbnails", most=settings.thumbnail_bytes)
@@ -40,6 +42,8 @@ class Host:
         await asyncio.to_thread(self.libraries.open, first.model)
         if self.settings.thumbnails:
             self.beforehand.start()
+        for hosted in await self.models.all():
+            await hosted.warm()
         self.ready = True
         return self
 

@@ -9,13 +9,14 @@ A library is of the first model that is served.  Whatever reads or computes runs
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from wordsight.base.errors import NotFound
 from wordsight.base.suggest import suggest
 from wordsight.serve.errors import Overloaded
 from wordsight.serve.settings import ServeSettings
+from wordsight.serve.watched.figures import note_call
+from wordsight.serve.watched.notes import clock, note_stage
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
@@ -79,11 +80,30 @@ class HostedLibraries:
         if self._inside >= ROOM:
             raise Overloaded(f"{self._inside} calls of libraries wait already")
         self._inside += 1
+        since = begun = clock()
+
+        def timed() -> T:
+            nonlocal begun
+            begun = clock()
+            return work(*arguments, **options)
+
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, partial(work, *arguments, **options))
+            return await asyncio.get_running_loop().run_in_executor(self._threads, timed)
         finally:
             self._inside -= 1
+            ended = clock()
+            note_stage("queue", since, begun)
+            note_stage("library", begun, ended)
+            note_call("libraries", waited=(begun - since) / 1e9, seconds=(ended - begun) / 1e9)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return max(self._inside - THREADS, 0)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many images each library has; reads them."""
+        return {name: len(library) for name, library in self._open.items()}
 
     def close(self) -> None:
         """Let what runs end, and close all."""

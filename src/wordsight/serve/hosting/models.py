@@ -9,6 +9,7 @@ Texts and images have queues of their own.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from wordsight.base.errors import InputError, UnknownModel
 from wordsight.base.suggest import suggest
 from wordsight.serve.batching import BatchQueue
 from wordsight.serve.settings import ServeSettings
+from wordsight.serve.watched.notes import stage
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
 
 TEXTS_AT_ONCE, IMAGES_AT_ONCE = 256, 64
+_BLANK = np.zeros((32, 32, 3), np.uint8)
 
 
 class HostedModel:
@@ -32,6 +35,7 @@ class HostedModel:
         self.name = name
         self.model = model
         waiting = settings.limits.waiting
+        self._pixels = settings.limits.pixels
         self._texts: BatchQueue[str, Embeddings] = BatchQueue(
             "texts", self._embed_texts, most=TEXTS_AT_ONCE, waiting=waiting
         )
@@ -46,9 +50,21 @@ class HostedModel:
     async def embed_images(self, images: Sequence[Any], *, names: Sequence[str] = ()) -> Embeddings:
         """Return unit embeddings (n, width) of images: files as bytes, or paths; `names` are for errors."""
         shown = names or [f"image {number}" for number in range(len(images))]
-        load = self.model.load_pixels
-        pixels = [await asyncio.to_thread(load, image, name=name) for image, name in zip(images, shown, strict=True)]
+        load = partial(self.model.load_pixels, max_pixels=self._pixels)
+        with stage("decode"):
+            pixels = [
+                await asyncio.to_thread(load, image, name=name) for image, name in zip(images, shown, strict=True)
+            ]
         return self._stacked(await self._images.ask(pixels))
+
+    async def warm(self) -> None:
+        """Embed a text and an image, so that the first request does not wait for what an engine makes at first use."""
+        await self.embed_texts(["warm"])
+        await self._images.ask([self.model.load_pixels(_BLANK, name="blank")])
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many inputs wait in each queue."""
+        return {"texts": len(self._texts), "images": len(self._images)}
 
     def _stacked(self, embeddings: Sequence[Embeddings]) -> Embeddings:
         return np.array(embeddings, np.float32).reshape(len(embeddings), self.model.spec.width)
@@ -93,6 +109,11 @@ class HostedModels:
             if key not in self._open:
                 self._open[key] = await asyncio.to_thread(self._load, key)
             return self._open[key]
+
+    @property
+    def opened(self) -> list[HostedModel]:
+        """The models that are open by now."""
+        return list(self._open.values())
 
     async def all(self) -> list[HostedModel]:
         """Return all models, open."""

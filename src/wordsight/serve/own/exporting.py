@@ -43,10 +43,13 @@ class ExportRequest(QueryRequest, forbid_unknown_fields=True):
     """A query, how many of its results (null: all of which there are up to 100,000, files up to 1,000), and the form.
 
     "json": an array of hits; "csv": a table; "paths": their keys, one a line; "zip": the files themselves.
+    `rest` as for a search; `keys`: only these of the results.
     """
 
     form: ExportKind = "json"
     k: int | None = None
+    rest: bool = False
+    keys: list[str] = []
 
 
 async def export(call: HttpCall[ExportRequest]) -> StreamingResponse:
@@ -58,9 +61,11 @@ async def export(call: HttpCall[ExportRequest]) -> StreamingResponse:
     library = host.libraries.named(name)
     query = await query_of(asked, host, library)
     fields = {one: getattr(asked, one) for one in QueryRequest.__struct_fields__}
-    search = SearchRequest(**fields)
-    pager = Pager(library, (name, mark_of(search), search.k), search, query, host.rankings)
+    search = SearchRequest(**fields, rest=asked.rest)
+    pager = Pager(library, (name, mark_of(search), search.k, search.rest), search, query, host.rankings)
     ranking = await host.libraries.run(pager.ranking)
+    if asked.keys:
+        ranking = await host.libraries.run(ranking.only, asked.keys)
     hits = _Hits(pager, ranking, min(asked.k or most, len(ranking)), is_scored=query is not None)
     writers: dict[str, Callable[[], Iterator[bytes]]] = {
         "json": hits.as_json,

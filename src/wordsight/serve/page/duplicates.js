@@ -116,7 +116,7 @@ class Review {
     this.groups = answer.groups.map((group) => {
       const members = group.members.some((one) => one.key === group.kept) ? group.members : [{ key: group.kept, kind: "kept" }, ...group.members];
       const kind = group.kind ?? members.find((one) => one.key !== group.kept)?.kind ?? "near";
-      return { ...group, kind, members: members.map((one) => ({ ...one, goes: one.moved ?? (one.key !== group.kept && COPIES.has(one.kind)) })) };
+      return { ...group, kind, members: members.map((one) => ({ ...one, goes: one.action ? one.action === "move" : one.key !== group.kept && COPIES.has(one.kind) })) };
     });
     this.shown = 0;
     this.kind = "";
@@ -162,7 +162,7 @@ class Review {
       this.#count();
     };
     show();
-    return element("article", { class: "group" }, freed, element("ul", { class: "members" }, ...members));
+    return element("article", { class: group.members.length > 2 ? "group wide" : "group" }, freed, element("ul", { class: "members" }, ...members));
   }
 
   #member(group, member, changed) {
@@ -188,14 +188,14 @@ class Review {
       member.size ? bytes(member.size) : "",
       typeof member.similarity === "number" && !isKept ? `similarity ${member.similarity.toFixed(3)}` : "",
     ];
-    const reason = isKept ? "the one to keep" : [member.kind, member.why].filter(Boolean).join(": ");
+    const reason = isKept ? "the one to keep" : [LABELS[member.kind] ?? member.kind, datesOf(member.why)].filter(Boolean).join("; ");
     const address = imageAddress(this.name, member.key, "originals");
     shown.append(
       element("a", { class: "image", href: address, target: "_blank", rel: "noopener" }, element("img", { src: imageAddress(this.name, member.key, "thumbnails", 384), alt: name, loading: "lazy", decoding: "async" })),
+      element("div", { class: "choice", role: "group", "aria-label": `What becomes of ${name}` }, choice("Keep", false), choice("Move", true)),
       element("span", { class: "name", title: member.key }, member.key),
       element("span", { class: "quiet" }, facts.filter(Boolean).join(" · ")),
       element("span", { class: "quiet" }, reason),
-      element("div", { class: "choice", role: "group", "aria-label": `What becomes of ${name}` }, choice("Keep", false), choice("Move", true)),
     );
     mark();
     return shown;
@@ -278,6 +278,10 @@ class Review {
   }
 }
 
+const LABELS = { exact: "equal file", near: "nearly the same", crop: "a crop", flip: "mirrored", burst: "of a burst", stack: "same shot", alike: "alike" };
+
+// Moments in a reason, as people write dates.
+const datesOf = (text) => (text ?? "").replace(/\d{4}-\d\d-\d\dT[\d:]+Z?/g, (one) => new Date(one).toLocaleDateString(undefined, { dateStyle: "medium" }));
 const sizeOf = (members) => members.reduce((sum, one) => sum + (one.size ?? 0), 0);
 const numberOf = (value) => (Array.isArray(value) ? value.length : (value ?? 0));
 

@@ -34,7 +34,7 @@ class Detail {
     this.facts = element("div", { class: "facts" });
     const close = iconButton("close", "Close (Esc)", () => this.leave(), { class: "bare close" });
     const stage = element("div", { class: "stage" }, this.frame, this.before, this.behind);
-    this.dialog = element("dialog", { id: "detail", "aria-label": "Image", autofocus: true }, stage, this.facts, close);
+    this.dialog = element("dialog", { id: "detail", "aria-label": "Image", tabIndex: -1 }, stage, this.facts, close);
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.leave();
@@ -52,7 +52,10 @@ class Detail {
     this.#controller = new AbortController();
     this.hit = hit;
     this.reason = null;
-    if (!this.dialog.open) this.dialog.showModal();
+    if (!this.dialog.open) {
+      this.dialog.showModal();
+      this.dialog.focus();
+    }
     this.map.hidden = true;
     this.#showPhoto();
     this.#showFacts();
@@ -230,7 +233,7 @@ class Detail {
       true: "The map stands its checks: it changes with the words, and hiding what it marks lowers the score.",
       false: "The map fails its checks: do not trust it.",
     }[String(reason.passes)];
-    const seen = reason.region ? `Seen most ${reason.region.startsWith("in ") || reason.region.startsWith("at ") ? reason.region : `${reason.region}`}.` : "No part of the image stands out.";
+    const seen = reason.problem || (reason.region ? `Seen most ${reason.region}.` : "No part of the image stands out.");
     const most = Math.max(...reason.shares.map((one) => Math.abs(one.share)), 1e-9);
     const shares = reason.shares.map((one) => {
       const bar = element("span", { class: one.share < 0 ? "share minus" : "share" });
@@ -238,7 +241,6 @@ class Detail {
       return element("li", {}, element("span", { class: "name" }, one.name), bar, element("span", { class: "number" }, one.share.toFixed(3)));
     });
     this.whyText.replaceChildren(
-      ...(reason.overlay ? [] : [element("p", {}, reason.text)]),
       element("p", {}, seen),
       ...(trust ? [element("p", { class: reason.passes ? "trust" : "trust fails" }, trust)] : []),
       ...(shares.length ? [element("ul", { class: "shares", "aria-label": "What each part of the query gave" }, ...shares)] : []),

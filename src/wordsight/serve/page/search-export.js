@@ -2,18 +2,18 @@
 
 import { download } from "./api.js";
 import { button, count, element, openDialog } from "./dom.js";
-import { queryOf } from "./search-state.js";
 
 const FORMS = [
-  ["zip", "Images", "the files in one archive (.zip)"],
+  ["zip", "Images", "the files in one archive (.zip), 1,000 at most"],
   ["csv", "Table", "one row an image, for spreadsheets (.csv)"],
   ["json", "Data", "everything that is known, for programs (.json)"],
   ["paths", "Names", "one a line (.txt)"],
 ];
+const FILES = 1000; // of one archive, at most
 const ENDINGS = { zip: "zip", csv: "csv", json: "json", paths: "txt" };
 
 export function openExport(page) {
-  const { results, chosen, store } = page;
+  const { results, chosen } = page;
   if (!results?.total) return;
   const matching = results.cut ?? results.total;
   const sets = [
@@ -41,7 +41,8 @@ export function openExport(page) {
     const { set, form: kind } = Object.fromEntries(new FormData(form));
     said.textContent = "Preparing…";
     try {
-      const body = { ...queryOf(store.state), form: kind, ...asked(set) };
+      const body = { form: kind, ...asked(set) };
+      if (kind === "zip" && body.k > FILES) body.k = FILES;
       save(await download(`/api/libraries/${encodeURIComponent(results.library)}/export`, body), `${results.library}.${ENDINGS[kind]}`);
       shown.close();
     } catch (error) {
@@ -51,9 +52,8 @@ export function openExport(page) {
   const shown = openDialog("Export", { class: "small" }, form);
 
   function asked(set) {
-    if (set === "chosen") return { keys: [...chosen.keys()], k: chosen.size };
-    if (set === "matching") return { k: matching, ...(store.state.least === null ? {} : { min_match: store.state.least }) };
-    return { k: results.total };
+    if (set === "chosen") return { keys: [...chosen.keys()] };
+    return { ...results.query, k: set === "matching" ? matching : results.total };
   }
 }
 

@@ -9,5 +9,13 @@ ROUTES: tuple[Route, ...] = (
         "GET", "/health", f"{WATCHED}.health:health", "The process lives.", answers=Health, scope="open", group="server"
     ),
     Route("GET", "/ready", f"{WATCHED}.health:ready", "Models are open.", answers=Health, scope="open", group="server"),
+    Route(
+        "GET",
+        "/metrics",
+        f"{WATCHED}.states:metrics",
+        "Figures for Prometheus.",
+        group="server",
+        produces="text/plain; version=0.0.4",
+    ),
     Route("GET", "/openapi.json", f"{WATCHED}.document:document", "This document.", scope="open", group="server"),
 )

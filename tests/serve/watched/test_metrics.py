@@ -1,0 +1,88 @@
+"""Figures in Prometheus' format: counted, bounded, and of all worker processes together."""
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from wordsight.engines.fake import COLOURS
+from wordsight.serve.watched.figures import note_cache
+
+
+def samples(text: str) -> dict[str, float]:
+    """Return each figure under its name and labels."""
+    return {
+        one.name + "".join(f" {value}" for value in one.labels.values()): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+    }
+
+
+@pytest.fixture
+def more(client):
+    """Return a function that gives by how much figures grew since it was last asked."""
+    last: dict[str, float] = samples(client.get("/metrics").text)
+
+    def grown() -> dict[str, float]:
+        nonlocal last
+        now = samples(client.get("/metrics").text)
+        grew = {name: value - last.get(name, 0) for name, value in now.items() if value != last.get(name, 0)}
+        last = now
+        return grew
+
+    return grown
+
+
+def test_requests_are_counted_by_the_template_of_their_address(client, more) -> None:
+    for name in ("photos", "other", "photos"):
+        client.post(f"/api/libraries/{name}/search", json={"query": "red"})
+    grew = more()
+    route = "/api/libraries/{library}/search"
+    assert grew[f"wordsight_requests_total POST {route} 200"] == 2
+    assert grew[f"wordsight_requests_total POST {route} 404"] == 1
+    assert grew[f"wordsight_request_seconds_count POST {route}"] == 3
+    assert grew[f"wordsight_received_bytes_total {route}"] == 3 * len(b'{"query":"red"}')
+    assert grew["wordsight_refusals_total not there"] == 1
+
+
+def test_no_request_makes_a_label(client, more) -> None:
+    for number in range(20):
+        client.get(f"/nothing/{number}")
+        client.request(f"VERB{number}", "/health")
+    text = client.get("/metrics").text
+    assert "nothing" not in text and "VERB" not in text
+    assert more()["wordsight_requests_total GET unmatched 404"] == 20
+
+
+def test_queues_batches_and_states(client, more, base64_image, photos) -> None:
+    asked = {"texts": ["red", "blue"], "images": [base64_image(photos / "a" / "red.png")]}
+    assert client.post("/api/embed", json=asked).status_code == 200
+    grew = more()
+    assert grew["wordsight_batch_size_sum texts"] == 2
+    assert grew["wordsight_batch_size_count images"] == grew["wordsight_batch_seconds_count images"] == 1
+    assert grew["wordsight_queue_wait_seconds_count texts"] == 1
+    now = samples(client.get("/metrics").text)
+    assert now["wordsight_library_images photos"] == len(COLOURS)
+    assert now["wordsight_queue_length fake texts"] == now["wordsight_queue_length  libraries"] == 0
+    assert now["wordsight_workers_ready"] == 1
+    assert now["wordsight_requests_in_flight"] == 1  # this one
+    assert now["wordsight_memory_bytes"] > 1 << 20
+    assert any(name.startswith("wordsight_model_open ") and "fake" in name.split() for name in now)
+
+
+def test_caches_are_counted(more) -> None:
+    note_cache("thumbnails", hit=True)
+    note_cache("thumbnails", hit=False)
+    grew = more()
+    assert grew["wordsight_cache_lookups_total thumbnails hit"] == 1
+    assert grew["wordsight_cache_lookups_total thumbnails miss"] == 1
+
+
+def test_several_workers_give_one_total(photos, running) -> None:
+    with running(str(photos), "--workers", "2") as (address, _):
+        with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=20)) as waiting:
+            assert waiting.get(f"{address}/ready", timeout=30).status_code == 200
+        for _ in range(40):
+            assert httpx.get(f"{address}/health", trust_env=False, timeout=30).status_code == 200
+        figures = samples(httpx.get(f"{address}/metrics", trust_env=False, timeout=30).text)
+    assert figures["wordsight_requests_total GET /health 200"] == 40
+    assert figures["wordsight_library_images photos"] == len(COLOURS)
