@@ -31,7 +31,7 @@ from wordsight.text import prompts
 
 MOST_CELLS = 65_536  # of one matrix
 FIRST_BIAS = -10.0  # where SigLIP starts (Zhai et al. 2023), for models that learned no bias
-Logits = NDArray[np.float64]
+_Cells = NDArray[np.float64]
 
 
 class MatrixRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -152,7 +152,7 @@ async def matrix(call: HttpCall[MatrixRequest]) -> MatrixAnswer:
     )
 
 
-def batch_loss(logits: Logits, bias: float) -> BatchLoss | None:
+def batch_loss(logits: _Cells, bias: float) -> BatchLoss | None:
     """Return the losses of logits (N, N) as `wordsight.losses` has them; None for a matrix that is not square."""
     count, texts = logits.shape
     if count != texts:
@@ -164,10 +164,10 @@ def batch_loss(logits: Logits, bias: float) -> BatchLoss | None:
     return BatchLoss(image, text, (image + text) / 2, float(np.log(count)), sigmoid)
 
 
-def log_softmax(logits: Logits, *, axis: int) -> Logits:
+def log_softmax(logits: _Cells, *, axis: int) -> _Cells:
     """Return the logarithm of the softmax along an axis."""
     shifted = logits - logits.max(axis=axis, keepdims=True)
-    result: Logits = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    result: _Cells = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return result
 
 
