@@ -26,7 +26,6 @@ STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-STATUS = {"version": "0", "models": [{"name": "fake", "width": 27, "fingerprint": "0", "loss": "softmax"}]}
 expect.set_options(timeout=15_000)
 
 
@@ -103,17 +102,12 @@ def window(browser, address):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda one: None if one.url.startswith((address, "data:")) else complaints.append(one.url))
 
-    def status(route):
-        response = route.fetch()
-        route.fulfill(json=STATUS) if response.status == 404 else route.fulfill(response=response)
-
     def open_page(path, *, width=1280, scheme="light"):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         opened.append(context)
         page = context.new_page()
         watch(page)
         page.forgiven = forgiven  # parts of complaints that a test expects
-        page.route("**/api/status", status)
         page.goto(address + path)
         return page
 

@@ -270,3 +270,22 @@ def test_the_arithmetic_of_the_page(window):
     alone = 1 / (1 + np.exp(-(np.array([10.0, 20.0, 5.0]) - 12)))
     assert got["siglip"] == pytest.approx(alone / alone.sum())
     assert got["written"] == ["<0.1 %", ">99.9 %", "0.0 %", "100.0 %", "0.000", "−0.5"]
+
+
+def test_a_sigmoid_model_may_say_none_of_these(bench):
+    cosines, bias = [0.02, 0.05, 0.01], -2.0
+    alone = 1 / (1 + np.exp(-(20 * np.array(cosines) + bias)))
+
+    def answer(route):
+        known = route.fetch().json()
+        known |= {"model": "siglip", "learned_with": "sigmoid", "bias": bias}
+        route.fulfill(json=known | {"cosines": [cosines], "matches": [alone.tolist()]})
+
+    bench.route("**/api/bench/matrix", answer)
+    typed(bench, ["brown", "pink", "orange"])
+    expect(bench.locator("#bars .head")).to_contain_text("For itself")
+    assert column(bench, ".shared") == pytest.approx(100 * alone / alone.sum(), abs=0.06)
+    itself = [number(one) for one in bench.locator("#bars .bar-row:not(.head) > .value").all_inner_texts()]
+    assert itself == pytest.approx(100 * alone, abs=0.06)
+    expect(bench.locator("#absolute")).to_contain_text("probably none of these: the likeliest, “pink”, has 26.9 %")
+    expect(bench.locator("#model-line")).to_contain_text("sigmoid loss")

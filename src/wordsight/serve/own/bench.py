@@ -31,7 +31,7 @@ from wordsight.text import prompts
 
 MOST_CELLS = 65_536  # of one matrix
 FIRST_BIAS = -10.0  # where SigLIP starts (Zhai et al. 2023), for models that learned no bias
-Matrix = NDArray[np.float64]
+_Cells = NDArray[np.float64]
 
 
 class MatrixRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -152,7 +152,7 @@ async def matrix(call: HttpCall[MatrixRequest]) -> MatrixAnswer:
     )
 
 
-def batch_loss(logits: Matrix, bias: float) -> BatchLoss | None:
+def batch_loss(logits: _Cells, bias: float) -> BatchLoss | None:
     """Return the losses of logits (N, N) as `wordsight.losses` has them; None for a matrix that is not square."""
     count, texts = logits.shape
     if count != texts:
@@ -164,10 +164,10 @@ def batch_loss(logits: Matrix, bias: float) -> BatchLoss | None:
     return BatchLoss(image, text, (image + text) / 2, float(np.log(count)), sigmoid)
 
 
-def log_softmax(logits: Matrix, *, axis: int) -> Matrix:
+def log_softmax(logits: _Cells, *, axis: int) -> _Cells:
     """Return the logarithm of the softmax along an axis."""
     shifted = logits - logits.max(axis=axis, keepdims=True)
-    result: Matrix = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    result: _Cells = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return result
 
 
@@ -191,15 +191,15 @@ def _prompts(texts: Sequence[str], prompt: str) -> list[list[str]]:
 async def _images(call: HttpCall[MatrixRequest], hosted: HostedModel) -> Embeddings:
     """Return the embeddings (N, D) of all images that were asked about."""
     asked, host = call.asked, call.host
-    found = [await hosted.embed_images([image_bytes(one, host) for one in asked.images])]
-    found.append(_sent_embeddings(asked.embeddings, hosted.model))
+    embeddings = [await hosted.embed_images([image_bytes(one, host) for one in asked.images])]
+    embeddings.append(_sent_embeddings(asked.embeddings, hosted.model))
     if asked.keys:
         library = host.libraries.named(asked.library)
         if library.model.fingerprint != hosted.model.fingerprint:
             problem = f"the library is of {library.model.name}, not of {hosted.model.name}"
             raise Refused(422, problem, cure="ask without model, or send the images themselves")
-        found.append(await host.libraries.run(_stored, library, asked.keys))
-    return np.concatenate(found)
+        embeddings.append(await host.libraries.run(_stored, library, asked.keys))
+    return np.concatenate(embeddings)
 
 
 def _sent_embeddings(given: Sequence[str], model: Model) -> Embeddings:

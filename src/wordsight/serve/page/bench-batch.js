@@ -99,7 +99,7 @@ function pairRow(pair, row) {
     pair.text = input.value;
     typing();
   });
-  const grip = make("span", { className: "grip", draggable: true, title: "Drag to another picture", "aria-hidden": "true", textContent: "⠿" });
+  const grip = make("span", { className: "grip", draggable: true, title: "Drag to another picture", "aria-hidden": "true", textContent: "⠿ drag" });
   const item = make("li", { className: "pair" });
   grip.addEventListener("dragstart", (event) => {
     event.dataTransfer.setData("application/x-sentence", String(row));
@@ -133,9 +133,9 @@ function pairRow(pair, row) {
     make(
       "span",
       { className: "sentence" },
-      grip,
       make("span", { className: "tag", textContent: `t${sub(row)}`, "aria-hidden": "true" }),
       input,
+      grip,
       button("small up", "↑", `Move sentence ${row + 1} to the picture above`, () => swap(row, row - 1, ".up"), row === 0),
       button("small down", "↓", `Move sentence ${row + 1} to the picture below`, () => swap(row, row + 1, ".down"), row === pairs.length - 1),
       button("small away", "×", `Remove pair ${row + 1}`, () => remove(row), pairs.length <= LEAST),
@@ -253,7 +253,7 @@ function drawCurve(all) {
     text(left + 6, chance - 5, `guessing: ln ${pairs.length} = ${fixed(all.loss.chance, 2)}`, "start"),
     drawn("line", { x1: across(own), y1: top, x2: across(own), y2: bottom, class: "own" }),
     text(across(own) - 5, (top + bottom) / 2, "the model's own", "end"),
-    drawn("polyline", { class: "loss", points: along.map((value, i) => `${across(value).toFixed(1)},${down(values[i]).toFixed(1)}`).join(" ") }),
+    drawn("polyline", { class: "loss", points: along.flatMap((value, i) => (values[i] > most ? [] : [`${across(value).toFixed(1)},${down(values[i]).toFixed(1)}`])).join(" ") }),
     drawn("circle", { cx: across(state.temperature), cy: down(all.loss.mean), r: 6, class: "here" }),
   ];
   byId("curve").replaceChildren(...svg);
