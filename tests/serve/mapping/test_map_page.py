@@ -140,6 +140,23 @@ def test_a_column_colours_it_and_its_values_lead_to_searches(listening, settings
         assert not page.locator("#legend").is_visible()
 
 
+def test_columns_and_libraries_are_offered(served, opened):
+    page = opened(served, wait=False)
+    page.route(
+        "**/api/status", lambda route: route.fulfill(json={"libraries": [{"name": "photos"}, {"name": "others"}]})
+    )
+    page.route("**/api/libraries/photos", lambda route: route.fulfill(json={"columns": [{"name": "folder"}]}))
+    page.reload()
+    page.locator("#library").wait_for()
+    assert page.locator("#library").input_value() == "photos"
+    page.locator("#column").wait_for()
+    page.select_option("#column", "folder")
+    page.locator("#legend li").first.wait_for()
+    page.select_option("#library", "others")
+    page.wait_for_url("**/map?in=others")
+    page.get_by_text("no library 'others' is served").wait_for()
+
+
 def test_while_it_is_being_made_it_says_how_far_it_is(listening, settings, opened, monkeypatch):
     goes_on = threading.Event()
 
