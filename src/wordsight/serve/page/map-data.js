@@ -15,6 +15,12 @@ export function searchAddress(library, keys) {
   return `/?${asked}`;
 }
 
+// The server has another map by now: it is loaded, and the same part of it shown.
+function changed(error) {
+  if (error.status === 409) location.reload();
+  throw error;
+}
+
 export class MapData {
   #keys = new Map();
   #coming = new Map();
@@ -118,7 +124,7 @@ export class MapData {
       const some = missing.slice(start, start + AT_ONCE);
       const asked = new URLSearchParams({ numbers: some.join(","), version: this.version });
       const coming = ask(`/api/libraries/${encodeURIComponent(this.library)}/map/points?${asked}`)
-        .then((answer) => answer.points.forEach(({ number, key }) => this.#keys.set(number, key)))
+        .then((answer) => answer.points.forEach(({ number, key }) => this.#keys.set(number, key)), changed)
         .finally(() => some.forEach((point) => this.#coming.delete(point)));
       some.forEach((point) => this.#coming.set(point, coming));
     }
@@ -128,7 +134,7 @@ export class MapData {
   // Which value of a column each point has: its code, and the values.
   async column(name) {
     const asked = new URLSearchParams({ name, version: this.version });
-    const answer = await ask(`/api/libraries/${encodeURIComponent(this.library)}/map/column?${asked}`);
+    const answer = await ask(`/api/libraries/${encodeURIComponent(this.library)}/map/column?${asked}`).catch(changed);
     return { codes: bytesOf(answer.codes), values: answer.values };
   }
 }

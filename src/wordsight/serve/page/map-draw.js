@@ -179,6 +179,22 @@ class PlainDrawing {
 
   paint(colours) {
     this.colours = colours.map((colour) => `rgb(${colour.join(" ")})`);
+    this.discs = new Map();
+  }
+
+  // A round point of a code; made once for each code and size.
+  #disc(code, size) {
+    const name = `${code} ${size}`;
+    if (!this.discs.has(name)) {
+      const disc = Object.assign(document.createElement("canvas"), { width: size, height: size });
+      const pen = disc.getContext("2d");
+      pen.fillStyle = this.colours[code];
+      pen.arc(size / 2, size / 2, size / 2, 0, 2 * Math.PI);
+      pen.fill();
+      if (this.discs.size > 600) this.discs.clear();
+      this.discs.set(name, disc);
+    }
+    return this.discs.get(name);
   }
 
   code(codes) {
@@ -200,11 +216,14 @@ class PlainDrawing {
     pen.clearRect(0, 0, canvas.width, canvas.height);
     for (const [code, points] of this.groups) {
       pen.fillStyle = this.colours[code];
+      const disc = size > 3 && share === 1 ? this.#disc(code, size) : null; // squares are drawn sooner
       for (const point of points.slice(0, Math.ceil(points.length * share))) {
         const [across, down] = view.toScreen(data.x(point), data.y(point));
         if (across < -size || down < -size || across > view.width + size || down > view.height + size) continue;
         pen.globalAlpha = states[point] === DIMMED ? 0.12 : 0.82;
-        pen.fillRect(Math.round(across * ratio - size / 2), Math.round(down * ratio - size / 2), size, size);
+        const corner = [Math.round(across * ratio - size / 2), Math.round(down * ratio - size / 2)];
+        if (disc) pen.drawImage(disc, ...corner);
+        else pen.fillRect(...corner, size, size);
       }
     }
   }

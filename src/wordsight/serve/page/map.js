@@ -233,10 +233,20 @@ async function libraryName() {
   return libraries[0].name;
 }
 
-async function offerColumns(page) {
-  const { columns } = await ask(`/api/libraries/${encodeURIComponent(page.data.library)}`);
-  byId("column").append(...columns.map(({ name }) => Object.assign(document.createElement("option"), { value: name, textContent: name })));
+const option = (name) => Object.assign(document.createElement("option"), { value: name, textContent: name });
+
+async function offerColumns({ data }) {
+  const { columns } = await ask(`/api/libraries/${encodeURIComponent(data.library)}`);
+  byId("column").append(...columns.map(({ name }) => option(name)));
   byId("colour-by").hidden = !columns.length;
+}
+
+async function offerLibraries({ data }) {
+  const { libraries } = await ask("/api/status");
+  byId("library").append(...libraries.map(({ name }) => option(name)));
+  byId("library").value = data.library;
+  byId("library").addEventListener("change", (event) => location.assign(`/map?${new URLSearchParams({ in: event.target.value })}`));
+  byId("served").hidden = libraries.length < 2;
 }
 
 async function begin() {
@@ -249,7 +259,8 @@ async function begin() {
     byId("wait").hidden = true;
     window.libraryMap = new MapPage(data);
     document.title = `Map of ${data.library} - Wordsight`;
-    offerColumns(window.libraryMap).catch(() => (byId("colour-by").hidden = true)); // the map is whole without them
+    offerColumns(window.libraryMap).catch(() => (byId("colour-by").hidden = true)); // the map is whole without these
+    offerLibraries(window.libraryMap).catch(() => (byId("served").hidden = true));
   } catch (error) {
     shown(error);
   }
