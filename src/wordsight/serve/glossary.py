@@ -122,6 +122,6 @@ FIELDS = {
     "without": "What should not be seen in the images, in words.",
     "word": "A word.",
     "words": "Words, each with its figures; or what is meant, in words.",
-    "x": "From left to right, -1 to 1.",
-    "y": "From top to bottom, -1 to 1.",
+    "x": "Where on the map across, -1 to 1.",
+    "y": "Where on the map down or up, -1 to 1.",
 }
