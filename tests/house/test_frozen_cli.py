@@ -23,7 +23,7 @@ FROZEN = {
     "benchmark": "PLACE --library --queries -k --where --json",
     "export": "PLACE --to --out --where --library --no-sync --json",
     "browse": "PLACE --library --no-sync",
-    "serve": "LIBRARY --library --host --port --workers --log --log-queries --otel",
+    "serve": "LIBRARY --library --host --port --no-thumbnails --log --log-queries --otel --workers --api-key --keys --new-key --scope --per-minute --expires --no-key --allow-host --allow-origin --allow-urls --behind-proxy",
     "mcp": "PLACE --library --no-sync",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
     "ask": "IMAGE QUESTION --answers --answers-file --top --json",

@@ -15,6 +15,7 @@ from wordsight.index.index import (
     Footprint,
     IndexEntry,
     Neighbour,
+    RankedKeys,
     check_added,
     check_model,
     check_search,
@@ -110,6 +111,13 @@ class JsonIndex:
         hidden = set() if absent else {path for path, state in self.files.states().items() if state.absent}
         return {key: values for key, values in self.state["entries"].items() if key not in hidden}
 
+    def ranked(self, embedding, k, where=None, *, absent=False):
+        near = self.search(embedding[None], len(self) or 1, where, absent=absent)[0]
+        return RankedKeys([one.key for one in near[:k]], np.array([one.score for one in near[:k]]), len(near))
+
+    def last_save(self):
+        return json.dumps(self.path.stat().st_mtime_ns)
+
     def keywords(self, words, k, where=None, *, absent=False):
         if where is not None:
             check(where, self.columns())
@@ -186,6 +194,9 @@ class JsonIndex:
         known = self.states()
         after = sorted((one for one in known if path is None or order_of(one) > order_of(path)), key=order_of)
         return {one: known[one] for one in after[:count]}
+
+    def of(self, paths):
+        return {path: state for path, state in self.states().items() if path in set(paths)}
 
     def record(self, states):
         self.changing()["files"] |= {p: list(astuple(state)) for p, state in states.items()}

@@ -74,3 +74,43 @@ def test_a_footprint_counts_bytes_and_so_few_need_no_scan(index):
     footprint = index.footprint()
     assert min(footprint.database, footprint.embeddings, footprint.caches) >= 0
     assert footprint.scan == ""
+
+
+@pytest.mark.parametrize("condition", [None, "number >= 45", "number > 1000"])
+@pytest.mark.parametrize("absent", [False, True])
+def test_ranked_keys_are_those_of_a_search(index, condition, absent):
+    drawn = np.random.default_rng(0).normal(size=(51, WIDTH)).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    index.add([f"k{i}" for i in range(50)], drawn[:50], [{"number": i} for i in range(50)])
+    index.files.record({"k46": FileState(1, 1, "h", absent=True)})
+    index.save()
+    where = None if condition is None else parse(condition)
+    near = index.search(drawn[50:], 99, where, absent=absent)[0]
+    for k in (0, 1, 7, 99):
+        ranked = index.ranked(drawn[50], k, where, absent=absent)
+        assert ranked.keys == [one.key for one in near[:k]]
+        np.testing.assert_allclose(ranked.scores, [one.score for one in near[:k]])
+        assert ranked.total == len(near)
+
+
+def test_states_of_some_files(index):
+    index.files.record(
+        {"k0": FileState(1, 2, "h"), "k\udce9": FileState(3, 4, "", "broken"), "k2": FileState(5, 6, "i")}
+    )
+    index.save()
+    assert index.files.of(["k\udce9", "k2", "other"]) == {
+        "k\udce9": FileState(3, 4, "", "broken"),
+        "k2": FileState(5, 6, "i"),
+    }
+    assert index.files.of([]) == {}
+
+
+def test_each_save_has_a_name_of_its_own(opened, index):
+    index.add(["a"], unit(1), [{}])
+    index.save()
+    reader = opened(writable=False)
+    before = reader.last_save()
+    assert reader.last_save() == before
+    index.files.record({"a": FileState(1, 1, "h", absent=True)})
+    index.save()
+    assert reader.last_save() != before

@@ -19,7 +19,7 @@ from wordsight.embeddings.model import load
 from wordsight.engines.fake import COLOURS
 from wordsight.search.library import open_library
 from wordsight.serve.app import make_app
-from wordsight.serve.run import _listener
+from wordsight.serve.run import _listener, server_config
 from wordsight.serve.settings import ServeSettings, named_libraries
 
 
@@ -43,7 +43,7 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(photos: Path) -> ServeSettings:
     """What is served: the library photos, the fake engine, any free port."""
-    return ServeSettings(libraries=named_libraries([photos]), engine="fake", port=0)
+    return ServeSettings(libraries=named_libraries([photos]), engine="fake", port=0, thumbnails=False)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def client(settings: ServeSettings):
 def _listening(settings: ServeSettings):
     """Give the address of a real server in a thread of this process, for clients that open sockets."""
     listener = _listener(settings)
-    server = uvicorn.Server(uvicorn.Config(make_app(settings), log_config=None, access_log=False, ws="none"))
+    server = uvicorn.Server(server_config(settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

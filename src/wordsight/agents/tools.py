@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST = 100  # hits of one answer: an agent reads all of them
 LOOK_SIDE, LOOK_MOST = 512, 1024  # pixels of the longer side of an image that is looked at
-VALUES, LOOKED_AT = 24, 600  # images that `about` takes examples from, spread over the first so many
 
 
 class LibraryTools:
@@ -103,20 +102,14 @@ class LibraryTools:
 
     def about(self) -> dict[str, Any]:
         """Say what the library holds: how many images, of which location, and its metadata columns with examples."""
+        from wordsight.search.about import described_columns
+
         library = self._current()
-        with library.reading() as index:
-            columns = index.columns()
-            states = index.files.states_after(None, LOOKED_AT)
-            sound = [key for key, state in states.items() if not state.error and not state.absent]
-            entries = index.entries(sound[:: max(len(sound) // VALUES, 1)])
         return {
             "location": str(library.location),
             "images": len(library),
             "model": library.model.name,
-            "columns": {
-                name: {"holds": _held(column.numbers, column.texts), "examples": _examples(name, entries)}
-                for name, column in columns.items()
-            },
+            "columns": {one.name: {"holds": one.holds, "examples": one.examples} for one in described_columns(library)},
         }
 
     def look(self, key: str, *, side: int = LOOK_SIDE) -> bytes:
@@ -174,12 +167,3 @@ def _answer(hits: "Hits") -> dict[str, Any]:
     """Return hits for programs, and how many match where that is known."""
     matching = {} if hits.matching is None else {"matching": hits.matching}
     return {"hits": [hit.record() for hit in hits], **matching}
-
-
-def _held(numbers: bool, texts: bool) -> str:
-    return "numbers and text" if numbers and texts else "numbers" if numbers else "text"
-
-
-def _examples(name: str, entries: "Sequence[IndexEntry]") -> list[Any]:
-    values = (entry.meta.get(name) for entry in entries)
-    return list(dict.fromkeys(value for value in values if value is not None))[:3]

@@ -8,20 +8,12 @@ Knows no terminal.
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from itertools import islice
 
-from wordsight.search.hits import Hit, Hits
+from wordsight.search.hits import Hits
 from wordsight.search.library import Library
 from wordsight.search.query import plain_query
+from wordsight.search.unasked import ORDERS, unasked
 from wordsight.search.wishes import Wishes
-
-ORDERS = {  # columns by which images may come, in words; the first of each line that the library has
-    "-taken": "newest first",
-    "taken": "oldest first",
-    "-mtime": "newest file first",
-    "mtime": "oldest file first",
-    "name": "by name",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,7 @@ class Browsed:
     def answer(self, library: Library, count: int) -> Hits:
         """Return up to `count` hits; of no question at all the first images by key, or in the order asked for."""
         if not self.is_question:
-            return Hits(_unasked(library, count, where=self.where, sort=self.sort))
+            return Hits(unasked(library, count, where=self.where, sort=self.sort))
         wishes = Wishes(
             sort=self.sort or None,
             fold=not self.sort,
@@ -82,20 +74,3 @@ class Browsed:
         parts += [f"{len(self.disliked)} down"] if self.disliked else []
         parts += [ORDERS[self.sort]] if self.sort else []
         return ", ".join(parts)
-
-
-def _unasked(library: Library, count: int, *, where: str, sort: str) -> list[Hit]:
-    """Return the first images that satisfy a condition, as hits of themselves."""
-    from wordsight.index.where import parse
-    from wordsight.search.ordering import in_order, read_order
-    from wordsight.search.walk import walk
-
-    with library.reading() as index, index.one_look():
-        groups = walk(index, parse(where) if where.strip() else None)
-        if sort:
-            order = read_order(sort, index.columns())
-            named = [(entry.key, {order.column: entry.meta.get(order.column)}) for group in groups for entry in group]
-            entries = index.entries([key for key, _ in in_order(named, order, lambda one: one[1])[:count]])
-        else:
-            entries = list(islice((entry for group in groups for entry in group), count))
-    return [library.hit_of(entry) for entry in entries]

@@ -15,7 +15,6 @@ from wordsight.search.hits import Located, name_of, one_line, percent, title
 
 FORMS = ("json", "csv", "paths_only", "null")  # besides lines for people; one at most
 HEAD = ("rank", "score", "match", "key", "path", "place")  # of every CSV row
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that spreadsheets compute (owasp.org, CSV injection)
 
 
 def add_output(parser: ArgumentParser) -> None:
@@ -149,9 +148,8 @@ def _print_csv(hits: Sequence[Located], columns: Sequence[str]) -> None:
 
 
 def _cell(value: object) -> object:
-    """Return a cell; text that a spreadsheet would compute has an apostrophe before it."""
-    if value is None or isinstance(value, int | float):
-        return "" if value is None else value
-    text = str(value).replace("\r\n", "\n").replace("\r", "\n")  # a lone \r would begin a row
-    text = f"'{text}" if text.startswith(_FORMULA) else text
-    return escaped(text) if sys.stdout.isatty() else text
+    """Return a cell; on a terminal it is escaped."""
+    from wordsight.search.cells import cell
+
+    made = cell(value)
+    return escaped(made) if isinstance(made, str) and sys.stdout.isatty() else made

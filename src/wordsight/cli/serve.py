@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wordsight.cli.parser import add_library
+from wordsight.cli.serve_safety import add_safety, make_key, safety_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_library(parser)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7070, metavar="N", help="the port (default: 7070; 0: any free one)")
+    parser.add_argument("--no-thumbnails", action="store_true", help="make no thumbnails before they are asked for")
     parser.add_argument(
         "--log",
         choices=("json", "text", "off"),
@@ -26,10 +28,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--log-queries", action="store_true", help="log what is asked, too: texts, keys of images")
     parser.add_argument("--otel", action="store_true", help="trace requests with OpenTelemetry (extra otel)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
+    add_safety(parser)
 
 
 def run(args: Namespace) -> int:
-    """Serve until stopped."""
+    """Serve until stopped, or make a key."""
+    if args.new_key is not None:
+        make_key(args)
+        return 0
     from wordsight.base.optional import resolve
     from wordsight.serve.settings import ServeSettings, named_libraries
     from wordsight.serve.watched.settings import WatchSettings
@@ -42,6 +48,10 @@ def run(args: Namespace) -> int:
         host=args.host,
         port=args.port,
         workers=args.workers,
+        keys=args.keys,
+        urls=args.allow_urls,
+        safety=safety_of(args),
+        thumbnails=not args.no_thumbnails,
         watch=WatchSettings(log=args.log or "", queries=args.log_queries, otel=args.otel),
     )
     resolve("wordsight.serve.run:run", extra="serve")(settings)

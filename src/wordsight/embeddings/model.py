@@ -96,11 +96,13 @@ class Model:
             check_tokenizer(self.folder)
         return open_tokenizer(self.spec.tokenizer, self.folder)
 
-    def load_pixels(self, item: Any, *, name: str = "") -> NDArray[np.uint8]:
+    def load_pixels(self, item: Any, *, name: str = "", max_pixels: int | None = None) -> NDArray[np.uint8]:
         """Return what the image tower sees of an image: uint8 (S, S, 3), or (H, W, 3) where it keeps the shape."""
+        from wordsight.images.decode import DEFAULT_MAX_PIXELS
         from wordsight.images.transform import load_pixels
 
-        return load_pixels(item, self.spec.preprocess, name=name, quality=self.pixels)
+        most = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+        return load_pixels(item, self.spec.preprocess, name=name, max_pixels=most, quality=self.pixels)
 
     def load_seen(self, item: Any, *, name: str = "") -> "SeenImage":
         """Return what `load_pixels` does, with the sides of the image itself."""

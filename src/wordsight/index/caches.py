@@ -21,7 +21,7 @@ from wordsight.index.cache_file import cache_files
 from wordsight.index.embedding_file import EmbeddingFile
 from wordsight.index.entries import EntryTable
 from wordsight.index.halves import Mask, nearest_halves
-from wordsight.index.index import Footprint
+from wordsight.index.index import Footprint, RankedKeys
 from wordsight.index.layout import FileLayout, SeenIndex
 from wordsight.index.topk import Nearest
 
@@ -73,6 +73,14 @@ class SearchCaches:
 
         kernel.extend(seen.halves)
         return search_scan(kernel, seen.halves, queries, k, allowed=wanted)
+
+    def ranked(self, seen: SeenIndex, query: Embeddings, k: int, allowed: Mask) -> RankedKeys:
+        """Return the keys of the k nearest of those that are `allowed` (N,) to a query (width,), and their number."""
+        if not k:
+            return RankedKeys([], np.empty(0, np.float32), int(allowed.sum()))
+        nearest = self.nearest(seen, query[None], k, allowed[: len(seen.halves)])
+        keys, there = self._entries.keys(seen.layout.ids[nearest.row_ids[0]].tolist())
+        return RankedKeys(keys, nearest.scores[0][there], int(allowed.sum()))
 
     def matching(self, seen: SeenIndex, where: "Condition") -> Mask:
         """Return which positions hold an entry that satisfies a condition (N,)."""

@@ -9,6 +9,11 @@ Nothing of it is stored; `verify` looks at everything that is.
 
 from pathlib import Path
 
+import numpy as np
+
+from wordsight.base.arrays import RowIds
+from wordsight.index.entries import EntryTable
+from wordsight.index.index import IndexEntry
 from wordsight.index.layout import FileLayout, SeenIndex
 
 
@@ -29,6 +34,23 @@ class KnownDamage:
                 what = f"what {path} holds from {block.start} to {block.stop - 1}"
                 self.note(seen.layout, block.start, block.stop, what)
         self._checked = seen.layout.count
+
+    def sound_entries(
+        self, seen: SeenIndex, entries: EntryTable, positions: RowIds, path: Path
+    ) -> dict[int, IndexEntry]:
+        """Return position -> entry; those that are not what was written are left out, from now on."""
+        ids = seen.layout.ids[positions]
+        position_of = dict(zip(ids.tolist(), positions.tolist(), strict=True))
+        rows = {position_of[row.id]: row for row in entries.rows(list(position_of))}
+        sound = {}
+        for position in position_of.values():
+            row = rows.get(position)
+            if row is not None and position < len(seen.halves) and row.is_sound(seen.halves[position]):
+                sound[position] = IndexEntry(row.key, seen.halves[position].astype(np.float32), row.meta)
+            else:
+                name = f"the entry of {row.key}" if row is not None else f"the entry at {position}"
+                self.note(seen.layout, position, position + 1, f"{name} in {path}")
+        return sound
 
     def note(self, layout: FileLayout, start: int, stop: int, what: str) -> None:
         """Leave positions out of answers from now on; `what` names what is damaged."""

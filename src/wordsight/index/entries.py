@@ -85,6 +85,12 @@ class EntryTable:
         rows = select_in(self.connection, "select key, id from entry where key in", [stored(key) for key in keys])
         return {str(restored(key)): number for key, number in rows}
 
+    def keys(self, ids: Sequence[int]) -> tuple[list[str], list[bool]]:
+        """Return the keys of these ids, without those that are not there, and which are there."""
+        rows: Any = select_in(self.connection, "select id, key from entry where id in", ids)
+        known = dict(rows)
+        return [str(restored(known[number])) for number in ids if number in known], [number in known for number in ids]
+
     def all_ids(self, keys: Sequence[str]) -> dict[str, int]:
         """Return key -> id of these keys; one that is not there raises `NotFound`."""
         ids = self.ids(keys)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wordsight.base import disk
-from wordsight.base.arrays import Embeddings, RowIds, is_unit
+from wordsight.base.arrays import Embeddings, is_unit
 from wordsight.base.errors import FormatError, StorageError
 from wordsight.base.files import storage_errors
 from wordsight.base.value import Value
@@ -38,6 +38,7 @@ from wordsight.index.index import (
     Footprint,
     IndexEntry,
     Neighbour,
+    RankedKeys,
     check_added,
     check_model,
     check_search,
@@ -178,11 +179,26 @@ class ExactIndex:
                 allowed = seen.layout.answerable(absent=absent) & matching
                 nearest = self._caches.nearest(seen, embeddings, k, allowed[: len(seen.halves)], exact=exact)
                 positions = once(nearest.row_ids)
-                entries = self._read(seen, positions)
+                entries = self._damage.sound_entries(seen, self._entries, positions, self._path)
                 if len(entries) == len(positions):  # else some were damaged: they are left out from now on
                     break
         rows = zip(nearest.scores, nearest.row_ids, strict=True)
         return [[entries[int(at)].near(float(one)) for one, at in zip(*row, strict=True)] for row in rows]
+
+    def ranked(
+        self, embedding: Embeddings, k: int, where: "Condition | None" = None, *, absent: bool = False
+    ) -> RankedKeys:
+        """See `Index`."""
+        with self._snapshot() as seen:
+            matching = where is None or self._caches.matching(seen, where)
+            if k and self._caches.is_exact(seen):
+                self._check_blocks(seen)
+            return self._caches.ranked(seen, embedding, k, seen.layout.answerable(absent=absent) & matching)
+
+    def last_save(self) -> str:
+        """See `Index`."""
+        with self._snapshot() as seen:
+            return " ".join(seen.facts[name] for name in ("identity", "generation", "version"))
 
     def keywords(
         self, words: Sequence[str], k: int, where: "Condition | None" = None, *, absent: bool = False
@@ -191,7 +207,7 @@ class ExactIndex:
         with self._snapshot() as seen:
             asked = self._caches.asked(seen, words)
             allowed = seen.layout.answerable(absent=absent) & (where is None or self._caches.matching(seen, where))
-            entries = self._read(seen, asked.best(k, allowed))
+            entries = self._damage.sound_entries(seen, self._entries, asked.best(k, allowed), self._path)
             return asked.neighbours(list(entries.values()))
 
     def entries(self, keys: Sequence[str]) -> list[IndexEntry]:
@@ -199,7 +215,7 @@ class ExactIndex:
         with self._snapshot() as seen:
             ids = self._entries.all_ids(keys)
             positions = seen.layout.positions(np.array([ids[key] for key in keys], np.int64))
-            entries = self._read(seen, once(positions))
+            entries = self._damage.sound_entries(seen, self._entries, once(positions), self._path)
             if len(entries) < len(set(ids)):
                 raise FormatError("; ".join(self.noticed()), cure=MENDING)
             return [entries[int(position)] for position in positions]
@@ -227,8 +243,7 @@ class ExactIndex:
             for one in damage:
                 self._bury(one.ids)
                 self.files.forget(one.keys)
-                if one.whole:
-                    whole = self.entries(one.whole)
+                if whole := self.entries(one.whole):
                     self._bury(list(self._entries.ids(one.whole).values()))
                     self.add(one.whole, np.array([e.embedding for e in whole]), [e.meta for e in whole])
             self._damage.mended(self._seen().layout)
@@ -270,9 +285,6 @@ class ExactIndex:
             wanted = has_unused(self.folder, seen.facts) or self._is_wasteful(seen) or self._caches.wants_upkeep(seen)
             return wanted and os.access(self._path, os.W_OK)
 
-    def _is_wasteful(self, seen: SeenIndex) -> bool:
-        return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)
-
     def upkeep(self) -> None:
         """See `Index`: compacts, which lets readers go on with the file they have, and makes caches."""
         with self._snapshot() as seen:
@@ -283,6 +295,9 @@ class ExactIndex:
             self._compact(seen)
         with self._snapshot() as seen, storage_errors(self.folder):
             self._caches.upkeep(seen)
+
+    def _is_wasteful(self, seen: SeenIndex) -> bool:
+        return int(seen.layout.dead.sum()) > max(DEAD_LEAST, DEAD_SHARE * seen.layout.count)
 
     def _compact(self, seen: SeenIndex) -> None:
         fresh = EmbeddingFile(self.folder, int(facts_of_new(self.folder, "", 0)["generation"]), self._model[1])
@@ -382,18 +397,3 @@ class ExactIndex:
 
     def _check_blocks(self, seen: SeenIndex, *, anew: bool = False) -> None:
         self._damage.check_blocks(seen, self._opened(seen.facts).path, anew=anew)
-
-    def _read(self, seen: SeenIndex, positions: RowIds) -> dict[int, IndexEntry]:
-        """Return position -> entry; those that are not what was written are left out, from now on."""
-        ids = seen.layout.ids[positions]
-        position_of = dict(zip(ids.tolist(), positions.tolist(), strict=True))
-        rows = {position_of[row.id]: row for row in self._entries.rows(list(position_of))}
-        entries = {}
-        for position in position_of.values():
-            row = rows.get(position)
-            if row is not None and position < len(seen.halves) and row.is_sound(seen.halves[position]):
-                entries[position] = IndexEntry(row.key, seen.halves[position].astype(np.float32), row.meta)
-            else:
-                name = f"the entry of {row.key}" if row is not None else f"the entry at {position}"
-                self._damage.note(seen.layout, position, position + 1, f"{name} in {self._path}")
-        return entries

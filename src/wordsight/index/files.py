@@ -62,6 +62,12 @@ class FileTable:
                     return states
                 path = read[-1][0]
 
+    def of(self, paths: Iterable[str]) -> dict[str, FileState]:
+        """See `FileStates`; a row that is not what was written is left out."""
+        with database_errors(self._path):
+            rows = list(select_in(self._connection, "select * from file where path in", [*map(stored, paths)]))
+        return {str(restored(row[0])): state for row in rows if (state := _state(row)) is not None}
+
     def _rows_after(self, path: str | None, count: int) -> list[tuple[Stored, ...]]:
         after, values = ("", ()) if path is None else (" where path > ?", (stored(path),))
         return self._connection.execute(f"select * from file{after} order by path limit ?", (*values, count)).fetchall()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wordsight.base.arrays import Embeddings, RowIds, is_unit
 from wordsight.base.errors import FingerprintMismatch, FormatError, UsageError
@@ -47,6 +48,14 @@ class Neighbour:
     score: float
     embedding: Embeddings = field(compare=False)
     meta: Mapping[str, Value] = field(default_factory=dict)
+
+
+class RankedKeys(NamedTuple):
+    """The keys of the nearest entries, best first, with their scores (k,); `total`: how many there are to rank."""
+
+    keys: list[str]
+    scores: NDArray[np.float32]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,10 @@ class FileStates(Protocol):
         """
         ...
 
+    def of(self, paths: Iterable[str]) -> dict[str, FileState]:
+        """Return what is known of these files; unknown ones are left out."""
+        ...
+
     def record(self, states: Mapping[str, FileState]) -> None:
         """Note the states of these files; what was known of them is replaced."""
         ...
@@ -164,6 +177,16 @@ class Index(Protocol):
         does not fit the columns raises `WhereError`.  Entries whose file is absent come only with `absent`.  `exact`:
         every embedding is compared, which a store that always does so need not heed.
         """
+        ...
+
+    def ranked(
+        self, embedding: Embeddings, k: int, where: "Condition | None" = None, *, absent: bool = False
+    ) -> RankedKeys:
+        """Return what `search` does of one query (width,), without reading entries: k may be all, or 0 to count."""
+        ...
+
+    def last_save(self) -> str:
+        """Return a text that names the last save: it is another one after each."""
         ...
 
     def keywords(

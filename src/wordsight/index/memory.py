@@ -5,6 +5,7 @@ process: a folder opened again has it, a process started again has not.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
@@ -23,6 +24,7 @@ from wordsight.index.index import (
     Footprint,
     IndexEntry,
     Neighbour,
+    RankedKeys,
     check_added,
     check_model,
     check_search,
@@ -41,6 +43,7 @@ class _State:
     entries: dict[str, IndexEntry] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
     files: dict[str, FileState] = field(default_factory=dict)
+    number: int = field(default_factory=itertools.count().__next__)
 
     def copy(self) -> "_State":
         return _State(dict(self.facts), dict(self.entries), dict(self.columns), dict(self.files))
@@ -136,6 +139,18 @@ class MemoryIndex:
         there = state.entries.values() if absent else state.present()
         entries = [entry for entry in there if where is None or matches(where, entry.meta)]
         return [_nearest(query, entries, k) for query in embeddings]
+
+    def ranked(
+        self, embedding: Embeddings, k: int, where: Condition | None = None, *, absent: bool = False
+    ) -> RankedKeys:
+        """See `Index`."""
+        near = self.search(embedding[None], max(len(self), 1), where, absent=absent)[0]
+        scores = np.array([one.score for one in near[:k]], np.float32)
+        return RankedKeys([one.key for one in near[:k]], scores, len(near))
+
+    def last_save(self) -> str:
+        """See `Index`."""
+        return str(self.state.number)
 
     def keywords(
         self, words: Sequence[str], k: int, where: Condition | None = None, *, absent: bool = False
@@ -248,6 +263,10 @@ class _MemoryFiles:
         known = self._index.state.files
         after = (one for one in known if path is None or order_of(one) > order_of(path))
         return {one: known[one] for one in nsmallest(count, after, key=order_of)}
+
+    def of(self, paths: Iterable[str]) -> dict[str, FileState]:
+        known = self._index.state.files
+        return {path: known[path] for path in paths if path in known}
 
     def record(self, states: Mapping[str, FileState]) -> None:
         self._index.changing().files.update(states)

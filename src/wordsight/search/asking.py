@@ -10,7 +10,7 @@ Knows the protocol of an index.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
@@ -18,11 +18,12 @@ from wordsight.base.progress import notice
 from wordsight.base.value import Value
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
+from wordsight.search.answered import Answered, Reply
 from wordsight.search.contents import Contents, index_command
 from wordsight.search.direction import Direction, direction_by_example, direction_of_query
-from wordsight.search.hits import Hit, Hits
+from wordsight.search.hits import Hit
 from wordsight.search.limits import HitLimits
-from wordsight.search.match import FIRST, least_for_people, matches_of
+from wordsight.search.match import FIRST, least_for_people, matches_of, matches_of_scores
 from wordsight.search.matching import LEAST, Matching, all_matching
 from wordsight.search.open_index import OpenIndex
 from wordsight.search.query import Part, Query
@@ -33,49 +34,7 @@ if TYPE_CHECKING:
     from wordsight.search.background import Background
     from wordsight.search.facets import Counts
     from wordsight.search.folding import Folded
-
-
-class Answered(NamedTuple):
-    """A hit: how likely it is, which keys show nearly the same, why an example led to it, whether it has all words."""
-
-    neighbour: Neighbour
-    match: float | None = None
-    alike: tuple[str, ...] = ()
-    why: str = ""
-    named: bool = False
-
-    def as_hit(self, contents: Contents) -> Hit:
-        """Return the hit, with the file that the contents say it has."""
-        near = self.neighbour
-        return Hit(
-            near.score,
-            near.key,
-            contents.path(near.key, near.meta),
-            near.meta,
-            self.match,
-            origin=contents.originals,
-            alike=self.alike,
-            why=self.why,
-            named=self.named,
-        )
-
-
-class Reply(NamedTuple):
-    """Hits, best first or in the order asked for.
-
-    `matching`: all matches, where they had to be known; `least`: the probability below which people see none.
-    """
-
-    hits: list[Answered]
-    matching: Matching | None = None
-    least: float | None = None
-
-    def as_hits(self, contents: Contents) -> Hits:
-        """Return the list that a search answers with."""
-        hits = Hits((one.as_hit(contents) for one in self.hits), least=self.least)
-        if self.matching is not None:
-            hits.matching, hits.is_cut = len(self.matching.neighbours), self.matching.is_cut
-        return hits
+    from wordsight.search.ranking import Ranking, Rest
 
 
 @contextlib.contextmanager
@@ -133,17 +92,76 @@ class Asking:
                 known[key] = self._index.entries([key])[0].embedding
         return known
 
+    def hits_of(self, keys: Sequence[str], contents: Contents) -> list[Hit]:
+        """Return entries as hits of the query, whatever their scores; `NotFound` for a key that is not there."""
+        entries, scores = self._index.entries(keys), dict[str, float]()
+        if self._direction.unwanted:
+            ranking = self.ranking(len(self._index))
+            scores = dict(zip(ranking.keys, ranking.scores.tolist(), strict=True))
+        cosines = [float(self._direction.embedding @ one.embedding) for one in entries]
+        scored = [one.near(scores.get(one.key, cosine)) for one, cosine in zip(entries, cosines, strict=True)]
+        return [Answered(one).as_hit(contents) for one in scored]
+
+    def ranking(self, depth: int) -> "Ranking":
+        """Return all results in their order, up to `depth`: those of `reply`, and what comes behind them."""
+        from wordsight.search.ranking import Ranking, Rest, with_rest
+
+        reply, wishes = self.reply(), self._query.wishes
+        if len(reply.hits) < self._limits.k:
+            rest = Rest()
+        elif wishes.sort is None and not wishes.fold:
+            rest = self._rest_by_score([one.neighbour for one in reply.hits], depth)
+        else:
+            rest = self._rest_in_order(reply)
+        ranking: Ranking = with_rest(reply, rest, self._direction, frozenset(self._named), depth=depth)
+        return ranking
+
+    def _rest_in_order(self, reply: Reply) -> "Rest":
+        """Return what comes behind the hits of a query that is sorted or folded."""
+        from wordsight.search.folding import SAMPLE, Folded, folded, likeness
+        from wordsight.search.ranking import FOLDED, Rest
+
+        first = {one.neighbour.key: one.neighbour for one in reply.hits}
+        if reply.matching is None:
+            near = self._above(self._nearest(FOLDED, self._query.where), self._limits.min_match)
+        else:
+            near = self._ordered(reply.matching)
+        near = [*first.values(), *(one for one in near if one.key not in first)]
+        if self._query.wishes.fold:
+            hits = folded(near, likeness(self._index.sample(SAMPLE)))[len(first) :]
+        else:
+            hits = [Folded(one) for one in near[len(first) :]]
+        return Rest.of(hits, self._matches([one.neighbour for one in hits]))
+
+    def _rest_by_score(self, first: Sequence[Neighbour], depth: int) -> "Rest":
+        """Return what comes behind these hits: what has the words, then all others by score."""
+        from wordsight.search.folding import Folded
+        from wordsight.search.fusion import RANKED
+        from wordsight.search.ranking import Rest, all_by_score
+
+        where, limits, direction = self._query.where, self._limits, self._direction
+        known = {one.key for one in first} | direction.excluded
+        near = self._nearest(max(limits.k, RANKED), where) if self._words() else []
+        worded = [one for one in self._above(near, limits.min_match) if one.key not in known]
+        behind = Rest.of([Folded(one) for one in worded], self._matches(worded))
+        known |= {*behind.keys}
+        others = all_by_score(
+            self._index, direction, where, absent=limits.absent, depth=depth + len(known) + len(behind.keys)
+        ).without(known)
+        if (parts := self._parts()) and self._usual is not None:
+            nearest = self._first_hits()
+            likely = matches_of_scores(self._usual, parts, direction.embedding, first=nearest, scores=others.scores)
+            others = others if likely is None else others.with_matches(likely[len(nearest) :])
+        return behind + others.above(limits.min_match, limits.min_cosine)
+
     def reply(self) -> Reply:
         """Return up to k hits."""
         matching = None
         if self._query.wishes.sort is None:
             hits = self._folded_first()
         else:
-            from wordsight.search.ordering import in_order, read_order
-
-            order = read_order(self._query.wishes.sort, self._index.columns())
             matching = self._matching(self._query.where)
-            hits = self._folded(in_order(matching.neighbours, order, lambda one: one.meta))
+            hits = self._folded(self._ordered(matching))
         if not hits and self._query.where is not None:
             from wordsight.search.hints import case_hints
 
@@ -153,6 +171,13 @@ class Asking:
             for hint in hints:
                 notice(f"where: {hint}")
         return Reply(self._answered(hits), matching, least_for_people(self._usual) if self._parts() else None)
+
+    def _ordered(self, matching: Matching) -> list[Neighbour]:
+        """Return the matches in the order that is asked for."""
+        from wordsight.search.ordering import in_order, read_order
+
+        order = read_order(self._query.wishes.sort or "", self._index.columns())
+        return in_order(matching.neighbours, order, lambda one: one.meta)
 
     def _answered(self, hits: "list[Folded]") -> list[Answered]:
         near = [one.neighbour for one in hits]

@@ -133,6 +133,15 @@ def size(folder: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
+def stamp(folder: Path) -> str:
+    """Return a text that is another one when the background is; "" where there is none."""
+    try:
+        stat = (folder / NAME).stat()
+    except OSError:
+        return ""
+    return f"{stat.st_mtime_ns} {stat.st_size}"
+
+
 def usual_moments(model: "Model") -> Moments:
     """Return the moments of the usual phrases, from the user's cache where they are known already."""
     from wordsight.base.cache import cache_errors, cache_folder

@@ -12,13 +12,25 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 import numpy as np
 
 from wordsight.base.value import Value
-from wordsight.index.where import Both, Condition, Either, Missing, Not, WhereError, names_of, parse
+from wordsight.index.where import (
+    Among,
+    Both,
+    Compare,
+    Condition,
+    Either,
+    Leaf,
+    Missing,
+    Not,
+    WhereError,
+    names_of,
+    parse,
+)
 from wordsight.search.ordering import has_value
 
 Number = int | float
@@ -174,6 +186,28 @@ def quoted_column(name: str) -> str:
 
 def _literal(value: str | int | float) -> str:
     return repr(value) if not isinstance(value, str) else "'" + value.replace("'", "''") + "'"
+
+
+def in_force(where: Condition | None, value: FacetValue) -> bool:
+    """Return whether the condition of a value is one that `where` states, alone or as one of several values."""
+    if where is None:
+        return False
+    stated = _parts(where)
+    return all(any(_allows(one, part) for one in stated) for part in _parts(parse(value.where)))
+
+
+def _allows(stated: Condition, part: Condition) -> bool:
+    """Return whether a stated condition is `part`, or lets it be chosen among others."""
+    if isinstance(stated, Either):
+        return any(_allows(one, part) for one in stated.parts)
+    if isinstance(stated, Among) and isinstance(part, Compare):
+        return part.operator == "=" and part.column == stated.column and part.value in stated.values
+    return _plain(stated) == _plain(part)
+
+
+def _plain(condition: Condition) -> Condition:
+    """Return a condition without where in the text it stands."""
+    return replace(condition, position=0) if isinstance(condition, Leaf) else condition
 
 
 def merged(counts: Iterable[Counts]) -> Counts:

@@ -22,7 +22,8 @@ from wordsight.embeddings.model import Model, load
 from wordsight.index.index import Damage, Index, IndexEntry
 from wordsight.index.lock import LibraryBusy
 from wordsight.index.open import recorded
-from wordsight.search.asking import Answered, Asking, asking
+from wordsight.search.answered import Answered
+from wordsight.search.asking import Asking, asking
 from wordsight.search.contents import SIGNATURE, Contents, Listing, library_folder
 from wordsight.search.hits import Hit, Hits
 from wordsight.search.in_step import Keeper
@@ -164,7 +165,7 @@ class Library:
 
     def answer(self, query: Query, **limits: Unpack[HitLimitOptions]) -> Hits:
         """Return the hits of a query that has been read; see `search`."""
-        with self._asked(query, HitLimits(**limits)) as asked:
+        with self.asking(query, **limits) as asked:
             reply = asked.reply()
         return reply.as_hits(self.contents)
 
@@ -191,10 +192,12 @@ class Library:
 
     def count(self, query: Query, columns: Sequence[str] | None = None, **limits: Unpack[HitLimitOptions]) -> "Counts":
         """Return how many matches of a query that has been read have each value of columns; see `facets`."""
-        with self._asked(query, HitLimits(**limits)) as asked:
+        with self.asking(query, **limits) as asked:
             return asked.count(columns)
 
-    def why(self, query: Any, hits: Sequence[Hit], *, without: Any = (), done: Any = None) -> "list[Reason]":
+    def why(
+        self, query: Any, hits: Sequence[Hit], *, without: Any = (), maps: bool = True, done: Any = None
+    ) -> "list[Reason]":
         """Return why each of these hits came; `query` and `without` as for `search`, or what `read` returned.
 
         `done` is called behind each.  See `wordsight.search.why`.
@@ -202,9 +205,9 @@ class Library:
         from wordsight.search.why import reasons_of
 
         asked = query if isinstance(query, Query) else self.read(query, without=without)
-        with self._asked(asked, HitLimits()) as asking:
-            stored = asking.stored([hit.key for hit in hits])
-        return reasons_of(self.model, asking.direction, hits, stored, done=done)
+        with self.asking(asked) as opened:
+            stored = opened.stored([hit.key for hit in hits])
+        return reasons_of(self.model, opened.direction, hits, stored, maps=maps, done=done)
 
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:
@@ -338,8 +341,16 @@ class Library:
     def __exit__(self, *failure: object) -> None:
         self.close()
 
-    def _asked(self, query: Query, limits: HitLimits) -> contextlib.AbstractContextManager[Asking]:
-        return asking(self._index, query, lambda: self.contents, limits=limits)
+    def asking(self, query: Query, **limits: Unpack[HitLimitOptions]) -> contextlib.AbstractContextManager[Asking]:
+        """Give a query that is being asked of one state of the library; see `wordsight.search.asking`."""
+        return asking(self._index, query, lambda: self.contents, limits=HitLimits(**limits))
+
+    def state(self) -> str:
+        """Return a text that is another one as soon as answers may be others: after each save, and each background."""
+        from wordsight.search.background import stamp
+
+        with self._index.reading() as index:
+            return f"{index.last_save()} {stamp(self.folder)}"
 
 
 def open_library(

@@ -70,14 +70,27 @@ def matches_of(
 
     `embedding` (D,) is that of the query.  Texts, images and mixtures of them have coefficients of their own.
     """
-    known = coefficients_of(parts)
-    if background is None or not neighbours or (known is TEXT and is_everywhere(background, embedding)):
-        return [None] * len(neighbours)
     scores = np.array([one.score for one in neighbours], np.float64)
-    embeddings = np.array([one.embedding for one in neighbours])
-    asked = asked_moments(background, parts)
-    measured = figures(background, asked, embedding, scores=scores, embeddings=embeddings)
-    return [round(float(one), 6) for one in probabilities(measured, known)]
+    likely = matches_of_scores(background, parts, embedding, first=neighbours[:FIRST], scores=scores[FIRST:])
+    return [None] * len(neighbours) if likely is None else likely.tolist()
+
+
+def matches_of_scores(
+    background: Background | None,
+    parts: "Sequence[Part]",
+    embedding: Embeddings,
+    *,
+    first: "Sequence[Neighbour]",
+    scores: NDArray[np.float64],
+) -> NDArray[np.float64] | None:
+    """Return the probabilities of the `first` hits of a query and, behind them, of images with these `scores` (n,)."""
+    known = coefficients_of(parts)
+    if background is None or not first or (known is TEXT and is_everywhere(background, embedding)):
+        return None
+    together = np.concatenate([np.array([one.score for one in first], np.float64), scores])
+    embeddings = np.array([one.embedding for one in first])
+    measured = figures(background, asked_moments(background, parts), embedding, scores=together, embeddings=embeddings)
+    return np.round(probabilities(measured, known), 6)
 
 
 def coefficients_of(parts: "Sequence[Part]") -> Coefficients:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,11 +38,15 @@ _WEIGHTED = re.compile(r"(\d+\.?\d*|\.\d+):(?=.)(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a query, with its weight: text, or an image (its path, or whatever `Model.embed_images` takes)."""
+    """One part of a query, with its weight: text, or an image (its path, or whatever `Model.embed_images` takes).
+
+    `embedding` (width,) is that of the part where it is known already.
+    """
 
     weight: float
     text: str = ""
     image: Any = None
+    embedding: Embeddings | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,24 @@ def plain_query(text: str, *, where: str = "", without: Sequence[str] = (), wish
     "" is no text, no condition and nothing to stay away from.  Raises as `read_query` does.
     """
     parts = tuple(Part(1.0, text=one) for one in [text] if one.strip())
+    return query_of_parts(parts, where=where, without=without, wishes=wishes)
+
+
+def query_of_parts(
+    parts: Sequence[Part], *, where: str = "", without: Sequence[str] = (), wishes: Wishes = NOTHING_ELSE
+) -> Query:
+    """Return a mixture of parts as a query; the rest as for `plain_query`."""
     _check(parts, wishes)
+    for part in parts:
+        check_weight(part.weight)
     unwanted = tuple(Part(1.0, text=one) for one in without if one.strip())
-    return Query(parts, unwanted, _condition(where.strip() or None), wishes)
+    return Query(tuple(parts), unwanted, _condition(where.strip() or None), wishes)
+
+
+def check_weight(weight: float) -> None:
+    """Raise `UsageError` for a weight that no part can have."""
+    if not 0 < weight <= MOST_WEIGHT:
+        raise UsageError(f"the weight {weight:g} of a part", cure=f"give a number above 0, at most {MOST_WEIGHT:,.0f}")
 
 
 def _condition(where: str | None) -> "Condition | None":
@@ -144,6 +163,8 @@ def mixed(parts: Sequence[Part], embeddings: Sequence[Embeddings]) -> Embeddings
 
 def embed_part(part: Part, model: Model) -> Embeddings:
     """Return the embedding (width,) of one part, without its weight."""
+    if part.embedding is not None:
+        return part.embedding
     embeddings = model.embed_texts([part.text]) if part.image is None else model.embed_images([part.image])
     embedding: Embeddings = embeddings[0]
     return embedding
@@ -164,8 +185,7 @@ def _read_part(part: Any, location: Path | None) -> Part:
     whole = not isinstance(part, str) or _file_of(part, location) is not None
     match = None if whole else _WEIGHTED.fullmatch(part)
     weight, part = (weight * float(match[1]), match[2]) if match else (float(weight), part)
-    if not 0 < weight <= MOST_WEIGHT:
-        raise UsageError(f"the weight {weight:g} of a part", cure=f"give a number above 0, at most {MOST_WEIGHT:,.0f}")
+    check_weight(weight)
     if isinstance(part, str):
         return _read_text(weight, part, location)
     if not is_image(part):

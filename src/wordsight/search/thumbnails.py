@@ -45,6 +45,14 @@ def thumbnails(hits: Sequence[Hit], finish: "Callable[[Image], T]", *, side: int
                     given += 1
 
 
+def thumbnail(hit: Hit, finish: "Callable[[Image], T]", *, side: int) -> T:
+    """Return `finish(image)` of one hit, made in this thread; `InputError` where it cannot be read."""
+    ((_, made),) = (_small(met, hits=[hit], finish=finish, side=side) for met in images_of([hit]))
+    if isinstance(made, InputError):
+        raise made
+    return made
+
+
 def _small(
     met: "tuple[int, ImageOrError]", *, hits: Sequence[Hit], finish: "Callable[[Image], T]", side: int
 ) -> tuple[int, T | InputError]:

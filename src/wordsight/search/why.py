@@ -37,6 +37,7 @@ from wordsight.search.originals import images_of
 NEUTRAL = "a photo"  # says nothing of what an image shows; the map of a query has to differ from its map
 LEAST = 0.0005  # of a score: less is 0.000 where it is printed
 GRID = 8  # cells of maps by hiding; 12, as in explain, takes twice as long
+NOT_ASKED = "not asked for"  # the problem of a map that nobody wants
 STRONG = 0.5  # of a map's range: what lies above it around the strongest point is the box
 SIDE = 256  # pixels of the longer side on which places are told
 _ROWS, _COLUMNS = ("upper", "", "lower"), ("left", "", "right")
@@ -89,7 +90,9 @@ class Reason:
     @property
     def text(self) -> str:
         """One line for people."""
-        if self.problem:
+        if self.problem == NOT_ASKED:
+            where = ""
+        elif self.problem:
             where = f"no map: {self.problem}"
         elif self.spot is None:
             where = "the map is even: no part of the image stands out"
@@ -129,13 +132,16 @@ def reasons_of(
     hits: Sequence[Hit],
     stored: Mapping[str, Embeddings],
     *,
+    maps: bool = True,
     done: Callable[[], object] | None = None,
 ) -> list[Reason]:
     """Return why each hit came, in their order; `stored` are the embeddings (E,) of the hits, by key.
 
     `done` is called behind each.  An image that cannot be read has a `problem` and no map.  Models whose images keep
-    their shape have none either.
+    their shape have none either.  Without `maps` no image is read.
     """
+    if not maps:
+        return [Reason(hit.key, *_summed(hit, direction, stored), problem=NOT_ASKED) for hit in hits]
     if model.spec.preprocess.resize == "patches":
         problem = f"maps need images of one size, and {model.name} keeps the shape of each"
         raise UsageError(problem, cure="leave --explain out, or use a model with images of one size")

@@ -6,6 +6,7 @@ What goes wrong comes back in the shape that the route's clients know; a mistake
 """
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -40,6 +42,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         try:
             if handler is None:
                 handler = resolve(route.handler)
+            host.safety.admit(route, request)
             async with asyncio.timeout(host.settings.limits.seconds):
                 asked = notes().asked = await _asked(route, request, host)
                 answered = await handler(HttpCall(asked, request.path_params, host, request))
@@ -47,7 +50,9 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         except TimeoutError:
             return refusal(route, Expired(host.settings.limits.seconds))
         except WordsightError as error:
-            return refusal(route, error)
+            return refusal(route, error, host)
+        except HTTPException as error:  # of Starlette, as for a form that cannot be read
+            return refusal(route, Refused(error.status_code, str(error.detail), cure="see /docs for what is asked"))
         except ClientDisconnect:
             return Response(status_code=499)
         except MemoryError:
@@ -59,20 +64,28 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
     return answer
 
 
-def refusal(route: Route, error: WordsightError) -> Response:
-    """Return an error as clients of this route know it."""
+def refusal(route: Route, error: WordsightError, host: Host | None = None) -> Response:
+    """Return an error as clients of this route know it; no text says where on the server libraries lie."""
     status = status_of(error)
     notes().error, notes().problem = type(error).__name__, error.problem
-    headers = {}
+    headers = dict(error.headers) if isinstance(error, Refused) else {}
     if isinstance(error, Refused) and error.after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.after)))
-    body = orjson.dumps(route.shape(status, error.problem, error.cure))
+    problem, cure = (_public(one, host) for one in (error.problem, error.cure))
+    body = json.dumps(route.shape(status, problem, cure)).encode("ascii")  # also names of files that are no UTF-8
     return Response(body, status_code=status, headers=headers, media_type=JSON)
 
 
+def _public(text: str, host: Host | None) -> str:
+    return text if host is None else host.safety.without_paths(host.libraries.public(text))
+
+
 def encoded(answer: Any) -> bytes:
-    """Return a typed answer as JSON."""
-    return msgspec.json.encode(answer)
+    """Return a typed answer as JSON; names of files that are no UTF-8 are written in escapes."""
+    try:
+        return msgspec.json.encode(answer)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(answer)).encode("ascii")
 
 
 def numbers(array: NDArray[Any]) -> msgspec.Raw:

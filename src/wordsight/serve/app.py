@@ -38,17 +38,18 @@ def make_app(settings: ServeSettings) -> Any:
 
     routes = [StarletteRoute(one.path, endpoint_of(one, host), methods=[one.method]) for one in ROUTES]
     app: Any = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_there, 405: _not_so})
+    app.router.redirect_slashes = False  # they would lead to whatever name the client calls us
     for layer in reversed((*WATCHED, *SAFETY)):
         app = layer(app, host)
     return app
 
 
 async def _not_there(request: Request, error: Exception) -> Response:
-    return refusal(_UNKNOWN, Refused(404, f"nothing at {request.url.path}", cure="see /docs"))
+    return refusal(_UNKNOWN, Refused(404, f"nothing at {request.url.path[:200]}", cure="see /docs"))
 
 
 async def _not_so(request: Request, error: Exception) -> Response:
-    response = refusal(_UNKNOWN, Refused(405, f"no {request.method} at {request.url.path}", cure="see /docs"))
+    response = refusal(_UNKNOWN, Refused(405, f"no {request.method} at {request.url.path[:200]}", cure="see /docs"))
     allowed = getattr(error, "headers", None) or {}
     response.headers.update({name: value for name, value in allowed.items() if name.lower() == "allow"})
     return response

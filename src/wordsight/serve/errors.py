@@ -3,12 +3,15 @@
 status_of(NotFound("no image 'x'"))     # 404
 """
 
+from collections.abc import Mapping
+
 from wordsight.base.errors import (
     FingerprintMismatch,
     FormatError,
     MissingExtra,
     NotFound,
     StorageError,
+    TooManyPixels,
     UnknownModel,
     WordsightError,
 )
@@ -16,12 +19,24 @@ from wordsight.index.lock import LibraryBusy
 
 
 class Refused(WordsightError):
-    """A request that is not answered, with its status; `after`: seconds until it is worth asking again."""
+    """A request that is not answered, with its status; `after`: seconds until it is worth asking again.
 
-    def __init__(self, status: int, problem: str, *, cure: str = "", after: float | None = None) -> None:
+    `headers` are those that belong to the status, as WWW-Authenticate to 401.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        problem: str,
+        *,
+        cure: str = "",
+        after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(problem, cure=cure)
         self.status = status
         self.after = after
+        self.headers = dict(headers or {})
 
 
 class Overloaded(Refused):
@@ -41,6 +56,7 @@ class Expired(Refused):
 STATUSES: tuple[tuple[type[WordsightError], int], ...] = (  # the first that fits; any other is 400
     (NotFound, 404),
     (UnknownModel, 404),
+    (TooManyPixels, 413),
     (LibraryBusy, 409),
     (FingerprintMismatch, 409),
     (MissingExtra, 501),

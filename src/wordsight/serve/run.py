@@ -6,42 +6,48 @@ With several workers each is a process of its own; one that ends is replaced.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from wordsight.base.errors import UsageError
 from wordsight.base.progress import notice
 from wordsight.serve.app import make_app
+from wordsight.serve.safety.admission import require_keys
+from wordsight.serve.safety.connections import TRUSTED, ConnectionGuard
+from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.figures import shared_figures
 
 GRACE = 30  # seconds in which what was accepted may be answered after a stop
+COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
 def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve until stopped; `bound` is called with the address as soon as connections are accepted."""
-    listener = _listener(settings)
-    with contextlib.closing(listener), shared_figures(settings.workers):
+    require_keys(settings)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(_listener(settings)))
+        settings = stack.enter_context(_counting(settings))
+        stack.enter_context(shared_figures(settings.workers))
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}  (Ctrl-C stops)")
-        config = uvicorn.Config(
-            partial(make_app, settings),
-            factory=True,
-            workers=settings.workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE,
-            timeout_keep_alive=15,
-        )
+        config = server_config(settings)
+        if settings.keys is not None and hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda number, frame: None)  # keys are read again when their file has changed
+        gc.freeze()  # what was imported stays; what requests leave is looked for as in any program
+        gc.set_threshold(*COLLECT)
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn drains, and raises it once more behind that
         if settings.workers == 1:
             uvicorn.Server(config).run(sockets=[listener])
@@ -49,6 +55,38 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
             from uvicorn.supervisors import Multiprocess
 
             Multiprocess(config, sockets=[listener]).run()
+
+
+def server_config(settings: ServeSettings) -> uvicorn.Config:
+    """Return how uvicorn serves: its connections are watched, and no header of a client is believed but a proxy's."""
+    proxies = settings.safety.proxies
+    guard: Any = ConnectionGuard(settings.safety.connections, trusted=(*TRUSTED, *proxies))
+    return uvicorn.Config(
+        partial(make_app, settings),
+        factory=True,
+        http=guard,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        ws="none",
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=15,
+    )
+
+
+@contextlib.contextmanager
+def _counting(settings: ServeSettings) -> Iterator[ServeSettings]:
+    """Give the settings with a file in which several workers count requests together."""
+    if settings.workers == 1 or settings.keys is None:
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="wordsight-") as folder:
+        counts = Path(folder) / "requests"
+        make_counts(counts)
+        yield replace(settings, safety=replace(settings.safety, rates=counts))
 
 
 def _listener(settings: ServeSettings) -> socket.socket:

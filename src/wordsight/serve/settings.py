@@ -5,11 +5,13 @@
 Plain values that travel to worker processes.  Knows nothing of HTTP.
 """
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
+from wordsight.serve.safety.settings import SafetySettings
 from wordsight.serve.watched.settings import WatchSettings
 
 PORT = 7070
@@ -46,7 +48,7 @@ class ServeSettings:
     """`models`: names or folders, the first is the default; none is the default model.
 
     `workers`: processes that answer.  `keys`: the file of API keys, if any.  `urls`: whether images may be named by web
-    addresses.
+    addresses.  `thumbnails`: whether they are made before anybody asks; `thumbnail_bytes`: so much of them is kept.
     """
 
     libraries: tuple[ServedLibrary, ...] = ()
@@ -58,7 +60,10 @@ class ServeSettings:
     workers: int = 1
     keys: Path | None = None
     urls: bool = False
+    thumbnails: bool = True
+    thumbnail_bytes: int = 4096 * MIB
     limits: ServeLimits = field(default_factory=ServeLimits)
+    safety: SafetySettings = field(default_factory=SafetySettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
 
     def __post_init__(self) -> None:
@@ -70,7 +75,10 @@ class ServeSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
-        return self.host in LOOPBACK or self.host.startswith("127.")
+        try:
+            return self.host in LOOPBACK or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return False
 
 
 def named_libraries(locations: Iterable[Path], folder: Path | None = None) -> tuple[ServedLibrary, ...]:

@@ -5,9 +5,20 @@ async with Host(settings) as host: ...
 
 import asyncio
 
+from wordsight.base.cache import cache_folder
+from wordsight.search.ranking import Ranking
+from wordsight.search.suggesting import Suggestions
+from wordsight.serve.hosting.jobs import Jobs
+from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.hosting.libraries import HostedLibraries
+from wordsight.serve.hosting.long_work import LongWork
 from wordsight.serve.hosting.models import HostedModels
-from wordsight.serve.settings import ServeSettings
+from wordsight.serve.hosting.thumbnails import Beforehand, Thumbnails
+from wordsight.serve.safety.admission import Admission
+from wordsight.serve.settings import MIB, ServeSettings
+
+SUGGESTIONS = 64 * MIB  # of what may follow what is typed
+RANKINGS = 256 * MIB  # of results that are paged through
 
 
 class Host:
@@ -15,13 +26,22 @@ class Host:
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
+        self.safety = Admission(settings)
         self.models = HostedModels(settings)
         self.libraries = HostedLibraries(settings)
+        self.thumbnails = Thumbnails(cache_folder() / "thumbnails", most=settings.thumbnail_bytes)
+        self.beforehand = Beforehand(self.thumbnails, self.libraries)
+        self.jobs = Jobs()
+        self.long_work = LongWork()
+        self.suggestions: KeptAnswers[Suggestions] = KeptAnswers(SUGGESTIONS)
+        self.rankings: KeptAnswers[Ranking] = KeptAnswers(RANKINGS)
         self.ready = False  # whether requests are answered without waiting for models
 
     async def __aenter__(self) -> "Host":
         first = await self.models.named()
         await asyncio.to_thread(self.libraries.open, first.model)
+        if self.settings.thumbnails:
+            self.beforehand.start()
         for hosted in await self.models.all():
             await hosted.warm()
         self.ready = True
@@ -29,5 +49,9 @@ class Host:
 
     async def __aexit__(self, *failure: object) -> None:
         self.ready = False
+        await asyncio.to_thread(self.beforehand.close)
+        await self.jobs.close()
         await self.models.close()
+        await asyncio.to_thread(self.long_work.close)
+        await asyncio.to_thread(self.thumbnails.close)
         await asyncio.to_thread(self.libraries.close)

@@ -51,6 +51,11 @@ class HostedLibraries:
         """The names of all libraries, the first is the default."""
         return tuple(served.name for served in self._settings.libraries)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._inside > 0
+
     def named(self, name: str = "") -> "Library":
         """Return a library by its name; "" is the first."""
         if not name and self._open:
@@ -58,6 +63,17 @@ class HostedLibraries:
         if name not in self._open:
             raise NotFound(f"no library {name!r} is served", cure=suggest(name, self.names))
         return self._open[name]
+
+    def public(self, text: str) -> str:
+        """Return a text for those who ask, without where on the server the libraries lie."""
+        for served in self._settings.libraries:
+            library = self._open.get(served.name)
+            folders = () if library is None else (library.folder, served.location)
+            for path in folders:
+                name = served.name if path == served.location else f"the folder of {served.name}"
+                for written in dict.fromkeys((str(path.absolute()), str(path.resolve()))):
+                    text = text.replace(written, name)
+        return text
 
     async def run(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Return what a function returns that reads or computes, run in a thread of the libraries."""

@@ -9,6 +9,7 @@ Texts and images have queues of their own.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class HostedModel:
         self.name = name
         self.model = model
         waiting = settings.limits.waiting
+        self._pixels = settings.limits.pixels
         self._texts: BatchQueue[str, Embeddings] = BatchQueue(
             "texts", self._embed_texts, most=TEXTS_AT_ONCE, waiting=waiting
         )
@@ -48,7 +50,7 @@ class HostedModel:
     async def embed_images(self, images: Sequence[Any], *, names: Sequence[str] = ()) -> Embeddings:
         """Return unit embeddings (n, width) of images: files as bytes, or paths; `names` are for errors."""
         shown = names or [f"image {number}" for number in range(len(images))]
-        load = self.model.load_pixels
+        load = partial(self.model.load_pixels, max_pixels=self._pixels)
         with stage("decode"):
             pixels = [
                 await asyncio.to_thread(load, image, name=name) for image, name in zip(images, shown, strict=True)

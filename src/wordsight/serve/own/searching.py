@@ -1,45 +1,174 @@
-"""Searching a library: hits of a query, best first."""
+"""Searching a library: the hits of a query, a page at a time, however deep."""
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
-from wordsight.search.query import plain_query
-from wordsight.search.wishes import Wishes
+from wordsight.search.limits import HitLimitOptions
+from wordsight.search.query import Query
+from wordsight.search.ranking import Ranking
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.heard import listened
+from wordsight.serve.own.hits import HitAnswer, hit_answer
+from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.route import HttpCall
 
+if TYPE_CHECKING:
+    from wordsight.search.hits import Hit, Hits
+    from wordsight.search.library import Library
+    from wordsight.serve.hosting.host import Host
 
-class SearchRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What is searched for; the fields mean what `Library.search` takes by these names."""
+DEEPEST = 100_000  # results of a query that can be paged through
 
-    query: str = ""
-    where: str = ""
-    without: list[str] = []
+
+class SearchRequest(QueryRequest, forbid_unknown_fields=True):
+    """A query, and which of its results: `k` of them from number `offset` on."""
+
     k: int = 50
-    min_match: float | None = None
-    sort: str = ""
-    fold: bool = False
+    offset: int = 0
+
+
+class SimilarRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The key of an image of the library, and a condition."""
+
+    key: str
+    k: int = 50
+    where: str = ""
 
 
 class SearchAnswer(msgspec.Struct):
-    """Hits, best first; `matching`: how many match in all, where that is known.
+    """Hits, best first.
 
-    `least`: the probability below which a hit is not worth showing to people.
+    `total`: how many results can be paged through (with `fold`, on the first page, at most so many).  `matching`: how
+    many images match, where they were sorted.  `least`: the probability below which a hit is not worth showing to
+    people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else there is to say.
     """
 
-    hits: list[dict[str, Any]]
+    hits: list[HitAnswer]
+    total: int
     matching: int | None
     least: float | None
+    calibrated: bool
+    took: float
+    notices: list[str] = []
 
 
 async def search(call: HttpCall[SearchRequest]) -> SearchAnswer:
     """Return the hits of a query."""
-    asked, most = call.asked, call.host.settings.limits.hits
+    library = call.host.libraries.named(call.path["library"])
+    return await _page(call.asked, call.host, library, name=call.path["library"])
+
+
+async def similar(call: HttpCall[SimilarRequest]) -> SearchAnswer:
+    """Return the images that look like one of the library."""
+    library = call.host.libraries.named(call.path["library"])
+    asked = SearchRequest(like=[call.asked.key], k=call.asked.k, where=call.asked.where)
+    return await _page(asked, call.host, library, name=call.path["library"])
+
+
+async def _page(asked: SearchRequest, host: "Host", library: "Library", *, name: str) -> SearchAnswer:
+    started = time.perf_counter()
+    most = host.settings.limits.hits
     if not 1 <= asked.k <= most:
         raise Refused(422, f"k = {asked.k}", cure=f"ask for 1 to {most}")
-    library = call.host.libraries.named(call.path["library"])
-    wishes = Wishes(sort=asked.sort or None, fold=asked.fold)
-    query = plain_query(asked.query, where=asked.where, without=asked.without, wishes=wishes)
-    hits = await call.host.libraries.run(library.answer, query, k=asked.k, min_match=asked.min_match)
-    return SearchAnswer([hit.record() for hit in hits], hits.matching, hits.least)
+    if not 0 <= asked.offset < DEEPEST:
+        raise Refused(422, f"offset = {asked.offset}", cure=f"ask for 0 to {DEEPEST - 1}")
+    query = await query_of(asked, host, library)
+    pager = Pager(library, (name, mark_of(asked), asked.k), asked, query, host.rankings)
+    answer, notices = await host.libraries.run(listened, pager.page)
+    answer.notices = [host.libraries.public(one) for one in notices]
+    answer.took = round(time.perf_counter() - started, 6)
+    return answer
+
+
+class Pager:
+    """One query whose results are paged through; `mark` names it among the rankings that are kept."""
+
+    def __init__(
+        self, library: "Library", mark: tuple[Any, ...], asked: SearchRequest, query: Query | None, kept: Any
+    ) -> None:
+        self._library = library
+        self._mark = mark
+        self._asked = asked
+        self._query = query
+        self._kept = kept
+
+    def page(self) -> SearchAnswer:
+        """Return the hits that are asked for: the first from a search, others out of the ranking that is kept."""
+        asked, query = self._asked, self._query
+        if query is None or asked.offset:
+            return self._of_ranking(self.ranking())
+        hits = self._library.answer(query, **self._limits)
+        total = self._total(hits)
+        if total is None:
+            return self._of_ranking(self.ranking())
+        answers = [hit_answer(hit) for hit in hits]
+        has_matches = any(hit.match is not None for hit in hits)
+        return SearchAnswer(answers, min(total, DEEPEST), hits.matching, hits.least, has_matches, 0.0)
+
+    @property
+    def _limits(self) -> HitLimitOptions:
+        return {"k": self._asked.k, "min_match": self._asked.min_match, "min_cosine": self._asked.min_cosine}
+
+    def _total(self, hits: "Hits") -> int | None:
+        """Return how many results there are, as far as a count tells."""
+        asked, query = self._asked, self._query
+        assert query is not None
+        if len(hits) < asked.k:
+            return len(hits)
+        if query.wishes.sort and not asked.fold and hits.matching is not None:
+            return hits.matching
+        if asked.min_match is not None or asked.min_cosine is not None:
+            return None
+        with self._library.reading() as index, index.one_look():
+            total = index.ranked(np.eye(1, self._library.model.spec.width, dtype=np.float32)[0], 0, query.where).total
+            examples = {*asked.like, *asked.disliked}
+            excluded = 0
+            if examples:
+                from wordsight.index.where import matches
+
+                there = index.entries(sorted(examples))
+                states = index.files.of(examples)
+                excluded = sum(
+                    (query.where is None or matches(query.where, one.meta))
+                    and not (one.key in states and states[one.key].absent)
+                    for one in there
+                )
+        if asked.fold:
+            from wordsight.search.ranking import FOLDED
+
+            return min(total - excluded, FOLDED)
+        return total - excluded
+
+    def ranking(self) -> Ranking:
+        """Return all results in their order, kept since they were asked for, or made now."""
+        key = (*self._mark, self._library.state())
+        ranking: Ranking | None = self._kept.get(key)
+        if ranking is None:
+            ranking = self._made()
+            self._kept.put(key, ranking, size=ranking.size)
+        return ranking
+
+    def _made(self) -> Ranking:
+        library, asked = self._library, self._asked
+        if self._query is not None:
+            with library.asking(self._query, **self._limits) as opened:
+                return opened.ranking(DEEPEST)
+        from wordsight.search.ranking import listing
+        from wordsight.search.unasked import all_keys, condition_of
+
+        with library.reading() as index, index.one_look():
+            return listing(all_keys(index, condition_of(asked.where), asked.sort.strip(), count=DEEPEST))
+
+    def hits(self, ranking: Ranking, start: int, count: int) -> "list[Hit]":
+        """Return some of the results."""
+        with self._library.reading() as index, index.one_look():
+            return ranking.hits(index, self._library.contents, start, count)
+
+    def _of_ranking(self, ranking: Ranking) -> SearchAnswer:
+        asked, is_scored = self._asked, self._query is not None
+        hits = self.hits(ranking, asked.offset, asked.k)
+        answers = [hit_answer(hit, is_scored=is_scored) for hit in hits]
+        return SearchAnswer(answers, len(ranking), ranking.matching, ranking.least, ranking.is_calibrated, 0.0)

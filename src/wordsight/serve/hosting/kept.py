@@ -1,0 +1,47 @@
+"""Answers that are kept for whoever asks again: the ones that were used last, as many as fit.
+
+    kept = KeptAnswers(most=64 * MIB)
+    kept.get(key)                              # None where it is not kept
+    kept.put(key, ranking, size=ranking.size)
+
+Threads may share it.  Knows nothing of what is kept.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class KeptAnswers(Generic[T]):
+    """Values by key, `most` bytes of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
+        self._lock = threading.Lock()
+        self.size = 0
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self._kept)
+
+    def get(self, key: Hashable) -> T | None:
+        """Return what is kept under a key."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def put(self, key: Hashable, value: T, *, size: int) -> None:
+        """Keep a value of so many bytes, and let go of those that were not used for longest."""
+        with self._lock:
+            if key in self._kept:
+                self.size -= self._kept.pop(key)[1]
+            self._kept[key] = value, size
+            self.size += size
+            while self.size > self._most and self._kept:
+                self.size -= self._kept.popitem(last=False)[1][1]

@@ -1,0 +1,120 @@
+"""What is served: models, libraries, and what each library holds."""
+
+from typing import Any
+
+import msgspec
+
+from wordsight.search.about import described_columns
+from wordsight.search.unasked import ORDERS
+from wordsight.serve.hosting.host import Host
+from wordsight.serve.own.hits import public_values
+from wordsight.serve.route import HttpCall
+
+
+class ServedModel(msgspec.Struct):
+    """A model: `width` of its embeddings, `fingerprint` of what makes them, `loss` that it was taught with."""
+
+    name: str
+    width: int
+    fingerprint: str
+    loss: str
+
+
+class NamedLibrary(msgspec.Struct):
+    """A library and how many images it holds."""
+
+    name: str
+    images: int
+
+
+class StatusAnswer(msgspec.Struct):
+    """`urls`: whether images may be named by web addresses.  `scopes`: what the asker may.
+
+    `key_needed`: whether others than the asker need a key.
+    """
+
+    version: str
+    models: list[ServedModel]
+    libraries: list[NamedLibrary]
+    urls: bool
+    scopes: list[str]
+    key_needed: bool
+
+
+class ColumnAnswer(msgspec.Struct):
+    """A metadata column; `holds`: "numbers", "text" or "numbers and text"."""
+
+    name: str
+    holds: str
+    examples: list[Any]
+
+
+class OrderAnswer(msgspec.Struct):
+    """An order for `sort`, in words."""
+
+    sort: str
+    words: str
+
+
+class LibraryAnswer(msgspec.Struct):
+    """What a library holds; `failed` images cannot be read, `absent` ones were not there when last looked.
+
+    `calibrated`: whether hits have probabilities.
+    """
+
+    name: str
+    images: int
+    failed: int
+    absent: int
+    model: str
+    fingerprint: str
+    calibrated: bool
+    columns: list[ColumnAnswer]
+    orders: list[OrderAnswer]
+
+
+async def status(call: HttpCall[None]) -> StatusAnswer:
+    """Say what is served."""
+    from wordsight import __version__
+
+    host = call.host
+    models = [
+        ServedModel(one.name, one.model.spec.width, one.model.fingerprint, one.model.spec.loss)
+        for one in await host.models.all()
+    ]
+    libraries = await host.libraries.run(_counted, host)
+    scopes = getattr(call.request.state, "scopes", ("read", "write"))
+    return StatusAnswer(
+        __version__, models, libraries, host.settings.urls, list(scopes), host.settings.keys is not None
+    )
+
+
+def _counted(host: Host) -> list[NamedLibrary]:
+    return [NamedLibrary(name, len(host.libraries.named(name))) for name in host.libraries.names]
+
+
+async def library(call: HttpCall[None]) -> LibraryAnswer:
+    """Say what a library holds."""
+    return await call.host.libraries.run(_described, call.host, call.path["library"])
+
+
+def _described(host: Host, name: str) -> LibraryAnswer:
+    from wordsight.search import background
+
+    served = host.libraries.named(name)
+    columns = described_columns(served)
+    with served.reading() as index:
+        states = index.files.states()
+    known = {column.name for column in columns}
+    model = served.model
+    return LibraryAnswer(
+        name,
+        len(served),
+        sum(bool(state.error) and not state.absent for state in states.values()),
+        sum(state.absent and not state.error for state in states.values()),
+        model.name,
+        model.fingerprint,
+        background.read(served.folder, model.fingerprint) is not None,
+        [ColumnAnswer(one.name, one.holds, public_values(one.name, one.examples)) for one in columns],
+        [OrderAnswer(sort, words) for sort, words in ORDERS.items() if sort.lstrip("-") in known],
+    )

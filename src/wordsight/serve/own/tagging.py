@@ -1,0 +1,170 @@
+"""Labels noted on all images of a library, taken away again, and taken back."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import StreamingResponse
+
+from wordsight.base.errors import NotFound
+from wordsight.base.suggest import suggest
+from wordsight.search.tagging.job import TagReport
+from wordsight.search.tagging.options import TagOptions
+from wordsight.search.tagging.undoing import Undone
+from wordsight.serve.errors import Refused
+from wordsight.serve.own.embedding import check_counts
+from wordsight.serve.own.events import events_of
+from wordsight.serve.own.syncing import copy_of
+from wordsight.serve.route import HttpCall
+from wordsight.text.label_sets import Label, LabelSet, label_set, label_set_names
+
+if TYPE_CHECKING:
+    from wordsight.search.library import Library
+    from wordsight.serve.hosting.host import Host
+
+OWN = "own labels"  # the name of a set that a request brings
+LEFT = 20  # of what was not taken back, that are named
+
+
+class NamedSet(msgspec.Struct):
+    """A set of labels that is shipped."""
+
+    name: str
+    labels: list[str]
+
+
+class LabelsAnswer(msgspec.Struct):
+    """The sets of labels that are shipped."""
+
+    sets: list[NamedSet]
+
+
+class TagRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """`labels`: the name of a shipped set, or labels.
+
+    `column`: where they are noted (default: `tags`, of watched labels `moderation`).  `min_match`: from which
+    probability on an image has a label, or `min_cosine`: from which cosine on.  `top`: the most labels of an image.
+    `scores`: a column of probabilities for each label, too.  `new`: only images that were not tagged before.
+    `dry_run`: nothing is noted.
+    """
+
+    labels: str | list[str]
+    column: str | None = None
+    min_match: float | None = None
+    min_cosine: float | None = None
+    top: int | None = None
+    scores: bool = False
+    new: bool = False
+    dry_run: bool = False
+
+
+class LabelCount(msgspec.Struct):
+    """How many images got a label, and the mean of its probabilities on them: about what share is right."""
+
+    images: int
+    expected: float
+
+
+class TagDone(msgspec.Struct):
+    """What a tagging did; `untold`: labels that say what all images show, for which nothing can be told."""
+
+    column: str
+    considered: int
+    tagged: int
+    changed: int
+    counts: dict[str, LabelCount]
+    untold: list[str]
+    notices: list[str]
+
+
+class ClearRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The column that tagging made."""
+
+    column: str = "tags"
+
+
+class UndoneAnswer(msgspec.Struct):
+    """How many images have their former columns again, and what was left alone, with why."""
+
+    column: str
+    changed: int
+    left: list[str]
+
+
+async def labels(call: HttpCall[None]) -> LabelsAnswer:
+    """Return the sets of labels that are shipped."""
+
+    def named() -> LabelsAnswer:
+        return LabelsAnswer(
+            [NamedSet(name, [one.name for one in label_set(name).labels]) for name in label_set_names()]
+        )
+
+    return await call.host.libraries.run(named)
+
+
+async def tag(call: HttpCall[TagRequest]) -> StreamingResponse:
+    """Note on every image of a library which labels it shows, and tell how far it is."""
+    asked, host, name = call.asked, call.host, call.path["library"]
+    library, chosen = host.libraries.named(name), _labels(asked.labels, host)
+    options: TagOptions = {
+        "column": asked.column,
+        "min_match": asked.min_match,
+        "min_cosine": asked.min_cosine,
+        "top": asked.top,
+        "scores": asked.scores,
+        "new": asked.new,
+        "dry_run": asked.dry_run,
+    }
+    return events_of(host.jobs.start(name, partial(_tagged, library, chosen, options)), host, _shape)
+
+
+async def clear(call: HttpCall[ClearRequest]) -> TagDone:
+    """Take away what tagging noted in a column."""
+    name, column = call.path["library"], call.asked.column
+    library = call.host.libraries.named(name)
+
+    def work() -> TagReport:
+        with copy_of(library) as copy:
+            return copy.clear_tags(column)
+
+    return _shape(await call.host.jobs.start(name, work).outcome(), [])
+
+
+async def undo(call: HttpCall[None]) -> UndoneAnswer:
+    """Take the last tagging of a library back."""
+    name = call.path["library"]
+    library = call.host.libraries.named(name)
+
+    def work() -> Undone:
+        with copy_of(library) as copy:
+            return copy.undo_tags()
+
+    undone: Undone = await call.host.jobs.start(name, work).outcome()
+    left = [call.host.libraries.public(one) for one in undone.left[:LEFT]]
+    return UndoneAnswer(undone.column, undone.changed, left)
+
+
+def _labels(given: str | list[str], host: "Host") -> LabelSet:
+    if isinstance(given, str):
+        known = label_set_names()
+        if given not in known:
+            raise NotFound(f"no label set {given!r}", cure=f"{suggest(given, known)}, or give a list of labels")
+        return label_set(given)
+    check_counts(host, texts=given)
+    names = [one.strip() for one in given]
+    if not names or not all(names):
+        raise Refused(422, "no label, or an empty one", cure="give a list of labels")
+    if len(set(names)) < len(names):
+        raise Refused(422, "a label that is given twice", cure="give each once")
+    return LabelSet(OWN, tuple(Label(one, (one,)) for one in names))
+
+
+def _tagged(library: "Library", chosen: LabelSet, options: TagOptions) -> TagReport:
+    with copy_of(library) as copy:
+        return copy.tag(chosen, **options)
+
+
+def _shape(report: TagReport, notices: list[str]) -> TagDone:
+    counts = {name: LabelCount(one.images, round(one.expected, 6)) for name, one in report.counts.items()}
+    changed = report.considered, report.tagged, report.changed
+    return TagDone(report.column, *changed, counts, list(report.untold), notices)

@@ -1,0 +1,162 @@
+"""What changes a served library: labels noted and taken back, duplicates moved and put back."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wordsight.embeddings.model import load
+from wordsight.search.library import open_library
+from wordsight.text.label_sets import label_set, label_set_names
+
+PHOTOS = "/api/libraries/photos"
+
+
+@pytest.fixture
+def opened(photos):
+    with open_library(photos, model=load(engine="fake")) as library:
+        yield library
+
+
+def events(answer):
+    parts = [part for part in answer.text.split("\n\n") if part.startswith("event: ")]
+    return [(part.split("\n")[0][7:], json.loads(part.split("\n")[1][6:])) for part in parts]
+
+
+def tags(client):
+    hits = client.post(f"{PHOTOS}/search", json={"k": 99}).json()["hits"]
+    return {hit["key"]: hit["meta"].get("tags") for hit in hits}
+
+
+def test_shipped_labels(client):
+    sets = client.get("/api/labels").json()["sets"]
+    assert [one["name"] for one in sets] == label_set_names()
+    assert sets[0]["labels"] == [one.name for one in label_set(sets[0]["name"]).labels]
+
+
+def test_tagging_is_noted_taken_away_and_taken_back(client):
+    asked = {"labels": ["red", "blue"], "min_cosine": 0.3}
+    *steps, (name, done) = events(client.post(f"{PHOTOS}/tag", json=asked))
+    assert {step for step, _ in steps} == {"progress"}
+    assert name == "done"
+    assert done["counts"].keys() == {"red", "blue"}
+    assert done["tagged"] == len([one for one in tags(client).values() if one])
+    assert tags(client)["a/red.png"] == "red"
+    cleared = client.post(f"{PHOTOS}/tag/clear", json={}).json()
+    assert cleared["changed"] == done["tagged"]
+    assert set(tags(client).values()) == {None}
+    undone = client.post(f"{PHOTOS}/tag/undo").json()
+    assert (undone["column"], undone["changed"], undone["left"]) == ("tags", done["tagged"], [])
+    assert tags(client)["a/red.png"] == "red"
+    assert client.post(f"{PHOTOS}/tag/undo").status_code == 200
+    assert client.post(f"{PHOTOS}/tag/undo").status_code == 404
+
+
+def test_a_dry_run_notes_nothing(client):
+    events(client.post(f"{PHOTOS}/tag", json={"labels": "colours", "min_cosine": 0.1, "dry_run": True}))
+    assert set(tags(client).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("labels", "status"),
+    [("/etc/hostname", 404), ("nothing", 404), ([], 422), (["red", ""], 422), (["red", "red"], 422), (3, 422)],
+)
+def test_labels_that_are_none(client, labels, status):
+    assert client.post(f"{PHOTOS}/tag", json={"labels": labels}).status_code == status
+
+
+def test_options_that_are_none_are_an_error_event(client):
+    ((name, error),) = events(client.post(f"{PHOTOS}/tag", json={"labels": ["red"], "min_match": 3}))
+    assert (name, error["problem"]) == ("error", "a least probability of 3.0")
+
+
+@pytest.fixture
+def copies(photos, opened):
+    """A library with copies of two images."""
+    drawn = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(drawn).save(photos / "a" / "drawn.png")
+    shutil.copy(photos / "a" / "drawn.png", photos / "b" / "copy.png")
+    shutil.copy(photos / "a" / "red.png", photos / "b" / "red copy.png")
+    opened.sync()
+    return photos
+
+
+def found(client, **asked):
+    *_, (name, done) = events(client.post(f"{PHOTOS}/duplicates", json={"kinds": ["exact"], **asked}))
+    assert name == "done", done
+    return done
+
+
+def test_duplicates_are_those_of_the_library(client, opened, copies):
+    done = found(client)
+    expected = opened.duplicates(kinds=("exact",))
+    assert (done["freed"], done["compared"]) == (expected.freed, len(opened))
+    for group, theirs in zip(done["groups"], expected.groups, strict=True):
+        assert group["kept"] == group["members"][0]["key"] == theirs.members[0].image.key
+        assert [one["key"] for one in group["members"]] == [one.image.key for one in theirs.members]
+        assert [one["action"] for one in group["members"]] == ["keep", "move"]
+        assert [one["similarity"] for one in group["members"]] == pytest.approx([1, 1], abs=1e-3)
+        assert group["members"][0]["width"] == theirs.members[0].image.width
+    assert found(client, where="folder = 'a'")["groups"] == []
+    assert found(client, protect=["b"])["groups"][0]["kept"].startswith("b/")
+
+
+def test_duplicates_are_moved_and_put_back(client, copies):
+    groups = [
+        {"kept": one["kept"], "move": [other["key"] for other in one["members"][1:]]} for one in found(client)["groups"]
+    ]
+    moved = [key for group in groups for key in group["move"]]
+    applied = client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).json()
+    assert (sorted(applied["moved"]), applied["failed"]) == (sorted(moved), [])
+    assert not any((copies / key).exists() for key in moved)
+    assert (copies / ".wordsight" / "plans" / applied["plan"]).is_file()
+    assert not set(moved) & set(tags(client))
+    assert found(client)["groups"] == []
+    back = client.post(f"{PHOTOS}/duplicates/undo", json={"plan": applied["undo"]}).json()
+    assert back == {"restored": 2, "failed": []}
+    assert all((copies / key).exists() for key in moved)
+    assert set(moved) <= set(tags(client))
+
+
+def test_the_last_copy_never_leaves(client, copies):
+    kept, other = "a/drawn.png", "b/copy.png"
+    (copies / kept).write_bytes(b"changed since")
+    applied = client.post(f"{PHOTOS}/duplicates/apply", json={"groups": [{"kept": kept, "move": [other]}]}).json()
+    assert (applied["moved"], [path for path, _ in applied["failed"]]) == ([], [other])
+    assert str(copies) not in json.dumps(applied)
+    assert (copies / other).exists()
+
+
+@pytest.mark.parametrize(
+    ("groups", "status"),
+    [
+        ([], 422),
+        ([{"kept": "a/red.png", "move": []}], 422),
+        ([{"kept": "a/red.png", "move": ["a/red.png"]}], 422),
+        ([{"kept": "a/red.png", "move": ["nothing.png"]}], 404),
+        ([{"kept": "../outside.png", "move": ["a/red.png"]}], 404),
+    ],
+)
+def test_moves_that_are_none(client, copies, groups, status):
+    assert client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).status_code == status
+    assert (copies / "a" / "red.png").exists()
+
+
+@pytest.mark.parametrize("plan", ["../../library.db", "/etc/hostname", "nothing.jsonl", "", "x" * 500])
+def test_plans_that_are_none(client, plan):
+    assert client.post(f"{PHOTOS}/duplicates/undo", json={"plan": plan}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "asked", [{"kinds": ["other"]}, {"kinds": []}, {"keep": "nothing"}, {"min_similarity": 2}, {"where": "x" * 20_000}]
+)
+def test_duplicates_that_nobody_can_mean(client, asked):
+    assert client.post(f"{PHOTOS}/duplicates", json=asked).status_code in (400, 422)
+
+
+def test_a_condition_that_is_none_is_an_error_event(client):
+    ((name, error),) = events(client.post(f"{PHOTOS}/duplicates", json={"where": "("}))
+    assert name == "error"
+    assert error["problem"].startswith("where: ")
