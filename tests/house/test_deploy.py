@@ -27,7 +27,7 @@ def test_options_of_the_server_exist(name, texts) -> None:
 
 def test_addresses_are_routes(texts) -> None:
     paths = {route.path for route in ROUTES}
-    asked = re.findall(rf"127\.0\.0\.1:{PORT}(/\w+)", "".join(texts.values())) + ["/metrics"]
+    asked = [*re.findall(rf"127\.0\.0\.1:{PORT}(/\w+)", "".join(texts.values())), "/metrics"]
     assert set(asked) <= paths
     assert f"EXPOSE {PORT}" in texts["Containerfile"] and f"wordsight:{PORT}" in texts["Caddyfile"]
 
