@@ -70,11 +70,11 @@ def test_queues_batches_and_states(client, more, base64_image, photos) -> None:
 
 
 def test_caches_are_counted(more) -> None:
-    note_cache("thumbnails", hit=True)
-    note_cache("thumbnails", hit=False)
+    note_cache("thumbnails", hits=1)
+    note_cache("thumbnails", hits=1, misses=3)
     grew = more()
-    assert grew["wordsight_cache_lookups_total thumbnails hit"] == 1
-    assert grew["wordsight_cache_lookups_total thumbnails miss"] == 1
+    assert grew["wordsight_cache_lookups_total thumbnails hit"] == 2
+    assert grew["wordsight_cache_lookups_total thumbnails miss"] == 3
 
 
 def test_several_workers_give_one_total(photos, running) -> None:
