@@ -9,14 +9,16 @@ from wordsight.serve.app import make_app
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.watched.stopping import marking_stops
 
+BASE = "http://127.0.0.1:7070"
+
 
 def test_ready_once_models_are_warm_and_not_while_it_ends(settings) -> None:
     app = make_app(settings)
-    cold = TestClient(app, base_url="http://127.0.0.1:7070")  # not started
+    cold = TestClient(app, base_url=BASE)  # not started
     assert cold.get("/health").json() == {"status": "ok"}
     answer = cold.get("/ready")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    with TestClient(app, base_url="http://127.0.0.1:7070") as warm:
+    with TestClient(app, base_url=BASE) as warm:
         assert warm.get("/ready").json() == {"status": "ok"}
     assert cold.get("/ready").status_code == 503
 

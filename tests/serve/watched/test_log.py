@@ -14,6 +14,7 @@ from wordsight.serve.app import make_app
 from wordsight.serve.watched.log import RequestLog, printable, server_messages
 from wordsight.serve.watched.settings import WatchSettings
 
+BASE = "http://127.0.0.1:7070"
 SEARCH = "/api/libraries/photos/search"
 
 
@@ -22,9 +23,7 @@ def client_logging(settings):
     """Return a function from how to log to a client."""
 
     def make(**watch):
-        return TestClient(
-            make_app(dataclasses.replace(settings, watch=WatchSettings(**watch))), base_url="http://127.0.0.1:7070"
-        )
+        return TestClient(make_app(dataclasses.replace(settings, watch=WatchSettings(**watch))), base_url=BASE)
 
     return make
 

@@ -178,9 +178,9 @@ class HostedModels:
             return self._open[key]
 
     @property
-    def opened(self) -> list[HostedModel]:
-        """The models that are open by now."""
-        return list(self._open.values())
+    def open(self) -> tuple[HostedModel, ...]:
+        """The models that have been opened."""
+        return tuple(self._open.values())
 
     async def all(self) -> list[HostedModel]:
         """Return all models, open."""
