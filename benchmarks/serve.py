@@ -1,6 +1,6 @@
 """What callers of `wordsight serve` get, beside the engine's own rate and infinity, on the same model and inputs.
 
-    python benchmarks/serve.py --keep DIR [--infinity ENV/bin/infinity_emb] [--library FOLDER --place PLACE]
+    python benchmarks/serve.py --keep DIR [--infinity ENV/bin/infinity_emb] [--library FOLDER --location PLACE]
 
 The model is a ViT-B/32 CLIP with random weights (`serve_model.py`); texts and images are all different, so that nothing
 is answered from a cache.  All servers run, and are asked in turn, round after round, by 64, 16 and 1 callers that wait
@@ -22,8 +22,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Served:
     address: tuple[str, int]
     requests: dict[str, list[bytes]]
     process: Any
+    asked: Counter[str] = field(default_factory=Counter)  # requests of each kind so far: others are sent next
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
@@ -137,7 +139,9 @@ def cpu_seconds(process: Any) -> float:
 
 def measured(one: "Served", kind: str, callers: int, seconds: float) -> Measured:
     before = cpu_seconds(one.process)
-    outcome = load(one.address, one.requests[kind], callers=callers, seconds=seconds)
+    first = one.asked[kind]
+    outcome = load(one.address, one.requests[kind], callers=callers, seconds=seconds, first=first)
+    one.asked[kind] += outcome.total + callers
     return Measured(outcome, outcome.total / max(cpu_seconds(one.process) - before, 1e-9))
 
 
@@ -178,17 +182,17 @@ def engine_rate(folder: Path, engine: str, given: Path) -> dict[str, tuple[float
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def library_rates(place: Path, folder: Path, rounds: int, seconds: float, keep: Path) -> dict[str, Any]:
+def library_rates(location: Path, folder: Path, *, rounds: int, seconds: float, keep: Path) -> dict[str, Any]:
     """Return searches a second: of the index itself in batches of 64, of `answer_all`, and of 64 callers."""
     port = free_port()
-    command = serve_command(port, str(place), "--library", str(folder))
+    command = serve_command(port, str(location), "--library", str(folder))
     fresh, again = texts(20_000, seed=7), texts(256, seed=8)
-    path = f"/api/libraries/{place.name}/search"
+    path = f"/api/libraries/{location.name}/search"
     figures: dict[str, list[float]] = {}
     with running(command, port, ready="/ready", log=keep / "search.log") as process:
         for _ in range(rounds):
             bare = subprocess.run(
-                [sys.executable, "-c", BARE, str(place), str(folder)], check=True, capture_output=True, text=True
+                [sys.executable, "-c", BARE, str(location), str(folder)], check=True, capture_output=True, text=True
             )
             for name, rate in json.loads(bare.stdout).items():
                 figures.setdefault(name, []).append(rate)
@@ -233,9 +237,11 @@ print(json.dumps({"index, batches of 64": bare,
 
 def embedding_rates(args: argparse.Namespace) -> dict[str, Any]:
     huggingface, ours = made(args.keep)
-    some_texts, files = texts(8192), images(96)
+    some_texts, files = texts(40_000), images(96)
     given = args.keep / "inputs.json"
-    given.write_text(json.dumps({"texts": some_texts, "images": [base64.b64encode(one).decode() for one in files]}))
+    given.write_text(
+        json.dumps({"texts": some_texts[:4096], "images": [base64.b64encode(one).decode() for one in files]})
+    )
     figures: dict[str, list[Measured]] = {}
     with contextlib.ExitStack() as stack:
         servers = []
@@ -292,7 +298,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--infinity", type=Path)
     parser.add_argument("--library", type=Path, help="the folder of a library of the default model")
-    parser.add_argument("--place", type=Path, help="what it is a library of")
+    parser.add_argument("--location", type=Path, help="what it is a library of")
     parser.add_argument("--path", default="/v1/embeddings", help="of our embeddings (or /api/embed)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -303,7 +309,9 @@ def main() -> None:
     if args.only != "search":
         result["embeddings"] = embedding_rates(args)
     if args.library and args.only != "embeddings":
-        result["search"] = library_rates(args.place, args.library, args.rounds, args.seconds, args.keep)
+        result["search"] = library_rates(
+            args.location, args.library, rounds=args.rounds, seconds=args.seconds, keep=args.keep
+        )
     print(json.dumps(result, indent=1))
     append_line(RESULTS, result)
 

@@ -58,7 +58,9 @@ async def answered(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     return status, b"".join(parts)
 
 
-async def _load(address: Address, requests: Sequence[bytes], *, callers: int, seconds: float, warm: float) -> Outcome:
+async def _load(
+    address: Address, requests: Sequence[bytes], *, callers: int, seconds: float, warm: float, first: int
+) -> Outcome:
     times: list[float] = []
     failures: dict[str, int] = {}
     size = total = 0
@@ -68,7 +70,7 @@ async def _load(address: Address, requests: Sequence[bytes], *, callers: int, se
     async def caller(number: int) -> None:
         nonlocal size, total
         reader, writer = await asyncio.open_connection(*address, limit=1 << 24)
-        step = number
+        step = first + number
         while (sent := time.perf_counter()) < end:
             writer.write(requests[step % len(requests)])
             step += callers
@@ -99,11 +101,13 @@ def _run(queue: Any, address: Address, requests: Sequence[bytes], options: dict[
         queue.put(asyncio.run(_load(address, requests, **options)))
 
 
-def load(address: Address, requests: Sequence[bytes], *, callers: int, seconds: float, warm: float = 1.0) -> Outcome:
-    """Return how a server answers so many callers, after a warm-up."""
+def load(
+    address: Address, requests: Sequence[bytes], *, callers: int, seconds: float, warm: float = 1.0, first: int = 0
+) -> Outcome:
+    """Return how a server answers so many callers, after a warm-up; `first` is the request that they begin with."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    options = {"callers": callers, "seconds": seconds, "warm": warm}
+    options = {"callers": callers, "seconds": seconds, "warm": warm, "first": first}
     process = context.Process(target=_run, args=(queue, address, requests, options))
     process.start()
     outcome: Outcome = queue.get(timeout=seconds + warm + 300)

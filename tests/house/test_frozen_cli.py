@@ -23,7 +23,7 @@ FROZEN = {
     "benchmark": "PLACE --library --queries -k --where --json",
     "export": "PLACE --to --out --where --library --no-sync --json",
     "browse": "PLACE --library --no-sync",
-    "serve": "LIBRARY --library --host --port --workers",
+    "serve": "LIBRARY --library --host --port --workers --memory --idle-unload",
     "mcp": "PLACE --library --no-sync",
     "classify": "PICTURES --classes --classes-file --templates --top --json",
     "ask": "IMAGE QUESTION --answers --answers-file --top --json",

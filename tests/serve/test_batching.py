@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from wordsight.base.errors import NoEmbedding, UsageError
-from wordsight.serve.batching import BatchQueue
+from wordsight.serve.batching import BatchQueue, ItemTraits
 from wordsight.serve.errors import Overloaded
 
 
@@ -102,7 +102,7 @@ def test_a_large_request_goes_on_beside_small_ones():
 def test_items_of_a_request_are_computed_by_cost():
     async def scenario():
         work = Work()
-        queue = BatchQueue("texts", work, most=3, waiting=100, order=len)
+        queue = BatchQueue("texts", work, most=3, waiting=100, traits=ItemTraits(order=len))
         texts = ["a" * size for size in (9, 1, 8, 2, 7, 3)]
         assert await queue.ask(texts) == [2 * text for text in texts]
         assert [[len(text) for text in batch] for batch in work.batches] == [[1, 2, 3], [7, 8, 9]]
@@ -114,7 +114,7 @@ def test_items_of_a_request_are_computed_by_cost():
 def test_equal_items_are_computed_once_also_while_they_are_computed():
     async def scenario():
         work = Work(held=True)
-        queue = BatchQueue("numbers", work, most=10, waiting=100, key=lambda item: item)
+        queue = BatchQueue("numbers", work, most=10, waiting=100, traits=ItemTraits(key=lambda item: item))
         first = await busy(queue, work, 5)
         same = [asyncio.create_task(queue.ask([5, 6, 6])) for _ in range(3)]
         await settled()
@@ -131,7 +131,7 @@ def test_equal_items_are_computed_once_also_while_they_are_computed():
 def test_a_full_queue_refuses_with_the_time_it_will_take():
     async def scenario():
         work = Work(held=True)
-        queue = BatchQueue("numbers", work, most=2, waiting=4, room=100, size=lambda item: item)
+        queue = BatchQueue("numbers", work, most=2, waiting=4, room=100, traits=ItemTraits(size=lambda item: item))
         first = await busy(queue, work, 1)
         waiting = [asyncio.create_task(queue.ask([2])) for _ in range(4)]
         await settled()
@@ -156,7 +156,7 @@ def test_a_full_queue_refuses_with_the_time_it_will_take():
 def test_what_nobody_waits_for_is_not_computed():
     async def scenario():
         work = Work(held=True)
-        queue = BatchQueue("numbers", work, most=10, waiting=100, key=lambda item: item)
+        queue = BatchQueue("numbers", work, most=10, waiting=100, traits=ItemTraits(key=lambda item: item))
         first = await busy(queue, work)
         gone, expired = asyncio.create_task(queue.ask([1, 2])), asyncio.create_task(queue.ask([3]))
         stays = asyncio.create_task(queue.ask([2]))

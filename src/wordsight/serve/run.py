@@ -18,6 +18,7 @@ from wordsight.base.progress import notice
 from wordsight.serve.app import make_app
 from wordsight.serve.settings import ServeSettings
 
+SILENT = 120  # seconds without a sign after which a worker is replaced: opening a large graph takes some
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
@@ -38,6 +39,7 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
             ws="none",
             timeout_graceful_shutdown=max(1, round(settings.grace)),
             timeout_keep_alive=15,
+            timeout_worker_healthcheck=SILENT,
         )
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn drains, and raises it once more behind that
         if settings.workers == 1:

@@ -8,8 +8,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from wordsight.serve.hosting.libraries import HostedLibraries
-from wordsight.serve.hosting.models import HostedModels
-from wordsight.serve.memory import ServerMemory, default_ceiling
+from wordsight.serve.hosting.models import ROOM, HostedModels
+from wordsight.serve.memory import ServerMemory, default_ceiling, trim
 from wordsight.serve.settings import ServeSettings
 
 
@@ -19,7 +19,7 @@ class Host:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.memory = ServerMemory(settings.memory or default_ceiling(settings.workers))
-        self.models = HostedModels(settings)
+        self.models = HostedModels(settings, room=min(ROOM, self.memory.ceiling // 8))
         self.libraries = HostedLibraries(settings)
         self.ready = False  # whether requests are answered without waiting for models
         self._inside = contextlib.AsyncExitStack()
@@ -35,6 +35,7 @@ class Host:
             first = await self.models.named()
             await asyncio.to_thread(self.libraries.open, first)
             await self.models.warm_up()
+            await asyncio.to_thread(trim)  # what opening has freed, up to half of what a graph takes
             await stack.enter_async_context(self.memory.watched(self.models.relieve))
             await stack.enter_async_context(self._resting())
             self._inside = stack.pop_all()
