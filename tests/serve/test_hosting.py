@@ -197,7 +197,7 @@ def test_requests_go_on_while_a_library_is_synced_made_again_and_replaced(settin
                 library.sync()
             (photos / ".wordsight").rename(tmp_path / "old")
             (copy / ".wordsight").rename(photos / ".wordsight")
-            time.sleep(0.3)
+            assert answered("replaced.png")
         finally:
             stop.set()
             for one in askers:
