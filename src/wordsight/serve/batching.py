@@ -1,12 +1,12 @@
 """Small requests of many callers joined into batches: one queue, one batch at a time, computed in a thread.
 
-    queue = BatchQueue("texts", model.embed_texts_of, most=64, waiting=4096, key=str, order=len)
+    queue = BatchQueue("texts", model.embed_texts_of, most=64, waiting=4096, traits=TEXTS)
     embeddings = await queue.ask(["a dog", "a cat"])          # one result for each item, in their order
 
 An idle queue begins at once.  What comes while a batch is computed waits for the next, in which every request that
-waits has a share: a large one goes on beside small ones.  Items that are equal by `key` are computed once.  A full queue
-raises `Overloaded`, with the time that it will take.  A request that is cancelled, for its time is over or its caller is
-gone, is not computed.  A result that is an exception is raised where its item was asked, and nowhere else.
+waits has a share: a large one goes on beside small ones.  Items that are equal by `key` are computed once.  A full
+queue raises `Overloaded`, with the time that it will take.  A request that is cancelled, for its time is over or its
+caller is gone, is not computed.  A result that is an exception is raised where its item was asked, and nowhere else.
 """
 
 import asyncio
@@ -24,7 +24,6 @@ from wordsight.serve.watched.notes import clock, note_stage
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-MIB = 1 << 20
 LONGEST_WAIT = 60.0  # seconds until a client is told to ask again, at most
 _SMOOTH = 0.2  # of the last batch in the rate of a queue
 
@@ -74,11 +73,19 @@ class QueueFigures:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ItemTraits:
+    """What a queue may know of its items: the bytes of one, by what two are equal, by what their cost rises."""
+
+    size: Callable[[Any], int] = lambda item: 0
+    key: Callable[[Any], Hashable] | None = None
+    order: Callable[[Any], int] | None = None
+
+
 class BatchQueue(Generic[In, Out]):
     """`work` gets up to `most` items and returns a result, or an exception, for each; `waiting` may wait at once.
 
-    `size` is the bytes of an item, of which `room` may wait.  `order`: what items of like cost have alike, as the length
-    of a text; those of one request are computed in this order.
+    Of the bytes of items `room` may wait.  Items of one request are computed by their cost.
     """
 
     def __init__(
@@ -88,16 +95,14 @@ class BatchQueue(Generic[In, Out]):
         *,
         most: int,
         waiting: int,
-        room: int = 512 * MIB,
-        size: Callable[[In], int] = lambda item: 0,
-        key: Callable[[In], Hashable] | None = None,
-        order: Callable[[In], int] | None = None,
+        room: int = 1 << 29,
+        traits: ItemTraits = ItemTraits(),
     ) -> None:
         self.name = name
         self.figures = QueueFigures()
         self._work = work
         self._most, self._waiting_most, self._room = most, waiting, room
-        self._size, self._key, self._order = size, key, order
+        self._traits = traits
         self._askers: deque[_Asker] = deque()  # with items that wait
         self._known: dict[Hashable, _QueuedItem] = {}  # that wait or are computed
         self._waiting = self._bytes = 0
@@ -118,14 +123,15 @@ class BatchQueue(Generic[In, Out]):
         """Return the result of each item; the first exception among them is raised."""
         if not items:
             return []
-        sizes = [self._size(item) for item in items]
+        sizes = [self._traits.size(item) for item in items]
         self._require_room(len(items), sum(sizes))
         asker = _Asker(asyncio.get_running_loop().create_future(), [None] * len(items), len(items))
         for number, (item, size) in enumerate(zip(items, sizes, strict=True)):
             self._take(item, size, asker, number)
         if asker.pending:
-            if self._order is not None and len(asker.pending) > 1:
-                asker.pending = deque(sorted(asker.pending, key=lambda one: self._order(one.item)))  # type: ignore[misc]
+            order = self._traits.order
+            if order is not None and len(asker.pending) > 1:
+                asker.pending = deque(sorted(asker.pending, key=lambda one: order(one.item)))
             self._askers.append(asker)
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())
@@ -152,7 +158,7 @@ class BatchQueue(Generic[In, Out]):
             raise Overloaded(f"{self._waiting:,} {self.name} wait already", after=min(max(seconds, 1.0), LONGEST_WAIT))
 
     def _take(self, item: In, size: int, asker: _Asker, number: int) -> None:
-        key = None if self._key is None else self._key(item)
+        key = None if self._traits.key is None else self._traits.key(item)
         same = None if key is None else self._known.get(key)
         if same is not None:
             same.askers.append((asker, number))

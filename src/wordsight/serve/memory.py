@@ -7,8 +7,8 @@
     async with memory.watched(relieve): ...
 
 Counted is what the process alone holds: files that are mapped, as an index, the system takes back when it needs to.
-What requests bring is reserved before it is read; decoding has a budget of its own (`wordsight.images.memory`), which is
-a part of the same ceiling.  Where the system does not tell what a process holds, only reservations count.
+What requests bring is reserved before it is read; decoding has a budget of its own (`wordsight.images.memory`), which
+is a part of the same ceiling.  Where the system does not tell what a process holds, only reservations count.
 """
 
 import asyncio

@@ -29,6 +29,7 @@ from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.figures import shared_figures
 
 COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
+SILENT = 120  # seconds without a sign after which a worker is replaced: opening a large graph takes some
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
@@ -73,6 +74,7 @@ def server_config(settings: ServeSettings) -> uvicorn.Config:
         ws="none",
         timeout_graceful_shutdown=max(1, round(settings.grace)),
         timeout_keep_alive=15,
+        timeout_worker_healthcheck=SILENT,
     )
 
 

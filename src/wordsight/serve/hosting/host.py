@@ -15,9 +15,9 @@ from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.hosting.libraries import HostedLibraries
 from wordsight.serve.hosting.long_work import LongWork
 from wordsight.serve.hosting.maps import HostedMaps
-from wordsight.serve.hosting.models import HostedModels
+from wordsight.serve.hosting.models import ROOM, HostedModels
 from wordsight.serve.hosting.thumbnails import Beforehand, Thumbnails
-from wordsight.serve.memory import ServerMemory, default_ceiling
+from wordsight.serve.memory import ServerMemory, default_ceiling, trim
 from wordsight.serve.safety.admission import Admission
 from wordsight.serve.settings import MIB, ServeSettings
 
@@ -32,7 +32,7 @@ class Host:
         self.settings = settings
         self.safety = Admission(settings)
         self.memory = ServerMemory(settings.memory or default_ceiling(settings.workers))
-        self.models = HostedModels(settings)
+        self.models = HostedModels(settings, room=min(ROOM, self.memory.ceiling // 8))
         self.libraries = HostedLibraries(settings)
         self.thumbnails = Thumbnails(cache_folder() / "thumbnails", most=settings.thumbnail_bytes)
         self.beforehand = Beforehand(self.thumbnails, self.libraries)
@@ -60,6 +60,7 @@ class Host:
             first = await self.models.named()
             await asyncio.to_thread(self.libraries.open, first)
             await self.models.warm_up()
+            await asyncio.to_thread(trim)  # what opening has freed, up to half of what a graph takes
             await stack.enter_async_context(self.memory.watched(self.relieve))
             await stack.enter_async_context(self._resting())
             self._inside = stack.pop_all()

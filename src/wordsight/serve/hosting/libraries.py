@@ -14,7 +14,6 @@ import logging
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy as np
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.suggest import suggest
+from wordsight.index.database import NAME
 from wordsight.search.limits import HitLimits
 from wordsight.search.query import Query
 from wordsight.serve.batching import BatchQueue
@@ -104,7 +104,7 @@ class HostedLibraries:
         """Return the queue of the queries of a library."""
         queue = self._queues.get(library)
         if queue is None:
-            work = partial(_answered, library)
+            work = LibraryReader(library).answered
             queue = BatchQueue("queries", work, most=QUERIES_AT_ONCE, waiting=self._settings.limits.waiting)
             self._queues[library] = queue
         return queue
@@ -159,22 +159,41 @@ class HostedLibraries:
             await asyncio.to_thread(library.close)
 
 
-def _answered(library: "Library", asked: Sequence[EmbeddedQuery]) -> "Sequence[Hits | Exception]":
-    """Return the hits of each query, or its error; a library that is another one since it was opened is opened anew."""
-    known = {text: embedding for one in asked for text, embedding in one.texts.items()}
-    queries = [(one.query, one.limits) for one in asked]
+class LibraryReader:
+    """Answers the queries of one library, from the folder that is there: one that was exchanged is opened anew."""
 
-    def embed(texts: Sequence[str]) -> Embeddings:
-        return np.array([known[text] for text in texts])
+    def __init__(self, library: "Library") -> None:
+        self._library = library
+        self._file = self._file_now()
 
-    def answered() -> "Sequence[Hits | Exception]":
+    def answered(self, asked: Sequence[EmbeddedQuery]) -> "Sequence[Hits | Exception]":
+        """Return the hits of each query, or its error."""
+        file = self._file_now()
+        if file is not None and file != self._file:
+            self._library.close()
+            self._file = file
         try:
-            return library.answer_all(queries, embed=embed)
-        except (FormatError, StorageError, NotFound):
-            library.close()
-            return library.answer_all(queries, embed=embed)
+            return self._answers(asked)
+        except (FormatError, StorageError, NotFound):  # another one since it was opened
+            self._library.close()
+            return self._answers(asked)
 
-    hits, notices = listened(answered)
-    for notice in notices:
-        log.info("%s", notice)
-    return hits
+    def _answers(self, asked: Sequence[EmbeddedQuery]) -> "Sequence[Hits | Exception]":
+        known = {text: embedding for one in asked for text, embedding in one.texts.items()}
+        queries = [(one.query, one.limits) for one in asked]
+
+        def answered() -> "Sequence[Hits | Exception]":
+            return self._library.answer_all(queries, embed=lambda texts: np.array([known[text] for text in texts]))
+
+        hits, notices = listened(answered)
+        for notice in notices:
+            log.info("%s", notice)
+        return hits
+
+    def _file_now(self) -> tuple[int, int] | None:
+        """Return what names the file of the database, None where there is none now."""
+        try:
+            state = (self._library.folder / NAME).stat()
+        except OSError:
+            return None
+        return state.st_dev, state.st_ino

@@ -19,15 +19,16 @@ import numpy as np
 from wordsight.base.arrays import Embeddings, Pixels, is_unit
 from wordsight.base.errors import InputError, UnknownModel
 from wordsight.base.suggest import suggest
-from wordsight.serve.batching import BatchQueue
+from wordsight.serve.batching import BatchQueue, ItemTraits
 from wordsight.serve.errors import Overloaded
 from wordsight.serve.hosting.text_cache import TextCache
-from wordsight.serve.settings import ServeSettings
+from wordsight.serve.settings import MIB, ServeSettings
 from wordsight.serve.watched.notes import stage
 
 if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
 
+ROOM = 512 * MIB  # what waits in a queue
 TEXTS_AT_ONCE, IMAGES_AT_ONCE = 64, 64  # two of the batches that engines compute at once
 RESTING = 10.0  # seconds after which a model that nobody asks lets go of what it has open where memory is short
 
@@ -36,7 +37,13 @@ class HostedModel:
     """A model that is open, and its queues; `decoders` are the threads that read images."""
 
     def __init__(
-        self, name: str, model: "Model", settings: ServeSettings, *, decoders: ThreadPoolExecutor | None = None
+        self,
+        name: str,
+        model: "Model",
+        settings: ServeSettings,
+        *,
+        decoders: ThreadPoolExecutor | None = None,
+        room: int = ROOM,
     ) -> None:
         self.name = name
         self.model = model
@@ -44,17 +51,22 @@ class HostedModel:
         self.known = TextCache(settings.text_cache)
         self.used = time.monotonic()
         self._decoders = decoders
-        self._decoding, self._room = 0, settings.limits.waiting
-        most = {"most": TEXTS_AT_ONCE, "waiting": settings.limits.waiting}
+        self._decoding, self._most = 0, settings.limits.waiting
         self.texts: BatchQueue[str, Embeddings] = BatchQueue(
-            "texts", self._embed_texts, size=len, key=str, order=len, **most
+            "texts",
+            self._embed_texts,
+            most=TEXTS_AT_ONCE,
+            waiting=settings.limits.waiting,
+            room=room,
+            traits=ItemTraits(size=len, key=str, order=len),
         )
         self.images: BatchQueue[Pixels, Embeddings] = BatchQueue(
             "images",
             self._embed_images,
             most=min(model.engine.batch, IMAGES_AT_ONCE),
             waiting=settings.limits.waiting,
-            size=lambda pixels: int(pixels.nbytes),
+            room=room,
+            traits=ItemTraits(size=lambda pixels: int(pixels.nbytes)),
         )
 
     async def embed_texts(self, texts: Sequence[str]) -> Embeddings:
@@ -73,7 +85,7 @@ class HostedModel:
         """Return unit embeddings (n, width) of images: files as bytes, or paths; `names` are for errors."""
         self.used = time.monotonic()
         shown = names or [f"image {number}" for number in range(len(images))]
-        if self._decoding and self._decoding + len(images) > self._room:
+        if self._decoding and self._decoding + len(images) > self._most:
             raise Overloaded(f"{self._decoding:,} images wait to be read already")
         self._decoding += len(images)
         try:
@@ -149,10 +161,11 @@ def _result(embedding: Embeddings | None, error: InputError | None) -> Embedding
 class HostedModels:
     """All models that are served, by the names under which they were given and by their own."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, *, room: int = ROOM) -> None:
         from wordsight.embeddings.pipeline import decode_threads
 
         self._settings = settings
+        self._room = room  # bytes of what may wait in a queue
         self._open: dict[str | None, HostedModel] = {}
         self._opening = asyncio.Lock()
         self._decoders = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
@@ -176,11 +189,6 @@ class HostedModels:
             if key not in self._open:
                 self._open[key] = await asyncio.to_thread(self._load, key)
             return self._open[key]
-
-    @property
-    def open(self) -> tuple[HostedModel, ...]:
-        """The models that have been opened."""
-        return tuple(self._open.values())
 
     async def all(self) -> list[HostedModel]:
         """Return all models, open."""
@@ -216,7 +224,7 @@ class HostedModels:
         from wordsight.embeddings.model import load
 
         model = load(key, engine=self._settings.engine, device=self._settings.device)
-        return HostedModel(model.name, model, self._settings, decoders=self._decoders)
+        return HostedModel(model.name, model, self._settings, decoders=self._decoders, room=self._room)
 
     async def close(self) -> None:
         """Answer what waits, and end all queues."""
