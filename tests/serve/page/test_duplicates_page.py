@@ -10,7 +10,15 @@ GROUPS = [
         "kept": "red.png",
         "members": [
             {"key": "red.png", "kind": "kept", "why": "", "size": 4000, "width": 64, "height": 48, "similarity": 1.0},
-            {"key": "again/red.png", "kind": "exact", "why": "<i>shorter</i> path", "size": 4000, "width": 64, "height": 48, "similarity": 1.0},
+            {
+                "key": "again/red.png",
+                "kind": "exact",
+                "why": "<i>shorter</i> path",
+                "size": 4000,
+                "width": 64,
+                "height": 48,
+                "similarity": 1.0,
+            },
         ],
         "freed": 4000,
     },
@@ -18,7 +26,15 @@ GROUPS = [
         "kept": "blue.png",
         "members": [
             {"key": "blue.png", "kind": "kept", "why": "", "size": 9000, "width": 64, "height": 48, "similarity": 1.0},
-            {"key": "again/blue.png", "kind": "near", "why": "64 x 48 pixels against 32 x 24", "size": 2000, "width": 32, "height": 24, "similarity": 0.98},
+            {
+                "key": "again/blue.png",
+                "kind": "near",
+                "why": "64 x 48 pixels against 32 x 24",
+                "size": 2000,
+                "width": 32,
+                "height": 24,
+                "similarity": 0.98,
+            },
         ],
         "freed": 2000,
     },

@@ -98,7 +98,9 @@ def test_rows_fill_the_width_and_do_not_overlap(window, endless):
         const box = one.getBoundingClientRect();
         return [box.left, box.right, box.top, box.bottom];
     }))""")
-    left, right = page.evaluate("(() => { const b = document.getElementById('grid').getBoundingClientRect(); return [b.left, b.right]; })()")
+    left, right = page.evaluate(
+        "(() => { const b = document.getElementById('grid').getBoundingClientRect(); return [b.left, b.right]; })()"
+    )
     for row, behind in zip(rows, rows[1:], strict=False):
         assert row[0][0] == pytest.approx(left, abs=1) and row[-1][1] == pytest.approx(right, abs=1)
         assert all(one[1] < other[0] for one, other in zip(row, row[1:], strict=False))

@@ -43,7 +43,9 @@ def number_of(page):
 
 def typed(page, words):
     """Type letter by letter, and wait for what comes last."""
-    with page.expect_response(lambda one: one.url.endswith("/search") and f'"{words}"' in (one.request.post_data or "")):
+    with page.expect_response(
+        lambda one: one.url.endswith("/search") and f'"{words}"' in (one.request.post_data or "")
+    ):
         page.locator("#query").press_sequentially(words, delay=15)
     expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
 
