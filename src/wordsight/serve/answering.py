@@ -33,18 +33,19 @@ log = logging.getLogger("wordsight.serve")
 def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Response]]:
     """Return the function that answers requests of a route."""
     handler: Callable[[HttpCall[Any]], Awaitable[Any]] | None = None
+    seconds = route.seconds or host.settings.limits.seconds
 
     async def answer(request: Request) -> Response:
         nonlocal handler
         try:
             if handler is None:
                 handler = resolve(route.handler)
-            async with asyncio.timeout(host.settings.limits.seconds):
+            async with asyncio.timeout(seconds):
                 asked = await _asked(route, request, host)
                 answered = await handler(HttpCall(asked, request.path_params, host, request))
             return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
         except TimeoutError:
-            return refusal(route, Expired(host.settings.limits.seconds))
+            return refusal(route, Expired(seconds))
         except WordsightError as error:
             return refusal(route, error, host)
         except ClientDisconnect:

@@ -43,7 +43,7 @@ class Route:
 
     `body`: "json"; "raw" leaves it to the handler, which reads `call.request`.  `scope`: "open" needs no key, "read"
     and "write" one that may.  `group` is the heading in the documentation, `shape` how errors look.  `produces` is the
-    media type of an answer that is not JSON.
+    media type of an answer that is not JSON.  `seconds`: a time of its own until an answer has to be there.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -58,3 +58,4 @@ class Route:
     shape: ErrorShape = own_shape
     produces: str = "application/json"
     statuses: Mapping[int, str] = field(default_factory=dict)
+    seconds: float | None = None
