@@ -35,6 +35,7 @@ log = logging.getLogger("wordsight.serve")
 def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Response]]:
     """Return the function that answers requests of a route."""
     handler: Callable[[HttpCall[Any]], Awaitable[Any]] | None = None
+    seconds = route.seconds or host.settings.limits.seconds
 
     async def answer(request: Request) -> Response:
         nonlocal handler
@@ -43,12 +44,12 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
             if handler is None:
                 handler = resolve(route.handler)
             host.safety.admit(route, request)
-            async with asyncio.timeout(host.settings.limits.seconds):
+            async with asyncio.timeout(seconds):
                 asked = notes().asked = await _asked(route, request, host)
                 answered = await handler(HttpCall(asked, request.path_params, host, request))
             return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
         except TimeoutError:
-            return refusal(route, Expired(host.settings.limits.seconds))
+            return refusal(route, Expired(seconds))
         except WordsightError as error:
             return refusal(route, error, host)
         except HTTPException as error:  # of Starlette, as for a form that cannot be read

@@ -47,8 +47,9 @@ class SearchAnswer(msgspec.Struct):
     """Hits, best first.
 
     `total`: how many results can be paged through (with `fold`, on the first page, at most so many).  `matching`: how
-    many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is not worth showing to
-    people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else there is to say.
+    many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is
+    not worth showing to people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else
+    there is to say.
     """
 
     hits: list[HitAnswer]

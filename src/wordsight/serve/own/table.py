@@ -24,6 +24,7 @@ from wordsight.serve.own.tagging import ClearRequest, LabelsAnswer, TagDone, Tag
 from wordsight.serve.route import Route
 
 OWN = "wordsight.serve.own"
+LONG = 600.0  # seconds that an answer may take which is computed or moves files
 BUSY = {409: "another change of this library is under way"}
 LIBRARY = "/api/libraries/{library}"
 ROUTES: tuple[Route, ...] = (
@@ -83,6 +84,7 @@ ROUTES: tuple[Route, ...] = (
         "Why hits came: shares of the query, and maps.",
         asks=WhyRequest,
         answers=WhyAnswer,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -99,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
         "Results as a download: JSON, CSV, keys, or a ZIP archive.",
         asks=ExportRequest,
         produces="*/*",
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -131,6 +134,7 @@ ROUTES: tuple[Route, ...] = (
         answers=TagDone,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -140,6 +144,7 @@ ROUTES: tuple[Route, ...] = (
         answers=UndoneAnswer,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -160,6 +165,7 @@ ROUTES: tuple[Route, ...] = (
         answers=AppliedAnswer,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -170,6 +176,7 @@ ROUTES: tuple[Route, ...] = (
         answers=RestoredAnswer,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -206,6 +213,7 @@ ROUTES: tuple[Route, ...] = (
         asks=ExplainRequest,
         answers=ExplainAnswer,
         group="model",
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -215,6 +223,7 @@ ROUTES: tuple[Route, ...] = (
         asks=RegionsRequest,
         answers=RegionsAnswer,
         group="model",
+        seconds=LONG,
     ),
     Route("GET", "/api/labels", f"{OWN}.tagging:labels", "Shipped sets of labels.", answers=LabelsAnswer),
     Route(
