@@ -49,7 +49,8 @@ WHOLE = """() => {
     const box = one.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight;
   });
-  return near.length > 5 && near.every((one) => one.complete && one.naturalWidth) && window.painted.length >= near.length;
+  const all = near.length > 5 && near.every((one) => one.complete && one.naturalWidth);
+  return all && window.painted.length >= near.length;
 }"""
 STYLE = ".still{display:flex;flex-wrap:wrap;gap:6px}.still img{height:196px;flex:1 1 196px;object-fit:cover}"
 

@@ -113,6 +113,12 @@ def test_sensible_columns_are_chosen(shop):
         shop.facets("red", ["color"])
 
 
+def test_numbers_of_which_most_are_the_least_one():
+    counter = Counter({1: 100} | {number: 1 for number in range(5, 18)})
+    least, others = facets({"copies": counter}, named=True)["copies"]
+    assert (least.count, least.where, others.count, others.where) == (100, "copies < 5", 13, "copies >= 5")
+
+
 def test_ranges_between_round_numbers_and_years(shop):
     prices = shop.facets("red", ["price"])["price"]
     assert [value.label for value in prices] == ["below 24", "24 to 48", "48 to 71", "71 to 95", "95 and more"]

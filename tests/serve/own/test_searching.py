@@ -104,6 +104,25 @@ def test_pages_hold_every_result_once_and_begin_with_the_answer_of_the_library(c
         assert [hit["why"] for hit in hits] == [hit.why for hit in everything]
 
 
+def test_less_likely_images_come_behind_the_others(client):
+    whole = client.post(SEARCH, json={"query": "red dog", "k": 200}).json()["hits"]
+    likely = client.post(SEARCH, json={"query": "red dog", "k": 200, "min_match": 0.05}).json()["hits"]
+    answer = client.post(SEARCH, json={"query": "red dog", "k": 200, "min_match": 0.05, "rest": True}).json()
+    keys = [hit["key"] for hit in answer["hits"]]
+    before = [hit["key"] for hit in likely]
+    assert 0 < len(before) == answer["matching"] < answer["total"] == len(whole)
+    assert sorted(keys[: len(before)]) == sorted(before)
+    assert keys[len(before) :] == [hit["key"] for hit in whole if hit["key"] not in before]
+    second = client.post(SEARCH, json={"query": "red dog", "k": 9, "offset": 9, "min_match": 0.05, "rest": True})
+    assert [hit["key"] for hit in second.json()["hits"]] == keys[9:18]
+
+
+def test_chosen_images_are_exported(client):
+    asked = {"query": "red", "form": "paths", "keys": ["005.png", "copy.png", "no such.png"]}
+    exported = client.post("/api/libraries/many/export", json=asked).text.split()
+    assert sorted(exported) == ["005.png", "copy.png"]
+
+
 def test_nothing_asked_lists_all_images(client):
     hits, _ = pages(client, {}, k=50)
     assert [hit["key"] for hit in hits] == [*(f"{number:03}.png" for number in range(COUNT)), "copy.png"]
