@@ -105,15 +105,15 @@ def test_pages_hold_every_result_once_and_begin_with_the_answer_of_the_library(c
 
 
 def test_less_likely_images_come_behind_the_others(client):
-    whole = client.post(SEARCH, json={"query": "red dog", "k": 200}).json()["hits"]
-    likely = client.post(SEARCH, json={"query": "red dog", "k": 200, "min_match": 0.05}).json()["hits"]
-    answer = client.post(SEARCH, json={"query": "red dog", "k": 200, "min_match": 0.05, "rest": True}).json()
+    whole = client.post(SEARCH, json={"query": "blue", "k": 200}).json()["hits"]
+    likely = client.post(SEARCH, json={"query": "blue", "k": 200, "min_match": 0.05}).json()["hits"]
+    answer = client.post(SEARCH, json={"query": "blue", "k": 200, "min_match": 0.05, "rest": True}).json()
     keys = [hit["key"] for hit in answer["hits"]]
     before = [hit["key"] for hit in likely]
     assert 0 < len(before) == answer["matching"] < answer["total"] == len(whole)
     assert sorted(keys[: len(before)]) == sorted(before)
     assert keys[len(before) :] == [hit["key"] for hit in whole if hit["key"] not in before]
-    second = client.post(SEARCH, json={"query": "red dog", "k": 9, "offset": 9, "min_match": 0.05, "rest": True})
+    second = client.post(SEARCH, json={"query": "blue", "k": 9, "offset": 9, "min_match": 0.05, "rest": True})
     assert [hit["key"] for hit in second.json()["hits"]] == keys[9:18]
 
 
