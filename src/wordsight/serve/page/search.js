@@ -378,6 +378,12 @@ class Page {
     this.box.show();
   }
 
+  // Narrow by one more condition.
+  narrow(where) {
+    const written = this.store.state.where.trim();
+    this.store.set({ where: written ? `(${written}) and ${where}` : where, open: "" });
+  }
+
   chooseAll() {
     for (const hits of this.results?.hits.values() ?? []) for (const hit of hits) this.chosen.set(hit.key, hit);
     this.#showChosen();
