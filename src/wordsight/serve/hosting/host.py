@@ -35,7 +35,7 @@ class Host:
         self.long_work = LongWork()
         self.suggestions: KeptAnswers[Suggestions] = KeptAnswers(SUGGESTIONS)
         self.counts: KeptAnswers[Any] = KeptAnswers(COUNTS)
-        self.rankings: KeptAnswers[Ranking] = KeptAnswers(RANKINGS)
+        self.rankings: KeptAnswers[tuple[Ranking, list[str]]] = KeptAnswers(RANKINGS)
         self.ready = False  # whether requests are answered without waiting for models
 
     async def __aenter__(self) -> "Host":

@@ -67,10 +67,12 @@ def _kept(
     """Return the counts, kept since they were asked for, or made now."""
     query, asked, mark = asking
     key = (*mark, library.state())
-    answer = host.counts.get(key)
-    if answer is None:
+
+    def make() -> tuple[FacetsAnswer, int]:
         answer = _counted(library, query, asked)
-        host.counts.put(key, answer, size=len(encoded(answer)))
+        return answer, len(encoded(answer))
+
+    answer: FacetsAnswer = host.counts.of(key, make)
     return answer
 
 
