@@ -140,6 +140,8 @@ class EntryTable:
 
 def _values(stored_values: list[Any]) -> list[Value]:
     """Return values as they were given."""
+    if bytes not in map(type, stored_values):
+        return stored_values
     return [restored(one) if isinstance(one, bytes) else one for one in stored_values]
 
 

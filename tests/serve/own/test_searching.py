@@ -1,5 +1,8 @@
 """Searching a served library: what its own search answers, page by page, however deep."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +11,7 @@ from starlette.testclient import TestClient
 from wordsight.embeddings.model import load
 from wordsight.search.library import open_library
 from wordsight.serve.app import make_app
+from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.settings import ServeSettings, named_libraries
 
 SEARCH = "/api/libraries/many/search"
@@ -199,3 +203,31 @@ def test_a_path_is_no_query_even_where_it_is_there(client, many, tmp_path):
     assert client.post(SEARCH, json={"parts": [{"key": outside}]}).status_code == 404
     words = client.post(SEARCH, json={"query": outside, "k": 1}).json()
     assert words["hits"][0]["score"] < 0.99
+
+
+def test_rankings_are_kept_within_their_bytes_and_made_once():
+    kept = KeptAnswers(most=100)
+    calls = []
+
+    def make(value):
+        return lambda: (calls.append(value) or value, 40)
+
+    begin, made = threading.Barrier(4), []
+
+    def ask():
+        begin.wait(10)
+        made.append(kept.of("slow", lambda: (time.sleep(0.05), calls.append("slow"), ("slow", 40))[2]))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for one in askers:
+        one.start()
+    for one in askers:
+        one.join()
+    assert (made, calls) == (["slow"] * 4, ["slow"])
+    assert [kept.of("b", make("b")), kept.of("slow", make("x")), kept.of("c", make("c"))] == ["b", "slow", "c"]
+    assert (kept.get("b"), kept.get("slow"), kept.get("c"), kept.size) == (None, "slow", "c", 80)
+    kept.put("large", "large", size=101)
+    assert (kept.get("large"), kept.size) == (None, 0)
+    with pytest.raises(ZeroDivisionError):
+        kept.of("wrong", lambda: 1 / 0)
+    assert kept.of("wrong", make("right")) == "right"
