@@ -178,7 +178,7 @@ def server(folder: Path, engine: str) -> Iterator[tuple[str, subprocess.Popen[st
     """Give the address and the process of a server of a folder."""
     command = [sys.executable, "-m", "wordsight"]
     subprocess.run([*command, "index", str(folder), "--engine", engine, "--quiet"], check=True)
-    serve = [*command, "serve", str(folder), "--port", "0", "--engine", engine]
+    serve = [*command, "serve", str(folder), "--log", "off", "--port", "0", "--engine", engine]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(serve, stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
@@ -288,9 +288,11 @@ def wait_ready(clients: Clients) -> None:
 
 def settled(process: int, begin: float, before: Sample) -> Sample:
     """Return what the server holds when connections that nobody uses have ended, within a minute."""
-    for _ in range(90):
+    held = []
+    for _ in range(120):
         sample = sampled(process, begin)
-        if sample.descriptors <= before.descriptors + 1:
+        held.append(sample.descriptors)
+        if sample.descriptors <= before.descriptors or (len(held) > 10 and len(set(held[-10:])) == 1):
             break
         time.sleep(0.5)
     return sample

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PIL import Image
 from tests.serve.safety.hostile import bodies
 from tests.serve.safety.wire import exchange
 
@@ -61,10 +62,9 @@ def servers(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("hostile")
     key = add_key(folder / "keys.json", NewKey("reader"))
+    photos = photos_with_links(folder, make_photos)
     limits = ServeLimits(body=2_000_000, image=500_000)
-    settings = ServeSettings(
-        libraries=named_libraries([make_photos(folder / "photos")]), engine="fake", port=0, limits=limits, urls=True
-    )
+    settings = ServeSettings(libraries=named_libraries([photos]), engine="fake", port=0, limits=limits, urls=True)
     with ExitStack() as stack:
         stack.enter_context(pytest.MonkeyPatch.context()).setattr("wordsight.serve.app.ROUTES", (*ROUTES, *OWN))
         open_to_all = stack.enter_context(_listening(settings))
@@ -76,6 +76,21 @@ def servers(tmp_path_factory):
             "{port}": keyed.rsplit(":", 1)[1],
         }
         yield {False: open_to_all, True: keyed}, mentioned, str(folder)
+
+
+def photos_with_links(folder, make_photos):
+    """Return a library with a file and a folder that became links out of it after it was made."""
+    outside, photos = folder / "outside", folder / "photos"
+    for path in (outside / "out.png", photos / "linked" / "out.png", photos / "linked.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9), "white").save(path)
+    make_photos(photos)
+    (photos / "linked" / "out.png").unlink()
+    (photos / "linked").rmdir()
+    (photos / "linked").symlink_to(outside)
+    (photos / "linked.png").unlink()
+    (photos / "linked.png").symlink_to(outside / "out.png")
+    return photos
 
 
 def request_of(row, mentioned):

@@ -12,11 +12,11 @@ from wordsight.serve.watched.stopping import marking_stops
 
 def test_ready_once_models_are_warm_and_not_while_it_ends(settings) -> None:
     app = make_app(settings)
-    cold = TestClient(app)  # not started
+    cold = TestClient(app, base_url="http://127.0.0.1:7070")  # not started
     assert cold.get("/health").json() == {"status": "ok"}
     answer = cold.get("/ready")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    with TestClient(app) as warm:
+    with TestClient(app, base_url="http://127.0.0.1:7070") as warm:
         assert warm.get("/ready").json() == {"status": "ok"}
     assert cold.get("/ready").status_code == 503
 

@@ -22,7 +22,9 @@ def client_logging(settings):
     """Return a function from how to log to a client."""
 
     def make(**watch):
-        return TestClient(make_app(dataclasses.replace(settings, watch=WatchSettings(**watch))))
+        return TestClient(
+            make_app(dataclasses.replace(settings, watch=WatchSettings(**watch))), base_url="http://127.0.0.1:7070"
+        )
 
     return make
 

@@ -21,7 +21,7 @@ def spans(settings, monkeypatch):
     def made(ask):
         exporter = InMemorySpanExporter()
         monkeypatch.setattr(layers, "tracer_of", lambda settings: Tracer(exporter))
-        with TestClient(make_app(settings)) as client:
+        with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
             ask(client)
         return exporter.get_finished_spans()
 

@@ -5,7 +5,10 @@ image.mark, image.hit, image.is_as_known()
 """
 
 import hashlib
+import os
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.arrays import Embeddings
@@ -35,10 +38,10 @@ class LocatedImage:
         from wordsight.images.fragments import file_of
 
         try:
-            stat = type(self.hit.path)(file_of(str(self.hit.path))).stat()
+            facts = type(self.hit.path)(file_of(str(self.hit.path))).stat()
         except OSError:
             return False
-        return self.state.size == 0 or (stat.st_size, stat.st_mtime_ns) == (self.state.size, self.state.mtime_ns)
+        return self.state.size == 0 or (facts.st_size, facts.st_mtime_ns) == (self.state.size, self.state.mtime_ns)
 
 
 def located(library: "Library", key: str) -> LocatedImage:
@@ -51,3 +54,14 @@ def located(library: "Library", key: str) -> LocatedImage:
         state = index.files.of([key]).get(key)
     content = state.digest if state is not None and state.sha256 else f"{library.folder}/{key} {state}".encode()
     return LocatedImage(library.hit_of(entry), entry.embedding, hashlib.sha256(content).hexdigest()[:MARK], state)
+
+
+def require_inside(path: Path, library: "Library") -> None:
+    """Raise `NotFound` for a file that lies outside the location by a link; a table may name files anywhere."""
+    location = os.path.realpath(library.location)
+    real = os.path.realpath(path)
+    is_below = os.path.abspath(path).startswith(os.path.abspath(library.location) + os.sep)
+    if is_below and not real.startswith(location + os.sep):
+        raise NotFound("a link that leads out of the location", cure="only files of the location are given out")
+    if not is_below and stat.S_ISLNK(os.lstat(path).st_mode):
+        raise NotFound("a link that leads elsewhere", cure="only files themselves are given out")

@@ -22,11 +22,12 @@ from wordsight.base.files import atomic_write
 from wordsight.base.processor import cores
 from wordsight.base.progress import notice
 from wordsight.base.reading import read_file
+from wordsight.images.fragments import file_of
 from wordsight.index.lock import LibraryBusy, writing
 from wordsight.search.unasked import all_keys
 from wordsight.serve.errors import Overloaded
 from wordsight.serve.hosting.libraries import HostedLibraries
-from wordsight.serve.hosting.located import LocatedImage, located
+from wordsight.serve.hosting.located import LocatedImage, located, require_inside
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -49,6 +50,13 @@ class Thumbnail(NamedTuple):
     tag: str
     jpeg: bytes | None
     is_as_known: bool = True
+
+
+def _require_own(library: "Library", image: LocatedImage) -> None:
+    """Raise `NotFound` where the file of an image has become a link that leads out of the location."""
+    if image.hit.path is not None:
+        with contextlib.suppress(FileNotFoundError):  # whoever reads it says so
+            require_inside(Path(file_of(str(image.hit.path))), library)
 
 
 def step_of(side: int) -> int:
@@ -123,8 +131,9 @@ class Thumbnails:
         try:
             jpeg = read_file(path, limit=LARGEST)
         except OSError:
-            return image, None
+            jpeg = b""
         if not jpeg.endswith(_END):
+            _require_own(library, image)
             return image, None
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > USED_AGAIN:

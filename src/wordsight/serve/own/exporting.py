@@ -19,8 +19,8 @@ from wordsight.search.extract import safe_name
 from wordsight.search.originals import images_of
 from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.located import require_inside
 from wordsight.serve.own.hits import hit_answer
-from wordsight.serve.own.originals import require_inside
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.own.searching import DEEPEST, Pager, SearchRequest
 from wordsight.serve.route import HttpCall

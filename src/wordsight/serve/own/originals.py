@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import re
-import stat
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +20,7 @@ from wordsight.base.errors import InputError, NotFound
 from wordsight.base.reading import open_regular
 from wordsight.images.fragments import file_of
 from wordsight.serve.errors import Refused
-from wordsight.serve.hosting.located import LocatedImage, located
+from wordsight.serve.hosting.located import LocatedImage, located, require_inside
 from wordsight.serve.own.images import key_of
 from wordsight.serve.route import HttpCall
 
@@ -138,17 +137,6 @@ def _inside(image: LocatedImage) -> OpenedFile:
     if isinstance(content, Path):
         content = content.read_bytes()
     return OpenedFile(BytesIO(content), len(content), content[:HEAD], f'"{image.mark}"')
-
-
-def require_inside(path: Path, library: "Library") -> None:
-    """Raise `NotFound` for a file that lies outside the location by a link; a table may name files anywhere."""
-    location = os.path.realpath(library.location)
-    real = os.path.realpath(path)
-    is_below = os.path.abspath(path).startswith(os.path.abspath(library.location) + os.sep)
-    if is_below and not real.startswith(location + os.sep):
-        raise NotFound("a link that leads out of the location", cure="only files of the location are given out")
-    if not is_below and stat.S_ISLNK(os.lstat(path).st_mode):
-        raise NotFound("a link that leads elsewhere", cure="only files themselves are given out")
 
 
 def _range(wanted: str, size: int) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from wordsight.search.unasked import ORDERS
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.own.hits import public_values
 from wordsight.serve.route import HttpCall
+from wordsight.serve.safety.admission import asker_of
 
 
 class ServedModel(msgspec.Struct):
@@ -83,10 +84,8 @@ async def status(call: HttpCall[None]) -> StatusAnswer:
         for one in await host.models.all()
     ]
     libraries = await host.libraries.run(_counted, host)
-    scopes = getattr(call.request.state, "scopes", ("read", "write"))
-    return StatusAnswer(
-        __version__, models, libraries, host.settings.urls, list(scopes), host.settings.keys is not None
-    )
+    scopes = sorted(asker_of(call.request).scopes)
+    return StatusAnswer(__version__, models, libraries, host.settings.urls, scopes, host.safety.keys.in_force)
 
 
 def _counted(host: Host) -> list[NamedLibrary]:
