@@ -112,8 +112,8 @@ class Pager:
     def page(self) -> SearchAnswer:
         """Return the hits that are asked for: the first from a search, others out of the ranking that is kept."""
         asked, query = self._asked, self._query
-        is_whole = query is None or query.wishes.sort or self._has_rest  # what is sorted has to be known, all of it
-        if is_whole or asked.offset:
+        # what is sorted, or has the less likely behind it, has to be known, all of it
+        if query is None or asked.offset or query.wishes.sort or self._has_rest:
             return self._of_ranking(self.ranking())
         hits = self._library.answer(query, **self._limits)
         total = self._total(hits)
