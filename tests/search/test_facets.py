@@ -114,7 +114,7 @@ def test_sensible_columns_are_chosen(shop):
 
 
 def test_numbers_of_which_most_are_the_least_one():
-    counter = Counter({1: 100} | {number: 1 for number in range(5, 18)})
+    counter = Counter({1: 100} | dict.fromkeys(range(5, 18), 1))
     least, others = facets({"copies": counter}, named=True)["copies"]
     assert (least.count, least.where, others.count, others.where) == (100, "copies < 5", 13, "copies >= 5")
 
