@@ -115,6 +115,13 @@ class JsonIndex:
         near = self.search(embedding[None], len(self) or 1, where, absent=absent)[0]
         return RankedKeys([one.key for one in near[:k]], np.array([one.score for one in near[:k]]), len(near))
 
+    def values(self, columns, where=None):
+        entries = [_entry(key, *values) for key, values in self.present().items()]
+        if where is not None:
+            check(where, self.columns())
+        kept = [entry for entry in entries if where is None or matches(where, entry.meta)]
+        return [(one.key, [one.meta.get(name) for name in columns]) for one in kept]
+
     def last_save(self):
         return json.dumps(self.path.stat().st_mtime_ns)
 

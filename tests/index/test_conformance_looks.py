@@ -105,6 +105,20 @@ def test_states_of_some_files(index):
     assert index.files.of([]) == {}
 
 
+@pytest.mark.parametrize("condition", [None, "number >= 45", "number = 3", "number > 1000"])
+def test_values_are_those_of_the_entries(index, condition):
+    meta = [{"number": i, "text": f"t\udce9{i}"} if i % 2 else {"number": i} for i in range(50)]
+    rows = np.tile(unit(8), (7, 1))[:50]
+    index.add([f"k\udce9{i}" for i in range(50)], rows, meta)
+    index.files.record({"k\udce946": FileState(1, 1, "h", absent=True)})
+    index.save()
+    where = None if condition is None else parse(condition)
+    keys = [one.key for one in index.search(rows[:1], 99, where)[0]]
+    expected = [(one.key, [one.meta.get("text"), one.meta.get("number"), None]) for one in index.entries(keys)]
+    there = [(key, list(values)) for key, values in index.values(["text", "number", "nothing"], where)]
+    assert sorted(there) == sorted(expected)
+
+
 def test_each_save_has_a_name_of_its_own(opened, index):
     index.add(["a"], unit(1), [{}])
     index.save()

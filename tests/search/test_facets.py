@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from wordsight.base.errors import UsageError
@@ -49,6 +50,14 @@ def test_words_that_lift_what_is_unlike_hide_no_match(paint, opened, tmp_path, m
     monkeypatch.setattr(
         asking, "matches_of", lambda usual, parts, query, near: [float(one.score > 0.5) for one in near]
     )
+    monkeypatch.setattr(
+        asking,
+        "matches_of_scores",
+        lambda usual, parts, query, *, first, scores: np.float64(
+            [*(one.score > 0.5 for one in first), *(scores > 0.5)]
+        ),
+    )
+    monkeypatch.setattr(asking.background, "read", lambda folder, fingerprint: fingerprint)
     assert labels(library.facets("red", ["colour"], k=1)["colour"]) == expected
 
 
@@ -102,6 +111,12 @@ def test_sensible_columns_are_chosen(shop):
     assert not {"name", "path", "folder", "rare", "width"} & set(chosen)
     with pytest.raises(UsageError, match=r"facets: no column color; did you mean colour"):
         shop.facets("red", ["color"])
+
+
+def test_numbers_of_which_most_are_the_least_one():
+    counter = Counter({1: 100} | dict.fromkeys(range(5, 18), 1))
+    least, others = facets({"copies": counter}, named=True)["copies"]
+    assert (least.count, least.where, others.count, others.where) == (100, "copies < 5", 13, "copies >= 5")
 
 
 def test_ranges_between_round_numbers_and_years(shop):

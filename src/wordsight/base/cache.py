@@ -2,7 +2,7 @@
 
 Below it: `models` (converted ones), `fetched` (notes of what came from the hub), `pictures` (decoded ones), `features`
 (what trainings read of towers that do not learn), `embeddings` (of images and texts, by their content), `curate` (what
-is known of the pairs of a source).
+is known of the pairs of a source), `thumbnails` (small images that a server has given out).
 """
 
 import contextlib

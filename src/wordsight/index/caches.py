@@ -17,6 +17,7 @@ import numpy as np
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, NotFound
+from wordsight.base.value import Value
 from wordsight.index.cache_file import cache_files
 from wordsight.index.embedding_file import EmbeddingFile
 from wordsight.index.entries import EntryTable
@@ -81,6 +82,14 @@ class SearchCaches:
         nearest = self.nearest(seen, query[None], k, allowed[: len(seen.halves)])
         keys, there = self._entries.keys(seen.layout.ids[nearest.row_ids[0]].tolist())
         return RankedKeys(keys, nearest.scores[0][there], int(allowed.sum()))
+
+    def allowed(self, seen: SeenIndex, where: "Condition | None", *, absent: bool) -> Mask:
+        """Return which positions may be answered under a condition (N,)."""
+        return seen.layout.answerable(absent=absent) & (where is None or self.matching(seen, where))
+
+    def values(self, seen: SeenIndex, columns: Sequence[str], allowed: Mask) -> list[tuple[str, Sequence[Value]]]:
+        """Return key and values of columns at the positions that are `allowed` (N,)."""
+        return self._entries.keyed_values(columns, None if allowed.all() else seen.layout.ids[allowed])
 
     def matching(self, seen: SeenIndex, where: "Condition") -> Mask:
         """Return which positions hold an entry that satisfies a condition (N,)."""

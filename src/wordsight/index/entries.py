@@ -19,6 +19,7 @@ from wordsight.index.database import select_in
 from wordsight.index.halves import Halves
 from wordsight.index.values import Stored, checksum_of, restored, stored
 
+MANY = 10  # where more than a tenth of the rows are wanted, all are read, and not each by its id
 AT_ONCE = 4096  # rows held when all are read
 
 
@@ -108,6 +109,15 @@ class EntryTable:
             values = [restored(value) for value in values]
         return np.array([number for number, _ in rows], np.int64), values
 
+    def keyed_values(self, names: Sequence[str], ids: RowIds | None = None) -> list[tuple[str, Sequence[Value]]]:
+        """Return key and values of metadata columns of the entries, of these or of all; None where there is none."""
+        expressions = self.columns.expressions()
+        selected = ", ".join(["id", "key", *(expressions.get(name, "null") for name in names)])
+        wanted = None if ids is None or len(ids) < len(self) / MANY else set(ids.tolist())
+        rows = self._selected(f"select {selected} from entry", None if wanted is not None else ids)
+        kept = rows if wanted is None else (row for row in rows if row[0] in wanted)
+        return [(key if isinstance(key, str) else str(restored(key)), _values(values)) for _, key, *values in kept]
+
     def _selected(self, statement: str, ids: RowIds | None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a statement, those of these ids where any are given."""
         if ids is None:
@@ -126,6 +136,13 @@ class EntryTable:
             content = _content(number, key, columns, values)
             meta = self.columns.read(selected, values)
             yield EntryRow(number, str(restored(key)), meta, checksum if isinstance(checksum, int) else -1, content)
+
+
+def _values(stored_values: list[Any]) -> list[Value]:
+    """Return values as they were given."""
+    if bytes not in map(type, stored_values):
+        return stored_values
+    return [restored(one) if isinstance(one, bytes) else one for one in stored_values]
 
 
 def _select(selected: Mapping[str, str]) -> str:

@@ -2,13 +2,11 @@
 
     index = ExactIndex.open(folder, fingerprint="0123456789abcdef", width=512, writable=True)
     index.add(keys, embeddings, meta)
-    index.save()
     index.search(queries, k=10, where=parse("price < 50"))
 
 A folder holds `library.db`, which is the truth, and `embeddings-G.f16`.  Embeddings are only ever appended, flushed
-before the database commits, and a removed one is only marked; so a process killed at any time leaves the state of the
-last `save`.  One process writes at a time (see `lock`); any number read, and each query sees one save.  Specified in
-docs/index.md.  Does not know what made the embeddings, but remembers it.
+before the database commits, and a removed one is only marked; so a process killed at any time leaves the last `save`.
+One process writes at a time (see `lock`); any number read, each query one save.  Specified in docs/index.md.
 """
 
 import contextlib
@@ -55,7 +53,7 @@ _OWN_FACTS = {"format", "generation", "version", "identity", CHECKSUM}  # what o
 MENDING = "wordsight index PLACE --verify encodes what is damaged again"
 
 
-class ExactIndex:
+class ExactIndex(contextlib.AbstractContextManager["ExactIndex"]):
     """An `Index` on disk."""
 
     adopt = staticmethod(adopt)
@@ -190,10 +188,14 @@ class ExactIndex:
     ) -> RankedKeys:
         """See `Index`."""
         with self._snapshot() as seen:
-            matching = where is None or self._caches.matching(seen, where)
             if k and self._caches.is_exact(seen):
                 self._check_blocks(seen)
-            return self._caches.ranked(seen, embedding, k, seen.layout.answerable(absent=absent) & matching)
+            return self._caches.ranked(seen, embedding, k, self._caches.allowed(seen, where, absent=absent))
+
+    def values(self, columns: Sequence[str], where: "Condition | None" = None) -> list[tuple[str, Sequence[Value]]]:
+        """See `Index`."""
+        with self._snapshot() as seen:
+            return self._caches.values(seen, columns, self._caches.allowed(seen, where, absent=False))
 
     def last_save(self) -> str:
         """See `Index`."""
@@ -207,7 +209,7 @@ class ExactIndex:
         with self._snapshot() as seen:
             if not (asked := self._caches.asked(seen, words)) and where is None:
                 return []
-            allowed = seen.layout.answerable(absent=absent) & (where is None or self._caches.matching(seen, where))
+            allowed = self._caches.allowed(seen, where, absent=absent)
             entries = self._damage.sound_entries(seen, self._entries, asked.best(k, allowed), self._path)
             return asked.neighbours(list(entries.values()))
 
@@ -319,9 +321,6 @@ class ExactIndex:
         """See `Index`."""
         self._close_file()
         self._connection.close()
-
-    def __enter__(self) -> "ExactIndex":
-        return self
 
     def __exit__(self, *failure: object) -> None:
         self.close()

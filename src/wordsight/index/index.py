@@ -185,6 +185,15 @@ class Index(Protocol):
         """Return what `search` does of one query (width,), without reading entries: k may be all, or 0 to count."""
         ...
 
+    def values(
+        self, columns: Sequence[str], where: "Condition | None" = None
+    ) -> "Iterable[tuple[str, Sequence[Value]]]":
+        """Return key and values of some columns of all entries under a condition, None where one has none.
+
+        They come in no order, and quickly; entries whose file is absent are left out.
+        """
+        ...
+
     def last_save(self) -> str:
         """Return a text that names the last save: it is another one after each."""
         ...

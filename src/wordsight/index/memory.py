@@ -148,6 +148,13 @@ class MemoryIndex:
         scores = np.array([one.score for one in near[:k]], np.float32)
         return RankedKeys([one.key for one in near[:k]], scores, len(near))
 
+    def values(self, columns: Sequence[str], where: Condition | None = None) -> Iterator[tuple[str, Sequence[Value]]]:
+        """See `Index`."""
+        if where is not None:
+            check(where, self.state.columns)
+        there = (one for one in self.state.present() if where is None or matches(where, one.meta))
+        return ((one.key, [one.meta.get(name) for name in columns]) for one in there)
+
     def last_save(self) -> str:
         """See `Index`."""
         return str(self.state.number)

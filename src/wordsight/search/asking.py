@@ -8,7 +8,7 @@ Knows the protocol of an index.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -164,7 +164,7 @@ class Asking:
         """Return what comes behind these hits: what has the words, then all others by score."""
         from wordsight.search.folding import Folded
         from wordsight.search.fusion import RANKED
-        from wordsight.search.ranking import Rest, all_by_score
+        from wordsight.search.ranking import Rest
 
         where, limits, direction = self._query.where, self._limits, self._direction
         known = {one.key for one in first} | direction.excluded
@@ -172,13 +172,7 @@ class Asking:
         worded = [one for one in self._above(near, limits.min_match) if one.key not in known]
         behind = Rest.of([Folded(one) for one in worded], self._matches(worded))
         known |= {*behind.keys}
-        others = all_by_score(
-            self._index, direction, where, absent=limits.absent, depth=depth + len(known) + len(behind.keys)
-        ).without(known)
-        if (parts := self._parts()) and self._usual is not None:
-            nearest = self._first_hits()
-            likely = matches_of_scores(self._usual, parts, direction.embedding, first=nearest, scores=others.scores)
-            others = others if likely is None else others.with_matches(likely[len(nearest) :])
+        others = self._all_by_score(where, known, depth + len(known))
         return behind + others.above(limits.min_match, limits.min_cosine)
 
     def reply(self) -> Reply:
@@ -198,6 +192,18 @@ class Asking:
             for hint in hints:
                 notice(f"where: {hint}")
         return Reply(self._answered(hits), matching, least_for_people(self._usual) if self._parts() else None)
+
+    def _all_by_score(self, where: "Condition | None", known: Collection[str], depth: int) -> "Rest":
+        """Return the images under a condition by score with their probabilities, up to `depth`, but the known ones."""
+        from wordsight.search.ranking import all_by_score
+
+        direction, parts = self._direction, self._parts()
+        scored = all_by_score(self._index, direction, where, absent=self._limits.absent, depth=depth).without(known)
+        if not parts or self._usual is None:
+            return scored
+        nearest = self._first_hits()
+        likely = matches_of_scores(self._usual, parts, direction.embedding, first=nearest, scores=scored.scores)
+        return scored if likely is None else scored.with_matches(likely[len(nearest) :])
 
     def _ordered(self, matching: Matching) -> list[Neighbour]:
         """Return the matches in the order that is asked for."""
@@ -261,9 +267,24 @@ class Asking:
                 raise unknown_column("facets", column, known)
 
         def metas(where: "Condition | None") -> Iterator[Mapping[str, Value]]:
-            return (one.meta for one in self._matching(where).neighbours)
+            keys = None if self._direction.unwanted else self._likely_keys(where)
+            if keys is None:
+                return (one.meta for one in self._matching(where).neighbours)
+            rows = self._index.values(wanted, where)
+            return (dict(zip(wanted, values, strict=True)) for key, values in rows if key in keys)
 
-        return count_values(metas, self._query.where, list(known) if columns is None else columns)
+        wanted = list(known) if columns is None else list(columns)
+        return count_values(metas, self._query.where, wanted)
+
+    def _likely_keys(self, where: "Condition | None") -> set[str] | None:
+        """Return the keys of `_matching` where a limit says which they are, without reading entries; else None."""
+        least, cosine = self._least_likely(), self._limits.min_cosine
+        if (least is None and cosine is None) or self._limits.absent:
+            return None
+        scored = self._all_by_score(where, self._direction.excluded, len(self._index)).above(least, cosine)
+        has_limits = self._limits.min_match is not None or cosine is not None
+        worded = [] if has_limits else self._with_all_words(where)
+        return {*scored.keys, *(one.key for one in worded)}
 
     def _matching(self, where: "Condition | None") -> Matching:
         """Return all matches, best first: by the limits that were asked for, else those that people would see.
@@ -271,10 +292,7 @@ class Asking:
         These are the images above the limit by their scores, and without a limit those that have all words too; where
         nothing tells, the nearest.
         """
-        limits = self._limits
-        least = limits.min_match if self._usual is not None and self._parts() else None
-        if least is None and limits.min_cosine is None and self._parts():
-            least = least_for_people(self._usual)
+        limits, least = self._limits, self._least_likely()
         if least is None and limits.min_cosine is None:
             return all_matching(lambda count: self._nearest(count, where), None, k=limits.k)
         by_score = all_matching(
@@ -284,6 +302,14 @@ class Asking:
             return by_score
         matching = {one.key: one for one in [*self._with_all_words(where), *by_score.neighbours]}
         return by_score._replace(neighbours=sorted(matching.values(), key=lambda one: -one.score))
+
+    def _least_likely(self) -> float | None:
+        """Return the probability from which on an image matches; None where there is none to tell by."""
+        if not self._parts():
+            return None
+        if self._limits.min_match is not None and self._usual is not None:
+            return self._limits.min_match
+        return least_for_people(self._usual) if self._limits.min_cosine is None else None
 
     def _with_all_words(self, where: "Condition | None") -> list[Neighbour]:
         """Return all images under a condition that have all words of the query, if words count; scores are cosines."""

@@ -141,7 +141,7 @@ def _ranges(column: str, numbers: Mapping[Number, int]) -> list[FacetValue]:
     """Return about five ranges of about as many matches each, between round numbers."""
     values = np.array(list(numbers), np.float64)
     times = np.array(list(numbers.values()))
-    edges = _round_edges(np.repeat(values, times))
+    edges = _round_edges(np.repeat(values, times)) or np.unique(values)[1:2].tolist()  # most are the least one
     name = quoted_column(column)
     ranges = []
     for low, high in zip([None, *edges], [*edges, None], strict=True):

@@ -138,10 +138,10 @@ class Ranking:
 
         Without a probability it is `self.least`, and images that have all words are among the first.
         """
-        enough = self.least if least is None else least
-        if not self.is_calibrated or enough is None:
+        line = self.least if least is None else least
+        if line is None or not self.is_calibrated:
             return self
-        likely = np.isnan(self.matches) | (self.matches >= enough)
+        likely = np.isnan(self.matches) | (self.matches >= line)
         if least is None:
             likely |= np.array([key in self.named for key in self.keys], bool)
         return replace(self._at(np.argsort(~likely, kind="stable")), matching=int(likely.sum()))

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wordsight.index.keywords import is_worded, words_of
 from wordsight.search.facets import quoted_column
-from wordsight.search.unasked import condition_of
-from wordsight.search.walk import walk
 from wordsight.text.label_sets import label_set
 
 if TYPE_CHECKING:
@@ -82,19 +80,16 @@ def _beginning(ordered: list[str], start: str) -> list[str]:
 
 def gathered(library: "Library") -> Suggestions:
     """Return what can be suggested of a library; its metadata is read, all of it."""
-    values: dict[str, Counter[str]] = {}
     words: Counter[str] = Counter()
     with library.reading() as index, index.one_look():
-        for group in walk(index, condition_of("")):
-            for entry in group:
-                for column, value in entry.meta.items():
-                    if not isinstance(value, str) or column in _LOCAL or not is_worded(column):
-                        continue
-                    counter = values.setdefault(column, Counter())
-                    for line in value.splitlines():
-                        if len(line) <= LONGEST and (len(counter) <= VALUES or line in counter):
-                            counter[line.strip()] += 1
-                        words.update(words_of(line))
+        columns = [name for name in index.columns() if name not in _LOCAL and is_worded(name)]
+        values = {name: Counter[str]() for name in columns}
+        for _, row in index.values(columns):
+            for counter, value in zip(values.values(), row, strict=True):
+                for line in value.splitlines() if isinstance(value, str) else ():
+                    if len(line) <= LONGEST and (len(counter) <= VALUES or line in counter):
+                        counter[line.strip()] += 1
+                    words.update(words_of(line))
     texts: dict[str, tuple[int, str]] = {one.name.casefold(): (0, one.name) for one in label_set(LABELS).labels}
     conditions = []
     for column, counter in values.items():

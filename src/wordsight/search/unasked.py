@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wordsight.base.value import Value
 from wordsight.index.index import pages_of
+from wordsight.index.values import order_of
 from wordsight.search.hits import Hit
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def all_keys(index: "Index", where: "Condition | None", sort: str, *, count: int
 
     if sort:
         order = read_order(sort, index.columns())
-        named = [(key, {order.column: meta.get(order.column)}) for key, meta in _walked(index, where)]
+        named = [(key, {order.column: value}) for key, (value,) in _values(index, [order.column], where)]
         return [key for key, _ in in_order(named, order, lambda one: one[1])[:count]]
     keys: list[str] = []
-    for some in _pages(index) if where is None else ([key] for key, _ in _walked(index, where)):
+    for some in _pages(index) if where is None else [[key for key, _ in _values(index, [], where)]]:
         keys += some
         if count is not None and len(keys) >= count:
             break
@@ -72,9 +73,10 @@ def count_all(library: "Library", columns: Sequence[str] | None, where: str) -> 
                 raise unknown_column("facets", column, known)
 
         def metas(condition: "Condition | None") -> Iterator[Mapping[str, Value]]:
-            return (meta for _, meta in _walked(index, condition))
+            return (dict(zip(wanted, values, strict=True)) for _, values in index.values(wanted, condition))
 
-        return count_values(metas, condition_of(where), list(known) if columns is None else columns)
+        wanted = list(known) if columns is None else list(columns)
+        return count_values(metas, condition_of(where), wanted)
 
 
 def _pages(index: "Index") -> Iterator[list[str]]:
@@ -83,7 +85,6 @@ def _pages(index: "Index") -> Iterator[list[str]]:
         yield [key for key, state in states.items() if not state.error and not state.absent]
 
 
-def _walked(index: "Index", where: "Condition | None") -> Iterator[tuple[str, Mapping[str, Value]]]:
-    from wordsight.search.walk import walk
-
-    return ((entry.key, entry.meta) for group in walk(index, where) for entry in group)
+def _values(index: "Index", columns: Sequence[str], where: "Condition | None") -> "list[tuple[str, Sequence[Value]]]":
+    """Return key and values of columns of all images under a condition, by key."""
+    return sorted(index.values(columns, where), key=lambda one: order_of(one[0]))

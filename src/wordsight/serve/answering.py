@@ -38,6 +38,7 @@ log = logging.getLogger("wordsight.serve")
 def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Response]]:
     """Return the function that answers requests of a route."""
     handler: Callable[[HttpCall[Any]], Awaitable[Any]] | None = None
+    seconds = route.seconds or host.settings.limits.seconds
 
     async def answer(request: Request) -> Response:
         nonlocal handler
@@ -49,7 +50,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
             host.safety.admit(route, request)
             if route.scope != "open":
                 host.memory.require()
-            async with asyncio.timeout(host.settings.limits.seconds):
+            async with asyncio.timeout(seconds):
                 asked = notes().asked = await _asked(route, request, host)
                 call = HttpCall(asked, request.path_params, host, request)
                 if route.body == "raw":  # the handler reads the body itself
@@ -59,7 +60,7 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
                         answered = await handler(call)
             return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
         except TimeoutError:
-            return refusal(route, Expired(host.settings.limits.seconds))
+            return refusal(route, Expired(seconds))
         except WordsightError as error:
             return refusal(route, error, host)
         except HTTPException as error:  # of Starlette, as for a form that cannot be read

@@ -44,7 +44,7 @@ class Route:
     `body`: "json"; "raw" leaves it to the handler, which reads `call.request`.  `scope`: "open" needs no key, "read"
     and "write" one that may.  `group` is the heading in the documentation, `shape` how errors look.  `produces` is the
     media type of an answer that is not JSON, `consumes` that of a raw body: a form's fields are those of `asks`, files
-    among them bytes.
+    among them bytes.  `seconds`: a time of its own until an answer has to be there.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -60,3 +60,4 @@ class Route:
     produces: str = "application/json"
     consumes: str = "application/json"
     statuses: Mapping[int, str] = field(default_factory=dict)
+    seconds: float | None = None

@@ -83,14 +83,14 @@ def copies(photos, opened):
     return photos
 
 
-def found(client, **asked):
+def duplicates(client, **asked):
     *_, (name, done) = events(client.post(f"{PHOTOS}/duplicates", json={"kinds": ["exact"], **asked}))
     assert name == "done", done
     return done
 
 
 def test_duplicates_are_those_of_the_library(client, opened, copies):
-    done = found(client)
+    done = duplicates(client)
     expected = opened.duplicates(kinds=("exact",))
     assert (done["freed"], done["compared"]) == (expected.freed, len(opened))
     for group, theirs in zip(done["groups"], expected.groups, strict=True):
@@ -99,13 +99,14 @@ def test_duplicates_are_those_of_the_library(client, opened, copies):
         assert [one["action"] for one in group["members"]] == ["keep", "move"]
         assert [one["similarity"] for one in group["members"]] == pytest.approx([1, 1], abs=1e-3)
         assert group["members"][0]["width"] == theirs.members[0].image.width
-    assert found(client, where="folder = 'a'")["groups"] == []
-    assert found(client, protect=["b"])["groups"][0]["kept"].startswith("b/")
+    assert duplicates(client, where="folder = 'a'")["groups"] == []
+    assert duplicates(client, protect=["b"])["groups"][0]["kept"].startswith("b/")
 
 
 def test_duplicates_are_moved_and_put_back(client, copies):
     groups = [
-        {"kept": one["kept"], "move": [other["key"] for other in one["members"][1:]]} for one in found(client)["groups"]
+        {"kept": one["kept"], "move": [other["key"] for other in one["members"][1:]]}
+        for one in duplicates(client)["groups"]
     ]
     moved = [key for group in groups for key in group["move"]]
     applied = client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).json()
@@ -113,7 +114,7 @@ def test_duplicates_are_moved_and_put_back(client, copies):
     assert not any((copies / key).exists() for key in moved)
     assert (copies / ".wordsight" / "plans" / applied["plan"]).is_file()
     assert not set(moved) & set(tags(client))
-    assert found(client)["groups"] == []
+    assert duplicates(client)["groups"] == []
     back = client.post(f"{PHOTOS}/duplicates/undo", json={"plan": applied["undo"]}).json()
     assert back == {"restored": 2, "failed": []}
     assert all((copies / key).exists() for key in moved)

@@ -299,3 +299,20 @@ def test_images_inside_shards(tmp_path):
         assert Image.open(io.BytesIO(small.content)).getpixel((3, 3))[0] > 200
         whole = client.get(f"/api/libraries/shards/originals/{key}", headers={"range": "bytes=0-3"})
         assert (whole.status_code, whole.content) == (206, b"\x89PNG")
+
+
+def test_pages_of_one_file(photos, settings):
+    from urllib.parse import quote
+
+    pages = [Image.new("RGB", (40, 20), colour) for colour in ("red", "blue")]
+    pages[0].save(photos / "scan.tiff", save_all=True, append_images=pages[1:])
+    sync(photos)
+    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
+        hits = client.post("/api/libraries/photos/search", json={"k": 50}).json()["hits"]
+        keys = [hit["key"] for hit in hits if hit["key"].startswith("scan.tiff#")]
+        seen = [client.get(f"{THUMBNAILS}/{quote(key)}") for key in keys]
+        colours = [Image.open(io.BytesIO(one.content)).getpixel((5, 5)) for one in seen]
+        assert {colour.index(max(colour)) for colour in colours} == {0, 2}
+        whole = client.get(f"{ORIGINALS}/{quote(keys[0])}")
+        assert (whole.content, whole.headers["content-type"]) == ((photos / "scan.tiff").read_bytes(), "image/tiff")
+        assert client.get(f"{THUMBNAILS}/{quote('scan.tiff#page=9')}").status_code == 404

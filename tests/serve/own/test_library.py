@@ -268,7 +268,8 @@ def test_long_work_is_bounded_and_ends_with_its_asker(settings, photos, listenin
 
 
 def test_notices_reach_the_asker(client, capsys):
-    answer = client.post(f"{PHOTOS}/search", json={"query": "red", "where": "width > 9999"}).json()
-    assert answer["notices"] == ["where: no picture satisfies the condition"]
+    for asked in ({}, {"sort": "-mtime"}, {"sort": "-mtime"}):
+        answer = client.post(f"{PHOTOS}/search", json={"query": "red", "where": "width > 9999", **asked}).json()
+        assert answer["notices"] == ["where: no picture satisfies the condition"]
     assert client.post(f"{PHOTOS}/search", json={"query": "red"}).json()["notices"] == []
     assert "no picture" not in capsys.readouterr().err

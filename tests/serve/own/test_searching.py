@@ -1,5 +1,8 @@
 """Searching a served library: what its own search answers, page by page, however deep."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +11,7 @@ from starlette.testclient import TestClient
 from wordsight.embeddings.model import load
 from wordsight.search.library import open_library
 from wordsight.serve.app import make_app
+from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.settings import ServeSettings, named_libraries
 
 SEARCH = "/api/libraries/many/search"
@@ -104,6 +108,25 @@ def test_pages_hold_every_result_once_and_begin_with_the_answer_of_the_library(c
         assert [hit["why"] for hit in hits] == [hit.why for hit in everything]
 
 
+def test_less_likely_images_come_behind_the_others(client):
+    whole = client.post(SEARCH, json={"query": "blue", "k": 200}).json()["hits"]
+    likely = client.post(SEARCH, json={"query": "blue", "k": 200, "min_match": 0.05}).json()["hits"]
+    answer = client.post(SEARCH, json={"query": "blue", "k": 200, "min_match": 0.05, "rest": True}).json()
+    keys = [hit["key"] for hit in answer["hits"]]
+    before = [hit["key"] for hit in likely]
+    assert 0 < len(before) == answer["matching"] < answer["total"] == len(whole)
+    assert sorted(keys[: len(before)]) == sorted(before)
+    assert keys[len(before) :] == [hit["key"] for hit in whole if hit["key"] not in before]
+    second = client.post(SEARCH, json={"query": "blue", "k": 9, "offset": 9, "min_match": 0.05, "rest": True})
+    assert [hit["key"] for hit in second.json()["hits"]] == keys[9:18]
+
+
+def test_chosen_images_are_exported(client):
+    asked = {"query": "red", "form": "paths", "keys": ["005.png", "copy.png", "no such.png"]}
+    exported = client.post("/api/libraries/many/export", json=asked).text.split()
+    assert sorted(exported) == ["005.png", "copy.png"]
+
+
 def test_nothing_asked_lists_all_images(client):
     hits, _ = pages(client, {}, k=50)
     assert [hit["key"] for hit in hits] == [*(f"{number:03}.png" for number in range(COUNT)), "copy.png"]
@@ -180,3 +203,31 @@ def test_a_path_is_no_query_even_where_it_is_there(client, many, tmp_path):
     assert client.post(SEARCH, json={"parts": [{"key": outside}]}).status_code == 404
     words = client.post(SEARCH, json={"query": outside, "k": 1}).json()
     assert words["hits"][0]["score"] < 0.99
+
+
+def test_rankings_are_kept_within_their_bytes_and_made_once():
+    kept = KeptAnswers(most=100)
+    calls = []
+
+    def make(value):
+        return lambda: (calls.append(value) or value, 40)
+
+    begin, made = threading.Barrier(4), []
+
+    def ask():
+        begin.wait(10)
+        made.append(kept.of("slow", lambda: (time.sleep(0.05), calls.append("slow"), ("slow", 40))[2]))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for one in askers:
+        one.start()
+    for one in askers:
+        one.join()
+    assert (made, calls) == (["slow"] * 4, ["slow"])
+    assert [kept.of("b", make("b")), kept.of("slow", make("x")), kept.of("c", make("c"))] == ["b", "slow", "c"]
+    assert (kept.get("b"), kept.get("slow"), kept.get("c"), kept.size) == (None, "slow", "c", 80)
+    kept.put("large", "large", size=101)
+    assert (kept.get("large"), kept.size) == (None, 0)
+    with pytest.raises(ZeroDivisionError):
+        kept.of("wrong", lambda: 1 / 0)
+    assert kept.of("wrong", make("right")) == "right"

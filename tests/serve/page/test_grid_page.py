@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 TOTAL = 100_000
+RAY = {"text": "kind: x-ray", "where": "kind = 'x-ray'", "count": 7}
 SHAPES = ((150, 100), (100, 100), (80, 120), (200, 90), (None, None))
 
 
@@ -183,7 +184,7 @@ def test_by_keyboard_alone(window, endless):
 
 
 def test_the_palette_acts_and_remembers(window, endless, answered):
-    answers = {**endless[0], "**/suggest": answered({"texts": ["xylophone", "x-ray"]})}
+    answers = {**endless[0], "**/suggest": answered({"texts": ["xylophone", "x-ray"], "conditions": [RAY]})}
     page = window("/?q=red+shoes", answers=answers)
     settled(page)
     page.keyboard.press("Control+k")
@@ -197,6 +198,11 @@ def test_the_palette_acts_and_remembers(window, endless, answered):
     expect(page.get_by_role("option", name="xylophone search")).to_be_visible()
     page.get_by_role("option", name="xylophone search").click()
     expect(page.locator("#query")).to_have_value("xylophone")
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-input")).to_be_focused()
+    page.keyboard.type("x")
+    page.get_by_role("option", name="kind: x-ray 7 images").click()
+    expect(page.locator(".chip.where")).to_have_text("kind = 'x-ray'")
     page.keyboard.press("Control+k")
     expect(page.locator("#palette-input")).to_be_focused()
     page.keyboard.type("red shoes")

@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -61,6 +62,16 @@ def test_the_first_paint_is_small(window):
     own = {name: size for name, size in entries if not re.search(r"/api/|detail|palette|more\\.css|icon", name)}
     assert len(own) >= 14
     assert sum(own.values()) < 100 * 1024, own  # bytes as they are, uncompressed
+
+
+@pytest.mark.parametrize("path", ["/", "/duplicates"])
+def test_pages_allow_nothing_but_their_own_files(address, path):
+    first = httpx.get(address + path, trust_env=False)
+    policy = first.headers["content-security-policy"]
+    again = httpx.get(address + path, headers={"if-none-match": first.headers["etag"]}, trust_env=False)
+    assert (again.status_code, again.headers["content-security-policy"]) == (304, policy)
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy
+    assert "unsafe" not in policy and "http" not in policy
 
 
 def test_nothing_found_says_so_and_what_helps(window):

@@ -16,7 +16,7 @@ MOST = 20  # notices of one piece of work
 STEP = 0.1  # seconds between two steps of a stage that are told
 
 
-class Progress(NamedTuple):
+class WorkStep(NamedTuple):
     """How many of `total` (None: not known) are done of a stage, which is in words."""
 
     done: int
@@ -32,18 +32,18 @@ class WorkListener:
     """Hears one piece of work; `stop` ends it at its next step."""
 
     def __init__(
-        self, tell: Callable[[Progress], object] = lambda step: None, stop: threading.Event | None = None
+        self, tell: Callable[[WorkStep], object] = lambda step: None, stop: threading.Event | None = None
     ) -> None:
         self.notices: list[str] = []
         self._tell = tell
         self._stop = stop
-        self._last: Progress | None = None
+        self._last: WorkStep | None = None
         self._when = 0.0
 
     def progress(self, done: int, total: int | None, stage: str) -> None:
         """Tell of a step, unless one of the same stage was told a moment ago."""
         self.check()
-        step, now = Progress(done, total, stage), time.monotonic()
+        step, now = WorkStep(done, total, stage), time.monotonic()
         is_new = self._last is None or self._last.stage != stage or done == total
         if is_new or now - self._when >= STEP:
             self._last, self._when = step, now

@@ -6,6 +6,7 @@ async with Host(settings) as host: ...
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from wordsight.base.cache import cache_folder
 from wordsight.search.ranking import Ranking
@@ -22,6 +23,7 @@ from wordsight.serve.safety.admission import Admission
 from wordsight.serve.settings import MIB, ServeSettings
 
 SUGGESTIONS = 64 * MIB  # of what may follow what is typed
+COUNTS = 16 * MIB  # of what matches can be narrowed to
 RANKINGS = 256 * MIB  # of results that are paged through
 
 
@@ -39,7 +41,8 @@ class Host:
         self.jobs = Jobs()
         self.long_work = LongWork()
         self.suggestions: KeptAnswers[Suggestions] = KeptAnswers(SUGGESTIONS)
-        self.rankings: KeptAnswers[Ranking] = KeptAnswers(RANKINGS)
+        self.counts: KeptAnswers[Any] = KeptAnswers(COUNTS)
+        self.rankings: KeptAnswers[tuple[Ranking, list[str]]] = KeptAnswers(RANKINGS)
         self.maps = HostedMaps(self.libraries)
         self.ready = False  # whether requests are answered without waiting for models
         self._inside = contextlib.AsyncExitStack()

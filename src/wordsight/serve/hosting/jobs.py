@@ -1,7 +1,7 @@
 """Work that changes a library, one at a time for each: it goes on whether somebody listens or not.
 
     job = jobs.start("photos", lambda: library.sync())       # Refused with 409 while another runs
-    async for event in job.events(): ...                      # Progress, ..., then JobDone or JobFailed
+    async for event in job.events(): ...                      # WorkStep, ..., then JobDone or JobFailed
 
 Work that `may_stop` ends when whoever started it has gone.
 """
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from wordsight.base.errors import WordsightError
 from wordsight.base.progress import heard_by
 from wordsight.serve.errors import Overloaded, Refused
-from wordsight.serve.hosting.heard import Progress, WorkListener, WorkStoppedError
+from wordsight.serve.hosting.heard import WorkListener, WorkStep, WorkStoppedError
 
 HEARTBEAT = 15.0  # seconds behind which a silent connection is told that it lives
 MOST = 16  # jobs that run at once, of all libraries
@@ -36,7 +36,7 @@ class JobFailed(NamedTuple):
     error: WordsightError
 
 
-JobEvent = Progress | JobDone | JobFailed | None  # None: nothing new, but the work goes on
+JobEvent = WorkStep | JobDone | JobFailed | None  # None: nothing new, but the work goes on
 
 
 class Job:

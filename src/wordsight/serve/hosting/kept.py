@@ -1,15 +1,15 @@
 """Answers that are kept for whoever asks again: the ones that were used last, as many as fit.
 
     kept = KeptAnswers(most=64 * MIB)
-    kept.get(key)                              # None where it is not kept
-    kept.put(key, ranking, size=ranking.size)
+    kept.of(key, lambda: (ranking, ranking.size))       # made by one of those who ask, the others wait
+    kept.get(key)                                       # None where it is not kept
 
 Threads may share it.  Knows nothing of what is kept.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -22,6 +22,7 @@ class KeptAnswers(Generic[T]):
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._making: dict[Hashable, threading.Lock] = {}
         self.size = 0
 
     def __len__(self) -> int:
@@ -35,6 +36,21 @@ class KeptAnswers(Generic[T]):
                 return None
             self._kept.move_to_end(key)
             return self._kept[key][0]
+
+    def of(self, key: Hashable, make: Callable[[], tuple[T, int]]) -> T:
+        """Return what is kept under a key, else what `make` returns with its bytes; of several who ask one makes it."""
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        try:
+            with making:
+                kept = self.get(key)
+                if kept is None:
+                    kept, size = make()
+                    self.put(key, kept, size=size)
+                return kept
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
 
     def put(self, key: Hashable, value: T, *, size: int) -> None:
         """Keep a value of so many bytes, and let go of those that were not used for longest."""

@@ -137,7 +137,7 @@ async def find(call: HttpCall[DuplicatesRequest]) -> StreamingResponse:
         raise Refused(422, f"min_similarity = {asked.min_similarity}", cure="give a cosine from -1 to 1")
     rule = KeepRule.read(asked.keep, prefer=asked.prefer, protect=asked.protect)
     sought = Sought(tuple(dict.fromkeys(asked.kinds)), asked.where.strip() or None, rule, asked.min_similarity)
-    job = host.jobs.start(f"duplicates of {name}", partial(_found, library, sought), may_stop=True)
+    job = host.jobs.start(f"duplicates of {name}", partial(_all_groups, library, sought), may_stop=True)
     return events_of(job, host, partial(_shape, host=host))
 
 
@@ -169,16 +169,16 @@ async def undo(call: HttpCall[UndoRequest]) -> RestoredAnswer:
     return RestoredAnswer(len(back.done), failed)
 
 
-def _found(library: "Library", sought: Sought) -> DuplicatesDone:
+def _all_groups(library: "Library", sought: Sought) -> DuplicatesDone:
     with copy_of(library) as copy:
-        found = copy.duplicates(
+        copies = copy.duplicates(
             kinds=sought.kinds, where=sought.where, rule=sought.rule, min_similarity=sought.min_similarity
         )
-        return DuplicatesDone(list(_groups(copy, found)), found.freed, found.compared, list(found.failed), [])
+        return DuplicatesDone(list(_groups(copy, copies)), copies.freed, copies.compared, list(copies.failed), [])
 
 
-def _groups(library: "Library", found: FoundDuplicates) -> Iterator[GroupAnswer]:
-    for group in found.groups:
+def _groups(library: "Library", copies: FoundDuplicates) -> Iterator[GroupAnswer]:
+    for group in copies.groups:
         keys = [member.image.key for member in group.members]
         with library.reading() as index:
             embeddings = [entry.embedding for entry in index.entries(keys)]

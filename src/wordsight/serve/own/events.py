@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import StreamingResponse
 
 from wordsight.serve.answering import encoded
-from wordsight.serve.hosting.heard import Progress
+from wordsight.serve.hosting.heard import WorkStep
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.hosting.jobs import Job, JobDone, JobFailed
 
@@ -40,7 +40,7 @@ async def _events(job: Job, host: Host, shape: Callable[[Any, list[str]], Any]) 
     async for event in job.events():
         if event is None:
             yield b": it goes on\n\n"
-        elif isinstance(event, Progress):
+        elif isinstance(event, WorkStep):
             yield _event("progress", ProgressEvent(*event))
         elif isinstance(event, JobDone):
             yield _event("done", shape(event.result, [public(one) for one in event.notices]))

@@ -73,7 +73,7 @@ class MapAnswer(msgspec.Struct):
     passes: bool | None
 
 
-class ExplainedText(msgspec.Struct):
+class TextExplanation(msgspec.Struct):
     """What is said of one text; `probability` is null where there is only one text to choose from."""
 
     text: str
@@ -88,7 +88,7 @@ class ExplainAnswer(msgspec.Struct):
 
     method: str
     model: str
-    texts: list[ExplainedText]
+    texts: list[TextExplanation]
 
 
 class RegionsRequest(ImageRequest, forbid_unknown_fields=True):
@@ -202,7 +202,7 @@ def _explanation(why: Explanation) -> ExplainAnswer:
     return ExplainAnswer(why.method, why.model, [_text(why, number) for number in range(len(why.texts))])
 
 
-def _text(why: Explanation, number: int) -> ExplainedText:
+def _text(why: Explanation, number: int) -> TextExplanation:
     from wordsight.explain.recorded import jpeg_of
 
     relevance = why.relevance[number]
@@ -216,7 +216,7 @@ def _text(why: Explanation, number: int) -> ExplainedText:
     )
     likely = None if why.probabilities is None else round(float(why.probabilities[number]), 6)
     words = [WordEntry(word, round(value, 6)) for word, value in why.words[number]]
-    return ExplainedText(why.texts[number], round(float(why.cosines[number]), 6), likely, made, words)
+    return TextExplanation(why.texts[number], round(float(why.cosines[number]), 6), likely, made, words)
 
 
 def _regions(seen: Regions) -> RegionsAnswer:

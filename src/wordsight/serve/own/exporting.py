@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 from starlette.responses import StreamingResponse
 
 from wordsight.base.errors import InputError
@@ -49,7 +50,7 @@ class ExportRequest(QueryRequest, forbid_unknown_fields=True):
     form: ExportKind = "json"
     k: int | None = None
     rest: bool = False
-    keys: list[str] = []
+    keys: list[str] = msgspec.field(default_factory=list)
 
 
 async def export(call: HttpCall[ExportRequest]) -> StreamingResponse:

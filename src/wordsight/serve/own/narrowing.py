@@ -8,14 +8,16 @@ from wordsight.search.facets import FacetValue, in_force
 from wordsight.search.facets import facets as narrowed
 from wordsight.search.query import Query
 from wordsight.search.unasked import condition_of, count_all
+from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
 from wordsight.serve.own.hits import is_private
-from wordsight.serve.own.querying import QueryRequest, query_of
+from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.route import HttpCall
 
 if TYPE_CHECKING:
     from wordsight.index.where import Condition
     from wordsight.search.library import Library
+    from wordsight.serve.hosting.host import Host
 
 COLUMNS = 256  # of one request
 
@@ -55,7 +57,23 @@ async def facets(call: HttpCall[FacetsRequest]) -> FacetsAnswer:
         raise Refused(422, f"{len(asked.columns)} columns", cure=f"name at most {COLUMNS}")
     library = call.host.libraries.named(call.path["library"])
     query = await query_of(asked, call.host, library)
-    return await call.host.libraries.run(_counted, library, query, asked)
+    mark = (call.path["library"], mark_of(asked), *asked.columns)
+    return await call.host.libraries.run(_kept, call.host, library, (query, asked, mark))
+
+
+def _kept(
+    host: "Host", library: "Library", asking: tuple[Query | None, FacetsRequest, tuple[str, ...]]
+) -> FacetsAnswer:
+    """Return the counts, kept since they were asked for, or made now."""
+    query, asked, mark = asking
+    key = (*mark, library.state())
+
+    def make() -> tuple[FacetsAnswer, int]:
+        answer = _counted(library, query, asked)
+        return answer, len(encoded(answer))
+
+    answer: FacetsAnswer = host.counts.of(key, make)
+    return answer
 
 
 def _answer(one: FacetValue, where: "Condition | None") -> FacetValueAnswer:

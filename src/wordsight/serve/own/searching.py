@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from wordsight.base.progress import notice
 from wordsight.search.limits import HitLimitOptions, HitLimits
 from wordsight.search.query import Query
 from wordsight.search.ranking import Ranking
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.heard import listened
+from wordsight.serve.hosting.kept import KeptAnswers
 from wordsight.serve.own.hits import HitAnswer, hit_answer
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.route import HttpCall
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from wordsight.search.library import Library
     from wordsight.serve.hosting.host import Host
 
+RankingAndNotices = tuple[Ranking, list[str]]
 DEEPEST = 100_000  # results of a query that can be paged through
 
 
@@ -47,8 +50,9 @@ class SearchAnswer(msgspec.Struct):
     """Hits, best first.
 
     `total`: how many results can be paged through (with `fold`, on the first page, at most so many).  `matching`: how
-    many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is not worth showing to
-    people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else there is to say.
+    many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is
+    not worth showing to people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else
+    there is to say.
     """
 
     hits: list[HitAnswer]
@@ -98,7 +102,12 @@ class Pager:
     """One query whose results are paged through; `mark` names it among the rankings that are kept."""
 
     def __init__(
-        self, library: "Library", mark: tuple[Any, ...], asked: SearchRequest, query: Query | None, kept: Any
+        self,
+        library: "Library",
+        mark: tuple[Any, ...],
+        asked: SearchRequest,
+        query: Query | None,
+        kept: KeptAnswers[RankingAndNotices],
     ) -> None:
         self._library = library
         self._mark = mark
@@ -109,7 +118,8 @@ class Pager:
     def page(self) -> SearchAnswer:
         """Return the hits that are asked for: the first from a search, others out of the ranking that is kept."""
         asked, query = self._asked, self._query
-        if query is None or asked.offset or self.has_rest:
+        # what is sorted, or has the less likely behind it, has to be known, all of it
+        if query is None or asked.offset or query.wishes.sort or self.has_rest:
             return self._of_ranking(self.ranking())
         return self.first_page(self._library.answer(query, **self.limits))
 
@@ -139,8 +149,6 @@ class Pager:
         assert query is not None
         if len(hits) < asked.k:
             return len(hits)
-        if query.wishes.sort and not asked.fold and hits.matching is not None:
-            return hits.matching
         if asked.min_match is not None or asked.min_cosine is not None:
             return None
         with self._library.reading() as index, index.one_look():
@@ -165,12 +173,14 @@ class Pager:
 
     def ranking(self) -> Ranking:
         """Return all results in their order, kept since they were asked for, or made now."""
-        key = (*self._mark, self._library.state())
-        ranking: Ranking | None = self._kept.get(key)
-        if ranking is None:
-            ranking = self._made()
-            self._kept.put(key, ranking, size=ranking.size)
+        ranking, notices = self._kept.of((*self._mark, self._library.state()), self._kept_with_notices)
+        for text in notices:
+            notice(text)
         return ranking
+
+    def _kept_with_notices(self) -> tuple[RankingAndNotices, int]:
+        made = listened(self._made)
+        return made, made[0].size
 
     def _made(self) -> Ranking:
         library, asked = self._library, self._asked

@@ -47,9 +47,8 @@ async def suggest(call: HttpCall[SuggestRequest]) -> SuggestAnswer:
 
 
 def _gathered(host: "Host", library: "Library", name: str) -> Suggestions:
-    key = (name, library.state())
-    kept = host.suggestions.get(key)
-    if kept is None:
-        kept = gathered(library)
-        host.suggestions.put(key, kept, size=kept.size)
-    return kept
+    def make() -> tuple[Suggestions, int]:
+        suggestions = gathered(library)
+        return suggestions, suggestions.size
+
+    return host.suggestions.of((name, library.state()), make)

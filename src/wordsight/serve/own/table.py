@@ -26,6 +26,7 @@ from wordsight.serve.own.tagging import ClearRequest, LabelsAnswer, TagDone, Tag
 from wordsight.serve.route import Route
 
 OWN = "wordsight.serve.own"
+LONG = 600.0  # seconds that an answer may take which is computed or moves files
 BUSY = {409: "another change of this library is under way"}
 LIBRARY = "/api/libraries/{library}"
 ROUTES: tuple[Route, ...] = (
@@ -85,6 +86,7 @@ ROUTES: tuple[Route, ...] = (
         "Why hits came: shares of the query, and maps.",
         asks=WhyRequest,
         answers=WhyAnswer,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -101,6 +103,7 @@ ROUTES: tuple[Route, ...] = (
         "Results as a download: JSON, CSV, keys, or a ZIP archive.",
         asks=ExportRequest,
         produces="*/*",
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -133,6 +136,7 @@ ROUTES: tuple[Route, ...] = (
         answers=TagDone,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -142,6 +146,7 @@ ROUTES: tuple[Route, ...] = (
         answers=UndoneAnswer,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -162,6 +167,7 @@ ROUTES: tuple[Route, ...] = (
         answers=AppliedAnswer,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -172,6 +178,7 @@ ROUTES: tuple[Route, ...] = (
         answers=RestoredAnswer,
         scope="write",
         statuses=BUSY,
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -208,6 +215,7 @@ ROUTES: tuple[Route, ...] = (
         asks=ExplainRequest,
         answers=ExplainAnswer,
         group="model",
+        seconds=LONG,
     ),
     Route(
         "POST",
@@ -217,6 +225,7 @@ ROUTES: tuple[Route, ...] = (
         asks=RegionsRequest,
         answers=RegionsAnswer,
         group="model",
+        seconds=LONG,
     ),
     Route("GET", "/api/labels", f"{OWN}.tagging:labels", "Shipped sets of labels.", answers=LabelsAnswer),
     Route(

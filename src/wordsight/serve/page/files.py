@@ -31,10 +31,10 @@ def _file(name: str) -> tuple[bytes, str]:
 def page_file(name: str, call: HttpCall[None]) -> Response:
     """Return a file of the pages, or 304 where the browser has it."""
     content, tag = _file(name)
-    headers = {"etag": tag, "cache-control": "no-cache"}
+    headers, kind = {"etag": tag, "cache-control": "no-cache"}, KINDS[name.rpartition(".")[2]]
     if call.request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type=KINDS[name.rpartition(".")[2]])
+        return Response(status_code=304, headers=headers, media_type=kind)  # the policy of a page hangs on its kind
+    return Response(content, headers=headers, media_type=kind)
 
 
 async def index(call: HttpCall[None]) -> Response:

@@ -18,7 +18,7 @@ function arranged(columns) {
   return differing.sort((one, other) => LAST.indexOf(one.name) - LAST.indexOf(other.name));
 }
 
-export const nameOfColumn = (column) => NAMES[column] ?? column.replaceAll("_", " ");
+export const nameOfColumn = (column) => NAMES[column] ?? column.replaceAll("_", " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 
 export class Facets {
   #more = new Set(); // columns of which all values are shown

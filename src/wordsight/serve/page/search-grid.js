@@ -9,6 +9,7 @@ const GAP = 6;
 const HEIGHTS = { small: [104, 84], medium: [196, 128], large: [300, 240] }; // of rows: wide windows, narrow ones
 const FAST = 4; // pixels a millisecond above which nothing is loaded
 const SETTLED = 90; // milliseconds
+const LONG = 1500; // and no longer is anything else held back for images
 
 export class Grid {
   #drawn = new Map(); // name of a row -> its element
@@ -46,6 +47,16 @@ export class Grid {
     this.#begin();
     if (at > 0) this.#scrollTo(at);
     this.draw();
+  }
+
+  // Resolves once the images in the window have come, or soon after.
+  async shown() {
+    const images = [...this.root.querySelectorAll(".hit img")].filter((one) => {
+      const box = one.getBoundingClientRect();
+      return box.bottom > 0 && box.top < innerHeight && !one.complete;
+    });
+    const came = (image) => new Promise((resolve) => ["load", "error"].forEach((name) => image.addEventListener(name, resolve, { once: true })));
+    await Promise.race([Promise.all(images.map(came)), new Promise((resolve) => setTimeout(resolve, LONG))]);
   }
 
   clear() {

@@ -1,7 +1,7 @@
 // Everything by the keyboard: a palette of actions, libraries, saved addresses and suggestions; and the list of keys.
 
 import { ask } from "./api.js";
-import { element, openDialog, toast } from "./dom.js";
+import { element, many, openDialog, toast } from "./dom.js";
 import { EMPTY } from "./search-state.js";
 
 const SAVED = "saved-searches";
@@ -31,6 +31,7 @@ export function openPalette(page) {
   let entries = [];
   let at = 0;
   let suggestions = [];
+  let conditions = []; // values of columns that begin so
   let timer = 0;
   let controller = new AbortController();
 
@@ -49,8 +50,9 @@ export function openPalette(page) {
     const text = input.value.trim().toLowerCase();
     const words = text.split(/\s+/);
     const fits = actions(page).filter((one) => words.every((word) => one.label.toLowerCase().includes(word)));
+    const narrow = ({ text: label, where, count: number }) => ({ kind: many(number, "image"), label, run: () => page.narrow(where) });
     const search = (query) => ({ kind: "search", label: query, run: () => page.search(query) });
-    entries = [...(text ? [search(input.value.trim())] : []), ...fits, ...suggestions.filter((one) => one.toLowerCase() !== text).map(search)].slice(0, 40);
+    entries = [...(text ? [search(input.value.trim())] : []), ...fits, ...suggestions.filter((one) => one.toLowerCase() !== text).map(search), ...conditions.map(narrow)].slice(0, 40);
     at = Math.min(text && fits.length ? 1 : 0, Math.max(0, entries.length - 1));
     list.replaceChildren(
       ...entries.map((one, number) =>
@@ -66,6 +68,7 @@ export function openPalette(page) {
   };
   input.addEventListener("input", () => {
     suggestions = [];
+    conditions = [];
     show();
     clearTimeout(timer);
     controller.abort();
@@ -91,8 +94,9 @@ export function openPalette(page) {
   async function suggest(prefix, signal) {
     try {
       const answer = await ask(`/api/libraries/${encodeURIComponent(page.name)}/suggest`, { prefix }, { signal });
-      if (signal.aborted || !answer.texts.length) return;
+      if (signal.aborted) return;
       suggestions = answer.texts;
+      conditions = answer.conditions ?? [];
       const kept = at;
       show();
       at = Math.min(kept, entries.length - 1);

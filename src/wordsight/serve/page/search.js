@@ -71,23 +71,22 @@ class Page {
     return this.store.library;
   }
 
-  // Enter the library that the address names.
+  // Enter the library that the address names: images first, then what is known of it.
   async #enter() {
-    const name = this.name;
+    const { name } = this;
     this.box.show();
-    const described = ask(`/api/libraries/${encodeURIComponent(name)}`);
-    const results = this.#run(history.state?.at ?? 0);
+    await this.#run(history.state?.at ?? 0);
     try {
-      this.library = await described;
-      this.facets.describe(this.library);
-      this.bar.orders(this.library.orders ?? []);
+      const library = await ask(`/api/libraries/${encodeURIComponent(name)}`);
+      if (name !== this.name) return;
+      this.library = library;
+      this.facets.describe(library);
+      this.bar.orders(library.orders ?? []);
       showLibrary(this);
       if (this.results) this.#showCount();
     } catch (error) {
-      await results;
       if (this.results) this.#fail(error);
     }
-    await results;
   }
 
   #changed({ before, state, how }) {
@@ -139,6 +138,9 @@ class Page {
       this.results = Object.assign(kept.results, kept.line);
       this.facets.fail("");
       this.#show(at);
+      id("results").removeAttribute("aria-busy");
+      if (!kept.facets) await this.grid.shown(); // counting takes longer than the images that are waited for
+      if (signal.aborted) return;
       this.#narrowable(kept, { path, body, signal });
     } catch (error) {
       if (error.name !== "AbortError" && !signal.aborted) this.#fail(error);
@@ -374,6 +376,12 @@ class Page {
   search(words) {
     this.store.set({ words, like: [], open: "" });
     this.box.show();
+  }
+
+  // Narrow by one more condition.
+  narrow(where) {
+    const written = this.store.state.where.trim();
+    this.store.set({ where: written ? `(${written}) and ${where}` : where, open: "" });
   }
 
   chooseAll() {
