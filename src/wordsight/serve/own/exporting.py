@@ -18,6 +18,7 @@ from wordsight.search.extract import safe_name
 from wordsight.search.originals import images_of
 from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.heard import listened
 from wordsight.serve.own.hits import hit_answer
 from wordsight.serve.own.originals import require_inside
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
@@ -60,7 +61,7 @@ async def export(call: HttpCall[ExportRequest]) -> StreamingResponse:
     fields = {one: getattr(asked, one) for one in QueryRequest.__struct_fields__}
     search = SearchRequest(**fields)
     pager = Pager(library, (name, mark_of(search), search.k), search, query, host.rankings)
-    ranking = await host.libraries.run(pager.ranking)
+    ranking, _ = await host.libraries.run(listened, pager.ranking)
     hits = _Hits(pager, ranking, min(asked.k or most, len(ranking)), is_scored=query is not None)
     writers: dict[str, Callable[[], Iterator[bytes]]] = {
         "json": hits.as_json,
