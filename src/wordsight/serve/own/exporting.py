@@ -1,6 +1,7 @@
 """The results of a query as a download: JSON, CSV, keys, or the files themselves in a ZIP archive."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import zipfile
@@ -182,7 +183,8 @@ async def _streamed(write: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes
         while part := await loop.run_in_executor(None, _joined, parts):
             yield part
     finally:
-        await loop.run_in_executor(None, parts.close)  # type: ignore[attr-defined]
+        with contextlib.suppress(ValueError):  # it is at work: it ends when that is done
+            parts.close()  # type: ignore[attr-defined]
 
 
 def _joined(parts: Iterator[bytes]) -> bytes:
