@@ -19,12 +19,13 @@ from wordsight.embeddings.model import Model
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
 from wordsight.search.answered import Reply
-from wordsight.search.asking import Asking, say_damage, say_no_probabilities
+from wordsight.search.asking import Asking
 from wordsight.search.contents import Contents
 from wordsight.search.dates import refuse_no_dates
 from wordsight.search.direction import Direction, Encode, direction_by_example, direction_of_query
 from wordsight.search.hits import Hits
 from wordsight.search.limits import HitLimits
+from wordsight.search.notices import say_damage, say_no_probabilities
 from wordsight.search.open_index import OpenIndex
 from wordsight.search.query import Part, Query
 

@@ -19,12 +19,13 @@ from wordsight.base.value import Value
 from wordsight.index.index import Index, Neighbour
 from wordsight.search import background
 from wordsight.search.answered import Answered, Reply
-from wordsight.search.contents import Contents, index_command
+from wordsight.search.contents import Contents
 from wordsight.search.direction import Direction, direction_by_example, direction_of_query
 from wordsight.search.hits import Hit
 from wordsight.search.limits import HitLimits
 from wordsight.search.match import FIRST, least_for_people, matches_of, matches_of_scores
 from wordsight.search.matching import LEAST, Matching, all_matching
+from wordsight.search.notices import say_damage, say_no_probabilities
 from wordsight.search.open_index import OpenIndex
 from wordsight.search.query import Part, Query
 from wordsight.search.without import candidates, weighed
@@ -60,19 +61,6 @@ def asking(
             say_no_probabilities(opened)
         yield Asking(index, query, direction, limits=limits, usual=usual)
         say_damage(opened, index)
-
-
-def say_no_probabilities(opened: OpenIndex) -> None:
-    """Say that a library has nothing yet by which a least probability could cut."""
-    needed = f"they come with {background.LEAST} images, at the next sync"
-    notice(f"{opened.location} has no probabilities to cut by: {needed}")
-
-
-def say_damage(opened: OpenIndex, index: Index) -> None:
-    """Say once what was met damaged in a library, and what mends it."""
-    for problem in index.noticed():
-        command = index_command(opened.location, opened.folder, "--verify")
-        notice(f"{problem} and left out; {command} mends it", once=True)
 
 
 class SearchCall(Protocol):

@@ -58,7 +58,7 @@ class WordEntry(msgspec.Struct):
     relevance: float
 
 
-class MapAnswer(msgspec.Struct):
+class RelevanceMap(msgspec.Struct):
     """A map from 0 to 1: `values` on a grid of `side` by `side`, `overlay` the image under it as a data address.
 
     `checks`: what was checked, a sentence each; `verdict` sums them up ("" where nothing was), `passes` says whether it
@@ -79,7 +79,7 @@ class TextExplanation(msgspec.Struct):
     text: str
     cosine: float
     probability: float | None
-    map: MapAnswer
+    map: RelevanceMap
     words: list[WordEntry]
 
 
@@ -206,7 +206,7 @@ def _text(why: Explanation, number: int) -> TextExplanation:
     from wordsight.explain.recorded import jpeg_of
 
     relevance = why.relevance[number]
-    made = MapAnswer(
+    made = RelevanceMap(
         relevance.shape[0],
         [[round(float(value), 6) for value in row] for row in relevance],
         address(jpeg_of(why.overlay(number), side=SIDE)),

@@ -125,7 +125,7 @@ class Pager:
 
     @property
     def begins_with_a_search(self) -> bool:
-        """Whether the first hits are wanted alone; of what is sorted, or has the less likely behind it, all is known."""
+        """Whether the first hits are wanted alone; where all are sorted or split, all have to be known."""
         is_alone = self.query is not None and not self.query.wishes.sort and not self.has_rest
         return is_alone and not self._asked.offset
 
