@@ -1,4 +1,4 @@
-"""What there is to say of a library while it is searched: damage that was met, and probabilities that it has not got."""
+"""What there is to say of a library while it is searched: damage, and probabilities that it has not got."""
 
 from wordsight.base.progress import notice
 from wordsight.index.index import Index
