@@ -37,8 +37,7 @@ def test_a_signal_to_stop_ends_readiness_and_still_stops(settings) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_the_models_are_warm_before_the_first_request(photos, running) -> None:
+def test_a_real_process_is_ready_as_soon_as_it_answers(photos, running) -> None:
     with running(str(photos)) as (address, _):
-        text = httpx.get(f"{address}/metrics", trust_env=False).text
-    assert 'wordsight_batch_size_count{queue="images"} 1.0' in text
-    assert 'wordsight_batch_size_count{queue="texts"} 1.0' in text
+        assert httpx.get(f"{address}/ready", trust_env=False, timeout=30).status_code == 200
+        assert "wordsight_workers_ready 1.0" in httpx.get(f"{address}/metrics", trust_env=False).text
