@@ -226,7 +226,7 @@ def test_a_caller_who_leaves_is_not_computed_for(settings, listening, monkeypatc
         def asked(text):
             one = socket.create_connection((host, int(port)))
             body = f'{{"texts": ["{text}"]}}'.encode()
-            one.sendall(b"POST /api/embed HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            one.sendall(b"POST /api/embed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
             return one
 
         first = asked("first")

@@ -19,7 +19,7 @@ def begun(address):
     host, port = address.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)))
     connection.settimeout(20)
-    head = b"POST /api/embed HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+    head = b"POST /api/embed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: %d\r\n\r\n" % len(BODY)
     connection.sendall(head + BODY[:9])
     return connection
 

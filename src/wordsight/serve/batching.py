@@ -143,9 +143,10 @@ class BatchQueue(Generic[In, Out]):
     def _note(self, asker: _Asker) -> None:
         """Note how long a request waited, and how long its batches took."""
         if asker.ended:
-            note_stage("queue", asker.since, asker.begun)
-            note_stage("engine", asker.begun, asker.ended)
-            note_wait(self.name, (asker.begun - asker.since) / 1e9)
+            begun = max(asker.begun, asker.since)  # it may join a batch that has begun
+            note_stage("queue", asker.since, begun)
+            note_stage("engine", begun, asker.ended)
+            note_wait(self.name, (begun - asker.since) / 1e9)
 
     def _require_room(self, count: int, size: int) -> None:
         """Raise `Overloaded` where so much more may not wait; a queue in which nothing waits takes any request."""

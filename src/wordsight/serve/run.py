@@ -36,6 +36,7 @@ BACKLOG = 1024  # connections that may wait to be accepted
 def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve until stopped; `bound` is called with the address as soon as connections are accepted."""
     require_keys(settings)
+    _prepare(settings)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(_listener(settings)))
         settings = stack.enter_context(_counting(settings))
@@ -55,6 +56,18 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
             from uvicorn.supervisors import Multiprocess
 
             Multiprocess(config, sockets=[listener]).run()
+
+
+def _prepare(settings: ServeSettings) -> None:
+    """See that everything that is to be served is there; a library that was never made is made first."""
+    from wordsight.embeddings.model import load
+    from wordsight.search.library import open_library
+
+    first, *_ = [load(name, engine=settings.engine, device=settings.device) for name in settings.models]
+    for served in settings.libraries:
+        with open_library(served.location, model=first, library_dir=served.folder) as library:
+            if not library.exists():
+                library.sync()
 
 
 def server_config(settings: ServeSettings) -> uvicorn.Config:

@@ -23,6 +23,7 @@ from wordsight.serve.batching import BatchQueue, ItemTraits
 from wordsight.serve.errors import Overloaded
 from wordsight.serve.hosting.text_cache import TextCache
 from wordsight.serve.settings import MIB, ServeSettings
+from wordsight.serve.watched.figures import note_cache
 from wordsight.serve.watched.notes import stage
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class HostedModel:
         self.used = time.monotonic()
         embeddings = [self.known.of(text) for text in texts]
         unknown = [number for number, one in enumerate(embeddings) if one is None]
+        note_cache("texts", hits=len(texts) - len(unknown), misses=len(unknown))
         if unknown:
             computed = await self.texts.ask([texts[number] for number in unknown])
             for number, embedding in zip(unknown, computed, strict=True):
