@@ -15,9 +15,8 @@ from wordsight.base.arrays import Embeddings, unit
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.hosting.models import HostedModel
-from wordsight.serve.neighbours.image_files import image_file
 from wordsight.serve.neighbours.parts import EmbedInput
-from wordsight.serve.own.embedding import check_counts
+from wordsight.serve.own.embedding import check_counts, image_file
 
 DEFAULTS = frozenset({"", "default", "default/not-specified"})  # names that mean the first model
 

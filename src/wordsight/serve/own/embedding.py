@@ -85,6 +85,10 @@ async def image_file(given: str, host: Host) -> bytes:
         from wordsight.serve.safety.fetching import fetch_image
 
         return await fetch_image(given, host)
+    if given.startswith("data:") and ";base64," not in given[:128]:
+        raise Refused(400, "a data address that is not base64", cure="write data:image/...;base64,...")
+    if any(space in given for space in "\n\r "):
+        given = "".join(given.split())  # as programs break base64 into lines
     return image_bytes(given, host)
 
 
