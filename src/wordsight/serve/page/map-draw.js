@@ -168,6 +168,15 @@ class WebGlDrawing {
   }
 }
 
+function grouped(points, codes) {
+  const groups = new Map();
+  for (const point of points) {
+    if (!groups.has(codes[point])) groups.set(codes[point], []);
+    groups.get(codes[point]).push(point);
+  }
+  return groups;
+}
+
 class PlainDrawing {
   kind = "2d";
 
@@ -198,11 +207,23 @@ class PlainDrawing {
   }
 
   code(codes) {
-    this.groups = new Map();
-    for (const point of this.order) {
-      if (!this.groups.has(codes[point])) this.groups.set(codes[point], []);
-      this.groups.get(codes[point]).push(point);
-    }
+    this.codes = codes;
+    this.groups = grouped(this.order, codes);
+  }
+
+  // An even share of the points in view, by their codes.
+  #seen(view, margin, share) {
+    const points = [];
+    this.data.within(view.area(margin), (point) => {
+      if (Math.imul(point + 1, 2654435761) >>> 0 <= share * 4294967295) points.push(point);
+    });
+    return grouped(points, this.codes);
+  }
+
+  // An even share of all points, by their codes.
+  #all(share) {
+    if (share === 1) return this.groups;
+    return new Map([...this.groups].map(([code, points]) => [code, points.slice(0, Math.ceil(points.length * share))]));
   }
 
   mark(states) {
@@ -214,10 +235,10 @@ class PlainDrawing {
     const ratio = fitted(canvas, view);
     const size = Math.round(pointSize(view, data.count) * ratio * 0.85);
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    for (const [code, points] of this.groups) {
+    for (const [code, points] of view.zoom > 2 ? this.#seen(view, size, share) : this.#all(share)) {
       pen.fillStyle = this.colours[code];
       const disc = size > 3 && share === 1 ? this.#disc(code, size) : null; // squares are drawn sooner
-      for (const point of points.slice(0, Math.ceil(points.length * share))) {
+      for (const point of points) {
         const [across, down] = view.toScreen(data.x(point), data.y(point));
         if (across < -size || down < -size || across > view.width + size || down > view.height + size) continue;
         pen.globalAlpha = states[point] === DIMMED ? 0.12 : 0.82;

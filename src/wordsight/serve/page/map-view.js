@@ -2,7 +2,7 @@
 
 const NEAREST = 250; // times as large as when all is seen
 const FURTHEST = 0.7;
-const EDGE = 28; // pixels around all points when all are seen
+const [BESIDE, ABOVE] = [28, 60]; // pixels around all points when all are seen: the tools lie above
 
 export class View {
   // `extent`: how far the points reach from the middle, across and up.
@@ -17,13 +17,13 @@ export class View {
   }
 
   measure() {
-    this.width = Math.max(this.element.clientWidth, 4 * EDGE);
-    this.height = Math.max(this.element.clientHeight, 4 * EDGE);
+    this.width = Math.max(this.element.clientWidth, 4 * BESIDE);
+    this.height = Math.max(this.element.clientHeight, 4 * ABOVE);
   }
 
   // Pixels of a unit of the map.
   get scale() {
-    return Math.min((this.width / 2 - EDGE) / this.extent.x, (this.height / 2 - EDGE) / this.extent.y) * this.zoom;
+    return Math.min((this.width / 2 - BESIDE) / this.extent.x, (this.height / 2 - ABOVE) / this.extent.y) * this.zoom;
   }
 
   toScreen(x, y) {
