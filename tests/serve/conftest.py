@@ -53,6 +53,16 @@ def client(settings: ServeSettings):
         yield one
 
 
+@pytest.fixture(scope="session")
+def steady(tmp_path_factory):
+    """A client of the application in this process, over a library that no test changes."""
+    photos = make_photos(tmp_path_factory.mktemp("steady") / "photos")
+    settings = ServeSettings(libraries=named_libraries([photos]), engine="fake", port=0, thumbnails=False)
+    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as one:
+        one.photos = photos
+        yield one
+
+
 @contextlib.contextmanager
 def _listening(settings: ServeSettings):
     """Give the address of a real server in a thread of this process, for clients that open sockets."""

@@ -72,8 +72,8 @@ def test_scores_are_those_of_the_library(client, photos, base64_image):
     ],
     ids=str,
 )
-def test_what_nobody_can_mean_is_refused(client, path, asked, status):
-    answer = client.post(f"/api/{path}", json=asked)
+def test_what_nobody_can_mean_is_refused(steady, path, asked, status):
+    answer = steady.post(f"/api/{path}", json=asked)
     assert answer.status_code == status
     assert answer.json()["error"]["problem"]
 

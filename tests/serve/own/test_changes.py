@@ -30,8 +30,8 @@ def tags(client):
     return {hit["key"]: hit["meta"].get("tags") for hit in hits}
 
 
-def test_shipped_labels(client):
-    sets = client.get("/api/labels").json()["sets"]
+def test_shipped_labels(steady):
+    sets = steady.get("/api/labels").json()["sets"]
     assert [one["name"] for one in sets] == label_set_names()
     assert sets[0]["labels"] == [one.name for one in label_set(sets[0]["name"]).labels]
 
@@ -54,21 +54,21 @@ def test_tagging_is_noted_taken_away_and_taken_back(client):
     assert client.post(f"{PHOTOS}/tag/undo").status_code == 404
 
 
-def test_a_dry_run_notes_nothing(client):
-    events(client.post(f"{PHOTOS}/tag", json={"labels": "colours", "min_cosine": 0.1, "dry_run": True}))
-    assert set(tags(client).values()) == {None}
+def test_a_dry_run_notes_nothing(steady):
+    events(steady.post(f"{PHOTOS}/tag", json={"labels": "colours", "min_cosine": 0.1, "dry_run": True}))
+    assert set(tags(steady).values()) == {None}
 
 
 @pytest.mark.parametrize(
     ("labels", "status"),
     [("/etc/hostname", 404), ("nothing", 404), ([], 422), (["red", ""], 422), (["red", "red"], 422), (3, 422)],
 )
-def test_labels_that_are_none(client, labels, status):
-    assert client.post(f"{PHOTOS}/tag", json={"labels": labels}).status_code == status
+def test_labels_that_are_none(steady, labels, status):
+    assert steady.post(f"{PHOTOS}/tag", json={"labels": labels}).status_code == status
 
 
-def test_options_that_are_none_are_an_error_event(client):
-    ((name, error),) = events(client.post(f"{PHOTOS}/tag", json={"labels": ["red"], "min_match": 3}))
+def test_options_that_are_none_are_an_error_event(steady):
+    ((name, error),) = events(steady.post(f"{PHOTOS}/tag", json={"labels": ["red"], "min_match": 3}))
     assert (name, error["problem"]) == ("error", "a least probability of 3.0")
 
 
@@ -140,24 +140,24 @@ def test_the_last_copy_never_leaves(client, copies):
         ([{"kept": "../outside.png", "move": ["a/red.png"]}], 404),
     ],
 )
-def test_moves_that_are_none(client, copies, groups, status):
-    assert client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).status_code == status
-    assert (copies / "a" / "red.png").exists()
+def test_moves_that_are_none(steady, groups, status):
+    assert steady.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).status_code == status
+    assert (steady.photos / "a" / "red.png").exists()
 
 
 @pytest.mark.parametrize("plan", ["../../library.db", "/etc/hostname", "nothing.jsonl", "", "x" * 500])
-def test_plans_that_are_none(client, plan):
-    assert client.post(f"{PHOTOS}/duplicates/undo", json={"plan": plan}).status_code == 404
+def test_plans_that_are_none(steady, plan):
+    assert steady.post(f"{PHOTOS}/duplicates/undo", json={"plan": plan}).status_code == 404
 
 
 @pytest.mark.parametrize(
     "asked", [{"kinds": ["other"]}, {"kinds": []}, {"keep": "nothing"}, {"min_similarity": 2}, {"where": "x" * 20_000}]
 )
-def test_duplicates_that_nobody_can_mean(client, asked):
-    assert client.post(f"{PHOTOS}/duplicates", json=asked).status_code in (400, 422)
+def test_duplicates_that_nobody_can_mean(steady, asked):
+    assert steady.post(f"{PHOTOS}/duplicates", json=asked).status_code in (400, 422)
 
 
-def test_a_condition_that_is_none_is_an_error_event(client):
-    ((name, error),) = events(client.post(f"{PHOTOS}/duplicates", json={"where": "("}))
+def test_a_condition_that_is_none_is_an_error_event(steady):
+    ((name, error),) = events(steady.post(f"{PHOTOS}/duplicates", json={"where": "("}))
     assert name == "error"
     assert error["problem"].startswith("where: ")

@@ -66,16 +66,15 @@ class Job:
         try:
             with heard_by(listener):
                 result = self._work()
-            self._tell(JobDone(result, listener.notices))
+            last: JobEvent = JobDone(result, listener.notices)
         except WordsightError as error:
-            self._tell(JobFailed(error))
+            last = JobFailed(error)
         except WorkStoppedError:
-            self._tell(JobFailed(Refused(503, "the work was stopped", cure="start it again: it goes on")))
+            last = JobFailed(Refused(503, "the work was stopped", cure="start it again: it goes on"))
         except Exception:
             log.exception("job %s", self._thread.name)
-            self._tell(JobFailed(Refused(500, "an internal error", cure="see the server's log")))
-        finally:
-            self._call(self.finished.set)
+            last = JobFailed(Refused(500, "an internal error", cure="see the server's log"))
+        self._tell(last)
 
     def _tell(self, event: JobEvent) -> None:
         self._call(self._set, event)
@@ -86,6 +85,8 @@ class Job:
 
     def _set(self, event: JobEvent) -> None:
         self._last = event
+        if isinstance(event, JobDone | JobFailed):
+            self.finished.set()
         self._changed.set()
 
     async def outcome(self) -> Any:
@@ -123,7 +124,7 @@ class Jobs:
 
     def start(self, name: str, work: Callable[[], Any], *, may_stop: bool = False) -> Job:
         """Start a job; `Refused` with 409 where one of this name runs."""
-        if name in self._running:
+        if name in self._running and not self._running[name].finished.is_set():
             raise Refused(409, f"{name}: another change is under way", cure="wait until it is done", after=5)
         if len(self._running) >= MOST:
             raise Overloaded(f"{MOST} long requests run already", after=5)

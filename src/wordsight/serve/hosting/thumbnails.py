@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from wordsight.base.errors import InputError, NotFound, StorageError, WordsightError
-from wordsight.base.files import atomic_write
+from wordsight.base.files import atomic_write, sha256_bytes
 from wordsight.base.processor import cores
 from wordsight.base.progress import notice
 from wordsight.base.reading import read_file
@@ -39,6 +39,7 @@ LARGEST = 8 << 20  # bytes of one
 KEPT_SHARE = 0.9  # of the bytes that may be kept, after the oldest have gone
 USED_AGAIN = 86_400.0  # seconds behind which one that is used counts as new again
 BEFOREHAND = 256  # side of those that are made before anybody asks
+LOCKS = "locks"  # in their folder: one for each library
 SHARE = 0.5  # of one core, that this takes
 IDLE = 0.2  # seconds to wait while others work
 _END = b"\xff\xd9"  # how a whole JPEG file ends
@@ -196,7 +197,7 @@ class Thumbnails:
 class Beforehand:
     """Makes the thumbnails of all images of some libraries in a thread, while little else happens.
 
-    Of several processes that keep theirs in one folder, one does.
+    Of several processes that serve a library, one does.
     """
 
     def __init__(self, thumbnails: Thumbnails, libraries: HostedLibraries) -> None:
@@ -210,28 +211,30 @@ class Beforehand:
         self._thread.start()
 
     def _run(self) -> None:
-        try:
-            with writing(self._thumbnails.folder):
-                for name in self._libraries.names:
-                    self._make_all(self._libraries.named(name))
-        except LibraryBusy:
-            return
-        except WordsightError as error:
-            notice(f"thumbnails are not made beforehand: {error}")
+        for name in self._libraries.names:
+            library = self._libraries.named(name)
+            mark = sha256_bytes(str(library.folder.resolve()).encode("utf-8", "surrogateescape"))[:16]
+            try:
+                with writing(self._thumbnails.folder / LOCKS / mark):
+                    self._make_all(library)
+            except LibraryBusy:
+                continue
+            except WordsightError as error:
+                notice(f"thumbnails of {name} are not made beforehand: {error}")
 
     def _make_all(self, library: "Library") -> None:
         with library.reading() as index:
             keys = all_keys(index, None, "")
         for key in keys:
             started = time.monotonic()
+            if self._ends.is_set():
+                return
             with contextlib.suppress(NotFound, InputError):
                 if not self._thumbnails.make(library, key, side=BEFOREHAND):
                     continue
             pause = (time.monotonic() - started) * (1 / SHARE - 1)
             while not self._ends.wait(pause) and self._is_busy:
                 pause = IDLE
-            if self._ends.is_set():
-                return
 
     @property
     def _is_busy(self) -> bool:

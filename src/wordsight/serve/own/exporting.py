@@ -1,6 +1,7 @@
 """The results of a query as a download: JSON, CSV, keys, or the files themselves in a ZIP archive."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import zipfile
@@ -19,6 +20,7 @@ from wordsight.search.extract import safe_name
 from wordsight.search.originals import images_of
 from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.heard import listened
 from wordsight.serve.hosting.located import require_inside
 from wordsight.serve.own.hits import hit_answer
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
@@ -64,7 +66,7 @@ async def export(call: HttpCall[ExportRequest]) -> StreamingResponse:
     fields = {one: getattr(asked, one) for one in QueryRequest.__struct_fields__}
     search = SearchRequest(**fields, rest=asked.rest)
     pager = Pager(library, (name, mark_of(search), search.k, search.rest), search, query, host.rankings)
-    ranking = await host.libraries.run(pager.ranking)
+    ranking, _ = await host.libraries.run(listened, pager.ranking)
     if asked.keys:
         ranking = await host.libraries.run(ranking.only, asked.keys)
     hits = _Hits(pager, ranking, min(asked.k or most, len(ranking)), is_scored=query is not None)
@@ -187,7 +189,8 @@ async def _streamed(write: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes
         while part := await loop.run_in_executor(None, _joined, parts):
             yield part
     finally:
-        await loop.run_in_executor(None, parts.close)  # type: ignore[attr-defined]
+        with contextlib.suppress(ValueError):  # it is at work: it ends when that is done
+            parts.close()  # type: ignore[attr-defined]
 
 
 def _joined(parts: Iterator[bytes]) -> bytes:

@@ -10,6 +10,7 @@ from wordsight.search.query import Query
 from wordsight.search.unasked import condition_of, count_all
 from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.heard import listened
 from wordsight.serve.own.hits import is_private
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.route import HttpCall
@@ -48,6 +49,7 @@ class FacetsAnswer(msgspec.Struct):
     """What the matches can be narrowed to; a column that `where` restricts is counted without that restriction."""
 
     columns: list[FacetColumn]
+    notices: list[str] = []
 
 
 async def facets(call: HttpCall[FacetsRequest]) -> FacetsAnswer:
@@ -69,7 +71,8 @@ def _kept(
     key = (*mark, library.state())
 
     def make() -> tuple[FacetsAnswer, int]:
-        answer = _counted(library, query, asked)
+        answer, notices = listened(lambda: _counted(library, query, asked))
+        answer.notices = [host.libraries.public(one) for one in notices]
         return answer, len(encoded(answer))
 
     answer: FacetsAnswer = host.counts.of(key, make)

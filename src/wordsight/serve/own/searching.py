@@ -1,6 +1,7 @@
 """Searching a library: the hits of a query, a page at a time, however deep."""
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -86,10 +87,20 @@ async def _page(asked: SearchRequest, host: "Host", library: "Library", *, name:
         raise Refused(422, f"offset = {asked.offset}", cure=f"ask for 0 to {DEEPEST - 1}")
     query = await query_of(asked, host, library)
     pager = Pager(library, (name, mark_of(asked), asked.k, asked.rest), asked, query, host.rankings)
-    answer, notices = await host.libraries.run(listened, pager.page)
+    hits, notices = None, list[str]()
+    if pager.begins_with_a_search:
+        hits, notices = await _answered(host, library, pager)
+    answer, others = await host.libraries.run(listened, partial(pager.page, hits))
+    notices += (one for one in others if one not in notices)
     answer.notices = [host.libraries.public(one) for one in notices]
     answer.took = round(time.perf_counter() - started, 6)
     return answer
+
+
+async def _answered(host: "Host", library: "Library", pager: "Pager") -> "tuple[Hits, list[str]]":
+    """Return the first hits of a query as the library gives them, and its notices."""
+    assert pager.query is not None
+    return await host.libraries.run(listened, partial(library.answer, pager.query, **pager.limits))
 
 
 class Pager:
@@ -106,36 +117,38 @@ class Pager:
         self._library = library
         self._mark = mark
         self._asked = asked
-        self._query = query
+        self.query = query
         self._kept = kept
 
-    def page(self) -> SearchAnswer:
-        """Return the hits that are asked for: the first from a search, others out of the ranking that is kept."""
-        asked, query = self._asked, self._query
-        # what is sorted, or has the less likely behind it, has to be known, all of it
-        if query is None or asked.offset or query.wishes.sort or self._has_rest:
-            return self._of_ranking(self.ranking())
-        hits = self._library.answer(query, **self._limits)
-        total = self._total(hits)
-        if total is None:
+    @property
+    def begins_with_a_search(self) -> bool:
+        """Whether the first hits are wanted alone; of what is sorted, or has a rest behind it, all has to be known."""
+        is_whole = self.query is None or self.query.wishes.sort or self._asked.rest
+        return not is_whole and not self._asked.offset
+
+    def page(self, hits: "Hits | None" = None) -> SearchAnswer:
+        """Return the hits that are asked for: the first, which a search gave, or some of the ranking that is kept."""
+        total = None if hits is None else self._total(hits)
+        if hits is None or total is None:
             return self._of_ranking(self.ranking())
         answers = [hit_answer(hit) for hit in hits]
         has_matches = any(hit.match is not None for hit in hits)
         return SearchAnswer(answers, min(total, DEEPEST), hits.matching, hits.least, has_matches, 0.0)
 
     @property
-    def _limits(self) -> HitLimitOptions:
+    def limits(self) -> HitLimitOptions:
+        """How many hits are wanted, and how good they have to be."""
         least = None if self._has_rest else self._asked.min_match
         return {"k": self._asked.k, "min_match": least, "min_cosine": self._asked.min_cosine}
 
     @property
     def _has_rest(self) -> bool:
         """Whether less likely images are wanted too, behind the others."""
-        return self._asked.rest and self._query is not None and not self._query.wishes.sort
+        return self._asked.rest and self.query is not None and not self.query.wishes.sort
 
     def _total(self, hits: "Hits") -> int | None:
         """Return how many results there are, as far as a count tells."""
-        asked, query = self._asked, self._query
+        asked, query = self._asked, self.query
         assert query is not None
         if len(hits) < asked.k:
             return len(hits)
@@ -174,8 +187,8 @@ class Pager:
 
     def _made(self) -> Ranking:
         library, asked = self._library, self._asked
-        if self._query is not None:
-            with library.asking(self._query, **self._limits) as opened:
+        if self.query is not None:
+            with library.asking(self.query, **self.limits) as opened:
                 ranking = opened.ranking(DEEPEST)
             return ranking.likely_first(asked.min_match) if self._has_rest else ranking
         from wordsight.search.ranking import listing
@@ -190,7 +203,7 @@ class Pager:
             return ranking.hits(index, self._library.contents, start, count)
 
     def _of_ranking(self, ranking: Ranking) -> SearchAnswer:
-        asked, is_scored = self._asked, self._query is not None
+        asked, is_scored = self._asked, self.query is not None
         hits = self.hits(ranking, asked.offset, asked.k)
         answers = [hit_answer(hit, is_scored=is_scored) for hit in hits]
         return SearchAnswer(answers, len(ranking), ranking.matching, ranking.least, ranking.is_calibrated, 0.0)
