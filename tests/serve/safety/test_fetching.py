@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socketserver
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -12,15 +11,15 @@ from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.safety.addresses import is_public
 from wordsight.serve.safety.fetching import fetch_image
-from wordsight.serve.settings import ServeLimits
+from wordsight.serve.settings import ServeLimits, ServeSettings
 
 IMAGE = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 5\r\n\r\nimage"
 
 
 @pytest.fixture
-def host(settings):
-    """What is served, with addresses allowed; of a small limit, and a short time."""
-    return Host(replace(settings, urls=True, limits=ServeLimits(image=1_000)))
+def host():
+    """A server of no library that fetches addresses, of small images."""
+    return Host(ServeSettings(engine="fake", urls=True, limits=ServeLimits(image=1_000)))
 
 
 @pytest.fixture
@@ -76,8 +75,8 @@ def test_an_image_is_fetched(host, answering):
     assert not [line for line in lines if line.startswith((b"cookie", b"authorization", b"referer"))]
 
 
-def test_off_unless_allowed(settings):
-    assert refused("https://example.org/a.png", Host(settings)) == 403
+def test_off_unless_allowed():
+    assert refused("https://example.org/a.png", Host(ServeSettings(engine="fake"))) == 403
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def servers(tmp_path_factory):
     with ExitStack() as stack:
         stack.enter_context(pytest.MonkeyPatch.context()).setattr("wordsight.serve.app.ROUTES", (*ROUTES, *OWN))
         open_to_all = stack.enter_context(_listening(settings))
-        keyed = stack.enter_context(_listening(replace(settings, keys=folder / "keys.json")))
+        keyed = stack.enter_context(_listening(replace(settings, keys=folder / "keys.json", urls=False)))
         mentioned = {
             "{read}": key,
             "{hash}": hash_of(key),

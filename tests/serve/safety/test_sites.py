@@ -4,13 +4,23 @@ from dataclasses import replace
 
 import pytest
 from starlette.testclient import TestClient
+from tests.serve.conftest import make_photos
 
 from wordsight.base.errors import UsageError
 from wordsight.serve.app import make_app
 from wordsight.serve.safety.origins import Sites
 from wordsight.serve.safety.settings import SafetySettings
+from wordsight.serve.settings import ServeSettings, named_libraries
 
 ASK, OWN = "/api/libraries/photos/search", "http://127.0.0.1:7070"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """A client of one server for all: nothing here changes it."""
+    photos = make_photos(tmp_path_factory.mktemp("sites") / "photos")
+    with TestClient(make_app(ServeSettings(libraries=named_libraries([photos]), engine="fake")), base_url=OWN) as one:
+        yield one
 
 
 def asked(client, headers, **options):

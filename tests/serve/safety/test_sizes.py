@@ -119,6 +119,13 @@ def test_every_answer_has_the_headers_of_safety(client, path):
     assert not [name for name in headers if name.startswith("access-control")]
 
 
+def test_a_page_that_the_browser_has_keeps_its_policy(client):
+    first = client.get("/")
+    assert "script-src 'self'" in first.headers["content-security-policy"]
+    again = client.get("/", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304 and "content-security-policy" not in again.headers
+
+
 def test_nothing_of_a_mistake_of_ours_is_shown(client, caplog):
     answer = client.get("/api/fails?how=mistake")
     assert answer.status_code == 500

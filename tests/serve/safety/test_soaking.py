@@ -15,7 +15,7 @@ def soaked(script, *options):
 
 def test_nothing_grows_among_broken_clients():
     printed = soaked(
-        "serving.py", "--minutes", "0.15", "--good", "1", "--broken", "1", "--images", "20", "--every", "0.5"
+        "serving.py", "--minutes", "0.1", "--good", "1", "--broken", "1", "--images", "20", "--every", "0.5"
     )
     assert "nothing grew" in printed
 

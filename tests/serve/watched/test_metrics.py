@@ -1,11 +1,15 @@
 """Figures in Prometheus' format: counted, bounded, and of all worker processes together."""
 
+import os
+import subprocess
+import sys
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from wordsight.engines.fake import COLOURS
-from wordsight.serve.watched.figures import note_cache
+from wordsight.serve.watched.figures import _forget_ended, note_cache
 
 
 def samples(text: str) -> dict[str, float]:
@@ -70,11 +74,24 @@ def test_queues_batches_and_states(client, more, base64_image, photos) -> None:
 
 
 def test_caches_are_counted(more) -> None:
-    note_cache("thumbnails", hit=True)
-    note_cache("thumbnails", hit=False)
+    note_cache("thumbnails", hits=1)
+    note_cache("thumbnails", hits=1, misses=3)
     grew = more()
-    assert grew["wordsight_cache_lookups_total thumbnails hit"] == 1
-    assert grew["wordsight_cache_lookups_total thumbnails miss"] == 1
+    assert grew["wordsight_cache_lookups_total thumbnails hit"] == 2
+    assert grew["wordsight_cache_lookups_total thumbnails miss"] == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be asked there")
+def test_states_of_workers_that_ended_are_forgotten_and_their_counts_stay(tmp_path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for process in (ended.pid, os.getpid()):
+        for kind in ("gauge_livesum", "counter"):
+            (tmp_path / f"{kind}_{process}.db").write_bytes(b"")
+    _forget_ended(tmp_path)
+    own, gone = os.getpid(), ended.pid
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"gauge_livesum_{own}.db", f"counter_{own}.db", f"counter_{gone}.db"}
 
 
 def test_several_workers_give_one_total(photos, running) -> None:

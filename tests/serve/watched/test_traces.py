@@ -11,6 +11,7 @@ from wordsight.serve.watched import layers, traces
 from wordsight.serve.watched.settings import WatchSettings
 from wordsight.serve.watched.traces import Tracer, tracer_of
 
+BASE = "http://127.0.0.1:7070"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -21,7 +22,7 @@ def spans(settings, monkeypatch):
     def made(ask):
         exporter = InMemorySpanExporter()
         monkeypatch.setattr(layers, "tracer_of", lambda settings: Tracer(exporter))
-        with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
+        with TestClient(make_app(settings), base_url=BASE) as client:
             ask(client)
         return exporter.get_finished_spans()
 

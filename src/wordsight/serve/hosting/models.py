@@ -36,16 +36,16 @@ class HostedModel:
         self.model = model
         waiting = settings.limits.waiting
         self._pixels = settings.limits.pixels
-        self._texts: BatchQueue[str, Embeddings] = BatchQueue(
+        self.texts: BatchQueue[str, Embeddings] = BatchQueue(
             "texts", self._embed_texts, most=TEXTS_AT_ONCE, waiting=waiting
         )
-        self._images: BatchQueue[Pixels, Embeddings] = BatchQueue(
+        self.images: BatchQueue[Pixels, Embeddings] = BatchQueue(
             "images", self._embed_images, most=IMAGES_AT_ONCE, waiting=waiting
         )
 
     async def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return unit embeddings (n, width) of texts."""
-        return self._stacked(await self._texts.ask(texts))
+        return self._stacked(await self.texts.ask(texts))
 
     async def embed_images(self, images: Sequence[Any], *, names: Sequence[str] = ()) -> Embeddings:
         """Return unit embeddings (n, width) of images: files as bytes, or paths; `names` are for errors."""
@@ -55,16 +55,12 @@ class HostedModel:
             pixels = [
                 await asyncio.to_thread(load, image, name=name) for image, name in zip(images, shown, strict=True)
             ]
-        return self._stacked(await self._images.ask(pixels))
+        return self._stacked(await self.images.ask(pixels))
 
     async def warm(self) -> None:
         """Embed a text and an image, so that the first request does not wait for what an engine makes at first use."""
         await self.embed_texts(["warm"])
-        await self._images.ask([self.model.load_pixels(_BLANK, name="blank")])
-
-    def waiting(self) -> dict[str, int]:
-        """Return how many inputs wait in each queue."""
-        return {"texts": len(self._texts), "images": len(self._images)}
+        await self.images.ask([self.model.load_pixels(_BLANK, name="blank")])
 
     def _stacked(self, embeddings: Sequence[Embeddings]) -> Embeddings:
         return np.array(embeddings, np.float32).reshape(len(embeddings), self.model.spec.width)
@@ -78,8 +74,8 @@ class HostedModel:
 
     async def close(self) -> None:
         """Answer what waits, and end the queues."""
-        await self._texts.close()
-        await self._images.close()
+        await self.texts.close()
+        await self.images.close()
 
 
 def _result(embedding: Embeddings | None, error: InputError | None) -> Embeddings | Exception:
@@ -111,9 +107,9 @@ class HostedModels:
             return self._open[key]
 
     @property
-    def opened(self) -> list[HostedModel]:
-        """The models that are open by now."""
-        return list(self._open.values())
+    def open(self) -> tuple[HostedModel, ...]:
+        """The models that have been opened."""
+        return tuple(self._open.values())
 
     async def all(self) -> list[HostedModel]:
         """Return all models, open."""

@@ -8,7 +8,7 @@ from wordsight.base.arrays import Embeddings
 from wordsight.search.ask import Ballot, record
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.located import located
-from wordsight.serve.own.embedding import check_counts, image_bytes
+from wordsight.serve.own.embedding import check_counts, image_file
 from wordsight.serve.route import HttpCall
 from wordsight.text.visual_questions import visual_question
 
@@ -69,7 +69,7 @@ async def ask(call: HttpCall[AskRequest]) -> AskAnswer:
     asked = call.asked
     _check(call, asked.question, asked.answers)
     hosted = await call.host.models.named(asked.model)
-    (embedding,) = await hosted.embed_images([image_bytes(asked.image, call.host)], names=["image"])
+    (embedding,) = await hosted.embed_images([await image_file(asked.image, call.host)], names=["image"])
     return await call.host.libraries.run(_answered, hosted.model, embedding, asked.question, asked.answers)
 
 

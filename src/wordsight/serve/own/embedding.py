@@ -18,7 +18,10 @@ Encoding = Literal["float", "base64"]
 
 
 class EmbedRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Texts, images or both; images are files in base64, with or without `data:image/...;base64,` in front."""
+    """Texts, images or both.
+
+    Images are files in base64, with or without `data:image/...;base64,` in front; where that is allowed, web addresses.
+    """
 
     texts: list[str] = []
     images: list[str] = []
@@ -42,7 +45,7 @@ async def embed(call: HttpCall[EmbedRequest]) -> EmbedAnswer:
     hosted = await call.host.models.named(asked.model)
     check_counts(call.host, texts=asked.texts, images=asked.images)
     texts = await hosted.embed_texts(asked.texts)
-    images = await hosted.embed_images([image_bytes(one, call.host) for one in asked.images])
+    images = await hosted.embed_images([await image_file(one, call.host) for one in asked.images])
     model = hosted.model
     return EmbedAnswer(
         hosted.name,
@@ -74,6 +77,15 @@ def check_counts(host: Host, *, texts: Any = (), images: Any = ()) -> None:
     for text in texts:
         if len(text) > limits.text:
             raise Refused(413, f"a text of {len(text):,} letters", cure=f"send at most {limits.text:,}")
+
+
+async def image_file(given: str, host: Host) -> bytes:
+    """Return the file of an image that is given as base64, or fetched from where it lies if that is allowed."""
+    if given[:8].lower().startswith(("http://", "https://")):
+        from wordsight.serve.safety.fetching import fetch_image
+
+        return await fetch_image(given, host)
+    return image_bytes(given, host)
 
 
 def image_bytes(given: str, host: Host) -> bytes:

@@ -16,7 +16,7 @@ from wordsight.explain.relevance import Ready, ready, ready_for_words
 from wordsight.search.thumbnails import address
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.located import located
-from wordsight.serve.own.embedding import check_counts, image_bytes
+from wordsight.serve.own.embedding import check_counts, image_file
 from wordsight.serve.route import HttpCall
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ async def _subject(call: HttpCall[Any]) -> "tuple[Model, Callable[[], Any]]":
     if bool(asked.image) == bool(asked.key):
         raise Refused(422, "no image, or two", cure="give an image, or a library and a key")
     if asked.image:
-        content = image_bytes(asked.image, call.host)
+        content = await image_file(asked.image, call.host)
         return (await call.host.models.named(asked.model)).model, lambda: content
     library = call.host.libraries.named(asked.library)
     image = await call.host.libraries.run(located, library, asked.key)

@@ -15,7 +15,7 @@ from wordsight.search.query import Part, Query, query_of_parts
 from wordsight.search.wishes import Wishes
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.host import Host
-from wordsight.serve.own.embedding import check_counts, image_bytes
+from wordsight.serve.own.embedding import check_counts, image_file
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -99,7 +99,7 @@ async def query_of(asked: QueryRequest, host: Host, library: "Library") -> Query
         await host.libraries.run(require_keys, library, named)
     if not asked.is_question:
         return None
-    brought = [image_bytes(part.image, host) for part in asked.parts if part.image]
+    brought = [await image_file(part.image, host) for part in asked.parts if part.image]
     hosted = await host.models.named()
     embeddings = iter(await hosted.embed_images(brought) if brought else ())
     images = iter(brought)

@@ -9,7 +9,7 @@ from wordsight.base.suggest import suggest
 from wordsight.serve.answering import numbers
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.models import HostedModel
-from wordsight.serve.own.embedding import JsonNumbers, check_counts, image_bytes
+from wordsight.serve.own.embedding import JsonNumbers, check_counts, image_file
 from wordsight.serve.route import HttpCall
 from wordsight.text.prompts import template_names
 
@@ -88,7 +88,7 @@ async def score(call: HttpCall[ScoreRequest]) -> ScoreAnswer:
 async def _images(call: HttpCall[Any], hosted: HostedModel, images: list[str]) -> Embeddings:
     if not images:
         raise Refused(422, "no images", cure="give at least one, as a file in base64")
-    return await hosted.embed_images([image_bytes(one, call.host) for one in images])
+    return await hosted.embed_images([await image_file(one, call.host) for one in images])
 
 
 def _templates(given: str | list[str], call: HttpCall[Any]) -> str | list[str] | None:

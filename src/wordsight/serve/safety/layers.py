@@ -46,7 +46,8 @@ def answer_headers(app: Any, host: "Host") -> Any:
         async def send_headed(message: Any) -> None:
             if message["type"] == "http.response.start":
                 keyed = host.safety.keys.in_force
-                message = {**message, "headers": _headed(message.get("headers", ()), keyed=keyed)}
+                headers = _headed(message.get("headers", ()), keyed=keyed, kept=message["status"] == 304)
+                message = {**message, "headers": headers}
             await send(message)
 
         await app(scope, receive, send_headed if scope["type"] == "http" else send)
@@ -54,8 +55,9 @@ def answer_headers(app: Any, host: "Host") -> Any:
     return headed
 
 
-def _headed(given: Any, *, keyed: bool) -> list[tuple[bytes, bytes]]:
-    kind, policy, kept = b"", False, None
+def _headed(given: Any, *, keyed: bool, kept: bool) -> list[tuple[bytes, bytes]]:
+    """Return headers with ours; an answer that the browser has `kept` stays under the policy it came with."""
+    kind, policy, keeping = b"", kept, None
     headers = []
     for name, value in given:
         name = name.lower()
@@ -64,14 +66,14 @@ def _headed(given: Any, *, keyed: bool) -> list[tuple[bytes, bytes]]:
         elif name == _POLICY:
             policy = True
         elif name == b"cache-control":
-            kept = value
+            keeping = value
             continue
         if name not in _HELD:
             headers.append((name, value))
     headers += HEADERS
     if not policy:
         headers.append((_POLICY, _PAGE if kind in _CODE else _DATA))
-    headers.append((b"cache-control", _cached(kept, keyed=keyed)))
+    headers.append((b"cache-control", _cached(keeping, keyed=keyed)))
     return headers
 
 

@@ -1,6 +1,6 @@
 """Messages without the paths of the server: what a library lies in is nobody's business but its owner's.
 
-shown = without_paths(roots, "/home/ada/Photos/a.jpg cannot be read")    # "…/a.jpg cannot be read"
+shown = without_paths(roots, "/srv/Photos/a.jpg cannot be read")       # "…/Photos/a.jpg cannot be read"
 """
 
 import os

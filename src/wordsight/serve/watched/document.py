@@ -13,7 +13,7 @@ from wordsight.serve.route import HttpCall
 async def document(call: HttpCall[None]) -> Response:
     """Return the OpenAPI 3.1 document of all routes."""
     address = call.request.scope.get("root_path") or "/"
-    encoded = await asyncio.to_thread(_encoded, call.host.settings.keys is not None, address)
+    encoded = await asyncio.to_thread(_encoded, call.host.safety.keys.in_force, address)
     return Response(encoded, media_type=JSON, headers={"cache-control": "no-cache"})
 
 

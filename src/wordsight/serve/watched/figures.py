@@ -1,7 +1,7 @@
 """Counts, times and states of this server in Prometheus' text format, of all its worker processes together.
 
     note_batch("texts", size=8, seconds=0.02)
-    note_cache("thumbnails", hit=True)
+    note_cache("thumbnails", hits=1)
     text = figures_text()                          # what /metrics answers
 
 Worker processes share a folder of figures, named by PROMETHEUS_MULTIPROC_DIR before this file is imported
@@ -144,9 +144,12 @@ def note_wait(queue: str, seconds: float) -> None:
     _child("waited", queue).observe(seconds)
 
 
-def note_cache(name: str, *, hit: bool) -> None:
-    """Count a look-up of a cache."""
-    _child("caches", name, "hit" if hit else "miss").inc()
+def note_cache(name: str, *, hits: int = 0, misses: int = 0) -> None:
+    """Count look-ups of a cache: what was in it, and what was not."""
+    if hits:
+        _child("caches", name, "hit").inc(hits)
+    if misses:
+        _child("caches", name, "miss").inc(misses)
 
 
 def figures_text() -> bytes:

@@ -40,10 +40,10 @@ def note_states(host: "Host") -> None:
     own.memory.set(resident_bytes())
     own.build.labels(__version__).set(1)
     own.queued.labels("", "libraries").set(host.libraries.waiting)
-    for hosted in host.models.opened:
+    for hosted in host.models.open:
         own.model.labels(hosted.name, hosted.model.fingerprint).set(1)
-        for name, length in hosted.waiting().items():
-            own.queued.labels(hosted.name, name).set(length)
+        for queue in (hosted.texts, hosted.images):
+            own.queued.labels(hosted.name, queue.name).set(len(queue))
 
 
 async def keep_noting(host: "Host") -> None:
