@@ -4,8 +4,7 @@ import { ask, imageAddress } from "./api.js";
 import { announce, button, bytes, element, icon, iconButton, many, percent, toast } from "./dom.js";
 import { fileName, sideFor, titleOf } from "./search-cells.js";
 import { nameOfColumn } from "./search-facets.js";
-import { CHUNK } from "./search-results.js";
-import { hasQuestion, queryOf } from "./search-state.js";
+import { CHUNK, hasQuestion, queryOf } from "./search-state.js";
 
 const CAPTIONS = ["title", "caption", "captions", "name", "text", "description"];
 const UNSAID = new Set(["width", "height", "tags"]);

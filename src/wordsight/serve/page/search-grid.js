@@ -3,7 +3,7 @@
 import { announce } from "./dom.js";
 import { actionsFor, cellOf, dropImage, showImage } from "./search-cells.js";
 import { LINE, Offsets, rowsOf } from "./search-layout.js";
-import { CHUNK } from "./search-results.js";
+import { CHUNK } from "./search-state.js";
 
 const GAP = 6;
 const HEIGHTS = { small: [104, 84], medium: [196, 128], large: [300, 240] }; // of rows: wide windows, narrow ones

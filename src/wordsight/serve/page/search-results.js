@@ -1,8 +1,7 @@
 // The results of one question: how many there are, and those that have come, a chunk at a time.
 
 import { ask } from "./api.js";
-
-export const CHUNK = 60;
+import { CHUNK } from "./search-state.js";
 
 export class Results {
   #asked = new Map(); // chunk -> AbortController of its request

@@ -1,6 +1,8 @@
 // What is being looked for, as one plain value; the address of the page says all of it, and the requests are made from it.
 // Images that were dropped stand behind the # of the address, which browsers do not send.
 
+export const CHUNK = 60; // results that are asked for at once
+
 export const EMPTY = Object.freeze({
   library: "",
   words: "",
@@ -123,6 +125,18 @@ export function queryOf(state) {
   if (state.fold) body.fold = true;
   if (state.keywords !== "auto") body.keywords = state.keywords;
   return body;
+}
+
+// What facets are counted for: the query, and the least probability where one was chosen.
+export function countedOf(state) {
+  const body = queryOf(state);
+  if (state.least !== null && hasQuestion(state)) body.min_match = state.least;
+  return body;
+}
+
+// What is searched for; less likely images come behind the others, unless they are sorted.
+export function searchOf(state) {
+  return hasQuestion(state) && !state.sort ? { ...countedOf(state), rest: true } : countedOf(state);
 }
 
 // The state of the page: `set` changes it, writes the address and says so; going back and forward does too.

@@ -7,8 +7,9 @@ import { Box } from "./search-box.js";
 import { showChips } from "./search-chips.js";
 import { Facets } from "./search-facets.js";
 import { Grid } from "./search-grid.js";
-import { CHUNK, Results } from "./search-results.js";
-import { EMPTY, Store, hasQuestion, queryOf } from "./search-state.js";
+import * as ahead from "./search-first.js";
+import { Results } from "./search-results.js";
+import { CHUNK, EMPTY, Store, countedOf, hasQuestion, searchOf } from "./search-state.js";
 
 const MORE = "/page/search-more.css";
 const KEPT = 12; // answers that are kept, for going back
@@ -18,6 +19,7 @@ class Page {
   #controller = new AbortController();
   #kept = new Map(); // question -> {results, facets}
   #lineTimer = 0;
+  #taken = new Set();
 
   constructor() {
     this.store = new Store();
@@ -55,7 +57,7 @@ class Page {
 
   async start() {
     try {
-      this.status ??= await ask("/api/status");
+      this.status ??= await this.#once(ahead.status, () => ask("/api/status"));
       this.store.home = this.status.libraries[0]?.name ?? "";
       if (!this.status.libraries.length) {
         this.#say("No library is served", "Start the server with one: wordsight serve FOLDER");
@@ -65,6 +67,13 @@ class Page {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  // What was asked before the page was there is taken once; afterwards it is asked for anew.
+  #once(early, anew) {
+    if (this.#taken.has(early)) return anew();
+    this.#taken.add(early);
+    return early;
   }
 
   get name() {
@@ -116,9 +125,7 @@ class Page {
     const { signal } = this.#controller;
     const { state } = this.store;
     const asked = hasQuestion(state);
-    const body = queryOf(state);
-    if (state.least !== null && asked) body.min_match = state.least;
-    const search = asked && !state.sort ? { ...body, rest: true } : body; // less likely ones come behind a line
+    const search = searchOf(state);
     const library = this.name;
     const question = JSON.stringify([library, search]);
     const path = `/api/libraries/${encodeURIComponent(library)}`;
@@ -127,7 +134,10 @@ class Page {
     try {
       let kept = this.#kept.get(question);
       if (!kept) {
-        const first = await ask(`${path}/search`, { ...search, k: CHUNK, offset: 0 }, { signal });
+        const early = await this.#once(ahead.first, () => null);
+        const isEarly = early && JSON.stringify([early.library, early.search]) === question;
+        const first = isEarly ? early.answer : await ask(`${path}/search`, { ...search, k: CHUNK, offset: 0 }, { signal });
+        if (signal.aborted) return;
         kept = { results: new Results(library, search, first) };
         const line = asked && kept.results.calibrated ? (state.least ?? kept.results.least ?? 0) : null;
         kept.line = { line, cut: line === null || state.sort ? null : kept.results.matching };
@@ -141,7 +151,7 @@ class Page {
       id("results").removeAttribute("aria-busy");
       if (!kept.facets) await this.grid.shown(); // counting takes longer than the images that are waited for
       if (signal.aborted) return;
-      this.#narrowable(kept, { path, body, signal });
+      this.#narrowable(kept, { path, body: countedOf(state), signal });
     } catch (error) {
       if (error.name !== "AbortError" && !signal.aborted) this.#fail(error);
     } finally {
@@ -237,6 +247,7 @@ class Page {
     if (error.status === 0) {
       this.#say("The server does not answer", "It may have stopped, or the network is away. What you asked for is kept.", [again]);
     } else if (error.status === 401) {
+      document.dispatchEvent(new CustomEvent("key-needed"));
       this.#say("An API key is needed", "This server answers those who have a key.", [again]);
     } else {
       const { state } = this.store;
