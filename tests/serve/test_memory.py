@@ -139,7 +139,7 @@ def test_nothing_stays_reserved_whatever_became_of_a_request(settings, monkeypat
         bodies = (b'{"texts": ["red"]}', b"{", b'{"images": ["%"]}', b'{"texts": ["red"], "model": "other"}')
         statuses = [client.post("/api/embed", content=body).status_code for body in bodies]
     assert statuses == [200, 422, 400, 404]
-    assert reserved == [2 * len(body) for body in bodies] == released
+    assert [size for size in reserved if size] == [2 * len(body) for body in bodies] == released
 
 
 def _with_look(held):
