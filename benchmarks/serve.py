@@ -259,7 +259,7 @@ def embedding_rates(args: argparse.Namespace) -> dict[str, Any]:
             servers.append(Served("infinity", ("127.0.0.1", port), requests, process))
         for number in range(args.rounds):
             for kind in ("texts", "images"):
-                for callers in CALLERS:
+                for callers in args.callers:
                     for one in servers if number % 2 else servers[::-1]:
                         outcome = measured(one, kind, callers, args.seconds)
                         figures.setdefault(f"{one.name}, {kind}, {callers}", []).append(outcome)
@@ -302,6 +302,7 @@ def main() -> None:
     parser.add_argument("--path", default="/v1/embeddings", help="of our embeddings (or /api/embed)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)
     parser.add_argument("--only", choices=("embeddings", "search"))
     args = parser.parse_args()
     args.keep.mkdir(exist_ok=True)

@@ -91,9 +91,44 @@ def test_a_large_request_goes_on_beside_small_ones():
         work.go.set()
         await asyncio.gather(*small)
         assert not large.done()
-        assert {1, 2, 3} <= set(work.batches[1]) and len(work.batches[1]) == 8
+        assert work.batches[1] == [1, 2, 3, 100, 101]
         assert await large == [2 * number for number in range(100, 400)]
+        assert {len(batch) for batch in work.batches[2:]} <= {4, 2}  # alone, half of a batch: others may come
         assert await first == [0]
+        await queue.close()
+
+    run(scenario)
+
+
+def test_a_large_request_goes_on_however_many_small_ones_come():
+    async def scenario():
+        work = Work()
+        queue = BatchQueue("numbers", work, most=8, waiting=10_000)
+        large = asyncio.create_task(queue.ask(list(range(100, 140))))
+
+        async def caller():
+            while not large.done():
+                await queue.ask([1])
+
+        await asyncio.gather(large, *(caller() for _ in range(20)))
+        assert all(len(batch) <= 8 for batch in work.batches)
+        await queue.close()
+
+    run(scenario)
+
+
+def test_large_requests_share_what_is_theirs():
+    async def scenario():
+        work = Work(held=True)
+        queue = BatchQueue("numbers", work, most=16, waiting=10_000)
+        first = await busy(queue, work)
+        large = [asyncio.create_task(queue.ask([hundred] * 40)) for hundred in (100, 200, 300)]
+        await settled()
+        work.go.set()
+        assert await asyncio.gather(*large) == [[200] * 40, [400] * 40, [600] * 40]
+        assert await first == [0]
+        assert all(len(batch) <= 8 for batch in work.batches)
+        assert all(len(set(batch)) == 3 for batch in work.batches[1:10])
         await queue.close()
 
     run(scenario)
@@ -102,7 +137,7 @@ def test_a_large_request_goes_on_beside_small_ones():
 def test_items_of_a_request_are_computed_by_cost():
     async def scenario():
         work = Work()
-        queue = BatchQueue("texts", work, most=3, waiting=100, traits=ItemTraits(order=len))
+        queue = BatchQueue("texts", work, most=6, waiting=100, traits=ItemTraits(order=len))
         texts = ["a" * size for size in (9, 1, 8, 2, 7, 3)]
         assert await queue.ask(texts) == [2 * text for text in texts]
         assert [[len(text) for text in batch] for batch in work.batches] == [[1, 2, 3], [7, 8, 9]]

@@ -130,6 +130,18 @@ def test_requests_are_refused_while_the_ceiling_is_reached(settings, monkeypatch
         until(200)
 
 
+def test_nothing_stays_reserved_whatever_became_of_a_request(settings, monkeypatch):
+    reserved, released = [], []
+    add, release = module.HeldMemory.add, module.HeldMemory.release
+    monkeypatch.setattr(module.HeldMemory, "add", lambda self, size: (reserved.append(size), add(self, size))[1])
+    monkeypatch.setattr(module.HeldMemory, "release", lambda self: (released.append(self.size), release(self))[1])
+    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
+        bodies = (b'{"texts": ["red"]}', b"{", b'{"images": ["%"]}', b'{"texts": ["red"], "model": "other"}')
+        statuses = [client.post("/api/embed", content=body).status_code for body in bodies]
+    assert statuses == [200, 422, 400, 404]
+    assert [size for size in reserved if size] == [2 * len(body) for body in bodies] == released
+
+
 def _with_look(held):
     made = ServerMemory.__init__
 

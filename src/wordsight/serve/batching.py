@@ -3,8 +3,8 @@
     queue = BatchQueue("texts", model.embed_texts_of, most=64, waiting=4096, traits=TEXTS)
     embeddings = await queue.ask(["a dog", "a cat"])          # one result for each item, in their order
 
-An idle queue begins at once.  What comes while a batch is computed waits for the next, in which every request that
-waits has a share: a large one goes on beside small ones.  Items that are equal by `key` are computed once.  A full
+An idle queue begins at once.  What comes while a batch is computed waits for the next: small requests are in it whole,
+and a large one goes on beside them with a part.  Items that are equal by `key` are computed once.  A full
 queue raises `Overloaded`, with the time that it will take.  A request that is cancelled, for its time is over or its
 caller is gone, is not computed.  A result that is an exception is raised where its item was asked, and nowhere else.
 """
@@ -25,6 +25,8 @@ from wordsight.serve.watched.notes import clock, note_stage
 In = TypeVar("In")
 Out = TypeVar("Out")
 LONGEST_WAIT = 60.0  # seconds until a client is told to ask again, at most
+_SMALL = 8  # a request is small that has no more than this part of a batch
+_BESIDE, _ALONE = 4, 2  # parts of a batch that large requests have beside small ones, and where there are none
 _SMOOTH = 0.2  # of the last batch in the rate of a queue
 
 
@@ -195,17 +197,26 @@ class BatchQueue(Generic[In, Out]):
             self._running = None
 
     def _next(self) -> list[_QueuedItem]:
-        """Take the next batch: every request in turn gives up to its share, until it is full."""
+        """Take the next batch: small requests whole, in their order, and beside them a part of large ones in turn."""
         batch: list[_QueuedItem] = []
-        while self._askers and len(batch) < self._most:
-            share = max(1, (self._most - len(batch)) // len(self._askers))
-            for _ in range(len(self._askers)):
-                asker = self._askers.popleft()
-                self._give(asker, batch, min(share, self._most - len(batch)))
-                if asker.pending:
-                    self._askers.append(asker)
-                if len(batch) == self._most:
-                    break
+        small = max(self._most // _SMALL, 1)
+        large = deque(asker for asker in self._askers if len(asker.pending) > small)
+        beside = max(self._most // _BESIDE, 1) if large else 0
+        for _ in range(len(self._askers)):
+            asker = self._askers.popleft()
+            if len(asker.pending) > small:
+                continue
+            self._give(asker, batch, max(self._most - beside, 1) - len(batch))
+            if asker.pending:
+                self._askers.append(asker)
+        share = beside if batch else max(self._most // _ALONE, 1)
+        most = len(batch) + share
+        while large and len(batch) < most:
+            asker = large.popleft()
+            self._give(asker, batch, min(max(share // (len(large) + 1), 1), most - len(batch)))
+            if asker.pending:
+                self._askers.append(asker)
+        self._askers.extendleft(reversed(large))  # those that had no turn are the first of the next
         return batch
 
     def _give(self, asker: _Asker, batch: list[_QueuedItem], count: int) -> None:
