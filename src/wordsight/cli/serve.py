@@ -14,7 +14,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="LIBRARY",
-        help="what was indexed: folders, tables (none: models only)",
+        help="what is searched: folders, tables (none: models only)",
     )
     add_library(parser)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")

@@ -169,10 +169,11 @@ class LogHandler(logging.Handler):
 
 @contextlib.contextmanager
 def server_messages(log: RequestLog) -> Iterator[None]:
-    """Send the messages of the server and of uvicorn to its log while the block runs."""
+    """Send the messages of the server and of uvicorn to its log while the block runs; the log is one for a process."""
     handler = LogHandler(log)
     loggers = [logging.getLogger(name) for name in LOGGERS]
     for one in loggers:
+        one.handlers = [other for other in one.handlers if not isinstance(other, LogHandler)]
         one.addHandler(handler)
     try:
         yield
