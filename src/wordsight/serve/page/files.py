@@ -42,6 +42,11 @@ async def index(call: HttpCall[None]) -> Response:
     return page_file("index.html", call)
 
 
+async def icon(call: HttpCall[None]) -> Response:
+    """Return the icon, for which browsers ask by this name where a page names none."""
+    return page_file("icon.svg", call)
+
+
 async def map_page(call: HttpCall[None]) -> Response:
     """Return the map of a library."""
     return page_file("map.html", call)

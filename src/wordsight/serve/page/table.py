@@ -10,5 +10,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/duplicates", f"{FILES}:duplicates", "Its copies.", scope="open", group="page", produces=HTML),
     Route("GET", "/bench", f"{FILES}:bench", "A bench to try a model.", scope="open", group="page", produces=HTML),
     Route("GET", "/docs", f"{FILES}:docs", "What the API asks and answers.", scope="open", group="page", produces=HTML),
+    Route("GET", "/favicon.ico", f"{FILES}:icon", "The icon.", scope="open", group="page", produces="image/svg+xml"),
     Route("GET", "/page/{name}", f"{FILES}:file", "A file of the pages.", scope="open", group="page", produces="*/*"),
 )
