@@ -179,7 +179,7 @@ class Asking:
                 hints = ["no picture satisfies the condition"]
             for hint in hints:
                 notice(f"where: {hint}")
-        return Reply(self._answered(hits), matching, least_for_people(self._usual) if self._parts() else None)
+        return Reply(self._answered(hits), matching, self._line())
 
     def _all_by_score(self, where: "Condition | None", known: Collection[str], depth: int) -> "Rest":
         """Return the images under a condition by score with their probabilities, up to `depth`, but the known ones."""
@@ -199,6 +199,10 @@ class Asking:
 
         order = read_order(self._query.wishes.sort or "", self._index.columns())
         return in_order(matching.neighbours, order, lambda one: one.meta)
+
+    def _line(self) -> float | None:
+        """Return the probability below which people see none; images alone have none: all are somewhat alike."""
+        return least_for_people(self._usual) if any(part.text for part in self._parts()) else None
 
     def _answered(self, hits: "list[Folded]") -> list[Answered]:
         near = [one.neighbour for one in hits]
@@ -297,7 +301,7 @@ class Asking:
             return None
         if self._limits.min_match is not None and self._usual is not None:
             return self._limits.min_match
-        return least_for_people(self._usual) if self._limits.min_cosine is None else None
+        return self._line() if self._limits.min_cosine is None else None
 
     def _with_all_words(self, where: "Condition | None") -> list[Neighbour]:
         """Return all images under a condition that have all words of the query, if words count; scores are cosines."""
