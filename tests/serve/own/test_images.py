@@ -1,18 +1,22 @@
 """Thumbnails and originals: by key, made once, right after a change, and nothing else of the disk."""
 
+import contextlib
 import io
+import json
 import os
 import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
 from wordsight.base.cache import cache_folder
+from wordsight.base.errors import NotFound
 from wordsight.embeddings.model import load
 from wordsight.search import thumbnails as making
 from wordsight.search.library import open_library
@@ -266,8 +270,6 @@ def test_names_that_are_hard_to_write(photos, settings):
     for name in ("a b#1?.png", "größe 100%.png", "\udce9.png"):
         Image.new("RGB", (9, 9), "red").save(photos / name)
     sync(photos)
-    from urllib.parse import quote
-
     with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
         for name in ("a b#1?.png", "größe 100%.png", "\udce9.png"):
             asked = quote(os.fsencode(name))
@@ -275,6 +277,34 @@ def test_names_that_are_hard_to_write(photos, settings):
             assert client.get(f"{THUMBNAILS}/{asked}").status_code == 200, name
         hits = client.post("/api/libraries/photos/search", json={"k": 50}).json()["hits"]
         assert {"a b#1?.png", "größe 100%.png", "\udce9.png"} <= {hit["key"] for hit in hits}
+
+
+@pytest.mark.parametrize("name", ["new\nline.png", "last.png\n.png", "\n.png"])
+def test_names_with_a_break_of_line(photos, settings, name):
+    Image.new("RGB", (9, 9), "red").save(photos / "a" / name)
+    sync(photos)
+    with TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as client:
+        asked = quote(f"a/{name}")
+        assert client.get(f"{ORIGINALS}/{asked}").status_code == 200
+        assert client.get(f"{THUMBNAILS}/{asked}").status_code == 200
+        lines = client.post("/api/libraries/photos/export", json={"form": "paths"}).text.splitlines()
+    keys = [json.loads(line) if line.startswith('"') else line for line in lines]
+    assert f"a/{name}" in keys
+    assert len(keys) == 12
+
+
+def test_a_folder_that_takes_no_thumbnail_is_said_once(tmp_path, photos, caplog):
+    folder = tmp_path / "no folder"
+    folder.write_text("a file")
+    thumbnails = Thumbnails(folder, most=1 << 20)
+    with open_library(photos, model=load(engine="fake")) as library:
+        for name in ("a/black.png", "a/red.png", "a/white.png"):
+            with contextlib.suppress(NotFound):
+                thumbnails.make(library, name, side=64)
+    thumbnails.close()
+    (said,) = [one.getMessage() for one in caplog.records if one.name == "wordsight.serve"]
+    assert said.startswith("thumbnails are not kept: ")
+    assert str(tmp_path) not in said
 
 
 def test_images_inside_shards(tmp_path):
@@ -302,8 +332,6 @@ def test_images_inside_shards(tmp_path):
 
 
 def test_pages_of_one_file(photos, settings):
-    from urllib.parse import quote
-
     pages = [Image.new("RGB", (40, 20), colour) for colour in ("red", "blue")]
     pages[0].save(photos / "scan.tiff", save_all=True, append_images=pages[1:])
     sync(photos)
