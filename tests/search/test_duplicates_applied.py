@@ -181,6 +181,18 @@ def test_sidecars_travel_with_the_image_they_belong_to(library, plan):
     assert all(path.exists() for path in beside)
 
 
+def test_a_name_that_leaves_no_room_for_a_sidecar_is_moved(library, plan):
+    """`name.jpg.xmp` of a name of 255 bytes is none that the system takes."""
+    name = "x" * 251 + ".png"
+    red = library.location / "a" / "red.png"
+    shutil.copy(red, library.location / "b" / name)
+    assert list(sidecars(library.location / "b" / name)) == []
+    library.sync()
+    write_plan(plan, library.location, library.duplicates(kinds=("exact",)).groups)
+    done = apply(library, plan, trash_of(library, plan, None))
+    assert (len(done.moved), done.failed) == (3, [])
+
+
 def test_notes_go_to_the_kept_image(library, plan):
     kept, one, other = (row["path"] for row in lines(plan))
     library.note([(kept, {"tags": "dog"}), (one, {"tags": "beach, dog"}), (other, {"stars": 5})])

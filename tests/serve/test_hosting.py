@@ -16,10 +16,12 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from wordsight.base.errors import BrokenImage
+from wordsight.base.progress import bar
 from wordsight.embeddings.model import load
 from wordsight.search.library import open_library
 from wordsight.serve.app import make_app
 from wordsight.serve.hosting.host import Host
+from wordsight.serve.hosting.jobs import JobDone, Jobs
 from wordsight.serve.hosting.text_cache import TextCache
 
 
@@ -251,3 +253,26 @@ def test_an_image_of_a_request_is_base64(settings, client, photos):
 def test_seconds_that_are_none_are_refused(settings, seconds):
     with pytest.raises(Exception, match="idle-unload"):
         replace(settings, idle_unload=seconds)
+
+
+def test_an_end_that_comes_while_a_step_is_handed_on_is_handed_on_too():
+    async def scenario():
+        go = threading.Event()
+
+        def work():
+            with bar(2) as steps:
+                steps.update(1)
+                assert go.wait(10)
+            return "all"
+
+        seen = []
+        job = Jobs().start("photos", work)
+        async for event in job.events():
+            seen.append(event)
+            go.set()
+            await job.finished.wait()
+        return seen
+
+    *steps, last = asyncio.run(scenario())
+    assert steps
+    assert last == JobDone("all", [])

@@ -21,12 +21,12 @@ def sidecars(image: Path) -> Iterator[Path]:
     """Yield the files beside an image that belong to it alone."""
     for ending in BESIDE:
         named = image.with_name(image.name + ending)
-        if named.is_file():
+        if os.path.isfile(named):  # also where no name can be so long
             yield named
     shared = [one for one in _siblings(image) if one.suffix.lower() in _SHOWING]
     for ending in BESIDE:
         named = image.with_suffix(ending)
-        if not shared and named.is_file():
+        if not shared and os.path.isfile(named):
             yield named
 
 

@@ -26,6 +26,7 @@ from wordsight.serve.errors import Expired, Refused, status_of
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.leaving import Leaving
 from wordsight.serve.memory import HeldMemory
+from wordsight.serve.names_in_json import decoded
 from wordsight.serve.route import HttpCall, Route
 from wordsight.serve.watched.notes import notes
 
@@ -110,7 +111,7 @@ async def _asked(route: Route, request: Request, host: Host) -> Any:
     try:
         if route.method in ("GET", "DELETE"):
             return msgspec.convert(_query(request), route.asks, strict=False)
-        return msgspec.json.decode(await read_body(request, host) or b"{}", type=route.asks)
+        return decoded(await read_body(request, host) or b"{}", route.asks)
     except msgspec.MsgspecError as error:
         raise Refused(422, str(error), cure="see /docs for what is asked") from None
     except (UnicodeDecodeError, RecursionError) as error:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
@@ -25,6 +26,15 @@ from wordsight.serve.watched.layers import LAYERS as WATCHED
 
 Layer = Callable[[Any, Host], Any]  # an ASGI application and the host -> an ASGI application around it
 _UNKNOWN = Route("GET", "", "", "")
+
+
+class _AnyLetters(StringConvertor):
+    """A part of a path that is a key: of any letters, a break of line among them, unlike Starlette's own `path`."""
+
+    regex = r"(?s:.*)"
+
+
+register_url_convertor("key", _AnyLetters())
 
 
 def make_app(settings: ServeSettings) -> Any:

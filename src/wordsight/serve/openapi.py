@@ -78,7 +78,7 @@ def openapi(routes: Sequence[Route], *, keys_needed: bool, address: str = "/") -
 
 
 def plain_path(path: str) -> str:
-    """Return the template of a path without the kinds of its parts: "/a/{key:path}" is "/a/{key}"."""
+    """Return the template of a path without the kinds of its parts: "/a/{key:key}" is "/a/{key}"."""
     return re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
 
 

@@ -1,5 +1,6 @@
 """What changes a served library: labels noted and taken back, duplicates moved and put back."""
 
+import errno
 import json
 import shutil
 
@@ -7,8 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wordsight.base.errors import StorageError
+from wordsight.base.reversible import Reversible
 from wordsight.embeddings.model import load
-from wordsight.search.library import open_library
+from wordsight.index.lock import LibraryBusy
+from wordsight.search.library import Library, open_library
 from wordsight.text.label_sets import label_set, label_set_names
 
 PHOTOS = "/api/libraries/photos"
@@ -128,6 +132,66 @@ def test_the_last_copy_never_leaves(client, copies):
     assert (applied["moved"], [path for path, _ in applied["failed"]]) == ([], [other])
     assert str(copies) not in json.dumps(applied)
     assert (copies / other).exists()
+
+
+def asked_groups(client):
+    return [
+        {"kept": one["kept"], "move": [other["key"] for other in one["members"][1:]]}
+        for one in duplicates(client)["groups"]
+    ]
+
+
+def test_the_longest_names_are_moved(client, copies, opened):
+    name = "x" * 251 + ".png"
+    shutil.copy(copies / "a" / "drawn.png", copies / "a" / name)
+    opened.sync()
+    applied = client.post(f"{PHOTOS}/duplicates/apply", json={"groups": asked_groups(client)}).json()
+    assert (len(applied["moved"]), applied["failed"], applied["notices"]) == (3, [], [])
+    assert len(tags(client)) == 12
+
+
+def test_a_disk_that_is_full_halfway_leaves_an_answer(client, copies, monkeypatch):
+    """One file is moved, the next finds no room: the plan is named, the library knows, and it can be undone."""
+    groups, move = asked_groups(client), Reversible.move
+    first, second = (group["move"][0] for group in groups)
+
+    def full(self, source, target, **options):
+        if source == copies / second:
+            raise StorageError(f"no room for {target}") from OSError(errno.ENOSPC, "No space left on device")
+        move(self, source, target, **options)
+
+    monkeypatch.setattr(Reversible, "move", full)
+    applied = client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).json()
+    assert (applied["moved"], [key for key, _ in applied["failed"]]) == ([first], [second])
+    assert str(copies) not in json.dumps(applied)
+    assert first not in tags(client)
+    assert second in tags(client)
+    monkeypatch.undo()
+    assert client.post(f"{PHOTOS}/duplicates/undo", json={"plan": applied["plan"]}).json()["restored"] == 1
+
+
+def test_a_plan_of_which_nothing_came_does_not_stay(client, copies, monkeypatch):
+    def full(self, source, target, **options):
+        raise StorageError(f"no room for {target}") from OSError(errno.ENOSPC, "No space left on device")
+
+    groups = asked_groups(client)
+    monkeypatch.setattr(Reversible, "move", full)
+    assert client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).status_code == 507
+    assert list((copies / ".wordsight" / "plans").iterdir()) == []
+
+
+def test_a_library_that_cannot_be_brought_up_to_date_is_said_so(client, copies, monkeypatch):
+    groups = asked_groups(client)
+
+    def busy(self, keys):
+        raise LibraryBusy(f"another process is writing {copies}")
+
+    monkeypatch.setattr(Library, "drop", busy)
+    applied = client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).json()
+    assert len(applied["moved"]) == 2
+    (said,) = applied["notices"]
+    assert "not up to date" in said
+    assert str(copies) not in said
 
 
 @pytest.mark.parametrize(

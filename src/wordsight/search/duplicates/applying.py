@@ -63,13 +63,17 @@ def trash_of(library: "Library", plan: Path, base: Path | None) -> Path:
     return known[0] if known else base / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{mark}"
 
 
-def apply(library: "Library", plan: Path, trash: Path) -> Applied:
-    """Move what the plan says into `trash`, and take it from the library; a library that is not there is left alone."""
+def apply(library: "Library", plan: Path, trash: Path, *, done: Applied | None = None) -> Applied:
+    """Move what the plan says into `trash`, and take it from the library; a library that is not there is left alone.
+
+    Given a `done`, what was moved is in it also where a full disk or a stop ends this halfway.
+    """
+    done = Applied() if done is None else done
     groups = [group for group in read_plan(plan) if group.moved]
     if not groups:
-        return Applied()
+        return done
     base = _base(library)
-    done = Applied(noted=_carry_notes(library, groups))
+    done.noted = _carry_notes(library, groups)
     trash = trash.absolute()
     with storage_errors(trash):
         trash.mkdir(parents=True, exist_ok=True)

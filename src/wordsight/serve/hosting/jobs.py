@@ -108,8 +108,9 @@ class Job:
                     yield None
                     continue
                 self._changed.clear()
-                yield self._last
-                if isinstance(self._last, JobDone | JobFailed):
+                event = self._last  # while whoever listens has it, there may come another
+                yield event
+                if isinstance(event, JobDone | JobFailed):
                     return
         finally:
             if self.may_stop:

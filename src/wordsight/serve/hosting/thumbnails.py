@@ -9,6 +9,7 @@ bytes.  Knows libraries.
 
 import asyncio
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from wordsight.base.errors import InputError, NotFound, StorageError, WordsightError
 from wordsight.base.files import atomic_write, sha256_bytes
 from wordsight.base.processor import cores
-from wordsight.base.progress import notice
 from wordsight.base.reading import read_file
 from wordsight.images.fragments import file_of
 from wordsight.index.lock import LibraryBusy, writing
@@ -42,6 +42,7 @@ BEFOREHAND = 256  # side of those that are made before anybody asks
 LOCKS = "locks"  # in their folder: one for each library
 SHARE = 0.5  # of one core, that this takes
 IDLE = 0.2  # seconds to wait while others work
+log = logging.getLogger("wordsight.serve")
 _END = b"\xff\xd9"  # how a whole JPEG file ends
 
 
@@ -76,6 +77,7 @@ class Thumbnails:
         self._making: dict[tuple[str, int], asyncio.Future[Thumbnail]] = {}
         self._size: int | None = None  # bytes in the folder, as soon as they have been counted
         self._inside = 0
+        self._unkept = set[str]()  # why some were not, as it was said
         self._lock = threading.Lock()
 
     @property
@@ -158,7 +160,7 @@ class Thumbnails:
             with atomic_write(path) as handle:
                 handle.write(jpeg)
         except (StorageError, OSError) as error:
-            notice(f"thumbnails are not kept: {error}", once=True)
+            self._say_unkept(error)
             return
         if self._size is None:
             self._size = sum(size for _, size, _ in self._files())
@@ -166,6 +168,14 @@ class Thumbnails:
             self._size += len(jpeg)
         if self._size > self._most:
             self._make_room()
+
+    def _say_unkept(self, error: StorageError | OSError) -> None:
+        """Log that thumbnails are not kept, once for each reason that the system gives."""
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        reason = (cause.strerror if isinstance(cause, OSError) else None) or type(error).__name__
+        if reason not in self._unkept:
+            self._unkept.add(reason)
+            log.warning("thumbnails are not kept: %s", reason)
 
     def _make_room(self) -> None:
         """Delete the thumbnails that were not used for longest."""
@@ -220,7 +230,7 @@ class Beforehand:
             except LibraryBusy:
                 continue
             except WordsightError as error:
-                notice(f"thumbnails of {name} are not made beforehand: {error}")
+                log.warning("thumbnails of %s are not made beforehand: %s", name, error)
 
     def _make_all(self, library: "Library") -> None:
         with library.reading() as index:

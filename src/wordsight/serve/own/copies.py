@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import StreamingResponse
 
-from wordsight.base.errors import NotFound
+from wordsight.base.errors import NotFound, WordsightError
 from wordsight.images.fragments import is_fragment
 from wordsight.search.duplicates.applying import Applied, apply, trash_of
 from wordsight.search.duplicates.applying import undo as put_back
@@ -104,7 +104,8 @@ class ApplyRequest(msgspec.Struct, forbid_unknown_fields=True):
 class AppliedAnswer(msgspec.Struct):
     """`plan`: the name of the plan, by which it is undone; `moved`: what was, `failed`: what was not, with why.
 
-    `freed`: bytes.  `undo`: what to ask to put it back.
+    `freed`: bytes.  `undo`: what to ask to put it back.  `notices`: what else went wrong, as where the library could
+    not be brought up to date.
     """
 
     plan: str
@@ -112,6 +113,7 @@ class AppliedAnswer(msgspec.Struct):
     failed: list[tuple[str, str]]
     freed: int
     undo: str
+    notices: list[str]
 
 
 class UndoRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -153,9 +155,10 @@ async def move(call: HttpCall[ApplyRequest]) -> AppliedAnswer:
     everything = [*moved, *(group.kept for group in groups if group.move)]
     if len(set(everything)) < len(everything):
         raise Refused(422, "an image that is named twice", cure="name each once, to be kept or to be moved")
-    plan, done = await host.jobs.start(name, partial(_applied, library, groups)).outcome()
+    plan, done, problem = await host.jobs.start(name, partial(_applied, library, groups)).outcome()
     failed = [(path, host.public(why)) for path, why in done.failed]
-    return AppliedAnswer(plan.name, [*done.before, *done.moved], failed, done.freed, plan.name)
+    notices = [host.public(problem)] if problem else []
+    return AppliedAnswer(plan.name, [*done.before, *done.moved], failed, done.freed, plan.name, notices)
 
 
 async def undo(call: HttpCall[UndoRequest]) -> RestoredAnswer:
@@ -208,17 +211,44 @@ def _shape(done: DuplicatesDone, notices: list[str], *, host: "Host") -> Duplica
     return done
 
 
-def _applied(library: "Library", groups: Sequence[GroupRequest]) -> tuple[Path, Applied]:
+def _applied(library: "Library", groups: Sequence[GroupRequest]) -> tuple[Path, Applied, str]:
+    """Write a plan and apply it; returns it with what was done, and why the library is not up to date ("": it is).
+
+    From the first file that is moved on there is an answer, whatever fails; before it, no plan stays behind.
+    """
     planned = [_planned(library, group) for group in groups if group.move]
     folder = library.folder / PLANS
     folder.mkdir(exist_ok=True)
     plan = folder / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{secrets.token_hex(3)}.jsonl"
     write_plan(plan, library.location, planned)
+    done = Applied()
     with copy_of(library) as copy:
-        done = apply(copy, plan, trash_of(copy, plan, None))
-        copy.drop([*done.before, *done.moved])
-        copy.sync()
-    return plan, done
+        try:
+            apply(copy, plan, trash_of(copy, plan, None), done=done)
+        except (WordsightError, OSError) as error:
+            if not done.moved and not done.before:
+                plan.unlink(missing_ok=True)
+                raise
+            _fail_rest(planned, done, error)
+        return plan, done, _brought_up_to_date(copy, [*done.before, *done.moved])
+
+
+def _fail_rest(planned: Sequence[DuplicateGroup], done: Applied, error: WordsightError | OSError) -> None:
+    """Note why the files stay that were not reached."""
+    why = error.problem if isinstance(error, WordsightError) else str(error.strerror or error)
+    reached = {*done.moved, *done.before, *(path for path, _ in done.failed)}
+    keys = [member.image.key for group in planned for member in group.members if member.is_moved]
+    done.failed += [(key, why) for key in keys if key not in reached]
+
+
+def _brought_up_to_date(library: "Library", moved: Sequence[str]) -> str:
+    """Take what was moved out of a library; returns why not where that failed, for the files are moved all the same."""
+    try:
+        library.drop(moved)
+        library.sync()
+    except WordsightError as error:
+        return f"the library is not up to date: {error}"
+    return ""
 
 
 def _planned(library: "Library", group: GroupRequest) -> DuplicateGroup:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import csv
 import io
+import json
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -45,7 +46,8 @@ ENDINGS = {"paths": "txt"}
 class ExportRequest(QueryRequest, forbid_unknown_fields=True):
     """A query, how many of its results (null: all of which there are up to 100,000, files up to 1,000), and the form.
 
-    "json": an array of hits; "csv": a table; "paths": their keys, one a line; "zip": the files themselves.
+    "json": an array of hits; "csv": a table; "paths": their keys, one a line (in quotes, as JSON, where it
+    has a break of line or begins with a quote); "zip": the files themselves.
     `rest` as for a search; `keys`: only these of the results.
     """
 
@@ -109,7 +111,7 @@ class _Hits:
     def as_keys(self) -> Iterator[bytes]:
         """Yield the keys, one a line, as the names of files have them."""
         for window in self.windows():
-            yield b"".join(hit.key.encode("utf-8", "surrogateescape") + b"\n" for hit in window)
+            yield b"".join(_line(hit.key) for hit in window)
 
     def as_csv(self, columns: tuple[str, ...]) -> Iterator[bytes]:
         """Yield the rows of a table, its head first."""
@@ -118,6 +120,12 @@ class _Hits:
         for rank, hit in enumerate((hit for window in self.windows() for hit in window), start=1):
             known = hit_answer(hit, is_scored=self._is_scored)
             yield _row([rank, known.score, known.match, hit.key, *(hit.meta.get(name) for name in columns)])
+
+
+def _line(key: str) -> bytes:
+    """Return a key as a line; as a JSON string where it has a break of line itself, or looks like such a string."""
+    is_plain = key.splitlines() == [key] and not key.startswith('"')
+    return (key if is_plain else json.dumps(key)).encode("utf-8", "surrogateescape") + b"\n"
 
 
 def _row(values: list[Any]) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 from wordsight.base.errors import NotFound
 from wordsight.search.query import Part, Query, query_of_parts
 from wordsight.search.wishes import Wishes
+from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.own.embedding import check_counts, image_file
@@ -66,7 +67,7 @@ class QueryRequest(msgspec.Struct, forbid_unknown_fields=True):
 def mark_of(asked: QueryRequest) -> str:
     """Return a short text that is the same for the same query."""
     fields = {name: getattr(asked, name) for name in QueryRequest.__struct_fields__}
-    return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()
+    return hashlib.sha256(encoded(fields)).hexdigest()
 
 
 def check_query(asked: QueryRequest, host: Host) -> None:

@@ -32,7 +32,7 @@ LIBRARY = "/api/libraries/{library}"
 ROUTES: tuple[Route, ...] = (
     Route(
         "GET",
-        f"{LIBRARY}/thumbnails/{{key:path}}",
+        f"{LIBRARY}/thumbnails/{{key:key}}",
         f"{OWN}.images:thumbnail",
         "A small JPEG of an image.",
         asks=ThumbnailRequest,
@@ -230,7 +230,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/labels", f"{OWN}.tagging:labels", "Shipped sets of labels.", answers=LabelsAnswer),
     Route(
         "GET",
-        f"{LIBRARY}/originals/{{key:path}}",
+        f"{LIBRARY}/originals/{{key:key}}",
         f"{OWN}.originals:original",
         "The file of an image, or a range of it.",
         produces="*/*",

@@ -79,9 +79,21 @@ export async function listen(path, body, heard, { signal } = {}) {
   }
 }
 
+// Bytes of a file's name that are no UTF-8 are lone surrogates in keys, U+DC80 to U+DCFF.  An address has the bytes
+// in its path, and letters of a private plane in its query, which would lose them.
+const BYTES = /[\udc80-\udcff]/gu;
+const PRIVATE = /[\u{10dc80}-\u{10dcff}]/gu;
+export const encodedKey = (key) =>
+  key
+    .split(/([\udc80-\udcff])/u)
+    .map((part) => (/^[\udc80-\udcff]$/u.test(part) ? `%${(part.charCodeAt(0) & 0xff).toString(16).toUpperCase()}` : encodeURIComponent(part)))
+    .join("")
+    .replaceAll("%2F", "/");
+export const keyToQuery = (key) => key.replace(BYTES, (half) => String.fromCodePoint(0x100000 + half.charCodeAt(0)));
+export const keyFromQuery = (text) => text.replace(PRIVATE, (letter) => String.fromCharCode(letter.codePointAt(0) - 0x100000));
+
 // The address of an image of a library; every part of a key is a part of the path.
 export function imageAddress(library, key, kind = "thumbnails", side = 256) {
-  const path = key.split("/").map(encodeURIComponent).join("/");
   const query = kind === "thumbnails" ? `?side=${side}` : "";
-  return `/api/libraries/${encodeURIComponent(library)}/${kind}/${path}${query}`;
+  return `/api/libraries/${encodeURIComponent(library)}/${kind}/${encodedKey(key)}${query}`;
 }

@@ -1,5 +1,6 @@
 // A form for one route: its parameters and its body can be changed, and the answer is shown.
 
+import { encodedKey } from "./api.js";
 import { button, element } from "./dom.js";
 import { exampleOf, imageField, typeText } from "./docs-schema.js";
 
@@ -7,7 +8,6 @@ const MOST = 200_000; // letters of an answer that are shown
 
 export const isJson = (operation) => !operation.requestBody || "application/json" in operation.requestBody.content;
 const bodySchema = (operation) => operation.requestBody?.content["application/json"]?.schema;
-const encodedKey = (value) => value.split("/").map(encodeURIComponent).join("/");
 
 export function addressOf(path, values, query = {}) {
   const filled = path.replace(/\{(\w+)\}/g, (whole, name) => (values[name] ? encodedKey(values[name]) : whole));

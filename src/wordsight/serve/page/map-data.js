@@ -1,6 +1,6 @@
 // A map as it comes from the server: positions, clusters, keys on demand, and which points lie where.
 
-import { ask } from "./api.js";
+import { ask, keyToQuery } from "./api.js";
 
 const SIDE = 256; // squares of the index on a side
 const AT_ONCE = 500; // keys of one request
@@ -11,7 +11,7 @@ function bytesOf(text) {
 
 // The address of the search page for images like these.
 export function searchAddress(library, keys) {
-  const asked = new URLSearchParams([["in", library], ...keys.map((key) => ["like", key])]);
+  const asked = new URLSearchParams([["in", library], ...keys.map((key) => ["like", keyToQuery(key)])]);
   return `/?${asked}`;
 }
 

@@ -1,6 +1,8 @@
 // What is being looked for, as one plain value; the address of the page says all of it, and the requests are made from it.
 // Images that were dropped stand behind the # of the address, which browsers do not send.
 
+import { keyFromQuery, keyToQuery } from "./api.js";
+
 export const CHUNK = 60; // results that are asked for at once
 
 export const EMPTY = Object.freeze({
@@ -30,7 +32,7 @@ export function fromAddress(search, hash) {
   const parts = given.getAll("p").flatMap((written) => {
     const [, letter, weight, rest] = /^([tki])(\d*\.?\d+):(.*)$/s.exec(written) ?? [];
     const kind = KINDS[letter];
-    const value = kind === "image" ? images[Number(rest)]?.replaceAll("-", "+").replaceAll("_", "/") : rest;
+    const value = kind === "image" ? images[Number(rest)]?.replaceAll("-", "+").replaceAll("_", "/") : keyFromQuery(rest ?? "");
     return kind && value && (kind !== "image" || /^[A-Za-z0-9+/=]+$/.test(value)) ? [{ kind, [kind]: value, weight: Number(weight) }] : [];
   });
   const narrowed = given.getAll("f").flatMap((written) => {
@@ -53,10 +55,10 @@ export function fromAddress(search, hash) {
     sort: given.get("sort") ?? "",
     fold: given.has("fold"),
     keywords: given.get("keywords") ?? "auto",
-    like: given.getAll("like"),
-    liked: given.getAll("up"),
-    disliked: given.getAll("down"),
-    open: given.get("open") ?? "",
+    like: given.getAll("like").map(keyFromQuery),
+    liked: given.getAll("up").map(keyFromQuery),
+    disliked: given.getAll("down").map(keyFromQuery),
+    open: keyFromQuery(given.get("open") ?? ""),
   };
 }
 
@@ -68,7 +70,7 @@ export function toAddress(state) {
   put("q", state.words);
   if (state.weight !== 1) put("weight", state.weight);
   for (const part of state.parts) {
-    const value = part.kind === "image" ? images.push(part.image.replaceAll("+", "-").replaceAll("/", "_")) - 1 : part[part.kind];
+    const value = part.kind === "image" ? images.push(part.image.replaceAll("+", "-").replaceAll("/", "_")) - 1 : keyToQuery(part[part.kind]);
     put("p", `${part.kind[0]}${part.weight}:${value}`);
   }
   for (const text of state.without) put("not", text);
@@ -78,10 +80,10 @@ export function toAddress(state) {
   put("sort", state.sort);
   if (state.fold) put("fold", "1");
   if (state.keywords !== "auto") put("keywords", state.keywords);
-  for (const key of state.like) put("like", key);
-  for (const key of state.liked) put("up", key);
-  for (const key of state.disliked) put("down", key);
-  put("open", state.open);
+  for (const key of state.like) put("like", keyToQuery(key));
+  for (const key of state.liked) put("up", keyToQuery(key));
+  for (const key of state.disliked) put("down", keyToQuery(key));
+  put("open", keyToQuery(state.open));
   const search = written.toString();
   const hash = images.map((image) => `i=${image}`).join("&");
   return `${search ? `?${search}` : location.pathname}${hash ? `#${hash}` : ""}`;
