@@ -7,11 +7,13 @@ With several workers each is a process of its own; one that ends is replaced.
 
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,10 +24,10 @@ import uvicorn
 from wordsight.base.errors import UsageError
 from wordsight.base.progress import notice
 from wordsight.serve.app import make_app
-from wordsight.serve.safety.admission import require_keys
 from wordsight.serve.safety.connections import TRUSTED, ConnectionGuard
 from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
+from wordsight.serve.starting import CANNOT_START, check_settings, is_new, raise_failure, started_app
 from wordsight.serve.watched.figures import shared_figures
 
 COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
@@ -35,27 +37,53 @@ BACKLOG = 1024  # connections that may wait to be accepted
 
 def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve until stopped; `bound` is called with the address as soon as connections are accepted."""
-    require_keys(settings)
+    check_settings(settings)
     _prepare(settings)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(_listener(settings)))
-        settings = stack.enter_context(_counting(settings))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wordsight-")))
+        settings = _shared(settings, folder)
         stack.enter_context(shared_figures(settings.workers))
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}  (Ctrl-C stops)")
-        config = server_config(settings)
+        config = server_config(settings, folder)
         if settings.keys is not None and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda number, frame: None)  # keys are read again when their file has changed
         gc.freeze()  # what was imported stays; what requests leave is looked for as in any program
         gc.set_threshold(*COLLECT)
         signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn drains, and raises it once more behind that
         if settings.workers == 1:
-            uvicorn.Server(config).run(sockets=[listener])
+            _run_one(config, listener, folder)
         else:
-            from uvicorn.supervisors import Multiprocess
+            _run_several(config, listener, folder)
 
-            Multiprocess(config, sockets=[listener]).run()
+
+def _run_one(config: uvicorn.Config, listener: socket.socket, folder: Path) -> None:
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except SystemExit as ended:
+        if ended.code != CANNOT_START:
+            raise
+        raise_failure(folder)
+
+
+def _run_several(config: uvicorn.Config, listener: socket.socket, folder: Path) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    supervisor = Multiprocess(config, sockets=[listener])
+    logging.getLogger("uvicorn.error").addFilter(is_new)
+    threading.Thread(target=_let_go, args=(supervisor,), name="pipes", daemon=True).start()
+    supervisor.run()
+    if any(one.exitcode == CANNOT_START for one in supervisor.processes):  # it would fail the same way again
+        raise_failure(folder)
+
+
+def _let_go(supervisor: Any) -> None:
+    """Close our copies of the workers' ends of the pipes: one that died is seen at once, not when `SILENT` is over."""
+    while not supervisor.should_exit.wait(0.2):
+        for one in list(supervisor.processes):
+            one.child_conn.close()
 
 
 def _prepare(settings: ServeSettings) -> None:
@@ -70,12 +98,15 @@ def _prepare(settings: ServeSettings) -> None:
                 library.sync()
 
 
-def server_config(settings: ServeSettings) -> uvicorn.Config:
-    """Return how uvicorn serves: its connections are watched, and no header of a client is believed but a proxy's."""
+def server_config(settings: ServeSettings, folder: Path | None = None) -> uvicorn.Config:
+    """Return how uvicorn serves: its connections are watched, and no header of a client is believed but a proxy's.
+
+    `folder`: where a process that cannot start says why.
+    """
     proxies = settings.safety.proxies
     guard: Any = ConnectionGuard(settings.safety.connections, trusted=(*TRUSTED, *proxies))
     return uvicorn.Config(
-        partial(make_app, settings),
+        partial(make_app, settings) if folder is None else partial(started_app, settings, folder, os.getpid()),
         factory=True,
         http=guard,
         workers=settings.workers,
@@ -91,16 +122,14 @@ def server_config(settings: ServeSettings) -> uvicorn.Config:
     )
 
 
-@contextlib.contextmanager
-def _counting(settings: ServeSettings) -> Iterator[ServeSettings]:
-    """Give the settings with a file in which several workers count requests together."""
-    if settings.workers == 1 or settings.keys is None:
-        yield settings
-        return
-    with tempfile.TemporaryDirectory(prefix="wordsight-") as folder:
-        counts = Path(folder) / "requests"
-        make_counts(counts)
-        yield replace(settings, safety=replace(settings.safety, rates=counts))
+def _shared(settings: ServeSettings, folder: Path) -> ServeSettings:
+    """Return the settings with what several workers share: counts of requests, sessions that were ended."""
+    if settings.workers == 1:
+        return settings
+    counts, ended = folder / "requests", folder / "ended"
+    make_counts(counts)
+    ended.mkdir()
+    return replace(settings, safety=replace(settings.safety, rates=counts, ended=ended))
 
 
 def _listener(settings: ServeSettings) -> socket.socket:

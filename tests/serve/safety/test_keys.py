@@ -139,6 +139,80 @@ def test_a_broken_file_of_keys_ends_the_start(file, broken):
         KeyRing(file)
 
 
+OFTEN = [None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**400, "", "x", "\ud800", [], ["read"], {}, {"a": []}]
+DATES = ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01", "9999-99-99", 4e18]
+FINE = {
+    "name": ["x"],
+    "hash": [],
+    "scope": ["read"],
+    "per_minute": [None],
+    "expires": [None],
+}
+
+
+def given_key(**fields):
+    return {"keys": [{"name": "a", "hash": "0" * 64, **fields}]}
+
+
+@pytest.mark.parametrize("field", FINE)
+def test_each_wrong_field_is_one_line_that_names_it(file, field):
+    for value in [*OFTEN, *DATES, "n" * 5000]:
+        if value in FINE[field] or (field == "name" and value in DATES):
+            continue
+        file.write_text(json.dumps(given_key(**{field: value})))
+        try:
+            end = read_keys(file)[0].expires
+        except FormatError as error:
+            assert field in str(error) and len(str(error).splitlines()) == 1 and len(str(error)) < 600
+        else:
+            assert field == "expires" and value == "0001-01-01" and end < 0, "local time may reach before the year 1"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"keys": [*given_key()["keys"], {"name": "a", "hash": "1" * 64}]},
+        {"keys": [*given_key()["keys"], {"name": "b", "hash": "0" * 64}]},
+        given_key(expire="2020-01-01"),
+        {"keys": [["a"]]},
+        {"keys": [None]},
+        {"keys": "a"},
+        {"keys": None},
+        {"keys": 1e999},
+    ],
+)
+def test_keys_that_contradict_each_other_or_are_none_are_refused(file, broken):
+    file.write_text(json.dumps(broken))
+    with pytest.raises(FormatError, match="keys.json"):
+        read_keys(file)
+
+
+def test_a_field_that_is_given_twice_is_refused(file):
+    file.write_text('{"keys": [{"name": "a", "hash": "%s", "scope": "read", "scope": "write"}]}' % ("0" * 64))
+    with pytest.raises(FormatError, match="twice"):
+        read_keys(file)
+
+
+@pytest.mark.parametrize("wrong", [{"scope": ["read"]}, {"expires": DATES[0]}, {"expires": DATES[1]}])
+def test_a_wrong_field_leaves_the_keys_that_were_read_before(keyed, file, caplog, wrong):
+    key = add_key(file, NewKey("phone"))
+    assert status(keyed, bearer(key)) == 200
+    file.write_text(json.dumps(given_key(**wrong)))
+    assert [status(keyed, bearer(key)) for _ in range(2)] == [200, 200]
+    assert "the keys stay as they were" in caplog.text and next(iter(wrong)) in caplog.text
+
+
+def test_a_folder_of_keys_that_cannot_be_looked_into_leaves_them(keyed, file, monkeypatch):
+    key = add_key(file, NewKey("phone"))
+    assert status(keyed, bearer(key)) == 200
+
+    def refused(*given, **options):
+        raise PermissionError("no")
+
+    monkeypatch.setattr(type(file), "stat", refused)
+    assert status(keyed, bearer(key)) == 200
+
+
 def test_a_missing_file_of_keys_ends_the_start(file):
     with pytest.raises(FormatError, match="--new-key"):
         KeyRing(file)
@@ -203,6 +277,22 @@ def test_a_session_cannot_be_made_up_and_ends(monkeypatch):
     now = time.time()
     monkeypatch.setattr("wordsight.serve.safety.sessions.time.time", lambda: now + 13 * 3600)
     assert sessions.key_id(value) is None
+
+
+def test_sessions_that_were_ended_are_shared_and_forgotten_when_their_time_is_over(tmp_path, monkeypatch):
+    one, other = Sessions(b"secret", tmp_path), Sessions(b"secret", tmp_path)
+    key = ApiKey("a", hash_of("a"), frozenset())
+    monkeypatch.setattr("wordsight.serve.safety.sessions.ENDED", 3)
+    first = one.start(key)
+    one.end(first)
+    assert other.key_id(first) is None
+    real = time.time()
+    for later in range(1, 6):
+        monkeypatch.setattr("wordsight.serve.safety.sessions.time.time", lambda later=later: real + later)
+        one.end(one.start(key))
+    assert len(list(tmp_path.iterdir())) == 3
+    other.end("made up")
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_beyond_this_machine_a_key_is_demanded(settings, capsys, photos):

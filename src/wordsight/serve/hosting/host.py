@@ -33,7 +33,7 @@ class Host:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.safety = Admission(settings)
-        self.memory = ServerMemory(settings.memory or default_ceiling(settings.workers))
+        self.memory = ServerMemory(default_ceiling(settings.workers) if settings.memory is None else settings.memory)
         self.models = HostedModels(settings, room=min(ROOM, self.memory.ceiling // 8))
         self.libraries = HostedLibraries(settings)
         self.thumbnails = Thumbnails(cache_folder() / "thumbnails", most=settings.thumbnail_bytes)

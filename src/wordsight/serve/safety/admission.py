@@ -54,7 +54,7 @@ class Admission:
     def __init__(self, settings: "ServeSettings") -> None:
         self._settings = settings
         self.keys = KeyRing(settings.keys, settings.safety.key_hashes)
-        self.sessions = Sessions(settings.safety.secret)
+        self.sessions = Sessions(settings.safety.secret, settings.safety.ended)
         self.sites = Sites(settings)
         self.fetching = Fetching()
         self._rates = Rates(settings.safety.rates)

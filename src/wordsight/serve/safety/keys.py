@@ -32,6 +32,9 @@ SHORTEST, DISTINCT = 20, 8  # letters of a key; different ones among them
 LONGEST = 512
 BETWEEN_LOOKS = 0.5  # seconds
 LIMIT = 1 << 20  # bytes of a file of keys
+FIELDS = ("name", "hash", "scope", "per_minute", "expires")
+NAME_LETTERS, SHOWN = 200, 80  # letters of the name of a key; of a wrong value in a message
+MOST_A_MINUTE = 1_000_000_000
 log = logging.getLogger("wordsight.serve")
 
 
@@ -147,13 +150,21 @@ class KeyRing:
         try:
             self._of_file = read_keys(path) if path.exists() else []
             log.warning("%s was read again: %d keys", path.name, len(self._of_file))
-        except WordsightError as error:
+        except (WordsightError, OSError) as error:
             log.error("the keys stay as they were: %s", error)
 
 
 def read_keys(path: Path) -> list[ApiKey]:
-    """Return the keys of a file; `FormatError` where it is none."""
-    return [_parsed(one, path) for one in _read(path)]
+    """Return the keys of a file; `FormatError` where it is none, or where a field is wrong."""
+    keys = [_parsed(one, path) for one in _read(path)]
+    for once in ("name", "hash"):
+        seen: set[str] = set()
+        for one in keys:
+            if (value := getattr(one, once)) in seen:
+                problem = f"{path}: key {one.name!r} has the {once} of another key"
+                raise FormatError(problem, cure=f"give each {once} once")
+            seen.add(value)
+    return keys
 
 
 def _state(path: Path) -> object:
@@ -166,7 +177,7 @@ def _state(path: Path) -> object:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
-        keys = json.loads(read_text(path, limit=LIMIT))["keys"]
+        keys = json.loads(read_text(path, limit=LIMIT), object_pairs_hook=_once)["keys"]
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}", cure=_CURE) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -178,24 +189,49 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return keys
 
 
+def _once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of an object, none of which is given twice."""
+    held = dict(fields)
+    if len(held) < len(fields):
+        raise ValueError("a field is given twice")
+    return held
+
+
 _CURE = "make one with wordsight serve --new-key NAME --keys FILE"
 
 
 def _parsed(given: dict[str, Any], path: Path) -> ApiKey:
+    """Return a key of a file; `FormatError` names the field that is wrong."""
+
+    def wrong(what: str, cure: str) -> FormatError:
+        return FormatError(f"{path}: key {_short(name)} has {what} {_short(given.get(what))}", cure=cure)
+
     name, hashed, scope = given["name"], given.get("hash"), given.get("scope", "read")
-    if scope not in SCOPES:
-        raise UsageError(f"{path}: key {name!r} has the scope {scope!r}", cure=suggest(str(scope), SCOPES))
+    if not name.strip() or not name.isprintable() or len(name) > NAME_LETTERS:
+        raise wrong("name", f"give one of 1 to {NAME_LETTERS} letters that can be printed")
+    if unknown := next((one for one in given if one not in FIELDS), None):
+        raise FormatError(
+            f"{path}: key {name!r} has an unknown field {_short(unknown)}", cure=suggest(unknown[:SHOWN], FIELDS)
+        )
+    if not isinstance(scope, str) or scope not in SCOPES:
+        raise wrong("scope", suggest(scope[:SHOWN], SCOPES) if isinstance(scope, str) else 'give "read" or "write"')
     digest = hashed.removeprefix("sha256:") if isinstance(hashed, str) else ""
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         raise FormatError(f"{path}: key {name!r} has no SHA-256 as its hash", cure=_CURE)
     per_minute, expires = given.get("per_minute"), given.get("expires")
-    if per_minute is not None and (not isinstance(per_minute, int) or per_minute < 1):
-        raise FormatError(f"{path}: key {name!r} has per_minute {per_minute!r}", cure="give a whole number from 1")
+    if per_minute is not None and (type(per_minute) is not int or not 1 <= per_minute <= MOST_A_MINUTE):
+        raise wrong("per_minute", f"give a whole number from 1 to {MOST_A_MINUTE:,}")
     try:
         end = None if expires is None else datetime.fromisoformat(expires).astimezone(UTC).timestamp()
-    except (ValueError, TypeError):
-        raise FormatError(f"{path}: key {name!r} expires {expires!r}", cure="give a time such as 2027-01-31") from None
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise wrong("expires", "give a time such as 2027-01-31") from None
     return ApiKey(name, digest, SCOPES[scope], per_minute, end)
+
+
+def _short(value: Any) -> str:
+    """Return a value as it is shown in a message of one line."""
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
 
 
 def _last_moment(expires: str) -> str | None:

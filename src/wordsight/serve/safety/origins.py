@@ -14,7 +14,6 @@ import re
 import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from wordsight.base.errors import UsageError
 from wordsight.serve.errors import Refused
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from wordsight.serve.settings import ServeSettings
 
 _HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(?::(\d{1,5}))?")
+_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(?::(\d{1,5}))?/?")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  (compared with, not bound)
 
@@ -31,7 +31,7 @@ class Sites:
     """Names of this server, and the origins that may ask it."""
 
     def __init__(self, settings: "ServeSettings") -> None:
-        given = [one.lower().strip("[]") for one in settings.safety.allow_hosts]
+        given = [_allowed_name(one) for one in settings.safety.allow_hosts]
         self._any = "*" in given
         self._names = {*_LOCAL, settings.host.lower(), *given} - {""}
         self._numbers = settings.host in _EVERYWHERE  # it has addresses that we do not know
@@ -78,7 +78,17 @@ def _is_number(name: str) -> bool:
 
 def _origin(given: str) -> str:
     """Return an origin as browsers write it."""
-    parts = urlsplit(given.lower())
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+    parts = _ORIGIN.fullmatch(given.lower())
+    if parts is None or (parts[3] and not 0 < int(parts[3]) < 65536):
         raise UsageError(f"--allow-origin {given}", cure="give it as browsers do: https://photos.example.org")
-    return f"{parts.scheme}://{parts.netloc}"
+    usual = "443" if parts[1] == "https" else "80"
+    return f"{parts[1]}://{parts[2]}" + (f":{parts[3]}" if parts[3] not in (None, usual) else "")
+
+
+def _allowed_name(given: str) -> str:
+    """Return a name of `--allow-host` as it is compared: without a port, as a Host header has it."""
+    name = given.lower()
+    parts = _HOST.fullmatch(name if name.count(":") < 2 or name.startswith("[") else f"[{name}]")
+    if name != "*" and (parts is None or parts[2]):
+        raise UsageError(f"--allow-host {given}", cure="give a name alone, such as photos.example.org, or * for any")
+    return name.strip("[]")

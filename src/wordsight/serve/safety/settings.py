@@ -35,7 +35,8 @@ class SafetySettings:
 
     `allow_hosts`: names under which the server is asked, "*" for any.  `allow_origins`: sites whose pages may ask.
     `proxies`: addresses whose X-Forwarded headers are believed.  `rates`: the file in which worker processes count
-    requests together.  `secret` signs sessions: they end with the server.
+    requests together, `ended` the folder in which they note sessions that were ended.  `secret` signs sessions, which
+    end with the server.
     """
 
     key_hashes: tuple[str, ...] = ()
@@ -44,5 +45,6 @@ class SafetySettings:
     allow_origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     rates: Path | None = None
+    ended: Path | None = None
     secret: bytes = field(default_factory=partial(secrets.token_bytes, 32), repr=False)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
