@@ -7,6 +7,7 @@ With several workers each is a process of its own; one that ends is replaced.
 
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -27,9 +28,11 @@ from wordsight.serve.safety.connections import TRUSTED, ConnectionGuard
 from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.watched.figures import shared_figures
+from wordsight.serve.watched.log import RequestLog, server_messages
 
 COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
 SILENT = 120  # seconds without a sign after which a worker is replaced: opening a large graph takes some
+LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # of all addresses
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
@@ -43,7 +46,7 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
         stack.enter_context(shared_figures(settings.workers))
         address = _address(settings, listener)
         bound(address)
-        notice(f"{address}  (Ctrl-C stops)")
+        notice(f"{address}{_elsewhere(settings, address)}  (Ctrl-C stops)")
         config = server_config(settings)
         if settings.keys is not None and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda number, frame: None)  # keys are read again when their file has changed
@@ -53,9 +56,16 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
         if settings.workers == 1:
             uvicorn.Server(config).run(sockets=[listener])
         else:
-            from uvicorn.supervisors import Multiprocess
+            _supervise(settings, config, listener)
 
-            Multiprocess(config, sockets=[listener]).run()
+
+def _supervise(settings: ServeSettings, config: uvicorn.Config, listener: socket.socket) -> None:
+    """Run worker processes until stopped; the log says which one has died and was replaced."""
+    from uvicorn.supervisors import Multiprocess
+
+    log = RequestLog(form=settings.watch.log, queries=settings.watch.queries)
+    with server_messages(log, level=logging.WARNING if log.form == "off" else logging.INFO):
+        Multiprocess(config, sockets=[listener]).run()
 
 
 def _prepare(settings: ServeSettings) -> None:
@@ -120,5 +130,13 @@ def _listener(settings: ServeSettings) -> socket.socket:
 
 
 def _address(settings: ServeSettings, listener: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{listener.getsockname()[1]}"
+    """Return where this machine reaches the server."""
+    host = LOOPBACK_OF.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _elsewhere(settings: ServeSettings, address: str) -> str:
+    """Return what to add for other machines, which know this one by its name; "" unless it is bound to all addresses."""
+    if settings.host not in LOOPBACK_OF:
+        return ""
+    return f" here, http://{socket.gethostname()}:{address.rpartition(':')[2]} from other machines"
