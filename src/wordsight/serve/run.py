@@ -136,7 +136,7 @@ def _address(settings: ServeSettings, listener: socket.socket) -> str:
 
 
 def _elsewhere(settings: ServeSettings, address: str) -> str:
-    """Return what to add for other machines, which know this one by its name; "" unless it is bound to all addresses."""
+    """Return what to add for other machines, which know this one by its name; "" unless bound to all addresses."""
     if settings.host not in LOOPBACK_OF:
         return ""
     return f" here, http://{socket.gethostname()}:{address.rpartition(':')[2]} from other machines"

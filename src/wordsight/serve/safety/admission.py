@@ -121,7 +121,7 @@ class Admission:
 
 
 def is_counted(route: "Route") -> bool:
-    """Return whether a request of this route counts towards a key's limit: files and what tells of the server do not."""
+    """Return whether a request of this route counts towards a key's limit: files and the server itself do not."""
     is_file = route.method == "GET" and route.path.startswith(FILES)
     return not is_file and route.group not in ("page", "server")
 
