@@ -1,5 +1,7 @@
 """The process of the server: what was accepted is answered, whatever is told to it, and a worker that dies is replaced."""
 
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -9,6 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from wordsight.cli.main import main
+from wordsight.serve.run import _address, _elsewhere, _listener
+from wordsight.serve.settings import ServeSettings, named_libraries
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 BODY = b'{"texts": ["red", "blue"]}'
@@ -112,4 +118,26 @@ def test_a_worker_that_is_killed_takes_no_request_of_another_and_is_replaced(pho
         until(lambda: ready(address))
         for _ in range(5):
             assert httpx.post(f"{address}/api/embed", content=BODY, trust_env=False).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
     assert process.returncode == 0
+    assert [one for one in lines if one.get("level") == "info" and f"[{victim}] died" in one["message"]]
+
+
+def test_bound_to_all_addresses_it_prints_those_that_can_be_opened(photos):
+    settings = ServeSettings(libraries=named_libraries([photos]), host="0.0.0.0", port=0)
+    with contextlib.closing(_listener(settings)) as listener:
+        port = listener.getsockname()[1]
+        address = _address(settings, listener)
+        assert address == f"http://127.0.0.1:{port}"
+        assert _elsewhere(settings, address) == f" here, http://{socket.gethostname()}:{port} from other machines"
+        assert _elsewhere(ServeSettings(), address) == ""
+
+
+def test_one_location_twice_is_refused_and_two_of_one_name_are_numbered(tmp_path, monkeypatch, capsys):
+    for folder in ("Photos", "old/Photos"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "Photos", "Photos/../Photos"]) == 2
+    assert "Photos/../Photos comes twice" in capsys.readouterr().err
+    assert [one.name for one in named_libraries([Path("Photos"), Path("old/Photos")])] == ["Photos", "Photos-2"]

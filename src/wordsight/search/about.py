@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wordsight.base.value import Value
 
 if TYPE_CHECKING:
-    from wordsight.index.index import IndexEntry
+    from wordsight.index.index import Index, IndexEntry
     from wordsight.search.library import Library
 
 VALUES, LOOKED_AT = 24, 600  # images that examples are taken from, spread over the first so many
@@ -26,16 +26,26 @@ class DescribedColumn(NamedTuple):
 
 
 def described_columns(library: "Library") -> list[DescribedColumn]:
-    """Return the metadata columns of a library, in the order in which they came into it."""
+    """Return the metadata columns of a library that hold anything, in the order in which they came into it."""
     with library.reading() as index, index.one_look():
         columns = index.columns()
         states = index.files.states_after(None, LOOKED_AT)
         sound = [key for key, state in states.items() if not state.error and not state.absent]
         entries = index.entries(sound[:: max(len(sound) // VALUES, 1)])
+        examples = {name: _examples(name, entries) for name in columns}
+        empty = {name for name, some in examples.items() if not some and not has_values(index, name)}
     return [
-        DescribedColumn(name, _held(column.numbers, column.texts), _examples(name, entries))
+        DescribedColumn(name, _held(column.numbers, column.texts), examples[name])
         for name, column in columns.items()
+        if name not in empty
     ]
+
+
+def has_values(index: "Index", column: str) -> bool:
+    """Return whether any image has a value: a column that was taken away from all is there still."""
+    from wordsight.index.where import Missing, Not
+
+    return len(index) > 0 and bool(index.search(index.sample(1), 1, Not(Missing(column, 1)), absent=True)[0])
 
 
 def _held(numbers: bool, texts: bool) -> str:

@@ -29,9 +29,11 @@ from wordsight.serve.safety.rates import make_counts
 from wordsight.serve.settings import ServeSettings
 from wordsight.serve.starting import CANNOT_START, check_settings, is_new, raise_failure, started_app
 from wordsight.serve.watched.figures import shared_figures
+from wordsight.serve.watched.log import RequestLog, server_messages
 
 COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
 SILENT = 120  # seconds without a sign after which a worker is replaced: opening a large graph takes some
+LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # of all addresses
 BACKLOG = 1024  # connections that may wait to be accepted
 
 
@@ -46,7 +48,7 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
         stack.enter_context(shared_figures(settings.workers))
         address = _address(settings, listener)
         bound(address)
-        notice(f"{address}  (Ctrl-C stops)")
+        notice(f"{address}{_elsewhere(settings, address)}  (Ctrl-C stops)")
         config = server_config(settings, folder)
         if settings.keys is not None and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda number, frame: None)  # keys are read again when their file has changed
@@ -56,7 +58,7 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
         if settings.workers == 1:
             _run_one(config, listener, folder)
         else:
-            _run_several(config, listener, folder)
+            _run_several(settings, config, listener, folder)
 
 
 def _run_one(config: uvicorn.Config, listener: socket.socket, folder: Path) -> None:
@@ -68,13 +70,16 @@ def _run_one(config: uvicorn.Config, listener: socket.socket, folder: Path) -> N
         raise_failure(folder)
 
 
-def _run_several(config: uvicorn.Config, listener: socket.socket, folder: Path) -> None:
+def _run_several(settings: ServeSettings, config: uvicorn.Config, listener: socket.socket, folder: Path) -> None:
+    """Run worker processes until stopped; the log says which one has died and was replaced."""
     from uvicorn.supervisors import Multiprocess
 
     supervisor = Multiprocess(config, sockets=[listener])
     logging.getLogger("uvicorn.error").addFilter(is_new)
     threading.Thread(target=_let_go, args=(supervisor,), name="pipes", daemon=True).start()
-    supervisor.run()
+    log = RequestLog(form=settings.watch.log, queries=settings.watch.queries)
+    with server_messages(log, level=logging.WARNING if log.form == "off" else logging.INFO):
+        supervisor.run()
     if any(one.exitcode == CANNOT_START for one in supervisor.processes):  # it would fail the same way again
         raise_failure(folder)
 
@@ -149,5 +154,13 @@ def _listener(settings: ServeSettings) -> socket.socket:
 
 
 def _address(settings: ServeSettings, listener: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{listener.getsockname()[1]}"
+    """Return where this machine reaches the server."""
+    host = LOOPBACK_OF.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _elsewhere(settings: ServeSettings, address: str) -> str:
+    """Return what to add for other machines, which know this one by its name; "" unless bound to all addresses."""
+    if settings.host not in LOOPBACK_OF:
+        return ""
+    return f" here, http://{socket.gethostname()}:{address.rpartition(':')[2]} from other machines"

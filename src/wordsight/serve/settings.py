@@ -88,9 +88,16 @@ class ServeSettings:
 
 
 def named_libraries(locations: Iterable[Path], folder: Path | None = None) -> tuple[ServedLibrary, ...]:
-    """Return locations under names of their own: the last part of the path, with a number where it comes again."""
+    """Return locations under names of their own: the last part of the path, with a number where it comes again.
+
+    The same location twice, in whatever spelling, is a `UsageError`.
+    """
     named: dict[str, ServedLibrary] = {}
+    known: set[Path] = set()
     for location in locations:
+        if location.resolve() in known:
+            raise UsageError(f"{location} comes twice", cure="name each location once")
+        known.add(location.resolve())
         stem = _plain(location.absolute().stem if location.is_file() else location.resolve().name)
         name, number = stem, 2
         while name in named:

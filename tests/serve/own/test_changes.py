@@ -58,6 +58,18 @@ def test_tagging_is_noted_taken_away_and_taken_back(client):
     assert client.post(f"{PHOTOS}/tag/undo").status_code == 404
 
 
+def test_a_column_that_was_taken_back_is_in_no_list(client):
+    def listed():
+        table = client.post(f"{PHOTOS}/export", json={"form": "csv"}).text.splitlines()[0].split(",")
+        columns = [one["name"] for one in client.get(PHOTOS).json()["columns"]]
+        return "tags" in table, "tags" in columns
+
+    events(client.post(f"{PHOTOS}/tag", json={"labels": ["red", "blue"], "min_cosine": 0.3}))
+    assert listed() == (True, True)
+    client.post(f"{PHOTOS}/tag/undo")
+    assert listed() == (False, False)
+
+
 def test_a_dry_run_notes_nothing(steady):
     events(steady.post(f"{PHOTOS}/tag", json={"labels": "colours", "min_cosine": 0.1, "dry_run": True}))
     assert set(tags(steady).values()) == {None}

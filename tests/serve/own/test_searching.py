@@ -121,6 +121,15 @@ def test_less_likely_images_come_behind_the_others(client):
     assert [hit["key"] for hit in second.json()["hits"]] == keys[9:18]
 
 
+@pytest.mark.parametrize("more", [{}, {"offset": 50}, {"sort": "price"}])
+def test_a_calibrated_library_is_so_where_nothing_satisfies_the_condition(client, more):
+    assert client.get("/api/libraries/many").json()["calibrated"]
+    answer = client.post(SEARCH, json={"query": "red", "where": "width > 9999", **more}).json()
+    assert (answer["hits"], answer["calibrated"]) == ([], True)
+    listed = client.post(SEARCH, json={"where": "width > 9999", **more}).json()
+    assert (listed["hits"], listed["calibrated"]) == ([], False)
+
+
 def test_chosen_images_are_exported(client):
     asked = {"query": "red", "form": "paths", "keys": ["005.png", "copy.png", "no such.png"]}
     exported = client.post("/api/libraries/many/export", json=asked).text.split()

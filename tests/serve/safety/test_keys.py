@@ -84,6 +84,16 @@ def test_a_key_has_a_limit_a_minute(keyed, file):
     assert status(keyed, bearer(other)) == 200
 
 
+def test_files_and_what_tells_of_the_server_count_towards_no_limit(keyed, file):
+    key = add_key(file, NewKey("slow", per_minute=1))
+    files = ("thumbnails/a/red.png?side=64", "originals/a/red.png")
+    free = (*(f"/api/libraries/photos/{one}" for one in files), "/", "/health", "/metrics", "/api/status")
+    assert {keyed.get(path, headers=bearer(key)).status_code for path in free * 2} == {200}
+    assert [status(keyed, bearer(key)) for _ in range(2)] == [200, 429]
+    assert keyed.get("/api/libraries/photos", headers=bearer(key)).status_code == 429
+    assert {keyed.get(path, headers=bearer(key)).status_code for path in free} == {200}
+
+
 def test_a_file_of_keys_is_read_again_when_it_changes(keyed, file, caplog):
     key = add_key(file, NewKey("phone"))
     assert status(keyed, bearer(key)) == 200

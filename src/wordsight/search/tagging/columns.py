@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wordsight.base.errors import UsageError
+from wordsight.search.about import has_values
 
 if TYPE_CHECKING:
     from wordsight.index.index import Index
@@ -49,15 +50,8 @@ def check_columns(index: "Index", columns: Sequence[str], last: "LastRun | None"
     """Raise `UsageError` where a column is there already and was not made by the last tagging."""
     ours = {last.column, *last.scores} if last else set()
     for column in columns:
-        if column in index.columns() and column not in ours and _has_values(index, column):
+        if column in index.columns() and column not in ours and has_values(index, column):
             raise UsageError(
                 f"a column {column} is there already, and tagging did not make it",
                 cure="tag into another with --column NAME (column=)",
             )
-
-
-def _has_values(index: "Index", column: str) -> bool:
-    """Return whether any image has a value: a column that was taken away from all is there still."""
-    from wordsight.index.where import Missing, Not
-
-    return len(index) > 0 and bool(index.search(index.sample(1), 1, Not(Missing(column, 1)), absent=True)[0])

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from starlette.responses import StreamingResponse
 
 from wordsight.base.errors import InputError
 from wordsight.base.reading import open_regular
+from wordsight.search.about import described_columns
 from wordsight.search.cells import cell
 from wordsight.search.extract import safe_name
 from wordsight.search.originals import images_of
@@ -74,7 +75,7 @@ async def export(call: HttpCall[ExportRequest]) -> StreamingResponse:
     hits = _Hits(pager, ranking, min(asked.k or most, len(ranking)), is_scored=query is not None)
     writers: dict[str, Callable[[], Iterator[bytes]]] = {
         "json": hits.as_json,
-        "csv": lambda: hits.as_csv(library.columns()),
+        "csv": lambda: hits.as_csv([one.name for one in described_columns(library)]),
         "paths": hits.as_keys,
         "zip": lambda: _zipped(hits, library),
     }
@@ -113,7 +114,7 @@ class _Hits:
         for window in self.windows():
             yield b"".join(_line(hit.key) for hit in window)
 
-    def as_csv(self, columns: tuple[str, ...]) -> Iterator[bytes]:
+    def as_csv(self, columns: Sequence[str]) -> Iterator[bytes]:
         """Yield the rows of a table, its head first."""
         columns = tuple(name for name in columns if name != "path")
         yield _row([*HEAD, *(f"meta_{name}" if name in HEAD else name for name in columns)])

@@ -52,8 +52,9 @@ class SearchAnswer(msgspec.Struct):
 
     `total`: how many results can be paged through (with `fold`, on the first page, at most so many).  `matching`: how
     many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is
-    not worth showing to people.  `calibrated`: whether hits have probabilities.  `took`: seconds.  `notices`: what else
-    there is to say.
+    not worth showing to people.  `calibrated`: whether hits have probabilities, where there
+    are none whether those of this library have.  `took`: how many seconds the answer took.  `notices`: what else there
+    is to say.
     """
 
     hits: list[HitAnswer]
@@ -135,8 +136,8 @@ class Pager:
         if hits is None or total is None:
             return self._of_ranking(self.ranking())
         answers = [hit_answer(hit) for hit in hits]
-        has_matches = any(hit.match is not None for hit in hits)
-        return SearchAnswer(answers, min(total, DEEPEST), hits.matching, hits.least, has_matches, 0.0)
+        calibrated = any(hit.match is not None for hit in hits) if hits else self._can_be_calibrated
+        return SearchAnswer(answers, min(total, DEEPEST), hits.matching, hits.least, calibrated, 0.0)
 
     @property
     def limits(self) -> HitLimitOptions:
@@ -148,6 +149,13 @@ class Pager:
     def has_rest(self) -> bool:
         """Whether less likely images are wanted too, behind the others."""
         return self._asked.rest and self.query is not None and not self.query.wishes.sort
+
+    @property
+    def _can_be_calibrated(self) -> bool:
+        """Whether the library gives its hits probabilities."""
+        from wordsight.search import background
+
+        return background.read(self._library.folder, self._library.model.fingerprint) is not None
 
     def _total(self, hits: "Hits") -> int | None:
         """Return how many results there are, as far as a count tells."""
@@ -209,4 +217,5 @@ class Pager:
         asked, is_scored = self._asked, self.query is not None
         hits = self.hits(ranking, asked.offset, asked.k)
         answers = [hit_answer(hit, is_scored=is_scored) for hit in hits]
-        return SearchAnswer(answers, len(ranking), ranking.matching, ranking.least, ranking.is_calibrated, 0.0)
+        calibrated = ranking.is_calibrated if len(ranking) else is_scored and self._can_be_calibrated
+        return SearchAnswer(answers, len(ranking), ranking.matching, ranking.least, calibrated, 0.0)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wordsight.serve.settings import ServeSettings
 
 _ASKER = "wordsight.asker"
+FILES = ("/api/libraries/{library}/thumbnails/", "/api/libraries/{library}/originals/")  # one search brings dozens
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,13 @@ class Admission:
                 cure=f"ask for one with --scope {route.scope}",
                 headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{route.scope}"'},
             )
-        if wait := self._rates.take(key):
-            raise Refused(429, f"more than {key.per_minute} requests a minute", cure="ask again later", after=wait)
+        if is_counted(route) and (wait := self._rates.take(key)):
+            raise Refused(
+                429,
+                f"more than {key.per_minute} requests a minute that compute or search",
+                cure="ask again later",
+                after=wait,
+            )
         return Asker(key.name, key.scopes)
 
     def _key(self, headers: dict[bytes, bytes], cookie: str) -> ApiKey | None:
@@ -112,6 +118,12 @@ class Admission:
     def without_paths(self, text: str) -> str:
         """Return a message that has no path of the server."""
         return without_paths(self._roots, text)
+
+
+def is_counted(route: "Route") -> bool:
+    """Return whether a request of this route counts towards a key's limit: files and the server itself do not."""
+    is_file = route.method == "GET" and route.path.startswith(FILES)
+    return not is_file and route.group not in ("page", "server")
 
 
 def _check_kind(headers: dict[bytes, bytes]) -> None:

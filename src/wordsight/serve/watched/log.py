@@ -144,8 +144,8 @@ def _cut(value: Any) -> Any:
 class LogHandler(logging.Handler):
     """The server's own messages as entries of its log."""
 
-    def __init__(self, log: RequestLog) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, log: RequestLog, level: int = logging.WARNING) -> None:
+        super().__init__(level)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -168,15 +168,19 @@ class LogHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def server_messages(log: RequestLog) -> Iterator[None]:
+def server_messages(log: RequestLog, *, level: int = logging.WARNING) -> Iterator[None]:
     """Send the messages of the server and of uvicorn to its log while the block runs; the log is one for a process."""
-    handler = LogHandler(log)
+    handler = LogHandler(log, level)
     loggers = [logging.getLogger(name) for name in LOGGERS]
     for one in loggers:
         one.handlers = [other for other in one.handlers if not isinstance(other, LogHandler)]
         one.addHandler(handler)
+    before = [one.level for one in loggers]
+    for one in loggers if level < logging.WARNING else ():
+        one.setLevel(level)
     try:
         yield
     finally:
-        for one in loggers:
+        for one, own in zip(loggers, before, strict=True):
             one.removeHandler(handler)
+            one.setLevel(own)
