@@ -110,7 +110,7 @@ class ChangeJournal:
 
 @contextlib.contextmanager
 def open_journal(folder: Path, *, must_exist: bool = False) -> Iterator[ChangeJournal]:
-    """Open the journal in `folder` for one process; another one gets a `StorageError`.
+    """Open the journal in `folder` for one process; another one gets an `InUse`.
 
     With `must_exist`, one that is not there is `NotFound`.  A wrong line, other than at the end, is a `FormatError`.
     """

@@ -15,6 +15,7 @@ WordsightError              exit status 2: the call was wrong
 │   ├── TooManyPixels
 │   └── NoEmbedding         an image or text that a tower gives NaN or zeros for
 └── StorageError            exit status 1: the disk is full, read-only or gone
+    └── InUse               another process is at it
 """
 
 
@@ -87,3 +88,7 @@ class StorageError(WordsightError):
     """The disk is full, read-only or gone."""
 
     exit_status = 1
+
+
+class InUse(StorageError):
+    """Another process uses a folder or a library that one alone may use: later it is free."""

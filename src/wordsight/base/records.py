@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from wordsight.base.errors import StorageError
+from wordsight.base.errors import InUse
 from wordsight.base.files import JSON_ESCAPES, atomic_write, storage_errors
 from wordsight.base.nouns import Result
 from wordsight.base.processor import processor_name
@@ -62,7 +62,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock of the file `path`, made if absent, while the block runs; another process that wants it waits.
 
-    Without `wait` it gets a `StorageError`.  The system gives up the lock when the process ends, however it ends.
+    Without `wait` it gets an `InUse`.  The system gives up the lock when the process ends, however it ends.
     Nothing is locked on Windows and on disks without locks.  Within one thread it cannot be taken twice.
     """
     with storage_errors(path):
@@ -74,7 +74,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StorageError(
+                raise InUse(
                     f"another process uses {path.parent}", cure="wait until it is done, then try again"
                 ) from None
             except OSError as error:

@@ -52,8 +52,8 @@ class TakenBack:
 class Reversible:
     """Changes files and notes each change in the journal of a folder first; a context, used by one process at a time.
 
-    A second process gets a `StorageError`, as do a full disk and a missing permission; what is wrong with one file is
-    an `InputError`, and nothing is changed then.
+    A second process gets an `InUse`, a full disk and a missing permission are a `StorageError`; what is wrong with one
+    file is an `InputError`, and nothing is changed then.
     """
 
     def __init__(self, journal: Path) -> None:

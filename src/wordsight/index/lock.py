@@ -10,14 +10,14 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from wordsight.base.errors import StorageError
+from wordsight.base.errors import InUse
 from wordsight.base.files import storage_errors
 from wordsight.index.database import database_errors
 
 NAME = "lock.db"
 
 
-class LibraryBusy(StorageError):
+class LibraryBusy(InUse):
     """Another process is writing this library."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from wordsight.base.errors import (
     FingerprintMismatch,
     FormatError,
+    InUse,
     MissingExtra,
     NotFound,
     StorageError,
@@ -15,7 +16,6 @@ from wordsight.base.errors import (
     UnknownModel,
     WordsightError,
 )
-from wordsight.index.lock import LibraryBusy
 
 
 class Refused(WordsightError):
@@ -57,7 +57,7 @@ STATUSES: tuple[tuple[type[WordsightError], int], ...] = (  # the first that fit
     (NotFound, 404),
     (UnknownModel, 404),
     (TooManyPixels, 413),
-    (LibraryBusy, 409),
+    (InUse, 409),
     (FingerprintMismatch, 409),
     (MissingExtra, 501),
     (StorageError, 507),

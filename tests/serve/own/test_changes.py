@@ -3,16 +3,22 @@
 import errno
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from wordsight.base.errors import StorageError
+from wordsight.base.records import locked
 from wordsight.base.reversible import Reversible
 from wordsight.embeddings.model import load
-from wordsight.index.lock import LibraryBusy
+from wordsight.index.lock import LibraryBusy, writing
+from wordsight.search.duplicates import applying
 from wordsight.search.library import Library, open_library
+from wordsight.serve.app import make_app
 from wordsight.text.label_sets import label_set, label_set_names
 
 PHOTOS = "/api/libraries/photos"
@@ -204,6 +210,58 @@ def test_a_library_that_cannot_be_brought_up_to_date_is_said_so(client, copies, 
     (said,) = applied["notices"]
     assert "not up to date" in said
     assert str(copies) not in said
+
+
+@pytest.mark.parametrize("lock", [".", "changing"])
+def test_what_another_process_changes_is_not_changed(client, copies, monkeypatch, lock):
+    """Refused at once, before anything is computed; no plan stays."""
+    groups = asked_groups(client)
+    monkeypatch.setattr(Library, "tag", None)
+    asked = {
+        "sync": {},
+        "tag": {"labels": ["red"]},
+        "tag/clear": {},
+        "tag/undo": {},
+        "duplicates/apply": {"groups": groups},
+    }
+    with writing(copies / ".wordsight" / lock):
+        for route, body in asked.items():
+            answer = client.post(f"{PHOTOS}/{route}", json=body)
+            assert (route, answer.status_code) == (route, 409)
+            assert answer.headers["retry-after"] == "5"
+            assert str(copies) not in answer.text
+    assert not (copies / ".wordsight" / "plans").exists()
+    applied = client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).json()
+    assert len(applied["moved"]) == 2
+
+
+def test_two_servers_change_a_library_one_at_a_time(client, settings, copies, monkeypatch):
+    begun, go, tag = threading.Event(), threading.Event(), Library.tag
+
+    def slow(self, *given, **options):
+        begun.set()
+        assert go.wait(20)
+        return tag(self, *given, **options)
+
+    monkeypatch.setattr(Library, "tag", slow)
+    with ThreadPoolExecutor(1) as threads, TestClient(make_app(settings), base_url="http://127.0.0.1:7070") as other:
+        first = threads.submit(client.post, f"{PHOTOS}/tag", json={"labels": ["red"], "min_cosine": 0.3})
+        try:
+            assert begun.wait(20)
+            assert other.post(f"{PHOTOS}/sync", json={}).status_code == 409
+            assert other.post(f"{PHOTOS}/tag", json={"labels": ["blue"]}).status_code == 409
+        finally:
+            go.set()
+        assert events(first.result(20))[-1][0] == "done"
+        assert events(other.post(f"{PHOTOS}/sync", json={}))[-1][0] == "done"
+
+
+def test_a_journal_that_another_process_has_is_a_matter_of_waiting(client, copies, monkeypatch):
+    groups = asked_groups(client)
+    monkeypatch.setattr(applying, "Reversible", lambda journal: locked(copies / "lock", wait=False))
+    with locked(copies / "lock"):
+        assert client.post(f"{PHOTOS}/duplicates/apply", json={"groups": groups}).status_code == 409
+    assert list((copies / ".wordsight" / "plans").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ class RuleStore:
 
 @contextlib.contextmanager
 def open_store(library_folder: Path) -> Iterator[RuleStore]:
-    """Open the store of a library for one process; another one gets a `StorageError`."""
+    """Open the store of a library for one process; another one gets an `InUse`."""
     folder = library_folder / FOLDER
     with storage_errors(folder):
         disk.make_folder(folder)

@@ -23,6 +23,11 @@ MOST = 16  # jobs that run at once, of all libraries
 log = logging.getLogger("wordsight.serve")
 
 
+def under_way(name: str) -> Refused:
+    """Return what is answered while somebody else changes what has this name."""
+    return Refused(409, f"{name}: another change is under way", cure="wait until it is done", after=5)
+
+
 class JobDone(NamedTuple):
     """What the work returned, and its notices."""
 
@@ -123,10 +128,14 @@ class Jobs:
     def __init__(self) -> None:
         self._running: dict[str, Job] = {}
 
+    def require_free(self, name: str) -> None:
+        """Refuse with 409 where a job of this name runs."""
+        if name in self._running and not self._running[name].finished.is_set():
+            raise under_way(name)
+
     def start(self, name: str, work: Callable[[], Any], *, may_stop: bool = False) -> Job:
         """Start a job; `Refused` with 409 where one of this name runs."""
-        if name in self._running and not self._running[name].finished.is_set():
-            raise Refused(409, f"{name}: another change is under way", cure="wait until it is done", after=5)
+        self.require_free(name)
         if len(self._running) >= MOST:
             raise Overloaded(f"{MOST} long requests run already", after=5)
         job = Job(name, work, may_stop=may_stop)

@@ -20,6 +20,7 @@ from wordsight.search.duplicates.keeping import DEFAULT, KeepRule, KnownImage
 from wordsight.search.duplicates.plan_file import write_plan
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.located import LocatedImage, located
+from wordsight.serve.own.changing import change
 from wordsight.serve.own.events import events_of
 from wordsight.serve.own.querying import CONDITION
 from wordsight.serve.own.syncing import copy_of
@@ -155,7 +156,7 @@ async def move(call: HttpCall[ApplyRequest]) -> AppliedAnswer:
     everything = [*moved, *(group.kept for group in groups if group.move)]
     if len(set(everything)) < len(everything):
         raise Refused(422, "an image that is named twice", cure="name each once, to be kept or to be moved")
-    plan, done, problem = await host.jobs.start(name, partial(_applied, library, groups)).outcome()
+    plan, done, problem = await (await change(host, name, partial(_applied, library, groups))).outcome()
     failed = [(path, host.public(why)) for path, why in done.failed]
     notices = [host.public(problem)] if problem else []
     return AppliedAnswer(plan.name, [*done.before, *done.moved], failed, done.freed, plan.name, notices)
@@ -167,7 +168,7 @@ async def undo(call: HttpCall[UndoRequest]) -> RestoredAnswer:
     library = host.libraries.named(name)
     if _PLAN.fullmatch(plan) is None or not (library.folder / PLANS / plan).is_file():
         raise NotFound(f"no plan {plan!r}", cure="give the name that was answered when it was applied")
-    back: TakenBack = await host.jobs.start(name, partial(_restored, library, plan)).outcome()
+    back: TakenBack = await (await change(host, name, partial(_restored, library, plan))).outcome()
     failed = [(host.public(str(path)), why) for path, why in back.failed]
     return RestoredAnswer(len(back.done), failed)
 

@@ -7,6 +7,7 @@ import msgspec
 from starlette.responses import StreamingResponse
 
 from wordsight.search.report import SyncReport
+from wordsight.serve.own.changing import change
 from wordsight.serve.own.events import events_of
 from wordsight.serve.route import HttpCall
 
@@ -41,7 +42,7 @@ async def sync(call: HttpCall[SyncRequest]) -> StreamingResponse:
     """Bring a library up to date, and tell how far it is."""
     host, name = call.host, call.path["library"]
     library, accept = host.libraries.named(name), call.asked.accept_removal
-    job = host.jobs.start(name, lambda: synced(library, accept_removal=accept))
+    job = await change(host, name, lambda: synced(library, accept_removal=accept))
     return events_of(job, host, partial(_shape, host=host))
 
 

@@ -12,6 +12,7 @@ from wordsight.search.tagging.job import TagReport
 from wordsight.search.tagging.options import TagOptions
 from wordsight.search.tagging.undoing import Undone
 from wordsight.serve.errors import Refused
+from wordsight.serve.own.changing import change
 from wordsight.serve.own.embedding import check_counts
 from wordsight.serve.own.events import events_of
 from wordsight.serve.own.syncing import copy_of
@@ -115,7 +116,7 @@ async def tag(call: HttpCall[TagRequest]) -> StreamingResponse:
         "new": asked.new,
         "dry_run": asked.dry_run,
     }
-    return events_of(host.jobs.start(name, partial(_tagged, library, chosen, options)), host, _shape)
+    return events_of(await change(host, name, partial(_tagged, library, chosen, options)), host, _shape)
 
 
 async def clear(call: HttpCall[ClearRequest]) -> TagDone:
@@ -127,7 +128,7 @@ async def clear(call: HttpCall[ClearRequest]) -> TagDone:
         with copy_of(library) as copy:
             return copy.clear_tags(column)
 
-    return _shape(await call.host.jobs.start(name, work).outcome(), [])
+    return _shape(await (await change(call.host, name, work)).outcome(), [])
 
 
 async def undo(call: HttpCall[None]) -> UndoneAnswer:
@@ -139,7 +140,7 @@ async def undo(call: HttpCall[None]) -> UndoneAnswer:
         with copy_of(library) as copy:
             return copy.undo_tags()
 
-    undone: Undone = await call.host.jobs.start(name, work).outcome()
+    undone: Undone = await (await change(call.host, name, work)).outcome()
     left = [call.host.public(one) for one in undone.left[:LEFT]]
     return UndoneAnswer(undone.column, undone.changed, left)
 
