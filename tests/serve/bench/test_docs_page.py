@@ -102,6 +102,7 @@ def test_an_image_goes_into_a_body(docs, coloured):
     )
     embed.get_by_role("button", name="Send").click()
     expect(embed.locator(".status")).to_contain_text("200")
+    expect(embed.locator(".answer pre")).to_contain_text('"images"')
     assert len(json.loads(embed.locator(".answer pre").inner_text())["images"][0]) == 27
 
 
