@@ -7,8 +7,9 @@
 Called with the route that answers, so that no other scope can be checked than that of the handler which then runs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wordsight.base.errors import UsageError
 from wordsight.serve.errors import Refused
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from wordsight.serve.settings import ServeSettings
 
 _ASKER = "wordsight.asker"
+PROBES = ("/health", "/ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Admission:
         if scope.get("wordsight.absolute"):
             raise Refused(400, "a whole URL as the target", cure="send the path, and the name as Host")
         headers = checked_headers(scope, self._settings.safety.connections)
-        host = self.sites.check_host(headers)
+        host = "" if _is_probe(route, scope, headers) else self.sites.check_host(headers)
         page = route.method == "GET" and route.scope == "open" and route.produces == "text/html"
         self.sites.check_origin(headers, host, page=page)
         check_sizes(scope, headers, self._settings)
@@ -112,6 +114,11 @@ class Admission:
     def without_paths(self, text: str) -> str:
         """Return a message that has no path of the server."""
         return without_paths(self._roots, text)
+
+
+def _is_probe(route: "Route", scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a simple probe asks for what is no secret: HTTP/1.0 needs no Host."""
+    return route.path in PROBES and b"host" not in headers and scope.get("http_version") == "1.0"
 
 
 def _check_kind(headers: dict[bytes, bytes]) -> None:
