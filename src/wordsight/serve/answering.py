@@ -120,8 +120,8 @@ async def _asked(route: Route, request: Request, host: Host) -> Any:
 
 def _problem(error: msgspec.MsgspecError) -> str:
     """Return what is wrong in true words: half of a surrogate pair is to msgspec the end of the body."""
-    said = str(error)
-    return TRUNCATED if said == "Input data was truncated" else said
+    problem = str(error)
+    return TRUNCATED if problem == "Input data was truncated" else problem
 
 
 def _query(request: Request) -> dict[str, Any]:

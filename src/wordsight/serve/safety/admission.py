@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from wordsight.serve.settings import ServeSettings
 
 _ASKER = "wordsight.asker"
-PROBES = ("/health", "/ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class Asker:
 
 EVERYBODY = Asker("", SCOPES["write"])  # where no key is needed
 NOBODY = Asker("", frozenset())
+PROBES = ("/health", "/ready")  # that tell nothing but that
 
 
 def asker_of(request: "Request") -> Asker:
@@ -116,11 +116,6 @@ class Admission:
         return without_paths(self._roots, text)
 
 
-def _is_probe(route: "Route", scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
-    """Return whether a simple probe asks for what is no secret: HTTP/1.0 needs no Host."""
-    return route.path in PROBES and b"host" not in headers and scope.get("http_version") == "1.0"
-
-
 def _check_kind(headers: dict[bytes, bytes]) -> None:
     """Refuse a browser's body that is not called JSON: any page may have forms sent, to anywhere, without asking."""
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -137,3 +132,8 @@ def require_keys(settings: "ServeSettings") -> None:
         f"--host {settings.host} without keys: whoever reaches it could read all and change all",
         cure="make a key with wordsight serve --new-key NAME --keys FILE and serve with --keys FILE, or give --no-key",
     )
+
+
+def _is_probe(route: "Route", scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a simple probe asks for what is no secret: HTTP/1.0 needs no Host."""
+    return route.path in PROBES and b"host" not in headers and scope.get("http_version") == "1.0"
