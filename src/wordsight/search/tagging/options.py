@@ -38,9 +38,7 @@ def check_column(name: str) -> None:
     if len(name) > COLUMN_LETTERS:
         raise UsageError(f"a column with a name of {len(name):,} letters", cure=f"give at most {COLUMN_LETTERS}")
     if not _COLUMN.fullmatch(name):
-        raise UsageError(
-            f"a column {name!r}", cure="name it with letters, digits, _ - . : and blanks"
-        )
+        raise UsageError(f"a column {name!r}", cure="name it with letters, digits, _ - . : and blanks")
 
 
 @dataclass(frozen=True, slots=True)
