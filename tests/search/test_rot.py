@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 
@@ -92,6 +93,27 @@ def test_a_file_of_embeddings_that_was_cut_or_is_gone_is_mended(indexed, model, 
             assert library.verify()
             assert answers(library) == right
             assert library.verify() == []
+
+
+CUT_WHILE_OPEN = """
+import os, sys
+from pathlib import Path
+from wordsight.embeddings.model import load
+from wordsight.search.library import open_library
+with open_library(Path(sys.argv[1]), model=load(engine="fake")) as library:
+    print(len(library.search("red", k=3)))
+    (file,) = library.folder.glob("embeddings-*.f16")
+    os.truncate(file, 0)
+    print(len(library.search("red", k=3)))
+    print(len(library.verify()) > 0, len(library.search("red", k=3)))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is mapped cannot be cut there")
+def test_a_file_of_embeddings_that_is_cut_while_it_is_mapped_does_not_end_the_process(indexed):
+    command = [sys.executable, "-c", CUT_WHILE_OPEN, str(indexed)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout.split()) == (0, ["3", "0", "True", "3"]), run.stderr
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -4,6 +4,7 @@
 generation.  Knows neither keys nor models.
 """
 
+import contextlib
 import re
 from io import FileIO
 from pathlib import Path
@@ -54,8 +55,12 @@ class EmbeddingFile:
     def mapped(self, count: int) -> Halves:
         """Return the first `count` embeddings (count, width), memory-mapped; fewer where the file has been cut.
 
-        Raises `FileNotFoundError` where there is none.
+        Raises `FileNotFoundError` where there is none.  A file that was cut in place since is mapped anew: to
+        read what is no longer there would end the process.
         """
+        with contextlib.suppress(FileNotFoundError):  # moved away: what is mapped stays
+            if self.path.stat().st_size < self._map.nbytes:
+                self._map = np.empty((0, self._width), np.float16)
         if count > len(self._map):
             there = min(count, self.path.stat().st_size // (2 * self._width))
             if there > len(self._map):

@@ -32,6 +32,7 @@ from wordsight.serve.watched.notes import notes
 
 T = TypeVar("T")
 JSON = "application/json"
+TRUNCATED = "the JSON ends before it is whole, or has half of a surrogate pair, as \\ud800 alone"
 HELD = "wordsight.held"  # in the scope of a request: the memory that it has reserved
 log = logging.getLogger("wordsight.serve")
 
@@ -113,9 +114,15 @@ async def _asked(route: Route, request: Request, host: Host) -> Any:
             return msgspec.convert(_query(request), route.asks, strict=False)
         return decoded(await read_body(request, host) or b"{}", route.asks)
     except msgspec.MsgspecError as error:
-        raise Refused(422, str(error), cure="see /docs for what is asked") from None
+        raise Refused(422, _problem(error), cure="see /docs for what is asked") from None
     except (UnicodeDecodeError, RecursionError) as error:
         raise Refused(422, f"the body is no JSON: {error}", cure="send JSON in UTF-8") from None
+
+
+def _problem(error: msgspec.MsgspecError) -> str:
+    """Return what is wrong in true words: half of a surrogate pair is to msgspec the end of the body."""
+    problem = str(error)
+    return TRUNCATED if problem == "Input data was truncated" else problem
 
 
 def _query(request: Request) -> dict[str, Any]:

@@ -94,9 +94,10 @@ def _end_with(supervisor: int) -> None:
 
 
 def _note(error: BaseException, folder: Path) -> None:
-    known = isinstance(error, WordsightError)
-    problem = error.problem if isinstance(error, WordsightError) else f"{type(error).__name__}: {error}"
-    noted = {"problem": problem, "cure": getattr(error, "cure", ""), "status": error.exit_status if known else 1}
+    problem, cure, status = f"{type(error).__name__}: {error}", "", 1
+    if isinstance(error, WordsightError):
+        problem, cure, status = error.problem, error.cure, error.exit_status
+    noted = {"problem": problem, "cure": cure, "status": status}
     (folder / FAILURE).write_text(json.dumps(noted), encoding="ascii")
 
 

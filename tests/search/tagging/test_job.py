@@ -53,6 +53,19 @@ def test_each_image_gets_its_colour(many, labels):
     )
 
 
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a`b", "[a]", "a'", "<b>", "\ud800", " a", "-", "x" * 101])
+def test_a_column_that_no_condition_can_name_is_refused(many, labels, name):
+    with pytest.raises(UsageError, match="column"):
+        many.tag(labels, min_cosine=0.9, column=name)
+    assert column(many, name) == {}
+
+
+@pytest.mark.parametrize("name", ["farbe", "größe-2", "my tags", "xmp:tags", "a", "x" * 100])
+def test_a_column_that_a_condition_can_name_is_taken(many, labels, name):
+    many.tag(labels, min_cosine=0.9, column=name)
+    assert len(many.search("red", k=99, where=f"`{name}` contains 'red'", min_cosine=-1)) > 0
+
+
 def test_probabilities_are_those_of_a_search(many, labels):
     many.tag(labels, min_match=0, scores=True)
     hits = many.search("red", k=3)

@@ -208,6 +208,18 @@ def test_a_sync_says_how_far_it_is_and_what_was_done(client, photos):
     assert done["removed"] == 1
 
 
+def test_a_library_that_was_moved_away_while_it_is_served_is_told_of(client, photos):
+    assert client.get(PHOTOS).json()["notices"] == []
+    assert client.post(f"{PHOTOS}/search", json={"query": "red"}).status_code == 200
+    (photos / ".wordsight").rename(photos.parent / "elsewhere")
+    answer = client.get(PHOTOS)
+    assert answer.status_code == 200 and "not there any more" in answer.json()["notices"][0]
+    assert client.post(f"{PHOTOS}/search", json={"query": "red"}).status_code == 200
+    name, done = events(client.post(f"{PHOTOS}/sync"))[-1]
+    assert name == "done" and any("made anew" in one for one in done["notices"])
+    assert client.get(PHOTOS).json()["notices"] == []
+
+
 def test_a_sync_that_fails_says_why(client, photos):
     import shutil
 

@@ -248,3 +248,13 @@ def test_half_a_client_gone(impatient):
         client.sendall(request)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         client.close()
+
+
+def test_a_probe_of_http_1_0_needs_no_host(serving):
+    with serving(PATIENT) as address:
+        for path in (b"/health", b"/ready"):
+            assert exchange(address, b"GET %s HTTP/1.0\r\n\r\n" % path).status == 200
+            assert exchange(address, b"GET %s HTTP/1.0\r\nhost: evil.example\r\n\r\n" % path).status == 421
+            assert exchange(address, b"GET %s HTTP/1.1\r\n\r\n" % path).status == 400
+        for path in (b"/", b"/metrics", b"/openapi.json", b"/api/status", b"/healthy"):
+            assert exchange(address, b"GET %s HTTP/1.0\r\n\r\n" % path).status in (400, 404)

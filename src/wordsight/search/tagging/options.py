@@ -3,12 +3,15 @@
 library.tag("everyday", min_match=0.7, top=5, scores=True)
 """
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from wordsight.base.errors import UsageError
 
+COLUMN_LETTERS = 100
+_COLUMN = re.compile(r"\w(?:[\w .:-]*\w)?")
 MIN_MATCH = 0.3  # settled on train splits: docs/tagging.md
 
 
@@ -26,6 +29,16 @@ class TagOptions(TypedDict, total=False):
     dry_run: bool
     write: str | None
     sidecar: str
+
+
+def check_column(name: str) -> None:
+    """Raise `UsageError` for a name of a column that no condition could ask for."""
+    if not name.strip():
+        raise UsageError("a column without a name", cure="name one, or leave it out")
+    if len(name) > COLUMN_LETTERS:
+        raise UsageError(f"a column with a name of {len(name):,} letters", cure=f"give at most {COLUMN_LETTERS}")
+    if not _COLUMN.fullmatch(name):
+        raise UsageError(f"a column {name!r}", cure="name it with letters, digits, _ - . : and blanks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +75,8 @@ class TagWishes:
             )
         if self.top is not None and self.top < 1:
             raise UsageError(f"at most {self.top} tags", cure="allow at least one")
-        if self.column is not None and not self.column.strip():
-            raise UsageError("a column without a name", cure="name one, or leave it out")
+        if self.column is not None:
+            check_column(self.column)
         if self.write not in (None, "xmp"):
             raise UsageError(f"tags cannot be written as {self.write}", cure="write xmp")
 

@@ -4,10 +4,12 @@ from typing import Any
 
 import msgspec
 
+from wordsight.index.database import NAME
 from wordsight.search.about import described_columns
 from wordsight.search.unasked import ORDERS
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.own.hits import public_values
+from wordsight.serve.own.syncing import GONE
 from wordsight.serve.route import HttpCall
 from wordsight.serve.safety.admission import asker_of
 
@@ -60,7 +62,7 @@ class OrderAnswer(msgspec.Struct):
 class LibraryAnswer(msgspec.Struct):
     """What a library holds; `failed` images cannot be read, `absent` ones were not there when last looked.
 
-    `calibrated`: whether hits have probabilities.
+    `calibrated`: whether hits have probabilities.  `notices`: what whoever runs the server should know.
     """
 
     name: str
@@ -72,6 +74,7 @@ class LibraryAnswer(msgspec.Struct):
     calibrated: bool
     columns: list[ColumnAnswer]
     orders: list[OrderAnswer]
+    notices: list[str]
 
 
 async def status(call: HttpCall[None]) -> StatusAnswer:
@@ -116,4 +119,5 @@ def _described(host: Host, name: str) -> LibraryAnswer:
         background.read(served.folder, model.fingerprint) is not None,
         [ColumnAnswer(one.name, one.holds, public_values(one.name, one.examples)) for one in columns],
         [OrderAnswer(sort, words) for sort, words in ORDERS.items() if sort.lstrip("-") in known],
+        [] if (served.folder / NAME).exists() else [f"{GONE}: searches go on from open files, a sync makes it anew"],
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import StreamingResponse
 
+from wordsight.base.progress import notice
+from wordsight.index.database import NAME
 from wordsight.search.report import SyncReport
 from wordsight.serve.own.changing import change
 from wordsight.serve.own.events import events_of
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from wordsight.serve.hosting.host import Host
 
 FAILURES = 20  # that are answered
+GONE = "the folder of the library was not there any more"
 
 
 class SyncRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,6 +52,8 @@ async def sync(call: HttpCall[SyncRequest]) -> StreamingResponse:
 def synced(library: "Library", *, accept_removal: bool = False) -> SyncReport:
     """Bring a library up to date by a copy of it, so that it answers meanwhile."""
     with copy_of(library) as copy:
+        if not (copy.folder / NAME).exists():
+            notice(f"{GONE}: it was made anew, without what had been noted in it")
         report = copy.sync(accept_removal=accept_removal)
     if report:
         library.look()  # what it reads of tables and shards is anew

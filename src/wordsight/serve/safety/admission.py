@@ -7,8 +7,9 @@
 Called with the route that answers, so that no other scope can be checked than that of the handler which then runs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wordsight.base.errors import UsageError
 from wordsight.serve.errors import Refused
@@ -40,6 +41,7 @@ class Asker:
 
 EVERYBODY = Asker("", SCOPES["write"])  # where no key is needed
 NOBODY = Asker("", frozenset())
+PROBES = ("/health", "/ready")  # that tell nothing but that
 
 
 def asker_of(request: "Request") -> Asker:
@@ -67,7 +69,7 @@ class Admission:
         if scope.get("wordsight.absolute"):
             raise Refused(400, "a whole URL as the target", cure="send the path, and the name as Host")
         headers = checked_headers(scope, self._settings.safety.connections)
-        host = self.sites.check_host(headers)
+        host = "" if _is_probe(route, scope, headers) else self.sites.check_host(headers)
         page = route.method == "GET" and route.scope == "open" and route.produces == "text/html"
         self.sites.check_origin(headers, host, page=page)
         check_sizes(scope, headers, self._settings)
@@ -142,3 +144,8 @@ def require_keys(settings: "ServeSettings") -> None:
         f"--host {settings.host} without keys: whoever reaches it could read all and change all",
         cure="make a key with wordsight serve --new-key NAME --keys FILE and serve with --keys FILE, or give --no-key",
     )
+
+
+def _is_probe(route: "Route", scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a simple probe asks for what is no secret: HTTP/1.0 needs no Host."""
+    return route.path in PROBES and b"host" not in headers and scope.get("http_version") == "1.0"
