@@ -27,7 +27,9 @@ def model_that_spoils(value, spoiled):
 
         return embedded
 
-    engine.fingerprint = "5b01150000000000"  # it is another model: what is kept of the sound one is not taken for its own
+    engine.fingerprint = (
+        "5b01150000000000"  # it is another model: what is kept of the sound one is not taken for its own
+    )
     engine.embed_images, engine.embed_texts = spoil(engine.embed_images), spoil(engine.embed_texts)
     return Model(engine)
 

@@ -42,3 +42,24 @@ def test_the_unit_is_hardened(texts) -> None:
     lines = set(texts["wordsight.service"].splitlines())
     assert {"DynamicUser=yes", "ProtectSystem=strict", "NoNewPrivileges=yes", "CapabilityBoundingSet="} <= lines
     assert any(line.startswith("MemoryMax=") for line in lines)
+
+
+def test_the_unit_answers_behind_the_proxy_that_lies_beside_it(texts) -> None:
+    (command,) = re.findall(r"^ExecStart=(.+)$", texts["wordsight.service"], re.MULTILINE)
+    (name,) = set(re.findall(r"server_name (\S+);", texts["nginx.conf"]))
+    assert f"--allow-host {name}" in command and "--behind-proxy 127.0.0.1" in command
+
+
+def test_commands_of_the_guide_fit_the_files(root, texts) -> None:
+    guide = (root / "docs/guides/serve.md").read_text(encoding="utf-8")
+    container, service = (
+        guide.partition(f"## {title}")[2].partition("\n## ")[0] for title in ("In a c", "As a service")
+    )
+    (keys,) = re.findall(r"--keys (\S+)/keys\.json", container)
+    (mounted,) = re.findall(r"\$\{KEYS:-\./(\w+)\}:/keys", texts["compose.yaml"])
+    assert keys == f"deploy/{mounted}"
+    before = container.partition("docker compose")[0]
+    wanted = set(re.findall(r"\$\{(\w+):-", texts["compose.yaml"])) - {"KEYS"}
+    assert wanted and all(re.search(rf"^export .*\b{one}=", before, re.MULTILINE) for one in wanted)
+    assert not re.search(r"sudo wordsight", guide)
+    assert "LoadCredential=" not in texts["wordsight.service"] or "systemctl restart wordsight" in service

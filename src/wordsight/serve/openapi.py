@@ -219,20 +219,11 @@ def _describe(component: Schema) -> None:
 
 
 def field_note(document: str, name: str) -> str:
-    """Return what a docstring says of a field: what follows "`name`:", else the sentence that names it."""
+    """Return what a docstring says of a field alone: what follows "`name`:", up to where it speaks of the next."""
     for paragraph in document.split("\n\n"):
         text = " ".join(paragraph.split())
-        stated = re.search(
-            rf"`{name}`(?:(?:, | and |, and )`\w+`)*: (.+?)(?=[;,.]? `\w+`(?:(?:, | and )`\w+`)*: |$)", text
-        )
-        stated = stated or re.search(
-            rf"(?:`\w+`(?:, | and ))+`{name}`: (.+?)(?=[;,.]? `\w+`(?:(?:, | and )`\w+`)*: |$)", text
-        )
-        if stated:
+        if stated := re.search(rf"`{name}`: (.+?)(?=[;,.]? (?:(?:and|or) )?`\w+`: |$)", text):
             return _sentence(stated[1])
-        for sentence in re.split(r"(?<=\.) (?=[A-Z`])", text):
-            if f"`{name}`" in sentence:
-                return _sentence(sentence)
     return ""
 
 

@@ -33,7 +33,7 @@ from wordsight.serve.watched.log import RequestLog, server_messages
 
 COLLECT = (2_000, 10, 10)  # the command looks for circles a hundred times less often: it ends before they matter
 SILENT = 120  # seconds without a sign after which a worker is replaced: opening a large graph takes some
-LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # of all addresses
+LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  of all addresses
 BACKLOG = 1024  # connections that may wait to be accepted
 
 

@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, with every route in it, and every field described."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +63,17 @@ def test_every_field_is_described(document) -> None:
         if not {"description", "enum", "const", "$ref", "anyOf"} & set(one)
     ]
     assert not silent
+
+
+def test_what_is_said_of_a_field_is_of_that_field_alone(document) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        notes = [one["description"] for one in schema.get("properties", {}).values() if "description" in one]
+        assert len(notes) == len(set(notes)), f"{name}: two fields share a text"
+        for note in notes:
+            assert len(re.findall("[A-Za-z]", note)) >= 12 and note.endswith("."), f"{name}: {note!r}"
+            assert ".py" not in note, f"{name}: {note!r}"
+    fields = document["components"]["schemas"]["SearchRequest"]["properties"]
+    assert "less likely" in fields["rest"]["description"] and "backwards" in fields["sort"]["description"]
 
 
 def test_open_routes_need_no_key_and_others_do(document) -> None:
@@ -139,11 +151,15 @@ def test_errors_have_the_shape_of_their_route() -> None:
     [
         ("a", "The first."),
         ("b", "The second, in pixels."),
-        ("c", "The second, in pixels."),
-        ("d", "What `d` is stands here."),
+        ("c", "The third, or `a`."),
+        ("d", ""),
+        ("f", "The last. It has two sentences."),
         ("e", ""),
     ],
 )
 def test_notes_are_read_from_docstrings(name, said) -> None:
-    document = "All of it; `a`: the first; `b`, `c`: the second,\nin pixels.\n\nSome more. What `d` is stands here."
+    document = (
+        "All of it; `a`: the first; `b`: the second,\nin pixels, or `c`: the third, or `a`.\n\n"
+        "Some more. What `d` is stands here.  `f`: the last.  It has two sentences."
+    )
     assert field_note(document, name) == said

@@ -26,8 +26,8 @@ class ClipDocument(msgspec.Struct, omit_defaults=True):
     """A text or an image, with what is made of it.
 
     `text`: a text; with it the others are not looked at.  `blob`: an image as base64.  `uri`: an image as a data
-    address.  `matches`: documents that `/rank` puts in order.  `embedding`: of unit length.  `scores`: of a match,
-    its probability among them and its cosine.  `id`: as sent, or a new one.
+    address.  `matches`: documents that `/rank` puts in order.  `embedding`: its embedding, of unit length.  `scores`:
+    of a match, its probability among them and its cosine.  `id`: as it was sent, or a new one.
     """
 
     id: str = ""
@@ -42,7 +42,8 @@ class ClipDocument(msgspec.Struct, omit_defaults=True):
 class PostRequest(msgspec.Struct, rename="camel"):
     """What is to be done.
 
-    `data`: documents.  `execEndpoint`: "/", "/encode" or "/rank", with a model's name behind it if wanted.
+    `data`: the texts and images that are embedded or ranked.  `execEndpoint`: "/", "/encode" or "/rank", with a model's
+    name behind it if wanted.
     """
 
     data: list[ClipDocument]
@@ -52,8 +53,8 @@ class PostRequest(msgspec.Struct, rename="camel"):
 class PostAnswer(msgspec.Struct):
     """What was made of documents.
 
-    `data`: the documents in their order, with embeddings, or with their matches, the best first.  `header`: whether
-    all went well.  `parameters`: none.  `routes`: none.
+    `data`: the documents in their order, with embeddings, or with their matches, the best first.  `header`: whether all
+    went well.  `parameters`: always empty: nothing is handed on.  `routes`: always empty: no other executor was asked.
     """
 
     header: dict[str, Any]

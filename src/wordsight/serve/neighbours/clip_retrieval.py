@@ -39,11 +39,12 @@ PATHS = ("path", "folder", "image_path")  # columns that may tell where the serv
 class KnnRequest(msgspec.Struct):
     """What is searched for: the first that is given of text, image, address and embedding.
 
-    `text`: words.  `image`: a file as base64.  `image_url`: its address.  `embedding_input`: as many numbers as the
-    model's embeddings have.  `modality`: image; text is refused.  `num_images`: how many come with metadata and image.
-    `num_result_ids`: how many are looked up, by default as many.  `indice_name`: a library, by default the first.
-    `deduplicate`: whether what is nearly the same as a better one is left out.  `use_safety_model`,
-    `use_violence_detector`: whether what the library's column moderation marks is left out.
+    `text`: words that say what is to be seen.  `image`: the file of an image as base64.  `image_url`: the web address
+    of an image.  `embedding_input`: as many numbers as the model's embeddings have.  `modality`: image; text is
+    refused.  `num_images`: how many come with metadata and image.  `num_result_ids`: how many are looked up, by
+    default as many.  `indice_name`: a library, by default the first.  `deduplicate`: whether what is nearly the same
+    as a better one is left out.  `use_safety_model`: whether what the library's column moderation marks is left out.
+    `use_violence_detector`: as `use_safety_model`, for one column marks both.
     """
 
     text: str | None = None
@@ -60,7 +61,10 @@ class KnnRequest(msgspec.Struct):
 
 
 class MetadataRequest(msgspec.Struct):
-    """What is asked of images.  `ids`: those that `/knn-service` gave.  `indice_name`: the library."""
+    """What is asked of images.
+
+    `ids`: the numbers that `/knn-service` gave.  `indice_name`: the library that they are of, by default the first.
+    """
 
     ids: list[int]
     indice_name: str | None = None

@@ -26,9 +26,10 @@ from wordsight.serve.route import HttpCall
 class CohereEmbedRequest(msgspec.Struct):
     """One of texts, images and inputs.
 
-    `texts`: to be embedded.  `images`: as data addresses or base64.  `inputs`: `{"content": [...]}` each, with one
-    embedding.  `embedding_types`: any of float, base64, int8, uint8, binary, ubinary.  `output_dimension`: the first
-    so many numbers, of unit length again.  `truncate`: END, or NONE to refuse texts that are too long.
+    `texts`: the texts that are embedded.  `images`: images as data addresses or base64.  `inputs`: `{"content": [...]}`
+    each, with one embedding.  `embedding_types`: any of float, base64, int8, uint8, binary, ubinary.
+    `output_dimension`: the first so many numbers, of unit length again.  `truncate`: END, or NONE to refuse texts that
+    are too long.
     """
 
     texts: list[str] | None = None
@@ -43,9 +44,9 @@ class CohereEmbedRequest(msgspec.Struct):
 class CohereEmbedAnswer(msgspec.Struct):
     """Embeddings of what was sent.
 
-    `embeddings`: lists by type, or one list of numbers for version 1 where no types were asked for.  `texts`: what
-    was sent.  `response_type`: embeddings_by_type or embeddings_floats.  `id`: of this answer.  `meta`: how many
-    tokens were read.
+    `embeddings`: lists by type, or one list of numbers for version 1 where no types were asked for.  `texts`: the texts
+    that were sent.  `response_type`: "embeddings_by_type" or "embeddings_floats".  `id`: a name of this answer.
+    `meta`: how many tokens were read.
     """
 
     id: str

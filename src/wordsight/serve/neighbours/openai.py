@@ -29,11 +29,12 @@ _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit
 class OpenAIEmbedRequest(msgspec.Struct):
     """Texts and images, or a conversation.
 
-    `input`: one, or a list of them, in any spelling of `parts.py`.  `messages`: a conversation instead, which gets one
-    embedding.  `model`: "default" or "" is the first that is served.  `encoding_format`: float or base64.
-    `dimensions`: the first so many numbers, of unit length again.  `modality`: with "image" bare strings are images
-    (infinity).  `embedding_type`: Jina's name for `encoding_format`, also int8, uint8, binary and ubinary.
-    `output_dtype`: Voyage's name for it.  `output_dimension`: Voyage's name for `dimensions`.
+    `input`: a text, a data address of an image, an object such as `{"text"}`, `{"image"}` or `{"content": [...]}`, or
+    a list of them.  `messages`: a conversation instead, which gets one embedding.  `model`: "default" or "" is the
+    first that is served.  `encoding_format`: "float" or "base64", how numbers are written.  `dimensions`: the first so
+    many numbers, of unit length again.  `modality`: with "image" bare strings are images (infinity).
+    `embedding_type`: Jina's name for `encoding_format`, also int8, uint8, binary and ubinary.  `output_dtype`:
+    Voyage's name for `encoding_format`.  `output_dimension`: Voyage's name for `dimensions`.
     """
 
     input: Any = None
@@ -50,7 +51,8 @@ class OpenAIEmbedRequest(msgspec.Struct):
 class OpenAIEmbedding(msgspec.Struct):
     """The embedding of one input.
 
-    `embedding`: numbers, or a text for base64.  `index`: which input, from 0.  `object`: always "embedding".
+    `embedding`: numbers, or a text for base64.  `index`: the number of the input, from 0.  `object`: always
+    "embedding".
     """
 
     embedding: JsonNumbers
@@ -61,7 +63,8 @@ class OpenAIEmbedding(msgspec.Struct):
 class TokenUsage(msgspec.Struct):
     """What was read.
 
-    `prompt_tokens`, `total_tokens`: how many tokens the texts have for the model; images have none.
+    `prompt_tokens`: how many tokens the texts have for the model; images have none.  `total_tokens`: the same as
+    `prompt_tokens`, for nothing else is counted.
     """
 
     prompt_tokens: int
@@ -72,7 +75,8 @@ class OpenAIEmbedAnswer(msgspec.Struct):
     """One embedding for each input.
 
     `data`: the embeddings, in the order of the inputs.  `model`: the name of the model that made them.  `usage`: how
-    many tokens were read.  `id`: of this answer.  `created`: when, in Unix time.  `object`: always "list".
+    many tokens were read.  `id`: a name of this answer.  `created`: when the answer was made, in Unix time.  `object`:
+    "list", as of every list.
     """
 
     data: list[OpenAIEmbedding]
@@ -87,8 +91,9 @@ class OpenAIModel(msgspec.Struct):
     """A served model.
 
     `id`: its name, by which it is asked.  `created`: when the server began, in Unix time.  `width`: how many numbers
-    its embeddings have.  `backend`: the engine.  `capabilities`: what can be asked of it.  `stats`: empty.  `object`:
-    always "model".  `owned_by`: "wordsight", and "infinity" where infinity's client asks.
+    its embeddings have.  `backend`: the engine that computes.  `capabilities`: what can be asked of it.  `stats`:
+    empty, for nothing is counted by model.  `object`: "model", as of every model.  `owned_by`: "wordsight", and
+    "infinity" where infinity's client asks.
     """
 
     id: str
@@ -103,7 +108,7 @@ class OpenAIModel(msgspec.Struct):
 
 
 class OpenAIModels(msgspec.Struct):
-    """All served models.  `data`: the models, the first is the default.  `object`: always "list"."""
+    """All served models.  `data`: the models, the first is the default.  `object`: "list", as of every list."""
 
     data: list[OpenAIModel]
     object: str = "list"

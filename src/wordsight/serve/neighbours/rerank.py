@@ -31,10 +31,11 @@ _measuring = threading.Lock()
 class RerankRequest(msgspec.Struct):
     """A query and documents.
 
-    `query`: a text, `{"text"}`, `{"image"}` or `{"content": [...]}`.  `documents`: a list of such, or one
-    `{"content": [...]}` of which each part is a document (vLLM).  `top_n`: how many come back, 0 and by default all.
-    `return_documents`: whether with the documents.  `raw_scores`: whether scores are cosines, and the order is theirs.
-    `top_k`: Voyage's name for `top_n`.  `truncation`: not looked at, but with it or `top_k` the answer is Voyage's.
+    `query`: a text, `{"text"}`, `{"image"}` or `{"content": [...]}`.  `documents`: a list of such, or one `{"content":
+    [...]}` of which each part is a document (vLLM).  `top_n`: how many come back, 0 and by default all.
+    `return_documents`: whether the documents themselves come back.  `raw_scores`: whether scores are cosines, and the
+    order is theirs.  `top_k`: Voyage's name for `top_n`.  `truncation`: not looked at, but with it or `top_k` the
+    answer is Voyage's.
     """
 
     query: Any
@@ -50,8 +51,8 @@ class RerankRequest(msgspec.Struct):
 class RerankResult(msgspec.Struct, omit_defaults=True):
     """A document and its score.
 
-    `index`: which document, from 0.  `relevance_score`: 0 to 1, or a cosine for `raw_scores`.  `document`: what was
-    sent, if asked for.
+    `index`: the number of the document, from 0.  `relevance_score`: 0 to 1, or a cosine for `raw_scores`.  `document`:
+    what was sent, if asked for.
     """
 
     index: int
@@ -62,8 +63,9 @@ class RerankResult(msgspec.Struct, omit_defaults=True):
 class RerankAnswer(msgspec.Struct, omit_defaults=True):
     """Documents in their order.
 
-    `results`: the best first.  `data`: the same, for Voyage's clients instead.  `id`: of this answer.  `object`:
-    "rerank", or "list" for Voyage's.  `usage`: how many tokens were read.  `meta`: the same as Cohere has it.
+    `results`: the documents that fit, the best first.  `data`: the same as `results`, for Voyage's clients instead.
+    `id`: a name of this answer.  `object`: "rerank", or "list" for Voyage's.  `usage`: how many tokens were read.
+    `meta`: how many tokens were read, as Cohere has it.
     """
 
     id: str

@@ -36,8 +36,9 @@ class VoyageRequest(msgspec.Struct):
 class VoyageUsage(msgspec.Struct):
     """What was read.
 
-    `text_tokens`, `total_tokens`: how many tokens the texts have for the model.  `image_pixels`, `video_pixels`: 0, for
-    pixels are not counted.
+    `text_tokens`: how many tokens the texts have for the model.  `total_tokens`: the same as `text_tokens`, for nothing
+    else is counted.  `image_pixels`: always 0, for pixels are not counted.  `video_pixels`: always 0, for there are no
+    films.
     """
 
     text_tokens: int
@@ -49,7 +50,8 @@ class VoyageUsage(msgspec.Struct):
 class VoyageAnswer(msgspec.Struct):
     """One embedding for each input.
 
-    `data`: the embeddings, in the order of the inputs.  `usage`: how many tokens were read.  `object`: always "list".
+    `data`: the embeddings, in the order of the inputs.  `usage`: how many tokens were read.  `object`: "list", as of
+    every list.
     """
 
     data: list[OpenAIEmbedding]

@@ -20,21 +20,28 @@ from wordsight.serve.route import HttpCall
 
 
 class VectorizeRequest(msgspec.Struct):
-    """What is embedded.  `texts`: any texts.  `images`: files as base64."""
+    """What is embedded.  `texts`: the texts that are embedded.  `images`: the files of images as base64."""
 
     texts: list[str] = []
     images: list[str] = []
 
 
 class VectorizeAnswer(msgspec.Struct, rename="camel"):
-    """Unit embeddings.  `textVectors`: of the texts, in their order.  `imageVectors`: of the images, in theirs."""
+    """Unit embeddings.
+
+    `textVectors`: embeddings of the texts, in their order.  `imageVectors`: embeddings of the images, in their order.
+    """
 
     text_vectors: list[JsonNumbers]
     image_vectors: list[JsonNumbers]
 
 
 class ClipMeta(msgspec.Struct):
-    """What the model is.  `image_size`: pixels along the sides of what its image tower sees."""
+    """What the model is.
+
+    `model`: the name of the model.  `width`: how many numbers an embedding has.  `image_size`: pixels along the sides
+    of what its image tower sees.
+    """
 
     model: str
     width: int

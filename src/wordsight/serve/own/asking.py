@@ -24,7 +24,10 @@ class AskLibraryRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AskRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A question about an image, a file in base64; `answers` as for a library."""
+    """A question about an image, a file in base64.
+
+    `answers`: what to choose from, else a list that fits the question.
+    """
 
     image: str
     question: str
@@ -42,7 +45,11 @@ class RankedAnswerEntry(msgspec.Struct):
 
 
 class AskAnswer(msgspec.Struct):
-    """Answers, best first; near a `margin` of 0 the model does not decide.  `note`: what it cannot know."""
+    """Answers, best first.
+
+    `kind`: the kind of the question.  `answers`: the answers, best first.  `margin`: how far the first is before the
+    second; near 0 the model does not decide.  `note`: what the model cannot know.
+    """
 
     question: str
     kind: str

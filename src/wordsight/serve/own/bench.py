@@ -37,11 +37,11 @@ _Cells = NDArray[np.float64]
 class MatrixRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Images, in the order images, embeddings, keys, and the texts that each of them is compared with.
 
-    `texts`: what images are compared with.  `images`: files in base64.  `embeddings`: of images, as `/api/embed` gives
-    them in base64.  `library`: its name, "" is the first.  `keys`: images of that library.  `prompt`: "" takes texts as
-    they are, else the name of a shipped list of `/api/templates`, or a template with {} where the text goes.
-    `temperature`: what cosines are divided by; null is the model's own, one over its scale.  `bias`: of the sigmoid
-    loss; null is the model's own, or -10.
+    `texts`: what images are compared with.  `images`: the files of images in base64.  `embeddings`: embeddings of
+    images, as `/api/embed` gives them in base64.  `library`: the name of the library of the keys, "" is the first.
+    `keys`: the keys of images of that library.  `prompt`: "" takes texts as they are, else the name of a shipped list
+    of `/api/templates`, or a template with {} where the text goes.  `temperature`: what cosines are divided by; null is
+    the model's own, one over its scale.  `bias`: the bias of the sigmoid loss; null is the model's own, or -10.
     """
 
     texts: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -58,8 +58,9 @@ class MatrixRequest(msgspec.Struct, forbid_unknown_fields=True):
 class BatchLoss(msgspec.Struct):
     """The losses of a batch whose image i and text i are a pair.
 
-    `image`: the mean of -ln p of each image's own text (softmax over rows); `text`: of each text's own image (over
-    columns); `mean`: of both, the softmax loss; `chance`: ln N, what guessing costs.  `sigmoid`: the sigmoid loss.
+    `image`: the mean of -ln p of each image's own text (softmax over rows).  `text`: the mean of -ln p of each text's
+    own image (softmax over columns).  `mean`: the softmax loss, the mean of those of images and of texts.  `chance`:
+    what guessing costs, ln N.  `sigmoid`: the sigmoid loss of the batch.
     """
 
     image: float
@@ -72,11 +73,14 @@ class BatchLoss(msgspec.Struct):
 class MatrixAnswer(msgspec.Struct):
     """The matrix (N, M): a row for each image, a column for each text.
 
-    `scale` and `bias`: the model's own.  `learned_with`: "softmax" or "sigmoid".  `temperature`: what cosines were
-    divided by.  `cosines`: (N, M).  `logits`: cosines over the temperature.  `image_to_text`: softmax by rows.
-    `text_to_image`: softmax by columns.  `matches`: what `Model.matches` says at the model's own scale; with a sigmoid
-    model each pair for itself.  `in_library`: of images given by key the probability that each shows each text by the
-    library's calibration, null where it cannot tell.  `loss`: null unless N = M.  `prompts`: what each text became.
+    `scale`: the factor by which the model multiplies cosines.  `bias`: what the model adds to them, null where it has
+    none.  `learned_with`: "softmax" or "sigmoid".  `temperature`: what cosines were divided by.  `cosines`: the cosines
+    (N, M) of images and texts.  `logits`: cosines over the temperature.  `image_to_text`: softmax of each row: which
+    text an image picks.  `text_to_image`: softmax of each column: which image a text picks.  `matches`: the
+    probabilities of pairs at the model's own scale; with a sigmoid model of each pair for itself.  `in_library`: of
+    images given by key the probability that each shows each text by the library's calibration, null where it cannot
+    tell.  `loss`: the losses, null where there are not as many images as texts.  `prompts`: what each text became by
+    the prompt.
     """
 
     model: str
@@ -95,7 +99,10 @@ class MatrixAnswer(msgspec.Struct):
 
 
 class TemplateList(msgspec.Struct):
-    """A shipped list of prompt templates; `{}` is where a class goes."""
+    """A shipped list of prompt templates.
+
+    `name`: the name of the list.  `templates`: the templates, with {} where a class goes.
+    """
 
     name: str
     templates: list[str]

@@ -38,11 +38,12 @@ _PLAN = re.compile(r"[0-9a-z-]{1,60}\.jsonl")
 
 
 class DuplicatesRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """`kinds`: of exact, near, crop, flip (these by default), burst, stack and alike.  `where`: a condition.
+    """What counts as a copy, and which one stays.
 
-    `min_similarity`: the least cosine of images that are compared (default: measured on the library).  `keep`: which
-    image of a group stays, the first that tells two apart.  `prefer`, `protect`: folders whose images stay before
-    others, and of which nothing is moved.
+    `kinds`: some of exact, near, crop, flip (these by default), burst, stack and alike.  `where`: a condition that
+    images have to satisfy to be compared.  `min_similarity`: the least cosine of images that are compared (default:
+    measured on the library).  `keep`: which image of a group stays, the first that tells two apart.  `prefer`: folders
+    whose images stay before others.  `protect`: folders of which nothing is moved.
     """
 
     kinds: list[str] = msgspec.field(default_factory=lambda: list(COPIES))
@@ -54,9 +55,11 @@ class DuplicatesRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MemberAnswer(msgspec.Struct):
-    """An image of a group: how it is related to the one that is kept, and `action`: "keep" or "move", and `why`.
+    """An image of a group.
 
-    `similarity`: its cosine with the one that is kept.  `size` in bytes.
+    `kind`: how it is related to the one that is kept.  `action`: what is proposed, "keep" or "move".  `why`: why it is
+    kept or moved.  `size`: how many bytes the file has.  `width`: its pixels from left to right.  `height`: its pixels
+    from top to bottom.  `similarity`: its cosine with the one that is kept.
     """
 
     key: str
@@ -71,7 +74,11 @@ class MemberAnswer(msgspec.Struct):
 
 
 class GroupAnswer(msgspec.Struct):
-    """Images that belong together; the first of `members` is the one that is `kept`.  `freed`: bytes of the others."""
+    """Images that belong together.
+
+    `kind`: how they are related, by the surest sign.  `members`: all images of the group, the first is the one that is
+    kept.  `freed`: how many bytes the others have.
+    """
 
     kept: str
     kind: str
@@ -80,7 +87,10 @@ class GroupAnswer(msgspec.Struct):
 
 
 class DuplicatesDone(msgspec.Struct):
-    """The groups, the surest kinds first; `failed`: why images could not be compared; `compared`: how many were."""
+    """The groups, the surest kinds first.
+
+    `failed`: why images could not be compared.  `compared`: how many images were compared.
+    """
 
     groups: list[GroupAnswer]
     freed: int
@@ -103,10 +113,11 @@ class ApplyRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AppliedAnswer(msgspec.Struct):
-    """`plan`: the name of the plan, by which it is undone; `moved`: what was, `failed`: what was not, with why.
+    """What was moved.
 
-    `freed`: bytes.  `undo`: what to ask to put it back.  `notices`: what else went wrong, as where the library could
-    not be brought up to date.
+        `plan`: the name of the plan, by which it is undone.  `moved`: the keys of what was moved.  `failed`: what was not
+    moved, with why.  `freed`: how many bytes that frees.  `undo`: what to ask to put it back.  `notices`: what else
+    went wrong, as where the library could not be brought up to date.
     """
 
     plan: str
@@ -124,7 +135,7 @@ class UndoRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RestoredAnswer(msgspec.Struct):
-    """How many files are back, and what was left alone, with why."""
+    """How many files are back, and what was left alone.  `failed`: what was left alone, with why."""
 
     restored: int
     failed: list[tuple[str, str]]

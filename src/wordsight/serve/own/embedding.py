@@ -20,7 +20,8 @@ Encoding = Literal["float", "base64"]
 class EmbedRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Texts, images or both.
 
-    Images are files in base64, with or without `data:image/...;base64,` in front; where that is allowed, web addresses.
+    `texts`: the texts that are embedded.  `images`: the files of images in base64, with or without
+    `data:image/...;base64,` in front; where that is allowed, web addresses.
     """
 
     texts: list[str] = []
@@ -30,7 +31,11 @@ class EmbedRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EmbedAnswer(msgspec.Struct):
-    """Unit embeddings, one a row: lists of numbers, or float32 in little-endian order as base64."""
+    """Unit embeddings, one a row: lists of numbers, or float32 in little-endian order as base64.
+
+    `model`: the name of the model that made them.  `width`: how many numbers an embedding has.  `texts`: the embeddings
+    of the texts, in their order.  `images`: the embeddings of the images, in their order.
+    """
 
     model: str
     fingerprint: str

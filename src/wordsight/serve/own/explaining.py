@@ -41,8 +41,9 @@ class ImageRequest(msgspec.Struct, forbid_unknown_fields=True):
 class ExplainRequest(ImageRequest, forbid_unknown_fields=True):
     """An image and texts, eight at most, the true one first.
 
-    `method`: how maps are made, by default the best that fits the model; `words`: whether the relevance of each word is
-    wanted, too; `trust`: whether the maps are checked, which takes most of the time.
+    `texts`: the texts that are looked for, the true one first.  `method`: how maps are made, by default the best that
+    fits the model.  `words`: whether the relevance of each word is wanted, too.  `trust`: whether the maps are checked,
+    which takes most of the time.
     """
 
     texts: list[str] = msgspec.field(default_factory=list)
@@ -59,10 +60,12 @@ class WordEntry(msgspec.Struct):
 
 
 class RelevanceMap(msgspec.Struct):
-    """A map from 0 to 1: `values` on a grid of `side` by `side`, `overlay` the image under it as a data address.
+    """Where in an image a text is seen.
 
-    `checks`: what was checked, a sentence each; `verdict` sums them up ("" where nothing was), `passes` says whether it
-    stood all of them.
+    `side`: how many numbers the grid has in a row and in a column.  `values`: the numbers of the map, 0 to 1, row by
+    row.  `overlay`: the image under the map, as a data address.  `checks`: what was checked, a sentence each.
+    `verdict`: what the checks come to, in a sentence; "" where nothing was checked.  `passes`: whether it stood all
+    checks; null where nothing was checked.
     """
 
     side: int
@@ -74,7 +77,12 @@ class RelevanceMap(msgspec.Struct):
 
 
 class TextExplanation(msgspec.Struct):
-    """What is said of one text; `probability` is null where there is only one text to choose from."""
+    """What is said of one text.
+
+    `text`: the text that was asked about.  `cosine`: the cosine of the image and the text.  `probability`: how likely
+    it is among the texts, null where there is only one to choose from.  `map`: where in the image the text is seen.
+    `words`: the words of the text with their relevance.
+    """
 
     text: str
     cosine: float
@@ -84,7 +92,11 @@ class TextExplanation(msgspec.Struct):
 
 
 class ExplainAnswer(msgspec.Struct):
-    """An explanation, by `method`."""
+    """An explanation.
+
+    `method`: how the maps were made.  `model`: the name of the model.  `texts`: what is said of each text, in their
+    order.
+    """
 
     method: str
     model: str
@@ -92,9 +104,10 @@ class ExplainAnswer(msgspec.Struct):
 
 
 class RegionsRequest(ImageRequest, forbid_unknown_fields=True):
-    """An image and classes, synonyms with `|` between; `background`: what else may be seen and counts as no class.
+    """An image and classes.
 
-    `threshold`: pixels whose class is less probable show none.
+    `classes`: names of classes, synonyms with `|` between.  `background`: what else may be seen and counts as no
+    class.  `threshold`: pixels whose class is less probable show none.
     """
 
     classes: list[str] = msgspec.field(default_factory=list)
@@ -104,17 +117,22 @@ class RegionsRequest(ImageRequest, forbid_unknown_fields=True):
 
 
 class RunLengths(msgspec.Struct):
-    """A mask as COCO has it: height and width, and run lengths down the columns."""
+    """A mask as COCO has it.
+
+    `size`: its height and width in pixels.  `counts`: run lengths down the columns, compressed as COCO has them.
+    """
 
     size: list[int]
     counts: str
 
 
 class RegionAnswer(msgspec.Struct):
-    """A class: `share` of the image that shows it, and its largest region.
+    """A class, and its largest region.
 
-    `box`: left, top, width and height in pixels; `cosine` of that region cut out alone; `rle` its mask.  All three are
-    null where the class is not seen; `regions`: how many there are; `whole`: the cosine of the whole image.
+    `name`: the name of the class.  `share`: how much of the image shows it, 0 to 1.  `box`: left, top, width and height
+    of the region in pixels, null where the class is not seen.  `cosine`: the cosine of the region cut out alone, null
+    where the class is not seen.  `rle`: the mask of the region, null where the class is not seen.  `regions`: how many
+    regions there are.  `whole`: the cosine of the whole image.
     """
 
     name: str
@@ -127,7 +145,11 @@ class RegionAnswer(msgspec.Struct):
 
 
 class RegionsAnswer(msgspec.Struct):
-    """Classes in their order, and the image (`width` by `height` pixels) under their colours as a data address."""
+    """Classes in their order, and the image under their colours.
+
+    `model`: the name of the model.  `width`: the pixels of the image from left to right.  `classes`: the classes with
+    their regions, in the order asked.  `overlay`: the image under the colours of the classes, as a data address.
+    """
 
     method: str
     model: str

@@ -14,12 +14,13 @@ Meta = dict[str, Any]
 
 
 class HitAnswer(msgspec.Struct):
-    """An image of a library.  `key` names it in every request, `name` is the last part of it.
+    """An image of a library.
 
-    `score` is a cosine (null where nothing was asked for), `match` the probability that it shows what was asked for,
-    null where the library cannot tell.  `alike`: keys of images that show nearly the same and are folded behind it.
-    `why`: what led to it, where images were the query.  `named`: it has all words of the query.  `width` and `height`
-    in pixels, where known.
+    `key`: names it in every request.  `name`: the last part of its key.  `score`: the cosine, for mixtures a weighted
+    sum of cosines; null where nothing was asked for.  `match`: the probability that it shows what was asked for, null
+    where the library cannot tell.  `alike`: keys of images that show nearly the same and are folded behind it.  `why`:
+    what led to it, where images were the query.  `named`: whether it has all words of the query.  `width`: its pixels
+    from left to right, where known.  `height`: its pixels from top to bottom, where known.
     """
 
     key: str

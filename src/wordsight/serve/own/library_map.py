@@ -27,7 +27,11 @@ _AFTER = "1"  # seconds until it is worth asking again how far a map is
 
 
 class MapClusterAnswer(msgspec.Struct):
-    """A cluster: its name, its middle on the map, how many images it has, and keys of the most typical ones."""
+    """A cluster of images on the map.
+
+    `name`: the words that name it.  `x`: its middle across, -1 to 1.  `y`: its middle down or up, -1 to 1.  `size`: how
+    many images it has.  `examples`: the keys of its most typical images.
+    """
 
     name: str
     x: float
@@ -37,10 +41,12 @@ class MapClusterAnswer(msgspec.Struct):
 
 
 class MapAnswer(msgspec.Struct):
-    """A map of `count` images, numbered from 0.
+    """A map of images that are numbered from 0.
 
-    `positions`: base64 of uint16 pairs in little-endian order, x and y of each image from 0 (-1 on the map, left and
-    bottom) to 65535 (1).  `clusters` are those of `numbers`: base64 of one uint8 an image.
+    `version`: the version of the map, another when it changes.  `count`: how many images are on the map.  `positions`:
+    base64 of uint16 pairs in little-endian order, x and y of each image from 0 (-1 on the map, left and bottom) to
+    65535 (1).  `numbers`: the cluster of each image, base64 of one uint8 an image.  `clusters`: the clusters, in the
+    order of their numbers.
     """
 
     library: str
@@ -59,7 +65,7 @@ class MapProgressAnswer(msgspec.Struct):
 
 
 class MapNearRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A position, each coordinate from -1 to 1, and how many images nearest to it are wanted."""
+    """A position, and how many images nearest to it are wanted.  `count`: how many images are wanted."""
 
     x: Annotated[float, msgspec.Meta(ge=-1, le=1)]
     y: Annotated[float, msgspec.Meta(ge=-1, le=1)]
@@ -67,7 +73,7 @@ class MapNearRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MapPointsRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Numbers of images, with commas between, on the map of a version."""
+    """Images by their numbers.  `version`: the version of the map that they are on."""
 
     numbers: str
     version: str
@@ -84,21 +90,28 @@ class MapPoint(msgspec.Struct):
 
 
 class MapPointsAnswer(msgspec.Struct):
-    """Images of the map of this version."""
+    """Images of the map.  `version`: the version of the map that they are on."""
 
     version: str
     points: list[MapPoint]
 
 
 class MapColumnRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A metadata column, and the version of the map."""
+    """A metadata column, and the version of the map.
+
+    `name`: the name of the metadata column.  `version`: the version of the map.
+    """
 
     name: str
     version: str
 
 
 class MapColumnValue(msgspec.Struct):
-    """A value, or range of values, of a column; `where` is the condition for it, "" for all others."""
+    """A value, or range of values, of a column.
+
+    `label`: the value or range, as a person would read it.  `count`: how many images have it.  `where`: the condition
+    for it, "" for all others.
+    """
 
     label: str
     count: int
@@ -106,7 +119,11 @@ class MapColumnValue(msgspec.Struct):
 
 
 class MapColumnAnswer(msgspec.Struct):
-    """`codes`: base64 of one uint8 an image, its place in `values`."""
+    """Which value of a column each image has.
+
+    `name`: the name of the metadata column.  `version`: the version of the map.  `codes`: base64 of one uint8 an image,
+    its place in `values`.  `values`: the values, those of most images first, all others last.
+    """
 
     name: str
     version: str

@@ -24,13 +24,20 @@ COLUMNS = 256  # of one request
 
 
 class FacetsRequest(QueryRequest, forbid_unknown_fields=True):
-    """A query; `columns`: which are counted (default: all in which few values are shared by many)."""
+    """A query, and which columns are counted.
+
+    `columns`: the columns that are counted (default: all in which few values are shared by many).
+    """
 
     columns: list[str] = msgspec.field(default_factory=list)
 
 
 class FacetValueAnswer(msgspec.Struct):
-    """A value, how many matches have it, the condition for it, and whether that is in force in `where`."""
+    """A value of a column, and how many matches have it.
+
+    `count`: how many matches have it.  `where`: the condition for it.  `chosen`: whether that condition is in force in
+    `where` of the query.
+    """
 
     value: str
     count: int
@@ -39,7 +46,7 @@ class FacetValueAnswer(msgspec.Struct):
 
 
 class FacetColumn(msgspec.Struct):
-    """A column with its values."""
+    """A column with its values.  `name`: the name of the column."""
 
     name: str
     values: list[FacetValueAnswer]

@@ -6,7 +6,7 @@ The fields mean what `Library.search` takes by these names, but that no text is 
 """
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 PARTS, EXAMPLES, CONDITION = 32, 256, 16_384  # parts of a mixture, images named, letters of a condition: at most
 Keywords = Literal["auto", "on", "off"]
-KeyList = Annotated[list[str], msgspec.Meta(description=f"Keys of images of the library, {EXAMPLES} at most.")]
 
 
 class QueryPart(msgspec.Struct, forbid_unknown_fields=True):
-    """A part of a mixture: words, an image as a file in base64, or the key of an image of the library."""
+    """A part of a mixture: one of words, an image and a key.
+
+    `text`: words that say what is to be seen.  `image`: an image as a file in base64.  `key`: the key of an image of
+    the library.
+    """
 
     text: str = ""
     image: str = ""
@@ -54,9 +57,9 @@ class QueryRequest(msgspec.Struct, forbid_unknown_fields=True):
     sort: str = ""
     fold: bool = False
     keywords: Keywords = "auto"
-    like: KeyList = []
-    liked: KeyList = []
-    disliked: KeyList = []
+    like: list[str] = []
+    liked: list[str] = []
+    disliked: list[str] = []
 
     @property
     def is_question(self) -> bool:

@@ -29,7 +29,10 @@ class WhyRequest(QueryRequest, forbid_unknown_fields=True):
 
 
 class ShareAnswer(msgspec.Struct):
-    """A part of the query: the cosine of the image with it, and its summand of the score."""
+    """A part of the query: the cosine of the image with it, and its summand of the score.
+
+    `name`: the part of the query, in words.  `share`: its summand of the score.
+    """
 
     name: str
     cosine: float
@@ -37,11 +40,12 @@ class ShareAnswer(msgspec.Struct):
 
 
 class ReasonAnswer(msgspec.Struct):
-    """Why a hit came, in a line as `text`.
+    """Why a hit came.
 
-    `passes`: whether the map stood its checks (null: there is none, or it is even).  `box`: left, top, width and height
-    of where it is strongest, as shares of the image; `region` the same in words.  `overlay`: the image under its map.
-    `problem`: why there is no map.
+    `text`: the reason, in a line.  `shares`: what each part of the query adds to the score.  `passes`: whether the map
+    stood its checks (null: there is none, or it is even).  `box`: left, top, width and height of where it is strongest,
+    as shares of the image.  `region`: where it is strongest, in words.  `overlay`: the image under its map, as a data
+    address.  `problem`: why there is no map.
     """
 
     key: str

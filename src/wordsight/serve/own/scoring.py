@@ -47,8 +47,9 @@ class ScoreRequest(msgspec.Struct, forbid_unknown_fields=True):
 class ScoreAnswer(msgspec.Struct):
     """Cosines (images, texts), and how well each text fits, as the model's family means it.
 
-    `matches`: of models with `loss` "softmax" the probability that of these texts this one belongs to the image, of
-    "sigmoid" ones that image and text belong together, each pair for itself.
+    `loss`: "softmax" or "sigmoid", with which the model was trained.  `matches`: of softmax models the probability that
+    of these texts this one belongs to the image, of sigmoid ones that image and text belong together, each pair for
+    itself.
     """
 
     model: str

@@ -28,10 +28,10 @@ DEEPEST = 100_000  # results of a query that can be paged through
 
 
 class SearchRequest(QueryRequest, forbid_unknown_fields=True):
-    """A query, and which of its results: `k` of them from number `offset` on.
+    """A query, and which of its results.
 
-    `rest`: images that are less likely than `min_match`, or where that is not given than `least`, come behind all
-    others instead of not at all, and `matching` is how many come before them; with `sort` it means nothing.
+    `rest`: whether images that are less likely than `min_match`, or where that is not given than `least`, come behind
+    all others instead of not at all, and `matching` is how many come before them; with `sort` it means nothing.
     """
 
     k: int = 50
@@ -40,7 +40,7 @@ class SearchRequest(QueryRequest, forbid_unknown_fields=True):
 
 
 class SimilarRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The key of an image of the library, and a condition."""
+    """The key of an image of the library, and a condition.  `key`: the key of the image that others shall be like."""
 
     key: str
     k: int = 50
@@ -52,9 +52,8 @@ class SearchAnswer(msgspec.Struct):
 
     `total`: how many results can be paged through (with `fold`, on the first page, at most so many).  `matching`: how
     many images match, where they were sorted or `rest` was asked for.  `least`: the probability below which a hit is
-    not worth showing to people.  `calibrated`: whether hits have probabilities, where there
-    are none whether those of this library have.  `took`: how many seconds the answer took.  `notices`: what else there
-    is to say.
+    not worth showing to people.  `calibrated`: whether hits have probabilities; without hits, whether those
+    of this library have.  `took`: how many seconds the answer took.  `notices`: what else there is to say.
     """
 
     hits: list[HitAnswer]

@@ -15,7 +15,11 @@ from wordsight.serve.safety.admission import asker_of
 
 
 class ServedModel(msgspec.Struct):
-    """A model: `width` of its embeddings, `fingerprint` of what makes them, `loss` that it was taught with."""
+    """A model that is served.
+
+    `name`: the name by which it is asked.  `width`: how many numbers its embeddings have.  `loss`: "softmax" or
+    "sigmoid", with which it was trained.
+    """
 
     name: str
     width: int
@@ -24,7 +28,10 @@ class ServedModel(msgspec.Struct):
 
 
 class NamedLibrary(msgspec.Struct):
-    """A library and how many images it holds."""
+    """A library and how many images it holds.
+
+    `name`: the name by which it is asked.  `images`: how many images it holds.
+    """
 
     name: str
     images: int
@@ -45,7 +52,10 @@ class StatusAnswer(msgspec.Struct):
 
 
 class ColumnAnswer(msgspec.Struct):
-    """A metadata column; `holds`: "numbers", "text" or "numbers and text"."""
+    """A metadata column.
+
+    `name`: the name of the column.  `holds`: "numbers", "text" or "numbers and text".  `examples`: some of its values.
+    """
 
     name: str
     holds: str
@@ -53,16 +63,19 @@ class ColumnAnswer(msgspec.Struct):
 
 
 class OrderAnswer(msgspec.Struct):
-    """An order for `sort`, in words."""
+    """An order of results.  `sort`: what to give as `sort`.  `words`: what it means, in words."""
 
     sort: str
     words: str
 
 
 class LibraryAnswer(msgspec.Struct):
-    """What a library holds; `failed` images cannot be read, `absent` ones were not there when last looked.
+    """What a library holds.
 
-    `calibrated`: whether hits have probabilities.  `notices`: what whoever runs the server should know.
+        `name`: the name by which it is asked.  `images`: how many images there are.  `failed`: how many images cannot be
+    read.  `absent`: how many images were not there when last looked.  `model`: the name of the model that it was made
+    with.  `calibrated`: whether hits have probabilities.  `columns`: the metadata columns that hold anything.
+    `notices`: what whoever runs the server should know.
     """
 
     name: str

@@ -22,7 +22,11 @@ class SuggestRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SuggestedCondition(msgspec.Struct):
-    """A value of a column, the condition for it, and how many images have it."""
+    """A value of a column, the condition for it, and how many images have it.
+
+    `text`: the value, as a person would read it.  `where`: the condition for the value.  `count`: how many images have
+    it.
+    """
 
     text: str
     where: str
@@ -30,7 +34,10 @@ class SuggestedCondition(msgspec.Struct):
 
 
 class SuggestAnswer(msgspec.Struct):
-    """Texts that begin so, and conditions for values that do."""
+    """Texts that begin so, and conditions for values that do.
+
+    `texts`: texts that begin so.  `conditions`: conditions for values that begin so.
+    """
 
     texts: list[str]
     conditions: list[SuggestedCondition]

@@ -28,7 +28,11 @@ class SyncRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SyncDone(msgspec.Struct):
-    """How many images were added, changed and so on; `failures`: the first of them, with their reasons."""
+    """How many images were added, changed and so on.
+
+    `moved`: how many images are at another path.  `failures`: the first images that could not be read, with their
+    reasons.
+    """
 
     added: int
     changed: int

@@ -28,7 +28,7 @@ LEFT = 20  # of what was not taken back, that are named
 
 
 class NamedSet(msgspec.Struct):
-    """A set of labels that is shipped."""
+    """A set of labels that is shipped.  `name`: the name of the set.  `labels`: its labels, in their order."""
 
     name: str
     labels: list[str]
@@ -41,12 +41,13 @@ class LabelsAnswer(msgspec.Struct):
 
 
 class TagRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """`labels`: the name of a shipped set, or labels.
+    """How a library is tagged.
 
-    `column`: where they are noted (default: `tags`, of watched labels `moderation`).  `min_match`: from which
-    probability on an image has a label, or `min_cosine`: from which cosine on.  `top`: the most labels of an image.
-    `scores`: a column of probabilities for each label, too.  `new`: only images that were not tagged before.
-    `dry_run`: nothing is noted.
+    `labels`: the name of a shipped set, or labels.  `column`: where they are noted (default: `tags`, of watched labels
+    `moderation`).  `min_match`: from which probability on an image has a label.  `min_cosine`: from which cosine on an
+    image has a label, instead of `min_match`.  `top`: the most labels of an image.  `scores`: whether each label gets a
+    column of probabilities, too.  `new`: whether only images are tagged that were not tagged before.  `dry_run`:
+    whether nothing is noted.
     """
 
     labels: str | list[str]
@@ -60,7 +61,10 @@ class TagRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LabelCount(msgspec.Struct):
-    """How many images got a label, and the mean of its probabilities on them: about what share is right."""
+    """How many images got a label, and about what share of them is right.
+
+    `images`: how many images got the label.  `expected`: the mean of the label's probabilities on them.
+    """
 
     images: int
     expected: float

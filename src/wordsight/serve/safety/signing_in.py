@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class SessionRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The key that the browser shall have."""
+    """The key that the browser shall have.  `key`: the API key that the session stands for."""
 
     key: str
 
 
 class SessionAnswer(msgspec.Struct):
-    """What the key may, and for how many seconds the session lasts."""
+    """What the key may, and for how long.  `seconds`: for how many seconds the session lasts."""
 
     scopes: list[str]
     seconds: int

@@ -7,7 +7,7 @@ from wordsight.serve.route import HttpCall
 
 
 class Health(msgspec.Struct):
-    """`status` is "ok"."""
+    """How the process is.  `status`: "ok", where there is anything to answer."""
 
     status: str = "ok"
 
