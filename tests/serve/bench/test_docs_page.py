@@ -134,3 +134,20 @@ def test_everyone_can_read_it(window, width, scheme):
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_examples_with_images_are_answered(docs):
+    tried = 0
+    for path in ("/api/classify", "/api/embed", "/api/explain", "/api/score"):
+        route = docs.locator(at(path))
+        if route.count() == 0:
+            continue
+        route.locator(".try summary").click()
+        text = route.locator("textarea").input_value()
+        if '"image' not in text:
+            continue
+        assert len(text) < 1024
+        route.get_by_role("button", name="Send").click()
+        expect(route.locator(".status")).to_contain_text("200")
+        tried += 1
+    assert tried >= 2

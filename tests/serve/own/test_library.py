@@ -104,6 +104,10 @@ def test_reasons_add_up_and_point_at_something(client, opened, photos):
     assert [one["key"] for one in answer] == ["half.png", "a/red.png"]
     assert {one["name"] for one in answer[0]["shares"]} == {one.name for one in expected[0].shares}
     assert answer[0]["box"] is not None
+    (half_hit,) = [hit for hit in opened.search(["2:red", "blue"], k=99) if hit.key == "half.png"]
+    (reason,) = opened.why(["2:red", "blue"], [half_hit])
+    checks = {"swap": reason.swap, "hiding": reason.hiding}
+    assert answer[0]["fails"] == [name for name, one in checks.items() if one is not None and not one.passes]
     assert answer[0]["overlay"].startswith("data:image/jpeg;base64,")
     quick = client.post(f"{PHOTOS}/why", json={**asked, "maps": False}).json()["reasons"]
     assert [one["shares"] for one in quick] == [one["shares"] for one in answer]

@@ -111,9 +111,16 @@ def window(browser: Browser, address: str, complaints: list[str]) -> Iterator[Ca
     """Return a function that opens an address of the server: `window("/?q=red", width=390, scheme="dark")`."""
     contexts = []
 
-    def opened(path: str = "/", *, width: int = 1280, scheme: str = "light", answers: dict | None = None) -> Page:
+    def opened(
+        path: str = "/", *, width: int = 1280, scheme: str = "light", touch: bool = False, answers: dict | None = None
+    ) -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": 844}, color_scheme=scheme, base_url=address, accept_downloads=True
+            viewport={"width": width, "height": 844},
+            color_scheme=scheme,
+            base_url=address,
+            accept_downloads=True,
+            has_touch=touch,
+            is_mobile=touch,
         )
         contexts.append(context)
         page = context.new_page()

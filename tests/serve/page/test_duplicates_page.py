@@ -77,19 +77,19 @@ def test_groups_are_chosen_planned_moved_and_put_back(review):
     page, asked = review()
     expect(page.locator(".group")).to_have_count(2)
     assert asked[0] == ("", {"kinds": ["exact", "near", "crop", "flip"]})
-    expect(page.locator("#foot")).to_contain_text("2 images, 6.0 kB freed")
+    expect(page.locator("#foot")).to_contain_text("2 images to move to the trash folder (6.0 kB)")
     expect(page.locator(".group").first).to_contain_text("<i>shorter</i> path")
     page.get_by_text("Move", exact=True).nth(2).click()
     expect(page.locator("#foot")).to_contain_text("1 group would keep nothing")
     page.locator(".group").nth(1).get_by_text("Keep", exact=True).nth(1).click()
-    expect(page.locator("#foot")).to_contain_text("2 images, 13 kB freed")
+    expect(page.locator("#foot")).to_contain_text("2 images to move to the trash folder (13 kB)")
     page.locator(".group").first.get_by_text("Keep", exact=True).nth(1).click()
-    expect(page.locator("#foot")).to_contain_text("1 image, 9.0 kB freed")
+    expect(page.locator("#foot")).to_contain_text("1 image to move to the trash folder (9.0 kB)")
     page.get_by_role("button", name="Look at the plan").click()
     dialog = page.get_by_role("dialog", name="The plan")
     expect(dialog.locator(".plan li")).to_have_text(["blue.png"])
     dialog.get_by_role("button", name="Move 1 image").click()
-    expect(page.locator("#undo")).to_contain_text("1 image moved, 9.0 kB freed.")
+    expect(page.locator("#undo")).to_contain_text("1 image moved to the trash folder (9.0 kB).")
     assert asked[1] == ("/apply", {"groups": [{"kept": "again/blue.png", "move": ["blue.png"]}]})
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#undo")).to_contain_text("1 image put back.")
@@ -139,3 +139,45 @@ def test_real_copies_are_moved_and_put_back(window, address):
     assert len(images()) == len(before) - 2
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#undo")).to_contain_text("2 images put back")
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_without_a_status_nothing_can_be_looked_for(window, complaints, status):
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) > 1:
+            route.continue_()
+        else:
+            error = {"status": status, "problem": "not now", "cure": "wait a moment"}
+            route.fulfill(status=status, json={"error": error})
+
+    page = window("/duplicates?in=copies", answers={"**/api/status": answer, "**/api/session": _given})
+    expect(page.locator("#problem")).to_contain_text("not now")
+    expect(page.get_by_role("button", name="Find")).to_be_disabled()
+    expect(page.locator("#where")).to_be_disabled()
+    if status == 401:
+        page.get_by_label("Key", exact=True).fill("right")
+        page.get_by_label("Key", exact=True).press("Enter")
+    else:
+        page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Find")).to_be_enabled()
+    expect(page.locator("#problem")).to_be_empty()
+    complaints[:] = [one for one in complaints if not one.startswith(f"{status} ")]
+
+
+def _given(route):
+    route.fulfill(status=204)
+
+
+def test_moments_of_one_day_are_told_apart_by_their_time(review):
+    whys = (
+        "older: 2026-11-30T10:11:12 against 2026-11-30T10:15:00",
+        "older: 2026-11-29T10:11:12 against 2026-11-30T10:15:00",
+    )
+    members = [{**GROUPS[0]["members"][1], "key": f"{number}.png", "why": why} for number, why in enumerate(whys)]
+    page, _ = review([{**GROUPS[0], "members": [GROUPS[0]["members"][0], *members]}])
+    reasons = page.locator(".member").all_inner_texts()
+    assert "10:11:12" in reasons[1] and "10:15:00" in reasons[1]
+    assert "Nov 29" in reasons[2] and ":" not in reasons[2].partition("older:")[2]

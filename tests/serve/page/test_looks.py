@@ -77,7 +77,7 @@ def test_pages_allow_nothing_but_their_own_files(address, path):
 def test_nothing_found_says_so_and_what_helps(window):
     page = window("/?q=blue&where=taken+%3D+'1900-01-01'")
     expect(page.locator("#message h2")).to_have_text("Nothing matches")
-    page.get_by_role("button", name="Remove what narrows").click()
+    page.get_by_role("button", name="Clear filters").click()
     expect(page.locator("#message")).to_be_hidden()
     expect(page.locator(".hit").first).to_be_visible()
 
@@ -167,3 +167,41 @@ def test_colours_are_chosen_and_remembered(window):
     assert light != dark
     page.reload()
     assert page.evaluate(paper) == dark
+
+
+@pytest.mark.parametrize("path", ["/", "/map", "/duplicates", "/bench", "/docs"])
+def test_a_phone_sees_all_pages_in_the_bar(window, path):
+    page = window(path + ("?in=copies" if path in ("/map", "/duplicates") else ""), width=390)
+    expect(page.locator("#shell nav a")).to_have_count(5)
+    assert page.locator("#shell nav").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    for link in page.locator("#shell nav a").all():
+        expect(link).to_be_in_viewport(ratio=1)
+
+
+def test_with_one_library_the_bar_of_a_phone_is_one_row(window, address):
+    status = httpx.get(f"{address}/api/status", trust_env=False).json()
+    status["libraries"] = status["libraries"][:1]
+    page = window("/", width=390, answers={"**/api/status": lambda route: route.fulfill(json=status)})
+    about = page.get_by_role("button", name="About this library")
+    expect(about).to_be_in_viewport(ratio=1)
+    api = page.locator("#shell nav a", has_text="API").bounding_box()
+    box = about.bounding_box()
+    assert abs((api["y"] + api["height"] / 2) - (box["y"] + box["height"] / 2)) < 4
+    assert page.locator("#shell nav").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
+def test_on_touch_choosing_speaks_of_taps_and_covers_nothing(window):
+    page = window("/?q=blue", width=390, touch=True)
+    expect(page.locator(".match").first).to_be_visible()
+    page.get_by_role("button", name="Choose images").tap()
+    expect(page.locator(".toast")).to_have_text("Tap images to select them")
+    page.locator(".hit").first.tap()
+    expect(page.locator("#picked")).to_be_visible()
+    toast, bar = (page.locator(one).bounding_box() for one in (".toast", "#picked"))
+    assert toast["y"] + toast["height"] < bar["y"]
+
+
+@pytest.mark.parametrize("path", ["/", "/map", "/duplicates", "/bench", "/docs"])
+def test_colours_are_chosen_before_anything_is_painted(address, path):
+    head = httpx.get(address + path, trust_env=False).text.partition("</head>")[0]
+    assert head.index('<script src="/page/theme.js"></script>') < head.index("stylesheet")

@@ -104,7 +104,7 @@ def test_a_condition_that_cannot_be_read_is_said_where_it_is_written(window, com
     page = window("/?q=blue&where=(")
     expect(page.locator("#message h2")).to_have_text("That could not be answered")
     expect(page.locator("#facets .problem")).not_to_be_empty()
-    page.get_by_role("button", name="Remove what narrows").click()
+    page.get_by_role("button", name="Clear filters").click()
     expect(page.locator(".hit").first).to_be_visible()
     complaints[:] = [one for one in complaints if not one.startswith("400 ")]
 
@@ -130,7 +130,7 @@ def test_the_line_moves(window, asked):
     }""")
     assert min(above) >= 0.05 > max(below)
     assert pale == len(below)
-    page.get_by_role("button", name="Usual").click()
+    page.get_by_role("button", name="Reset to 3 %").click()
     expect(page.locator("#count")).to_have_text(f"{usual} match")
 
 
@@ -274,3 +274,90 @@ def test_what_comes_from_outside_is_text(window):
     expect(page.locator(".chip.without")).to_have_text("without <b>x</b>")
     assert page.title() != "hurt"
     assert page.locator("#detail b, #chips b").count() == 0
+
+
+def test_the_focus_stays_on_its_image_when_a_key_asks_anew(window):
+    page = window("/?q=blue")
+    (key,) = first_keys(page, 3)[2:]
+    page.keyboard.press("/")
+    for name in ("ArrowDown", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(name)
+    focused = "document.activeElement.hit?.key"
+    assert page.evaluate(focused) == key
+    with page.expect_response(lambda one: one.url.endswith("/search")):
+        page.keyboard.press("+")
+    expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
+    assert page.evaluate(focused) == key
+    with page.expect_response(lambda one: one.url.endswith("/search")):
+        page.keyboard.press("-")  # it goes out of the results, and the first gets the focus
+    expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
+    assert key not in first_keys(page)
+    assert [page.evaluate(focused)] == first_keys(page, 1)
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused) == first_keys(page, 2)[1]
+
+
+@pytest.mark.parametrize("query", ["/?like=k004", "/?q=blue&up=k004", "/?p=k1:k004"])
+def test_why_there_is_no_line_is_said(window, query):
+    def answer(route):
+        body = route.fetch().json()
+        pictures = "query" not in route.request.post_data_json or "liked" in route.request.post_data_json
+        route.fulfill(json=body | ({"matching": None, "least": None} if pictures else {}))
+
+    page = window("/?q=blue", answers={"**/search": answer})
+    expect(page.locator("#count")).to_have_text(re.compile(r"^\d+ match$"))
+    expect(page.locator("#unlined")).to_be_hidden()
+    page.goto(query)
+    expect(page.locator("#count")).to_have_text(re.compile(r"^\d+ images, nearest first$"))
+    expect(page.locator("#unlined")).to_have_text(re.compile("no line between match and no match"))
+    expect(page.locator("#cut")).to_be_hidden()
+    expect(page.locator(".line")).to_have_count(0)
+    page.goto("/")
+    expect(page.locator("#count")).to_have_text("330 images")
+    expect(page.locator("#unlined")).to_be_hidden()
+
+
+def test_a_map_that_fails_is_not_shown_before_it_is_asked_for(window):
+    def reason(passes, fails):
+        def answer(route):
+            one = route.fetch().json()["reasons"][0]
+            one |= {
+                "passes": passes,
+                "fails": fails,
+                "overlay": "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=",
+            }
+            route.fulfill(json={"reasons": [one]})
+
+        return answer
+
+    page = window("/?q=blue", answers={"**/why": reason(False, ["hiding", "swap"])})
+    page.locator(".hit").first.click()
+    expect(page.locator("#detail h2")).to_be_visible()
+    page.keyboard.press("w")
+    why, shown = page.locator(".why"), page.locator("#detail .map")
+    expect(why).to_contain_text("hiding what it marks lowers the score no more")
+    expect(why).to_contain_text("it hardly changes when the words do")
+    expect(shown).to_be_hidden()
+    expect(why.locator(".scale")).to_be_hidden()
+    why.get_by_role("button", name="Show the map anyway").click()
+    expect(shown).to_be_visible()
+    expect(why.locator(".scale")).to_have_text("weakstrong")
+    sound = window("/?q=blue", answers={"**/why": reason(True, [])})
+    sound.locator(".hit").first.click()
+    expect(sound.locator("#detail h2")).to_be_visible()
+    sound.keyboard.press("w")
+    expect(sound.locator("#detail .map")).to_be_visible()
+    expect(sound.locator(".scale")).to_be_visible()
+
+
+def test_an_image_leads_to_the_bench(window):
+    page = window("/?q=blue")
+    (key,) = first_keys(page, 1)
+    page.locator(".hit").first.click()
+    page.get_by_role("link", name="Try it on the bench").click()
+    expect(page.locator("#shown")).to_have_attribute("alt", re.compile(key))
+    assert parse_qs(urlsplit(page.url).query) == {"library": ["shop"], "key": [key]}
+    labels = page.locator("#typed").input_value().split("\n")
+    assert "a person" in labels and "a bus" not in labels
+    assert [page.locator(one).input_value() for one in ("#true-text", "#false-text")] == ["", ""]
+    expect(page.locator("#true-text")).to_have_attribute("placeholder", "what the picture shows")

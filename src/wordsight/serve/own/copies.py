@@ -115,7 +115,7 @@ class ApplyRequest(msgspec.Struct, forbid_unknown_fields=True):
 class AppliedAnswer(msgspec.Struct):
     """What was moved.
 
-        `plan`: the name of the plan, by which it is undone.  `moved`: the keys of what was moved.  `failed`: what was not
+    `plan`: the name of the plan, by which it is undone.  `moved`: the keys of what was moved.  `failed`: what was not
     moved, with why.  `freed`: how many bytes that frees.  `undo`: what to ask to put it back.  `notices`: what else
     went wrong, as where the library could not be brought up to date.
     """

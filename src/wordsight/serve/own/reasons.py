@@ -43,15 +43,17 @@ class ReasonAnswer(msgspec.Struct):
     """Why a hit came.
 
     `text`: the reason, in a line.  `shares`: what each part of the query adds to the score.  `passes`: whether the map
-    stood its checks (null: there is none, or it is even).  `box`: left, top, width and height of where it is strongest,
-    as shares of the image.  `region`: where it is strongest, in words.  `overlay`: the image under its map, as a data
-    address.  `problem`: why there is no map.
+    stood its checks (null: there is none, or it is even).  `fails`: the checks that it did not stand: "swap" (another
+    text gives nearly the same map), "hiding" (hiding what it marks lowers the score no more than hiding anything).
+    `box`: left, top, width and height of where it is strongest, as shares of the image.  `region`: where it is
+    strongest, in words.  `overlay`: the image under its map, as a data address.  `problem`: why there is no map.
     """
 
     key: str
     text: str
     shares: list[ShareAnswer]
     passes: bool | None
+    fails: list[str]
     box: tuple[float, float, float, float] | None
     region: str
     overlay: str
@@ -94,11 +96,17 @@ def _answer(hit: "Hit", reason: Reason) -> ReasonAnswer:
         reason.text,
         [ShareAnswer(one.name, round(one.cosine, 6), round(one.share, 6)) for one in reason.shares],
         reason.passes,
+        _fails(reason),
         None if reason.spot is None else reason.spot.box,
         "" if reason.spot is None else reason.spot.region,
         "" if reason.relevance is None else _overlay(hit, reason),
         "" if reason.problem == NOT_ASKED else reason.problem,
     )
+
+
+def _fails(reason: Reason) -> list[str]:
+    checks = {"swap": reason.swap, "hiding": reason.hiding}
+    return [name for name, check in checks.items() if check is not None and not check.passes]
 
 
 def _overlay(hit: "Hit", reason: Reason) -> str:

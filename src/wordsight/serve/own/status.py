@@ -72,7 +72,7 @@ class OrderAnswer(msgspec.Struct):
 class LibraryAnswer(msgspec.Struct):
     """What a library holds.
 
-        `name`: the name by which it is asked.  `images`: how many images there are.  `failed`: how many images cannot be
+    `name`: the name by which it is asked.  `images`: how many images there are.  `failed`: how many images cannot be
     read.  `absent`: how many images were not there when last looked.  `model`: the name of the model that it was made
     with.  `calibrated`: whether hits have probabilities.  `columns`: the metadata columns that hold anything.
     `notices`: what whoever runs the server should know.

@@ -7,7 +7,8 @@ import { filesOf, pictureOfFile, pictureOfLibrary } from "/page/bench-pictures.j
 import { cells, onChange, state, temperatureSlider } from "/page/bench-state.js";
 
 const MOST_LABELS = 60;
-const FIRST = ["a red apple", "a sailing boat", "a bus", "a sunflower", "a dog"];
+const FIRST = ["a red apple", "a sailing boat", "a bus", "a sunflower", "a dog"]; // that the drawn scenes call for
+const ANY = ["a person", "a dog", "a cat", "a car", "a house", "food", "a landscape"];
 const [BAND_LOW, BAND_HIGH] = [-0.1, 0.5]; // of cosines, as far as their bars go
 
 let picture = null;
@@ -19,7 +20,6 @@ const chosen = new Set();
 export const onPicture = (work) => chosen.add(work);
 
 export async function startLabels(scenes, lists) {
-  byId("typed").value = FIRST.join("\n");
   temperatureSlider(byId("temperature-labels"), 1);
   for (const [number, scene] of scenes.entries()) {
     const button = make("button", { type: "button", className: "scene", "aria-label": `Take the picture of ${scene.name}` }, make("img", { src: scene.address, alt: "" }));
@@ -36,6 +36,7 @@ export async function startLabels(scenes, lists) {
   onChange(draw);
   const given = new URLSearchParams(location.search);
   const key = given.get("key");
+  byId("typed").value = (key ? ANY : FIRST).join("\n");
   await take(key ? pictureOfLibrary(given.get("library") ?? "", key) : scenes[0]);
 }
 

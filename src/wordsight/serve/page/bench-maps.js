@@ -26,7 +26,7 @@ export function startMaps(onPicture) {
     if (isTyped) return;
     const scene = SCENES.findIndex(({ text }) => text === one.name);
     byId("true-text").value = scene < 0 ? "" : SCENES[scene].text;
-    byId("false-text").value = SCENES[scene < 0 ? 0 : (scene + 1) % SCENES.length].text;
+    byId("false-text").value = scene < 0 ? "" : SCENES[(scene + 1) % SCENES.length].text;
   });
 }
 

@@ -14,6 +14,8 @@ const EXAMPLES = {
   k: 5,
   url: "https://example.org/dog.jpg",
 };
+const PNG =
+  "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAPklEQVR42mN8/foZAy0BEwONwagFA28BC6bQ3UAnso1TXr9vNA5GLRi1YNSCUQtGLRi1gBzAONqyG7WAYgAA7dsIuWPxJ0AAAAAASUVORK5CYII="; // a red square
 const FILES = ["image", "images"];
 
 let schemas = {};
@@ -130,6 +132,7 @@ export function exampleOf(schema, depth = 0) {
 function valueOf(name, schema, depth) {
   const example = EXAMPLES[name];
   const kind = typeText(schema);
+  if (FILES.includes(name) && kind.includes("string")) return kind.startsWith("list") ? [PNG] : PNG;
   if (Array.isArray(example) && kind.includes("list")) return example;
   if (typeof example === "string" && kind.includes("string") && !kind.startsWith("list")) return example;
   if (typeof example === "number" && kind.includes("integer")) return example;

@@ -11,7 +11,7 @@ const KINDS = [
   ["flip", "mirrored", true],
   ["burst", "bursts", false],
   ["stack", "raw and JPEG", false],
-  ["alike", "only alike", false],
+  ["alike", "similar, no copies", false],
 ];
 const COPIES = new Set(["exact", "near", "crop", "flip"]); // what is proposed to be moved
 const RULES = [
@@ -28,7 +28,7 @@ const TITLES = {
   flip: "Mirrored",
   burst: "Bursts",
   stack: "Raw and JPEG",
-  alike: "Only alike",
+  alike: "Similar, no copies",
 };
 const AT_ONCE = 60; // groups that are put on the page at a time
 
@@ -50,11 +50,18 @@ class Review {
       event.preventDefault();
       this.find();
     });
+    this.#enable(false);
     document.addEventListener("key-given", () => this.start());
     this.start();
   }
 
+  // Without a library that is known, nothing can be looked for.
+  #enable(on) {
+    for (const one of id("sought").elements) one.disabled = !on;
+  }
+
   async start() {
+    this.#fail("");
     try {
       const status = await ask("/api/status");
       this.scopes = status.scopes ?? [];
@@ -66,9 +73,12 @@ class Review {
         select.append(...names.map((name) => element("option", { value: name, selected: name === this.name }, name)));
         id("shell-aside").replaceChildren(element("label", { class: "unseen", for: "library" }, "Library"), select);
       }
+      this.#enable(Boolean(this.name));
       if (!this.name) this.#fail("no library is served; start the server with one");
     } catch (error) {
+      this.#enable(false);
       this.#fail(error.message);
+      id("problem").append(" ", button("Try again", () => this.start()));
     }
   }
 
@@ -158,7 +168,7 @@ class Review {
     const members = group.members.map((member) => this.#member(group, member, () => show()));
     const show = () => {
       const gone = group.members.filter((one) => one.goes);
-      freed.textContent = gone.length ? `${many(gone.length, "image")} would be moved: ${bytes(sizeOf(gone))} freed` : "All are kept";
+      freed.textContent = gone.length ? `${many(gone.length, "image")} would be moved to the trash folder (${bytes(sizeOf(gone))})` : "All are kept";
       this.#count();
     };
     show();
@@ -214,7 +224,7 @@ class Review {
     const foot = id("foot");
     foot.hidden = !this.groups.length;
     const review = button("Look at the plan", () => this.#review(), { class: "main", disabled: !gone.length || empty > 0 });
-    const text = empty ? `${many(empty, "group")} would keep nothing: choose one to keep` : `${many(gone.length, "image")}, ${bytes(sizeOf(gone))} freed`;
+    const text = empty ? `${many(empty, "group")} would keep nothing: choose one to keep` : `${many(gone.length, "image")} to move to the trash folder (${bytes(sizeOf(gone))})`;
     foot.replaceChildren(element("span", { class: empty ? "problem" : "" }, text), review);
   }
 
@@ -232,7 +242,7 @@ class Review {
         "div",
         { class: "stack" },
         element("h2", {}, "The plan"),
-        element("p", {}, `${many(gone.length, "image")} of ${many(moves.length, "group")} go to the trash folder of the library: ${bytes(sizeOf(gone))} freed once it is emptied. A plan file is kept, and Undo puts all of them back.`),
+        element("p", {}, `${many(gone.length, "image")} of ${many(moves.length, "group")} go to the trash folder of the library: ${bytes(sizeOf(gone))}, free once you empty it. A plan file is kept, and Undo puts all of them back.`),
         list,
         may ? null : element("p", { class: "problem" }, "Your key may only read: ask for one that may write."),
         said,
@@ -253,12 +263,12 @@ class Review {
     };
   }
 
-  #applied(answer, freed) {
+  #applied(answer, size) {
     this.groups = [];
     id("groups").replaceChildren();
     id("foot").hidden = true;
     const failed = numberOf(answer.failed);
-    const text = `${many(numberOf(answer.moved), "image")} moved, ${bytes(freed)} freed${failed ? `; ${count(failed)} could not be moved` : ""}.`;
+    const text = `${many(numberOf(answer.moved), "image")} moved to the trash folder (${bytes(size)})${failed ? `; ${count(failed)} could not be moved` : ""}.`;
     const undo = button("Undo", async () => {
       undo.disabled = true;
       try {
@@ -278,10 +288,16 @@ class Review {
   }
 }
 
-const LABELS = { exact: "equal file", near: "nearly the same", crop: "a crop", flip: "mirrored", burst: "of a burst", stack: "same shot", alike: "alike" };
+const LABELS = { exact: "equal file", near: "nearly the same", crop: "a crop", flip: "mirrored", burst: "of a burst", stack: "same shot", alike: "similar" };
 
-// Moments in a reason, as people write dates.
-const datesOf = (text) => (text ?? "").replace(/\d{4}-\d\d-\d\dT[\d:]+Z?/g, (one) => new Date(one).toLocaleDateString(undefined, { dateStyle: "medium" }));
+// Moments in a reason, as people write dates; with the time where days alone do not tell them apart.
+function datesOf(text) {
+  const moments = /\d{4}-\d\d-\d\dT[\d:.]+Z?/g;
+  const written = (one, style) => new Date(one).toLocaleString(undefined, style);
+  const days = (text ?? "").match(moments)?.map((one) => written(one, { dateStyle: "medium" })) ?? [];
+  const style = { dateStyle: "medium", ...(new Set(days).size < days.length ? { timeStyle: "medium" } : {}) };
+  return (text ?? "").replace(moments, (one) => written(one, style));
+}
 const sizeOf = (members) => members.reduce((sum, one) => sum + (one.size ?? 0), 0);
 const numberOf = (value) => (Array.isArray(value) ? value.length : (value ?? 0));
 

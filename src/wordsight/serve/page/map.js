@@ -1,6 +1,7 @@
 // The page of a library's map: loads it, draws it, and leads from a point to the search for more like it.
 
 import { ask } from "./api.js";
+import { nameOfColumn } from "./search-facets.js";
 import { Card } from "./map-card.js";
 import { loadMap, searchAddress } from "./map-data.js";
 import { makeDrawing, palette, pointSize } from "./map-draw.js";
@@ -233,11 +234,12 @@ async function libraryName() {
   return libraries[0].name;
 }
 
-const option = (name) => Object.assign(document.createElement("option"), { value: name, textContent: name });
+const option = (name, text = name) => Object.assign(document.createElement("option"), { value: name, textContent: text });
+const titled = (text) => text[0].toUpperCase() + text.slice(1);
 
 async function offerColumns({ data }) {
   const { columns } = await ask(`/api/libraries/${encodeURIComponent(data.library)}`);
-  byId("column").append(...columns.map(({ name }) => option(name)));
+  byId("column").append(...columns.map(({ name }) => option(name, titled(nameOfColumn(name)))));
   byId("colour-by").hidden = !columns.length;
 }
 

@@ -14,7 +14,7 @@ export class Bar {
     this.sort = element("select", { id: "sort", onchange: () => store.set({ sort: this.sort.value }) });
     this.slider = element("input", { type: "range", id: "least", min: "0", max: String(STEPS.length - 1), step: "1", "aria-describedby": "least-said" });
     this.said = element("output", { id: "least-said", for: "least" });
-    this.reset = button("Usual", () => acts.least(null, true), { class: "plain", title: "Back to the usual line" });
+    this.reset = button("Reset", () => acts.least(null, true), { class: "plain" });
     this.slider.addEventListener("input", () => acts.least(STEPS[Number(this.slider.value)], false));
     this.slider.addEventListener("change", () => acts.least(STEPS[Number(this.slider.value)], true));
     id("cut").append(element("label", { for: "least" }, "At least"), this.slider, this.said, this.reset);
@@ -51,7 +51,10 @@ export class Bar {
   show(results, { images, asked }) {
     this.showSort();
     this.sort.options[0]?.replaceChildren(asked ? "Best first" : "As they are named");
-    id("count").textContent = results ? countOf(results, { images, asked, sort: this.store.state.sort }) : "\u00a0";
+    const { state } = this.store;
+    id("count").textContent = results ? countOf(results, { images, asked, sort: state.sort }) : "\u00a0";
+    const unlined = results && asked && !state.sort && results.cut === null && results.least === null && hasImages(state);
+    id("unlined").textContent = unlined ? "Ordered by likeness: images have no line between match and no match." : "";
     const movable = Boolean(results && asked && (results.calibrated || results.least !== null) && results.line !== null);
     id("cut").hidden = !movable;
     if (!movable) return;
@@ -59,15 +62,19 @@ export class Bar {
     this.slider.value = String(STEPS.reduce((best, step, number) => (Math.abs(step - least) < Math.abs(STEPS[best] - least) ? number : best), 0));
     this.slider.setAttribute("aria-valuetext", `${percent(least)} likely`);
     this.said.textContent = `${least === 0 ? "0 %" : percent(least)} likely`;
+    this.reset.textContent = `Reset to ${percent(results.least ?? 0)}`;
     this.reset.hidden = this.store.state.least === null;
   }
 }
+
+const hasImages = ({ parts, like, liked, disliked }) => Boolean(like.length || liked.length || disliked.length) || parts.some(({ kind }) => kind !== "text");
 
 function countOf(results, { images, asked, sort }) {
   const { total, matching } = results;
   if (!asked) return total === images ? many(total, "image") : `${count(total)} of ${many(images, "image")}`;
   const number = results.cut ?? (sort ? total : matching);
   if (number === null || number === undefined) return `${many(total, "image")}, nearest first`;
+  if (!number) return "No matches";
   return `${number === 1 ? "1 matches" : `${count(number)} match`}`;
 }
 

@@ -8,6 +8,10 @@ import { CHUNK, hasQuestion, queryOf } from "./search-state.js";
 
 const CAPTIONS = ["title", "caption", "captions", "name", "text", "description"];
 const UNSAID = new Set(["width", "height", "tags"]);
+const FAILS = {
+  swap: "it hardly changes when the words do",
+  hiding: "hiding what it marks lowers the score no more than hiding anything else",
+};
 let shown = null;
 
 export function showDetail(page, hit, how) {
@@ -128,6 +132,7 @@ class Detail {
         iconButton("down", "Less of this kind", () => page.act("disliked", hit), { "aria-pressed": String(disliked) }),
         element("a", { class: "bare", href: original, download: fileName(hit), "aria-label": "Download", title: "Download" }, icon("download")),
         iconButton("copy", "Copy the key", () => this.#copy()),
+        element("a", { class: "plain", href: `/bench?${new URLSearchParams({ library: this.library, key: hit.key })}` }, "Try it on the bench"),
       ),
       this.whyText,
       this.#tags(),
@@ -230,7 +235,7 @@ class Detail {
   #showReason(reason) {
     const trust = {
       true: "The map stands its checks: it changes with the words, and hiding what it marks lowers the score.",
-      false: "The map fails its checks: do not trust it.",
+      false: `Do not trust the map: ${(reason.fails ?? []).map((one) => FAILS[one] ?? one).join(", and ") || "it fails its checks"}.`,
     }[String(reason.passes)];
     const seen = reason.problem || (reason.region ? `Seen most ${reason.region}.` : "No part of the image stands out.");
     const most = Math.max(...reason.shares.map((one) => Math.abs(one.share)), 1e-9);
@@ -244,8 +249,16 @@ class Detail {
       ...(trust ? [element("p", { class: reason.passes ? "trust" : "trust fails" }, trust)] : []),
       ...(shares.length ? [element("ul", { class: "shares", "aria-label": "What each part of the query gave" }, ...shares)] : []),
     );
-    this.map.hidden = !reason.overlay;
-    if (reason.overlay) this.map.src = reason.overlay;
+    this.map.hidden = !reason.overlay || reason.passes === false;
+    if (reason.overlay) {
+      this.map.src = reason.overlay;
+      const legend = element("p", { class: "scale", hidden: this.map.hidden }, "weak", element("span", { "aria-hidden": "true" }), "strong");
+      const anyway = button("Show the map anyway", () => {
+        this.map.hidden = legend.hidden = false;
+        anyway.remove();
+      }, { class: "plain" });
+      this.whyText.append(...(this.map.hidden ? [anyway] : []), legend);
+    }
     announce(`${seen} ${trust ?? ""}`);
   }
 

@@ -41,12 +41,21 @@ export class Grid {
 
   // Show results; `at`: the position that stands at the top of the window, where it is known.
   show(results, at = 0) {
+    const focused = document.activeElement?.hit?.key;
     this.results = results;
     this.width = this.root.clientWidth;
     this.#current = { chunk: 0, item: 0 };
     this.#begin();
     if (at > 0) this.#scrollTo(at);
     this.draw();
+    if (focused) this.#refocus(focused, at);
+  }
+
+  // The rows with the focus are gone: it stays on the same image where that is here, else on the first.
+  #refocus(key, at) {
+    if (!this.results.total) return;
+    if (this.results.position(key) >= 0) this.focusHit(key);
+    else this.focus({ chunk: Math.floor(at / CHUNK), item: at % CHUNK });
   }
 
   // Resolves once the images in the window have come, or soon after.
@@ -74,10 +83,12 @@ export class Grid {
   #again() {
     if (!this.results) return;
     const at = this.position;
+    const focused = document.activeElement?.hit?.key;
     this.width = this.root.clientWidth;
     this.#begin();
     if (at > 0) this.#scrollTo(at);
     this.draw();
+    if (focused) this.#refocus(focused, at);
   }
 
   moveLine() {

@@ -10,7 +10,7 @@ export function openStatus(page) {
     ...(library.failed ? [["Broken", count(library.failed)]] : []),
     ...(library.absent ? [["Away", `${count(library.absent)}, not there when last looked`]] : []),
     ["Model", library.model],
-    ["Probabilities", library.calibrated ? "known" : "not known: they come with more images"],
+    ["Probabilities", library.calibrated ? "calibrated" : "not calibrated: that takes more images"],
     ["Version", status.version],
   ];
   const progress = element("progress", { max: 1, hidden: true, "aria-label": "Progress" });

@@ -119,7 +119,7 @@ function actions(page) {
     action("Copy the address of this search", () => page.share()),
     action("Export the results", () => page.export()),
     action(store.state.fold ? "Show near-duplicates" : "Fold near-duplicates", () => store.set({ fold: !store.state.fold })),
-    action("Choose all that have come", () => page.chooseAll()),
+    action("Select all loaded", () => page.chooseAll()),
     ...[...sort.options].filter((one) => one.value !== store.state.sort).map((one) => action(`Order: ${one.textContent}`, () => store.set({ sort: one.value }))),
     ...(page.status?.libraries ?? []).filter((one) => one.name !== page.name).map((one) => ({ kind: "library", label: one.name, run: () => store.set({ ...EMPTY, library: one.name }) })),
     ...saved().map(({ name, address }) => ({ kind: "saved", label: name, run: go(address) })),

@@ -139,7 +139,7 @@ class Page {
         const first = isEarly ? early.answer : await ask(`${path}/search`, { ...search, k: CHUNK, offset: 0 }, { signal });
         if (signal.aborted) return;
         kept = { results: new Results(library, search, first) };
-        const line = asked && kept.results.calibrated ? (state.least ?? kept.results.least ?? 0) : null;
+        const line = asked && kept.results.calibrated ? (state.least ?? kept.results.least) : null;
         kept.line = { line, cut: line === null || state.sort ? null : kept.results.matching };
         this.#keep(question, kept);
       }
@@ -226,7 +226,7 @@ class Page {
       return;
     }
     const cures = [];
-    if (state.narrowed.length || state.where) cures.push(button("Remove what narrows", () => this.store.set({ narrowed: [], where: "" }), { class: "main" }));
+    if (state.narrowed.length || state.where) cures.push(button("Clear filters", () => this.store.set({ narrowed: [], where: "" }), { class: "main" }));
     if (state.least !== null) cures.push(button("Show less likely ones", () => this.store.set({ least: null })));
     if (state.sort) cures.push(button("Best first", () => this.store.set({ sort: "" })));
     this.#say("Nothing matches", "No image of this library fits what you asked for.", cures);
@@ -251,7 +251,7 @@ class Page {
       this.#say("An API key is needed", "This server answers those who have a key.", [again]);
     } else {
       const { state } = this.store;
-      const cures = state.where || state.narrowed.length ? [button("Remove what narrows", () => this.store.set({ narrowed: [], where: "" }))] : [];
+      const cures = state.where || state.narrowed.length ? [button("Clear filters", () => this.store.set({ narrowed: [], where: "" }))] : [];
       if (state.where) this.facets.fail(error.message);
       this.#say("That could not be answered", `${error.message}.`.replace(/\.\.$/, "."), [again, ...cures]);
     }
@@ -327,7 +327,7 @@ class Page {
   #choosing(on) {
     this.grid.choosing = on;
     this.bar.choose.setAttribute("aria-pressed", String(on));
-    if (on && !this.chosen.size) toast("Choose images by click, or with Space");
+    if (on && !this.chosen.size) toast(matchMedia("(hover: none)").matches ? "Tap images to select them" : "Click images to select them, or press Space");
   }
 
   #showChosen() {
