@@ -47,8 +47,8 @@ ENDINGS = {"paths": "txt"}
 class ExportRequest(QueryRequest, forbid_unknown_fields=True):
     """A query, how many of its results, and the form.
 
-    `form`: "json", an array of hits; "csv", a table; "paths", their keys, one a line (in quotes, as JSON, where it has a
-    break of line or begins with a quote); "zip", the files themselves.
+    `form`: "json", an array of hits; "csv", a table; "paths", their keys, one a line (in quotes, as JSON, where
+    it has a break of line or begins with a quote); "zip", the files themselves.
     `k`: how many at most; null is all that there are up to 100,000, of files up to 1,000.  `rest`: whether less likely
     images come behind the others, as for a search.  `keys`: keys of results, where only these are wanted.
     """
