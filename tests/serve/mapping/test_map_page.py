@@ -145,11 +145,15 @@ def test_columns_and_libraries_are_offered(served, opened):
     page.route(
         "**/api/status", lambda route: route.fulfill(json={"libraries": [{"name": "photos"}, {"name": "others"}]})
     )
-    page.route("**/api/libraries/photos", lambda route: route.fulfill(json={"columns": [{"name": "folder"}]}))
+    page.route(
+        "**/api/libraries/photos",
+        lambda route: route.fulfill(json={"columns": [{"name": "folder"}, {"name": "mtime"}]}),
+    )
     page.reload()
     page.locator("#library").wait_for()
     assert page.locator("#library").input_value() == "photos"
     page.locator("#column").wait_for()
+    assert page.locator("#column option").all_inner_texts() == ["by cluster", "Folder", "File date"]
     page.select_option("#column", "folder")
     page.locator("#legend li").first.wait_for()
     page.select_option("#library", "others")
