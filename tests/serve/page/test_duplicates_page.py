@@ -176,7 +176,8 @@ def test_moments_of_one_day_are_told_apart_by_their_time(review):
         "older: 2026-11-30T10:11:12 against 2026-11-30T10:15:00",
         "older: 2026-11-29T10:11:12 against 2026-11-30T10:15:00",
     )
-    members = [{**GROUPS[0]["members"][1], "key": f"{number}.png", "why": why} for number, why in enumerate(whys)]
+    keys = ("again/red.png", "again/blue.png")
+    members = [{**GROUPS[0]["members"][1], "key": key, "why": why} for key, why in zip(keys, whys, strict=True)]
     page, _ = review([{**GROUPS[0], "members": [GROUPS[0]["members"][0], *members]}])
     reasons = page.locator(".member").all_inner_texts()
     assert "10:11:12" in reasons[1] and "10:15:00" in reasons[1]

@@ -10,6 +10,7 @@ const EXAMPLES = {
   classes: ["dog", "cat"],
   text: "a photo of a dog",
   input: "a photo of a dog",
+  documents: ["a photo of a dog", "a photo of a cat"],
   question: "What colour is the car?",
   k: 5,
   url: "https://example.org/dog.jpg",
@@ -122,7 +123,8 @@ export function exampleOf(schema, depth = 0) {
   if (whole.type === "array") return depth > DEEPEST || !Object.keys(whole.items ?? {}).length ? [] : [exampleOf(whole.items, depth + 1)];
   if (whole.type === "object" || whole.properties) {
     const required = whole.required ?? [];
-    const entries = Object.entries(whole.properties ?? {}).filter(([name]) => required.includes(name) || (depth === 0 && name in EXAMPLES));
+    const needsFile = "library" in (whole.properties ?? {}); // an image comes as a file, or from a library
+    const entries = Object.entries(whole.properties ?? {}).filter(([name]) => required.includes(name) || (depth === 0 && (name in EXAMPLES || (needsFile && FILES.includes(name)))));
     return Object.fromEntries(entries.map(([name, one]) => [name, valueOf(name, one, depth)]));
   }
   if (whole.default !== undefined && whole.default !== null) return whole.default;
@@ -134,7 +136,7 @@ function valueOf(name, schema, depth) {
   const kind = typeText(schema);
   if (FILES.includes(name) && kind.includes("string")) return kind.startsWith("list") ? [PNG] : PNG;
   if (Array.isArray(example) && kind.includes("list")) return example;
-  if (typeof example === "string" && kind.includes("string") && !kind.startsWith("list")) return example;
+  if (typeof example === "string" && (kind === "any" || kind.includes("string")) && !kind.startsWith("list")) return example;
   if (typeof example === "number" && kind.includes("integer")) return example;
   return exampleOf(schema, depth + 1);
 }
