@@ -70,7 +70,8 @@ export class Facets {
   show(columns) {
     const { state } = this.store;
     const active = this.root.contains(document.activeElement) ? document.activeElement.id : "";
-    this.where.querySelector("input").value = state.where;
+    const typed = this.where.querySelector("input");
+    if (typed !== document.activeElement) typed.value = state.where;
     this.fold.checked = state.fold;
     this.columns.replaceChildren(...arranged(columns).map((column) => this.#column(column)));
     if (active) document.getElementById(active)?.focus();
