@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from PIL import Image
+from playwright.sync_api import sync_playwright
 from starlette.testclient import TestClient
 
 from wordsight.embeddings.model import load
@@ -95,10 +97,20 @@ def _running(*arguments: str, engine: str = "fake", end: int = signal.SIGTERM):
         process.communicate(timeout=30)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def listening():
     """Return a function from settings to a real server in a thread: `with listening(settings) as address`."""
     return _listening
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The real Chromium, one for all tests of a file."""
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("chromium-browser")
+        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """A server with a drawn map, and windows of a real browser that show it."""
 
 import io
-import shutil
 
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
 from tests.serve.mapping.window import drawn_map, frames
 
 from wordsight.serve.hosting import maps
@@ -20,15 +18,6 @@ def a_thumbnail():
     file = io.BytesIO()
     Image.new("RGB", (64, 48), (200, 30, 90)).save(file, "JPEG")
     return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

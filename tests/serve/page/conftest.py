@@ -4,24 +4,19 @@ A window fails its test for an error on the console, a breach of the content sec
 else.  One browser and one server serve all tests.
 """
 
-import contextlib
 import csv
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from wordsight.embeddings.model import load
 from wordsight.engines.fake import COLOURS
 from wordsight.search.library import open_library
-from wordsight.serve.app import make_app
-from wordsight.serve.run import _listener
 from wordsight.serve.settings import ServeSettings, named_libraries
 
 HOSTILE = "<img src=x onerror=\"document.title='hurt'\"> & <b>bold</b>"
@@ -63,41 +58,13 @@ def make_copies(folder: Path) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def _serving(settings: ServeSettings) -> Iterator[str]:
-    listener = _listener(settings)
-    server = uvicorn.Server(uvicorn.Config(make_app(settings), log_config=None, access_log=False, ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
-        with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=20)) as waiting:
-            assert waiting.get(f"{address}/ready", timeout=30).status_code == 200
-        yield address
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        listener.close()
-    assert not thread.is_alive()
-
-
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory, listening: Callable[..., Any]) -> Iterator[str]:
     """The address of a server of two libraries: shop, a table, and copies, a folder."""
     folder = tmp_path_factory.mktemp("served")
     libraries = named_libraries([make_shop(folder / "shop"), make_copies(folder / "copies")])
-    with _serving(ServeSettings(libraries=libraries, engine="fake", port=0)) as served:
+    with listening(ServeSettings(libraries=libraries, engine="fake", port=0)) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The real Chromium: the one of the system, else Playwright's own."""
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("chromium-browser")
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
