@@ -8,7 +8,7 @@ from wordsight.index.where import WhereError
 from wordsight.search.mapping import kept
 from wordsight.search.mapping import library_map as mapping
 from wordsight.search.mapping.library_map import library_map
-from wordsight.search.mapping.naming import UNNAMED, Namer, _numbered, _together
+from wordsight.search.mapping.naming import UNNAMED, Namer, _numbered
 from wordsight.text.label_sets import Label, LabelSet
 
 LABELS = LabelSet("colours", tuple(Label(name, (name,)) for name in ("red", "green", "blue", "white")))
@@ -184,13 +184,6 @@ def test_clusters_of_one_label_get_a_second_one(model):
 
 def test_no_two_names_are_equal():
     assert _numbered(["", "dog", "", "dog", "dog"]) == ["", "dog", "", "dog 2", "dog 3"]
-
-
-def test_what_no_label_names_alone_gets_two_words_or_no_name():
-    names = ("dog", "lake", "fishing")
-    assert _together(np.float32([0.1, 0.6, 0.7]), names) == "fishing, lake"
-    assert _together(np.float32([0.1, 0.4, 0.9]), names) == UNNAMED
-    assert _together(np.float32([0.9]), names[:1]) == UNNAMED
 
 
 def test_auto_takes_the_set_that_fits(model):

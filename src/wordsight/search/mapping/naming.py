@@ -1,12 +1,11 @@
 """Words for the clusters of a map: the label of a set that tells a cluster best from the whole library.
 
-    Namer(model, labels="auto").names(means, rows)    # ["dog, snow", "beach", "fishing, lake", "", ...]
+    Namer(model, labels="auto").names(means, rows)    # ["dog, snow", "beach", "", ...]
 
 Of each label the cosine with the cluster's mean image is compared with that with the mean of all, in deviations of the
 label's cosines over the library: what all images have in common names nothing.  Clusters that one label names all get
-a second one, which tells them from one another.  Where no label rises by `LEAST` the two that rise most say together
-what one does not, if both rise by `WEAK`; else the cluster has no name, "".  No two names are equal.  Knows embeddings
-and the model that reads labels.
+a second one, which tells them from one another.  Where no label rises by `LEAST` the cluster has no name, "": a weaker
+one is wrong.  No two names are equal.  Knows embeddings and the model that reads labels.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +29,6 @@ SETS = ("everyday", "products")  # that AUTO chooses from: the one whose labels 
 COLOURS = "colours"  # may be second words too
 LEAST = 1.0  # deviations: below it most first labels of three libraries were wrong (docs/map.md)
 APART = 0.3  # deviations by which a second label has to rise above the mean of the clusters that share the first
-WEAK = 0.5  # deviations by which each of two words has to rise that name together what none names alone
 UNNAMED = ""
 SAMPLE = 16_384  # images of which the deviations are known
 _PHRASES = 128  # embedded at once
@@ -61,10 +59,10 @@ class Namer:
 
     @property
     def digest(self) -> str:
-        """Return a hash of the labels, their phrases, and how much they have to rise."""
+        """Return a hash of the labels, their phrases, and how far they have to rise."""
         sets = [*self._sets, label_set(COLOURS)]
         described = [[(one.name, one.phrases) for one in each.labels] for each in sets]
-        return sha256_bytes(repr([LEAST, WEAK, described]).encode())[:16]
+        return sha256_bytes(repr([LEAST, UNNAMED, described]).encode())[:16]
 
     def names(self, means: NDArray[np.float32], rows: NDArray[np.float16]) -> list[str]:
         """Return a name for each cluster of `rows` (N, D), given their mean images (C, D)."""
@@ -76,9 +74,7 @@ class Namer:
         rises = best.rises(means - centre)
         firsts = [int(row.argmax()) if row.max() >= LEAST else -1 for row in rises]
         seconds = _joined([best, self._read(label_set(COLOURS), covariance)])
-        names = [
-            _together(row, best.names) if at < 0 else best.names[at] for at, row in zip(firsts, rises, strict=True)
-        ]
+        names = [UNNAMED if first < 0 else best.names[first] for first in firsts]
         for first in sorted(set(firsts) - {-1}):
             group = [number for number, other in enumerate(firsts) if other == first]
             if len(group) > 1:
@@ -95,12 +91,6 @@ class Namer:
         texts = unit(np.add.reduceat(embedded, starts, axis=0))
         variances = np.einsum("id,id->i", texts @ covariance, texts)
         return _Labels(tuple(label.name for label in labels.labels), texts, np.sqrt(np.maximum(variances, 1e-10)))
-
-
-def _together(rises: NDArray[np.float32], names: Sequence[str]) -> str:
-    """Return the two labels that rise most as one name; "" where they hardly rise, or there is one label alone."""
-    two = np.argsort(-rises, kind="stable")[:2].tolist()
-    return ", ".join(names[at] for at in two) if len(two) == 2 and rises[two[1]] >= WEAK else UNNAMED
 
 
 def _seconds(means: NDArray[np.float32], centre: NDArray[np.float32], labels: _Labels, first: str) -> Iterable[str]:
