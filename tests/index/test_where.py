@@ -10,7 +10,9 @@ from wordsight.index.exact import ExactIndex
 from wordsight.index.memory import MemoryIndex
 from wordsight.index.where import WhereError, check, columns_of, matches, parse
 
-SHOE = {"price": 49.5, "colour": "Dark Red", "base colour": "red", "size": 42, "sold": 1, "day": "2025-03-01"}
+SHOE = {"price": 49.5, "colour": "Dark Red", "base colour": "red", "size": 42, "sold": 1, "day": "2025-03-01"} | {
+    "tags": "a dog\nBeach"
+}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,11 @@ SHOE = {"price": 49.5, "colour": "Dark Red", "base colour": "red", "size": 42, "
         ("colour like 'dark'", False),
         ("colour contains 'K R'", True),
         ("colour not contains red", False),
+        ("tags has 'a dog' and tags has Beach", True),
+        ("tags has dog", False),
+        ("tags has beach", False),
+        ("tags not has dog", True),
+        ("weight has dog", False),
         ("[base colour] = red", True),
         ("`base colour` != red", False),
         ("size in (41, 42, 43)", True),
@@ -147,7 +154,7 @@ def conditions(draw, depth=2):
         return f"{column} in ({', '.join(map(quoted, draw(st.lists(values, min_size=1, max_size=3))))})"
     if form == "null" or column == "number":
         return f"{column} is {draw(st.sampled_from(['', 'not ']))}null"
-    return f"{column} {draw(st.sampled_from(['contains', 'like', 'not like']))} {quoted(draw(TEXTS))}"
+    return f"{column} {draw(st.sampled_from(['contains', 'like', 'not like', 'has']))} {quoted(draw(TEXTS))}"
 
 
 @pytest.fixture(scope="module", params=[columns.OWN, 1])
@@ -177,7 +184,7 @@ def says_the_same(on_disk, metas, condition):
 
 @settings(max_examples=60)
 @given(texts=st.lists(ODD | st.integers(0, 1), max_size=6), wanted=st.lists(ODD, min_size=1, max_size=3))
-@pytest.mark.parametrize("operator", ["=", "!=", "<", "<=", ">", ">=", "contains", "like", "in"])
+@pytest.mark.parametrize("operator", ["=", "!=", "<", "<=", ">", ">=", "contains", "like", "has", "in"])
 def test_names_that_are_no_unicode_are_compared_as_in_python(on_disk, operator, texts, wanted):
     metas = [{"number": 0, "text": "", "mixed": value} for value in ["", 0, *texts]]
     values = f"({', '.join(map(quoted, wanted))})" if operator == "in" else quoted(wanted[0])
@@ -186,7 +193,7 @@ def test_names_that_are_no_unicode_are_compared_as_in_python(on_disk, operator, 
 
 def test_half_a_letter_that_no_file_name_has_is_compared_too(on_disk):
     metas = [{"number": 0, "text": "", "mixed": value} for value in ("", 0, "a", "\udcff", "\ue000")]
-    for operator in ("=", "!=", "<", ">=", "contains", "like"):
+    for operator in ("=", "!=", "<", ">=", "contains", "like", "has"):
         says_the_same(on_disk, metas, f"mixed {operator} '\ud800'")
 
 

@@ -129,6 +129,42 @@ def test_ranges_between_round_numbers_and_years(shop):
     assert days[0].where == "day >= '2022' and day < '2023'"
 
 
+def test_dates_come_by_the_part_that_tells_them_apart():
+    counted = facets({"one": Counter({"2020-05-01": 2, "2020-06-01T10:00:00": 3})}, named=True)
+    assert counted["one"] == [
+        FacetValue("2020-06", 3, "one in 2020-06"),
+        FacetValue("2020-05", 2, "one in 2020-05"),
+    ]
+    days = facets({"one": Counter({"2020-05-01": 2, "2020-05-31": 3})}, named=True)["one"]
+    assert (days[0].label, days[0].where) == ("2020-05-31", "one in 2020-05-31")
+    decades = facets({"one": Counter({f"{year}-05-01": 1 for year in range(1975, 2005)})}, named=True)["one"]
+    assert [(value.label, value.count) for value in decades] == [
+        ("2000s", 5),
+        ("1990s", 10),
+        ("1980s", 10),
+        ("1970s", 5),
+    ]
+    assert decades[1].where == "one >= '1990' and one < '2000'"
+    assert [value.label for value in facets({"one": Counter({"2020-05": 1, "2020": 4})}, named=True)["one"]] == ["2020"]
+
+
+def test_widths_of_few_values_come_in_ranges_too():
+    counter = Counter({128: 40, 150: 5, 171: 5, 191: 4, 224: 3})
+    assert [value.label for value in facets({"width": counter})["width"]] == ["below 167", "167 and more"]
+    assert len(facets({"price": counter})["price"]) == 5
+
+
+def test_each_tag_is_counted_and_its_condition_finds_as_many(shop):
+    """Also a tag that is a part of another, and one of a single image; the most frequent come first."""
+    names = [one.key for one in shop.search("red", k=40)]
+    shop.note((key, {"tags": "car" if i % 2 else "caravan\nit's red"}) for i, key in enumerate(names[:9]))
+    counted = shop.facets("red")["tags"]
+    assert labels(counted) == {"caravan": 5, "it's red": 5, "car": 4}
+    for value in counted:
+        assert len(shop.answer(shop.read("red", where=value.where), k=40)) == value.count, value
+    assert counted[1].where == "tags has 'it''s red'"
+
+
 def test_all_counts_come_from_one_state(shop, opened, paint):
     other = opened(shop.location)
     with shop.one_look():

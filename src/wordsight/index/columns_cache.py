@@ -30,7 +30,7 @@ from wordsight.index.cache_file import CacheHeader, read_cache, write_cache
 from wordsight.index.conditions import LATITUDE, LONGITUDE
 from wordsight.index.distance import near_mask
 from wordsight.index.halves import Mask
-from wordsight.index.like import is_like
+from wordsight.index.like import has_line, is_like
 from wordsight.index.ranges import spelled_out
 from wordsight.index.rows import EntryRows, SavedState
 from wordsight.index.sorted_texts import ENCODED, SortedTexts
@@ -263,10 +263,9 @@ def _compared(column: CachedColumn, sign: str, wanted: Literal, rows: int) -> Ma
 
 def _texts(column: CachedColumn, sign: str, wanted: str, rows: int) -> Mask:
     texts = column.texts
-    if sign in ("contains", "like"):
-        fits = (
-            texts.holding(wanted) if sign == "contains" else np.array([is_like(text, wanted) for text in texts], bool)
-        )
+    if sign in ("contains", "like", "has"):
+        fit = is_like if sign == "like" else has_line
+        fits = texts.holding(wanted) if sign == "contains" else np.array([fit(text, wanted) for text in texts], bool)
         return np.append(fits, False)[column.ranks] if len(column.ranks) else np.zeros(rows, bool)  # -1 finds the last
     below, above = bisect_left(texts, wanted), bisect_right(texts, wanted)
     if sign == "!=":

@@ -24,7 +24,7 @@ class WhereError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A column against one value; `operator` is = != < <= > >= contains or like."""
+    """A column against one value; `operator` is = != < <= > >= contains, like or has."""
 
     column: str
     operator: str

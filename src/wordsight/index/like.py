@@ -1,4 +1,4 @@
-"""What `contains` and `like` mean in conditions.  Knows nothing else of them."""
+"""What `contains`, `like` and `has` mean in conditions.  Knows nothing else of them."""
 
 import re
 from functools import lru_cache
@@ -7,6 +7,11 @@ from functools import lru_cache
 def holds_text(text: str, part: str) -> bool:
     """Return whether `part` is in `text`, whatever the case."""
     return part.casefold() in text.casefold()
+
+
+def has_line(text: str, line: str) -> bool:
+    """Return whether one of the lines of `text` is `line`, letter by letter."""
+    return line in text.split("\n")
 
 
 def is_like(text: str, pattern: str) -> bool:

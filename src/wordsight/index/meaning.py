@@ -32,7 +32,7 @@ from wordsight.index.conditions import (
     leaf_names,
 )
 from wordsight.index.distance import is_near
-from wordsight.index.like import holds_text, is_like
+from wordsight.index.like import has_line, holds_text, is_like
 from wordsight.index.ranges import spelled_out
 
 _MOST_VALUES = 10_000  # compared with in one condition: SQLite takes 32,766
@@ -99,6 +99,8 @@ def _compare_texts(operator: str, value: str, wanted: str) -> bool:
         return holds_text(value, wanted)
     if operator == "like":
         return is_like(value, wanted)
+    if operator == "has":
+        return has_line(value, wanted)
     return {"<": value < wanted, "<=": value <= wanted, ">": value > wanted, ">=": value >= wanted}[operator]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from wordsight.index.conditions import LATITUDE, LONGITUDE
 from wordsight.index.distance import is_near, latitudes_of
-from wordsight.index.like import holds_text, is_like
+from wordsight.index.like import has_line, holds_text, is_like
 from wordsight.index.ranges import spelled_out
 from wordsight.index.values import Stored, restored
 from wordsight.index.where import (
@@ -72,7 +72,7 @@ def _joined(texts: Sequence[str], word: str) -> str:
 
 def _compare(column: str, leaf: Compare) -> Clause:
     kind = f"typeof({column}) {_KIND[isinstance(leaf.value, str)]}"
-    if leaf.operator in ("contains", "like"):
+    if leaf.operator in _FUNCTIONS:
         return Clause(f"{kind} and {_FUNCTIONS[leaf.operator]}({column}, ?)", (_ordered(str(leaf.value)),))
     side: str = column
     value: Stored = leaf.value
@@ -140,13 +140,14 @@ def matching_ids(connection: sqlite3.Connection, condition: Condition, columns: 
 
 
 _TOO_DEEP = ("parser stack overflow", "Expression tree is too large")
-_FUNCTIONS = {"contains": "wordsight_contains", "like": "wordsight_like"}
+_FUNCTIONS = {"contains": "wordsight_contains", "like": "wordsight_like", "has": "wordsight_has"}
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
     """Give a connection the functions that conditions use."""
     connection.create_function("wordsight_contains", 2, _on_texts(holds_text), deterministic=True)
     connection.create_function("wordsight_like", 2, _on_texts(is_like), deterministic=True)
+    connection.create_function("wordsight_has", 2, _on_texts(has_line), deterministic=True)
     connection.create_function("wordsight_ordered", 1, lambda value: _ordered(str(restored(value))), deterministic=True)
 
     connection.create_function("wordsight_near", 5, _is_near, deterministic=True)

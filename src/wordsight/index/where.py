@@ -2,10 +2,10 @@
 
     price < 50 and colour in ('red', 'dark red') and not name contains 'kids'
 
-Comparisons `= != < <= > >=`, `in (…)`, `contains`, `like` (`%` any text, `_` one letter), `is null`, `and`, `or`,
-`not`, parentheses.  Numbers, `true`, `false`, text in single or double quotes (a quote inside is doubled); a bare
-word or date is text too, and so is `007`, as in tables.  A column with an odd name stands in square brackets or
-backticks: `[base colour] = red`.
+Comparisons `= != < <= > >=`, `in (…)`, `contains`, `like` (`%` any text, `_` one letter), `has` (one of its lines),
+`is null`, `and`, `or`, `not`, parentheses.  Numbers, `true`, `false`, text in single or double quotes (a quote inside
+is doubled); a bare word or date is text too, and so is `007`, as in tables.  A column with an odd name stands in square
+brackets or backticks: `[base colour] = red`.
 A comparison with a missing value is false, so `not price < 50` also keeps entries without a price, while
 `price >= 50` does not.  Numbers and text never equal each other.  `contains` and `like` ignore case.
 
@@ -208,8 +208,11 @@ class _Parser:
             operator = self._next.text
             self._at += 1
             condition = Compare(name, operator, self._text_value(operator), column.position)
+        elif self._is_word(self._next, "has"):
+            self._at += 1
+            condition = Compare(name, "has", self._text_value("has"), column.position)
         elif negated:
-            raise self._wrong("in, contains or like")
+            raise self._wrong("in, contains, like or has")
         elif self._take("is"):
             negated = self._take("not")
             if not self._take("null"):

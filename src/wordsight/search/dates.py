@@ -67,7 +67,7 @@ def _odd_values(leaf: Leaf) -> Iterator[str]:
         if isinstance(leaf, Between) or (isinstance(leaf, Compare) and leaf.operator in _ORDER):
             odd = not _is_date(value)
         else:
-            odd = not (isinstance(leaf, Compare) and leaf.operator in ("contains", "like")) and bool(
+            odd = not (isinstance(leaf, Compare) and leaf.operator in ("contains", "like", "has")) and bool(
                 _is_date(value) or _MEANT.fullmatch(value)
             )
         if odd:

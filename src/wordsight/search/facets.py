@@ -4,8 +4,8 @@
     facets(counts)["colour"][0]                            # FacetValue("red", 12, "colour = 'red'")
 
 A column that the condition restricts is counted without that restriction, so that other values can be chosen; all
-others are counted with the whole condition.  Numbers of many values come in ranges, dates by year.  A value that no
-match has is not there.  Knows conditions and metadata, and no index.
+others are counted with the whole condition.  Numbers of many values come in ranges, dates by decade, year, month or
+day, and of tags each for itself.  A value that no match has is not there.  Knows conditions and metadata, and no index.
 """
 
 import contextlib
@@ -39,6 +39,8 @@ Counts = dict[str, Counter[str | int | float]]  # column -> value -> how many ma
 FEW = 24  # values of a column that are listed unless the column is named; 12 months twice, or the letters
 RANGES = 5  # of numbers
 AS_THEY_ARE = 12  # so many numbers are values, more are ranges
+MEASURED, FEW_MEASURES = {"width", "height", "size", "duration"}, 4  # columns in which single numbers say less
+TAGGED = {"tags", "hand_tags", "keywords", "moderation", "rule_tags"}  # columns of one tag a line
 LISTED = 50  # values of a named column, at most
 UNASKED = {"latitude", "longitude", "taken_utc"}  # columns that narrow by distance, or say again what another says
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?")
@@ -103,6 +105,8 @@ def facets(counts: Counts, *, named: bool = False) -> dict[str, list[FacetValue]
         values = _of_column(column, counter)
         if named:
             narrowing[column] = values[:LISTED]
+        elif column in TAGGED and values:
+            narrowing[column] = values[:FEW]
         elif (
             column not in UNASKED and 1 < len(values) <= FEW and sum(value.count for value in values) >= 2 * len(values)
         ):
@@ -113,9 +117,11 @@ def facets(counts: Counts, *, named: bool = False) -> dict[str, list[FacetValue]
 def _of_column(column: str, counter: Counter[str | int | float]) -> list[FacetValue]:
     """Return the values of a column: dates and ranges in their order, others by how many have them."""
     if any("-" in str(value) for value in counter) and all(_DATE.fullmatch(str(value)) for value in counter):
-        return _years(column, counter)
+        return _dates(column, counter)
+    if column in TAGGED or any("\n" in str(value) for value in counter):
+        return _lines(column, counter)
     numbers = {value: count for value, count in counter.items() if _is_number(value)}
-    if len(numbers) == len(counter) > AS_THEY_ARE:
+    if len(numbers) == len(counter) > (FEW_MEASURES if column in MEASURED else AS_THEY_ARE):
         return _ranges(column, numbers)
     name = quoted_column(column)
     ranked = sorted(counter.items(), key=lambda pair: (-pair[1], isinstance(pair[0], str), pair[0]))
@@ -126,15 +132,40 @@ def _is_number(value: str | int | float) -> TypeGuard[Number]:
     return not isinstance(value, str)
 
 
-def _years(column: str, counter: Counter[str | int | float]) -> list[FacetValue]:
-    years: Counter[str] = Counter()
+def _lines(column: str, counter: Counter[str | int | float]) -> list[FacetValue]:
+    """Return each line of texts of several, the most frequent first."""
+    lines: Counter[str] = Counter()
     for value, count in counter.items():
-        years[str(value)[:4]] += count
+        lines.update(dict.fromkeys((line for line in str(value).split("\n") if line), count))
     name = quoted_column(column)
-    return [
-        FacetValue(year, count, f"{name} >= '{year}' and {name} < '{int(year) + 1:04}'")
-        for year, count in sorted(years.items(), reverse=True)
-    ]
+    ranked = sorted(lines.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [FacetValue(line, count, f"{name} has {_literal(line)}") for line, count in ranked]
+
+
+def _dates(column: str, counter: Counter[str | int | float]) -> list[FacetValue]:
+    """Return dates by the year, the newest first; by decade where years are many, by month or day where one has all."""
+    dates = {str(value): count for value, count in counter.items()}
+    years = {date[:4] for date in dates}
+    if len(years) > FEW:
+        letters = 3
+    else:
+        shortest = min(map(len, dates))
+        apart = [part for part in (4, 7, 10) if part <= shortest and len({date[:part] for date in dates}) > 1]
+        letters = apart[0] if apart else 4
+    parts: Counter[str] = Counter()
+    for date, count in dates.items():
+        parts[date[:letters]] += count
+    name = quoted_column(column)
+    return [FacetValue(*_dated(name, part, count)) for part, count in sorted(parts.items(), reverse=True)]
+
+
+def _dated(name: str, part: str, count: int) -> tuple[str, int, str]:
+    """Return label, count and condition of a decade, year, month or day: "201", "2014", "2014-05", "2014-05-01"."""
+    if len(part) > 4:
+        return part, count, f"{name} in {part}"
+    first, years = int(part.ljust(4, "0")), 10 ** (4 - len(part))
+    label = f"{first:04}s" if years > 1 else part
+    return label, count, f"{name} >= '{first:04}' and {name} < '{first + years:04}'"
 
 
 def _ranges(column: str, numbers: Mapping[Number, int]) -> list[FacetValue]:

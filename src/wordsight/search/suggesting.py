@@ -52,16 +52,21 @@ class Suggestions:
         return sorted(self.texts), sorted(self.words)
 
     def after(self, prefix: str, count: int) -> list[str]:
-        """Return texts that begin so, the likeliest first, and then the prefix with its last word made whole."""
+        """Return texts that begin so, the likeliest first, and then the prefix with its last word made whole.
+
+        Of equally frequent ones the shortest come first: they lack the fewest letters.
+        """
         start = prefix.casefold().lstrip()
         texts, words = self._ordered
         if not start.strip():
             return []
-        whole = sorted((self.texts[one] for one in _beginning(texts, start)), key=lambda one: (-one[0], one[1]))
+        whole = sorted(
+            (self.texts[one] for one in _beginning(texts, start)), key=lambda one: (-one[0], len(one[1]), one[1])
+        )
         last = start.rpartition(" ")[2]
         kept = prefix[: len(prefix) - len(last)] if last else prefix
         longer = [one for one in _beginning(words, last) if last and one != last]
-        completed = [kept + one for one in sorted(longer, key=lambda one: (-self.words[one], one))[:count]]
+        completed = [kept + one for one in sorted(longer, key=lambda one: (-self.words[one], len(one), one))[:count]]
         made = [text for _, text in whole[:count]] + completed
         return list({one.casefold(): one for one in made if one.casefold() != start}.values())[:count]
 

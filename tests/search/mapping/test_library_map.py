@@ -8,7 +8,7 @@ from wordsight.index.where import WhereError
 from wordsight.search.mapping import kept
 from wordsight.search.mapping import library_map as mapping
 from wordsight.search.mapping.library_map import library_map
-from wordsight.search.mapping.naming import MIXED, Namer, _numbered
+from wordsight.search.mapping.naming import UNNAMED, Namer, _numbered
 from wordsight.text.label_sets import Label, LabelSet
 
 LABELS = LabelSet("colours", tuple(Label(name, (name,)) for name in ("red", "green", "blue", "white")))
@@ -159,7 +159,7 @@ def test_small_libraries(tmp_path, paint, opened, count):
         paint(tmp_path / "few" / f"{colour}.png", colour)
     made = library_map(opened(tmp_path / "few"), labels=LABELS)  # made by the way
     assert len(made) == count
-    assert [one.name for one in made.clusters] == [MIXED]
+    assert [one.name for one in made.clusters] == [UNNAMED]
 
 
 def test_more_than_are_laid_out_are_placed_among_them(coloured, monkeypatch):
@@ -183,7 +183,7 @@ def test_clusters_of_one_label_get_a_second_one(model):
 
 
 def test_no_two_names_are_equal():
-    assert _numbered(["mixed", "dog", "mixed", "mixed"]) == ["mixed", "dog", "mixed 2", "mixed 3"]
+    assert _numbered(["", "dog", "", "dog", "dog"]) == ["", "dog", "", "dog 2", "dog 3"]
 
 
 def test_auto_takes_the_set_that_fits(model):

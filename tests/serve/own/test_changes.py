@@ -212,6 +212,42 @@ def test_a_library_that_cannot_be_brought_up_to_date_is_said_so(client, copies, 
     assert str(copies) not in said
 
 
+def hand(client, where="hand_tags is not null"):
+    hits = client.post(f"{PHOTOS}/search", json={"k": 99, "where": where}).json()["hits"]
+    return {hit["key"]: hit["meta"]["hand_tags"] for hit in hits}
+
+
+def test_people_tag_named_images_and_take_it_back(client):
+    keys = sorted(tags(client))[:2]
+    asked = {"keys": keys, "add": ["nice", "bright"]}
+    done = client.post(f"{PHOTOS}/tags", json=asked).json()
+    assert (done["images"], done["changed"]) == (2, 2)
+    assert hand(client) == dict.fromkeys(keys, "nice\nbright")
+    client.post(f"{PHOTOS}/tags", json={"keys": keys[1:], "remove": ["nice"]})
+    columns = client.post(f"{PHOTOS}/facets", json={}).json()["columns"]
+    (facet,) = [one["values"] for one in columns if one["name"] == "hand_tags"]
+    assert [(one["value"], one["count"], one["where"]) for one in facet] == [
+        ("bright", 2, "hand_tags has 'bright'"),
+        ("nice", 1, "hand_tags has 'nice'"),
+    ]
+    refused = client.post(f"{PHOTOS}/tags/undo", json={"run": done["run"]})
+    assert refused.status_code == 404 and "is not the last by hand" in refused.text
+    assert client.post(f"{PHOTOS}/tags/undo", json={}).json()["changed"] == 1
+    assert client.post(f"{PHOTOS}/tags/undo", json={"run": done["run"]}).json()["changed"] == 2
+    assert hand(client) == {}
+
+
+def test_without_keys_all_matches_are_tagged(client):
+    """All under a condition without a query; where no line divides them, a query is refused."""
+    done = client.post(f"{PHOTOS}/tags", json={"where": "folder = 'a'", "add": ["left"]}).json()
+    folders = {key.partition("/")[0] for key in hand(client)}
+    assert folders == {"a"} and done["changed"] == len(hand(client)) == 6
+    refused = client.post(f"{PHOTOS}/tags", json={"query": "red", "add": ["x"]})
+    assert refused.status_code == 422 and "no line divides" in refused.text
+    unknown = client.post(f"{PHOTOS}/tags", json={"keys": ["gone.png"], "add": ["x"]})
+    assert unknown.status_code == 404 and len(hand(client)) == 6
+
+
 @pytest.mark.parametrize("lock", [".", "changing"])
 def test_what_another_process_changes_is_not_changed(client, copies, monkeypatch, lock):
     """Refused at once, before anything is computed; no plan stays."""
@@ -222,6 +258,8 @@ def test_what_another_process_changes_is_not_changed(client, copies, monkeypatch
         "tag": {"labels": ["red"]},
         "tag/clear": {},
         "tag/undo": {},
+        "tags": {"keys": [], "add": ["x"]},
+        "tags/undo": {},
         "duplicates/apply": {"groups": groups},
     }
     with writing(copies / ".wordsight" / lock):

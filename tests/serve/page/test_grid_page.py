@@ -210,6 +210,100 @@ def test_the_palette_acts_and_remembers(window, endless, answered):
     expect(page.locator("#query")).to_have_value("red shoes")
 
 
+def labels(page):
+    """Return what the palette offers, in its order."""
+    return [one.split("\n")[0] for one in page.locator("#palette-list li").all_inner_texts()]
+
+
+def test_the_palette_has_the_best_and_the_latest_first(window, endless, answered):
+    answers = {**endless[0], "**/suggest": answered({"texts": ["export goods"], "conditions": []})}
+    page = window("/?q=red", answers=answers)
+    settled(page)
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-input")).to_be_focused()
+    assert labels(page)[:2] == ["New search", "Search by an image"]
+    page.keyboard.type("s")
+    shown = labels(page)
+    assert shown[:3] == ["s", "Search by an image", "Save this search"]  # begins so
+    assert shown.index("New search") < shown.index("Copy the address of this search") < shown.index("Find duplicates")
+    page.locator("#palette-input").fill("fdup")  # letters in order are a guess: Enter searches
+    assert "Find duplicates" in labels(page)
+    expect(page.locator("#palette-0")).to_have_attribute("aria-selected", "true")
+    page.locator("#palette-input").fill("fold")
+    page.keyboard.press("Enter")
+    assert "fold=1" in page.url
+    settled(page)
+    page.keyboard.press("Control+k")
+    page.locator("#palette-input").fill("show the k")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-input")).to_be_focused()
+    assert labels(page)[0] == "Show the keys"
+
+
+def lined(page):
+    """Bring the line into the window, once it can be moved; returns it."""
+    grip = page.get_by_role("slider", name="Least probability of a match")
+    expect(grip).to_be_attached()
+    grip.scroll_into_view_if_needed()
+    return grip
+
+
+def test_the_line_is_dragged_in_the_grid(window, endless):
+    page = window("/?q=x&least=0.88", answers=endless[0])
+    settled(page)
+    grip = lined(page)
+    expect(grip).to_have_attribute("aria-valuenow", "88")
+    expect(page.locator("#count")).to_have_text("21 match")
+    box = grip.bounding_box()
+    wanted = page.locator(".hit.less").nth(7).bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(wanted["x"] + wanted["width"] - 2, wanted["y"] + wanted["height"] / 2, steps=4)
+    expect(page.locator("#count")).to_have_text("29 match")  # while it is dragged, too
+    assert page.locator("#least-said").inner_text() == "87 % likely"
+    page.mouse.up()
+    page.wait_for_url("**least=0.872**")
+    expect(page.get_by_role("slider", name="Least probability of a match")).to_have_attribute("aria-valuenow", "87")
+    expect(page.locator("#count")).to_have_text("29 match")
+    pale = page.evaluate("[...document.querySelectorAll('.hit.less')].map((one) => one.hit.match)")
+    assert max(pale) < 0.872
+
+
+def test_the_line_is_moved_by_keys_and_keeps_them(window, endless):
+    page = window("/?q=x&least=0.9", answers=endless[0])
+    settled(page)
+    lined(page).focus()
+    for key, least, likely in (("ArrowDown", "0.8", "80 % likely"), ("ArrowUp", "0.9", "90 % likely")):
+        page.keyboard.press(key)
+        page.wait_for_url(lambda url, least=least: url.endswith(f"least={least}"))
+        grip = page.get_by_role("slider", name="Least probability of a match")
+        expect(grip).to_have_attribute("aria-valuetext", likely)
+        expect(grip).to_be_focused()
+        expect(grip).to_be_in_viewport()
+        expect(page.locator("#least-said")).to_have_text(likely)
+
+
+def test_the_line_is_dragged_by_a_finger(window, endless):
+    page = window("/?q=x&least=0.89", width=390, touch=True, answers=endless[0])
+    settled(page)
+    grip = lined(page)
+    box = grip.bounding_box()
+    client = page.context.new_cdp_session(page)
+    x, y = box["x"] + 20, box["y"] + 10
+    row = page.locator(".hit.less").first.bounding_box()
+    touch = [{"x": x, "y": y}]
+    client.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": touch})
+    for share in (0.5, 1.0):
+        down = [{"x": x, "y": y + share * (row["y"] + row["height"] + 3 - y)}]
+        client.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": down})
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_url(lambda url: "least=0.89" not in url)
+    assert "least=0.88" in page.url
+
+
 def test_an_image_is_pasted(window, endless, dot):
     page = window("/", answers=endless[0])
     settled(page)

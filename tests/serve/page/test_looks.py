@@ -59,7 +59,9 @@ def test_the_first_paint_is_small(window):
         "['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind))"
         ".map((one) => [one.name, one.decodedBodySize])"
     )
-    own = {name: size for name, size in entries if not re.search(r"/api/|detail|palette|more\\.css|icon", name)}
+    own = {
+        name: size for name, size in entries if not re.search(r"/api/|detail|palette|line|tags|more\\.css|icon", name)
+    }
     assert len(own) >= 14
     assert sum(own.values()) < 100 * 1024, own  # bytes as they are, uncompressed
 

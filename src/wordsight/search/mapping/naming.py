@@ -1,11 +1,11 @@
 """Words for the clusters of a map: the label of a set that tells a cluster best from the whole library.
 
-    Namer(model, labels="auto").names(means, rows)    # ["dog, snow", "beach", "mixed", ...]
+    Namer(model, labels="auto").names(means, rows)    # ["dog, snow", "beach", "", ...]
 
 Of each label the cosine with the cluster's mean image is compared with that with the mean of all, in deviations of the
 label's cosines over the library: what all images have in common names nothing.  Clusters that one label names all get
-a second one, which tells them from one another.  Where no label rises by `LEAST` the cluster is called mixed.  No two
-names are equal.  Knows embeddings and the model that reads labels.
+a second one, which tells them from one another.  Where no label rises by `LEAST` the cluster has no name, "": a weaker
+one is wrong.  No two names are equal.  Knows embeddings and the model that reads labels.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ SETS = ("everyday", "products")  # that AUTO chooses from: the one whose labels 
 COLOURS = "colours"  # may be second words too
 LEAST = 1.0  # deviations: below it most first labels of three libraries were wrong (docs/map.md)
 APART = 0.3  # deviations by which a second label has to rise above the mean of the clusters that share the first
-MIXED = "mixed"
+UNNAMED = ""
 SAMPLE = 16_384  # images of which the deviations are known
 _PHRASES = 128  # embedded at once
 
@@ -59,9 +59,10 @@ class Namer:
 
     @property
     def digest(self) -> str:
-        """Return a hash of the labels and their phrases."""
+        """Return a hash of the labels, their phrases, and how far they have to rise."""
         sets = [*self._sets, label_set(COLOURS)]
-        return sha256_bytes(repr([[(one.name, one.phrases) for one in each.labels] for each in sets]).encode())[:16]
+        described = [[(one.name, one.phrases) for one in each.labels] for each in sets]
+        return sha256_bytes(repr([LEAST, UNNAMED, described]).encode())[:16]
 
     def names(self, means: NDArray[np.float32], rows: NDArray[np.float16]) -> list[str]:
         """Return a name for each cluster of `rows` (N, D), given their mean images (C, D)."""
@@ -73,7 +74,7 @@ class Namer:
         rises = best.rises(means - centre)
         firsts = [int(row.argmax()) if row.max() >= LEAST else -1 for row in rises]
         seconds = _joined([best, self._read(label_set(COLOURS), covariance)])
-        names = [MIXED if first < 0 else best.names[first] for first in firsts]
+        names = [UNNAMED if first < 0 else best.names[first] for first in firsts]
         for first in sorted(set(firsts) - {-1}):
             group = [number for number, other in enumerate(firsts) if other == first]
             if len(group) > 1:
@@ -111,10 +112,10 @@ def _joined(sets: Sequence[_Labels]) -> _Labels:
 
 
 def _numbered(names: list[str]) -> list[str]:
-    """Return the names with numbers behind all but the first of equal ones."""
+    """Return the names with numbers behind all but the first of equal ones; what has no name gets none."""
     counted: dict[str, int] = {}
     for at, name in enumerate(names):
         counted[name] = counted.get(name, 0) + 1
-        if counted[name] > 1:
+        if counted[name] > 1 and name:
             names[at] = f"{name} {counted[name]}"
     return names

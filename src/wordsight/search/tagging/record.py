@@ -44,10 +44,11 @@ class LastRun:
 
 
 class TagStore:
-    """The folder of records and journals beside an index."""
+    """The folder of records and journals beside an index; `kind`: "run" of a model, "hand" of people."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "run") -> None:
         self.folder = folder / FOLDER
+        self._kind = kind
 
     def last(self, column: str) -> LastRun | None:
         """Return the last run of a column; None where there was none."""
@@ -84,7 +85,7 @@ class TagStore:
         """Return the folders of the runs that can be taken back, the newest first."""
         if not self.folder.is_dir():
             return []
-        return sorted((one for one in self.folder.glob("run-*") if one.is_dir()), reverse=True)
+        return sorted((one for one in self.folder.glob(f"{self._kind}-*") if one.is_dir()), reverse=True)
 
     def new_journal(self) -> Path:
         """Return the folder of a new run, which is made; the oldest go, and dry ones and those that were killed."""
@@ -93,8 +94,8 @@ class TagStore:
         for old in (*noted[KEPT - 1 :], *(one for one in before[1:] if one not in noted)):
             shutil.rmtree(old, ignore_errors=True)
         others = [int(one.name[5:]) for one in self.folder.glob("left-*")]
-        number = 1 + max([0, *others, *(int(one.name[4:]) for one in before[:1])])
-        folder = self.folder / f"run-{number:06}"
+        number = 1 + max([0, *others, *(int(one.name.rpartition("-")[2]) for one in before[:1])])
+        folder = self.folder / f"{self._kind}-{number:06}"
         with storage_errors(folder):
             folder.mkdir(parents=True)
         return folder

@@ -37,9 +37,9 @@ class Undone:
     sidecars: int = 0
 
 
-def undo(library: "Library") -> Undone:
-    """Take the newest run back that noted anything; `NotFound` where there is none."""
-    store = TagStore(library.folder)
+def undo(library: "Library", store: TagStore | None = None) -> Undone:
+    """Take the newest run of a store back that noted anything, of the model's by default; `NotFound` without any."""
+    store = store or TagStore(library.folder)
     for journal in store.journals():
         if (journal / RUN).exists():
             break

@@ -22,7 +22,16 @@ from wordsight.serve.own.searching import SearchAnswer, SearchRequest, SimilarRe
 from wordsight.serve.own.status import LibraryAnswer, StatusAnswer
 from wordsight.serve.own.suggesting import SuggestAnswer, SuggestRequest
 from wordsight.serve.own.syncing import SyncDone, SyncRequest
-from wordsight.serve.own.tagging import ClearRequest, LabelsAnswer, TagDone, TagRequest, UndoneAnswer
+from wordsight.serve.own.tagging import (
+    ClearRequest,
+    HandTagDone,
+    HandTagRequest,
+    HandUndoRequest,
+    LabelsAnswer,
+    TagDone,
+    TagRequest,
+    UndoneAnswer,
+)
 from wordsight.serve.route import Route
 
 OWN = "wordsight.serve.own"
@@ -143,6 +152,28 @@ ROUTES: tuple[Route, ...] = (
         f"{LIBRARY}/tag/undo",
         f"{OWN}.tagging:undo",
         "The last tagging taken back.",
+        answers=UndoneAnswer,
+        scope="write",
+        statuses=BUSY,
+        seconds=LONG,
+    ),
+    Route(
+        "POST",
+        f"{LIBRARY}/tags",
+        f"{OWN}.tagging:tag_images",
+        "Tags given to images by people, and taken away.",
+        asks=HandTagRequest,
+        answers=HandTagDone,
+        scope="write",
+        statuses=BUSY,
+        seconds=LONG,
+    ),
+    Route(
+        "POST",
+        f"{LIBRARY}/tags/undo",
+        f"{OWN}.tagging:undo_images",
+        "The last tagging by people taken back.",
+        asks=HandUndoRequest,
         answers=UndoneAnswer,
         scope="write",
         statuses=BUSY,

@@ -1,4 +1,4 @@
-"""Labels noted on all images of a library, taken away again, and taken back."""
+"""Labels noted on images of a library, by the model or by people, taken away again, and taken back."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from starlette.responses import StreamingResponse
 
 from wordsight.base.errors import NotFound
 from wordsight.base.suggest import suggest
+from wordsight.search.tagging.by_hand import HandTagged, tag_by_hand, undo_by_hand
 from wordsight.search.tagging.job import TagReport
 from wordsight.search.tagging.options import TagOptions
 from wordsight.search.tagging.undoing import Undone
@@ -15,6 +16,8 @@ from wordsight.serve.errors import Refused
 from wordsight.serve.own.changing import change
 from wordsight.serve.own.embedding import check_counts
 from wordsight.serve.own.events import events_of
+from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
+from wordsight.serve.own.searching import Pager, SearchRequest
 from wordsight.serve.own.syncing import copy_of
 from wordsight.serve.route import HttpCall
 from wordsight.text.label_sets import Label, LabelSet, label_set, label_set_names
@@ -96,6 +99,36 @@ class UndoneAnswer(msgspec.Struct):
     left: list[str]
 
 
+class HandTagRequest(QueryRequest, forbid_unknown_fields=True):
+    """Tags that are given to images by people and taken away, and which images.
+
+    `add`: tags that the images get.  `remove`: tags that they lose.  `keys`: the images; null is all true matches of
+    the query, those above the line, and without a query all images under its condition.
+    """
+
+    add: list[str] = msgspec.field(default_factory=list)
+    remove: list[str] = msgspec.field(default_factory=list)
+    keys: list[str] | None = None
+
+
+class HandTagDone(msgspec.Struct):
+    """What people's tagging did.
+
+    `images`: how many images were named.  `changed`: how many of them have other tags now.  `run`: what `tags/undo`
+    takes to take it back; "" where nothing changed.
+    """
+
+    images: int
+    changed: int
+    run: str
+
+
+class HandUndoRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Which tagging by people is taken back: the last.  `run`: refused unless the last one has this name."""
+
+    run: str = ""
+
+
 async def labels(call: HttpCall[None]) -> LabelsAnswer:
     """Return the sets of labels that are shipped."""
 
@@ -147,6 +180,49 @@ async def undo(call: HttpCall[None]) -> UndoneAnswer:
     undone: Undone = await (await change(call.host, name, work)).outcome()
     left = [call.host.public(one) for one in undone.left[:LEFT]]
     return UndoneAnswer(undone.column, undone.changed, left)
+
+
+async def tag_images(call: HttpCall[HandTagRequest]) -> HandTagDone:
+    """Give images tags by hand, and take others away."""
+    asked, host, name = call.asked, call.host, call.path["library"]
+    check_counts(host, texts=[*asked.add, *asked.remove])
+    library = host.libraries.named(name)
+    keys = await _matching(asked, host, name) if asked.keys is None else asked.keys
+
+    def work() -> HandTagged:
+        with copy_of(library) as copy:
+            return tag_by_hand(copy, keys, add=asked.add, remove=asked.remove)
+
+    done: HandTagged = await (await change(host, name, work)).outcome()
+    return HandTagDone(done.images, done.changed, done.run)
+
+
+async def undo_images(call: HttpCall[HandUndoRequest]) -> UndoneAnswer:
+    """Take the last tagging by hand back."""
+    host, name, run = call.host, call.path["library"], call.asked.run
+    library = host.libraries.named(name)
+
+    def work() -> Undone:
+        with copy_of(library) as copy:
+            return undo_by_hand(copy, run)
+
+    undone: Undone = await (await change(host, name, work)).outcome()
+    return UndoneAnswer(undone.column, undone.changed, [host.public(one) for one in undone.left[:LEFT]])
+
+
+async def _matching(asked: HandTagRequest, host: "Host", name: str) -> list[str]:
+    """Return the keys of all matches of a query, those above the line, near-duplicates too."""
+    fields = {one: getattr(asked, one) for one in QueryRequest.__struct_fields__} | {"sort": "", "fold": False}
+    search, library = SearchRequest(**fields, rest=True), host.libraries.named(name)
+    query = await query_of(search, host, library)
+    pager = Pager(library, (name, mark_of(search), search.k, search.rest), search, query, host.rankings)
+    ranking = await host.libraries.run(pager.ranking)
+    if query is None:
+        return list(ranking.keys)
+    line = ranking.least if search.min_match is None else search.min_match
+    if line is None or not ranking.is_calibrated or ranking.matching is None:
+        raise Refused(422, "no line divides the matches of this query from others", cure="name the images in keys")
+    return list(ranking.keys[: ranking.matching])
 
 
 def _labels(given: str | list[str], host: "Host") -> LabelSet:

@@ -1,16 +1,8 @@
-// Making elements, and waiting until somebody has stopped typing.
+// What the bench adds to what all pages make their elements with: drawings, and waiting until somebody has stopped typing.
+
+export { element as make } from "/page/dom.js";
 
 export const byId = (id) => document.getElementById(id);
-
-export function make(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith("aria-") || name === "role" || name === "for" || name === "scope" || name.startsWith("data-")) made.setAttribute(name, value);
-    else made[name] = value;
-  }
-  made.append(...children);
-  return made;
-}
 
 export function drawn(tag, attributes = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);

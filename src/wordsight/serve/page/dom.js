@@ -24,6 +24,7 @@ const ICONS = {
   sync: "M4 12a8 8 0 0 1 14-5.3L20 9M20 4v5h-5M20 12a8 8 0 0 1-14 5.3L4 15M4 20v-5h5",
   choose: "M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M8 12.3l2.8 2.8L16 9.5",
   keys: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M7.5 14h9",
+  tag: "M4 4h8l8 8-8 8-8-8zM8 8h.01",
   size: "M4 10V4h6M20 14v6h-6M4 4l6.5 6.5M20 20l-6.5-6.5",
 };
 
@@ -88,24 +89,12 @@ export function announce(text) {
   }, 700);
 }
 
-// Say something that goes away by itself, to all.
-export function toast(text) {
+// Say something that goes away by itself, to all; `act`: a button that belongs to it.
+export function toast(text, act = "") {
   document.querySelector(".toast")?.remove();
-  const shown = element("p", { class: "toast", role: "status" }, text);
+  const shown = element("p", { class: "toast", role: "status" }, text, act);
   (document.querySelector("dialog[open]") ?? document.body).append(shown);
-  setTimeout(() => shown.remove(), 4000);
-}
-
-// A dialog that is gone from the page once it is closed.
-export function openDialog(label, properties, ...children) {
-  const shown = element("dialog", { "aria-label": label, ...properties }, ...children);
-  shown.addEventListener("close", () => shown.remove());
-  shown.addEventListener("click", (event) => {
-    if (event.target === shown) shown.close();
-  });
-  document.body.append(shown);
-  shown.showModal();
-  return shown;
+  setTimeout(() => shown.remove(), act ? 12000 : 4000);
 }
 
 export const count = (number) => number.toLocaleString("en");

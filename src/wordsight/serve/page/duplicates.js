@@ -2,7 +2,8 @@
 // carried out and can be taken back.
 
 import { ask, imageAddress, listen } from "./api.js";
-import { announce, button, bytes, count, element, many, openDialog } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { announce, button, bytes, count, element, many } from "./dom.js";
 
 const KINDS = [
   ["exact", "equal files", true],

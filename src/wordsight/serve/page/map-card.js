@@ -33,7 +33,8 @@ export class Card {
       this.link.textContent = key.split("/").at(-1);
       this.link.href = searchAddress(this.data.library, [key]);
       this.link.setAttribute("aria-label", `More like ${key}`);
-      this.words.textContent = this.data.clusters[this.data.numbers[point]].name + (touched ? " - tap the name for more like this" : "");
+      const { name } = this.data.clusters[this.data.numbers[point]];
+      this.words.textContent = [name, touched ? "tap the name for more like this" : ""].filter(Boolean).join(" - ");
     }
     this.element.hidden = false;
     this.#put(view);

@@ -12,8 +12,8 @@ export class Labels {
       label.addEventListener("click", () => chosen(number));
       return { cluster, label, width: 0, height: 0, shown: false };
     });
-    layer.append(...this.labels.filter(({ cluster }) => cluster.size).map(({ label }) => label));
-    this.bySize = this.labels.filter(({ cluster }) => cluster.size).sort((a, b) => b.cluster.size - a.cluster.size);
+    layer.append(...this.labels.filter(({ cluster }) => cluster.size && cluster.name).map(({ label }) => label));
+    this.bySize = this.labels.filter(({ cluster }) => cluster.size && cluster.name).sort((a, b) => b.cluster.size - a.cluster.size);
   }
 
   // Measure all names; needed again when type or window change.

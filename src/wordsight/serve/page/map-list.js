@@ -4,6 +4,7 @@ import { imageAddress } from "./api.js";
 import { searchAddress } from "./map-data.js";
 
 const SHOWN = 4;
+const UNNAMED = "various"; // a cluster that nothing distinguishes, and that has no name on the map
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -18,11 +19,11 @@ export function fillList(list, data, go) {
   const items = data.clusters.map((cluster, number) => {
     const dot = element("span", { className: "dot", ariaHidden: "true" });
     dot.dataset.code = number;
-    const name = element("button", { type: "button", title: "Show on the map", onclick: () => go(number) }, dot, cluster.name);
+    const name = element("button", { type: "button", title: "Show on the map", onclick: () => go(number) }, dot, cluster.name || UNNAMED);
     const size = element("span", { className: "quiet", textContent: cluster.size.toLocaleString() });
     size.append(element("span", { className: "unseen", textContent: cluster.size === 1 ? " image" : " images" }));
     const more = element("a", { href: searchAddress(data.library, cluster.examples), textContent: "Search" });
-    more.setAttribute("aria-label", `Search for images like those of ${cluster.name}`);
+    more.setAttribute("aria-label", `Search for images like those of ${cluster.name || UNNAMED}`);
     const images = cluster.examples.slice(0, SHOWN).map((key) => {
       const image = element("img", { alt: "", loading: "lazy", draggable: false });
       image.addEventListener("error", () => (image.hidden = true));

@@ -153,7 +153,7 @@ class MapPage {
     if (point < 0) return this.card.hide();
     this.card
       .show(this.view, point)
-      .then((key) => key && (byId("spoken").textContent = `${key}, ${this.data.clusters[this.data.numbers[point]].name}`))
+      .then((key) => key && (byId("spoken").textContent = [key, this.data.clusters[this.data.numbers[point]].name].filter(Boolean).join(", ")))
       .catch(shown);
   }
 

@@ -23,11 +23,13 @@ export class Bar {
       acts.size(next);
     });
     this.choose = iconButton("choose", "Choose images", () => acts.choose(), { "aria-pressed": "false" });
+    this.tag = iconButton("tag", "Tag the results", () => acts.tag(), { hidden: true });
     id("tools").append(
       element("label", { class: "unseen", for: "sort" }, "Order"),
       this.sort,
       size,
       this.choose,
+      this.tag,
       iconButton("download", "Export the results", () => acts.export()),
       iconButton("link", "Copy the address of this search", () => acts.share()),
       iconButton("keys", "All actions (Ctrl K)", () => acts.palette()),

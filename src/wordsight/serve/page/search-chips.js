@@ -2,7 +2,7 @@
 
 import { imageAddress } from "./api.js";
 import { element, icon, many } from "./dom.js";
-import { nameOfColumn } from "./search-facets.js";
+import { labelOfValue, nameOfColumn } from "./search-facets.js";
 
 const id = (name) => document.getElementById(name);
 
@@ -19,7 +19,7 @@ export function showChips(store) {
     ...keys("liked", "more of", state.liked),
     ...keys("disliked", "less of", state.disliked),
     ...state.without.map((text) => chip(`without ${text}`, without("without", text), { kind: "without" })),
-    ...state.narrowed.map((one) => chip(`${nameOfColumn(one.column)}: ${one.value}`, without("narrowed", one), { kind: "narrowed" })),
+    ...state.narrowed.map((one) => chip(`${nameOfColumn(one.column)}: ${labelOfValue(one.column, one.value)}`, without("narrowed", one), { kind: "narrowed" })),
     ...(state.where.trim() ? [chip(state.where, () => store.set({ where: "" }), { kind: "where" })] : []),
   ];
   const shown = id("chips");

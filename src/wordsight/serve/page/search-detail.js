@@ -4,14 +4,16 @@ import { ask, imageAddress } from "./api.js";
 import { announce, button, bytes, element, icon, iconButton, many, percent, toast } from "./dom.js";
 import { fileName, sideFor, titleOf } from "./search-cells.js";
 import { nameOfColumn } from "./search-facets.js";
+import { tagsOf } from "./search-tags.js";
 import { CHUNK, hasQuestion, queryOf } from "./search-state.js";
 
 const CAPTIONS = ["title", "caption", "captions", "name", "text", "description"];
-const UNSAID = new Set(["width", "height", "tags"]);
+const UNSAID = new Set(["width", "height", "tags", "hand_tags"]);
 const FAILS = {
   swap: "it hardly changes when the words do",
   hiding: "hiding what it marks lowers the score no more than hiding anything else",
 };
+const LARGER = 3; // times as large as it is an image is shown at most: a small one is blurred beyond
 let shown = null;
 
 export function showDetail(page, hit, how) {
@@ -89,9 +91,12 @@ class Detail {
     if (hit.width && hit.height) {
       this.photo.width = hit.width;
       this.photo.height = hit.height;
+      this.frame.style.maxWidth = `${LARGER * hit.width}px`;
+      this.frame.style.maxHeight = `${LARGER * hit.height}px`;
     } else {
       this.photo.removeAttribute("width");
       this.photo.removeAttribute("height");
+      this.frame.style.maxWidth = this.frame.style.maxHeight = "";
     }
     this.photo.src = imageAddress(library, hit.key, "thumbnails", Math.max(512, side));
     // what a thumbnail does not show sharply enough, the file itself does, where the browser knows its kind
@@ -135,7 +140,7 @@ class Detail {
         element("a", { class: "plain", href: `/bench?${new URLSearchParams({ library: this.library, key: hit.key })}` }, "Try it on the bench"),
       ),
       this.whyText,
-      this.#tags(),
+      tagsOf(page, hit),
       this.#table(),
       ...this.#copies(),
       this.similar,
@@ -154,12 +159,6 @@ class Detail {
     } catch {
       toast(this.hit.key);
     }
-  }
-
-  #tags() {
-    const { tags } = this.hit.meta ?? {};
-    const lines = typeof tags === "string" ? tags.split("\n").filter(Boolean) : [];
-    return element("p", { class: "tags", hidden: !lines.length }, ...lines.map((line) => element("span", { class: "tag" }, line)));
   }
 
   #table() {

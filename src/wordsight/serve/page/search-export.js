@@ -1,7 +1,8 @@
 // Taking results away: a list of them, or the files themselves.
 
 import { download } from "./api.js";
-import { button, count, element, openDialog } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { button, count, element } from "./dom.js";
 
 const FORMS = [
   ["zip", "Images", "the files in one archive (.zip), 1,000 at most"],

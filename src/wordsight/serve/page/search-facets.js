@@ -1,10 +1,10 @@
 // What the results can be narrowed to: values of the library's own columns with their counts, "without", a condition.
 
-import { button, count, element, icon } from "./dom.js";
+import { button, bytes, count, element, icon } from "./dom.js";
 
 const SHOWN = 6; // values of a column before "more"
-const NAMES = { mtime: "file date", taken: "date", size: "file size" };
-const LAST = ["mtime", "width", "height", "size"]; // what is known of every file narrows least
+const NAMES = { mtime: "file date", taken: "date", size: "file size", hand_tags: "tags by hand" };
+const ORDER = ["hand_tags", "tags", "", "mtime", "width", "height", "size"]; // what is known of every file narrows least
 
 // The columns in the order in which they help; one that says the same as another is left out.
 function arranged(columns) {
@@ -15,7 +15,19 @@ function arranged(columns) {
     seen.add(same);
     return isNew;
   });
-  return differing.sort((one, other) => LAST.indexOf(one.name) - LAST.indexOf(other.name));
+  return differing.sort((one, other) => placeOf(one.name) - placeOf(other.name));
+}
+
+// People's tags first, then the model's, what is known of every file last.
+const placeOf = (name) => ORDER.indexOf(ORDER.includes(name) ? name : "");
+
+// A range or a date, for people.
+export function labelOfValue(column, value) {
+  if (column === "size") return value.replace(/\d[\d,]*/g, (number) => bytes(Number(number.replaceAll(",", ""))));
+  if (column === "width" || column === "height") return `${value} px`;
+  const [, year, month, day] = /^(\d{4})-(\d\d)(?:-(\d\d))?$/.exec(value) ?? [];
+  if (!year) return value;
+  return new Date(Date.UTC(year, month - 1, day ?? 1)).toLocaleDateString("en", { timeZone: "UTC", year: "numeric", month: "short", day: day && "numeric" });
 }
 
 export const nameOfColumn = (column) => NAMES[column] ?? column.replaceAll("_", " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
@@ -102,7 +114,7 @@ export class Facets {
     };
     const id = `facet-${column}-${value}`.replace(/\s/g, "_");
     const box = element("input", { type: "checkbox", checked: chosen, onchange: change, id });
-    return element("label", { class: "tick", for: id }, box, element("span", { class: "value", title: value }, value), element("span", { class: "number" }, count(number)));
+    return element("label", { class: "tick", for: id }, box, element("span", { class: "value", title: value }, labelOfValue(column, value)), element("span", { class: "number" }, count(number)));
   }
 
   #field(name, label, placeholder, enter) {

@@ -20,7 +20,7 @@ export class Grid {
   #settle = 0;
   #current = { chunk: 0, item: 0 };
 
-  // `acts`: open(hit, position), choose(hit, event), act(name, hit), failed(error), line() -> text, position(position).
+  // `acts`: open(hit, position), choose(hit, event), act(name, hit), failed(error), line() -> text, lined(row), position(position).
   constructor(root, chosen, acts) {
     this.root = root;
     this.chosen = chosen;
@@ -280,6 +280,7 @@ export class Grid {
       text.setAttribute("role", "gridcell");
       text.textContent = this.acts.line();
       row.append(text);
+      this.acts.lined(row);
     }
     for (const { item, left, width } of one.row?.cells ?? []) {
       const hit = one.layout.items[item];

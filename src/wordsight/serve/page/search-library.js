@@ -1,7 +1,8 @@
 // How a library does, and bringing it up to date.
 
 import { ask, listen } from "./api.js";
-import { announce, button, count, element, openDialog } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { announce, button, count, element } from "./dom.js";
 
 export function openStatus(page) {
   const { library, status } = page;

@@ -1,18 +1,48 @@
 // Everything by the keyboard: a palette of actions, libraries, saved addresses and suggestions; and the list of keys.
 
 import { ask } from "./api.js";
-import { element, many, openDialog, toast } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { element, many, toast } from "./dom.js";
 import { EMPTY } from "./search-state.js";
 
 const SAVED = "saved-searches";
+const RECENT = "recent-actions"; // labels of what was chosen last, the last first
+const KEPT = 20;
+const SURE = 1; // up to this rank Enter takes the action, else it searches
 
-const saved = () => {
+const listed = (name) => {
   try {
-    return JSON.parse(localStorage.getItem(SAVED) ?? "[]");
+    return JSON.parse(localStorage.getItem(name) ?? "[]");
   } catch {
     return [];
   }
 };
+const saved = () => listed(SAVED);
+
+// How well a label answers what is typed: 0 it begins so, 1 its words do, 2 it holds all words, 3 the letters come in this
+// order, Infinity not at all.
+export function rankOf(label, text) {
+  const whole = label.toLowerCase();
+  const typed = text.toLowerCase().trim().split(/\s+/);
+  if (whole.startsWith(typed.join(" "))) return 0;
+  const words = whole.split(/[^\p{L}\p{N}]+/u);
+  if (typed.every((one) => words.some((word) => word.startsWith(one)))) return 1;
+  if (typed.every((one) => whole.includes(one))) return 2;
+  let at = -1;
+  for (const letter of typed.join("")) {
+    at = whole.indexOf(letter, at + 1);
+    if (at < 0) return Infinity;
+  }
+  return 3;
+}
+
+// Actions that answer, the best first; equally good ones by how recently they were chosen, then as they are listed.
+function fitting(entries, text) {
+  const recent = listed(RECENT);
+  const ago = ({ label }) => (recent.includes(label) ? recent.indexOf(label) : KEPT);
+  const ranked = entries.map((entry) => ({ entry, rank: text ? rankOf(entry.label, text) : 0 })).filter(({ rank }) => rank < Infinity);
+  return ranked.sort((one, other) => one.rank - other.rank || ago(one.entry) - ago(other.entry));
+}
 
 export function openPalette(page) {
   if (document.getElementById("palette")) return;
@@ -44,16 +74,19 @@ export function openPalette(page) {
   };
   const take = (entry) => {
     shown.close();
+    if (entry && entry.kind !== "search") localStorage.setItem(RECENT, JSON.stringify([...new Set([entry.label, ...listed(RECENT)])].slice(0, KEPT)));
     entry?.run();
   };
   const show = () => {
     const text = input.value.trim().toLowerCase();
-    const words = text.split(/\s+/);
-    const fits = actions(page).filter((one) => words.every((word) => one.label.toLowerCase().includes(word)));
-    const narrow = ({ text: label, where, count: number }) => ({ kind: many(number, "image"), label, run: () => page.narrow(where) });
-    const search = (query) => ({ kind: "search", label: query, run: () => page.search(query) });
-    entries = [...(text ? [search(input.value.trim())] : []), ...fits, ...suggestions.filter((one) => one.toLowerCase() !== text).map(search), ...conditions.map(narrow)].slice(0, 40);
-    at = Math.min(text && fits.length ? 1 : 0, Math.max(0, entries.length - 1));
+    const ranked = fitting(actions(page), text);
+    const fits = ranked.map(({ entry }) => entry);
+    const sure = ranked.findIndex(({ rank }) => rank > SURE);
+    const [good, others] = sure < 0 ? [fits, []] : [fits.slice(0, sure), fits.slice(sure)];
+    const narrow = ({ text: label, where, count: number }) => ({ kind: many(number, "image"), label, run: () => narrowed(page, where) });
+    const search = (query) => ({ kind: "search", label: query, run: () => searched(page, query) });
+    entries = [...(text ? [search(input.value.trim())] : []), ...good, ...suggestions.filter((one) => one.toLowerCase() !== text).map(search), ...conditions.map(narrow), ...others].slice(0, 40);
+    at = Math.min(text && good.length ? 1 : 0, Math.max(0, entries.length - 1));
     list.replaceChildren(
       ...entries.map((one, number) =>
         element(
@@ -107,6 +140,23 @@ export function openPalette(page) {
   }
 }
 
+// Look for other words, by what else holds.
+function searched(page, words) {
+  page.store.set({ words, like: [], open: "" });
+  page.box.show();
+}
+
+// Narrow by one more condition.
+function narrowed(page, where) {
+  const written = page.store.state.where.trim();
+  page.store.set({ where: written ? `(${written}) and ${where}` : where, open: "" });
+}
+
+function chooseAll(page) {
+  for (const hits of page.results?.hits.values() ?? []) for (const hit of hits) page.chosen.set(hit.key, hit);
+  page.rechoose();
+}
+
 function actions(page) {
   const { store } = page;
   const go = (address) => () => location.assign(address);
@@ -118,8 +168,9 @@ function actions(page) {
     action("Save this search", () => save()),
     action("Copy the address of this search", () => page.share()),
     action("Export the results", () => page.export()),
+    ...(page.mayWrite ? [action("Tag the results", () => page.tag())] : []),
     action(store.state.fold ? "Show near-duplicates" : "Fold near-duplicates", () => store.set({ fold: !store.state.fold })),
-    action("Select all loaded", () => page.chooseAll()),
+    action("Select all loaded", () => chooseAll(page)),
     ...[...sort.options].filter((one) => one.value !== store.state.sort).map((one) => action(`Order: ${one.textContent}`, () => store.set({ sort: one.value }))),
     ...(page.status?.libraries ?? []).filter((one) => one.name !== page.name).map((one) => ({ kind: "library", label: one.name, run: () => store.set({ ...EMPTY, library: one.name }) })),
     ...saved().map(({ name, address }) => ({ kind: "saved", label: name, run: go(address) })),

@@ -33,7 +33,8 @@ class Page {
       least: (least, final) => this.#moveLine(least, final),
       size: (size) => this.grid.setSize(size),
       choose: () => this.#choosing(!this.grid.choosing),
-      export: () => this.#export(),
+      tag: () => this.tag(),
+      export: () => this.export(),
       share: () => this.share(),
       palette: () => this.palette(),
     });
@@ -44,6 +45,7 @@ class Page {
       failed: (error) => this.#fail(error),
       leave: () => (this.chosen.size ? this.unchoose() : this.box.input.focus()),
       line: () => this.#lineText(),
+      lined: (row) => this.movable?.(row),
       position: (position) => history.replaceState({ at: position }, "", location.href),
     });
     id("narrow").append(icon("narrow"));
@@ -58,6 +60,7 @@ class Page {
   async start() {
     try {
       this.status ??= await this.#once(ahead.status, () => ask("/api/status"));
+      this.bar.tag.hidden = !this.mayWrite;
       this.store.home = this.status.libraries[0]?.name ?? "";
       if (!this.status.libraries.length) {
         this.#say("No library is served", "Start the server with one: wordsight serve FOLDER");
@@ -114,7 +117,7 @@ class Page {
       this.facets.update([]);
       this.#enter();
     } else {
-      this.#run(how === "back" ? (history.state?.at ?? 0) : 0);
+      this.#run(how === "back" ? (history.state?.at ?? 0) : how === "line" ? this.grid.position : 0);
     }
   }
 
@@ -181,13 +184,13 @@ class Page {
     const { results } = this;
     clearTimeout(this.#lineTimer);
     if (final) {
-      this.store.set({ least: least === results?.least ? null : least });
+      this.store.set({ least: least === results?.least ? null : least }, "line");
       return;
     }
     if (!results) return;
     const cut = this.store.state.sort ? null : this.#lineAmong(least);
     if (cut !== null) Object.assign(results, { cut, line: least });
-    this.bar.show({ ...results, line: least }, this.#facts());
+    this.bar.show({ ...results, line: least }, this.facts());
     if (cut !== null) this.#lineTimer = setTimeout(() => this.grid.moveLine(), 60);
   }
 
@@ -195,13 +198,13 @@ class Page {
     return `Below ${Math.round((this.results.line ?? 0) * 100)} %: less likely`;
   }
 
-  #facts() {
+  facts() {
     const images = this.library?.images ?? this.status?.libraries.find((one) => one.name === this.name)?.images ?? 0;
     return { images, asked: hasQuestion(this.store.state) };
   }
 
   #showCount() {
-    this.bar.show(this.results, this.#facts());
+    this.bar.show(this.results, this.facts());
   }
 
   #show(at) {
@@ -211,16 +214,16 @@ class Page {
     document.title = this.store.state.words.trim() ? `${this.store.state.words.trim()} · Wordsight` : "Wordsight";
     if (!at && scrollY > 0) scrollTo(0, 0);
     this.grid.show(results, at);
-    const { images, asked } = this.#facts();
+    const { images, asked } = this.facts();
     if (!results.total) this.#nothing();
     else announce(sentenceOf(results, { images, asked, sort: this.store.state.sort }));
     if (this.store.state.open) this.#showOpen("step");
-    this.ahead ??= setTimeout(() => Promise.allSettled([import("./search-detail.js"), import("./search-palette.js"), style(MORE)]), 1500);
+    this.ahead ??= setTimeout(() => Promise.allSettled([import("./search-line.js").then((line) => (this.movable = line.movable(this))), import("./search-detail.js"), import("./search-palette.js"), style(MORE)]), 1500);
   }
 
   #nothing() {
     const { state } = this.store;
-    const { images } = this.#facts();
+    const { images } = this.facts();
     if (!images && !hasQuestion(state)) {
       this.#say("This library has no images yet", "Add some to its folder, then bring it up to date with Sync.");
       return;
@@ -241,7 +244,7 @@ class Page {
   #fail(error) {
     this.grid.clear();
     this.results = null;
-    this.bar.show(null, this.#facts());
+    this.bar.show(null, this.facts());
     id("results").removeAttribute("aria-busy");
     const again = button("Try again", () => this.start(), { class: "main" });
     if (error.status === 0) {
@@ -330,42 +333,18 @@ class Page {
     if (on && !this.chosen.size) toast(matchMedia("(hover: none)").matches ? "Tap images to select them" : "Click images to select them, or press Space");
   }
 
-  #showChosen() {
-    this.grid.rechoose();
+  async #showChosen() {
     const { size } = this.chosen;
-    const shown = id("picked");
-    shown.hidden = !size;
+    this.grid.rechoose();
     document.body.classList.toggle("choosing", size > 0);
-    if (!size) return;
-    const like = () => {
-      const keys = [...this.chosen.keys()];
-      this.unchoose();
-      this.moreLike(keys);
-    };
-    shown.replaceChildren(
-      element("strong", {}, many(size, "image"), " chosen"),
-      button("More for this set", like, { icon: "like", class: "main" }),
-      button("Export", () => this.#export(), { icon: "download" }),
-      button("Clear", () => this.unchoose(), { class: "plain" }),
-    );
-    announce(`${many(size, "image")} chosen`);
+    if (size) (await this.#more("./search-chosen.js"))[0].showChosen(this);
+    else id("picked").hidden = true;
   }
 
   // A thumb, or "more like this".
-  act(name, hit) {
-    if (name === "like") {
-      this.moreLike([hit.key]);
-      return;
-    }
-    const { state } = this.store;
-    const other = name === "liked" ? "disliked" : "liked";
-    if (name === "disliked" && !hasQuestion(state)) {
-      toast("First say what you look for; then this moves it away from an image");
-      return;
-    }
-    const had = state[name].includes(hit.key);
-    this.store.set({ [name]: had ? state[name].filter((key) => key !== hit.key) : [...state[name], hit.key], [other]: state[other].filter((key) => key !== hit.key), open: "" });
-    toast(had ? "Taken back" : name === "liked" ? "The search moves towards this image" : "The search moves away from this image");
+  async act(name, hit) {
+    if (name === "like") this.moreLike([hit.key]);
+    else (await this.#more("./search-chosen.js"))[0].thumb(this, name, hit);
   }
 
   moreLike(keys) {
@@ -374,29 +353,17 @@ class Page {
     this.box.show();
   }
 
-  async #export() {
+  async export() {
     const [{ openExport }] = await this.#more("./search-export.js");
     openExport(this);
   }
 
-  export() {
-    return this.#export();
+  async tag() {
+    const [{ openTags }] = await this.#more("./search-tags.js");
+    openTags(this);
   }
 
-  // Look for other words, by what else holds.
-  search(words) {
-    this.store.set({ words, like: [], open: "" });
-    this.box.show();
-  }
-
-  // Narrow by one more condition.
-  narrow(where) {
-    const written = this.store.state.where.trim();
-    this.store.set({ where: written ? `(${written}) and ${where}` : where, open: "" });
-  }
-
-  chooseAll() {
-    for (const hits of this.results?.hits.values() ?? []) for (const hit of hits) this.chosen.set(hit.key, hit);
+  rechoose() {
     this.#showChosen();
   }
 
@@ -404,6 +371,16 @@ class Page {
   refresh() {
     this.#kept.clear();
     this.#run(this.grid.position);
+  }
+
+  // Tags have changed, and the hits that are shown with them.
+  recount() {
+    this.#kept.clear();
+    this.#narrowable({}, { path: `/api/libraries/${encodeURIComponent(this.name)}`, body: countedOf(this.store.state), signal: this.#controller.signal });
+  }
+
+  get mayWrite() {
+    return Boolean(this.status?.scopes?.includes("write"));
   }
 
   async share() {

@@ -1,0 +1,11 @@
+"""What could follow the first letters: the most frequent first, of equally frequent ones the shortest."""
+
+from collections import Counter
+
+from wordsight.search.suggesting import Suggestions
+
+
+def test_of_equally_frequent_words_the_shortest_comes_first():
+    texts = {"two dogs": (0, "two dogs"), "two doctors": (0, "two doctors"), "two doors": (3, "two doors")}
+    known = Suggestions(texts, Counter({"doctor": 1, "dog": 1, "dome": 2}), [])
+    assert known.after("two do", 9) == ["two doors", "two dogs", "two doctors", "two dome", "two dog", "two doctor"]
