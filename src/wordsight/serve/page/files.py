@@ -28,6 +28,11 @@ def _file(name: str) -> tuple[bytes, str]:
     return content, f'"{sha256_bytes(content)[:20]}"'
 
 
+def page_bytes(name: str) -> bytes:
+    """Return the content of a file of the pages."""
+    return _file(name)[0]
+
+
 def page_file(name: str, call: HttpCall[None]) -> Response:
     """Return a file of the pages, or 304 where the browser has it."""
     content, tag = _file(name)
@@ -35,11 +40,6 @@ def page_file(name: str, call: HttpCall[None]) -> Response:
     if call.request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers, media_type=kind)  # the policy of a page hangs on its kind
     return Response(content, headers=headers, media_type=kind)
-
-
-async def index(call: HttpCall[None]) -> Response:
-    """Return the search page."""
-    return page_file("index.html", call)
 
 
 async def icon(call: HttpCall[None]) -> Response:

@@ -209,7 +209,7 @@ class Page {
     this.#showCount();
     id("message").hidden = true;
     document.title = this.store.state.words.trim() ? `${this.store.state.words.trim()} · Wordsight` : "Wordsight";
-    if (!at && scrollY > 0) scrollTo(0, 0);
+    if (!at && scrollY > 0 && this.grid.results) scrollTo(0, 0);
     this.grid.show(results, at);
     const { images, asked } = this.#facts();
     if (!results.total) this.#nothing();
