@@ -16,15 +16,17 @@ KINDS = {
     "svg": "image/svg+xml",
     "json": "application/json",
 }
+JOINED = {"search-all.css": ("base.css", "search.css")}  # files that are given out as one, for fewer requests
 
 
 @functools.cache
 def _file(name: str) -> tuple[bytes, str]:
     """Return a file of the pages and its tag."""
     known = {one.name: one for one in files("wordsight.serve.page").iterdir() if one.name.rpartition(".")[2] in KINDS}
-    if name not in known:
+    parts = JOINED.get(name, (name,))
+    if not known.keys() >= set(parts):
         raise NotFound(f"no file {name!r} of the pages", cure="open /")
-    content = known[name].read_bytes()
+    content = b"".join(known[one].read_bytes() for one in parts)
     return content, f'"{sha256_bytes(content)[:20]}"'
 
 

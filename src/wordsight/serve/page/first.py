@@ -27,10 +27,15 @@ from wordsight.serve.safety.admission import asker_of
 
 AT_ONCE = 0.1  # seconds that the page waits for its results
 CHUNK = 60  # results, as many as the scripts ask for at once
-SOON, LATER = 12, 36  # images that come before the scripts; those from which on only what is near the window comes
+SOON = 8  # images that are fetched before anything is laid out; the others once it is known which are in the window
 SIDE = 256  # of thumbnails: those that are made before anybody asks
 NARROWEST, WIDEST = 5, 26  # tenths: width by height of an image, as `search-layout.js` has it
-HERE = b"<!-- first results -->"  # where they stand in the page
+_SCRIPTS, _SCRIPTS_END, _HERE = b"<!-- scripts -->", b"<!-- all of them -->", b"<!-- first results -->"
+_LATER = (  # scripts, in a template: `search-start.js` puts them into the page once an image is there
+    b'<link rel="expect" href="#first-results" blocking="render">'  # one picture of it all
+    b'<script src="/page/search-start.js" defer fetchpriority="low"></script><template id="scripts">',
+    b"</template>",
+)
 log = logging.getLogger("wordsight.serve")
 
 
@@ -49,10 +54,8 @@ async def search_page(call: HttpCall[None]) -> Response:
     is_open = "read" in asker_of(call.request).scopes and call.host.libraries.names
     try:
         if asked is not None and is_open:
-            results = _written(await _results(call, asked), drawn=asked.is_bare)
-            head, _, rest = page_bytes("index.html").partition(HERE)
-            headers = {"cache-control": "private, no-store"}
-            return Response(head + results + rest, headers=headers, media_type=KINDS["html"])
+            page = _written(await _results(call, asked), drawn=asked.is_bare)
+            return Response(page, headers={"cache-control": "private, no-store"}, media_type=KINDS["html"])
     except (TimeoutError, WordsightError, msgspec.MsgspecError):
         pass  # the scripts ask, and say what is wrong
     except Exception:
@@ -73,7 +76,7 @@ async def _results(call: HttpCall[None], asked: AskedByAddress) -> FirstResults:
 
 
 def _written(results: FirstResults, *, drawn: bool) -> bytes:
-    """Return results as HTML: images where they are `drawn`, and the answers as data."""
+    """Return the page with results: images where they are `drawn`, and the answers as data."""
     answer = results.answer
     is_cut = answer.calibrated and answer.matching is not None and "sort" not in results.search
     hits = answer.hits[: answer.matching] if is_cut else answer.hits
@@ -81,13 +84,14 @@ def _written(results: FirstResults, *, drawn: bool) -> bytes:
     images = f'<div class="first" role="row">{"".join(cells)}</div>' if cells else ""
     data = encoded(results).replace(b"<", b"\\u003c")
     script = b'<script type="application/json" id="first-results">' + data + b"</script>"
-    return images.encode("utf-8", "replace") + script
+    page = page_bytes("index.html").replace(_SCRIPTS, _LATER[0]).replace(_SCRIPTS_END, _LATER[1])
+    return page.replace(_HERE, images.encode("utf-8", "replace") + script)
 
 
 def _cell(library: str, hit: HitAnswer, number: int) -> str:
     shape = round(10 * hit.width / hit.height) if hit.width and hit.height else 10
     shape = min(WIDEST, max(NARROWEST, shape))
-    when = ' fetchpriority="high"' if number < SOON else ' loading="lazy"' if number >= LATER else ""
+    when = ' fetchpriority="high"' if number < SOON else ' loading="lazy"'
     name = escape(hit.name)
     image = f'<img src="{escape(thumbnail_address(library, hit.key))}" alt=""{when}>'
     return f'<div class="hit s{shape}" role="gridcell" title="{name}">{image}</div>'

@@ -1,5 +1,6 @@
 // The search page: what is asked stands in the address, is asked of the server, and its answer is shown.
 
+import "./shell.js"; // the frame of the page stands before this fills it
 import { ask } from "./api.js";
 import { announce, button, element, icon, many, style, toast } from "./dom.js";
 import { Bar, sentenceOf, showLibrary } from "./search-bar.js";
