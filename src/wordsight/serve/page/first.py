@@ -31,6 +31,7 @@ SOON = 8  # images that are fetched before anything is laid out; the others once
 SIDE = 256  # of thumbnails: those that are made before anybody asks
 NARROWEST, WIDEST = 5, 26  # tenths: width by height of an image, as `search-layout.js` has it
 _SCRIPTS, _SCRIPTS_END, _HERE = b"<!-- scripts -->", b"<!-- all of them -->", b"<!-- first results -->"
+_ONE, _SEVERAL = b'<body class="search-page">', b'<body class="search-page several">'  # libraries
 _LATER = (  # scripts, in a template: `search-start.js` puts them into the page once an image is there
     b'<link rel="expect" href="#first-results" blocking="render">'  # one picture of it all
     b'<script src="/page/search-start.js" defer fetchpriority="low"></script><template id="scripts">',
@@ -85,6 +86,8 @@ def _written(results: FirstResults, *, drawn: bool) -> bytes:
     data = encoded(results).replace(b"<", b"\\u003c")
     script = b'<script type="application/json" id="first-results">' + data + b"</script>"
     page = page_bytes("index.html").replace(_SCRIPTS, _LATER[0]).replace(_SCRIPTS_END, _LATER[1])
+    if len(results.status.libraries) > 1:
+        page = page.replace(_ONE, _SEVERAL)
     return page.replace(_HERE, images.encode("utf-8", "replace") + script)
 
 

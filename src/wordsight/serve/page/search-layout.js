@@ -33,11 +33,11 @@ export function rowsOf(items, { width, height, gap, cut = null, last = false, ab
   return { rows, height: top, line };
 }
 
-// The rows in which boxes {left, top, width, height} stand; the first of a row is further left than the one before it.
+// The rows in which boxes {left, top, width, height} stand.
 export function rowsThere(boxes) {
   const rows = [];
   boxes.forEach(({ left, top, width, height }, item) => {
-    if (!item || left < boxes[item - 1].left) rows.push({ top: Math.round(top), height: Math.round(height), cells: [] });
+    if (!item || top > boxes[item - 1].top + 1) rows.push({ top: Math.round(top), height: Math.round(height), cells: [] });
     rows.at(-1).cells.push({ item, left, width });
   });
   return rows;
