@@ -117,7 +117,7 @@ def test_scripts_take_them_over_where_they_stand(browser, address, query, width,
     page = context.new_page()
     asked, held = [], []
     page.on("request", lambda one: asked.append(one.url))
-    page.route("**/page/search.js", lambda route: held.append(route))
+    page.route("**/page/search.js", lambda route: held.append(route))  # noqa: PLW0108  (it takes functions of Python only)
     page.goto(query, wait_until="commit")
     stand = """(rows) => Object.fromEntries([...document.querySelectorAll(`${rows} .hit img`)]
         .map((one) => [one.getAttribute("src").split("?")[0], one.getBoundingClientRect()])

@@ -63,7 +63,10 @@ def test_the_first_paint_is_small(window, address):
     assert len(own) >= 14
     (page_size,) = (size for name, size in own.items() if name == page.url)
     results = page_size - len(httpx.get(f"{address}/?p=i1:0", trust_env=False).content)
-    assert sum(own.values()) - results < 100 * 1024, own  # bytes as they are, uncompressed, without the results
+    before = [name for name in own if name == page.url or re.search(r"theme|start|all\.css", name)]
+    assert len(before) == 4  # what comes before the first image; all other scripts come behind it
+    assert sum(own[name] for name in before) - results < 24 * 1024, own  # bytes, uncompressed, without the results
+    assert sum(own.values()) - results < 106 * 1024, own
     assert 0 < results < 60 * 1024  # a kilobyte for each of them at most
 
 

@@ -70,7 +70,8 @@ async def _results(call: HttpCall[None], asked: AskedByAddress) -> FirstResults:
     library = asked.library or host.libraries.names[0]
     request = decoded(json.dumps({**asked.search, "k": CHUNK}).encode("ascii"), SearchRequest)
     host.memory.require()
-    host.safety.count(asker)
+    if request.is_question:
+        host.safety.count(asker)
     async with asyncio.timeout(AT_ONCE):
         answer = await answer_of(request, host, library)
         return FirstResults(await status_of_server(host, asker), library, asked.search, answer)
