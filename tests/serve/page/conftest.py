@@ -102,7 +102,7 @@ def window(browser: Browser, address: str, complaints: list[str]) -> Iterator[Ca
         for pattern, answer in (answers or {}).items():
             page.route(pattern, answer)
         page.goto(path)
-        page.wait_for_function("!document.querySelector('.first')")  # the scripts have taken over
+        page.wait_for_function("() => !document.querySelector('.first')")  # the scripts have taken over
         return page
 
     yield opened
