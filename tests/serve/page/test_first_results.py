@@ -123,7 +123,9 @@ def test_scripts_take_them_over_where_they_stand(browser, address, query, width,
         .map((one) => [one.getAttribute("src").split("?")[0], one.getBoundingClientRect()])
         .filter(([, box]) => box.top < innerHeight).map(([name, box]) => [name, [box.left, box.top, box.right, box.bottom]]))"""
     expect(page.locator(".first .hit").first).to_be_visible()
-    page.wait_for_function("() => [...document.querySelectorAll('.first img')].slice(0, 3).every((one) => one.complete)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.first img')].slice(0, 3).every((one) => one.complete)"
+    )
     before = page.evaluate(stand, ".first")
     page.evaluate("window.image = document.querySelector('.first img')")
     while not held:
