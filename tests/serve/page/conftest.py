@@ -5,10 +5,12 @@ else.  One browser and one server serve all tests.
 """
 
 import csv
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from PIL import Image
@@ -95,15 +97,23 @@ def window(browser: Browser, address: str, complaints: list[str]) -> Iterator[Ca
         page.on("response", lambda one: one.status >= 400 and complaints.append(f"{one.status} {one.url}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: _is_ours(request.url, address) or complaints.append(request.url))
+        if answers:  # the page must not bring what the server would have answered
+            page.route(re.compile(re.escape(address) + r"/(\?|$)"), _without_results)
         for pattern, answer in (answers or {}).items():
             page.route(pattern, answer)
         page.goto(path)
+        page.wait_for_function("() => !document.querySelector('.first')")  # the scripts have taken over
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def _without_results(route: Route) -> None:
+    """Answer with the search page as it is for an address that only its scripts can read."""
+    route.fulfill(response=route.fetch(url=urljoin(route.request.url, "/?p=i1:0")))
 
 
 def _is_complaint(message: ConsoleMessage) -> bool:

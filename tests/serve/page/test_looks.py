@@ -52,7 +52,7 @@ def test_dialogs_are_accessible(window, scheme):
         expect(page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_the_first_paint_is_small(window):
+def test_the_first_paint_is_small(window, address):
     page = window("/")
     expect(page.locator(".hit img.here").first).to_be_visible()
     entries = page.evaluate(
@@ -63,11 +63,18 @@ def test_the_first_paint_is_small(window):
         name: size for name, size in entries if not re.search(r"/api/|detail|palette|line|tags|more\\.css|icon", name)
     }
     assert len(own) >= 14
-    assert sum(own.values()) < 100 * 1024, own  # bytes as they are, uncompressed
+    (page_size,) = (size for name, size in own.items() if name == page.url)
+    results = page_size - len(httpx.get(f"{address}/?p=i1:0", trust_env=False).content)
+    before = [name for name in own if name == page.url or re.search(r"theme|start|all\.css", name)]
+    assert len(before) == 4  # what comes before the first image; all other scripts come behind it
+    assert sum(own[name] for name in before) - results < 24 * 1024, own  # bytes, uncompressed, without the results
+    assert sum(own.values()) - results < 106 * 1024, own
+    assert 0 < results < 60 * 1024  # a kilobyte for each of them at most
 
 
 @pytest.mark.parametrize("path", ["/", "/duplicates"])
 def test_pages_allow_nothing_but_their_own_files(address, path):
+    path = "/?p=i1:0" if path == "/" else path  # the page without results, which may be kept
     first = httpx.get(address + path, trust_env=False)
     policy = first.headers["content-security-policy"]
     again = httpx.get(address + path, headers={"if-none-match": first.headers["etag"]}, trust_env=False)

@@ -67,19 +67,19 @@ class SearchAnswer(msgspec.Struct):
 
 async def search(call: HttpCall[SearchRequest]) -> SearchAnswer:
     """Return the hits of a query."""
-    library = call.host.libraries.named(call.path["library"])
-    return await _page(call.asked, call.host, library, name=call.path["library"])
+    return await answer_of(call.asked, call.host, call.path["library"])
 
 
 async def similar(call: HttpCall[SimilarRequest]) -> SearchAnswer:
     """Return the images that look like one of the library."""
-    library = call.host.libraries.named(call.path["library"])
     asked = SearchRequest(like=[call.asked.key], k=call.asked.k, where=call.asked.where)
-    return await _page(asked, call.host, library, name=call.path["library"])
+    return await answer_of(asked, call.host, call.path["library"])
 
 
-async def _page(asked: SearchRequest, host: "Host", library: "Library", *, name: str) -> SearchAnswer:
+async def answer_of(asked: SearchRequest, host: "Host", name: str) -> SearchAnswer:
+    """Return what a library of this name answers."""
     started = time.perf_counter()
+    library = host.libraries.named(name)
     most = host.settings.limits.hits
     if not 1 <= asked.k <= most:
         raise Refused(422, f"k = {asked.k}", cure=f"ask for 1 to {most}")

@@ -11,7 +11,7 @@ from wordsight.serve.hosting.host import Host
 from wordsight.serve.own.hits import public_values
 from wordsight.serve.own.syncing import GONE
 from wordsight.serve.route import HttpCall
-from wordsight.serve.safety.admission import asker_of
+from wordsight.serve.safety.admission import Asker, asker_of
 
 
 class ServedModel(msgspec.Struct):
@@ -92,15 +92,19 @@ class LibraryAnswer(msgspec.Struct):
 
 async def status(call: HttpCall[None]) -> StatusAnswer:
     """Say what is served."""
+    return await status_of_server(call.host, asker_of(call.request))
+
+
+async def status_of_server(host: Host, asker: Asker) -> StatusAnswer:
+    """Return what is served, for somebody who asks."""
     from wordsight import __version__
 
-    host = call.host
     models = [
         ServedModel(one.name, one.model.spec.width, one.model.fingerprint, one.model.spec.loss)
         for one in await host.models.all()
     ]
     libraries = await host.libraries.run(_counted, host)
-    scopes = sorted(asker_of(call.request).scopes)
+    scopes = sorted(asker.scopes)
     return StatusAnswer(__version__, models, libraries, host.settings.urls, scopes, host.safety.keys.in_force)
 
 

@@ -16,16 +16,23 @@ KINDS = {
     "svg": "image/svg+xml",
     "json": "application/json",
 }
+JOINED = {"search-all.css": ("base.css", "search.css")}  # files that are given out as one, for fewer requests
 
 
 @functools.cache
 def _file(name: str) -> tuple[bytes, str]:
     """Return a file of the pages and its tag."""
     known = {one.name: one for one in files("wordsight.serve.page").iterdir() if one.name.rpartition(".")[2] in KINDS}
-    if name not in known:
+    parts = JOINED.get(name, (name,))
+    if not known.keys() >= set(parts):
         raise NotFound(f"no file {name!r} of the pages", cure="open /")
-    content = known[name].read_bytes()
+    content = b"".join(known[one].read_bytes() for one in parts)
     return content, f'"{sha256_bytes(content)[:20]}"'
+
+
+def page_bytes(name: str) -> bytes:
+    """Return the content of a file of the pages."""
+    return _file(name)[0]
 
 
 def page_file(name: str, call: HttpCall[None]) -> Response:
@@ -35,11 +42,6 @@ def page_file(name: str, call: HttpCall[None]) -> Response:
     if call.request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers, media_type=kind)  # the policy of a page hangs on its kind
     return Response(content, headers=headers, media_type=kind)
-
-
-async def index(call: HttpCall[None]) -> Response:
-    """Return the search page."""
-    return page_file("index.html", call)
 
 
 async def icon(call: HttpCall[None]) -> Response:

@@ -4,12 +4,13 @@ import { imageAddress } from "./api.js";
 import { element, iconButton, percent } from "./dom.js";
 
 const TITLES = ["title", "caption", "captions", "name", "text", "description"];
+const SHARP = 0.75; // of the pixels of a box, which a thumbnail should have
 const SIDES = [256, 384, 512, 768, 1024];
 
 // The thumbnail that is sharp enough for a box of these CSS pixels.
 export function sideFor(width, height) {
   const needed = Math.max(width, height) * Math.min(2, devicePixelRatio || 1);
-  return SIDES.find((side) => side >= needed * 0.9) ?? SIDES.at(-1);
+  return SIDES.find((side) => side >= needed * SHARP) ?? SIDES.at(-1);
 }
 
 export const fileName = (hit) => (hit.name || hit.key).split("/").pop();
@@ -30,8 +31,9 @@ export function labelOf(hit, position, total) {
   return `${titleOf(hit)}${likely}${copies}, ${position + 1} of ${total}`;
 }
 
-export function cellOf(hit, { position, total, chosen, less }) {
-  const image = element("img", { alt: "", decoding: "async", draggable: false });
+// `image`: the one that stands in the page already, if any.
+export function cellOf(hit, { position, total, chosen, less, image = element("img", { alt: "" }) }) {
+  Object.assign(image, { decoding: "async", draggable: false });
   image.addEventListener("load", () => image.classList.add("here"));
   image.addEventListener("error", () => image.getAttribute("src") && cell.classList.add("broken"));
   const cell = element(
@@ -46,6 +48,8 @@ export function cellOf(hit, { position, total, chosen, less }) {
     },
     image,
   );
+  if (image.complete && image.naturalWidth) image.classList.add("here");
+  else if (image.complete && image.getAttribute("src")) cell.classList.add("broken");
   if (typeof hit.match === "number") cell.append(element("span", { class: "match" }, percent(hit.match)));
   if (hit.alike?.length) {
     cell.append(element("button", { type: "button", class: "alike", tabIndex: -1, title: "Show near-duplicates" }, `+${hit.alike.length}`));

@@ -1,8 +1,9 @@
 // The grid of results: rows near the window are in the page, all others are height alone; 100,000 scroll like 100.
 
+import { imageAddress } from "./api.js";
 import { announce } from "./dom.js";
 import { actionsFor, cellOf, dropImage, showImage } from "./search-cells.js";
-import { LINE, Offsets, rowsOf } from "./search-layout.js";
+import { LINE, Offsets, rowsOf, rowsThere } from "./search-layout.js";
 import { CHUNK } from "./search-state.js";
 
 const GAP = 6;
@@ -16,6 +17,8 @@ export class Grid {
   #layouts = new Map(); // chunk -> rowsOf
   #offsets = new Offsets([]);
   #seen = { top: 0, time: 0, fast: false };
+  #above = []; // rows that stood in the page before there was a grid
+  #there = new Map(); // key -> image in them
   #frame = 0;
   #settle = 0;
   #current = { chunk: 0, item: 0 };
@@ -45,10 +48,29 @@ export class Grid {
     this.results = results;
     this.width = this.root.clientWidth;
     this.#current = { chunk: 0, item: 0 };
+    this.#above = [];
+    if (!at) this.#takeOver();
     this.#begin();
     if (at > 0) this.#scrollTo(at);
     this.draw();
+    this.#there.clear();
     if (focused) this.#refocus(focused, at);
+  }
+
+  // Images that the server wrote into the page stay where they are, if they are those of the results: in the window they
+  // are not moved, below it rows are made anew.
+  #takeOver() {
+    const cells = [...this.root.querySelectorAll(".first > .hit")];
+    const { library, total } = this.results;
+    const keys = cells.map((_, position) => this.results.hit(position)?.key);
+    const address = (key) => key !== undefined && imageAddress(library, key);
+    if (!cells.length || cells.some((cell, item) => cell.firstChild.getAttribute("src") !== address(keys[item]))) return;
+    const grid = this.root.getBoundingClientRect();
+    const boxes = cells.map((cell) => cell.getBoundingClientRect());
+    const rows = rowsThere(boxes.map(({ left, top, width, height }) => ({ left: left - grid.left, top: top - grid.top, width, height })));
+    if (cells.length < total && cells.length !== this.results.cut) rows.pop(); // it is not full
+    this.#above = rows.filter((row) => row.top + grid.top < innerHeight);
+    this.#there = new Map(cells.map((cell, item) => [keys[item], cell.firstChild]));
   }
 
   // The rows with the focus are gone: it stays on the same image where that is here, else on the first.
@@ -82,6 +104,7 @@ export class Grid {
   // Lay all out again, for another width, size or line; what stood at the top stays there.
   #again() {
     if (!this.results) return;
+    this.#above = [];
     const at = this.position;
     const focused = document.activeElement?.hit?.key;
     this.width = this.root.clientWidth;
@@ -119,6 +142,7 @@ export class Grid {
 
   #begin() {
     for (const row of this.#drawn.values()) row.remove();
+    this.root.querySelector(".first")?.remove();
     this.#drawn.clear();
     this.#layouts.clear();
     const chunks = this.results?.chunks ?? 0;
@@ -142,6 +166,7 @@ export class Grid {
       gap: GAP,
       cut: inside,
       last: chunk === this.results.chunks - 1,
+      above: chunk ? [] : this.#above,
     });
     this.#layouts.set(chunk, { ...layout, items, matches: inside ?? (cut !== null && chunk * CHUNK >= cut ? 0 : Infinity) });
     this.#offsets.set(chunk, layout.height);
@@ -286,7 +311,7 @@ export class Grid {
       const hit = one.layout.items[item];
       const position = one.chunk * CHUNK + item;
       const { total } = this.results;
-      const cell = cellOf(hit, { position, total, chosen: this.chosen.has(hit.key), less: item >= one.layout.matches });
+      const cell = cellOf(hit, { position, total, chosen: this.chosen.has(hit.key), less: item >= one.layout.matches, image: this.#there.get(hit.key) });
       cell.hit = hit;
       cell.spot = { chunk: one.chunk, item };
       cell.style.left = `${left}px`;

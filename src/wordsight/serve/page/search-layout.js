@@ -10,10 +10,12 @@ export function shapeOf(item) {
 }
 
 // Return the rows of a chunk and its height: `rows` have top, height, and cells {item, left, width}; `line` is where the
-// matches end.  `cut`: how many items stand before the line, or null; `last`: whether nothing follows.
-export function rowsOf(items, { width, height, gap, cut = null, last = false }) {
-  const rows = [];
-  let top = 0;
+// matches end.  `cut`: how many items stand before the line, or null; `last`: whether nothing follows; `above`: rows that
+// stand already.
+export function rowsOf(items, { width, height, gap, cut = null, last = false, above = [] }) {
+  const rows = [...above];
+  const begun = above.at(-1)?.cells.at(-1).item ?? -1;
+  let top = above.length ? above.at(-1).top + above.at(-1).height + gap : 0;
   let line = null;
   const place = (from, to, open) => {
     for (const row of balanced(items.slice(from, to), { width, height, gap, open })) {
@@ -22,13 +24,23 @@ export function rowsOf(items, { width, height, gap, cut = null, last = false }) 
     }
   };
   const ends = cut !== null && cut >= 0 && cut < items.length;
-  place(0, ends ? cut : items.length, ends || last);
+  place(begun + 1, ends ? cut : items.length, ends || last);
   if (ends) {
     line = top;
     top += LINE;
     place(cut, items.length, last);
   }
   return { rows, height: top, line };
+}
+
+// The rows in which boxes {left, top, width, height} stand.
+export function rowsThere(boxes) {
+  const rows = [];
+  boxes.forEach(({ left, top, width, height }, item) => {
+    if (!item || top > boxes[item - 1].top + 1) rows.push({ top: Math.round(top), height: Math.round(height), cells: [] });
+    rows.at(-1).cells.push({ item, left, width });
+  });
+  return rows;
 }
 
 // Break items into rows that are all as wide as the page and as near to the wanted height as can be.  In an open end the

@@ -1,5 +1,6 @@
 // The search page: what is asked stands in the address, is asked of the server, and its answer is shown.
 
+import "./shell.js"; // the frame of the page stands before this fills it
 import { ask } from "./api.js";
 import { announce, button, element, icon, many, style, toast } from "./dom.js";
 import { Bar, sentenceOf, showLibrary } from "./search-bar.js";
@@ -212,7 +213,7 @@ class Page {
     this.#showCount();
     id("message").hidden = true;
     document.title = this.store.state.words.trim() ? `${this.store.state.words.trim()} · Wordsight` : "Wordsight";
-    if (!at && scrollY > 0) scrollTo(0, 0);
+    if (!at && scrollY > 0 && this.grid.results) scrollTo(0, 0);
     this.grid.show(results, at);
     const { images, asked } = this.facts();
     if (!results.total) this.#nothing();

@@ -3,9 +3,10 @@
 from wordsight.serve.route import Route
 
 FILES = "wordsight.serve.page.files"
+FIRST = "wordsight.serve.page.first:search_page"
 HTML = "text/html"
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/", f"{FILES}:index", "The search page.", scope="open", group="page", produces=HTML),
+    Route("GET", "/", FIRST, "The search page.", scope="open", group="page", produces=HTML),
     Route("GET", "/map", f"{FILES}:map_page", "The map of a library.", scope="open", group="page", produces=HTML),
     Route("GET", "/duplicates", f"{FILES}:duplicates", "Its copies.", scope="open", group="page", produces=HTML),
     Route("GET", "/bench", f"{FILES}:bench", "A bench to try a model.", scope="open", group="page", produces=HTML),

@@ -8,7 +8,7 @@ Called with the route that answers, so that no other scope can be checked than t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wordsight.base.errors import UsageError
@@ -33,10 +33,11 @@ FILES = ("/api/libraries/{library}/thumbnails/", "/api/libraries/{library}/origi
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: the name of the key, "" without one, and what it may."""
+    """Who asks: the name of the key, "" without one, what it may, and the key itself."""
 
     name: str
     scopes: frozenset[str]
+    key: ApiKey | None = field(default=None, repr=False)
 
 
 EVERYBODY = Asker("", SCOPES["write"])  # where no key is needed
@@ -82,7 +83,7 @@ class Admission:
             return EVERYBODY
         key = self._key(headers, cookie)
         if route.scope == "open":
-            return NOBODY if key is None else Asker(key.name, key.scopes)
+            return NOBODY if key is None else Asker(key.name, key.scopes, key)
         if key is None:
             raise Refused(
                 401,
@@ -97,14 +98,20 @@ class Admission:
                 cure=f"ask for one with --scope {route.scope}",
                 headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{route.scope}"'},
             )
-        if is_counted(route) and (wait := self._rates.take(key)):
+        asker = Asker(key.name, key.scopes, key)
+        if is_counted(route):
+            self.count(asker)
+        return asker
+
+    def count(self, asker: Asker) -> None:
+        """Count a request towards the limit of a key; `Refused` where that is reached."""
+        if asker.key is not None and (wait := self._rates.take(asker.key)):
             raise Refused(
                 429,
-                f"more than {key.per_minute} requests a minute that compute or search",
+                f"more than {asker.key.per_minute} requests a minute that compute or search",
                 cure="ask again later",
                 after=wait,
             )
-        return Asker(key.name, key.scopes)
 
     def _key(self, headers: dict[bytes, bytes], cookie: str) -> ApiKey | None:
         """Return the key that a request carries; the first of the three ways decides."""
