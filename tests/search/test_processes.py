@@ -2,12 +2,15 @@
 
 import multiprocessing
 import pickle
+import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from wordsight.embeddings.model import load
 from wordsight.search.library import open_library
+from wordsight.search.open_index import READERS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -37,6 +40,45 @@ def test_closed_in_one_thread_while_others_search(opened, photos):
         thread.join()
     assert failed == []
     assert len(found) == 360 and all(one == wanted for one in found)
+
+
+def test_a_long_read_holds_up_no_other(opened, photos):
+    library = opened(photos)
+    wanted = keys(library)
+    with ThreadPoolExecutor(2) as threads, library.reading() as mine:
+        assert threads.submit(keys, library).result(timeout=60) == wanted
+        assert threads.submit(library.columns).result(timeout=60) == library.columns()
+        with library.reading() as again:
+            assert again is mine  # a thread sees one state
+
+
+def test_a_close_waits_for_those_who_read_already_and_for_no_other(opened, photos):
+    library = opened(photos)
+    wanted = keys(library)
+    with ThreadPoolExecutor(2) as threads:
+        with library.reading() as index:
+            closing = threads.submit(library.close)
+            assert threads.submit(keys, library).result(timeout=60) == wanted
+            assert not closing.done() and len(index) == len(library)
+        closing.result(timeout=60)
+    with pytest.raises(sqlite3.ProgrammingError):
+        len(index)
+    assert keys(library)
+
+
+def test_so_many_threads_read_at_once_and_the_others_wait(opened, photos):
+    library = opened(photos)
+    wanted, go = keys(library), threading.Barrier(READERS)
+
+    def read():
+        with library.reading() as index:
+            go.wait(timeout=60)
+            return id(index), keys(library)
+
+    with ThreadPoolExecutor(3 * READERS) as threads:
+        found = [one.result(timeout=60) for one in [threads.submit(read) for _ in range(3 * READERS)]]
+    assert all(one == wanted for _, one in found)
+    assert len({index for index, _ in found}) == READERS
 
 
 def test_brought_up_to_date_in_several_threads_at_once(opened, photos):

@@ -1,10 +1,11 @@
-"""The index of a library, as this process has it open: read by one thread at a time, written by one process.
+"""The index of a library, as this process has it open: read by a few threads at a time, written by one process.
 
     index = OpenIndex(location, folder, model)
     with index.reading() as opened: ...
     with index.writing() as opened: ...
 
-Threads may share it, also when one of them closes it; a forked child opens it again.  Knows the protocol of an index,
+Threads may share it, also when one of them closes it: each that reads has an index of its own, opened when the others
+are in use, so that a long read holds up no short one.  A forked child opens it again.  Knows the protocol of an index,
 and nothing of images.
 """
 
@@ -14,7 +15,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from wordsight.base import disk
 from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, StorageError, UsageError, WordsightError
@@ -27,14 +27,25 @@ from wordsight.index.open import backend_of, delete, record, record_anew
 from wordsight.search.contents import index_command, lies_aside
 
 PLACE = "place"  # the fact that keeps what location a library is of
+READERS = 4  # threads that read at once: each index that is open has memory of its own, 5 MB of 100,000 images
+
+
+@dataclass(slots=True)
+class _Reading:
+    """An index that a thread reads, None while it is being opened; `era`: after how many closings it began."""
+
+    era: int
+    index: Index | None = None
 
 
 @dataclass(slots=True)
 class _Open:
-    """What one process has open."""
+    """What one process has open: indexes that nobody reads, the last used at the end, and those of threads."""
 
-    index: Index | None = None
-    lock: Any = field(default_factory=threading.RLock)
+    free: list[Index] = field(default_factory=list)
+    held: dict[int, _Reading] = field(default_factory=dict)
+    era: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
     compacting: threading.Thread | None = None
 
 
@@ -67,14 +78,35 @@ class OpenIndex:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Index]:
         """Give the index, open for reading, to one thread; `NotFound` when there is none."""
-        here = self._open_here.here
-        with here.lock:
-            if here.index is None:
+        here, thread = self._open_here.here, threading.get_ident()
+        known = here.held.get(thread)
+        if known is not None and known.index is not None:
+            yield known.index
+            return
+        try:
+            with here.changed:
+                here.changed.wait_for(lambda: len(here.held) < READERS)
+                mine = here.held[thread] = _Reading(here.era, here.free.pop() if here.free else None)
+            if mine.index is None:
                 try:
-                    here.index = self._opened(writable=False)
+                    mine.index = self._opened(writable=False)
                 except NotFound:
                     raise self.not_made() from None
-            yield here.index
+            yield mine.index
+        finally:
+            self._give_back(here, thread)
+
+    @staticmethod
+    def _give_back(here: _Open, thread: int) -> None:
+        """Keep the index of a thread for the next that reads; one that was to be closed meanwhile is closed."""
+        with here.changed:
+            mine = here.held.pop(thread, None)
+            if mine is not None and mine.index is not None:
+                if mine.era == here.era:
+                    here.free.append(mine.index)
+                else:
+                    mine.index.close()
+            here.changed.notify_all()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Index]:
@@ -128,15 +160,18 @@ class OpenIndex:
             self._compact_beside(say_busy=False)
 
     def close(self) -> None:
-        """Close the index; it is opened again when used."""
+        """Close the index, when those who read it now have done so; it is opened again when used."""
         here = self._open_here.here
         if here.compacting is not None:
             here.compacting.join()
             here.compacting = None
-        with here.lock:
-            if here.index is not None:
-                here.index.close()
-            here.index = None
+        with here.changed:
+            here.era += 1
+            while here.free:
+                here.free.pop().close()
+            era = here.era
+            if threading.get_ident() not in here.held:  # else two that read and close would wait for each other
+                here.changed.wait_for(lambda: all(one.era >= era for one in here.held.values()))
 
     def not_made(self) -> NotFound:
         """Return what is said of a library that is not there."""
