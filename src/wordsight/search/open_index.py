@@ -4,7 +4,8 @@
     with index.reading() as opened: ...
     with index.writing() as opened: ...
 
-Threads may share it, also when one of them closes it; a forked child opens it again.  Knows the protocol of an index,
+Threads may share it, also when one of them closes it; a forked child opens it again.  Where another library has taken
+the place of the one that is open, that one is opened by whoever reads next.  Knows the protocol of an index,
 and nothing of images.
 """
 
@@ -21,6 +22,7 @@ from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, St
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
+from wordsight.index.database import NAME
 from wordsight.index.index import Backend, EarlierFormat, Index
 from wordsight.index.lock import LibraryBusy, may_write, writing
 from wordsight.index.open import backend_of, delete, record, record_anew
@@ -34,6 +36,8 @@ class _Open:
     """What one process has open."""
 
     index: Index | None = None
+    file: tuple[int, int] | None = None  # of the database that is open
+    readers: int = 0  # of the one thread that reads, inside one another
     lock: Any = field(default_factory=threading.RLock)
     compacting: threading.Thread | None = None
 
@@ -69,12 +73,19 @@ class OpenIndex:
         """Give the index, open for reading, to one thread; `NotFound` when there is none."""
         here = self._open_here.here
         with here.lock:
+            if here.index is not None and not here.readers and self._file_now() not in (None, here.file):
+                self._close(here)
             if here.index is None:
+                here.file = self._file_now()
                 try:
                     here.index = self._opened(writable=False)
                 except NotFound:
                     raise self.not_made() from None
-            yield here.index
+            here.readers += 1
+            try:
+                yield here.index
+            finally:
+                here.readers -= 1
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Index]:
@@ -134,9 +145,20 @@ class OpenIndex:
             here.compacting.join()
             here.compacting = None
         with here.lock:
-            if here.index is not None:
-                here.index.close()
-            here.index = None
+            self._close(here)
+
+    def _close(self, here: _Open) -> None:
+        if here.index is not None:
+            here.index.close()
+        here.index = None
+
+    def _file_now(self) -> tuple[int, int] | None:
+        """Return what names the file of the database; None where there is none, as in memory, or none any more."""
+        try:
+            state = os.stat(self.folder / NAME)
+        except OSError:
+            return None
+        return state.st_dev, state.st_ino
 
     def not_made(self) -> NotFound:
         """Return what is said of a library that is not there."""
