@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from wordsight.base.errors import BrokenImage
 from wordsight.base.progress import bar
 from wordsight.embeddings.model import load
+from wordsight.engines.fake import COLOURS
 from wordsight.search.library import open_library
 from wordsight.serve.app import make_app
 from wordsight.serve.hosting.host import Host
@@ -276,3 +277,62 @@ def test_an_end_that_comes_while_a_step_is_handed_on_is_handed_on_too():
     *steps, last = asyncio.run(scenario())
     assert steps
     assert last == JobDone("all", [])
+
+
+def exchanged(photos, tmp_path):
+    """Put another library in the place of a served one: of one more image, and with a column."""
+    copy = tmp_path / "copy"
+    shutil.copytree(photos, copy)
+    Image.new("RGB", (30, 32), (202, 10, 10)).save(copy / "replaced.png")
+    shutil.copy(copy / "replaced.png", photos / "replaced.png")
+    shutil.rmtree(copy / ".wordsight")
+    with open_library(copy, model=load(engine="fake")) as library:
+        library.sync()
+        library.note([(key, {"mood": "newish"}) for key in ("replaced.png", "a/red.png")])
+    (photos / ".wordsight").rename(tmp_path / "old")
+    (copy / ".wordsight").rename(photos / ".wordsight")
+
+
+LIBRARY = "/api/libraries/photos"
+NOTICED = {
+    "search": lambda ask: "replaced.png" in ask("POST", "search", {"query": "red"}).text,
+    "similar": lambda ask: ask("POST", "similar", {"key": "replaced.png"}).status_code == 200,
+    "facets": lambda ask: "newish" in ask("POST", "facets", {"columns": ["mood"]}).text,
+    "suggest": lambda ask: "newish" in ask("POST", "suggest", {"prefix": "newi"}).text,
+    "library": lambda ask: "mood" in ask("GET", "", None).text,
+    "thumbnails": lambda ask: ask("GET", "thumbnails/replaced.png", None).status_code == 200,
+    "originals": lambda ask: ask("GET", "originals/replaced.png", None).status_code == 200,
+    "why": lambda ask: ask("POST", "why", {"query": "red", "keys": ["replaced.png"]}).status_code == 200,
+    "export": lambda ask: "replaced.png" in ask("POST", "export", {"form": "paths"}).text,
+    "duplicates": lambda ask: f'"compared":{len(COLOURS) + 1}' in ask("POST", "duplicates", {}).text,
+}
+
+
+@pytest.mark.parametrize("name", NOTICED)
+def test_every_use_notices_that_a_library_was_exchanged(client, photos, tmp_path, name):
+    def ask(method, path, body):
+        return client.request(method, f"{LIBRARY}/{path}".rstrip("/"), json=body)
+
+    assert not NOTICED[name](ask)
+    exchanged(photos, tmp_path)
+    assert NOTICED[name](ask)
+
+
+def test_the_status_and_the_map_notice_that_a_library_was_exchanged(client, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("wordsight.serve.hosting.maps.FRESH", 0.0)
+
+    def seen():
+        for _ in range(3000):
+            if (answer := client.get(f"{LIBRARY}/map")).status_code == 200:
+                break
+            time.sleep(0.01)
+        return client.get("/api/status").json()["libraries"][0]["images"], answer.json()["count"]
+
+    before = seen()
+    exchanged(photos, tmp_path)
+    client.get(f"{LIBRARY}/map")  # what it finds comes with the next answer
+    for _ in range(3000):
+        if (after := seen())[1] != before[1]:
+            break
+        time.sleep(0.01)
+    assert after == (before[0] + 1, before[1] + 1)

@@ -5,8 +5,9 @@
     with index.writing() as opened: ...
 
 Threads may share it, also when one of them closes it: each that reads has an index of its own, opened when the others
-are in use, so that a long read holds up no short one.  A forked child opens it again.  Knows the protocol of an index,
-and nothing of images.
+are in use, so that a long read holds up no short one.  A forked child opens it again.  Where another library has taken
+the place of the one that is open, that one is opened by whoever reads next.  Knows the protocol of an index, and
+nothing of images.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from wordsight.base.errors import FingerprintMismatch, FormatError, NotFound, St
 from wordsight.base.processes import PerProcess
 from wordsight.base.progress import notice
 from wordsight.embeddings.model import Model
+from wordsight.index.database import NAME
 from wordsight.index.index import Backend, EarlierFormat, Index
 from wordsight.index.lock import LibraryBusy, may_write, writing
 from wordsight.index.open import backend_of, delete, record, record_anew
@@ -45,6 +47,7 @@ class _Open:
     free: list[Index] = field(default_factory=list)
     held: dict[int, _Reading] = field(default_factory=dict)
     era: int = 0
+    file: tuple[int, int] | None = None  # of the database that is open
     changed: threading.Condition = field(default_factory=threading.Condition)
     compacting: threading.Thread | None = None
 
@@ -86,6 +89,7 @@ class OpenIndex:
         try:
             with here.changed:
                 here.changed.wait_for(lambda: len(here.held) < READERS)
+                self._notice_another(here)
                 mine = here.held[thread] = _Reading(here.era, here.free.pop() if here.free else None)
             if mine.index is None:
                 try:
@@ -95,6 +99,23 @@ class OpenIndex:
             yield mine.index
         finally:
             self._give_back(here, thread)
+
+    def _notice_another(self, here: _Open) -> None:
+        """Let go of what is open where another library has taken its place."""
+        try:
+            state = os.stat(self.folder / NAME)
+        except OSError:
+            return  # none, as in memory, or none any more: who reads goes on
+        now = state.st_dev, state.st_ino
+        if here.file not in (None, now):
+            here.era += 1
+            self._close_free(here)
+        here.file = now
+
+    @staticmethod
+    def _close_free(here: _Open) -> None:
+        while here.free:
+            here.free.pop().close()
 
     @staticmethod
     def _give_back(here: _Open, thread: int) -> None:
@@ -167,8 +188,7 @@ class OpenIndex:
             here.compacting = None
         with here.changed:
             here.era += 1
-            while here.free:
-                here.free.pop().close()
+            self._close_free(here)
             era = here.era
             if threading.get_ident() not in here.held:  # else two that read and close would wait for each other
                 here.changed.wait_for(lambda: all(one.era >= era for one in here.held.values()))

@@ -120,6 +120,9 @@ def test_wrong_forms_are_refused_as_the_service_does(refused, client):
     assert refused(VISUAL_ENTRY, image=b"no image")[0] == 400
     assert refused(VISUAL_ENTRY, image=IMAGE[:45])[0] == 400
     assert refused(VISUAL_ENTRY, image="text")[0] == 422
+    files = {"entries": (None, json.dumps(TEXTUAL_ENTRY)), "text": ("name", b"red")}
+    assert client.post("/predict", files=files).status_code == 422
+    assert refused("[" * 50_000, text="red")[0] == 422
     for content, headers in (
         (b"{}", {"content-type": "application/json"}),
         (VISUAL, {"content-type": "multipart/form-data"}),

@@ -215,7 +215,7 @@ def test_a_path_is_no_query_even_where_it_is_there(client, many, tmp_path):
 
 
 def test_rankings_are_kept_within_their_bytes_and_made_once():
-    kept = KeptAnswers(most=100)
+    kept = KeptAnswers("rankings", most=100)
     calls = []
 
     def make(value):

@@ -6,10 +6,13 @@ import sys
 
 import httpx
 import pytest
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
+from wordsight.embeddings.model import load
 from wordsight.engines.fake import COLOURS
-from wordsight.serve.watched.figures import _forget_ended, note_cache
+from wordsight.search.library import open_library
+from wordsight.serve.watched.figures import _forget_ended
 
 
 def samples(text: str) -> dict[str, float]:
@@ -73,12 +76,30 @@ def test_queues_batches_and_states(client, more, base64_image, photos) -> None:
     assert any(name.startswith("wordsight_model_open ") and "fake" in name.split() for name in now)
 
 
-def test_caches_are_counted(more) -> None:
-    note_cache("thumbnails", hits=1)
-    note_cache("thumbnails", hits=1, misses=3)
-    grew = more()
-    assert grew["wordsight_cache_lookups_total thumbnails hit"] == 2
-    assert grew["wordsight_cache_lookups_total thumbnails miss"] == 3
+def test_caches_are_counted(client, more, photos) -> None:
+    Image.effect_noise((50, 50), 50).convert("RGB").save(photos / "fresh.png")  # no thumbnail of it is kept
+    with open_library(photos, model=load(engine="fake")) as library:
+        library.sync()
+    more()
+    known: dict[str, str] = {}  # the tag of the thumbnail, which is written behind its first answer
+    asks = {
+        "thumbnails": lambda: client.get("/api/libraries/photos/thumbnails/fresh.png", headers=known),
+        "rankings": lambda: client.post("/api/libraries/photos/search", json={"query": "red", "k": 2, "offset": 2}),
+        "counts": lambda: client.post("/api/libraries/photos/facets", json={"query": "red"}),
+        "suggestions": lambda: client.post("/api/libraries/photos/suggest", json={"prefix": "re"}),
+        "texts": lambda: client.post("/api/embed", json={"texts": ["a text of this test"]}),
+    }
+    for name, ask in asks.items():
+        figure = f"wordsight_cache_lookups_total {name}"
+        answer = ask()
+        assert answer.status_code == 200
+        known["if-none-match"] = answer.headers.get("etag", "")
+        grew = more()
+        assert (grew.get(f"{figure} miss"), grew.get(f"{figure} hit")) == (1, None), name
+        ask()
+        ask()
+        grew = more()
+        assert (grew.get(f"{figure} miss"), grew.get(f"{figure} hit")) == (None, 2), name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be asked there")

@@ -40,9 +40,9 @@ class Host:
         self.beforehand = Beforehand(self.thumbnails, self.libraries)
         self.jobs = Jobs()
         self.long_work = LongWork()
-        self.suggestions: KeptAnswers[Suggestions] = KeptAnswers(SUGGESTIONS)
-        self.counts: KeptAnswers[Any] = KeptAnswers(COUNTS)
-        self.rankings: KeptAnswers[tuple[Ranking, list[str]]] = KeptAnswers(RANKINGS)
+        self.suggestions: KeptAnswers[Suggestions] = KeptAnswers("suggestions", SUGGESTIONS)
+        self.counts: KeptAnswers[Any] = KeptAnswers("counts", COUNTS)
+        self.rankings: KeptAnswers[tuple[Ranking, list[str]]] = KeptAnswers("rankings", RANKINGS)
         self.maps = HostedMaps(self.libraries)
         self.ready = False  # whether requests are answered without waiting for models
         self._inside = contextlib.AsyncExitStack()

@@ -1,10 +1,10 @@
 """Answers that are kept for whoever asks again: the ones that were used last, as many as fit.
 
-    kept = KeptAnswers(most=64 * MIB)
+    kept = KeptAnswers("rankings", most=64 * MIB)
     kept.of(key, lambda: (ranking, ranking.size))       # made by one of those who ask, the others wait
     kept.get(key)                                       # None where it is not kept
 
-Threads may share it.  Knows nothing of what is kept.
+Threads may share it.  `of` counts under the name what was kept and what was not.  Knows nothing of what is kept.
 """
 
 import threading
@@ -12,13 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from wordsight.serve.watched.figures import note_cache
+
 T = TypeVar("T")
 
 
 class KeptAnswers(Generic[T]):
-    """Values by key, `most` bytes of them."""
+    """Values by key, `most` bytes of them; `name` is that of the cache in the figures."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, name: str, most: int) -> None:
+        self.name = name
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -44,6 +47,7 @@ class KeptAnswers(Generic[T]):
         try:
             with making:
                 kept = self.get(key)
+                note_cache(self.name, hits=kept is not None, misses=kept is None)
                 if kept is None:
                     kept, size = make()
                     self.put(key, kept, size=size)

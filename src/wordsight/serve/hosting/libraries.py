@@ -5,8 +5,8 @@
     columns = await libraries.run(library.columns)                         # anything else, in a thread
 
 A library is of the first model that is served: the texts of queries go through its queue, and what is searched at the
-same time is answered from one scan.  Whatever reads or computes runs in a thread.  A library that was replaced while it
-was open is opened again.
+same time is answered from one scan.  Whatever reads or computes runs in a thread.  That a library was replaced while it
+was open is noticed where it is read (`wordsight.search.open_index`), by whatever asks it.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ import numpy as np
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import FormatError, NotFound, StorageError
 from wordsight.base.suggest import suggest
-from wordsight.index.database import NAME
 from wordsight.search.limits import HitLimits
 from wordsight.search.query import Query
 from wordsight.serve.batching import BatchQueue
@@ -160,18 +159,13 @@ class HostedLibraries:
 
 
 class LibraryReader:
-    """Answers the queries of one library, from the folder that is there: one that was exchanged is opened anew."""
+    """Answers the queries of one library; where it is exchanged in the middle of that, once more."""
 
     def __init__(self, library: "Library") -> None:
         self._library = library
-        self._file = self._file_now()
 
     def answered(self, asked: Sequence[EmbeddedQuery]) -> "Sequence[Hits | Exception]":
         """Return the hits of each query, or its error."""
-        file = self._file_now()
-        if file is not None and file != self._file:
-            self._library.close()
-            self._file = file
         try:
             return self._answers(asked)
         except (FormatError, StorageError, NotFound):  # another one since it was opened
@@ -189,11 +183,3 @@ class LibraryReader:
         for notice in notices:
             log.info("%s", notice)
         return hits
-
-    def _file_now(self) -> tuple[int, int] | None:
-        """Return what names the file of the database, None where there is none now."""
-        try:
-            state = (self._library.folder / NAME).stat()
-        except OSError:
-            return None
-        return state.st_dev, state.st_ino

@@ -2,17 +2,17 @@
 
 image = located(library, "holiday/beach.jpg")     # NotFound for a key that is not in the library
 image.mark, image.hit, image.is_as_known()
+require_own(image.hit, library)                   # before its file is read: NotFound for a link that leads out
 """
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wordsight.base.arrays import Embeddings
 from wordsight.base.errors import NotFound
+from wordsight.images.fragments import file_of
 from wordsight.index.index import FileState
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ class LocatedImage:
         """Return whether the file is the one that was read when the library was brought up to date."""
         if self.hit.path is None or self.state is None:
             return True
-        from wordsight.images.fragments import file_of
-
         try:
             facts = type(self.hit.path)(file_of(str(self.hit.path))).stat()
         except OSError:
@@ -56,12 +54,27 @@ def located(library: "Library", key: str) -> LocatedImage:
     return LocatedImage(library.hit_of(entry), entry.embedding, hashlib.sha256(content).hexdigest()[:MARK], state)
 
 
-def require_inside(path: Path, library: "Library") -> None:
-    """Raise `NotFound` for a file that lies outside the location by a link; a table may name files anywhere."""
-    location = os.path.realpath(library.location)
-    real = os.path.realpath(path)
-    is_below = os.path.abspath(path).startswith(os.path.abspath(library.location) + os.sep)
-    if is_below and not real.startswith(location + os.sep):
-        raise NotFound("a link that leads out of the location", cure="only files of the location are given out")
-    if not is_below and stat.S_ISLNK(os.lstat(path).st_mode):
+def is_own(hit: "Hit", library: "Library") -> bool:
+    """Return whether `require_own` lets the file of an image be read."""
+    try:
+        require_own(hit, library)
+    except NotFound:
+        return False
+    return True
+
+
+def require_own(hit: "Hit", library: "Library") -> None:
+    """Raise `NotFound` where the file of an image lies outside the location by a link; a table may name files anywhere.
+
+    Every request that has a file read by its key asks this first.  A file that is not there passes: whoever reads it
+    says so.
+    """
+    if hit.path is None:
+        return  # inside a table or shard
+    path = file_of(str(hit.path))
+    location = os.path.abspath(library.location) + os.sep
+    if os.path.abspath(path).startswith(location):
+        if not os.path.realpath(path).startswith(os.path.realpath(location) + os.sep):
+            raise NotFound("a link that leads out of the location", cure="only files of the location are given out")
+    elif os.path.islink(path):
         raise NotFound("a link that leads elsewhere", cure="only files themselves are given out")

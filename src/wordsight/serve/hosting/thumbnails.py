@@ -22,12 +22,12 @@ from wordsight.base.errors import InputError, NotFound, StorageError, WordsightE
 from wordsight.base.files import atomic_write, sha256_bytes
 from wordsight.base.processor import cores
 from wordsight.base.reading import read_file
-from wordsight.images.fragments import file_of
 from wordsight.index.lock import LibraryBusy, writing
 from wordsight.search.unasked import all_keys
 from wordsight.serve.errors import Overloaded
 from wordsight.serve.hosting.libraries import HostedLibraries
-from wordsight.serve.hosting.located import LocatedImage, located, require_inside
+from wordsight.serve.hosting.located import LocatedImage, located, require_own
+from wordsight.serve.watched.figures import note_cache
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
@@ -52,13 +52,6 @@ class Thumbnail(NamedTuple):
     tag: str
     jpeg: bytes | None
     is_as_known: bool = True
-
-
-def _require_own(library: "Library", image: LocatedImage) -> None:
-    """Raise `NotFound` where the file of an image has become a link that leads out of the location."""
-    if image.hit.path is not None:
-        with contextlib.suppress(FileNotFoundError):  # whoever reads it says so
-            require_inside(Path(file_of(str(image.hit.path))), library)
 
 
 def step_of(side: int) -> int:
@@ -97,6 +90,7 @@ class Thumbnails:
         """
         step = step_of(side)
         image, kept = await self._run(lambda: self._kept(library, key, step, known))
+        note_cache("thumbnails", hits=kept is not None, misses=kept is None)
         if kept is not None:
             return kept
         name = (image.mark, step)
@@ -136,7 +130,7 @@ class Thumbnails:
         except OSError:
             jpeg = b""
         if not jpeg.endswith(_END):
-            _require_own(library, image)
+            require_own(image.hit, library)
             return image, None
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > USED_AGAIN:

@@ -20,6 +20,7 @@ from wordsight.base.errors import InputError
 from wordsight.base.value import Value
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.host import Host
+from wordsight.serve.hosting.located import is_own
 from wordsight.serve.neighbours.embedded import embed_parts
 from wordsight.serve.neighbours.parts import InputPart
 from wordsight.serve.neighbours.stable_ids import entries_of, id_of
@@ -188,8 +189,10 @@ def _add_images(
     """Put small JPEGs as base64 into the records of those images that can be read."""
     from wordsight.search.thumbnails import as_jpeg, thumbnails
 
-    hits = [_hit(library, one) for one in some]
-    for record, jpeg in zip(records, thumbnails(hits, as_jpeg, side=SIDE), strict=False):
+    pairs = [(record, _hit(library, one)) for record, one in zip(records, some, strict=False)]
+    own = [(record, hit) for record, hit in pairs if is_own(hit, library)]
+    made = thumbnails([hit for _, hit in own], as_jpeg, side=SIDE)
+    for (record, _), jpeg in zip(own, made, strict=True):
         if not isinstance(jpeg, InputError):
             record["image"] = base64.b64encode(jpeg).decode("ascii")
 

@@ -7,6 +7,7 @@ the served model of that name (`ViT-B-32__openai` is `ViT-B-32/openai`), else by
 recognised here.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ from wordsight.serve.route import HttpCall
 
 CORRELATION = "x-correlation-id"  # comes back with an answer, as it was sent
 FIELDS = 1 << 16  # bytes of all that is no image and no text
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the client is told what is wrong with its form
 TYPES = {"visual": "image", "textual": "text"}
 
 
@@ -68,7 +70,8 @@ async def _predicted(call: HttpCall[None]) -> dict[str, Any]:
         raise Refused(400, f"the type {'visual' if kind == 'image' else 'textual'} without {kind}")
     hosted = await _model(call.host, name)
     if image is None:
-        assert isinstance(text, str)
+        if not isinstance(text, str):
+            raise Refused(422, "text is a file", cure="send it without a file name")
         return {"clip": _written((await embed_parts([(InputPart("text", text),)], hosted, call.host))[0][0])}
     if not isinstance(image, bytes):
         raise Refused(422, "image is no file", cure="send it with a file name")
@@ -116,7 +119,7 @@ def _asked(entries: str | bytes | None) -> tuple[str, str]:
     """Return the model's name and what is to be embedded: image or text."""
     try:
         tasks = msgspec.json.decode(entries or b"", type=_Entries)
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise Refused(422, "Invalid request format.") from None
     others = [task for task in tasks if task != "clip"]
     if others:

@@ -15,11 +15,13 @@ from wordsight.explain.named_regions import regions as seen_regions
 from wordsight.explain.relevance import Ready, ready, ready_for_words
 from wordsight.search.thumbnails import address
 from wordsight.serve.errors import Refused
-from wordsight.serve.hosting.located import located
+from wordsight.serve.hosting.located import located, require_own
 from wordsight.serve.own.embedding import check_counts, image_file
 from wordsight.serve.route import HttpCall
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wordsight.embeddings.model import Model
     from wordsight.explain.named_regions import ClassRegion
 
@@ -208,7 +210,12 @@ async def _subject(call: HttpCall[Any]) -> "tuple[Model, Callable[[], Any]]":
     library = call.host.libraries.named(asked.library)
     image = await call.host.libraries.run(located, library, asked.key)
     model = (await call.host.models.named(asked.model)).model if asked.model else library.model
-    return model, image.hit.image
+
+    def read() -> "Path | bytes":
+        require_own(image.hit, library)
+        return image.hit.image()
+
+    return model, read
 
 
 def _ready(model: "Model", method: str, *, words: bool) -> Ready:

@@ -8,13 +8,14 @@ import json
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from starlette.responses import StreamingResponse
 
-from wordsight.base.errors import InputError
+from wordsight.base.errors import InputError, NotFound
 from wordsight.base.reading import open_regular
 from wordsight.search.about import described_columns
 from wordsight.search.cells import cell
@@ -23,7 +24,7 @@ from wordsight.search.originals import images_of
 from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
 from wordsight.serve.hosting.heard import listened
-from wordsight.serve.hosting.located import require_inside
+from wordsight.serve.hosting.located import require_own
 from wordsight.serve.own.hits import hit_answer
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
 from wordsight.serve.own.searching import DEEPEST, Pager, SearchRequest
@@ -163,25 +164,38 @@ def _zipped(hits: _Hits, library: "Library") -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         number = 0
         for window in hits.windows():
-            for position, image in images_of(window):
+            own = list(_own(window, library, missing))
+            for position, image in images_of(own):
                 number += 1
-                key = window[position].key
+                hit = own[position]
                 try:
                     if isinstance(image, InputError):
                         raise image
-                    yield from _one(archive, sink, f"{number:04}-{safe_name(key, image)}", image, library)
-                except (InputError, OSError) as error:
-                    problem = error.problem if isinstance(error, InputError) else str(error.strerror or error)
-                    missing.append(f"{key}: {problem}")
+                    if isinstance(image, Path):
+                        require_own(replace(hit, path=image), library)
+                    yield from _one(archive, sink, f"{number:04}-{safe_name(hit.key, image)}", image)
+                except (InputError, NotFound) as error:
+                    missing.append(f"{hit.key}: {error.problem}")
+                except OSError as error:
+                    missing.append(f"{hit.key}: {error.strerror or error}")
         if missing:
             archive.writestr(MISSING, "\n".join([*missing, ""]).encode("utf-8", "backslashreplace"))
     yield sink.take()
 
 
-def _one(archive: zipfile.ZipFile, sink: _Sink, name: str, image: Path | bytes, library: "Library") -> Iterator[bytes]:
+def _own(hits: "Sequence[Hit]", library: "Library", missing: list[str]) -> "Iterator[Hit]":
+    """Yield the hits whose files may be read; the others are noted as missing."""
+    for hit in hits:
+        try:
+            require_own(hit, library)
+        except NotFound as error:
+            missing.append(f"{hit.key}: {error.problem}")
+        else:
+            yield hit
+
+
+def _one(archive: zipfile.ZipFile, sink: _Sink, name: str, image: Path | bytes) -> Iterator[bytes]:
     """Write one file into an archive, and yield what has become ready."""
-    if isinstance(image, Path):
-        require_inside(image, library)
     source = io.BytesIO(image) if isinstance(image, bytes) else open_regular(image)
     with closing(source), archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as target:
         while part := source.read(PART):

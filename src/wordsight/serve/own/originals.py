@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -20,7 +21,7 @@ from wordsight.base.errors import InputError, NotFound
 from wordsight.base.reading import open_regular
 from wordsight.images.fragments import file_of
 from wordsight.serve.errors import Refused
-from wordsight.serve.hosting.located import LocatedImage, located, require_inside
+from wordsight.serve.hosting.located import LocatedImage, located, require_own
 from wordsight.serve.own.images import key_of
 from wordsight.serve.route import HttpCall
 
@@ -111,11 +112,11 @@ def media_type_of(head: bytes) -> str | None:
 
 def _opened(library: "Library", key: str) -> OpenedFile:
     image = located(library, key)
+    require_own(image.hit, library)
     if image.hit.path is None:
-        return _inside(image)
+        return _inside(image, library)
     path = Path(file_of(str(image.hit.path)))
     try:
-        require_inside(path, library)
         handle = open_regular(path)
     except OSError as error:
         raise NotFound(f"{key} is not there any more: {error.strerror}", cure="bring the library up to date") from None
@@ -128,13 +129,14 @@ def _opened(library: "Library", key: str) -> OpenedFile:
     return OpenedFile(handle, status.st_size, head, f'"{status.st_mtime_ns:x}-{status.st_size:x}"')
 
 
-def _inside(image: LocatedImage) -> OpenedFile:
+def _inside(image: LocatedImage, library: "Library") -> OpenedFile:
     """Return an image that lies inside a table or shard."""
     try:
         content = image.hit.image()
     except InputError as error:
         raise Refused(404, error.problem, cure=error.cure) from None
     if isinstance(content, Path):
+        require_own(replace(image.hit, path=content), library)
         content = content.read_bytes()
     return OpenedFile(BytesIO(content), len(content), content[:HEAD], f'"{image.mark}"')
 

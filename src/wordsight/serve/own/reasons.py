@@ -9,6 +9,7 @@ from wordsight.base.arrays import Pixels
 from wordsight.search.query import Query
 from wordsight.search.why import NOT_ASKED, Reason
 from wordsight.serve.errors import Refused
+from wordsight.serve.hosting.located import require_own
 from wordsight.serve.own.querying import QueryRequest, query_of, require_keys
 from wordsight.serve.route import HttpCall
 
@@ -86,6 +87,8 @@ def _explained(
 ) -> WhyAnswer:
     with library.asking(query, k=PAGE) as opened:
         hits = opened.hits_of(asked.keys, library.contents)
+    for hit in hits if asked.maps else ():
+        require_own(hit, library)
     reasons = library.why(query, hits, maps=asked.maps, done=check)
     return WhyAnswer([_answer(hit, reason) for hit, reason in zip(hits, reasons, strict=True)])
 
