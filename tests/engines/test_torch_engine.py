@@ -87,3 +87,18 @@ def test_a_device_that_is_not_there_is_named(exported):
 def test_only_needed_positions_are_counted(towers):
     tokens = np.array([[598, 5, 599, 0], [598, 599, 3, 599]], np.int32)
     assert needed_lengths(tokens, towers.spec).tolist() == [3, 2]
+
+
+def test_packed_layers_give_the_same_embeddings(exported, towers, monkeypatch):
+    monkeypatch.setattr("wordsight.engines.packed.processor_name", lambda: "Intel(R) Xeon(R)")
+    plain = TorchEngine(exported, device="cpu")
+    monkeypatch.setattr("wordsight.engines.packed.processor_name", lambda: "AMD EPYC")
+    monkeypatch.setattr("wordsight.engines.packed.LEAST", 8)
+    packed = TorchEngine(exported, device="cpu")
+    pixels, tokens = some_images(packed.spec, 5), some_texts(packed.spec, 5)
+    for _ in range(2):  # packed when used first, and used again
+        np.testing.assert_allclose(packed.embed_images(pixels), plain.embed_images(pixels), atol=1e-6)
+        np.testing.assert_allclose(packed.embed_texts(tokens), plain.embed_texts(tokens), atol=1e-6)
+    assert plain._packed is None
+    assert len(packed._packed._packed) > 4, "weights were packed"
+    assert TorchEngine.of(towers, fingerprint="f")._packed is None, "a trainer's weights change"

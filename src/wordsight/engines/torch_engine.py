@@ -8,6 +8,7 @@ computed.  `compiled` costs a minute at the first batch and pays for itself over
 Needs the extra "train".
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from wordsight.base.arrays import Embeddings, Pixels, Tokens
 from wordsight.base.errors import UsageError
 from wordsight.engines.engine import batches, check_pixels, check_tokens, needed_lengths
 from wordsight.engines.names import check_device
+from wordsight.engines.packed import PackedLayers
 from wordsight.engines.travel import Reopened, reopened
 from wordsight.towers.two import TwoTowers
 from wordsight.weights.folder import load_towers
@@ -43,6 +45,7 @@ class TorchEngine:
 
     _folder: Path | None = None  # where its towers came from
     _options: dict[str, Any]
+    _packed: PackedLayers | None = None  # of towers that nobody trains
 
     def __init__(self, folder: Path, *, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
         target = choose_device(device)
@@ -53,6 +56,8 @@ class TorchEngine:
         towers = load_towers(folder)
         self._describe(towers, read_fingerprint(folder))  # before bf16 rounds the scale
         self._take(towers.to(target, kind), compiled=compiled)
+        if target.type == "cpu" and kind == torch.float32:
+            self._packed = PackedLayers.of(self._towers)
         self._folder, self._options = folder, {"device": device, "precision": precision, "compiled": compiled}
 
     def __reduce__(self) -> Reopened:
@@ -99,7 +104,8 @@ class TorchEngine:
             raw = checked[part]
             if self._fixed and len(raw) < self.batch:
                 raw = np.concatenate([raw, np.zeros((self.batch - len(raw), *raw.shape[1:]), raw.dtype)])
-            embeddings = self._images(self._send(raw))[: len(part)]
+            with self._faster():
+                embeddings = self._images(self._send(raw))[: len(part)]
             # A CUDA graph's result is overwritten by the next.
             parts.append(embeddings.clone() if self._fixed else embeddings)
         return self._fetch(parts)
@@ -110,13 +116,17 @@ class TorchEngine:
         checked = check_tokens(tokens, self.spec)
         lengths = needed_lengths(checked, self.spec)
         order = np.argsort(lengths, kind="stable")
-        parts = [
-            self._towers.encode_text(self._send(checked[part, : lengths[part[-1]]]), trim=False)
-            for part in batches(order, self.batch)
-        ]
+        with self._faster():
+            parts = [
+                self._towers.encode_text(self._send(checked[part, : lengths[part[-1]]]), trim=False)
+                for part in batches(order, self.batch)
+            ]
         embeddings = np.empty((len(checked), self.spec.width), dtype=np.float32)
         embeddings[order] = self._fetch(parts)
         return embeddings
+
+    def _faster(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._packed is None else self._packed.used()
 
     def _embed_batch(self, raw: Tensor) -> Tensor:
         """Return unit embeddings (B, E) for uint8 (B, H, W, 3) on the device."""
