@@ -104,7 +104,7 @@ def test_what_the_address_does_not_say_is_left_to_the_scripts(address, query):
     assert "first-results" not in httpx.get(f"{address}/?{query}", trust_env=False).text
 
 
-@pytest.mark.parametrize("query", ["in=nothing", "where=(", "like=nothing", "q=" + "x" * 5000, "sort=)("])
+@pytest.mark.parametrize("query", ["in=nothing", "where=(", "like=nothing", "sort=)("])
 def test_what_is_refused_is_said_by_the_scripts(address, query):
     answered = httpx.get(f"{address}/?{query}", trust_env=False)
     assert answered.status_code == 200 and "first-results" not in answered.text and "etag" in answered.headers
@@ -207,7 +207,7 @@ def test_a_mistake_of_ours_is_logged_and_the_page_comes(client, monkeypatch, cap
     assert "no first results" in caplog.text
 
 
-def test_a_library_without_images_has_none_to_show(client, monkeypatch):
+def test_a_condition_that_nothing_satisfies_has_none_to_show(client, monkeypatch):
     monkeypatch.setattr(first_page, "AT_ONCE", 30)
     read = _Read(client.get("/?where=width+%3D+0").text)
     assert json.loads(read.data)["answer"]["hits"] == [] and not read.images

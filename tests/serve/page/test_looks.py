@@ -7,6 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from wordsight.serve.page import first as first_page
+
 SIZES = (1280, 390)
 SCHEMES = ("light", "dark")
 
@@ -52,7 +54,8 @@ def test_dialogs_are_accessible(window, scheme):
         expect(page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_the_first_paint_is_small(window, address):
+def test_the_first_paint_is_small(window, address, monkeypatch):
+    monkeypatch.setattr(first_page, "AT_ONCE", 30)
     page = window("/")
     expect(page.locator(".hit img.here").first).to_be_visible()
     entries = page.evaluate(
