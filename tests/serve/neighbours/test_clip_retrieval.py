@@ -1,4 +1,4 @@
-"""clip-retrieval's back end, asked with what its `ClipClient` and its page post, recorded."""
+"""clip-retrieval's back end, asked with bodies that are built as its `ClipClient` and its page post them."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from wordsight.serve.neighbours import stable_ids
 from wordsight.serve.settings import ServeSettings, named_libraries
 
 BASE = "http://127.0.0.1:7070"
-CLIENT = {  # what ClipClient 2.45 posts for query(text="red") with its defaults
+CLIENT = {  # the fields that ClipClient 2.45 posts for query(text="red"), with its defaults
     "text": "red",
     "image": None,
     "image_url": None,
@@ -32,7 +32,7 @@ CLIENT = {  # what ClipClient 2.45 posts for query(text="red") with its defaults
     "num_images": 40,
     "num_result_ids": 40,
 }
-PAGE = {  # and its page, for an example image
+PAGE = {  # those of its page, for an example image
     "text": None,
     "image": None,
     "image_url": None,

@@ -1,4 +1,4 @@
-"""immich's `/predict`: the bytes that its server sends, recorded, and every way in which they can be wrong."""
+"""immich's `/predict`: a form as its server sends it, byte by byte, and every way in which it can be wrong."""
 
 import base64
 import json
@@ -14,8 +14,8 @@ from wordsight.serve.app import make_app
 from wordsight.serve.settings import ServeLimits, ServeSettings, named_libraries
 
 BASE = "http://127.0.0.1:7070"
-# What Node 20's fetch makes of the FormData of immich 3's server, its boundary included; IMAGE is a PNG of 3 x 2 red
-# pixels.
+# What Node 20's fetch makes of a FormData with the fields of immich 3's server, its boundary included; IMAGE is a PNG
+# of 3 x 2 red pixels.
 BOUNDARY = "----formdata-undici-060563288227"
 IMAGE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAFUlEQVR4nGO8IyfHwMDAwMDAxAADABSqARxxpky/AAAAAElFTkSuQmCC"
@@ -67,7 +67,7 @@ def refused(client):
     return asked
 
 
-def test_recorded_requests_over_a_socket(listening, settings):
+def test_forms_of_nodes_fetch_over_a_socket(listening, settings):
     model = load(engine="fake")
     with listening(settings) as address, httpx.Client(trust_env=False) as client:
         visual = client.post(f"{address}/predict", content=VISUAL, headers=HEADERS | {"X-Correlation-ID": "a1b2"})
