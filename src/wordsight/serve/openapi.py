@@ -17,6 +17,7 @@ import msgspec
 from wordsight import __version__
 from wordsight.base.optional import resolve
 from wordsight.serve.answering import JSON
+from wordsight.serve.examples import example_of
 from wordsight.serve.glossary import FIELDS
 from wordsight.serve.route import ErrorShape, Route
 
@@ -112,7 +113,10 @@ def _body(route: Route, schema: Schema, components: Mapping[str, Schema]) -> Sch
     resolved = _resolved(schema, components)
     if route.consumes in FORMS:
         schema = _form(resolved)
-    return {"required": bool(resolved.get("required")), "content": {route.consumes: {"schema": schema}}}
+    shown: Schema = {"schema": schema}
+    if (example := example_of(route.method, plain_path(route.path))) is not None:
+        shown["example"] = example
+    return {"required": bool(resolved.get("required")), "content": {route.consumes: shown}}
 
 
 def _form(schema: Any) -> Any:

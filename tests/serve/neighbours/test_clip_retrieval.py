@@ -1,4 +1,4 @@
-"""clip-retrieval's back end, asked with what its `ClipClient` and its page post, recorded."""
+"""clip-retrieval's back end, asked with the fields that its `ClipClient` and its page post, written down here."""
 
 import base64
 import io

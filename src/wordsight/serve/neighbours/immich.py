@@ -39,6 +39,18 @@ class _Entry(msgspec.Struct, rename="camel"):
     options: dict[str, Any] = {}
 
 
+class PredictForm(msgspec.Struct):
+    """A form, with an image or a text.
+
+    `entries`: which tasks, as JSON text: `{"clip": {"visual": {"modelName": NAME}}}` of an image, "textual" of a text;
+    the served model of that name, else the first.  `image`: the file of an image.  `text`: words that are embedded.
+    """
+
+    entries: str
+    image: bytes = b""
+    text: str = ""
+
+
 _Entries = dict[str, dict[str, _Entry]]  # task -> type -> entry
 
 

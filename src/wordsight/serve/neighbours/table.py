@@ -6,7 +6,7 @@ from typing import Any
 from wordsight.serve.neighbours.clip_as_service import PostAnswer, PostRequest, clip_as_service_shape
 from wordsight.serve.neighbours.clip_retrieval import KnnRequest, MetadataRequest, clip_retrieval_shape
 from wordsight.serve.neighbours.cohere import CohereEmbedAnswer, CohereEmbedRequest, cohere_shape
-from wordsight.serve.neighbours.immich import immich_shape
+from wordsight.serve.neighbours.immich import PredictForm, immich_shape
 from wordsight.serve.neighbours.openai import (
     OpenAIEmbedAnswer,
     OpenAIEmbedRequest,
@@ -88,7 +88,15 @@ ROUTES: tuple[Route, ...] = (
         answers=list[dict[str, Any]],
     ),
     _IMMICH("GET", "/ping", f"{HERE}.immich:ping", "The service lives.", scope="open", produces="text/plain"),
-    _IMMICH("POST", "/predict", f"{HERE}.immich:predict", "The embedding of an image or a text.", body="raw"),
+    _IMMICH(
+        "POST",
+        "/predict",
+        f"{HERE}.immich:predict",
+        "The embedding of an image or a text.",
+        asks=PredictForm,
+        body="raw",
+        consumes="multipart/form-data",
+    ),
     _WEAVIATE("GET", "/.well-known/live", f"{HERE}.weaviate:live", "The process lives (204).", scope="open"),
     _WEAVIATE("GET", "/.well-known/ready", f"{HERE}.weaviate:ready", "Models are open (204).", scope="open"),
     _WEAVIATE("GET", "/meta", f"{HERE}.weaviate:meta", "What the model is.", answers=ClipMeta),

@@ -1,22 +1,9 @@
-// Schemas of the OpenAPI document as people read them: types in words, tables of fields, examples of bodies.
+// Schemas of the OpenAPI document as people read them: types in words, tables of fields.
 
 import { element } from "./dom.js";
 
 const NAME = "#/components/schemas/";
 const DEEPEST = 4; // of tables inside tables
-const EXAMPLES = {
-  query: "two dogs on grass",
-  texts: ["a photo of a dog", "a photo of a cat"],
-  classes: ["dog", "cat"],
-  text: "a photo of a dog",
-  input: "a photo of a dog",
-  documents: ["a photo of a dog", "a photo of a cat"],
-  question: "What colour is the car?",
-  k: 5,
-  url: "https://example.org/dog.jpg",
-};
-const PNG =
-  "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAPklEQVR42mN8/foZAy0BEwONwagFA28BC6bQ3UAnso1TXr9vNA5GLRi1YNSCUQtGLRi1gBzAONqyG7WAYgAA7dsIuWPxJ0AAAAAASUVORK5CYII="; // a red square
 const FILES = ["image", "images"];
 
 let schemas = {};
@@ -110,35 +97,6 @@ function reached(schema) {
   if (refName(schema)) return refName(schema);
   const parts = [...(schema.anyOf ?? schema.oneOf ?? []), schema.items, schema.additionalProperties].filter((one) => one && typeof one === "object");
   return parts.map(reached).find(Boolean) ?? "";
-}
-
-// A body to begin with: what is needed, and the fields that say most.
-export function exampleOf(schema, depth = 0) {
-  const whole = resolved(schema);
-  if (whole.examples?.length) return whole.examples[0];
-  const first = (whole.anyOf ?? whole.oneOf)?.find((one) => one.type !== "null");
-  if (first) return exampleOf(first, depth);
-  if (whole.enum) return whole.enum[0];
-  if (whole.const !== undefined) return whole.const;
-  if (whole.type === "array") return depth > DEEPEST || !Object.keys(whole.items ?? {}).length ? [] : [exampleOf(whole.items, depth + 1)];
-  if (whole.type === "object" || whole.properties) {
-    const required = whole.required ?? [];
-    const needsFile = "library" in (whole.properties ?? {}); // an image comes as a file, or from a library
-    const entries = Object.entries(whole.properties ?? {}).filter(([name]) => required.includes(name) || (depth === 0 && (name in EXAMPLES || (needsFile && FILES.includes(name)))));
-    return Object.fromEntries(entries.map(([name, one]) => [name, valueOf(name, one, depth)]));
-  }
-  if (whole.default !== undefined && whole.default !== null) return whole.default;
-  return { string: "", integer: whole.minimum ?? 1, number: whole.minimum ?? 1, boolean: true }[whole.type] ?? null;
-}
-
-function valueOf(name, schema, depth) {
-  const example = EXAMPLES[name];
-  const kind = typeText(schema);
-  if (FILES.includes(name) && kind.includes("string")) return kind.startsWith("list") ? [PNG] : PNG;
-  if (Array.isArray(example) && kind.includes("list")) return example;
-  if (typeof example === "string" && (kind === "any" || kind.includes("string")) && !kind.startsWith("list")) return example;
-  if (typeof example === "number" && kind.includes("integer")) return example;
-  return exampleOf(schema, depth + 1);
 }
 
 // The field of a body that takes an image as a file in base64, if it has one: [name, whether it is a list].

@@ -2,8 +2,9 @@
 
 import { encodedKey } from "./api.js";
 import { button, element } from "./dom.js";
-import { exampleOf, imageField, typeText } from "./docs-schema.js";
+import { imageField, typeText } from "./docs-schema.js";
 
+const STANDS = { "a.jpg": 0, "b.jpg": 1 };
 const MOST = 200_000; // letters of an answer that are shown
 
 export const isJson = (operation) => !operation.requestBody || "application/json" in operation.requestBody.content;
@@ -23,22 +24,28 @@ export function curlOf(path, method, operation, body) {
   if (keyed) parts.push(`-H ${quoted("Authorization: Bearer KEY")}`);
   const [kind] = Object.keys(operation.requestBody?.content ?? {});
   if (kind === "application/json") parts.push(`-H ${quoted("Content-Type: application/json")}`, `-d ${quoted(JSON.stringify(body ?? {}))}`);
-  else if (kind === "multipart/form-data") parts.push("-F 'file=@image.jpg'");
+  else if (kind === "multipart/form-data") parts.push(...Object.entries(body ?? {}).map(([name, value]) => `-F ${quoted(`${name}=${value}`)}`));
   else if (kind) parts.push(`-H ${quoted(`Content-Type: ${kind}`)}`, "--data-binary @FILE");
   return parts.join(" \\\n  ");
 }
 
-export const exampleBody = (operation) => (bodySchema(operation) ? (exampleOf(bodySchema(operation)) ?? {}) : undefined);
+// The example of a body; `a.jpg` and `b.jpg` in it stand for keys of a library.
+export function exampleBody(operation, keys = []) {
+  const [shown] = Object.values(operation.requestBody?.content ?? {});
+  if (!shown?.schema) return undefined;
+  const filled = (_, value) => (typeof value === "string" && value in STANDS ? (keys[STANDS[value]] ?? value) : value);
+  return JSON.parse(JSON.stringify(shown.example ?? {}), filled);
+}
 
 export function tryForm(path, method, operation, defaults) {
   const id = (name) => `${operation.operationId}-${name}`;
   const fields = (operation.parameters ?? []).map((one) => {
-    const value = one.in === "path" ? (defaults[one.name] ?? "") : "";
+    const value = one.in === "path" || one.required ? (defaults[one.name] ?? "") : "";
     const input = element("input", { id: id(one.name), value, placeholder: one.schema?.default === undefined ? typeText(one.schema ?? {}) : String(one.schema.default), autocomplete: "off", spellcheck: false, required: one.required });
     return { ...one, input };
   });
   const hasBody = Boolean(bodySchema(operation));
-  const text = element("textarea", { id: id("body"), rows: 8, spellcheck: false, value: hasBody ? JSON.stringify(exampleBody(operation), null, 2) : "" });
+  const text = element("textarea", { id: id("body"), rows: 8, spellcheck: false, value: hasBody ? JSON.stringify(exampleBody(operation, defaults.keys), null, 2) : "" });
   const answer = element("div", { class: "answer", role: "status" });
   const send = element("button", { class: "main", type: "submit" }, "Send");
   const form = element(

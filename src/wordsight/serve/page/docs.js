@@ -7,7 +7,7 @@ import { addressOf, curlOf, exampleBody, isJson, tryForm } from "./docs-try.js";
 
 const METHODS = ["get", "post", "put", "delete"];
 const byId = (id) => document.getElementById(id);
-const defaults = {}; // of the parts of paths
+const defaults = { id: "default", x: "0", y: "0" }; // of what an address has to have
 let entries = []; // {section, link, text, group}
 
 async function start() {
@@ -36,6 +36,9 @@ async function firstLibrary() {
   try {
     const { libraries } = await ask("/api/status", undefined, { quiet: true });
     defaults.library = libraries?.[0]?.name ?? "";
+    const { hits } = await ask(`/api/libraries/${encodeURIComponent(defaults.library)}/search`, { k: 2 }, { quiet: true });
+    defaults.keys = hits.map((hit) => hit.key);
+    defaults.key = defaults.keys[0] ?? "";
   } catch {
     // the form stays empty there
   }
@@ -68,7 +71,7 @@ const badge = (method) => element("span", { class: `method ${method}` }, method.
 
 function operationSection({ path, method, operation }) {
   const id = operation.operationId;
-  const body = exampleBody(operation);
+  const body = exampleBody(operation, defaults.keys);
   const section = element("section", { class: "operation", id, "aria-labelledby": `${id}-title` });
   section.append(
     element("h3", { id: `${id}-title` }, badge(method), element("code", {}, path), element("a", { class: "anchor", href: `#${id}`, "aria-label": `Link to ${method.toUpperCase()} ${path}` }, "#")),
