@@ -34,6 +34,7 @@ BORDER = (  # what may import them when it is itself imported
     "wordsight.weights.tensors",
     "wordsight.engines.attack_torch",
     "wordsight.explain.inside.*",
+    "wordsight.engines.packed",
     "wordsight.engines.torch_engine",
     "wordsight.engines.export*",
     "wordsight.engines.layer_noise",
