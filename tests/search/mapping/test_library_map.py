@@ -5,7 +5,7 @@ import pytest
 
 from wordsight.engines.fake import COLOURS
 from wordsight.index.where import WhereError
-from wordsight.search.mapping import kept
+from wordsight.search.mapping import kept, naming
 from wordsight.search.mapping import library_map as mapping
 from wordsight.search.mapping.library_map import library_map
 from wordsight.search.mapping.naming import UNNAMED, Namer, _numbered
@@ -180,6 +180,20 @@ def test_clusters_of_one_label_get_a_second_one(model):
     rows += 0.2 * np.random.default_rng(0).normal(size=rows.shape)
     names = Namer(model, labels).names(np.float32([one, other, third]), rows.astype(np.float16))
     assert names[:2] == ["red, blue", "red, green"]
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(0.5, "black"), (50.0, "")])
+def test_a_label_of_another_set_names_a_cluster_where_it_rises_much_more(model, monkeypatch, margin, expected):
+    monkeypatch.setattr(naming, "ELSEWHERE", margin)
+    of = dict(zip(COLOURS, model.embed_texts(list(COLOURS)), strict=True))
+    namer = Namer(model)
+    namer._sets = [
+        LabelSet("sets", tuple(Label(one, (one,)) for one in names)) for names in (("black",), ("red", "blue"))
+    ]
+    means = np.float32([of["red"], of["blue"], of["black"], of["green"]])
+    rows = np.repeat(means, [15, 15, 10, 60], axis=0)
+    rows += 0.1 * np.random.default_rng(0).normal(size=rows.shape)
+    assert namer.names(means, rows.astype(np.float16)) == ["red", "blue", expected, ""]
 
 
 def test_no_two_names_are_equal():

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from wordsight.embeddings.model import Model
 
 AUTO = "auto"
-SETS = ("everyday", "products")  # that AUTO chooses from: the one whose labels rise more
+SETS = ("everyday", "products")  # that AUTO chooses from: the library's is the one whose labels rise more
+ELSEWHERE = 0.5  # deviations by which a label of another set has to rise above the best of the library's
 COLOURS = "colours"  # may be second words too
 LEAST = 1.0  # deviations: below it most first labels of three libraries were wrong (docs/map.md)
 APART = 0.3  # deviations by which a second label has to rise above the mean of the clusters that share the first
@@ -50,7 +51,10 @@ class _Labels:
 
 
 class Namer:
-    """Names clusters by the labels of a set; `AUTO` takes the one of `SETS` that fits the library."""
+    """Names clusters by the labels of a set.
+
+    `AUTO` takes the one of `SETS` that fits the library, and for a cluster that another fits much better, that one.
+    """
 
     def __init__(self, model: "Model", labels: str | Path | LabelSet = AUTO) -> None:
         chosen = SETS if labels == AUTO else (labels,)
@@ -62,7 +66,7 @@ class Namer:
         """Return a hash of the labels, their phrases, and how far they have to rise."""
         sets = [*self._sets, label_set(COLOURS)]
         described = [[(one.name, one.phrases) for one in each.labels] for each in sets]
-        return sha256_bytes(repr([LEAST, UNNAMED, described]).encode())[:16]
+        return sha256_bytes(repr([LEAST, ELSEWHERE, UNNAMED, described]).encode())[:16]
 
     def names(self, means: NDArray[np.float32], rows: NDArray[np.float16]) -> list[str]:
         """Return a name for each cluster of `rows` (N, D), given their mean images (C, D)."""
@@ -70,11 +74,14 @@ class Namer:
         centre = sample.mean(axis=0)
         covariance = (sample - centre).T @ (sample - centre) / np.float32(len(sample))
         read = [self._read(one, covariance) for one in self._sets]
-        best = max(read, key=lambda one: float(one.rises(means - centre).max(axis=1).mean()))
-        rises = best.rises(means - centre)
+        read.sort(key=lambda one: -float(one.rises(means - centre).max(axis=1).mean()))
+        best, known = read[0], _joined(read)
+        rises = known.rises(means - centre)
+        rises[:, len(best.names) :] -= ELSEWHERE
+        rises[:, [at for at, name in enumerate(known.names) if name in known.names[:at]]] = -np.inf
         firsts = [int(row.argmax()) if row.max() >= LEAST else -1 for row in rises]
         seconds = _joined([best, self._read(label_set(COLOURS), covariance)])
-        names = [UNNAMED if first < 0 else best.names[first] for first in firsts]
+        names = [UNNAMED if first < 0 else known.names[first] for first in firsts]
         for first in sorted(set(firsts) - {-1}):
             group = [number for number, other in enumerate(firsts) if other == first]
             if len(group) > 1:

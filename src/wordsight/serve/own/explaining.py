@@ -1,5 +1,7 @@
 """Why an image and texts belong together, and which parts of it show which class: of a library, or brought along."""
 
+import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from wordsight.base.errors import WordsightError
 from wordsight.explain.explanation import Explanation
 from wordsight.explain.explanation import explain as explained
 from wordsight.explain.in_words import sentences, verdict
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
 
     from wordsight.embeddings.model import Model
     from wordsight.explain.named_regions import ClassRegion
+    from wordsight.serve.hosting.host import Host
 
 TEXTS, CLASSES = 8, 50  # of one request
 SIDE = 512  # pixels of the longer side of what is answered
 _READY: "WeakKeyDictionary[Model, dict[tuple[str, bool], Ready]]" = WeakKeyDictionary()
 _LOCK = threading.Lock()
+TORCH = 300_000_000  # bytes that PyTorch and small towers take: 294 MB of the bundled model
+_OPENING: "set[asyncio.Task[None]]" = set()
+log = logging.getLogger("wordsight.serve")
 
 
 class ImageRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -216,6 +223,25 @@ async def _subject(call: HttpCall[Any]) -> "tuple[Model, Callable[[], Any]]":
         return image.hit.image()
 
     return model, read
+
+
+def open_soon(host: "Host") -> None:
+    """Begin to open, in a thread, what the first model explains with, unless memory would be short then."""
+    for hosted in host.models.open[:1]:
+        folder = hosted.model.folder
+        weights = 0 if folder is None else sum(one.stat().st_size for one in folder.glob("*.safetensors"))
+        if _OPENING or host.memory.own + host.memory.reserved + TORCH + 2 * weights > host.memory.soft:
+            return
+        task = asyncio.create_task(_opened(hosted.model))
+        _OPENING.add(task)
+        task.add_done_callback(_OPENING.discard)
+
+
+async def _opened(model: "Model") -> None:
+    try:
+        await asyncio.to_thread(_ready, model, "auto", words=True)
+    except WordsightError as error:
+        log.warning("what explains is not opened: %s", error)  # whoever asks is told, too
 
 
 def _ready(model: "Model", method: str, *, words: bool) -> Ready:

@@ -59,11 +59,6 @@ async def duplicates(call: HttpCall[None]) -> Response:
     return page_file("duplicates.html", call)
 
 
-async def bench(call: HttpCall[None]) -> Response:
-    """Return the bench."""
-    return page_file("bench.html", call)
-
-
 async def docs(call: HttpCall[None]) -> Response:
     """Return the documentation of the API."""
     return page_file("docs.html", call)
