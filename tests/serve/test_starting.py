@@ -55,6 +55,12 @@ def test_a_wrong_setting_is_told_before_anything_listens(photos, tmp_path, monke
     assert "http://127.0.0.1" not in told and len(told.strip().splitlines()) == 1
 
 
+def test_a_host_that_is_no_name_is_told(photos, capsys):
+    assert main(["serve", str(photos), "--engine", "fake", "--port", "0", "--host", "ä..b", "--no-key"]) == 2
+    told = capsys.readouterr().err
+    assert "cannot listen at ä..b:0: no name of a host" in told and len(told.strip().splitlines()) == 1
+
+
 def test_what_is_right_passes(settings, tmp_path):
     add_key(tmp_path / "keys.json", NewKey("phone"))
     right = SafetySettings(

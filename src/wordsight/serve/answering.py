@@ -112,7 +112,7 @@ async def _asked(route: Route, request: Request, host: Host) -> Any:
     try:
         if route.method in ("GET", "DELETE"):
             return msgspec.convert(_query(request), route.asks, strict=False)
-        return decoded(await read_body(request, host) or b"{}", route.asks)
+        return decoded(await read_body(request) or b"{}", route.asks)
     except msgspec.MsgspecError as error:
         raise Refused(422, _problem(error), cure="see /docs for what is asked") from None
     except (UnicodeDecodeError, RecursionError) as error:
@@ -131,20 +131,11 @@ def _query(request: Request) -> dict[str, Any]:
     return {name: values[0] if len(values := given.getlist(name)) == 1 else values for name in given}
 
 
-async def read_body(request: Request, host: Host) -> bytes:
-    """Return the body of a request, refused with 413 as soon as it is too large."""
-    most = host.settings.limits.body
-    stated = request.headers.get("content-length", "")
-    too_large = Refused(413, f"a body of more than {most:,} bytes", cure="send less at once")
-    if stated.isdigit() and int(stated) > most:
-        raise too_large
-    parts, size = [], 0
-    held: HeldMemory | None = request.scope.get(HELD)
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request; memory is reserved for it, and one that is too large is refused on its way."""
+    parts = []
+    held: HeldMemory = request.scope[HELD]
     async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise too_large
-        if held is not None:
-            held.add(2 * len(part))  # once more for what is made of it: files from base64, texts
+        held.add(2 * len(part))  # once more for what is made of it: files from base64, texts
         parts.append(part)
     return b"".join(parts)

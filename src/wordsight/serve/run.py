@@ -145,10 +145,10 @@ def _listener(settings: ServeSettings) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # or a name that none can be
         listener.close()
-        at = f"{settings.host}:{settings.port}"
-        raise UsageError(f"cannot listen at {at}: {error.strerror}", cure="give another --port or --host") from None
+        at, why = f"{settings.host}:{settings.port}", getattr(error, "strerror", "no name of a host")
+        raise UsageError(f"cannot listen at {at}: {why}", cure="give another --port or --host") from None
     listener.set_inheritable(True)
     return listener
 

@@ -115,6 +115,16 @@ def test_states_of_workers_that_ended_are_forgotten_and_their_counts_stay(tmp_pa
     assert left == {f"gauge_livesum_{own}.db", f"counter_{own}.db", f"counter_{gone}.db"}
 
 
+def test_a_process_of_somebody_else_is_no_worker(tmp_path, monkeypatch) -> None:
+    def refused(process, number):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refused)
+    (tmp_path / "gauge_livesum_123.db").write_bytes(b"")
+    _forget_ended(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_several_workers_give_one_total(photos, running) -> None:
     with running(str(photos), "--workers", "2") as (address, _):
         with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=20)) as waiting:

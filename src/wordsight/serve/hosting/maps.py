@@ -70,7 +70,9 @@ class HostedMaps:
             hosted.job = self._thread.submit(self._make, name, hosted)
         if hosted.job is not None:
             job = hosted.job
-            done, _ = await asyncio.wait([asyncio.wrap_future(job)], timeout=0 if hosted.made else SOON)
+            waiting = asyncio.wrap_future(job)
+            waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # raised below, for one
+            done, _ = await asyncio.wait([waiting], timeout=0 if hosted.made else SOON)
             if done and hosted.job is job:
                 hosted.job = None
                 job.result()

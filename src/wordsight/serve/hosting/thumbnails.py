@@ -233,7 +233,7 @@ class Beforehand:
             started = time.monotonic()
             if self._ends.is_set():
                 return
-            with contextlib.suppress(NotFound, InputError):
+            with contextlib.suppress(NotFound, InputError, OSError):  # the others are made all the same
                 if not self._thumbnails.make(library, key, side=BEFOREHAND):
                     continue
             pause = (time.monotonic() - started) * (1 / SHARE - 1)

@@ -12,8 +12,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -31,13 +32,14 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST = 4_096  # letters of an address
 HEADER_BYTES = 65_536
 _BLOCK = 65_536
+_RESOLVERS = ThreadPoolExecutor(8, thread_name_prefix="resolve")  # a slow look-up goes on behind its time: of its own
 
 
 async def resolved(name: str, port: int) -> list[str]:
     """Return the addresses of a name, as the system has them."""
-    loop = asyncio.get_running_loop()
+    look_up = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
     try:
-        infos = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        infos = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, look_up)
     except OSError:
         return []
     return list(dict.fromkeys(str(info[4][0]) for info in infos))

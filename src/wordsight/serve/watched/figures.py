@@ -175,7 +175,7 @@ def _forget_ended(folder: Path) -> None:
     for process in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
         try:
             os.kill(process, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # or its number is that of somebody else's process by now
             mark_process_dead(process, path=str(folder))
 
 
