@@ -1,9 +1,8 @@
 """A ceiling for the memory of one process of the server: above a soft line caches go, above a hard one new work waits.
 
     memory = ServerMemory(4_000_000_000)
-    held = memory.hold()
-    held.add(len(part))                # raises `Overloaded` where there is no room
-    held.release()
+    with holding(memory):              # one request
+        reserve(len(part))             # raises `Overloaded` where there is no room
     async with memory.watched(relieve): ...
 
 Counted is what the process alone holds: files that are mapped, as an index, the system takes back when it needs to.
@@ -18,7 +17,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -62,6 +62,27 @@ def own_memory(status: Path = STATUS) -> int:
         return 0
     held = [line.split() for line in lines if line.startswith(("RssAnon:", "RssShmem:", "VmSwap:"))]
     return sum(int(words[1]) for words in held) * 1024
+
+
+_of_request: ContextVar["HeldMemory | None"] = ContextVar("wordsight_held", default=None)
+
+
+def reserve(size: int) -> None:
+    """Reserve memory for the request that is being answered; raises `Overloaded` where there is no room."""
+    if (held := _of_request.get()) is not None:
+        held.add(size)
+
+
+@contextlib.contextmanager
+def holding(memory: "ServerMemory") -> Iterator[None]:
+    """Let what `reserve` reserves in the block be held until its end."""
+    held = memory.hold()
+    token = _of_request.set(held)
+    try:
+        yield
+    finally:
+        _of_request.reset(token)
+        held.release()
 
 
 class HeldMemory:

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from wordsight.serve.errors import Refused
+from wordsight.serve.errors import Overloaded, Refused
 from wordsight.serve.hosting.host import Host
+from wordsight.serve.memory import holding
 from wordsight.serve.safety.addresses import is_public
 from wordsight.serve.safety.fetching import fetch_image, resolved
 from wordsight.serve.settings import ServeLimits, ServeSettings
@@ -76,6 +77,22 @@ def test_an_image_is_fetched(host, answering):
     lines = asked[0].lower().split(b"\r\n")
     assert lines[0] == b"get /dog.png?a=1&%c3%bc=2 http/1.1"
     assert not [line for line in lines if line.startswith((b"cookie", b"authorization", b"referer"))]
+
+
+def test_memory_is_reserved_for_what_is_fetched(host, answering):
+    address, _ = answering(IMAGE)
+
+    async def request():
+        with holding(host.memory):
+            image = await fetch_image(address, host)
+            return image, host.memory.reserved
+
+    image, reserved = asyncio.run(request())
+    assert image == b"image" and reserved >= 2 * len(image)
+    assert host.memory.reserved == 0
+    host.memory.is_full = True
+    with pytest.raises(Overloaded, match="memory is short"):
+        asyncio.run(request())
 
 
 def test_slow_look_ups_of_names_leave_other_threads_alone(monkeypatch):

@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import httptools
 
 from wordsight.serve.errors import Refused
+from wordsight.serve.memory import reserve
 from wordsight.serve.safety.addresses import ends_in_number, is_public
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ async def _asked(target: _Target, reader: asyncio.StreamReader, writer: asyncio.
         if not answer.headed and (heading := heading + len(block)) > HEADER_BYTES:
             raise Refused(400, "an answer whose headers do not end", cure="send the file")
         if answer.headed:
+            reserve(2 * len(block))  # once more while it is put together
             answer.status = parser.get_status_code()
             answer.check_size(most)
             if answer.status in _REDIRECTS:
