@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import httpx
 import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
@@ -139,14 +138,3 @@ def test_a_process_of_somebody_else_is_no_worker(tmp_path, monkeypatch) -> None:
     (tmp_path / "gauge_livesum_123.db").write_bytes(b"")
     _forget_ended(tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_several_workers_give_one_total(photos, running) -> None:
-    with running(str(photos), "--workers", "2") as (address, _):
-        with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=20)) as waiting:
-            assert waiting.get(f"{address}/ready", timeout=30).status_code == 200
-        for _ in range(40):
-            assert httpx.get(f"{address}/health", trust_env=False, timeout=30).status_code == 200
-        figures = samples(httpx.get(f"{address}/metrics", trust_env=False, timeout=30).text)
-    assert figures["wordsight_requests_total GET /health 200"] == 40
-    assert figures["wordsight_library_images photos"] == len(COLOURS)
